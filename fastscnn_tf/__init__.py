@@ -1,0 +1,68 @@
+"""Fast-SCNN for phones, Raspberry Pis and embedded CPUs: train, quantize, convert, score.
+
+Importing this package is cheap and brings in no TensorFlow; every name below loads on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    # the network
+    "FastSCNNConfig": "core.config",
+    "fast_scnn": "model.fast_scnn",
+    "resize_model": "model.fast_scnn",
+    "complexity": "model.complexity",
+    # data
+    "load_dataset": "data.pipeline",
+    "open_dataset": "data.registry",
+    # training
+    "segmentation_loss": "train.losses",
+    "segmentation_losses": "train.losses",
+    "mean_iou": "train.metrics",
+    "TrainSettings": "train.settings",
+    "run_training": "train.trainer",
+    # quantization
+    "quantize_aware": "quantize.quantize_aware",
+    "QuantizeSettings": "quantize.fine_tune",
+    "run_quantization": "quantize.fine_tune",
+    # files
+    "load_model": "evaluation",
+    "save_model": "saving",
+    "export_tflite": "export.export",
+    # on a device: no TensorFlow
+    "Segmenter": "runtime.segmenter",
+    "overlay": "runtime.visualize",
+    "benchmark": "runtime.benchmark",
+    "evaluate": "evaluation",
+    "argmax_agreement": "agreement",
+    "FastSCNNError": "core.errors",
+}
+
+__all__ = ["__version__", *sorted(_NAMES)]
+
+if TYPE_CHECKING:
+    from .agreement import argmax_agreement as argmax_agreement
+    from .core.config import FastSCNNConfig as FastSCNNConfig
+    from .core.errors import FastSCNNError as FastSCNNError
+    from .data.registry import open_dataset as open_dataset
+    from .evaluation import evaluate as evaluate
+    from .evaluation import load_model as load_model
+    from .runtime.benchmark import benchmark as benchmark
+    from .runtime.segmenter import Segmenter as Segmenter
+    from .runtime.visualize import overlay as overlay
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""The `fastscnn` command: thin, one command = one library call."""

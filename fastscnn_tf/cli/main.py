@@ -1,0 +1,69 @@
+"""Entry point: the commands, and how errors leave the program."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import click
+
+from .. import __version__
+from ..core.errors import FastSCNNError, OutputError
+from . import device, training
+from .demo import demo_command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+@click.option(
+    "--debug", is_flag=True, help="Show tracebacks and native messages; may stand anywhere."
+)
+def cli(debug: bool) -> None:
+    """Fast-SCNN street-scene segmentation: train, quantize, export and score what goes on a device.
+
+    Data sets: camvid, folder (own data, described by dataset.yaml) and toy (drawn street scenes,
+    needs no download).
+    """
+
+
+for command in (*training.COMMANDS, *device.COMMANDS, demo_command):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits: 0 done, 1 failure, 2 user's mistake, 130 Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments  # wherever it stands
+    try:
+        with cli.make_context("fastscnn", [a for a in arguments if a != "--debug"]) as context:
+            if debug:
+                os.environ["FASTSCNN_DEBUG"] = "1"
+            cli.invoke(context)
+        sys.exit(0)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
+    except click.ClickException as error:
+        where = getattr(error, "ctx", None)
+        path = where.command_path if where else "fastscnn"
+        _stop(f"{error.format_message()} (see {path} --help)", error.exit_code, debug)
+    except (KeyboardInterrupt, click.Abort):
+        _stop("interrupted; finished epochs are kept, --resume goes on", 130, debug)
+    except FastSCNNError as error:
+        _stop(str(error), error.exit_code, debug)
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        _stop(f"{name}{error.strerror or error}", OutputError.exit_code, debug)
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        _stop(f"internal error, {type(error).__name__}: {lines[0]} (see --debug)", 1, debug)
+
+
+def _stop(message: str, code: int, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    click.echo(f"fastscnn: {' '.join(message.split())}", err=True)
+    sys.exit(code)

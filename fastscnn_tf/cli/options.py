@@ -1,0 +1,84 @@
+"""Options and small helpers that several commands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.files import check_output, write_json
+from ..core.sizes import Size, parse_size
+
+
+class SizeType(click.ParamType):
+    """`352x480` -> (352, 480)."""
+
+    name = "HxW"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Size:
+        return parse_size(value) if isinstance(value, str) else value
+
+
+def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several options as one decorator, in the order given."""
+
+    def apply(function: Any) -> Any:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+size = click.option("--size", type=SizeType(), help="Height x width, multiples of 32.")
+force = click.option("--force", is_flag=True, help="Replace what is there already.")
+threads = click.option(
+    "--threads", type=click.IntRange(1), default=2, show_default=True, help="CPU threads."
+)
+json_path = click.option(
+    "--json", "json_path", metavar="PATH", help="Write the result as JSON; - for stdout."
+)
+
+
+def dataset(required: bool = True) -> Callable[[Any], Any]:
+    """`--dataset` and `--data-dir`."""
+    return options(
+        click.option("--dataset", required=required, help="camvid, folder or toy."),
+        click.option("--data-dir", help="Where the data set lies (or its YAML file)."),
+    )
+
+
+def count(number: int, noun: str) -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def check_json(path: str | None, force: bool) -> None:
+    """Refuses an existing JSON file before the work starts."""
+    if path and path != "-":
+        check_output(path, force)
+
+
+def write_result(result: dict[str, Any], path: str | None, text: str) -> None:
+    """Prints `text`, or the JSON alone where it goes to stdout; writes the JSON file."""
+    if path == "-":
+        click.echo(json.dumps(result, indent=2))
+        return
+    click.echo(text)
+    if path:
+        write_json(Path(path), result)
+
+
+def progress(label: str) -> Callable[[Iterable[int]], Iterator[int]]:
+    """Wraps indices in a progress bar on stderr; silent where that is no terminal."""
+
+    def wrap(items: Iterable[int]) -> Iterator[int]:
+        stream = sys.stderr
+        with click.progressbar(items, label=label, file=stream, hidden=not stream.isatty()) as bar:
+            yield from bar
+
+    return wrap

@@ -1,0 +1,148 @@
+"""Commands that need TensorFlow: train, quantize, export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.sizes import Size
+from . import options as opt
+
+AUGMENT_HELP = "Augmentation: paper, gentle or none."
+
+
+def fit_verbosity() -> int:
+    """A progress bar on a terminal, one line per epoch elsewhere."""
+    return 1 if sys.stdout.isatty() else 2
+
+
+@click.command()
+@opt.dataset()
+@opt.size
+@click.option("--epochs", type=int, default=1000, show_default=True)
+@click.option("--batch-size", type=int, default=12, show_default=True)
+@click.option("--learning-rate", type=float, default=0.045, show_default=True)
+@click.option("--augment", default="paper", show_default=True, help=AUGMENT_HELP)
+@click.option("--aux/--no-aux", default=True, help="Auxiliary losses, weight 0.4 (paper).")
+@click.option("--bn-momentum", type=float, default=0.99, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Run folder.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --output.")
+@opt.force
+def train(
+    dataset: str,
+    data_dir: str | None,
+    size: Size | None,
+    aux: bool,
+    output: Path,
+    resume: bool,
+    force: bool,
+    **rest: Any,
+) -> None:
+    """Train from scratch with the paper's recipe; writes best.keras, last.keras, run.json, logs."""
+    if size is None:
+        raise click.UsageError("--size is needed, such as 352x480")
+    from ..train.settings import TrainSettings
+    from ..train.trainer import run_training
+
+    settings = TrainSettings(dataset, data_dir, size, aux_heads=aux, **rest)
+    result = run_training(settings, output, resume, force, fit_verbosity())
+    click.echo(
+        f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}"
+    )
+
+
+@click.command()
+@click.argument("model")
+@opt.dataset()
+@opt.size
+@click.option("--epochs", type=int, default=5, show_default=True)
+@click.option("--batch-size", type=int, default=12, show_default=True)
+@click.option("--learning-rate", type=float, default=0.001, show_default=True)
+@click.option("--augment", default="gentle", show_default=True, help=AUGMENT_HELP)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Run folder.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --output.")
+@opt.force
+def quantize(
+    model: str,
+    dataset: str,
+    data_dir: str | None,
+    size: Size | None,
+    output: Path,
+    resume: bool,
+    force: bool,
+    **rest: Any,
+) -> None:
+    """Fine-tune MODEL (a .keras file or run folder) with int8 quantization in the loop (TFMOT)."""
+    from ..quantize.fine_tune import QuantizeSettings, run_quantization
+
+    settings = QuantizeSettings(model, dataset, data_dir, size, **rest)
+    result = run_quantization(settings, output, resume, force, fit_verbosity())
+    click.echo(
+        f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}"
+    )
+
+
+@click.command()
+@click.argument("model")
+@click.option("--recipe", required=True, help="float32, float16, int8 (PTQ) or int8-qat.")
+@opt.size
+@click.option(
+    "--outputs", default="logits", show_default=True, help="logits (1/8), logits-full or labels."
+)
+@opt.dataset(required=False)
+@click.option(
+    "--calibration-images",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Training images that set the int8 ranges.",
+)
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The .tflite.")
+@opt.force
+def export(
+    model: str,
+    recipe: str,
+    size: Size | None,
+    outputs: str,
+    dataset: str | None,
+    data_dir: str | None,
+    calibration_images: int,
+    output: Path,
+    force: bool,
+) -> None:
+    """Write MODEL (.keras, .npz or run folder) as a .tflite with raw uint8 RGB input.
+
+    Recipe int8 reads calibration images from --dataset/--data-dir (its training split).
+    """
+    from ..core.files import check_output
+    from ..evaluation import load_model
+    from ..export.export import export_tflite
+    from ..export.recipes import check_outputs
+    from ..export.recipes import recipe as find_recipe
+
+    rules = find_recipe(recipe)
+    check_outputs(outputs)
+    for path in (output, output.with_name(f"{output.name}.json")):
+        check_output(path, force)
+    loaded = load_model(model)
+    calibration = None
+    if rules.needs_calibration and dataset:
+        from ..data.pipeline import load_dataset
+
+        config = loaded.config.replace(input_size=size or loaded.config.input_size)
+        images = load_dataset(dataset, data_dir, split="train", config=config, batch_size=1)
+        calibration = images.take(calibration_images)
+    result = export_tflite(loaded, output, recipe, outputs, size, calibration, force)
+    ops = ", ".join(f"{count} {name}" for name, count in result.graph.ops.items())
+    click.echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")
+    click.echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")
+
+
+COMMANDS = (train, quantize, export)

@@ -1,0 +1,1 @@
+"""What every other part builds on; imports neither TensorFlow nor Keras."""

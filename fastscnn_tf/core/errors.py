@@ -1,0 +1,43 @@
+"""One family of exceptions whose messages are meant for the person at the keyboard.
+
+Each message is a single line: what was expected, what came, what to do. The command line prints
+it without a traceback.
+"""
+
+from __future__ import annotations
+
+
+class FastSCNNError(Exception):
+    """Base of every error this package raises on purpose; the command line exits with code 1."""
+
+    exit_code = 1
+
+
+class InputError(FastSCNNError, ValueError):
+    """Something the user gave cannot be used as it is; the command line exits with code 2."""
+
+    exit_code = 2
+
+
+class ConfigError(InputError):
+    """An option or a configuration value is out of range or contradicts another."""
+
+
+class DataError(InputError):
+    """An image, a label map or a data set folder cannot be used."""
+
+
+class ModelFileError(InputError):
+    """A model file is missing, damaged or of another kind."""
+
+
+class OutputError(InputError):
+    """An output exists already or cannot be written."""
+
+
+class TrainingDiverged(FastSCNNError):
+    """The loss became NaN or infinite."""
+
+
+class ExportError(FastSCNNError):
+    """The converted graph is not what its recipe promises."""

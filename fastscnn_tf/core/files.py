@@ -1,0 +1,92 @@
+"""Writing files so that nothing already there is lost and nothing half-written remains."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .errors import OutputError
+
+
+def check_output(path: str | os.PathLike[str], force: bool = False) -> Path:
+    """Makes sure that `path` may be written, before any long work starts.
+
+    Raises:
+        OutputError: it exists and `force` is false, or its folder cannot be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder: name a file")
+    if path.exists() and not force:
+        raise OutputError(f"{path} exists: choose another output or pass --force to replace it")
+    make_folder(path.parent)
+    return path
+
+
+def check_output_folder(path: str | os.PathLike[str], force: bool = False) -> Path:
+    """Makes an output folder that must be new or empty unless `force`.
+
+    Raises:
+        OutputError: it holds something already, is a file, or cannot be made.
+    """
+    path = Path(path)
+    if path.is_dir() and any(path.iterdir()) and not force:
+        raise OutputError(f"{path} is not empty: choose another output or pass --force")
+    return make_folder(path)
+
+
+def make_folder(path: Path) -> Path:
+    """Makes a folder that can be written into; no error if it is there already."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OutputError(f"cannot write into {path}: {_reason(error)}") from None
+    return path
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yields a temporary path beside `path` (same suffix); renames it over `path` on success.
+
+    Raises:
+        OutputError: the file cannot be written; whatever stood at `path` is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {_reason(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes a whole file or nothing."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Writes indented JSON, whole or not at all."""
+    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Reads JSON; a damaged file gives an InputError's one line."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot read {path} as JSON: {error}") from None
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

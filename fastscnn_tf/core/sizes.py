@@ -1,0 +1,50 @@
+"""Image sizes: parsing `HxW` and the one rule a Fast-SCNN input must obey."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import ConfigError
+
+STRIDE = 32  # the deepest feature map is at 1/32 (paper, table 1)
+LOGITS_STRIDE = 8  # the classifier works at 1/8
+
+Size = tuple[int, int]
+
+
+def parse_size(text: str) -> Size:
+    """Reads `"352x480"` as (height, width) in pixels.
+
+    Raises:
+        ConfigError: the text is not two positive integers joined by `x`, or not a model size.
+    """
+    match = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", text)
+    if not match:
+        raise ConfigError(f"size must be HEIGHTxWIDTH such as 352x480, got {text!r}")
+    return check_size((int(match[1]), int(match[2])))
+
+
+def check_size(size: Size) -> Size:
+    """Returns `size` as two ints if both sides are positive multiples of 32.
+
+    Raises:
+        ConfigError: naming the nearest valid values.
+    """
+    try:
+        height, width = (int(side) for side in size)
+    except (TypeError, ValueError):
+        raise ConfigError(f"size must be (height, width) in pixels, got {size!r}") from None
+    for name, side in (("height", height), ("width", width)):
+        if side <= 0 or side % STRIDE:
+            raise ConfigError(f"{name} {side} is not a multiple of {STRIDE}: use {_nearest(side)}")
+    return height, width
+
+
+def _nearest(side: int) -> str:
+    below = max(side, 0) // STRIDE * STRIDE
+    return f"{below} or {below + STRIDE}" if below else str(STRIDE)
+
+
+def format_size(size: Size) -> str:
+    """Writes (height, width) as `HxW`."""
+    return f"{size[0]}x{size[1]}"

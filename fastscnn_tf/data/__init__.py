@@ -1,0 +1,1 @@
+"""Data sets (no TensorFlow) and the tf.data pipeline that feeds training."""

@@ -1,0 +1,128 @@
+"""`export_tflite`: one call from a trained model to a checked .tflite and its sidecar."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import fastscnn_tf
+
+from ..core.errors import ConfigError
+from ..core.files import check_output, write_bytes, write_json
+from ..core.sizes import Size, check_size, format_size
+from ..model.folded import FoldedNetwork, fold
+from ..quantize.calibrate import calibrate
+from ..quantize.quantize_aware import folded_of, is_qat
+from ..runtime.tflite_file import METADATA_FORMAT, GraphSummary, graph_summary
+from . import recipes
+from .converter import convert, finish
+from .graph import graph_function
+from .recipes import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportResult:
+    """What was written.
+
+    Attributes:
+        path: the .tflite; `<path>.json` beside it repeats its metadata.
+        size_bytes: size of the file.
+        graph: operation counts and float tensors.
+        metadata: what travels inside the file.
+    """
+
+    path: Path
+    size_bytes: int
+    graph: GraphSummary
+    metadata: dict[str, Any]
+
+
+def export_tflite(
+    model: Any,
+    path: str | os.PathLike[str],
+    recipe: str = "float32",
+    outputs: str = "logits",
+    size: Size | None = None,
+    calibration: Iterable[Any] | None = None,
+    force: bool = False,
+) -> ExportResult:
+    """Writes a .tflite with raw uint8 RGB input and normalisation inside, and a JSON sidecar.
+
+    Args:
+        model: what `fast_scnn`, `quantize_aware` or `load_model` returned.
+        path: the .tflite to write.
+        recipe: `float32`, `float16`, `int8` (post-training, needs `calibration`) or `int8-qat`
+            (needs a quantization-aware model).
+        outputs: `logits` at 1/8, `logits-full` at input size, or `labels` (uint8 class indices).
+        size: (height, width) of the input; the model's own by default.
+        calibration: batches of normalised images, or (images, labels) pairs.
+        force: replace an existing file.
+
+    Raises:
+        ConfigError: unknown recipe or output, or the model does not fit the recipe.
+        OutputError: the file exists or cannot be written.
+        ExportError: the graph is not what the recipe promises; nothing is written.
+    """
+    rules = recipes.recipe(recipe)
+    recipes.check_outputs(outputs)
+    target = check_output(path, force)
+    if target.suffix != ".tflite":
+        raise ConfigError(f"{target}: the output must end in .tflite")
+    sidecar = check_output(target.with_name(f"{target.name}.json"), force)
+    network = _network_for(model, rules, size, calibration)
+    content = convert(graph_function(network, outputs), rules, outputs)
+    metadata = _metadata(network, rules, outputs)
+    content = finish(content, metadata)
+    summary = graph_summary(content)
+    recipes.check_graph(summary, rules, outputs)
+    write_bytes(target, content)
+    digest = hashlib.sha256(content).hexdigest()
+    write_json(sidecar, {**metadata, "sha256": digest, "ops": summary.ops})
+    return ExportResult(target, len(content), summary, metadata)
+
+
+def _network_for(
+    model: Any, rules: Recipe, size: Size | None, calibration: Iterable[Any] | None
+) -> FoldedNetwork:
+    if rules.name == "int8-qat":
+        if not is_qat(model):
+            raise ConfigError(
+                "recipe int8-qat needs a quantization-aware model: run quantize first, or use "
+                "recipe int8"
+            )
+        network = folded_of(model)
+    elif is_qat(model):
+        raise ConfigError(f"a quantization-aware model exports as int8-qat, not {rules.name}")
+    else:
+        network = fold(model)
+    if size is not None:
+        network = network.replace(config=network.config.replace(input_size=check_size(size)))
+    if rules.quantized and network.config.literal_fusion:
+        raise ConfigError("literal_fusion=True cannot be exported to int8: use float32 or float16")
+    if rules.needs_calibration:
+        if calibration is None:
+            raise ConfigError("recipe int8 needs calibration images: pass --dataset/--data-dir")
+        network = calibrate(network, calibration)
+    return network
+
+
+def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str) -> dict[str, Any]:
+    config = network.config
+    space = config.labels
+    return {
+        "format": METADATA_FORMAT,
+        "producer": f"fastscnn_tf {fastscnn_tf.__version__}",
+        "recipe": rules.name,
+        "outputs": outputs,
+        "input_size": format_size(config.input_size),
+        "input": "raw RGB bytes (uint8), normalisation inside",
+        "mean": list(config.mean),
+        "std": list(config.std),
+        "class_names": list(space.names),
+        "class_colors": [list(color) for color in space.colors],
+        "config": config.to_dict(),
+    }

@@ -1,0 +1,94 @@
+"""The one table that rules what each kind of .tflite may contain."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..core.errors import ConfigError, ExportError
+from ..runtime.tflite_file import GraphSummary
+
+COMMON = frozenset(
+    {
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "ADD",
+        "CONCATENATION",
+        "MEAN",
+        "STRIDED_SLICE",
+        "RESIZE_BILINEAR",
+    }
+)
+# Normalisation of raw bytes: CAST, then one SUB (its scale is folded into the first convolution).
+FLOAT_ONLY = frozenset({"CAST", "SUB", "RELU"})
+LITERAL_FUSION = frozenset({"SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"})
+LABELS_ONLY = frozenset({"ARG_MAX", "CAST"})
+
+OUTPUTS = ("logits", "logits-full", "labels")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a .tflite of this recipe is.
+
+    Attributes:
+        name: as on the command line.
+        quantized: int8 inside; no float tensor may remain.
+        half_weights: float16 weights.
+        needs_calibration: sets its ranges from images.
+        ops: operations its graph may contain, besides those of the output.
+    """
+
+    name: str
+    quantized: bool
+    half_weights: bool
+    needs_calibration: bool
+    ops: frozenset[str]
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("float32", False, False, False, COMMON | FLOAT_ONLY | LITERAL_FUSION),
+        Recipe(
+            "float16", False, True, False, COMMON | FLOAT_ONLY | LITERAL_FUSION | {"DEQUANTIZE"}
+        ),
+        Recipe("int8", True, False, True, COMMON | {"QUANTIZE"}),
+        Recipe("int8-qat", True, False, False, COMMON | {"QUANTIZE"}),
+    )
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        ConfigError: no such recipe.
+    """
+    if name not in RECIPES:
+        raise ConfigError(f"unknown recipe {name!r}: expected one of {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def check_outputs(name: str) -> str:
+    """Returns the name of a known output.
+
+    Raises:
+        ConfigError: no such output.
+    """
+    if name not in OUTPUTS:
+        raise ConfigError(f"unknown output {name!r}: expected one of {', '.join(OUTPUTS)}")
+    return name
+
+
+def check_graph(summary: GraphSummary, rules: Recipe, outputs: str) -> None:
+    """Asserts that a converted graph is what its recipe promises.
+
+    Raises:
+        ExportError: naming the foreign operations or the float tensors.
+    """
+    allowed = rules.ops | (LABELS_ONLY if outputs == "labels" else frozenset())
+    foreign = sorted(set(summary.ops) - allowed)
+    if foreign:
+        raise ExportError(f"recipe {rules.name} may not contain {', '.join(foreign)}")
+    if rules.quantized and summary.float_tensors:
+        raise ExportError(f"{summary.float_tensors} float tensors remain in the {rules.name} graph")

@@ -1,0 +1,98 @@
+"""The one place that knows there are two Keras, and why.
+
+Keras 3 is what people write today, and what models are built, trained and saved with. TensorFlow
+Model Optimization refuses Keras 3 models and needs tf_keras (Keras 2), so quantization-aware
+training happens there. Importing it sets TF_USE_LEGACY_KERAS and thereby flips what `tf.keras`
+means for the rest of the process; `tfmot_keras` puts the variable back.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+import os
+import warnings
+from typing import Any
+
+from .core.console import quiet_stderr
+from .core.errors import ConfigError, FastSCNNError
+
+_EXTRA = 'needs TensorFlow, Keras and TFMOT: pip install "fastscnn-tf[train]"'
+
+
+@functools.cache
+def keras3() -> Any:
+    """Keras 3, imported without TensorFlow's start-up messages.
+
+    Raises:
+        FastSCNNError: the training extra is not installed.
+    """
+    _hush()
+    return _import("keras")
+
+
+@functools.cache
+def tensorflow() -> Any:
+    """TensorFlow, imported without its start-up messages.
+
+    Raises:
+        FastSCNNError: the training extra is not installed.
+    """
+    _hush()
+    module = _import("tensorflow")
+    module.get_logger().setLevel("ERROR")
+    _import("absl.logging").set_verbosity("error")
+    return module
+
+
+@functools.cache
+def tf_keras() -> Any:
+    """tf_keras (Keras 2), for quantization-aware training.
+
+    Raises:
+        ConfigError: Keras 3 runs on another backend than TensorFlow.
+    """
+    tensorflow()
+    if keras3().backend.backend() != "tensorflow":
+        raise ConfigError("tf_keras models need KERAS_BACKEND=tensorflow")
+    return _import("tf_keras")
+
+
+@functools.cache
+def tfmot() -> Any:
+    """tensorflow_model_optimization; the environment variable it sets is restored."""
+    tf_keras()
+    before = os.environ.get("TF_USE_LEGACY_KERAS")
+    try:
+        return _import("tensorflow_model_optimization")
+    finally:
+        if before is None:
+            os.environ.pop("TF_USE_LEGACY_KERAS", None)
+        else:
+            os.environ["TF_USE_LEGACY_KERAS"] = before
+
+
+def is_keras3(keras: Any) -> bool:
+    """Whether a Keras namespace is Keras 3."""
+    return keras.__version__.startswith("3.")
+
+
+def on_tensorflow(keras: Any) -> bool:
+    """Whether models of this namespace run on TensorFlow."""
+    return not is_keras3(keras) or keras.backend.backend() == "tensorflow"
+
+
+def _hush() -> None:
+    """Keeps start-up lines off the console; what the user set in the environment stays."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _import(name: str) -> Any:
+    try:
+        with quiet_stderr(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise FastSCNNError(f"{error.name} is not installed: this {_EXTRA}") from None

@@ -1,0 +1,1 @@
+"""The network: one topology, written once, and the blocks that turn it into Keras models."""

@@ -1,0 +1,133 @@
+"""`fast_scnn`: the trainable Keras functional model."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError
+from ..core.sizes import Size, check_size
+from ..data.pipeline import named_data_errors
+from ..keras_api import is_keras3, keras3
+from .keras_blocks import KerasBlocks
+from .layers import PACKAGE, layers_for
+from .topology import fast_scnn_outputs
+
+
+def fast_scnn(config: FastSCNNConfig, keras: Any = None) -> Any:
+    """Builds Fast-SCNN as a flat functional model with every layer named.
+
+    Args:
+        config: the network; it travels with the model as `model.config`.
+        keras: the Keras namespace, Keras 3 by default; tf_keras gives the same layer names and
+            weight order.
+
+    Returns:
+        A model from normalised float32 images (B, H, W, 3) to float32 logits (B, H, W, classes)
+        at input resolution; with `config.aux_heads` a dict of `logits` (full resolution),
+        `aux_ltd` (1/8) and `aux_gfe` (1/32).
+
+    Example:
+        >>> fast_scnn(FastSCNNConfig(num_classes=11, input_size=(64, 96))).output_shape
+        (None, 64, 96, 11)
+    """
+    keras = keras or keras3()
+    # === Functional model ===
+    image = keras.Input((*config.input_size, 3), name="image")
+    outputs = fast_scnn_outputs(KerasBlocks(keras, config), image, config)
+    resize = layers_for(keras).ResizeBilinear(config.input_size, name="logits")
+    outputs["logits"] = resize(outputs["logits"])
+    # === Config ===
+    model = model_class(keras)(image, outputs if config.aux_heads else outputs["logits"])
+    model.config = config
+    return model
+
+
+@functools.cache
+def model_class(keras: Any) -> Any:
+    """`keras.Model` that carries its `FastSCNNConfig` and is rebuilt from it."""
+
+    class FastSCNN(keras.Model):
+        """Fast-SCNN; see `fastscnn_tf.fast_scnn`."""
+
+        config: FastSCNNConfig
+
+        def fit(self, x=None, *args, **kwargs):
+            if hasattr(x, "element_spec"):  # a tf.data.Dataset shuffles itself
+                kwargs.setdefault("shuffle", False)
+            with named_data_errors():
+                return super().fit(x, *args, **kwargs)
+
+        def get_config(self):
+            return {"fast_scnn": self.config.to_dict()}
+
+        @classmethod
+        def from_config(cls, config, custom_objects=None):
+            return fast_scnn(FastSCNNConfig.from_dict(config["fast_scnn"]), keras)
+
+    if is_keras3(keras):
+        return keras.saving.register_keras_serializable(package=PACKAGE)(FastSCNN)
+    return FastSCNN
+
+
+def require_fast_scnn(model: Any) -> FastSCNNConfig:
+    """The configuration of a model that `fast_scnn` built.
+
+    Raises:
+        ConfigError: another model, or one whose graph was edited; the first foreign layer is
+            named.
+    """
+    config = getattr(model, "config", None)
+    if isinstance(config, FastSCNNConfig):
+        return config
+    expected = {layer.name for layer in fast_scnn(FastSCNNConfig(input_size=(32, 32))).layers}
+    layers = getattr(model, "layers", [])
+    foreign = next((x.name for x in layers if x.name not in expected), None)
+    what = f"layer {foreign!r} is not one of its layers" if foreign else "its graph was rebuilt"
+    raise ConfigError(
+        f"expected a model made by fast_scnn(), got {type(model).__name__}: {what}; "
+        "change the FastSCNNConfig instead of the graph"
+    )
+
+
+def copy_weights(source: Any, target: Any) -> None:
+    """Copies weights by layer name; every weighted layer of `target` must be in `source`.
+
+    Raises:
+        ConfigError: a layer is missing or of another shape.
+    """
+    by_name = {layer.name: layer for layer in source.layers}
+    for layer in target.layers:
+        weights = layer.get_weights()
+        if not weights:
+            continue
+        if layer.name not in by_name:
+            raise ConfigError(f"layer {layer.name!r} is missing in the source model")
+        values = by_name[layer.name].get_weights()
+        shapes = [w.shape for w in weights], [v.shape for v in values]
+        if shapes[0] != shapes[1]:
+            raise ConfigError(f"layer {layer.name!r}: expected shapes {shapes[0]}, got {shapes[1]}")
+        layer.set_weights(values)
+
+
+def resize_model(model: Any, size: Size) -> Any:
+    """The same weights at another input size, as an inference model without auxiliary heads.
+
+    Args:
+        model: what `fast_scnn` or `load_model` returned.
+        size: (height, width), multiples of 32.
+
+    Returns:
+        A Keras 3 model from (B, *size, 3) to logits (B, *size, classes).
+    """
+    config = require_fast_scnn(model).replace(input_size=check_size(size), aux_heads=False)
+    resized = fast_scnn(config)
+    copy_weights(model, resized)
+    return resized
+
+
+def inference_model(model: Any) -> Any:
+    """The model itself, or a copy without its auxiliary heads."""
+    config = require_fast_scnn(model)
+    return resize_model(model, config.input_size) if config.aux_heads else model

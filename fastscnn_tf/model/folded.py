@@ -1,0 +1,134 @@
+"""`FoldedNetwork`: convolution weights with batch normalisation folded in, and tensor ranges.
+
+Plain numpy: the common ground of quantization (which trains these weights), export (which writes
+them into a graph) and the .npz checkpoint of quantization-aware training. Folding first gives
+every depthwise channel its own weight scale and leaves nothing for the converter to fold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ModelFileError
+from ..core.files import replacing
+from .fast_scnn import require_fast_scnn
+
+FORMAT = "fastscnn_tf.folded/1"
+
+
+@dataclasses.dataclass(frozen=True)
+class FoldedNetwork:
+    """A network ready to be written into a graph.
+
+    Attributes:
+        config: its configuration, without auxiliary heads.
+        weights: layer -> (kernel, bias); kernels in Keras layout (kh, kw, in, out), depthwise
+            ones (kh, kw, channels, 1).
+        ranges: tensor -> (min, max) of its int8 quantization; empty for a float network.
+        fine_tuned: whether quantization-aware training has adapted the weights.
+        extra: further arrays a checkpoint carries, such as the optimizer's.
+    """
+
+    config: FastSCNNConfig
+    weights: dict[str, tuple[np.ndarray, np.ndarray]]
+    ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    fine_tuned: bool = False
+    extra: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def replace(self, **changes: Any) -> FoldedNetwork:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+def fold(model: Any) -> FoldedNetwork:
+    """Folds the batch normalisation of a trained Keras model into its convolutions.
+
+    Args:
+        model: a model built by `fast_scnn`, of either Keras.
+    """
+    config = require_fast_scnn(model)
+    layers = {layer.name: layer for layer in model.layers}
+    weights = {}
+    for name, layer in layers.items():
+        values = layer.get_weights()
+        if name.endswith(".bn") or not values or name.startswith("aux_"):
+            continue
+        kernel = values[0].astype(np.float64)
+        bias = values[1].astype(np.float64) if len(values) > 1 else np.zeros(1)
+        if f"{name}.bn" in layers:
+            gamma, beta, mean, variance = layers[f"{name}.bn"].get_weights()
+            factor = gamma / np.sqrt(variance.astype(np.float64) + config.bn_epsilon)
+            kernel = kernel * (factor[:, None] if is_depthwise(name) else factor)
+            bias = beta - mean * factor
+        weights[name] = (kernel.astype(np.float32), bias.astype(np.float32))
+    return FoldedNetwork(config.replace(aux_heads=False), weights)
+
+
+def is_depthwise(name: str) -> bool:
+    """Whether the layer of that name holds a depthwise kernel."""
+    return name.endswith("depthwise")
+
+
+def save_folded(network: FoldedNetwork, path: str | os.PathLike[str]) -> None:
+    """Writes a .npz: `weights/<layer>/kernel|bias`, `ranges/<tensor>`, `extra/<name>`, `meta`."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, (kernel, bias) in network.weights.items():
+        arrays[f"weights/{name}/kernel"], arrays[f"weights/{name}/bias"] = kernel, bias
+    for name, limits in network.ranges.items():
+        arrays[f"ranges/{name}"] = np.asarray(limits, np.float32)
+    for name, array in network.extra.items():
+        arrays[f"extra/{name}"] = array
+    meta = {
+        "format": FORMAT,
+        "config": network.config.to_dict(),
+        "fine_tuned": network.fine_tuned,
+    }
+    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    with replacing(path) as temporary:
+        temporary.write_bytes(buffer.getvalue())
+
+
+def load_folded(path: str | os.PathLike[str]) -> FoldedNetwork:
+    """Reads what `save_folded` wrote.
+
+    Raises:
+        ModelFileError: missing, damaged, or another kind of file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such checkpoint")
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            values = {key: arrays[key] for key in arrays.files}
+        meta = json.loads(bytes(values.pop("meta")))
+        if meta["format"] != FORMAT:
+            raise ModelFileError(f"{path}: format {meta['format']!r}, expected {FORMAT!r}")
+        names = [key.split("/")[1] for key in values if key.endswith("/kernel")]
+        return FoldedNetwork(
+            config=FastSCNNConfig.from_dict(meta["config"]),
+            weights={
+                n: (values[f"weights/{n}/kernel"], values[f"weights/{n}/bias"]) for n in names
+            },
+            ranges={
+                key[len("ranges/") :]: (float(v[0]), float(v[1]))
+                for key, v in values.items()
+                if key.startswith("ranges/")
+            },
+            fine_tuned=bool(meta["fine_tuned"]),
+            extra={k[len("extra/") :]: v for k, v in values.items() if k.startswith("extra/")},
+        )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path}: not a quantization-aware checkpoint of ours") from None

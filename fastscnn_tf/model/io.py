@@ -1,0 +1,89 @@
+"""Saving and loading models: `.keras` for Keras 3, `.npz` for quantization-aware ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import ModelFileError
+from ..core.files import replacing
+from ..keras_api import keras3
+from .fast_scnn import model_class
+from .layers import layers_for
+
+CHECKPOINTS = ("best.keras", "best.npz")
+
+
+def load_keras(path: str | os.PathLike[str], compile: bool = False) -> Any:
+    """Reads a `.keras` file of ours in any process.
+
+    Args:
+        path: the file.
+        compile: restore optimizer and losses too, to go on training.
+
+    Raises:
+        ModelFileError: missing, damaged, or not a Fast-SCNN of this project.
+    """
+    path = Path(path)
+    check_keras_file(path)
+    keras = keras3()
+    layers_for(keras), model_class(keras)  # Keras finds classes only once they are made
+    _register_training_objects()
+    try:
+        return keras.models.load_model(path, compile=compile)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        reason = str(error).strip().splitlines()[0][:160]
+        raise ModelFileError(f"{path}: cannot be loaded ({reason})") from None
+
+
+def _register_training_objects() -> None:
+    from ..train import losses, metrics
+
+    metrics.mean_iou(2)
+    losses.register()
+
+
+def check_keras_file(path: Path) -> None:
+    """Makes sure that a file is a `.keras` archive with a Fast-SCNN in it.
+
+    Raises:
+        ModelFileError: it is not.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such model file")
+    if path.suffix != ".keras":
+        raise ModelFileError(f"{path}: expected a .keras file or a run folder")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+            kind = json.loads(archive.read("config.json")).get("registered_name", "")
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
+        raise ModelFileError(f"{path}: damaged, or not a .keras file") from None
+    if broken:
+        raise ModelFileError(f"{path}: damaged .keras file ({broken})")
+    if not str(kind).endswith(">FastSCNN"):
+        raise ModelFileError(f"{path}: not a Fast-SCNN of this project ({kind or 'unknown kind'})")
+
+
+def save_keras(model: Any, path: str | os.PathLike[str], optimizer: bool = True) -> None:
+    """Writes a `.keras` file, whole or not at all."""
+    with replacing(path) as temporary:
+        model.save(temporary, include_optimizer=optimizer)
+
+
+def checkpoint_in(path: str | os.PathLike[str]) -> Path:
+    """The model file itself, or the best checkpoint of a run folder.
+
+    Raises:
+        ModelFileError: the folder holds none.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    for name in CHECKPOINTS:
+        if (path / name).is_file():
+            return path / name
+    raise ModelFileError(f"{path}: no {' or '.join(CHECKPOINTS)} in this folder")

@@ -1,0 +1,132 @@
+"""The few custom layers, made once per Keras namespace.
+
+They use `keras.ops`, which under tf_keras are TensorFlow operations too (Keras 3 then runs on the
+TensorFlow backend). The only TensorFlow-specific code is the fused batch normalisation.
+"""
+
+from __future__ import annotations
+
+import functools
+from types import SimpleNamespace
+from typing import Any
+
+from ..core.sizes import Size
+from ..keras_api import is_keras3, keras3, on_tensorflow, tensorflow
+from .windows import adaptive_windows
+
+PACKAGE = "fastscnn_tf"
+
+
+@functools.cache
+def layers_for(keras: Any) -> SimpleNamespace:
+    """`AdaptivePooling`, `ResizeBilinear` and `BatchNormalization` of a Keras namespace."""
+    register = (
+        keras.saving.register_keras_serializable(package=PACKAGE)
+        if is_keras3(keras)
+        else keras.utils.register_keras_serializable(package=PACKAGE)
+    )
+    return SimpleNamespace(
+        AdaptivePooling=register(_adaptive_pooling(keras)),
+        ResizeBilinear=register(_resize_bilinear(keras)),
+        BatchNormalization=register(_fused_batch_normalization(keras))
+        if is_keras3(keras) and on_tensorflow(keras)
+        else keras.layers.BatchNormalization,
+    )
+
+
+def _adaptive_pooling(keras):
+    ops = keras3().ops
+
+    class AdaptivePooling(keras.layers.Layer):
+        """Means over the adaptive windows of one axis, or over the whole map.
+
+        Args:
+            bins: number of windows; 1 pools over both axes and ignores `axis`.
+            axis: 1 pools rows, 2 pools columns. Rows then columns is the exact adaptive pooling,
+                since every window is a rectangle.
+        """
+
+        def __init__(self, bins: int, axis: int = 1, **kwargs):
+            super().__init__(**kwargs)
+            self.bins, self.axis = int(bins), int(axis)
+
+        def call(self, x):
+            if self.bins == 1:
+                return ops.mean(x, axis=(1, 2), keepdims=True)
+            windows = adaptive_windows(x.shape[self.axis], self.bins)
+            parts = [
+                ops.mean(x[:, a:b] if self.axis == 1 else x[:, :, a:b], self.axis, keepdims=True)
+                for a, b in windows
+            ]
+            return ops.concatenate(parts, axis=self.axis)
+
+        def compute_output_shape(self, input_shape):
+            shape = list(input_shape)
+            for axis in (1, 2) if self.bins == 1 else (self.axis,):
+                shape[axis] = self.bins
+            return tuple(shape)
+
+        def get_config(self):
+            return {**super().get_config(), "bins": self.bins, "axis": self.axis}
+
+    return AdaptivePooling
+
+
+def _resize_bilinear(keras):
+    ops = keras3().ops
+
+    class ResizeBilinear(keras.layers.Layer):
+        """Bilinear interpolation with half-pixel centres to a fixed (height, width)."""
+
+        def __init__(self, size: Size, **kwargs):
+            super().__init__(**kwargs)
+            self.size = (int(size[0]), int(size[1]))
+
+        def call(self, x):
+            if on_tensorflow(keras):
+                return tensorflow().image.resize(x, self.size)
+            return ops.image.resize(x, self.size, antialias=False, data_format="channels_last")
+
+        def compute_output_shape(self, input_shape):
+            return (input_shape[0], *self.size, input_shape[3])
+
+        def get_config(self):
+            return {**super().get_config(), "size": list(self.size)}
+
+    return ResizeBilinear
+
+
+def _fused_batch_normalization(keras):
+    tf = tensorflow()
+
+    class BatchNormalization(keras.layers.BatchNormalization):
+        """Keras 3's layer on TensorFlow's fused kernel (NHWC, axis 3).
+
+        The kernel reports a Bessel-corrected variance; the running variance is put back to the
+        biased one that every Keras backend keeps.
+        """
+
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            # Keras would otherwise compile with XLA, which is slower than no XLA on a CPU.
+            self.supports_jit = bool(tf.config.list_physical_devices("GPU"))
+
+        def call(self, inputs, training=None, mask=None):
+            learn = bool(training) and self.trainable
+            y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+                x=inputs,
+                scale=tf.convert_to_tensor(self.gamma),
+                offset=tf.convert_to_tensor(self.beta),
+                mean=[] if learn else tf.convert_to_tensor(self.moving_mean),
+                variance=[] if learn else tf.convert_to_tensor(self.moving_variance),
+                epsilon=self.epsilon,
+                is_training=learn,
+            )
+            if learn:
+                count = tf.cast(tf.size(inputs) / tf.shape(inputs)[-1], variance.dtype)
+                variance = variance * (tf.maximum(count - 1, 1) / count)
+                for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                    moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
+            return y
+
+    return BatchNormalization

@@ -1,0 +1,116 @@
+"""The topology's blocks as bare TensorFlow operations on constants.
+
+With ranges every tensor is fake-quantized as the int8 graph will compute it; without, this is the
+float network. The same blocks calibrate ranges and write the graph that is converted, so that
+nothing in a .tflite depends on how Keras happens to lower a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..core.sizes import Size
+from ..keras_api import tensorflow
+from .folded import FoldedNetwork, is_depthwise
+from .ranges import INPUT, range_owner, tensor_range
+from .topology import fast_scnn_outputs
+from .windows import adaptive_windows
+
+MAX_CONCAT = 5  # the int8 XNNPACK kernel takes no more inputs; longer ones are nested
+
+
+class TFBlocks:
+    """Blocks on constants.
+
+    Args:
+        network: weights, and ranges for an int8 graph.
+        observe: called with (name, tensor) for every tensor that has a range.
+    """
+
+    def __init__(
+        self, network: FoldedNetwork, observe: Callable[[str, Any], None] | None = None
+    ) -> None:
+        self.tf, self.ranges, self.observe = tensorflow(), network.ranges, observe
+        self.weights = network.weights
+        if network.ranges:
+            self.weights = {n: (quantized_kernel(n, k), b) for n, (k, b) in network.weights.items()}
+
+    def quantize(self, x, name: str):
+        """Marks a tensor with its range; reports it if the range is its own."""
+        if self.observe and range_owner(name) == name:
+            self.observe(name, x)
+        if not self.ranges:
+            return x
+        low, high = tensor_range(self.ranges, name)
+        return self.tf.quantization.fake_quant_with_min_max_args(x, low, high)
+
+    def conv(self, x, filters, kernel, *, name, stride=1, relu=True, bias=False):
+        weights, offset = self.weights[name]
+        x = self.tf.nn.conv2d(x, weights, stride, "SAME") + offset
+        return self.quantize(self.tf.nn.relu(x) if relu else x, name)
+
+    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False):
+        weights, offset = self.weights[name]
+        strides, dilations = [1, stride, stride, 1], [dilation, dilation]
+        x = self.tf.nn.depthwise_conv2d(x, weights, strides, "SAME", dilations=dilations) + offset
+        return self.quantize(self.tf.nn.relu(x) if relu else x, name)
+
+    def add(self, x, y, *, name, relu=False):
+        x = x + y
+        return self.quantize(self.tf.nn.relu(x) if relu else x, name)
+
+    def concat(self, xs, *, name):
+        return self.quantize(self.tf.concat(xs, -1), name)
+
+    def pool(self, x, bins, *, name):
+        if bins == 1:
+            return self.quantize(self.tf.reduce_mean(x, [1, 2], keepdims=True), name)
+        x = self.quantize(self._window_means(x, bins, 1), f"{name}.rows")
+        return self.quantize(self._window_means(x, bins, 2), name)
+
+    def _window_means(self, x, bins: int, axis: int):
+        """MEAN over static slices: the average pooling kernel has no int8 XNNPACK version."""
+        means = [
+            self.tf.reduce_mean(x[:, a:b] if axis == 1 else x[:, :, a:b], axis, keepdims=True)
+            for a, b in adaptive_windows(x.shape[axis], bins)
+        ]
+        while len(means) > 1:
+            groups = [means[i : i + MAX_CONCAT] for i in range(0, len(means), MAX_CONCAT)]
+            means = [self.tf.concat(g, axis) if len(g) > 1 else g[0] for g in groups]
+        return means[0]
+
+    def resize(self, x, size: Size, *, name):
+        return self.quantize(self.tf.image.resize(x, size), name)
+
+    def relu(self, x, *, name):
+        return self.quantize(self.tf.nn.relu(x), name)
+
+    def dropout(self, x, rate, *, name):
+        return x
+
+    def size(self, x) -> Size:
+        return int(x.shape[1]), int(x.shape[2])
+
+    def channels(self, x) -> int:
+        return int(x.shape[3])
+
+
+def quantized_kernel(name: str, kernel: np.ndarray) -> np.ndarray:
+    """A kernel on its int8 grid: symmetric, one scale per output channel, -127..127.
+
+    The converter finds the same scales again, so its integers are exactly these.
+    """
+    axes = (0, 1, 3) if is_depthwise(name) else (0, 1, 2)
+    scale = np.maximum(np.abs(kernel).max(axis=axes, keepdims=True), 1e-12) / np.float32(127)
+    return (np.clip(np.rint(kernel / scale), -127, 127) * scale).astype(np.float32)
+
+
+def logits_of(
+    network: FoldedNetwork, image: Any, observe: Callable[[str, Any], None] | None = None
+) -> Any:
+    """Logits at 1/8 of a normalised image (B, H, W, 3), float or fake-quantized."""
+    blocks = TFBlocks(network, observe)
+    return fast_scnn_outputs(blocks, blocks.quantize(image, INPUT), network.config)["logits"]

@@ -1,0 +1,1 @@
+"""Folding, calibration and quantization-aware training with TFMOT."""

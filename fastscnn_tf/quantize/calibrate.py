@@ -1,0 +1,81 @@
+"""Calibration: the range of every activation, seen on real images by the float network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError, DataError
+from ..keras_api import tensorflow
+from ..model.folded import FoldedNetwork
+from ..model.ranges import INPUT, input_range
+from ..model.tf_blocks import logits_of
+
+
+def calibrate(network: FoldedNetwork, batches: Iterable[Any], limit: int = 200) -> FoldedNetwork:
+    """Sets the range of every tensor from float32 passes over images.
+
+    A range is the mean over images of the smallest and of the largest value: single outliers do
+    not stretch it, which costs less than the resolution they would take from everything else.
+
+    Args:
+        network: folded weights; ranges it may have are replaced.
+        batches: normalised image batches (B, H, W, 3) of any size divisible by 32, or
+            (images, labels) pairs.
+        limit: images to use at most.
+
+    Raises:
+        DataError: there is not one image.
+        ConfigError: the normalisation differs between channels.
+    """
+    check_normalisation(network.config)
+    tf = tensorflow()
+    plain = network.replace(ranges={})
+
+    @tf.function(reduce_retracing=True)
+    def observe(images):
+        seen: dict[str, Any] = {}
+
+        def record(name, x):
+            axes = [1, 2, 3]
+            seen[name] = tf.stack([tf.reduce_min(x, axes), tf.reduce_max(x, axes)])
+
+        logits_of(plain, images, record)
+        return seen
+
+    found: dict[str, list[np.ndarray]] = {}
+    count = 0
+    for batch in batches:
+        images = batch[0] if isinstance(batch, tuple | list) else batch
+        images = tf.convert_to_tensor(images)[: limit - count]
+        for name, limits in observe(images).items():
+            found.setdefault(name, []).append(limits.numpy())
+        count += int(images.shape[0])
+        if count >= limit:
+            break
+    if not count:
+        raise DataError("calibration needs at least one image, got none")
+    ranges = {name: _range(np.concatenate(limits, 1)) for name, limits in found.items()}
+    ranges[INPUT] = input_range(network.config)
+    return network.replace(ranges=ranges)
+
+
+def _range(limits: np.ndarray) -> tuple[float, float]:
+    """(min, max) that contains 0 (padding must be exact) from (2, images)."""
+    low, high = limits.mean(1)
+    return float(min(low, 0.0)), float(max(high, low + 1e-6, 1e-6))
+
+
+def check_normalisation(config: FastSCNNConfig) -> None:
+    """int8 inputs have one scale: mean and std must agree between channels.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    if len(set(config.mean)) > 1 or len(set(config.std)) > 1:
+        raise ConfigError(
+            f"int8 needs one mean and std for all channels, got {config.mean} and {config.std}"
+        )

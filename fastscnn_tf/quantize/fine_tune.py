@@ -1,0 +1,175 @@
+"""`run_quantization`: a resumable run of quantization-aware fine-tuning."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError
+from ..core.files import check_output_folder, read_json
+from ..core.sizes import Size
+from ..data.augment import augmentation
+from ..data.pipeline import batches
+from ..data.registry import open_dataset
+from ..keras_api import tf_keras, tfmot
+from ..model.fast_scnn import resize_model
+from ..model.io import checkpoint_in, load_keras
+from ..train.callbacks import STATE, callbacks_for
+from ..train.losses import segmentation_loss
+from ..train.predictor import KerasPredictor
+from ..train.trainer import LOG, check_resumable, check_samples, clear_run, write_run
+from .checkpoint import load_qat, restore_optimizer, save_qat
+from .quantize_aware import CALIBRATION_IMAGES, quantize_aware
+
+BEST, LAST = "best.npz", "last.npz"
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizeSettings:
+    """A fine-tuning run.
+
+    Args:
+        model: the trained `.keras` file, or its run folder.
+        dataset: `camvid`, `folder` or `toy`.
+        data_dir: where it lies.
+        size: (height, width); the model's own by default.
+        epochs: passes over the training split.
+        batch_size: pairs per step.
+        learning_rate: start of the polynomial schedule; fine-tuning needs a small one.
+        augment: augmentation preset.
+        seed: order and augmentation.
+        validate_every: epochs between validations; the last epoch always validates.
+    """
+
+    model: str
+    dataset: str
+    data_dir: str | None
+    size: Size | None = None
+    epochs: int = 5
+    batch_size: int = 12
+    learning_rate: float = 0.001
+    augment: str = "gentle"
+    seed: int = 0
+    validate_every: int = 1
+
+    def __post_init__(self) -> None:
+        augmentation(self.augment)
+        for name in ("epochs", "batch_size", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < 100:
+            raise ConfigError(f"learning_rate must be above 0, got {self.learning_rate}")
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizeResult:
+    """A finished fine-tuning run.
+
+    Attributes:
+        folder: the run folder.
+        best: the checkpoint with the best validation mIoU; epoch 0 is calibration alone.
+        miou: that mIoU, 0..1.
+        epochs: epochs trained in all.
+    """
+
+    folder: Path
+    best: Path
+    miou: float
+    epochs: int
+
+
+def run_quantization(
+    settings: QuantizeSettings,
+    folder: str | os.PathLike[str],
+    resume: bool = False,
+    force: bool = False,
+    verbose: int | str = "auto",
+) -> QuantizeResult:
+    """Fine-tunes a trained model with quantization in the loop.
+
+    Every activation range is first set from a float pass over training images. The result of
+    that calibration alone takes part in the choice of the best checkpoint.
+
+    Args:
+        settings: the run; on resuming they must be those it was started with.
+        folder: gets `best.npz`, `last.npz`, `run.json`, `state.json` and `log.csv`.
+        resume: continue after the last finished epoch.
+        force: start anew in a folder that is not empty.
+        verbose: as in `model.fit`.
+
+    Raises:
+        OutputError, ConfigError, ModelFileError, TrainingDiverged: as for `run_training`.
+    """
+    folder, source = Path(folder), checkpoint_in(settings.model)
+    values = {**dataclasses.asdict(settings), "model": str(source)}
+    if resume:
+        check_resumable(folder, values, LAST)
+        model, done = load_qat(folder / LAST), read_json(folder / STATE)["epochs_done"]
+    else:
+        float_model = load_keras(source)
+        float_model = resize_model(float_model, settings.size or float_model.config.input_size)
+    config: FastSCNNConfig = model.config if resume else float_model.config
+    training = open_dataset(settings.dataset, settings.data_dir, "train", config.input_size)
+    validation = open_dataset(settings.dataset, settings.data_dir, "val", config.input_size)
+    check_samples(training, validation)
+    if not resume:
+        calibration = batches(training, config, batch_size=4)
+        check_output_folder(folder, force)
+        tfmot()
+        model = quantize_aware(float_model, calibration.take(-(-CALIBRATION_IMAGES // 4)))
+        done = 0
+        clear_run(folder, BEST, LAST)
+        write_run(folder, values, config)
+    _compile(model, settings, len(training))
+    if resume:
+        restore_optimizer(model, folder / LAST)
+    if done < settings.epochs:
+        _fit(model, settings, folder, training, validation, done, verbose)
+    state = read_json(folder / STATE)
+    return QuantizeResult(folder, folder / BEST, state["best"], state["epochs_done"])
+
+
+def _compile(model: Any, settings: QuantizeSettings, images: int) -> None:
+    keras = tf_keras()
+    steps = max(1, images // settings.batch_size) * settings.epochs
+    schedule = keras.optimizers.schedules.PolynomialDecay(
+        settings.learning_rate, steps, end_learning_rate=0.0, power=0.9
+    )
+    model.compile(keras.optimizers.SGD(schedule, momentum=0.9), loss=segmentation_loss)
+
+
+def _fit(model, settings, folder: Path, training, validation, done: int, verbose) -> None:
+    keras = tf_keras()
+    own = callbacks_for(keras)
+    checkpoint = own.Checkpoint(
+        folder,
+        lambda: save_qat(model, folder / LAST, optimizer=True),
+        lambda: save_qat(model, folder / BEST),
+    )
+    validate = own.Validate(KerasPredictor, validation, settings.validate_every, settings.epochs)
+    stream = batches(
+        training,
+        model.config,
+        augmentation(settings.augment),
+        settings.batch_size,
+        settings.seed,
+        range(done, settings.epochs),
+    )
+    if done == 0:
+        model.optimizer.build(model.trainable_variables)
+        for callback in (validate, checkpoint):
+            callback.set_model(model)
+        calibrated: dict[str, float] = {}
+        validate.score(calibrated)
+        checkpoint.keep(0, calibrated)
+    model.fit(
+        stream,
+        initial_epoch=done,
+        epochs=settings.epochs,
+        steps_per_epoch=len(training) // settings.batch_size,
+        callbacks=[own.StopOnBrokenLoss(), validate, checkpoint, own.EpochLog(folder / LOG)],
+        verbose=verbose,
+    )

@@ -1,0 +1,155 @@
+"""int8 arithmetic as XNNPACK performs it, on float tensors that hold integers.
+
+A fake-quantized float graph rounds where the device does, but from sums that carry float error:
+some values land on the other side of a half. In a deep network such flips multiply until a
+quarter of all tensors differ by a step. These functions compute the integers themselves, so that
+the quantization-aware Keras model and its .tflite give the same labels.
+
+Tensors go in and out as real values; "levels" are integers relative to the zero point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.sizes import Size
+from ..keras_api import tensorflow
+from ..runtime.postprocess import interpolation_matrix
+
+Variables = dict[str, Any]
+
+
+class Grid(NamedTuple):
+    """An int8 grid: real value = level x step, level between low and high.
+
+    The step is float64, as in the converter; the device reads it as float32.
+    """
+
+    step: Any
+    low: Any
+    high: Any
+
+
+def grid(low: Any, high: Any) -> Grid:
+    """The grid of a range, nudged as fake quantization and the converter do it."""
+    tf = tensorflow()
+    low, high = tf.cast(low, tf.float64), tf.cast(high, tf.float64)
+    step = (high - low) / 255.0
+    zero = tf.cast(tf.clip_by_value(tf.round(-low / step), 0.0, 255.0), tf.float32)
+    return Grid(step, -zero, 255.0 - zero)
+
+
+def grid_of(variables: Variables) -> Grid:
+    """The grid of range variables."""
+    tf = tensorflow()
+    return grid(*(tf.convert_to_tensor(variables[end]) for end in ("min_var", "max_var")))
+
+
+def levels(x: Any, of: Grid) -> Any:
+    """Integers of a tensor that lies on a grid."""
+    return tensorflow().round(x / _float32(of.step))
+
+
+def quantize(x: Any, to: Grid) -> Any:
+    """Rounds real values to a grid."""
+    tf = tensorflow()
+    return real(tf.clip_by_value(tf.round(x / _float32(to.step)), to.low, to.high), to)
+
+
+def real(x: Any, of: Grid) -> Any:
+    """Real values of levels."""
+    return x * _float32(of.step)
+
+
+def _float32(x: Any) -> Any:
+    return tensorflow().cast(x, "float32")
+
+
+def _ratio(target: Grid, *steps: Any) -> Any:
+    """The float32 scale of a sum: product of the input's steps over the output's."""
+    product = _float32(steps[0])
+    for step in steps[1:]:
+        product = product * _float32(step)
+    return product / _float32(target.step)
+
+
+def convolution(
+    x: Any,
+    kernel: Any,
+    bias: Any,
+    run: Callable[[Any, Any], Any],
+    source: Grid,
+    target: Grid,
+    depthwise: bool,
+    relu: bool,
+) -> Any:
+    """CONV_2D or DEPTHWISE_CONV_2D: exact sums, then one float32 scale and round to even.
+
+    Args:
+        x: input on `source`.
+        kernel: float kernel; quantized symmetrically per output channel.
+        bias: float bias; rounded to steps of input x kernel.
+        run: the convolution itself, of (levels, kernel levels). Its float32 sums are exact while
+            they stay below 2 ** 24.
+        source: grid of the input.
+        target: grid of the output.
+        depthwise: layout of the kernel.
+        relu: clamp at 0.
+    """
+    tf = tensorflow()
+    axes = (0, 1, 3) if depthwise else (0, 1, 2)
+    step = tf.maximum(tf.reduce_max(tf.abs(kernel), axes), 1e-12) / 127.0
+    weights = tf.round(kernel / (step[:, None] if depthwise else step))
+    # The converter finds the step again from the kernel that was written on its grid.
+    step = tf.cast(step * 127.0, tf.float64) / 127.0
+    offset = _float32(tf.round(tf.cast(bias, tf.float64) / (source.step * step)))
+    total = run(levels(x, source), weights) + offset
+    low = tf.maximum(target.low, 0.0) if relu else target.low
+    scaled = tf.round(total * _ratio(target, source.step, step))
+    return real(tf.clip_by_value(scaled, low, target.high), target)
+
+
+def addition(x: Any, y: Any, first: Grid, second: Grid, target: Grid, relu: bool) -> Any:
+    """ADD: multipliers of 21 bits, one shift, rounding half up."""
+    tf = tensorflow()
+    scales = [tf.cast(_ratio(target, g.step), tf.float64) for g in (first, second)]
+    exponent = tf.floor(tf.math.log(tf.maximum(*scales)) / np.log(2.0))
+    unit = tf.pow(tf.constant(2.0, tf.float64), 20.0 - exponent)
+    total = sum(
+        tf.cast(levels(v, g), tf.float64) * tf.round(scale * unit)
+        for v, g, scale in zip((x, y), (first, second), scales, strict=True)
+    )
+    result = _float32(tf.floor(total / unit + 0.5))
+    low = tf.maximum(target.low, 0.0) if relu else target.low
+    return real(tf.clip_by_value(result, low, target.high), target)
+
+
+def means(x: Any, run: Callable[[Any], Any], source: Grid, target: Grid) -> Any:
+    """MEAN: `run` takes means of levels; one float32 scale, rounded to even from the zero point."""
+    tf = tensorflow()
+    zero = -target.low
+    scaled = tf.round(run(levels(x, source)) * _ratio(target, source.step) + zero) - zero
+    return real(tf.clip_by_value(scaled, target.low, target.high), target)
+
+
+def resize(x: Any, size: Size, both: Grid) -> Any:
+    """RESIZE_BILINEAR: weights of 11 bits, rounding half up."""
+    tf = tensorflow()
+    rows, columns = (
+        tf.constant(np.rint(interpolation_matrix(n, m) * 2048.0) / 2048.0, tf.float64)
+        for n, m in zip(x.shape[1:3], size, strict=True)
+    )
+    exact = tf.cast(levels(x, both), tf.float64)
+    exact = tf.einsum("Hh,bhwc->bHwc", rows, exact)
+    exact = tf.einsum("Ww,bHwc->bHWc", columns, exact)
+    return real(_float32(tf.floor(exact + 0.5)), both)
+
+
+def rectify(x: Any, source: Grid, target: Grid) -> Any:
+    """QUANTIZE to a grid that starts at 0, by a factor of 1 or 2: a clamp."""
+    tf = tensorflow()
+    factor = _float32(tf.round(source.step / target.step))
+    return real(tf.clip_by_value(levels(x, source) * factor, 0.0, target.high), target)

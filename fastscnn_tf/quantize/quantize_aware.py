@@ -1,0 +1,208 @@
+"""`quantize_aware`: a TFMOT model for fine-tuning, from a trained Keras 3 model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError, ExportError
+from ..core.sizes import Size
+from ..data.pipeline import named_data_errors
+from ..keras_api import keras3, tensorflow, tf_keras
+from ..model.fast_scnn import inference_model, resize_model
+from ..model.folded import FoldedNetwork, fold
+from ..model.tf_blocks import logits_of
+from ..model.topology import fast_scnn_outputs
+from ..train.metrics import mean_iou
+from .calibrate import calibrate, check_normalisation
+from .qat_blocks import QATBlocks
+from .quantizers import START
+
+PARITY = 1e-4  # greatest difference of the folded twin, in standard deviations of the logits
+CALIBRATION_IMAGES = 100
+
+
+def quantize_aware(model: Any, calibration: Iterable[Any] | None = None) -> Any:
+    """Makes a trained model quantization-aware.
+
+    The Keras 3 model is rebuilt in tf_keras with its batch normalisation folded into the
+    convolutions, its weights are carried over (parity is asserted), and every kernel and tensor
+    of the int8 graph is wrapped by TFMOT. Before the first training step all activation ranges
+    are set from float passes over images.
+
+    Args:
+        model: a model made by `fast_scnn` or `load_model`.
+        calibration: batches of normalised images (or (images, labels) pairs) to set the ranges
+            from; by default the first 100 images given to `fit`.
+
+    Returns:
+        A tf_keras model from normalised float32 images (B, H, W, 3) to full-resolution logits,
+        to be used with `compile`, `fit`, `export_tflite` and `save_model`. Keras 3 optimizers and
+        `mean_iou` metrics may be passed to `compile`; they are translated.
+
+    Raises:
+        ConfigError: the model was not made by `fast_scnn`, or cannot be quantized.
+    """
+    network = fold(inference_model(model))
+    _check_parity(model, network)
+    return qat_model(calibrate(network, calibration) if calibration is not None else network)
+
+
+def qat_model(network: FoldedNetwork) -> Any:
+    """The tf_keras model of a folded network; its ranges are taken over where it has any."""
+    if network.config.literal_fusion:
+        raise ConfigError(
+            "literal_fusion=True (dilation 4) cannot be quantized: resave the weights with "
+            "literal_fusion=False, which has the same weights"
+        )
+    check_normalisation(network.config)
+    keras, blocks = tf_keras(), QATBlocks()
+    # === Functional model ===
+    image = keras.Input((*network.config.input_size, 3), name="image")
+    x = fast_scnn_outputs(blocks, blocks.input(image), network.config)["logits"]
+    model = _model_class()(image, blocks.resize(x, network.config.input_size, name="logits"))
+    # === Weights ===
+    model.config, model.blocks, model.calibrated = network.config, blocks, False
+    for name, variables in blocks.weights.items():
+        for variable, value in zip(variables, network.weights[name], strict=True):
+            variable.assign(value)
+    if network.ranges:
+        set_ranges(model, network.ranges)
+    return model
+
+
+def is_qat(model: Any) -> bool:
+    """Whether a model was made by `quantize_aware`."""
+    return hasattr(model, "blocks") and isinstance(model.blocks, QATBlocks)
+
+
+def set_ranges(model: Any, ranges: dict[str, tuple[float, float]]) -> None:
+    """Sets every activation range.
+
+    Raises:
+        ConfigError: a range is missing.
+    """
+    for name, variables in model.blocks.ranges.items():
+        if name not in ranges:
+            raise ConfigError(f"no range for tensor {name!r}: calibrate again")
+        variables["min_var"].assign(ranges[name][0])
+        variables["max_var"].assign(ranges[name][1])
+    model.calibrated = True
+
+
+def folded_of(model: Any) -> FoldedNetwork:
+    """Weights and ranges of a quantization-aware model as plain arrays.
+
+    Raises:
+        ExportError: the ranges were never set.
+    """
+    ranges = {
+        name: (float(variables["min_var"]), float(variables["max_var"]))
+        for name, variables in model.blocks.ranges.items()
+    }
+    unset = [n for n, limits in ranges.items() if limits == (-START, START)]
+    if unset or not model.calibrated:
+        raise ExportError(
+            f"{len(unset)} activation ranges were never set: call fit(), or quantize_aware() "
+            "with calibration images"
+        )
+    return _weights_of(model).replace(ranges=ranges, fine_tuned=True)
+
+
+def _weights_of(model: Any) -> FoldedNetwork:
+    variables = model.blocks.weights.items()
+    weights = {name: (kernel.numpy(), bias.numpy()) for name, (kernel, bias) in variables}
+    return FoldedNetwork(model.config, weights)
+
+
+def resized(model: Any, size: Size) -> Any:
+    """The same quantization-aware model at another input size."""
+    network = folded_of(model)
+    return qat_model(network.replace(config=network.config.replace(input_size=size)))
+
+
+def _check_parity(model: Any, network: FoldedNetwork) -> None:
+    """Runs Keras 3 and the folded twin on the same noise at a small size.
+
+    Raises:
+        ExportError: they differ by more than rounding.
+    """
+    size = (64, 96)
+    small = resize_model(model, size)
+    image = np.random.default_rng(0).uniform(-1, 1, (2, *size, 3)).astype(np.float32)
+    head = keras3().Model(small.inputs, small.get_layer("classifier.logits").output)
+    expected = np.asarray(head([image], training=False))
+    got = logits_of(network.replace(config=small.config), tensorflow().constant(image)).numpy()
+    error = float(np.abs(got - expected).max() / max(expected.std(), 1e-12))
+    if not error <= PARITY:
+        raise ExportError(f"the tf_keras twin differs from the Keras 3 model by {error:.1e}")
+
+
+@functools.cache
+def _model_class() -> Any:
+    keras: Any = tf_keras()
+
+    class QuantizationAwareFastSCNN(keras.Model):
+        """A TFMOT-wrapped Fast-SCNN; see `quantize_aware`."""
+
+        config: FastSCNNConfig
+        blocks: QATBlocks
+        calibrated: bool
+
+        def compile(self, optimizer="sgd", loss=None, metrics=None, **kwargs):
+            super().compile(
+                optimizer=_translate_optimizer(optimizer),
+                loss=_only_logits(loss),
+                metrics=[_translate_metric(m) for m in metrics or []],
+                **{k: v for k, v in kwargs.items() if k != "loss_weights"},
+            )
+
+        def fit(self, x=None, *args, **kwargs):
+            x = _drop_auxiliary_labels(x)
+            if not self.calibrated:
+                batches = x if not isinstance(x, np.ndarray) else [x[:CALIBRATION_IMAGES]]
+                calibrated = calibrate(_weights_of(self), batches, CALIBRATION_IMAGES)
+                set_ranges(self, calibrated.ranges)
+            if "validation_data" in kwargs:
+                kwargs["validation_data"] = _drop_auxiliary_labels(kwargs["validation_data"])
+            with named_data_errors():
+                return super().fit(x, *args, **kwargs)
+
+    return QuantizationAwareFastSCNN
+
+
+def _only_logits(loss: Any) -> Any:
+    return loss["logits"] if isinstance(loss, dict) else loss
+
+
+def _drop_auxiliary_labels(data: Any) -> Any:
+    """Batches made for a model with auxiliary heads carry a dict of equal labels."""
+    spec = getattr(data, "element_spec", None)
+    if isinstance(spec, tuple) and len(spec) > 1 and isinstance(spec[1], dict):
+        return data.map(lambda images, labels: (images, labels["logits"]))
+    return data
+
+
+def _translate_optimizer(optimizer: Any) -> Any:
+    """The tf_keras optimizer with the settings of a Keras 3 one."""
+    keras = tf_keras()
+    if isinstance(optimizer, str | keras.optimizers.Optimizer):
+        return optimizer
+    values = optimizer.get_config()
+    rate = values["learning_rate"]
+    if isinstance(rate, dict):
+        schedule = getattr(keras.optimizers.schedules, rate["class_name"])
+        values["learning_rate"] = schedule(**rate["config"])
+    kind = getattr(keras.optimizers, type(optimizer).__name__)
+    known = set(kind().get_config())
+    return kind(**{k: v for k, v in values.items() if k in known and v is not None})
+
+
+def _translate_metric(metric: Any) -> Any:
+    if isinstance(metric, keras3().metrics.Metric) and hasattr(metric, "matrix"):
+        return mean_iou(metric.num_classes, tf_keras(), metric.name)
+    return metric

@@ -1,0 +1,1 @@
+"""Running a .tflite: needs only numpy, Pillow and ai-edge-litert."""

@@ -1,0 +1,152 @@
+"""`Segmenter`: a .tflite file as a function from images to label maps."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..core.console import quiet_stderr
+from ..core.errors import DataError, ModelFileError
+from ..core.images import read_image, resize_image, to_rgb
+from ..core.labels import LabelSpace
+from ..core.sizes import Size
+from .postprocess import labels_from_output
+from .tflite_file import read_metadata, read_model_bytes
+
+
+class Segmenter:
+    """Runs a segmentation .tflite through the LiteRT interpreter; imports no TensorFlow.
+
+    Args:
+        path: the .tflite file; one image in (1, H, W, 3), logits (1, h, w, classes) or a label
+            map (1, h, w) out.
+        threads: CPU threads.
+
+    Attributes:
+        input_size: (height, width) the network works at.
+        labels: names and colours of the classes.
+        outputs: `logits`, `logits-full` or `labels`.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, or no segmentation model.
+
+    Example:
+        labels = Segmenter("model.tflite").predict("street.jpg")
+    """
+
+    def __init__(self, path: str | os.PathLike[str], threads: int = 2):
+        self.path = Path(path)
+        content = read_model_bytes(path)
+        self.metadata = read_metadata(content)
+        self._interpreter = _interpreter(self.path, content, threads)
+        inputs = self._interpreter.get_input_details()
+        outputs = self._interpreter.get_output_details()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise ModelFileError(
+                f"{path}: expected one input and one output, got {len(inputs)} and {len(outputs)}"
+            )
+        self._input, self._output = inputs[0], outputs[0]
+        shape, result = tuple(self._input["shape"]), tuple(self._output["shape"])
+        if len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or len(result) not in (3, 4):
+            raise ModelFileError(
+                f"{path}: expected an image (1, H, W, 3) in and logits or labels out, "
+                f"got {shape} and {result}"
+            )
+        self.input_size: Size = (int(shape[1]), int(shape[2]))
+        self.labels = self._label_space(result)
+        full = result[1:3] == self.input_size
+        self.outputs = "labels" if len(result) == 3 else "logits-full" if full else "logits"
+
+    def _label_space(self, result: tuple[int, ...]) -> LabelSpace:
+        names = tuple(self.metadata.get("class_names", ()))
+        colors = tuple(tuple(c) for c in self.metadata.get("class_colors", ()))
+        if names:
+            return LabelSpace(str(self.metadata.get("name", "model")), names, colors)
+        return LabelSpace.make("model", result[3] if len(result) == 4 else 255)
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the model."""
+        return len(self.labels)
+
+    def run(self, image: np.ndarray) -> np.ndarray:
+        """The raw output for one image that already has the input size.
+
+        Args:
+            image: `input_size` + (3,) uint8 RGB.
+
+        Returns:
+            (h, w, classes) logits in the file's own dtype, or (h, w) labels.
+        """
+        self._interpreter.set_tensor(self._input["index"], self._prepare(image)[None])
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._output["index"])[0]
+
+    def _prepare(self, image: np.ndarray) -> np.ndarray:
+        dtype = self._input["dtype"]
+        if dtype == np.uint8:
+            return image
+        if dtype == np.int8:
+            return (image ^ 0x80).view(np.int8)
+        mean = np.asarray(self.metadata.get("mean", (128.0,) * 3), np.float32)
+        std = np.asarray(self.metadata.get("std", (128.0,) * 3), np.float32)
+        return ((image - mean) / std).astype(dtype)
+
+    def predict(
+        self, image: np.ndarray | Image.Image | str | os.PathLike[str], size: Size | None = None
+    ) -> np.ndarray:
+        """The label map of an image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB array, Pillow image, or path of a picture.
+            size: (height, width) of the label map; the image's own by default.
+
+        Returns:
+            (H, W) uint8 class indices.
+
+        Raises:
+            DataError: not a picture.
+        """
+        pixels = as_pixels(image)
+        output = self.run(resize_image(pixels, self.input_size))
+        return labels_from_output(output, self.input_size, size or pixels.shape[:2])
+
+
+def as_pixels(image: Any) -> np.ndarray:
+    """(H, W, 3) uint8 RGB from an array, a Pillow image or a path.
+
+    Raises:
+        DataError: an array of another shape or dtype, or an unreadable file.
+    """
+    if isinstance(image, Image.Image):
+        return to_rgb(image)
+    if isinstance(image, str | os.PathLike):
+        return read_image(image)
+    if not isinstance(image, np.ndarray):
+        kind = type(image).__name__
+        raise DataError(f"expected an array, a Pillow image or the path of a picture, got {kind}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise DataError(
+            f"expected an RGB array (H, W, 3) of uint8, got {image.shape} of {image.dtype}"
+        )
+    return image
+
+
+def _interpreter(path: Path, content: bytes, threads: int) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    if threads < 1:
+        raise DataError(f"threads must be at least 1, got {threads}")
+    try:
+        with quiet_stderr():
+            interpreter = Interpreter(model_content=content, num_threads=threads)
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        reason = re.sub(r"\s+", " ", str(error)).strip()[:160]
+        raise ModelFileError(f"{path}: the interpreter refuses this file ({reason})") from None
+    return interpreter

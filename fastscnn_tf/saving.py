@@ -1,0 +1,32 @@
+"""`save_model`: the counterpart of `load_model`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from .core.errors import ConfigError
+from .core.files import check_output
+
+
+def save_model(model: Any, path: str | os.PathLike[str], force: bool = False) -> None:
+    """Writes a Keras 3 model as `.keras`, a quantization-aware one as `.npz`.
+
+    Raises:
+        ConfigError: the suffix does not fit the model.
+        OutputError: the file exists, or cannot be written.
+    """
+    from .model.fast_scnn import require_fast_scnn
+    from .model.io import save_keras
+    from .quantize.checkpoint import save_qat
+    from .quantize.quantize_aware import is_qat
+
+    suffix = ".npz" if is_qat(model) else ".keras"
+    if Path(path).suffix != suffix:
+        raise ConfigError(f"{path}: this model is saved as {suffix}")
+    if suffix == ".npz":
+        save_qat(model, check_output(path, force))
+    else:
+        require_fast_scnn(model)
+        save_keras(model, check_output(path, force))

@@ -1,0 +1,62 @@
+"""`mean_iou`: a Keras metric over one confusion matrix, for either Keras."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from ..core.labels import IGNORE
+from ..keras_api import is_keras3, keras3
+
+
+def mean_iou(num_classes: int, keras: Any = None, name: str = "miou") -> Any:
+    """A metric for `model.compile(metrics=[...])`: mean IoU of logits, 255 ignored.
+
+    Args:
+        num_classes: classes of the model.
+        keras: namespace of the model, Keras 3 by default.
+        name: name in the logs.
+    """
+    return _metric_class(keras or keras3())(num_classes, name=name)
+
+
+@functools.cache
+def _metric_class(keras: Any) -> Any:
+    ops = keras3().ops
+
+    class SegmentationMeanIoU(keras.metrics.Metric):
+        """Mean over the classes that occur in labels or predictions."""
+
+        def __init__(self, num_classes, name="miou", **kwargs):
+            super().__init__(name=name, **kwargs)
+            self.num_classes = num_classes
+            self.matrix = self.add_weight(
+                name="matrix", shape=(num_classes**2,), initializer="zeros"
+            )
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            n = self.num_classes
+            truth = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+            predicted = ops.reshape(ops.cast(ops.argmax(y_pred, -1), "int32"), (-1,))
+            # Ignored pixels go to one extra bin, which is cut off.
+            cell = ops.where(ops.equal(truth, IGNORE), n * n, truth * n + predicted)
+            counts = ops.bincount(cell, minlength=n * n + 1)[: n * n]
+            self.matrix.assign(self.matrix + ops.cast(counts, self.matrix.dtype))
+
+        def result(self):
+            n = self.num_classes
+            matrix = ops.reshape(ops.convert_to_tensor(self.matrix), (n, n))
+            hits = ops.diagonal(matrix)
+            union = ops.sum(matrix, 0) + ops.sum(matrix, 1) - hits
+            seen = ops.cast(union > 0, "float32")
+            return ops.sum(hits / ops.maximum(union, 1.0)) / ops.maximum(ops.sum(seen), 1.0)
+
+        def reset_state(self):
+            self.matrix.assign(ops.zeros_like(self.matrix))
+
+        def get_config(self):
+            return {**super().get_config(), "num_classes": self.num_classes}
+
+    if is_keras3(keras):
+        return keras.saving.register_keras_serializable("fastscnn_tf")(SegmentationMeanIoU)
+    return SegmentationMeanIoU

@@ -1,0 +1,57 @@
+"""A Keras model as a predictor, scored by the same code as a .tflite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.config import FastSCNNConfig
+from ..core.sizes import Size
+from ..keras_api import is_keras3, keras3, tensorflow, tf_keras
+
+FULL = "logits"
+HEAD = "classifier.logits"  # logits at 1/8; the runtime upsamples them as the graph would
+
+
+class KerasPredictor:
+    """Runs a Keras 3 or quantization-aware model on one image.
+
+    Args:
+        model: what `fast_scnn`, `quantize_aware` or `load_model` returned.
+        full: take the model's own full-resolution logits instead of those at 1/8.
+
+    Attributes:
+        input_size: (height, width) of its input.
+    """
+
+    def __init__(self, model: Any, full: bool = False):
+        self.config: FastSCNNConfig = model.config
+        self.input_size: Size = self.config.input_size
+        name = FULL if full else HEAD
+        quantized = name not in {layer.name for layer in model.layers}
+        keras = tf_keras() if quantized else keras3()
+        layer = model.get_layer(f"quant_{name}" if quantized else name)
+        head = keras.Model(model.inputs, layer.output)
+        self._step = model.blocks.logits_step if quantized else None
+
+        def run(image: Any) -> Any:
+            return head([image] if is_keras3(keras) else image, training=False)
+
+        on_tf = not is_keras3(keras) or keras.backend.backend() == "tensorflow"
+        self._run = tensorflow().function(run) if on_tf else run
+
+    @property
+    def num_classes(self) -> int:
+        """Classes of the model."""
+        return self.config.num_classes
+
+    def run(self, image: np.ndarray) -> np.ndarray:
+        """Logits (h, w, classes) float32 of an `input_size` uint8 RGB image.
+
+        Those of a quantization-aware model come as the integers of the int8 graph, so that ties
+        between classes stay ties when they are interpolated.
+        """
+        mean, std = (np.array(v, np.float32) for v in (self.config.mean, self.config.std))
+        logits = np.asarray(self._run(((image - mean) / std)[None].astype(np.float32)))[0]
+        return np.rint(logits / self._step()) if self._step else logits

@@ -1,0 +1,70 @@
+"""`TrainSettings`: everything that decides a run, saved beside its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from ..core.errors import ConfigError
+from ..core.sizes import Size, check_size
+from ..data.augment import augmentation
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainSettings:
+    """A training run; the defaults are the paper's (section 4).
+
+    Args:
+        dataset: `camvid`, `folder` or `toy`.
+        data_dir: where it lies.
+        size: (height, width) of the crops and of the model.
+        epochs: passes over the training split.
+        batch_size: pairs per step.
+        learning_rate: start of the polynomial schedule, which steps every batch.
+        power: its exponent.
+        momentum: of SGD.
+        augment: augmentation preset.
+        aux_heads: train with the two auxiliary losses, weight 0.4 each.
+        bn_momentum: of batch normalisation; shorter runs need a smaller one.
+        seed: weights, order and augmentation.
+        validate_every: epochs between validations; the last epoch always validates.
+    """
+
+    dataset: str
+    data_dir: str | None
+    size: Size
+    epochs: int = 1000
+    batch_size: int = 12
+    learning_rate: float = 0.045
+    power: float = 0.9
+    momentum: float = 0.9
+    augment: str = "paper"
+    aux_heads: bool = True
+    bn_momentum: float = 0.99
+    seed: int = 0
+    validate_every: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", check_size(self.size))
+        augmentation(self.augment)
+        for name in ("epochs", "batch_size", "validate_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < 100:
+            raise ConfigError(f"learning_rate must be above 0, got {self.learning_rate}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainSettings:
+        """Reads what `to_dict` wrote.
+
+        Raises:
+            ConfigError: fields of another version.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ConfigError(f"unknown settings {unknown}: saved by another version?")
+        return cls(**values)

@@ -1,0 +1,202 @@
+"""`run_training`: a run folder with checkpoints, logs and configuration, that can be resumed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError, OutputError
+from ..core.files import check_output_folder, make_folder, read_json, write_json
+from ..data.augment import augmentation
+from ..data.dataset import SegmentationDataset
+from ..data.pipeline import batches
+from ..data.registry import open_dataset
+from ..keras_api import keras3, tensorflow
+from ..model.fast_scnn import fast_scnn, inference_model
+from ..model.io import load_keras, save_keras
+from .callbacks import STATE, callbacks_for
+from .losses import register, segmentation_losses
+from .predictor import KerasPredictor
+from .settings import TrainSettings
+
+RUN, BEST, LAST, LOG = "run.json", "best.keras", "last.keras", "log.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """A finished run.
+
+    Attributes:
+        folder: the run folder.
+        best: the checkpoint with the best validation mIoU, without auxiliary heads.
+        miou: that mIoU, 0..1.
+        epochs: epochs trained in all.
+    """
+
+    folder: Path
+    best: Path
+    miou: float
+    epochs: int
+
+
+def run_training(
+    settings: TrainSettings,
+    folder: str | os.PathLike[str],
+    resume: bool = False,
+    force: bool = False,
+    verbose: int | str = "auto",
+) -> TrainResult:
+    """Trains Fast-SCNN from scratch, or goes on with an interrupted run.
+
+    Args:
+        settings: the run; on resuming they must be those it was started with.
+        folder: gets `best.keras`, `last.keras`, `run.json`, `state.json`, `log.csv` and
+            TensorBoard files.
+        resume: continue after the last finished epoch.
+        force: start anew in a folder that is not empty.
+        verbose: as in `model.fit`.
+
+    Raises:
+        OutputError: the folder is in use, or cannot be written.
+        ConfigError: resumed with other settings.
+        TrainingDiverged: the loss became NaN or infinite.
+        KeyboardInterrupt: passed on; the last checkpoint is whole.
+    """
+    folder = Path(folder)
+    training = open_dataset(settings.dataset, settings.data_dir, "train", settings.size)
+    validation = open_dataset(settings.dataset, settings.data_dir, "val", settings.size)
+    config = FastSCNNConfig.for_labels(
+        training.labels,
+        input_size=settings.size,
+        aux_heads=settings.aux_heads,
+        bn_momentum=settings.bn_momentum,
+    )
+    check_samples(training, validation)
+    if resume:
+        check_resumable(folder, settings.to_dict(), LAST)
+        model = load_keras(folder / LAST, compile=True)
+        state = read_json(folder / STATE)
+        done = state["epochs_done"]
+        _restore_dropout(model, state["dropout"])
+    else:
+        check_output_folder(folder, force)
+        model, done = _compiled(settings, config, len(training)), 0
+        clear_run(folder, BEST, LAST)
+        write_run(folder, settings.to_dict(), config)
+    if done < settings.epochs:
+        stream = batches(
+            training,
+            config,
+            augmentation(settings.augment),
+            settings.batch_size,
+            settings.seed,
+            range(done, settings.epochs),
+        )
+        model.fit(
+            stream,
+            initial_epoch=done,
+            epochs=settings.epochs,
+            steps_per_epoch=len(training) // settings.batch_size,
+            callbacks=_callbacks(settings, folder, model, validation),
+            verbose=verbose,
+        )
+    state = read_json(folder / STATE)
+    return TrainResult(folder, folder / BEST, state["best"], state["epochs_done"])
+
+
+def _compiled(settings: TrainSettings, config: FastSCNNConfig, images: int) -> Any:
+    keras = keras3()
+    tensorflow()  # before Keras asks for it, so that it starts quietly
+    register()
+    keras.utils.set_random_seed(settings.seed)
+    model = fast_scnn(config)
+    steps = max(1, images // settings.batch_size) * settings.epochs
+    schedule = keras.optimizers.schedules.PolynomialDecay(
+        settings.learning_rate, steps, end_learning_rate=0.0, power=settings.power
+    )
+    optimizer = keras.optimizers.SGD(schedule, momentum=settings.momentum)
+    model.compile(optimizer=optimizer, **segmentation_losses(config.aux_heads))
+    return model
+
+
+def _callbacks(
+    settings: TrainSettings, folder: Path, model: Any, validation: SegmentationDataset
+) -> list[Any]:
+    keras = keras3()
+    own = callbacks_for(keras)
+    return [
+        own.StopOnBrokenLoss(),
+        own.Validate(KerasPredictor, validation, settings.validate_every, settings.epochs),
+        own.Checkpoint(
+            folder,
+            lambda: save_keras(model, folder / LAST),
+            lambda: save_keras(inference_model(model), folder / BEST, optimizer=False),
+            lambda: {"dropout": _dropout_state(model)},
+        ),
+        own.EpochLog(folder / LOG),
+        keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False),
+    ]
+
+
+def _dropout_state(model: Any) -> dict[str, list[int]]:
+    """Where each dropout layer's random stream stands; Keras does not save it with the model."""
+    layers = [layer for layer in model.layers if hasattr(layer, "seed_generator")]
+    return {x.name: [int(v) for v in np.asarray(x.seed_generator.state)] for x in layers}
+
+
+def _restore_dropout(model: Any, state: dict[str, list[int]]) -> None:
+    for name, values in state.items():
+        variable = model.get_layer(name).seed_generator.state
+        variable.assign(np.asarray(values, np.asarray(variable).dtype))
+
+
+def check_samples(*datasets: SegmentationDataset) -> None:
+    """Reads the first pair of each split, so that a wrong data set fails before the first step."""
+    for dataset in datasets:
+        dataset.read(0)
+
+
+def clear_run(folder: Path, *checkpoints: str) -> None:
+    """Removes what an earlier run left, so that curves and checkpoints never mix."""
+    for name in (STATE, RUN, LOG, *checkpoints):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+
+
+def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig, **more: Any) -> None:
+    """Writes `run.json`: settings, configuration and versions."""
+    import fastscnn_tf
+
+    versions = {
+        "fastscnn_tf": fastscnn_tf.__version__,
+        "python": platform.python_version(),
+        "keras": keras3().__version__,
+        "tensorflow": tensorflow().__version__,
+    }
+    make_folder(folder)
+    values = {"settings": settings, "config": config.to_dict(), "versions": versions, **more}
+    write_json(folder / RUN, values)
+
+
+def check_resumable(folder: Path, settings: dict[str, Any], last: str) -> None:
+    """Makes sure that a run can go on with these settings.
+
+    Raises:
+        OutputError: there is nothing to resume.
+        ConfigError: naming the first setting that differs.
+    """
+    for name in (RUN, STATE, last):
+        if not (folder / name).is_file():
+            raise OutputError(f"{folder}: nothing to resume, {name} is missing")
+    before = read_json(folder / RUN)["settings"]
+    for name, value in settings.items():
+        old = tuple(before[name]) if isinstance(before.get(name), list) else before.get(name)
+        if old != value:
+            raise ConfigError(f"cannot resume {folder} with {name} {value}: it began with {old}")

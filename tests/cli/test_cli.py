@@ -1,0 +1,268 @@
+"""The command line as a user's script sees it: files, keys, messages, exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastscnn_tf.cli.main import main
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command in this process: (exit code, stdout, stderr)."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return end.value.code, captured.out, captured.err
+
+    return call
+
+
+def one_line(err: str) -> str:
+    assert err.startswith("fastscnn: ")
+    assert err.count("\n") == 1, err
+    return err
+
+
+def test_train_quantize_export_evaluate_predict_benchmark(own_data, tmp_path, run):
+    """The whole chain on own data, with the interfaces scripts rely on."""
+    data = ["--dataset", "folder", "--data-dir", own_data]
+    folder = tmp_path / "run"
+    short = ["--epochs", 1, "--batch-size", 2]
+    code, _, err = run("train", *data, "--size", "64x96", *short, "--output", folder)
+    assert (code, err) == (0, "")
+    for name in ("best.keras", "last.keras", "run.json", "log.csv"):
+        assert (folder / name).is_file()
+    code, _, err = run("quantize", folder / "best.keras", *data, *short, "--output", folder / "qat")
+    assert (code, err) == (0, "")
+    files = {}
+    for recipe, model in (
+        ("float32", folder / "best.keras"),
+        ("int8", folder),
+        ("int8-qat", folder / "qat"),
+    ):
+        files[recipe] = tmp_path / f"{recipe}.tflite"
+        extra = data if recipe == "int8" else []
+        code, out, err = run("export", model, "--recipe", recipe, *extra, "--output", files[recipe])
+        assert (code, err) == (0, "")
+        assert f"float tensors: {0 if recipe != 'float32' else ''}" in out
+    for model in (folder / "best.keras", folder / "qat", *files.values()):
+        result = tmp_path / f"scores_{Path(model).name}.json"
+        code, out, err = run("evaluate", model, *data, "--json", result)
+        assert (code, err) == (0, "")
+        assert "protocol: whole images" in out
+        values = json.loads(result.read_text())
+        assert set(values) >= {"miou", "pixel_accuracy", "class_iou", "images", "latency_ms"}
+        assert values["images"] == 3
+        assert 0 <= values["miou"] <= 1
+        assert set(values["latency_ms"]) == {"median", "p90"}
+        assert next(iter(values["class_iou"])) == "road"
+    code, out, _ = run("agreement", folder / "qat", files["int8-qat"], *data, "--json", "-")
+    assert json.loads(out)["agreement"] >= 0.999
+    code, out, _ = run("evaluate", files["int8"], *data, "--json", "-")
+    assert json.loads(out)["images"] == 3
+    code, _, err = run(
+        "predict", files["int8"], own_data / "val" / "images", "--output", tmp_path / "p"
+    )
+    assert (code, err) == (0, "")
+    label = Image.open(tmp_path / "p" / "4_labels.png")
+    assert label.size == (160, 96)
+    assert label.mode == "P"
+    assert np.asarray(label).max() < 9
+    assert (tmp_path / "p" / "4_overlay.png").exists()
+    code, out, _ = run("benchmark", files["int8"], "--threads", 1, "--runs", 2, "--json", "-")
+    assert json.loads(out)["threads"] == 1
+
+
+def test_outputs_that_exist_are_refused(own_data, tflite_files, tmp_path, run):
+    model = tflite_files["int8", "logits"]
+    out = tmp_path / "out.json"
+    out.write_text("old")
+    arguments = ["evaluate", model, "--dataset", "toy", "--json", out]
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert "exists" in one_line(err)
+    assert out.read_text() == "old"
+    pictures = own_data / "val" / "images"
+    assert run("predict", model, pictures, "--output", tmp_path / "p")[0] == 0
+    code, _, err = run("predict", model, pictures, "--output", tmp_path / "p")
+    assert code == 2
+    assert "--force" in one_line(err)
+    assert run("predict", model, pictures, "--output", tmp_path / "p", "--force")[0] == 0
+
+
+def break_label_value(root):
+    path = root / "train" / "labels" / "0.png"
+    label = np.asarray(Image.open(path)).copy()
+    label[0, :5] = 99
+    Image.fromarray(label).save(path)
+
+
+def break_label_size(root):
+    Image.new("L", (10, 10), 20).save(root / "train" / "labels" / "0.png")
+
+
+def break_image(root):
+    path = root / "train" / "images" / "0.jpg"
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def remove_label(root):
+    (root / "train" / "labels" / "2.png").unlink()
+
+
+def empty_split(root):
+    for path in (root / "train" / "images").iterdir():
+        path.unlink()
+
+
+def remove_folder(root):
+    (root / "dataset.yaml").unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (break_label_value, "0.png: unknown label value 99 (5 pixels)"),
+        (break_label_size, "image is 96x160 but its label map is 10x10"),
+        (break_image, "0.jpg: not a readable picture"),
+        (remove_label, "2.png: no such label map (1 of 4"),
+        (empty_split, "no pictures in this split"),
+        (remove_folder, "dataset.yaml: no such file"),
+    ],
+)
+def test_bad_data_stops_training_with_one_line(own_data, tmp_path, run, spoil, message):
+    spoil(own_data)
+    code, _, err = run(
+        *("train", "--dataset", "folder", "--data-dir", own_data, "--size", "64x96"),
+        *("--epochs", 1, "--batch-size", 2, "--output", tmp_path / "run"),
+    )
+    assert code == 2
+    assert message in one_line(err)
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_file_in_the_middle_of_training(own_data, tmp_path, run):
+    path = own_data / "train" / "images" / "3.jpg"
+    path.write_bytes(path.read_bytes()[:300])
+    code, _, err = run(
+        *("train", "--dataset", "folder", "--data-dir", own_data, "--size", "64x96"),
+        *("--epochs", 1, "--batch-size", 2, "--output", tmp_path / "run"),
+    )
+    assert code == 2
+    assert "3.jpg: not a readable picture" in one_line(err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--dataset", "toy", "--size", "360x480", "--output", "r"], "352 or 384"),
+        (["train", "--dataset", "toy", "--size", "big", "--output", "r"], "HEIGHTxWIDTH"),
+        (["train", "--dataset", "mars", "--size", "64x96", "--output", "r"], "unknown data set"),
+        (["train", "--dataset", "camvid", "--size", "64x96", "--output", "r"], "--data-dir"),
+        (
+            [
+                "train",
+                "--dataset",
+                "toy",
+                "--size",
+                "64x96",
+                "--output",
+                "r",
+                "--batch-size",
+                "999",
+            ],
+            "larger than the 400 pairs",
+        ),
+        (["train", "--dataset", "toy", "--size", "64x96", "--output", "/proc/r"], "cannot write"),
+        (["quantize", "no.keras", "--dataset", "toy", "--output", "q"], "no such model file"),
+        (["export", "no.keras", "--recipe", "int4", "--output", "m.tflite"], "unknown recipe"),
+        (["export", "no.keras", "--recipe", "int8", "--output", "m.tflite"], "no such model"),
+        (["evaluate", "no.tflite", "--dataset", "toy"], "no such model file"),
+        (["evaluate", "setup.py", "--dataset", "toy"], "expected a .tflite"),
+        (["benchmark", "README.md"], "not a .tflite file"),
+        (["predict", "no.tflite", "x.png", "--output", "p"], "x.png: no such file"),
+    ],
+)
+def test_users_mistakes_give_one_line_and_code_2(run, arguments, message, tmp_path, monkeypatch):
+    for name in ("setup.py", "README.md"):
+        (tmp_path / name).write_text("text")
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert message in one_line(err)
+    assert out == ""
+
+
+def test_debug_shows_the_traceback(run, monkeypatch):
+    monkeypatch.setenv("FASTSCNN_DEBUG", "")
+    for arguments in (["--debug", "evaluate", "no.tflite"], ["evaluate", "no.tflite", "--debug"]):
+        code, _, err = run(*arguments, "--dataset", "toy")
+        assert code == 2
+        assert "Traceback" in err
+
+
+def test_usage_errors_are_one_line(run):
+    code, _, err = run("train", "--dataset", "toy", "--output", "r")
+    assert code == 2
+    assert "--size is needed" in one_line(err)
+    for arguments in (
+        ["train", "--epochs", "x"],
+        ["predict", "m"],
+        ["bogus"],
+        ["benchmark", "--no"],
+    ):
+        code, _, err = run(*arguments)
+        assert code == 2
+        assert "--help" in one_line(err)
+
+
+def test_ctrl_c_keeps_the_last_checkpoint(tmp_path):
+    """A real process, interrupted after its first epoch: exit code 130, and it resumes."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "fastscnn_tf", "train", "--dataset", "toy", "--size", "32x32"]
+    command += ["--epochs", "500", "--validate-every", "500", "--output", str(folder)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    deadline = time.monotonic() + 240
+    state = folder / "state.json"
+    while time.monotonic() < deadline and process.poll() is None:
+        if state.exists() and json.loads(state.read_text())["epochs_done"] >= 1:
+            break
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err.decode()
+    assert "interrupted" in one_line(err.decode())
+    from fastscnn_tf.model.io import load_keras
+
+    assert load_keras(folder / "last.keras").config.aux_heads
+    assert not list(folder.glob(".*part*"))
+
+
+def test_help_texts_name_every_command(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    for name in (
+        "train",
+        "quantize",
+        "export",
+        "evaluate",
+        "predict",
+        "benchmark",
+        "agreement",
+        "demo",
+    ):
+        assert f"  {name} " in out
+        assert run(name, "--help")[0] == 0

@@ -1,0 +1,112 @@
+"""Shared fixtures: a small trained model, its quantization-aware twin and their .tflite files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SIZE = (96, 160)
+
+
+@pytest.fixture(scope="session")
+def camvid_dir() -> Path:
+    """The real CamVid, where FASTSCNN_CAMVID says it lies."""
+    path = os.environ.get("FASTSCNN_CAMVID")
+    if not path:
+        pytest.skip("FASTSCNN_CAMVID is not set: no CamVid here")
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def config():
+    from fastscnn_tf.core.config import FastSCNNConfig
+
+    return FastSCNNConfig.for_labels("toy", input_size=SIZE, bn_momentum=0.9)
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory) -> Path:
+    """A real run of three epochs on toy streets."""
+    from fastscnn_tf.train.settings import TrainSettings
+    from fastscnn_tf.train.trainer import run_training
+
+    folder = tmp_path_factory.mktemp("run") / "float"
+    settings = TrainSettings(
+        "toy", None, SIZE, 3, 8, 0.05, augment="gentle", bn_momentum=0.9, validate_every=3
+    )
+    run_training(settings, folder, verbose=0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def qat_folder(run_folder) -> Path:
+    """A real fine-tuning of that run, one epoch."""
+    from fastscnn_tf.quantize.fine_tune import QuantizeSettings, run_quantization
+
+    folder = run_folder.parent / "qat"
+    settings = QuantizeSettings(str(run_folder), "toy", None, epochs=1, batch_size=8)
+    run_quantization(settings, folder, verbose=0)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(run_folder):
+    from fastscnn_tf.evaluation import load_model
+
+    return load_model(run_folder)
+
+
+@pytest.fixture(scope="session")
+def quantized(qat_folder):
+    from fastscnn_tf.evaluation import load_model
+
+    return load_model(qat_folder)
+
+
+@pytest.fixture(scope="session")
+def tflite_files(trained, quantized, tmp_path_factory) -> dict[tuple[str, str], Path]:
+    """(recipe, outputs) -> .tflite, for every recipe and output."""
+    from fastscnn_tf.data.pipeline import load_dataset
+    from fastscnn_tf.export.export import export_tflite
+    from fastscnn_tf.export.recipes import OUTPUTS, RECIPES
+
+    folder, files = tmp_path_factory.mktemp("tflite"), {}
+    images = load_dataset("toy", split="train", config=trained.config, batch_size=4).take(8)
+    for recipe in RECIPES:
+        for outputs in OUTPUTS:
+            path = folder / f"{recipe}_{outputs}.tflite"
+            model = quantized if recipe == "int8-qat" else trained
+            export_tflite(model, path, recipe, outputs, calibration=images)
+            files[recipe, outputs] = path
+    return files
+
+
+@pytest.fixture
+def own_data(tmp_path) -> Path:
+    """A small own data set: toy streets as JPEG and label PNGs with own raw values."""
+    from fastscnn_tf.data.toy_streets import ToyStreets
+
+    root = tmp_path / "eigene Straßen"
+    toy = ToyStreets("train", (96, 160))
+    for split, indices in (("train", range(4)), ("val", range(4, 7))):
+        for kind in ("images", "labels"):
+            (root / split / kind).mkdir(parents=True)
+        for i in indices:
+            image, label = toy.read(i)
+            Image.fromarray(image).save(root / split / "images" / f"{i}.jpg")
+            Image.fromarray((label + 20).astype(np.uint8)).save(
+                root / split / "labels" / f"{i}.png"
+            )
+    classes = "\n".join(
+        f"  - {{name: {name}, value: {i + 20}}}" for i, name in enumerate(toy.labels.names)
+    )
+    (root / "dataset.yaml").write_text(
+        f"name: own\nclasses:\n{classes}\nvoid: [0]\nsplits:\n"
+        "  train: {images: train/images, labels: train/labels}\n"
+        "  val: {images: val/images, labels: val/labels}\n"
+    )
+    return root

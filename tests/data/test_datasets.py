@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastscnn_tf.core.errors import DataError
+from fastscnn_tf.data.registry import open_dataset
+
+
+def make_camvid(root, split="val", count=2, size=(36, 48)):
+    """A miniature tree with CamVid's names."""
+    rng = np.random.default_rng(0)
+    for folder in (split, f"{split}annot"):
+        (root / folder).mkdir(parents=True)
+    for i in range(count):
+        name = f"0001TP_{i:06d}.png"
+        image = rng.integers(0, 256, (*size, 3), np.uint8)
+        Image.fromarray(image).save(root / split / name)
+        Image.fromarray(rng.integers(0, 12, size).astype(np.uint8)).save(
+            root / f"{split}annot" / name
+        )
+    return root
+
+
+def test_camvid_pairs_and_void(tmp_path):
+    dataset = open_dataset("camvid", make_camvid(tmp_path), "val")
+    image, label = dataset.read(1)
+    assert len(dataset) == 2
+    assert image.shape == (36, 48, 3)
+    assert set(np.unique(label)) == {*range(11), 255}
+
+
+def test_real_camvid_has_the_published_splits(camvid_dir):
+    assert len(open_dataset("camvid", camvid_dir, "train")) == 367
+    assert len(open_dataset("camvid", camvid_dir, "val")) == 101
+    image, label = open_dataset("camvid", camvid_dir, "val").read(0)
+    assert image.shape == (360, 480, 3)
+    assert label.shape == (360, 480)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (("cityscape", None, "val"), "unknown data set"),
+        (("camvid", None, "val"), "--data-dir"),
+        (("camvid", "missing", "val"), "missing: no such folder"),
+        (("toy", None, "dev"), "train, val, test"),
+    ],
+)
+def test_wrong_names(call, message):
+    with pytest.raises(DataError, match=message):
+        open_dataset(*call)
+
+
+def test_unknown_split_and_empty_split(tmp_path):
+    make_camvid(tmp_path)
+    with pytest.raises(DataError, match="splits train, val, test"):
+        open_dataset("camvid", tmp_path, "dev")
+    (tmp_path / "train").mkdir()
+    (tmp_path / "trainannot").mkdir()
+    with pytest.raises(DataError, match="no pictures in this split"):
+        open_dataset("camvid", tmp_path, "train")
+
+
+def test_image_without_label_is_named(tmp_path):
+    make_camvid(tmp_path)
+    (tmp_path / "valannot" / "0001TP_000001.png").unlink()
+    with pytest.raises(DataError, match=r"0001TP_000001\.png: no such label map \(1 of 2"):
+        open_dataset("camvid", tmp_path, "val")
+
+
+def test_label_of_another_size_is_named(tmp_path):
+    make_camvid(tmp_path)
+    Image.new("L", (40, 36)).save(tmp_path / "valannot" / "0001TP_000000.png")
+    with pytest.raises(DataError, match="image is 36x48 but its label map is 36x40"):
+        open_dataset("camvid", tmp_path, "val").read(0)
+
+
+def test_own_folder_maps_raw_values(own_data):
+    dataset = open_dataset("folder", own_data, "val")
+    _, label = dataset.read(0)
+    assert len(dataset) == 3
+    assert dataset.labels.name == "own"
+    assert set(np.unique(label)) <= {*range(9), 255}
+    assert (label == 0).any()
+    by_file = open_dataset("folder", own_data / "dataset.yaml", "val")
+    assert by_file.pairs == dataset.pairs
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("classes: [a", "not valid YAML"),
+        ("just text", "expected keys"),
+        ("classes: [a]", "at least two classes"),
+        ("classes: [a, a]", "must be unique"),
+        ("classes: [a, {name: b, value: 300}]", r"0\.\.255"),
+        ("classes: [a, {name: b, color: red}]", "three numbers"),
+        ("classes: [a, b]\nvoid: [0]", "must be unique"),
+        ("classes: [a, b]", "no split 'val'"),
+        ("classes: [a, b]\nsplits: {val: {images: x}}", "needs the folder 'labels'"),
+        ("classes: [a, b]\nsplits: {val: {images: x, labels: y}}", "no such folder"),
+    ],
+)
+def test_wrong_description_is_named(tmp_path, text, message):
+    (tmp_path / "dataset.yaml").write_text(text)
+    with pytest.raises(DataError, match=message):
+        open_dataset("folder", tmp_path, "val")

@@ -1,0 +1,208 @@
+"""What is inside the .tflite files: operations, types, quantization, metadata, agreement."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fastscnn_tf.agreement import argmax_agreement
+from fastscnn_tf.core.config import FastSCNNConfig
+from fastscnn_tf.core.errors import ConfigError, ExportError, OutputError
+from fastscnn_tf.data.registry import open_dataset
+from fastscnn_tf.data.toy_streets import ToyStreets
+from fastscnn_tf.export.export import export_tflite
+from fastscnn_tf.export.recipes import OUTPUTS, RECIPES, check_graph
+from fastscnn_tf.model.fast_scnn import fast_scnn
+from fastscnn_tf.runtime.segmenter import Segmenter
+from fastscnn_tf.runtime.tflite_file import GraphSummary, graph_summary, read_metadata, unpack
+from fastscnn_tf.train.predictor import KerasPredictor
+
+CELLS = {  # of 96x160 -> 3x5 at 1/32; pooling 1, then rows and columns of bins 2, 3 and 6
+    "CONV_2D": 31,
+    "DEPTHWISE_CONV_2D": 14,
+    "ADD": 7,
+    "RESIZE_BILINEAR": 5,
+}
+
+
+@pytest.fixture(scope="module")
+def scenes(trained):
+    class Few(ToyStreets):
+        def __len__(self):
+            return 20
+
+    return Few("val", trained.config.input_size)
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_operations_are_those_of_the_table(tflite_files, recipe, outputs):
+    summary = graph_summary(tflite_files[recipe, outputs].read_bytes())
+    expected = {**CELLS, "RESIZE_BILINEAR": 5 + (outputs != "logits")}
+    assert {name: summary.ops[name] for name in CELLS} == expected
+    assert summary.ops.get("ARG_MAX", 0) == (outputs == "labels")
+    if recipe.startswith("int8"):
+        assert summary.float_tensors == 0
+        assert "RELU" not in summary.ops
+        # bytes to int8, the clamp after the fusion's resize, and int8 logits to bytes
+        assert summary.ops["QUANTIZE"] == (2 if outputs == "labels" else 3)
+    else:
+        assert summary.ops["SUB"] == 1
+        assert "MUL" not in summary.ops
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_inputs_and_outputs(tflite_files, recipe):
+    logits = Segmenter(tflite_files[recipe, "logits"])
+    full = Segmenter(tflite_files[recipe, "logits-full"])
+    labels = Segmenter(tflite_files[recipe, "labels"])
+    assert [s.outputs for s in (logits, full, labels)] == list(OUTPUTS)
+    image = np.zeros((96, 160, 3), np.uint8)
+    assert [s.run(image).shape for s in (logits, full, labels)] == [
+        (12, 20, 9),
+        (96, 160, 9),
+        (96, 160),
+    ]
+    quantized = recipe.startswith("int8")
+    assert logits.run(image).dtype == (np.uint8 if quantized else np.float32)
+    assert labels.run(image).dtype == np.uint8
+    assert all(s._input["dtype"] == np.uint8 for s in (logits, full, labels))
+
+
+@pytest.mark.parametrize("recipe", ["int8", "int8-qat"])
+def test_input_quantization_is_exact_for_bytes(tflite_files, recipe):
+    details = Segmenter(tflite_files[recipe, "logits"])._input
+    assert details["quantization"] == (1 / 128, 128)
+
+
+@pytest.mark.parametrize("recipe", ["int8", "int8-qat"])
+def test_kernels_have_one_scale_per_channel(tflite_files, recipe):
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = unpack(tflite_files[recipe, "logits"].read_bytes())
+    graph = model.subgraphs[0]
+    kinds = {schema.BuiltinOperator.CONV_2D: 0, schema.BuiltinOperator.DEPTHWISE_CONV_2D: 3}
+    seen = 0
+    for op in graph.operators:
+        axis = kinds.get(model.operatorCodes[op.opcodeIndex].builtinCode)
+        if axis is not None:
+            kernel = graph.tensors[op.inputs[1]]
+            assert len(kernel.quantization.scale) == kernel.shape[axis]
+            seen += 1
+    assert seen == 45
+
+
+def test_whole_int8_graph_is_one_xnnpack_partition(tflite_files):
+    """Nothing splits the graph: every node of the int8 logits graph is delegated."""
+    segmenter = Segmenter(tflite_files["int8-qat", "logits"])
+    ops = [op["op_name"] for op in segmenter._interpreter._get_ops_details()]
+    assert ops.count("DELEGATE") == 1
+
+
+def test_float_keras_and_float32_tflite_agree(trained, tflite_files, scenes):
+    assert argmax_agreement(trained, tflite_files["float32", "logits"], scenes) >= 0.9999
+    assert argmax_agreement(trained, tflite_files["float32", "labels"], scenes) >= 0.9999
+    assert argmax_agreement(trained, tflite_files["float16", "logits"], scenes) >= 0.998
+
+
+def test_qat_keras_computes_the_integers_of_the_tflite(quantized, tflite_files, scenes):
+    """Not only the argmax: every logit, on every image, is the same int8 number."""
+    keras, tflite = KerasPredictor(quantized), Segmenter(tflite_files["int8-qat", "logits"])
+    zero_point = tflite._output["quantization"][1]
+    for index in range(len(scenes)):
+        image = scenes.read_image(index)
+        assert np.array_equal(keras.run(image), tflite.run(image).astype(int) - zero_point)
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS)
+def test_qat_keras_and_qat_tflite_agree(quantized, tflite_files, scenes, outputs):
+    assert argmax_agreement(quantized, tflite_files["int8-qat", outputs], scenes) >= 0.999
+
+
+def test_int8_stays_close_to_float(trained, tflite_files, scenes):
+    assert argmax_agreement(trained, tflite_files["int8", "logits"], scenes) >= 0.95
+
+
+def test_metadata_travels_inside_and_beside(tflite_files):
+    path = tflite_files["int8-qat", "labels"]
+    inside = read_metadata(path.read_bytes())
+    beside = json.loads(path.with_name(path.name + ".json").read_text())
+    assert inside["class_names"][:2] == ["road", "pavement"]
+    assert inside["recipe"] == "int8-qat"
+    assert {key: beside[key] for key in inside} == inside
+    assert len(beside["sha256"]) == 64
+
+
+def test_another_size(trained, quantized, tmp_path):
+    for model, recipe in ((trained, "float32"), (quantized, "int8-qat")):
+        result = export_tflite(model, tmp_path / f"{recipe}.tflite", recipe, size=(64, 224))
+        assert Segmenter(result.path).input_size == (64, 224)
+
+
+def test_literal_fusion_exports_in_float(tmp_path):
+    config = FastSCNNConfig(num_classes=4, input_size=(64, 96), literal_fusion=True)
+    model = fast_scnn(config)
+    path = tmp_path / "m.tflite"
+    export_tflite(model, path, "float32")
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    normalised = ((image.astype(np.float32) - 128) / 128)[None]
+    expected = np.asarray(model(normalised))[0].argmax(-1)
+    assert np.mean(Segmenter(path).predict(image) == expected) > 0.999
+    with pytest.raises(ConfigError, match="literal_fusion"):
+        export_tflite(model, tmp_path / "q.tflite", "int8", calibration=[normalised])
+
+
+def test_per_channel_normalisation_in_float(tmp_path):
+    mean, std = (123.7, 116.3, 103.5), (58.4, 57.1, 57.4)
+    model = fast_scnn(FastSCNNConfig(num_classes=4, input_size=(64, 96), mean=mean, std=std))
+    export_tflite(model, tmp_path / "m.tflite", "float32", "logits-full")
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    expected = np.asarray(model(((image - mean) / std).astype(np.float32)[None]))[0]
+    got = Segmenter(tmp_path / "m.tflite").run(image)
+    assert np.abs(got - expected).max() < 1e-4 * expected.std()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"recipe": "int4"}, "unknown recipe 'int4': expected one of float32"),
+        ({"recipe": "float32", "outputs": "probs"}, "unknown output"),
+        ({"recipe": "int8-qat"}, "needs a quantization-aware model"),
+        ({"recipe": "int8"}, "needs calibration images"),
+        ({"recipe": "float32", "size": (100, 160)}, "96 or 128"),
+    ],
+)
+def test_wrong_requests(trained, tmp_path, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        export_tflite(trained, tmp_path / "m.tflite", **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_existing_file_is_kept(trained, tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_text("precious")
+    with pytest.raises(OutputError, match="exists"):
+        export_tflite(trained, path)
+    assert path.read_text() == "precious"
+    (tmp_path / "n.tflite.json").write_text("precious")
+    with pytest.raises(OutputError, match=r"n\.tflite\.json exists"):
+        export_tflite(trained, tmp_path / "n.tflite")
+    export_tflite(trained, path, force=True)
+    assert Segmenter(path).num_classes == 9
+
+
+def test_quantization_aware_models_export_as_such(quantized, tmp_path):
+    with pytest.raises(ConfigError, match="exports as int8-qat"):
+        export_tflite(quantized, tmp_path / "m.tflite", "float32")
+
+
+def test_a_graph_that_breaks_its_recipe_is_not_written():
+    with pytest.raises(ExportError, match="GATHER_ND"):
+        check_graph(GraphSummary({"GATHER_ND": 1}, 0, 3), RECIPES["float32"], "logits")
+    with pytest.raises(ExportError, match="2 float tensors"):
+        check_graph(GraphSummary({"CONV_2D": 1}, 2, 3), RECIPES["int8"], "logits")
+
+
+def test_open_dataset_draws_at_the_models_size(trained):
+    data = open_dataset("toy", split="val", size=trained.config.input_size)
+    assert data.read(0)[0].shape == (96, 160, 3)

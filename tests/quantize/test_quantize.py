@@ -1,0 +1,201 @@
+"""From a trained Keras 3 model to int8: parity, ranges, grids, resume."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fastscnn_tf.core.config import FastSCNNConfig
+from fastscnn_tf.core.errors import ConfigError, DataError, ExportError, ModelFileError
+from fastscnn_tf.data.pipeline import load_dataset
+from fastscnn_tf.evaluation import load_model
+from fastscnn_tf.keras_api import keras3, tensorflow
+from fastscnn_tf.model.fast_scnn import fast_scnn
+from fastscnn_tf.model.folded import fold, load_folded
+from fastscnn_tf.model.ranges import INPUT
+from fastscnn_tf.model.tf_blocks import TFBlocks, logits_of, quantized_kernel
+from fastscnn_tf.quantize.calibrate import calibrate
+from fastscnn_tf.quantize.checkpoint import load_qat
+from fastscnn_tf.quantize.fine_tune import QuantizeSettings, run_quantization
+from fastscnn_tf.quantize.quantize_aware import folded_of, qat_model, quantize_aware
+from fastscnn_tf.quantize.quantizers import START
+from fastscnn_tf.saving import save_model
+from fastscnn_tf.train.losses import segmentation_loss
+from fastscnn_tf.train.metrics import mean_iou
+
+
+@pytest.fixture(scope="module")
+def images(trained):
+    return load_dataset("toy", split="train", config=trained.config, batch_size=4).take(3)
+
+
+def test_folding_changes_nothing(trained, images):
+    image = next(iter(images))[0]
+    head = keras3().Model(trained.inputs, trained.get_layer("classifier.logits").output)
+    expected = np.asarray(head([image], training=False))
+    got = logits_of(fold(trained), image).numpy()
+    assert np.abs(got - expected).max() < 1e-4 * expected.std()
+
+
+def test_every_range_leaves_its_start(trained, images):
+    """TFMOT starts at +-6; calibration must reach every tensor, none may stay near."""
+    ranges = calibrate(fold(trained), images).ranges
+    model = quantize_aware(trained, images)
+    assert set(model.blocks.ranges) == set(ranges)
+    for name, variables in model.blocks.ranges.items():
+        low, high = float(variables["min_var"]), float(variables["max_var"])
+        assert (low, high) == pytest.approx(ranges[name], rel=1e-6)
+        assert abs(low + START) > 1e-3 or abs(high - START) > 1e-3, name
+        assert low <= 0 < high
+
+
+def test_ranges_are_those_of_the_float_activations(trained, images):
+    network = fold(trained)
+    ranges = calibrate(network, images).ranges
+    seen = {}
+    for batch, _ in images:
+        for image in batch:
+            logits_of(network, image[None], lambda n, x: seen.setdefault(n, []).append(x.numpy()))
+    for name in ("learning_to_downsample.conv", "pyramid.pool1", "fusion.add", "classifier.logits"):
+        low = min(np.mean([x.min() for x in seen[name]]), 0)
+        high = np.mean([x.max() for x in seen[name]])
+        assert ranges[name] == pytest.approx((low, high), rel=1e-4, abs=1e-5)
+
+
+def test_input_range_is_pinned_to_the_byte_grid(qat_folder):
+    assert load_folded(qat_folder / "best.npz").ranges[INPUT] == (-1.0, 127 / 128)
+    last = load_folded(qat_folder / "last.npz")
+    assert last.ranges[INPUT] == (-1.0, 127 / 128)
+
+
+def test_uncalibrated_ranges_are_set_by_fit(trained):
+    data = load_dataset(
+        "toy", split="val", config=trained.config, augment="gentle", batch_size=4, seed=0
+    )
+    model = quantize_aware(trained)
+    with pytest.raises(ExportError, match="never set"):
+        folded_of(model)
+    keras = keras3()
+    schedule = keras.optimizers.schedules.PolynomialDecay(1e-4, 10)
+    model.compile(
+        optimizer=keras.optimizers.SGD(schedule, momentum=0.9),
+        loss=segmentation_loss,
+        metrics=[mean_iou(9)],
+    )
+    history = model.fit(data.take(2), epochs=1, verbose=0).history
+    assert set(history) == {"loss", "miou"}
+    assert all(limits != (-START, START) for limits in folded_of(model).ranges.values())
+
+
+def test_fake_quantized_operations_stay_close_to_the_integers(quantized, images):
+    """Calibration and export see fake quantization; the Keras model computes the integers."""
+    image = next(iter(images))[0]
+    keras_logits = quantized(image, training=False).numpy()
+    network = folded_of(quantized)
+    full = TFBlocks(network).resize(
+        logits_of(network, image), network.config.input_size, name="logits"
+    )
+    low, high = network.ranges["classifier.logits"]
+    steps = np.abs(keras_logits - full.numpy()) / ((high - low) / 255)
+    assert steps.mean() < 1.0
+    assert np.mean(keras_logits.argmax(-1) == full.numpy().argmax(-1)) > 0.98
+
+
+@pytest.mark.parametrize("name", ["x_depthwise", "x_pointwise"])
+def test_kernels_are_quantized_per_output_channel(name):
+    rng = np.random.default_rng(0)
+    scales = np.exp(rng.normal(size=8)).astype(np.float32)
+    kernel = rng.normal(size=(3, 3, 8, 1) if "depthwise" in name else (3, 3, 4, 8))
+    kernel = kernel * (scales[:, None] if "depthwise" in name else scales)
+    kernel = kernel.astype(np.float32)
+    axes = (0, 1, 3) if "depthwise" in name else (0, 1, 2)
+    grid = quantized_kernel(name, kernel) / (np.abs(kernel).max(axes, keepdims=True) / 127)
+    assert np.allclose(grid, np.rint(grid), atol=1e-3)
+    assert np.allclose(np.abs(grid).max(axes), 127, atol=1e-3)
+
+
+def test_training_quantizer_agrees_with_the_exported_kernel(quantized):
+    tf = tensorflow()
+    for name in ("fusion.low_depthwise", "pyramid.output"):
+        wrapper = quantized.get_layer(f"quant_{name}")
+        kernel, quantizer, variables = wrapper._weight_vars[0]
+        got = quantizer(tf.convert_to_tensor(kernel), False, variables).numpy()
+        expected = quantized_kernel(name, kernel.numpy())
+        assert np.allclose(got, expected, atol=np.abs(expected).max() / 100000)
+
+
+def test_checkpoint_keeps_everything(quantized, tmp_path, images):
+    save_model(quantized, tmp_path / "q.npz")
+    image = next(iter(images))[0]
+    again = load_qat(tmp_path / "q.npz")
+    assert np.array_equal(again(image).numpy(), quantized(image).numpy())
+    with pytest.raises(ConfigError, match=r"\.npz"):
+        save_model(quantized, tmp_path / "q.keras")
+
+
+def test_damaged_checkpoints_are_named(tmp_path, qat_folder):
+    content = (qat_folder / "best.npz").read_bytes()
+    for i, broken in enumerate((b"", b"no zip", content[:3000])):
+        path = tmp_path / f"{i}.npz"
+        path.write_bytes(broken)
+        with pytest.raises(ModelFileError, match=rf"{i}\.npz"):
+            load_model(path)
+
+
+def test_calibration_alone_takes_part_in_the_choice(qat_folder):
+    state = json.loads((qat_folder / "state.json").read_text())
+    assert state["epochs_done"] == 1
+    assert state["best_epoch"] in (0, 1)
+    assert state["best"] > 0.2
+
+
+def test_fine_tuning_resumes(run_folder, own_data, tmp_path):
+    settings = QuantizeSettings(
+        str(run_folder), "folder", str(own_data), (64, 96), epochs=2, batch_size=2
+    )
+    run_quantization(settings, tmp_path / "whole", verbose=0)
+    with pytest.MonkeyPatch.context() as patch:
+        # What a killed process leaves behind: the state after the first of two epochs.
+        import fastscnn_tf.quantize.fine_tune as module
+
+        fit = module._fit
+
+        def first_epoch_only(model, settings, folder, *rest):
+            class Stop(module.tf_keras().callbacks.Callback):
+                def on_epoch_end(self, epoch, logs=None):
+                    raise KeyboardInterrupt
+
+            original = model.fit
+            model.fit = lambda *a, callbacks, **k: original(*a, callbacks=[*callbacks, Stop()], **k)
+            fit(model, settings, folder, *rest)
+
+        patch.setattr(module, "_fit", first_epoch_only)
+        with pytest.raises(KeyboardInterrupt):
+            run_quantization(settings, tmp_path / "halves", verbose=0)
+    run_quantization(settings, tmp_path / "halves", resume=True, verbose=0)
+    a, b = (load_folded(tmp_path / x / "last.npz") for x in ("whole", "halves"))
+    for name in a.weights:
+        for x, y in zip(a.weights[name], b.weights[name], strict=True):
+            assert np.allclose(x, y, rtol=1e-3, atol=1e-4), name
+
+
+def test_calibration_without_images(trained):
+    with pytest.raises(DataError, match="at least one image"):
+        calibrate(fold(trained), [])
+
+
+def test_what_int8_cannot_do_is_refused():
+    literal = fast_scnn(FastSCNNConfig(num_classes=3, input_size=(32, 32), literal_fusion=True))
+    with pytest.raises(ConfigError, match="literal_fusion"):
+        quantize_aware(literal)
+    mixed = FastSCNNConfig(num_classes=3, input_size=(32, 32), mean=(1.0, 2.0, 3.0))
+    with pytest.raises(ConfigError, match="all channels"):
+        qat_model(fold(fast_scnn(mixed)))
+
+
+def test_data_set_of_another_model_is_refused(run_folder, tmp_path, own_data):
+    text = (own_data / "dataset.yaml").read_text().replace("  - {name: sign, value: 28}\n", "")
+    (own_data / "dataset.yaml").write_text(text)
+    settings = QuantizeSettings(str(run_folder), "folder", str(own_data), epochs=1, batch_size=2)
+    with pytest.raises((ConfigError, DataError), match=r"unknown label value|classes"):
+        run_quantization(settings, tmp_path / "q", verbose=0)
