@@ -51,16 +51,18 @@ def run_demo(
     from .demo_report import write_report
     from .evaluation import evaluate, load_model
     from .export.export import export_tflite
+    from .keras_api import tensorflow
     from .quantize.fine_tune import QuantizeSettings, run_quantization
     from .train.settings import TrainSettings
     from .train.trainer import run_training
 
+    tensorflow()  # says at once what is not installed
     start = time.perf_counter()
     folder = check_output_folder(folder, force)
     train = {**TRAIN, "epochs": epochs or TRAIN["epochs"]}
     every = max(1, train["epochs"] // 2)
 
-    say(f"1/4 training on 400 toy streets of {SIZE[0]}x{SIZE[1]}, {train['epochs']} epochs")
+    say(f"1/4 training on 400 toy streets of {SIZE[0]}x{SIZE[1]}, epochs: {train['epochs']}")
     settings = TrainSettings(
         "toy",
         None,

@@ -16,9 +16,9 @@ import warnings
 from typing import Any
 
 from .core.console import quiet_stderr
-from .core.errors import ConfigError, FastSCNNError
+from .core.errors import ConfigError, InputError
 
-_EXTRA = 'needs TensorFlow, Keras and TFMOT: pip install "fastscnn-tf[train]"'
+_EXTRA = 'needs the extra "train": pip install ".[train]" in the checkout'
 
 
 @functools.cache
@@ -26,7 +26,7 @@ def keras3() -> Any:
     """Keras 3, imported without TensorFlow's start-up messages.
 
     Raises:
-        FastSCNNError: the training extra is not installed.
+        InputError: the training extra is not installed.
     """
     _hush()
     return _import("keras")
@@ -37,7 +37,7 @@ def tensorflow() -> Any:
     """TensorFlow, imported without its start-up messages.
 
     Raises:
-        FastSCNNError: the training extra is not installed.
+        InputError: the training extra is not installed.
     """
     _hush()
     module = _import("tensorflow")
@@ -95,4 +95,4 @@ def _import(name: str) -> Any:
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise FastSCNNError(f"{error.name} is not installed: this {_EXTRA}") from None
+        raise InputError(f"{error.name} is not installed: this {_EXTRA}") from None

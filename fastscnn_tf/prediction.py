@@ -46,7 +46,8 @@ def predict_files(
         DataError: a picture is missing or unreadable; those before it are written.
         OutputError: a result exists, two pictures share a name, or the folder cannot be written.
     """
-    pictures = [picture for path in paths for picture in list_images(path)]
+    listed = (picture for path in paths for picture in list_images(path))
+    pictures = list({picture.resolve(): picture for picture in listed}.values())
     folder = Path(folder)
     targets = [folder / f"{picture.stem}_labels.png" for picture in pictures]
     if len(set(targets)) != len(targets):

@@ -12,7 +12,7 @@ from . import options as opt
 @click.command()
 @click.argument("model")
 @opt.dataset()
-@click.option("--split", default="val", show_default=True)
+@opt.split
 @opt.threads
 @opt.json_path
 @opt.force
@@ -41,7 +41,7 @@ def evaluate(
 @click.argument("first")
 @click.argument("second")
 @opt.dataset()
-@click.option("--split", default="val", show_default=True)
+@opt.split
 @opt.json_path
 @opt.force
 def agreement(
@@ -69,7 +69,13 @@ def agreement(
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
-@click.option("--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True)
+@click.option(
+    "--opacity",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Of the overlay's colours.",
+)
 @opt.threads
 @opt.force
 def predict(
@@ -87,8 +93,10 @@ def predict(
 @click.command()
 @click.argument("model", metavar="M.TFLITE")
 @opt.threads
-@click.option("--runs", type=click.IntRange(1), default=50, show_default=True)
-@click.option("--warmup", type=click.IntRange(0), default=5, show_default=True)
+@click.option("--runs", type=click.IntRange(1), default=50, show_default=True, help="Timed runs.")
+@click.option(
+    "--warmup", type=click.IntRange(0), default=5, show_default=True, help="Runs before, not timed."
+)
 @opt.json_path
 @opt.force
 def benchmark(

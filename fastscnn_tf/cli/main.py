@@ -51,9 +51,12 @@ def main(arguments: list[str] | None = None) -> None:
         path = where.command_path if where else "fastscnn"
         _stop(f"{error.format_message()} (see {path} --help)", error.exit_code, debug)
     except (KeyboardInterrupt, click.Abort):
-        _stop("interrupted; finished epochs are kept, --resume goes on", 130, debug)
+        _stop("interrupted", 130, debug)
     except FastSCNNError as error:
         _stop(str(error), error.exit_code, debug)
+    except BrokenPipeError:  # as in `| head`: nobody listens any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         _stop(f"{name}{error.strerror or error}", OutputError.exit_code, debug)

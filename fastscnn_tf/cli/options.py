@@ -37,7 +37,14 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
 size = click.option("--size", type=SizeType(), help="Height x width, multiples of 32.")
 force = click.option("--force", is_flag=True, help="Replace what is there already.")
 threads = click.option(
-    "--threads", type=click.IntRange(1), default=2, show_default=True, help="CPU threads."
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=2,
+    show_default=True,
+    help="CPU threads of a .tflite.",
+)
+split = click.option(
+    "--split", default="val", show_default=True, help="train, val, test, or what the YAML names."
 )
 json_path = click.option(
     "--json", "json_path", metavar="PATH", help="Write the result as JSON; - for stdout."
@@ -59,6 +66,8 @@ def count(number: int, noun: str) -> str:
 
 def check_json(path: str | None, force: bool) -> None:
     """Refuses an existing JSON file before the work starts."""
+    if path == "":
+        raise click.UsageError("--json needs a path, or - for stdout")
     if path and path != "-":
         check_output(path, force)
 

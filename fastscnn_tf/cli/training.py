@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..core.errors import Interrupted
 from ..core.sizes import Size
 from . import options as opt
 
@@ -19,16 +22,41 @@ def fit_verbosity() -> int:
     return 1 if sys.stdout.isatty() else 2
 
 
+@contextlib.contextmanager
+def keeping_checkpoints(folder: Path) -> Iterator[None]:
+    """On Ctrl-C, says what of a run was kept.
+
+    Raises:
+        Interrupted: for the line on the console.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (folder / "state.json").exists():
+            raise Interrupted("interrupted; finished epochs are kept, --resume goes on") from None
+        raise Interrupted("interrupted before the first checkpoint; nothing is kept") from None
+
+
 @click.command()
 @opt.dataset()
 @opt.size
-@click.option("--epochs", type=int, default=1000, show_default=True)
-@click.option("--batch-size", type=int, default=12, show_default=True)
-@click.option("--learning-rate", type=float, default=0.045, show_default=True)
+@click.option("--epochs", type=int, default=1000, show_default=True, help="Of the paper's recipe.")
+@click.option("--batch-size", type=int, default=12, show_default=True, help="Pairs per step.")
+@click.option(
+    "--learning-rate", type=float, default=0.045, show_default=True, help="Start of the schedule."
+)
 @click.option("--augment", default="paper", show_default=True, help=AUGMENT_HELP)
 @click.option("--aux/--no-aux", default=True, help="Auxiliary losses, weight 0.4 (paper).")
-@click.option("--bn-momentum", type=float, default=0.99, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--bn-momentum",
+    type=float,
+    default=0.99,
+    show_default=True,
+    help="Of batch normalisation; 0.9 for short runs.",
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
+)
 @click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Run folder.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output.")
@@ -50,7 +78,8 @@ def train(
     from ..train.trainer import run_training
 
     settings = TrainSettings(dataset, data_dir, size, aux_heads=aux, **rest)
-    result = run_training(settings, output, resume, force, fit_verbosity())
+    with keeping_checkpoints(output):
+        result = run_training(settings, output, resume, force, fit_verbosity())
     click.echo(
         f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}"
     )
@@ -60,11 +89,15 @@ def train(
 @click.argument("model")
 @opt.dataset()
 @opt.size
-@click.option("--epochs", type=int, default=5, show_default=True)
-@click.option("--batch-size", type=int, default=12, show_default=True)
-@click.option("--learning-rate", type=float, default=0.001, show_default=True)
+@click.option("--epochs", type=int, default=5, show_default=True, help="Of fine-tuning.")
+@click.option("--batch-size", type=int, default=12, show_default=True, help="Pairs per step.")
+@click.option(
+    "--learning-rate", type=float, default=0.0001, show_default=True, help="Start of the schedule."
+)
 @click.option("--augment", default="gentle", show_default=True, help=AUGMENT_HELP)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
+)
 @click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Run folder.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output.")
@@ -83,7 +116,8 @@ def quantize(
     from ..quantize.fine_tune import QuantizeSettings, run_quantization
 
     settings = QuantizeSettings(model, dataset, data_dir, size, **rest)
-    result = run_quantization(settings, output, resume, force, fit_verbosity())
+    with keeping_checkpoints(output):
+        result = run_quantization(settings, output, resume, force, fit_verbosity())
     click.echo(
         f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}"
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from .errors import ConfigError
-from .labels import IGNORE, LabelSpace, label_space
+from .labels import MAX_CLASSES, LabelSpace, label_space
 from .sizes import Size, check_size
 
 
@@ -15,7 +16,7 @@ class FastSCNNConfig:
     """The Fast-SCNN of Poudel et al., BMVC 2019; defaults are the paper's where it speaks.
 
     Args:
-        num_classes: classes of the output, 2..255 (255 is the ignore index).
+        num_classes: classes of the output, 2..254 (255 is the ignore index).
         input_size: (height, width) in pixels, each a multiple of 32. The paper: 1024x2048.
         aux_heads: add the two auxiliary heads used in training (paper, section 3.3).
         dropout: rate before the last convolution. The paper names no rate; 0.1 as in the ports
@@ -52,11 +53,11 @@ class FastSCNNConfig:
     class_colors: tuple[tuple[int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.num_classes, int) or not 2 <= self.num_classes <= IGNORE:
-            raise ConfigError(f"num_classes must be 2..{IGNORE}, got {self.num_classes!r}")
+        if not isinstance(self.num_classes, int) or not 2 <= self.num_classes <= MAX_CLASSES:
+            raise ConfigError(f"num_classes must be 2..{MAX_CLASSES}, got {self.num_classes!r}")
         put = object.__setattr__
         put(self, "input_size", check_size(self.input_size))
-        put(self, "pyramid_bins", tuple(int(b) for b in self.pyramid_bins))
+        put(self, "pyramid_bins", self._numbers("pyramid_bins", int))
         if not self.pyramid_bins or min(self.pyramid_bins) < 1:
             raise ConfigError(f"pyramid_bins must be positive, got {self.pyramid_bins}")
         self._check_range("dropout", 0.0, 0.99)
@@ -64,8 +65,9 @@ class FastSCNNConfig:
         self._check_range("bn_momentum", 0.0, 1.0)
         self._check_range("bn_epsilon", 1e-7, 1.0)
         for name in ("mean", "std"):
-            value = tuple(float(v) for v in getattr(self, name))
-            if len(value) != 3 or (name == "std" and min(value) <= 0):
+            value = self._numbers(name, float)
+            bad = not all(map(math.isfinite, value)) or (name == "std" and min(value) <= 0)
+            if len(value) != 3 or bad:
                 raise ConfigError(f"{name} must be three numbers (std above 0), got {value}")
             put(self, name, value)
         put(self, "class_names", tuple(self.class_names))
@@ -74,6 +76,18 @@ class FastSCNNConfig:
             count = len(getattr(self, name))
             if count not in (0, self.num_classes):
                 raise ConfigError(f"{count} {name} given for {self.num_classes} classes")
+        if len(set(self.class_names)) != len(self.class_names):
+            raise ConfigError(f"class_names must be unique, got {self.class_names}")
+        for color in self.class_colors:
+            if len(color) != 3 or not all(0 <= v <= 255 for v in color):
+                raise ConfigError(f"class_colors must be three numbers 0..255 each, got {color}")
+
+    def _numbers(self, name: str, kind: type) -> tuple[Any, ...]:
+        value = getattr(self, name)
+        try:
+            return tuple(kind(v) for v in value)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{name} must be a list of numbers, got {value!r}") from None
 
     def _check_range(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)

@@ -31,12 +31,22 @@ class ModelFileError(InputError):
     """A model file is missing, damaged or of another kind."""
 
 
+class NonFiniteLogits(ModelFileError):
+    """A model computes NaN or infinity."""
+
+
 class OutputError(InputError):
     """An output exists already or cannot be written."""
 
 
 class TrainingDiverged(FastSCNNError):
     """The loss became NaN or infinite."""
+
+
+class Interrupted(FastSCNNError):
+    """Ctrl-C, with what was kept; the command line exits with code 130."""
+
+    exit_code = 130
 
 
 class ExportError(FastSCNNError):

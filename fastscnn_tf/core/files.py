@@ -12,6 +12,8 @@ from typing import Any
 
 from .errors import OutputError
 
+FORCE = "--force (force=True in Python)"
+
 
 def check_output(path: str | os.PathLike[str], force: bool = False) -> Path:
     """Makes sure that `path` may be written, before any long work starts.
@@ -23,21 +25,29 @@ def check_output(path: str | os.PathLike[str], force: bool = False) -> Path:
     if path.is_dir():
         raise OutputError(f"{path} is a folder: name a file")
     if path.exists() and not force:
-        raise OutputError(f"{path} exists: choose another output or pass --force to replace it")
-    make_folder(path.parent)
+        raise OutputError(f"{path} exists: choose another output, or replace it with {FORCE}")
+    _check_writable(path.parent)
     return path
 
 
 def check_output_folder(path: str | os.PathLike[str], force: bool = False) -> Path:
-    """Makes an output folder that must be new or empty unless `force`.
+    """Makes sure that an output folder is new or empty (unless `force`) and can be written.
 
     Raises:
         OutputError: it holds something already, is a file, or cannot be made.
     """
     path = Path(path)
     if path.is_dir() and any(path.iterdir()) and not force:
-        raise OutputError(f"{path} is not empty: choose another output or pass --force")
-    return make_folder(path)
+        raise OutputError(f"{path} is not empty: choose another output, or replace with {FORCE}")
+    _check_writable(path)
+    return path
+
+
+def _check_writable(folder: Path) -> None:
+    """Tries the folder, or the nearest one above it that exists; leaves nothing behind."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    make_folder(folder)
 
 
 def make_folder(path: Path) -> Path:
@@ -59,6 +69,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         OutputError: the file cannot be written; whatever stood at `path` is untouched.
     """
     path = Path(path)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
         yield temporary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from pathlib import Path
@@ -30,9 +31,10 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
 def to_rgb(image: Image.Image) -> np.ndarray:
     """Converts any Pillow image to (H, W, 3) uint8 RGB, upright."""
-    image = ImageOps.exif_transpose(image)
+    with contextlib.suppress(Exception):  # a broken EXIF block is no reason to refuse the pixels
+        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image).astype(np.float64)
+        values = np.nan_to_num(np.asarray(image).astype(np.float64))
         if image.mode.startswith("I;16") or values.max(initial=0) > 255:
             values = values / 257.0  # 65535 -> 255
         grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)

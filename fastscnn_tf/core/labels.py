@@ -11,6 +11,7 @@ from .errors import ConfigError
 
 IGNORE = 255  # neither trained on nor scored
 UNKNOWN = 254  # marks raw values that a data set's table does not list
+MAX_CLASSES = 254  # class indices below the two marks
 
 Color = tuple[int, int, int]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 
 from .errors import ConfigError
@@ -31,9 +32,9 @@ def check_size(size: Size) -> Size:
         ConfigError: naming the nearest valid values.
     """
     try:
-        height, width = (int(side) for side in size)
+        height, width = (operator.index(side) for side in size)
     except (TypeError, ValueError):
-        raise ConfigError(f"size must be (height, width) in pixels, got {size!r}") from None
+        raise ConfigError(f"size must be (height, width) in whole pixels, got {size!r}") from None
     for name, side in (("height", height), ("width", width)):
         if side <= 0 or side % STRIDE:
             raise ConfigError(f"{name} {side} is not a multiple of {STRIDE}: use {_nearest(side)}")

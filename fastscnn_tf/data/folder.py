@@ -22,7 +22,7 @@ import yaml
 
 from ..core.errors import DataError
 from ..core.images import IMAGE_SUFFIXES
-from ..core.labels import IGNORE, LabelSpace, generated_palette
+from ..core.labels import IGNORE, MAX_CLASSES, LabelSpace, generated_palette
 from .dataset import FileDataset, pair_files
 
 DESCRIPTION = "dataset.yaml"
@@ -63,19 +63,27 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
     if not isinstance(values, dict):
         raise DataError(f"{path}: expected keys 'classes' and 'splits'")
+    _check_keys(values, ("name", "classes", "void", "splits"), path)
     return values
+
+
+def _check_keys(values: dict[str, Any], known: tuple[str, ...], path: Path) -> None:
+    unknown = [key for key in values if key not in known]
+    if unknown:
+        raise DataError(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
 
 
 def _label_space(values: dict[str, Any], path: Path) -> LabelSpace:
     entries = values.get("classes")
-    if not isinstance(entries, list) or len(entries) < 2:
-        raise DataError(f"{path}: 'classes' must list at least two classes")
+    if not isinstance(entries, list) or not 2 <= len(entries) <= MAX_CLASSES:
+        raise DataError(f"{path}: 'classes' must list 2 to {MAX_CLASSES} classes")
     entries = [{"name": e} if isinstance(e, str) else e for e in entries]
     generated = generated_palette(len(entries))
     names, colors, raw = [], [], []
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise DataError(f"{path}: class {index} needs a name")
+        _check_keys(entry, ("name", "color", "value"), path)
         names.append(entry["name"])
         colors.append(_color(entry.get("color", generated[index]), entry["name"], path))
         raw.append(_value(entry.get("value", index), path))
@@ -89,7 +97,7 @@ def _label_space(values: dict[str, Any], path: Path) -> LabelSpace:
     if IGNORE in raw:
         raise DataError(f"{path}: label value {IGNORE} is always ignored and cannot be a class")
     return LabelSpace(
-        str(values.get("name", path.parent.name)),
+        str(values.get("name") or path.parent.name),
         tuple(names),
         tuple(colors),
         tuple(raw),
@@ -105,6 +113,6 @@ def _color(value: Any, name: str, path: Path) -> tuple[int, int, int]:
 
 
 def _value(value: Any, path: Path) -> int:
-    if not isinstance(value, int) or not 0 <= value <= 255:
+    if type(value) is not int or not 0 <= value <= 255:  # true is no label value
         raise DataError(f"{path}: label values must be 0..255, got {value!r}")
     return value

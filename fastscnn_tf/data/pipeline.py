@@ -78,7 +78,7 @@ def batches(
             alone decides order and draws, so training resumes where it stopped. By default one
             epoch per iteration, different every time.
     """
-    _check(dataset, config, batch_size, training=settings is not None)
+    check_batches(dataset, config, batch_size, training=settings is not None)
     tf = tensorflow()
     read = PairReader(dataset, None if settings else config.input_size)
     if settings is None:
@@ -99,7 +99,15 @@ def batches(
     return result.prefetch(2)
 
 
-def _check(dataset: SegmentationDataset, config: FastSCNNConfig, batch_size: int, training: bool):
+def check_batches(
+    dataset: SegmentationDataset, config: FastSCNNConfig, batch_size: int, training: bool
+) -> None:
+    """Makes sure that a data set can be batched for a model.
+
+    Raises:
+        DataError: the split is empty.
+        ConfigError: other classes than the model's, or the batch is larger than the split.
+    """
     if len(dataset) == 0:
         raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
     if len(dataset.labels) != config.num_classes:

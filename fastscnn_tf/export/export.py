@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import fastscnn_tf
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, ModelFileError
 from ..core.files import check_output, write_bytes, write_json
 from ..core.sizes import Size, check_size, format_size
 from ..model.folded import FoldedNetwork, fold
@@ -65,6 +67,7 @@ def export_tflite(
     Raises:
         ConfigError: unknown recipe or output, or the model does not fit the recipe.
         OutputError: the file exists or cannot be written.
+        ModelFileError: weights or activations are NaN or infinite.
         ExportError: the graph is not what the recipe promises; nothing is written.
     """
     rules = recipes.recipe(recipe)
@@ -99,6 +102,7 @@ def _network_for(
         raise ConfigError(f"a quantization-aware model exports as int8-qat, not {rules.name}")
     else:
         network = fold(model)
+    _check_finite(network)
     if size is not None:
         network = network.replace(config=network.config.replace(input_size=check_size(size)))
     if rules.quantized and network.config.literal_fusion:
@@ -108,6 +112,12 @@ def _network_for(
             raise ConfigError("recipe int8 needs calibration images: pass --dataset/--data-dir")
         network = calibrate(network, calibration)
     return network
+
+
+def _check_finite(network: FoldedNetwork) -> None:
+    for name, arrays in network.weights.items():
+        if not all(np.isfinite(array).all() for array in arrays):
+            raise ModelFileError(f"weights of {name!r} are NaN or infinite: train the model again")
 
 
 def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str) -> dict[str, Any]:

@@ -59,6 +59,10 @@ def model_class(keras: Any) -> Any:
             with named_data_errors():
                 return super().fit(x, *args, **kwargs)
 
+        def evaluate(self, x=None, *args, **kwargs):
+            with named_data_errors():
+                return super().evaluate(x, *args, **kwargs)
+
         def get_config(self):
             return {"fast_scnn": self.config.to_dict()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ def load_keras(path: str | os.PathLike[str], compile: bool = False) -> Any:
     layers_for(keras), model_class(keras)  # Keras finds classes only once they are made
     _register_training_objects()
     try:
-        return keras.models.load_model(path, compile=compile)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras warns of what it then fails on
+            return keras.models.load_model(path, compile=compile)
     except (ValueError, TypeError, KeyError, OSError) as error:
         reason = str(error).strip().splitlines()[0][:160]
         raise ModelFileError(f"{path}: cannot be loaded ({reason})") from None
@@ -60,7 +63,7 @@ def check_keras_file(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
             kind = json.loads(archive.read("config.json")).get("registered_name", "")
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, AttributeError):
         raise ModelFileError(f"{path}: damaged, or not a .keras file") from None
     if broken:
         raise ModelFileError(f"{path}: damaged .keras file ({broken})")

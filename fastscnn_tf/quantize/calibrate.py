@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, DataError
+from ..core.errors import ConfigError, DataError, ModelFileError
+from ..data.pipeline import named_data_errors
 from ..keras_api import tensorflow
 from ..model.folded import FoldedNetwork
 from ..model.ranges import INPUT, input_range
@@ -28,7 +29,8 @@ def calibrate(network: FoldedNetwork, batches: Iterable[Any], limit: int = 200) 
         limit: images to use at most.
 
     Raises:
-        DataError: there is not one image.
+        DataError: there is not one image, or one cannot be read.
+        ModelFileError: an activation is NaN or infinite.
         ConfigError: the normalisation differs between channels.
     """
     check_normalisation(network.config)
@@ -48,19 +50,28 @@ def calibrate(network: FoldedNetwork, batches: Iterable[Any], limit: int = 200) 
 
     found: dict[str, list[np.ndarray]] = {}
     count = 0
-    for batch in batches:
-        images = batch[0] if isinstance(batch, tuple | list) else batch
-        images = tf.convert_to_tensor(images)[: limit - count]
-        for name, limits in observe(images).items():
-            found.setdefault(name, []).append(limits.numpy())
-        count += int(images.shape[0])
-        if count >= limit:
-            break
+    with named_data_errors():
+        for batch in batches:
+            images = batch[0] if isinstance(batch, tuple | list) else batch
+            images = tf.convert_to_tensor(images)[: limit - count]
+            for name, limits in observe(images).items():
+                found.setdefault(name, []).append(_finite(limits.numpy(), name))
+            count += int(images.shape[0])
+            if count >= limit:
+                break
     if not count:
         raise DataError("calibration needs at least one image, got none")
     ranges = {name: _range(np.concatenate(limits, 1)) for name, limits in found.items()}
     ranges[INPUT] = input_range(network.config)
     return network.replace(ranges=ranges)
+
+
+def _finite(limits: np.ndarray, name: str) -> np.ndarray:
+    if not np.isfinite(limits).all():
+        raise ModelFileError(
+            f"{name!r} becomes NaN or infinite: the model is broken, train it again"
+        )
+    return limits
 
 
 def _range(limits: np.ndarray) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ModelFileError
+from ..core.errors import ConfigError, ModelFileError
 from ..model.folded import load_folded, save_folded
 from .quantize_aware import folded_of, qat_model
 
@@ -37,7 +37,10 @@ def load_qat(path: str | os.PathLike[str]) -> Any:
     Raises:
         ModelFileError: missing, damaged or another kind of file.
     """
-    return qat_model(load_folded(path))
+    try:
+        return qat_model(load_folded(path))
+    except ConfigError as error:
+        raise ModelFileError(f"{path}: damaged checkpoint ({error})") from None
 
 
 def restore_optimizer(model: Any, path: str | os.PathLike[str]) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError
+from ..core.errors import OutputError
 from ..core.files import check_output_folder, read_json
 from ..core.sizes import Size
 from ..data.augment import augmentation
-from ..data.pipeline import batches
+from ..data.pipeline import batches, check_batches
 from ..data.registry import open_dataset
 from ..keras_api import tf_keras, tfmot
 from ..model.fast_scnn import resize_model
@@ -20,7 +20,15 @@ from ..model.io import checkpoint_in, load_keras
 from ..train.callbacks import STATE, callbacks_for
 from ..train.losses import segmentation_loss
 from ..train.predictor import KerasPredictor
-from ..train.trainer import LOG, check_resumable, check_samples, clear_run, write_run
+from ..train.settings import check_settings
+from ..train.trainer import (
+    LOG,
+    check_resumable,
+    check_samples,
+    clear_run,
+    nothing_half_begun,
+    write_run,
+)
 from .checkpoint import load_qat, restore_optimizer, save_qat
 from .quantize_aware import CALIBRATION_IMAGES, quantize_aware
 
@@ -38,7 +46,8 @@ class QuantizeSettings:
         size: (height, width); the model's own by default.
         epochs: passes over the training split.
         batch_size: pairs per step.
-        learning_rate: start of the polynomial schedule; fine-tuning needs a small one.
+        learning_rate: start of the polynomial schedule. A converged model needs a small one: on
+            CamVid 0.001 cost 1 to 3 points of mIoU within 5 epochs, 0.0001 at most 0.7 within 2.
         augment: augmentation preset.
         seed: order and augmentation.
         validate_every: epochs between validations; the last epoch always validates.
@@ -50,18 +59,13 @@ class QuantizeSettings:
     size: Size | None = None
     epochs: int = 5
     batch_size: int = 12
-    learning_rate: float = 0.001
+    learning_rate: float = 0.0001
     augment: str = "gentle"
     seed: int = 0
     validate_every: int = 1
 
     def __post_init__(self) -> None:
-        augmentation(self.augment)
-        for name in ("epochs", "batch_size", "validate_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 < self.learning_rate < 100:
-            raise ConfigError(f"learning_rate must be above 0, got {self.learning_rate}")
+        check_settings(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,19 +109,22 @@ def run_quantization(
     """
     folder, source = Path(folder), checkpoint_in(settings.model)
     values = {**dataclasses.asdict(settings), "model": str(source)}
+    if folder.resolve() == source.parent.resolve():
+        raise OutputError(f"{folder} holds the model itself: choose another output folder")
     if resume:
-        check_resumable(folder, values, LAST)
-        model, done = load_qat(folder / LAST), read_json(folder / STATE)["epochs_done"]
+        done = check_resumable(folder, values, LAST)["epochs_done"]
+        model = load_qat(folder / LAST)
     else:
+        check_output_folder(folder, force)
         float_model = load_keras(source)
         float_model = resize_model(float_model, settings.size or float_model.config.input_size)
     config: FastSCNNConfig = model.config if resume else float_model.config
     training = open_dataset(settings.dataset, settings.data_dir, "train", config.input_size)
     validation = open_dataset(settings.dataset, settings.data_dir, "val", config.input_size)
     check_samples(training, validation)
+    check_batches(training, config, settings.batch_size, training=True)
     if not resume:
         calibration = batches(training, config, batch_size=4)
-        check_output_folder(folder, force)
         tfmot()
         model = quantize_aware(float_model, calibration.take(-(-CALIBRATION_IMAGES // 4)))
         done = 0
@@ -127,7 +134,8 @@ def run_quantization(
     if resume:
         restore_optimizer(model, folder / LAST)
     if done < settings.epochs:
-        _fit(model, settings, folder, training, validation, done, verbose)
+        with nothing_half_begun(folder):
+            _fit(model, settings, folder, training, validation, done, verbose)
     state = read_json(folder / STATE)
     return QuantizeResult(folder, folder / BEST, state["best"], state["epochs_done"])
 

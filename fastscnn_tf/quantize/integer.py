@@ -101,10 +101,14 @@ def convolution(
     """
     tf = tensorflow()
     axes = (0, 1, 3) if depthwise else (0, 1, 2)
-    step = tf.maximum(tf.reduce_max(tf.abs(kernel), axes), 1e-12) / 127.0
+    limit = tf.cast(tf.maximum(tf.reduce_max(tf.abs(kernel), axes), 1e-12), tf.float64)
+    # In float64: TensorFlow's graph optimizer replaces a division by a constant with a product,
+    # which in float32 is an ulp off and moves sums that lie on a half.
+    step = _float32(limit / 127.0)
     weights = tf.round(kernel / (step[:, None] if depthwise else step))
     # The converter finds the step again from the kernel that was written on its grid.
-    step = tf.cast(step * 127.0, tf.float64) / 127.0
+    written = tf.reduce_max(tf.abs(weights * (step[:, None] if depthwise else step)), axes)
+    step = tf.cast(tf.maximum(written, 1e-12), tf.float64) / 127.0
     offset = _float32(tf.round(tf.cast(bias, tf.float64) / (source.step * step)))
     total = run(levels(x, source), weights) + offset
     low = tf.maximum(target.low, 0.0) if relu else target.low

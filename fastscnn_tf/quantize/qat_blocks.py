@@ -167,6 +167,14 @@ class QATBlocks:
         layer = self.own.ResizeBilinear(size, name=name)
         return self._wrap(layer, x, lambda x, own: integer.resize(x, size, grid_of(own)))
 
+    def upsample(self, logits, size: Size):
+        """Full-resolution logits, not rounded: what the runtime makes of a `logits` file."""
+        return self.own.ResizeBilinear(size, name="logits")(logits)
+
+    def upsample_rounded(self, logits, size: Size):
+        """What the resize inside a `logits-full` or `labels` file makes of a logits tensor."""
+        return integer.resize(logits, size, grid_of(self.ranges["classifier.logits"]))
+
     def relu(self, x, *, name):
         source = self.variables_of(x)
         quantizer = self.types.RectifiedRange(source)

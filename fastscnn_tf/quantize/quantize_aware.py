@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, ExportError
+from ..core.errors import ConfigError, ExportError, ModelFileError
 from ..core.sizes import Size
 from ..data.pipeline import named_data_errors
 from ..keras_api import keras3, tensorflow, tf_keras
@@ -40,12 +40,14 @@ def quantize_aware(model: Any, calibration: Iterable[Any] | None = None) -> Any:
             from; by default the first 100 images given to `fit`.
 
     Returns:
-        A tf_keras model from normalised float32 images (B, H, W, 3) to full-resolution logits,
-        to be used with `compile`, `fit`, `export_tflite` and `save_model`. Keras 3 optimizers and
-        `mean_iou` metrics may be passed to `compile`; they are translated.
+        A tf_keras model from normalised float32 images (B, H, W, 3) to full-resolution logits:
+        those of the int8 graph at 1/8, interpolated as `Segmenter` does it. For `compile`, `fit`,
+        `export_tflite` and `save_model`. Keras 3 optimizers and `mean_iou` metrics may be passed
+        to `compile`; they are translated.
 
     Raises:
         ConfigError: the model was not made by `fast_scnn`, or cannot be quantized.
+        ModelFileError: its weights or activations are NaN or infinite.
     """
     network = fold(inference_model(model))
     _check_parity(model, network)
@@ -64,11 +66,15 @@ def qat_model(network: FoldedNetwork) -> Any:
     # === Functional model ===
     image = keras.Input((*network.config.input_size, 3), name="image")
     x = fast_scnn_outputs(blocks, blocks.input(image), network.config)["logits"]
-    model = _model_class()(image, blocks.resize(x, network.config.input_size, name="logits"))
+    model = _model_class()(image, blocks.upsample(x, network.config.input_size))
     # === Weights ===
     model.config, model.blocks, model.calibrated = network.config, blocks, False
     for name, variables in blocks.weights.items():
-        for variable, value in zip(variables, network.weights[name], strict=True):
+        shapes = [tuple(variable.shape) for variable in variables]
+        values = network.weights.get(name, ())
+        if [value.shape for value in values] != shapes:
+            raise ConfigError(f"layer {name!r}: expected weights {shapes}")
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
     if network.ranges:
         set_ranges(model, network.ranges)
@@ -130,6 +136,7 @@ def _check_parity(model: Any, network: FoldedNetwork) -> None:
 
     Raises:
         ExportError: they differ by more than rounding.
+        ModelFileError: the model's logits are not finite.
     """
     size = (64, 96)
     small = resize_model(model, size)
@@ -137,6 +144,8 @@ def _check_parity(model: Any, network: FoldedNetwork) -> None:
     head = keras3().Model(small.inputs, small.get_layer("classifier.logits").output)
     expected = np.asarray(head([image], training=False))
     got = logits_of(network.replace(config=small.config), tensorflow().constant(image)).numpy()
+    if not np.isfinite(expected).all():
+        raise ModelFileError("the model's logits are NaN or infinite: train it again")
     error = float(np.abs(got - expected).max() / max(expected.std(), 1e-12))
     if not error <= PARITY:
         raise ExportError(f"the tf_keras twin differs from the Keras 3 model by {error:.1e}")
@@ -171,6 +180,10 @@ def _model_class() -> Any:
                 kwargs["validation_data"] = _drop_auxiliary_labels(kwargs["validation_data"])
             with named_data_errors():
                 return super().fit(x, *args, **kwargs)
+
+        def evaluate(self, x=None, *args, **kwargs):
+            with named_data_errors():
+                return super().evaluate(_drop_auxiliary_labels(x), *args, **kwargs)
 
     return QuantizationAwareFastSCNN
 

@@ -47,7 +47,7 @@ class Evaluation:
         pixel_accuracy: 0..1.
         class_iou: class name -> IoU or None where the class never occurs.
         images: number of images scored.
-        latency_ms: `median` and `p90` of the network alone, in milliseconds.
+        latency_ms: `median` and `p90` of the network alone after a warm-up run, in milliseconds.
         protocol: how it was measured.
         details: model, data set, split and input size.
         scores: the scores with their confusion matrix.
@@ -122,6 +122,8 @@ def evaluate_predictor(
     for index in progress(range(len(dataset))):
         image, label = dataset.read(index)
         image = resize_image(image, predictor.input_size)
+        if index == 0:
+            predictor.run(image)  # the first run prepares buffers, or traces a Keras model
         start = time.perf_counter()
         output = predictor.run(image)
         times.append((time.perf_counter() - start) * 1000)

@@ -11,6 +11,7 @@ import functools
 
 import numpy as np
 
+from ..core.errors import NonFiniteLogits
 from ..core.images import resize_label
 from ..core.sizes import Size
 
@@ -55,8 +56,13 @@ def labels_from_logits(logits: np.ndarray, model_size: Size, target_size: Size) 
 
     Returns:
         `target_size` uint8 class indices; the lowest index wins a tie.
+
+    Raises:
+        NonFiniteLogits: a logit is NaN or infinite.
     """
     height, width, classes = logits.shape
+    if logits.dtype.kind == "f" and not np.isfinite(logits).all():
+        raise NonFiniteLogits("the model's logits are NaN or infinite: train it again")
     if (height, width) == tuple(target_size) == tuple(model_size):
         return logits.argmax(-1).astype(np.uint8)
     values = np.ascontiguousarray(logits, np.float32).reshape(height, width * classes)

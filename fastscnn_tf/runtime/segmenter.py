@@ -11,12 +11,14 @@ import numpy as np
 from PIL import Image
 
 from ..core.console import quiet_stderr
-from ..core.errors import DataError, ModelFileError
+from ..core.errors import ConfigError, DataError, ModelFileError
 from ..core.images import read_image, resize_image, to_rgb
 from ..core.labels import LabelSpace
 from ..core.sizes import Size
 from .postprocess import labels_from_output
 from .tflite_file import read_metadata, read_model_bytes
+
+MAX_THREADS = 256  # the interpreter crashes when it cannot start them all
 
 
 class Segmenter:
@@ -51,11 +53,18 @@ class Segmenter:
                 f"{path}: expected one input and one output, got {len(inputs)} and {len(outputs)}"
             )
         self._input, self._output = inputs[0], outputs[0]
-        shape, result = tuple(self._input["shape"]), tuple(self._output["shape"])
-        if len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or len(result) not in (3, 4):
+        shape, result = (tuple(map(int, x["shape"])) for x in (self._input, self._output))
+        dynamic = -1 in self._input.get("shape_signature", ())[1:]
+        if (
+            dynamic
+            or len(shape) != 4
+            or shape[0] != 1
+            or shape[3] != 3
+            or len(result) not in (3, 4)
+        ):
             raise ModelFileError(
-                f"{path}: expected an image (1, H, W, 3) in and logits or labels out, "
-                f"got {shape} and {result}"
+                f"{path}: expected an image (1, H, W, 3) of fixed size in and logits or labels "
+                f"out, got {shape} and {result}"
             )
         self.input_size: Size = (int(shape[1]), int(shape[2]))
         self.labels = self._label_space(result)
@@ -82,7 +91,12 @@ class Segmenter:
 
         Returns:
             (h, w, classes) logits in the file's own dtype, or (h, w) labels.
+
+        Raises:
+            DataError: an image of another size.
         """
+        if image.shape != (*self.input_size, 3):
+            raise DataError(f"expected an image of {(*self.input_size, 3)}, got {image.shape}")
         self._interpreter.set_tensor(self._input["index"], self._prepare(image)[None])
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._output["index"])[0]
@@ -111,8 +125,11 @@ class Segmenter:
 
         Raises:
             DataError: not a picture.
+            ConfigError: a size below 1.
         """
         pixels = as_pixels(image)
+        if size is not None and min(size) < 1:
+            raise ConfigError(f"size must be at least 1x1, got {size[0]}x{size[1]}")
         output = self.run(resize_image(pixels, self.input_size))
         return labels_from_output(output, self.input_size, size or pixels.shape[:2])
 
@@ -140,8 +157,8 @@ def as_pixels(image: Any) -> np.ndarray:
 def _interpreter(path: Path, content: bytes, threads: int) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
-    if threads < 1:
-        raise DataError(f"threads must be at least 1, got {threads}")
+    if not 1 <= threads <= MAX_THREADS:
+        raise ConfigError(f"threads must be 1..{MAX_THREADS}, got {threads}")
     try:
         with quiet_stderr():
             interpreter = Interpreter(model_content=content, num_threads=threads)

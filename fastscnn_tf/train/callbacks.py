@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import TrainingDiverged
+from ..core.errors import NonFiniteLogits, TrainingDiverged
 from ..core.files import read_json, write_json
 from ..data.dataset import SegmentationDataset
 from ..runtime.evaluate import Predictor, evaluate_predictor
@@ -60,7 +60,11 @@ def callbacks_for(keras: Any) -> SimpleNamespace:
         def score(self, logs: dict[str, Any]):
             """Puts the scores of the model as it is into `logs`."""
             self.predictor = self.predictor or self.make_predictor(self.model)
-            result = evaluate_predictor(self.predictor, self.dataset)
+            try:
+                result = evaluate_predictor(self.predictor, self.dataset)
+            except NonFiniteLogits:
+                what = "the logits of a validation image became NaN or infinite"
+                raise _diverged(self.model, what) from None
             logs[SCORE] = result.miou
             logs["val_pixel_accuracy"] = result.pixel_accuracy
 
@@ -114,20 +118,12 @@ def callbacks_for(keras: Any) -> SimpleNamespace:
         def on_train_batch_end(self, batch, logs=None):
             loss = float((logs or {}).get("loss", 0.0))
             if not math.isfinite(loss):
-                self._stop(f"the loss became {loss}")
+                raise _diverged(self.model, f"the loss became {loss}")
 
         def on_epoch_end(self, epoch, logs=None):
             """The last step may have broken the weights after a finite loss."""
             if not all(np.isfinite(w).all() for w in self.model.get_weights()):
-                self._stop("the weights became non-finite")
-
-        def _stop(self, what: str):
-            rate = float(self.model.optimizer.learning_rate)
-            step = int(self.model.optimizer.iterations)
-            raise TrainingDiverged(
-                f"{what} at step {step} with learning rate {rate:.4g}: lower --learning-rate; "
-                "the last good checkpoint is kept"
-            )
+                raise _diverged(self.model, "the weights became non-finite")
 
     class EpochLog(base):
         """Appends a row per epoch to a CSV file; empty cells where there was no validation.
@@ -154,4 +150,12 @@ def callbacks_for(keras: Any) -> SimpleNamespace:
         Checkpoint=Checkpoint,
         EpochLog=EpochLog,
         StopOnBrokenLoss=StopOnBrokenLoss,
+    )
+
+
+def _diverged(model: Any, what: str) -> TrainingDiverged:
+    rate, step = float(model.optimizer.learning_rate), int(model.optimizer.iterations)
+    return TrainingDiverged(
+        f"{what} at step {step} with learning rate {rate:.4g}: lower --learning-rate; "
+        "the last good checkpoint is kept"
     )

@@ -9,6 +9,7 @@ import numpy as np
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
 from ..keras_api import is_keras3, keras3, tensorflow, tf_keras
+from ..model.fast_scnn import require_fast_scnn
 
 FULL = "logits"
 HEAD = "classifier.logits"  # logits at 1/8; the runtime upsamples them as the graph would
@@ -19,24 +20,29 @@ class KerasPredictor:
 
     Args:
         model: what `fast_scnn`, `quantize_aware` or `load_model` returned.
-        full: take the model's own full-resolution logits instead of those at 1/8.
+        full: take the full-resolution logits of a graph that upsamples them itself (one with
+            `logits-full` or `labels` output), instead of those at 1/8.
 
     Attributes:
         input_size: (height, width) of its input.
+
+    Raises:
+        ConfigError: another kind of model.
     """
 
     def __init__(self, model: Any, full: bool = False):
-        self.config: FastSCNNConfig = model.config
+        self.config: FastSCNNConfig = require_fast_scnn(model)
         self.input_size: Size = self.config.input_size
-        name = FULL if full else HEAD
-        quantized = name not in {layer.name for layer in model.layers}
-        keras = tf_keras() if quantized else keras3()
-        layer = model.get_layer(f"quant_{name}" if quantized else name)
-        head = keras.Model(model.inputs, layer.output)
-        self._step = model.blocks.logits_step if quantized else None
+        blocks: Any = getattr(model, "blocks", None)  # of a quantization-aware model
+        keras = tf_keras() if blocks else keras3()
+        name = f"quant_{HEAD}" if blocks else FULL if full else HEAD
+        head = keras.Model(model.inputs, model.get_layer(name).output)
+        self._step = blocks.logits_step if blocks else None
 
         def run(image: Any) -> Any:
-            return head([image] if is_keras3(keras) else image, training=False)
+            logits = head([image] if is_keras3(keras) else image, training=False)
+            rounded = full and blocks
+            return blocks.upsample_rounded(logits, self.input_size) if rounded else logits
 
         on_tf = not is_keras3(keras) or keras.backend.backend() == "tensorflow"
         self._run = tensorflow().function(run) if on_tf else run

@@ -46,12 +46,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", check_size(self.size))
-        augmentation(self.augment)
-        for name in ("epochs", "batch_size", "validate_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 < self.learning_rate < 100:
-            raise ConfigError(f"learning_rate must be above 0, got {self.learning_rate}")
+        check_settings(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -68,3 +63,19 @@ class TrainSettings:
         if unknown := sorted(set(values) - known):
             raise ConfigError(f"unknown settings {unknown}: saved by another version?")
         return cls(**values)
+
+
+def check_settings(settings: Any) -> None:
+    """Checks what training and fine-tuning settings have in common.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+    augmentation(settings.augment)
+    for name in ("epochs", "batch_size", "validate_every"):
+        if getattr(settings, name) < 1:
+            raise ConfigError(f"{name} must be at least 1, got {getattr(settings, name)}")
+    if not 0 < settings.learning_rate < 100:
+        raise ConfigError(f"learning_rate must be above 0, got {settings.learning_rate}")
+    if not 0 <= settings.seed < 1 << 32:
+        raise ConfigError(f"seed must be between 0 and {(1 << 32) - 1}, got {settings.seed}")

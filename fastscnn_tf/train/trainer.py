@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import platform
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from ..core.errors import ConfigError, OutputError
 from ..core.files import check_output_folder, make_folder, read_json, write_json
 from ..data.augment import augmentation
 from ..data.dataset import SegmentationDataset
-from ..data.pipeline import batches
+from ..data.pipeline import batches, check_batches
 from ..data.registry import open_dataset
 from ..keras_api import keras3, tensorflow
 from ..model.fast_scnn import fast_scnn, inference_model
@@ -26,6 +28,7 @@ from .losses import register, segmentation_losses
 from .predictor import KerasPredictor
 from .settings import TrainSettings
 
+PATHS = ("data_dir", "model")  # settings that may be spelled in several ways
 RUN, BEST, LAST, LOG = "run.json", "best.keras", "last.keras", "log.csv"
 
 
@@ -79,36 +82,41 @@ def run_training(
         bn_momentum=settings.bn_momentum,
     )
     check_samples(training, validation)
+    check_batches(training, config, settings.batch_size, training=True)
     if resume:
-        check_resumable(folder, settings.to_dict(), LAST)
+        state = check_resumable(folder, settings.to_dict(), LAST)
         model = load_keras(folder / LAST, compile=True)
-        state = read_json(folder / STATE)
         done = state["epochs_done"]
-        _restore_dropout(model, state["dropout"])
+        _restore_dropout(model, state.get("dropout", {}))
     else:
         check_output_folder(folder, force)
         model, done = _compiled(settings, config, len(training)), 0
         clear_run(folder, BEST, LAST)
         write_run(folder, settings.to_dict(), config)
     if done < settings.epochs:
-        stream = batches(
-            training,
-            config,
-            augmentation(settings.augment),
-            settings.batch_size,
-            settings.seed,
-            range(done, settings.epochs),
-        )
-        model.fit(
-            stream,
-            initial_epoch=done,
-            epochs=settings.epochs,
-            steps_per_epoch=len(training) // settings.batch_size,
-            callbacks=_callbacks(settings, folder, model, validation),
-            verbose=verbose,
-        )
+        with nothing_half_begun(folder):
+            _fit(model, settings, folder, training, validation, done, verbose)
     state = read_json(folder / STATE)
     return TrainResult(folder, folder / BEST, state["best"], state["epochs_done"])
+
+
+def _fit(model, settings, folder: Path, training, validation, done: int, verbose) -> None:
+    stream = batches(
+        training,
+        model.config,
+        augmentation(settings.augment),
+        settings.batch_size,
+        settings.seed,
+        range(done, settings.epochs),
+    )
+    model.fit(
+        stream,
+        initial_epoch=done,
+        epochs=settings.epochs,
+        steps_per_epoch=len(training) // settings.batch_size,
+        callbacks=_callbacks(settings, folder, model, validation),
+        verbose=verbose,
+    )
 
 
 def _compiled(settings: TrainSettings, config: FastSCNNConfig, images: int) -> Any:
@@ -170,6 +178,17 @@ def clear_run(folder: Path, *checkpoints: str) -> None:
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 
+@contextlib.contextmanager
+def nothing_half_begun(folder: Path) -> Iterator[None]:
+    """A run that stops before its first checkpoint leaves nothing to trip over."""
+    try:
+        yield
+    except BaseException:
+        if not (folder / STATE).exists():
+            clear_run(folder)
+        raise
+
+
 def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig, **more: Any) -> None:
     """Writes `run.json`: settings, configuration and versions."""
     import fastscnn_tf
@@ -185,18 +204,28 @@ def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig, **
     write_json(folder / RUN, values)
 
 
-def check_resumable(folder: Path, settings: dict[str, Any], last: str) -> None:
+def check_resumable(folder: Path, settings: dict[str, Any], last: str) -> dict[str, Any]:
     """Makes sure that a run can go on with these settings.
 
+    Returns:
+        What `state.json` holds.
+
     Raises:
-        OutputError: there is nothing to resume.
+        OutputError: there is nothing to resume, or a file is damaged.
         ConfigError: naming the first setting that differs.
     """
     for name in (RUN, STATE, last):
         if not (folder / name).is_file():
             raise OutputError(f"{folder}: nothing to resume, {name} is missing")
-    before = read_json(folder / RUN)["settings"]
+    run, state = read_json(folder / RUN), read_json(folder / STATE)
+    before = run.get("settings") if isinstance(run, dict) else None
+    if not isinstance(before, dict):
+        raise OutputError(f"{folder / RUN}: damaged, it holds no settings")
+    if not isinstance(state, dict) or not isinstance(state.get("epochs_done"), int):
+        raise OutputError(f"{folder / STATE}: damaged, it does not say how far the run came")
     for name, value in settings.items():
-        old = tuple(before[name]) if isinstance(before.get(name), list) else before.get(name)
-        if old != value:
+        old: Any = tuple(before[name]) if isinstance(before.get(name), list) else before.get(name)
+        same_path = name in PATHS and old and value and Path(old).resolve() == Path(value).resolve()
+        if old != value and not same_path:
             raise ConfigError(f"cannot resume {folder} with {name} {value}: it began with {old}")
+    return state

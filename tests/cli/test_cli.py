@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -163,6 +164,43 @@ def test_bad_file_in_the_middle_of_training(own_data, tmp_path, run):
     assert "3.jpg: not a readable picture" in one_line(err)
 
 
+@pytest.mark.parametrize("spoil", [break_label_value, break_label_size, break_image])
+def test_bad_file_in_calibration(own_data, run_folder, tmp_path, run, spoil):
+    spoil(own_data)
+    for kind, suffix in (("images", "jpg"), ("labels", "png")):  # the last pair, not the first
+        folder = own_data / "train" / kind
+        (folder / f"0.{suffix}").rename(folder / f"9.{suffix}")
+    data = ["--dataset", "folder", "--data-dir", own_data]
+    for arguments in (
+        ["quantize", run_folder, *data, "--batch-size", 2, "--output", tmp_path / "q"],
+        ["export", run_folder, *data, "--recipe", "int8", "--output", tmp_path / "m.tflite"],
+    ):
+        code, _, err = run(*arguments)
+        assert code == 2
+        assert "9." in one_line(err)
+        assert not (tmp_path / "m.tflite").exists()
+        assert not list(tmp_path.glob("q/*"))
+
+
+def test_a_mistake_with_force_keeps_the_run_that_was_there(own_data, run_folder, tmp_path, run):
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    before = sorted(path.name for path in folder.iterdir())
+    data = ["--dataset", "folder", "--data-dir", own_data, "--batch-size", 100, "--force"]
+    for arguments in (
+        ["train", *data, "--size", "64x96", "--output", folder],
+        ["quantize", run_folder, *data, "--output", folder],
+    ):
+        code, _, err = run(*arguments)
+        assert code == 2
+        assert "batch size 100 is larger" in one_line(err)
+        assert sorted(path.name for path in folder.iterdir()) == before
+    code, _, err = run("quantize", folder, *data[:4], "--output", folder, "--force")
+    assert code == 2
+    assert "holds the model itself" in one_line(err)
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -192,6 +230,10 @@ def test_bad_file_in_the_middle_of_training(own_data, tmp_path, run):
         (["evaluate", "setup.py", "--dataset", "toy"], "expected a .tflite"),
         (["benchmark", "README.md"], "not a .tflite file"),
         (["predict", "no.tflite", "x.png", "--output", "p"], "x.png: no such file"),
+        (["export", "no.keras", "--recipe", "int8", "--output", "new/m.tflite"], "no such model"),
+        (["train", "--dataset", "toy", "--size", "64x96", "--output", "r", "--seed", "-1"], "seed"),
+        (["evaluate", "no.tflite", "--dataset", "toy", "--json", ""], "--json needs a path"),
+        (["benchmark", "no.tflite", "--threads", "100000"], "1<=x<=256"),
     ],
 )
 def test_users_mistakes_give_one_line_and_code_2(run, arguments, message, tmp_path, monkeypatch):
@@ -202,6 +244,7 @@ def test_users_mistakes_give_one_line_and_code_2(run, arguments, message, tmp_pa
     assert code == 2
     assert message in one_line(err)
     assert out == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "setup.py"]
 
 
 def test_debug_shows_the_traceback(run, monkeypatch):
@@ -244,7 +287,7 @@ def test_ctrl_c_keeps_the_last_checkpoint(tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err.decode()
-    assert "interrupted" in one_line(err.decode())
+    assert "finished epochs are kept, --resume goes on" in one_line(err.decode())
     from fastscnn_tf.model.io import load_keras
 
     assert load_keras(folder / "last.keras").config.aux_heads

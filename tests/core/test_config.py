@@ -31,12 +31,19 @@ def test_size_text_is_checked(text):
     "change",
     [
         {"num_classes": 1},
-        {"num_classes": 256},
+        {"num_classes": 255},  # the largest index would be a mark
         {"num_classes": 2.5},
         {"dropout": 1.5},
         {"pyramid_bins": ()},
         {"std": (0, 1, 1)},
         {"class_names": ("a",)},
+        {"num_classes": 2, "class_names": ("a", "a")},
+        {"num_classes": 2, "class_colors": ((0, 0, 0), (0, 0, 256))},
+        {"num_classes": 2, "class_colors": ((0, 0, 0), (0, 0))},
+        {"mean": 5},
+        {"mean": (float("nan"), 1, 1)},
+        {"pyramid_bins": 3},
+        {"input_size": (64.5, 64)},
     ],
 )
 def test_values_out_of_range_are_refused(change):

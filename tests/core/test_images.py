@@ -60,6 +60,17 @@ def test_exif_rotation_is_applied(tmp_path, picture):
     assert np.array_equal(to_rgb(Image.open(tmp_path / "r.jpg")), rotated)
 
 
+def test_broken_exif_is_ignored(tmp_path, picture):
+    picture.save(tmp_path / "e.png", exif=b"Exif\0\0MM\0*\0\0")
+    assert np.array_equal(read_image(tmp_path / "e.png"), np.asarray(picture.convert("RGB")))
+
+
+def test_float_tiff_with_nan(tmp_path):
+    values = np.array([[np.nan, 100.0], [200.0, np.inf]], np.float32)
+    Image.fromarray(values).save(tmp_path / "f.tiff")
+    assert read_image(tmp_path / "f.tiff").shape == (2, 2, 3)
+
+
 @pytest.mark.parametrize("keep", [0, 20, 200])
 def test_truncated_png_is_named(tmp_path, picture, keep):
     path = tmp_path / "t.png"

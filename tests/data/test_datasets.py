@@ -91,8 +91,11 @@ def test_own_folder_maps_raw_values(own_data):
     [
         ("classes: [a", "not valid YAML"),
         ("just text", "expected keys"),
-        ("classes: [a]", "at least two classes"),
+        ("classes: [a]", "2 to 254 classes"),
         ("classes: [a, a]", "must be unique"),
+        ("clases: [a, b]", "unknown key 'clases'"),
+        ("classes: [a, {name: b, colour: red}]", "unknown key 'colour'"),
+        ("classes: [a, {name: b, value: true}]", "got True"),
         ("classes: [a, {name: b, value: 300}]", r"0\.\.255"),
         ("classes: [a, {name: b, color: red}]", "three numbers"),
         ("classes: [a, b]\nvoid: [0]", "must be unique"),

@@ -114,6 +114,16 @@ def test_qat_keras_computes_the_integers_of_the_tflite(quantized, tflite_files, 
         assert np.array_equal(keras.run(image), tflite.run(image).astype(int) - zero_point)
 
 
+def test_full_resolution_logits_are_what_the_runtime_interpolates(quantized, tflite_files, scenes):
+    segmenter = Segmenter(tflite_files["int8-qat", "logits"])
+    shares = []
+    for index in range(len(scenes)):
+        image = scenes.read_image(index)
+        logits = quantized(((image - 128.0) / 128.0)[None].astype("float32")).numpy()[0]
+        shares.append(np.mean(logits.argmax(-1) == segmenter.predict(image)))
+    assert np.mean(shares) >= 0.999
+
+
 @pytest.mark.parametrize("outputs", OUTPUTS)
 def test_qat_keras_and_qat_tflite_agree(quantized, tflite_files, scenes, outputs):
     assert argmax_agreement(quantized, tflite_files["int8-qat", outputs], scenes) >= 0.999

@@ -8,10 +8,11 @@ import pytest
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, ExportError, ModelFileError
 from fastscnn_tf.data.pipeline import load_dataset
-from fastscnn_tf.evaluation import load_model
+from fastscnn_tf.evaluation import evaluate, load_model
+from fastscnn_tf.export.export import export_tflite
 from fastscnn_tf.keras_api import keras3, tensorflow
-from fastscnn_tf.model.fast_scnn import fast_scnn
-from fastscnn_tf.model.folded import fold, load_folded
+from fastscnn_tf.model.fast_scnn import fast_scnn, resize_model
+from fastscnn_tf.model.folded import fold, load_folded, save_folded
 from fastscnn_tf.model.ranges import INPUT
 from fastscnn_tf.model.tf_blocks import TFBlocks, logits_of, quantized_kernel
 from fastscnn_tf.quantize.calibrate import calibrate
@@ -121,7 +122,9 @@ def test_training_quantizer_agrees_with_the_exported_kernel(quantized):
         kernel, quantizer, variables = wrapper._weight_vars[0]
         got = quantizer(tf.convert_to_tensor(kernel), False, variables).numpy()
         expected = quantized_kernel(name, kernel.numpy())
-        assert np.allclose(got, expected, atol=np.abs(expected).max() / 100000)
+        steps = np.abs(got - expected) / np.abs(expected).max() * 127
+        assert steps.max() < 1.01  # a value on a half may go either way
+        assert np.mean(steps > 0.01) < 1e-3
 
 
 def test_checkpoint_keeps_everything(quantized, tmp_path, images):
@@ -140,6 +143,37 @@ def test_damaged_checkpoints_are_named(tmp_path, qat_folder):
         path.write_bytes(broken)
         with pytest.raises(ModelFileError, match=rf"{i}\.npz"):
             load_model(path)
+
+
+def test_incomplete_checkpoints_are_named(tmp_path, qat_folder):
+    network = load_folded(qat_folder / "best.npz")
+    name, (kernel, bias) = next(iter(network.weights.items()))
+    without = {n: w for n, w in network.weights.items() if n != name}
+    ranges = dict(list(network.ranges.items())[1:])
+    for broken in (
+        network.replace(weights=without),
+        network.replace(weights={**without, name: (kernel[..., :3], bias)}),
+        network.replace(ranges=ranges),
+    ):
+        save_folded(broken, tmp_path / "b.npz")
+        with pytest.raises(ModelFileError, match=r"b\.npz: damaged"):
+            load_model(tmp_path / "b.npz")
+
+
+def test_broken_models_are_refused(trained, images, tmp_path):
+    model = resize_model(trained, (32, 64))
+    layer = model.get_layer("classifier.logits")
+    layer.kernel.assign(np.full(layer.kernel.shape, 3e38))  # finite weights, infinite logits
+    with pytest.raises(ModelFileError, match="NaN or infinite"):
+        quantize_aware(model)
+    with pytest.raises(ModelFileError, match="NaN or infinite"):
+        export_tflite(model, tmp_path / "m.tflite", "int8", calibration=images)
+    with pytest.raises(ModelFileError, match="NaN or infinite"):
+        evaluate(model, "toy")
+    layer.kernel.assign(np.full(layer.kernel.shape, np.nan))
+    with pytest.raises(ModelFileError, match=r"weights of 'classifier\.logits'"):
+        export_tflite(model, tmp_path / "m.tflite", "float32")
+    assert not list(tmp_path.iterdir())
 
 
 def test_calibration_alone_takes_part_in_the_choice(qat_folder):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastscnn_tf.core.errors import ConfigError, DataError, ModelFileError
+from fastscnn_tf.core.errors import ConfigError, DataError, ModelFileError, NonFiniteLogits
 from fastscnn_tf.core.labels import TOY_STREETS
 from fastscnn_tf.data.dataset import SegmentationDataset
 from fastscnn_tf.evaluation import evaluate
@@ -113,6 +113,21 @@ def test_arrays_files_and_pillow_images_agree(tflite_files, tmp_path):
 def test_other_arrays_are_refused(tflite_files, array):
     with pytest.raises(DataError, match="expected an RGB array"):
         Segmenter(tflite_files["int8", "logits"]).predict(array)
+
+
+def test_wrong_sizes_and_threads_are_refused(tflite_files):
+    path = tflite_files["int8", "logits"]
+    with pytest.raises(DataError, match="expected an image of"):
+        Segmenter(path).run(np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(ConfigError, match="at least 1x1"):
+        Segmenter(path).predict(np.zeros((8, 8, 3), np.uint8), size=(0, 3))
+    with pytest.raises(ConfigError, match="threads"):
+        Segmenter(path, threads=100_000)
+
+
+def test_logits_that_are_not_finite_are_refused():
+    with pytest.raises(NonFiniteLogits):
+        labels_from_logits(np.full((2, 2, 3), np.nan, np.float32), (16, 16), (16, 16))
 
 
 def test_broken_files_are_named(tflite_files, tmp_path):

@@ -92,8 +92,46 @@ def test_broken_loss_stops_with_step_and_rate_and_keeps_the_checkpoint(own_data,
     assert all(np.isfinite(w).all() for w in weights)
 
 
+def test_a_run_that_never_began_leaves_nothing(own_data, tmp_path):
+    folder = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer, "_callbacks", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+        run_training(settings_for(own_data, epochs=1), folder, verbose=0)
+    assert not list(folder.iterdir())
+
+
+def test_logits_that_overflow_stop_the_run(own_data, tmp_path):
+    folder = tmp_path / "run"
+
+    class Spoil(keras3().callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            layer = self.model.get_layer("classifier.logits")
+            layer.kernel.assign(np.full(layer.kernel.shape, 3e38))  # finite; the logits are not
+
+    original = trainer._callbacks
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(TrainingDiverged, match="logits"):
+        patch.setattr(trainer, "_callbacks", lambda *args: [Spoil(), *original(*args)])
+        run_training(settings_for(own_data, epochs=1), folder, verbose=0)
+    assert not (folder / "best.keras").exists()
+
+
+def test_damaged_state_is_named(own_data, tmp_path):
+    folder, settings = tmp_path / "run", settings_for(own_data, epochs=1)
+    run_training(settings, folder, verbose=0)
+    same = settings_for(own_data / ".." / own_data.name, epochs=1)
+    assert run_training(same, folder, resume=True, verbose=0).epochs == 1
+    for name in ("state.json", "run.json"):
+        content = (folder / name).read_text()
+        for broken in ("{}", "[]", "{"):
+            (folder / name).write_text(broken)
+            with pytest.raises(OutputError, match=name):
+                run_training(settings, folder, resume=True, verbose=0)
+        (folder / name).write_text(content)
+
+
 @pytest.mark.parametrize(
-    "change", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0}, {"augment": "x"}]
+    "change",
+    [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0}, {"augment": "x"}, {"seed": -1}],
 )
 def test_settings_are_checked(change):
     with pytest.raises(ConfigError):
