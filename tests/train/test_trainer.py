@@ -106,7 +106,8 @@ def test_logits_that_overflow_stop_the_run(own_data, tmp_path):
     class Spoil(keras3().callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             layer = self.model.get_layer("classifier.logits")
-            layer.kernel.assign(np.full(layer.kernel.shape, 3e38))  # finite; the logits are not
+            for weight in (layer.kernel, layer.bias):  # finite; their sum is not
+                weight.assign(np.full(weight.shape, 3.4e38))
 
     original = trainer._callbacks
     with pytest.MonkeyPatch.context() as patch, pytest.raises(TrainingDiverged, match="logits"):
