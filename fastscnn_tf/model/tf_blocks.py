@@ -36,7 +36,9 @@ class TFBlocks:
         self.tf, self.ranges, self.observe = tensorflow(), network.ranges, observe
         self.weights = network.weights
         if network.ranges:
-            self.weights = {n: (quantized_kernel(n, k), b) for n, (k, b) in network.weights.items()}
+            self.weights = {
+                n: (quantized_kernel(n, k), uneven(b)) for n, (k, b) in network.weights.items()
+            }
 
     def quantize(self, x, name: str):
         """Marks a tensor with its range; reports it if the range is its own."""
@@ -106,6 +108,18 @@ def quantized_kernel(name: str, kernel: np.ndarray) -> np.ndarray:
     axes = (0, 1, 3) if is_depthwise(name) else (0, 1, 2)
     scale = np.maximum(np.abs(kernel).max(axis=axes, keepdims=True), 1e-12) / np.float32(127)
     return (np.clip(np.rint(kernel / scale), -127, 127) * scale).astype(np.float32)
+
+
+def uneven(bias: np.ndarray) -> np.ndarray:
+    """A bias that is not the same number in every channel.
+
+    The converter stores such a bias once and quantizes it with the first channel's scale for all;
+    one unit in the last place keeps it from that and changes no quantized value.
+    """
+    bias = bias.copy()
+    if bias.size > 1 and bias[0] != 0 and np.ptp(bias) == 0:
+        bias[0] = np.nextafter(bias[0], np.float32(0))
+    return bias
 
 
 def logits_of(

@@ -13,6 +13,7 @@ from fastscnn_tf.data.toy_streets import ToyStreets
 from fastscnn_tf.export.export import export_tflite
 from fastscnn_tf.export.recipes import OUTPUTS, RECIPES, check_graph
 from fastscnn_tf.model.fast_scnn import fast_scnn
+from fastscnn_tf.quantize.quantize_aware import folded_of, qat_model
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.runtime.tflite_file import GraphSummary, graph_summary, read_metadata, unpack
 from fastscnn_tf.train.predictor import KerasPredictor
@@ -112,6 +113,19 @@ def test_qat_keras_computes_the_integers_of_the_tflite(quantized, tflite_files, 
     for index in range(len(scenes)):
         image = scenes.read_image(index)
         assert np.array_equal(keras.run(image), tflite.run(image).astype(int) - zero_point)
+
+
+def test_a_bias_that_is_the_same_in_every_channel(quantized, scenes, tmp_path):
+    """The converter would quantize it with the first channel's scale."""
+    network, name = folded_of(quantized), "learning_to_downsample.ds1_depthwise"
+    kernel, bias = network.weights[name]
+    weights = {**network.weights, name: (kernel, np.full_like(bias, 0.1))}
+    model = qat_model(network.replace(weights=weights))
+    export_tflite(model, tmp_path / "m.tflite", "int8-qat")
+    segmenter, image = Segmenter(tmp_path / "m.tflite"), scenes.read_image(0)
+    expected = KerasPredictor(model).run(image)
+    levels = segmenter.run(image).astype(int) - segmenter._output["quantization"][1]
+    assert np.array_equal(levels, expected)
 
 
 def test_full_resolution_logits_are_what_the_runtime_interpolates(quantized, tflite_files, scenes):
