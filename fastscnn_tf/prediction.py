@@ -46,9 +46,9 @@ def predict_files(
         DataError: a picture is missing or unreadable; those before it are written.
         OutputError: a result exists, two pictures share a name, or the folder cannot be written.
     """
-    listed = (picture for path in paths for picture in list_images(path))
-    pictures = list({picture.resolve(): picture for picture in listed}.values())
     folder = Path(folder)
+    listed = (picture for path in paths for picture in list_images(path))
+    pictures = list({p.resolve(): p for p in listed if not _is_result(p, folder)}.values())
     targets = [folder / f"{picture.stem}_labels.png" for picture in pictures]
     if len(set(targets)) != len(targets):
         twice = next(t for i, t in enumerate(targets) if t in targets[:i])
@@ -68,6 +68,12 @@ def predict_files(
         with replacing(overlays[index]) as temporary:
             Image.fromarray(overlay(image, labels, space, opacity)).save(temporary)
     return targets
+
+
+def _is_result(picture: Path, folder: Path) -> bool:
+    """Whether an earlier call wrote this picture (input and output folder are the same)."""
+    ours = picture.stem.endswith(("_labels", "_overlay"))
+    return ours and picture.parent.resolve() == folder.resolve()
 
 
 def _labels(predictor: Any) -> LabelSpace:

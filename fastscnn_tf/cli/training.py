@@ -23,7 +23,7 @@ def fit_verbosity() -> int:
 
 
 @contextlib.contextmanager
-def keeping_checkpoints(folder: Path) -> Iterator[None]:
+def naming_interruptions() -> Iterator[None]:
     """On Ctrl-C, says what of a run was kept.
 
     Raises:
@@ -31,10 +31,8 @@ def keeping_checkpoints(folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except KeyboardInterrupt:
-        if (folder / "state.json").exists():
-            raise Interrupted("interrupted; finished epochs are kept, --resume goes on") from None
-        raise Interrupted("interrupted before the first checkpoint; nothing is kept") from None
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"interrupted {str(error) or 'before the run began'}") from None
 
 
 @click.command()
@@ -78,7 +76,7 @@ def train(
     from ..train.trainer import run_training
 
     settings = TrainSettings(dataset, data_dir, size, aux_heads=aux, **rest)
-    with keeping_checkpoints(output):
+    with naming_interruptions():
         result = run_training(settings, output, resume, force, fit_verbosity())
     click.echo(
         f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}"
@@ -116,7 +114,7 @@ def quantize(
     from ..quantize.fine_tune import QuantizeSettings, run_quantization
 
     settings = QuantizeSettings(model, dataset, data_dir, size, **rest)
-    with keeping_checkpoints(output):
+    with naming_interruptions():
         result = run_quantization(settings, output, resume, force, fit_verbosity())
     click.echo(
         f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}"

@@ -31,7 +31,9 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
 def to_rgb(image: Image.Image) -> np.ndarray:
     """Converts any Pillow image to (H, W, 3) uint8 RGB, upright."""
-    with contextlib.suppress(Exception):  # a broken EXIF block is no reason to refuse the pixels
+    # A broken EXIF block is no reason to refuse the pixels.
+    with contextlib.suppress(Exception), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
         values = np.nan_to_num(np.asarray(image).astype(np.float64))

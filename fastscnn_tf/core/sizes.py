@@ -8,6 +8,7 @@ import re
 from .errors import ConfigError
 
 STRIDE = 32  # the deepest feature map is at 1/32 (paper, table 1)
+MAX_SIDE = 16384  # pixels; beyond it the interpreter's sizes overflow
 LOGITS_STRIDE = 8  # the classifier works at 1/8
 
 Size = tuple[int, int]
@@ -38,6 +39,8 @@ def check_size(size: Size) -> Size:
     for name, side in (("height", height), ("width", width)):
         if side <= 0 or side % STRIDE:
             raise ConfigError(f"{name} {side} is not a multiple of {STRIDE}: use {_nearest(side)}")
+        if side > MAX_SIDE:
+            raise ConfigError(f"{name} {side} is too large: use at most {MAX_SIDE}")
     return height, width
 
 

@@ -54,6 +54,9 @@ def fold(model: Any) -> FoldedNetwork:
 
     Args:
         model: a model built by `fast_scnn`, of either Keras.
+
+    Raises:
+        ModelFileError: a weight is NaN or infinite.
     """
     config = require_fast_scnn(model)
     layers = {layer.name: layer for layer in model.layers}
@@ -62,10 +65,13 @@ def fold(model: Any) -> FoldedNetwork:
         values = layer.get_weights()
         if name.endswith(".bn") or not values or name.startswith("aux_"):
             continue
+        normalisation = layers[f"{name}.bn"].get_weights() if f"{name}.bn" in layers else []
+        if not all(np.isfinite(value).all() for value in (*values, *normalisation)):
+            raise ModelFileError(f"weights of {name!r} are NaN or infinite: train the model again")
         kernel = values[0].astype(np.float64)
         bias = values[1].astype(np.float64) if len(values) > 1 else np.zeros(1)
-        if f"{name}.bn" in layers:
-            gamma, beta, mean, variance = layers[f"{name}.bn"].get_weights()
+        if normalisation:
+            gamma, beta, mean, variance = normalisation
             factor = gamma / np.sqrt(variance.astype(np.float64) + config.bn_epsilon)
             kernel = kernel * (factor[:, None] if is_depthwise(name) else factor)
             bias = beta - mean * factor

@@ -20,15 +20,9 @@ from ..model.io import checkpoint_in, load_keras
 from ..train.callbacks import STATE, callbacks_for
 from ..train.losses import segmentation_loss
 from ..train.predictor import KerasPredictor
+from ..train.run_folder import LOG, check_resumable, run_folder, write_run
 from ..train.settings import check_settings
-from ..train.trainer import (
-    LOG,
-    check_resumable,
-    check_samples,
-    clear_run,
-    nothing_half_begun,
-    write_run,
-)
+from ..train.trainer import check_samples
 from .checkpoint import load_qat, restore_optimizer, save_qat
 from .quantize_aware import CALIBRATION_IMAGES, quantize_aware
 
@@ -128,13 +122,13 @@ def run_quantization(
         tfmot()
         model = quantize_aware(float_model, calibration.take(-(-CALIBRATION_IMAGES // 4)))
         done = 0
-        clear_run(folder, BEST, LAST)
-        write_run(folder, values, config)
     _compile(model, settings, len(training))
     if resume:
         restore_optimizer(model, folder / LAST)
-    if done < settings.epochs:
-        with nothing_half_begun(folder):
+    with run_folder(folder, resume):
+        if not resume:
+            write_run(folder, values, config)
+        if done < settings.epochs:
             _fit(model, settings, folder, training, validation, done, verbose)
     state = read_json(folder / STATE)
     return QuantizeResult(folder, folder / BEST, state["best"], state["epochs_done"])

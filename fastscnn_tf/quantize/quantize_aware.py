@@ -90,11 +90,13 @@ def set_ranges(model: Any, ranges: dict[str, tuple[float, float]]) -> None:
     """Sets every activation range.
 
     Raises:
-        ConfigError: a range is missing.
+        ConfigError: a range is missing, empty or not finite.
     """
     for name, variables in model.blocks.ranges.items():
         if name not in ranges:
             raise ConfigError(f"no range for tensor {name!r}: calibrate again")
+        if not np.isfinite(ranges[name]).all() or ranges[name][0] >= ranges[name][1]:
+            raise ConfigError(f"range of tensor {name!r} is {ranges[name]}: calibrate again")
         variables["min_var"].assign(ranges[name][0])
         variables["max_var"].assign(ranges[name][1])
     model.calibrated = True
@@ -170,7 +172,13 @@ def _model_class() -> Any:
                 **{k: v for k, v in kwargs.items() if k != "loss_weights"},
             )
 
+        def save(self, filepath, *args, **kwargs):
+            raise ConfigError(
+                "a quantization-aware model is saved by fastscnn_tf.save_model(model, 'x.npz')"
+            )
+
         def fit(self, x=None, *args, **kwargs):
+            _check_callbacks(kwargs.get("callbacks"))
             x = _drop_auxiliary_labels(x)
             if not self.calibrated:
                 batches = x if not isinstance(x, np.ndarray) else [x[:CALIBRATION_IMAGES]]
@@ -186,6 +194,16 @@ def _model_class() -> Any:
                 return super().evaluate(_drop_auxiliary_labels(x), *args, **kwargs)
 
     return QuantizationAwareFastSCNN
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    for callback in callbacks if isinstance(callbacks, list | tuple) else [callbacks]:
+        if isinstance(callback, keras3().callbacks.Callback):
+            name = type(callback).__name__
+            raise ConfigError(
+                f"{name} is a Keras 3 callback, but quantization-aware models are tf_keras models: "
+                f"pass tf_keras.callbacks.{name}"
+            )
 
 
 def _only_logits(loss: Any) -> Any:

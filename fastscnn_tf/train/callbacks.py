@@ -156,6 +156,6 @@ def callbacks_for(keras: Any) -> SimpleNamespace:
 def _diverged(model: Any, what: str) -> TrainingDiverged:
     rate, step = float(model.optimizer.learning_rate), int(model.optimizer.iterations)
     return TrainingDiverged(
-        f"{what} at step {step} with learning rate {rate:.4g}: lower --learning-rate; "
-        "the last good checkpoint is kept"
+        f"{what} at step {step} with learning rate {rate:.4g}: lower --learning-rate "
+        "(finished epochs are kept)"
     )

@@ -22,6 +22,7 @@ def segmentation_loss(y_true: Any, y_pred: Any) -> Any:
     Returns:
         Scalar float32; 0 when every pixel is ignored.
     """
+    register()  # so that what Keras saves of a compiled model names it
     ops = keras3().ops
     y_true = _at_cells(y_true, (y_pred.shape[1], y_pred.shape[2]))
     y_true = ops.cast(y_true, "int32")

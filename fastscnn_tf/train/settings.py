@@ -76,6 +76,6 @@ def check_settings(settings: Any) -> None:
         if getattr(settings, name) < 1:
             raise ConfigError(f"{name} must be at least 1, got {getattr(settings, name)}")
     if not 0 < settings.learning_rate < 100:
-        raise ConfigError(f"learning_rate must be above 0, got {settings.learning_rate}")
+        raise ConfigError(f"learning_rate must be between 0 and 100, got {settings.learning_rate}")
     if not 0 <= settings.seed < 1 << 32:
         raise ConfigError(f"seed must be between 0 and {(1 << 32) - 1}, got {settings.seed}")

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
-import platform
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, OutputError
-from ..core.files import check_output_folder, make_folder, read_json, write_json
+from ..core.files import check_output_folder, read_json
 from ..data.augment import augmentation
 from ..data.dataset import SegmentationDataset
 from ..data.pipeline import batches, check_batches
@@ -26,10 +21,10 @@ from ..model.io import load_keras, save_keras
 from .callbacks import STATE, callbacks_for
 from .losses import register, segmentation_losses
 from .predictor import KerasPredictor
+from .run_folder import LOG, check_resumable, run_folder, write_run
 from .settings import TrainSettings
 
-PATHS = ("data_dir", "model")  # settings that may be spelled in several ways
-RUN, BEST, LAST, LOG = "run.json", "best.keras", "last.keras", "log.csv"
+BEST, LAST = "best.keras", "last.keras"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +86,10 @@ def run_training(
     else:
         check_output_folder(folder, force)
         model, done = _compiled(settings, config, len(training)), 0
-        clear_run(folder, BEST, LAST)
-        write_run(folder, settings.to_dict(), config)
-    if done < settings.epochs:
-        with nothing_half_begun(folder):
+    with run_folder(folder, resume):
+        if not resume:
+            write_run(folder, settings.to_dict(), config)
+        if done < settings.epochs:
             _fit(model, settings, folder, training, validation, done, verbose)
     state = read_json(folder / STATE)
     return TrainResult(folder, folder / BEST, state["best"], state["epochs_done"])
@@ -169,63 +164,3 @@ def check_samples(*datasets: SegmentationDataset) -> None:
     """Reads the first pair of each split, so that a wrong data set fails before the first step."""
     for dataset in datasets:
         dataset.read(0)
-
-
-def clear_run(folder: Path, *checkpoints: str) -> None:
-    """Removes what an earlier run left, so that curves and checkpoints never mix."""
-    for name in (STATE, RUN, LOG, *checkpoints):
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
-
-
-@contextlib.contextmanager
-def nothing_half_begun(folder: Path) -> Iterator[None]:
-    """A run that stops before its first checkpoint leaves nothing to trip over."""
-    try:
-        yield
-    except BaseException:
-        if not (folder / STATE).exists():
-            clear_run(folder)
-        raise
-
-
-def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig, **more: Any) -> None:
-    """Writes `run.json`: settings, configuration and versions."""
-    import fastscnn_tf
-
-    versions = {
-        "fastscnn_tf": fastscnn_tf.__version__,
-        "python": platform.python_version(),
-        "keras": keras3().__version__,
-        "tensorflow": tensorflow().__version__,
-    }
-    make_folder(folder)
-    values = {"settings": settings, "config": config.to_dict(), "versions": versions, **more}
-    write_json(folder / RUN, values)
-
-
-def check_resumable(folder: Path, settings: dict[str, Any], last: str) -> dict[str, Any]:
-    """Makes sure that a run can go on with these settings.
-
-    Returns:
-        What `state.json` holds.
-
-    Raises:
-        OutputError: there is nothing to resume, or a file is damaged.
-        ConfigError: naming the first setting that differs.
-    """
-    for name in (RUN, STATE, last):
-        if not (folder / name).is_file():
-            raise OutputError(f"{folder}: nothing to resume, {name} is missing")
-    run, state = read_json(folder / RUN), read_json(folder / STATE)
-    before = run.get("settings") if isinstance(run, dict) else None
-    if not isinstance(before, dict):
-        raise OutputError(f"{folder / RUN}: damaged, it holds no settings")
-    if not isinstance(state, dict) or not isinstance(state.get("epochs_done"), int):
-        raise OutputError(f"{folder / STATE}: damaged, it does not say how far the run came")
-    for name, value in settings.items():
-        old: Any = tuple(before[name]) if isinstance(before.get(name), list) else before.get(name)
-        same_path = name in PATHS and old and value and Path(old).resolve() == Path(value).resolve()
-        if old != value and not same_path:
-            raise ConfigError(f"cannot resume {folder} with {name} {value}: it began with {old}")
-    return state

@@ -44,6 +44,7 @@ def test_size_text_is_checked(text):
         {"mean": (float("nan"), 1, 1)},
         {"pyramid_bins": 3},
         {"input_size": (64.5, 64)},
+        {"input_size": (320_000, 64)},
     ],
 )
 def test_values_out_of_range_are_refused(change):

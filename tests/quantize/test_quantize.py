@@ -134,6 +134,13 @@ def test_checkpoint_keeps_everything(quantized, tmp_path, images):
     assert np.array_equal(again(image).numpy(), quantized(image).numpy())
     with pytest.raises(ConfigError, match=r"\.npz"):
         save_model(quantized, tmp_path / "q.keras")
+    with pytest.raises(ConfigError, match="save_model"):
+        quantized.save(tmp_path / "q.keras")
+
+
+def test_keras3_callbacks_are_refused_by_name(quantized, images):
+    with pytest.raises(ConfigError, match=r"tf_keras\.callbacks\.EarlyStopping"):
+        quantized.fit(images, callbacks=[keras3().callbacks.EarlyStopping(monitor="loss")])
 
 
 def test_damaged_checkpoints_are_named(tmp_path, qat_folder):
@@ -154,6 +161,7 @@ def test_incomplete_checkpoints_are_named(tmp_path, qat_folder):
         network.replace(weights=without),
         network.replace(weights={**without, name: (kernel[..., :3], bias)}),
         network.replace(ranges=ranges),
+        network.replace(ranges=dict.fromkeys(network.ranges, (-np.inf, np.inf))),
     ):
         save_folded(broken, tmp_path / "b.npz")
         with pytest.raises(ModelFileError, match=r"b\.npz: damaged"):
@@ -170,6 +178,11 @@ def test_broken_models_are_refused(trained, images, tmp_path):
         export_tflite(model, tmp_path / "m.tflite", "int8", calibration=images)
     with pytest.raises(ModelFileError, match="NaN or infinite"):
         evaluate(model, "toy")
+    variance = model.get_layer("fusion.high.bn").moving_variance
+    variance.assign(np.full(variance.shape, np.inf))  # would fold to a kernel of zeros
+    with pytest.raises(ModelFileError, match=r"weights of 'fusion\.high'"):
+        export_tflite(model, tmp_path / "m.tflite", "float32")
+    variance.assign(np.ones(variance.shape))
     layer.kernel.assign(np.full(layer.kernel.shape, np.nan))
     with pytest.raises(ModelFileError, match=r"weights of 'classifier\.logits'"):
         export_tflite(model, tmp_path / "m.tflite", "float32")

@@ -6,12 +6,13 @@ import json
 import numpy as np
 import pytest
 
-from fastscnn_tf.core.errors import ConfigError, OutputError, TrainingDiverged
+from fastscnn_tf.core.errors import ConfigError, DataError, OutputError, TrainingDiverged
 from fastscnn_tf.data import toy_streets
 from fastscnn_tf.evaluation import evaluate, load_model
 from fastscnn_tf.keras_api import keras3
 from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.train import trainer
+from fastscnn_tf.train.run_folder import run_folder
 from fastscnn_tf.train.settings import TrainSettings
 from fastscnn_tf.train.trainer import run_training
 
@@ -84,12 +85,37 @@ def test_resume_is_refused_with_other_settings_or_without_a_run(own_data, tmp_pa
         run_training(settings_for(own_data, epochs=1), folder)
 
 
-def test_broken_loss_stops_with_step_and_rate_and_keeps_the_checkpoint(own_data, tmp_path):
+def test_a_failed_run_gives_the_old_one_back(own_data, tmp_path):
+    folder = tmp_path / "run"
+    run_training(settings_for(own_data, epochs=1), folder, verbose=0)
+    before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+    path = own_data / "train" / "images" / "3.jpg"
+    content = path.read_bytes()
+    path.write_bytes(content[:300])
+    with pytest.raises(DataError, match=r"3\.jpg"):
+        run_training(settings_for(own_data, epochs=1, seed=1), folder, force=True, verbose=0)
+    assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
+    assert sorted(p.name for p in folder.iterdir() if p.is_dir()) == ["tensorboard"]
+    path.write_bytes(content)
+    run_training(settings_for(own_data, epochs=1, seed=1), folder, force=True, verbose=0)
+    assert (folder / "best.keras").read_bytes() != before["best.keras"]
+    assert not list(folder.glob(".*"))
+
+
+def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
+    refused = pytest.raises(OutputError, match="another run")
+    with run_folder(tmp_path / "r", resume=False), refused, run_folder(tmp_path / "r", resume=True):
+        pass
+    assert not (tmp_path / "r").exists()
+
+
+def test_broken_loss_stops_with_step_and_rate(own_data, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(TrainingDiverged, match=r"step \d+ with learning rate"):
         run_training(settings_for(own_data, learning_rate=99.0, epochs=20), folder, verbose=0)
-    weights = load_keras(folder / "last.keras").get_weights()
-    assert all(np.isfinite(w).all() for w in weights)
+    if folder.exists():  # it broke after the first epoch, which is kept
+        weights = load_keras(folder / "last.keras").get_weights()
+        assert all(np.isfinite(w).all() for w in weights)
 
 
 def test_a_run_that_never_began_leaves_nothing(own_data, tmp_path):
@@ -97,7 +123,7 @@ def test_a_run_that_never_began_leaves_nothing(own_data, tmp_path):
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(trainer, "_callbacks", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
         run_training(settings_for(own_data, epochs=1), folder, verbose=0)
-    assert not list(folder.iterdir())
+    assert not folder.exists()
 
 
 def test_logits_that_overflow_stop_the_run(own_data, tmp_path):
@@ -106,14 +132,16 @@ def test_logits_that_overflow_stop_the_run(own_data, tmp_path):
     class Spoil(keras3().callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             layer = self.model.get_layer("classifier.logits")
-            for weight in (layer.kernel, layer.bias):  # finite; their sum is not
+            for weight in (layer.kernel, layer.bias) if epoch else ():  # finite; the sum is not
                 weight.assign(np.full(weight.shape, 3.4e38))
 
     original = trainer._callbacks
     with pytest.MonkeyPatch.context() as patch, pytest.raises(TrainingDiverged, match="logits"):
         patch.setattr(trainer, "_callbacks", lambda *args: [Spoil(), *original(*args)])
-        run_training(settings_for(own_data, epochs=1), folder, verbose=0)
-    assert not (folder / "best.keras").exists()
+        run_training(settings_for(own_data, epochs=2), folder, verbose=0)
+    weights = load_keras(folder / "last.keras").get_weights()
+    assert all(np.max(np.abs(w)) < 1e30 for w in weights)
+    assert json.loads((folder / "state.json").read_text())["epochs_done"] == 1
 
 
 def test_damaged_state_is_named(own_data, tmp_path):
@@ -123,7 +151,7 @@ def test_damaged_state_is_named(own_data, tmp_path):
     assert run_training(same, folder, resume=True, verbose=0).epochs == 1
     for name in ("state.json", "run.json"):
         content = (folder / name).read_text()
-        for broken in ("{}", "[]", "{"):
+        for broken in ("{}", "[]", "{", '{"epochs_done": 1}', '{"epochs_done": -3, "best": 0.1}'):
             (folder / name).write_text(broken)
             with pytest.raises(OutputError, match=name):
                 run_training(settings, folder, resume=True, verbose=0)
