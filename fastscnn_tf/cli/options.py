@@ -12,6 +12,7 @@ import click
 
 from ..core.files import check_output, write_json
 from ..core.sizes import Size, parse_size
+from ..runtime import MAX_THREADS
 
 
 class SizeType(click.ParamType):
@@ -38,7 +39,7 @@ size = click.option("--size", type=SizeType(), help="Height x width, multiples o
 force = click.option("--force", is_flag=True, help="Replace what is there already.")
 threads = click.option(
     "--threads",
-    type=click.IntRange(1, 256),
+    type=click.IntRange(1, MAX_THREADS),
     default=2,
     show_default=True,
     help="CPU threads of a .tflite.",

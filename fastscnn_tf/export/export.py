@@ -9,14 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import fastscnn_tf
 
-from ..core.errors import ConfigError, ModelFileError
+from ..core.errors import ConfigError
 from ..core.files import check_output, write_bytes, write_json
 from ..core.sizes import Size, check_size, format_size
-from ..model.folded import FoldedNetwork, fold
+from ..model.folded import FoldedNetwork, check_finite, fold
 from ..quantize.calibrate import calibrate
 from ..quantize.quantize_aware import folded_of, is_qat
 from ..runtime.tflite_file import METADATA_FORMAT, GraphSummary, graph_summary
@@ -102,7 +100,8 @@ def _network_for(
         raise ConfigError(f"a quantization-aware model exports as int8-qat, not {rules.name}")
     else:
         network = fold(model)
-    _check_finite(network)
+    for name, weights in network.weights.items():
+        check_finite(name, *weights)
     if size is not None:
         network = network.replace(config=network.config.replace(input_size=check_size(size)))
     if rules.quantized and network.config.literal_fusion:
@@ -112,12 +111,6 @@ def _network_for(
             raise ConfigError("recipe int8 needs calibration images: pass --dataset/--data-dir")
         network = calibrate(network, calibration)
     return network
-
-
-def _check_finite(network: FoldedNetwork) -> None:
-    for name, arrays in network.weights.items():
-        if not all(np.isfinite(array).all() for array in arrays):
-            raise ModelFileError(f"weights of {name!r} are NaN or infinite: train the model again")
 
 
 def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str) -> dict[str, Any]:

@@ -66,8 +66,7 @@ def fold(model: Any) -> FoldedNetwork:
         if name.endswith(".bn") or not values or name.startswith("aux_"):
             continue
         normalisation = layers[f"{name}.bn"].get_weights() if f"{name}.bn" in layers else []
-        if not all(np.isfinite(value).all() for value in (*values, *normalisation)):
-            raise ModelFileError(f"weights of {name!r} are NaN or infinite: train the model again")
+        check_finite(name, *values, *normalisation)
         kernel = values[0].astype(np.float64)
         bias = values[1].astype(np.float64) if len(values) > 1 else np.zeros(1)
         if normalisation:
@@ -77,6 +76,16 @@ def fold(model: Any) -> FoldedNetwork:
             bias = beta - mean * factor
         weights[name] = (kernel.astype(np.float32), bias.astype(np.float32))
     return FoldedNetwork(config.replace(aux_heads=False), weights)
+
+
+def check_finite(name: str, *weights: np.ndarray) -> None:
+    """Makes sure that a layer's weights are finite.
+
+    Raises:
+        ModelFileError: they are not.
+    """
+    if not all(np.isfinite(array).all() for array in weights):
+        raise ModelFileError(f"weights of {name!r} are NaN or infinite: train the model again")
 
 
 def is_depthwise(name: str) -> bool:

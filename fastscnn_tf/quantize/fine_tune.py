@@ -11,7 +11,6 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import OutputError
 from ..core.files import check_output_folder, read_json
 from ..core.sizes import Size
-from ..data.augment import augmentation
 from ..data.pipeline import batches, check_batches
 from ..data.registry import open_dataset
 from ..keras_api import tf_keras, tfmot
@@ -22,7 +21,7 @@ from ..train.losses import segmentation_loss
 from ..train.predictor import KerasPredictor
 from ..train.run_folder import LOG, check_resumable, run_folder, write_run
 from ..train.settings import check_settings
-from ..train.trainer import check_samples
+from ..train.trainer import check_samples, fit_epochs
 from .checkpoint import load_qat, restore_optimizer, save_qat
 from .quantize_aware import CALIBRATION_IMAGES, quantize_aware
 
@@ -152,14 +151,6 @@ def _fit(model, settings, folder: Path, training, validation, done: int, verbose
         lambda: save_qat(model, folder / BEST),
     )
     validate = own.Validate(KerasPredictor, validation, settings.validate_every, settings.epochs)
-    stream = batches(
-        training,
-        model.config,
-        augmentation(settings.augment),
-        settings.batch_size,
-        settings.seed,
-        range(done, settings.epochs),
-    )
     if done == 0:
         model.optimizer.build(model.trainable_variables)
         for callback in (validate, checkpoint):
@@ -167,11 +158,5 @@ def _fit(model, settings, folder: Path, training, validation, done: int, verbose
         calibrated: dict[str, float] = {}
         validate.score(calibrated)
         checkpoint.keep(0, calibrated)
-    model.fit(
-        stream,
-        initial_epoch=done,
-        epochs=settings.epochs,
-        steps_per_epoch=len(training) // settings.batch_size,
-        callbacks=[own.StopOnBrokenLoss(), validate, checkpoint, own.EpochLog(folder / LOG)],
-        verbose=verbose,
-    )
+    callbacks = [own.StopOnBrokenLoss(), validate, checkpoint, own.EpochLog(folder / LOG)]
+    fit_epochs(model, settings, training, done, callbacks, verbose)

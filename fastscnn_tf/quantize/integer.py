@@ -105,9 +105,10 @@ def convolution(
     # In float64: TensorFlow's graph optimizer replaces a division by a constant with a product,
     # which in float32 is an ulp off and moves sums that lie on a half.
     step = _float32(limit / 127.0)
-    weights = tf.round(kernel / (step[:, None] if depthwise else step))
+    spread = step[:, None] if depthwise else step  # along the kernel's output channels
+    weights = tf.round(kernel / spread)
     # The converter finds the step again from the kernel that was written on its grid.
-    written = tf.reduce_max(tf.abs(weights * (step[:, None] if depthwise else step)), axes)
+    written = tf.reduce_max(tf.abs(weights * spread), axes)
     step = tf.cast(tf.maximum(written, 1e-12), tf.float64) / 127.0
     offset = _float32(tf.round(tf.cast(bias, tf.float64) / (source.step * step)))
     total = run(levels(x, source), weights) + offset

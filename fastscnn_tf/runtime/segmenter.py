@@ -15,10 +15,9 @@ from ..core.errors import ConfigError, DataError, ModelFileError
 from ..core.images import read_image, resize_image, to_rgb
 from ..core.labels import LabelSpace
 from ..core.sizes import Size
+from . import MAX_THREADS
 from .postprocess import labels_from_output
 from .tflite_file import read_metadata, read_model_bytes
-
-MAX_THREADS = 256  # the interpreter crashes when it cannot start them all
 
 
 class Segmenter:
@@ -66,7 +65,7 @@ class Segmenter:
                 f"{path}: expected an image (1, H, W, 3) of fixed size in and logits or labels "
                 f"out, got {shape} and {result}"
             )
-        self.input_size: Size = (int(shape[1]), int(shape[2]))
+        self.input_size: Size = (shape[1], shape[2])
         self.labels = self._label_space(result)
         full = result[1:3] == self.input_size
         self.outputs = "labels" if len(result) == 3 else "logits-full" if full else "logits"

@@ -96,7 +96,7 @@ def _acquire(fcntl: Any, file: IO[str], folder: Path) -> None:
         raise OutputError(f"{folder}: another run is writing into this folder") from None
 
 
-def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig, **more: Any) -> None:
+def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig) -> None:
     """Writes `run.json`: settings, configuration and versions."""
     import fastscnn_tf
 
@@ -106,8 +106,7 @@ def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig, **
         "keras": keras3().__version__,
         "tensorflow": tensorflow().__version__,
     }
-    make_folder(folder)
-    values = {"settings": settings, "config": config.to_dict(), "versions": versions, **more}
+    values = {"settings": settings, "config": config.to_dict(), "versions": versions}
     write_json(folder / RUN, values)
 
 

@@ -90,12 +90,14 @@ def run_training(
         if not resume:
             write_run(folder, settings.to_dict(), config)
         if done < settings.epochs:
-            _fit(model, settings, folder, training, validation, done, verbose)
+            callbacks = _callbacks(settings, folder, model, validation)
+            fit_epochs(model, settings, training, done, callbacks, verbose)
     state = read_json(folder / STATE)
     return TrainResult(folder, folder / BEST, state["best"], state["epochs_done"])
 
 
-def _fit(model, settings, folder: Path, training, validation, done: int, verbose) -> None:
+def fit_epochs(model, settings, training, done: int, callbacks, verbose) -> None:
+    """Trains or fine-tunes from epoch `done` to the last one of the settings."""
     stream = batches(
         training,
         model.config,
@@ -109,7 +111,7 @@ def _fit(model, settings, folder: Path, training, validation, done: int, verbose
         initial_epoch=done,
         epochs=settings.epochs,
         steps_per_epoch=len(training) // settings.batch_size,
-        callbacks=_callbacks(settings, folder, model, validation),
+        callbacks=callbacks,
         verbose=verbose,
     )
 
