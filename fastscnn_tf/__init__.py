@@ -16,6 +16,9 @@ _NAMES = {
     "fast_scnn": "model.fast_scnn",
     "resize_model": "model.fast_scnn",
     "complexity": "model.complexity",
+    "summary": "model.summary",
+    "import_checkpoint": "model.import_checkpoint",
+    "export_weights": "model.weights_file",
     # data
     "load_dataset": "data.pipeline",
     "open_dataset": "data.registry",

@@ -62,7 +62,7 @@ def argmax_agreement(
     equal = total = 0
     for index in progress(range(len(dataset))):
         image = resize_image(dataset.read_image(index), size)
-        labels = [labels_from_output(p.run(image), size, size) for p in (a, b)]
+        labels = [labels_from_output(p.run(image), p.frame, size) for p in (a, b)]
         equal += int(np.count_nonzero(labels[0] == labels[1]))
         total += labels[0].size
     return equal / total

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from .core.errors import ModelFileError
+from .core.errors import ConfigError, ModelFileError
+from .core.sizes import Size
 from .data.registry import open_dataset
 from .runtime.evaluate import Evaluation, Predictor, evaluate_predictor
 from .runtime.segmenter import Segmenter
@@ -41,29 +42,49 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     raise ModelFileError(f"{path}: expected a .keras or .npz file or a run folder")
 
 
-def load_predictor(model: Any, threads: int = 2, full: bool = False) -> Predictor:
+def load_predictor(
+    model: Any,
+    threads: int = 2,
+    full: bool = False,
+    size: Size | None = None,
+    pad: bool = False,
+) -> Predictor:
     """A predictor from a path or a Keras model; a .tflite needs no TensorFlow.
 
     Args:
         model: path of a .tflite, `.keras`, `.npz` or run folder, or a Keras model.
         threads: CPU threads of a .tflite.
         full: take a Keras model's logits at full resolution, as its graph upsamples them.
+        size: run a Keras model at another (height, width).
+        pad: take any `size`: the image is padded to multiples of 32, and the result is cropped.
 
     Raises:
         ModelFileError: the file is missing, damaged or of another kind.
+        ConfigError: no valid size, or one for a .tflite.
     """
     if not isinstance(model, str | os.PathLike):
         from .train.predictor import KerasPredictor
 
-        return KerasPredictor(model, full)
+        return KerasPredictor(_at_size(model, size, pad), full)
     path = Path(model)
     if path.suffix == ".tflite":
+        if size is not None:
+            raise ConfigError(f"{path}: a .tflite has one size: export it with --size instead")
         return Segmenter(path, threads)
     if not path.exists():
         raise ModelFileError(f"{path}: no such model file")
     if not path.is_dir() and path.suffix not in (".keras", ".npz"):
         raise ModelFileError(f"{path}: expected a .tflite, .keras or .npz file or a run folder")
-    return load_predictor(load_model(path), full=full)
+    return load_predictor(load_model(path), full=full, size=size, pad=pad)
+
+
+def _at_size(model: Any, size: Size | None, pad: bool) -> Any:
+    if size is None:
+        return model
+    from .model.fast_scnn import resize_model
+    from .quantize.quantize_aware import is_qat, resized
+
+    return resized(model, size, pad) if is_qat(model) else resize_model(model, size, pad)
 
 
 def evaluate(
@@ -73,6 +94,8 @@ def evaluate(
     split: str = "val",
     threads: int = 2,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    size: Size | None = None,
+    pad: bool = False,
 ) -> Evaluation:
     """Scores a model on every image of a split.
 
@@ -83,6 +106,8 @@ def evaluate(
         split: which split.
         threads: CPU threads of a .tflite.
         progress: wraps the image indices, to show a progress bar.
+        size: run a Keras model at another (height, width).
+        pad: take any `size`, padding the image to multiples of 32.
 
     Returns:
         mIoU, pixel accuracy, class IoU and latency; see `Evaluation`.
@@ -90,7 +115,7 @@ def evaluate(
     Raises:
         ModelFileError, DataError, ConfigError: model or data cannot be used.
     """
-    predictor = load_predictor(model, threads)
+    predictor = load_predictor(model, threads, size=size, pad=pad)
     opened = open_dataset(dataset, data_dir, split, predictor.input_size)
     result = evaluate_predictor(predictor, opened, progress)
     name = str(model) if isinstance(model, str | os.PathLike) else type(model).__name__

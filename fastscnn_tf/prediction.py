@@ -13,6 +13,7 @@ from .core.errors import OutputError
 from .core.files import check_output, replacing
 from .core.images import list_images, read_image, resize_image, save_label
 from .core.labels import LabelSpace
+from .core.sizes import Size
 from .evaluation import load_predictor
 from .runtime.postprocess import labels_from_output
 from .runtime.segmenter import Segmenter
@@ -27,6 +28,8 @@ def predict_files(
     threads: int = 2,
     force: bool = False,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    size: Size | None = None,
+    pad: bool = False,
 ) -> list[Path]:
     """Writes `<stem>_labels.png` (palette PNG of class indices) and `<stem>_overlay.png`.
 
@@ -38,6 +41,8 @@ def predict_files(
         threads: CPU threads of a .tflite.
         force: replace existing results.
         progress: wraps the picture indices.
+        size: run a Keras model at another (height, width).
+        pad: take any `size`, padding the image to multiples of 32.
 
     Returns:
         The label maps written, in the order of the pictures.
@@ -55,14 +60,14 @@ def predict_files(
         names = ", ".join(str(p) for p, t in zip(pictures, targets, strict=True) if t == twice)
         raise OutputError(f"{names} would both become {twice.name}: predict them one by one")
     overlays = [folder / f"{picture.stem}_overlay.png" for picture in pictures]
-    predictor = load_predictor(model, threads)
+    predictor = load_predictor(model, threads, size=size, pad=pad)
     for target in (*targets, *overlays):
         check_output(target, force)
     space = _labels(predictor)
     for index in progress(range(len(pictures))):
         image = read_image(pictures[index])
         output = predictor.run(resize_image(image, predictor.input_size))
-        labels = labels_from_output(output, predictor.input_size, image.shape[:2])
+        labels = labels_from_output(output, predictor.frame, image.shape[:2])
         with replacing(targets[index]) as temporary:
             save_label(temporary, labels, space.palette())
         with replacing(overlays[index]) as temporary:

@@ -22,6 +22,49 @@ def camvid_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def golden_dir() -> Path:
+    """Checkpoints of other implementations with their outputs, where FASTSCNN_GOLDEN says."""
+    path = os.environ.get("FASTSCNN_GOLDEN")
+    if not path:
+        pytest.skip("FASTSCNN_GOLDEN is not set: no checkpoints of other implementations here")
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def noise():
+    """(size, batch, seed) -> normalised images of noise."""
+
+    def make(size, batch=2, seed=0):
+        return np.random.default_rng(seed).uniform(-1, 1, (batch, *size, 3)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def randomise():
+    """Gives a model weights and statistics as after training: no batch norm is an identity."""
+
+    def change(model, seed=0):
+        rng = np.random.default_rng(seed)
+        for layer in model.layers:
+            values = layer.get_weights()
+            if layer.name.endswith(".bn"):
+                shape = values[0].shape
+                values = [
+                    rng.uniform(0.5, 1.5, shape),
+                    rng.normal(0, 0.2, shape),
+                    rng.normal(0, 0.2, shape),
+                    rng.uniform(0.5, 1.5, shape),
+                ]
+            elif len(values) == 2:
+                values[1] = rng.normal(0, 0.1, values[1].shape)
+            layer.set_weights(values)
+        return model
+
+    return change
+
+
+@pytest.fixture(scope="session")
 def config():
     from fastscnn_tf.core.config import FastSCNNConfig
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..core.sizes import Size
 from . import options as opt
 
 
@@ -13,6 +14,8 @@ from . import options as opt
 @click.argument("model")
 @opt.dataset()
 @opt.split
+@opt.model_size
+@opt.pad
 @opt.threads
 @opt.json_path
 @opt.force
@@ -21,6 +24,8 @@ def evaluate(
     dataset: str,
     data_dir: str | None,
     split: str,
+    size: Size | None,
+    pad: bool,
     threads: int,
     json_path: str | None,
     force: bool,
@@ -32,7 +37,7 @@ def evaluate(
     from ..evaluation import evaluate as score
 
     opt.check_json(json_path, force)
-    result = score(model, dataset, data_dir, split, threads, opt.progress("evaluating"))
+    result = score(model, dataset, data_dir, split, threads, opt.progress("evaluating"), size, pad)
     text = f"{result.table()}\nprotocol: {result.protocol}"
     opt.write_result(result.to_dict(), json_path, text)
 
@@ -76,16 +81,25 @@ def agreement(
     show_default=True,
     help="Of the overlay's colours.",
 )
+@opt.model_size
+@opt.pad
 @opt.threads
 @opt.force
 def predict(
-    model: str, paths: tuple[str, ...], output: Path, opacity: float, threads: int, force: bool
+    model: str,
+    paths: tuple[str, ...],
+    output: Path,
+    opacity: float,
+    size: Size | None,
+    pad: bool,
+    threads: int,
+    force: bool,
 ) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each."""
     from ..prediction import predict_files
 
     written = predict_files(
-        model, paths, output, opacity, threads, force, opt.progress("predicting")
+        model, paths, output, opacity, threads, force, opt.progress("predicting"), size, pad
     )
     click.echo(f"{output}: label map and overlay of {opt.count(len(written), 'picture')}")
 

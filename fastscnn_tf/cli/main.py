@@ -10,7 +10,7 @@ import click
 
 from .. import __version__
 from ..core.errors import FastSCNNError, OutputError
-from . import device, training
+from . import device, network, training
 from .demo import demo_command
 
 
@@ -27,7 +27,7 @@ def cli(debug: bool) -> None:
     """
 
 
-for command in (*training.COMMANDS, *device.COMMANDS, demo_command):
+for command in (*training.COMMANDS, *network.COMMANDS, *device.COMMANDS, demo_command):
     cli.add_command(command)
 
 

@@ -11,17 +11,18 @@ from typing import Any
 import click
 
 from ..core.files import check_output, write_json
+from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
 from ..runtime import MAX_THREADS
 
 
 class SizeType(click.ParamType):
-    """`352x480` -> (352, 480)."""
+    """`352x480` -> (352, 480); what uses it asks for multiples of 32, unless it pads."""
 
     name = "HxW"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Size:
-        return parse_size(value) if isinstance(value, str) else value
+        return parse_size(value, pad=True) if isinstance(value, str) else value
 
 
 def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -35,7 +36,15 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return apply
 
 
+PRESET_NAMES = ", ".join(PRESETS)
+
 size = click.option("--size", type=SizeType(), help="Height x width, multiples of 32.")
+model_size = click.option(
+    "--size", type=SizeType(), help="Run a Keras model at another height x width."
+)
+pad = click.option(
+    "--pad", is_flag=True, help="Take any --size: pad to multiples of 32, cut off the result."
+)
 force = click.option("--force", is_flag=True, help="Replace what is there already.")
 threads = click.option(
     "--threads",
@@ -58,6 +67,11 @@ def dataset(required: bool = True) -> Callable[[Any], Any]:
         click.option("--dataset", required=required, help="camvid, folder or toy."),
         click.option("--data-dir", help="Where the data set lies (or its YAML file)."),
     )
+
+
+def parameters(model: Any) -> str:
+    """Number of weights of a Keras model, for people."""
+    return f"{model.count_params():,}"
 
 
 def count(number: int, noun: str) -> str:

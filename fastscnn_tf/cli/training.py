@@ -125,8 +125,18 @@ def quantize(
 @click.argument("model")
 @click.option("--recipe", required=True, help="float32, float16, int8 (PTQ) or int8-qat.")
 @opt.size
+@opt.pad
 @click.option(
-    "--outputs", default="logits", show_default=True, help="logits (1/8), logits-full or labels."
+    "--outputs",
+    default="logits",
+    show_default=True,
+    help="logits (1/8), logits-full, prob or labels.",
+)
+@click.option(
+    "--input",
+    default="uint8",
+    show_default=True,
+    help="uint8 (raw bytes), or float32 (normalised images; float recipes).",
 )
 @opt.dataset(required=False)
 @click.option(
@@ -142,36 +152,40 @@ def export(
     model: str,
     recipe: str,
     size: Size | None,
+    pad: bool,
     outputs: str,
+    input: str,
     dataset: str | None,
     data_dir: str | None,
     calibration_images: int,
     output: Path,
     force: bool,
 ) -> None:
-    """Write MODEL (.keras, .npz or run folder) as a .tflite with raw uint8 RGB input.
+    """Write MODEL (.keras, .npz or run folder) as a .tflite, by default with raw uint8 RGB input.
 
     Recipe int8 reads calibration images from --dataset/--data-dir (its training split).
     """
     from ..core.files import check_output
     from ..evaluation import load_model
     from ..export.export import export_tflite
-    from ..export.recipes import check_outputs
+    from ..export.recipes import check_input, check_outputs
     from ..export.recipes import recipe as find_recipe
 
     rules = find_recipe(recipe)
     check_outputs(outputs)
+    check_input(input, rules)
     for path in (output, output.with_name(f"{output.name}.json")):
         check_output(path, force)
     loaded = load_model(model)
     calibration = None
     if rules.needs_calibration and dataset:
         from ..data.pipeline import load_dataset
+        from ..model.fast_scnn import resized_config
 
-        config = loaded.config.replace(input_size=size or loaded.config.input_size)
+        config = resized_config(loaded.config, size or loaded.config.input_size, pad)
         images = load_dataset(dataset, data_dir, split="train", config=config, batch_size=1)
         calibration = images.take(calibration_images)
-    result = export_tflite(loaded, output, recipe, outputs, size, calibration, force)
+    result = export_tflite(loaded, output, recipe, outputs, size, calibration, force, pad, input)
     ops = ", ".join(f"{count} {name}" for name, count in result.graph.ops.items())
     click.echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")
     click.echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")

@@ -3,28 +3,66 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import math
 from typing import Any
 
 from .errors import ConfigError
 from .labels import MAX_CLASSES, LabelSpace, label_space
-from .sizes import Size, check_size
+from .presets import PRESETS
+from .sizes import Size, check_size, padded_size
+
+FUSION_FACTOR = 4  # of the fusion's upsampling, from 1/32 to 1/8
+RESIZES = ("pyramid", "fusion", "logits")
+AUX_HEADS = ("ltd", "gfe")
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "stem_padding": ("same", "symmetric", "valid"),
+    "stride_padding": ("same", "symmetric"),
+    "pyramid_kernel": (1, 3),
+    "fusion_order": ("depthwise_first", "resize_first"),
+    "fusion_norm": ("branches", "sum"),
+}
+_SUBSETS = {"align_corners": RESIZES, "aux_layout": AUX_HEADS}
+_FLAGS = ("pad", "separable_relu", "pyramid_branch_norm", "logits_norm", "aux_heads")
 
 
 @dataclasses.dataclass(frozen=True)
 class FastSCNNConfig:
     """The Fast-SCNN of Poudel et al., BMVC 2019; defaults are the paper's where it speaks.
 
+    `FastSCNNConfig.preset` gives the wiring of other implementations.
+
     Args:
         num_classes: classes of the output, 2..254 (255 is the ignore index).
         input_size: (height, width) in pixels, each a multiple of 32. The paper: 1024x2048.
-        aux_heads: add the two auxiliary heads used in training (paper, section 3.3).
+        pad: take an `input_size` that is no multiple of 32 as well: the image is padded at the
+            bottom and on the right with its mean, and the result is cropped. For inference.
+        width: factor of all channel counts, rounded to multiples of 8; 0.25..4.
+        repeats: bottlenecks in each of the three groups (paper: n = 3, 3, 3).
+        separable_relu: a ReLU between depthwise and pointwise convolution. The paper has none.
+        conv_bias: patterns of layer names (as in `fnmatch`) whose convolutions have a bias although
+            batch normalisation follows.
+        stem_padding: of the first convolution: `same` (TensorFlow's: at even sizes only bottom and
+            right), `symmetric` (1 on each side, as PyTorch code has it) or `valid` (none).
+        stride_padding: of the strided depthwise convolutions: `same` or `symmetric`.
+        pyramid_bins: output sizes of the pyramid pooling (PSPNet's, which the paper refers to).
+        pyramid_branch_norm: batch normalisation and ReLU in the pyramid's branches.
+        pyramid_kernel: kernel of the pyramid's output convolution, 1 or 3.
+        fusion_order: `depthwise_first` runs the fusion's depthwise convolution at 1/32 before the
+            upsampling, at a quarter of its dilation: the same as afterwards except in a ring of 4
+            cells, a 16th of the cost, and no dilation left on a device. `resize_first` is the order
+            of the paper's table and of all other implementations.
+        fusion_dilation: of that depthwise convolution, counted at 1/8 (paper, table 3: 4).
+        fusion_norm: batch normalisation on both `branches` before the addition, or on the `sum`.
+        align_corners: which bilinear resizes align corners, of `pyramid`, `fusion` and `logits`.
+        logits_norm: batch normalisation and ReLU on the logits.
         dropout: rate before the last convolution. The paper names no rate; 0.1 as in the ports
             that reach its accuracy.
-        pyramid_bins: output sizes of the pyramid pooling (PSPNet's, which the paper refers to).
-        literal_fusion: run the fusion's depthwise convolution with dilation 4 at 1/8, as the
-            paper's table says, instead of with dilation 1 at 1/32 before the upsampling. Both
-            agree away from a 4-pixel border; the default costs a 16th and quantizes.
+        aux_heads: add the auxiliary heads of `aux_layout`, for training (paper, section 3.3).
+        aux_layout: where they sit: `ltd` after learning to downsample (1/8), `gfe` after the
+            global features (1/32).
+        aux_width: their hidden channels; the paper is silent.
         l2: weight decay `l2 / 2 * sum(w ** 2)` on every kernel that is not depthwise.
         bn_momentum: decay of the running statistics.
         bn_epsilon: added to the variance.
@@ -35,15 +73,30 @@ class FastSCNNConfig:
         class_colors: RGB colours of the classes, or empty for a generated palette.
 
     Raises:
-        ConfigError: a value is out of range.
+        ConfigError: a value is out of range, or two of them exclude each other.
     """
 
     num_classes: int = 19
     input_size: Size = (1024, 2048)
-    aux_heads: bool = False
-    dropout: float = 0.1
+    pad: bool = False
+    width: float = 1.0
+    repeats: tuple[int, ...] = (3, 3, 3)
+    separable_relu: bool = False
+    conv_bias: tuple[str, ...] = ()
+    stem_padding: str = "same"
+    stride_padding: str = "same"
     pyramid_bins: tuple[int, ...] = (1, 2, 3, 6)
-    literal_fusion: bool = False
+    pyramid_branch_norm: bool = True
+    pyramid_kernel: int = 1
+    fusion_order: str = "depthwise_first"
+    fusion_dilation: int = 4
+    fusion_norm: str = "branches"
+    align_corners: tuple[str, ...] = ()
+    logits_norm: bool = False
+    dropout: float = 0.1
+    aux_heads: bool = False
+    aux_layout: tuple[str, ...] = ("ltd", "gfe")
+    aux_width: int = 32
     l2: float = 4e-5
     bn_momentum: float = 0.99
     bn_epsilon: float = 1e-3
@@ -53,13 +106,11 @@ class FastSCNNConfig:
     class_colors: tuple[tuple[int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.num_classes, int) or not 2 <= self.num_classes <= MAX_CLASSES:
-            raise ConfigError(f"num_classes must be 2..{MAX_CLASSES}, got {self.num_classes!r}")
+        self._check_wiring()
         put = object.__setattr__
-        put(self, "input_size", check_size(self.input_size))
-        put(self, "pyramid_bins", self._numbers("pyramid_bins", int))
-        if not self.pyramid_bins or min(self.pyramid_bins) < 1:
-            raise ConfigError(f"pyramid_bins must be positive, got {self.pyramid_bins}")
+        if not _is_int(self.num_classes) or not 2 <= self.num_classes <= MAX_CLASSES:
+            raise ConfigError(f"num_classes must be 2..{MAX_CLASSES}, got {self.num_classes!r}")
+        put(self, "input_size", check_size(self.input_size, self.pad))
         self._check_range("dropout", 0.0, 0.99)
         self._check_range("l2", 0.0, 1.0)
         self._check_range("bn_momentum", 0.0, 1.0)
@@ -82,6 +133,45 @@ class FastSCNNConfig:
             if len(color) != 3 or not all(0 <= v <= 255 for v in color):
                 raise ConfigError(f"class_colors must be three numbers 0..255 each, got {color}")
 
+    def _check_wiring(self) -> None:
+        """Checks the network's own options, first each for itself and then together."""
+        self._check_range("width", 0.25, 4.0)
+        self._check_counts("repeats", 16, 3)
+        self._check_counts("pyramid_bins", 64)
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name} must be {_or(known)}, got {getattr(self, name)!r}")
+        for name, members in _SUBSETS.items():
+            self._check_members(name, members)
+        if not _is_int(self.aux_width) or not 1 <= self.aux_width <= 1024:
+            raise ConfigError(f"aux_width must be 1..1024, got {self.aux_width!r}")
+        for name in _FLAGS:
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if not _is_int(self.fusion_dilation) or not 1 <= self.fusion_dilation <= 64:
+            raise ConfigError(f"fusion_dilation must be 1..64, got {self.fusion_dilation!r}")
+        object.__setattr__(self, "conv_bias", _names("conv_bias", self.conv_bias))
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.fusion_order == "depthwise_first":
+            if self.fusion_dilation % FUSION_FACTOR:
+                raise ConfigError(
+                    f"fusion_dilation {self.fusion_dilation} cannot run before the x4 upsampling: "
+                    "use a multiple of 4, or fusion_order='resize_first'"
+                )
+            if "fusion" in self.align_corners:
+                raise ConfigError(
+                    "with align_corners a convolution does not commute with the upsampling: leave "
+                    "'fusion' out of align_corners, or use fusion_order='resize_first'"
+                )
+        if len(set(self.pyramid_bins)) != len(self.pyramid_bins):
+            raise ConfigError(f"pyramid_bins must differ from each other, got {self.pyramid_bins}")
+        if self.aux_heads and not self.aux_layout:
+            raise ConfigError("aux_heads=True needs an aux_layout: ('ltd',), ('gfe',) or both")
+        if self.aux_heads and self.pad:
+            raise ConfigError("pad=True is for inference: aux_heads must be False")
+
     def _numbers(self, name: str, kind: type) -> tuple[Any, ...]:
         value = getattr(self, name)
         try:
@@ -89,10 +179,44 @@ class FastSCNNConfig:
         except (TypeError, ValueError):
             raise ConfigError(f"{name} must be a list of numbers, got {value!r}") from None
 
+    def _check_counts(self, name: str, high: int, length: int | None = None) -> None:
+        value = self._numbers(name, int)
+        right = 1 <= len(value) <= 16 if length is None else len(value) == length
+        if not right or not all(1 <= v <= high for v in value):
+            many = f"{length} numbers" if length else "numbers"
+            raise ConfigError(f"{name} must be {many} of 1..{high}, got {value}")
+        object.__setattr__(self, name, value)
+
+    def _check_members(self, name: str, known: tuple[str, ...]) -> None:
+        value = _names(name, getattr(self, name))
+        if not set(value) <= set(known) or len(set(value)) != len(value):
+            raise ConfigError(f"{name} may name {_or(known)}, each once, got {value}")
+        object.__setattr__(self, name, tuple(n for n in known if n in value))
+
     def _check_range(self, name: str, low: float, high: float) -> None:
         value = getattr(self, name)
-        if not isinstance(value, int | float) or not low <= value <= high:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not low <= value <= high:
             raise ConfigError(f"{name} must be between {low} and {high}, got {value!r}")
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> FastSCNNConfig:
+        """The wiring of a public implementation (see `core.presets`), with changes.
+
+        Args:
+            name: `paper`, `mmseg`, `paddleseg`, `gluon`, `tramac`, `mindspore` or `zh320`.
+            changes: further fields.
+
+        Raises:
+            ConfigError: no such preset, or the changes do not fit it.
+
+        Example:
+            >>> FastSCNNConfig.preset("zh320", num_classes=11).pyramid_bins
+            (1, 2, 4, 6)
+        """
+        if name not in PRESETS:
+            raise ConfigError(f"unknown preset {name!r}: expected {_or(tuple(PRESETS))}")
+        return cls(**{**PRESETS[name], **changes})
 
     @classmethod
     def for_labels(cls, space: LabelSpace | str, **changes: Any) -> FastSCNNConfig:
@@ -115,6 +239,21 @@ class FastSCNNConfig:
         """Names and colours of the output classes."""
         return LabelSpace.make("model", self.num_classes, self.class_names, self.class_colors)
 
+    @property
+    def padded_size(self) -> Size:
+        """(height, width) that the network works at: `input_size` up to multiples of 32."""
+        return padded_size(self.input_size)
+
+    def channels(self, count: int) -> int:
+        """A channel count of the paper's table, scaled by `width`, as a multiple of 8."""
+        if self.width == 1.0:
+            return count
+        return max(8, int(count * self.width + 4) // 8 * 8)
+
+    def has_bias(self, layer: str) -> bool:
+        """Whether a convolution has a bias before its batch normalisation."""
+        return any(fnmatch.fnmatchcase(layer, pattern) for pattern in self.conv_bias)
+
     def replace(self, **changes: Any) -> FastSCNNConfig:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)
@@ -135,3 +274,20 @@ class FastSCNNConfig:
         if unknown:
             raise ConfigError(f"unknown configuration fields {unknown}: made by a newer version?")
         return cls(**values)
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _or(names: tuple[Any, ...]) -> str:
+    *most, last = map(str, names)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _names(field: str, value: Any) -> tuple[str, ...]:
+    """A tuple of strings; a lone string would otherwise be taken letter by letter."""
+    listed = isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
+    if not listed:
+        raise ConfigError(f"{field} must be a list of names, got {value!r}")
+    return tuple(value)

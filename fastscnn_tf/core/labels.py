@@ -105,6 +105,56 @@ CAMVID = LabelSpace(
     void_values=(11,),
 )
 
+# Names, colours and label ids of the authors' cityscapesScripts (helpers/labels.py).
+CITYSCAPES = LabelSpace(
+    "cityscapes",
+    (
+        "road",
+        "sidewalk",
+        "building",
+        "wall",
+        "fence",
+        "pole",
+        "traffic light",
+        "traffic sign",
+        "vegetation",
+        "terrain",
+        "sky",
+        "person",
+        "rider",
+        "car",
+        "truck",
+        "bus",
+        "train",
+        "motorcycle",
+        "bicycle",
+    ),
+    (
+        (128, 64, 128),
+        (244, 35, 232),
+        (70, 70, 70),
+        (102, 102, 156),
+        (190, 153, 153),
+        (153, 153, 153),
+        (250, 170, 30),
+        (220, 220, 0),
+        (107, 142, 35),
+        (152, 251, 152),
+        (70, 130, 180),
+        (220, 20, 60),
+        (255, 0, 0),
+        (0, 0, 142),
+        (0, 0, 70),
+        (0, 60, 100),
+        (0, 80, 100),
+        (0, 0, 230),
+        (119, 11, 32),
+    ),
+    raw_values=(7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33),
+    # 34 and -1 (255 in a PNG) are number plates.
+    void_values=(0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30, 34),
+)
+
 TOY_STREETS = LabelSpace(
     "toy",
     ("road", "pavement", "building", "tree", "sky", "car", "person", "pole", "sign"),
@@ -121,7 +171,7 @@ TOY_STREETS = LabelSpace(
     ),
 )
 
-_SPACES = {space.name: space for space in (CAMVID, TOY_STREETS)}
+_SPACES = {space.name: space for space in (CAMVID, CITYSCAPES, TOY_STREETS)}
 
 
 def label_space(name: str) -> LabelSpace:

@@ -14,8 +14,8 @@ LOGITS_STRIDE = 8  # the classifier works at 1/8
 Size = tuple[int, int]
 
 
-def parse_size(text: str) -> Size:
-    """Reads `"352x480"` as (height, width) in pixels.
+def parse_size(text: str, pad: bool = False) -> Size:
+    """Reads `"352x480"` as (height, width) in pixels; `pad` as in `check_size`.
 
     Raises:
         ConfigError: the text is not two positive integers joined by `x`, or not a model size.
@@ -23,11 +23,15 @@ def parse_size(text: str) -> Size:
     match = re.fullmatch(r"\s*(\d+)\s*[xX]\s*(\d+)\s*", text)
     if not match:
         raise ConfigError(f"size must be HEIGHTxWIDTH such as 352x480, got {text!r}")
-    return check_size((int(match[1]), int(match[2])))
+    return check_size((int(match[1]), int(match[2])), pad)
 
 
-def check_size(size: Size) -> Size:
+def check_size(size: Size, pad: bool = False) -> Size:
     """Returns `size` as two ints if both sides are positive multiples of 32.
+
+    Args:
+        size: (height, width) in pixels.
+        pad: the image will be padded to multiples of 32, so that any size is good.
 
     Raises:
         ConfigError: naming the nearest valid values.
@@ -37,8 +41,11 @@ def check_size(size: Size) -> Size:
     except (TypeError, ValueError):
         raise ConfigError(f"size must be (height, width) in whole pixels, got {size!r}") from None
     for name, side in (("height", height), ("width", width)):
-        if side <= 0 or side % STRIDE:
-            raise ConfigError(f"{name} {side} is not a multiple of {STRIDE}: use {_nearest(side)}")
+        if side <= 0 or (side % STRIDE and not pad):
+            raise ConfigError(
+                f"{name} {side} is not a multiple of {STRIDE}: use {_nearest(side)}"
+                + (", or pad (--pad, pad=True)" if side > 0 else "")
+            )
         if side > MAX_SIDE:
             raise ConfigError(f"{name} {side} is too large: use at most {MAX_SIDE}")
     return height, width
@@ -47,6 +54,16 @@ def check_size(size: Size) -> Size:
 def _nearest(side: int) -> str:
     below = max(side, 0) // STRIDE * STRIDE
     return f"{below} or {below + STRIDE}" if below else str(STRIDE)
+
+
+def padded_size(size: Size) -> Size:
+    """(height, width) up to multiples of 32.
+
+    Example:
+        >>> padded_size((360, 480))
+        (384, 480)
+    """
+    return -(-size[0] // STRIDE) * STRIDE, -(-size[1] // STRIDE) * STRIDE
 
 
 def format_size(size: Size) -> str:

@@ -13,7 +13,8 @@ import fastscnn_tf
 
 from ..core.errors import ConfigError
 from ..core.files import check_output, write_bytes, write_json
-from ..core.sizes import Size, check_size, format_size
+from ..core.sizes import Size, format_size
+from ..model.fast_scnn import resized_config
 from ..model.folded import FoldedNetwork, check_finite, fold
 from ..quantize.calibrate import calibrate
 from ..quantize.quantize_aware import folded_of, is_qat
@@ -49,6 +50,8 @@ def export_tflite(
     size: Size | None = None,
     calibration: Iterable[Any] | None = None,
     force: bool = False,
+    pad: bool = False,
+    input: str = "uint8",
 ) -> ExportResult:
     """Writes a .tflite with raw uint8 RGB input and normalisation inside, and a JSON sidecar.
 
@@ -57,10 +60,14 @@ def export_tflite(
         path: the .tflite to write.
         recipe: `float32`, `float16`, `int8` (post-training, needs `calibration`) or `int8-qat`
             (needs a quantization-aware model).
-        outputs: `logits` at 1/8, `logits-full` at input size, or `labels` (uint8 class indices).
+        outputs: `logits` at 1/8, `logits-full` at input size, `prob` (softmax of these; the
+            paper's "prob") or `labels` (uint8 class indices; the paper's "cls").
         size: (height, width) of the input; the model's own by default.
         calibration: batches of normalised images, or (images, labels) pairs.
         force: replace an existing file.
+        pad: take a `size` that is no multiple of 32; the padding is inside the graph and cut off
+            the result (of `logits` at 1/8 by the runtime).
+        input: `uint8` raw bytes, or `float32` images normalised by the caller (float recipes).
 
     Raises:
         ConfigError: unknown recipe or output, or the model does not fit the recipe.
@@ -70,13 +77,14 @@ def export_tflite(
     """
     rules = recipes.recipe(recipe)
     recipes.check_outputs(outputs)
+    recipes.check_input(input, rules)
     target = check_output(path, force)
     if target.suffix != ".tflite":
         raise ConfigError(f"{target}: the output must end in .tflite")
     sidecar = check_output(target.with_name(f"{target.name}.json"), force)
-    network = _network_for(model, rules, size, calibration)
-    content = convert(graph_function(network, outputs), rules, outputs)
-    metadata = _metadata(network, rules, outputs)
+    network = _network_for(model, rules, size, calibration, pad)
+    content = convert(graph_function(network, outputs, input), rules, outputs)
+    metadata = _metadata(network, rules, outputs, input)
     content = finish(content, metadata)
     summary = graph_summary(content)
     recipes.check_graph(summary, rules, outputs)
@@ -87,7 +95,11 @@ def export_tflite(
 
 
 def _network_for(
-    model: Any, rules: Recipe, size: Size | None, calibration: Iterable[Any] | None
+    model: Any,
+    rules: Recipe,
+    size: Size | None,
+    calibration: Iterable[Any] | None,
+    pad: bool,
 ) -> FoldedNetwork:
     if rules.name == "int8-qat":
         if not is_qat(model):
@@ -103,9 +115,7 @@ def _network_for(
     for name, weights in network.weights.items():
         check_finite(name, *weights)
     if size is not None:
-        network = network.replace(config=network.config.replace(input_size=check_size(size)))
-    if rules.quantized and network.config.literal_fusion:
-        raise ConfigError("literal_fusion=True cannot be exported to int8: use float32 or float16")
+        network = network.replace(config=resized_config(network.config, size, pad))
     if rules.needs_calibration:
         if calibration is None:
             raise ConfigError("recipe int8 needs calibration images: pass --dataset/--data-dir")
@@ -113,7 +123,9 @@ def _network_for(
     return network
 
 
-def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str) -> dict[str, Any]:
+def _metadata(
+    network: FoldedNetwork, rules: Recipe, outputs: str, input: str
+) -> dict[str, Any]:
     config = network.config
     space = config.labels
     return {
@@ -122,7 +134,7 @@ def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str) -> dict[str, 
         "recipe": rules.name,
         "outputs": outputs,
         "input_size": format_size(config.input_size),
-        "input": "raw RGB bytes (uint8), normalisation inside",
+        "input": recipes.INPUTS[input],
         "mean": list(config.mean),
         "std": list(config.std),
         "class_names": list(space.names),

@@ -7,51 +7,56 @@ from typing import Any
 import numpy as np
 
 from ..keras_api import tensorflow
+from ..model.byte_input import FIRST
+from ..model.fast_scnn import full_resolution
 from ..model.folded import FoldedNetwork
 from ..model.ranges import INPUT
 from ..model.tf_blocks import TFBlocks
 from ..model.topology import fast_scnn_outputs
 
 
-def graph_function(network: FoldedNetwork, outputs: str) -> Any:
+def graph_function(network: FoldedNetwork, outputs: str, input: str = "uint8") -> Any:
     """A concrete function of one image.
 
     Args:
         network: with ranges for an int8 graph, without for a float one.
-        outputs: `logits` (1/8), `logits-full` or `labels`.
+        outputs: `logits` (1/8), `logits-full`, `prob` or `labels`.
+        input: `uint8` raw bytes, or `float32` normalised images for a float graph.
 
     Returns:
         Concrete function (1, H, W, 3) -> (1, h, w, classes) or, for labels, (1, H, W) uint8. A
-        float graph takes raw bytes (uint8); an int8 graph takes normalised float32, whose
-        quantization the converter turns into raw bytes.
+        float graph takes raw bytes (uint8); an int8 graph takes bytes as float32 on their grid
+        (see `model.byte_input`), whose quantization the converter turns into raw bytes.
     """
     tf = tensorflow()
     config, quantized = network.config, bool(network.ranges)
-    source = network if quantized else _without_scale(network)
+    raw = input == "uint8"
+    source = _without_scale(network) if raw and not quantized else network
 
     def run(image):
         blocks = TFBlocks(source)
         if quantized:
             x = blocks.quantize(image, INPUT)
         else:
-            x = tf.cast(image, tf.float32) - config.mean
+            x = tf.cast(image, tf.float32) - config.mean if raw else image
         x = fast_scnn_outputs(blocks, x, config)["logits"]
         if outputs == "logits":
             return x
-        x = blocks.resize(x, config.input_size, name="logits")
+        x = full_resolution(blocks, x, config)
         if outputs == "logits-full":
             return x
+        if outputs == "prob":
+            return tf.nn.softmax(x)
         # int32: TFLite has no uint8 ARG_MAX, and NNAPI none of int64.
         return tf.cast(tf.argmax(x, -1, output_type=tf.int32), tf.uint8)
 
-    dtype = tf.float32 if quantized else tf.uint8
+    dtype = tf.uint8 if raw and not quantized else tf.float32
     spec = tf.TensorSpec((1, *config.input_size, 3), dtype, name="image")
     return tf.function(run, input_signature=[spec]).get_concrete_function()
 
 
 def _without_scale(network: FoldedNetwork) -> FoldedNetwork:
     """Moves 1 / std into the first kernel: the zero padding around the image stays what it was."""
-    first = "learning_to_downsample.conv"
-    kernel, bias = network.weights[first]
+    kernel, bias = network.weights[FIRST]
     scaled = kernel / np.asarray(network.config.std, np.float32)[:, None]
-    return network.replace(weights={**network.weights, first: (scaled, bias)})
+    return network.replace(weights={**network.weights, FIRST: (scaled, bias)})

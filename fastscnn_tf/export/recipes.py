@@ -15,15 +15,24 @@ COMMON = frozenset(
         "CONCATENATION",
         "MEAN",
         "STRIDED_SLICE",
+        "PAD",
         "RESIZE_BILINEAR",
     }
 )
 # Normalisation of raw bytes: CAST, then one SUB (its scale is folded into the first convolution).
 FLOAT_ONLY = frozenset({"CAST", "SUB", "RELU"})
-LITERAL_FUSION = frozenset({"SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"})
-LABELS_ONLY = frozenset({"ARG_MAX", "CAST"})
 
-OUTPUTS = ("logits", "logits-full", "labels")
+OUTPUTS: dict[str, frozenset[str]] = {  # name -> operations it adds
+    "logits": frozenset(),
+    "logits-full": frozenset(),
+    "prob": frozenset({"SOFTMAX"}),
+    "labels": frozenset({"ARG_MAX", "CAST"}),
+}
+
+INPUTS = {
+    "uint8": "raw RGB bytes (uint8), normalisation inside",
+    "float32": "RGB as float32, (x - mean) / std with the mean and std given here",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +57,9 @@ class Recipe:
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("float32", False, False, False, COMMON | FLOAT_ONLY | LITERAL_FUSION),
+        Recipe("float32", False, False, False, COMMON | FLOAT_ONLY),
         Recipe(
-            "float16", False, True, False, COMMON | FLOAT_ONLY | LITERAL_FUSION | {"DEQUANTIZE"}
+            "float16", False, True, False, COMMON | FLOAT_ONLY | {"DEQUANTIZE"}
         ),
         Recipe("int8", True, False, True, COMMON | {"QUANTIZE"}),
         Recipe("int8-qat", True, False, False, COMMON | {"QUANTIZE"}),
@@ -80,13 +89,26 @@ def check_outputs(name: str) -> str:
     return name
 
 
+def check_input(name: str, rules: Recipe) -> str:
+    """Returns the name of an input that a recipe can have.
+
+    Raises:
+        ConfigError: no such input, or not with this recipe.
+    """
+    if name not in INPUTS:
+        raise ConfigError(f"unknown input {name!r}: expected one of {', '.join(INPUTS)}")
+    if name == "float32" and rules.quantized:
+        raise ConfigError(f"recipe {rules.name} takes raw bytes: use input uint8")
+    return name
+
+
 def check_graph(summary: GraphSummary, rules: Recipe, outputs: str) -> None:
     """Asserts that a converted graph is what its recipe promises.
 
     Raises:
         ExportError: naming the foreign operations or the float tensors.
     """
-    allowed = rules.ops | (LABELS_ONLY if outputs == "labels" else frozenset())
+    allowed = rules.ops | OUTPUTS[outputs]
     foreign = sorted(set(summary.ops) - allowed)
     if foreign:
         raise ExportError(f"recipe {rules.name} may not contain {', '.join(foreign)}")

@@ -1,31 +1,60 @@
-"""Parameters and multiply-accumulates, counted by walking the topology with shapes only."""
+"""What a network costs, counted by walking the topology with shapes only."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
 from .topology import fast_scnn_outputs
+from .windows import adaptive_windows
 
 Shape = tuple[int, int, int]  # height, width, channels
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerCost:
-    """One weighted layer: output (H, W, C), weights, and multiply-accumulates per image."""
+    """One operation.
+
+    Attributes:
+        name: as in the Keras model.
+        output: (H, W, C).
+        kernel: shape of its kernel in Keras layout, (kh, kw, in, out) or depthwise
+            (kh, kw, channels, 1); empty without one.
+        bias_weights: number of biases.
+        norm_weights: gamma, beta, mean and variance of its batch normalisation.
+        macs: multiply-accumulates of its convolution for one image.
+        receptive_field: (height, width) in input pixels that one output value can depend on.
+    """
 
     name: str
     output: Shape
-    kernel_weights: int
+    kernel: tuple[int, ...]
     bias_weights: int
-    norm_weights: int  # gamma, beta, mean, variance
+    norm_weights: int
     macs: int
+    receptive_field: Size
+
+    @property
+    def kernel_weights(self) -> int:
+        """Weights of its kernel."""
+        return math.prod(self.kernel) if self.kernel else 0
+
+    @property
+    def parameters(self) -> int:
+        """All its weights, running statistics included."""
+        return self.kernel_weights + self.bias_weights + self.norm_weights
+
+    @property
+    def activations(self) -> int:
+        """Values of its output for one image."""
+        return math.prod(self.output)
 
 
 @dataclasses.dataclass(frozen=True)
 class Complexity:
-    """The layers of a network, with totals."""
+    """The operations of a network in order, with totals."""
 
     layers: tuple[LayerCost, ...]
 
@@ -37,57 +66,116 @@ class Complexity:
     @property
     def parameters(self) -> int:
         """All weights, running statistics included."""
-        return sum(w.kernel_weights + w.bias_weights + w.norm_weights for w in self.layers)
+        return sum(layer.parameters for layer in self.layers)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates of the convolutions for one image."""
         return sum(layer.macs for layer in self.layers)
 
+    @property
+    def activations(self) -> int:
+        """Values of all outputs for one image."""
+        return sum(layer.activations for layer in self.layers)
+
 
 def complexity(config: FastSCNNConfig) -> Complexity:
-    """Counts a configuration at its input size.
+    """Counts a configuration at its input size, up to the logits at 1/8.
 
     Example:
         >>> complexity(FastSCNNConfig()).kernel_weights
         1114096
     """
-    blocks = _ShapeBlocks()
-    fast_scnn_outputs(blocks, (*config.input_size, 3), config)
+    blocks = _ShapeBlocks(config.padded_size)
+    fast_scnn_outputs(blocks, _Map((*config.input_size, 3)), config)
     return Complexity(tuple(blocks.layers))
 
 
-class _ShapeBlocks:
-    """Blocks whose tensors are (height, width, channels)."""
+@dataclasses.dataclass(frozen=True)
+class _Map:
+    """A feature map: its shape, the input pixels between two cells, and what a cell depends on."""
 
-    def __init__(self) -> None:
+    shape: Shape
+    step: tuple[float, float] = (1.0, 1.0)
+    field: tuple[float, float] = (1.0, 1.0)
+
+
+class _ShapeBlocks:
+    """Blocks on `_Map`s."""
+
+    def __init__(self, whole: Size) -> None:
+        self.whole = whole
         self.layers: list[LayerCost] = []
 
-    def conv(self, x, filters, kernel, *, name, stride=1, relu=True, bias=False):
-        output = (_ceil(x[0], stride), _ceil(x[1], stride), filters)
-        return self._layer(name, output, kernel * kernel * x[2] * filters, bias)
+    def conv(
+        self,
+        x,
+        filters,
+        kernel,
+        *,
+        name,
+        stride=1,
+        relu=True,
+        norm=True,
+        bias=False,
+        padding="same",
+    ):
+        weights = (kernel, kernel, x.shape[2], filters)
+        return self._convolution(x, weights, filters, name, stride, 1, norm, bias, padding)
 
-    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False):
-        return self._layer(name, (_ceil(x[0], stride), _ceil(x[1], stride), x[2]), 9 * x[2], False)
+    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"):
+        channels = x.shape[2]
+        weights = (3, 3, channels, 1)
+        return self._convolution(x, weights, channels, name, stride, dilation, True, bias, padding)
 
-    def _layer(self, name: str, output: Shape, weights: int, bias: bool) -> Shape:
-        height, width, channels = output
-        bias_weights, norm_weights = (channels, 0) if bias else (0, 4 * channels)
-        macs = weights * height * width
-        self.layers.append(LayerCost(name, output, weights, bias_weights, norm_weights, macs))
-        return output
+    def _convolution(self, x, kernel, filters, name, stride, dilation, norm, bias, padding):
+        height, width = _strided(x.shape, stride, padding)
+        reach = (kernel[0] - 1) * dilation
+        y = _Map(
+            (height, width, filters),
+            (x.step[0] * stride, x.step[1] * stride),
+            (x.field[0] + reach * x.step[0], x.field[1] + reach * x.step[1]),
+        )
+        return self._note(y, name, kernel, filters * bias, 4 * filters * norm)
 
-    def add(self, x, y, *, name, relu=False):
-        return x
+    def _note(self, y: _Map, name: str, kernel=(), bias_weights=0, norm_weights=0) -> _Map:
+        macs = math.prod(kernel) * math.prod(y.shape[:2]) if kernel else 0
+        height, width = (
+            min(round(f), side) for f, side in zip(y.field, self.whole, strict=True)
+        )
+        self.layers.append(
+            LayerCost(name, y.shape, kernel, bias_weights, norm_weights, macs, (height, width))
+        )
+        return y
+
+    def add(self, x, y, *, name, relu=False, norm=False):
+        field = max(x.field[0], y.field[0]), max(x.field[1], y.field[1])
+        norm_weights = 4 * x.shape[2] if norm else 0
+        return self._note(_Map(x.shape, x.step, field), name, norm_weights=norm_weights)
 
     def concat(self, xs, *, name):
-        return (*xs[0][:2], sum(x[2] for x in xs))
+        field = max(x.field[0] for x in xs), max(x.field[1] for x in xs)
+        shape = (*xs[0].shape[:2], sum(x.shape[2] for x in xs))
+        return self._note(_Map(shape, xs[0].step, field), name)
 
     def pool(self, x, bins, *, name):
-        return (bins, bins, x[2])
+        windows = [max(b - a for a, b in adaptive_windows(n, bins)) for n in x.shape[:2]]
+        y = _Map(
+            (bins, bins, x.shape[2]),
+            (x.step[0] * x.shape[0] / bins, x.step[1] * x.shape[1] / bins),
+            tuple(f + (w - 1) * s for f, w, s in zip(x.field, windows, x.step, strict=True)),
+        )
+        return self._note(y, name)
 
-    def resize(self, x, size: Size, *, name):
-        return (*size, x[2])
+    def resize(self, x, size: Size, *, name, aligned=False):
+        step = x.step[0] * x.shape[0] / size[0], x.step[1] * x.shape[1] / size[1]
+        # Interpolation reads two neighbours, where there are two.
+        two = [s if n > 1 else 0 for s, n in zip(x.step, x.shape[:2], strict=True)]
+        field = x.field[0] + two[0], x.field[1] + two[1]
+        return self._note(_Map((*size, x.shape[2]), step, field), name)
+
+    def pad(self, x, size: Size, *, name):
+        return self._note(_Map((*size, x.shape[2]), x.step, x.field), name)
 
     def relu(self, x, *, name):
         return x
@@ -96,11 +184,14 @@ class _ShapeBlocks:
         return x
 
     def size(self, x) -> Size:
-        return x[0], x[1]
+        return x.shape[0], x.shape[1]
 
     def channels(self, x) -> int:
-        return x[2]
+        return x.shape[2]
 
 
-def _ceil(a: int, b: int) -> int:
-    return -(-a // b)
+def _strided(x: Shape, stride: int, padding: str) -> Size:
+    """Size after a 3x3 convolution (or one of stride 1)."""
+    if padding == "valid":
+        return (x[0] - 3) // stride + 1, (x[1] - 3) // stride + 1
+    return -(-x[0] // stride), -(-x[1] // stride)

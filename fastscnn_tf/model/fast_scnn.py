@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 import functools
 from typing import Any
 
-from ..core.config import FastSCNNConfig
+from ..core.config import AUX_HEADS, FastSCNNConfig
 from ..core.errors import ConfigError
-from ..core.sizes import Size, check_size
+from ..core.sizes import Size, check_size, padded_size
 from ..data.pipeline import named_data_errors
 from ..keras_api import is_keras3, keras3
+from .complexity import complexity
 from .keras_blocks import KerasBlocks
-from .layers import PACKAGE, layers_for
+from .layers import PACKAGE
 from .topology import fast_scnn_outputs
 
 
@@ -25,8 +28,11 @@ def fast_scnn(config: FastSCNNConfig, keras: Any = None) -> Any:
 
     Returns:
         A model from normalised float32 images (B, H, W, 3) to float32 logits (B, H, W, classes)
-        at input resolution; with `config.aux_heads` a dict of `logits` (full resolution),
-        `aux_ltd` (1/8) and `aux_gfe` (1/32).
+        at input resolution; with `config.aux_heads` a dict of `logits` (full resolution) and, as
+        `config.aux_layout` says, `aux_ltd` (1/8) and `aux_gfe` (1/32).
+
+    Raises:
+        ConfigError: a pattern of `config.conv_bias` names no convolution.
 
     Example:
         >>> fast_scnn(FastSCNNConfig(num_classes=11, input_size=(64, 96))).output_shape
@@ -34,14 +40,46 @@ def fast_scnn(config: FastSCNNConfig, keras: Any = None) -> Any:
     """
     keras = keras or keras3()
     # === Functional model ===
+    check_patterns(config)
+    blocks = KerasBlocks(keras, config)
     image = keras.Input((*config.input_size, 3), name="image")
-    outputs = fast_scnn_outputs(KerasBlocks(keras, config), image, config)
-    resize = layers_for(keras).ResizeBilinear(config.input_size, name="logits")
-    outputs["logits"] = resize(outputs["logits"])
+    outputs = fast_scnn_outputs(blocks, image, config)
+    outputs["logits"] = full_resolution(blocks, outputs["logits"], config)
     # === Config ===
     model = model_class(keras)(image, outputs if config.aux_heads else outputs["logits"])
     model.config = config
     return model
+
+
+def full_resolution(blocks: Any, logits: Any, config: FastSCNNConfig) -> Any:
+    """Upsamples logits at 1/8 to the input's size, in any vocabulary that can `crop`."""
+    aligned, padded = "logits" in config.align_corners, config.padded_size
+    if padded == config.input_size:
+        return blocks.resize(logits, padded, aligned=aligned, name="logits")
+    x = blocks.resize(logits, padded, aligned=aligned, name="logits.padded")
+    return blocks.crop(x, config.input_size, name="logits")
+
+
+def logits_layer(config: FastSCNNConfig) -> str:
+    """Name of the layer of a Keras model that gives the logits at 1/8."""
+    return "classifier.logits.relu" if config.logits_norm else "classifier.logits"
+
+
+def check_patterns(config: FastSCNNConfig) -> None:
+    """Makes sure that every pattern of `conv_bias` names a convolution.
+
+    Raises:
+        ConfigError: one matches none.
+    """
+    if not config.conv_bias:
+        return
+    heads = dict(aux_heads=True, aux_layout=AUX_HEADS, pad=False, input_size=(32, 32))
+    names = [layer.name for layer in complexity(config.replace(**heads)).layers]
+    for pattern in config.conv_bias:
+        if not fnmatch.filter(names, pattern):
+            close = difflib.get_close_matches(pattern, names, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ConfigError(f"conv_bias {pattern!r} matches no convolution{hint}")
 
 
 @functools.cache
@@ -115,23 +153,34 @@ def copy_weights(source: Any, target: Any) -> None:
         layer.set_weights(values)
 
 
-def resize_model(model: Any, size: Size) -> Any:
+def resize_model(model: Any, size: Size, pad: bool = False) -> Any:
     """The same weights at another input size, as an inference model without auxiliary heads.
 
     Args:
-        model: what `fast_scnn` or `load_model` returned.
+        model: what `fast_scnn`, `import_checkpoint` or `load_model` returned.
         size: (height, width), multiples of 32.
+        pad: take any other size as well: the image is padded at the bottom and on the right with
+            its mean, and the logits are cropped.
 
     Returns:
-        A Keras 3 model from (B, *size, 3) to logits (B, *size, classes).
+        A Keras 3 model from normalised float32 images (B, *size, 3) to logits (B, *size, classes).
+
+    Raises:
+        ConfigError: the size is no multiple of 32 and `pad` is false, or another kind of model.
     """
-    config = require_fast_scnn(model).replace(input_size=check_size(size), aux_heads=False)
+    config = resized_config(require_fast_scnn(model), size, pad)
     resized = fast_scnn(config)
     copy_weights(model, resized)
     return resized
 
 
+def resized_config(config: FastSCNNConfig, size: Size, pad: bool = False) -> FastSCNNConfig:
+    """The configuration for inference at another input size."""
+    size = check_size(size, pad)
+    return config.replace(input_size=size, pad=size != padded_size(size), aux_heads=False)
+
+
 def inference_model(model: Any) -> Any:
     """The model itself, or a copy without its auxiliary heads."""
     config = require_fast_scnn(model)
-    return resize_model(model, config.input_size) if config.aux_heads else model
+    return resize_model(model, config.input_size, config.pad) if config.aux_heads else model

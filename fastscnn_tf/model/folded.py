@@ -20,9 +20,13 @@ import numpy as np
 from ..core.config import FastSCNNConfig
 from ..core.errors import ModelFileError
 from ..core.files import replacing
+from .byte_input import FIRST, byte_weights
 from .fast_scnn import require_fast_scnn
 
-FORMAT = "fastscnn_tf.folded/1"
+FORMAT = "fastscnn_tf.folded/2"
+SUMMANDS, SUM_NORM = ("fusion.low", "fusion.high"), "fusion.add.bn"
+
+Weights = tuple[np.ndarray, np.ndarray]  # kernel, bias
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,13 +39,16 @@ class FoldedNetwork:
             ones (kh, kw, channels, 1).
         ranges: tensor -> (min, max) of its int8 quantization; empty for a float network.
         fine_tuned: whether quantization-aware training has adapted the weights.
+        takes_bytes: whether the first layer is one for raw bytes (see `byte_input`); always so
+            where there are ranges.
         extra: further arrays a checkpoint carries, such as the optimizer's.
     """
 
     config: FastSCNNConfig
-    weights: dict[str, tuple[np.ndarray, np.ndarray]]
+    weights: dict[str, Weights]
     ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     fine_tuned: bool = False
+    takes_bytes: bool = False
     extra: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def replace(self, **changes: Any) -> FoldedNetwork:
@@ -59,23 +66,41 @@ def fold(model: Any) -> FoldedNetwork:
         ModelFileError: a weight is NaN or infinite.
     """
     config = require_fast_scnn(model)
-    layers = {layer.name: layer for layer in model.layers}
-    weights = {}
-    for name, layer in layers.items():
-        values = layer.get_weights()
-        if name.endswith(".bn") or not values or name.startswith("aux_"):
+    values = {x.name: x.get_weights() for x in model.layers if not x.name.startswith("aux_")}
+    for name, weights in values.items():
+        check_finite(name.removesuffix(".bn"), *weights)
+    folded = {}
+    for name, weights in values.items():
+        if not weights or name.endswith(".bn"):
             continue
-        normalisation = layers[f"{name}.bn"].get_weights() if f"{name}.bn" in layers else []
-        check_finite(name, *values, *normalisation)
-        kernel = values[0].astype(np.float64)
-        bias = values[1].astype(np.float64) if len(values) > 1 else np.zeros(1)
-        if normalisation:
-            gamma, beta, mean, variance = normalisation
-            factor = gamma / np.sqrt(variance.astype(np.float64) + config.bn_epsilon)
-            kernel = kernel * (factor[:, None] if is_depthwise(name) else factor)
-            bias = beta - mean * factor
-        weights[name] = (kernel.astype(np.float32), bias.astype(np.float32))
-    return FoldedNetwork(config.replace(aux_heads=False), weights)
+        norm = values.get(f"{name}.bn", [])
+        if name in SUMMANDS and SUM_NORM in values:
+            # A normalised sum scales both summands, and shifts once.
+            gamma, beta, mean, variance = values[SUM_NORM]
+            zero = np.zeros_like(beta)
+            norm = [gamma, *((beta, mean) if name == SUMMANDS[0] else (zero, zero)), variance]
+        folded[name] = _fold_layer(weights, norm, is_depthwise(name), config.bn_epsilon)
+    return FoldedNetwork(config.replace(aux_heads=False), folded)
+
+
+def _fold_layer(weights: list, norm: list, depthwise: bool, epsilon: float) -> Weights:
+    kernel = weights[0].astype(np.float64)
+    channels = kernel.shape[2] if depthwise else kernel.shape[3]
+    bias = weights[1].astype(np.float64) if len(weights) > 1 else np.zeros(channels)
+    if norm:
+        gamma, beta, mean, variance = (v.astype(np.float64) for v in norm)
+        factor = gamma / np.sqrt(variance + epsilon)
+        kernel = kernel * (factor[:, None] if depthwise else factor)
+        bias = beta + (bias - mean) * factor
+    return kernel.astype(np.float32), bias.astype(np.float32)
+
+
+def on_bytes(network: FoldedNetwork) -> FoldedNetwork:
+    """The network with a first layer for raw bytes (see `byte_input`)."""
+    if network.takes_bytes:
+        return network
+    first = byte_weights(*network.weights[FIRST], network.config)
+    return network.replace(weights={**network.weights, FIRST: first}, takes_bytes=True)
 
 
 def check_finite(name: str, *weights: np.ndarray) -> None:
@@ -106,6 +131,7 @@ def save_folded(network: FoldedNetwork, path: str | os.PathLike[str]) -> None:
         "format": FORMAT,
         "config": network.config.to_dict(),
         "fine_tuned": network.fine_tuned,
+        "takes_bytes": network.takes_bytes,
     }
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     buffer = io.BytesIO()
@@ -141,6 +167,7 @@ def load_folded(path: str | os.PathLike[str]) -> FoldedNetwork:
                 if key.startswith("ranges/")
             },
             fine_tuned=bool(meta["fine_tuned"]),
+            takes_bytes=bool(meta["takes_bytes"]),
             extra={k[len("extra/") :]: v for k, v in values.items() if k.startswith("extra/")},
         )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -7,10 +7,11 @@ from typing import Any
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
 from .layers import layers_for
+from .windows import symmetric_pads
 
 
 class KerasBlocks:
-    """Convolutions without bias, each with batch normalisation; every layer named.
+    """Convolutions with batch normalisation; every layer named.
 
     Args:
         keras: the Keras namespace.
@@ -22,43 +23,65 @@ class KerasBlocks:
         # Half of l2: the paper's framework defines the L2 loss as sum(w ** 2) / 2.
         self.l2 = keras.regularizers.L2(config.l2 / 2) if config.l2 else None
 
-    def conv(self, x, filters, kernel, *, name, stride=1, relu=True, bias=False):
+    def conv(
+        self,
+        x,
+        filters,
+        kernel,
+        *,
+        name,
+        stride=1,
+        relu=True,
+        norm=True,
+        bias=False,
+        padding="same",
+    ):
+        x, padding = self._padded(x, stride, padding, name)
         layer = self.layers.Conv2D(
             filters,
             kernel,
             strides=stride,
-            padding="same",
+            padding=padding,
             use_bias=bias,
             kernel_initializer="he_normal",
             kernel_regularizer=self.l2,
             name=name,
         )
-        x = layer(x)
-        return x if bias else self._normalise(x, relu, name)
+        return self._finish(layer(x), norm, relu, name)
 
-    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False):
+    def depthwise(
+        self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"
+    ):
+        x, padding = self._padded(x, stride, padding, name)
         layer = self.layers.DepthwiseConv2D(
             3,
             strides=stride,
             dilation_rate=dilation,
-            padding="same",
-            use_bias=False,
+            padding=padding,
+            use_bias=bias,
             depthwise_initializer="he_normal",
             name=name,
         )
-        return self._normalise(layer(x), relu, name)
+        return self._finish(layer(x), True, relu, name)
 
-    def _normalise(self, x, relu: bool, name: str):
-        x = self.own.BatchNormalization(
-            momentum=self.config.bn_momentum,
-            epsilon=self.config.bn_epsilon,
-            name=f"{name}.bn",
-        )(x)
+    def _padded(self, x, stride: int, padding: str, name: str):
+        """The input of a convolution, and the padding that is left for its layer to do."""
+        pads = symmetric_pads(self.size(x), stride) if padding == "symmetric" else None
+        if pads is None:
+            return x, "same" if padding == "symmetric" else padding
+        return self.layers.ZeroPadding2D(pads, name=f"{name}.pad")(x), "valid"
+
+    def _finish(self, x, norm: bool, relu: bool, name: str):
+        if norm:
+            x = self.own.BatchNormalization(
+                momentum=self.config.bn_momentum,
+                epsilon=self.config.bn_epsilon,
+                name=f"{name}.bn",
+            )(x)
         return self.layers.ReLU(name=f"{name}.relu")(x) if relu else x
 
-    def add(self, x, y, *, name, relu=False):
-        x = self.layers.Add(name=name)([x, y])
-        return self.layers.ReLU(name=f"{name}.relu")(x) if relu else x
+    def add(self, x, y, *, name, relu=False, norm=False):
+        return self._finish(self.layers.Add(name=name)([x, y]), norm, relu, name)
 
     def concat(self, xs, *, name):
         return self.layers.Concatenate(name=name)(xs)
@@ -69,8 +92,19 @@ class KerasBlocks:
         x = self.own.AdaptivePooling(bins, axis=1, name=f"{name}.rows")(x)
         return self.own.AdaptivePooling(bins, axis=2, name=name)(x)
 
-    def resize(self, x, size: Size, *, name):
-        return self.own.ResizeBilinear(size, name=name)(x)
+    def resize(self, x, size: Size, *, name, aligned=False):
+        return self.own.ResizeBilinear(size, aligned, name=name)(x)
+
+    def pad(self, x, size: Size, *, name):
+        height, width = self.size(x)
+        pads = ((0, size[0] - height), (0, size[1] - width))
+        return self.layers.ZeroPadding2D(pads, name=name)(x)
+
+    def crop(self, x, size: Size, *, name):
+        """The top left `size` of a map."""
+        height, width = self.size(x)
+        crops = ((0, height - size[0]), (0, width - size[1]))
+        return self.layers.Cropping2D(crops, name=name)(x)
 
     def relu(self, x, *, name):
         return self.layers.ReLU(name=name)(x)

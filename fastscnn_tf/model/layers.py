@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..core.sizes import Size
+from ..core.interpolation import interpolation_matrix
 from ..keras_api import is_keras3, keras3, on_tensorflow, tensorflow
 from .windows import adaptive_windows
 
@@ -76,24 +77,44 @@ def _resize_bilinear(keras):
     ops = keras3().ops
 
     class ResizeBilinear(keras.layers.Layer):
-        """Bilinear interpolation with half-pixel centres to a fixed (height, width)."""
+        """Bilinear interpolation to a fixed (height, width).
 
-        def __init__(self, size: Size, **kwargs):
+        Args:
+            size: the target.
+            aligned: map the corners' centres onto each other (PyTorch's `align_corners=True`)
+                instead of using half-pixel centres.
+        """
+
+        def __init__(self, size: Size, aligned: bool = False, **kwargs):
             super().__init__(**kwargs)
-            self.size = (int(size[0]), int(size[1]))
+            self.size, self.aligned = (int(size[0]), int(size[1])), bool(aligned)
 
         def call(self, x):
             if on_tensorflow(keras):
-                return tensorflow().image.resize(x, self.size)
+                return resize_bilinear(x, self.size, self.aligned)
+            if self.aligned:
+                rows, columns = (
+                    ops.cast(interpolation_matrix(n, m, aligned=True), x.dtype)
+                    for n, m in zip(x.shape[1:3], self.size, strict=True)
+                )
+                return ops.einsum("Ww,bHwc->bHWc", columns, ops.einsum("Hh,bhwc->bHwc", rows, x))
             return ops.image.resize(x, self.size, antialias=False, data_format="channels_last")
 
         def compute_output_shape(self, input_shape):
             return (input_shape[0], *self.size, input_shape[3])
 
         def get_config(self):
-            return {**super().get_config(), "size": list(self.size)}
+            return {**super().get_config(), "size": list(self.size), "aligned": self.aligned}
 
     return ResizeBilinear
+
+
+def resize_bilinear(x: Any, size: Size, aligned: bool) -> Any:
+    """TensorFlow's bilinear interpolation, with half-pixel centres or aligned corners."""
+    tf = tensorflow()
+    if aligned:
+        return tf.compat.v1.image.resize_bilinear(x, size, align_corners=True)
+    return tf.image.resize(x, size)
 
 
 def _fused_batch_normalization(keras):

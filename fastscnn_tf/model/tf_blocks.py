@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
 from ..keras_api import tensorflow
+from .byte_input import FIRST, STEP, border_colour, centre, frame_pads
 from .folded import FoldedNetwork, is_depthwise
-from .ranges import INPUT, range_owner, tensor_range
+from .layers import resize_bilinear
+from .ranges import INPUT, sharing
 from .topology import fast_scnn_outputs
-from .windows import adaptive_windows
+from .windows import Pads, adaptive_windows, symmetric_pads
 
 MAX_CONCAT = 5  # the int8 XNNPACK kernel takes no more inputs; longer ones are nested
 
@@ -34,7 +37,8 @@ class TFBlocks:
         self, network: FoldedNetwork, observe: Callable[[str, Any], None] | None = None
     ) -> None:
         self.tf, self.ranges, self.observe = tensorflow(), network.ranges, observe
-        self.weights = network.weights
+        self.weights, self.sharing = network.weights, sharing(network.config)
+        self.border = border_colour(network.config) if network.takes_bytes else None
         if network.ranges:
             self.weights = {
                 n: (quantized_kernel(n, k), uneven(b)) for n, (k, b) in network.weights.items()
@@ -42,25 +46,56 @@ class TFBlocks:
 
     def quantize(self, x, name: str):
         """Marks a tensor with its range; reports it if the range is its own."""
-        if self.observe and range_owner(name) == name:
+        if self.observe and self.sharing.owner(name) == name:
             self.observe(name, x)
         if not self.ranges:
             return x
-        low, high = tensor_range(self.ranges, name)
+        low, high = self.sharing.range(self.ranges, name)
         return self.tf.quantization.fake_quant_with_min_max_args(x, low, high)
 
-    def conv(self, x, filters, kernel, *, name, stride=1, relu=True, bias=False):
+    def conv(
+        self,
+        x,
+        filters,
+        kernel,
+        *,
+        name,
+        stride=1,
+        relu=True,
+        norm=True,
+        bias=False,
+        padding="same",
+    ):
         weights, offset = self.weights[name]
-        x = self.tf.nn.conv2d(x, weights, stride, "SAME") + offset
+        if name == FIRST and self.border is not None:
+            x, padding = framed(x, frame_pads(self.size(x), padding), self.border), "valid"
+        x, padding = self._padded(x, stride, padding)
+        x = self.tf.nn.conv2d(x, weights, stride, padding.upper()) + offset
         return self.quantize(self.tf.nn.relu(x) if relu else x, name)
 
-    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False):
+    def depthwise(
+        self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"
+    ):
         weights, offset = self.weights[name]
         strides, dilations = [1, stride, stride, 1], [dilation, dilation]
-        x = self.tf.nn.depthwise_conv2d(x, weights, strides, "SAME", dilations=dilations) + offset
+        x, padding = self._padded(x, stride, padding)
+        x = self.tf.nn.depthwise_conv2d(
+            x, weights, strides, padding.upper(), dilations=dilations
+        )
+        x = x + offset
         return self.quantize(self.tf.nn.relu(x) if relu else x, name)
 
-    def add(self, x, y, *, name, relu=False):
+    def _padded(self, x, stride: int, padding: str):
+        """The input of a convolution, and the padding that is left for it to do.
+
+        A PAD in front costs nothing: XNNPACK fuses it into the convolution.
+        """
+        pads = symmetric_pads(self.size(x), stride) if padding == "symmetric" else None
+        if pads is None:
+            return x, "same" if padding == "symmetric" else padding
+        return self.tf.pad(x, [[0, 0], *map(list, pads), [0, 0]]), "valid"
+
+    def add(self, x, y, *, name, relu=False, norm=False):
         x = x + y
         return self.quantize(self.tf.nn.relu(x) if relu else x, name)
 
@@ -84,8 +119,19 @@ class TFBlocks:
             means = [self.tf.concat(g, axis) if len(g) > 1 else g[0] for g in groups]
         return means[0]
 
-    def resize(self, x, size: Size, *, name):
-        return self.quantize(self.tf.image.resize(x, size), name)
+    def resize(self, x, size: Size, *, name, aligned=False):
+        return self.quantize(resize_bilinear(x, size, aligned), name)
+
+    def pad(self, x, size: Size, *, name):
+        height, width = self.size(x)
+        pads = ((0, size[0] - height), (0, size[1] - width))
+        if self.border is not None:
+            return framed(x, pads, self.border)
+        return self.tf.pad(x, [[0, 0], *map(list, pads), [0, 0]])
+
+    def crop(self, x, size: Size, *, name):
+        """The top left `size` of a map."""
+        return x[:, : size[0], : size[1]]
 
     def relu(self, x, *, name):
         return self.quantize(self.tf.nn.relu(x), name)
@@ -122,9 +168,32 @@ def uneven(bias: np.ndarray) -> np.ndarray:
     return bias
 
 
+def image_bytes(image: Any, config: FastSCNNConfig) -> Any:
+    """Normalised images as (byte - centre) / 128, not rounded."""
+    return (image * config.std + (np.asarray(config.mean, np.float32) - centre(config))) * STEP
+
+
+def framed(x: Any, pads: Pads | None, colour: np.ndarray) -> Any:
+    """An image with rows and columns of one colour around it, as concatenations of constants."""
+    tf = tensorflow()
+    for axis, ends in enumerate(pads or (), 1):
+        shape = [int(x.shape[0] or 0), *map(int, x.shape[1:])]
+        parts = []
+        for count in ends:
+            shape[axis] = count
+            strip = tf.constant(np.broadcast_to(colour, [1, *shape[1:]]))
+            if x.shape[0] != 1:
+                strip = tf.repeat(strip, tf.shape(x)[0], 0)
+            parts.append(strip)
+        x = tf.concat([p for p in (parts[0], x, parts[1]) if p.shape[axis]], axis)
+    return x
+
+
 def logits_of(
     network: FoldedNetwork, image: Any, observe: Callable[[str, Any], None] | None = None
 ) -> Any:
     """Logits at 1/8 of a normalised image (B, H, W, 3), float or fake-quantized."""
-    blocks = TFBlocks(network, observe)
-    return fast_scnn_outputs(blocks, blocks.quantize(image, INPUT), network.config)["logits"]
+    blocks, config = TFBlocks(network, observe), network.config
+    if network.takes_bytes:
+        image = blocks.quantize(image_bytes(image, config), INPUT)
+    return fast_scnn_outputs(blocks, image, config)["logits"]

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from ..core.config import FastSCNNConfig
-from ..core.sizes import Size
+from ..core.config import FUSION_FACTOR, FastSCNNConfig
+from ..core.sizes import Size, padded_size
 
 EXPANSION = 6  # bottleneck expansion factor t (table 1)
-# (channels c, repeats n, stride s) of the three bottleneck groups (table 1)
-BOTTLENECKS = ((64, 3, 2), (96, 3, 2), (128, 3, 1))
-PYRAMID_WIDTH = 32  # each pyramid branch: a quarter of the 128 input channels, as in PSPNet
+# (channels c, stride s) of the three bottleneck groups (table 1); the repeats n are configurable
+BOTTLENECKS = ((64, 2), (96, 2), (128, 1))
 DEEP = 128  # channels of the global features, the fusion and the classifier
-AUX_WIDTH = 32  # hidden channels of an auxiliary head; the paper is silent
-FUSION_DILATION = 4  # table 3: depthwise convolution with dilation 4 on the upsampled branch
 
 Tensor = Any
 
@@ -28,7 +25,8 @@ Tensor = Any
 class Blocks(Protocol):
     """The vocabulary of the topology. Tensors are NHWC; `name` is unique.
 
-    A convolution is followed by batch normalisation unless `bias` is set.
+    A convolution is followed by batch normalisation unless `norm` is false, then by a ReLU where
+    `relu` is set. `padding` is that of `FastSCNNConfig.stem_padding`.
     """
 
     def conv(
@@ -40,15 +38,28 @@ class Blocks(Protocol):
         name: str,
         stride: int = 1,
         relu: bool = True,
+        norm: bool = True,
         bias: bool = False,
+        padding: str = "same",
     ) -> Tensor: ...
     def depthwise(
-        self, x: Tensor, *, name: str, stride: int = 1, dilation: int = 1, relu: bool = False
+        self,
+        x: Tensor,
+        *,
+        name: str,
+        stride: int = 1,
+        dilation: int = 1,
+        relu: bool = False,
+        bias: bool = False,
+        padding: str = "same",
     ) -> Tensor: ...
-    def add(self, x: Tensor, y: Tensor, *, name: str, relu: bool = False) -> Tensor: ...
+    def add(
+        self, x: Tensor, y: Tensor, *, name: str, relu: bool = False, norm: bool = False
+    ) -> Tensor: ...
     def concat(self, xs: list[Tensor], *, name: str) -> Tensor: ...
     def pool(self, x: Tensor, bins: int, *, name: str) -> Tensor: ...
-    def resize(self, x: Tensor, size: Size, *, name: str) -> Tensor: ...
+    def resize(self, x: Tensor, size: Size, *, name: str, aligned: bool = False) -> Tensor: ...
+    def pad(self, x: Tensor, size: Size, *, name: str) -> Tensor: ...
     def relu(self, x: Tensor, *, name: str) -> Tensor: ...
     def dropout(self, x: Tensor, rate: float, *, name: str) -> Tensor: ...
     def size(self, x: Tensor) -> Size: ...
@@ -64,93 +75,153 @@ def fast_scnn_outputs(blocks: Blocks, image: Tensor, config: FastSCNNConfig) -> 
         config: the configuration; `aux_heads` adds the auxiliary outputs.
 
     Returns:
-        `logits` at H/8 (not yet upsampled) and, with `aux_heads`, `aux_ltd` at H/8 and `aux_gfe`
-        at H/32; each (B, h, w, num_classes).
+        `logits` at 1/8 of the padded size (not yet upsampled) and, with `aux_heads`, `aux_ltd` at
+        1/8 and `aux_gfe` at 1/32; each (B, h, w, num_classes).
     """
-    skip = learning_to_downsample(blocks, image)  # H/8 x 64
-    deep = global_features(blocks, skip)  # H/32 x 128
-    context = pyramid_pooling(blocks, deep, config.pyramid_bins)  # H/32 x 128
-    fused = feature_fusion(blocks, skip, context, config.literal_fusion)  # H/8 x 128
+    skip, context = trunk(blocks, image, config)
+    fused = feature_fusion(blocks, skip, context, config)  # H/8 x 128
     outputs = {"logits": classifier(blocks, fused, config)}  # H/8 x classes
     if config.aux_heads:
-        outputs["aux_ltd"] = auxiliary_head(blocks, skip, config, "aux_ltd")
-        outputs["aux_gfe"] = auxiliary_head(blocks, deep, config, "aux_gfe")
+        for head in config.aux_layout:
+            x = {"ltd": skip, "gfe": context}[head]
+            outputs[f"aux_{head}"] = auxiliary_head(blocks, x, config, f"aux_{head}")
     return outputs
 
 
-def learning_to_downsample(b: Blocks, image: Tensor) -> Tensor:
+def trunk(b: Blocks, image: Tensor, config: FastSCNNConfig) -> tuple[Tensor, Tensor]:
+    """What an ImageNet classifier shares: the features at 1/8 and the global ones at 1/32."""
+    if b.size(image) != padded_size(b.size(image)):
+        image = b.pad(image, padded_size(b.size(image)), name="image.padded")
+    skip = learning_to_downsample(b, image, config)  # H/8 x 64
+    deep = global_features(b, skip, config)  # H/32 x 128
+    return skip, pyramid_pooling(b, deep, config)  # H/32 x 128
+
+
+def learning_to_downsample(b: Blocks, image: Tensor, config: FastSCNNConfig) -> Tensor:
     """Three strided layers to H/8 (section 3.2.1)."""
-    x = b.conv(image, 32, 3, stride=2, name="learning_to_downsample.conv")  # H/2 x 32
-    x = separable(b, x, 48, stride=2, name="learning_to_downsample.ds1")  # H/4 x 48
-    return separable(b, x, 64, stride=2, name="learning_to_downsample.ds2")  # H/8 x 64
+    stage, wide = "learning_to_downsample", config.channels
+    x = b.conv(
+        image,
+        wide(32),
+        3,
+        stride=2,
+        padding=config.stem_padding,
+        bias=config.has_bias(f"{stage}.conv"),
+        name=f"{stage}.conv",
+    )  # H/2 x 32
+    x = separable(b, x, wide(48), config, stride=2, name=f"{stage}.ds1")  # H/4 x 48
+    return separable(b, x, wide(64), config, stride=2, name=f"{stage}.ds2")  # H/8 x 64
 
 
-def separable(b: Blocks, x: Tensor, filters: int, *, name: str, stride: int = 1) -> Tensor:
-    """Depthwise 3x3 then pointwise 1x1; no nonlinearity between them (section 3.2.1)."""
-    x = b.depthwise(x, stride=stride, name=f"{name}_depthwise")
-    return b.conv(x, filters, 1, name=f"{name}_pointwise")
+def separable(
+    b: Blocks, x: Tensor, filters: int, config: FastSCNNConfig, *, name: str, stride: int = 1
+) -> Tensor:
+    """Depthwise 3x3 then pointwise 1x1; in the paper without a ReLU between (section 3.2.1)."""
+    first, second = f"{name}_depthwise", f"{name}_pointwise"
+    x = b.depthwise(
+        x,
+        stride=stride,
+        padding=config.stride_padding,
+        relu=config.separable_relu,
+        bias=config.has_bias(first),
+        name=first,
+    )
+    return b.conv(x, filters, 1, bias=config.has_bias(second), name=second)
 
 
-def global_features(b: Blocks, x: Tensor) -> Tensor:
-    """Nine inverted residual bottlenecks to H/32 (section 3.2.2)."""
-    for group, (filters, repeats, stride) in enumerate(BOTTLENECKS, 1):
-        for i in range(repeats):
+def global_features(b: Blocks, x: Tensor, config: FastSCNNConfig) -> Tensor:
+    """Inverted residual bottlenecks in three groups, to H/32 (section 3.2.2)."""
+    for group, (filters, stride) in enumerate(BOTTLENECKS, 1):
+        for i in range(config.repeats[group - 1]):
             name = f"global_features.bottleneck{group}_{i + 1}"
-            x = bottleneck(b, x, filters, stride=stride if i == 0 else 1, name=name)
+            filters_here, stride_here = config.channels(filters), stride if i == 0 else 1
+            x = bottleneck(b, x, filters_here, config, stride=stride_here, name=name)
     return x
 
 
-def bottleneck(b: Blocks, x: Tensor, filters: int, *, stride: int, name: str) -> Tensor:
+def bottleneck(
+    b: Blocks, x: Tensor, filters: int, config: FastSCNNConfig, *, stride: int, name: str
+) -> Tensor:
     """Expand, depthwise, project; residual where input and output shapes agree (table 2)."""
-    y = b.conv(x, b.channels(x) * EXPANSION, 1, name=f"{name}.expand")
-    y = b.depthwise(y, stride=stride, relu=True, name=f"{name}.depthwise")
-    y = b.conv(y, filters, 1, relu=False, name=f"{name}.project")
+    expand, depthwise, project = (f"{name}.{part}" for part in ("expand", "depthwise", "project"))
+    y = b.conv(x, b.channels(x) * EXPANSION, 1, bias=config.has_bias(expand), name=expand)
+    y = b.depthwise(
+        y,
+        stride=stride,
+        padding=config.stride_padding,
+        relu=True,
+        bias=config.has_bias(depthwise),
+        name=depthwise,
+    )
+    y = b.conv(y, filters, 1, relu=False, bias=config.has_bias(project), name=project)
     if stride == 1 and b.channels(x) == filters:
         y = b.add(x, y, name=f"{name}.add")
     return y
 
 
-def pyramid_pooling(b: Blocks, x: Tensor, bins: tuple[int, ...]) -> Tensor:
+def pyramid_pooling(b: Blocks, x: Tensor, config: FastSCNNConfig) -> Tensor:
     """Context from poolings to 1, 2, 3 and 6 bins (PSPNet; section 3.2.2)."""
-    branches = [x]
-    for n in bins:
+    branches, norm = [x], config.pyramid_branch_norm
+    for n in config.pyramid_bins:
+        name = f"pyramid.bin{n}"
         y = b.pool(x, n, name=f"pyramid.pool{n}")  # n x n x 128
-        y = b.conv(y, PYRAMID_WIDTH, 1, name=f"pyramid.bin{n}")  # n x n x 32
-        branches.append(b.resize(y, b.size(x), name=f"pyramid.resize{n}"))
-    x = b.concat(branches, name="pyramid.concat")  # H/32 x 256
-    return b.conv(x, DEEP, 1, name="pyramid.output")
+        # A quarter of the input's channels, as in PSPNet: n x n x 32
+        y = b.conv(
+            y, b.channels(x) // 4, 1, relu=norm, norm=norm, bias=config.has_bias(name), name=name
+        )
+        aligned = "pyramid" in config.align_corners
+        branches.append(b.resize(y, b.size(x), aligned=aligned, name=f"pyramid.resize{n}"))
+    y = b.concat(branches, name="pyramid.concat")  # H/32 x 256
+    name = "pyramid.output"
+    return b.conv(y, b.channels(x), config.pyramid_kernel, bias=config.has_bias(name), name=name)
 
 
-def feature_fusion(b: Blocks, skip: Tensor, deep: Tensor, literal: bool) -> Tensor:
+def feature_fusion(b: Blocks, skip: Tensor, deep: Tensor, config: FastSCNNConfig) -> Tensor:
     """Adds the upsampled deep branch to the high-resolution one (section 3.2.3, table 3).
 
     A dilation-4 depthwise convolution after a x4 half-pixel bilinear upsampling equals a
-    dilation-1 one before it, except in a ring of 4 pixels; the latter is 16 times cheaper and
+    dilation-1 one before it, except in a ring of 4 cells; the latter is 16 times cheaper and
     needs no SPACE_TO_BATCH on a device.
     """
-    size, name = b.size(skip), "fusion.low_depthwise"
-    if literal:
-        low = b.resize(deep, size, name="fusion.resize")
-        low = b.depthwise(low, dilation=FUSION_DILATION, relu=True, name=name)
+    name, dilation = "fusion.low_depthwise", config.fusion_dilation
+    bias, filters = config.has_bias(name), config.channels(DEEP)
+    if config.fusion_order == "resize_first":
+        aligned = "fusion" in config.align_corners
+        low = b.resize(deep, b.size(skip), aligned=aligned, name="fusion.resize")
+        low = b.depthwise(low, dilation=dilation, relu=True, bias=bias, name=name)
     else:
-        low = b.depthwise(deep, name=name)
-        low = b.resize(low, size, name="fusion.resize")
+        low = b.depthwise(deep, dilation=dilation // FUSION_FACTOR, bias=bias, name=name)
+        low = b.resize(low, b.size(skip), name="fusion.resize")
         low = b.relu(low, name="fusion.relu")
-    low = b.conv(low, DEEP, 1, relu=False, name="fusion.low")
-    high = b.conv(skip, DEEP, 1, relu=False, name="fusion.high")
-    return b.add(low, high, relu=True, name="fusion.add")
+    norm = config.fusion_norm == "branches"
+    low, high = (
+        b.conv(x, filters, 1, relu=False, norm=norm, bias=config.has_bias(name), name=name)
+        for x, name in ((low, "fusion.low"), (skip, "fusion.high"))
+    )
+    return b.add(low, high, relu=True, norm=not norm, name="fusion.add")
 
 
 def classifier(b: Blocks, x: Tensor, config: FastSCNNConfig) -> Tensor:
     """Two separable convolutions and a pointwise one (section 3.2.4)."""
-    x = separable(b, x, DEEP, name="classifier.ds1")
-    x = separable(b, x, DEEP, name="classifier.ds2")
+    x = separable(b, x, b.channels(x), config, name="classifier.ds1")
+    x = separable(b, x, b.channels(x), config, name="classifier.ds2")
     x = b.dropout(x, config.dropout, name="classifier.dropout")
-    return b.conv(x, config.num_classes, 1, relu=False, bias=True, name="classifier.logits")
+    return b.conv(
+        x,
+        config.num_classes,
+        1,
+        relu=config.logits_norm,
+        norm=config.logits_norm,
+        bias=True,
+        name="classifier.logits",
+    )
 
 
 def auxiliary_head(b: Blocks, x: Tensor, config: FastSCNNConfig, name: str) -> Tensor:
     """A small classifier on an inner feature map, for training only (section 3.3)."""
-    x = b.conv(x, AUX_WIDTH, 3, name=f"{name}.conv")
+    first = f"{name}.conv"
+    x = b.conv(x, config.channels(config.aux_width), 3, bias=config.has_bias(first), name=first)
     x = b.dropout(x, config.dropout, name=f"{name}.dropout")
-    return b.conv(x, config.num_classes, 1, relu=False, bias=True, name=f"{name}.logits")
+    return b.conv(
+        x, config.num_classes, 1, relu=False, norm=False, bias=True, name=f"{name}.logits"
+    )

@@ -1,6 +1,10 @@
-"""Adaptive pooling windows, as in PyTorch's `AdaptiveAvgPool2d`."""
+"""Where PyTorch's windows lie: adaptive pooling, and padding of strided convolutions."""
 
 from __future__ import annotations
+
+from ..core.sizes import Size
+
+Pads = tuple[tuple[int, int], tuple[int, int]]
 
 
 def adaptive_windows(length: int, bins: int) -> list[tuple[int, int]]:
@@ -11,3 +15,20 @@ def adaptive_windows(length: int, bins: int) -> list[tuple[int, int]]:
         [(0, 3), (2, 5), (4, 7)]
     """
     return [(i * length // bins, -(-(i + 1) * length // bins)) for i in range(bins)]
+
+
+def symmetric_pads(size: Size, stride: int) -> Pads | None:
+    """Zeros around a map for a 3x3 convolution that pads 1 on each side, as PyTorch code has it.
+
+    What lies beyond the last window is left out.
+
+    Returns:
+        ((top, bottom), (left, right)), or None where TensorFlow's `same` puts the same zeros: at
+        stride 1, and at stride 2 where both sides are odd.
+
+    Example:
+        >>> symmetric_pads((224, 480), 2)
+        ((1, 0), (1, 0))
+    """
+    odd = size[0] % 2, size[1] % 2
+    return None if stride == 1 or all(odd) else ((1, odd[0]), (1, odd[1]))

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, DataError, ModelFileError
+from ..core.errors import DataError, ModelFileError
 from ..data.pipeline import named_data_errors
 from ..keras_api import tensorflow
-from ..model.folded import FoldedNetwork
-from ..model.ranges import INPUT, input_range
+from ..model.byte_input import byte_range
+from ..model.folded import FoldedNetwork, on_bytes
+from ..model.ranges import INPUT
 from ..model.tf_blocks import logits_of
 
 
@@ -23,7 +24,7 @@ def calibrate(network: FoldedNetwork, batches: Iterable[Any], limit: int = 200) 
     not stretch it, which costs less than the resolution they would take from everything else.
 
     Args:
-        network: folded weights; ranges it may have are replaced.
+        network: folded weights; ranges it may have are replaced, and raw bytes become its input.
         batches: normalised image batches (B, H, W, 3) of any size divisible by 32, or
             (images, labels) pairs.
         limit: images to use at most.
@@ -31,10 +32,9 @@ def calibrate(network: FoldedNetwork, batches: Iterable[Any], limit: int = 200) 
     Raises:
         DataError: there is not one image, or one cannot be read.
         ModelFileError: an activation is NaN or infinite.
-        ConfigError: the normalisation differs between channels.
     """
-    check_normalisation(network.config)
     tf = tensorflow()
+    network = on_bytes(network)
     plain = network.replace(ranges={})
 
     @tf.function(reduce_retracing=True)
@@ -62,7 +62,7 @@ def calibrate(network: FoldedNetwork, batches: Iterable[Any], limit: int = 200) 
     if not count:
         raise DataError("calibration needs at least one image, got none")
     ranges = {name: _range(np.concatenate(limits, 1)) for name, limits in found.items()}
-    ranges[INPUT] = input_range(network.config)
+    ranges[INPUT] = byte_range(network.config)
     return network.replace(ranges=ranges)
 
 
@@ -78,15 +78,3 @@ def _range(limits: np.ndarray) -> tuple[float, float]:
     """(min, max) that contains 0 (padding must be exact) from (2, images)."""
     low, high = limits.mean(1)
     return float(min(low, 0.0)), float(max(high, low + 1e-6, 1e-6))
-
-
-def check_normalisation(config: FastSCNNConfig) -> None:
-    """int8 inputs have one scale: mean and std must agree between channels.
-
-    Raises:
-        ConfigError: they do not.
-    """
-    if len(set(config.mean)) > 1 or len(set(config.std)) > 1:
-        raise ConfigError(
-            f"int8 needs one mean and std for all channels, got {config.mean} and {config.std}"
-        )

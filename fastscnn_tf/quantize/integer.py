@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..core.interpolation import interpolation_matrix
 from ..core.sizes import Size
 from ..keras_api import tensorflow
-from ..runtime.postprocess import interpolation_matrix
 
 Variables = dict[str, Any]
 
@@ -140,11 +140,11 @@ def means(x: Any, run: Callable[[Any], Any], source: Grid, target: Grid) -> Any:
     return real(tf.clip_by_value(scaled, target.low, target.high), target)
 
 
-def resize(x: Any, size: Size, both: Grid) -> Any:
+def resize(x: Any, size: Size, both: Grid, aligned: bool = False) -> Any:
     """RESIZE_BILINEAR: weights of 11 bits, rounding half up."""
     tf = tensorflow()
     rows, columns = (
-        tf.constant(np.rint(interpolation_matrix(n, m) * 2048.0) / 2048.0, tf.float64)
+        tf.constant(np.rint(interpolation_matrix(n, m, aligned) * 2048.0) / 2048.0, tf.float64)
         for n, m in zip(x.shape[1:3], size, strict=True)
     )
     exact = tf.cast(levels(x, both), tf.float64)

@@ -10,11 +10,19 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
 from ..keras_api import tensorflow, tf_keras, tfmot
+from ..model.byte_input import FIRST, border_colour, frame_pads
+from ..model.fast_scnn import full_resolution
 from ..model.folded import is_depthwise
+from ..model.keras_blocks import KerasBlocks
 from ..model.layers import layers_for
-from ..model.ranges import CONCAT, CONCATENATED, INPUT, RECTIFIED, range_owner
+from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
+from ..model.tf_blocks import framed, image_bytes
+from ..model.windows import Pads, symmetric_pads
 from . import integer
 from .integer import Variables, grid_of
 from .quantizers import quantizers
@@ -25,13 +33,18 @@ Exact = Callable[..., Any]  # (inputs, own range[, (kernel, bias)]) -> output on
 class QATBlocks:
     """Folded layers (bias, no batch normalisation); every tensor of the int8 graph has a range.
 
+    Args:
+        config: the network.
+
     Attributes:
         ranges: owner of a range -> its `min_var` and `max_var`.
         weights: layer -> variables of its kernel and bias.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: FastSCNNConfig) -> None:
         self.keras, self.own, self.types = tf_keras().layers, layers_for(tf_keras()), quantizers()
+        self.config, self.sharing = config, sharing(config)
+        self.border = border_colour(config)
         self.ranges: dict[str, Variables] = {}
         self.weights: dict[str, tuple[Any, Any]] = {}
         self._range_of: dict[int, Variables] = {}
@@ -47,9 +60,12 @@ class QATBlocks:
     ) -> Any:
         """One wrapped layer; `exact` is what it computes in inference."""
         name, types = layer.name, self.types
-        owner = self.ranges.get(range_owner(name))
-        if quantizer is None and owner is not None:
-            quantizer = types.SharedRange(owner)
+        key = self.sharing.owner(name)
+        if quantizer is None and key in self.ranges:
+            quantizer = types.SharedRange(self.ranges[key])
+        if quantizer is None and name == self.sharing.concatenated:
+            # The concatenation's range begins here and is moved by the concatenation.
+            quantizer = types.ActivationRange(moving=False)
         wrapper = _wrapper_class()(
             layer,
             types.LayerQuantization(
@@ -64,18 +80,22 @@ class QATBlocks:
         y = wrapper(x)
         variables = wrapper._output_quantizer_vars
         if name != RECTIFIED:
-            self.ranges[range_owner(name)] = variables
+            self.ranges[key] = variables
         if kernel:
             # The wrapper replaces the attributes by quantized tensors and keeps the variables.
             kernel_variable, bias = (entry[0] for entry in wrapper._weight_vars)
             self.weights[name] = (kernel_variable, bias)
+        return self._on_grid(y, variables)
+
+    def _on_grid(self, y: Any, variables: Variables) -> Any:
+        """Remembers the range of a tensor."""
         self._range_of[id(y)] = variables
         self._tensors.append(y)  # ids stay unique while the tensors live
         return y
 
     def logits_step(self) -> float:
         """The real value of one integer step of the logits."""
-        variables = self.ranges["classifier.logits"]
+        variables = self.ranges[LOGITS]
         return (float(variables["max_var"]) - float(variables["min_var"])) / 255.0
 
     def variables_of(self, x: Any) -> Variables:
@@ -83,38 +103,79 @@ class QATBlocks:
         return self._range_of[id(x)]
 
     def input(self, x):
-        layer = self.keras.Activation("linear", name=INPUT)
+        """Normalised images as the int8 graph sees them: on the grid of raw bytes."""
+        layer = _bytes_class()(self.config, name=INPUT)
         return self._wrap(
             layer,
             x,
-            lambda x, own: integer.quantize(x, grid_of(own)),
+            lambda x, own: integer.quantize(layer.call(x), grid_of(own)),
             quantizer=self.types.ActivationRange(moving=False),
         )
 
-    def conv(self, x, filters, kernel, *, name, stride=1, relu=True, bias=False):
+    def conv(
+        self,
+        x,
+        filters,
+        kernel,
+        *,
+        name,
+        stride=1,
+        relu=True,
+        norm=True,
+        bias=False,
+        padding="same",
+    ):
+        if name == FIRST and self.border is not None:
+            pads, padding = frame_pads(self.size(x), padding), "valid"
+            x = self._frame(x, pads, f"{name}.frame") if pads else x
+        x, padding = self._padded(x, stride, padding, name)
         layer = self.keras.Conv2D(
             filters,
             kernel,
             strides=stride,
-            padding="same",
-            activation="relu" if relu else None,
-            name=name,
-        )
-        run = functools.partial(tensorflow().nn.conv2d, strides=stride, padding="SAME")
-        return self._weighted(layer, x, "kernel", run, relu)
-
-    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False):
-        layer = self.keras.DepthwiseConv2D(
-            3,
-            strides=stride,
-            padding="same",
+            padding=padding,
             activation="relu" if relu else None,
             name=name,
         )
         run = functools.partial(
-            tensorflow().nn.depthwise_conv2d, strides=[1, stride, stride, 1], padding="SAME"
+            tensorflow().nn.conv2d, strides=stride, padding=padding.upper()
+        )
+        return self._weighted(layer, x, "kernel", run, relu)
+
+    def depthwise(
+        self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"
+    ):
+        x, padding = self._padded(x, stride, padding, name)
+        layer = self.keras.DepthwiseConv2D(
+            3,
+            strides=stride,
+            padding=padding,
+            dilation_rate=dilation,
+            activation="relu" if relu else None,
+            name=name,
+        )
+        run = functools.partial(
+            tensorflow().nn.depthwise_conv2d,
+            strides=[1, stride, stride, 1],
+            padding=padding.upper(),
+            dilations=[dilation, dilation],
         )
         return self._weighted(layer, x, "depthwise_kernel", run, relu)
+
+    def _padded(self, x, stride: int, padding: str, name: str):
+        """The input of a convolution, and the padding that is left for its layer to do."""
+        pads = symmetric_pads(self.size(x), stride) if padding == "symmetric" else None
+        if pads is None:
+            return x, "same" if padding == "symmetric" else padding
+        return self._zeros(x, pads, f"{name}.pad"), "valid"
+
+    def _frame(self, x, pads, name: str):
+        """The mean colour around the image, on its grid."""
+        return self._on_grid(_frame_class()(pads, self.border, name=name)(x), self.variables_of(x))
+
+    def _zeros(self, x, pads, name: str):
+        """Zero lies on every grid."""
+        return self._on_grid(self.keras.ZeroPadding2D(pads, name=name)(x), self.variables_of(x))
 
     def _weighted(self, layer, x, kernel: str, run, relu: bool):
         source, name = self.variables_of(x), layer.name
@@ -132,7 +193,7 @@ class QATBlocks:
 
         return self._wrap(layer, x, exact, kernel)
 
-    def add(self, x, y, *, name, relu=False):
+    def add(self, x, y, *, name, relu=False, norm=False):
         sources = self.variables_of(x), self.variables_of(y)
         layer = _add_relu_class()(relu, name=name)
 
@@ -140,9 +201,7 @@ class QATBlocks:
             first, second = map(grid_of, sources)
             return integer.addition(*inputs, first, second, grid_of(own), relu)
 
-        # The concatenation's range begins here and is moved by the concatenation.
-        quantizer = self.types.ActivationRange(moving=False) if name == CONCATENATED else None
-        return self._wrap(layer, [x, y], exact, quantizer=quantizer)
+        return self._wrap(layer, [x, y], exact)
 
     def concat(self, xs, *, name):
         quantizer = self.types.ActivationRange(variables=self.ranges[CONCAT])
@@ -163,17 +222,26 @@ class QATBlocks:
 
         return self._wrap(layer, x, exact)
 
-    def resize(self, x, size: Size, *, name):
-        layer = self.own.ResizeBilinear(size, name=name)
-        return self._wrap(layer, x, lambda x, own: integer.resize(x, size, grid_of(own)))
+    def resize(self, x, size: Size, *, name, aligned=False):
+        layer = self.own.ResizeBilinear(size, aligned, name=name)
+        return self._wrap(layer, x, lambda x, own: integer.resize(x, size, grid_of(own), aligned))
 
-    def upsample(self, logits, size: Size):
+    def pad(self, x, size: Size, *, name):
+        height, width = self.size(x)
+        pads = ((0, size[0] - height), (0, size[1] - width))
+        add = self._zeros if self.border is None else self._frame
+        return add(x, pads, name)
+
+    def upsample(self, logits):
         """Full-resolution logits, not rounded: what the runtime makes of a `logits` file."""
-        return self.own.ResizeBilinear(size, name="logits")(logits)
+        blocks = KerasBlocks(tf_keras(), self.config)
+        return full_resolution(blocks, logits, self.config)
 
-    def upsample_rounded(self, logits, size: Size):
+    def upsample_rounded(self, logits):
         """What the resize inside a `logits-full` or `labels` file makes of a logits tensor."""
-        return integer.resize(logits, size, grid_of(self.ranges["classifier.logits"]))
+        aligned, (height, width) = "logits" in self.config.align_corners, self.config.input_size
+        both = grid_of(self.ranges[LOGITS])
+        return integer.resize(logits, self.config.padded_size, both, aligned)[:, :height, :width]
 
     def relu(self, x, *, name):
         source = self.variables_of(x)
@@ -210,6 +278,40 @@ def _wrapper_class() -> Any:
             return self.exact(inputs, self._output_quantizer_vars, *([weights] if weights else []))
 
     return QuantizeWrapper
+
+
+@functools.cache
+def _bytes_class() -> Any:
+    keras: Any = tf_keras()
+
+    class ImageBytes(keras.layers.Layer):
+        """Normalised images on the scale of raw bytes (see `model.byte_input`)."""
+
+        def __init__(self, config: FastSCNNConfig, **kwargs):
+            super().__init__(**kwargs)
+            self.config = config
+
+        def call(self, inputs):
+            return image_bytes(inputs, self.config)
+
+    return ImageBytes
+
+
+@functools.cache
+def _frame_class() -> Any:
+    keras: Any = tf_keras()
+
+    class Frame(keras.layers.Layer):
+        """Rows and columns of one colour around an image."""
+
+        def __init__(self, pads: Pads, colour: np.ndarray, **kwargs):
+            super().__init__(**kwargs)
+            self.pads, self.colour = pads, colour
+
+        def call(self, inputs):
+            return framed(inputs, self.pads, self.colour)
+
+    return Frame
 
 
 @functools.cache

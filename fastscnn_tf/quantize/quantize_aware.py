@@ -13,12 +13,12 @@ from ..core.errors import ConfigError, ExportError, ModelFileError
 from ..core.sizes import Size
 from ..data.pipeline import named_data_errors
 from ..keras_api import keras3, tensorflow, tf_keras
-from ..model.fast_scnn import inference_model, resize_model
-from ..model.folded import FoldedNetwork, fold
+from ..model.fast_scnn import inference_model, logits_layer, resize_model, resized_config
+from ..model.folded import FoldedNetwork, fold, on_bytes
 from ..model.tf_blocks import logits_of
 from ..model.topology import fast_scnn_outputs
 from ..train.metrics import mean_iou
-from .calibrate import calibrate, check_normalisation
+from .calibrate import calibrate
 from .qat_blocks import QATBlocks
 from .quantizers import START
 
@@ -56,17 +56,12 @@ def quantize_aware(model: Any, calibration: Iterable[Any] | None = None) -> Any:
 
 def qat_model(network: FoldedNetwork) -> Any:
     """The tf_keras model of a folded network; its ranges are taken over where it has any."""
-    if network.config.literal_fusion:
-        raise ConfigError(
-            "literal_fusion=True (dilation 4) cannot be quantized: resave the weights with "
-            "literal_fusion=False, which has the same weights"
-        )
-    check_normalisation(network.config)
-    keras, blocks = tf_keras(), QATBlocks()
+    network = on_bytes(network)
+    keras, blocks = tf_keras(), QATBlocks(network.config)
     # === Functional model ===
     image = keras.Input((*network.config.input_size, 3), name="image")
     x = fast_scnn_outputs(blocks, blocks.input(image), network.config)["logits"]
-    model = _model_class()(image, blocks.upsample(x, network.config.input_size))
+    model = _model_class()(image, blocks.upsample(x))
     # === Weights ===
     model.config, model.blocks, model.calibrated = network.config, blocks, False
     for name, variables in blocks.weights.items():
@@ -124,13 +119,13 @@ def folded_of(model: Any) -> FoldedNetwork:
 def _weights_of(model: Any) -> FoldedNetwork:
     variables = model.blocks.weights.items()
     weights = {name: (kernel.numpy(), bias.numpy()) for name, (kernel, bias) in variables}
-    return FoldedNetwork(model.config, weights)
+    return FoldedNetwork(model.config, weights, takes_bytes=True)
 
 
-def resized(model: Any, size: Size) -> Any:
-    """The same quantization-aware model at another input size."""
+def resized(model: Any, size: Size, pad: bool = False) -> Any:
+    """The same quantization-aware model at another input size; `pad` as in `resize_model`."""
     network = folded_of(model)
-    return qat_model(network.replace(config=network.config.replace(input_size=size)))
+    return qat_model(network.replace(config=resized_config(network.config, size, pad)))
 
 
 def _check_parity(model: Any, network: FoldedNetwork) -> None:
@@ -143,7 +138,7 @@ def _check_parity(model: Any, network: FoldedNetwork) -> None:
     size = (64, 96)
     small = resize_model(model, size)
     image = np.random.default_rng(0).uniform(-1, 1, (2, *size, 3)).astype(np.float32)
-    head = keras3().Model(small.inputs, small.get_layer("classifier.logits").output)
+    head = keras3().Model(small.inputs, small.get_layer(logits_layer(small.config)).output)
     expected = np.asarray(head([image], training=False))
     got = logits_of(network.replace(config=small.config), tensorflow().constant(image)).numpy()
     if not np.isfinite(expected).all():

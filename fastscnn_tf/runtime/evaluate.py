@@ -19,7 +19,7 @@ from ..core.images import resize_image
 from ..core.scores import Scores, confusion_matrix, scores
 from ..core.sizes import Size, format_size
 from ..data.dataset import SegmentationDataset
-from .postprocess import labels_from_output
+from .postprocess import LogitsFrame, labels_from_output
 
 PROTOCOL = (
     "whole images, none dropped; image resized bilinearly to the model's input, logits resized "
@@ -28,9 +28,10 @@ PROTOCOL = (
 
 
 class Predictor(Protocol):
-    """What is scored: a `Segmenter`, or a Keras model behind the same two members."""
+    """What is scored: a `Segmenter`, or a Keras model behind the same members."""
 
     input_size: Size
+    frame: LogitsFrame
 
     @property
     def num_classes(self) -> int: ...
@@ -127,7 +128,7 @@ def evaluate_predictor(
         start = time.perf_counter()
         output = predictor.run(image)
         times.append((time.perf_counter() - start) * 1000)
-        prediction = labels_from_output(output, predictor.input_size, label.shape)
+        prediction = labels_from_output(output, predictor.frame, label.shape)
         matrix += confusion_matrix(label, prediction, count)
     result = scores(matrix)
     if result.miou is None:

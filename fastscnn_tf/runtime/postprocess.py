@@ -1,57 +1,63 @@
 """From a network's output to a label map of any size, in plain numpy.
 
 Logits at 1/8 are first interpolated to the model's input size (what the graph's own last resize
-would do) and from there to the target size; both steps are linear, so they are one matrix per
-axis. The argmax is taken last. Work goes by strips of rows to keep memory small.
+would do; padding is cut off) and from there to the target size; all steps are linear, so they are
+one matrix per axis. The argmax is taken last. Work goes by strips of rows to keep memory small.
 """
 
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 
 from ..core.errors import NonFiniteLogits
 from ..core.images import resize_label
-from ..core.sizes import Size
+from ..core.interpolation import interpolation_matrix
+from ..core.sizes import Size, padded_size
 
 STRIP_VALUES = 1 << 22  # interpolated logits held at a time
 
 
-@functools.lru_cache(maxsize=32)
-def interpolation_matrix(source: int, target: int) -> np.ndarray:
-    """(target, source) float32: linear interpolation with half-pixel centres, edges repeated.
+class LogitsFrame(NamedTuple):
+    """How a network's output lies over its input.
 
-    Example:
-        >>> interpolation_matrix(2, 4)[1]
-        array([0.75, 0.25], dtype=float32)
+    Attributes:
+        size: (height, width) of the input.
+        padded: (height, width) the network works at; what lies beyond `size` is cut off.
+        aligned: whether the logits are upsampled with aligned corners.
     """
-    position = (np.arange(target) + 0.5) * source / target - 0.5
-    low = np.floor(position).astype(int)
-    weight = (position - low).astype(np.float32)
-    matrix = np.zeros((target, source), np.float32)
-    rows = np.arange(target)
-    np.add.at(matrix, (rows, np.clip(low, 0, source - 1)), 1 - weight)
-    np.add.at(matrix, (rows, np.clip(low + 1, 0, source - 1)), weight)
-    return matrix
+
+    size: Size
+    padded: Size
+    aligned: bool = False
+
+    @classmethod
+    def of(cls, size: Size, aligned: bool = False) -> LogitsFrame:
+        """The frame of a network that pads its input to multiples of 32 itself."""
+        return cls(size, padded_size(size), aligned)
 
 
 @functools.lru_cache(maxsize=32)
-def _chain(source: int, model: int, target: int) -> np.ndarray:
-    first = interpolation_matrix(source, model) if source != model else None
-    second = interpolation_matrix(model, target) if model != target else None
-    if first is None or second is None:
-        only = first if second is None else second
-        return np.eye(source, dtype=np.float32) if only is None else only
-    return second @ first
+def _chain(source: int, padded: int, model: int, target: int, aligned: bool) -> np.ndarray:
+    """Logits to the padded size, cut to the model's, then to the target."""
+    if source == padded:
+        first = np.eye(padded, dtype=np.float32)
+    else:
+        first = interpolation_matrix(source, padded, aligned)
+    first = first[:model]
+    return first if model == target else interpolation_matrix(model, target) @ first
 
 
-def labels_from_logits(logits: np.ndarray, model_size: Size, target_size: Size) -> np.ndarray:
+def labels_from_logits(
+    logits: np.ndarray, model_size: Size | LogitsFrame, target_size: Size
+) -> np.ndarray:
     """The winning class at every pixel of the target.
 
     Args:
         logits: (h, w, classes) of any numeric dtype; all classes on one scale.
-        model_size: (height, width) of the network's input.
+        model_size: (height, width) of the network's input, or its frame.
         target_size: (height, width) of the wanted label map.
 
     Returns:
@@ -60,14 +66,21 @@ def labels_from_logits(logits: np.ndarray, model_size: Size, target_size: Size) 
     Raises:
         NonFiniteLogits: a logit is NaN or infinite.
     """
+    frame = model_size if isinstance(model_size, LogitsFrame) else LogitsFrame.of(model_size)
     height, width, classes = logits.shape
     if logits.dtype.kind == "f" and not np.isfinite(logits).all():
         raise NonFiniteLogits("the model's logits are NaN or infinite: train it again")
-    if (height, width) == tuple(target_size) == tuple(model_size):
-        return logits.argmax(-1).astype(np.uint8)
+    if (height, width) == frame.size:  # the graph has upsampled and cut them
+        if frame.size == tuple(target_size):
+            return logits.argmax(-1).astype(np.uint8)
+        frame = LogitsFrame(frame.size, frame.size)
     values = np.ascontiguousarray(logits, np.float32).reshape(height, width * classes)
-    rows = _chain(height, model_size[0], target_size[0])
-    columns = _chain(width, model_size[1], target_size[1])
+    rows, columns = (
+        _chain(n, padded, model, target, frame.aligned)
+        for n, padded, model, target in zip(
+            (height, width), frame.padded, frame.size, target_size, strict=True
+        )
+    )
     labels = np.empty(target_size, np.uint8)
     step = max(1, STRIP_VALUES // (target_size[1] * classes))
     for start in range(0, target_size[0], step):
@@ -76,7 +89,9 @@ def labels_from_logits(logits: np.ndarray, model_size: Size, target_size: Size) 
     return labels
 
 
-def labels_from_output(output: np.ndarray, model_size: Size, target_size: Size) -> np.ndarray:
+def labels_from_output(
+    output: np.ndarray, model_size: Size | LogitsFrame, target_size: Size
+) -> np.ndarray:
     """A label map of `target_size` from logits (h, w, classes) or a label map (h, w).
 
     A label map is brought to the target size nearest.

@@ -16,7 +16,7 @@ from ..core.images import read_image, resize_image, to_rgb
 from ..core.labels import LabelSpace
 from ..core.sizes import Size
 from . import MAX_THREADS
-from .postprocess import labels_from_output
+from .postprocess import LogitsFrame, labels_from_output
 from .tflite_file import read_metadata, read_model_bytes
 
 
@@ -31,7 +31,8 @@ class Segmenter:
     Attributes:
         input_size: (height, width) the network works at.
         labels: names and colours of the classes.
-        outputs: `logits`, `logits-full` or `labels`.
+        outputs: `logits`, `logits-full`, `prob` or `labels`.
+        frame: how its output lies over the input.
 
     Raises:
         ModelFileError: the file is missing, damaged, or no segmentation model.
@@ -67,8 +68,11 @@ class Segmenter:
             )
         self.input_size: Size = (shape[1], shape[2])
         self.labels = self._label_space(result)
+        aligned = "logits" in self.metadata.get("config", {}).get("align_corners", ())
+        self.frame = LogitsFrame.of(self.input_size, aligned)
         full = result[1:3] == self.input_size
-        self.outputs = "labels" if len(result) == 3 else "logits-full" if full else "logits"
+        kind = "labels" if len(result) == 3 else "logits-full" if full else "logits"
+        self.outputs: str = self.metadata.get("outputs", kind)
 
     def _label_space(self, result: tuple[int, ...]) -> LabelSpace:
         names = tuple(self.metadata.get("class_names", ()))
@@ -130,7 +134,7 @@ class Segmenter:
         if size is not None and min(size) < 1:
             raise ConfigError(f"size must be at least 1x1, got {size[0]}x{size[1]}")
         output = self.run(resize_image(pixels, self.input_size))
-        return labels_from_output(output, self.input_size, size or pixels.shape[:2])
+        return labels_from_output(output, self.frame, size or pixels.shape[:2])
 
 
 def as_pixels(image: Any) -> np.ndarray:

@@ -8,11 +8,12 @@ import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
-from ..keras_api import is_keras3, keras3, tensorflow, tf_keras
-from ..model.fast_scnn import require_fast_scnn
+from ..keras_api import is_keras3, keras3, on_tensorflow, tensorflow, tf_keras
+from ..model.fast_scnn import logits_layer, require_fast_scnn
+from ..model.ranges import LOGITS
+from ..runtime.postprocess import LogitsFrame
 
 FULL = "logits"
-HEAD = "classifier.logits"  # logits at 1/8; the runtime upsamples them as the graph would
 
 
 class KerasPredictor:
@@ -25,6 +26,7 @@ class KerasPredictor:
 
     Attributes:
         input_size: (height, width) of its input.
+        frame: how its logits lie over the input.
 
     Raises:
         ConfigError: another kind of model.
@@ -33,19 +35,25 @@ class KerasPredictor:
     def __init__(self, model: Any, full: bool = False):
         self.config: FastSCNNConfig = require_fast_scnn(model)
         self.input_size: Size = self.config.input_size
+        self.frame = LogitsFrame.of(self.input_size, "logits" in self.config.align_corners)
         blocks: Any = getattr(model, "blocks", None)  # of a quantization-aware model
         keras = tf_keras() if blocks else keras3()
-        name = f"quant_{HEAD}" if blocks else FULL if full else HEAD
+        # Logits at 1/8: the runtime upsamples them as the graph would.
+        name = FULL if full else logits_layer(self.config)
+        name = f"quant_{LOGITS}" if blocks else name
         head = keras.Model(model.inputs, model.get_layer(name).output)
         self._step = blocks.logits_step if blocks else None
 
         def run(image: Any) -> Any:
             logits = head([image] if is_keras3(keras) else image, training=False)
             rounded = full and blocks
-            return blocks.upsample_rounded(logits, self.input_size) if rounded else logits
+            return blocks.upsample_rounded(logits) if rounded else logits
 
-        on_tf = not is_keras3(keras) or keras.backend.backend() == "tensorflow"
-        self._run = tensorflow().function(run) if on_tf else run
+        def step(image: Any) -> Any:
+            """Keras' own: compiled on JAX, without gradients on PyTorch."""
+            return head.predict_on_batch([image])
+
+        self._run = tensorflow().function(run) if on_tensorflow(keras) else step
 
     @property
     def num_classes(self) -> int:

@@ -54,4 +54,4 @@ def test_values_out_of_range_are_refused(change):
 
 def test_fields_of_a_newer_version_are_refused():
     with pytest.raises(ConfigError, match="newer"):
-        FastSCNNConfig.from_dict({"width": 2})
+        FastSCNNConfig.from_dict({"attention": 2})

@@ -163,19 +163,6 @@ def test_another_size(trained, quantized, tmp_path):
         assert Segmenter(result.path).input_size == (64, 224)
 
 
-def test_literal_fusion_exports_in_float(tmp_path):
-    config = FastSCNNConfig(num_classes=4, input_size=(64, 96), literal_fusion=True)
-    model = fast_scnn(config)
-    path = tmp_path / "m.tflite"
-    export_tflite(model, path, "float32")
-    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    normalised = ((image.astype(np.float32) - 128) / 128)[None]
-    expected = np.asarray(model(normalised))[0].argmax(-1)
-    assert np.mean(Segmenter(path).predict(image) == expected) > 0.999
-    with pytest.raises(ConfigError, match="literal_fusion"):
-        export_tflite(model, tmp_path / "q.tflite", "int8", calibration=[normalised])
-
-
 def test_per_channel_normalisation_in_float(tmp_path):
     mean, std = (123.7, 116.3, 103.5), (58.4, 57.1, 57.4)
     model = fast_scnn(FastSCNNConfig(num_classes=4, input_size=(64, 96), mean=mean, std=std))

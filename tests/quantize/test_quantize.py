@@ -231,15 +231,6 @@ def test_calibration_without_images(trained):
         calibrate(fold(trained), [])
 
 
-def test_what_int8_cannot_do_is_refused():
-    literal = fast_scnn(FastSCNNConfig(num_classes=3, input_size=(32, 32), literal_fusion=True))
-    with pytest.raises(ConfigError, match="literal_fusion"):
-        quantize_aware(literal)
-    mixed = FastSCNNConfig(num_classes=3, input_size=(32, 32), mean=(1.0, 2.0, 3.0))
-    with pytest.raises(ConfigError, match="all channels"):
-        qat_model(fold(fast_scnn(mixed)))
-
-
 def test_data_set_of_another_model_is_refused(run_folder, tmp_path, own_data):
     text = (own_data / "dataset.yaml").read_text().replace("  - {name: sign, value: 28}\n", "")
     (own_data / "dataset.yaml").write_text(text)

@@ -1,0 +1,147 @@
+"""Commands about the network itself: import, export-weights, summary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError
+from ..core.files import check_output
+from ..core.sizes import Size
+from . import options as opt
+
+
+class Colour(click.ParamType):
+    """`123.675,116.28,103.53` -> three floats."""
+
+    name = "R,G,B"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        try:
+            numbers = tuple(float(v) for v in value.split(","))
+        except ValueError:
+            numbers = ()
+        if len(numbers) != 3:
+            self.fail(f"expected three numbers such as 123.675,116.28,103.53, got {value!r}")
+        return numbers
+
+
+@click.command("import")
+@click.argument("checkpoint")
+@click.option(
+    "--from",
+    "source",
+    default="auto",
+    show_default=True,
+    help="mmseg, tramac, paddleseg, gluon, zh320, fastscnn (a .npz), or auto.",
+)
+@click.option("--classes", type=int, help="Number of classes; read from the file by default.")
+@opt.size
+@click.option("--labels", help="Class names and colours of a data set: cityscapes, camvid or toy.")
+@click.option("--mean", type=Colour(), help="Of the training, 0..255; the source's by default.")
+@click.option("--std", type=Colour(), help="Of the training, 0..255; the source's by default.")
+@click.option("--aux/--no-aux", default=False, help="Keep auxiliary heads, to go on training.")
+@click.option("--ema", is_flag=True, help="Take the averaged weights where the file has both.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The .keras.")
+@opt.force
+def import_command(
+    checkpoint: str,
+    source: str,
+    classes: int | None,
+    size: Size | None,
+    labels: str | None,
+    aux: bool,
+    ema: bool,
+    output: Path,
+    force: bool,
+    **colours: Any,
+) -> None:
+    """Read weights of another implementation: .pth, .pdparams or .safetensors.
+
+    Nothing that a checkpoint asks for is executed.
+    """
+    from ..model.import_checkpoint import import_checkpoint
+    from ..saving import save_model
+
+    if output.suffix != ".keras":
+        raise ConfigError(f"{output}: the output must end in .keras")
+    check_output(output, force)
+    changes = {name: value for name, value in colours.items() if value is not None}
+    if size is not None:
+        changes["input_size"] = size
+    if labels:
+        space = FastSCNNConfig.for_labels(labels)
+        changes |= {"class_names": space.class_names, "class_colors": space.class_colors}
+        classes = classes or space.num_classes
+    model = import_checkpoint(checkpoint, source, classes, aux_heads=aux, ema=ema, **changes)
+    save_model(model, output, force)
+    config = model.config
+    heads = "kept" if config.aux_heads else "left out"
+    named = "" if config.class_names else " without names (--labels gives them)"
+    click.echo(
+        f"{output}: {config.num_classes} classes{named}, {opt.parameters(model)} weights; "
+        f"auxiliary heads {heads}; mean {config.mean}, std {config.std}"
+    )
+
+
+@click.command("export-weights")
+@click.argument("model")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The .npz.")
+@opt.force
+def export_weights_command(model: str, output: Path, force: bool) -> None:
+    """Write all weights of MODEL (.keras or run folder) as a documented .npz."""
+    from ..evaluation import load_model
+    from ..model.weights_file import export_weights
+
+    check_output(output, force)
+    count = export_weights(load_model(model), output, force)
+    click.echo(f"{output}: {opt.count(count, 'array')}")
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option("--preset", default="paper", show_default=True, help=f"{opt.PRESET_NAMES}.")
+@click.option("--classes", type=int, default=19, show_default=True, help="Number of classes.")
+@opt.size
+@click.option("--width", type=float, help="Factor of all channel counts, 0.25..4.")
+@click.option("--aux/--no-aux", default=None, help="With the auxiliary heads.")
+@opt.pad
+@opt.json_path
+@opt.force
+def summary(
+    model: str | None,
+    preset: str,
+    classes: int,
+    size: Size | None,
+    width: float | None,
+    aux: bool | None,
+    pad: bool,
+    json_path: str | None,
+    force: bool,
+) -> None:
+    """Print what each stage costs: of MODEL (.keras, .npz or run folder), or of a preset.
+
+    Output shape, parameters, multiply-accumulates, receptive field and activation memory.
+    """
+    from ..model.summary import summary as count
+
+    opt.check_json(json_path, force)
+    if model is None:
+        config = FastSCNNConfig.preset(preset, num_classes=classes, width=width or 1.0)
+    else:
+        from ..evaluation import load_model
+
+        if width is not None:
+            raise ConfigError("--width changes a preset, not a trained model: leave out MODEL")
+        config = load_model(model).config
+    changes: dict[str, Any] = {} if aux is None else {"aux_heads": aux}
+    if size is not None:
+        changes |= {"input_size": size, "pad": pad}
+    result = count(config.replace(**changes))
+    opt.write_result(result.to_dict(), json_path, result.table())
+
+
+COMMANDS = (import_command, export_weights_command, summary)

@@ -1,0 +1,76 @@
+"""The ImageNet classifier on Fast-SCNN's trunk, for pre-training."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError
+from ..keras_api import is_keras3, keras3
+from .fast_scnn import check_patterns
+from .keras_blocks import KerasBlocks
+from .layers import PACKAGE
+from .topology import trunk
+
+MAX_LABELS = 100_000
+
+
+def fast_scnn_classifier(config: FastSCNNConfig, num_labels: int, keras: Any = None) -> Any:
+    """Fast-SCNN for whole images (paper, section 4.3): average pooling instead of the fusion.
+
+    Args:
+        config: the network; its `num_classes` plays no part. The layers up to the pyramid pooling
+            are those of `fast_scnn`, by name.
+        num_labels: labels of the images, 1000 for ImageNet.
+        keras: the Keras namespace, Keras 3 by default.
+
+    Returns:
+        A model from normalised float32 images (B, H, W, 3) to logits (B, num_labels).
+
+    Raises:
+        ConfigError: fewer than 2 labels.
+
+    Example:
+        >>> config = FastSCNNConfig(input_size=(224, 224))
+        >>> fast_scnn_classifier(config, 1000).output_shape
+        (None, 1000)
+    """
+    if not isinstance(num_labels, int) or not 2 <= num_labels <= MAX_LABELS:
+        raise ConfigError(f"num_labels must be 2..{MAX_LABELS}, got {num_labels!r}")
+    keras = keras or keras3()
+    config = config.replace(aux_heads=False)
+    check_patterns(config)
+    # === Functional model ===
+    image = keras.Input((*config.input_size, 3), name="image")
+    _, context = trunk(KerasBlocks(keras, config), image, config)  # H/32 x 128
+    x = keras.layers.GlobalAveragePooling2D(name="labels.pool")(context)
+    x = keras.layers.Dropout(config.dropout, name="labels.dropout")(x)
+    logits = keras.layers.Dense(num_labels, name="labels.logits")(x)
+    # === Config ===
+    model = classifier_class(keras)(image, logits)
+    model.config, model.num_labels = config, num_labels
+    return model
+
+
+@functools.cache
+def classifier_class(keras: Any) -> Any:
+    """`keras.Model` that carries its configuration and is rebuilt from it."""
+
+    class FastSCNNClassifier(keras.Model):
+        """Fast-SCNN's trunk as an image classifier; see `fast_scnn_classifier`."""
+
+        config: FastSCNNConfig
+        num_labels: int
+
+        def get_config(self):
+            return {"fast_scnn": self.config.to_dict(), "num_labels": self.num_labels}
+
+        @classmethod
+        def from_config(cls, config, custom_objects=None):
+            wiring = FastSCNNConfig.from_dict(config["fast_scnn"])
+            return fast_scnn_classifier(wiring, config["num_labels"], keras)
+
+    if is_keras3(keras):
+        return keras.saving.register_keras_serializable(package=PACKAGE)(FastSCNNClassifier)
+    return FastSCNNClassifier

@@ -1,0 +1,227 @@
+"""Checkpoints of other implementations: exact where goldens are at hand, refusals everywhere."""
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+import fastscnn_tf as fs
+from fastscnn_tf.core.config import FastSCNNConfig
+from fastscnn_tf.core.errors import ConfigError, ModelFileError
+from fastscnn_tf.keras_api import tf_keras
+from fastscnn_tf.model.complexity import complexity
+from fastscnn_tf.model.fast_scnn import copy_weights, fast_scnn, resize_model
+from fastscnn_tf.model.folded import is_depthwise
+from fastscnn_tf.model.import_checkpoint import import_checkpoint
+from fastscnn_tf.model.peer_names import PEERS
+
+GOLDEN = {
+    "tramac": "tramac.pth",
+    "mmseg": "mmseg.pth",
+    "paddleseg": "paddleseg.pdparams",
+    "zh320": "zh320.pth",
+}
+SIZES = ((192, 384), (224, 480))
+
+
+def compare(logits, reference, tolerance):
+    """The differences that a port of the same arithmetic may show."""
+    error = np.abs(logits - reference).max() / reference.std()
+    agree = np.mean(logits.argmax(-1) == reference.argmax(-1))
+    assert error <= tolerance, error
+    assert agree >= 0.9999, agree
+
+
+@pytest.fixture(scope="module")
+def imported(golden_dir):
+    return {name: import_checkpoint(golden_dir / file) for name, file in GOLDEN.items()}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", GOLDEN)
+def test_logits_are_those_of_the_original_program(imported, golden_dir, name, size):
+    golden = np.load(golden_dir / f"{name}_{size[0]}x{size[1]}.npz")
+    image = golden["input"].astype(np.float32)[None]
+    model = resize_model(imported[name], size)
+    compare(np.asarray(model(image))[0, ::3, ::3], golden["logits_stride3"], 1e-4)
+    twin = fast_scnn(model.config, keras=tf_keras())
+    copy_weights(model, twin)
+    compare(np.asarray(twin(image))[0, ::3, ::3], golden["logits_stride3"], 1e-4)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", GOLDEN)
+def test_float_file_gives_the_same_logits(imported, golden_dir, name, size, tmp_path):
+    golden = np.load(golden_dir / f"{name}_{size[0]}x{size[1]}.npz")
+    image = golden["input"].astype(np.float32)
+    fs.export_tflite(
+        imported[name],
+        tmp_path / "m.tflite",
+        outputs="logits-full",
+        size=size,
+        input="float32",
+    )
+    interpreter = Interpreter(str(tmp_path / "m.tflite"))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
+    interpreter.invoke()
+    logits = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+    compare(logits[::3, ::3], golden["logits_stride3"], 1e-3)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_raw_bytes_give_the_logits_of_the_normalised_image(imported, name, tmp_path):
+    model = resize_model(imported[name], (96, 160))
+    pixels = np.random.default_rng(0).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    mean, std = np.float32(model.config.mean), np.float32(model.config.std)
+    expected = np.asarray(model(((pixels - mean) / std)[None]))[0]
+    fs.export_tflite(model, tmp_path / "m.tflite", "float32", "logits-full")
+    compare(fs.Segmenter(tmp_path / "m.tflite").run(pixels), expected, 1e-3)
+
+
+@pytest.mark.parametrize("name", ["tramac", "mmseg", "paddleseg"])
+def test_auxiliary_heads_are_kept_on_request(imported, golden_dir, name):
+    model = import_checkpoint(golden_dir / GOLDEN[name], name, 19, aux_heads=True)
+    assert set(model.output) == {"logits", *(f"aux_{h}" for h in model.config.aux_layout)}
+    layer = "learning_to_downsample.conv"
+    first, second = (m.get_layer(layer).get_weights()[0] for m in (model, imported[name]))
+    assert np.array_equal(first, second)
+
+
+def test_own_normalisation_size_and_names(golden_dir):
+    model = import_checkpoint(
+        golden_dir / "mmseg.pth", input_size=(64, 96), mean=(1, 2, 3), std=(4, 5, 6)
+    )
+    assert model.config.mean == (1.0, 2.0, 3.0)
+    assert model.output_shape == (None, 64, 96, 19)
+
+
+def test_wrong_expectations_are_named(golden_dir):
+    with pytest.raises(ModelFileError, match=r"mmseg.pth: has 19 classes, not 11"):
+        import_checkpoint(golden_dir / "mmseg.pth", num_classes=11)
+    with pytest.raises(ModelFileError, match="not a tramac checkpoint, but one of mmseg"):
+        import_checkpoint(golden_dir / "mmseg.pth", "tramac")
+    with pytest.raises(ConfigError, match="aux_layout"):
+        import_checkpoint(golden_dir / "zh320.pth", aux_heads=True)
+
+
+# --- checkpoints made here: a pickled dict of arrays, as PaddlePaddle writes it ---
+
+
+def tensors_of(name, config, seed=0):
+    """Random tensors with the names and shapes of an implementation."""
+    rng, peer, found = np.random.default_rng(seed), PEERS[name], {}
+    names = peer.names(config)
+    for cost in complexity(config).layers:
+        if not cost.parameters:
+            continue
+        conv, norm = names[cost.name]
+        if cost.kernel:
+            order = (2, 3, 0, 1) if is_depthwise(cost.name) else (3, 2, 0, 1)
+            kernel = rng.normal(0, 0.1, cost.kernel).astype(np.float32)
+            found[f"{conv}.weight"] = kernel.transpose(order)
+        if cost.bias_weights:
+            found[f"{conv}.bias"] = rng.normal(size=cost.output[2]).astype(np.float32)
+        if cost.norm_weights:
+            for part in ("weight", "bias", peer.mean, peer.variance):
+                found[f"{norm}.{part}"] = rng.uniform(0.5, 1, cost.output[2]).astype(np.float32)
+    return found
+
+
+def write(path, tensors):
+    buffer = io.BytesIO()
+    pickle.dump(tensors, buffer, protocol=4)
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_every_source_is_recognised_and_read_whole(name, tmp_path):
+    config = FastSCNNConfig.preset(name, num_classes=7, input_size=(64, 96))
+    tensors = tensors_of(name, config)
+    model = import_checkpoint(write(tmp_path / "m.pdparams", tensors), input_size=(64, 96))
+    assert model.config == config
+    kernel = model.get_layer("classifier.logits").get_weights()[0]
+    conv = PEERS[name].names(config)["classifier.logits"][0]
+    assert np.array_equal(kernel[0, 0].T, tensors[f"{conv}.weight"][:, :, 0, 0])
+
+
+@pytest.mark.parametrize("name", ["mmseg", "tramac", "paddleseg", "gluon"])
+def test_auxiliary_tensors_are_optional(name, tmp_path):
+    config = FastSCNNConfig.preset(name, num_classes=7, input_size=(64, 96), aux_heads=True)
+    tensors = tensors_of(name, config)
+    path = write(tmp_path / "m.pdparams", tensors)
+    assert import_checkpoint(path, input_size=(64, 96)).config.aux_heads is False
+    assert import_checkpoint(path, aux_heads=True, input_size=(64, 96)).config == config
+    bare = {k: v for k, v in tensors.items() if not k.startswith(PEERS[name].aux_prefixes)}
+    path = write(tmp_path / "bare.pdparams", bare)
+    assert import_checkpoint(path, input_size=(64, 96)).config.num_classes == 7
+    with pytest.raises(ModelFileError, match=r"\d+ missing \(aux"):
+        import_checkpoint(path, aux_heads=True, input_size=(64, 96))
+
+
+def test_every_wrong_tensor_is_reported_at_once(tmp_path):
+    config = FastSCNNConfig.preset("mmseg", num_classes=7, input_size=(64, 96))
+    tensors = tensors_of("mmseg", config)
+    conv = "backbone.learning_to_downsample.conv.conv.weight"
+    del tensors["backbone.feature_fusion.dwconv.bn.bias"]
+    tensors["backbone.extra.weight"] = np.zeros(3, np.float32)
+    tensors[conv] = np.zeros((32, 4, 3, 3), np.float32)
+    with pytest.raises(ModelFileError) as error:
+        import_checkpoint(write(tmp_path / "m.pdparams", tensors))
+    message = str(error.value)
+    assert "1 missing (backbone.feature_fusion.dwconv.bn.bias)" in message
+    assert "1 unexpected (backbone.extra.weight)" in message
+    assert f"1 of another shape ({conv} is (32, 4, 3, 3) instead of (32, 3, 3, 3))" in message
+    assert "\n" not in message
+
+
+def test_non_finite_weights_and_other_networks_are_refused(tmp_path):
+    config = FastSCNNConfig.preset("mmseg", num_classes=7, input_size=(64, 96))
+    tensors = tensors_of("mmseg", config)
+    tensors["decode_head.conv_seg.bias"][0] = np.nan
+    with pytest.raises(ModelFileError, match="decode_head.conv_seg.bias is NaN"):
+        import_checkpoint(write(tmp_path / "m.pdparams", tensors))
+    other = {"layer1.0.conv1.weight": np.zeros((4, 3, 3, 3), np.float32)}
+    with pytest.raises(ModelFileError, match=r"not a Fast-SCNN of .*layer1.0.conv1.weight"):
+        import_checkpoint(write(tmp_path / "resnet.pdparams", other))
+    with pytest.raises(ConfigError, match="unknown source 'timm'"):
+        import_checkpoint(tmp_path / "m.pdparams", "timm")
+
+
+def test_weights_go_out_and_come_back(tmp_path, randomise, noise):
+    config = FastSCNNConfig.preset("zh320", num_classes=5, input_size=(64, 96))
+    model = randomise(fast_scnn(config))
+    count = fs.export_weights(model, tmp_path / "w.npz")
+    with np.load(tmp_path / "w.npz") as arrays:
+        assert len(arrays.files) == count + 1
+        assert arrays["fusion.low_depthwise/kernel"].shape == (3, 3, 128, 1)
+        assert arrays["fusion.add/gamma"].shape == (128,)
+        assert sum(arrays[n].size for n in arrays.files if n != "config") == model.count_params()
+    back = import_checkpoint(tmp_path / "w.npz")
+    assert back.config == config
+    assert np.array_equal(np.asarray(back(noise((64, 96)))), np.asarray(model(noise((64, 96)))))
+    with pytest.raises(fs.FastSCNNError, match="exists"):
+        fs.export_weights(model, tmp_path / "w.npz")
+    with pytest.raises(ConfigError, match="its own configuration"):
+        import_checkpoint(tmp_path / "w.npz", mean=(1, 2, 3))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no", b"x" * 300])
+def test_damaged_weights_file(tmp_path, content):
+    (tmp_path / "w.npz").write_bytes(content)
+    with pytest.raises(ModelFileError, match="not a weights file"):
+        import_checkpoint(tmp_path / "w.npz")
+
+
+def test_weights_file_with_a_missing_array(tmp_path):
+    model = fast_scnn(FastSCNNConfig(num_classes=3, input_size=(32, 32)))
+    fs.export_weights(model, tmp_path / "w.npz")
+    with np.load(tmp_path / "w.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    del arrays["fusion.low/beta"]
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(ModelFileError, match=r"'fusion.low' has arrays .* expected"):
+        import_checkpoint(tmp_path / "x.npz")
