@@ -1,0 +1,331 @@
+"""`read_checkpoint`: weights from files of PyTorch, PaddlePaddle and safetensors.
+
+Neither framework is needed, and nothing in a file is executed or imported: see `safe_pickle`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import io
+import json
+import math
+import os
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ..core.errors import ModelFileError
+from .safe_pickle import InertUnpickler, Opaque, Storage, Tensor, extents, item_size, packed
+
+MAX_BYTES = 2 << 30  # of a file
+MAX_WEIGHTS = 100_000  # entries of a mapping that is looked through
+MAX_HEADER = 100 << 20  # as the safetensors library has it
+
+# Where training code keeps the weights, and their running average, in the order of preference.
+WEIGHT_KEYS = (
+    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "params"),
+    *("weights", "module"),
+)
+EMA_KEYS = (
+    *("ema_state_dict", "state_dict_ema", "model_ema_state_dict", "ema_model_state_dict"),
+    *("model_ema", "ema_model", "params_ema", "ema"),
+)
+# Attribute names that wrappers put before all names: DataParallel, torch.compile, Lightning.
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+COUNTERS = ("num_batches_tracked", "n_averaged", "steps")  # tensors that are no weights
+
+_PICKLE = b"\x80"
+_ZIP = b"PK\x03\x04"
+_LEGACY = 0x1950A86A20F9469CFC6C
+_LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+_UNKNOWN = "not a PyTorch or PaddlePaddle checkpoint"
+_WHOLE_MODEL = (
+    "holds a whole pickled model, not its weights: write them with "
+    "torch.save(model.state_dict(), ...)"
+)
+_TORCH_SCRIPT = (
+    "a TorchScript archive: save the state dict instead, with "
+    "torch.save(torch.jit.load(...).state_dict(), ...)"
+)
+# fmt: off
+_SAFETENSORS_TYPES = {
+    "F64": "f8", "F32": "f4", "F16": "f2", "BF16": "B2", "I64": "i8", "I32": "i4", "I16": "i2",
+    "I8": "i1", "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "b1",
+}
+# fmt: on
+# What malformed input makes the readers raise. RuntimeError: encrypted zip entries, deep JSON.
+_DAMAGE = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError),
+    *(EOFError, MemoryError, RuntimeError, OSError, struct.error),
+    *(zipfile.BadZipFile, zlib.error),
+)
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclasses.dataclass(frozen=True)
+class _Contents:
+    """What a file holds: its root object, and access to the bytes of its storages."""
+
+    root: Any
+    limit: int  # bytes of weights that a file of this size may hold
+    fetch: Callable[[Storage], Buffer]
+    order: Literal["<", ">"] = "<"
+
+
+def read_checkpoint(path: str | os.PathLike[str], ema: bool = False) -> dict[str, np.ndarray]:
+    """Reads the weights of a checkpoint; nothing in it is executed or imported.
+
+    Understood are PyTorch's zip format (since 1.6) and the one before, PaddlePaddle's .pdparams
+    and other pickles of numpy arrays, and safetensors. The state dict is the root, or lies under
+    one of `WEIGHT_KEYS`; what else a training run saved beside it is ignored.
+
+    Args:
+        path: the file.
+        ema: take the running average of the weights that lies beside them, under `EMA_KEYS`.
+
+    Returns:
+        name -> array of its own, C order, this machine's byte order, in the order of the file.
+        Types are the file's, but bfloat16 comes as float32. Prefixes that all names share
+        because of a wrapper (`PREFIXES`) are gone, and so are counters (`COUNTERS`).
+
+    Raises:
+        ModelFileError: missing, damaged, of another kind, without weights, or larger than 2 GiB.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such checkpoint")
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelFileError(
+                f"{path}: larger than {MAX_BYTES >> 30} GiB: keep only the weights"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror or error})") from None
+    reader, damage = _reader(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in odd pickles
+            contents = reader(data)
+            return _arrays(_state_dict(contents.root, ema), contents)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from None
+    except _DAMAGE as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = "".join(c if c.isprintable() else "?" for c in reason)
+        raise ModelFileError(f"{path}: {damage} ({reason})") from None
+
+
+def _reader(data: bytes) -> tuple[Callable[[bytes], _Contents], str]:
+    """Who reads the file, judging by its first bytes, and what to say when that fails."""
+    if data.startswith(_ZIP):
+        return _read_zip, "truncated or damaged PyTorch checkpoint"
+    if data[4:9] == b"\0\0\0\0{":  # the high bytes of the header's length, then JSON
+        return _read_safetensors, "truncated or damaged safetensors file"
+    if data.startswith(_LEGACY_START):
+        return _read_pickle, "truncated or damaged PyTorch checkpoint"
+    if data.startswith(_PICKLE):
+        return _read_pickle, "truncated or damaged checkpoint"
+    return _read_pickle, _UNKNOWN
+
+
+def _read_zip(data: bytes) -> _Contents:
+    """PyTorch's format: the pickle in <top>/data.pkl, storages in <top>/data/<key>."""
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    names = archive.namelist()
+    found = [n for n in names if n.count("/") < 2 and n.rpartition("/")[2] == "data.pkl"]
+    if not found:
+        raise ModelFileError(f"{_UNKNOWN}: a zip archive without data.pkl")
+    top = found[0].removesuffix("data.pkl")
+    if f"{top}constants.pkl" in names:
+        raise ModelFileError(_TORCH_SCRIPT)
+    limit = _limit(data)
+    if sum(info.file_size for info in archive.infolist()) > limit:
+        raise ModelFileError(f"unpacks to more than {limit >> 20} MiB: save it without compression")
+    unpickler = InertUnpickler(io.BytesIO(_entry(archive, found[0])))
+    order = _entry(archive, f"{top}byteorder") if f"{top}byteorder" in names else b"little"
+    if order not in (b"little", b"big"):
+        raise ValueError("unknown byte order")
+
+    @functools.cache
+    def fetch(storage: Storage) -> bytes:
+        return _entry(archive, f"{top}data/{storage.key}", storage.nbytes)
+
+    return _Contents(unpickler.load(), limit, fetch, "<" if order == b"little" else ">")
+
+
+def _limit(data: bytes) -> int:
+    """Weights barely compress; views may share a storage or repeat its elements, within reason."""
+    return min(MAX_BYTES, (64 << 20) + 16 * len(data))
+
+
+def _entry(archive: zipfile.ZipFile, name: str, size: int | None = None) -> bytes:
+    info = archive.getinfo(name)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError("unknown compression")
+    if size is not None and info.file_size != size:
+        raise ValueError(f"{name!r} has {info.file_size} bytes instead of {size}")
+    return archive.read(info)
+
+
+def _read_pickle(data: bytes) -> _Contents:
+    """One pickle of arrays, or PyTorch's old format: five pickles, then the storages."""
+    stream = io.BytesIO(data)
+    unpickler = InertUnpickler(stream)
+    root = unpickler.load()
+    if root != _LEGACY:
+        return _Contents(root, _limit(data), _nothing)
+    _, _, root, keys = (unpickler.load() for _ in range(4))  # after version and system
+    blocks: dict[str, Buffer] = {}
+    position = stream.tell()
+    for key in keys:
+        storage = unpickler.storages[key]
+        (count,) = struct.unpack_from("<q", data, position)
+        start, position = position + 8, position + 8 + storage.nbytes
+        if count != storage.size or position > len(data):
+            raise ValueError(f"storage {key!r} is cut off or has another size")
+        blocks[key] = memoryview(data)[start:position]
+    return _Contents(root, _limit(data), lambda storage: blocks[storage.key])
+
+
+def _nothing(storage: Storage) -> Buffer:
+    raise ValueError(f"storage {storage.key!r} is missing")
+
+
+def _read_safetensors(data: bytes) -> _Contents:
+    """Length of a header, the header (JSON), and the tensors without gaps."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    if not start <= min(len(data), MAX_HEADER):
+        raise ValueError("its header is cut off or too long")
+    body = memoryview(data)[start:]
+    root = {}
+    for name, entry in json.loads(data[8:start].decode()).items():
+        if name == "__metadata__":
+            continue
+        begin, end = entry["data_offsets"]
+        shape, code = extents(entry["shape"]), _SAFETENSORS_TYPES.get(entry["dtype"])
+        if not 0 <= begin <= end <= len(body):
+            raise ValueError(f"{name[:60]!r} lies outside of the file")
+        if code is None:
+            root[name] = Tensor()
+            continue
+        count, rest = divmod(end - begin, item_size(code))
+        if rest:
+            raise ValueError(f"{name[:60]!r} ends within an element")
+        root[name] = packed(Storage(code, count, data=body[begin:end]), shape)
+    return _Contents(root, _limit(data), _nothing)
+
+
+def _state_dict(root: Any, ema: bool) -> dict[str, Any]:
+    """The mapping of weights in a checkpoint.
+
+    Raises:
+        ModelFileError: there is none.
+    """
+    if isinstance(root, Opaque) and root.is_model:
+        raise ModelFileError(_WHOLE_MODEL)
+    found = _under(root, EMA_KEYS) if ema else _tensors(root)
+    if found is not None:
+        return found
+    if ema:
+        raise ModelFileError(f"no averaged (EMA) weights: ask for the ordinary ones; {_tell(root)}")
+    if _under(root, EMA_KEYS) is not None:
+        raise ModelFileError("only averaged (EMA) weights: ask for those")
+    raise ModelFileError(
+        f"no weights: expected a state dict, or one under 'state_dict' or 'model'; {_tell(root)}"
+    )
+
+
+def _tensors(node: Any, depth: int = 2) -> dict[str, Any] | None:
+    """A mapping with weights: under a key that is known for it, or else `node` itself."""
+    if not isinstance(node, dict) or len(node) > MAX_WEIGHTS:
+        return None
+    found = _under(node, WEIGHT_KEYS, depth - 1) if depth else None
+    if found is None and any(_tensor(value) for value in node.values()):
+        return node
+    return found
+
+
+def _under(node: Any, keys: tuple[str, ...], depth: int = 1) -> dict[str, Any] | None:
+    for key in keys if isinstance(node, dict) else ():
+        value = node.get(key)
+        if isinstance(value, Opaque) and value.is_model:
+            raise ModelFileError(_WHOLE_MODEL)
+        if (found := _tensors(value, depth)) is not None:
+            return found
+    return None
+
+
+def _tensor(value: Any) -> Tensor | None:
+    """The tensor itself, or that in paddle's (name, array)."""
+    if isinstance(value, tuple) and len(value) == 2:
+        value = value[1]
+    return value if isinstance(value, Tensor) else None
+
+
+def _tell(root: Any) -> str:
+    if isinstance(root, dict) and root:
+        keys = ", ".join(repr(key[:40]) for key in list(root)[:12])
+        return f"its top-level keys are {keys}{', ...' if len(root) > 12 else ''}"
+    if isinstance(root, Opaque):
+        return f"it holds {root.name[:60]!r}"
+    return "it is an empty mapping" if isinstance(root, dict) else "it holds no mapping"
+
+
+def _arrays(state: dict[str, Any], contents: _Contents) -> dict[str, np.ndarray]:
+    tensors = {name: tensor for name, value in state.items() if (tensor := _tensor(value))}
+    names = [name for name in tensors if name.rpartition(".")[2] not in COUNTERS]
+    if not all(map(str.isprintable, names)):
+        raise ValueError("a name is not printable")
+    arrays, room = {}, contents.limit
+    for name, short in zip(names, _without_prefixes(names), strict=True):
+        if tensors[name].storage is None:
+            raise ModelFileError(
+                f"weight {name!r} is of a kind that cannot be read (quantized, sparse, float8, "
+                "not by torch.save): save it as a dense float tensor"
+            )
+        arrays[short] = _array(tensors[name], contents, room)
+        room -= arrays[short].nbytes
+    return arrays
+
+
+def _without_prefixes(names: list[str]) -> list[str]:
+    for prefix in PREFIXES if names else ():
+        if all(len(name) > len(prefix) and name.startswith(prefix) for name in names):
+            return _without_prefixes([name.removeprefix(prefix) for name in names])
+    return names
+
+
+def _array(tensor: Tensor, contents: _Contents, room: int) -> np.ndarray:
+    """A tensor's values, once it is certain that all of them lie within its storage."""
+    storage = tensor.storage
+    assert storage is not None
+    brain = storage.code == "B2"
+    order = tensor.order or contents.order
+    dtype = np.dtype("u2" if brain else storage.code).newbyteorder(order)
+    size, shape = dtype.itemsize, tensor.shape
+    if math.prod(shape) * size * (1 + brain) > room:
+        raise ModelFileError(f"more than {contents.limit >> 20} MiB of weights: not a Fast-SCNN")
+    if not math.prod(shape):
+        return np.empty(shape, np.float32 if brain else dtype.newbyteorder("="))
+    steps = sum((n - 1) * stride for n, stride in zip(shape, tensor.strides, strict=True))
+    if tensor.offset + steps >= storage.size:
+        raise ValueError("a tensor reaches beyond its storage")
+    raw = contents.fetch(storage) if storage.data is None else storage.data
+    values: np.ndarray = np.ndarray(
+        shape,
+        dtype,
+        raw.encode("latin-1") if isinstance(raw, str) else raw,  # numpy checks the bounds too
+        tensor.offset * size,
+        [stride * size for stride in tensor.strides],
+    )
+    if brain:  # the upper half of a float32
+        return np.asarray(values.astype(np.uint32, order="C") << np.uint32(16)).view(np.float32)
+    return values.astype(dtype.newbyteorder("="), order="C")
