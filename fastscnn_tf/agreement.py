@@ -13,6 +13,7 @@ from .core.errors import ConfigError
 from .core.images import resize_image
 from .data.dataset import SegmentationDataset
 from .evaluation import load_predictor
+from .runtime.evaluate import frame_of
 from .runtime.postprocess import labels_from_output
 from .runtime.segmenter import Segmenter
 
@@ -62,7 +63,7 @@ def argmax_agreement(
     equal = total = 0
     for index in progress(range(len(dataset))):
         image = resize_image(dataset.read_image(index), size)
-        labels = [labels_from_output(p.run(image), p.frame, size) for p in (a, b)]
+        labels = [labels_from_output(p.run(image), frame_of(p), size) for p in (a, b)]
         equal += int(np.count_nonzero(labels[0] == labels[1]))
         total += labels[0].size
     return equal / total

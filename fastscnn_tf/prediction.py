@@ -15,6 +15,7 @@ from .core.images import list_images, read_image, resize_image, save_label
 from .core.labels import LabelSpace
 from .core.sizes import Size
 from .evaluation import load_predictor
+from .runtime.evaluate import frame_of
 from .runtime.postprocess import labels_from_output
 from .runtime.segmenter import Segmenter
 from .runtime.visualize import overlay
@@ -67,7 +68,7 @@ def predict_files(
     for index in progress(range(len(pictures))):
         image = read_image(pictures[index])
         output = predictor.run(resize_image(image, predictor.input_size))
-        labels = labels_from_output(output, predictor.frame, image.shape[:2])
+        labels = labels_from_output(output, frame_of(predictor), image.shape[:2])
         with replacing(targets[index]) as temporary:
             save_label(temporary, labels, space.palette())
         with replacing(overlays[index]) as temporary:

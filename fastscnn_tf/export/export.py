@@ -123,9 +123,7 @@ def _network_for(
     return network
 
 
-def _metadata(
-    network: FoldedNetwork, rules: Recipe, outputs: str, input: str
-) -> dict[str, Any]:
+def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str, input: str) -> dict[str, Any]:
     config = network.config
     space = config.labels
     return {

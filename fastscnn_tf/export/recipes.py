@@ -58,9 +58,7 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("float32", False, False, False, COMMON | FLOAT_ONLY),
-        Recipe(
-            "float16", False, True, False, COMMON | FLOAT_ONLY | {"DEQUANTIZE"}
-        ),
+        Recipe("float16", False, True, False, COMMON | FLOAT_ONLY | {"DEQUANTIZE"}),
         Recipe("int8", True, False, True, COMMON | {"QUANTIZE"}),
         Recipe("int8-qat", True, False, False, COMMON | {"QUANTIZE"}),
     )

@@ -140,9 +140,7 @@ class _ShapeBlocks:
 
     def _note(self, y: _Map, name: str, kernel=(), bias_weights=0, norm_weights=0) -> _Map:
         macs = math.prod(kernel) * math.prod(y.shape[:2]) if kernel else 0
-        height, width = (
-            min(round(f), side) for f, side in zip(y.field, self.whole, strict=True)
-        )
+        height, width = (min(round(f), side) for f, side in zip(y.field, self.whole, strict=True))
         self.layers.append(
             LayerCost(name, y.shape, kernel, bias_weights, norm_weights, macs, (height, width))
         )

@@ -73,8 +73,8 @@ def check_patterns(config: FastSCNNConfig) -> None:
     """
     if not config.conv_bias:
         return
-    heads = dict(aux_heads=True, aux_layout=AUX_HEADS, pad=False, input_size=(32, 32))
-    names = [layer.name for layer in complexity(config.replace(**heads)).layers]
+    whole = config.replace(aux_heads=True, aux_layout=AUX_HEADS, pad=False, input_size=(32, 32))
+    names = [layer.name for layer in complexity(whole).layers]
     for pattern in config.conv_bias:
         if not fnmatch.filter(names, pattern):
             close = difflib.get_close_matches(pattern, names, 1)

@@ -21,6 +21,7 @@ AUTO, OWN = "auto", "fastscnn"
 SOURCES = (AUTO, *PEERS, OWN)
 SHOWN = 4  # tensors of one kind that an error message names
 LOGITS = "classifier.logits"
+MMCV_AVERAGE = "ema_"  # mmcv 1.x keeps averaged weights beside the others
 
 Tensors = dict[str, np.ndarray]
 
@@ -158,7 +159,7 @@ def _wanted(peer: PeerFormat, config: FastSCNNConfig) -> dict[str, _Wanted]:
 
 
 def _stored_shape(cost: LayerCost) -> tuple[int, ...]:
-    """A kernel's shape in the others' layout: (out, in, kh, kw), depthwise (channels, 1, kh, kw)."""
+    """A kernel's shape as others store it: (out, in, kh, kw), depthwise (channels, 1, kh, kw)."""
     height, width, inputs, outputs = cost.kernel
     first, second = (inputs, 1) if is_depthwise(cost.name) else (outputs, inputs)
     return first, second, height, width
@@ -177,7 +178,7 @@ def _check(
     foreign = [
         name
         for name in tensors
-        if name not in wanted and not name.startswith(peer.aux_prefixes or ("\0",))
+        if name not in wanted and not name.startswith((*peer.aux_prefixes, MMCV_AVERAGE))
     ]
     wrong = [
         f"{name} is {tensors[name].shape} instead of {place.shape}"
@@ -193,6 +194,8 @@ def _check(
         raise ModelFileError(f"{what}: {'; '.join(filter(None, reports))}")
     values: dict[str, list[np.ndarray]] = {}
     for name, place in wanted.items():
+        if tensors[name].dtype.kind not in "fiu":
+            raise ModelFileError(f"{what}: {name} is {tensors[name].dtype}, expected numbers")
         value = tensors[name].astype(np.float32)
         if not np.isfinite(value).all():
             raise ModelFileError(f"{what}: {name} is NaN or infinite")

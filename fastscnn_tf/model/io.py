@@ -12,26 +12,31 @@ from typing import Any
 from ..core.errors import ModelFileError
 from ..core.files import replacing
 from ..keras_api import keras3
+from .classifier import classifier_class
 from .fast_scnn import model_class
 from .layers import layers_for
 
 CHECKPOINTS = ("best.keras", "best.npz")
 
 
-def load_keras(path: str | os.PathLike[str], compile: bool = False) -> Any:
+def load_keras(
+    path: str | os.PathLike[str], compile: bool = False, classifier: bool | None = False
+) -> Any:
     """Reads a `.keras` file of ours in any process.
 
     Args:
         path: the file.
         compile: restore optimizer and losses too, to go on training.
+        classifier: an image classifier of `pretrain` is expected; None takes either kind.
 
     Raises:
         ModelFileError: missing, damaged, or not a Fast-SCNN of this project.
     """
     path = Path(path)
-    check_keras_file(path)
+    check_keras_file(path, classifier)
     keras = keras3()
-    layers_for(keras), model_class(keras)  # Keras finds classes only once they are made
+    # Keras finds classes only once they are made.
+    layers_for(keras), model_class(keras), classifier_class(keras)
     _register_training_objects()
     try:
         with warnings.catch_warnings():
@@ -49,8 +54,12 @@ def _register_training_objects() -> None:
     losses.register()
 
 
-def check_keras_file(path: Path) -> None:
+def check_keras_file(path: Path, classifier: bool | None = False) -> None:
     """Makes sure that a file is a `.keras` archive with a Fast-SCNN in it.
+
+    Args:
+        path: the file.
+        classifier: as in `load_keras`.
 
     Raises:
         ModelFileError: it is not.
@@ -67,8 +76,15 @@ def check_keras_file(path: Path) -> None:
         raise ModelFileError(f"{path}: damaged, or not a .keras file") from None
     if broken:
         raise ModelFileError(f"{path}: damaged .keras file ({broken})")
-    if not str(kind).endswith(">FastSCNN"):
+    if str(kind).endswith(">FastSCNNClassifier"):
+        if classifier is False:
+            raise ModelFileError(
+                f"{path}: an image classifier of pretrain: it is for train --init-from"
+            )
+    elif not str(kind).endswith(">FastSCNN"):
         raise ModelFileError(f"{path}: not a Fast-SCNN of this project ({kind or 'unknown kind'})")
+    elif classifier:
+        raise ModelFileError(f"{path}: a segmentation model, expected an image classifier")
 
 
 def save_keras(model: Any, path: str | os.PathLike[str], optimizer: bool = True) -> None:

@@ -49,9 +49,7 @@ class KerasBlocks:
         )
         return self._finish(layer(x), norm, relu, name)
 
-    def depthwise(
-        self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"
-    ):
+    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"):
         x, padding = self._padded(x, stride, padding, name)
         layer = self.layers.DepthwiseConv2D(
             3,

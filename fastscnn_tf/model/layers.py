@@ -10,8 +10,8 @@ import functools
 from types import SimpleNamespace
 from typing import Any
 
-from ..core.sizes import Size
 from ..core.interpolation import interpolation_matrix
+from ..core.sizes import Size
 from ..keras_api import is_keras3, keras3, on_tensorflow, tensorflow
 from .windows import adaptive_windows
 

@@ -73,15 +73,11 @@ class TFBlocks:
         x = self.tf.nn.conv2d(x, weights, stride, padding.upper()) + offset
         return self.quantize(self.tf.nn.relu(x) if relu else x, name)
 
-    def depthwise(
-        self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"
-    ):
+    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"):
         weights, offset = self.weights[name]
         strides, dilations = [1, stride, stride, 1], [dilation, dilation]
         x, padding = self._padded(x, stride, padding)
-        x = self.tf.nn.depthwise_conv2d(
-            x, weights, strides, padding.upper(), dilations=dilations
-        )
+        x = self.tf.nn.depthwise_conv2d(x, weights, strides, padding.upper(), dilations=dilations)
         x = x + offset
         return self.quantize(self.tf.nn.relu(x) if relu else x, name)
 

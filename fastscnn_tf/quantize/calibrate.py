@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..core.config import FastSCNNConfig
 from ..core.errors import DataError, ModelFileError
 from ..data.pipeline import named_data_errors
 from ..keras_api import tensorflow

@@ -19,7 +19,7 @@ from ..core.interpolation import interpolation_matrix
 from ..core.sizes import Size
 from ..keras_api import tensorflow
 
-Variables = dict[str, Any]
+Limits = Callable[[], tuple[Any, Any]]  # the (min, max) of a range, as it is now
 
 
 class Grid(NamedTuple):
@@ -42,10 +42,9 @@ def grid(low: Any, high: Any) -> Grid:
     return Grid(step, -zero, 255.0 - zero)
 
 
-def grid_of(variables: Variables) -> Grid:
-    """The grid of range variables."""
-    tf = tensorflow()
-    return grid(*(tf.convert_to_tensor(variables[end]) for end in ("min_var", "max_var")))
+def grid_of(limits: Limits) -> Grid:
+    """The grid of a range."""
+    return grid(*map(tensorflow().convert_to_tensor, limits()))
 
 
 def levels(x: Any, of: Grid) -> Any:

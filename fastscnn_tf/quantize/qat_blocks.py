@@ -24,7 +24,7 @@ from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
 from ..model.tf_blocks import framed, image_bytes
 from ..model.windows import Pads, symmetric_pads
 from . import integer
-from .integer import Variables, grid_of
+from .integer import Limits, grid_of
 from .quantizers import quantizers
 
 Exact = Callable[..., Any]  # (inputs, own range[, (kernel, bias)]) -> output on the grid
@@ -45,9 +45,9 @@ class QATBlocks:
         self.keras, self.own, self.types = tf_keras().layers, layers_for(tf_keras()), quantizers()
         self.config, self.sharing = config, sharing(config)
         self.border = border_colour(config)
-        self.ranges: dict[str, Variables] = {}
+        self.ranges: dict[str, dict[str, Any]] = {}
         self.weights: dict[str, tuple[Any, Any]] = {}
-        self._range_of: dict[int, Variables] = {}
+        self._limits_of: dict[int, Limits] = {}
         self._tensors: list[Any] = []
 
     def _wrap(
@@ -66,17 +66,18 @@ class QATBlocks:
         if quantizer is None and name == self.sharing.concatenated:
             # The concatenation's range begins here and is moved by the concatenation.
             quantizer = types.ActivationRange(moving=False)
+        quantizer = quantizer or types.ActivationRange()
         wrapper = _wrapper_class()(
             layer,
             types.LayerQuantization(
-                quantizer or types.ActivationRange(),
+                quantizer,
                 kernel,
                 is_depthwise(name),
-                self.variables_of(x) if kernel else None,
+                self.limits_of(x) if kernel else None,
             ),
             name=f"quant_{name}",
         )
-        wrapper.exact = exact
+        wrapper.exact, wrapper.limits = exact, quantizer.limits
         y = wrapper(x)
         variables = wrapper._output_quantizer_vars
         if name != RECTIFIED:
@@ -85,11 +86,11 @@ class QATBlocks:
             # The wrapper replaces the attributes by quantized tensors and keeps the variables.
             kernel_variable, bias = (entry[0] for entry in wrapper._weight_vars)
             self.weights[name] = (kernel_variable, bias)
-        return self._on_grid(y, variables)
+        return self._on_grid(y, quantizer.limits)
 
-    def _on_grid(self, y: Any, variables: Variables) -> Any:
+    def _on_grid(self, y: Any, limits: Limits) -> Any:
         """Remembers the range of a tensor."""
-        self._range_of[id(y)] = variables
+        self._limits_of[id(y)] = limits
         self._tensors.append(y)  # ids stay unique while the tensors live
         return y
 
@@ -98,9 +99,9 @@ class QATBlocks:
         variables = self.ranges[LOGITS]
         return (float(variables["max_var"]) - float(variables["min_var"])) / 255.0
 
-    def variables_of(self, x: Any) -> Variables:
+    def limits_of(self, x: Any) -> Limits:
         """The range of a tensor."""
-        return self._range_of[id(x)]
+        return self._limits_of[id(x)]
 
     def input(self, x):
         """Normalised images as the int8 graph sees them: on the grid of raw bytes."""
@@ -137,14 +138,10 @@ class QATBlocks:
             activation="relu" if relu else None,
             name=name,
         )
-        run = functools.partial(
-            tensorflow().nn.conv2d, strides=stride, padding=padding.upper()
-        )
+        run = functools.partial(tensorflow().nn.conv2d, strides=stride, padding=padding.upper())
         return self._weighted(layer, x, "kernel", run, relu)
 
-    def depthwise(
-        self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"
-    ):
+    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"):
         x, padding = self._padded(x, stride, padding, name)
         layer = self.keras.DepthwiseConv2D(
             3,
@@ -171,14 +168,14 @@ class QATBlocks:
 
     def _frame(self, x, pads, name: str):
         """The mean colour around the image, on its grid."""
-        return self._on_grid(_frame_class()(pads, self.border, name=name)(x), self.variables_of(x))
+        return self._on_grid(_frame_class()(pads, self.border, name=name)(x), self.limits_of(x))
 
     def _zeros(self, x, pads, name: str):
         """Zero lies on every grid."""
-        return self._on_grid(self.keras.ZeroPadding2D(pads, name=name)(x), self.variables_of(x))
+        return self._on_grid(self.keras.ZeroPadding2D(pads, name=name)(x), self.limits_of(x))
 
     def _weighted(self, layer, x, kernel: str, run, relu: bool):
-        source, name = self.variables_of(x), layer.name
+        source, name = self.limits_of(x), layer.name
 
         def exact(x, own, weights):
             return integer.convolution(
@@ -194,7 +191,7 @@ class QATBlocks:
         return self._wrap(layer, x, exact, kernel)
 
     def add(self, x, y, *, name, relu=False, norm=False):
-        sources = self.variables_of(x), self.variables_of(y)
+        sources = self.limits_of(x), self.limits_of(y)
         layer = _add_relu_class()(relu, name=name)
 
         def exact(inputs, own):
@@ -215,7 +212,7 @@ class QATBlocks:
         return self._means(x, self.own.AdaptivePooling(bins, axis=2, name=name))
 
     def _means(self, x, layer):
-        source = self.variables_of(x)
+        source = self.limits_of(x)
 
         def exact(x, own):
             return integer.means(x, layer.call, grid_of(source), grid_of(own))
@@ -240,15 +237,16 @@ class QATBlocks:
     def upsample_rounded(self, logits):
         """What the resize inside a `logits-full` or `labels` file makes of a logits tensor."""
         aligned, (height, width) = "logits" in self.config.align_corners, self.config.input_size
-        both = grid_of(self.ranges[LOGITS])
+        variables = self.ranges[LOGITS]
+        both = integer.grid(variables["min_var"], variables["max_var"])
         return integer.resize(logits, self.config.padded_size, both, aligned)[:, :height, :width]
 
     def relu(self, x, *, name):
-        source = self.variables_of(x)
-        quantizer = self.types.RectifiedRange(source)
+        source, owner = self.limits_of(x), self.ranges[self.sharing.owner(name)]
+        quantizer = self.types.RectifiedRange(owner)
 
         def exact(x, own):
-            return integer.rectify(x, grid_of(source), integer.grid(*quantizer.limits()))
+            return integer.rectify(x, grid_of(source), grid_of(quantizer.limits))
 
         return self._wrap(self.keras.ReLU(name=name), x, exact, quantizer=quantizer)
 
@@ -270,12 +268,13 @@ def _wrapper_class() -> Any:
         """TFMOT's wrapper in training; the device's integers in inference."""
 
         exact: Exact
+        limits: Limits
 
         def call(self, inputs, training=None, **kwargs):
             if training:
                 return super().call(inputs, training=True, **kwargs)
             weights = [entry[0] for entry in self._weight_vars]
-            return self.exact(inputs, self._output_quantizer_vars, *([weights] if weights else []))
+            return self.exact(inputs, self.limits, *([weights] if weights else []))
 
     return QuantizeWrapper
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..keras_api import tensorflow, tfmot
+from .integer import Limits
 
 EMA_DECAY = 0.99
 START = 6.0  # TFMOT's own starting range, kept to detect ranges that were never set
@@ -50,10 +51,15 @@ def quantizers() -> SimpleNamespace:
                 )
                 for end, start in (("min", -START), ("max", START))
             )
-            return {"min_var": low, "max_var": high}
+            self.variables = {"min_var": low, "max_var": high}
+            return self.variables
+
+        def limits(self):
+            """The range as it is now."""
+            return self.variables["min_var"], self.variables["max_var"]
 
         def __call__(self, inputs, training, weights, **kwargs):
-            low, high = weights["min_var"], weights["max_var"]
+            low, high = self.limits()
             if training and self.moving:
                 return quant_ops.MovingAvgQuantize(
                     inputs, low, high, ema_decay=EMA_DECAY, is_training=True
@@ -76,10 +82,12 @@ def quantizers() -> SimpleNamespace:
         def build(self, tensor_shape, name, layer):
             return self.owner
 
+        def limits(self):
+            """The range as it is now."""
+            return self.owner["min_var"], self.owner["max_var"]
+
         def __call__(self, inputs, training, weights, **kwargs):
-            return tf.quantization.fake_quant_with_min_max_vars(
-                inputs, self.owner["min_var"], self.owner["max_var"]
-            )
+            return tf.quantization.fake_quant_with_min_max_vars(inputs, *self.limits())
 
         def get_config(self):
             return {}
@@ -88,12 +96,10 @@ def quantizers() -> SimpleNamespace:
         """The range of a tensor clamped at 0, at its own step or half of it."""
 
         def limits(self):
-            low, high = self.owner["min_var"], self.owner["max_var"]
+            """The range as it is now."""
+            low, high = super().limits()
             span = high - low
             return tf.zeros(()), tf.where(2 * high > span, span, span / 2)
-
-        def __call__(self, inputs, training, weights, **kwargs):
-            return tf.quantization.fake_quant_with_min_max_vars(inputs, *self.limits())
 
     class KernelPerChannel(base):
         """Symmetric int8 kernel with one scale per output channel, from its current values.
@@ -123,19 +129,20 @@ def quantizers() -> SimpleNamespace:
         """A bias rounded as the int8 graph stores it: int32 in steps of input x kernel scale.
 
         Args:
-            source: the variables of the input's `ActivationRange`.
+            source: gives the input's range.
             kernel: the kernel's variable.
             depthwise: see `KernelPerChannel`.
         """
 
-        def __init__(self, source: dict[str, Any], kernel: Any, depthwise: bool):
+        def __init__(self, source: Limits, kernel: Any, depthwise: bool):
             self.source, self.kernel, self.depthwise = source, kernel, depthwise
 
         def build(self, tensor_shape, name, layer):
             return {}
 
         def __call__(self, inputs, training, weights, **kwargs):
-            step = (self.source["max_var"] - self.source["min_var"]) / 255.0
+            low, high = self.source()
+            step = (high - low) / 255.0
             axes = (0, 1, 3) if self.depthwise else (0, 1, 2)
             step = step * tf.maximum(tf.reduce_max(tf.abs(self.kernel), axes), 1e-12) / 127.0
             return inputs + tf.stop_gradient(tf.round(inputs / step) * step - inputs)
@@ -150,7 +157,7 @@ def quantizers() -> SimpleNamespace:
             output: quantizer of the layer's output.
             kernel: attribute of the kernel, or None.
             depthwise: see `KernelPerChannel`.
-            source: range variables of the layer's input, for the bias.
+            source: gives the range of the layer's input, for the bias.
         """
 
         def __init__(
@@ -158,7 +165,7 @@ def quantizers() -> SimpleNamespace:
             output: Any,
             kernel: str | None = None,
             depthwise: bool = False,
-            source: dict[str, Any] | None = None,
+            source: Limits | None = None,
         ):
             self.output, self.kernel, self.depthwise = output, kernel, depthwise
             self.source = source

@@ -28,15 +28,22 @@ PROTOCOL = (
 
 
 class Predictor(Protocol):
-    """What is scored: a `Segmenter`, or a Keras model behind the same members."""
+    """What is scored: a `Segmenter`, or a Keras model behind the same members.
+
+    It may have a `frame` (see `postprocess.LogitsFrame`).
+    """
 
     input_size: Size
-    frame: LogitsFrame
 
     @property
     def num_classes(self) -> int: ...
 
     def run(self, image: np.ndarray) -> np.ndarray: ...
+
+
+def frame_of(predictor: Predictor) -> LogitsFrame:
+    """How a predictor's output lies over its input; half-pixel upsampling by default."""
+    return getattr(predictor, "frame", None) or LogitsFrame.of(predictor.input_size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +127,7 @@ def evaluate_predictor(
     if len(dataset) == 0:
         raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
     matrix, times = np.zeros((count, count), np.int64), []
+    frame = frame_of(predictor)
     for index in progress(range(len(dataset))):
         image, label = dataset.read(index)
         image = resize_image(image, predictor.input_size)
@@ -128,7 +136,7 @@ def evaluate_predictor(
         start = time.perf_counter()
         output = predictor.run(image)
         times.append((time.perf_counter() - start) * 1000)
-        prediction = labels_from_output(output, predictor.frame, label.shape)
+        prediction = labels_from_output(output, frame, label.shape)
         matrix += confusion_matrix(label, prediction, count)
     result = scores(matrix)
     if result.miou is None:

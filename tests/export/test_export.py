@@ -56,14 +56,18 @@ def test_operations_are_those_of_the_table(tflite_files, recipe, outputs):
 def test_inputs_and_outputs(tflite_files, recipe):
     logits = Segmenter(tflite_files[recipe, "logits"])
     full = Segmenter(tflite_files[recipe, "logits-full"])
+    prob = Segmenter(tflite_files[recipe, "prob"])
     labels = Segmenter(tflite_files[recipe, "labels"])
-    assert [s.outputs for s in (logits, full, labels)] == list(OUTPUTS)
+    assert [s.outputs for s in (logits, full, prob, labels)] == list(OUTPUTS)
     image = np.zeros((96, 160, 3), np.uint8)
-    assert [s.run(image).shape for s in (logits, full, labels)] == [
+    assert [s.run(image).shape for s in (logits, full, prob, labels)] == [
         (12, 20, 9),
+        (96, 160, 9),
         (96, 160, 9),
         (96, 160),
     ]
+    shares = prob.run(image).astype(float) / (256 if recipe.startswith("int8") else 1)
+    assert np.abs(shares.sum(-1) - 1).max() < 0.02
     quantized = recipe.startswith("int8")
     assert logits.run(image).dtype == (np.uint8 if quantized else np.float32)
     assert labels.run(image).dtype == np.uint8

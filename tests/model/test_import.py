@@ -182,7 +182,7 @@ def test_non_finite_weights_and_other_networks_are_refused(tmp_path):
     config = FastSCNNConfig.preset("mmseg", num_classes=7, input_size=(64, 96))
     tensors = tensors_of("mmseg", config)
     tensors["decode_head.conv_seg.bias"][0] = np.nan
-    with pytest.raises(ModelFileError, match="decode_head.conv_seg.bias is NaN"):
+    with pytest.raises(ModelFileError, match=r"decode_head\.conv_seg\.bias is NaN"):
         import_checkpoint(write(tmp_path / "m.pdparams", tensors))
     other = {"layer1.0.conv1.weight": np.zeros((4, 3, 3, 3), np.float32)}
     with pytest.raises(ModelFileError, match=r"not a Fast-SCNN of .*layer1.0.conv1.weight"):

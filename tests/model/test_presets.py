@@ -112,7 +112,7 @@ def test_unknown_preset_and_pattern_without_a_layer():
     with pytest.raises(ConfigError, match="unknown preset 'mmsegg': expected paper, mmseg"):
         FastSCNNConfig.preset("mmsegg")
     config = FastSCNNConfig(input_size=(32, 32), conv_bias=("fusion.lo",))
-    with pytest.raises(ConfigError, match="did you mean 'fusion.low'"):
+    with pytest.raises(ConfigError, match=r"did you mean 'fusion\.low'"):
         fast_scnn(config)
 
 

@@ -1,0 +1,101 @@
+"""`--init-from`: starting values for training out of another model's weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError
+from ..keras_api import keras3
+from .classifier import classifier_class
+from .import_checkpoint import import_checkpoint
+from .io import checkpoint_in, load_keras
+
+# Their shapes follow the number of classes.
+LOGITS = ("classifier.logits", "aux_ltd.logits", "aux_gfe.logits")
+NEW_IN_SEGMENTATION = ("fusion.", "classifier.", "aux_")  # what an image classifier has not
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """A model to take weights from.
+
+    Attributes:
+        model: a Keras 3 model of this project, for segmentation or an image classifier.
+        path: where it came from.
+    """
+
+    model: Any
+    path: Path
+
+    @property
+    def config(self) -> FastSCNNConfig:
+        """Its wiring and normalisation."""
+        return self.model.config
+
+
+def read_start(path: str | os.PathLike[str]) -> Start:
+    """Reads a `.keras` file or run folder of ours, or a checkpoint of another implementation.
+
+    Raises:
+        ModelFileError: missing, damaged or of another kind.
+    """
+    found = checkpoint_in(path)
+    if found.suffix == ".keras":
+        return Start(load_keras(found, classifier=None), found)
+    return Start(import_checkpoint(found), found)
+
+
+def initialise(model: Any, start: Start) -> str:
+    """Copies what fits from `start` into a new model of the same wiring.
+
+    Logits of another number of classes, and heads that `start` does not have, keep their random
+    weights.
+
+    Args:
+        model: made by `fast_scnn` from `start.config` with other classes, size or heads.
+        start: where the weights come from.
+
+    Returns:
+        One sentence that says what was taken and what is new.
+
+    Raises:
+        ConfigError: a layer between them is missing or of another shape.
+    """
+    source = {layer.name: layer for layer in start.model.layers}
+    classifier = isinstance(start.model, classifier_class(keras3()))
+    taken, new = 0, []
+    for layer in model.layers:
+        shapes = [tuple(w.shape) for w in layer.weights]
+        if not shapes:
+            continue
+        found = source.get(layer.name)
+        if found is not None and [tuple(w.shape) for w in found.weights] == shapes:
+            layer.set_weights(found.get_weights())
+            taken += 1
+        elif _may_be_new(layer.name, found is None, classifier):
+            new.append(layer.name)
+        else:
+            what = "is missing" if found is None else "has another shape"
+            raise ConfigError(f"{start.path}: layer {layer.name!r} {what} in this checkpoint")
+    return _sentence(start, model, taken, new)
+
+
+def _may_be_new(name: str, missing: bool, classifier: bool) -> bool:
+    logits = name.removesuffix(".bn") in LOGITS
+    heads = ("aux_",) if not classifier else NEW_IN_SEGMENTATION
+    return logits or (missing and name.startswith(heads))
+
+
+def _sentence(start: Start, model: Any, taken: int, new: list[str]) -> str:
+    text = f"{start.path}: weights of {taken} layers taken"
+    if not new:
+        return text
+    before, after = start.config.num_classes, model.config.num_classes
+    groups = sorted({name.split(".")[0] for name in new})
+    if all(name.removesuffix(".bn") in LOGITS for name in new):
+        return f"{text}; only the logits start anew, for {after} classes instead of {before}"
+    return f"{text}; new: {', '.join(groups)}"
