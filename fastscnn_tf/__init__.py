@@ -14,6 +14,7 @@ _NAMES = {
     # the network
     "FastSCNNConfig": "core.config",
     "fast_scnn": "model.fast_scnn",
+    "fast_scnn_classifier": "model.classifier",
     "resize_model": "model.fast_scnn",
     "complexity": "model.complexity",
     "summary": "model.summary",
@@ -21,6 +22,7 @@ _NAMES = {
     "export_weights": "model.weights_file",
     # data
     "load_dataset": "data.pipeline",
+    "load_pydataset": "data.numpy_pipeline",
     "open_dataset": "data.registry",
     # training
     "segmentation_loss": "train.losses",
@@ -28,6 +30,8 @@ _NAMES = {
     "mean_iou": "train.metrics",
     "TrainSettings": "train.settings",
     "run_training": "train.trainer",
+    "PretrainSettings": "train.pretrain",
+    "run_pretraining": "train.pretrain",
     # quantization
     "quantize_aware": "quantize.quantize_aware",
     "QuantizeSettings": "quantize.fine_tune",

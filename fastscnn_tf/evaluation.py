@@ -101,7 +101,7 @@ def evaluate(
 
     Args:
         model: path of a .tflite, `.keras`, `.npz` or run folder, or a Keras model.
-        dataset: `camvid`, `folder` or `toy`.
+        dataset: its name, as for `open_dataset`.
         data_dir: where the data set lies.
         split: which split.
         threads: CPU threads of a .tflite.

@@ -22,8 +22,8 @@ from .demo import demo_command
 def cli(debug: bool) -> None:
     """Fast-SCNN street-scene segmentation: train, quantize, export and score what goes on a device.
 
-    Data sets: camvid, folder (own data, described by dataset.yaml) and toy (drawn street scenes,
-    needs no download).
+    Data sets: camvid, cityscapes, cityscapes-coarse, folder (own data, described by dataset.yaml)
+    and toy (drawn street scenes, needs no download).
     """
 
 

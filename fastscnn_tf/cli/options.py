@@ -13,6 +13,7 @@ import click
 from ..core.files import check_output, write_json
 from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
+from ..data.registry import NAMES
 from ..runtime import MAX_THREADS
 
 
@@ -54,7 +55,7 @@ threads = click.option(
     help="CPU threads of a .tflite.",
 )
 split = click.option(
-    "--split", default="val", show_default=True, help="train, val, test, or what the YAML names."
+    "--split", default="val", show_default=True, help="train, val, test, train_extra, or what the YAML names."
 )
 json_path = click.option(
     "--json", "json_path", metavar="PATH", help="Write the result as JSON; - for stdout."
@@ -64,7 +65,7 @@ json_path = click.option(
 def dataset(required: bool = True) -> Callable[[Any], Any]:
     """`--dataset` and `--data-dir`."""
     return options(
-        click.option("--dataset", required=required, help="camvid, folder or toy."),
+        click.option("--dataset", required=required, help=f"{', '.join(NAMES)}."),
         click.option("--data-dir", help="Where the data set lies (or its YAML file)."),
     )
 

@@ -44,14 +44,20 @@ def naming_interruptions() -> Iterator[None]:
     "--learning-rate", type=float, default=0.045, show_default=True, help="Start of the schedule."
 )
 @click.option("--augment", default="paper", show_default=True, help=AUGMENT_HELP)
-@click.option("--aux/--no-aux", default=True, help="Auxiliary losses, weight 0.4 (paper).")
 @click.option(
-    "--bn-momentum",
-    type=float,
-    default=0.99,
-    show_default=True,
-    help="Of batch normalisation; 0.9 for short runs.",
+    "--aux/--no-aux",
+    default=None,
+    help="Auxiliary losses, weight 0.4 (paper); by default where the wiring has such heads.",
 )
+@click.option(
+    "--bn-momentum", type=float, help="Of batch normalisation; 0.9 for short runs. [paper: 0.99]"
+)
+@click.option("--preset", help=f"Wiring: {opt.PRESET_NAMES}. [default: paper]")
+@click.option("--width", type=float, help="Factor of all channel counts, 0.25..4.")
+@click.option("--init-from", help="Start from a .keras file, run folder or checkpoint.")
+@click.option("--extra-dataset", help="More training data, such as cityscapes-coarse.")
+@click.option("--extra-data-dir", help="Where it lies. [default: --data-dir]")
+@click.option("--extra-split", default="train_extra", show_default=True, help="Which split of it.")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
 )
@@ -63,13 +69,13 @@ def train(
     dataset: str,
     data_dir: str | None,
     size: Size | None,
-    aux: bool,
+    aux: bool | None,
     output: Path,
     resume: bool,
     force: bool,
     **rest: Any,
 ) -> None:
-    """Train from scratch with the paper's recipe; writes best.keras, last.keras, run.json, logs."""
+    """Train with the paper's recipe; writes best.keras, last.keras, run.json, logs."""
     if size is None:
         raise click.UsageError("--size is needed, such as 352x480")
     from ..train.settings import TrainSettings
@@ -80,6 +86,38 @@ def train(
         result = run_training(settings, output, resume, force, fit_verbosity())
     click.echo(
         f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}"
+    )
+
+
+@click.command()
+@click.option("--data-dir", required=True, help="Folder with train/<class>/ and val/<class>/.")
+@click.option(
+    "--size", type=opt.SizeType(), default="224x224", show_default=True, help="Height x width."
+)
+@click.option("--epochs", type=int, default=90, show_default=True, help="Passes over train.")
+@click.option("--batch-size", type=int, default=64, show_default=True, help="Pictures per step.")
+@click.option(
+    "--learning-rate", type=float, default=0.045, show_default=True, help="Start of the schedule."
+)
+@click.option("--preset", default="paper", show_default=True, help=f"{opt.PRESET_NAMES}.")
+@click.option("--width", type=float, default=1.0, show_default=True, help="Of all channel counts.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
+)
+@click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Run folder.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --output.")
+@opt.force
+def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
+    """Train the trunk as an image classifier (ImageNet), for train --init-from."""
+    from ..train.pretrain import PretrainSettings, run_pretraining
+
+    settings = PretrainSettings(**rest)
+    with naming_interruptions():
+        result = run_pretraining(settings, output, resume, force, fit_verbosity())
+    click.echo(
+        f"{result.best}: val top-1 {result.top1:.4f}, top-5 {result.top5:.4f} "
+        f"after {opt.count(result.epochs, 'epoch')}"
     )
 
 
@@ -191,4 +229,4 @@ def export(
     click.echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")
 
 
-COMMANDS = (train, quantize, export)
+COMMANDS = (train, pretrain, quantize, export)

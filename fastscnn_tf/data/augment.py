@@ -2,7 +2,7 @@
 
 Geometry is shared by both; light never touches the label; labels are resized nearest. Every
 draw comes from the image's own stateless seed, so the same seed gives the same batches for any
-number of workers.
+number of workers. `numpy_augment` does the same without TensorFlow.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Augmentation:
     brightness: float = 0.0
     channel_noise: float = 0.0
 
+
+DRAWS = 8  # numbers in [0, 1) per pair: scale, two of place, flip, shift, three of gain
 
 PRESETS = {
     "none": None,
@@ -70,8 +72,26 @@ def augment_pair(
         float32 image in 0..255 and uint8 label, both of `config.input_size`; padding is the mean
         in the image and 255 in the label.
     """
+    draw = tensorflow().random.stateless_uniform((DRAWS,), seed)
+    return augment_drawn(image, label, draw, settings, config)
+
+
+def augment_drawn(
+    image: Any, label: Any, draw: Any, settings: Augmentation, config: FastSCNNConfig
+) -> tuple[Any, Any]:
+    """`augment_pair` with the numbers already drawn.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        label: (h, w) uint8 class indices.
+        draw: (DRAWS,) float32 in [0, 1).
+        settings: the strengths.
+        config: as in `augment_pair`.
+
+    Returns:
+        As `augment_pair`.
+    """
     tf = tensorflow()
-    draw = tf.random.stateless_uniform((8,), seed)
     image, label = _scaled_crop(image, label, draw, settings.scale, config)
     if settings.flip:
         flip = draw[3] < 0.5

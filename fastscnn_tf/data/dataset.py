@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import itertools
+from bisect import bisect_right
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import DataError
+from ..core.errors import ConfigError, DataError
 from ..core.images import read_image, read_label
 from ..core.labels import LabelSpace
 
@@ -80,6 +83,70 @@ class FileDataset(SegmentationDataset):
 
     def read_label(self, index: int) -> np.ndarray:
         return read_label(self.pairs[index][1], self._table)
+
+
+class ConcatDataset(SegmentationDataset):
+    """Several data sets with the same classes as one, the pairs of the first before the others'.
+
+    Its `name` and `split` join theirs with `+` (equal ones once); `labels` are the first one's.
+
+    Args:
+        datasets: at least one.
+
+    Raises:
+        ConfigError: none are given, or their classes differ.
+    """
+
+    def __init__(self, datasets: Sequence[SegmentationDataset]):
+        if not datasets:
+            raise ConfigError("ConcatDataset needs at least one data set")
+        self.datasets = tuple(datasets)
+        first = self.datasets[0]
+        for other in self.datasets[1:]:
+            _check_same_classes(first, other)
+        self.name = "+".join(dict.fromkeys(d.name for d in self.datasets))
+        self.split = "+".join(dict.fromkeys(d.split for d in self.datasets))
+        self.labels = first.labels
+        self._stops = list(itertools.accumulate(map(len, self.datasets)))
+
+    def __len__(self) -> int:
+        return self._stops[-1]
+
+    def sample_name(self, index: int) -> str:
+        dataset, own = self._find(index)
+        return dataset.sample_name(own)
+
+    def read_image(self, index: int) -> np.ndarray:
+        dataset, own = self._find(index)
+        return dataset.read_image(own)
+
+    def read_label(self, index: int) -> np.ndarray:
+        dataset, own = self._find(index)
+        return dataset.read_label(own)
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        dataset, own = self._find(index)
+        return dataset.read(own)
+
+    def _find(self, index: int) -> tuple[SegmentationDataset, int]:
+        """The data set that holds a pair, and the pair's index in it."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        which = bisect_right(self._stops, index)
+        return self.datasets[which], index - (self._stops[which - 1] if which else 0)
+
+
+def _check_same_classes(first: SegmentationDataset, other: SegmentationDataset) -> None:
+    """Raw label values may differ: class indices mean the same where the names do."""
+    a, b = first.labels.names, other.labels.names
+    if a == b:
+        return
+    pairs = enumerate(itertools.zip_longest(a, b))
+    index, (here, there) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+    raise ConfigError(
+        f"{first.name} and {other.name} cannot be joined, their classes differ: class {index} is "
+        f"{here or 'missing'} in {first.name} and {there or 'missing'} in {other.name}"
+    )
 
 
 def pair_files(images: Path, labels: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, Path]]:

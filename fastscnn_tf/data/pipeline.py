@@ -33,7 +33,7 @@ def load_dataset(
     """A `tf.data.Dataset` of batches for `model.fit`.
 
     Args:
-        name: `camvid`, `folder` or `toy`; see `open_dataset`.
+        name: as for `open_dataset`.
         data_dir: where the data set lies; not needed for `toy`.
         split: which split.
         config: gives size, normalisation, number of classes and whether there are auxiliary
@@ -153,10 +153,14 @@ def _shuffled_indices(count: int, batch_size: int, seed: int | None, epochs: ran
 
 
 def _finish(image, label, config: FastSCNNConfig):
-    image = (image - config.mean) / config.std
-    if config.aux_heads:
-        return image, {"logits": label, "aux_ltd": label, "aux_gfe": label}
-    return image, label
+    return (image - config.mean) / config.std, for_outputs(label, config)
+
+
+def for_outputs(label: Any, config: FastSCNNConfig) -> Any:
+    """The labels as the model's outputs want them: with auxiliary heads the same for each."""
+    if not config.aux_heads:
+        return label
+    return dict.fromkeys(("logits", *(f"aux_{head}" for head in config.aux_layout)), label)
 
 
 _failures: list[FastSCNNError] = []
@@ -174,6 +178,16 @@ def named_data_errors() -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def noting_data_errors() -> Iterator[None]:
+    """Keeps an error of ours for `named_data_errors`, since tf.data loses it."""
+    try:
+        yield
+    except FastSCNNError as error:
+        _failures.append(error)
+        raise
+
+
 class PairReader:
     """Reads pairs by index for `tf.numpy_function`, keeping decoded ones while they fit.
 
@@ -188,13 +202,15 @@ class PairReader:
         self._room = CACHE_BYTES
 
     def __call__(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        try:
-            return self._read(int(index))
-        except FastSCNNError as error:
-            _failures.append(error)
-            raise
+        with noting_data_errors():
+            return self.read(int(index))
 
-    def _read(self, key: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, key: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pair number `key`: (h, w, 3) uint8 RGB and (h, w) uint8 class indices.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
         if key not in self._cache:
             image, label = self.dataset.read(key)
             if self.size:

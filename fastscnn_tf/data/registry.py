@@ -8,11 +8,18 @@ from pathlib import Path
 from ..core.errors import DataError
 from ..core.sizes import Size
 from .camvid import camvid
+from .cityscapes import cityscapes, cityscapes_coarse
 from .dataset import SegmentationDataset
 from .folder import folder
 from .toy_streets import ToyStreets
 
-NAMES = ("camvid", "folder", "toy")
+_OPENERS = {
+    "camvid": camvid,
+    "cityscapes": cityscapes,
+    "cityscapes-coarse": cityscapes_coarse,
+    "folder": folder,
+}
+NAMES = (*_OPENERS, "toy")
 
 
 def open_dataset(
@@ -24,10 +31,11 @@ def open_dataset(
     """Opens one split of a data set; imports no TensorFlow.
 
     Args:
-        name: `camvid`, `folder` (own data, `data_dir` holds dataset.yaml or is a YAML file), or
-            `toy` (procedural street scenes, needs no `data_dir`).
+        name: `camvid`, `cityscapes` (fine labels), `cityscapes-coarse`, `folder` (own data,
+            `data_dir` holds dataset.yaml or is a YAML file), or `toy` (procedural street scenes,
+            needs no `data_dir`).
         data_dir: where the data set lies.
-        split: `train`, `val`, `test`, or what the YAML file names.
+        split: `train`, `val`, `test`, `train_extra` (coarse), or what the YAML file names.
         size: (height, width) of the drawn scenes; only `toy` uses it.
 
     Raises:
@@ -39,4 +47,4 @@ def open_dataset(
         return ToyStreets(split, size=size) if size else ToyStreets(split)
     if data_dir is None:
         raise DataError(f"data set {name!r} needs its folder: pass --data-dir")
-    return {"camvid": camvid, "folder": folder}[name](Path(data_dir), split)
+    return _OPENERS[name](Path(data_dir), split)

@@ -91,11 +91,12 @@ def _may_be_new(name: str, missing: bool, classifier: bool) -> bool:
 
 
 def _sentence(start: Start, model: Any, taken: int, new: list[str]) -> str:
-    text = f"{start.path}: weights of {taken} layers taken"
-    if not new:
-        return text
+    parts = [f"{start.path}: weights of {taken} layers taken"]
     before, after = start.config.num_classes, model.config.num_classes
-    groups = sorted({name.split(".")[0] for name in new})
-    if all(name.removesuffix(".bn") in LOGITS for name in new):
-        return f"{text}; only the logits start anew, for {after} classes instead of {before}"
-    return f"{text}; new: {', '.join(groups)}"
+    fresh = {name.split(".")[0] for name in new if name.removesuffix(".bn") not in LOGITS}
+    if "classifier.logits" in new and "classifier" not in fresh:
+        only = "" if fresh else "only "
+        parts.append(f"{only}the logits start anew, for {after} classes instead of {before}")
+    if fresh:
+        parts.append(f"new: {', '.join(sorted(fresh))}")
+    return "; ".join(parts)

@@ -34,7 +34,7 @@ class QuantizeSettings:
 
     Args:
         model: the trained `.keras` file, or its run folder.
-        dataset: `camvid`, `folder` or `toy`.
+        dataset: its name, as for `open_dataset`.
         data_dir: where it lies.
         size: (height, width); the model's own by default.
         epochs: passes over the training split.

@@ -76,6 +76,7 @@ def callbacks_for(keras: Any) -> SimpleNamespace:
             save_last: writes the state to go on from.
             save_best: writes the weights with the best score so far.
             extra: more to keep in `state.json`.
+            score: name in the logs of what makes an epoch the best.
         """
 
         def __init__(
@@ -84,9 +85,10 @@ def callbacks_for(keras: Any) -> SimpleNamespace:
             save_last: Callable[[], None],
             save_best: Callable[[], None],
             extra: Callable[[], dict[str, Any]] = dict,
+            score: str = SCORE,
         ):
             super().__init__()
-            self.extra = extra
+            self.extra, self.score = extra, score
             self.folder, self.save_last, self.save_best = folder, save_last, save_best
             path = folder / STATE
             self.state = read_json(path) if path.exists() else {"epochs_done": 0, "best": None}
@@ -100,9 +102,11 @@ def callbacks_for(keras: Any) -> SimpleNamespace:
 
         def keep(self, epochs_done: int, logs: dict[str, float]):
             """Saves the state after `epochs_done` epochs, and the best weights if these are."""
-            score = logs.get(SCORE)
-            if score is not None and score > (self.state["best"] or -1.0):
+            score = logs.get(self.score)
+            best = self.state["best"]
+            if score is not None and (best is None or score > best):
                 self.state["best"], self.state["best_epoch"] = score, epochs_done
+                self.state["scores"] = {k: v for k, v in logs.items() if k.startswith("val_")}
                 self.save_best()
             self.save_last()
             self.state.update(self.extra(), epochs_done=epochs_done)
@@ -132,12 +136,12 @@ def callbacks_for(keras: Any) -> SimpleNamespace:
         training is interrupted.
         """
 
-        def __init__(self, path: Path):
+        def __init__(self, path: Path, columns: tuple[str, ...] = LOGGED):
             super().__init__()
-            self.path = path
+            self.path, self.columns = path, columns
 
         def on_epoch_end(self, epoch, logs=None):
-            row = {"epoch": epoch + 1, **{name: (logs or {}).get(name) for name in LOGGED}}
+            row = {"epoch": epoch + 1, **{name: (logs or {}).get(name) for name in self.columns}}
             new = not self.path.exists()
             with self.path.open("a", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, list(row))

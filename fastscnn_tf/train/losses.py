@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from ..core.config import AUX_HEADS
 from ..core.labels import IGNORE
 from ..keras_api import keras3
 
@@ -39,15 +41,17 @@ def _at_cells(y_true, size):
     return y_true[:, rows // 2 :: rows, columns // 2 :: columns]
 
 
-def segmentation_losses(aux_heads: bool) -> dict[str, Any]:
-    """`loss` and `loss_weights` for `model.compile`, with or without auxiliary heads."""
+def segmentation_losses(aux_heads: bool, layout: Sequence[str] = AUX_HEADS) -> dict[str, Any]:
+    """`loss` and `loss_weights` for `model.compile`.
+
+    Args:
+        aux_heads: whether the model has auxiliary heads.
+        layout: which ones, as `config.aux_layout` says.
+    """
     if not aux_heads:
         return {"loss": segmentation_loss}
-    names = ("logits", "aux_ltd", "aux_gfe")
-    return {
-        "loss": dict.fromkeys(names, segmentation_loss),
-        "loss_weights": {"logits": 1.0, "aux_ltd": AUX_WEIGHT, "aux_gfe": AUX_WEIGHT},
-    }
+    weights = {"logits": 1.0, **{f"aux_{head}": AUX_WEIGHT for head in layout}}
+    return {"loss": dict.fromkeys(weights, segmentation_loss), "loss_weights": weights}
 
 
 def register() -> None:

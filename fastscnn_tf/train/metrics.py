@@ -38,10 +38,12 @@ def _metric_class(keras: Any) -> Any:
             n = self.num_classes
             truth = ops.reshape(ops.cast(y_true, "int32"), (-1,))
             predicted = ops.reshape(ops.cast(ops.argmax(y_pred, -1), "int32"), (-1,))
-            # Ignored pixels go to one extra bin, which is cut off.
+            # Ignored pixels go to one extra bin, which is cut off. `bincount` would not compile
+            # on JAX, which wants to know the number of bins.
             cell = ops.where(ops.equal(truth, IGNORE), n * n, truth * n + predicted)
-            counts = ops.bincount(cell, minlength=n * n + 1)[: n * n]
-            self.matrix.assign(self.matrix + ops.cast(counts, self.matrix.dtype))
+            one = ops.ones_like(cell, self.matrix.dtype)
+            counts = ops.segment_sum(one, cell, num_segments=n * n + 1)[: n * n]
+            self.matrix.assign(self.matrix + counts)
 
         def result(self):
             n = self.num_classes
@@ -52,7 +54,7 @@ def _metric_class(keras: Any) -> Any:
             return ops.sum(hits / ops.maximum(union, 1.0)) / ops.maximum(ops.sum(seen), 1.0)
 
         def reset_state(self):
-            self.matrix.assign(ops.zeros_like(self.matrix))
+            self.matrix.assign(ops.zeros(self.matrix.shape, self.matrix.dtype))
 
         def get_config(self):
             return {**super().get_config(), "num_classes": self.num_classes}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import platform
 import shutil
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import IO, Any
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, OutputError
 from ..core.files import make_folder, read_json, write_json
-from ..keras_api import keras3, tensorflow
+from ..keras_api import keras3, on_tensorflow, tensorflow
 from .callbacks import STATE
 
 RUN, LOG, LOCK, ASIDE = "run.json", "log.csv", ".lock", ".replaced"
@@ -104,10 +105,17 @@ def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig) ->
         "fastscnn_tf": fastscnn_tf.__version__,
         "python": platform.python_version(),
         "keras": keras3().__version__,
-        "tensorflow": tensorflow().__version__,
+        **_backend_version(),
     }
     values = {"settings": settings, "config": config.to_dict(), "versions": versions}
     write_json(folder / RUN, values)
+
+
+def _backend_version() -> dict[str, str]:
+    if on_tensorflow(keras3()):
+        return {"tensorflow": tensorflow().__version__}
+    backend = keras3().backend.backend()
+    return {backend: importlib.metadata.version(backend)}
 
 
 def check_resumable(folder: Path, settings: dict[str, Any], last: str) -> dict[str, Any]:

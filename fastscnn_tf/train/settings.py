@@ -15,7 +15,7 @@ class TrainSettings:
     """A training run; the defaults are the paper's (section 4).
 
     Args:
-        dataset: `camvid`, `folder` or `toy`.
+        dataset: as for `open_dataset`.
         data_dir: where it lies.
         size: (height, width) of the crops and of the model.
         epochs: passes over the training split.
@@ -24,10 +24,19 @@ class TrainSettings:
         power: its exponent.
         momentum: of SGD.
         augment: augmentation preset.
-        aux_heads: train with the two auxiliary losses, weight 0.4 each.
-        bn_momentum: of batch normalisation; shorter runs need a smaller one.
+        aux_heads: train with the auxiliary losses, weight 0.4 each; None: where the wiring has
+            such heads.
+        bn_momentum: of batch normalisation, None for the wiring's own; shorter runs need a
+            smaller one.
         seed: weights, order and augmentation.
         validate_every: epochs between validations; the last epoch always validates.
+        preset: wiring, see `FastSCNNConfig.preset`; None for the paper's, or that of `init_from`.
+        width: factor of all channel counts; None for 1, or that of `init_from`.
+        init_from: a `.keras` file, run folder or checkpoint of another implementation to take
+            weights, wiring and normalisation from.
+        extra_dataset: a second data set with the same classes, added to the training split.
+        extra_data_dir: where it lies; `data_dir` by default.
+        extra_split: which split of it.
     """
 
     dataset: str
@@ -39,14 +48,22 @@ class TrainSettings:
     power: float = 0.9
     momentum: float = 0.9
     augment: str = "paper"
-    aux_heads: bool = True
-    bn_momentum: float = 0.99
+    aux_heads: bool | None = None
+    bn_momentum: float | None = None
     seed: int = 0
     validate_every: int = 1
+    preset: str | None = None
+    width: float | None = None
+    init_from: str | None = None
+    extra_dataset: str | None = None
+    extra_data_dir: str | None = None
+    extra_split: str = "train_extra"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", check_size(self.size))
         check_settings(self)
+        if self.init_from and (self.preset or self.width):
+            raise ConfigError("init_from brings its own wiring: leave out preset and width")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -72,6 +89,15 @@ def check_settings(settings: Any) -> None:
         ConfigError: a value is out of range.
     """
     augmentation(settings.augment)
+    check_common(settings)
+
+
+def check_common(settings: Any) -> None:
+    """Checks what every kind of training has in common.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
     for name in ("epochs", "batch_size", "validate_every"):
         if getattr(settings, name) < 1:
             raise ConfigError(f"{name} must be at least 1, got {getattr(settings, name)}")

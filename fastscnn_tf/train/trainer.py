@@ -7,16 +7,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..core.config import FastSCNNConfig
 from ..core.files import check_output_folder, read_json
+from ..core.labels import LabelSpace
 from ..data.augment import augmentation
-from ..data.dataset import SegmentationDataset
+from ..data.dataset import ConcatDataset, SegmentationDataset
+from ..data.numpy_pipeline import numpy_batches
 from ..data.pipeline import batches, check_batches
 from ..data.registry import open_dataset
-from ..keras_api import keras3, tensorflow
+from ..keras_api import keras3, on_tensorflow, tensorflow
 from ..model.fast_scnn import fast_scnn, inference_model
+from ..model.initialise import Start, initialise, read_start
 from ..model.io import load_keras, save_keras
 from .callbacks import STATE, callbacks_for
 from .losses import register, segmentation_losses
@@ -51,12 +52,15 @@ def run_training(
     force: bool = False,
     verbose: int | str = "auto",
 ) -> TrainResult:
-    """Trains Fast-SCNN from scratch, or goes on with an interrupted run.
+    """Trains Fast-SCNN from scratch or other weights, or goes on with an interrupted run.
+
+    Works on every backend of Keras 3; the batches come from tf.data on TensorFlow and from NumPy
+    elsewhere, where TensorFlow is not needed.
 
     Args:
         settings: the run; on resuming they must be those it was started with.
-        folder: gets `best.keras`, `last.keras`, `run.json`, `state.json`, `log.csv` and
-            TensorBoard files.
+        folder: gets `best.keras`, `last.keras`, `run.json`, `state.json`, `log.csv` and, on
+            TensorFlow, TensorBoard files.
         resume: continue after the last finished epoch.
         force: start anew in a folder that is not empty.
         verbose: as in `model.fit`.
@@ -68,24 +72,23 @@ def run_training(
         KeyboardInterrupt: passed on; the last checkpoint is whole.
     """
     folder = Path(folder)
-    training = open_dataset(settings.dataset, settings.data_dir, "train", settings.size)
+    training = _training_data(settings)
     validation = open_dataset(settings.dataset, settings.data_dir, "val", settings.size)
-    config = FastSCNNConfig.for_labels(
-        training.labels,
-        input_size=settings.size,
-        aux_heads=settings.aux_heads,
-        bn_momentum=settings.bn_momentum,
-    )
+    start = read_start(settings.init_from) if settings.init_from and not resume else None
+    config = _config(settings, training.labels, start)
     check_samples(training, validation)
     check_batches(training, config, settings.batch_size, training=True)
     if resume:
         state = check_resumable(folder, settings.to_dict(), LAST)
-        model = load_keras(folder / LAST, compile=True)
-        done = state["epochs_done"]
-        _restore_dropout(model, state.get("dropout", {}))
+        model, done = load_compiled(folder / LAST), state["epochs_done"]
+        restore_dropout(model, state.get("dropout", {}))
     else:
         check_output_folder(folder, force)
         model, done = _compiled(settings, config, len(training)), 0
+        if start:
+            report = initialise(model, start)
+            if verbose:
+                print(report)
     with run_folder(folder, resume):
         if not resume:
             write_run(folder, settings.to_dict(), config)
@@ -96,38 +99,88 @@ def run_training(
     return TrainResult(folder, folder / BEST, state["best"], state["epochs_done"])
 
 
+def _training_data(settings: TrainSettings) -> SegmentationDataset:
+    data = open_dataset(settings.dataset, settings.data_dir, "train", settings.size)
+    if settings.extra_dataset is None:
+        return data
+    folder = settings.extra_data_dir or settings.data_dir
+    extra = open_dataset(settings.extra_dataset, folder, settings.extra_split, settings.size)
+    return ConcatDataset([data, extra])
+
+
+def _config(settings: TrainSettings, labels: LabelSpace, start: Start | None) -> FastSCNNConfig:
+    """The network of a run: the preset's wiring, or that of the starting weights."""
+    if start:
+        config = start.config
+    else:
+        config = FastSCNNConfig.preset(settings.preset or "paper", width=settings.width or 1.0)
+    heads = bool(config.aux_layout) if settings.aux_heads is None else settings.aux_heads
+    momentum = settings.bn_momentum
+    return config.replace(
+        num_classes=len(labels.names),
+        class_names=labels.names,
+        class_colors=labels.colors,
+        input_size=settings.size,
+        pad=False,
+        aux_heads=heads,
+        bn_momentum=config.bn_momentum if momentum is None else momentum,
+    )
+
+
 def fit_epochs(model, settings, training, done: int, callbacks, verbose) -> None:
     """Trains or fine-tunes from epoch `done` to the last one of the settings."""
-    stream = batches(
-        training,
-        model.config,
-        augmentation(settings.augment),
-        settings.batch_size,
-        settings.seed,
-        range(done, settings.epochs),
-    )
+    keras, preset = keras3(), augmentation(settings.augment)
+    source = training, model.config, preset, settings.batch_size, settings.seed
+    if on_tensorflow(keras):
+        stream = batches(*source, range(done, settings.epochs))
+    else:
+        stream = numpy_batches(*source)
+        at_epoch = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)
+        )
+        callbacks = [at_epoch, *callbacks]
     model.fit(
         stream,
         initial_epoch=done,
         epochs=settings.epochs,
-        steps_per_epoch=len(training) // settings.batch_size,
+        steps_per_epoch=epoch_steps(settings, len(training)),
+        shuffle=False,  # order is the stream's own
         callbacks=callbacks,
         verbose=verbose,
     )
 
 
+def epoch_steps(settings: Any, images: int) -> int:
+    """Batches in an epoch: full ones only with augmentation, else all (see `load_dataset`)."""
+    full = images // settings.batch_size
+    return full if augmentation(settings.augment) else -(-images // settings.batch_size)
+
+
 def _compiled(settings: TrainSettings, config: FastSCNNConfig, images: int) -> Any:
     keras = keras3()
-    tensorflow()  # before Keras asks for it, so that it starts quietly
+    if on_tensorflow(keras):
+        tensorflow()  # before Keras asks for it, so that it starts quietly
     register()
     keras.utils.set_random_seed(settings.seed)
     model = fast_scnn(config)
-    steps = max(1, images // settings.batch_size) * settings.epochs
+    steps = epoch_steps(settings, images) * settings.epochs
     schedule = keras.optimizers.schedules.PolynomialDecay(
         settings.learning_rate, steps, end_learning_rate=0.0, power=settings.power
     )
     optimizer = keras.optimizers.SGD(schedule, momentum=settings.momentum)
-    model.compile(optimizer=optimizer, **segmentation_losses(config.aux_heads))
+    model.compile(optimizer=optimizer, **segmentation_losses(config.aux_heads, config.aux_layout))
+    return model
+
+
+def load_compiled(path: Path) -> Any:
+    """A model with its optimizer and losses, saved on this backend or another one.
+
+    Raises:
+        ModelFileError: as `load_keras`.
+    """
+    model = load_keras(path, compile=True)
+    if not on_tensorflow(keras3()):  # the file says what suited the backend that wrote it
+        model.jit_compile = keras3().backend.backend() == "jax"
     return model
 
 
@@ -136,30 +189,35 @@ def _callbacks(
 ) -> list[Any]:
     keras = keras3()
     own = callbacks_for(keras)
-    return [
+    callbacks = [
         own.StopOnBrokenLoss(),
         own.Validate(KerasPredictor, validation, settings.validate_every, settings.epochs),
         own.Checkpoint(
             folder,
             lambda: save_keras(model, folder / LAST),
             lambda: save_keras(inference_model(model), folder / BEST, optimizer=False),
-            lambda: {"dropout": _dropout_state(model)},
+            lambda: {"dropout": dropout_state(model)},
         ),
         own.EpochLog(folder / LOG),
-        keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False),
     ]
+    if on_tensorflow(keras):  # whose file writer it uses
+        board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
+        callbacks.append(board)
+    return callbacks
 
 
-def _dropout_state(model: Any) -> dict[str, list[int]]:
+def dropout_state(model: Any) -> dict[str, list[int]]:
     """Where each dropout layer's random stream stands; Keras does not save it with the model."""
     layers = [layer for layer in model.layers if hasattr(layer, "seed_generator")]
-    return {x.name: [int(v) for v in np.asarray(x.seed_generator.state)] for x in layers}
+    value = keras3().ops.convert_to_numpy
+    return {x.name: [int(v) for v in value(x.seed_generator.state)] for x in layers}
 
 
-def _restore_dropout(model: Any, state: dict[str, list[int]]) -> None:
+def restore_dropout(model: Any, state: dict[str, list[int]]) -> None:
+    """Puts the random streams of `dropout_state` back."""
     for name, values in state.items():
         variable = model.get_layer(name).seed_generator.state
-        variable.assign(np.asarray(values, np.asarray(variable).dtype))
+        variable.assign(keras3().ops.convert_to_tensor(values, variable.dtype))
 
 
 def check_samples(*datasets: SegmentationDataset) -> None:

@@ -1,0 +1,220 @@
+"""`run_pretraining`: the trunk as an image classifier on folders of pictures, such as ImageNet."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError
+from ..core.files import check_output_folder, read_json
+from ..core.sizes import Size, check_size
+from ..data.classification import classification_batches
+from ..data.image_folders import ImageFolders
+from ..data.pipeline import named_data_errors
+from ..keras_api import keras3, tensorflow
+from ..model.classifier import fast_scnn_classifier
+from ..model.io import load_keras, save_keras
+from .callbacks import STATE, callbacks_for
+from .run_folder import LOG, check_resumable, run_folder, write_run
+from .settings import check_common
+from .trainer import BEST, LAST, dropout_state, restore_dropout
+
+TOP = 5
+SCORE, SCORE_TOP = "val_top1", f"val_top{TOP}"
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainSettings:
+    """A pre-training run. The paper names the data (ImageNet) but no recipe; this is a usual one.
+
+    Args:
+        data_dir: folder with `train/<class>/` and `val/<class>/`.
+        size: (height, width) of the pictures.
+        epochs: passes over `train`.
+        batch_size: pictures per step.
+        learning_rate: start of the polynomial schedule, which steps every batch.
+        power: its exponent.
+        momentum: of SGD.
+        preset: wiring, see `FastSCNNConfig.preset`.
+        width: factor of all channel counts.
+        seed: weights, order and augmentation.
+        validate_every: epochs between validations; the last epoch always validates.
+    """
+
+    data_dir: str
+    size: Size = (224, 224)
+    epochs: int = 90
+    batch_size: int = 64
+    learning_rate: float = 0.045
+    power: float = 0.9
+    momentum: float = 0.9
+    preset: str = "paper"
+    width: float = 1.0
+    seed: int = 0
+    validate_every: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", check_size(self.size))
+        check_common(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class PretrainResult:
+    """A finished pre-training run.
+
+    Attributes:
+        folder: the run folder.
+        best: the checkpoint with the best top-1 accuracy, for `train --init-from`.
+        top1: that accuracy on `val`, 0..1.
+        top5: the top-5 accuracy of the same epoch, 0..1.
+        epochs: epochs trained in all.
+    """
+
+    folder: Path
+    best: Path
+    top1: float
+    top5: float
+    epochs: int
+
+
+def run_pretraining(
+    settings: PretrainSettings,
+    folder: str | os.PathLike[str],
+    resume: bool = False,
+    force: bool = False,
+    verbose: int | str = "auto",
+) -> PretrainResult:
+    """Trains the classifier, or goes on with an interrupted run.
+
+    Args:
+        settings: the run; on resuming they must be those it was started with.
+        folder: gets `best.keras`, `last.keras`, `run.json`, `state.json`, `log.csv`.
+        resume: continue after the last finished epoch.
+        force: start anew in a folder that is not empty.
+        verbose: as in `model.fit`.
+
+    Raises:
+        DataError: the folders are not as expected, or a picture cannot be read.
+        OutputError, ConfigError, TrainingDiverged: as for `run_training`.
+    """
+    folder = Path(folder)
+    training = ImageFolders(settings.data_dir, "train")
+    validation = ImageFolders(settings.data_dir, "val")
+    if settings.batch_size > len(training):
+        raise ConfigError(
+            f"batch size {settings.batch_size} is larger than the {len(training)} pictures of "
+            f"split 'train': use at most {len(training)}"
+        )
+    if resume:
+        state = check_resumable(folder, settings.to_dict(), LAST)
+        model, done = load_keras(folder / LAST, True, classifier=True), state["epochs_done"]
+        restore_dropout(model, state.get("dropout", {}))
+    else:
+        check_output_folder(folder, force)
+        model, done = _compiled(settings, training), 0
+    with run_folder(folder, resume):
+        if not resume:
+            write_run(folder, settings.to_dict(), model.config)
+        if done < settings.epochs:
+            _fit(model, settings, folder, training, validation, done, verbose)
+    state = read_json(folder / STATE)
+    top5 = state["scores"][SCORE_TOP]
+    return PretrainResult(folder, folder / BEST, state["best"], top5, state["epochs_done"])
+
+
+def _compiled(settings: PretrainSettings, training: ImageFolders) -> Any:
+    keras = keras3()
+    tensorflow()  # before Keras asks for it, so that it starts quietly
+    keras.utils.set_random_seed(settings.seed)
+    config = FastSCNNConfig.preset(settings.preset, input_size=settings.size, width=settings.width)
+    model = fast_scnn_classifier(config, len(training.class_names))
+    steps = len(training) // settings.batch_size * settings.epochs
+    schedule = keras.optimizers.schedules.PolynomialDecay(
+        settings.learning_rate, steps, end_learning_rate=0.0, power=settings.power
+    )
+    model.compile(
+        keras.optimizers.SGD(schedule, momentum=settings.momentum),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    return model
+
+
+def _fit(model, settings, folder: Path, training, validation, done: int, verbose) -> None:
+    config = model.config
+    stream = functools.partial(
+        classification_batches,
+        size=settings.size,
+        mean=config.mean,
+        std=config.std,
+        batch_size=settings.batch_size,
+    )
+    own = callbacks_for(keras3())
+    callbacks = [
+        own.StopOnBrokenLoss(),
+        _validate_class()(stream(validation, training=False), settings),
+        own.Checkpoint(
+            folder,
+            lambda: save_keras(model, folder / LAST),
+            lambda: save_keras(model, folder / BEST, optimizer=False),
+            lambda: {"dropout": dropout_state(model)},
+            score=SCORE,
+        ),
+        own.EpochLog(folder / LOG, ("loss", SCORE, SCORE_TOP)),
+    ]
+    with named_data_errors():
+        model.fit(
+            stream(training, seed=settings.seed, epochs=range(done, settings.epochs)),
+            initial_epoch=done,
+            epochs=settings.epochs,
+            steps_per_epoch=len(training) // settings.batch_size,
+            shuffle=False,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
+
+
+@functools.cache
+def _validate_class() -> Any:
+    base: Any = keras3().callbacks.Callback
+
+    class ValidateTop(base):
+        """Adds top-1 and top-5 accuracy over the whole validation split to the logs."""
+
+        def __init__(self, batches: Any, settings: PretrainSettings):
+            super().__init__()
+            self.batches, self.settings = batches, settings
+
+        def on_epoch_end(self, epoch, logs=None):
+            last = epoch + 1 == self.settings.epochs
+            if (epoch + 1) % self.settings.validate_every == 0 or last:
+                logs[SCORE], logs[SCORE_TOP] = top_accuracy(self.model, self.batches)
+
+    return ValidateTop
+
+
+def top_accuracy(model: Any, batches: Any) -> tuple[float, float]:
+    """Top-1 and top-5 accuracy, 0..1.
+
+    Args:
+        model: images (B, H, W, 3) -> logits (B, labels).
+        batches: (images, classes) pairs.
+    """
+    first = within = total = 0
+    for images, labels in batches:
+        logits = np.asarray(model.predict_on_batch(images))
+        ranks = logits.argsort(-1)[:, ::-1]
+        hits = ranks == np.asarray(labels)[:, None]
+        first += int(hits[:, :1].sum())
+        within += int(hits[:, :TOP].sum())
+        total += len(ranks)
+    return first / total, within / total

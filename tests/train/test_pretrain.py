@@ -1,0 +1,206 @@
+"""Pre-training on folders of pictures, and starting from other weights."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fastscnn_tf as fs
+from fastscnn_tf.core.config import FastSCNNConfig
+from fastscnn_tf.core.errors import ConfigError, DataError, ModelFileError
+from fastscnn_tf.model.classifier import fast_scnn_classifier
+from fastscnn_tf.model.fast_scnn import fast_scnn
+from fastscnn_tf.model.initialise import initialise, read_start
+from fastscnn_tf.saving import save_model
+from fastscnn_tf.train.pretrain import PretrainSettings, run_pretraining, top_accuracy
+from fastscnn_tf.train.settings import TrainSettings
+from fastscnn_tf.train.trainer import run_training
+
+COLOURS = ("blau", "grün", "rot")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Noise in three colours: easy to tell apart."""
+    root, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for split, count in (("train", 16), ("val", 6)):
+        for channel, name in enumerate(COLOURS):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                shape = (int(rng.integers(40, 90)), int(rng.integers(40, 120)), 3)
+                noise = rng.integers(0, 90, shape)
+                noise[..., 2 - channel] += 150
+                Image.fromarray(noise.astype(np.uint8)).save(folder / f"{i}.jpg")
+    return root
+
+
+@pytest.fixture(scope="module")
+def pretrained(pictures, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pretrained") / "run"
+    settings = PretrainSettings(str(pictures), (64, 64), epochs=3, batch_size=8)
+    return run_pretraining(settings, folder, verbose=0)
+
+
+def test_it_learns_and_leaves_a_run_folder(pretrained):
+    assert pretrained.epochs == 3
+    assert pretrained.top1 > 0.5
+    assert pretrained.top5 == 1.0  # three classes
+    names = {path.name for path in pretrained.folder.iterdir()}
+    assert {"best.keras", "last.keras", "run.json", "state.json", "log.csv"} <= names
+    rows = (pretrained.folder / "log.csv").read_text().splitlines()
+    assert rows[0] == "epoch,loss,val_top1,val_top5"
+    assert len(rows) == 4
+
+
+def test_resume_equals_the_uninterrupted_run(pictures, pretrained, tmp_path):
+    settings = PretrainSettings(str(pictures), (64, 64), epochs=3, batch_size=8)
+
+    class Stop(Exception):
+        pass
+
+    import fastscnn_tf.train.pretrain as module
+
+    original = module.top_accuracy
+    calls = []
+
+    def once(model, batches):
+        calls.append(1)
+        if len(calls) == 2:
+            raise Stop
+        return original(model, batches)
+
+    module.top_accuracy = once
+    try:
+        with pytest.raises(Stop):
+            run_pretraining(settings, tmp_path / "run", verbose=0)
+    finally:
+        module.top_accuracy = original
+    assert json.loads((tmp_path / "run/state.json").read_text())["epochs_done"] == 1
+    result = run_pretraining(settings, tmp_path / "run", resume=True, verbose=0)
+    assert result.epochs == 3
+    first, second = (
+        read_start(folder / "last.keras").model.get_weights()
+        for folder in (pretrained.folder, tmp_path / "run")
+    )
+    for a, b in zip(first, second, strict=True):
+        assert np.allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_top_accuracy_worked_by_hand():
+    class Model:
+        def predict_on_batch(self, images):
+            return np.array([[9, 1, 2, 3, 4, 5, 6], [0, 9, 8, 7, 6, 5, 4]])
+
+    batches = [(None, np.array([0, 6])), (None, np.array([1, 5]))]
+    # Ranks of the right labels: 1, 6 and 7, 5.
+    assert top_accuracy(Model(), batches) == (0.25, 0.5)
+
+
+def test_classifier_shares_the_trunk():
+    config = FastSCNNConfig(num_classes=5, input_size=(64, 64))
+    model = fast_scnn_classifier(config, 10)
+    assert model.output_shape == (None, 10)
+    trunk = {x.name for x in model.layers if x.weights and not x.name.startswith("labels")}
+    assert trunk <= {x.name for x in fast_scnn(config).layers}
+    with pytest.raises(ConfigError, match="num_labels"):
+        fast_scnn_classifier(config, 1)
+
+
+def test_training_starts_from_it(pretrained, tmp_path, capsys):
+    settings = TrainSettings(
+        "toy", None, (64, 96), 1, 16, 1e-9, init_from=str(pretrained.folder), validate_every=1
+    )
+    result = run_training(settings, tmp_path / "seg", verbose=2)
+    said = capsys.readouterr().out
+    assert "layers taken; new: aux_gfe, aux_ltd, classifier, fusion" in said
+    layer = "global_features.bottleneck1_1.expand"
+    before = read_start(pretrained.best).model.get_layer(layer).get_weights()[0]
+    after = fs.load_model(result.best).get_layer(layer).get_weights()[0]
+    assert np.allclose(before, after, atol=1e-5)
+
+
+def test_a_classifier_is_no_segmentation_model(pretrained, tmp_path):
+    with pytest.raises(ModelFileError, match="train --init-from"):
+        fs.load_model(pretrained.folder)
+    model = fast_scnn(FastSCNNConfig(num_classes=3, input_size=(32, 32)))
+    save_model(model, tmp_path / "m.keras")
+    from fastscnn_tf.model.io import load_keras
+
+    with pytest.raises(ModelFileError, match="expected an image classifier"):
+        load_keras(tmp_path / "m.keras", classifier=True)
+
+
+@pytest.mark.parametrize("preset", ["paper", "zh320"])
+def test_other_class_count_starts_only_the_logits_anew(preset, randomise, tmp_path):
+    config = FastSCNNConfig.preset(preset, num_classes=19, input_size=(64, 96))
+    source = randomise(fast_scnn(config))
+    save_model(source, tmp_path / "m.keras")
+    model = fast_scnn(config.replace(num_classes=4, input_size=(32, 64)))
+    report = initialise(model, read_start(tmp_path / "m.keras"))
+    assert report.endswith("only the logits start anew, for 4 classes instead of 19")
+    for layer in model.layers:
+        if layer.weights and not layer.name.startswith("classifier.logits"):
+            expected = source.get_layer(layer.name).get_weights()
+            assert all(map(np.array_equal, layer.get_weights(), expected)), layer.name
+
+
+def test_same_class_count_takes_everything(randomise, tmp_path):
+    config = FastSCNNConfig(num_classes=5, input_size=(64, 96), aux_heads=True)
+    source = randomise(fast_scnn(config))
+    save_model(source, tmp_path / "m.keras")
+    model = fast_scnn(config.replace(input_size=(32, 32)))
+    assert initialise(model, read_start(tmp_path / "m.keras")).endswith("layers taken")
+    assert all(map(np.array_equal, model.get_weights(), source.get_weights()))
+
+
+def test_wiring_comes_from_the_starting_weights(tmp_path):
+    source = fast_scnn(FastSCNNConfig.preset("tramac", input_size=(64, 96), width=0.5))
+    save_model(source, tmp_path / "m.keras")
+    start = str(tmp_path / "m.keras")
+    settings = TrainSettings("toy", None, (64, 96), 1, 16, init_from=start)
+    config = fs.load_model(run_training(settings, tmp_path / "run", verbose=0).best).config
+    expected = source.config.replace(
+        num_classes=9, class_names=config.class_names, class_colors=config.class_colors
+    )
+    assert config == expected
+    with pytest.raises(ConfigError, match="leave out preset"):
+        TrainSettings("toy", None, (64, 96), init_from=start, preset="paper")
+
+
+def test_another_wiring_is_refused_by_layer(randomise, tmp_path):
+    save_model(fast_scnn(FastSCNNConfig(input_size=(32, 32))), tmp_path / "m.keras")
+    other = fast_scnn(FastSCNNConfig(input_size=(32, 32), repeats=(3, 4, 3)))
+    with pytest.raises(ConfigError, match=r"bottleneck2_4\.expand' is missing"):
+        initialise(other, read_start(tmp_path / "m.keras"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"batch_size": 1000}, ConfigError, "use at most 48"),
+        ({"data_dir": "/nowhere"}, DataError, "no such folder"),
+        ({"epochs": 0}, ConfigError, "epochs must be at least 1"),
+        ({"size": (100, 64)}, ConfigError, "96 or 128"),
+        ({"preset": "resnet"}, ConfigError, "unknown preset"),
+    ],
+)
+def test_wrong_settings(pictures, tmp_path, changes, error, message):
+    with pytest.raises(error, match=message):
+        values = {"data_dir": str(pictures), "size": (64, 64), "batch_size": 8, **changes}
+        settings = PretrainSettings(**values)
+        run_pretraining(settings, tmp_path / "r", verbose=0)
+    assert not (tmp_path / "r").exists()
+
+
+def test_unreadable_picture_is_named(tmp_path, pictures):
+    import shutil
+
+    root = tmp_path / "data"
+    shutil.copytree(pictures, root)
+    broken = root / "train" / "rot" / "3.jpg"
+    broken.write_bytes(broken.read_bytes()[:200])
+    settings = PretrainSettings(str(root), (64, 64), epochs=1, batch_size=8)
+    with pytest.raises(DataError, match=r"rot/3\.jpg"):
+        run_pretraining(settings, tmp_path / "r", verbose=0)
