@@ -22,34 +22,18 @@ from typing import Any, Literal
 import numpy as np
 
 from ..core.errors import ModelFileError
-from .safe_pickle import InertUnpickler, Opaque, Storage, Tensor, extents, item_size, packed
+from .pickled_tensors import Storage, Tensor, extents, item_size, packed
+from .safe_pickle import InertUnpickler
+from .state_dict import COUNTERS, find_weights, tensor_of, without_prefixes
 
 MAX_BYTES = 2 << 30  # of a file
-MAX_WEIGHTS = 100_000  # entries of a mapping that is looked through
 MAX_HEADER = 100 << 20  # as the safetensors library has it
-
-# Where training code keeps the weights, and their running average, in the order of preference.
-WEIGHT_KEYS = (
-    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "params"),
-    *("weights", "module"),
-)
-EMA_KEYS = (
-    *("ema_state_dict", "state_dict_ema", "model_ema_state_dict", "ema_model_state_dict"),
-    *("model_ema", "ema_model", "params_ema", "ema"),
-)
-# Attribute names that wrappers put before all names: DataParallel, torch.compile, Lightning.
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
-COUNTERS = ("num_batches_tracked", "n_averaged", "steps")  # tensors that are no weights
 
 _PICKLE = b"\x80"
 _ZIP = b"PK\x03\x04"
 _LEGACY = 0x1950A86A20F9469CFC6C
 _LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _UNKNOWN = "not a PyTorch or PaddlePaddle checkpoint"
-_WHOLE_MODEL = (
-    "holds a whole pickled model, not its weights: write them with "
-    "torch.save(model.state_dict(), ...)"
-)
 _TORCH_SCRIPT = (
     "a TorchScript archive: save the state dict instead, with "
     "torch.save(torch.jit.load(...).state_dict(), ...)"
@@ -84,7 +68,7 @@ def read_checkpoint(path: str | os.PathLike[str], ema: bool = False) -> dict[str
 
     Understood are PyTorch's zip format (since 1.6) and the one before, PaddlePaddle's .pdparams
     and other pickles of numpy arrays, and safetensors. The state dict is the root, or lies under
-    one of `WEIGHT_KEYS`; what else a training run saved beside it is ignored.
+    one of `state_dict.WEIGHT_KEYS`; what else a training run saved beside it is ignored.
 
     Args:
         path: the file.
@@ -114,7 +98,7 @@ def read_checkpoint(path: str | os.PathLike[str], ema: bool = False) -> dict[str
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd escapes in odd pickles
             contents = reader(data)
-            return _arrays(_state_dict(contents.root, ema), contents)
+            return _arrays(find_weights(contents.root, ema), contents)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from None
     except _DAMAGE as error:
@@ -223,69 +207,13 @@ def _read_safetensors(data: bytes) -> _Contents:
     return _Contents(root, _limit(data), _nothing)
 
 
-def _state_dict(root: Any, ema: bool) -> dict[str, Any]:
-    """The mapping of weights in a checkpoint.
-
-    Raises:
-        ModelFileError: there is none.
-    """
-    if isinstance(root, Opaque) and root.is_model:
-        raise ModelFileError(_WHOLE_MODEL)
-    found = _under(root, EMA_KEYS) if ema else _tensors(root)
-    if found is not None:
-        return found
-    if ema:
-        raise ModelFileError(f"no averaged (EMA) weights: ask for the ordinary ones; {_tell(root)}")
-    if _under(root, EMA_KEYS) is not None:
-        raise ModelFileError("only averaged (EMA) weights: ask for those")
-    raise ModelFileError(
-        f"no weights: expected a state dict, or one under 'state_dict' or 'model'; {_tell(root)}"
-    )
-
-
-def _tensors(node: Any, depth: int = 2) -> dict[str, Any] | None:
-    """A mapping with weights: under a key that is known for it, or else `node` itself."""
-    if not isinstance(node, dict) or len(node) > MAX_WEIGHTS:
-        return None
-    found = _under(node, WEIGHT_KEYS, depth - 1) if depth else None
-    if found is None and any(_tensor(value) for value in node.values()):
-        return node
-    return found
-
-
-def _under(node: Any, keys: tuple[str, ...], depth: int = 1) -> dict[str, Any] | None:
-    for key in keys if isinstance(node, dict) else ():
-        value = node.get(key)
-        if isinstance(value, Opaque) and value.is_model:
-            raise ModelFileError(_WHOLE_MODEL)
-        if (found := _tensors(value, depth)) is not None:
-            return found
-    return None
-
-
-def _tensor(value: Any) -> Tensor | None:
-    """The tensor itself, or that in paddle's (name, array)."""
-    if isinstance(value, tuple) and len(value) == 2:
-        value = value[1]
-    return value if isinstance(value, Tensor) else None
-
-
-def _tell(root: Any) -> str:
-    if isinstance(root, dict) and root:
-        keys = ", ".join(repr(key[:40]) for key in list(root)[:12])
-        return f"its top-level keys are {keys}{', ...' if len(root) > 12 else ''}"
-    if isinstance(root, Opaque):
-        return f"it holds {root.name[:60]!r}"
-    return "it is an empty mapping" if isinstance(root, dict) else "it holds no mapping"
-
-
 def _arrays(state: dict[str, Any], contents: _Contents) -> dict[str, np.ndarray]:
-    tensors = {name: tensor for name, value in state.items() if (tensor := _tensor(value))}
+    tensors = {name: tensor for name, value in state.items() if (tensor := tensor_of(value))}
     names = [name for name in tensors if name.rpartition(".")[2] not in COUNTERS]
     if not all(map(str.isprintable, names)):
         raise ValueError("a name is not printable")
     arrays, room = {}, contents.limit
-    for name, short in zip(names, _without_prefixes(names), strict=True):
+    for name, short in zip(names, without_prefixes(names), strict=True):
         if tensors[name].storage is None:
             raise ModelFileError(
                 f"weight {name!r} is of a kind that cannot be read (quantized, sparse, float8, "
@@ -294,13 +222,6 @@ def _arrays(state: dict[str, Any], contents: _Contents) -> dict[str, np.ndarray]
         arrays[short] = _array(tensors[name], contents, room)
         room -= arrays[short].nbytes
     return arrays
-
-
-def _without_prefixes(names: list[str]) -> list[str]:
-    for prefix in PREFIXES if names else ():
-        if all(len(name) > len(prefix) and name.startswith(prefix) for name in names):
-            return _without_prefixes([name.removeprefix(prefix) for name in names])
-    return names
 
 
 def _array(tensor: Tensor, contents: _Contents, room: int) -> np.ndarray:

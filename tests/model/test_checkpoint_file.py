@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import ModelFileError
-from fastscnn_tf.model import safe_pickle
+from fastscnn_tf.model import pickled_tensors
 from fastscnn_tf.model.checkpoint_file import read_checkpoint
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -687,7 +687,7 @@ def test_those_pickles_are_live(trap, name):
 
 def test_state_reaches_no_shared_object(read):
     """BUILD on a global or on a container must not change what later reads rely on."""
-    before = dict(safe_pickle.MAKERS)
+    before = dict(pickled_tensors.MAKERS)
     emit = Writer().emit
     changes = [
         Raw(emit(Global(module, name)) + emit(state) + b"b")
@@ -696,7 +696,7 @@ def test_state_reaches_no_shared_object(read):
     ]
     same(read(zip_bytes({"x": changes, "state_dict": TENSORS})), WEIGHTS)
     same(read(zip_bytes({"state_dict": TENSORS})), WEIGHTS)
-    assert before == safe_pickle.MAKERS
+    assert before == pickled_tensors.MAKERS
 
 
 # Damage at random places
