@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= demo-output
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test backends lint format clean
 
 setup: $(VENV)/.done
 
@@ -20,6 +20,9 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest
 
+backends: setup
+	bash tests/backends/run.sh
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -30,4 +33,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo-output
+	rm -rf $(VENV) .venv-jax .venv-torch build dist *.egg-info demo-output

@@ -55,7 +55,10 @@ threads = click.option(
     help="CPU threads of a .tflite.",
 )
 split = click.option(
-    "--split", default="val", show_default=True, help="train, val, test, train_extra, or what the YAML names."
+    "--split",
+    default="val",
+    show_default=True,
+    help="train, val, test, train_extra, or what the YAML names.",
 )
 json_path = click.option(
     "--json", "json_path", metavar="PATH", help="Write the result as JSON; - for stdout."

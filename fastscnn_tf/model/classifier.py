@@ -43,10 +43,11 @@ def fast_scnn_classifier(config: FastSCNNConfig, num_labels: int, keras: Any = N
     check_patterns(config)
     # === Functional model ===
     image = keras.Input((*config.input_size, 3), name="image")
-    _, context = trunk(KerasBlocks(keras, config), image, config)  # H/32 x 128
+    blocks = KerasBlocks(keras, config)
+    _, context = trunk(blocks, image, config)  # H/32 x 128
     x = keras.layers.GlobalAveragePooling2D(name="labels.pool")(context)
     x = keras.layers.Dropout(config.dropout, name="labels.dropout")(x)
-    logits = keras.layers.Dense(num_labels, name="labels.logits")(x)
+    logits = blocks.apply(keras.layers.Dense(num_labels, name="labels.logits"), x)
     # === Config ===
     model = classifier_class(keras)(image, logits)
     model.config, model.num_labels = config, num_labels

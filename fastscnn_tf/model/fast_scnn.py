@@ -92,7 +92,7 @@ def model_class(keras: Any) -> Any:
         config: FastSCNNConfig
 
         def fit(self, x=None, *args, **kwargs):
-            if hasattr(x, "element_spec"):  # a tf.data.Dataset shuffles itself
+            if hasattr(x, "element_spec") or hasattr(x, "epoch"):  # our data shuffle themselves
                 kwargs.setdefault("shuffle", False)
             with named_data_errors():
                 return super().fit(x, *args, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from ..core.config import FastSCNNConfig
@@ -20,6 +21,7 @@ class KerasBlocks:
 
     def __init__(self, keras: Any, config: FastSCNNConfig):
         self.layers, self.own, self.config = keras.layers, layers_for(keras), config
+        self.backend = keras.backend.backend()
         # Half of l2: the paper's framework defines the L2 loss as sum(w ** 2) / 2.
         self.l2 = keras.regularizers.L2(config.l2 / 2) if config.l2 else None
 
@@ -47,7 +49,7 @@ class KerasBlocks:
             kernel_regularizer=self.l2,
             name=name,
         )
-        return self._finish(layer(x), norm, relu, name)
+        return self._finish(self.apply(layer, x), norm, relu, name)
 
     def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"):
         x, padding = self._padded(x, stride, padding, name)
@@ -60,7 +62,7 @@ class KerasBlocks:
             depthwise_initializer="he_normal",
             name=name,
         )
-        return self._finish(layer(x), True, relu, name)
+        return self._finish(self.apply(layer, x), True, relu, name)
 
     def _padded(self, x, stride: int, padding: str, name: str):
         """The input of a convolution, and the padding that is left for its layer to do."""
@@ -69,13 +71,27 @@ class KerasBlocks:
             return x, "same" if padding == "symmetric" else padding
         return self.layers.ZeroPadding2D(pads, name=f"{name}.pad")(x), "valid"
 
+    def apply(self, layer, x):
+        """Calls a layer with weights for the first time, which makes them.
+
+        PyTorch refuses parameters with a dot in their name, and Keras names them after the layer:
+        there the layer has another name until they are made.
+        """
+        if self.backend != "torch":
+            return layer(x)
+        name, layer.name = layer.name, layer.name.replace(".", "-")
+        x = layer(x)
+        layer.name = name
+        return x
+
     def _finish(self, x, norm: bool, relu: bool, name: str):
         if norm:
-            x = self.own.BatchNormalization(
+            layer = self.own.BatchNormalization(
                 momentum=self.config.bn_momentum,
                 epsilon=self.config.bn_epsilon,
                 name=f"{name}.bn",
-            )(x)
+            )
+            x = self.apply(layer, x)
         return self.layers.ReLU(name=f"{name}.relu")(x) if relu else x
 
     def add(self, x, y, *, name, relu=False, norm=False):
@@ -108,7 +124,9 @@ class KerasBlocks:
         return self.layers.ReLU(name=name)(x)
 
     def dropout(self, x, rate, *, name):
-        return self.layers.Dropout(rate, name=name)(x)
+        # Without a seed PyTorch draws from one global stream, which no checkpoint holds.
+        seed = random.randint(1, 10**9) if self.backend == "torch" else None
+        return self.layers.Dropout(rate, seed=seed, name=name)(x)
 
     def size(self, x) -> Size:
         return int(x.shape[1]), int(x.shape[2])

@@ -21,7 +21,7 @@ from ..train.losses import segmentation_loss
 from ..train.predictor import KerasPredictor
 from ..train.run_folder import LOG, check_resumable, run_folder, write_run
 from ..train.settings import check_settings
-from ..train.trainer import check_samples, fit_epochs
+from ..train.trainer import check_samples, epoch_steps, fit_epochs
 from .checkpoint import load_qat, restore_optimizer, save_qat
 from .quantize_aware import CALIBRATION_IMAGES, quantize_aware
 
@@ -135,7 +135,7 @@ def run_quantization(
 
 def _compile(model: Any, settings: QuantizeSettings, images: int) -> None:
     keras = tf_keras()
-    steps = max(1, images // settings.batch_size) * settings.epochs
+    steps = epoch_steps(settings, images) * settings.epochs
     schedule = keras.optimizers.schedules.PolynomialDecay(
         settings.learning_rate, steps, end_learning_rate=0.0, power=0.9
     )

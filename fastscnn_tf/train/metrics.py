@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from ..core.labels import IGNORE
-from ..keras_api import is_keras3, keras3
+from ..keras_api import is_keras3, keras3, on_tensorflow
 
 
 def mean_iou(num_classes: int, keras: Any = None, name: str = "miou") -> Any:
@@ -38,12 +38,17 @@ def _metric_class(keras: Any) -> Any:
             n = self.num_classes
             truth = ops.reshape(ops.cast(y_true, "int32"), (-1,))
             predicted = ops.reshape(ops.cast(ops.argmax(y_pred, -1), "int32"), (-1,))
-            # Ignored pixels go to one extra bin, which is cut off. `bincount` would not compile
-            # on JAX, which wants to know the number of bins.
+            # Ignored pixels go to one extra bin, which is cut off.
             cell = ops.where(ops.equal(truth, IGNORE), n * n, truth * n + predicted)
+            counts = self._counts(cell, n * n + 1)[: n * n]
+            self.matrix.assign(self.matrix + ops.cast(counts, self.matrix.dtype))
+
+        def _counts(self, cell, bins):
+            """`bincount` is ten times faster, but does not compile on JAX."""
+            if on_tensorflow(keras):
+                return ops.bincount(cell, minlength=bins)
             one = ops.ones_like(cell, self.matrix.dtype)
-            counts = ops.segment_sum(one, cell, num_segments=n * n + 1)[: n * n]
-            self.matrix.assign(self.matrix + counts)
+            return ops.segment_sum(one, cell, num_segments=bins)
 
         def result(self):
             n = self.num_classes

@@ -57,9 +57,7 @@ def test_from_a_checkpoint_to_a_file(checkpoint, tmp_path, run):
     assert "arrays" in out
     again = tmp_path / "again.keras"
     assert run("import", weights, "--output", again)[0] == 0
-    for a, b in zip(
-        load_model(model).get_weights(), load_model(again).get_weights(), strict=True
-    ):
+    for a, b in zip(load_model(model).get_weights(), load_model(again).get_weights(), strict=True):
         assert np.array_equal(a, b)
     code, out, err = run("export", model, "--recipe", "float16", "--output", file)
     assert (code, err) == (0, "")

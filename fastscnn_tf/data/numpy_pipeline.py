@@ -1,0 +1,206 @@
+"""The NumPy pipeline from a data set to batches for `model.fit`, on any Keras backend.
+
+Order and draws are a pure function of (seed, epoch, position), so that neither the number of
+threads nor where training was resumed changes a batch.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError
+from ..keras_api import keras3
+from .augment import DRAWS, Augmentation, augmentation
+from .dataset import SegmentationDataset
+from .numpy_augment import augment_drawn_numpy
+from .pipeline import PairReader, check_batches, for_outputs, noting_data_errors
+from .registry import open_dataset
+
+Batch = tuple[np.ndarray, Any]  # images, and labels or a dict of them
+
+
+def load_pydataset(
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    split: str = "train",
+    config: FastSCNNConfig,
+    augment: str = "none",
+    batch_size: int = 1,
+    seed: int | None = None,
+    workers: int = 2,
+) -> Any:
+    """A `keras.utils.PyDataset` of batches for `model.fit` on any backend, without TensorFlow.
+
+    Args:
+        name: as for `open_dataset`.
+        data_dir: where the data set lies; not needed for `toy`.
+        split: which split.
+        config: gives size, normalisation, number of classes and whether there are auxiliary
+            heads.
+        augment: `paper`, `gentle` or `none`, the strengths of `load_dataset`. With augmentation
+            the pairs are shuffled anew in every epoch and only full batches are given; without
+            it every pair is given, in order, resized to `config.input_size`.
+        batch_size: pairs per batch.
+        seed: makes order and augmentation repeatable. The random numbers are not TensorFlow's:
+            the same seed gives other batches than `load_dataset`.
+        workers: threads that prepare batches ahead.
+
+    Returns:
+        Batches of (images, labels): float32 (B, H, W, 3) normalised by `config`, and uint8
+        (B, H, W) class indices with 255 ignored; with `config.aux_heads` the labels come as a
+        dict for the model's outputs. `epoch` says which epoch is given (from 0, one more after
+        each that Keras finishes) and may be set, to go on where training stopped.
+
+    Raises:
+        ConfigError: the classes of data set and config differ, the batch is larger than the
+            split, or there are no workers.
+        DataError: files are missing or wrong; unreadable ones show when their batch is asked
+            for.
+    """
+    dataset = open_dataset(name, data_dir, split, config.input_size)
+    return numpy_batches(dataset, config, augmentation(augment), batch_size, seed, workers)
+
+
+def numpy_batches(
+    dataset: SegmentationDataset,
+    config: FastSCNNConfig,
+    settings: Augmentation | None = None,
+    batch_size: int = 1,
+    seed: int | None = None,
+    workers: int = 2,
+) -> Any:
+    """`load_pydataset` for an opened data set, with `settings` as in `pipeline.batches`."""
+    check_batches(dataset, config, batch_size, training=settings is not None)
+    if workers < 1:
+        raise ConfigError(f"workers must be at least 1, got {workers}")
+    source = BatchSource(dataset, config, settings, batch_size, seed)
+    return _pydataset_class(keras3())(source, workers)
+
+
+class BatchSource:
+    """Makes any batch of any epoch, in any order and from any thread.
+
+    Args: as for `numpy_batches`.
+    """
+
+    def __init__(
+        self,
+        dataset: SegmentationDataset,
+        config: FastSCNNConfig,
+        settings: Augmentation | None,
+        batch_size: int,
+        seed: int | None,
+    ):
+        self.config, self.settings, self.batch_size = config, settings, batch_size
+        self.count = len(dataset)
+        self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed % 2**64
+        self._reader = PairReader(dataset, None if settings else config.input_size)
+
+    def __len__(self) -> int:
+        if self.settings:
+            return self.count // self.batch_size
+        return -(-self.count // self.batch_size)
+
+    def batch(self, epoch: int, index: int) -> Batch:
+        """Batch `index` of an epoch.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        start = index * self.batch_size
+        order = self.order(epoch)[start : start + self.batch_size]
+        images = np.empty((len(order), *self.config.input_size, 3), np.float32)
+        labels = np.empty(images.shape[:3], np.uint8)
+        for slot, key in enumerate(order):
+            image, labels[slot] = self._pair(epoch, start + slot, int(key))
+            np.subtract(image, np.array(self.config.mean, np.float32), out=images[slot])
+        images /= np.array(self.config.std, np.float32)
+        return images, for_outputs(labels, self.config)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The pairs' indices in the order of an epoch; every pair once."""
+        if self.settings is None:
+            return np.arange(self.count)
+        return self._random(epoch).permutation(self.count)
+
+    def _pair(self, epoch: int, position: int, key: int) -> tuple[np.ndarray, np.ndarray]:
+        image, label = self._reader.read(key)
+        if self.settings is None:
+            return image, label
+        draw = self._random(epoch, position).random(DRAWS, np.float32)
+        return augment_drawn_numpy(image, label, draw, self.settings, self.config)
+
+    def _random(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))
+
+
+class _Ahead:
+    """Prepares the batches after the one asked for, in threads."""
+
+    def __init__(self, source: BatchSource, workers: int):
+        self._source, self._workers = source, workers
+        self._pool = ThreadPoolExecutor(workers, "fastscnn-batches")
+        self._futures: dict[tuple[int, int], Future[Batch]] = {}
+        self._lock = threading.Lock()
+
+    def batch(self, epoch: int, index: int) -> Batch:
+        stop = min(index + 1 + self._workers, len(self._source))
+        with self._lock:
+            known, self._futures = self._futures, {}
+            for i in range(index, stop):
+                future = known.pop((epoch, i), None)
+                future = future or self._pool.submit(self._source.batch, epoch, i)
+                self._futures[epoch, i] = future
+            for future in known.values():
+                future.cancel()
+            wanted = self._futures.pop((epoch, index))
+        return wanted.result()
+
+
+@functools.cache
+def _pydataset_class(keras: Any) -> Any:
+    class PairBatches(keras.utils.PyDataset):
+        """Batches of a `BatchSource`, prepared ahead in its own threads.
+
+        Keras' own threads, which `workers` of the base class would start, carry batches prepared
+        for one pass over into the next (on JAX and PyTorch `fit` then begins with batch 1), so
+        they stay off.
+
+        Attributes:
+            epoch: the epoch that is given.
+        """
+
+        def __init__(self, source: BatchSource, workers: int):
+            super().__init__(workers=1)
+            self.source, self.epoch = source, 0
+            self._ahead = _Ahead(source, workers)
+            self._within = self._whole = False  # in an epoch of Keras; its last batch was given
+
+        def __len__(self) -> int:
+            return len(self.source)
+
+        def __getitem__(self, index: int) -> Batch:
+            if not 0 <= index < len(self):
+                raise IndexError(index)
+            with noting_data_errors():
+                batch = self._ahead.batch(self.epoch, index)
+            self._whole = self._within and (self._whole or index == len(self) - 1)
+            return batch
+
+        def on_epoch_begin(self) -> None:
+            self._within, self._whole = True, False
+
+        def on_epoch_end(self) -> None:
+            # Keras calls it, too, when it has looked at a batch to build the model.
+            self.epoch += self._whole
+            self._within = self._whole = False
+
+    return PairBatches

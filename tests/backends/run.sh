@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Compares JAX and PyTorch with TensorFlow and trains on them, each in its own environment
+# (.venv-jax, .venv-torch; built once, and again when its requirements change).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+python=${PYTHON:-python3.11}
+reference=$(mktemp -d)
+trap 'rm -rf "$reference"' EXIT
+
+.venv/bin/python tests/backends/make_reference.py "$reference"
+for backend in jax torch; do
+    venv=.venv-$backend
+    pins=tests/backends/requirements-$backend.txt
+    if ! cmp -s "$pins" "$venv/.done"; then
+        "$python" -m venv --clear "$venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$pins"
+        cp "$pins" "$venv/.done"
+    fi
+    # One thread: PyTorch's wait busily for each other on a machine that has other work. XLA keeps
+    # what it compiled, which is most of the time that JAX takes here.
+    echo "== $backend"
+    env KERAS_BACKEND=$backend FASTSCNN_REFERENCE="$reference" OMP_NUM_THREADS=1 \
+        JAX_COMPILATION_CACHE_DIR="$PWD/$venv/compiled" \
+        JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0.1 \
+        JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 \
+        "$venv/bin/python" -m pytest tests/backends/check_backend.py
+done

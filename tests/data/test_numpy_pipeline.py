@@ -1,0 +1,163 @@
+"""The NumPy input path: the same pairs as tf.data's for the same numbers, and nothing by chance."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from test_pipeline import CONFIG, Coded, same
+
+from fastscnn_tf import FastSCNNConfig, fast_scnn, load_dataset, load_pydataset, segmentation_loss
+from fastscnn_tf.core.errors import ConfigError, DataError
+from fastscnn_tf.data.augment import DRAWS, PRESETS, Augmentation, augment_drawn
+from fastscnn_tf.data.numpy_augment import augment_drawn_numpy, resize_bilinear, resize_nearest
+from fastscnn_tf.data.numpy_pipeline import numpy_batches
+from fastscnn_tf.data.toy_streets import ToyStreets
+from fastscnn_tf.keras_api import keras3
+
+
+def epochs_of(data, epochs):
+    given = []
+    for data.epoch in epochs:
+        given += list(data)
+    return given
+
+
+@pytest.mark.parametrize("preset", ["paper", "gentle"])
+@pytest.mark.parametrize("source", [(80, 100), (64, 96), (50, 200), (31, 33)])
+def test_the_same_draws_give_the_pair_of_tf_data(preset, source):
+    config = CONFIG.replace(mean=(120.0, 110.0, 100.0), std=(58.0, 57.0, 56.0))
+    settings, random = PRESETS[preset], np.random.default_rng(0)
+    image, label = ToyStreets("train", (96, 224)).read(0)
+    image, label = image[: source[0], : source[1]], label[: source[0], : source[1]]
+    draws = random.random((40, DRAWS), np.float32)
+    draws[:3] = np.array([[0.0], [0.5], [np.nextafter(np.float32(1), np.float32(0))]])
+    for draw in draws:
+        expected = augment_drawn(image, label, draw, settings, config)
+        found = augment_drawn_numpy(image, label, draw, settings, config)
+        assert [x.dtype for x in found] == [np.float32, np.uint8]
+        assert np.abs(found[0] - expected[0].numpy()).max() <= 1.0
+        assert (found[1] == expected[1].numpy()).mean() > 0.999
+
+
+def test_resizing_is_tensorflows():
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, (37, 53, 3)).astype(np.uint8)
+    for size in ((37, 53), (64, 96), (20, 11), (37, 100), (90, 53), (1, 1)):
+        assert np.allclose(resize_bilinear(image, size), tf.image.resize(image, size), atol=1e-3)
+        nearest = tf.image.resize(image, size, "nearest")[..., 0]
+        assert np.array_equal(resize_nearest(image[..., 0], size), nearest)
+
+
+def test_batches_are_the_same_for_any_number_of_workers_and_anywhere_resumed():
+    def make(workers, seed=1):
+        return numpy_batches(Coded(), CONFIG, PRESETS["paper"], 2, seed, workers)
+
+    whole = epochs_of(make(1), range(4))
+    assert len(whole) == 12
+    for workers in (2, 5):
+        assert same(whole, epochs_of(make(workers), range(4)))
+    assert same(whole[6:], epochs_of(make(2), range(2, 4)))
+    backwards = make(2)
+    assert same(whole[2::-1], [backwards[i] for i in (2, 1, 0)])
+    assert not same(whole[:3], whole[3:6])
+    assert not same(whole[:3], epochs_of(make(2, seed=2), range(1)))
+
+
+def test_an_epoch_shows_every_image_once_and_only_full_batches():
+    config = CONFIG.replace(input_size=(96, 128))
+    shown = [
+        int(label[label < 8].max())
+        for _, labels in numpy_batches(Coded(), config, Augmentation(), 3, 0)
+        for label in labels
+    ]
+    assert sorted(shown) == [1, 2, 3, 4, 5, 6]
+    assert [len(x) for x, _ in numpy_batches(Coded(), config, Augmentation(), 4, 0)] == [4]
+
+
+def test_geometry_stays_in_step_and_padding_is_void():
+    strong = Augmentation(scale=(0.5, 2.0), flip=True)
+    data = numpy_batches(Coded(), CONFIG, strong, 6, 3)
+    for images, labels in epochs_of(data, range(4)):
+        red = np.rint((images[..., 0] * 128 + 128) / 20)
+        padded = labels == 255
+        # Bilinear blends at class borders are the only place where both may differ.
+        assert ((red == labels) | padded).mean() > 0.93
+        assert set(np.unique(labels)) <= {*range(9), 255}
+        assert np.allclose(images[padded], 0.0, atol=1e-6)
+
+
+def test_evaluation_batches_are_those_of_tf_data(own_data):
+    choice = {"split": "val", "config": CONFIG, "batch_size": 2}
+    found = list(load_pydataset("folder", own_data, **choice))
+    expected = [(x.numpy(), y.numpy()) for x, y in load_dataset("folder", own_data, **choice)]
+    assert [len(x) for x, _ in found] == [2, 1]
+    assert same(found, expected)
+
+
+@pytest.mark.parametrize("layout", [("ltd",), ("ltd", "gfe")])
+def test_auxiliary_heads_get_their_labels(layout):
+    config = CONFIG.replace(aux_heads=True, aux_layout=layout)
+    _, labels = load_pydataset("toy", split="val", config=config, batch_size=2)[0]
+    assert set(labels) == {"logits", *(f"aux_{head}" for head in layout)}
+    assert all(label.shape == (2, *CONFIG.input_size) for label in labels.values())
+
+
+@pytest.mark.parametrize("batch_size", [2, 3])
+def test_every_epoch_of_fit_gets_its_own_batches(batch_size):
+    keras, data = keras3(), numpy_batches(Coded(), CONFIG, PRESETS["paper"], batch_size, 0, 3)
+    means: list[float] = []
+
+    class Means(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            means.append(logs["loss"] * (batch + 1) - sum(means[len(means) - batch :]))
+
+    inputs = keras.Input((*CONFIG.input_size, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(1, 1)(inputs))
+    ops = keras.ops
+    model.compile("sgd", loss=lambda y, x: ops.mean(ops.cast(y, "float32")) + 0.0 * ops.mean(x))
+    model.fit(data, epochs=2, shuffle=False, verbose=0, callbacks=[Means()])
+    again = numpy_batches(Coded(), CONFIG, PRESETS["paper"], batch_size, 0)
+    assert np.allclose(means, [y.mean() for _, y in epochs_of(again, range(2))], rtol=1e-3)
+    assert data.epoch == 2
+
+
+def test_an_unreadable_file_is_named(own_data):
+    path = own_data / "train" / "images" / "2.jpg"
+    path.write_bytes(path.read_bytes()[:300])
+    choice = {"config": CONFIG, "augment": "paper", "batch_size": 1, "seed": 0}
+    data = load_pydataset("folder", own_data, **choice)
+    with pytest.raises(DataError, match=r"2\.jpg"):
+        list(data)
+    model = fast_scnn(CONFIG)
+    model.compile(optimizer="sgd", loss=segmentation_loss)
+    with pytest.raises(DataError, match=r"2\.jpg"):
+        model.fit(data, shuffle=False, verbose=0)
+
+
+def test_wrong_requests():
+    with pytest.raises(ConfigError, match="toy has 9 classes but the model has 19"):
+        load_pydataset("toy", config=FastSCNNConfig(input_size=(64, 96)))
+    with pytest.raises(ConfigError, match="larger than the 6 pairs"):
+        numpy_batches(Coded(), CONFIG, PRESETS["paper"], 7)
+    with pytest.raises(ConfigError, match="unknown augmentation"):
+        load_pydataset("toy", config=CONFIG, augment="wild")
+    with pytest.raises(ConfigError, match="workers"):
+        load_pydataset("toy", config=CONFIG, workers=0)
+    with pytest.raises(IndexError):
+        load_pydataset("toy", config=CONFIG, batch_size=400)[1]
+
+
+def test_batches_need_neither_tensorflow_nor_keras():
+    code = (
+        "import sys; from fastscnn_tf.core.config import FastSCNNConfig;"
+        "from fastscnn_tf.data.augment import PRESETS;"
+        "from fastscnn_tf.data.numpy_pipeline import BatchSource;"
+        "from fastscnn_tf.data.toy_streets import ToyStreets;"
+        "config = FastSCNNConfig(num_classes=9, input_size=(64, 96));"
+        "BatchSource(ToyStreets('val', (64, 96)), config, PRESETS['paper'], 2, 0).batch(0, 0);"
+        "sys.exit(' '.join({'tensorflow', 'keras'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
