@@ -174,7 +174,7 @@ def quantize(
     "--input",
     default="uint8",
     show_default=True,
-    help="uint8 (raw bytes), or float32 (normalised images; float recipes).",
+    help="uint8 (raw bytes), int8 (bytes ^ 0x80), or float32 (normalised; float recipes).",
 )
 @opt.dataset(required=False)
 @click.option(

@@ -14,6 +14,7 @@ import fastscnn_tf
 from ..core.errors import ConfigError
 from ..core.files import check_output, write_bytes, write_json
 from ..core.sizes import Size, format_size
+from ..model.byte_input import centre
 from ..model.fast_scnn import resized_config
 from ..model.folded import FoldedNetwork, check_finite, fold
 from ..quantize.calibrate import calibrate
@@ -67,7 +68,8 @@ def export_tflite(
         force: replace an existing file.
         pad: take a `size` that is no multiple of 32; the padding is inside the graph and cut off
             the result (of `logits` at 1/8 by the runtime).
-        input: `uint8` raw bytes, or `float32` images normalised by the caller (float recipes).
+        input: `uint8` raw bytes; `int8`, which is bytes ^ 0x80 and saves an operation (int8
+            recipes); or `float32`, images normalised by the caller (float recipes).
 
     Raises:
         ConfigError: unknown recipe or output, or the model does not fit the recipe.
@@ -83,9 +85,10 @@ def export_tflite(
         raise ConfigError(f"{target}: the output must end in .tflite")
     sidecar = check_output(target.with_name(f"{target.name}.json"), force)
     network = _network_for(model, rules, size, calibration, pad)
-    content = convert(graph_function(network, outputs, input), rules, outputs)
+    content = convert(graph_function(network, outputs, input), rules, outputs, input)
     metadata = _metadata(network, rules, outputs, input)
-    content = finish(content, metadata)
+    raw_float = input == "uint8" and not rules.quantized
+    content = finish(content, metadata, int(centre(network.config)) if raw_float else None)
     summary = graph_summary(content)
     recipes.check_graph(summary, rules, outputs)
     write_bytes(target, content)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..keras_api import tensorflow
-from ..model.byte_input import FIRST
+from ..model.byte_input import FIRST, centre
 from ..model.fast_scnn import full_resolution
 from ..model.folded import FoldedNetwork
 from ..model.ranges import INPUT
@@ -25,20 +25,25 @@ def graph_function(network: FoldedNetwork, outputs: str, input: str = "uint8") -
 
     Returns:
         Concrete function (1, H, W, 3) -> (1, h, w, classes) or, for labels, (1, H, W) uint8. A
-        float graph takes raw bytes (uint8); an int8 graph takes bytes as float32 on their grid
+        float graph takes raw bytes (uint8), cast to float32 as byte - `centre` once the CAST has
+        become a DEQUANTIZE (`edits`); an int8 graph takes bytes as float32 on their grid
         (see `model.byte_input`), whose quantization the converter turns into raw bytes.
     """
     tf = tensorflow()
     config, quantized = network.config, bool(network.ranges)
-    raw = input == "uint8"
-    source = _without_scale(network) if raw and not quantized else network
+    raw = input != "float32"
+    shift = None
+    source = network
+    if raw and not quantized:
+        source, shift = _on_raw_bytes(network)
 
     def run(image):
         blocks = TFBlocks(source)
         if quantized:
             x = blocks.quantize(image, INPUT)
         else:
-            x = tf.cast(image, tf.float32) - config.mean if raw else image
+            x = tf.cast(image, tf.float32) if raw else image
+            x = x if shift is None else x - shift
         x = fast_scnn_outputs(blocks, x, config)["logits"]
         if outputs == "logits":
             return x
@@ -55,8 +60,19 @@ def graph_function(network: FoldedNetwork, outputs: str, input: str = "uint8") -
     return tf.function(run, input_signature=[spec]).get_concrete_function()
 
 
-def _without_scale(network: FoldedNetwork) -> FoldedNetwork:
-    """Moves 1 / std into the first kernel: the zero padding around the image stays what it was."""
+def _on_raw_bytes(network: FoldedNetwork) -> tuple[FoldedNetwork, np.ndarray | None]:
+    """The network for byte - centre, and what is still to be subtracted from that.
+
+    1 / std goes into the first kernel; so does the mean (into its bias) where nothing is padded.
+    Else the mean is subtracted first, so that the zero padding stays the normalised zero.
+    """
+    config = network.config
+    shift = np.asarray(config.mean, np.float32) - np.float32(centre(config))
     kernel, bias = network.weights[FIRST]
-    scaled = kernel / np.asarray(network.config.std, np.float32)[:, None]
-    return network.replace(weights={**network.weights, FIRST: (scaled, bias)})
+    scaled = kernel / np.asarray(config.std, np.float32)[:, None]
+    padded = config.stem_padding != "valid" or config.padded_size != config.input_size
+    rest = shift if padded and shift.any() else None
+    if rest is None:
+        bias = bias - (scaled.astype(np.float64) * shift[:, None]).sum((0, 1, 2))
+    weights = {**network.weights, FIRST: (scaled, bias.astype(np.float32))}
+    return network.replace(weights=weights), rest

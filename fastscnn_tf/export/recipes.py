@@ -19,8 +19,9 @@ COMMON = frozenset(
         "RESIZE_BILINEAR",
     }
 )
-# Normalisation of raw bytes: CAST, then one SUB (its scale is folded into the first convolution).
-FLOAT_ONLY = frozenset({"CAST", "SUB", "RELU"})
+# Raw bytes: DEQUANTIZE, and where the mean is no single byte and the first convolution pads, one
+# SUB. The scale is folded into the first convolution.
+FLOAT_ONLY = frozenset({"DEQUANTIZE", "SUB", "RELU"})
 
 OUTPUTS: dict[str, frozenset[str]] = {  # name -> operations it adds
     "logits": frozenset(),
@@ -31,6 +32,7 @@ OUTPUTS: dict[str, frozenset[str]] = {  # name -> operations it adds
 
 INPUTS = {
     "uint8": "raw RGB bytes (uint8), normalisation inside",
+    "int8": "RGB bytes ^ 0x80 as int8, normalisation inside",
     "float32": "RGB as float32, (x - mean) / std with the mean and std given here",
 }
 
@@ -58,7 +60,7 @@ RECIPES = {
     recipe.name: recipe
     for recipe in (
         Recipe("float32", False, False, False, COMMON | FLOAT_ONLY),
-        Recipe("float16", False, True, False, COMMON | FLOAT_ONLY | {"DEQUANTIZE"}),
+        Recipe("float16", False, True, False, COMMON | FLOAT_ONLY),
         Recipe("int8", True, False, True, COMMON | {"QUANTIZE"}),
         Recipe("int8-qat", True, False, False, COMMON | {"QUANTIZE"}),
     )
@@ -96,7 +98,9 @@ def check_input(name: str, rules: Recipe) -> str:
     if name not in INPUTS:
         raise ConfigError(f"unknown input {name!r}: expected one of {', '.join(INPUTS)}")
     if name == "float32" and rules.quantized:
-        raise ConfigError(f"recipe {rules.name} takes raw bytes: use input uint8")
+        raise ConfigError(f"recipe {rules.name} takes raw bytes: use input uint8 or int8")
+    if name == "int8" and not rules.quantized:
+        raise ConfigError(f"recipe {rules.name} takes uint8 or float32: use input uint8")
     return name
 
 
