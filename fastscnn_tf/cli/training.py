@@ -1,4 +1,4 @@
-"""Commands that need TensorFlow: train, quantize, export."""
+"""Commands that make models and files: train, pretrain, quantize, export."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from ..core.errors import ConfigError
 from ..core.sizes import Size
 from ..keras_api import tensorflow
 from .image_folders import ImageFolders
-from .pipeline import _shuffled_indices, noting_data_errors
+from .pipeline import shuffled_indices, noting_data_errors
 
 AREA = (0.08, 1.0)  # share of the picture that training shows
 ASPECT = (3 / 4, 4 / 3)  # how much its width is stretched against its height
@@ -63,7 +63,7 @@ def classification_batches(
     _check(dataset, size, batch_size, training)
     tf = tensorflow()
     if training:
-        stream = _shuffled_indices(len(dataset), batch_size, seed, epochs)
+        stream = shuffled_indices(len(dataset), batch_size, seed, epochs)
     else:
         stream = tf.data.Dataset.range(len(dataset)).map(lambda i: (i, tf.zeros(2, tf.int64)))
     read = PictureReader(dataset, size, training)

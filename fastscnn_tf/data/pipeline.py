@@ -84,7 +84,7 @@ def batches(
     if settings is None:
         stream = tf.data.Dataset.range(len(dataset)).map(lambda i: (i, tf.zeros(2, tf.int64)))
     else:
-        stream = _shuffled_indices(len(dataset), batch_size, seed, epochs)
+        stream = shuffled_indices(len(dataset), batch_size, seed, epochs)
 
     def load(index, draw):
         image, label = tf.numpy_function(read, [index], (tf.uint8, tf.uint8), stateful=False)
@@ -124,7 +124,7 @@ def check_batches(
         )
 
 
-def _shuffled_indices(count: int, batch_size: int, seed: int | None, epochs: range | None):
+def shuffled_indices(count: int, batch_size: int, seed: int | None, epochs: range | None):
     """(index, draw seed) pairs; whole batches only, a fresh permutation for every epoch."""
     tf = tensorflow()
     length = count // batch_size * batch_size
