@@ -16,7 +16,7 @@ from ..core.errors import ConfigError
 from ..core.sizes import Size
 from ..keras_api import tensorflow
 from .image_folders import ImageFolders
-from .pipeline import shuffled_indices, noting_data_errors
+from .pipeline import noting_data_errors, shuffled_indices
 
 AREA = (0.08, 1.0)  # share of the picture that training shows
 ASPECT = (3 / 4, 4 / 3)  # how much its width is stretched against its height
