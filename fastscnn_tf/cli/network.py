@@ -103,8 +103,8 @@ def export_weights_command(model: str, output: Path, force: bool) -> None:
 
 @click.command()
 @click.argument("model", required=False)
-@click.option("--preset", default="paper", show_default=True, help=f"{opt.PRESET_NAMES}.")
-@click.option("--classes", type=int, default=19, show_default=True, help="Number of classes.")
+@click.option("--preset", help=f"{opt.PRESET_NAMES}. [default: paper]")
+@click.option("--classes", type=int, help="Number of classes. [default: 19]")
 @opt.size
 @click.option("--width", type=float, help="Factor of all channel counts, 0.25..4.")
 @click.option("--aux/--no-aux", default=None, help="With the auxiliary heads.")
@@ -113,8 +113,8 @@ def export_weights_command(model: str, output: Path, force: bool) -> None:
 @opt.force
 def summary(
     model: str | None,
-    preset: str,
-    classes: int,
+    preset: str | None,
+    classes: int | None,
     size: Size | None,
     width: float | None,
     aux: bool | None,
@@ -129,13 +129,17 @@ def summary(
     from ..model.summary import summary as count
 
     opt.check_json(json_path, force)
+    wiring = {"preset": preset, "classes": classes, "width": width}
+    given = [name for name, value in wiring.items() if value is not None]
     if model is None:
-        config = FastSCNNConfig.preset(preset, num_classes=classes, width=width or 1.0)
+        classes = 19 if classes is None else classes
+        width = 1.0 if width is None else width
+        config = FastSCNNConfig.preset(preset or "paper", num_classes=classes, width=width)
     else:
         from ..evaluation import load_model
 
-        if width is not None:
-            raise ConfigError("--width changes a preset, not a trained model: leave out MODEL")
+        if given:
+            raise ConfigError(f"{model} has its own wiring: leave out --{', --'.join(given)}")
         config = load_model(model).config
     changes: dict[str, Any] = {} if aux is None else {"aux_heads": aux}
     if size is not None:

@@ -62,6 +62,25 @@ def finish(content: bytes, metadata: dict[str, Any], input_zero: int | None = No
     return bytes(builder.Output())
 
 
+def check_runs(content: bytes) -> None:
+    """Makes sure that the interpreter takes the file.
+
+    Raises:
+        ExportError: it does not.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        with quiet_stderr():
+            Interpreter(model_content=content, num_threads=1).allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise ExportError(
+            f"the interpreter refuses the file ({reason}); in int8 a layer whose outputs are "
+            "almost all zero can be the reason: look at the calibration images, or train on"
+        ) from None
+
+
 def _add_metadata(model: Any, schema: Any, metadata: dict[str, Any]) -> None:
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = list(json.dumps(metadata).encode())

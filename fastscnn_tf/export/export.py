@@ -21,7 +21,7 @@ from ..quantize.calibrate import calibrate
 from ..quantize.quantize_aware import folded_of, is_qat
 from ..runtime.tflite_file import METADATA_FORMAT, GraphSummary, graph_summary
 from . import recipes
-from .converter import convert, finish
+from .converter import check_runs, convert, finish
 from .graph import graph_function
 from .recipes import Recipe
 
@@ -75,7 +75,8 @@ def export_tflite(
         ConfigError: unknown recipe or output, or the model does not fit the recipe.
         OutputError: the file exists or cannot be written.
         ModelFileError: weights or activations are NaN or infinite.
-        ExportError: the graph is not what the recipe promises; nothing is written.
+        ExportError: the graph is not what the recipe promises, or the interpreter refuses it;
+            nothing is written.
     """
     rules = recipes.recipe(recipe)
     recipes.check_outputs(outputs)
@@ -91,6 +92,7 @@ def export_tflite(
     content = finish(content, metadata, int(centre(network.config)) if raw_float else None)
     summary = graph_summary(content)
     recipes.check_graph(summary, rules, outputs)
+    check_runs(content)
     write_bytes(target, content)
     digest = hashlib.sha256(content).hexdigest()
     write_json(sidecar, {**metadata, "sha256": digest, "ops": summary.ops})

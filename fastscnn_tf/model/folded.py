@@ -152,6 +152,8 @@ def load_folded(path: str | os.PathLike[str]) -> FoldedNetwork:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             values = {key: arrays[key] for key in arrays.files}
+        if "meta" not in values and "config" in values:
+            raise ModelFileError(f"{path}: weights of export-weights: `fastscnn import` reads them")
         meta = json.loads(bytes(values.pop("meta")))
         if meta["format"] != FORMAT:
             raise ModelFileError(f"{path}: format {meta['format']!r}, expected {FORMAT!r}")

@@ -15,6 +15,8 @@ from ..model.folded import FoldedNetwork, on_bytes
 from ..model.ranges import INPUT
 from ..model.tf_blocks import logits_of
 
+DEAD = 1e-4  # width of the range of a tensor that is as good as always zero
+
 
 def calibrate(network: FoldedNetwork, batches: Iterable[Any], limit: int = 200) -> FoldedNetwork:
     """Sets the range of every tensor from float32 passes over images.
@@ -74,6 +76,11 @@ def _finite(limits: np.ndarray, name: str) -> np.ndarray:
 
 
 def _range(limits: np.ndarray) -> tuple[float, float]:
-    """(min, max) that contains 0 (padding must be exact) from (2, images)."""
-    low, high = limits.mean(1)
-    return float(min(low, 0.0)), float(max(high, low + 1e-6, 1e-6))
+    """(min, max) that contains 0 (padding must be exact) from (2, images).
+
+    A tensor that is always zero, behind a ReLU that never opens, gets a range of 1: a range near
+    zero would ask for a scale change that no kernel can do.
+    """
+    low, high = (float(v) for v in limits.mean(1))
+    low, high = min(low, 0.0), max(high, 0.0)
+    return (low, low + 1.0) if high - low < DEAD else (low, high)

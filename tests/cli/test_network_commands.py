@@ -92,7 +92,8 @@ def test_summary_of_a_preset_and_of_a_file(tmp_path, run):
     assert json.loads(half)["stages"][-1]["output"] == [90, 100, 19]
     save_model(fast_scnn(FastSCNNConfig(num_classes=7, input_size=(64, 96))), tmp_path / "m.keras")
     assert "64x96, 7 classes" in run("summary", tmp_path / "m.keras")[1]
-    refused(run("summary", tmp_path / "m.keras", "--width", 0.5), "leave out MODEL")
+    refused(run("summary", tmp_path / "m.keras", "--width", 0.5), "leave out --width")
+    refused(run("summary", tmp_path / "m.keras", "--classes", 5), "leave out --classes")
     refused(run("summary", "--preset", "resnet"), "unknown preset")
     refused(run("summary", "--size", "90x100"), "64 or 96")
 

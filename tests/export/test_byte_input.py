@@ -128,3 +128,17 @@ def test_sizes_are_refused_without_pad(randomise):
         resize_model(model, (90, 96))
     with pytest.raises(fs.FastSCNNError, match="use 32"):
         resize_model(model, (0, 96), pad=True)
+
+
+@pytest.mark.parametrize("name", ["fusion.low_depthwise", "classifier.ds1_pointwise"])
+def test_a_layer_that_is_always_zero_does_not_break_int8(name, randomise, tmp_path):
+    config = FastSCNNConfig(num_classes=3, input_size=(64, 96))
+    model = randomise(fast_scnn(config))
+    norm = model.get_layer(f"{name}.bn")
+    gamma, beta, mean, variance = norm.get_weights()
+    norm.set_weights([gamma * 0, beta * 0 - 1.0 * ("point" in name), mean, variance])
+    images = [normalised(pictures((64, 96)), config)]
+    for outputs in ("logits", "labels"):
+        path = tmp_path / f"{outputs}.tflite"
+        fs.export_tflite(model, path, "int8", outputs, calibration=images)
+        assert np.isfinite(fs.Segmenter(path).run(pictures((64, 96))[0])).all()
