@@ -44,7 +44,7 @@ def check_size(size: Size, pad: bool = False) -> Size:
         if side <= 0 or (side % STRIDE and not pad):
             raise ConfigError(
                 f"{name} {side} is not a multiple of {STRIDE}: use {_nearest(side)}"
-                + (", or pad (--pad, pad=True)" if side > 0 else "")
+                + (", or for inference pad (--pad, pad=True)" if side > 0 else "")
             )
         if side > MAX_SIDE:
             raise ConfigError(f"{name} {side} is too large: use at most {MAX_SIDE}")

@@ -64,6 +64,8 @@ class TrainSettings:
         check_settings(self)
         if self.init_from and (self.preset or self.width):
             raise ConfigError("init_from brings its own wiring: leave out preset and width")
+        if self.extra_data_dir and not self.extra_dataset:
+            raise ConfigError("extra_data_dir needs extra_dataset: the name of that data set")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -72,7 +72,7 @@ def run_training(
         KeyboardInterrupt: passed on; the last checkpoint is whole.
     """
     folder = Path(folder)
-    training = _training_data(settings)
+    training = training_data(settings)
     validation = open_dataset(settings.dataset, settings.data_dir, "val", settings.size)
     start = read_start(settings.init_from) if settings.init_from and not resume else None
     config = _config(settings, training.labels, start)
@@ -99,7 +99,8 @@ def run_training(
     return TrainResult(folder, folder / BEST, state["best"], state["epochs_done"])
 
 
-def _training_data(settings: TrainSettings) -> SegmentationDataset:
+def training_data(settings: TrainSettings) -> SegmentationDataset:
+    """The training split of a run, with the extra data set where there is one."""
     data = open_dataset(settings.dataset, settings.data_dir, "train", settings.size)
     if settings.extra_dataset is None:
         return data

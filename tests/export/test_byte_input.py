@@ -124,7 +124,9 @@ def test_padding_is_excluded_from_the_result(name, size, randomise, tmp_path):
 
 def test_sizes_are_refused_without_pad(randomise):
     model = fast_scnn(FastSCNNConfig(num_classes=3, input_size=(64, 96)))
-    with pytest.raises(fs.FastSCNNError, match=r"64 or 96, or pad \(--pad, pad=True\)"):
+    with pytest.raises(
+        fs.FastSCNNError, match=r"64 or 96, or for inference pad \(--pad, pad=True\)"
+    ):
         resize_model(model, (90, 96))
     with pytest.raises(fs.FastSCNNError, match="use 32"):
         resize_model(model, (0, 96), pad=True)

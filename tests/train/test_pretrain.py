@@ -204,3 +204,24 @@ def test_unreadable_picture_is_named(tmp_path, pictures):
     settings = PretrainSettings(str(root), (64, 64), epochs=1, batch_size=8)
     with pytest.raises(DataError, match=r"rot/3\.jpg"):
         run_pretraining(settings, tmp_path / "r", verbose=0)
+
+
+def test_more_training_data_of_the_same_classes(own_data, tmp_path):
+    """The second data set's pairs join the training split."""
+    from fastscnn_tf.train.trainer import training_data
+
+    settings = TrainSettings(
+        "folder",
+        str(own_data),
+        (64, 96),
+        1,
+        6,
+        extra_dataset="folder",
+        extra_split="val",
+    )
+    data = training_data(settings)
+    assert len(data) == 4 + 3
+    result = run_training(settings, tmp_path / "run", verbose=0)
+    assert result.epochs == 1  # a batch of 6 needs both
+    with pytest.raises(ConfigError, match="extra_data_dir needs extra_dataset"):
+        TrainSettings("toy", None, (64, 96), extra_data_dir="x")
