@@ -59,7 +59,7 @@ def import_command(
     force: bool,
     **colours: Any,
 ) -> None:
-    """Read weights of another implementation: .pth, .pdparams or .safetensors.
+    """Read weights of another implementation: .pth, .pdparams, .safetensors (or our .npz).
 
     Nothing that a checkpoint asks for is executed.
     """

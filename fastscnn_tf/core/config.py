@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import fnmatch
 import math
+import operator
 from typing import Any
 
 from .errors import ConfigError
@@ -121,8 +123,12 @@ class FastSCNNConfig:
             if len(value) != 3 or bad:
                 raise ConfigError(f"{name} must be three numbers (std above 0), got {value}")
             put(self, name, value)
-        put(self, "class_names", tuple(self.class_names))
-        put(self, "class_colors", tuple(tuple(int(v) for v in c) for c in self.class_colors))
+        if max(self.std) < 1:
+            raise ConfigError(
+                f"mean and std are in 0..255 units, got std {self.std}: multiply both by 255"
+            )
+        put(self, "class_names", _names("class_names", self.class_names))
+        put(self, "class_colors", _colours(self.class_colors))
         for name in ("class_names", "class_colors"):
             count = len(getattr(self, name))
             if count not in (0, self.num_classes):
@@ -175,9 +181,12 @@ class FastSCNNConfig:
     def _numbers(self, name: str, kind: type) -> tuple[Any, ...]:
         value = getattr(self, name)
         try:
-            return tuple(kind(v) for v in value)
+            if isinstance(value, str) or any(isinstance(v, str | bool) for v in value):
+                raise TypeError
+            return tuple(operator.index(v) if kind is int else kind(v) for v in value)
         except (TypeError, ValueError):
-            raise ConfigError(f"{name} must be a list of numbers, got {value!r}") from None
+            kinds = "whole numbers" if kind is int else "numbers"
+            raise ConfigError(f"{name} must be a list of {kinds}, got {value!r}") from None
 
     def _check_counts(self, name: str, high: int, length: int | None = None) -> None:
         value = self._numbers(name, int)
@@ -216,7 +225,7 @@ class FastSCNNConfig:
         """
         if name not in PRESETS:
             raise ConfigError(f"unknown preset {name!r}: expected {_or(tuple(PRESETS))}")
-        return cls(**{**PRESETS[name], **changes})
+        return cls(**{**PRESETS[name], **_known(cls, changes)})
 
     @classmethod
     def for_labels(cls, space: LabelSpace | str, **changes: Any) -> FastSCNNConfig:
@@ -256,7 +265,7 @@ class FastSCNNConfig:
 
     def replace(self, **changes: Any) -> FastSCNNConfig:
         """A copy with some fields changed."""
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(self, **_known(type(self), changes))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; `from_dict` reads it back."""
@@ -274,6 +283,28 @@ class FastSCNNConfig:
         if unknown:
             raise ConfigError(f"unknown configuration fields {unknown}: made by a newer version?")
         return cls(**values)
+
+
+def _known(cls: type[FastSCNNConfig], changes: dict[str, Any]) -> dict[str, Any]:
+    """The changes, if all of them are fields.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    fields = [field.name for field in dataclasses.fields(cls)]
+    for name in changes:
+        if name not in fields:
+            close = difflib.get_close_matches(name, fields, 1)
+            hint = f": did you mean {close[0]!r}?" if close else ""
+            raise ConfigError(f"FastSCNNConfig has no field {name!r}{hint}")
+    return changes
+
+
+def _colours(value: Any) -> tuple[tuple[int, ...], ...]:
+    try:
+        return tuple(tuple(operator.index(v) for v in colour) for colour in value)
+    except TypeError:
+        raise ConfigError(f"class_colors must be a list of (R, G, B), got {value!r}") from None
 
 
 def _is_int(value: Any) -> bool:

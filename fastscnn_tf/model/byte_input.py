@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError
 from ..core.sizes import Size
 from .windows import Pads, symmetric_pads
 
@@ -36,8 +37,14 @@ def byte_range(config: FastSCNNConfig) -> tuple[float, float]:
 
 
 def border_colour(config: FastSCNNConfig) -> np.ndarray | None:
-    """The mean colour (3,) on the grid of bytes, or None where that is zero."""
-    mean = np.clip(np.rint(config.mean), 0, 255)
+    """The mean colour (3,) on the grid of bytes, or None where that is zero.
+
+    Raises:
+        ConfigError: the mean is no colour.
+    """
+    mean = np.rint(config.mean)
+    if mean.min() < 0 or mean.max() > 255:
+        raise ConfigError(f"int8 needs a mean within 0..255, got {config.mean}")
     colour = ((mean - centre(config)) * STEP).astype(np.float32)
     return colour if colour.any() else None
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, ModelFileError
+from ..core.labels import MAX_CLASSES
 from .checkpoint_file import read_checkpoint
 from .complexity import LayerCost, complexity
 from .fast_scnn import fast_scnn, resize_model
@@ -73,17 +75,22 @@ def import_checkpoint(
         raise ConfigError(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
     if source == OWN or (source == AUTO and str(path).endswith(".npz")):
         return _own(path, num_classes, aux_heads, ema, changes)
+    _check_path(Path(path))
     tensors = read_checkpoint(path, ema=ema)
     looks_like = _recognise(tensors, path)
     if source not in (AUTO, looks_like):
         raise ModelFileError(f"{path}: not a {source} checkpoint, but one of {looks_like}")
     source, peer = looks_like, PEERS[looks_like]
-    found = _classes(tensors, peer, FastSCNNConfig.preset(source), path)
+    preset = FastSCNNConfig.preset(source)
+    if aux_heads and not preset.aux_layout:
+        raise ConfigError(f"{path}: {source} has no auxiliary heads: do not ask to keep them")
+    found = _classes(tensors, peer, preset) or num_classes or preset.num_classes
     if num_classes not in (None, found):
         raise ModelFileError(f"{path}: has {found} classes, not {num_classes}")
-    num_classes = found
+    if not 2 <= found <= MAX_CLASSES:
+        raise ModelFileError(f"{path}: has {found} classes, expected 2..{MAX_CLASSES}")
     config = FastSCNNConfig.preset(
-        source, **{**changes, "num_classes": num_classes, "aux_heads": aux_heads}
+        source, **{**changes, "num_classes": found, "aux_heads": aux_heads}
     )
     values = _check(tensors, peer, config, f"{path}: not a {source} checkpoint of this network")
     model = fast_scnn(config)
@@ -131,11 +138,24 @@ def _recognise(tensors: Tensors, path: Any) -> str:
     return best
 
 
-def _classes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, path: Any) -> int:
-    name = f"{peer.names(config)[LOGITS][0]}.weight"
-    if name not in tensors:
-        raise ModelFileError(f"{path}: has no tensor {name!r}, the last convolution's kernel")
-    return int(tensors[name].shape[0]) if tensors[name].ndim else 0
+def _classes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig) -> int | None:
+    """The number of classes in the file, or None where the last kernel is missing."""
+    kernel = tensors.get(f"{peer.names(config)[LOGITS][0]}.weight")
+    return int(kernel.shape[0]) if kernel is not None and kernel.ndim else None
+
+
+def _check_path(path: Path) -> None:
+    """Names what is no checkpoint of another implementation.
+
+    Raises:
+        ModelFileError: a folder, or a file of this project.
+    """
+    if path.is_dir():
+        raise ModelFileError(f"{path}: a folder, expected a checkpoint file")
+    if path.suffix == ".keras" and path.is_file():
+        raise ModelFileError(f"{path}: a .keras file needs no import")
+    if path.suffix == ".npz" and path.is_file():
+        raise ModelFileError(f"{path}: a .npz is read from source {OWN!r} (--from {OWN})")
 
 
 def _wanted(peer: PeerFormat, config: FastSCNNConfig) -> dict[str, _Wanted]:
@@ -199,6 +219,8 @@ def _check(
         value = tensors[name].astype(np.float32)
         if not np.isfinite(value).all():
             raise ModelFileError(f"{what}: {name} is NaN or infinite")
+        if name.endswith(f".{peer.variance}") and (value < 0).any():
+            raise ModelFileError(f"{what}: {name} is a variance below 0")
         if value.ndim == 4:
             value = value.transpose((2, 3, 0, 1) if is_depthwise(place.layer) else (2, 3, 1, 0))
         assert len(values.setdefault(place.layer, [])) == place.position

@@ -103,7 +103,7 @@ def test_wrong_expectations_are_named(golden_dir):
         import_checkpoint(golden_dir / "mmseg.pth", num_classes=11)
     with pytest.raises(ModelFileError, match="not a tramac checkpoint, but one of mmseg"):
         import_checkpoint(golden_dir / "mmseg.pth", "tramac")
-    with pytest.raises(ConfigError, match="aux_layout"):
+    with pytest.raises(ConfigError, match="zh320 has no auxiliary heads"):
         import_checkpoint(golden_dir / "zh320.pth", aux_heads=True)
 
 
@@ -184,6 +184,13 @@ def test_non_finite_weights_and_other_networks_are_refused(tmp_path):
     tensors["decode_head.conv_seg.bias"][0] = np.nan
     with pytest.raises(ModelFileError, match=r"decode_head\.conv_seg\.bias is NaN"):
         import_checkpoint(write(tmp_path / "m.pdparams", tensors))
+    tensors["decode_head.conv_seg.bias"][0] = 0
+    variance = "backbone.learning_to_downsample.conv.bn.running_var"
+    tensors[variance] = -tensors[variance]
+    with pytest.raises(ModelFileError, match="a variance below 0"):
+        import_checkpoint(write(tmp_path / "m.pdparams", tensors))
+    with pytest.raises(ModelFileError, match="a folder"):
+        import_checkpoint(tmp_path)
     other = {"layer1.0.conv1.weight": np.zeros((4, 3, 3, 3), np.float32)}
     with pytest.raises(ModelFileError, match=r"not a Fast-SCNN of .*layer1.0.conv1.weight"):
         import_checkpoint(write(tmp_path / "resnet.pdparams", other))

@@ -101,6 +101,13 @@ def test_presets_survive_json_and_every_size(name):
         ({"aux_heads": True, "pad": True}, "for inference"),
         ({"separable_relu": "yes"}, "True or False"),
         ({"fusion_norm": "add"}, "branches or sum"),
+        ({"repeats": (2.7, 1, 1)}, "whole numbers"),
+        ({"repeats": "321"}, "whole numbers"),
+        ({"pyramid_bins": (True, 2)}, "whole numbers"),
+        ({"mean": "123"}, "list of numbers"),
+        ({"std": (0.229, 0.224, 0.225)}, "multiply both by 255"),
+        ({"class_colors": ("ab", "cd")}, "list of"),
+        ({"class_names": "ab"}, "list of names"),
     ],
 )
 def test_impossible_wirings_are_refused_with_the_reason(changes, message):
@@ -111,6 +118,8 @@ def test_impossible_wirings_are_refused_with_the_reason(changes, message):
 def test_unknown_preset_and_pattern_without_a_layer():
     with pytest.raises(ConfigError, match="unknown preset 'mmsegg': expected paper, mmseg"):
         FastSCNNConfig.preset("mmsegg")
+    with pytest.raises(ConfigError, match="no field 'widht': did you mean 'width'"):
+        FastSCNNConfig.preset("mmseg", widht=1)
     config = FastSCNNConfig(input_size=(32, 32), conv_bias=("fusion.lo",))
     with pytest.raises(ConfigError, match=r"did you mean 'fusion\.low'"):
         fast_scnn(config)
