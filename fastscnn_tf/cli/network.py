@@ -82,7 +82,7 @@ def import_command(
     heads = "kept" if config.aux_heads else "left out"
     named = "" if config.class_names else " without names (--labels gives them)"
     click.echo(
-        f"{output}: {config.num_classes} classes{named}, {opt.parameters(model)} weights; "
+        f"{output}: {config.num_classes} classes{named}, {model.count_params():,} weights; "
         f"auxiliary heads {heads}; mean {config.mean}, std {config.std}"
     )
 

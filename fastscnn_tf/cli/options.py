@@ -73,11 +73,6 @@ def dataset(required: bool = True) -> Callable[[Any], Any]:
     )
 
 
-def parameters(model: Any) -> str:
-    """Number of weights of a Keras model, for people."""
-    return f"{model.count_params():,}"
-
-
 def count(number: int, noun: str) -> str:
     """`1 epoch`, `2 epochs`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -60,7 +60,7 @@ def classification_batches(
     Raises:
         ConfigError: a size or batch size below 1, or a batch larger than the split in training.
     """
-    _check(dataset, size, batch_size, training)
+    check_pictures(dataset, size, batch_size, training)
     tf = tensorflow()
     if training:
         stream = shuffled_indices(len(dataset), batch_size, seed, epochs)
@@ -79,7 +79,12 @@ def classification_batches(
     return result.prefetch(2)
 
 
-def _check(dataset: ImageFolders, size: Size, batch_size: int, training: bool) -> None:
+def check_pictures(dataset: ImageFolders, size: Size, batch_size: int, training: bool) -> None:
+    """Makes sure that pictures can be batched.
+
+    Raises:
+        ConfigError: a size or batch size below 1, or a batch larger than the split in training.
+    """
     if min(size) < 1 or batch_size < 1:
         raise ConfigError(
             f"size and batch size must be at least 1, got {size[0]}x{size[1]} and {batch_size}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import warnings
+from pathlib import Path
 from typing import Any
 
 from ..core.console import quiet_stderr
-from ..core.errors import ExportError
+from ..core.errors import ExportError, ModelFileError
 from ..keras_api import tensorflow
+from ..runtime.segmenter import open_interpreter
 from ..runtime.tflite_file import METADATA_NAME, unpack
 from . import edits
 from .recipes import Recipe
@@ -62,22 +64,18 @@ def finish(content: bytes, metadata: dict[str, Any], input_zero: int | None = No
     return bytes(builder.Output())
 
 
-def check_runs(content: bytes) -> None:
-    """Makes sure that the interpreter takes the file.
+def check_runs(path: Path, content: bytes) -> None:
+    """Makes sure that the interpreter takes what will be written to `path`.
 
     Raises:
         ExportError: it does not.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
     try:
-        with quiet_stderr():
-            Interpreter(model_content=content, num_threads=1).allocate_tensors()
-    except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:160]
+        open_interpreter(path, content, threads=1)
+    except ModelFileError as error:
         raise ExportError(
-            f"the interpreter refuses the file ({reason}); in int8 a layer whose outputs are "
-            "almost all zero can be the reason: look at the calibration images, or train on"
+            f"{error}; in int8 a layer whose outputs are almost all zero can be the reason: look "
+            "at the calibration images, or train on"
         ) from None
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from ..runtime.tflite_file import operation
+
 RESHAPING = ("RESIZE_BILINEAR", "STRIDED_SLICE")  # same scale in and out: they commute with it
 
 
@@ -22,13 +24,10 @@ class Editor:
         from ai_edge_litert import schema_py_generated as schema
 
         self.model, self.schema, self.graph = model, schema, model.subgraphs[0]
-        values = vars(schema.BuiltinOperator).items()
-        self._names = {v: k for k, v in values if isinstance(v, int)}
 
     def kind(self, op: Any) -> str:
         """The operation's name."""
-        code = self.model.operatorCodes[op.opcodeIndex]
-        return self._names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        return operation(self.model, op)
 
     def turn_into(self, op: Any, kind: str, version: int, options: Any) -> None:
         """Makes another operation of one."""

@@ -92,7 +92,7 @@ def export_tflite(
     content = finish(content, metadata, int(centre(network.config)) if raw_float else None)
     summary = graph_summary(content)
     recipes.check_graph(summary, rules, outputs)
-    check_runs(content)
+    check_runs(target, content)
     write_bytes(target, content)
     digest = hashlib.sha256(content).hexdigest()
     write_json(sidecar, {**metadata, "sha256": digest, "ops": summary.ops})

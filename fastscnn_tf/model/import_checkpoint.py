@@ -17,12 +17,12 @@ from .complexity import LayerCost, complexity
 from .fast_scnn import fast_scnn, resize_model
 from .folded import is_depthwise
 from .peer_names import PEERS, PeerFormat
+from .ranges import LOGITS
 from .weights_file import import_weights
 
 AUTO, OWN = "auto", "fastscnn"
 SOURCES = (AUTO, *PEERS, OWN)
 SHOWN = 4  # tensors of one kind that an error message names
-LOGITS = "classifier.logits"
 MMCV_AVERAGE = "ema_"  # mmcv 1.x keeps averaged weights beside the others
 
 Tensors = dict[str, np.ndarray]

@@ -8,7 +8,7 @@ from typing import Any
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
 from .layers import layers_for
-from .windows import symmetric_pads
+from .windows import explicit_pads, pads_to
 
 
 class KerasBlocks:
@@ -66,10 +66,8 @@ class KerasBlocks:
 
     def _padded(self, x, stride: int, padding: str, name: str):
         """The input of a convolution, and the padding that is left for its layer to do."""
-        pads = symmetric_pads(self.size(x), stride) if padding == "symmetric" else None
-        if pads is None:
-            return x, "same" if padding == "symmetric" else padding
-        return self.layers.ZeroPadding2D(pads, name=f"{name}.pad")(x), "valid"
+        pads, padding = explicit_pads(self.size(x), stride, padding)
+        return self.layers.ZeroPadding2D(pads, name=f"{name}.pad")(x) if pads else x, padding
 
     def apply(self, layer, x):
         """Calls a layer with weights for the first time, which makes them.
@@ -110,15 +108,11 @@ class KerasBlocks:
         return self.own.ResizeBilinear(size, aligned, name=name)(x)
 
     def pad(self, x, size: Size, *, name):
-        height, width = self.size(x)
-        pads = ((0, size[0] - height), (0, size[1] - width))
-        return self.layers.ZeroPadding2D(pads, name=name)(x)
+        return self.layers.ZeroPadding2D(pads_to(self.size(x), size), name=name)(x)
 
     def crop(self, x, size: Size, *, name):
         """The top left `size` of a map."""
-        height, width = self.size(x)
-        crops = ((0, height - size[0]), (0, width - size[1]))
-        return self.layers.Cropping2D(crops, name=name)(x)
+        return self.layers.Cropping2D(pads_to(size, self.size(x)), name=name)(x)
 
     def relu(self, x, *, name):
         return self.layers.ReLU(name=name)(x)

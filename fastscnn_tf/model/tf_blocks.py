@@ -20,7 +20,7 @@ from .folded import FoldedNetwork, is_depthwise
 from .layers import resize_bilinear
 from .ranges import INPUT, sharing
 from .topology import fast_scnn_outputs
-from .windows import Pads, adaptive_windows, symmetric_pads
+from .windows import Pads, adaptive_windows, explicit_pads, pads_to
 
 MAX_CONCAT = 5  # the int8 XNNPACK kernel takes no more inputs; longer ones are nested
 
@@ -86,10 +86,11 @@ class TFBlocks:
 
         A PAD in front costs nothing: XNNPACK fuses it into the convolution.
         """
-        pads = symmetric_pads(self.size(x), stride) if padding == "symmetric" else None
-        if pads is None:
-            return x, "same" if padding == "symmetric" else padding
-        return self.tf.pad(x, [[0, 0], *map(list, pads), [0, 0]]), "valid"
+        pads, padding = explicit_pads(self.size(x), stride, padding)
+        return self._zeros(x, pads) if pads else x, padding
+
+    def _zeros(self, x, pads: Pads):
+        return self.tf.pad(x, [[0, 0], *map(list, pads), [0, 0]])
 
     def add(self, x, y, *, name, relu=False, norm=False):
         x = x + y
@@ -119,11 +120,8 @@ class TFBlocks:
         return self.quantize(resize_bilinear(x, size, aligned), name)
 
     def pad(self, x, size: Size, *, name):
-        height, width = self.size(x)
-        pads = ((0, size[0] - height), (0, size[1] - width))
-        if self.border is not None:
-            return framed(x, pads, self.border)
-        return self.tf.pad(x, [[0, 0], *map(list, pads), [0, 0]])
+        pads = pads_to(self.size(x), size)
+        return self._zeros(x, pads) if self.border is None else framed(x, pads, self.border)
 
     def crop(self, x, size: Size, *, name):
         """The top left `size` of a map."""

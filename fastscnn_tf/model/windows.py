@@ -17,6 +17,25 @@ def adaptive_windows(length: int, bins: int) -> list[tuple[int, int]]:
     return [(i * length // bins, -(-(i + 1) * length // bins)) for i in range(bins)]
 
 
+def explicit_pads(size: Size, stride: int, padding: str) -> tuple[Pads | None, str]:
+    """What to pad a map with by hand, and the padding that is left for a 3x3 convolution to do.
+
+    Args:
+        size: (height, width) of the map.
+        stride: of the convolution.
+        padding: `same`, `symmetric` or `valid`, as in `FastSCNNConfig.stem_padding`.
+    """
+    pads = symmetric_pads(size, stride) if padding == "symmetric" else None
+    if pads is not None:
+        return pads, "valid"
+    return None, "same" if padding == "symmetric" else padding
+
+
+def pads_to(size: Size, target: Size) -> Pads:
+    """Rows at the bottom and columns on the right that bring a map to a larger size."""
+    return (0, target[0] - size[0]), (0, target[1] - size[1])
+
+
 def symmetric_pads(size: Size, stride: int) -> Pads | None:
     """Zeros around a map for a 3x3 convolution that pads 1 on each side, as PyTorch code has it.
 

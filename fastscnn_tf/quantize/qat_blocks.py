@@ -22,7 +22,7 @@ from ..model.keras_blocks import KerasBlocks
 from ..model.layers import layers_for
 from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
 from ..model.tf_blocks import framed, image_bytes
-from ..model.windows import Pads, symmetric_pads
+from ..model.windows import Pads, explicit_pads, pads_to
 from . import integer
 from .integer import Limits, grid_of
 from .quantizers import quantizers
@@ -161,10 +161,8 @@ class QATBlocks:
 
     def _padded(self, x, stride: int, padding: str, name: str):
         """The input of a convolution, and the padding that is left for its layer to do."""
-        pads = symmetric_pads(self.size(x), stride) if padding == "symmetric" else None
-        if pads is None:
-            return x, "same" if padding == "symmetric" else padding
-        return self._zeros(x, pads, f"{name}.pad"), "valid"
+        pads, padding = explicit_pads(self.size(x), stride, padding)
+        return self._zeros(x, pads, f"{name}.pad") if pads else x, padding
 
     def _frame(self, x, pads, name: str):
         """The mean colour around the image, on its grid."""
@@ -224,10 +222,8 @@ class QATBlocks:
         return self._wrap(layer, x, lambda x, own: integer.resize(x, size, grid_of(own), aligned))
 
     def pad(self, x, size: Size, *, name):
-        height, width = self.size(x)
-        pads = ((0, size[0] - height), (0, size[1] - width))
         add = self._zeros if self.border is None else self._frame
-        return add(x, pads, name)
+        return add(x, pads_to(self.size(x), size), name)
 
     def upsample(self, logits):
         """Full-resolution logits, not rounded: what the runtime makes of a `logits` file."""

@@ -45,7 +45,7 @@ class Segmenter:
         self.path = Path(path)
         content = read_model_bytes(path)
         self.metadata = read_metadata(content)
-        self._interpreter = _interpreter(self.path, content, threads)
+        self._interpreter = open_interpreter(self.path, content, threads)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
@@ -157,7 +157,13 @@ def as_pixels(image: Any) -> np.ndarray:
     return image
 
 
-def _interpreter(path: Path, content: bytes, threads: int) -> Any:
+def open_interpreter(path: Path, content: bytes, threads: int) -> Any:
+    """The interpreter of a .tflite, its tensors allocated.
+
+    Raises:
+        ConfigError: no such number of threads.
+        ModelFileError: it refuses the file.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     if not 1 <= threads <= MAX_THREADS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import json
 import os
 from pathlib import Path
@@ -56,18 +57,26 @@ def unpack(content: bytes) -> Any:
     return schema.ModelT.InitFromPackedBuf(content)
 
 
+@functools.cache
+def _operator_names() -> dict[int, str]:
+    from ai_edge_litert import schema_py_generated as schema
+
+    return {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
+
+
+def operation(model: Any, op: Any) -> str:
+    """Name of one of a `ModelT`'s operations."""
+    code = model.operatorCodes[op.opcodeIndex]
+    return _operator_names().get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
+
+
 def graph_summary(content: bytes) -> GraphSummary:
     """Counts operations and float tensors."""
     from ai_edge_litert import schema_py_generated as schema
 
-    names = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
     model = unpack(content)
     graph = model.subgraphs[0]
-    codes = [
-        names.get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
-        for code in model.operatorCodes
-    ]
-    ops = collections.Counter(codes[op.opcodeIndex] for op in graph.operators)
+    ops = collections.Counter(operation(model, op) for op in graph.operators)
     floats = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
     _touch_buffers(model)
     return GraphSummary(

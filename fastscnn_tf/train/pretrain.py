@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError
 from ..core.files import check_output_folder, read_json
 from ..core.sizes import Size, check_size
-from ..data.classification import classification_batches
+from ..data.classification import check_pictures, classification_batches
 from ..data.image_folders import ImageFolders
 from ..data.pipeline import named_data_errors
 from ..keras_api import keras3, tensorflow
@@ -23,7 +22,7 @@ from ..model.io import load_keras, save_keras
 from .callbacks import STATE, callbacks_for
 from .run_folder import LOG, check_resumable, run_folder, write_run
 from .settings import check_common
-from .trainer import BEST, LAST, dropout_state, restore_dropout
+from .trainer import BEST, LAST, dropout_state, poly_sgd, restore_dropout
 
 TOP = 5
 SCORE, SCORE_TOP = "val_top1", f"val_top{TOP}"
@@ -110,11 +109,7 @@ def run_pretraining(
     folder = Path(folder)
     training = ImageFolders(settings.data_dir, "train")
     validation = ImageFolders(settings.data_dir, "val")
-    if settings.batch_size > len(training):
-        raise ConfigError(
-            f"batch size {settings.batch_size} is larger than the {len(training)} pictures of "
-            f"split 'train': use at most {len(training)}"
-        )
+    check_pictures(training, settings.size, settings.batch_size, training=True)
     if resume:
         state = check_resumable(folder, settings.to_dict(), LAST)
         model, done = load_keras(folder / LAST, True, classifier=True), state["epochs_done"]
@@ -139,11 +134,8 @@ def _compiled(settings: PretrainSettings, training: ImageFolders) -> Any:
     config = FastSCNNConfig.preset(settings.preset, input_size=settings.size, width=settings.width)
     model = fast_scnn_classifier(config, len(training.class_names))
     steps = len(training) // settings.batch_size * settings.epochs
-    schedule = keras.optimizers.schedules.PolynomialDecay(
-        settings.learning_rate, steps, end_learning_rate=0.0, power=settings.power
-    )
     model.compile(
-        keras.optimizers.SGD(schedule, momentum=settings.momentum),
+        poly_sgd(keras, settings, steps),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     return model

@@ -165,12 +165,19 @@ def _compiled(settings: TrainSettings, config: FastSCNNConfig, images: int) -> A
     keras.utils.set_random_seed(settings.seed)
     model = fast_scnn(config)
     steps = epoch_steps(settings, images) * settings.epochs
+    model.compile(
+        optimizer=poly_sgd(keras, settings, steps),
+        **segmentation_losses(config.aux_heads, config.aux_layout),
+    )
+    return model
+
+
+def poly_sgd(keras: Any, settings: Any, steps: int) -> Any:
+    """SGD whose learning rate falls to 0 over all steps, by the settings' power."""
     schedule = keras.optimizers.schedules.PolynomialDecay(
         settings.learning_rate, steps, end_learning_rate=0.0, power=settings.power
     )
-    optimizer = keras.optimizers.SGD(schedule, momentum=settings.momentum)
-    model.compile(optimizer=optimizer, **segmentation_losses(config.aux_heads, config.aux_layout))
-    return model
+    return keras.optimizers.SGD(schedule, momentum=settings.momentum)
 
 
 def load_compiled(path: Path) -> Any:
