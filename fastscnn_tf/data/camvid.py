@@ -8,26 +8,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..core.errors import DataError
 from ..core.labels import CAMVID
-from .dataset import FileDataset, pair_files
+from .layout import Layout
+from .pairing import Pairing, files_under, pair_up, pictures_under
 
-SPLITS = ("train", "val", "test")
 
+class CamVid(Layout):
+    """CamVid as most papers use it."""
 
-def camvid(data_dir: Path, split: str) -> FileDataset:
-    """Opens a split of CamVid.
+    name = "camvid"
+    splits = ("train", "val", "test")
+    labels = CAMVID
 
-    Raises:
-        DataError: unknown split, or a folder or file is missing.
-    """
-    if split not in SPLITS:
-        raise DataError(f"CamVid has the splits {', '.join(SPLITS)}; got {split!r}")
-    if not data_dir.is_dir():
-        raise DataError(f"{data_dir}: no such folder; expected CamVid with train/ and trainannot/")
-    if not (data_dir / split).is_dir():
-        raise DataError(
-            f"{data_dir / split}: no such folder; CamVid needs {split}/ and {split}annot/"
+    def folders(self, data_dir: Path, split: str) -> tuple[Path, ...]:
+        return data_dir / split, data_dir / f"{split}annot"
+
+    def list_pairs(self, data_dir: Path, split: str) -> Pairing:
+        pictures, label_maps = self.folders(data_dir, split)
+        return pair_up(
+            pictures_under(pictures, "*", (".png",)),
+            files_under(label_maps, "*", (".png",)),
+            lambda picture: label_maps / picture.name,
+            lambda label_map: pictures / label_map.name,
         )
-    pairs = pair_files(data_dir / split, data_dir / f"{split}annot", (".png",))
-    return FileDataset("camvid", split, CAMVID, tuple(pairs))
+
+
+camvid = CamVid()

@@ -16,37 +16,31 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import DataError
-from ..core.images import read_label
-from ..core.labels import CITYSCAPES, IGNORE, LabelSpace
+from ..core.images import read_ids, read_label
+from ..core.labels import CITYSCAPES, CITYSCAPES_TRAIN_IDS, IGNORE
 from .dataset import FileDataset
+from .layout import Layout
+from .pairing import Pairing, files_under, pair_up, pictures_under
 
-SPLITS = {"gtFine": ("train", "val", "test"), "gtCoarse": ("train", "train_extra", "val")}
 PICTURES = "leftImg8bit"
-
-
-def cityscapes(data_dir: Path, split: str) -> FileDataset:
-    """Opens a split of Cityscapes with fine label maps: train, val or test.
-
-    The published label maps of test are void everywhere: its pictures can be read, its label maps
-    are refused.
-
-    Raises:
-        DataError: unknown split, or a folder or file is missing.
-    """
-    return _open("cityscapes", data_dir, "gtFine", split)
-
-
-def cityscapes_coarse(data_dir: Path, split: str) -> FileDataset:
-    """Opens a split of Cityscapes with coarse label maps: train, train_extra or val.
-
-    Raises:
-        DataError: unknown split, or a folder or file is missing.
-    """
-    return _open("cityscapes-coarse", data_dir, "gtCoarse", split)
+PICTURE = f"_{PICTURES}.png"
+LABEL_IDS, TRAIN_IDS, INSTANCE_IDS = "labelIds.png", "labelTrainIds.png", "instanceIds.png"
 
 
 @dataclasses.dataclass(frozen=True)
-class WithheldLabels(FileDataset):
+class CityscapesDataset(FileDataset):
+    """A split, with the instance ids that lie beside its label maps."""
+
+    def read_instances(self, index: int) -> np.ndarray | None:
+        """(H, W) int32: label id, or label id * 1000 + number; None where there is no such file."""
+        label_map = self.pairs[index][1]
+        stem = label_map.name.removesuffix(TRAIN_IDS).removesuffix(LABEL_IDS)
+        path = label_map.with_name(stem + INSTANCE_IDS)
+        return read_ids(path) if path.is_file() else None
+
+
+@dataclasses.dataclass(frozen=True)
+class WithheldLabels(CityscapesDataset):
     """The test split: its label maps are on the authors' server, the published ones are void."""
 
     def read_label(self, index: int) -> np.ndarray:
@@ -64,66 +58,54 @@ class WithheldLabels(FileDataset):
     @functools.cached_property
     def _all_void(self) -> bool:
         """Looks before anything is scored; the first label map with a class settles it."""
-        maps = (read_label(path, self._table) for _, path in self.pairs)
+        maps = (read_label(path, self.table) for _, path in self.pairs)
         return all((label == IGNORE).all() for label in maps)
 
 
-def _open(name: str, data_dir: Path, kind: str, split: str) -> FileDataset:
-    if split not in SPLITS[kind]:
-        raise DataError(f"{name} has the splits {', '.join(SPLITS[kind])}; got {split!r}")
-    _check_folders(data_dir, kind, split)
-    pictures = _Files(data_dir / PICTURES / split, f"_{PICTURES}.png")
-    label_maps, labels = _label_maps(data_dir / kind / split, kind)
-    if not pictures.ids:
-        raise DataError(f"{pictures.folder}: no pictures in this split (<city>/*{pictures.suffix})")
-    label_maps.check_complete(pictures, "label map")
-    pictures.check_complete(label_maps, "picture")
-    pairs = tuple((pictures.path(key), label_maps.path(key)) for key in pictures.ids)
-    return (WithheldLabels if split == "test" else FileDataset)(name, split, labels, pairs)
+class Cityscapes(Layout):
+    """Cityscapes with one kind of label maps.
+
+    Args:
+        name: as on the command line.
+        kind: `gtFine` or `gtCoarse`.
+        splits: those that have label maps of this kind.
+    """
+
+    labels = CITYSCAPES
+
+    def __init__(self, name: str, kind: str, splits: tuple[str, ...]):
+        self.name, self.kind, self.splits = name, kind, splits
+
+    def folders(self, data_dir: Path, split: str) -> tuple[Path, ...]:
+        return data_dir / PICTURES / split, data_dir / self.kind / split
+
+    def list_pairs(self, data_dir: Path, split: str) -> Pairing:
+        pictures, label_maps = self.folders(data_dir, split)
+        ending, found = self._label_maps(label_maps)
+        return pair_up(
+            pictures_under(pictures, "*/*", (PICTURE,)),
+            found,
+            lambda path: _in_city(label_maps, path, PICTURE, ending),
+            lambda path: _in_city(pictures, path, ending, PICTURE),
+        )
+
+    def open_pairs(self, split: str, pairing: Pairing) -> CityscapesDataset:
+        kind = WithheldLabels if split == "test" else CityscapesDataset
+        ids = not pairing.pairs[0][1].name.endswith(TRAIN_IDS)
+        labels = CITYSCAPES if ids else CITYSCAPES_TRAIN_IDS
+        return kind(self.name, split, labels, pairing.pairs, None, self.protocol)
+
+    def _label_maps(self, folder: Path) -> tuple[str, list[Path]]:
+        """Those with label ids; those with class indices where a split has no others."""
+        by_id, by_index = f"_{self.kind}_{LABEL_IDS}", f"_{self.kind}_{TRAIN_IDS}"
+        found = files_under(folder, "*/*", (by_id,))
+        others = [] if found else files_under(folder, "*/*", (by_index,))
+        return (by_index, others) if others else (by_id, found)
 
 
-def _check_folders(data_dir: Path, kind: str, split: str) -> None:
-    expected = f"expected {PICTURES}/ and {kind}/ under {data_dir}"
-    for folder in (data_dir, data_dir / PICTURES, data_dir / kind):
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; {expected}")
-    expected = f"Cityscapes needs {PICTURES}/{split}/ and {kind}/{split}/"
-    for folder in (data_dir / PICTURES / split, data_dir / kind / split):
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; {expected}")
+def _in_city(folder: Path, path: Path, ending: str, other: str) -> Path:
+    return folder / path.parent.name / f"{path.name.removesuffix(ending)}{other}"
 
 
-@dataclasses.dataclass(frozen=True)
-class _Files:
-    """The files of one kind in a split: `<folder>/<city>/<id><suffix>`."""
-
-    folder: Path
-    suffix: str
-
-    @functools.cached_property
-    def ids(self) -> tuple[str, ...]:
-        """`<city>/<id>`, sorted; hidden files (macOS copies add some) are left out."""
-        found = [p for p in self.folder.glob(f"*/*{self.suffix}") if not p.name.startswith(".")]
-        return tuple(sorted(f"{p.parent.name}/{p.name.removesuffix(self.suffix)}" for p in found))
-
-    def path(self, key: str) -> Path:
-        """The file of an id."""
-        return self.folder / f"{key}{self.suffix}"
-
-    def check_complete(self, others: _Files, what: str) -> None:
-        """Makes sure that every id of `others` has its `what` here."""
-        missing = sorted(set(others.ids) - set(self.ids))
-        if missing:
-            raise DataError(
-                f"{self.path(missing[0])}: no such {what} ({len(missing)} of {len(others.ids)} "
-                "are missing)"
-            )
-
-
-def _label_maps(folder: Path, kind: str) -> tuple[_Files, LabelSpace]:
-    """Those with label ids; those with class indices where a split has no others."""
-    by_label_id = _Files(folder, f"_{kind}_labelIds.png")
-    by_index = _Files(folder, f"_{kind}_labelTrainIds.png")
-    if by_index.ids and not by_label_id.ids:
-        return by_index, dataclasses.replace(CITYSCAPES, raw_values=(), void_values=())
-    return by_label_id, CITYSCAPES
+cityscapes = Cityscapes("cityscapes", "gtFine", ("train", "val", "test"))
+cityscapes_coarse = Cityscapes("cityscapes-coarse", "gtCoarse", ("train", "train_extra", "val"))

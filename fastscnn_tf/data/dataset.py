@@ -11,9 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.class_maps import class_map
 from ..core.errors import ConfigError, DataError
 from ..core.images import read_image, read_label
-from ..core.labels import LabelSpace
+from ..core.labels import UNKNOWN, LabelSpace
+
+WHOLE_IMAGES = "whole images at their own size"
 
 
 class SegmentationDataset(abc.ABC):
@@ -23,11 +26,13 @@ class SegmentationDataset(abc.ABC):
         name: name of the data set.
         split: `train`, `val`, ...
         labels: the label space of the class indices.
+        protocol: how the literature scores it.
     """
 
     name: str
     split: str
     labels: LabelSpace
+    protocol: str = WHOLE_IMAGES
 
     @abc.abstractmethod
     def __len__(self) -> int: ...
@@ -43,6 +48,14 @@ class SegmentationDataset(abc.ABC):
     @abc.abstractmethod
     def read_label(self, index: int) -> np.ndarray:
         """(H, W) uint8 class indices, 255 where ignored."""
+
+    def read_instances(self, index: int) -> np.ndarray | None:
+        """(H, W) int32 ids of single objects in the authors' coding; None where there are none."""
+        return None
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """The files that a pair is read from; none where it is made."""
+        return ()
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Image and label map of the same height and width.
@@ -61,16 +74,27 @@ class SegmentationDataset(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class FileDataset(SegmentationDataset):
-    """Pairs of picture files."""
+    """Pairs of picture files.
+
+    Args:
+        name: name of the data set.
+        split: which split.
+        labels: the label space of the class indices.
+        pairs: (picture, label map).
+        stored: the label space of the files, where their classes are to be merged into `labels`.
+        protocol: how the literature scores it.
+    """
 
     name: str
     split: str
     labels: LabelSpace
     pairs: tuple[tuple[Path, Path], ...]
-    _table: np.ndarray = dataclasses.field(init=False, repr=False, compare=False)
+    stored: LabelSpace | None = None
+    protocol: str = WHOLE_IMAGES
+    table: np.ndarray = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_table", self.labels.lookup_table())
+        object.__setattr__(self, "table", _table(self.stored or self.labels, self.labels))
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -78,17 +102,28 @@ class FileDataset(SegmentationDataset):
     def sample_name(self, index: int) -> str:
         return str(self.pairs[index][0])
 
+    def files(self, index: int) -> tuple[Path, ...]:
+        return self.pairs[index]
+
     def read_image(self, index: int) -> np.ndarray:
         return read_image(self.pairs[index][0])
 
     def read_label(self, index: int) -> np.ndarray:
-        return read_label(self.pairs[index][1], self._table)
+        return read_label(self.pairs[index][1], self.table)
+
+
+def _table(stored: LabelSpace, labels: LabelSpace) -> np.ndarray:
+    """(256,) uint8 from the values in files to class indices of `labels`."""
+    table, merge = stored.lookup_table(), class_map(stored, labels)
+    if merge is None:
+        raise ConfigError(f"no class map from {stored.name} to {labels.name} is known")
+    return np.where(table == UNKNOWN, np.uint8(UNKNOWN), merge[table])
 
 
 class ConcatDataset(SegmentationDataset):
     """Several data sets with the same classes as one, the pairs of the first before the others'.
 
-    Its `name` and `split` join theirs with `+` (equal ones once); `labels` are the first one's.
+    Its `name`, `split` and `protocol` join theirs (equal ones once); `labels` are the first one's.
 
     Args:
         datasets: at least one.
@@ -107,6 +142,7 @@ class ConcatDataset(SegmentationDataset):
         self.name = "+".join(dict.fromkeys(d.name for d in self.datasets))
         self.split = "+".join(dict.fromkeys(d.split for d in self.datasets))
         self.labels = first.labels
+        self.protocol = "; ".join(dict.fromkeys(d.protocol for d in self.datasets))
         self._stops = list(itertools.accumulate(map(len, self.datasets)))
 
     def __len__(self) -> int:
@@ -123,6 +159,14 @@ class ConcatDataset(SegmentationDataset):
     def read_label(self, index: int) -> np.ndarray:
         dataset, own = self._find(index)
         return dataset.read_label(own)
+
+    def read_instances(self, index: int) -> np.ndarray | None:
+        dataset, own = self._find(index)
+        return dataset.read_instances(own)
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        dataset, own = self._find(index)
+        return dataset.files(own)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         dataset, own = self._find(index)
@@ -147,24 +191,3 @@ def _check_same_classes(first: SegmentationDataset, other: SegmentationDataset) 
         f"{first.name} and {other.name} cannot be joined, their classes differ: class {index} is "
         f"{here or 'missing'} in {first.name} and {there or 'missing'} in {other.name}"
     )
-
-
-def pair_files(images: Path, labels: Path, suffixes: tuple[str, ...]) -> list[tuple[Path, Path]]:
-    """Pairs every picture in `images` with the PNG of the same stem in `labels`.
-
-    Raises:
-        DataError: a folder is missing or empty, or a picture has no label map.
-    """
-    for folder in (images, labels):
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder")
-    pictures = sorted(p for p in images.iterdir() if p.suffix.lower() in suffixes)
-    if not pictures:
-        raise DataError(f"{images}: no pictures in this split ({', '.join(suffixes)})")
-    pairs = [(picture, labels / f"{picture.stem}.png") for picture in pictures]
-    missing = [label for _, label in pairs if not label.is_file()]
-    if missing:
-        raise DataError(
-            f"{missing[0]}: no such label map ({len(missing)} of {len(pairs)} pictures have none)"
-        )
-    return pairs

@@ -15,6 +15,7 @@ Paths are relative to the YAML file. A picture `x.jpg` belongs to the label map 
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -23,35 +24,94 @@ import yaml
 from ..core.errors import DataError
 from ..core.images import IMAGE_SUFFIXES
 from ..core.labels import IGNORE, MAX_CLASSES, LabelSpace, generated_palette
-from .dataset import FileDataset, pair_files
+from .dataset import FileDataset
+from .layout import Missing
+from .pairing import Pairing, files_under, pair_up, pictures_under
 
 DESCRIPTION = "dataset.yaml"
 
 
-def folder(path: Path, split: str) -> FileDataset:
-    """Opens a split of an own data set.
+class OwnFolder:
+    """A data set that its owner describes."""
 
-    Args:
-        path: the YAML file, or the folder that holds `dataset.yaml`.
-        split: a key of its `splits`.
+    name = "folder"
 
-    Raises:
-        DataError: the description or a file is missing or wrong.
-    """
-    description = path / DESCRIPTION if path.is_dir() else path
-    values = _read_yaml(description)
-    labels = _label_space(values, description)
-    splits = values.get("splits")
-    if not isinstance(splits, dict) or not isinstance(splits.get(split), dict):
-        known = ", ".join(map(str, splits)) if isinstance(splits, dict) else "none"
-        raise DataError(f"{description}: no split {split!r}; it describes: {known}")
-    folders = []
-    for key in ("images", "labels"):
-        if not isinstance(splits[split].get(key), str):
-            raise DataError(f"{description}: split {split!r} needs the folder {key!r}")
-        folders.append(description.parent / splits[split][key])
-    pairs = pair_files(folders[0], folders[1], IMAGE_SUFFIXES)
-    return FileDataset(labels.name, split, labels, tuple(pairs))
+    def find_splits(self, path: Path) -> tuple[str, ...]:
+        """The splits that the description names.
+
+        Args:
+            path: the YAML file, or the folder that holds `dataset.yaml`.
+
+        Raises:
+            DataError: the description is missing or wrong.
+        """
+        return _Description(path).splits
+
+    def find_pairs(self, path: Path, split: str) -> Pairing:
+        """The files of a split, and those that lack their partner.
+
+        Splits may share a folder of label maps: those of other splits are among `without_image`.
+
+        Raises:
+            DataError: the description or a folder is missing or wrong, or there is no picture.
+        """
+        return _Description(path).pairs(split)
+
+    def __call__(self, path: Path, split: str, missing: Missing = "refuse") -> FileDataset:
+        """Opens a split.
+
+        Args:
+            path: the YAML file, or the folder that holds `dataset.yaml`.
+            split: a key of its `splits`.
+            missing: `refuse` pictures without a label map, or `skip` them.
+
+        Raises:
+            DataError: the description or a file is missing or wrong.
+        """
+        description = _Description(path)
+        pairing = description.pairs(split)
+        if missing == "refuse":
+            dataclasses.replace(pairing, without_image=()).check_complete()
+        pairing.check_any()
+        return FileDataset(description.labels.name, split, description.labels, pairing.pairs)
+
+
+folder = OwnFolder()
+
+
+class _Description:
+    """A YAML file that was read."""
+
+    def __init__(self, path: Path):
+        self.path = path / DESCRIPTION if path.is_dir() else path
+        self._values = _read_yaml(self.path)
+        self.labels = _label_space(self._values, self.path)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        splits = self._values.get("splits")
+        return tuple(map(str, splits)) if isinstance(splits, dict) else ()
+
+    def pairs(self, split: str) -> Pairing:
+        images, labels = self._folder(split, "images"), self._folder(split, "labels")
+        for place in (images, labels):
+            if not place.is_dir():
+                raise DataError(f"{place}: no such folder; {self.path} names it for {split!r}")
+        return pair_up(
+            pictures_under(images, "*", IMAGE_SUFFIXES),
+            files_under(labels, "*", (".png",)),
+            lambda picture: labels / f"{picture.stem}.png",
+            lambda label_map: images / label_map.name,
+        )
+
+    def _folder(self, split: str, key: str) -> Path:
+        values = (self._values.get("splits") or {}).get(split) if self.splits else None
+        if not isinstance(values, dict):
+            known = ", ".join(self.splits) or "none"
+            raise DataError(f"{self.path}: no split {split!r}; it describes: {known}")
+        if not isinstance(values.get(key), str):
+            raise DataError(f"{self.path}: split {split!r} needs the folder {key!r}")
+        return self.path.parent / values[key]
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

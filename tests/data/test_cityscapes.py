@@ -182,11 +182,11 @@ def test_own_labels_of_the_test_split_are_read(root):
         (lambda root: [p.unlink() for p in (root / "gtFine" / "train").rglob("*Ids.png")],
          r"gtFine_labelIds\.png: no such label map \(3 of 3"),
         (lambda root: [p.unlink() for p in (root / "leftImg8bit" / "train").rglob("*.png")],
-         r"train: no pictures in this split \(<city>/\*_leftImg8bit\.png\)"),
+         r"train: no pictures in this split \(<folder>/\*_leftImg8bit\.png\)"),
         (lambda root: (root / "gtFine" / "train").rename(root / "gtFine" / "training"),
-         r"gtFine.train: no such folder; Cityscapes needs leftImg8bit/train/ and gtFine/train/"),
+         r"gtFine.train: no such folder; cityscapes needs leftImg8bit/train/ and gtFine/train/ u"),
         (lambda root: (root / "gtFine").rename(root / "fine"),
-         r"gtFine: no such folder; expected leftImg8bit/ and gtFine/ under "),
+         r"gtFine: no such folder; cityscapes needs leftImg8bit/train/ and gtFine/train/ under "),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_named(root, change, message):
@@ -196,9 +196,9 @@ def test_what_is_missing_is_named(root, change, message):
 
 
 def test_wrong_folders_and_splits(root):
-    with pytest.raises(DataError, match=r"expected leftImg8bit/ and gtFine/ under .*leftImg8bit"):
+    with pytest.raises(DataError, match=r"and gtFine/train/ under .*leftImg8bit$"):
         open_dataset("cityscapes", root / "leftImg8bit", "train")
-    with pytest.raises(DataError, match=r"nowhere: no such folder; expected .* and gtCoarse/"):
+    with pytest.raises(DataError, match=r"nowhere: no such folder; .* and gtCoarse/train/"):
         open_dataset("cityscapes-coarse", root / "nowhere", "train")
     with pytest.raises(
         DataError, match="cityscapes has the splits train, val, test; got 'train_ex"
@@ -261,3 +261,36 @@ def test_joining_goes_by_the_meaning_of_class_indices(root):
     to_train_ids(root, keep=False)
     both = ConcatDataset([extra, open_dataset("cityscapes", root, "train")])
     assert np.array_equal(both.read_label(6), expected)
+
+
+def test_instance_ids_lie_beside_label_maps(root):
+    dataset = open_dataset("cityscapes", root, "train")
+    assert dataset.read_instances(0) is None
+    ids = np.array([[7, 24, 26003], [24000, 33012, 4]])
+    for index, (values, dtype) in enumerate(((ids, np.uint16), (ids % 256, np.uint8))):
+        path = label_path(root, "gtFine", "train", "aachen", index, "instanceIds")
+        Image.fromarray(values.astype(dtype)).save(path)
+        read = dataset.read_instances(index)
+        assert read.dtype == np.int32
+        assert np.array_equal(read, values)
+    assert dataset.read_instances(2) is None
+    extra = open_dataset("cityscapes-coarse", root, "train_extra")
+    assert np.array_equal(ConcatDataset([extra, dataset]).read_instances(4), ids)
+    to_train_ids(root, keep=False)
+    assert np.array_equal(open_dataset("cityscapes", root, "train").read_instances(0), ids)
+
+
+def test_coloured_instance_ids_are_refused(root):
+    path = label_path(root, "gtFine", "train", coding="instanceIds")
+    Image.new("RGB", SIZE[::-1]).save(path)
+    with pytest.raises(DataError, match=r"instanceIds\.png: expected a grey PNG of instance ids"):
+        open_dataset("cityscapes", root, "train").read_instances(0)
+
+
+def test_incomplete_pairs_are_skipped_when_asked(root):
+    label_path(root, "gtFine", "train").unlink()
+    picture_path(root, "train", "zurich").unlink()
+    dataset = open_dataset("cityscapes", root, "train", missing="skip")
+    assert dataset.pairs == (
+        (picture_path(root, "train", index=1), label_path(root, "gtFine", "train", index=1)),
+    )

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.data.registry import open_dataset
+from fastscnn_tf.data.registry import find_pairs, find_splits, open_dataset
 
 
 def make_camvid(root, split="val", count=2, size=(36, 48)):
@@ -61,6 +61,13 @@ def test_unknown_split_and_empty_split(tmp_path):
         open_dataset("camvid", tmp_path, "train")
 
 
+def test_label_without_image_is_named(tmp_path):
+    make_camvid(tmp_path)
+    (tmp_path / "val" / "0001TP_000001.png").unlink()
+    with pytest.raises(DataError, match=r"val.0001TP_000001\.png: no such picture \(1 of 2"):
+        open_dataset("camvid", tmp_path, "val")
+
+
 def test_image_without_label_is_named(tmp_path):
     make_camvid(tmp_path)
     (tmp_path / "valannot" / "0001TP_000001.png").unlink()
@@ -108,3 +115,34 @@ def test_wrong_description_is_named(tmp_path, text, message):
     (tmp_path / "dataset.yaml").write_text(text)
     with pytest.raises(DataError, match=message):
         open_dataset("folder", tmp_path, "val")
+
+
+def test_own_splits_are_those_described(own_data):
+    for place in (own_data, own_data / "dataset.yaml"):
+        assert find_splits("folder", place) == ("train", "val")
+    with pytest.raises(DataError, match=r"no split 'test'; it describes: train, val"):
+        find_pairs("folder", own_data, "test")
+
+
+def test_own_files_without_partner(own_data):
+    """Folders of label maps may be shared by splits, so that only pictures need a partner."""
+    val = own_data / "val"
+    (val / "labels" / "4.png").unlink()
+    (val / "images" / "._5.jpg").touch()
+    Image.new("L", (160, 96)).save(val / "labels" / "übrig 1.png")
+    with pytest.raises(DataError, match=r"4\.png: no such label map \(1 of 3 are missing\)"):
+        open_dataset("folder", own_data, "val")
+    found = find_pairs("folder", own_data, "val")
+    assert found.without_label == (val / "images" / "4.jpg",)
+    assert found.without_image == (val / "labels" / "übrig 1.png",)
+    rest = open_dataset("folder", own_data, "val", missing="skip")
+    assert [path.name for path, _ in rest.pairs] == ["5.jpg", "6.jpg"]
+    (val / "images" / "4.jpg").unlink()
+    assert open_dataset("folder", own_data, "val").pairs == rest.pairs
+
+
+def test_own_data_without_any_pair(own_data):
+    for path in (own_data / "val" / "labels").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r"labels.4\.png: no such file, and no other pair"):
+        open_dataset("folder", own_data, "val", missing="skip")

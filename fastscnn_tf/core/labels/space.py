@@ -1,0 +1,74 @@
+"""`LabelSpace`: class names, colours, and the table from raw label values to class indices."""
+
+from __future__ import annotations
+
+import colorsys
+import dataclasses
+
+import numpy as np
+
+IGNORE = 255  # neither trained on nor scored
+UNKNOWN = 254  # marks raw values that a data set's table does not list
+MAX_CLASSES = 254  # class indices below the two marks
+
+Color = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSpace:
+    """The classes of a data set or a model.
+
+    Args:
+        name: short name, as used on the command line.
+        names: class names in index order.
+        colors: RGB colours in index order, 0..255.
+        raw_values: value in the label PNG for each class; by default the class index itself.
+        void_values: known label values that are ignored; 255 always is.
+        categories: the category of each class, where the data set has some.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    colors: tuple[Color, ...]
+    raw_values: tuple[int, ...] = ()
+    void_values: tuple[int, ...] = ()
+    categories: tuple[str, ...] = ()
+
+    @classmethod
+    def make(
+        cls,
+        name: str,
+        num_classes: int,
+        names: tuple[str, ...] = (),
+        colors: tuple[Color, ...] = (),
+    ) -> LabelSpace:
+        """A label space whose missing names and colours are generated."""
+        names = names or tuple(f"class_{i}" for i in range(num_classes))
+        return cls(name, names, colors or generated_palette(num_classes))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def lookup_table(self) -> np.ndarray:
+        """(256,) uint8: class index, 255 for void, 254 for values the table does not know."""
+        table = np.full(256, UNKNOWN, np.uint8)
+        for index, raw in enumerate(self.raw_values or range(len(self.names))):
+            table[raw] = index
+        for raw in (*self.void_values, IGNORE):
+            table[raw] = IGNORE
+        return table
+
+    def palette(self) -> np.ndarray:
+        """(256, 3) uint8 colours for label maps; black for everything that is no class."""
+        palette = np.zeros((256, 3), np.uint8)
+        palette[: len(self.colors)] = self.colors
+        return palette
+
+
+def generated_palette(count: int) -> tuple[Color, ...]:
+    """`count` distinct colours: hues by the golden ratio, two brightness levels."""
+    colors = []
+    for i in range(count):
+        rgb = colorsys.hsv_to_rgb(i * 0.618034 % 1.0, 0.75, 0.95 if i % 2 else 0.65)
+        colors.append((round(rgb[0] * 255), round(rgb[1] * 255), round(rgb[2] * 255)))
+    return tuple(colors)
