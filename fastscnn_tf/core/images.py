@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
+import threading
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from .errors import DataError
-from .labels import IGNORE, UNKNOWN
+from .labels import IGNORE, UNKNOWN, Color
+from .plain_png import decode_plain_png
 from .sizes import Size
+
+_filters = threading.Lock()  # threads share the filters of warnings
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 
@@ -26,13 +33,14 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         DataError: the file is missing, truncated, too large or no picture.
     """
-    return to_rgb(_open(path))
+    pixels = decode_plain_png(path, 3)
+    return to_rgb(_open(path)) if pixels is None else pixels
 
 
 def to_rgb(image: Image.Image) -> np.ndarray:
     """Converts any Pillow image to (H, W, 3) uint8 RGB, upright."""
     # A broken EXIF block is no reason to refuse the pixels.
-    with contextlib.suppress(Exception), warnings.catch_warnings():
+    with contextlib.suppress(Exception), _filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
@@ -48,20 +56,25 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def read_label(path: str | os.PathLike[str], table: np.ndarray) -> np.ndarray:
+def read_label(
+    path: str | os.PathLike[str], table: np.ndarray, *, first_channel: bool = False
+) -> np.ndarray:
     """Reads a label map as (H, W) uint8 class indices, 255 where ignored.
 
     Args:
         path: an 8-bit grey or palette PNG (or RGB with three equal channels).
         table: (256,) uint8 from `LabelSpace.lookup_table`.
+        first_channel: the channels of an RGB PNG may differ; the first one is the label.
 
     Raises:
         DataError: the file cannot be read, is colour-coded, or holds a value that the table does
             not know (the message names file, value and count).
     """
-    raw = _raw_label(_open(path), path)
+    plain = decode_plain_png(path, 1)
+    raw = _raw_label(_open(path), path, first_channel) if plain is None else plain[..., 0]
     if int(raw.max(initial=0)) > 255:
-        raise DataError(f"{path}: label value {raw.max()} is above 255")
+        above = int((raw > 255).sum())
+        raise DataError(f"{path}: label value {raw.max()} is above 255 ({above} pixels are)")
     mapped = table[raw.astype(np.uint8)]
     unknown = mapped == UNKNOWN
     if unknown.any():
@@ -72,12 +85,65 @@ def read_label(path: str | os.PathLike[str], table: np.ndarray) -> np.ndarray:
     return mapped
 
 
-def _raw_label(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
+def read_color_label(
+    path: str | os.PathLike[str], colors: Sequence[Color], void: Sequence[Color]
+) -> np.ndarray:
+    """Reads a colour-coded label map as (H, W) uint8 class indices, 255 where void.
+
+    Args:
+        path: an RGB or palette PNG.
+        colors: the colour of each class.
+        void: colours that are ignored.
+
+    Raises:
+        DataError: the file cannot be read, or has a colour that is none of these.
+    """
+    image = _open(path)
+    if image.mode not in ("RGB", "RGBA", "P"):
+        raise DataError(f"{path}: expected a colour-coded label PNG, got one of mode {image.mode}")
+    pixels = _color_codes(np.asarray(image.convert("RGB")))
+    known = _color_codes(np.array((*colors, *void), np.uint8))
+    order = np.argsort(known)
+    place = order[np.minimum(np.searchsorted(known, pixels, sorter=order), len(known) - 1)]
+    unknown = known[place] != pixels
+    if unknown.any():
+        code, count = np.unique(pixels[unknown], return_counts=True)
+        color = tuple(int(code[0]) >> shift & 255 for shift in (16, 8, 0))
+        raise DataError(
+            f"{path}: colour {color} ({count[0]} pixels) is that of no class; expected the "
+            f"{len(colors)} colours of the classes or void"
+        )
+    indices = np.append(np.arange(len(colors)), np.full(len(void), IGNORE)).astype(np.uint8)
+    return indices[place]
+
+
+def _color_codes(pixels: np.ndarray) -> np.ndarray:
+    """(..., 3) uint8 RGB as one int32 per pixel."""
+    red, green, blue = np.moveaxis(pixels.astype(np.int32), -1, 0)
+    return red << 16 | green << 8 | blue
+
+
+def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads a map of instance ids, a grey PNG of 8, 16 or 32 bits, as (H, W) int32.
+
+    Raises:
+        DataError: the file cannot be read or is no grey picture.
+    """
+    ids = np.asarray(_open(path))
+    if ids.ndim != 2 or ids.dtype.kind not in "ui":
+        raise DataError(f"{path}: expected a grey PNG of instance ids, got a colour picture")
+    return ids.astype(np.int32)
+
+
+def _raw_label(
+    image: Image.Image, path: str | os.PathLike[str], first_channel: bool = False
+) -> np.ndarray:
     values = np.asarray(image)
     if values.dtype == bool:
         values = values.astype(np.uint8)
     if values.ndim == 3:
-        if image.mode not in ("RGB", "RGBA") or np.ptp(values[..., :3], axis=2).any():
+        equal = first_channel or not np.ptp(values[..., :3], axis=2).any()
+        if image.mode not in ("RGB", "RGBA") or not equal:
             raise DataError(
                 f"{path}: expected an 8-bit label PNG of class indices, got a colour picture "
                 f"(mode {image.mode}); convert colours to indices first"
@@ -86,21 +152,40 @@ def _raw_label(image: Image.Image, path: str | os.PathLike[str]) -> np.ndarray:
     return values
 
 
+def decode_image(data: bytes, name: str) -> np.ndarray:
+    """`read_image` of a file's content, which messages call `name`."""
+    pixels = decode_plain_png(data, 3)
+    return to_rgb(open_picture(io.BytesIO(data), name)) if pixels is None else pixels
+
+
 def _open(path: str | os.PathLike[str]) -> Image.Image:
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
+        with path.open("rb") as file:
+            return open_picture(file, str(path))
+    except OSError as error:
+        raise DataError(f"{path}: not a readable picture ({error.strerror or error})") from None
+
+
+def open_picture(file: IO[bytes], name: str) -> Image.Image:
+    """The picture in an open file, loaded; messages call it `name`.
+
+    Raises:
+        DataError: it is truncated, too large or no picture.
+    """
+    try:
+        with _filters, warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)
             image = Image.open(file)
-            image.load()
+        image.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path}: refused, {error}") from None
+        raise DataError(f"{name}: refused, {error}") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         reason = str(error).split(" <_io")[0]  # Pillow names its file object
-        raise DataError(f"{path}: not a readable picture ({reason})") from None
+        raise DataError(f"{name}: not a readable picture ({reason})") from None
     return image
 
 
@@ -146,6 +231,8 @@ __all__ = [
     "IGNORE",
     "IMAGE_SUFFIXES",
     "list_images",
+    "read_color_label",
+    "read_ids",
     "read_image",
     "read_label",
     "resize_image",

@@ -1,8 +1,8 @@
-"""Augmentation of (image, label map) pairs inside tf.data, drawn per image.
+"""What may happen to a training pair: strengths, presets, and the random numbers behind them.
 
-Geometry is shared by both; light never touches the label; labels are resized nearest. Every
-draw comes from the image's own stateless seed, so the same seed gives the same batches for any
-number of workers. `numpy_augment` does the same without TensorFlow.
+The arithmetic is in `augment_pair` (geometry, light) and `mix` (pairs of a batch). It is written
+once over a small vocabulary of array operations, `tf_ops` inside tf.data and `numpy_ops` without
+TensorFlow. Every choice is a pure function of one vector of uniform numbers per pair.
 """
 
 from __future__ import annotations
@@ -12,36 +12,140 @@ from typing import Any
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
-from ..core.labels import IGNORE
-from ..core.sizes import Size
-from ..keras_api import tensorflow
+from ..core.labels import MAX_CLASSES
+
+# Parts of class names that mark what is small, rare and matters.
+RARE = ("pole", "sign", "light", "pedestrian", "person", "rider", "bicycl", "motorcycl", "fence")
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """What may happen to a training pair.
+    """What may happen to a training pair; the defaults do nothing but crop and pad.
+
+    Pairs of numbers are (share of the pairs it happens to, greatest strength). What shows no
+    picture (padding, cutout, beyond a turned picture) is void in the label.
 
     Args:
         scale: range of the random resize (paper, section 4: 0.5 to 2).
+        aspect: greatest ratio by which width is stretched against height, or the reverse; 1: never.
         flip: mirror horizontally in half of the cases.
+        rotation: share, and greatest angle in degrees to either side.
+        cat_max_ratio: another place is tried (up to 10 times) where one class fills more than this
+            share of a crop (mmsegmentation: 0.75); 1: any place will do.
+        balance: share of the crops that are laid around a pixel of a class drawn from those in the
+            picture, each as likely as the others, instead of anywhere.
+        rare: parts of the names of the classes that `balance` draws from; all classes where none
+            fits.
         brightness: greatest shift of all channels, in 0..255 units.
+        contrast: greatest relative change of the distance from the picture's mean grey.
+        saturation: greatest relative change of the distance from each pixel's grey.
+        hue: greatest turn of the hue, in parts of the full circle.
         channel_noise: greatest relative gain of each colour channel; the paper names "color
             channels noise" without a strength.
+        night: share, and greatest exponent of a darkening curve; with sensor noise as in `noise`.
+        blur: share, and greatest standard deviation of a Gaussian blur in pixels (up to 2).
+        noise: share, and greatest standard deviation of sensor noise in 0..255 units.
+        jpeg: share, and lowest quality (1 to 95) of JPEG compression.
+        cutout: share, and greatest side of a rectangle, as part of the crop's, that is blotted out.
+        cutmix: share of the pairs that get a rectangle of their neighbour in the batch.
+        classmix: share of the pairs that get about half of the classes of their neighbour (Olsson
+            et al., WACV 2021).
     """
 
     scale: tuple[float, float] = (1.0, 1.0)
+    aspect: float = 1.0
     flip: bool = False
+    rotation: tuple[float, float] = (0.0, 0.0)
+    cat_max_ratio: float = 1.0
+    balance: float = 0.0
+    rare: tuple[str, ...] = RARE
     brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
     channel_noise: float = 0.0
+    night: tuple[float, float] = (0.0, 1.0)
+    blur: tuple[float, float] = (0.0, 0.0)
+    noise: tuple[float, float] = (0.0, 0.0)
+    jpeg: tuple[float, int] = (0.0, 95)
+    cutout: tuple[float, float] = (0.0, 0.0)
+    cutmix: float = 0.0
+    classmix: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            values = getattr(self, name)
+            for value in values if isinstance(values, tuple) else (values,):
+                if not low <= value <= high:
+                    raise ConfigError(f"augmentation {name} must be {low}..{high}, got {values}")
+        if self.scale[0] > self.scale[1]:
+            raise ConfigError(f"augmentation scale must be (least, greatest), got {self.scale}")
+        for name in _SHARED:
+            share = getattr(self, name)[0]
+            if share > 1:
+                raise ConfigError(f"augmentation {name} begins with a share 0..1, got {share}")
+        if self.cutmix + self.classmix > 1:
+            raise ConfigError("augmentation cutmix and classmix are shares: together at most 1")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether pairs of a batch are mixed."""
+        return self.cutmix + self.classmix > 0
+
+    def rare_classes(self, config: FastSCNNConfig) -> tuple[int, ...]:
+        """Indices of the classes that `balance` draws from."""
+        names = [name.lower() for name in config.labels.names]
+        found = [i for i, name in enumerate(names) if any(part in name for part in self.rare)]
+        return tuple(found or range(len(names)))
 
 
-DRAWS = 8  # numbers in [0, 1) per pair: scale, two of place, flip, shift, three of gain
+_SHARED = ("rotation", "night", "blur", "noise", "jpeg", "cutout")
+_RANGES: dict[str, tuple[float, float]] = {
+    "scale": (0.05, 20),
+    "aspect": (1, 4),
+    "rotation": (0, 180),
+    "cat_max_ratio": (0.05, 1),
+    "balance": (0, 1),
+    "brightness": (0, 255),
+    "contrast": (0, 1),
+    "saturation": (0, 1),
+    "hue": (0, 0.5),
+    "channel_noise": (0, 1),
+    "night": (0, 5),
+    "blur": (0, 2),
+    "noise": (0, 64),
+    "jpeg": (0, 95),
+    "cutout": (0, 1),
+    "cutmix": (0, 1),
+    "classmix": (0, 1),
+}
 
 PRESETS = {
     "none": None,
     "paper": Augmentation(scale=(0.5, 2.0), flip=True, brightness=32.0, channel_noise=0.1),
     # Short fine-tuning and small pictures: less zoom keeps thin objects visible.
     "gentle": Augmentation(scale=(0.75, 1.5), flip=True, brightness=20.0, channel_noise=0.05),
+    # Long training on few pictures, and light that the training split does not show.
+    "strong": Augmentation(
+        scale=(0.5, 2.0),
+        aspect=1.25,
+        flip=True,
+        rotation=(0.25, 8.0),
+        cat_max_ratio=0.75,
+        balance=0.5,
+        brightness=32.0,
+        contrast=0.4,
+        saturation=0.4,
+        hue=0.05,
+        channel_noise=0.1,
+        night=(0.15, 2.5),
+        blur=(0.15, 1.5),
+        noise=(0.2, 10.0),
+        jpeg=(0.1, 40),
+        cutout=(0.1, 0.3),
+        cutmix=0.1,
+        classmix=0.15,
+    ),
 }
 
 
@@ -56,78 +160,49 @@ def augmentation(name: str) -> Augmentation | None:
     return PRESETS[name]
 
 
-def augment_pair(
-    image: Any, label: Any, seed: Any, settings: Augmentation, config: FastSCNNConfig
-) -> tuple[Any, Any]:
-    """Augments one pair to the training size.
+TRIES = 10  # places tried for a crop, as in mmsegmentation's `cat_max_ratio`
+_SLOTS = {  # name -> how many of a pair's numbers are for it
+    "scale": 1,
+    "aspect": 1,
+    "places": 2 * TRIES,
+    "flip": 1,
+    "rotation": 2,
+    "balance": 5,
+    "order": 5,
+    "brightness": 1,
+    "contrast": 1,
+    "saturation": 1,
+    "hue": 1,
+    "channel_noise": 3,
+    "night": 3,
+    "blur": 2,
+    "noise": 3,
+    "jpeg": 2,
+    "cutout": 5,
+    "mix": 5,
+    "classes": MAX_CLASSES,
+}
+DRAWS = sum(_SLOTS.values())  # uniform numbers in [0, 1) per pair
+
+
+class Draws:
+    """The numbers of a pair by what they decide.
 
     Args:
-        image: (h, w, 3) uint8 RGB.
-        label: (h, w) uint8 class indices.
-        seed: (2,) int64, the draw of this image.
-        settings: the strengths.
-        config: gives the crop size and the padding colour (its mean).
-
-    Returns:
-        float32 image in 0..255 and uint8 label, both of `config.input_size`; padding is the mean
-        in the image and 255 in the label.
+        vector: (DRAWS,) float32 in [0, 1), or (batch, DRAWS) for `mix`.
     """
-    draw = tensorflow().random.stateless_uniform((DRAWS,), seed)
-    return augment_drawn(image, label, draw, settings, config)
+
+    def __init__(self, vector: Any):
+        self._vector = vector
+
+    def of(self, name: str) -> Any:
+        """The numbers for one purpose, on the last axis."""
+        start = _STARTS[name]
+        return self._vector[..., start : start + _SLOTS[name]]
+
+    def one(self, name: str) -> Any:
+        """The only or first number for a purpose."""
+        return self._vector[..., _STARTS[name]]
 
 
-def augment_drawn(
-    image: Any, label: Any, draw: Any, settings: Augmentation, config: FastSCNNConfig
-) -> tuple[Any, Any]:
-    """`augment_pair` with the numbers already drawn.
-
-    Args:
-        image: (h, w, 3) uint8 RGB.
-        label: (h, w) uint8 class indices.
-        draw: (DRAWS,) float32 in [0, 1).
-        settings: the strengths.
-        config: as in `augment_pair`.
-
-    Returns:
-        As `augment_pair`.
-    """
-    tf = tensorflow()
-    image, label = _scaled_crop(image, label, draw, settings.scale, config)
-    if settings.flip:
-        flip = draw[3] < 0.5
-        image = tf.cond(flip, lambda: tf.reverse(image, [1]), lambda: image)
-        label = tf.cond(flip, lambda: tf.reverse(label, [1]), lambda: label)
-    shift = (draw[4] * 2 - 1) * settings.brightness
-    gain = 1 + (draw[5:8] * 2 - 1) * settings.channel_noise
-    return tf.clip_by_value(image * gain + shift, 0.0, 255.0), label
-
-
-def _scaled_crop(image, label, draw, scale: tuple[float, float], config: FastSCNNConfig):
-    """Resizes only the part that the crop will show: cheap, and the same as resize then crop."""
-    tf = tensorflow()
-    size = tf.constant(config.input_size, tf.float32)
-    extent = tf.cast(tf.shape(image)[:2], tf.float32)
-    factor = scale[0] + draw[0] * (scale[1] - scale[0])
-    window = tf.minimum(tf.round(size / factor), extent)  # source pixels that are visible
-    start = tf.cast(tf.floor(draw[1:3] * (extent - window + 1)), tf.int32)
-    start = tf.minimum(start, tf.cast(extent - window, tf.int32))
-    stop = start + tf.cast(window, tf.int32)
-    shown = tf.cast(tf.minimum(tf.round(window * factor), size), tf.int32)
-    image = image[start[0] : stop[0], start[1] : stop[1]]
-    label = label[start[0] : stop[0], start[1] : stop[1], None]
-    image = tf.image.resize(image, shown)
-    label = tf.image.resize(label, shown, "nearest")
-    return _pad(image, label[..., 0], shown, draw, config)
-
-
-def _pad(image, label, shown, draw, config: FastSCNNConfig):
-    tf = tensorflow()
-    height, width = config.input_size
-    missing = tf.constant([height, width]) - shown
-    before = tf.cast(tf.cast(missing + 1, tf.float32) * draw[1:3], tf.int32)
-    before = tf.minimum(before, missing)
-    pads = tf.stack([before, missing - before], axis=1)
-    image = tf.pad(image - config.mean, tf.concat([pads, [[0, 0]]], 0)) + config.mean
-    label = tf.pad(label, pads, constant_values=IGNORE)
-    size: Size = config.input_size
-    return tf.ensure_shape(image, (*size, 3)), tf.ensure_shape(label, size)
+_STARTS = {name: sum(list(_SLOTS.values())[:i]) for i, name in enumerate(_SLOTS)}

@@ -15,14 +15,16 @@ from PIL import Image
 from ..core.errors import ConfigError
 from ..core.sizes import Size
 from ..keras_api import tensorflow
+from .augment import PRESETS, Augmentation
 from .image_folders import ImageFolders
-from .pipeline import noting_data_errors, shuffled_indices
+from .pipeline import shuffled_indices
+from .reader import noting_data_errors
 
 AREA = (0.08, 1.0)  # share of the picture that training shows
 ASPECT = (3 / 4, 4 / 3)  # how much its width is stretched against its height
 TRIES = 10  # draws of a part before the middle is taken
 MARGIN = 8 / 7  # evaluation resizes to this multiple of the size (256 for 224), then crops
-BRIGHTNESS, CHANNEL_NOISE = 20.0, 0.05  # as the augmentation preset `gentle`
+LIGHT = PRESETS["gentle"] or Augmentation()
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
@@ -100,7 +102,7 @@ def _in_other_light(image: Any, draw: Any) -> Any:
     """A shift of all channels and a gain for each, as in `augment`; stays in 0..255."""
     tf = tensorflow()
     random = tf.random.stateless_uniform((4,), draw) * 2 - 1
-    image = image * (1 + random[1:] * CHANNEL_NOISE) + random[0] * BRIGHTNESS
+    image = image * (1 + random[1:] * LIGHT.channel_noise) + random[0] * LIGHT.brightness
     return tf.clip_by_value(image, 0.0, 255.0)
 
 

@@ -17,10 +17,15 @@ import numpy as np
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
 from ..keras_api import keras3
+from . import numpy_ops
 from .augment import DRAWS, Augmentation, augmentation
+from .augment_pair import augment_pair
+from .cache import open_cache
 from .dataset import SegmentationDataset
-from .numpy_augment import augment_drawn_numpy
-from .pipeline import PairReader, check_batches, for_outputs, noting_data_errors
+from .mix import mix_batch
+from .pipeline import check_batches, for_outputs
+from .png_decoder import use_fast_png
+from .reader import PairReader, noting_data_errors
 from .registry import open_dataset
 
 Batch = tuple[np.ndarray, Any]  # images, and labels or a dict of them
@@ -32,10 +37,11 @@ def load_pydataset(
     *,
     split: str = "train",
     config: FastSCNNConfig,
-    augment: str = "none",
+    augment: str | Augmentation = "none",
     batch_size: int = 1,
     seed: int | None = None,
     workers: int = 2,
+    cache: str = "auto",
 ) -> Any:
     """A `keras.utils.PyDataset` of batches for `model.fit` on any backend, without TensorFlow.
 
@@ -45,13 +51,12 @@ def load_pydataset(
         split: which split.
         config: gives size, normalisation, number of classes and whether there are auxiliary
             heads.
-        augment: `paper`, `gentle` or `none`, the strengths of `load_dataset`. With augmentation
-            the pairs are shuffled anew in every epoch and only full batches are given; without
-            it every pair is given, in order, resized to `config.input_size`.
+        augment: as for `load_dataset`.
         batch_size: pairs per batch.
         seed: makes order and augmentation repeatable. The random numbers are not TensorFlow's:
             the same seed gives other batches than `load_dataset`.
         workers: threads that prepare batches ahead.
+        cache: as for `load_dataset`.
 
     Returns:
         Batches of (images, labels): float32 (B, H, W, 3) normalised by `config`, and uint8
@@ -66,7 +71,8 @@ def load_pydataset(
             for.
     """
     dataset = open_dataset(name, data_dir, split, config.input_size)
-    return numpy_batches(dataset, config, augmentation(augment), batch_size, seed, workers)
+    settings = augmentation(augment) if isinstance(augment, str) else augment
+    return numpy_batches(dataset, config, settings, batch_size, seed, workers, cache)
 
 
 def numpy_batches(
@@ -76,12 +82,13 @@ def numpy_batches(
     batch_size: int = 1,
     seed: int | None = None,
     workers: int = 2,
+    cache: str = "auto",
 ) -> Any:
     """`load_pydataset` for an opened data set, with `settings` as in `pipeline.batches`."""
     check_batches(dataset, config, batch_size, training=settings is not None)
     if workers < 1:
         raise ConfigError(f"workers must be at least 1, got {workers}")
-    source = BatchSource(dataset, config, settings, batch_size, seed)
+    source = BatchSource(dataset, config, settings, batch_size, seed, cache)
     return _pydataset_class(keras3())(source, workers)
 
 
@@ -98,11 +105,14 @@ class BatchSource:
         settings: Augmentation | None,
         batch_size: int,
         seed: int | None,
+        cache: str = "auto",
     ):
         self.config, self.settings, self.batch_size = config, settings, batch_size
         self.count = len(dataset)
         self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed % 2**64
-        self._reader = PairReader(dataset, None if settings else config.input_size)
+        use_fast_png(with_tensorflow=False)
+        size = None if settings else config.input_size
+        self._reader = PairReader(dataset, size, open_cache(cache, dataset, size))
 
     def __len__(self) -> int:
         if self.settings:
@@ -119,9 +129,12 @@ class BatchSource:
         order = self.order(epoch)[start : start + self.batch_size]
         images = np.empty((len(order), *self.config.input_size, 3), np.float32)
         labels = np.empty(images.shape[:3], np.uint8)
+        vectors = self._vectors(epoch, range(start, start + len(order)))
         for slot, key in enumerate(order):
-            image, labels[slot] = self._pair(epoch, start + slot, int(key))
-            np.subtract(image, np.array(self.config.mean, np.float32), out=images[slot])
+            images[slot], labels[slot] = self._pair(int(key), vectors[slot])
+        if self.settings and self.settings.mixes:
+            images, labels = mix_batch(images, labels, vectors, self.settings, numpy_ops)
+        images -= np.array(self.config.mean, np.float32)
         images /= np.array(self.config.std, np.float32)
         return images, for_outputs(labels, self.config)
 
@@ -131,12 +144,15 @@ class BatchSource:
             return np.arange(self.count)
         return self._random(epoch).permutation(self.count)
 
-    def _pair(self, epoch: int, position: int, key: int) -> tuple[np.ndarray, np.ndarray]:
+    def _vectors(self, epoch: int, positions: range) -> np.ndarray:
+        """(pairs, DRAWS): the numbers of the pairs at these positions of an epoch."""
+        return np.stack([self._random(epoch, p).random(DRAWS, np.float32) for p in positions])
+
+    def _pair(self, key: int, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         image, label = self._reader.read(key)
         if self.settings is None:
             return image, label
-        draw = self._random(epoch, position).random(DRAWS, np.float32)
-        return augment_drawn_numpy(image, label, draw, self.settings, self.config)
+        return augment_pair(image, label, vector, self.settings, self.config, numpy_ops)
 
     def _random(self, *key: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=key))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, DataError, FastSCNNError
-from ..core.images import resize_image, resize_label
+from ..core.errors import ConfigError, DataError
 from ..keras_api import tensorflow
-from .augment import Augmentation, augment_pair, augmentation
+from .augment import DRAWS, Augmentation, augmentation
+from .augment_pair import augment_pair
+from .cache import open_cache
 from .dataset import SegmentationDataset
+from .mix import mix_batch
+from .png_decoder import use_fast_png
+from .reader import PairReader
 from .registry import open_dataset
-
-CACHE_BYTES = 1 << 30  # decoded pairs kept in memory, at most
 
 
 def load_dataset(
@@ -26,9 +26,10 @@ def load_dataset(
     *,
     split: str = "train",
     config: FastSCNNConfig,
-    augment: str = "none",
+    augment: str | Augmentation = "none",
     batch_size: int = 1,
     seed: int | None = None,
+    cache: str = "auto",
 ) -> Any:
     """A `tf.data.Dataset` of batches for `model.fit`.
 
@@ -38,11 +39,13 @@ def load_dataset(
         split: which split.
         config: gives size, normalisation, number of classes and whether there are auxiliary
             heads.
-        augment: `paper`, `gentle` or `none`. With augmentation the pairs are shuffled anew in
-            every epoch and only full batches are given; without it every pair is given, in
-            order, resized to `config.input_size`.
+        augment: `paper`, `gentle`, `strong` or `none`, or an `Augmentation` of your own. With
+            augmentation the pairs are shuffled anew in every epoch and only full batches are
+            given; without it every pair is given, in order, resized to `config.input_size`.
         batch_size: pairs per batch.
-        seed: makes order and augmentation repeatable.
+        seed: makes order and augmentation repeatable, for any number of threads.
+        cache: where decoded pairs are kept for the next epoch: `auto` (in memory while they
+            fit), `memory`, `none`, or a folder.
 
     Returns:
         Dataset of (images, labels): float32 (B, H, W, 3) normalised by `config`, and uint8
@@ -55,7 +58,8 @@ def load_dataset(
         DataError: files are missing or wrong.
     """
     dataset = open_dataset(name, data_dir, split, config.input_size)
-    return batches(dataset, config, augmentation(augment), batch_size, seed)
+    settings = augmentation(augment) if isinstance(augment, str) else augment
+    return batches(dataset, config, settings, batch_size, seed, cache=cache)
 
 
 def batches(
@@ -65,6 +69,9 @@ def batches(
     batch_size: int = 1,
     seed: int | None = None,
     epochs: range | None = None,
+    first_step: int = 0,
+    cache: str = "auto",
+    workers: int | None = None,
 ) -> Any:
     """`load_dataset` for an opened data set.
 
@@ -77,26 +84,72 @@ def batches(
         epochs: epochs to give in one go, each with its own order: the position in the stream
             alone decides order and draws, so training resumes where it stopped. By default one
             epoch per iteration, different every time.
+        first_step: batches of the first epoch that were given already.
+        cache: as in `load_dataset`.
+        workers: threads; as many as tf.data thinks best by default.
     """
     check_batches(dataset, config, batch_size, training=settings is not None)
     tf = tensorflow()
-    read = PairReader(dataset, None if settings else config.input_size)
+    use_fast_png(with_tensorflow=True)
+    size = None if settings else config.input_size
+    read = PairReader(dataset, size, open_cache(cache, dataset, size))
+    threads = workers or tf.data.AUTOTUNE
     if settings is None:
         stream = tf.data.Dataset.range(len(dataset)).map(lambda i: (i, tf.zeros(2, tf.int64)))
     else:
-        stream = shuffled_indices(len(dataset), batch_size, seed, epochs)
+        stream = shuffled_indices(len(dataset), batch_size, seed, epochs, first_step)
 
-    def load(index, draw):
+    as_it_is = tf.autograph.experimental.do_not_convert  # nothing here needs converting
+
+    def pair(index):
         image, label = tf.numpy_function(read, [index], (tf.uint8, tf.uint8), stateful=False)
         image.set_shape((None, None, 3))
         label.set_shape((None, None))
-        if settings is None:
-            image = tf.ensure_shape(tf.cast(image, tf.float32), (*config.input_size, 3))
-            return _finish(image, tf.ensure_shape(label, config.input_size), config)
-        return _finish(*augment_pair(image, label, draw, settings, config), config)
+        return image, label
 
-    result = stream.map(load, tf.data.AUTOTUNE, deterministic=True).batch(batch_size)
+    def load(index, draw):
+        if settings is None:
+            return _plain(*pair(index), config)
+        return _augmented(*pair(index), draw, settings, config)
+
+    result = stream.map(as_it_is(load), threads, deterministic=True)
+    result = result.batch(batch_size, drop_remainder=settings is not None)
+    if settings is not None:
+        mix = as_it_is(lambda x, y, vectors: _mixed(x, y, vectors, settings, config))
+        result = result.map(mix)
     return result.prefetch(2)
+
+
+def _plain(image, label, config: FastSCNNConfig):
+    tf = tensorflow()
+    image = tf.ensure_shape(tf.cast(image, tf.float32), (*config.input_size, 3))
+    label = tf.ensure_shape(label, config.input_size)
+    return _normalised(image, config), for_outputs(label, config)
+
+
+def _augmented(image, label, draw, settings: Augmentation, config: FastSCNNConfig):
+    from . import tf_ops
+
+    tf = tensorflow()
+    vector = tf.random.stateless_uniform((DRAWS,), draw)
+    image, label = augment_pair(image, label, vector, settings, config, tf_ops)
+    image = tf.ensure_shape(image, (*config.input_size, 3))
+    return _normalised(image, config), tf.ensure_shape(label, config.input_size), vector
+
+
+def _mixed(images, labels, vectors, settings: Augmentation, config: FastSCNNConfig):
+    from . import tf_ops
+
+    if settings.mixes:
+        images, labels = mix_batch(images, labels, vectors, settings, tf_ops)
+    return images, for_outputs(labels, config)
+
+
+def _normalised(image, config: FastSCNNConfig):
+    from . import tf_ops
+
+    mean, std = (np.asarray(value, np.float32) for value in (config.mean, config.std))
+    return tf_ops.scaled(image, 1 / std, -mean / std)
 
 
 def check_batches(
@@ -124,7 +177,9 @@ def check_batches(
         )
 
 
-def shuffled_indices(count: int, batch_size: int, seed: int | None, epochs: range | None):
+def shuffled_indices(
+    count: int, batch_size: int, seed: int | None, epochs: range | None, first_step: int = 0
+) -> Any:
     """(index, draw seed) pairs; whole batches only, a fresh permutation for every epoch."""
     tf = tensorflow()
     length = count // batch_size * batch_size
@@ -137,7 +192,7 @@ def shuffled_indices(count: int, batch_size: int, seed: int | None, epochs: rang
             index = tf.random.experimental.index_shuffle(
                 tf.cast(position, tf.int32), tf.cast(keys, tf.int32), count - 1
             )
-            draw = tf.stack([tf.cast(seed, tf.int64), key * 1_000_003 + position])
+            draw = tf.stack([tf.cast(seed, tf.int64), key * (1 << 32) + position])
             return tf.cast(index, tf.int64), draw
 
         return tf.data.Dataset.range(length).map(at)
@@ -149,11 +204,8 @@ def shuffled_indices(count: int, batch_size: int, seed: int | None, epochs: rang
         keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
         keys = keys.map(lambda key: key % (1 << 30))
         total = length
-    return keys.flat_map(epoch_of).apply(tf.data.experimental.assert_cardinality(total))
-
-
-def _finish(image, label, config: FastSCNNConfig):
-    return (image - config.mean) / config.std, for_outputs(label, config)
+    stream = keys.flat_map(epoch_of).apply(tf.data.experimental.assert_cardinality(total))
+    return stream.skip(first_step * batch_size)
 
 
 def for_outputs(label: Any, config: FastSCNNConfig) -> Any:
@@ -161,62 +213,3 @@ def for_outputs(label: Any, config: FastSCNNConfig) -> Any:
     if not config.aux_heads:
         return label
     return dict.fromkeys(("logits", *(f"aux_{head}" for head in config.aux_layout)), label)
-
-
-_failures: list[FastSCNNError] = []
-
-
-@contextlib.contextmanager
-def named_data_errors() -> Iterator[None]:
-    """Raises the reader's own error where tf.data would wrap it into a page of its own."""
-    _failures.clear()
-    try:
-        yield
-    except Exception:
-        if _failures:
-            raise _failures[0] from None
-        raise
-
-
-@contextlib.contextmanager
-def noting_data_errors() -> Iterator[None]:
-    """Keeps an error of ours for `named_data_errors`, since tf.data loses it."""
-    try:
-        yield
-    except FastSCNNError as error:
-        _failures.append(error)
-        raise
-
-
-class PairReader:
-    """Reads pairs by index for `tf.numpy_function`, keeping decoded ones while they fit.
-
-    Args:
-        dataset: the pairs.
-        size: resize to this (height, width), or None to keep the own size.
-    """
-
-    def __init__(self, dataset: SegmentationDataset, size: tuple[int, int] | None):
-        self.dataset, self.size = dataset, size
-        self._cache: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._room = CACHE_BYTES
-
-    def __call__(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        with noting_data_errors():
-            return self.read(int(index))
-
-    def read(self, key: int) -> tuple[np.ndarray, np.ndarray]:
-        """Pair number `key`: (h, w, 3) uint8 RGB and (h, w) uint8 class indices.
-
-        Raises:
-            DataError: a file cannot be read.
-        """
-        if key not in self._cache:
-            image, label = self.dataset.read(key)
-            if self.size:
-                image, label = resize_image(image, self.size), resize_label(label, self.size)
-            if self._room < image.nbytes + label.nbytes:
-                return image, label
-            self._room -= image.nbytes + label.nbytes
-            self._cache[key] = image, label
-        return self._cache[key]

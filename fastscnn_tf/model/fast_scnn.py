@@ -10,7 +10,7 @@ from typing import Any
 from ..core.config import AUX_HEADS, FastSCNNConfig
 from ..core.errors import ConfigError
 from ..core.sizes import Size, check_size, padded_size
-from ..data.pipeline import named_data_errors
+from ..data.reader import named_data_errors
 from ..keras_api import is_keras3, keras3
 from .complexity import complexity
 from .keras_blocks import KerasBlocks

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DataError, ModelFileError
-from ..data.pipeline import named_data_errors
+from ..data.reader import named_data_errors
 from ..keras_api import tensorflow
 from ..model.byte_input import byte_range
 from ..model.folded import FoldedNetwork, on_bytes

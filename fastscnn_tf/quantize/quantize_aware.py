@@ -11,7 +11,7 @@ import numpy as np
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, ExportError, ModelFileError
 from ..core.sizes import Size
-from ..data.pipeline import named_data_errors
+from ..data.reader import named_data_errors
 from ..keras_api import keras3, tensorflow, tf_keras
 from ..model.fast_scnn import inference_model, logits_layer, resize_model, resized_config
 from ..model.folded import FoldedNetwork, fold, on_bytes

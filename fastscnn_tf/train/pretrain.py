@@ -15,7 +15,7 @@ from ..core.files import check_output_folder, read_json
 from ..core.sizes import Size, check_size
 from ..data.classification import check_pictures, classification_batches
 from ..data.image_folders import ImageFolders
-from ..data.pipeline import named_data_errors
+from ..data.reader import named_data_errors
 from ..keras_api import keras3, tensorflow
 from ..model.classifier import fast_scnn_classifier
 from ..model.io import load_keras, save_keras

@@ -19,7 +19,7 @@ import fastscnn_tf as fs
 from fastscnn_tf.core.errors import DataError
 from fastscnn_tf.core.scores import confusion_matrix, scores
 from fastscnn_tf.data import toy_streets
-from fastscnn_tf.data.pipeline import named_data_errors
+from fastscnn_tf.data.reader import named_data_errors
 from fastscnn_tf.keras_api import keras3
 from fastscnn_tf.model.io import load_keras, save_keras
 from fastscnn_tf.train import trainer

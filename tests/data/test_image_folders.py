@@ -15,7 +15,7 @@ from fastscnn_tf.data.classification import (
     resized_part,
 )
 from fastscnn_tf.data.image_folders import ImageFolders
-from fastscnn_tf.data.pipeline import named_data_errors
+from fastscnn_tf.data.reader import named_data_errors
 
 MEAN, STD = (120.0, 115.0, 100.0), (60.0, 58.0, 57.0)
 SIZE = (28, 28)

@@ -1,19 +1,16 @@
-"""The NumPy input path: the same pairs as tf.data's for the same numbers, and nothing by chance."""
+"""The NumPy input path: nothing by chance, on any backend."""
 
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from test_pipeline import CONFIG, Coded, same
 
 from fastscnn_tf import FastSCNNConfig, fast_scnn, load_dataset, load_pydataset, segmentation_loss
 from fastscnn_tf.core.errors import ConfigError, DataError
-from fastscnn_tf.data.augment import DRAWS, PRESETS, Augmentation, augment_drawn
-from fastscnn_tf.data.numpy_augment import augment_drawn_numpy, resize_bilinear, resize_nearest
+from fastscnn_tf.data.augment import PRESETS, Augmentation
 from fastscnn_tf.data.numpy_pipeline import numpy_batches
-from fastscnn_tf.data.toy_streets import ToyStreets
 from fastscnn_tf.keras_api import keras3
 
 
@@ -24,35 +21,9 @@ def epochs_of(data, epochs):
     return given
 
 
-@pytest.mark.parametrize("preset", ["paper", "gentle"])
-@pytest.mark.parametrize("source", [(80, 100), (64, 96), (50, 200), (31, 33)])
-def test_the_same_draws_give_the_pair_of_tf_data(preset, source):
-    config = CONFIG.replace(mean=(120.0, 110.0, 100.0), std=(58.0, 57.0, 56.0))
-    settings, random = PRESETS[preset], np.random.default_rng(0)
-    image, label = ToyStreets("train", (96, 224)).read(0)
-    image, label = image[: source[0], : source[1]], label[: source[0], : source[1]]
-    draws = random.random((40, DRAWS), np.float32)
-    draws[:3] = np.array([[0.0], [0.5], [np.nextafter(np.float32(1), np.float32(0))]])
-    for draw in draws:
-        expected = augment_drawn(image, label, draw, settings, config)
-        found = augment_drawn_numpy(image, label, draw, settings, config)
-        assert [x.dtype for x in found] == [np.float32, np.uint8]
-        assert np.abs(found[0] - expected[0].numpy()).max() <= 1.0
-        assert (found[1] == expected[1].numpy()).mean() > 0.999
-
-
-def test_resizing_is_tensorflows():
-    random = np.random.default_rng(0)
-    image = random.integers(0, 256, (37, 53, 3)).astype(np.uint8)
-    for size in ((37, 53), (64, 96), (20, 11), (37, 100), (90, 53), (1, 1)):
-        assert np.allclose(resize_bilinear(image, size), tf.image.resize(image, size), atol=1e-3)
-        nearest = tf.image.resize(image, size, "nearest")[..., 0]
-        assert np.array_equal(resize_nearest(image[..., 0], size), nearest)
-
-
 def test_batches_are_the_same_for_any_number_of_workers_and_anywhere_resumed():
     def make(workers, seed=1):
-        return numpy_batches(Coded(), CONFIG, PRESETS["paper"], 2, seed, workers)
+        return numpy_batches(Coded(), CONFIG, PRESETS["strong"], 2, seed, workers)
 
     whole = epochs_of(make(1), range(4))
     assert len(whole) == 12

@@ -4,7 +4,7 @@ import pytest
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError
 from fastscnn_tf.core.labels import LabelSpace
-from fastscnn_tf.data.augment import PRESETS, Augmentation, augment_pair
+from fastscnn_tf.data.augment import PRESETS, Augmentation
 from fastscnn_tf.data.dataset import SegmentationDataset
 from fastscnn_tf.data.pipeline import batches, load_dataset
 
@@ -95,18 +95,31 @@ def test_geometry_stays_in_step_and_padding_is_void():
         assert np.allclose(images[padded], 0.0, atol=1e-6)
 
 
-def test_light_does_not_touch_labels():
-    import tensorflow as tf
+@pytest.mark.parametrize("first_step", [0, 1, 2])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_stream_resumes_at_any_step_for_any_number_of_workers(first_step, workers):
+    chain = PRESETS["strong"]
+    whole = collect(batches(Coded(), CONFIG, chain, 2, 0, range(3)))
+    rest = batches(Coded(), CONFIG, chain, 2, 0, range(1, 3), first_step, workers=workers)
+    assert same(whole[3 + first_step :], collect(rest))
 
-    image, label = Coded().read(2)
-    seed = tf.constant([1, 2], tf.int64)
-    light = Augmentation(brightness=50.0, channel_noise=0.3)
-    config = CONFIG.replace(input_size=(64, 96))
-    plain = augment_pair(image, label, seed, Augmentation(), config)
-    lit = augment_pair(image, label, seed, light, config)
-    assert np.array_equal(plain[1], lit[1])
-    assert not np.allclose(plain[0], lit[0])
-    assert 0 <= float(tf.reduce_min(lit[0])) <= float(tf.reduce_max(lit[0])) <= 255
+
+def test_batches_are_mixed():
+    chain = Augmentation(cutmix=1.0)
+    data = collect(batches(Coded(), CONFIG, chain, 3, 0, range(2)))
+    alone = collect(batches(Coded(), CONFIG, Augmentation(), 3, 0, range(2)))
+    assert not same(data, alone)
+    for (images, labels), (before, labels_before) in zip(data, alone, strict=True):
+        for i in range(3):
+            own = (images[i] == before[i]).all(-1) & (labels[i] == labels_before[i])
+            pasted = (images[i] == before[i - 1]).all(-1) & (labels[i] == labels_before[i - 1])
+            assert np.all(own | pasted)
+
+
+def test_an_own_augmentation_may_be_given():
+    chain = Augmentation(flip=True)
+    data = load_dataset("toy", split="val", config=CONFIG, augment=chain, batch_size=8, seed=5)
+    assert data.element_spec[0].shape == (8, 64, 96, 3)
 
 
 def test_evaluation_batches_give_every_image_in_order():

@@ -1,0 +1,64 @@
+"""Mixing pairs across a batch: CutMix and ClassMix.
+
+Each pair's partner is the one before it in the batch. Pixels and labels always travel together,
+void pixels never.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.labels import IGNORE, MAX_CLASSES
+from .augment import Augmentation, Draws
+
+
+def mix_batch(
+    images: Any, labels: Any, vectors: Any, settings: Augmentation, ops: Any
+) -> tuple[Any, Any]:
+    """Pastes a part of its neighbour into some pairs of a batch.
+
+    CutMix (Yun et al., ICCV 2019): a rectangle whose area is uniform in 0..1 of the crop's.
+    ClassMix (Olsson et al., WACV 2021): the neighbour's pixels of classes drawn by a coin each.
+
+    Args:
+        images: (B, H, W, 3) float32.
+        labels: (B, H, W) uint8.
+        vectors: (B, DRAWS) float32 uniform in [0, 1), the pairs' numbers.
+        settings: the shares.
+        ops: `tf_ops` or `numpy_ops`.
+
+    Returns:
+        Batches of the same shapes and dtypes.
+    """
+    draws = Draws(vectors)
+    numbers = draws.of("mix")
+    partner = ops.roll(labels, 1, 0)
+    cut = (numbers[:, 0] < settings.cutmix)[:, None, None]
+    cutmix_or_classmix = (numbers[:, 0] < settings.cutmix + settings.classmix)[:, None, None]
+    pasted = _boxes(labels, numbers, ops) & cut
+    if settings.classmix:
+        pasted = pasted | (_classes(partner, draws, ops) & cutmix_or_classmix & ~cut)
+    pasted = pasted & (partner != ops.bytes_(IGNORE))
+    images = ops.where(pasted[..., None], ops.roll(images, 1, 0), images)
+    return images, ops.where(pasted, partner, labels)
+
+
+def _boxes(labels, numbers, ops: Any):
+    """(B, H, W) bool: a rectangle of each picture."""
+    size = ops.floats(labels.shape[1:])
+    side = ops.floor(ops.power(numbers[:, 1:2], 0.5) * size + 0.5)
+    start = ops.floor(numbers[:, 2:4] * (size - side + 1.0))
+    stop = start + side
+    rows = ops.floats(np.arange(labels.shape[1]))[None, :, None]
+    columns = ops.floats(np.arange(labels.shape[2]))[None, None]
+    inside = (rows >= start[:, :1, None]) & (rows < stop[:, :1, None])
+    return inside & (columns >= start[:, 1:, None]) & (columns < stop[:, 1:, None])
+
+
+def _classes(partner, draws: Draws, ops: Any):
+    """(B, H, W) bool: the pixels of about half of the classes."""
+    coins = ops.integers(draws.of("classes") < 0.5)
+    never = ops.integers(np.zeros((partner.shape[0], 256 - MAX_CLASSES)))
+    return ops.lookup(ops.concat([coins, never]), partner) > 0

@@ -1,0 +1,59 @@
+"""The fastest PNG decoder at hand behind `core.images`, for training.
+
+PNG is lossless: every decoder gives the same pixels. Of Pillow's time for a CamVid picture
+kornia-rs takes 0.45 and TensorFlow 0.7; OpenCV takes 0.9. Plain files only go there; Pillow keeps
+all others, and says what is wrong with those that fail.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import struct
+from typing import Any
+
+import numpy as np
+
+from ..core.plain_png import Decoder, use_png_decoder
+from ..keras_api import tensorflow
+
+
+def use_fast_png(with_tensorflow: bool) -> None:
+    """Makes `read_image` and `read_label` use the fastest decoder from now on.
+
+    Args:
+        with_tensorflow: TensorFlow's may be taken where kornia-rs is not installed.
+    """
+    if _kornia():
+        use_png_decoder(_by_kornia)
+    elif with_tensorflow:
+        use_png_decoder(_by_tensorflow)
+
+
+@functools.cache
+def _kornia() -> Any:
+    """kornia-rs' `decode_image_png_u8`, or None."""
+    try:
+        return importlib.import_module("kornia_rs.io").decode_image_png_u8
+    except (ImportError, AttributeError):  # not installed, or another version
+        return None
+
+
+def _by_kornia(content: bytes, channels: int) -> np.ndarray | None:
+    width, height = struct.unpack_from(">II", content, 16)
+    try:
+        return _kornia()(content, (height, width), "rgb" if channels == 3 else "mono")
+    except Exception:  # it raises nothing narrower
+        return None
+
+
+def _by_tensorflow(content: bytes, channels: int) -> np.ndarray | None:
+    tf = tensorflow()
+    try:
+        with tf.device("CPU"):
+            return tf.raw_ops.DecodePng(contents=content, channels=channels).numpy()
+    except tf.errors.InvalidArgumentError:
+        return None
+
+
+DECODERS: dict[str, Decoder] = {"kornia-rs": _by_kornia, "tensorflow": _by_tensorflow}
