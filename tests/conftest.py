@@ -12,6 +12,12 @@ from PIL import Image
 SIZE = (96, 160)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory) -> None:
+    """Tests leave the user's cache folder alone."""
+    os.environ["FASTSCNN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def camvid_dir() -> Path:
     """The real CamVid, where FASTSCNN_CAMVID says it lies."""

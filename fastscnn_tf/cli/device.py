@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from ..core.sizes import Size
 from . import options as opt
+
+
+class Scales(click.ParamType):
+    """`0.5,1.0` -> (0.5, 1.0)."""
+
+    name = "S,S,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"expected numbers such as 0.5,1.0, got {value!r}", param, ctx)
+
+
+views = opt.options(
+    click.option(
+        "--scales",
+        type=Scales(),
+        default=(1.0,),
+        help="Average a Keras model at these multiples of its size: 0.5,0.75,1.0,1.25.",
+    ),
+    click.option("--flip", is_flag=True, help="Average with the mirrored image."),
+    click.option(
+        "--window",
+        type=opt.SizeType(),
+        help="Look through windows of this size at the image's own size.",
+    ),
+    click.option("--stride", type=opt.SizeType(), help="From window to window; default: half."),
+)
 
 
 @click.command()
@@ -16,28 +46,26 @@ from . import options as opt
 @opt.split
 @opt.model_size
 @opt.pad
+@views
+@click.option("--boundary", is_flag=True, help="Boundary F-scores, too.")
+@click.option("--instances", is_flag=True, help="iIoU, too (Cityscapes' instance ids).")
+@click.option("--skip-bad", is_flag=True, help="Leave out pairs that cannot be used.")
 @opt.threads
 @opt.json_path
 @opt.force
-def evaluate(
-    model: str,
-    dataset: str,
-    data_dir: str | None,
-    split: str,
-    size: Size | None,
-    pad: bool,
-    threads: int,
-    json_path: str | None,
-    force: bool,
-) -> None:
+def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
     """Score MODEL (.tflite, .keras, .npz or run folder): mIoU, class IoU, accuracy, latency.
 
-    Every image counts and scores are taken at the label's own size.
+    Every image counts and scores are taken at the label's own size, in one look at the whole image
+    unless --scales, --flip or --window say otherwise. A Cityscapes model is scored on data sets of
+    other classes where a class map between them is known.
     """
     from ..evaluation import evaluate as score
 
     opt.check_json(json_path, force)
-    result = score(model, dataset, data_dir, split, threads, opt.progress("evaluating"), size, pad)
+    result = score(progress=opt.progress("evaluating"), **arguments)
+    if warning := result.skip_warning():
+        click.echo(f"fastscnn: {warning}", err=True)
     text = f"{result.table()}\nprotocol: {result.protocol}"
     opt.write_result(result.to_dict(), json_path, text)
 
@@ -73,7 +101,14 @@ def agreement(
 @click.command()
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True)
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
+@click.option("--output", "folder", required=True, help="Folder.")
+@click.option(
+    "--format",
+    default="pictures",
+    show_default=True,
+    help="pictures, or cityscapes: NAME_pred_labelIds.png with label ids, for its benchmark.",
+)
+@click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")
 @click.option(
     "--opacity",
     type=click.FloatRange(0, 1),
@@ -83,25 +118,17 @@ def agreement(
 )
 @opt.model_size
 @opt.pad
+@views
 @opt.threads
 @opt.force
-def predict(
-    model: str,
-    paths: tuple[str, ...],
-    output: Path,
-    opacity: float,
-    size: Size | None,
-    pad: bool,
-    threads: int,
-    force: bool,
-) -> None:
+def predict(folder: str, format: str, **arguments: Any) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each."""
     from ..prediction import predict_files
 
-    written = predict_files(
-        model, paths, output, opacity, threads, force, opt.progress("predicting"), size, pad
-    )
-    click.echo(f"{output}: label map and overlay of {opt.count(len(written), 'picture')}")
+    progress = opt.progress("predicting")
+    written = predict_files(folder=folder, format=format, progress=progress, **arguments)
+    what = "label map and overlay" if format == "pictures" else "label ids"
+    click.echo(f"{folder}: {what} of {opt.count(len(written), 'picture')}")
 
 
 @click.command()

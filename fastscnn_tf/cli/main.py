@@ -10,8 +10,9 @@ import click
 
 from .. import __version__
 from ..core.errors import FastSCNNError, OutputError
-from . import device, network, training
+from . import data, device, network, training
 from .demo import demo_command
+from .reproduce import reproduce_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -22,12 +23,17 @@ from .demo import demo_command
 def cli(debug: bool) -> None:
     """Fast-SCNN street-scene segmentation: train, quantize, export and score what goes on a device.
 
-    Data sets: camvid, cityscapes, cityscapes-coarse, folder (own data, described by dataset.yaml)
-    and toy (drawn street scenes, needs no download).
+    Data sets: cityscapes, cityscapes-coarse, camvid, camvid32, camvid32-11, dada-seg, densepass,
+    densepass13, synpass, synpass13, eventscape, folder (own data, described by dataset.yaml),
+    records (packed by `data pack`) and toy (drawn street scenes, needs no download).
     """
 
 
-for command in (*training.COMMANDS, *network.COMMANDS, *device.COMMANDS, demo_command):
+_COMMANDS = (
+    *(*training.COMMANDS, *network.COMMANDS, *device.COMMANDS, *data.COMMANDS),
+    *(reproduce_command, demo_command),
+)
+for command in _COMMANDS:
     cli.add_command(command)
 
 

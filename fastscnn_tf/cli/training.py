@@ -14,7 +14,16 @@ from ..core.errors import Interrupted
 from ..core.sizes import Size
 from . import options as opt
 
-AUGMENT_HELP = "Augmentation: paper, gentle or none."
+AUGMENT_HELP = "Augmentation: paper, gentle, strong or none."
+skip_bad = click.option(
+    "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."
+)
+cache = click.option(
+    "--cache",
+    default="auto",
+    show_default=True,
+    help="Where decoded pairs are kept: auto (memory, while they fit), memory, none, or a folder.",
+)
 
 
 def fit_verbosity() -> int:
@@ -62,6 +71,8 @@ def naming_interruptions() -> Iterator[None]:
     "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
 )
 @click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
+@skip_bad
+@cache
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Run folder.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output.")
 @opt.force
@@ -83,7 +94,8 @@ def train(
 
     settings = TrainSettings(dataset, data_dir, size, aux_heads=aux, **rest)
     with naming_interruptions():
-        result = run_training(settings, output, resume, force, fit_verbosity())
+        bar = opt.progress("checking pairs")
+        result = run_training(settings, output, resume, force, fit_verbosity(), bar)
     click.echo(
         f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}"
     )
@@ -135,6 +147,8 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
 )
 @click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
+@skip_bad
+@cache
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Run folder.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output.")
 @opt.force
@@ -153,7 +167,8 @@ def quantize(
 
     settings = QuantizeSettings(model, dataset, data_dir, size, **rest)
     with naming_interruptions():
-        result = run_quantization(settings, output, resume, force, fit_verbosity())
+        bar = opt.progress("checking pairs")
+        result = run_quantization(settings, output, resume, force, fit_verbosity(), bar)
     click.echo(
         f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}"
     )

@@ -11,8 +11,8 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import OutputError
 from ..core.files import check_output_folder, read_json
 from ..core.sizes import Size
+from ..data.pair_check import Progress
 from ..data.pipeline import batches, check_batches
-from ..data.registry import open_dataset
 from ..keras_api import tf_keras, tfmot
 from ..model.fast_scnn import resize_model
 from ..model.io import checkpoint_in, load_keras
@@ -21,7 +21,7 @@ from ..train.losses import segmentation_loss
 from ..train.predictor import KerasPredictor
 from ..train.run_folder import LOG, check_resumable, run_folder, write_run
 from ..train.settings import check_settings
-from ..train.trainer import check_samples, epoch_steps, fit_epochs
+from ..train.trainer import epoch_steps, fit_epochs, usable_split
 from .checkpoint import load_qat, restore_optimizer, save_qat
 from .quantize_aware import CALIBRATION_IMAGES, quantize_aware
 
@@ -44,6 +44,8 @@ class QuantizeSettings:
         augment: augmentation preset.
         seed: order and augmentation.
         validate_every: epochs between validations; the last epoch always validates.
+        skip_bad: go on without pairs that cannot be used, with a counted warning.
+        cache: where decoded pairs are kept, as in `TrainSettings`.
     """
 
     model: str
@@ -56,6 +58,8 @@ class QuantizeSettings:
     augment: str = "gentle"
     seed: int = 0
     validate_every: int = 1
+    skip_bad: bool = False
+    cache: str = "auto"
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -84,6 +88,7 @@ def run_quantization(
     resume: bool = False,
     force: bool = False,
     verbose: int | str = "auto",
+    progress: Progress = iter,
 ) -> QuantizeResult:
     """Fine-tunes a trained model with quantization in the loop.
 
@@ -96,9 +101,11 @@ def run_quantization(
         resume: continue after the last finished epoch.
         force: start anew in a folder that is not empty.
         verbose: as in `model.fit`.
+        progress: as for `run_training`.
 
     Raises:
-        OutputError, ConfigError, ModelFileError, TrainingDiverged: as for `run_training`.
+        DataError, OutputError, ConfigError, ModelFileError, TrainingDiverged: as for
+            `run_training`.
     """
     folder, source = Path(folder), checkpoint_in(settings.model)
     values = {**dataclasses.asdict(settings), "model": str(source)}
@@ -112,9 +119,8 @@ def run_quantization(
         float_model = load_keras(source)
         float_model = resize_model(float_model, settings.size or float_model.config.input_size)
     config: FastSCNNConfig = model.config if resume else float_model.config
-    training = open_dataset(settings.dataset, settings.data_dir, "train", config.input_size)
-    validation = open_dataset(settings.dataset, settings.data_dir, "val", config.input_size)
-    check_samples(training, validation)
+    training = usable_split(settings, "train", config.input_size, progress)
+    validation = usable_split(settings, "val", config.input_size, progress)
     check_batches(training, config, settings.batch_size, training=True)
     if not resume:
         calibration = batches(training, config, batch_size=4)

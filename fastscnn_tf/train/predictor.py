@@ -60,6 +60,11 @@ class KerasPredictor:
         """Classes of the model."""
         return self.config.num_classes
 
+    @property
+    def logit_scale(self) -> float:
+        """What 1 in the output of `run` is worth."""
+        return float(self._step()) if self._step else 1.0
+
     def run(self, image: np.ndarray) -> np.ndarray:
         """Logits (h, w, classes) float32 of an `input_size` uint8 RGB image.
 

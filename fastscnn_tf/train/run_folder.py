@@ -22,6 +22,8 @@ OWN = (RUN, STATE, LOG, "tensorboard", "best.keras", "last.keras", "best.npz", "
 KEPT = "in training; finished epochs are kept, --resume goes on"
 NOT_KEPT = "before the end of the first epoch; nothing of this run is kept"
 PATHS = ("data_dir", "model")  # settings that may be spelled in several ways
+FREE = ("cache",)  # settings that decide nothing
+ADDED = {"skip_bad": False}  # settings that older runs do not name, and what they did
 
 
 @contextlib.contextmanager
@@ -138,7 +140,10 @@ def check_resumable(folder: Path, settings: dict[str, Any], last: str) -> dict[s
     if not _is_state(state):
         raise OutputError(f"{folder / STATE}: damaged, it does not say how far the run came")
     for name, value in settings.items():
-        old: Any = tuple(before[name]) if isinstance(before.get(name), list) else before.get(name)
+        if name in FREE:
+            continue
+        old: Any = before.get(name, ADDED.get(name))
+        old = tuple(old) if isinstance(old, list) else old
         same_path = name in PATHS and old and value and Path(old).resolve() == Path(value).resolve()
         if old != value and not same_path:
             raise ConfigError(f"cannot resume {folder} with {name} {value}: it began with {old}")

@@ -8,6 +8,7 @@ from typing import Any
 from ..core.errors import ConfigError
 from ..core.sizes import Size, check_size
 from ..data.augment import augmentation
+from ..data.cache import check_cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,9 @@ class TrainSettings:
         extra_dataset: a second data set with the same classes, added to the training split.
         extra_data_dir: where it lies; `data_dir` by default.
         extra_split: which split of it.
+        skip_bad: go on without pairs that cannot be used, with a counted warning.
+        cache: where decoded pairs are kept: `auto`, `memory`, `none` or a folder, as for
+            `load_dataset`; changes no batch.
     """
 
     dataset: str
@@ -58,6 +62,8 @@ class TrainSettings:
     extra_dataset: str | None = None
     extra_data_dir: str | None = None
     extra_split: str = "train_extra"
+    skip_bad: bool = False
+    cache: str = "auto"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", check_size(self.size))
@@ -91,6 +97,7 @@ def check_settings(settings: Any) -> None:
         ConfigError: a value is out of range.
     """
     augmentation(settings.augment)
+    check_cache(settings.cache)
     check_common(settings)
 
 

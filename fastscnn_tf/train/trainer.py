@@ -10,11 +10,13 @@ from typing import Any
 from ..core.config import FastSCNNConfig
 from ..core.files import check_output_folder, read_json
 from ..core.labels import LabelSpace
+from ..core.sizes import Size
 from ..data.augment import augmentation
 from ..data.dataset import ConcatDataset, SegmentationDataset
 from ..data.numpy_pipeline import numpy_batches
+from ..data.pair_check import Progress
 from ..data.pipeline import batches, check_batches
-from ..data.registry import open_dataset
+from ..data.usable import open_usable
 from ..keras_api import keras3, on_tensorflow, tensorflow
 from ..model.fast_scnn import fast_scnn, inference_model
 from ..model.initialise import Start, initialise, read_start
@@ -51,11 +53,13 @@ def run_training(
     resume: bool = False,
     force: bool = False,
     verbose: int | str = "auto",
+    progress: Progress = iter,
 ) -> TrainResult:
     """Trains Fast-SCNN from scratch or other weights, or goes on with an interrupted run.
 
     Works on every backend of Keras 3; the batches come from tf.data on TensorFlow and from NumPy
-    elsewhere, where TensorFlow is not needed.
+    elsewhere, where TensorFlow is not needed. Before the first step every pair is read that was
+    not found good before (`data.usable`).
 
     Args:
         settings: the run; on resuming they must be those it was started with.
@@ -64,26 +68,29 @@ def run_training(
         resume: continue after the last finished epoch.
         force: start anew in a folder that is not empty.
         verbose: as in `model.fit`.
+        progress: wraps the indices of the pairs that are checked, to show a progress bar.
 
     Raises:
+        DataError: a pair cannot be used and the settings do not say `skip_bad`.
         OutputError: the folder is in use, or cannot be written.
         ConfigError: resumed with other settings.
         TrainingDiverged: the loss became NaN or infinite.
         KeyboardInterrupt: passed on; the last checkpoint is whole.
     """
     folder = Path(folder)
-    training = training_data(settings)
-    validation = open_dataset(settings.dataset, settings.data_dir, "val", settings.size)
-    start = read_start(settings.init_from) if settings.init_from and not resume else None
-    config = _config(settings, training.labels, start)
-    check_samples(training, validation)
-    check_batches(training, config, settings.batch_size, training=True)
     if resume:
         state = check_resumable(folder, settings.to_dict(), LAST)
+    else:
+        check_output_folder(folder, force)
+    start = read_start(settings.init_from) if settings.init_from and not resume else None
+    training = training_data(settings, progress)
+    validation = usable_split(settings, "val", settings.size, progress)
+    config = _config(settings, training.labels, start)
+    check_batches(training, config, settings.batch_size, training=True)
+    if resume:
         model, done = load_compiled(folder / LAST), state["epochs_done"]
         restore_dropout(model, state.get("dropout", {}))
     else:
-        check_output_folder(folder, force)
         model, done = _compiled(settings, config, len(training)), 0
         if start:
             report = initialise(model, start)
@@ -99,14 +106,22 @@ def run_training(
     return TrainResult(folder, folder / BEST, state["best"], state["epochs_done"])
 
 
-def training_data(settings: TrainSettings) -> SegmentationDataset:
+def usable_split(
+    settings: Any, split: str, size: Size, progress: Progress = iter
+) -> SegmentationDataset:
+    """A split of the data set that training or fine-tuning settings name, every pair checked."""
+    source = settings.dataset, settings.data_dir, split, size
+    return open_usable(*source, settings.skip_bad, progress)
+
+
+def training_data(settings: TrainSettings, progress: Progress = iter) -> SegmentationDataset:
     """The training split of a run, with the extra data set where there is one."""
-    data = open_dataset(settings.dataset, settings.data_dir, "train", settings.size)
+    data = usable_split(settings, "train", settings.size, progress)
     if settings.extra_dataset is None:
         return data
     folder = settings.extra_data_dir or settings.data_dir
-    extra = open_dataset(settings.extra_dataset, folder, settings.extra_split, settings.size)
-    return ConcatDataset([data, extra])
+    source = settings.extra_dataset, folder, settings.extra_split, settings.size
+    return ConcatDataset([data, open_usable(*source, settings.skip_bad, progress)])
 
 
 def _config(settings: TrainSettings, labels: LabelSpace, start: Start | None) -> FastSCNNConfig:
@@ -133,9 +148,9 @@ def fit_epochs(model, settings, training, done: int, callbacks, verbose) -> None
     keras, preset = keras3(), augmentation(settings.augment)
     source = training, model.config, preset, settings.batch_size, settings.seed
     if on_tensorflow(keras):
-        stream = batches(*source, range(done, settings.epochs))
+        stream = batches(*source, range(done, settings.epochs), cache=settings.cache)
     else:
-        stream = numpy_batches(*source)
+        stream = numpy_batches(*source, cache=settings.cache)
         at_epoch = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)
         )
@@ -226,9 +241,3 @@ def restore_dropout(model: Any, state: dict[str, list[int]]) -> None:
     for name, values in state.items():
         variable = model.get_layer(name).seed_generator.state
         variable.assign(keras3().ops.convert_to_tensor(values, variable.dtype))
-
-
-def check_samples(*datasets: SegmentationDataset) -> None:
-    """Reads the first pair of each split, so that a wrong data set fails before the first step."""
-    for dataset in datasets:
-        dataset.read(0)

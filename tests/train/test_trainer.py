@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -90,8 +91,9 @@ def test_a_failed_run_gives_the_old_one_back(own_data, tmp_path):
     run_training(settings_for(own_data, epochs=1), folder, verbose=0)
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
     path = own_data / "train" / "images" / "3.jpg"
-    content = path.read_bytes()
-    path.write_bytes(content[:300])
+    content, state = path.read_bytes(), path.stat()
+    path.write_bytes(content[:300].ljust(len(content), b"\0"))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))  # as it was found good before
     with pytest.raises(DataError, match=r"3\.jpg"):
         run_training(settings_for(own_data, epochs=1, seed=1), folder, force=True, verbose=0)
     assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before

@@ -1,0 +1,18 @@
+"""`fastscnn data`: commands about data sets."""
+
+from __future__ import annotations
+
+import click
+
+from . import data_check, data_prepare
+
+
+@click.group()
+def data() -> None:
+    """Check, show, fetch and pack data sets."""
+
+
+for command in (*data_check.COMMANDS, *data_prepare.COMMANDS):
+    data.add_command(command)
+
+COMMANDS = (data,)

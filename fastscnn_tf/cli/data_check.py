@@ -1,0 +1,70 @@
+"""`fastscnn data check` and `fastscnn data show`: look at a data set before it is trusted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.sizes import Size
+from . import options as opt
+
+
+@click.command()
+@opt.dataset()
+@click.option("--split", "splits", multiple=True, help="May be repeated. [default: all found]")
+@click.option("--workers", type=click.IntRange(1), help="Threads. [default: one per core]")
+@opt.json_path
+@opt.force
+def check(json_path: str | None, force: bool, **arguments: Any) -> None:
+    """Read every file and report what is wrong: missing, broken, out of range, twice.
+
+    Also class frequencies and suggested class weights. Exit code 0: nothing is wrong, 1: there are
+    findings, 2: there is no such data set.
+    """
+    from ..data.check import check_dataset
+
+    opt.check_json(json_path, force)
+    arguments["name"] = arguments.pop("dataset")
+    report = check_dataset(progress=opt.progress("checking"), **arguments)
+    opt.write_result(report.to_dict(), json_path, report.text())
+    if report.findings:
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@opt.dataset()
+@click.option("--split", default="train", show_default=True, help="Which split.")
+@click.option(
+    "--augment", default="paper", show_default=True, help="paper, gentle, strong or none."
+)
+@opt.size
+@click.option("--count", type=click.IntRange(1), default=12, show_default=True, help="Samples.")
+@click.option(
+    "--columns", type=click.IntRange(1), default=4, show_default=True, help="Samples in a row."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of order and augmentation.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="The picture.")
+@opt.force
+def show(
+    dataset: str,
+    data_dir: str | None,
+    split: str,
+    augment: str,
+    size: Size | None,
+    count: int,
+    columns: int,
+    seed: int,
+    output: Path,
+    force: bool,
+) -> None:
+    """Draw samples as training sees them, with their labels laid over them and a legend."""
+    from ..runtime.contact_sheet import save_contact_sheet
+
+    source = dataset, data_dir, split, augment, size
+    samples = save_contact_sheet(output, *source, count, columns, seed, force)
+    click.echo(f"{output}: {opt.count(samples, 'sample')}")
+
+
+COMMANDS: tuple[click.Command, ...] = (check, show)

@@ -1,0 +1,114 @@
+"""`fastscnn data prepare` and `fastscnn data pack`."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import click
+
+from . import options
+
+
+@click.command()
+@click.argument("name", metavar="DATASET")
+@click.option("--output", metavar="DIR", help="The data set's folder; default: its name.")
+@click.option(
+    "--from",
+    "sources",
+    metavar="ARCHIVE",
+    multiple=True,
+    help="ZIP file at hand, or (camvid) another address; for cityscapes give one for each archive.",
+)
+@click.option("--sha256", metavar="HEX", help="What the archive must hash to (camvid).")
+@options.force
+def prepare(
+    name: str, output: str | None, sources: tuple[str, ...], sha256: str | None, force: bool
+) -> None:
+    """Fetch and check CamVid; unpack Cityscapes; say how to get any other data set."""
+    from ..data.prepare import FREE, TRAIN_SIZE, prepare
+    from ..data.sources import instructions
+
+    folder = output or name
+    if name not in FREE and not sources:
+        click.echo(instructions(name, folder))
+        return
+    with _bytes_bar("downloading") as bar:
+        steps = options.progress("unpacking")
+        done = prepare(name, folder, sources, force, sha256, bar, steps)
+    pairs = ", ".join(f"{split} {count}" for split, count in done.pairs.items())
+    state = "already prepared" if done.already else "prepared"
+    click.echo(f"{folder}: {state}; pairs: {pairs or 'none yet, an archive is missing'}")
+    data = f"--dataset {name} --data-dir {shlex.quote(folder)}"
+    click.echo(
+        f"Next: fastscnn train {data} --size {TRAIN_SIZE.get(name, '1024x2048')} --output RUN"
+    )
+
+
+@click.command()
+@options.dataset()
+@click.option("--split", "splits", multiple=True, default=("train",), show_default=True)
+@click.option("--output", required=True, metavar="DIR", help="A new folder for the shards.")
+@click.option("--shards", type=click.IntRange(1), help="Files for each split.")
+@click.option(
+    "--shard-mb",
+    type=click.IntRange(1),
+    default=128,
+    show_default=True,
+    help="Without --shards: MiB that a file holds at most.",
+)
+@click.option("--size", type=options.SizeType(), help="Of the drawn scenes (toy).")
+@options.force
+def pack(
+    dataset: str,
+    data_dir: str | None,
+    splits: tuple[str, ...],
+    output: str,
+    shards: int | None,
+    shard_mb: int,
+    size: tuple[int, int] | None,
+    force: bool,
+) -> None:
+    """Pack splits into TFRecord shards, without loss; `--dataset records` reads them."""
+    from ..data.pack import pack
+    from ..data.registry import open_dataset
+
+    opened = [open_dataset(dataset, data_dir, split, size) for split in splits]
+    index = pack(opened, output, shards, shard_mb << 20, force, options.progress("packing"))
+    for split, noted in index["splits"].items():
+        files = noted["shards"]
+        click.echo(
+            f"{split}: {options.count(noted['pairs'], 'pair')} in "
+            f"{options.count(len(files), 'shard')}, {sum(f['bytes'] for f in files):,} bytes"
+        )
+    click.echo(f"Read them with --dataset records --data-dir {shlex.quote(output)}")
+
+
+@contextlib.contextmanager
+def _bytes_bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A line on stderr with bytes and rate; silent where that is no terminal."""
+    start, shown, first = time.monotonic(), 0.0, -1
+
+    def show(done: int, total: int | None) -> None:
+        nonlocal shown, first
+        now = time.monotonic()
+        first = done if first < 0 else min(first, done)  # what an earlier call brought
+        if now - shown < 0.1 and done != total:
+            return
+        shown = now
+        rate = (done - first) / max(now - start, 1e-3) / 1e6
+        of = f" of {total / 1e6:.1f} MB, {done / total:.0%}" if total else " MB"
+        click.echo(f"\r{label} {done / 1e6:.1f}{of}, {rate:.1f} MB/s  ", err=True, nl=False)
+
+    terminal = sys.stderr.isatty()
+    try:
+        yield show if terminal else lambda done, total: None
+    finally:
+        if terminal and shown:
+            click.echo(err=True)
+
+
+COMMANDS: tuple[click.Command, ...] = (prepare, pack)

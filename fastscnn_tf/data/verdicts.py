@@ -1,0 +1,99 @@
+"""Remembers between runs which pairs were read and found good, so that the check costs once.
+
+A pair is known by its files' paths, sizes and times of change and by the label lookup table: a
+changed file, or another meaning of its values, is read again. What is bad is never remembered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+
+from .. import __version__
+from ..core.errors import OutputError
+from ..core.files import write_json
+from .dataset import FileDataset, SegmentationDataset
+
+VARIABLE = "FASTSCNN_CACHE"
+
+
+def cache_folder() -> Path | None:
+    """Where this user's programs keep what can be made again; `FASTSCNN_CACHE` overrides it.
+
+    Returns:
+        The platform's folder (XDG on Linux), or None where the user has none.
+    """
+    if own := os.environ.get(VARIABLE):
+        return Path(own)
+    try:
+        if sys.platform == "win32":
+            local = os.environ.get("LOCALAPPDATA")
+            return (Path(local) if local else Path.home() / "AppData" / "Local") / "fastscnn"
+        if sys.platform == "darwin":
+            return Path.home() / "Library" / "Caches" / "fastscnn"
+        xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "fastscnn"
+    except RuntimeError:  # no home
+        return None
+
+
+class Verdicts:
+    """The good pairs of one split; an unreadable or unwritable cache is as good as none.
+
+    Args:
+        dataset: the split.
+    """
+
+    def __init__(self, dataset: SegmentationDataset):
+        self._dataset = dataset
+        self._common = repr((__version__, dataset.name, dataset.split, dataset.labels))
+        own = dataset.table if isinstance(dataset, FileDataset) else dataset.labels.lookup_table()
+        self._keys = [self._key(index, own.tobytes()) for index in range(len(dataset))]
+        self._path = self._file()
+        self._void = self._read()
+
+    def void(self, index: int) -> bool | None:
+        """Whether the label map of a good pair is all void; None for a pair that is not known."""
+        return self._void.get(self._keys[index])
+
+    def add(self, index: int, void: bool) -> None:
+        """Remembers a good pair."""
+        self._void[self._keys[index]] = void
+
+    def save(self) -> None:
+        """Writes the file; pairs that are no longer in the split are forgotten."""
+        if self._path is None:
+            return
+        current = {key: self._void[key] for key in self._keys if key in self._void}
+        with contextlib.suppress(OSError, OutputError):
+            write_json(self._path, current)
+
+    def _key(self, index: int, table: bytes) -> str:
+        parts = [self._common, self._dataset.sample_name(index)]
+        for path in self._dataset.files(index):
+            with contextlib.suppress(OSError):  # reading it will say what is wrong
+                state = path.stat()
+                parts += [str(path.absolute()), str(state.st_size), str(state.st_mtime_ns)]
+        text = "\n".join(parts).encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(text + table, digest_size=16).hexdigest()
+
+    def _file(self) -> Path | None:
+        folder = cache_folder()
+        if folder is None or not self._keys:
+            return None
+        first = self._dataset.files(0)
+        place = str(first[0].parent.absolute()) if first else ""
+        text = f"{self._common}\n{place}".encode("utf-8", "surrogateescape")
+        name = hashlib.blake2b(text, digest_size=16).hexdigest()
+        return folder / "checked" / f"{name}.json"
+
+    def _read(self) -> dict[str, bool]:
+        with contextlib.suppress(OSError, ValueError):
+            values = json.loads(self._path.read_text(encoding="utf-8")) if self._path else {}
+            if isinstance(values, dict):
+                return {k: v for k, v in values.items() if isinstance(v, bool)}
+        return {}
