@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= demo-output
 
-.PHONY: setup demo test backends lint format clean
+.PHONY: setup demo test cityscapes backends lint format clean
 
 setup: $(VENV)/.done
 
@@ -17,8 +17,16 @@ $(VENV)/.done: requirements.txt pyproject.toml setup.py
 demo: setup
 	$(BIN)/fastscnn demo --output $(OUTPUT) --force
 
-test: setup
+test: setup cityscapes
 	$(BIN)/python -m pytest
+
+cityscapes: .venv-cityscapes/.done
+
+# The reference program of Cityscapes' scores, which needs an older numpy than the rest.
+.venv-cityscapes/.done: tests/cityscapes/requirements.txt
+	$(PYTHON) -m venv --clear .venv-cityscapes
+	.venv-cityscapes/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	touch $@
 
 backends: setup
 	bash tests/backends/run.sh
@@ -33,4 +41,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .venv-jax .venv-torch build dist *.egg-info demo-output
+	rm -rf $(VENV) .venv-jax .venv-torch .venv-cityscapes build dist *.egg-info demo-output

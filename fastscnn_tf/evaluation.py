@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .core.errors import ConfigError, ModelFileError
-from .core.sizes import Size
-from .data.registry import open_dataset
-from .runtime.evaluate import Evaluation, Predictor, evaluate_predictor
+from .core.sizes import STRIDE, Size, format_size
+from .data.layout import Missing
+from .data.registry import find_pairs, open_dataset
+from .runtime.evaluate import evaluate_predictor
+from .runtime.evaluation_result import Evaluation
 from .runtime.segmenter import Segmenter
+from .runtime.views import AveragedViews, Inference, Predictor, SlidingWindows, WholeImage
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:
@@ -52,7 +56,8 @@ def load_predictor(
     """A predictor from a path or a Keras model; a .tflite needs no TensorFlow.
 
     Args:
-        model: path of a .tflite, `.keras`, `.npz` or run folder, or a Keras model.
+        model: path of a .tflite, `.keras`, `.npz` or run folder, a Keras model, or a predictor
+            (see `runtime.views.Predictor`), which is returned.
         threads: CPU threads of a .tflite.
         full: take a Keras model's logits at full resolution, as its graph upsamples them.
         size: run a Keras model at another (height, width).
@@ -62,14 +67,17 @@ def load_predictor(
         ModelFileError: the file is missing, damaged or of another kind.
         ConfigError: no valid size, or one for a .tflite.
     """
+    if _has_one_size(model) and size is not None:
+        name = model if isinstance(model, str | os.PathLike) else type(model).__name__
+        raise ConfigError(f"{name}: a .tflite has one size: export it with --size instead")
+    if _is_predictor(model):
+        return model
     if not isinstance(model, str | os.PathLike):
         from .train.predictor import KerasPredictor
 
         return KerasPredictor(_at_size(model, size, pad), full)
     path = Path(model)
     if path.suffix == ".tflite":
-        if size is not None:
-            raise ConfigError(f"{path}: a .tflite has one size: export it with --size instead")
         return Segmenter(path, threads)
     if not path.exists():
         raise ModelFileError(f"{path}: no such model file")
@@ -96,27 +104,136 @@ def evaluate(
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
     size: Size | None = None,
     pad: bool = False,
+    *,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    window: Size | None = None,
+    stride: Size | None = None,
+    boundary: bool = False,
+    instances: bool = False,
+    skip_bad: bool = False,
 ) -> Evaluation:
-    """Scores a model on every image of a split.
+    """Scores a model on every image of a split; by default in one look at the whole image.
 
     Args:
-        model: path of a .tflite, `.keras`, `.npz` or run folder, or a Keras model.
-        dataset: its name, as for `open_dataset`.
+        model: as for `load_predictor`.
+        dataset: its name, as for `open_dataset`. Where its classes are not the model's, a known
+            class map is used (a Cityscapes model on the 13 classes of DensePASS).
         data_dir: where the data set lies.
         split: which split.
         threads: CPU threads of a .tflite.
         progress: wraps the image indices, to show a progress bar.
         size: run a Keras model at another (height, width).
         pad: take any `size`, padding the image to multiples of 32.
+        scales: average the probabilities of a Keras model at these multiples of its size, each
+            rounded to multiples of 32 (unless `pad`).
+        flip: average with the mirrored image as well.
+        window: look at the image at its own size through windows of this (height, width), the
+            input size of a .tflite, and average where they overlap.
+        stride: (height, width) from window to window; half the window by default.
+        boundary: boundary F-scores, too.
+        instances: iIoU, too; for data sets with Cityscapes' instance ids.
+        skip_bad: leave out pairs that are incomplete or cannot be read, and count them.
 
     Returns:
-        mIoU, pixel accuracy, class IoU and latency; see `Evaluation`.
+        The scores and how they were measured; see `Evaluation`.
 
     Raises:
-        ModelFileError, DataError, ConfigError: model or data cannot be used.
+        ModelFileError, DataError, ConfigError: model, data or options cannot be used.
     """
-    predictor = load_predictor(model, threads, size=size, pad=pad)
-    opened = open_dataset(dataset, data_dir, split, predictor.input_size)
-    result = evaluate_predictor(predictor, opened, progress)
+    inference, predictor = open_inference(
+        model, threads, size, pad, scales=scales, flip=flip, window=window, stride=stride
+    )
+    missing = find_pairs(dataset, data_dir, split).missing if skip_bad else ()
+    on_missing: Missing = "skip" if skip_bad else "refuse"
+    opened = open_dataset(dataset, data_dir, split, predictor.input_size, on_missing)
+    result = evaluate_predictor(
+        predictor,
+        opened,
+        progress,
+        inference=inference,
+        boundary=boundary,
+        instances=instances,
+        skip_bad=skip_bad,
+        missing=[f"{path}: no such file" for path in missing],
+    )
     name = str(model) if isinstance(model, str | os.PathLike) else type(model).__name__
     return dataclasses.replace(result, details={"model": name, **result.details})
+
+
+def open_inference(
+    model: Any,
+    threads: int = 2,
+    size: Size | None = None,
+    pad: bool = False,
+    *,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    window: Size | None = None,
+    stride: Size | None = None,
+) -> tuple[Inference, Predictor]:
+    """A model and the way it looks at images; the arguments are those of `evaluate`.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or of another kind.
+        ConfigError: options that contradict each other or the model.
+    """
+    plain = tuple(scales) == (1.0,)
+    if stride is not None and window is None:
+        raise ConfigError("a stride needs a window: pass --window HxW, too")
+    if window is not None:
+        if size is not None or not plain:
+            raise ConfigError("choose one of --window and --size or --scales")
+        predictor = _windowed(model, threads, window, pad)
+        half = (max(1, window[0] // 2), max(1, window[1] // 2))
+        return SlidingWindows(predictor, stride or half, flip), predictor
+    predictor = load_predictor(model, threads, size=size, pad=pad)
+    if plain and not flip:
+        return WholeImage(predictor), predictor
+    sizes = _scaled_sizes(model, predictor.input_size, scales, pad)
+    if sizes == [predictor.input_size]:
+        return AveragedViews([predictor], flip), predictor
+    loaded = load_model(model) if isinstance(model, str | os.PathLike) else model
+    views = [load_predictor(loaded, size=each, pad=pad) for each in sizes]
+    return AveragedViews(views, flip), predictor
+
+
+def _windowed(model: Any, threads: int, window: Size, pad: bool) -> Predictor:
+    if not _has_one_size(model):
+        return load_predictor(model, threads, size=window, pad=pad)
+    predictor = load_predictor(model, threads)
+    if predictor.input_size != tuple(window):
+        raise ConfigError(
+            f"the window of a .tflite is its input size {format_size(predictor.input_size)}, got "
+            f"{format_size(window)}"
+        )
+    return predictor
+
+
+def _scaled_sizes(model: Any, size: Size, scales: Sequence[float], pad: bool) -> list[Size]:
+    """Each multiple of a model's size, in steps of 32 unless it pads."""
+    if not scales or any(not 0 < scale < math.inf for scale in scales):
+        raise ConfigError(f"scales must be positive numbers, got {', '.join(map(str, scales))}")
+    if _has_one_size(model) and set(scales) != {1.0}:
+        raise ConfigError(
+            "a .tflite has one size and cannot run at other scales: score the Keras model, or "
+            "leave --scales out (--flip and --window work)"
+        )
+    if set(scales) == {1.0}:
+        return [size]
+    unit = 1 if pad else STRIDE
+    height, width = (
+        [max(1, round(side * scale / unit)) * unit for scale in scales] for side in size
+    )
+    return list(dict.fromkeys(zip(height, width, strict=True)))
+
+
+def _is_predictor(model: Any) -> bool:
+    return hasattr(model, "run") and hasattr(model, "input_size")
+
+
+def _has_one_size(model: Any) -> bool:
+    """Whether a model is a .tflite or an opened predictor, not Keras'."""
+    if isinstance(model, str | os.PathLike):
+        return Path(model).suffix == ".tflite"
+    return _is_predictor(model)

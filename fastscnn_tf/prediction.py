@@ -1,24 +1,29 @@
-"""`predict_files`: label maps and overlays of picture files."""
+"""`predict_files`: label maps and overlays of picture files, or a submission to Cityscapes."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from .core.errors import OutputError
+from .core.errors import ConfigError, DataError, OutputError
 from .core.files import check_output, replacing
-from .core.images import list_images, read_image, resize_image, save_label
-from .core.labels import LabelSpace
+from .core.images import IMAGE_SUFFIXES, list_images, read_image, save_label
+from .core.labels import CITYSCAPES, LabelSpace
 from .core.sizes import Size
-from .evaluation import load_predictor
-from .runtime.evaluate import frame_of
-from .runtime.postprocess import labels_from_output
-from .runtime.segmenter import Segmenter
+from .evaluation import open_inference
+from .runtime.class_mapping import label_space_of
 from .runtime.visualize import overlay
+
+FORMATS = ("pictures", "cityscapes")
+# What cityscapesScripts looks for: <city>_<sequence>_<frame>*.png.
+CITYSCAPES_NAME = re.compile(r"[^_]+_\d+_\d+(?=_leftImg8bit$|$)")
 
 
 def predict_files(
@@ -31,8 +36,12 @@ def predict_files(
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
     size: Size | None = None,
     pad: bool = False,
+    *,
+    format: str = "pictures",
+    recursive: bool = False,
+    **views: Any,
 ) -> list[Path]:
-    """Writes `<stem>_labels.png` (palette PNG of class indices) and `<stem>_overlay.png`.
+    """Segments pictures, each at its own size.
 
     Args:
         model: a path or a Keras model, as for `evaluate`.
@@ -44,43 +53,128 @@ def predict_files(
         progress: wraps the picture indices.
         size: run a Keras model at another (height, width).
         pad: take any `size`, padding the image to multiples of 32.
+        format: `pictures` writes `<stem>_labels.png` (palette PNG of class indices) and
+            `<stem>_overlay.png`; `cityscapes` writes `<city>_<sequence>_<frame>_pred_labelIds.png`
+            (8-bit grey PNG of label ids), what the benchmark's server takes.
+        recursive: take the pictures of a folder's sub-folders, too.
+        views: `scales`, `flip`, `window` and `stride`, as for `evaluate`.
 
     Returns:
         The label maps written, in the order of the pictures.
 
     Raises:
-        DataError: a picture is missing or unreadable; those before it are written.
+        DataError: a picture is missing or unreadable (those before it are written), or has no
+            Cityscapes name.
+        ConfigError: no such format, or a model without Cityscapes' classes for its format.
         OutputError: a result exists, two pictures share a name, or the folder cannot be written.
     """
+    if format not in FORMATS:
+        raise ConfigError(f"unknown format {format!r}: expected one of {', '.join(FORMATS)}")
     folder = Path(folder)
-    listed = (picture for path in paths for picture in list_images(path))
+    listed = (picture for path in paths for picture in _pictures(Path(path), recursive))
     pictures = list({p.resolve(): p for p in listed if not _is_result(p, folder)}.values())
-    targets = [folder / f"{picture.stem}_labels.png" for picture in pictures]
-    if len(set(targets)) != len(targets):
-        twice = next(t for i, t in enumerate(targets) if t in targets[:i])
-        names = ", ".join(str(p) for p, t in zip(pictures, targets, strict=True) if t == twice)
-        raise OutputError(f"{names} would both become {twice.name}: predict them one by one")
-    overlays = [folder / f"{picture.stem}_overlay.png" for picture in pictures]
-    predictor = load_predictor(model, threads, size=size, pad=pad)
-    for target in (*targets, *overlays):
-        check_output(target, force)
-    space = _labels(predictor)
+    kind = _Submission if format == "cityscapes" else _Pictures
+    targets = [folder / kind.name(picture) for picture in pictures]
+    _check_distinct(pictures, targets)
+    inference, predictor = open_inference(model, threads, size, pad, **views)
+    write = kind(label_space_of(predictor), opacity)
+    for target in targets:
+        for path in write.files(target):
+            check_output(path, force)
     for index in progress(range(len(pictures))):
         image = read_image(pictures[index])
-        output = predictor.run(resize_image(image, predictor.input_size))
-        labels = labels_from_output(output, frame_of(predictor), image.shape[:2])
-        with replacing(targets[index]) as temporary:
-            save_label(temporary, labels, space.palette())
-        with replacing(overlays[index]) as temporary:
-            Image.fromarray(overlay(image, labels, space, opacity)).save(temporary)
+        write(image, inference.label_map(image, image.shape[:2]), targets[index])
     return targets
+
+
+def _pictures(path: Path, recursive: bool) -> list[Path]:
+    """A picture, or those of a folder; macOS' hidden `._` companions are none."""
+    if not path.is_dir():
+        return list_images(path)
+    if not recursive:
+        try:
+            return list_images(path)
+        except DataError as error:
+            raise DataError(f"{error}; --recursive looks into its sub-folders") from None
+    found = sorted(
+        Path(folder) / name
+        for folder, _, names in os.walk(path, followlinks=True)
+        for name in names
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
+    )
+    if not found:
+        raise DataError(f"{path}: no pictures in this folder or below it")
+    return found
 
 
 def _is_result(picture: Path, folder: Path) -> bool:
     """Whether an earlier call wrote this picture (input and output folder are the same)."""
-    ours = picture.stem.endswith(("_labels", "_overlay"))
+    ours = picture.stem.endswith(("_labels", "_overlay", "_pred_labelIds"))
     return ours and picture.parent.resolve() == folder.resolve()
 
 
-def _labels(predictor: Any) -> LabelSpace:
-    return predictor.labels if isinstance(predictor, Segmenter) else predictor.config.labels
+def _check_distinct(pictures: list[Path], targets: list[Path]) -> None:
+    if len(set(targets)) == len(targets):
+        return
+    twice = next(t for i, t in enumerate(targets) if t in targets[:i])
+    names = ", ".join(str(p) for p, t in zip(pictures, targets, strict=True) if t == twice)
+    raise OutputError(f"{names} would both become {twice.name}: predict them one by one")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pictures:
+    """Writes a label map in colours and the picture with its classes laid over it."""
+
+    space: LabelSpace
+    opacity: float
+
+    @staticmethod
+    def name(picture: Path) -> str:
+        return f"{picture.stem}_labels.png"
+
+    @staticmethod
+    def files(target: Path) -> tuple[Path, ...]:
+        stem = target.stem.removesuffix("_labels")
+        return target, target.with_name(f"{stem}_overlay.png")
+
+    def __call__(self, image: np.ndarray, labels: np.ndarray, target: Path) -> None:
+        label_map, laid_over = self.files(target)
+        with replacing(label_map) as temporary:
+            save_label(temporary, labels, self.space.palette())
+        with replacing(laid_over) as temporary:
+            Image.fromarray(overlay(image, labels, self.space, self.opacity)).save(temporary)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Submission:
+    """Writes label ids as the Cityscapes benchmark takes them, and nothing beside them."""
+
+    space: LabelSpace
+    opacity: float
+
+    def __post_init__(self) -> None:
+        if self.space.names != CITYSCAPES.names:
+            raise ConfigError(
+                "--format cityscapes needs a model with the 19 classes of Cityscapes, got "
+                f"{len(self.space)} ({self.space.names[0]}, ...); import names them with "
+                "--labels cityscapes"
+            )
+
+    @staticmethod
+    def name(picture: Path) -> str:
+        match = CITYSCAPES_NAME.match(picture.stem)
+        if not match:
+            raise DataError(
+                f"{picture}: expected <city>_<sequence>_<frame>_leftImg8bit.png for --format "
+                "cityscapes"
+            )
+        return f"{match[0]}_pred_labelIds.png"
+
+    @staticmethod
+    def files(target: Path) -> tuple[Path, ...]:
+        return (target,)
+
+    def __call__(self, image: np.ndarray, labels: np.ndarray, target: Path) -> None:
+        label_ids = np.array(CITYSCAPES.raw_values, np.uint8)[labels]
+        with replacing(target) as temporary:
+            Image.fromarray(label_ids).save(temporary)

@@ -1,110 +1,41 @@
 """Scoring a predictor on a data set: one protocol for .keras and .tflite.
 
-Every image counts. The image is resized bilinearly to the model's size, the logits are brought
-back bilinearly to the label's own size before the argmax (a label map: nearest), and one
-confusion matrix collects all pixels that are not void.
+Every image counts. By default the image is resized bilinearly to the model's size, the logits are
+brought back bilinearly to the label's own size before the argmax (a label map: nearest), and one
+confusion matrix collects all pixels that are not void; `views` has other ways.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from ..core.errors import ConfigError, DataError
-from ..core.images import resize_image
-from ..core.scores import Scores, confusion_matrix, scores
-from ..core.sizes import Size, format_size
-from ..data.dataset import SegmentationDataset
-from .postprocess import LogitsFrame, labels_from_output
+from ..core.boundary import BoundaryCounts
+from ..core.errors import DataError
+from ..core.instances import InstanceCounts
+from ..core.scores import confusion_matrix, scores
+from ..core.sizes import format_size
+from ..data.dataset import WHOLE_IMAGES, SegmentationDataset
+from .class_mapping import ClassMapping, mapping_between
+from .evaluation_result import Evaluation
+from .views import WHOLE as PROTOCOL
+from .views import Inference, Predictor, WholeImage, frame_of
 
-PROTOCOL = (
-    "whole images, none dropped; image resized bilinearly to the model's input, logits resized "
-    "bilinearly to the label's own size before the argmax (label maps: nearest); void ignored"
-)
-
-
-class Predictor(Protocol):
-    """What is scored: a `Segmenter`, or a Keras model behind the same members.
-
-    It may have a `frame` (see `postprocess.LogitsFrame`).
-    """
-
-    input_size: Size
-
-    @property
-    def num_classes(self) -> int: ...
-
-    def run(self, image: np.ndarray) -> np.ndarray: ...
-
-
-def frame_of(predictor: Predictor) -> LogitsFrame:
-    """How a predictor's output lies over its input; half-pixel upsampling by default."""
-    return getattr(predictor, "frame", None) or LogitsFrame.of(predictor.input_size)
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
-    """The result of scoring a model on a split.
-
-    Attributes:
-        miou: mean IoU, 0..1; None without scored pixels.
-        pixel_accuracy: 0..1.
-        class_iou: class name -> IoU or None where the class never occurs.
-        images: number of images scored.
-        latency_ms: `median` and `p90` of the network alone after a warm-up run, in milliseconds.
-        protocol: how it was measured.
-        details: model, data set, split and input size.
-        scores: the scores with their confusion matrix.
-    """
-
-    miou: float | None
-    pixel_accuracy: float | None
-    class_iou: dict[str, float | None]
-    images: int
-    latency_ms: dict[str, float]
-    protocol: str
-    details: dict[str, Any]
-    scores: Scores
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types, the confusion matrix included."""
-        return {
-            "miou": self.miou,
-            "pixel_accuracy": self.pixel_accuracy,
-            "class_iou": self.class_iou,
-            "images": self.images,
-            "latency_ms": self.latency_ms,
-            "protocol": self.protocol,
-            **self.details,
-            "confusion_matrix": self.scores.matrix.tolist(),
-        }
-
-    def table(self) -> str:
-        """A table for people, in percent."""
-        width = max(map(len, self.class_iou))
-        lines = [f"{name:<{width}}  {_percent(iou)}" for name, iou in self.class_iou.items()]
-        lines.append(f"{'mean IoU':<{width}}  {_percent(self.miou)}")
-        lines.append(f"{'pixel accuracy':<{width}}  {_percent(self.pixel_accuracy)}")
-        latency = self.latency_ms
-        lines.append(
-            f"{self.images} images at {self.details['input_size']}; "
-            f"latency {latency['median']:.1f} ms median, {latency['p90']:.1f} ms p90"
-        )
-        return "\n".join(lines)
-
-
-def _percent(value: float | None) -> str:
-    return "    -" if value is None else f"{value * 100:5.1f}"
+__all__ = ["PROTOCOL", "Evaluation", "Predictor", "evaluate_predictor", "frame_of"]
 
 
 def evaluate_predictor(
     predictor: Predictor,
     dataset: SegmentationDataset,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    *,
+    inference: Inference | None = None,
+    boundary: bool = False,
+    instances: bool = False,
+    skip_bad: bool = False,
+    missing: Sequence[str] = (),
 ) -> Evaluation:
     """Scores a predictor on every image of a data set.
 
@@ -112,49 +43,119 @@ def evaluate_predictor(
         predictor: what is scored.
         dataset: the split.
         progress: wraps the indices, to show a progress bar.
+        inference: how it looks at an image (see `views`); one look at the whole image by default.
+        boundary: boundary F-scores, too (see `core.boundary`).
+        instances: iIoU, too, from the data set's instance ids (see `core.instances`).
+        skip_bad: leave out pairs that cannot be read, and count them.
+        missing: pairs left out before, each with the reason: they are counted, too.
 
     Raises:
-        ConfigError: model and data set have different numbers of classes.
-        DataError: the split is empty, all void, or a file is wrong.
+        ConfigError: the model's classes are not the data set's and there is no class map between
+            them; or iIoU is wanted of other classes than Cityscapes'.
+        DataError: the split is empty or all void, a file is wrong, or there are no instance ids.
     """
-    count = len(dataset.labels)
-    # A label map from a foreign file does not say how many classes it has: 255 stands for that.
-    if predictor.num_classes not in (count, 255):
-        raise ConfigError(
-            f"the model has {predictor.num_classes} classes but {dataset.name} has {count}: "
-            "score it on the data set it was trained for"
-        )
-    if len(dataset) == 0:
+    if len(dataset) == 0 and not missing:
         raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
-    matrix, times = np.zeros((count, count), np.int64), []
-    frame = frame_of(predictor)
+    mapping = mapping_between(predictor, dataset)
+    inference = inference or WholeImage(predictor)
+    counts = _Counts(dataset, boundary, instances)
+    skipped = list(missing)
     for index in progress(range(len(dataset))):
-        image, label = dataset.read(index)
-        image = resize_image(image, predictor.input_size)
-        if index == 0:
-            predictor.run(image)  # the first run prepares buffers, or traces a Keras model
-        start = time.perf_counter()
-        output = predictor.run(image)
-        times.append((time.perf_counter() - start) * 1000)
-        prediction = labels_from_output(output, frame, label.shape)
-        matrix += confusion_matrix(label, prediction, count)
-    result = scores(matrix)
-    if result.miou is None:
-        raise DataError(f"{dataset.name}: every label of split {dataset.split!r} is void")
-    return Evaluation(
-        miou=result.miou,
-        pixel_accuracy=result.pixel_accuracy,
-        class_iou=dict(zip(dataset.labels.names, result.class_iou, strict=True)),
-        images=len(dataset),
-        latency_ms={
-            "median": float(np.median(times)),
-            "p90": float(np.percentile(times, 90)),
-        },
-        protocol=PROTOCOL,
-        details={
-            "dataset": dataset.name,
-            "split": dataset.split,
-            "input_size": format_size(predictor.input_size),
-        },
-        scores=result,
+        try:
+            sample = _read(dataset, index, instances)
+        except DataError as error:
+            if not skip_bad:
+                raise
+            skipped.append(str(error))
+            continue
+        prediction = inference.label_map(sample.image, sample.label.shape)
+        counts.add(sample, mapping.apply(prediction), inference.seconds)
+    if not counts.times:
+        raise DataError(f"none of the {len(skipped)} pairs can be used (first: {skipped[0]})")
+    result = counts.result(predictor, _protocol(inference, mapping, dataset))
+    return dataclasses.replace(
+        result, skipped=len(skipped), skipped_first=skipped[0] if skipped else None
     )
+
+
+def _protocol(inference: Inference, mapping: ClassMapping, dataset: SegmentationDataset) -> str:
+    """What was done, and what is particular to the data set."""
+    own = dataset.protocol
+    said = (inference.protocol, mapping.protocol, f"data: {own}" if own != WHOLE_IMAGES else "")
+    return "; ".join(filter(None, said))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sample:
+    image: np.ndarray
+    label: np.ndarray
+    instances: np.ndarray | None
+
+
+def _read(dataset: SegmentationDataset, index: int, instances: bool) -> _Sample:
+    image, label = dataset.read(index)
+    if not instances:
+        return _Sample(image, label, None)
+    ids = dataset.read_instances(index)
+    if ids is None:
+        raise DataError(
+            f"{dataset.sample_name(index)}: {dataset.name} has no instance ids, iIoU needs them"
+        )
+    if ids.shape != label.shape:
+        raise DataError(
+            f"{dataset.sample_name(index)}: its instance ids are {format_size(ids.shape)} but its "
+            f"label map is {format_size(label.shape)}"
+        )
+    return _Sample(image, label, ids)
+
+
+class _Counts:
+    """Everything counted over the images."""
+
+    def __init__(self, dataset: SegmentationDataset, boundary: bool, instances: bool):
+        self.dataset, count = dataset, len(dataset.labels)
+        self.matrix = np.zeros((count, count + 1), np.int64)  # the last column: no class
+        self.boundary = BoundaryCounts(count) if boundary else None
+        self.instances = InstanceCounts(dataset.labels) if instances else None
+        self.times: list[float] = []
+
+    def add(self, sample: _Sample, prediction: np.ndarray, seconds: float) -> None:
+        """Adds one image."""
+        count = len(self.dataset.labels)
+        self.matrix += confusion_matrix(sample.label, prediction, count, extra=1)
+        if self.boundary:
+            self.boundary.add(sample.label, prediction)
+        if self.instances and sample.instances is not None:
+            self.instances.add(sample.instances, prediction)
+        self.times.append(seconds * 1000)
+
+    def result(self, predictor: Predictor, protocol: str) -> Evaluation:
+        """The scores of what was counted.
+
+        Raises:
+            DataError: no pixel was scored.
+        """
+        dataset, count = self.dataset, len(self.dataset.labels)
+        matrix = self.matrix if self.matrix[:, count].any() else self.matrix[:, :count]
+        result = scores(matrix, dataset.labels.categories)
+        if result.miou is None:
+            raise DataError(f"{dataset.name}: every label of split {dataset.split!r} is void")
+        return Evaluation(
+            miou=result.miou,
+            pixel_accuracy=result.pixel_accuracy,
+            class_iou=dict(zip(dataset.labels.names, result.class_iou, strict=True)),
+            images=len(self.times),
+            latency_ms={
+                "median": float(np.median(self.times)),
+                "p90": float(np.percentile(self.times, 90)),
+            },
+            protocol=protocol,
+            details={
+                "dataset": dataset.name,
+                "split": dataset.split,
+                "input_size": format_size(predictor.input_size),
+            },
+            scores=result,
+            boundary=tuple(self.boundary.scores()) if self.boundary else (),
+            instances=self.instances.scores(matrix) if self.instances else None,
+        )

@@ -8,6 +8,7 @@ one matrix per axis. The argmax is taken last. Work goes by strips of rows to ke
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -67,12 +68,35 @@ def labels_from_logits(
         NonFiniteLogits: a logit is NaN or infinite.
     """
     frame = model_size if isinstance(model_size, LogitsFrame) else LogitsFrame.of(model_size)
+    labels = np.empty(target_size, np.uint8)
+    for rows, strip in logit_strips(logits, frame, target_size):
+        labels[rows] = strip.argmax(-1)
+    return labels
+
+
+def logit_strips(
+    logits: np.ndarray, frame: LogitsFrame, target_size: Size
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """The logits brought to a size bilinearly, by strips of rows that fit the memory.
+
+    Args:
+        logits: (h, w, classes) of any numeric dtype.
+        frame: how they lie over the input.
+        target_size: (height, width).
+
+    Yields:
+        The rows of the target, and their (rows, width, classes) logits.
+
+    Raises:
+        NonFiniteLogits: a logit is NaN or infinite.
+    """
     height, width, classes = logits.shape
     if logits.dtype.kind == "f" and not np.isfinite(logits).all():
         raise NonFiniteLogits("the model's logits are NaN or infinite: train it again")
     if (height, width) == frame.size:  # the graph has upsampled and cut them
         if frame.size == tuple(target_size):
-            return logits.argmax(-1).astype(np.uint8)
+            yield slice(0, height), logits
+            return
         frame = LogitsFrame(frame.size, frame.size)
     values = np.ascontiguousarray(logits, np.float32).reshape(height, width * classes)
     rows, columns = (
@@ -81,12 +105,10 @@ def labels_from_logits(
             (height, width), frame.padded, frame.size, target_size, strict=True
         )
     )
-    labels = np.empty(target_size, np.uint8)
     step = max(1, STRIP_VALUES // (target_size[1] * classes))
     for start in range(0, target_size[0], step):
         strip = (rows[start : start + step] @ values).reshape(-1, width, classes)
-        labels[start : start + step] = np.matmul(columns, strip).argmax(-1)
-    return labels
+        yield slice(start, start + len(strip)), np.matmul(columns, strip)
 
 
 def labels_from_output(

@@ -86,6 +86,11 @@ class Segmenter:
         """Classes of the model."""
         return len(self.labels)
 
+    @property
+    def logit_scale(self) -> float:
+        """What one step of the raw output is worth; 1 for float outputs."""
+        return float(self._output["quantization"][0]) or 1.0
+
     def run(self, image: np.ndarray) -> np.ndarray:
         """The raw output for one image that already has the input size.
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-from PIL import Image, ImageDraw
+import math
+import unicodedata
+from collections.abc import Sequence
 
-from ..core.labels import LabelSpace
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..core.labels import IGNORE, Color, LabelSpace
+
+HATCH = 8  # pixels from line to line
+PAPER: Color = (160, 160, 160)  # behind the hatching in the legend
 
 
 def overlay(
@@ -27,12 +34,84 @@ def overlay(
     return np.rint(image * (1 - share) + colors * share).astype(np.uint8)
 
 
-def legend(space: LabelSpace, height: int = 18) -> np.ndarray:
-    """A picture that names the colours: (rows, width, 3) uint8."""
-    width = 30 + 7 * max(map(len, space.names))
-    picture = Image.new("RGB", (width, height * len(space)), "white")
+def legend(
+    space: LabelSpace,
+    height: int = 18,
+    shares: Sequence[float] = (),
+    width: int | None = None,
+) -> np.ndarray:
+    """A picture that names the colours.
+
+    Args:
+        space: names and colours of the classes.
+        height: of an entry in pixels.
+        shares: of the pixels, 0..1: one for each class and a last one for void, which then gets an
+            entry, too.
+        width: of the picture in pixels: as many columns as fit, at least one; by default one.
+
+    Returns:
+        (rows, width, 3) uint8 RGB, black on white.
+    """
+    texts, colors = [printable(name) for name in space.names], [*space.colors]
+    if shares:
+        named = zip((*texts, "void"), shares, strict=True)
+        texts = [f"{name}  {share:.1%}" for name, share in named]
+        colors.append(PAPER)
+    type_face = font(height)
+    column = 2 * height + math.ceil(max(map(type_face.getlength, texts)))
+    width = max(width or column, column)
+    columns = min(len(texts), width // column)
+    rows = -(-len(texts) // columns)
+    picture = Image.new("RGB", (width, rows * height), "white")
     draw = ImageDraw.Draw(picture)
-    for i, (name, color) in enumerate(zip(space.names, space.colors, strict=True)):
-        draw.rectangle((2, i * height + 2, 20, (i + 1) * height - 2), fill=color)
-        draw.text((25, i * height + 3), name, fill="black")
+    for i, (text, color) in enumerate(zip(texts, colors, strict=True)):
+        x, y = i // rows * column, i % rows * height
+        box = (x + 2, y + 2, x + height + 2, y + height - 3)
+        draw.rectangle(box, fill=color, outline="black")
+        if i == len(space):
+            picture.paste(_hatching(box), box[:2])
+        draw.text((x + height + 8, y + height / 2), text, "black", type_face, anchor="lm")
     return np.asarray(picture)
+
+
+def hatched(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The image with thin diagonal lines where the label map is void.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8 class indices; 255 is void.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]
+    phase = (rows + columns) % HATCH
+    result = image.copy()
+    result[(labels == IGNORE) & (phase == 0)] = 255
+    result[(labels == IGNORE) & (phase == 1)] = 0
+    return result
+
+
+def printable(text: str) -> str:
+    """The text in ASCII, which is all that Pillow's own font has.
+
+    Accents are dropped; what has no letter left becomes `?`.
+
+    Example:
+        >>> printable("Straße für 車")
+        'Strasse fur ?'
+    """
+    letters = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return plain.encode("ascii", "replace").decode("ascii")
+
+
+def font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font, of a size that fits lines of this many pixels."""
+    return ImageFont.load_default(max(8, round(height * 0.72)))
+
+
+def _hatching(box: tuple[int, int, int, int]) -> Image.Image:
+    shape = box[3] - box[1] + 1, box[2] - box[0] + 1
+    paper = np.full((*shape, 3), PAPER, np.uint8)
+    return Image.fromarray(hatched(paper, np.full(shape, IGNORE, np.uint8)))

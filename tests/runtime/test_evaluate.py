@@ -1,0 +1,195 @@
+"""Options of the evaluation on a predictor of plain numpy: what is counted, left out and said."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fastscnn_tf.core.errors import ConfigError, DataError
+from fastscnn_tf.core.labels import CITYSCAPES, PANORAMA13, LabelSpace
+from fastscnn_tf.data.dataset import WHOLE_IMAGES, SegmentationDataset
+from fastscnn_tf.evaluation import evaluate
+from fastscnn_tf.runtime.evaluate import evaluate_predictor
+from fastscnn_tf.runtime.views import AveragedViews
+
+SIZE = (8, 12)
+
+
+class Streets(SegmentationDataset):
+    """Pictures whose red channel holds the class; labels and instances given."""
+
+    name, split = "streets", "val"
+
+    def __init__(self, labels, pictures, space=CITYSCAPES, instances=None, protocol=WHOLE_IMAGES):
+        self.maps, self.pictures, self.labels = labels, pictures, space
+        self.instances, self.protocol = instances, protocol
+
+    def __len__(self):
+        return len(self.maps)
+
+    def sample_name(self, index):
+        return f"street_{index}.png"
+
+    def read_image(self, index):
+        if self.pictures[index] is None:
+            raise DataError(f"street_{index}.png: not a readable picture")
+        return np.repeat(self.pictures[index][..., None], 3, axis=2)
+
+    def read_label(self, index):
+        return self.maps[index]
+
+    def read_instances(self, index):
+        return None if self.instances is None else self.instances[index]
+
+
+class Reader:
+    """Says the class that is in the red channel."""
+
+    input_size = SIZE
+
+    def __init__(self, space=CITYSCAPES):
+        self.labels, self.num_classes = space, len(space)
+
+    def run(self, image):
+        return np.float32(image[..., :1] == np.arange(self.num_classes)) * 8
+
+
+def filled(value):
+    return np.full(SIZE, value, np.uint8)
+
+
+def test_the_result_has_every_score_and_json_takes_it():
+    road_and_car = filled(0)
+    road_and_car[:, 6:] = 13
+    ids = np.where(road_and_car == 13, 26001, 7)
+    said = road_and_car.copy()
+    said[:4, 6:] = 14  # half of the car is called a truck
+    data = Streets([road_and_car], [said], instances=[ids], protocol="border cut off")
+    result = evaluate_predictor(Reader(), data, boundary=True, instances=True)
+    values = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert values["class_iou"]["car"] == 0.5
+    assert values["class_iou"]["truck"] == 0.0
+    assert values["class_iou"]["bus"] is None
+    assert values["miou"] == pytest.approx((1 + 0.5 + 0) / 3)
+    assert len(values["category_iou"]) == 7
+    assert {k: v for k, v in values["category_iou"].items() if v is not None} == {
+        "flat": 1.0,
+        "vehicle": 1.0,
+    }
+    assert values["category_miou"] == 1.0
+    assert values["pixel_accuracy"] == 0.75
+    assert values["class_accuracy"]["car"] == 0.5
+    assert values["mean_accuracy"] == 0.75
+    assert values["frequency_weighted_iou"] == 0.75
+    assert values["iiou"]["class_iiou"]["car"] == 0.5
+    assert values["iiou"]["category_mean"] == 1.0
+    assert values["boundary_f"][0]["tolerance"] == 0.00088
+    assert values["boundary_f"][0]["class_f"]["road"] == 1.0
+    assert values["boundary_f"][0]["class_f"]["truck"] == 0.0
+    assert values["skipped"] == 0
+    assert values["protocol"].startswith("whole images, none dropped")
+    assert values["protocol"].endswith("; data: border cut off")
+    rows = dict(line.rsplit("  ", 1) for line in result.table().splitlines()[:-1])
+    table = {name.strip(): value.strip() for name, value in rows.items()}
+    assert table["mean category IoU"] == "100.0"
+    assert table["mean iIoU"] == "25.0"  # car 0.5, truck 0.0
+    assert table["bus"] == "-"
+    assert "boundary F at 0.088 %" in table
+
+
+def test_a_prediction_of_no_class_is_a_miss_and_no_false_positive():
+    """Of 96 pixels of road half are said to be nothing; the column appears only then."""
+
+    class LabelMap(Reader):
+        def run(self, image):
+            return np.where(np.arange(12) < 6, 0, 255).repeat(8).reshape(12, 8).T
+
+    result = evaluate_predictor(LabelMap(), Streets([filled(0)], [filled(0)]))
+    assert result.class_iou["road"] == 0.5
+    assert result.pixel_accuracy == 0.5
+    assert result.scores.matrix.shape == (19, 20)
+    assert result.scores.matrix[0, 19] == 48
+    plain = evaluate_predictor(Reader(), Streets([filled(0)], [filled(0)]))
+    assert plain.scores.matrix.shape == (19, 19)
+
+
+def test_costly_scores_are_left_out_by_default():
+    result = evaluate_predictor(Reader(), Streets([filled(0)], [filled(0)]))
+    assert not {"iiou", "boundary_f"} & set(result.to_dict())
+
+
+def test_instances_are_needed_for_iiou():
+    data = Streets([filled(0)], [filled(0)])
+    with pytest.raises(DataError, match=r"street_0\.png: streets has no instance ids"):
+        evaluate_predictor(Reader(), data, instances=True)
+    data.instances = [np.zeros((4, 4), np.int32)]
+    with pytest.raises(DataError, match="its instance ids are 4x4 but its label map is 8x12"):
+        evaluate_predictor(Reader(), data, instances=True)
+
+
+def test_bad_pairs_are_named_or_left_out_and_counted():
+    pictures, labels = [filled(0), None, filled(1), filled(1)], [filled(0)] * 3 + [filled(9)[:4]]
+    data = Streets(labels, pictures)
+    with pytest.raises(DataError, match=r"street_1\.png: not a readable picture"):
+        evaluate_predictor(Reader(), data)
+    result = evaluate_predictor(Reader(), data, skip_bad=True)
+    assert (result.images, result.skipped) == (2, 2)
+    assert result.pixel_accuracy == 0.5
+    assert result.skip_warning() == (
+        "skipped 2 of 4 pairs that cannot be used (first: street_1.png: not a readable picture)"
+    )
+    assert result.to_dict()["skipped"] == 2
+    assert evaluate_predictor(Reader(), Streets([filled(0)], [filled(0)])).skip_warning() is None
+    with pytest.raises(DataError, match=r"none of the 2 pairs can be used \(first: street_0"):
+        evaluate_predictor(Reader(), Streets([filled(0)] * 2, [None] * 2), skip_bad=True)
+
+
+def test_another_way_to_look_is_used_and_said():
+    data = Streets([filled(3)], [filled(3)])
+    reader = Reader()
+    result = evaluate_predictor(reader, data, inference=AveragedViews([reader], flip=True))
+    assert result.miou == 1.0
+    assert "8x12 and each mirrored" in result.protocol
+
+
+def test_evaluate_takes_a_predictor():
+    toy = evaluate(Reader(LabelSpace.make("model", 9)), "toy", flip=True)
+    assert toy.images == 60
+    assert toy.details["model"] == "Reader"
+
+
+def test_a_cityscapes_model_is_scored_on_the_13_classes_of_panoramas():
+    """Truck (14) and bus (15) count as cars (12); a train (16) has no counterpart: a miss."""
+    labels, said = filled(12), filled(14)
+    said[0], said[1], said[2] = 15, 16, 0
+    data = Streets([labels], [said], PANORAMA13)
+    result = evaluate_predictor(Reader(), data, boundary=True)
+    assert result.class_iou[PANORAMA13.names[12]] == 72 / 96  # 6 of 8 rows
+    assert result.class_iou[PANORAMA13.names[0]] == 0.0
+    assert result.pixel_accuracy == 0.75
+    assert result.scores.matrix.shape == (13, 14)
+    assert result.scores.matrix[12, 13] == 12
+    assert "; 19 classes of the model mapped to the 13 of " in result.protocol
+    assert "(train: no counterpart, a miss wherever predicted)" in result.protocol
+
+
+def test_classes_with_other_names_are_matched_by_index_and_that_is_said():
+    german = LabelSpace.make("streets", 2, ("Straße", "Auto"))
+    english = LabelSpace.make("model", 2, ("road", "car"))
+    result = evaluate_predictor(Reader(english), Streets([filled(1)], [filled(1)], german))
+    assert result.class_iou == {"Straße": None, "Auto": 1.0}
+    assert "matched by index though names differ (class 0 is road in the model" in result.protocol
+    nameless = evaluate_predictor(
+        Reader(LabelSpace.make("model", 2)), Streets([filled(1)], [filled(1)], german)
+    )
+    assert "by index" not in nameless.protocol
+
+
+def test_other_classes_are_refused_naming_both():
+    data = Streets(
+        [filled(0)], [filled(0)], LabelSpace.make("farm", 4, ("cow", "pig", "hen", "ox"))
+    )
+    with pytest.raises(ConfigError, match=r"19 classes \(road, \.\.\.\) but streets has 4 \(cow"):
+        evaluate_predictor(Reader(), data)
+    with pytest.raises(ConfigError, match="has 5 classes but streets has 4"):
+        evaluate_predictor(Reader(LabelSpace.make("model", 5)), data)
