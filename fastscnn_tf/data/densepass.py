@@ -1,7 +1,8 @@
 """DensePASS: 100 street panoramas of 400x2048, for zero-shot scoring of Cityscapes models.
 
 Layout: `leftImg8bit/val/<dir>/<id>.png` and `gtFine/val/<dir>/<id>_labelTrainIds.png` with the 19
-class indices of Cityscapes; `densepass13` merges them into the 13 that SynPASS shares.
+class indices of Cityscapes; pictures may be called `<id>_.png`, too. `densepass13` merges the
+classes into the 13 that SynPASS shares.
 Source: Ma et al., ITSC 2021; merge of Zhang et al., Trans4PASS (2022).
 """
 
@@ -39,7 +40,7 @@ class DensePass(Layout):
         return pair_up(
             pictures_under(pictures, "*/*", (".png",)),
             files_under(label_maps, "*/*", (ENDING,)),
-            lambda path: label_maps / path.parent.name / f"{path.stem}{ENDING}",
+            lambda path: label_maps / path.parent.name / f"{path.stem.rstrip('_')}{ENDING}",
             lambda path: pictures / path.parent.name / f"{path.name.removesuffix(ENDING)}.png",
         )
 

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from miniature import CAMVID32, MAKERS, save
+from PIL import Image
 
 from fastscnn_tf.core.errors import DataError
 from fastscnn_tf.core.labels import CAMVID32 as CAMVID32_LABELS
@@ -206,3 +207,13 @@ def test_toy_has_splits_and_no_files():
 def test_names_of_the_original_camvid_are_in_alphabetical_order():
     assert CAMVID32_LABELS.names == tuple(name for name, _ in CAMVID32.values())
     assert CAMVID32_LABELS.colors == tuple(CAMVID32)
+
+
+def test_pictures_of_densepass_may_end_with_an_underscore(tmp_path):
+    for kind, name in (("leftImg8bit", "1_.png"), ("gtFine", "1_labelTrainIds.png")):
+        folder = tmp_path / kind / "val" / "cs"
+        folder.mkdir(parents=True)
+        Image.new("L" if kind == "gtFine" else "RGB", (64, 16)).save(folder / name)
+    dataset = open_dataset("densepass", tmp_path, "val")
+    assert [path.name for path in dataset.pairs[0]] == ["1_.png", "1_labelTrainIds.png"]
+    assert (dataset.read(0)[1] == 0).all()
