@@ -40,9 +40,15 @@ class DensePass(Layout):
         return pair_up(
             pictures_under(pictures, "*/*", (".png",)),
             files_under(label_maps, "*/*", (ENDING,)),
-            lambda path: label_maps / path.parent.name / f"{path.stem.rstrip('_')}{ENDING}",
+            lambda path: _label_map(path, label_maps / path.parent.name),
             lambda path: pictures / path.parent.name / f"{path.name.removesuffix(ENDING)}.png",
         )
+
+
+def _label_map(picture: Path, folder: Path) -> Path:
+    exact = folder / f"{picture.stem}{ENDING}"
+    other = folder / f"{picture.stem.rstrip('_')}{ENDING}"
+    return other if other.is_file() and not exact.is_file() else exact
 
 
 densepass = DensePass(
