@@ -24,6 +24,8 @@ _NAMES = {
     "load_dataset": "data.pipeline",
     "load_pydataset": "data.numpy_pipeline",
     "open_dataset": "data.registry",
+    "Augmentation": "data.augment",
+    "check_dataset": "data.check",
     # training
     "segmentation_loss": "train.losses",
     "segmentation_losses": "train.losses",
@@ -46,6 +48,7 @@ _NAMES = {
     "benchmark": "runtime.benchmark",
     "evaluate": "evaluation",
     "argmax_agreement": "agreement",
+    "reproduce": "reproduction",
     "FastSCNNError": "core.errors",
 }
 
@@ -55,9 +58,11 @@ if TYPE_CHECKING:
     from .agreement import argmax_agreement as argmax_agreement
     from .core.config import FastSCNNConfig as FastSCNNConfig
     from .core.errors import FastSCNNError as FastSCNNError
+    from .data.check import check_dataset as check_dataset
     from .data.registry import open_dataset as open_dataset
     from .evaluation import evaluate as evaluate
     from .evaluation import load_model as load_model
+    from .reproduction import reproduce as reproduce
     from .runtime.benchmark import benchmark as benchmark
     from .runtime.segmenter import Segmenter as Segmenter
     from .runtime.visualize import overlay as overlay
