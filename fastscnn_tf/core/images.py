@@ -75,7 +75,7 @@ def read_label(
     if int(raw.max(initial=0)) > 255:
         above = int((raw > 255).sum())
         raise DataError(f"{path}: label value {raw.max()} is above 255 ({above} pixels are)")
-    mapped = table[raw.astype(np.uint8)]
+    mapped = table.take(raw.astype(np.uint8, copy=False))
     unknown = mapped == UNKNOWN
     if unknown.any():
         values, counts = np.unique(raw[unknown], return_counts=True)

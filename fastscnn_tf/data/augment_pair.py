@@ -22,24 +22,24 @@ def augment_pair(
         label: (h, w) uint8 class indices.
         vector: (DRAWS,) float32 uniform in [0, 1), the draw of this pair.
         settings: the strengths.
-        config: gives the crop size and the padding colour (its mean).
+        config: gives crop size, mean and std.
         ops: `tf_ops` or `numpy_ops`.
 
     Returns:
-        float32 image in 0..255 and uint8 label, both of `config.input_size`; padding is the mean
-        in the image and 255 in the label.
+        float32 image, `(x - mean) / std` of values in 0..255, and uint8 label, both of
+        `config.input_size`; padding is 0 in the image, which is the mean, and 255 in the label.
     """
     draws = Draws(vector)
     window = choose_window(label, draws, settings, config, ops)
     image, label, before = _placed(image, label, window, draws, settings, config, ops)
-    image = relit(image, draws, settings, ops)
+    image = relit(image, draws, settings, config, ops)
     if settings.cutout[0]:
-        image, label = _blotted(image, label, draws, settings, config, ops)
+        image, label = _blotted(image, label, draws, settings, ops)
     if settings.flip:
         mirrored = draws.one("flip") < 0.5
         image = ops.when(mirrored, lambda: ops.reverse_columns(image), lambda: image)
         label = ops.when(mirrored, lambda: ops.reverse_columns(label), lambda: label)
-    image = ops.pad(image, before, config.input_size, config.mean)
+    image = ops.pad(image, before, config.input_size, 0)
     return image, ops.pad(label, before, config.input_size, IGNORE)
 
 
@@ -59,7 +59,7 @@ def _placed(image, label, window, draws, settings: Augmentation, config: FastSCN
     return ops.when(draws.of("rotation")[0] < share, askew, upright)
 
 
-def _blotted(image, label, draws: Draws, settings: Augmentation, config, ops: Any):
+def _blotted(image, label, draws: Draws, settings: Augmentation, ops: Any):
     """A rectangle of the mean colour, void in the label, in some of the pairs."""
     share, most = settings.cutout
     numbers = draws.of("cutout")
@@ -69,11 +69,9 @@ def _blotted(image, label, draws: Draws, settings: Augmentation, config, ops: An
         side = ops.maximum(ops.round_(numbers[1:3] * most * size), 1.0)
         start = ops.floor(numbers[3:5] * (size - side + 1.0))
         mask = ops.box_mask(ops.integers(size), ops.integers(start), ops.integers(start + side))
-        blot = ops.floats(config.mean)
-        void = ops.take(ops.integers([IGNORE]), 0)
         return (
-            ops.where(mask[..., None], blot, image),
-            ops.where(mask, ops.bytes_(void), label),
+            ops.where(mask[..., None], ops.floats(0.0), image),
+            ops.where(mask, ops.bytes_(IGNORE), label),
         )
 
     return ops.when(numbers[0] < share, cut, lambda: (image, label))

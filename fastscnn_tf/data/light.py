@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.config import FastSCNNConfig
 from .augment import Augmentation, Draws
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as the grey of a colour
@@ -22,19 +23,31 @@ BLUR_RADIUS = 4  # pixels; two standard deviations of the strongest blur
 DIM = 0.5  # a night keeps at least this much of the light that its curve leaves
 
 
-def relit(image: Any, draws: Draws, settings: Augmentation, ops: Any) -> Any:
-    """The picture in other light.
+def relit(
+    image: Any, draws: Draws, settings: Augmentation, config: FastSCNNConfig, ops: Any
+) -> Any:
+    """The picture in other light, normalised.
 
     Args:
         image: (h, w, 3) float32 0..255.
         draws: the pair's numbers.
         settings: the strengths.
+        config: gives mean and std.
         ops: `tf_ops` or `numpy_ops`.
 
     Returns:
-        float32 0..255 of the same shape.
+        float32 of the same shape: `(x - mean) / std` of values in 0..255.
     """
-    image = _recolored(image, draws, settings, ops)
+    mean, std = (np.array(value, np.float32) for value in (config.mean, config.std))
+    if not any(getattr(settings, name)[0] for name in ("night", "blur", "noise", "jpeg")):
+        return _recolored(image, draws, settings, ops, mean, std)
+    zero, one = np.zeros(3, np.float32), np.ones(3, np.float32)
+    image = _photographed(_recolored(image, draws, settings, ops, zero, one), draws, settings, ops)
+    return ops.scaled(image, ops.floats(1 / std), ops.floats(-mean / std))
+
+
+def _photographed(image, draws: Draws, settings: Augmentation, ops: Any):
+    """What scene, lens, sensor and encoder do, in this order."""
     share, strength = settings.night
     night = draws.of("night")
     dark = night[0] < share
@@ -80,12 +93,21 @@ def _compressed(image, number, strength, ops: Any):
     return ops.jpeg(image, strength + number * (96 - strength))
 
 
-def _recolored(image, draws: Draws, settings: Augmentation, ops: Any):
-    """All linear changes as one, each applied after those that the draw puts before it."""
+def _recolored(image, draws: Draws, settings: Augmentation, ops: Any, mean, std):
+    """All linear changes and the normalisation as one; clipped to what was 0..255."""
+    low, high = (ops.floats((value - mean) / std) for value in (0, 255))
     matrices, offsets, pivots = _changes(draws, settings, ops)
+    image = ops.floats(image)
     if not matrices:
-        return ops.floats(image)
-    image, count = ops.floats(image), len(matrices)
+        return ops.scaled(image, ops.floats(1 / std), low)
+    matrix, offset = _chain(image, matrices, offsets, pivots, draws, settings, ops)
+    offset = (offset - ops.floats(mean)) / ops.floats(std)
+    return ops.color_transform(image, matrix / ops.floats(std), offset, low, high)
+
+
+def _chain(image, matrices, offsets, pivots, draws: Draws, settings: Augmentation, ops: Any):
+    """One matrix and offset: each change is applied after those that the draw puts before it."""
+    count = len(matrices)
     matrices, offsets, pivots = ops.stack(matrices), ops.stack(offsets), ops.stack(pivots)
     order = ops.argsort(draws.of("order")[:count])
     grey = ops.floats(LUMA)
@@ -100,7 +122,7 @@ def _recolored(image, draws: Draws, settings: Augmentation, ops: Any):
             shift = shift + ops.take(pivots, which) * ops.total(now * grey)
         matrix = ops.matmul(matrix, step)
         offset = ops.matmul(offset[None], step)[0] + shift
-    return ops.color_transform(image, matrix, offset)
+    return matrix, offset
 
 
 def _changes(draws: Draws, settings: Augmentation, ops: Any):

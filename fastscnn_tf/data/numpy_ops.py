@@ -98,7 +98,7 @@ def crop(x: np.ndarray, start: np.ndarray, size: np.ndarray) -> np.ndarray:
 
 
 def pad(x: np.ndarray, before: np.ndarray, size: Size, value: Any) -> np.ndarray:
-    """Framed to `size` with a value or colour."""
+    """Framed to `size` with a value."""
     if x.shape[:2] == tuple(size):
         return x
     result = np.empty((*size, *x.shape[2:]), x.dtype)
@@ -211,11 +211,13 @@ def _source(transform: np.ndarray, size: Size) -> tuple[np.ndarray, np.ndarray]:
     return a * x + b * y + c, d * x + e * y + f
 
 
-def color_transform(image: np.ndarray, matrix: np.ndarray, offset: np.ndarray) -> np.ndarray:
-    """`image @ matrix + offset` for every pixel, clipped to 0..255."""
+def color_transform(
+    image: np.ndarray, matrix: np.ndarray, offset: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """`image @ matrix + offset` for every pixel, clipped to `low`..`high` of each channel."""
     result = (image.reshape(-1, 3) @ matrix).reshape(image.shape)
     result += offset
-    return np.clip(result, 0, 255, out=result)
+    return np.clip(result, low, high, out=result)
 
 
 def scaled(image: np.ndarray, factor: np.ndarray, offset: np.ndarray) -> np.ndarray:

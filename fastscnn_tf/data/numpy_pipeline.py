@@ -134,8 +134,6 @@ class BatchSource:
             images[slot], labels[slot] = self._pair(int(key), vectors[slot])
         if self.settings and self.settings.mixes:
             images, labels = mix_batch(images, labels, vectors, self.settings, numpy_ops)
-        images -= np.array(self.config.mean, np.float32)
-        images /= np.array(self.config.std, np.float32)
         return images, for_outputs(labels, self.config)
 
     def order(self, epoch: int) -> np.ndarray:
@@ -151,7 +149,8 @@ class BatchSource:
     def _pair(self, key: int, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         image, label = self._reader.read(key)
         if self.settings is None:
-            return image, label
+            mean, std = (np.array(v, np.float32) for v in (self.config.mean, self.config.std))
+            return (image - mean) / std, label
         return augment_pair(image, label, vector, self.settings, self.config, numpy_ops)
 
     def _random(self, *key: int) -> np.random.Generator:

@@ -121,10 +121,13 @@ def batches(
 
 
 def _plain(image, label, config: FastSCNNConfig):
+    from . import tf_ops
+
     tf = tensorflow()
     image = tf.ensure_shape(tf.cast(image, tf.float32), (*config.input_size, 3))
     label = tf.ensure_shape(label, config.input_size)
-    return _normalised(image, config), for_outputs(label, config)
+    mean, std = (tf.constant(value, tf.float32) for value in (config.mean, config.std))
+    return tf_ops.scaled(image, 1 / std, -mean / std), for_outputs(label, config)
 
 
 def _augmented(image, label, draw, settings: Augmentation, config: FastSCNNConfig):
@@ -134,7 +137,7 @@ def _augmented(image, label, draw, settings: Augmentation, config: FastSCNNConfi
     vector = tf.random.stateless_uniform((DRAWS,), draw)
     image, label = augment_pair(image, label, vector, settings, config, tf_ops)
     image = tf.ensure_shape(image, (*config.input_size, 3))
-    return _normalised(image, config), tf.ensure_shape(label, config.input_size), vector
+    return image, tf.ensure_shape(label, config.input_size), vector
 
 
 def _mixed(images, labels, vectors, settings: Augmentation, config: FastSCNNConfig):
@@ -143,13 +146,6 @@ def _mixed(images, labels, vectors, settings: Augmentation, config: FastSCNNConf
     if settings.mixes:
         images, labels = mix_batch(images, labels, vectors, settings, tf_ops)
     return images, for_outputs(labels, config)
-
-
-def _normalised(image, config: FastSCNNConfig):
-    from . import tf_ops
-
-    mean, std = (np.asarray(value, np.float32) for value in (config.mean, config.std))
-    return tf_ops.scaled(image, 1 / std, -mean / std)
 
 
 def check_batches(

@@ -8,11 +8,11 @@ import pytest
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.data import augment_pair as pairs
+from fastscnn_tf.data import light as lights
 from fastscnn_tf.data import numpy_ops as ops
 from fastscnn_tf.data.augment import _SLOTS, _STARTS, DRAWS, PRESETS, Augmentation, Draws
-from fastscnn_tf.data.augment_pair import augment_pair
 from fastscnn_tf.data.geometry import Window, choose_window, turned
-from fastscnn_tf.data.light import relit
 from fastscnn_tf.data.mix import mix_batch
 
 CONFIG = FastSCNNConfig(num_classes=9, input_size=(64, 96))
@@ -25,6 +25,12 @@ GEOMETRY = Augmentation(
     balance=0.5,
     cutout=(0.5, 0.5),
 )
+
+
+def augment_pair(image, label, vector, settings, config, ops):
+    """An augmented pair with its picture in 0..255."""
+    image, label = pairs.augment_pair(image, label, vector, settings, config, ops)
+    return image * np.float32(128) + np.float32(128), label
 
 
 def draws(seed=0, **numbers):
@@ -234,7 +240,7 @@ HIGHEST = 1.0 - 2**-24
 
 
 def light(settings, image=PIXEL, **numbers):
-    return relit(image, Draws(draws(**numbers)), settings, ops)
+    return lights.relit(image, Draws(draws(**numbers)), settings, CONFIG, ops) * 128 + 128
 
 
 def test_linear_changes_by_hand():
