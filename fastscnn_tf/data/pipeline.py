@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -115,9 +116,11 @@ def batches(
     result = stream.map(as_it_is(load), threads, deterministic=True)
     result = result.batch(batch_size, drop_remainder=settings is not None)
     if settings is not None:
-        mix = as_it_is(lambda x, y, vectors: _mixed(x, y, vectors, settings, config))
-        result = result.map(mix)
-    return result.prefetch(2)
+        mix = functools.partial(_mixed, settings=settings, config=config)
+        result = result.map(as_it_is(mix))
+    options = tf.data.Options()
+    options.threading.max_intra_op_parallelism = 1  # images are the parallel work
+    return result.prefetch(2).with_options(options)
 
 
 def _plain(image, label, config: FastSCNNConfig):
