@@ -95,11 +95,11 @@ def _compressed(image, number, strength, ops: Any):
 
 def _recolored(image, draws: Draws, settings: Augmentation, ops: Any, mean, std):
     """All linear changes and the normalisation as one; clipped to what was 0..255."""
-    low, high = (ops.floats((value - mean) / std) for value in (0, 255))
+    low, high = -mean / std, (np.float32(255) - mean) / std
     matrices, offsets, pivots = _changes(draws, settings, ops)
     image = ops.floats(image)
     if not matrices:
-        return ops.scaled(image, ops.floats(1 / std), low)
+        return ops.scaled(image, ops.floats(1 / std), ops.floats(low))
     matrix, offset = _chain(image, matrices, offsets, pivots, draws, settings, ops)
     offset = (offset - ops.floats(mean)) / ops.floats(std)
     return ops.color_transform(image, matrix / ops.floats(std), offset, low, high)
