@@ -32,21 +32,28 @@ def mix_batch(
     Returns:
         Batches of the same shapes and dtypes.
     """
-    draws = Draws(vectors)
+    share = settings.cutmix + settings.classmix
+    chosen = ops.nonzero(Draws(vectors).one("mix") < share)  # the others are not touched
+    partners = (chosen - 1) % images.shape[0]
+    own, partner = ops.take(labels, chosen), ops.take(labels, partners)
+    pasted = _pasted(partner, Draws(ops.take(vectors, chosen)), settings, ops)
+    mixed = ops.where(pasted[..., None], ops.take(images, partners), ops.take(images, chosen))
+    images = ops.replaced(images, chosen, mixed)
+    return images, ops.replaced(labels, chosen, ops.where(pasted, partner, own))
+
+
+def _pasted(partner: Any, draws: Draws, settings: Augmentation, ops: Any) -> Any:
+    """(n, H, W) bool: which pixels of their partner n pictures get."""
     numbers = draws.of("mix")
-    partner = ops.roll(labels, 1, 0)
-    cut = (numbers[:, 0] < settings.cutmix)[:, None, None]
-    cutmix_or_classmix = (numbers[:, 0] < settings.cutmix + settings.classmix)[:, None, None]
-    pasted = _boxes(labels, numbers, ops) & cut
+    boxes = _boxes(partner, numbers, ops)
     if settings.classmix:
-        pasted = pasted | (_classes(partner, draws, ops) & cutmix_or_classmix & ~cut)
-    pasted = pasted & (partner != ops.bytes_(IGNORE))
-    images = ops.where(pasted[..., None], ops.roll(images, 1, 0), images)
-    return images, ops.where(pasted, partner, labels)
+        cut = (numbers[:, 0] < settings.cutmix)[:, None, None]
+        boxes = ops.where(cut, boxes, _classes(partner, draws, ops))
+    return boxes & (partner != ops.bytes_(IGNORE))
 
 
 def _boxes(labels, numbers, ops: Any):
-    """(B, H, W) bool: a rectangle of each picture."""
+    """(n, H, W) bool: a rectangle of each picture."""
     size = ops.floats(labels.shape[1:])
     side = ops.floor(ops.power(numbers[:, 1:2], 0.5) * size + 0.5)
     start = ops.floor(numbers[:, 2:4] * (size - side + 1.0))
@@ -58,7 +65,7 @@ def _boxes(labels, numbers, ops: Any):
 
 
 def _classes(partner, draws: Draws, ops: Any):
-    """(B, H, W) bool: the pixels of about half of the classes."""
+    """(n, H, W) bool: the pixels of about half of the classes."""
     coins = ops.integers(draws.of("classes") < 0.5)
-    never = ops.integers(np.zeros((partner.shape[0], 256 - MAX_CLASSES)))
+    never = coins[:, : 256 - MAX_CLASSES] * 0
     return ops.lookup(ops.concat([coins, never]), partner) > 0

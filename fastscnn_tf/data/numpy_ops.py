@@ -17,7 +17,7 @@ from ..core.sizes import Size
 
 floor, round_, cos, sin = np.floor, np.round, np.cos, np.sin
 minimum, maximum, where, argsort = np.minimum, np.maximum, np.where, np.argsort
-power, exp, matmul, reverse_columns, roll = np.power, np.exp, np.matmul, np.fliplr, np.roll
+power, exp, matmul, reverse_columns = np.power, np.exp, np.matmul, np.fliplr
 bytes_, peak, total = np.uint8, np.max, np.sum
 
 
@@ -265,6 +265,14 @@ def box_mask(size: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarra
     return inside & (columns >= start[1]) & (columns < stop[1])
 
 
+def replaced(batch: np.ndarray, index: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """A batch with other rows at some places."""
+    batch = batch.copy()
+    batch[index] = rows
+    return batch
+
+
 def lookup(table: np.ndarray, label: np.ndarray) -> np.ndarray:
     """`table[label]` for each batch entry: table (B, n), label (B, H, W)."""
-    return np.stack([row[values] for row, values in zip(table, label, strict=True)])
+    flat = label.reshape(len(label), label.shape[1] * label.shape[2])
+    return np.take_along_axis(table, flat, 1).reshape(label.shape)

@@ -16,7 +16,7 @@ tf = tensorflow()
 
 floor, round_, cos, sin = tf.floor, tf.round, tf.cos, tf.sin
 minimum, maximum, where, argsort = tf.minimum, tf.maximum, tf.where, tf.argsort
-power, exp, matmul, stack, roll = tf.pow, tf.exp, tf.linalg.matmul, tf.stack, tf.roll
+power, exp, matmul, stack = tf.pow, tf.exp, tf.linalg.matmul, tf.stack
 take, peak, total = tf.gather, tf.reduce_max, tf.reduce_sum
 
 
@@ -188,6 +188,10 @@ def box_mask(size: Any, start: Any, stop: Any) -> Any:
     rows, columns = tf.range(size[0])[:, None], tf.range(size[1])[None]
     inside = (rows >= start[0]) & (rows < stop[0])
     return inside & (columns >= start[1]) & (columns < stop[1])
+
+
+def replaced(batch: Any, index: Any, rows: Any) -> Any:
+    return tf.tensor_scatter_nd_update(batch, index[:, None], rows)
 
 
 def lookup(table: Any, label: Any) -> Any:
