@@ -34,9 +34,7 @@ def use_png_decoder(decoder: Decoder | None) -> None:
     _decoder = decoder
 
 
-def decode_plain_png(
-    source: str | os.PathLike[str] | bytes, channels: int
-) -> np.ndarray | None:
+def decode_plain_png(source: str | os.PathLike[str] | bytes, channels: int) -> np.ndarray | None:
     """(H, W, channels) uint8 of a plain PNG with 1 or 3 channels, from its path or content.
 
     Returns:

@@ -8,9 +8,9 @@ TensorFlow. Every choice is a pure function of one vector of uniform numbers per
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
-from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
 from ..core.labels import MAX_CLASSES
 
@@ -74,16 +74,38 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
-            values = getattr(self, name)
-            for value in values if isinstance(values, tuple) else (values,):
-                if not low <= value <= high:
-                    raise ConfigError(f"augmentation {name} must be {low}..{high}, got {values}")
-        if self.scale[0] > self.scale[1]:
+            self._check_number(name, getattr(self, name), low, high)
+        for name, (low, high) in _PAIRS.items():
+            share, strength = self._check_pair(name)
+            self._check_number(f"{name}'s share", share, 0, 1)
+            self._check_number(f"{name}'s strength", strength, low, high)
+        least, greatest = self._check_pair("scale")
+        for factor in (least, greatest):
+            self._check_number("scale", factor, 0.05, 20)
+        if least > greatest:
             raise ConfigError(f"augmentation scale must be (least, greatest), got {self.scale}")
-        for name in _SHARED:
-            share = getattr(self, name)[0]
-            if share > 1:
-                raise ConfigError(f"augmentation {name} begins with a share 0..1, got {share}")
+        self._check_others()
+
+    def _check_pair(self, name: str) -> tuple[Any, Any]:
+        value = getattr(self, name)
+        if not isinstance(value, tuple | list) or len(value) != 2:
+            raise ConfigError(f"augmentation {name} must be two numbers, got {value!r}")
+        object.__setattr__(self, name, tuple(value))
+        return value[0], value[1]
+
+    @staticmethod
+    def _check_number(name: str, value: Any, low: float, high: float) -> None:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not low <= value <= high:
+            raise ConfigError(f"augmentation {name} must be {low}..{high}, got {value!r}")
+
+    def _check_others(self) -> None:
+        if not isinstance(self.flip, bool):
+            raise ConfigError(f"augmentation flip must be True or False, got {self.flip!r}")
+        rare = self.rare
+        if isinstance(rare, str) or not all(isinstance(part, str) for part in rare):
+            raise ConfigError(f"augmentation rare must be parts of class names, got {rare!r}")
+        object.__setattr__(self, "rare", tuple(rare))
         if self.cutmix + self.classmix > 1:
             raise ConfigError("augmentation cutmix and classmix are shares: together at most 1")
 
@@ -92,18 +114,23 @@ class Augmentation:
         """Whether pairs of a batch are mixed."""
         return self.cutmix + self.classmix > 0
 
-    def rare_classes(self, config: FastSCNNConfig) -> tuple[int, ...]:
-        """Indices of the classes that `balance` draws from."""
-        names = [name.lower() for name in config.labels.names]
+    def rare_classes(self, names: Sequence[str]) -> tuple[int, ...]:
+        """Indices of the classes that `balance` draws from, by the classes' names."""
+        names = [name.lower() for name in names]
         found = [i for i, name in enumerate(names) if any(part in name for part in self.rare)]
         return tuple(found or range(len(names)))
 
 
-_SHARED = ("rotation", "night", "blur", "noise", "jpeg", "cutout")
-_RANGES: dict[str, tuple[float, float]] = {
-    "scale": (0.05, 20),
-    "aspect": (1, 4),
+_PAIRS: dict[str, tuple[float, float]] = {  # of the strength that follows the share
     "rotation": (0, 180),
+    "night": (1, 5),
+    "blur": (0, 2),
+    "noise": (0, 64),
+    "jpeg": (1, 95),
+    "cutout": (0, 1),
+}
+_RANGES: dict[str, tuple[float, float]] = {
+    "aspect": (1, 4),
     "cat_max_ratio": (0.05, 1),
     "balance": (0, 1),
     "brightness": (0, 255),
@@ -111,11 +138,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "saturation": (0, 1),
     "hue": (0, 0.5),
     "channel_noise": (0, 1),
-    "night": (0, 5),
-    "blur": (0, 2),
-    "noise": (0, 64),
-    "jpeg": (0, 95),
-    "cutout": (0, 1),
     "cutmix": (0, 1),
     "classmix": (0, 1),
 }
@@ -149,15 +171,20 @@ PRESETS = {
 }
 
 
-def augmentation(name: str) -> Augmentation | None:
-    """The preset of that name; None for `none`.
+def augmentation(choice: str | Augmentation | None) -> Augmentation | None:
+    """The preset of that name, None for `none`; strengths of one's own are passed on.
 
     Raises:
         ConfigError: no such preset.
     """
-    if name not in PRESETS:
-        raise ConfigError(f"unknown augmentation {name!r}: expected one of {', '.join(PRESETS)}")
-    return PRESETS[name]
+    if choice is None or isinstance(choice, Augmentation):
+        return choice
+    if not isinstance(choice, str) or choice not in PRESETS:
+        raise ConfigError(
+            f"unknown augmentation {choice!r}: expected one of {', '.join(PRESETS)}, or an "
+            "Augmentation"
+        )
+    return PRESETS[choice]
 
 
 TRIES = 10  # places tried for a crop, as in mmsegmentation's `cat_max_ratio`
@@ -167,7 +194,7 @@ _SLOTS = {  # name -> how many of a pair's numbers are for it
     "places": 2 * TRIES,
     "flip": 1,
     "rotation": 2,
-    "balance": 5,
+    "balance": 6,
     "order": 5,
     "brightness": 1,
     "contrast": 1,

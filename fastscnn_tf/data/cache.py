@@ -98,6 +98,12 @@ class MemoryCache:
                 self._pairs[index] = pair
 
 
+def _checked(image: np.ndarray, label: np.ndarray) -> Pair:
+    if (image.dtype, label.dtype) != (np.uint8, np.uint8) or image.shape != (*label.shape, 3):
+        raise ValueError("no pair")
+    return image, label
+
+
 class DiskCache:
     """Keeps pairs as .npy files, which are mapped, not read: the system keeps what is used.
 
@@ -122,8 +128,8 @@ class DiskCache:
         """The pair, if it is kept."""
         image, label = self._paths(index)
         try:
-            return np.load(image, "r"), np.load(label, "r")
-        except (OSError, ValueError, EOFError):  # not there, or cut short by a full disk
+            return _checked(np.load(image, "r"), np.load(label, "r"))
+        except (OSError, ValueError, EOFError):  # not there, cut short, or another program's
             return None
 
     def put(self, index: int, pair: Pair) -> None:

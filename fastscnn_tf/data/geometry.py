@@ -13,8 +13,8 @@ from ..core.config import FastSCNNConfig
 from ..core.labels import IGNORE
 from .augment import TRIES, Augmentation, Draws
 
-THIN = 2  # classes are counted and looked up on every second row and column
-FEW = 8  # a class with fewer such cells is not worth a crop of its own
+THIN = 2  # classes are counted and looked up on every second row
+FEW = 8  # a class with fewer such pixels is not worth a crop of its own
 
 
 class Window(NamedTuple):
@@ -64,7 +64,7 @@ def _start(label, size, room, draws, settings: Augmentation, config: FastSCNNCon
 
     def varied(start):
         part = ops.crop(label, start, ops.integers(size))
-        counts = ops.class_counts(part[::THIN, ::THIN])[:IGNORE]
+        counts = ops.class_counts(part[::THIN])[:IGNORE]
         most, total = ops.floats(ops.peak(counts)), ops.floats(ops.total(counts))
         return (total > 0) & (most < settings.cat_max_ratio * total)
 
@@ -74,7 +74,7 @@ def _start(label, size, room, draws, settings: Augmentation, config: FastSCNNCon
     if not settings.balance:
         return anywhere()
     wanted = draws.one("balance") < settings.balance
-    classes = settings.rare_classes(config)
+    classes = settings.rare_classes(config.labels.names)
     return ops.when(
         wanted, lambda: _around_a_class(label, size, room, classes, draws, anywhere, ops), anywhere
     )
@@ -82,14 +82,17 @@ def _start(label, size, room, draws, settings: Augmentation, config: FastSCNNCon
 
 def _around_a_class(label, size, room, classes, draws: Draws, otherwise, ops: Any):
     """A window that shows a pixel of one of the classes, each present one as likely."""
-    thin, numbers = label[::THIN, ::THIN], draws.of("balance")
+    numbers = draws.of("balance")
+    first = ops.integers(numbers[5] * THIN)  # every row has its turn
+    thin = label[first::THIN]
     counts = ops.take(ops.class_counts(thin), ops.integers(classes))
     present = ops.nonzero(counts >= FEW)
 
     def around():
         chosen = ops.take(ops.integers(classes), ops.one_of(present, numbers[1]))
-        pixel = ops.one_of(ops.pixels_of(thin, chosen), numbers[2]) * THIN
-        start = ops.floor(ops.floats(pixel) - numbers[3:5] * size)
+        row, column = ops.pair_of(ops.one_of(ops.pixels_of(thin, chosen), numbers[2]))
+        pixel = ops.stack([ops.floats(row * THIN + first), ops.floats(column)])
+        start = pixel - ops.floor(numbers[3:5] * size)
         return ops.integers(ops.minimum(ops.maximum(start, 0.0), room))
 
     return ops.when(ops.total(ops.integers(counts >= FEW)) > 0, around, otherwise)

@@ -91,6 +91,11 @@ def one_of(values: np.ndarray, draw: Any) -> Any:
     return values[min(int(draw * np.float32(len(values))), len(values) - 1)]
 
 
+def pair_of(x: np.ndarray) -> Any:
+    """The two elements of (2,)."""
+    return x[0], x[1]
+
+
 def crop(x: np.ndarray, start: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Rows and columns from `start`, `size` of them."""
     (top, left), (height, width) = start, size

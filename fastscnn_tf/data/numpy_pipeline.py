@@ -23,7 +23,7 @@ from .augment_pair import augment_pair
 from .cache import open_cache
 from .dataset import SegmentationDataset
 from .mix import mix_batch
-from .pipeline import check_batches, for_outputs
+from .pipeline import check_batches, for_outputs, named_after
 from .png_decoder import use_fast_png
 from .reader import PairReader, noting_data_errors
 from .registry import open_dataset
@@ -71,7 +71,7 @@ def load_pydataset(
             for.
     """
     dataset = open_dataset(name, data_dir, split, config.input_size)
-    settings = augmentation(augment) if isinstance(augment, str) else augment
+    settings = augmentation(augment)
     return numpy_batches(dataset, config, settings, batch_size, seed, workers, cache)
 
 
@@ -107,7 +107,8 @@ class BatchSource:
         seed: int | None,
         cache: str = "auto",
     ):
-        self.config, self.settings, self.batch_size = config, settings, batch_size
+        self.config, self.settings = named_after(dataset, config), settings
+        self.batch_size = batch_size
         self.count = len(dataset)
         self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed % 2**64
         use_fast_png(with_tensorflow=False)

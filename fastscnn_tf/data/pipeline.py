@@ -56,10 +56,12 @@ def load_dataset(
     Raises:
         ConfigError: the classes of data set and config differ, or the batch is larger than the
             split.
-        DataError: files are missing or wrong.
+        DataError: files are missing or wrong. An unreadable picture shows when its batch is
+            asked for: `model.fit` and `reader.named_data_errors` give this error, a plain loop
+            gives TensorFlow's with this one in it.
     """
     dataset = open_dataset(name, data_dir, split, config.input_size)
-    settings = augmentation(augment) if isinstance(augment, str) else augment
+    settings = augmentation(augment)
     return batches(dataset, config, settings, batch_size, seed, cache=cache)
 
 
@@ -90,6 +92,7 @@ def batches(
         workers: threads; as many as tf.data thinks best by default.
     """
     check_batches(dataset, config, batch_size, training=settings is not None)
+    config = named_after(dataset, config)
     tf = tensorflow()
     use_fast_png(with_tensorflow=True)
     size = None if settings else config.input_size
@@ -151,6 +154,11 @@ def _mixed(images, labels, vectors, settings: Augmentation, config: FastSCNNConf
     return images, for_outputs(labels, config)
 
 
+def named_after(dataset: SegmentationDataset, config: FastSCNNConfig) -> FastSCNNConfig:
+    """The config with the data set's class names, by which rare classes are known."""
+    return config.replace(class_names=dataset.labels.names, class_colors=dataset.labels.colors)
+
+
 def check_batches(
     dataset: SegmentationDataset, config: FastSCNNConfig, batch_size: int, training: bool
 ) -> None:
@@ -167,7 +175,7 @@ def check_batches(
             f"{dataset.name} has {len(dataset.labels)} classes but the model has "
             f"{config.num_classes}"
         )
-    if batch_size < 1:
+    if not isinstance(batch_size, int) or batch_size < 1:
         raise ConfigError(f"batch size must be at least 1, got {batch_size}")
     if training and batch_size > len(dataset):
         raise ConfigError(
@@ -181,6 +189,8 @@ def shuffled_indices(
 ) -> Any:
     """(index, draw seed) pairs; whole batches only, a fresh permutation for every epoch."""
     tf = tensorflow()
+    if seed is not None and not (isinstance(seed, int) and 0 <= seed < 1 << 63):
+        raise ConfigError(f"seed must be a whole number 0..{(1 << 63) - 1}, got {seed!r}")
     length = count // batch_size * batch_size
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
 

@@ -76,6 +76,10 @@ def one_of(values: Any, draw: Any) -> Any:
     return values[tf.minimum(tf.cast(draw * tf.cast(count, tf.float32), tf.int32), count - 1)]
 
 
+def pair_of(x: Any) -> Any:
+    return x[0], x[1]
+
+
 def crop(x: Any, start: Any, size: Any) -> Any:
     stop = start + size
     return x[start[0] : stop[0], start[1] : stop[1]]
