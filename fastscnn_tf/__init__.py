@@ -23,6 +23,7 @@ _NAMES = {
     # data
     "load_dataset": "data.pipeline",
     "load_pydataset": "data.numpy_pipeline",
+    "load_records": "data.load_records",
     "open_dataset": "data.registry",
     "Augmentation": "data.augment",
     "check_dataset": "data.check",

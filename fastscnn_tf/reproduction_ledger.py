@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import datetime
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ def read_ledger(path: str | os.PathLike[str] | None) -> dict[str, Record]:
     """
     if path is None or not Path(path).exists():
         return {}
+    if not Path(path).is_file():
+        raise OutputError(f"{path} is a folder: name the ledger's file with --ledger")
     try:
         content = read_json(path)
     except OutputError as error:
@@ -94,9 +97,27 @@ def _record(path: str | os.PathLike[str], key: str, values: Any) -> Record:
         kinds = {"str": str, "int": int, "float": (int, float)}[str(fields[name])]
         if not isinstance(value, kinds) or isinstance(value, bool):  # type: ignore[arg-type]
             raise _damaged(path, f"row {key} has {name} {value!r}")
-    if not math.isfinite(values["measured"]):
-        raise _damaged(path, f"row {key} has measured {values['measured']}")
+        if name in _VALID and not _VALID[name](value):
+            raise _damaged(path, f"row {key} has {name} {value!r}")
+        if isinstance(value, str) and not value.isprintable():
+            raise _damaged(path, f"row {key} has {name} {value!r}")
     return Record(**values)
+
+
+def _is_day(value: str) -> bool:
+    try:
+        datetime.date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+_VALID: dict[str, Callable[[Any], bool]] = {
+    "measured": lambda value: 0 <= value <= 100,
+    "date": _is_day,
+    "sha256": lambda value: re.fullmatch("[0-9a-f]{64}", value) is not None,
+    "images": lambda value: value > 0,
+}
 
 
 def _damaged(path: str | os.PathLike[str], reason: str) -> OutputError:

@@ -152,12 +152,12 @@ def test_rows_of_one_training_are_measured_as_evaluate_does(
     model, keras_file, cityscapes_dir, tmp_path
 ):
     ledger, today = tmp_path / "Bücher" / "reproduced.json", datetime.datetime.now(datetime.UTC)
-    result = fs.reproduce(keras_file, "cityscapes", cityscapes_dir, ledger=ledger, table=SMALL)
     sizes = {
         "cityscapes-val": (128, 256),
         "cityscapes-half": (64, 128),
         "cityscapes-quarter": (32, 64),
     }
+    result = fs.reproduce(keras_file, None, cityscapes_dir, list(sizes), ledger=ledger, table=SMALL)
     assert result.measured == tuple(sizes)
     assert len({result.records[key].measured for key in sizes}) == 3
     for key, size in sizes.items():
@@ -172,19 +172,32 @@ def test_rows_of_one_training_are_measured_as_evaluate_does(
         assert datetime.date.fromisoformat(record.date) - today.date() <= datetime.timedelta(1)
     record = result.records["cityscapes-half"]
     assert cells(result, "cityscapes-half") == [
-        *("cityscapes-half", "cityscapes", "half input", "62.8", f"{record.measured:.2f}"),
+        *(
+            "cityscapes-half",
+            "cityscapes",
+            "half input, + coarse labels",
+            "62.8",
+            f"{record.measured:.2f}",
+        ),
         *(f"{record.measured - 62.8:+.2f}", record.date),
         f"mein Modell.keras {digest(keras_file)[:12]}",
         *("claimed on test, scored on val, input 64x128, 19 classes", "paper, benchmark"),
     ]
     assert "cityscapes-val: measured on 3 of 500 images, no reproduction" in result.text()
-    assert "others only if named (--row): cityscapes-val-imagenet, " in result.chosen
     assert read_ledger(ledger) == result.records
     assert fs.reproduce(ledger=ledger, table=SMALL).text().count(" mein Modell.keras ") == 3
 
 
+def test_unnamed_rows_are_those_of_the_first_training(keras_file, cityscapes_dir):
+    result = fs.reproduce(keras_file, "cityscapes", cityscapes_dir, table=SMALL)
+    assert result.measured == ("cityscapes-val", "cityscapes-quarter")
+    others = "cityscapes-val-imagenet, cityscapes-val-coarse, cityscapes-val-imagenet-coarse, "
+    assert f"only if named (--row): {others}cityscapes-half, " in result.chosen
+
+
 def test_a_tflite_is_measured_at_its_own_size_alone(tflite_file, cityscapes_dir):
-    result = fs.reproduce(tflite_file, "cityscapes", cityscapes_dir, table=SMALL)
+    rows = ["cityscapes-val", "cityscapes-half", "cityscapes-quarter"]
+    result = fs.reproduce(tflite_file, None, cityscapes_dir, rows, table=SMALL)
     assert result.measured == ("cityscapes-half",)
     expected = fs.evaluate(tflite_file, "cityscapes", cityscapes_dir, "val")
     assert result.records["cityscapes-half"].measured == 100 * expected.miou
@@ -289,6 +302,12 @@ def test_the_ledger_fills_over_runs_and_guards_other_models(
         (lambda text: text.replace("12.5", '"12.5"'), "row dada-seg has measured '12.5'"),
         (lambda text: text.replace("12.5", "NaN"), "row dada-seg has measured nan"),
         (lambda text: text.replace("252", "true"), "row dada-seg has images True"),
+        (lambda text: text.replace("252", "-3"), "row dada-seg has images -3"),
+        (lambda text: text.replace("12.5", "1" + "0" * 400), "row dada-seg has measured 1000"),
+        (lambda text: text.replace("12.5", "-5"), "row dada-seg has measured -5"),
+        (lambda text: text.replace("2026-01-02", "yesterday"), "row dada-seg has date 'yesterday'"),
+        (lambda text: text.replace("ab" * 32, ""), "row dada-seg has sha256 ''"),
+        (lambda text: text.replace("m.keras", "m\\n.keras"), "row dada-seg has model"),
     ],
 )
 def test_a_damaged_ledger_is_one_clear_line(tmp_path, change, reason):

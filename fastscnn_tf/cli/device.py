@@ -62,7 +62,7 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
     """
     from ..evaluation import evaluate as score
 
-    opt.check_json(json_path, force)
+    opt.check_json(json_path, force, arguments["model"])
     result = score(progress=opt.progress("evaluating"), **arguments)
     if warning := result.skip_warning():
         click.echo(f"fastscnn: {warning}", err=True)
@@ -91,7 +91,7 @@ def agreement(
     from ..data.registry import open_dataset
     from ..evaluation import load_predictor
 
-    opt.check_json(json_path, force)
+    opt.check_json(json_path, force, first, second)
     data = open_dataset(dataset, data_dir, split, load_predictor(first).input_size)
     share = argmax_agreement(first, second, data, opt.progress("comparing"))
     result = {"first": first, "second": second, "images": len(data), "agreement": share}
@@ -146,7 +146,7 @@ def benchmark(
     """Time a .tflite on this machine."""
     from ..runtime.benchmark import benchmark as measure
 
-    opt.check_json(json_path, force)
+    opt.check_json(json_path, force, model)
     result = measure(model, threads, runs, warmup)
     latency = result["latency_ms"]
     text = (

@@ -128,7 +128,7 @@ def summary(
     """
     from ..model.summary import summary as count
 
-    opt.check_json(json_path, force)
+    opt.check_json(json_path, force, model)
     wiring = {"preset": preset, "classes": classes, "width": width}
     given = [name for name, value in wiring.items() if value is not None]
     if model is None:

@@ -78,12 +78,21 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def check_json(path: str | None, force: bool) -> None:
-    """Refuses an existing JSON file before the work starts."""
+def check_json(path: str | None, force: bool, *inputs: str | None) -> None:
+    """Refuses an existing JSON file, and always one of the inputs, before the work starts."""
     if path == "":
         raise click.UsageError("--json needs a path, or - for stdout")
     if path and path != "-":
+        refuse_inputs(path, inputs)
         check_output(path, force)
+
+
+def refuse_inputs(path: str, inputs: Iterable[str | None]) -> None:
+    """Refuses an output that is one of the inputs, which --force would destroy."""
+    if Path(path).resolve() in {Path(given).resolve() for given in inputs if given}:
+        raise click.UsageError(
+            f"{path} is an input or another output of this command: name another file"
+        )
 
 
 def write_result(result: dict[str, Any], path: str | None, text: str) -> None:

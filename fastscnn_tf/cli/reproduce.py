@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -38,10 +37,9 @@ def reproduce_command(
     from ..core.files import check_output, write_bytes
     from ..reproduction import reproduce
 
-    opt.check_json(json_path, force)
-    if Path(ledger).resolve() in {Path(path).resolve() for path in (json_path, markdown) if path}:
-        raise click.UsageError(f"{ledger} is the ledger: name another file for the table")
+    opt.check_json(json_path, force, ledger, markdown, arguments["model"])
     if markdown is not None:
+        opt.refuse_inputs(markdown, (ledger, arguments["model"]))
         check_output(markdown, force)
     progress = opt.progress("evaluating")
     result = reproduce(ledger=ledger, force=force, progress=progress, **arguments)

@@ -28,7 +28,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a picture as (H, W, 3) uint8 RGB, upright.
 
     EXIF rotation is applied, alpha is composed over black, palette, CMYK and grey pictures are
-    converted, and 16-bit ones are scaled to 8 bits.
+    converted, 16-bit ones are scaled to 8 bits, and floating-point ones from 0..1 (or 0..255).
 
     Raises:
         DataError: the file is missing, truncated, too large or no picture.
@@ -47,6 +47,8 @@ def to_rgb(image: Image.Image) -> np.ndarray:
         values = np.nan_to_num(np.asarray(image).astype(np.float64))
         if image.mode.startswith("I;16") or values.max(initial=0) > 255:
             values = values / 257.0  # 65535 -> 255
+        elif image.mode == "F" and values.max(initial=0) <= 1:
+            values = values * 255.0  # floating-point pictures usually range from 0 to 1
         grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info:

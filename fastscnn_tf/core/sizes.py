@@ -41,10 +41,12 @@ def check_size(size: Size, pad: bool = False) -> Size:
     except (TypeError, ValueError):
         raise ConfigError(f"size must be (height, width) in whole pixels, got {size!r}") from None
     for name, side in (("height", height), ("width", width)):
-        if side <= 0 or (side % STRIDE and not pad):
+        if side <= 0:
+            raise ConfigError(f"{name} must be at least 1 pixel, got {side}")
+        if side % STRIDE and not pad:
             raise ConfigError(
                 f"{name} {side} is not a multiple of {STRIDE}: use {_nearest(side)}"
-                + (", or for inference pad (--pad, pad=True)" if side > 0 else "")
+                ", or for inference pad (--pad, pad=True)"
             )
         if side > MAX_SIDE:
             raise ConfigError(f"{name} {side} is too large: use at most {MAX_SIDE}")
@@ -52,7 +54,7 @@ def check_size(size: Size, pad: bool = False) -> Size:
 
 
 def _nearest(side: int) -> str:
-    below = max(side, 0) // STRIDE * STRIDE
+    below = side // STRIDE * STRIDE
     return f"{below} or {below + STRIDE}" if below else str(STRIDE)
 
 

@@ -99,7 +99,7 @@ def _read(dataset: SegmentationDataset, index: int, instances: bool) -> _Sample:
     ids = dataset.read_instances(index)
     if ids is None:
         raise DataError(
-            f"{dataset.sample_name(index)}: {dataset.name} has no instance ids, iIoU needs them"
+            f"{dataset.sample_name(index)}: no instance ids, which iIoU needs, beside its label map"
         )
     if ids.shape != label.shape:
         raise DataError(

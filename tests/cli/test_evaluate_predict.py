@@ -215,3 +215,13 @@ def test_what_is_no_submission_is_refused(models, test_split, tmp_path, run):
     assert code == 2
     assert "no pictures in this folder" in err
     assert not (tmp_path / "r").exists()
+
+
+def test_an_output_is_never_the_model(run, tmp_path):
+    model = tmp_path / "m.tflite"
+    model.write_bytes(b"a model")
+    for command in (["evaluate", "--dataset", "toy"], ["benchmark"]):
+        code, _, err = run(command[0], model, *command[1:], "--json", model, "--force")
+        assert code == 2
+        assert "m.tflite is an input or another output of this command" in err
+    assert model.read_bytes() == b"a model"

@@ -86,8 +86,11 @@ def test_a_run_fills_its_row_and_a_later_one_shows_it(run, material, tmp_path):
         (["--dataset", "camvid"], "no published number for data set 'camvid'"),
         (["no.keras", "--dataset", "dada-seg"], "needs its folder: pass --data-dir"),
         (["--data-dir", "."], "no model to score on it"),
-        (["--json", "./reproduced.json"], "reproduced.json is the ledger: name another file"),
-        (["--markdown", "reproduced.json", "--force"], "reproduced.json is the ledger"),
+        (
+            ["--json", "./reproduced.json"],
+            "is an input or another output of this command: name another file",
+        ),
+        (["--markdown", "reproduced.json", "--force"], "is an input or another output"),
     ],
 )
 def test_mistakes_give_one_line_and_code_2(run, arguments, message):

@@ -14,7 +14,12 @@ def test_round_trip_through_json_types():
 
 @pytest.mark.parametrize(
     ("size", "hint"),
-    [((360, 480), "352 or 384"), ((352, 481), "480 or 512"), ((0, 32), "use 32"), ((20, 32), "32")],
+    [
+        ((360, 480), "352 or 384"),
+        ((352, 481), "480 or 512"),
+        ((0, 32), "at least 1 pixel, got 0"),
+        ((20, 32), "32"),
+    ],
 )
 def test_size_names_the_nearest_valid_value(size, hint):
     with pytest.raises(ConfigError, match=hint):

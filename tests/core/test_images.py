@@ -130,3 +130,10 @@ def test_listing_a_folder_without_pictures(tmp_path):
         list_images(tmp_path)
     with pytest.raises(DataError, match="no such file"):
         list_images(tmp_path / "missing")
+
+
+def test_floating_point_pictures_range_from_0_to_1(tmp_path):
+    Image.fromarray(np.array([[0.0, 0.5, 1.0]], np.float32)).save(tmp_path / "unit.tif")
+    assert read_image(tmp_path / "unit.tif")[0, :, 0].tolist() == [0, 128, 255]
+    Image.fromarray(np.array([[0.0, 0.5, 200.0]], np.float32)).save(tmp_path / "bytes.tif")
+    assert read_image(tmp_path / "bytes.tif")[0, :, 0].tolist() == [0, 0, 200]
