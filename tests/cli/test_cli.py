@@ -137,7 +137,7 @@ def remove_folder(root):
         (break_label_value, "0.png: unknown label value 99 (5 pixels)"),
         (break_label_size, "image is 96x160 but its label map is 10x10"),
         (break_image, "0.jpg: not a readable picture"),
-        (remove_label, "2.png: no such label map (1 of 4"),
+        (remove_label, "(1 of 4 pairs cannot be used"),
         (empty_split, "no pictures in this split"),
         (remove_folder, "dataset.yaml: no such file"),
     ],
