@@ -13,6 +13,7 @@ from .core.errors import ConfigError, ModelFileError
 from .core.sizes import STRIDE, Size, format_size
 from .data.layout import Missing
 from .data.registry import find_pairs, open_dataset
+from .data.usable import usable
 from .runtime.evaluate import evaluate_predictor
 from .runtime.evaluation_result import Evaluation
 from .runtime.segmenter import Segmenter
@@ -133,7 +134,9 @@ def evaluate(
         stride: (height, width) from window to window; half the window by default.
         boundary: boundary F-scores, too.
         instances: iIoU, too; for data sets with Cityscapes' instance ids.
-        skip_bad: leave out pairs that are incomplete or cannot be read, and count them.
+        skip_bad: leave out pairs that are incomplete or cannot be read, and count them. By
+            default all pairs are read before the first is scored, unless they were found good
+            before, and a bad one is an error.
 
     Returns:
         The scores and how they were measured; see `Evaluation`.
@@ -147,6 +150,8 @@ def evaluate(
     missing = find_pairs(dataset, data_dir, split).missing if skip_bad else ()
     on_missing: Missing = "skip" if skip_bad else "refuse"
     opened = open_dataset(dataset, data_dir, split, predictor.input_size, on_missing)
+    if not skip_bad:
+        opened = usable(opened)  # a bad pair is named now, not after an hour
     result = evaluate_predictor(
         predictor,
         opened,

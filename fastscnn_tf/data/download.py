@@ -77,8 +77,9 @@ def download(
         FastSCNNError: the connection failed too often; what came stays.
         Interrupted: Ctrl-C; what came stays.
     """
-    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise DataError(f"{url}: expected an address that begins with http:// or https://")
+    url = _plain_address(url)
+    if sha256:
+        check_digits(sha256)
     part = _Part(make_folder(Path(path).parent) / Path(path).name, url)
     try:
         _fetch_patiently(part, patience or Patience(), progress)
@@ -92,6 +93,25 @@ def download(
             raise
     part.finish()
     return Path(path)
+
+
+def _plain_address(url: str) -> str:
+    """The address with other letters than ASCII, and spaces, encoded.
+
+    Raises:
+        DataError: it is none, or of another kind.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise DataError(f"{url}: not an address ({error})") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise DataError(f"{url}: expected an address that begins with http:// or https://")
+    path = urllib.parse.quote(parts.path, safe="/%:@!$&'()*+,;=~-._")
+    query = urllib.parse.quote(parts.query, safe="/%:@!$&'()*+,;=~-._?")
+    netloc = parts.netloc.encode("idna").decode() if not parts.netloc.isascii() else parts.netloc
+    return urllib.parse.urlunsplit((parts.scheme, netloc, path, query, ""))
 
 
 class _Part:
@@ -249,14 +269,23 @@ def _check_room(part: _Part, have: int, total: int | None) -> None:
         )
 
 
+def check_digits(sha256: str) -> None:
+    """Makes sure that this is a SHA-256.
+
+    Raises:
+        DataError: it is not.
+    """
+    if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise DataError(f"expected a SHA-256 of 64 hexadecimal digits, got {sha256!r}")
+
+
 def check_sha256(path: Path, expected: str, name: str) -> None:
     """Compares a whole file with its checksum.
 
     Raises:
         DataError: it differs, or `expected` is no SHA-256; the message calls the file `name`.
     """
-    if not re.fullmatch("[0-9a-fA-F]{64}", expected):
-        raise DataError(f"expected a SHA-256 of 64 hexadecimal digits, got {expected!r}")
+    check_digits(expected)
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected.lower():

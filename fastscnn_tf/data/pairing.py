@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -86,14 +87,28 @@ def files_under(folder: Path, pattern: str, suffixes: Sequence[str]) -> list[Pat
         folder: where to look.
         pattern: a glob pattern such as `*` or `*/*`.
         suffixes: endings of the names; `.png` fits `.PNG`, too.
+
+    Raises:
+        DataError: a folder cannot be listed, which `glob` takes for an empty one.
     """
     endings = tuple(suffixes)
+    _check_listable(folder)
     return sorted(
         path
         for path in folder.glob(pattern)
         if (path.name.endswith(endings) or path.suffix.lower() in endings)
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
+
+
+def _check_listable(folder: Path) -> None:
+    def refuse(error: OSError) -> None:
+        if isinstance(error, FileNotFoundError):
+            return  # there is nothing to list
+        raise DataError(f"{error.filename}: cannot be listed ({error.strerror or error})")
+
+    for _ in os.walk(folder, onerror=refuse):
+        pass
 
 
 def pictures_under(folder: Path, pattern: str, suffixes: Sequence[str]) -> list[Path]:

@@ -189,8 +189,8 @@ def shuffled_indices(
 ) -> Any:
     """(index, draw seed) pairs; whole batches only, a fresh permutation for every epoch."""
     tf = tensorflow()
-    if seed is not None and not (isinstance(seed, int) and 0 <= seed < 1 << 63):
-        raise ConfigError(f"seed must be a whole number 0..{(1 << 63) - 1}, got {seed!r}")
+    if seed is not None and not (isinstance(seed, int) and abs(seed) < 1 << 63):
+        raise ConfigError(f"seed must be a whole number of at most 63 bits, got {seed!r}")
     length = count // batch_size * batch_size
     seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
 

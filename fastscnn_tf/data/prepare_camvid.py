@@ -59,7 +59,8 @@ def prepare_camvid(
         if all((output / name).is_dir() for name in folders):
             return Prepared(output, _check_again(output, content), already=True)
         check_empty(output)
-    fetched = output.with_name(f".{output.name}.download.zip") if "://" in source else None
+    whole = output.resolve()  # `.` has no name
+    fetched = whole.with_name(f".{whole.name}.download.zip") if "://" in source else None
     try:
         if fetched and not fetched.exists():  # else an earlier call got so far, and no farther
             download(source, fetched, sha256, patience, progress)

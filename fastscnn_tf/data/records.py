@@ -95,11 +95,14 @@ class RecordsDataset(SegmentationDataset):
         if split not in index["splits"]:
             known = ", ".join(index["splits"])
             raise DataError(f"{folder}: holds the splits {known}; got {split!r}")
-        self.name, self.split = index["name"], split
-        self.labels, self.protocol = _label_space(index["labels"]), index["protocol"]
-        noted = _part(index["splits"][split]["shards"], part)
-        self.shards = tuple(_shard(Path(folder), shard) for shard in noted)
-        self._table = np.array(index["lookup_table"], np.uint8)
+        try:
+            self.name, self.split = index["name"], split
+            self.labels, self.protocol = _label_space(index["labels"]), index["protocol"]
+            noted = _part(index["splits"][split]["shards"], part)
+            self.shards = tuple(_shard(Path(folder), shard) for shard in noted)
+            self._table = np.array(index["lookup_table"], np.uint8)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _damaged(Path(folder) / INDEX) from error
         self._places = [(shard, k) for shard in self.shards for k in range(len(shard))]
 
     def __len__(self) -> int:
@@ -155,7 +158,13 @@ def read_index(folder: Path) -> dict[str, Any]:
         raise DataError(f"{path}: not an index of packed records ({error})") from None
     if found != (FORMAT, VERSION):
         raise DataError(f"{path}: expected {FORMAT} of version {VERSION}, got {found}")
+    if not isinstance(index.get("splits"), dict):
+        raise _damaged(path)
     return index
+
+
+def _damaged(path: Path) -> DataError:
+    return DataError(f"{path}: not an index of packed records (damaged): pack them again")
 
 
 def _part(shards: list[Any], part: tuple[int, int]) -> list[Any]:

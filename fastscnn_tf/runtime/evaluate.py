@@ -72,7 +72,11 @@ def evaluate_predictor(
         counts.add(sample, mapping.apply(prediction), inference.seconds)
     if not counts.times:
         raise DataError(f"none of the {len(skipped)} pairs can be used (first: {skipped[0]})")
-    result = counts.result(predictor, _protocol(inference, mapping, dataset))
+    protocol = _protocol(inference, mapping, dataset)
+    if skipped:
+        total = len(dataset) + len(missing)
+        protocol = protocol.replace("none dropped", f"{len(skipped)} of {total} pairs left out")
+    result = counts.result(predictor, protocol)
     return dataclasses.replace(
         result, skipped=len(skipped), skipped_first=skipped[0] if skipped else None
     )

@@ -276,7 +276,12 @@ def test_ctrl_c_keeps_the_last_checkpoint(tmp_path):
     command = [sys.executable, "-m", "fastscnn_tf", "train", "--dataset", "toy", "--size", "32x32"]
     command += ["--epochs", "500", "--validate-every", "500", "--output", str(folder)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # What a shell starts in the background ignores interrupts, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 240
     state = folder / "state.json"

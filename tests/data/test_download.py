@@ -274,3 +274,23 @@ def test_waiting_doubles(server, tmp_path, monkeypatch):
     with pytest.raises(FastSCNNError, match="503"):
         download(server.url, tmp_path / "data.zip", None, Patience(1.0, 5, 10.0))
     assert waits == [10.0, 20.0, 40.0, 60.0]
+
+
+@pytest.mark.parametrize("url", ["http://[bad/x.zip", "http:///x.zip", "ftp://h/x.zip", "x.zip"])
+def test_what_is_no_address_is_refused_at_once(url, tmp_path):
+    with pytest.raises(DataError, match="address"):
+        download(url, tmp_path / "x.zip")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_checksum_is_refused_before_the_first_byte(tmp_path):
+    with pytest.raises(DataError, match="64 hexadecimal digits, got 'xyz'"):
+        download("http://127.0.0.1:9/x.zip", tmp_path / "x.zip", sha256="xyz")
+
+
+def test_addresses_may_hold_spaces_and_umlauts():
+    from fastscnn_tf.data.download import _plain_address
+
+    assert _plain_address("http://h:8/mit leer/ü%20.zip?a=b c") == (
+        "http://h:8/mit%20leer/%C3%BC%20.zip?a=b%20c"
+    )

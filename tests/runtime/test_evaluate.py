@@ -120,7 +120,7 @@ def test_costly_scores_are_left_out_by_default():
 
 def test_instances_are_needed_for_iiou():
     data = Streets([filled(0)], [filled(0)])
-    with pytest.raises(DataError, match=r"street_0\.png: streets has no instance ids"):
+    with pytest.raises(DataError, match=r"street_0\.png: no instance ids, which iIoU needs"):
         evaluate_predictor(Reader(), data, instances=True)
     data.instances = [np.zeros((4, 4), np.int32)]
     with pytest.raises(DataError, match="its instance ids are 4x4 but its label map is 8x12"):
