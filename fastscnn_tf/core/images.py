@@ -216,7 +216,8 @@ def list_images(path: str | os.PathLike[str]) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise DataError(f"{path}: no such file or folder")
-    found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    listed = (p for p in path.iterdir() if not p.name.startswith("."))  # copies from macOS
+    found = sorted(p for p in listed if p.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
         raise DataError(f"{path}: no pictures in this folder ({', '.join(IMAGE_SUFFIXES)})")
     return found
