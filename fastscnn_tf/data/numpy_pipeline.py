@@ -27,6 +27,7 @@ from .pipeline import check_batches, for_outputs, named_after
 from .png_decoder import use_fast_png
 from .reader import PairReader, noting_data_errors
 from .registry import open_dataset
+from .usable import open_usable
 
 Batch = tuple[np.ndarray, Any]  # images, and labels or a dict of them
 
@@ -42,6 +43,7 @@ def load_pydataset(
     seed: int | None = None,
     workers: int = 2,
     cache: str = "auto",
+    skip_bad: bool = False,
 ) -> Any:
     """A `keras.utils.PyDataset` of batches for `model.fit` on any backend, without TensorFlow.
 
@@ -57,6 +59,7 @@ def load_pydataset(
             the same seed gives other batches than `load_dataset`.
         workers: threads that prepare batches ahead.
         cache: as for `load_dataset`.
+        skip_bad: as for `load_dataset`.
 
     Returns:
         Batches of (images, labels): float32 (B, H, W, 3) normalised by `config`, and uint8
@@ -70,7 +73,8 @@ def load_pydataset(
         DataError: files are missing or wrong; unreadable ones show when their batch is asked
             for.
     """
-    dataset = open_dataset(name, data_dir, split, config.input_size)
+    source = name, data_dir, split, config.input_size
+    dataset = open_usable(*source, skip_bad=True) if skip_bad else open_dataset(*source)
     settings = augmentation(augment)
     return numpy_batches(dataset, config, settings, batch_size, seed, workers, cache)
 

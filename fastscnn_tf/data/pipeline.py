@@ -19,6 +19,7 @@ from .mix import mix_batch
 from .png_decoder import use_fast_png
 from .reader import PairReader
 from .registry import open_dataset
+from .usable import open_usable
 
 
 def load_dataset(
@@ -31,6 +32,7 @@ def load_dataset(
     batch_size: int = 1,
     seed: int | None = None,
     cache: str = "auto",
+    skip_bad: bool = False,
 ) -> Any:
     """A `tf.data.Dataset` of batches for `model.fit`.
 
@@ -47,6 +49,8 @@ def load_dataset(
         seed: makes order and augmentation repeatable, for any number of threads.
         cache: where decoded pairs are kept for the next epoch: `auto` (in memory while they
             fit), `memory`, `none`, or a folder.
+        skip_bad: read every pair first, unless it was found good before, and leave out those that
+            cannot be used, with a counted warning.
 
     Returns:
         Dataset of (images, labels): float32 (B, H, W, 3) normalised by `config`, and uint8
@@ -60,7 +64,8 @@ def load_dataset(
             asked for: `model.fit` and `reader.named_data_errors` give this error, a plain loop
             gives TensorFlow's with this one in it.
     """
-    dataset = open_dataset(name, data_dir, split, config.input_size)
+    source = name, data_dir, split, config.input_size
+    dataset = open_usable(*source, skip_bad=True) if skip_bad else open_dataset(*source)
     settings = augmentation(augment)
     return batches(dataset, config, settings, batch_size, seed, cache=cache)
 

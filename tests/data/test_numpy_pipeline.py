@@ -107,6 +107,14 @@ def test_an_unreadable_file_is_named(own_data):
         model.fit(data, shuffle=False, verbose=0)
 
 
+def test_bad_pairs_are_left_out_on_request(own_data, capsys):
+    (own_data / "train" / "images" / "2.jpg").write_bytes(b"")
+    choice = {"config": CONFIG, "augment": "paper", "batch_size": 3, "seed": 0, "skip_bad": True}
+    for load in (load_dataset, load_pydataset):
+        assert [len(images) for images, _ in load("folder", own_data, **choice)] == [3]
+        assert "skipped 1 of 4 pairs that cannot be used" in capsys.readouterr().err
+
+
 def test_wrong_requests():
     with pytest.raises(ConfigError, match="toy has 9 classes but the model has 19"):
         load_pydataset("toy", config=FastSCNNConfig(input_size=(64, 96)))
