@@ -36,6 +36,20 @@ def golden_dir() -> Path:
     return Path(path)
 
 
+@pytest.fixture
+def run(capsys):
+    """Runs a command in this process: (exit code, stdout, stderr)."""
+    from fastscnn_tf.cli.main import main
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return end.value.code, captured.out, captured.err
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def noise():
     """(size, batch, seed) -> normalised images of noise."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import threading
 from pathlib import Path
@@ -147,11 +146,9 @@ class DiskCache:
             self._open = False
 
     def _paths(self, index: int) -> tuple[Path, Path]:
-        sources = [str(index), self._dataset.sample_name(index)]
-        for path in self._dataset.files(index):
-            state = os.stat(path)  # noqa: PTH116 - the fastest
-            sources = [*sources, str(path), str(state.st_size), str(state.st_mtime_ns)]
-        key = hashlib.blake2b("\n".join([self._common, *sources]).encode(), digest_size=16)
+        parts = (self._common, str(index), *self._dataset.state(index))
+        text = "\n".join(parts).encode("utf-8", "surrogateescape")
+        key = hashlib.blake2b(text, digest_size=16)
         name = key.hexdigest()
         folder = self._folder / name[:2]
         return folder / f"{name}.image.npy", folder / f"{name}.label.npy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import itertools
 from bisect import bisect_right
@@ -56,6 +57,18 @@ class SegmentationDataset(abc.ABC):
     def files(self, index: int) -> tuple[Path, ...]:
         """The files that a pair is read from; none where it is made."""
         return ()
+
+    def state(self, index: int) -> tuple[str, ...]:
+        """What changes when a pair does: its name, and path, size and time of change of its files.
+
+        A file that cannot be looked at adds nothing: reading it will say what is wrong.
+        """
+        parts = [self.sample_name(index)]
+        for path in self.files(index):
+            with contextlib.suppress(OSError):
+                found = path.stat()
+                parts += [str(path.absolute()), str(found.st_size), str(found.st_mtime_ns)]
+        return tuple(parts)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Image and label map of the same height and width.

@@ -23,11 +23,9 @@ from .augment_pair import augment_pair
 from .cache import open_cache
 from .dataset import SegmentationDataset
 from .mix import mix_batch
-from .pipeline import check_batches, for_outputs, named_after
+from .pipeline import check_batches, for_outputs, named_after, open_split
 from .png_decoder import use_fast_png
 from .reader import PairReader, noting_data_errors
-from .registry import open_dataset
-from .usable import open_usable
 
 Batch = tuple[np.ndarray, Any]  # images, and labels or a dict of them
 
@@ -73,8 +71,7 @@ def load_pydataset(
         DataError: files are missing or wrong; unreadable ones show when their batch is asked
             for.
     """
-    source = name, data_dir, split, config.input_size
-    dataset = open_usable(*source, skip_bad=True) if skip_bad else open_dataset(*source)
+    dataset = open_split(name, data_dir, split, config, skip_bad)
     settings = augmentation(augment)
     return numpy_batches(dataset, config, settings, batch_size, seed, workers, cache)
 

@@ -64,10 +64,21 @@ def load_dataset(
             asked for: `model.fit` and `reader.named_data_errors` give this error, a plain loop
             gives TensorFlow's with this one in it.
     """
-    source = name, data_dir, split, config.input_size
-    dataset = open_usable(*source, skip_bad=True) if skip_bad else open_dataset(*source)
+    dataset = open_split(name, data_dir, split, config, skip_bad)
     settings = augmentation(augment)
     return batches(dataset, config, settings, batch_size, seed, cache=cache)
+
+
+def open_split(
+    name: str,
+    data_dir: str | os.PathLike[str] | None,
+    split: str,
+    config: FastSCNNConfig,
+    skip_bad: bool,
+) -> SegmentationDataset:
+    """The data set of `load_dataset`."""
+    source = name, data_dir, split, config.input_size
+    return open_usable(*source, skip_bad=True) if skip_bad else open_dataset(*source)
 
 
 def batches(

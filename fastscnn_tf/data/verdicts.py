@@ -73,11 +73,7 @@ class Verdicts:
             write_json(self._path, current)
 
     def _key(self, index: int, table: bytes) -> str:
-        parts = [self._common, self._dataset.sample_name(index)]
-        for path in self._dataset.files(index):
-            with contextlib.suppress(OSError):  # reading it will say what is wrong
-                state = path.stat()
-                parts += [str(path.absolute()), str(state.st_size), str(state.st_mtime_ns)]
+        parts = (self._common, *self._dataset.state(index))
         text = "\n".join(parts).encode("utf-8", "surrogateescape")
         return hashlib.blake2b(text + table, digest_size=16).hexdigest()
 

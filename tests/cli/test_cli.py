@@ -13,21 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastscnn_tf.cli.main import main
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    return call
-
 
 def one_line(err: str) -> str:
     assert err.startswith("fastscnn: ")

@@ -7,23 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastscnn_tf.cli.main import main
 from fastscnn_tf.core.labels import CITYSCAPES
 
 SIZE = (64, 96)
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -6,25 +6,11 @@ import pickle
 import numpy as np
 import pytest
 
-from fastscnn_tf.cli.main import main
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.evaluation import load_model
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.saving import save_model
 from tests.model.test_import import tensors_of
-
-
-@pytest.fixture
-def run(capsys):
-    """Runs a command in this process: (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    return call
 
 
 def refused(result, message):

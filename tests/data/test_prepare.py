@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastscnn_tf.cli.main import main
 from fastscnn_tf.core.errors import DataError, OutputError
 from fastscnn_tf.data import archive
 from fastscnn_tf.data.camvid_content import CAMVID_CONTENT, SplitContent, pixel_digest
@@ -336,17 +335,6 @@ def test_an_incomplete_cityscapes_archive_is_named(tmp_path):
 
 
 # Command line
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.mark.parametrize("name", SOURCES)
