@@ -14,11 +14,8 @@ batch, epochs in turn. The rival needs an environment of its own:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,6 +24,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from turns import Program
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.files import write_json
@@ -42,36 +40,17 @@ STREET_PICTURES, STREET_SIZE = 24, (1024, 2048)
 FIT_STEPS = 15
 
 
-class Rival:
+class Rival(Program):
     """A DataLoader in a process of its own."""
 
     def __init__(self, python: str, library: str, whole: bool, order: dict[str, Any]):
         resized = "the whole picture" if whole else "what the crop shows"
-        self.name = f"DataLoader, {library}, resizes {resized}"
-        self._process = subprocess.Popen(
-            [python, str(RIVAL)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.versions = self._ask(order | {"library": library, "whole": whole})
-
-    def _ask(self, request: dict[str, Any]) -> Any:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            sys.exit(f"{self.name} failed")
-        return json.loads(answer)
+        name = f"DataLoader, {library}, resizes {resized}"
+        super().__init__(name, [python, str(RIVAL)], order | {"library": library, "whole": whole})
 
     def seconds(self, count: int) -> float:
         """Time of `count` batches."""
-        return self._ask({"discard": DISCARD, "count": count})
-
-    def close(self) -> None:
-        """Ends the process and its workers."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        return self.ask({"discard": DISCARD, "count": count})
 
 
 class Ours:
@@ -129,7 +108,7 @@ def throughput(python: str, dataset: Any, config: FastSCNNConfig, batch: int, co
             "rounds": rates[:, j].round(1).tolist(),
         }
         for j, runner in enumerate(runners)
-    }, getattr(runners[-1], "versions", {})
+    }, runners[-1].about
 
 
 def draw_streets(folder: Path) -> Any:

@@ -1,14 +1,11 @@
 """The rival of `data.py`: a PyTorch DataLoader with the augmentation of the preset `paper`.
 
-Runs in an environment of its own (`requirements-data-rival.txt`). Reads lines of JSON: the first
-says what to load, each later one how many batches to discard and how many to time; answers with
-seconds.
+Runs in an environment of its own (`requirements-data-rival.txt`). A request says how many batches
+to discard and how many to time; the answer is seconds.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import PIL
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, RandomSampler
+from turns import serve
 
 IGNORE = 255
 
@@ -94,9 +92,8 @@ def single_thread(_):
     torch.set_num_threads(1)
 
 
-def main():
-    """Answers requests until the input ends."""
-    order = json.loads(sys.stdin.readline())
+def build(order):
+    """A DataLoader that has begun."""
     pairs = Pairs(order["pairs"], order["size"], order["library"], order["whole"])
     # As long as one epoch may be: no worker starts anew while it is timed.
     sampler = RandomSampler(pairs, replacement=True, num_samples=1 << 30)
@@ -110,22 +107,23 @@ def main():
             drop_last=True,
         )
     )
+
+    def seconds(request):
+        for _ in range(request["discard"]):
+            next(batches)
+        start = time.perf_counter()
+        for _ in range(request["count"]):
+            next(batches)
+        return time.perf_counter() - start
+
     versions = {
         "torch": torch.__version__,
         "opencv": cv2.__version__,
         "pillow": PIL.__version__,
         "file": Path(__file__).name,
     }
-    print(json.dumps(versions), flush=True)
-    for line in sys.stdin:
-        request = json.loads(line)
-        for _ in range(request["discard"]):
-            next(batches)
-        start = time.perf_counter()
-        for _ in range(request["count"]):
-            next(batches)
-        print(json.dumps(time.perf_counter() - start), flush=True)
+    return versions, seconds
 
 
 if __name__ == "__main__":
-    main()
+    serve(build)
