@@ -71,7 +71,7 @@ def predict_files(
     if format not in FORMATS:
         raise ConfigError(f"unknown format {format!r}: expected one of {', '.join(FORMATS)}")
     folder = Path(folder)
-    listed = (picture for path in paths for picture in _pictures(Path(path), recursive))
+    listed = (picture for path in paths for picture in find_pictures(Path(path), recursive))
     pictures = list({p.resolve(): p for p in listed if not _is_result(p, folder)}.values())
     kind = _Submission if format == "cityscapes" else _Pictures
     targets = [folder / kind.name(picture) for picture in pictures]
@@ -87,8 +87,12 @@ def predict_files(
     return targets
 
 
-def _pictures(path: Path, recursive: bool) -> list[Path]:
-    """A picture, or those of a folder; macOS' hidden `._` companions are none."""
+def find_pictures(path: Path, recursive: bool) -> list[Path]:
+    """A picture, or those of a folder; macOS' hidden `._` companions are none.
+
+    Raises:
+        DataError: there are none.
+    """
     if not path.is_dir():
         return list_images(path)
     if not recursive:

@@ -3,6 +3,7 @@
 Logits at 1/8 are first interpolated to the model's input size (what the graph's own last resize
 would do; padding is cut off) and from there to the target size; all steps are linear, so they are
 one matrix per axis. The argmax is taken last. Work goes by strips of rows to keep memory small.
+Where the target is the input's own size, only the borders of classes are interpolated (`upsample`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from ..core.errors import NonFiniteLogits
 from ..core.images import resize_label
 from ..core.interpolation import interpolation_matrix
 from ..core.sizes import Size, padded_size
+from .upsample import FACTOR, upsampled_labels
 
 STRIP_VALUES = 1 << 22  # interpolated logits held at a time
 
@@ -68,10 +70,28 @@ def labels_from_logits(
         NonFiniteLogits: a logit is NaN or infinite.
     """
     frame = model_size if isinstance(model_size, LogitsFrame) else LogitsFrame.of(model_size)
+    if frame.size == tuple(target_size) and _are_eighths(logits, frame):
+        _check_finite(logits)
+        return np.ascontiguousarray(upsampled_labels(logits)[: frame.size[0], : frame.size[1]])
     labels = np.empty(target_size, np.uint8)
     for rows, strip in logit_strips(logits, frame, target_size):
         labels[rows] = strip.argmax(-1)
     return labels
+
+
+def _are_eighths(logits: np.ndarray, frame: LogitsFrame) -> bool:
+    padded = tuple(FACTOR * n for n in logits.shape[:2])
+    return padded == tuple(frame.padded) and not frame.aligned and logits.shape[2] <= 256
+
+
+def _check_finite(logits: np.ndarray) -> None:
+    """Refuses logits that cannot be compared.
+
+    Raises:
+        NonFiniteLogits: one is NaN or infinite.
+    """
+    if logits.dtype.kind == "f" and not np.isfinite(logits).all():
+        raise NonFiniteLogits("the model's logits are NaN or infinite: train it again")
 
 
 def logit_strips(
@@ -91,8 +111,7 @@ def logit_strips(
         NonFiniteLogits: a logit is NaN or infinite.
     """
     height, width, classes = logits.shape
-    if logits.dtype.kind == "f" and not np.isfinite(logits).all():
-        raise NonFiniteLogits("the model's logits are NaN or infinite: train it again")
+    _check_finite(logits)
     if (height, width) == frame.size:  # the graph has upsampled and cut them
         if frame.size == tuple(target_size):
             yield slice(0, height), logits
