@@ -4,7 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= demo-output
 
-.PHONY: setup demo test cityscapes backends lint format clean
+CAMVID ?= CamVid
+# Processes that share the test files; each wants a core and 3 GB of memory.
+TEST_WORKERS ?= 2
+
+.PHONY: setup demo camvid test cityscapes backends lint format clean
 
 setup: $(VENV)/.done
 
@@ -17,8 +21,11 @@ $(VENV)/.done: requirements.txt pyproject.toml setup.py
 demo: setup
 	$(BIN)/fastscnn demo --output $(OUTPUT) --force
 
+camvid: setup
+	bash tflite/camvid/train.sh $(CAMVID) $(if $(filter file,$(origin OUTPUT)),camvid-output,$(OUTPUT))
+
 test: setup cityscapes
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
 cityscapes: .venv-cityscapes/.done
 

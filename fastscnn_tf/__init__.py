@@ -30,9 +30,15 @@ _NAMES = {
     # training
     "segmentation_loss": "train.losses",
     "segmentation_losses": "train.losses",
+    "SegmentationLoss": "train.losses",
     "mean_iou": "train.metrics",
     "TrainSettings": "train.settings",
+    "train_settings": "train.recipes",
     "run_training": "train.trainer",
+    "find_learning_rate": "train.lr_finder",
+    "distilling_model": "train.distill",
+    "pseudo_label": "pseudo_labels",
+    "run_search": "train.search",
     "PretrainSettings": "train.pretrain",
     "run_pretraining": "train.pretrain",
     # quantization

@@ -7,6 +7,7 @@ from typing import Any
 
 from .core.published import SOURCES, PublishedRow
 from .core.sizes import format_size
+from .core.text_table import text_table
 from .reproduction_ledger import Record
 
 COLUMNS = (
@@ -44,9 +45,8 @@ class Reproduction:
     def text(self) -> str:
         """An aligned table with notes, for the console."""
         table = [COLUMNS, *(self._cells(row) for row in self.rows)]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = ["  ".join(map(_aligned, COLUMNS, cells, widths)).rstrip() for cells in table]
-        return "\n".join([TITLE, "", *lines, "", *self._remarks()])
+        numbers = [i for i, name in enumerate(COLUMNS) if name in NUMBERS]
+        return "\n".join([TITLE, "", text_table(table, numbers), "", *self._remarks()])
 
     def markdown(self) -> str:
         """The same as Markdown."""
@@ -120,7 +120,3 @@ def _doubt(row: PublishedRow, record: Record) -> str:
     if row.images not in (None, record.images):
         return f"measured on {record.images} of {row.images} images, no reproduction of the claim"
     return ""
-
-
-def _aligned(column: str, cell: str, width: int) -> str:
-    return cell.rjust(width) if column in NUMBERS else cell.ljust(width)

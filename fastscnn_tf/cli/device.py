@@ -23,7 +23,7 @@ class Scales(click.ParamType):
             self.fail(f"expected numbers such as 0.5,1.0, got {value!r}", param, ctx)
 
 
-views = opt.options(
+averaging = opt.options(
     click.option(
         "--scales",
         type=Scales(),
@@ -31,6 +31,9 @@ views = opt.options(
         help="Average a Keras model at these multiples of its size: 0.5,0.75,1.0,1.25.",
     ),
     click.option("--flip", is_flag=True, help="Average with the mirrored image."),
+)
+views = opt.options(
+    averaging,
     click.option(
         "--window",
         type=opt.SizeType(),

@@ -10,9 +10,13 @@ import click
 
 from .. import __version__
 from ..core.errors import FastSCNNError, OutputError
-from . import data, device, network, training
+from . import data, device, network, runs, training
 from .demo import demo_command
+from .find_lr import find_lr
+from .pseudo_label import pseudo_label_command
 from .reproduce import reproduce_command
+from .save_logits import save_logits_command
+from .search import search
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -30,8 +34,10 @@ def cli(debug: bool) -> None:
 
 
 _COMMANDS = (
-    *(*training.COMMANDS, *network.COMMANDS, *device.COMMANDS, *data.COMMANDS),
-    *(reproduce_command, demo_command),
+    *(*training.COMMANDS, find_lr, search, pseudo_label_command, save_logits_command),
+    *runs.COMMANDS,
+    *(*network.COMMANDS, *device.COMMANDS),
+    *(*data.COMMANDS, reproduce_command, demo_command),
 )
 for command in _COMMANDS:
     cli.add_command(command)

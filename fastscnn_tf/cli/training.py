@@ -13,8 +13,8 @@ import click
 from ..core.errors import Interrupted
 from ..core.sizes import Size
 from . import options as opt
+from .train_options import AUGMENT_HELP, given, recipe_options
 
-AUGMENT_HELP = "Augmentation: paper, gentle, strong or none."
 skip_bad = click.option(
     "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."
 )
@@ -23,6 +23,9 @@ cache = click.option(
     default="auto",
     show_default=True,
     help="Where decoded pairs are kept: auto (memory, while they fit), memory, none, or a folder.",
+)
+deterministic = click.option(
+    "--deterministic", is_flag=True, help="The same bits each time; slower."
 )
 
 
@@ -47,58 +50,62 @@ def naming_interruptions() -> Iterator[None]:
 @click.command()
 @opt.dataset()
 @opt.size
-@click.option("--epochs", type=int, default=1000, show_default=True, help="Of the paper's recipe.")
-@click.option("--batch-size", type=int, default=12, show_default=True, help="Pairs per step.")
 @click.option(
-    "--learning-rate", type=float, default=0.045, show_default=True, help="Start of the schedule."
+    "--recipe",
+    default="paper",
+    show_default=True,
+    help="paper, strong, finetune, or a recipe.json (that of a run or of search; a run folder "
+    "stands for its own). Options given beside it replace what it says.",
 )
-@click.option("--augment", default="paper", show_default=True, help=AUGMENT_HELP)
-@click.option(
-    "--aux/--no-aux",
-    default=None,
-    help="Auxiliary losses, weight 0.4 (paper); by default where the wiring has such heads.",
-)
-@click.option(
-    "--bn-momentum", type=float, help="Of batch normalisation; 0.9 for short runs. [paper: 0.99]"
-)
-@click.option("--preset", help=f"Wiring: {opt.PRESET_NAMES}. [default: paper]")
-@click.option("--width", type=float, help="Factor of all channel counts, 0.25..4.")
+@recipe_options
 @click.option("--init-from", help="Start from a .keras file, run folder or checkpoint.")
+@click.option(
+    "--teacher", help="A Keras segmentation model, or what save-logits wrote, to learn from."
+)
 @click.option("--extra-dataset", help="More training data, such as cityscapes-coarse.")
 @click.option("--extra-data-dir", help="Where it lies. [default: --data-dir]")
-@click.option("--extra-split", default="train_extra", show_default=True, help="Which split of it.")
+@click.option("--extra-split", help="Which split of it. [default: train_extra]")
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
 )
-@click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
+@deterministic
+@click.option(
+    "--strategy", help="none, mirrored (this machine's devices) or multi-worker. [default: none]"
+)
 @skip_bad
 @cache
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Run folder.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --output.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with the run in --output; begin it if there is none yet."
+)
 @opt.force
 def train(
     dataset: str,
     data_dir: str | None,
     size: Size | None,
-    aux: bool | None,
+    recipe: str,
     output: Path,
     resume: bool,
     force: bool,
     **rest: Any,
 ) -> None:
-    """Train with the paper's recipe; writes best.keras, last.keras, run.json, logs."""
+    """Train by a recipe; writes best.keras, last.keras, recipe.json, logs and a report."""
     if size is None:
         raise click.UsageError("--size is needed, such as 352x480")
-    from ..train.settings import TrainSettings
-    from ..train.trainer import run_training
+    from ..train.distribute_run import run_anywhere
+    from ..train.recipes import train_settings
 
-    settings = TrainSettings(dataset, data_dir, size, aux_heads=aux, **rest)
+    settings = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **given(rest))
     with naming_interruptions():
         bar = opt.progress("checking pairs")
-        result = run_training(settings, output, resume, force, fit_verbosity(), bar)
-    click.echo(
-        f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}"
-    )
+        result = run_anywhere(settings, output, resume, force, fit_verbosity(), bar)
+    if result is None:
+        return  # a worker that is not the chief
+    from ..run_report import write_run_report
+
+    report = write_run_report(output, force=True)
+    score = "" if result.miou is None else f"val mIoU {result.miou:.4f} "
+    click.echo(f"{result.best}: {score}after {opt.count(result.epochs, 'epoch')}; {report}")
 
 
 @click.command()
@@ -113,6 +120,9 @@ def train(
 )
 @click.option("--preset", default="paper", show_default=True, help=f"{opt.PRESET_NAMES}.")
 @click.option("--width", type=float, default=1.0, show_default=True, help="Of all channel counts.")
+@click.option(
+    "--bn-momentum", type=float, help="Of batch normalisation: 0.9 for runs of few steps."
+)
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
 )
@@ -147,6 +157,7 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
 )
 @click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
+@deterministic
 @skip_bad
 @cache
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Run folder.")

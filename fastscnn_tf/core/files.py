@@ -13,6 +13,7 @@ from typing import Any
 from .errors import OutputError
 
 FORCE = "--force (force=True in Python)"
+PART = ".part"  # in the names of files that are being written
 
 
 def check_output(path: str | os.PathLike[str], force: bool = False) -> Path:
@@ -52,6 +53,8 @@ def _check_writable(folder: Path) -> None:
 
 def make_folder(path: Path) -> Path:
     """Makes a folder that can be written into; no error if it is there already."""
+    if path.is_file():
+        raise OutputError(f"cannot write into {path}: it is a file, name a folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
@@ -62,17 +65,24 @@ def make_folder(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str], sync: bool = False) -> Iterator[Path]:
     """Yields a temporary path beside `path` (same suffix); renames it over `path` on success.
+
+    Args:
+        path: the file to be.
+        sync: wait until it is on the disk, so that not even a power cut leaves half of it.
 
     Raises:
         OutputError: the file cannot be written; whatever stood at `path` is untouched.
     """
     path = Path(path)
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{PART}{path.suffix}")
     try:
         yield temporary
+        if sync:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())  # a rename may reach the disk before what it names
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {_reason(error)}") from error

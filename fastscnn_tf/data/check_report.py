@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from ..core.labels import LabelSpace
+from ..core.text_table import text_table
 from .class_weights import enet_weights, median_frequency_weights
 
 # Kinds of findings in the order in which they are reported, and what they mean.
@@ -156,16 +157,6 @@ def _split_dict(split: SplitReport, labels: LabelSpace) -> dict[str, Any]:
     }
 
 
-def _table(rows: list[list[str]]) -> str:
-    """Columns as wide as their widest cell, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *rest in rows:
-        cells = [f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True)]
-        lines.append("  ".join([f"{first:<{widths[0]}}", *cells]).rstrip())
-    return "\n".join(lines)
-
-
 def _totals(report: CheckReport) -> str:
     rows = [["split", "pairs", "usable", "findings", "void", "sizes"]]
     for split in report.splits:
@@ -173,7 +164,7 @@ def _totals(report: CheckReport) -> str:
         sizes = ", ".join(list(split.sizes)[:3]) + (", ..." if len(split.sizes) > 3 else "")
         numbers = [str(split.pairs), str(split.usable), str(findings)]
         rows.append([split.split, *numbers, _percent(split.void_share), sizes or "-"])
-    return _table(rows)
+    return text_table(rows, right=None)
 
 
 def _classes(report: CheckReport) -> str:
@@ -188,7 +179,7 @@ def _classes(report: CheckReport) -> str:
         shares = [_percent(split.shares[index]) for split in splits]
         rows.append([name, *shares, *(_number(rule[index]) for rule in weights.values())])
     lines = [
-        _table(rows),
+        text_table(rows, right=None),
         f"(weights: ENet and median frequency balancing, from {trained.split})",
     ]
     for split in splits:

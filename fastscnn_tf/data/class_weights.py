@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from .dataset import SegmentationDataset
+
+KINDS = ("none", "enet", "median")
 ENET_CONSTANT = 1.02  # Paszke et al. 2016, section 5.2: keeps the weights between 1 and 50
 
 
@@ -52,3 +55,33 @@ def median_frequency_weights(
     median = float(np.median(frequency))
     pairs = zip(pixels, pixels_where_present, strict=True)
     return [median * all_ / p if p else None for p, all_ in pairs]
+
+
+def training_class_weights(
+    dataset: SegmentationDataset,
+    kind: str,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> tuple[float, ...] | None:
+    """Weights of the classes by their frequency in a data set; reads all its label maps.
+
+    Args:
+        dataset: the training split.
+        kind: `none`, `enet` or `median`.
+        progress: wraps the indices of the label maps.
+
+    Returns:
+        A weight for each class, 0 for those that never occur; None for `none`.
+    """
+    if kind == "none":
+        return None
+    classes = len(dataset.labels.names)
+    pixels, present = np.zeros(classes, np.int64), np.zeros(classes, np.int64)
+    for index in progress(range(len(dataset))):
+        counts = np.bincount(dataset.read_label(index).ravel(), minlength=256)[:classes]
+        pixels += counts
+        present += np.where(counts > 0, counts.sum(), 0)
+    if kind == "enet":
+        weights = enet_weights(pixels.tolist())
+    else:
+        weights = median_frequency_weights(pixels.tolist(), present.tolist())
+    return tuple(weight or 0.0 for weight in weights)

@@ -16,8 +16,8 @@ from ..core.errors import ConfigError
 from ..core.sizes import Size
 from ..keras_api import tensorflow
 from .augment import PRESETS, Augmentation
+from .batch_order import shuffled_indices
 from .image_folders import ImageFolders
-from .pipeline import shuffled_indices
 from .reader import noting_data_errors
 
 AREA = (0.08, 1.0)  # share of the picture that training shows

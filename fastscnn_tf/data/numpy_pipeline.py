@@ -90,7 +90,7 @@ def numpy_batches(
     if workers < 1:
         raise ConfigError(f"workers must be at least 1, got {workers}")
     source = BatchSource(dataset, config, settings, batch_size, seed, cache)
-    return _pydataset_class(keras3())(source, workers)
+    return pydataset_class(keras3())(source, workers)
 
 
 class BatchSource:
@@ -149,7 +149,12 @@ class BatchSource:
         return np.stack([self._random(epoch, p).random(DRAWS, np.float32) for p in positions])
 
     def _pair(self, key: int, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        image, label = self._reader.read(key)
+        return self._shown(*self._reader.read(key), vector)
+
+    def _shown(
+        self, image: np.ndarray, label: np.ndarray, vector: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A pair as the network sees it: augmented, or normalised alone."""
         if self.settings is None:
             mean, std = (np.array(v, np.float32) for v in (self.config.mean, self.config.std))
             return (image - mean) / std, label
@@ -183,7 +188,7 @@ class _Ahead:
 
 
 @functools.cache
-def _pydataset_class(keras: Any) -> Any:
+def pydataset_class(keras: Any) -> Any:
     class PairBatches(keras.utils.PyDataset):
         """Batches of a `BatchSource`, prepared ahead in its own threads.
 

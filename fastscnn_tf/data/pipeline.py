@@ -6,13 +6,12 @@ import functools
 import os
 from typing import Any
 
-import numpy as np
-
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, DataError
 from ..keras_api import tensorflow
 from .augment import DRAWS, Augmentation, augmentation
 from .augment_pair import augment_pair
+from .batch_order import batch_rows, position_of, shuffled_indices
 from .cache import open_cache
 from .dataset import SegmentationDataset
 from .mix import mix_batch
@@ -91,6 +90,7 @@ def batches(
     first_step: int = 0,
     cache: str = "auto",
     workers: int | None = None,
+    share: tuple[int, int] = (0, 1),
 ) -> Any:
     """`load_dataset` for an opened data set.
 
@@ -106,8 +106,12 @@ def batches(
         first_step: batches of the first epoch that were given already.
         cache: as in `load_dataset`.
         workers: threads; as many as tf.data thinks best by default.
+        share: (number, count), for one of several processes that train together: rows `number *
+            batch_size / count` and following of every batch, the same pairs, draws and mixtures
+            that stand there in a whole batch.
     """
     check_batches(dataset, config, batch_size, training=settings is not None)
+    rows = batch_rows(len(dataset), batch_size, share, settings)
     config = named_after(dataset, config)
     tf = tensorflow()
     use_fast_png(with_tensorflow=True)
@@ -115,9 +119,12 @@ def batches(
     read = PairReader(dataset, size, open_cache(cache, dataset, size))
     threads = workers or tf.data.AUTOTUNE
     if settings is None:
-        stream = tf.data.Dataset.range(len(dataset)).map(lambda i: (i, tf.zeros(2, tf.int64)))
+        count = len(dataset) // share[1]
+        stream = tf.data.Dataset.range(count).map(
+            lambda i: (position_of(i, rows, batch_size), tf.zeros(2, tf.int64))
+        )
     else:
-        stream = shuffled_indices(len(dataset), batch_size, seed, epochs, first_step)
+        stream = shuffled_indices(len(dataset), batch_size, seed, epochs, first_step, rows)
 
     as_it_is = tf.autograph.experimental.do_not_convert  # nothing here needs converting
 
@@ -133,9 +140,10 @@ def batches(
         return _augmented(*pair(index), draw, settings, config)
 
     result = stream.map(as_it_is(load), threads, deterministic=True)
-    result = result.batch(batch_size, drop_remainder=settings is not None)
+    result = result.batch(len(rows), drop_remainder=settings is not None)
     if settings is not None:
-        mix = functools.partial(_mixed, settings=settings, config=config)
+        extra = len(rows) - batch_size // share[1]
+        mix = functools.partial(_mixed, settings=settings, config=config, extra=extra)
         result = result.map(as_it_is(mix))
     options = tf.data.Options()
     options.threading.max_intra_op_parallelism = 1  # images are the parallel work
@@ -162,12 +170,13 @@ def _augmented(image, label, draw, settings: Augmentation, config: FastSCNNConfi
     return image, tf.ensure_shape(label, config.input_size), vector
 
 
-def _mixed(images, labels, vectors, settings: Augmentation, config: FastSCNNConfig):
+def _mixed(images, labels, vectors, settings: Augmentation, config: FastSCNNConfig, extra: int):
+    """Mixes neighbours; the first `extra` rows were there as partners only."""
     from . import tf_ops
 
     if settings.mixes:
         images, labels = mix_batch(images, labels, vectors, settings, tf_ops)
-    return images, for_outputs(labels, config)
+    return images[extra:], for_outputs(labels[extra:], config)
 
 
 def named_after(dataset: SegmentationDataset, config: FastSCNNConfig) -> FastSCNNConfig:
@@ -198,39 +207,6 @@ def check_batches(
             f"batch size {batch_size} is larger than the {len(dataset)} pairs of split "
             f"{dataset.split!r}: use at most {len(dataset)}"
         )
-
-
-def shuffled_indices(
-    count: int, batch_size: int, seed: int | None, epochs: range | None, first_step: int = 0
-) -> Any:
-    """(index, draw seed) pairs; whole batches only, a fresh permutation for every epoch."""
-    tf = tensorflow()
-    if seed is not None and not (isinstance(seed, int) and abs(seed) < 1 << 63):
-        raise ConfigError(f"seed must be a whole number of at most 63 bits, got {seed!r}")
-    length = count // batch_size * batch_size
-    seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
-
-    def epoch_of(key):
-        keys = tf.stack([tf.cast(seed, tf.int64), key])
-
-        def at(position):
-            index = tf.random.experimental.index_shuffle(
-                tf.cast(position, tf.int32), tf.cast(keys, tf.int32), count - 1
-            )
-            draw = tf.stack([tf.cast(seed, tf.int64), key * (1 << 32) + position])
-            return tf.cast(index, tf.int64), draw
-
-        return tf.data.Dataset.range(length).map(at)
-
-    if epochs is not None:
-        keys = tf.data.Dataset.range(epochs.start, epochs.stop)
-        total = length * len(epochs)
-    else:
-        keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
-        keys = keys.map(lambda key: key % (1 << 30))
-        total = length
-    stream = keys.flat_map(epoch_of).apply(tf.data.experimental.assert_cardinality(total))
-    return stream.skip(first_step * batch_size)
 
 
 def for_outputs(label: Any, config: FastSCNNConfig) -> Any:

@@ -48,9 +48,10 @@ def load_keras(
 
 
 def _register_training_objects() -> None:
-    from ..train import losses, metrics
+    from ..train import losses, metrics, optimizers, schedules
 
     metrics.mean_iou(2)
+    schedules.schedule_class(keras3()), optimizers.optimizers_for(keras3())
     losses.register()
 
 

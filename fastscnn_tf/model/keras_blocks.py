@@ -7,8 +7,13 @@ from typing import Any
 
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
-from .layers import layers_for
+from .layers import batch_normalization, layers_for
 from .windows import explicit_pads, pads_to
+
+
+def precision_of(name: str) -> str | None:
+    """Logits are float32 in every precision; all else is what the global policy says."""
+    return "float32" if "logits" in name else None
 
 
 class KerasBlocks:
@@ -21,6 +26,7 @@ class KerasBlocks:
 
     def __init__(self, keras: Any, config: FastSCNNConfig):
         self.layers, self.own, self.config = keras.layers, layers_for(keras), config
+        self.batch_normalization = batch_normalization(keras)
         self.backend = keras.backend.backend()
         # Half of l2: the paper's framework defines the L2 loss as sum(w ** 2) / 2.
         self.l2 = keras.regularizers.L2(config.l2 / 2) if config.l2 else None
@@ -47,6 +53,7 @@ class KerasBlocks:
             use_bias=bias,
             kernel_initializer="he_normal",
             kernel_regularizer=self.l2,
+            dtype=precision_of(name),
             name=name,
         )
         return self._finish(self.apply(layer, x), norm, relu, name)
@@ -84,13 +91,14 @@ class KerasBlocks:
 
     def _finish(self, x, norm: bool, relu: bool, name: str):
         if norm:
-            layer = self.own.BatchNormalization(
+            layer = self.batch_normalization(
                 momentum=self.config.bn_momentum,
                 epsilon=self.config.bn_epsilon,
+                dtype=precision_of(name),
                 name=f"{name}.bn",
             )
             x = self.apply(layer, x)
-        return self.layers.ReLU(name=f"{name}.relu")(x) if relu else x
+        return self.layers.ReLU(dtype=precision_of(name), name=f"{name}.relu")(x) if relu else x
 
     def add(self, x, y, *, name, relu=False, norm=False):
         return self._finish(self.layers.Add(name=name)([x, y]), norm, relu, name)
@@ -99,20 +107,22 @@ class KerasBlocks:
         return self.layers.Concatenate(name=name)(xs)
 
     def pool(self, x, bins, *, name):
+        # In float32: the sum over a map overflows float16.
         if bins == 1:
-            return self.own.AdaptivePooling(1, name=name)(x)
-        x = self.own.AdaptivePooling(bins, axis=1, name=f"{name}.rows")(x)
-        return self.own.AdaptivePooling(bins, axis=2, name=name)(x)
+            return self.own.AdaptivePooling(1, dtype="float32", name=name)(x)
+        x = self.own.AdaptivePooling(bins, axis=1, dtype="float32", name=f"{name}.rows")(x)
+        return self.own.AdaptivePooling(bins, axis=2, dtype="float32", name=name)(x)
 
     def resize(self, x, size: Size, *, name, aligned=False):
-        return self.own.ResizeBilinear(size, aligned, name=name)(x)
+        return self.own.ResizeBilinear(size, aligned, dtype=precision_of(name), name=name)(x)
 
     def pad(self, x, size: Size, *, name):
         return self.layers.ZeroPadding2D(pads_to(self.size(x), size), name=name)(x)
 
     def crop(self, x, size: Size, *, name):
         """The top left `size` of a map."""
-        return self.layers.Cropping2D(pads_to(size, self.size(x)), name=name)(x)
+        pads = pads_to(size, self.size(x))
+        return self.layers.Cropping2D(pads, dtype=precision_of(name), name=name)(x)
 
     def relu(self, x, *, name):
         return self.layers.ReLU(name=name)(x)

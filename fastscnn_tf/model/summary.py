@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size, format_size
+from ..core.text_table import text_table
 from .complexity import LayerCost, Shape, complexity
 
 FLOAT_BYTES = 4
@@ -73,12 +74,7 @@ class Summary:
                 _megabytes(self.activations),
             )
         )
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            f"{row[0]:<{widths[0]}}  "
-            + "  ".join(f"{cell:>{w}}" for cell, w in zip(row[1:], widths[1:], strict=True))
-            for row in rows
-        ]
+        lines = [text_table(rows, right=None)]
         lines.append(
             f"{format_size(self.config.input_size)}, {self.config.num_classes} classes: "
             f"{self.kernel_weights:,} kernel weights, {self.trainable:,} trainable parameters; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -9,25 +10,25 @@ import numpy as np
 
 from ..core.errors import ConfigError, ModelFileError
 from ..model.folded import load_folded, save_folded
+from ..train.checkpoint import optimizer_arrays, restore_optimizer
+from ..train.run_folder import check_state
 from .quantize_aware import folded_of, qat_model
 
-OPTIMIZER = "optimizer"
+STATE = "state"
 
 
-def save_qat(model: Any, path: str | os.PathLike[str], optimizer: bool = False) -> None:
+def save_qat(model: Any, path: str | os.PathLike[str], state: dict[str, Any] | None = None) -> None:
     """Writes weights, ranges and configuration, whole or not at all.
 
     Args:
         model: what `quantize_aware` returned, its ranges set.
         path: the .npz.
-        optimizer: add the optimizer's variables, to go on training.
+        state: plain JSON: how far the run came; with it goes what the optimizer needs to go on.
     """
     network = folded_of(model)
-    if optimizer:
-        variables = enumerate(model.optimizer.variables)
-        network = network.replace(
-            extra={f"{OPTIMIZER}{i:04d}": np.asarray(v) for i, v in variables}
-        )
+    if state is not None:
+        packed = np.frombuffer(json.dumps(state).encode(), np.uint8)
+        network = network.replace(extra={**optimizer_arrays(model.optimizer), STATE: packed})
     save_folded(network, path)
 
 
@@ -43,17 +44,18 @@ def load_qat(path: str | os.PathLike[str]) -> Any:
         raise ModelFileError(f"{path}: damaged checkpoint ({error})") from None
 
 
-def restore_optimizer(model: Any, path: str | os.PathLike[str]) -> None:
-    """Sets the optimizer's variables of a compiled model from a checkpoint.
+def restore_run(model: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Sets the optimizer's variables of a compiled model from a checkpoint; returns its state.
 
     Raises:
-        ModelFileError: the checkpoint belongs to another optimizer.
+        ModelFileError: the checkpoint belongs to another optimizer, or holds no state.
     """
     extra = load_folded(path).extra
-    values = [extra[name] for name in sorted(extra) if name.startswith(OPTIMIZER)]
-    model.optimizer.build(model.trainable_variables)
-    variables = model.optimizer.variables
-    if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
-        raise ModelFileError(f"{path}: holds the state of another optimizer")
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+    if STATE not in extra:
+        raise ModelFileError(f"{path}: a model, but not a checkpoint to go on from")
+    try:
+        state = check_state(json.loads(extra[STATE].tobytes()), path)
+    except ValueError:
+        raise ModelFileError(f"{path}: damaged checkpoint") from None
+    restore_optimizer(model, extra, path)
+    return state

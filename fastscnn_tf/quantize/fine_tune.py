@@ -16,13 +16,16 @@ from ..data.pipeline import batches, check_batches
 from ..keras_api import tf_keras, tfmot
 from ..model.fast_scnn import resize_model
 from ..model.io import checkpoint_in, load_keras
+from ..train.build import Training, epoch_steps, prepare_backend
 from ..train.callbacks import STATE, callbacks_for
 from ..train.losses import segmentation_loss
+from ..train.optimizers import optimizer
 from ..train.predictor import KerasPredictor
-from ..train.run_folder import LOG, check_resumable, run_folder, write_run
+from ..train.run_folder import check_resumable, run_folder, write_run
+from ..train.schedules import schedule
 from ..train.settings import check_settings
-from ..train.trainer import epoch_steps, fit_epochs, usable_split
-from .checkpoint import load_qat, restore_optimizer, save_qat
+from ..train.trainer import fit_epochs, usable_split
+from .checkpoint import load_qat, restore_run, save_qat
 from .quantize_aware import CALIBRATION_IMAGES, quantize_aware
 
 BEST, LAST = "best.npz", "last.npz"
@@ -46,6 +49,7 @@ class QuantizeSettings:
         validate_every: epochs between validations; the last epoch always validates.
         skip_bad: go on without pairs that cannot be used, with a counted warning.
         cache: where decoded pairs are kept, as in `TrainSettings`.
+        deterministic: only operations that give the same bits each time.
     """
 
     model: str
@@ -60,6 +64,7 @@ class QuantizeSettings:
     validate_every: int = 1
     skip_bad: bool = False
     cache: str = "auto"
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -111,30 +116,30 @@ def run_quantization(
     values = {**dataclasses.asdict(settings), "model": str(source)}
     if folder.resolve() == source.parent.resolve():
         raise OutputError(f"{folder} holds the model itself: choose another output folder")
-    if resume:
-        done = check_resumable(folder, values, LAST)["epochs_done"]
-        model = load_qat(folder / LAST)
-    else:
+    prepare_backend(settings.deterministic)
+    last = check_resumable(folder, values, LAST) if resume else None
+    if not resume:
         check_output_folder(folder, force)
+    if last:
+        model = load_qat(last)
+    else:
         float_model = load_keras(source)
         float_model = resize_model(float_model, settings.size or float_model.config.input_size)
-    config: FastSCNNConfig = model.config if resume else float_model.config
+    config: FastSCNNConfig = model.config if last else float_model.config
     training = usable_split(settings, "train", config.input_size, progress)
     validation = usable_split(settings, "val", config.input_size, progress)
     check_batches(training, config, settings.batch_size, training=True)
-    if not resume:
+    if not last:
         calibration = batches(training, config, batch_size=4)
         tfmot()
         model = quantize_aware(float_model, calibration.take(-(-CALIBRATION_IMAGES // 4)))
-        done = 0
     _compile(model, settings, len(training))
-    if resume:
-        restore_optimizer(model, folder / LAST)
+    state = restore_run(model, last) if last else {}
     with run_folder(folder, resume):
-        if not resume:
+        if not last:
             write_run(folder, values, config)
-        if done < settings.epochs:
-            _fit(model, settings, folder, training, validation, done, verbose)
+        if state.get("epochs_done", 0) < settings.epochs:
+            _fit(model, settings, folder, training, validation, state, verbose)
     state = read_json(folder / STATE)
     return QuantizeResult(folder, folder / BEST, state["best"], state["epochs_done"])
 
@@ -142,27 +147,29 @@ def run_quantization(
 def _compile(model: Any, settings: QuantizeSettings, images: int) -> None:
     keras = tf_keras()
     steps = epoch_steps(settings, images) * settings.epochs
-    schedule = keras.optimizers.schedules.PolynomialDecay(
-        settings.learning_rate, steps, end_learning_rate=0.0, power=0.9
+    rate = schedule(keras, "poly", settings.learning_rate, steps)
+    model.compile(optimizer(keras, "sgd", rate, momentum=0.9), loss=segmentation_loss)
+
+
+def _fit(model, settings, folder: Path, training, validation, state, verbose) -> None:
+    own = callbacks_for(tf_keras())
+    validate = own.Validate(
+        lambda: KerasPredictor(model), validation, settings.validate_every, settings.epochs
     )
-    model.compile(keras.optimizers.SGD(schedule, momentum=0.9), loss=segmentation_loss)
-
-
-def _fit(model, settings, folder: Path, training, validation, done: int, verbose) -> None:
-    keras = tf_keras()
-    own = callbacks_for(keras)
     checkpoint = own.Checkpoint(
         folder,
-        lambda: save_qat(model, folder / LAST, optimizer=True),
+        lambda state: save_qat(model, folder / LAST, state),
         lambda: save_qat(model, folder / BEST),
+        state,
+        details=validate.details,
     )
-    validate = own.Validate(KerasPredictor, validation, settings.validate_every, settings.epochs)
-    if done == 0:
+    if not state:
         model.optimizer.build(model.trainable_variables)
         for callback in (validate, checkpoint):
             callback.set_model(model)
         calibrated: dict[str, float] = {}
         validate.score(calibrated)
         checkpoint.keep(0, calibrated)
-    callbacks = [own.StopOnBrokenLoss(), validate, checkpoint, own.EpochLog(folder / LOG)]
-    fit_epochs(model, settings, training, done, callbacks, verbose)
+    callbacks = [own.StopOnBrokenLoss(), validate, checkpoint]
+    done = state.get("epochs_done", 0)
+    fit_epochs(Training(model, model), settings, training, done, callbacks, verbose)

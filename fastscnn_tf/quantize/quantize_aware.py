@@ -18,6 +18,8 @@ from ..model.folded import FoldedNetwork, fold, on_bytes
 from ..model.tf_blocks import logits_of
 from ..model.topology import fast_scnn_outputs
 from ..train.metrics import mean_iou
+from ..train.optimizers import optimizers_for
+from ..train.schedules import schedule_class
 from .calibrate import calibrate
 from .qat_blocks import QATBlocks
 from .quantizers import START
@@ -220,10 +222,15 @@ def _translate_optimizer(optimizer: Any) -> Any:
         return optimizer
     values = optimizer.get_config()
     rate = values["learning_rate"]
+    if values.get("gradient_accumulation_steps"):
+        raise ConfigError("tf_keras cannot accumulate gradients: compile without it")
     if isinstance(rate, dict):
-        schedule = getattr(keras.optimizers.schedules, rate["class_name"])
+        name = rate["class_name"]
+        own = name == schedule_class(keras3()).__name__
+        schedule = schedule_class(keras) if own else getattr(keras.optimizers.schedules, name)
         values["learning_rate"] = schedule(**rate["config"])
-    kind = getattr(keras.optimizers, type(optimizer).__name__)
+    own = isinstance(optimizer, tuple(vars(optimizers_for(keras3())).values()))
+    kind = getattr(optimizers_for(keras) if own else keras.optimizers, type(optimizer).__name__)
     known = set(kind().get_config())
     return kind(**{k: v for k, v in values.items() if k in known and v is not None})
 

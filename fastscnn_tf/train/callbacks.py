@@ -5,10 +5,14 @@ Made per Keras namespace, so that Keras 3 training and tf_keras fine-tuning shar
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
+import io
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,101 +20,163 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import NonFiniteLogits, TrainingDiverged
-from ..core.files import read_json, write_json
+from ..core.files import write_bytes, write_json
 from ..data.dataset import SegmentationDataset
 from ..runtime.evaluate import Predictor, evaluate_predictor
+from ..runtime.evaluation_result import Evaluation
 
-STATE = "state.json"
+STATE, LOG = "state.json", "log.csv"
 SCORE = "val_miou"
-LOGGED = ("loss", SCORE, "val_pixel_accuracy")
+LOGGED = ("loss", "learning_rate", SCORE, "val_pixel_accuracy", "seconds")
+Averaged = Callable[[], AbstractContextManager[None]]
+START: dict[str, Any] = {"epochs_done": 0, "best": None, "history": []}
 
 
 @functools.cache
 def callbacks_for(keras: Any) -> SimpleNamespace:
-    """`Validate`, `Checkpoint`, `EpochLog` and `StopOnBrokenLoss` for one Keras."""
+    """`Validate`, `Checkpoint` and `StopOnBrokenLoss` for one Keras."""
     base: Any = keras.callbacks.Callback
 
     class Validate(base):
         """Scores the validation split as `evaluate` does and adds `val_miou` to the logs.
 
         Args:
-            make_predictor: from the model in training to what `evaluate_predictor` takes.
+            make_predictor: makes what `evaluate_predictor` takes of the weights as they are.
             dataset: the validation split.
-            every: epochs between validations.
+            every: epochs between validations; 0: none.
             epochs: the last one always validates.
+            averaged: puts averaged weights into the model for as long as it is entered.
+
+        Attributes:
+            predictor: what scored last.
+            result: its result; None before the first validation.
         """
 
         def __init__(
             self,
-            make_predictor: Callable[[Any], Predictor],
+            make_predictor: Callable[[], Predictor],
             dataset: SegmentationDataset,
             every: int = 1,
             epochs: int = 1,
+            averaged: Averaged = contextlib.nullcontext,
         ):
             super().__init__()
             self.make_predictor, self.dataset = make_predictor, dataset
-            self.every, self.epochs = every, epochs
+            self.every, self.epochs, self.averaged = every, epochs, averaged
             self.predictor: Predictor | None = None
+            self.result: Evaluation | None = None
 
         def on_epoch_end(self, epoch, logs=None):
-            if (epoch + 1) % self.every and epoch + 1 != self.epochs:
-                return
-            self.score(logs)
+            if self.every and ((epoch + 1) % self.every == 0 or epoch + 1 == self.epochs):
+                self.score(logs)
 
         def score(self, logs: dict[str, Any]):
             """Puts the scores of the model as it is into `logs`."""
-            self.predictor = self.predictor or self.make_predictor(self.model)
             try:
-                result = evaluate_predictor(self.predictor, self.dataset)
+                with self.averaged():
+                    self.predictor = self.make_predictor()
+                    self.result = evaluate_predictor(self.predictor, self.dataset)
             except NonFiniteLogits:
                 what = "the logits of a validation image became NaN or infinite"
                 raise _diverged(self.model, what) from None
-            logs[SCORE] = result.miou
-            logs["val_pixel_accuracy"] = result.pixel_accuracy
+            logs[SCORE] = self.result.miou
+            logs["val_pixel_accuracy"] = self.result.pixel_accuracy
+
+        def details(self) -> dict[str, Any]:
+            """What of the last validation is kept beside its scores."""
+            if self.result is None:
+                return {}
+            return {
+                "class_iou": self.result.class_iou,
+                "confusion": self.result.scores.matrix.tolist(),
+            }
 
     class Checkpoint(base):
         """Keeps the last and the best state, each written whole or not at all.
 
+        `state.json` and `log.csv` are copies for people and other programs; a run goes on from
+        what `save_last` wrote.
+
         Args:
-            folder: where `state.json` goes.
-            save_last: writes the state to go on from.
+            folder: where `state.json` and `log.csv` go.
+            save_last: writes the state to go on from; gets what `state.json` says.
             save_best: writes the weights with the best score so far.
-            extra: more to keep in `state.json`.
+            state: of the run that goes on.
+                details: more to keep of a validated epoch: `class_iou`, `confusion`.
             score: name in the logs of what makes an epoch the best.
+            columns: of `log.csv`, after the epoch.
+            epochs: the last one; without validation its weights are the best.
+            patience: epochs without a better score after which training ends; 0: never.
         """
 
         def __init__(
             self,
             folder: Path,
-            save_last: Callable[[], None],
+            save_last: Callable[[dict[str, Any]], None],
             save_best: Callable[[], None],
-            extra: Callable[[], dict[str, Any]] = dict,
+            state: dict[str, Any] | None = None,
+            details: Callable[[], dict[str, Any]] = dict,
             score: str = SCORE,
+            columns: Sequence[str] = LOGGED,
+            epochs: int = 0,
+            patience: int = 0,
         ):
             super().__init__()
-            self.extra, self.score = extra, score
             self.folder, self.save_last, self.save_best = folder, save_last, save_best
-            path = folder / STATE
-            self.state = read_json(path) if path.exists() else {"epochs_done": 0, "best": None}
+            self.details, self.score = details, score
+            self.columns, self.epochs, self.patience = tuple(columns), epochs, patience
+            self.state = {**START, "history": [], **(state or {})}
+            self.began = time.monotonic()
 
         def on_train_begin(self, logs=None):
             if not (self.folder / STATE).exists():
                 self.keep(0, {})
 
-        def on_epoch_end(self, epoch, logs=None):
-            self.keep(epoch + 1, logs or {})
+        def on_epoch_begin(self, epoch, logs=None):
+            self.began = time.monotonic()
 
-        def keep(self, epochs_done: int, logs: dict[str, float]):
+        def on_epoch_end(self, epoch, logs=None):
+            logs = {
+                "learning_rate": float(self.model.optimizer.learning_rate),
+                "seconds": round(time.monotonic() - self.began, 2),
+                **(logs or {}),
+            }
+            self.keep(epoch + 1, logs)
+            best_epoch = self.state.get("best_epoch", 0)
+            if self.patience and epoch + 1 - best_epoch >= self.patience:
+                self.model.stop_training = True
+
+        def keep(self, epochs_done: int, logs: dict[str, Any]):
             """Saves the state after `epochs_done` epochs, and the best weights if these are."""
             score = logs.get(self.score)
             best = self.state["best"]
             if score is not None and (best is None or score > best):
                 self.state["best"], self.state["best_epoch"] = score, epochs_done
                 self.state["scores"] = {k: v for k, v in logs.items() if k.startswith("val_")}
+                self.state.update(self.details())
                 self.save_best()
-            self.save_last()
-            self.state.update(self.extra(), epochs_done=epochs_done)
+            elif best is None and epochs_done == self.epochs:
+                self.state["best_epoch"] = epochs_done
+                self.save_best()
+            if logs:
+                self.state["history"].append(self.row(epochs_done, logs))
+            self.state["epochs_done"] = epochs_done
+            self.save_last(self.state)
+            self.publish()
+
+        def row(self, epochs_done: int, logs: dict[str, Any]) -> dict[str, Any]:
+            """What `log.csv` says of an epoch."""
+            row = {"epoch": epochs_done, **{name: logs.get(name) for name in self.columns}}
+            if self.score in logs:
+                scores = self.details().get("class_iou", {})
+                row.update({f"val_iou_{name}": value for name, value in scores.items()})
+            return row
+
+        def publish(self):
+            """Writes `state.json` and `log.csv` for others to read."""
             write_json(self.folder / STATE, self.state)
+            if rows := self.state["history"]:
+                write_bytes(self.folder / LOG, csv_of(rows).encode())
 
     class StopOnBrokenLoss(base):
         """Stops at the first non-finite loss, with step and learning rate.
@@ -129,37 +195,25 @@ def callbacks_for(keras: Any) -> SimpleNamespace:
             if not all(np.isfinite(w).all() for w in self.model.get_weights()):
                 raise _diverged(self.model, "the weights became non-finite")
 
-    class EpochLog(base):
-        """Appends a row per epoch to a CSV file; empty cells where there was no validation.
-
-        Keras' CSVLogger fixes its columns at the first epoch and keeps the file open when
-        training is interrupted.
-        """
-
-        def __init__(self, path: Path, columns: tuple[str, ...] = LOGGED):
-            super().__init__()
-            self.path, self.columns = path, columns
-
-        def on_epoch_end(self, epoch, logs=None):
-            row = {"epoch": epoch + 1, **{name: (logs or {}).get(name) for name in self.columns}}
-            new = not self.path.exists()
-            with self.path.open("a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(row))
-                if new:
-                    writer.writeheader()
-                writer.writerow(row)
-
     return SimpleNamespace(
         Validate=Validate,
         Checkpoint=Checkpoint,
-        EpochLog=EpochLog,
         StopOnBrokenLoss=StopOnBrokenLoss,
     )
+
+
+def csv_of(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows as CSV: every column that occurs, empty where a row has none."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _diverged(model: Any, what: str) -> TrainingDiverged:
     rate, step = float(model.optimizer.learning_rate), int(model.optimizer.iterations)
     return TrainingDiverged(
-        f"{what} at step {step} with learning rate {rate:.4g}: lower --learning-rate "
-        "(finished epochs are kept)"
+        f"{what} at step {step} with learning rate {rate:.4g}: lower --learning-rate"
     )

@@ -18,11 +18,14 @@ from ..data.image_folders import ImageFolders
 from ..data.reader import named_data_errors
 from ..keras_api import keras3, tensorflow
 from ..model.classifier import fast_scnn_classifier
-from ..model.io import load_keras, save_keras
+from ..model.io import save_keras
 from .callbacks import STATE, callbacks_for
-from .run_folder import LOG, check_resumable, run_folder, write_run
+from .checkpoint import restore_checkpoint, save_checkpoint
+from .optimizers import optimizer
+from .run_folder import check_resumable, run_folder, write_run
+from .schedules import schedule
 from .settings import check_common
-from .trainer import BEST, LAST, dropout_state, poly_sgd, restore_dropout
+from .trainer import BEST, LAST
 
 TOP = 5
 SCORE, SCORE_TOP = "val_top1", f"val_top{TOP}"
@@ -42,6 +45,8 @@ class PretrainSettings:
         momentum: of SGD.
         preset: wiring, see `FastSCNNConfig.preset`.
         width: factor of all channel counts.
+        bn_momentum: of batch normalisation, None for the wiring's own; a run of less than a few
+            hundred steps needs a lower one for its statistics to follow.
         seed: weights, order and augmentation.
         validate_every: epochs between validations; the last epoch always validates.
     """
@@ -55,6 +60,7 @@ class PretrainSettings:
     momentum: float = 0.9
     preset: str = "paper"
     width: float = 1.0
+    bn_momentum: float | None = None
     seed: int = 0
     validate_every: int = 1
 
@@ -110,18 +116,16 @@ def run_pretraining(
     training = ImageFolders(settings.data_dir, "train")
     validation = ImageFolders(settings.data_dir, "val")
     check_pictures(training, settings.size, settings.batch_size, training=True)
-    if resume:
-        state = check_resumable(folder, settings.to_dict(), LAST)
-        model, done = load_keras(folder / LAST, True, classifier=True), state["epochs_done"]
-        restore_dropout(model, state.get("dropout", {}))
-    else:
+    last = check_resumable(folder, settings.to_dict(), LAST) if resume else None
+    if not resume:
         check_output_folder(folder, force)
-        model, done = _compiled(settings, training), 0
+    model = _compiled(settings, training)
+    state = restore_checkpoint(model, model, last) if last else {}
     with run_folder(folder, resume):
-        if not resume:
+        if not last:
             write_run(folder, settings.to_dict(), model.config)
-        if done < settings.epochs:
-            _fit(model, settings, folder, training, validation, done, verbose)
+        if state.get("epochs_done", 0) < settings.epochs:
+            _fit(model, settings, folder, training, validation, state, verbose)
     state = read_json(folder / STATE)
     top5 = state["scores"][SCORE_TOP]
     return PretrainResult(folder, folder / BEST, state["best"], top5, state["epochs_done"])
@@ -131,17 +135,21 @@ def _compiled(settings: PretrainSettings, training: ImageFolders) -> Any:
     keras = keras3()
     tensorflow()  # before Keras asks for it, so that it starts quietly
     keras.utils.set_random_seed(settings.seed)
-    config = FastSCNNConfig.preset(settings.preset, input_size=settings.size, width=settings.width)
+    changes = {} if settings.bn_momentum is None else {"bn_momentum": settings.bn_momentum}
+    config = FastSCNNConfig.preset(
+        settings.preset, input_size=settings.size, width=settings.width, **changes
+    )
     model = fast_scnn_classifier(config, len(training.class_names))
     steps = len(training) // settings.batch_size * settings.epochs
+    rate = schedule(keras, "poly", settings.learning_rate, steps, settings.power)
     model.compile(
-        poly_sgd(keras, settings, steps),
+        optimizer(keras, "sgd", rate, settings.momentum),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     return model
 
 
-def _fit(model, settings, folder: Path, training, validation, done: int, verbose) -> None:
+def _fit(model, settings, folder: Path, training, validation, state, verbose) -> None:
     config = model.config
     stream = functools.partial(
         classification_batches,
@@ -156,13 +164,14 @@ def _fit(model, settings, folder: Path, training, validation, done: int, verbose
         _validate_class()(stream(validation, training=False), settings),
         own.Checkpoint(
             folder,
-            lambda: save_keras(model, folder / LAST),
+            lambda state: save_checkpoint(model, model, folder / LAST, state),
             lambda: save_keras(model, folder / BEST, optimizer=False),
-            lambda: {"dropout": dropout_state(model)},
+            state,
             score=SCORE,
+            columns=("loss", SCORE, SCORE_TOP),
         ),
-        own.EpochLog(folder / LOG, ("loss", SCORE, SCORE_TOP)),
     ]
+    done = state.get("epochs_done", 0)
     with named_data_errors():
         model.fit(
             stream(training, seed=settings.seed, epochs=range(done, settings.epochs)),

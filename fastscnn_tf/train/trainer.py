@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.config import FastSCNNConfig
-from ..core.files import check_output_folder, read_json
-from ..core.labels import LabelSpace
+from ..core.files import check_output_folder, read_json, write_json
 from ..core.sizes import Size
 from ..data.augment import augmentation
 from ..data.dataset import ConcatDataset, SegmentationDataset
@@ -17,14 +17,19 @@ from ..data.numpy_pipeline import numpy_batches
 from ..data.pair_check import Progress
 from ..data.pipeline import batches, check_batches
 from ..data.usable import open_usable
-from ..keras_api import keras3, on_tensorflow, tensorflow
-from ..model.fast_scnn import fast_scnn, inference_model
-from ..model.initialise import Start, initialise, read_start
+from ..keras_api import keras3, on_tensorflow
+from ..model.fast_scnn import copy_weights
+from ..model.initialise import initialise, read_start
 from ..model.io import load_keras, save_keras
+from .board import board_for
+from .build import Training, build, epoch_steps, inference_copy, run_config
 from .callbacks import STATE, callbacks_for
-from .losses import register, segmentation_losses
+from .checkpoint import restore_checkpoint, save_checkpoint
+from .distribute import check_shares, strategy_scope
 from .predictor import KerasPredictor
-from .run_folder import LOG, check_resumable, run_folder, write_run
+from .recipes import describe, write_recipe
+from .run_folder import RECIPE, check_resumable, run_folder, write_run
+from .saved_logits import logits_batches
 from .settings import TrainSettings
 
 BEST, LAST = "best.keras", "last.keras"
@@ -36,14 +41,15 @@ class TrainResult:
 
     Attributes:
         folder: the run folder.
-        best: the checkpoint with the best validation mIoU, without auxiliary heads.
-        miou: that mIoU, 0..1.
+        best: the checkpoint with the best validation mIoU, without auxiliary heads; the last
+            weights of a run without validation.
+        miou: that mIoU, 0..1; None without validation.
         epochs: epochs trained in all.
     """
 
     folder: Path
     best: Path
-    miou: float
+    miou: float | None
     epochs: int
 
 
@@ -54,6 +60,7 @@ def run_training(
     force: bool = False,
     verbose: int | str = "auto",
     progress: Progress = iter,
+    extra_callbacks: Sequence[Any] = (),
 ) -> TrainResult:
     """Trains Fast-SCNN from scratch or other weights, or goes on with an interrupted run.
 
@@ -63,12 +70,14 @@ def run_training(
 
     Args:
         settings: the run; on resuming they must be those it was started with.
-        folder: gets `best.keras`, `last.keras`, `run.json`, `state.json`, `log.csv` and, on
-            TensorFlow, TensorBoard files.
-        resume: continue after the last finished epoch.
+        folder: gets `best.keras`, `last.keras`, `run.json`, `recipe.json`, `state.json`, `log.csv`
+            and, on TensorFlow, TensorBoard files.
+        resume: continue after the last finished epoch; a run that was stopped before its first
+            checkpoint starts from the beginning.
         force: start anew in a folder that is not empty.
         verbose: as in `model.fit`.
         progress: wraps the indices of the pairs that are checked, to show a progress bar.
+        extra_callbacks: further Keras callbacks, called last.
 
     Raises:
         DataError: a pair cannot be used and the settings do not say `skip_bad`.
@@ -78,32 +87,46 @@ def run_training(
         KeyboardInterrupt: passed on; the last checkpoint is whole.
     """
     folder = Path(folder)
-    if resume:
-        state = check_resumable(folder, settings.to_dict(), LAST)
-    else:
+    last = check_resumable(folder, settings.to_dict(), LAST) if resume else None
+    if not resume:
         check_output_folder(folder, force)
-    start = read_start(settings.init_from) if settings.init_from and not resume else None
+    start = read_start(settings.init_from) if settings.init_from and not last else None
     training = training_data(settings, progress)
     validation = usable_split(settings, "val", settings.size, progress)
-    config = _config(settings, training.labels, start)
-    check_batches(training, config, settings.batch_size, training=True)
-    if resume:
-        model, done = load_compiled(folder / LAST), state["epochs_done"]
-        restore_dropout(model, state.get("dropout", {}))
-    else:
-        model, done = _compiled(settings, config, len(training)), 0
-        if start:
-            report = initialise(model, start)
+    config = load_keras(last).config if last else run_config(settings, training.labels, start)
+    config = config.replace(input_size=settings.size)
+    with strategy_scope(settings.strategy) as replicas, run_folder(folder, resume):
+        augmented = augmentation(settings.augment) is not None
+        check_shares(settings.batch_size, replicas, len(training), augmented)
+        check_batches(training, config, settings.batch_size, training=True)
+        if verbose:
+            print(describe(settings))
+        built = build(settings, config, training, progress)
+        state: dict[str, Any] = {}
+        if last:
+            state = restore_checkpoint(built.network, built.fitted, last, built.ema)
+        elif start:
+            report = initialise(built.network, start)
             if verbose:
                 print(report)
-    with run_folder(folder, resume):
-        if not resume:
+        if not last:
             write_run(folder, settings.to_dict(), config)
-        if done < settings.epochs:
-            callbacks = _callbacks(settings, folder, model, validation)
-            fit_epochs(model, settings, training, done, callbacks, verbose)
+            write_recipe(folder / RECIPE, settings)
+        if finished(state, settings):
+            write_json(folder / STATE, state)  # a copy, which may have been lost
+        else:
+            callbacks = [*run_callbacks(settings, folder, built, validation, state)]
+            callbacks += extra_callbacks
+            fit_epochs(built, settings, training, state.get("epochs_done", 0), callbacks, verbose)
     state = read_json(folder / STATE)
     return TrainResult(folder, folder / BEST, state["best"], state["epochs_done"])
+
+
+def finished(state: dict[str, Any], settings: Any) -> bool:
+    """Whether a run has nothing more to do: all epochs, or none that was better for too long."""
+    done, patience = state.get("epochs_done", 0), getattr(settings, "early_stopping", 0)
+    waited = patience and done - state.get("best_epoch", done) >= patience
+    return done >= settings.epochs or bool(waited)
 
 
 def usable_split(
@@ -124,120 +147,85 @@ def training_data(settings: TrainSettings, progress: Progress = iter) -> Segment
     return ConcatDataset([data, open_usable(*source, settings.skip_bad, progress)])
 
 
-def _config(settings: TrainSettings, labels: LabelSpace, start: Start | None) -> FastSCNNConfig:
-    """The network of a run: the preset's wiring, or that of the starting weights."""
-    if start:
-        config = start.config
-    else:
-        config = FastSCNNConfig.preset(settings.preset or "paper", width=settings.width or 1.0)
-    heads = bool(config.aux_layout) if settings.aux_heads is None else settings.aux_heads
-    momentum = settings.bn_momentum
-    return config.replace(
-        num_classes=len(labels.names),
-        class_names=labels.names,
-        class_colors=labels.colors,
-        input_size=settings.size,
-        pad=False,
-        aux_heads=heads,
-        bn_momentum=config.bn_momentum if momentum is None else momentum,
-    )
+def fit_epochs(built, settings, training, done: int, callbacks, verbose) -> None:
+    """Trains or fine-tunes from epoch `done` to the last one of the settings.
 
-
-def fit_epochs(model, settings, training, done: int, callbacks, verbose) -> None:
-    """Trains or fine-tunes from epoch `done` to the last one of the settings."""
-    keras, preset = keras3(), augmentation(settings.augment)
-    source = training, model.config, preset, settings.batch_size, settings.seed
-    if on_tensorflow(keras):
-        stream = batches(*source, range(done, settings.epochs), cache=settings.cache)
+    Args:
+        built: with the compiled model, `fitted`, and the `network` that the batches are for.
+        settings: of training or fine-tuning.
+        training: the training split.
+        done: finished epochs.
+        callbacks, verbose: as in `model.fit`.
+    """
+    keras, config = keras3(), built.network.config
+    pairs = augmentation(settings.augment), settings.batch_size, settings.seed
+    steps: int | None = epoch_steps(settings, len(training))
+    if on_tensorflow(keras) and not built.logits:
+        epochs = range(done, settings.epochs)
+        stream = batches(training, config, *pairs, epochs, cache=settings.cache)
     else:
-        stream = numpy_batches(*source, cache=settings.cache)
+        if built.logits:
+            stream = logits_batches(training, config, built.logits, *pairs, cache=settings.cache)
+            steps = None  # its own; with a number TensorFlow asks for the next epoch too early
+        else:
+            stream = numpy_batches(training, config, *pairs, cache=settings.cache)
+        stream.epoch = done
         at_epoch = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)
         )
         callbacks = [at_epoch, *callbacks]
-    model.fit(
+    built.fitted.fit(
         stream,
         initial_epoch=done,
         epochs=settings.epochs,
-        steps_per_epoch=epoch_steps(settings, len(training)),
+        steps_per_epoch=steps,
         shuffle=False,  # order is the stream's own
         callbacks=callbacks,
         verbose=verbose,
     )
 
 
-def epoch_steps(settings: Any, images: int) -> int:
-    """Batches in an epoch: full ones only with augmentation, else all (see `load_dataset`)."""
-    full = images // settings.batch_size
-    return full if augmentation(settings.augment) else -(-images // settings.batch_size)
-
-
-def _compiled(settings: TrainSettings, config: FastSCNNConfig, images: int) -> Any:
-    keras = keras3()
-    if on_tensorflow(keras):
-        tensorflow()  # before Keras asks for it, so that it starts quietly
-    register()
-    keras.utils.set_random_seed(settings.seed)
-    model = fast_scnn(config)
-    steps = epoch_steps(settings, images) * settings.epochs
-    model.compile(
-        optimizer=poly_sgd(keras, settings, steps),
-        **segmentation_losses(config.aux_heads, config.aux_layout),
-    )
-    return model
-
-
-def poly_sgd(keras: Any, settings: Any, steps: int) -> Any:
-    """SGD whose learning rate falls to 0 over all steps, by the settings' power."""
-    schedule = keras.optimizers.schedules.PolynomialDecay(
-        settings.learning_rate, steps, end_learning_rate=0.0, power=settings.power
-    )
-    return keras.optimizers.SGD(schedule, momentum=settings.momentum)
-
-
-def load_compiled(path: Path) -> Any:
-    """A model with its optimizer and losses, saved on this backend or another one.
-
-    Raises:
-        ModelFileError: as `load_keras`.
-    """
-    model = load_keras(path, compile=True)
-    if not on_tensorflow(keras3()):  # the file says what suited the backend that wrote it
-        model.jit_compile = keras3().backend.backend() == "jax"
-    return model
-
-
-def _callbacks(
-    settings: TrainSettings, folder: Path, model: Any, validation: SegmentationDataset
+def run_callbacks(
+    settings: TrainSettings,
+    folder: Path,
+    built: Training,
+    validation: SegmentationDataset,
+    state: dict[str, Any],
 ) -> list[Any]:
+    """Validation, checkpoints, logs and the moving average of a run, in their order."""
     keras = keras3()
-    own = callbacks_for(keras)
-    callbacks = [
-        own.StopOnBrokenLoss(),
-        own.Validate(KerasPredictor, validation, settings.validate_every, settings.epochs),
-        own.Checkpoint(
-            folder,
-            lambda: save_keras(model, folder / LAST),
-            lambda: save_keras(inference_model(model), folder / BEST, optimizer=False),
-            lambda: {"dropout": dropout_state(model)},
-        ),
-        own.EpochLog(folder / LOG),
-    ]
+    own, ema = callbacks_for(keras), built.ema
+
+    scored = inference_copy(built)
+    predictor = KerasPredictor(scored)
+
+    def as_it_is() -> KerasPredictor:
+        copy_weights(built.network, scored)
+        return predictor
+
+    def save_best() -> None:
+        with validate.averaged():
+            copy_weights(built.network, scored)
+        save_keras(scored, folder / BEST, optimizer=False)
+
+    validate = own.Validate(
+        as_it_is,
+        validation,
+        settings.validate_every,
+        settings.epochs,
+        ema.applied if ema else contextlib.nullcontext,
+    )
+    checkpoint = own.Checkpoint(
+        folder,
+        lambda state: save_checkpoint(built.network, built.fitted, folder / LAST, state, ema),
+        save_best,
+        state,
+        details=validate.details,
+        epochs=settings.epochs,
+        patience=settings.early_stopping,
+    )
+    callbacks = [own.StopOnBrokenLoss(), validate, checkpoint]
     if on_tensorflow(keras):  # whose file writer it uses
-        board = keras.callbacks.TensorBoard(str(folder / "tensorboard"), write_graph=False)
+        board = board_for(keras)(folder / "tensorboard", validate)
         callbacks.append(board)
-    return callbacks
-
-
-def dropout_state(model: Any) -> dict[str, list[int]]:
-    """Where each dropout layer's random stream stands; Keras does not save it with the model."""
-    layers = [layer for layer in model.layers if hasattr(layer, "seed_generator")]
-    value = keras3().ops.convert_to_numpy
-    return {x.name: [int(v) for v in value(x.seed_generator.state)] for x in layers}
-
-
-def restore_dropout(model: Any, state: dict[str, list[int]]) -> None:
-    """Puts the random streams of `dropout_state` back."""
-    for name, values in state.items():
-        variable = model.get_layer(name).seed_generator.state
-        variable.assign(keras3().ops.convert_to_tensor(values, variable.dtype))
+    return [ema, *callbacks] if ema else callbacks

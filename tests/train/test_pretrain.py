@@ -36,26 +36,32 @@ def pictures(tmp_path_factory):
     return root
 
 
+def short_run(pictures):
+    return PretrainSettings(
+        str(pictures), (64, 64), epochs=5, batch_size=4, learning_rate=0.01, bn_momentum=0.8
+    )
+
+
 @pytest.fixture(scope="module")
 def pretrained(pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrained") / "run"
-    settings = PretrainSettings(str(pictures), (64, 64), epochs=3, batch_size=8)
+    settings = short_run(pictures)
     return run_pretraining(settings, folder, verbose=0)
 
 
 def test_it_learns_and_leaves_a_run_folder(pretrained):
-    assert pretrained.epochs == 3
+    assert pretrained.epochs == 5
     assert pretrained.top1 > 0.5
     assert pretrained.top5 == 1.0  # three classes
     names = {path.name for path in pretrained.folder.iterdir()}
     assert {"best.keras", "last.keras", "run.json", "state.json", "log.csv"} <= names
     rows = (pretrained.folder / "log.csv").read_text().splitlines()
     assert rows[0] == "epoch,loss,val_top1,val_top5"
-    assert len(rows) == 4
+    assert len(rows) == 6
 
 
 def test_resume_equals_the_uninterrupted_run(pictures, pretrained, tmp_path):
-    settings = PretrainSettings(str(pictures), (64, 64), epochs=3, batch_size=8)
+    settings = short_run(pictures)
 
     class Stop(Exception):
         pass
@@ -79,7 +85,7 @@ def test_resume_equals_the_uninterrupted_run(pictures, pretrained, tmp_path):
         module.top_accuracy = original
     assert json.loads((tmp_path / "run/state.json").read_text())["epochs_done"] == 1
     result = run_pretraining(settings, tmp_path / "run", resume=True, verbose=0)
-    assert result.epochs == 3
+    assert result.epochs == 5
     first, second = (
         read_start(folder / "last.keras").model.get_weights()
         for folder in (pretrained.folder, tmp_path / "run")

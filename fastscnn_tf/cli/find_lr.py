@@ -1,0 +1,64 @@
+"""The command that looks for a learning rate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.files import check_output
+from ..core.sizes import Size
+from . import options as opt
+from .train_options import AUGMENT_HELP, aux, given
+from .training import cache, skip_bad
+
+
+@click.command("find-lr")
+@opt.dataset()
+@opt.size
+@click.option("--recipe", default="paper", show_default=True, help="As for train.")
+@click.option("--batch-size", type=int, help="Pairs per step. [paper: 12]")
+@click.option("--augment", help=f"{AUGMENT_HELP} [paper: paper]")
+@click.option("--optimizer", help="sgd or adamw. [paper: sgd]")
+@aux
+@click.option("--init-from", help="Start from a .keras file, run folder or checkpoint.")
+@click.option("--seed", type=int, default=0, show_default=True, help="As for train.")
+@click.option("--low", type=float, default=1e-5, show_default=True, help="The first rate.")
+@click.option("--high", type=float, default=1.0, show_default=True, help="The last rate.")
+@click.option("--steps", type=int, default=100, show_default=True, help="Updates between them.")
+@skip_bad
+@cache
+@click.option("--output", type=click.Path(path_type=Path), help="Plot the test to this PNG.")
+@opt.json_path
+@opt.force
+def find_lr(
+    dataset: str,
+    data_dir: str | None,
+    size: Size | None,
+    recipe: str,
+    low: float,
+    high: float,
+    steps: int,
+    output: Path | None,
+    json_path: str | None,
+    force: bool,
+    **rest: Any,
+) -> None:
+    """Suggest a learning rate: train for a moment while it rises, and see where the loss falls."""
+    if size is None:
+        raise click.UsageError("--size is needed, such as 352x480")
+    from ..train.lr_finder import find_learning_rate
+    from ..train.plots import require_matplotlib
+    from ..train.recipes import train_settings
+
+    opt.check_json(json_path, force, str(output) if output else None)
+    if output:
+        check_output(output, force)
+        require_matplotlib()
+    settings = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **given(rest))
+    finding = find_learning_rate(settings, low, high, steps, opt.progress("checking pairs"))
+    if output:
+        finding.plot(output, force)
+    found = "none" if finding.suggestion is None else f"{finding.suggestion:.2g}"
+    opt.write_result(finding.to_dict(), json_path, f"learning rate {found}: {finding.reason}")

@@ -1,0 +1,76 @@
+"""`fastscnn search`: a hyper-parameter search around `train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.sizes import Size
+from . import options as opt
+from .train_options import given
+from .training import naming_interruptions, train
+
+_OWN = ("output", "resume", "force")  # of `train`; a search has its own
+
+
+@click.command()
+@click.option(
+    "--space",
+    multiple=True,
+    required=True,
+    metavar="NAME=VALUES",
+    help="What to vary, once for each setting: learning_rate=log:0.001..0.1, batch_size=4..16, "
+    "augment=paper,strong.",
+)
+@click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="In all.")
+@click.option(
+    "--warmup",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Epochs that a trial is given before it may be stopped: below the median of the others.",
+)
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
+@click.option("--resume", is_flag=True, help="Go on with the search in --output.")
+@opt.json_path
+@opt.force
+def search(
+    dataset: str,
+    data_dir: str | None,
+    size: Size | None,
+    recipe: str,
+    space: tuple[str, ...],
+    trials: int,
+    warmup: int,
+    output: Path,
+    resume: bool,
+    force: bool,
+    json_path: str | None,
+    **rest: Any,
+) -> None:
+    """Train many times, look for the best settings with Optuna; takes the options of train, too.
+
+    Writes OUTPUT/best.json for train --recipe, and a run folder for each trial.
+    """
+    if size is None:
+        raise click.UsageError("--size is needed, such as 352x480")
+    from ..train.recipes import train_settings
+    from ..train.search import run_search
+
+    opt.check_json(json_path, force or resume)
+    base = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **given(rest))
+    with naming_interruptions():
+        result = run_search(
+            base, space, output, trials, resume, force, warmup=warmup, report=_to_stderr
+        )
+    text = f"{result.table()}\nbest settings: {result.recipe} (train --recipe {result.recipe})"
+    opt.write_result(result.to_dict(), json_path, text)
+
+
+def _to_stderr(line: str) -> None:
+    click.echo(line, err=True)
+
+
+search.params = [*(p for p in train.params if p.name not in _OWN), *search.params]

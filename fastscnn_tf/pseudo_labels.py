@@ -1,0 +1,208 @@
+"""`pseudo_label`: a trained model labels pictures, for self-training on them.
+
+The recipe of Zhu et al. ("Improving semantic segmentation via self-training", 2020) and GluonCV: a
+teacher's predictions where it is sure, 255 elsewhere, added to the human labels. The result is a
+`folder` data set:
+
+    fastscnn pseudo-label RUN --images STREETS --confidence 0.9 --flip --output PSEUDO
+    fastscnn train ... --extra-dataset folder --extra-data-dir PSEUDO --extra-split train
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .core.errors import ConfigError, DataError
+from .core.images import read_image, resize_image
+from .core.labels import IGNORE
+from .core.sizes import STRIDE, Size
+from .evaluation import load_model, load_predictor
+from .prediction import find_pictures
+from .pseudo_folder import Counts, PseudoFolder, PseudoLabels
+from .runtime.class_mapping import label_space_of
+from .runtime.postprocess import logit_strips
+from .runtime.views import Predictor, frame_of, softmax
+
+
+def pseudo_label(
+    model: Any,
+    images: str | os.PathLike[str],
+    folder: str | os.PathLike[str],
+    confidence: float = 0.9,
+    *,
+    recursive: bool = False,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    size: Size | None = None,
+    pad: bool = False,
+    threads: int = 2,
+    copy: bool = False,
+    resume: bool = False,
+    force: bool = False,
+    skip_bad: bool = False,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+) -> PseudoLabels:
+    """Labels pictures where a model is sure, and writes a `folder` data set.
+
+    The label of a pixel is the class with the greatest probability, averaged over the views at the
+    picture's own size, where that probability is at least `confidence`; 255 elsewhere.
+
+    Args:
+        model: a `.tflite` with logits, `.keras`, `.npz`, run folder or Keras model.
+        images: a picture, or a folder of pictures.
+        folder: gets `dataset.yaml`, `labels/` (palette PNGs), `images/` (relative links to the
+            pictures, so that nothing is stored twice), `pseudo.json` (what decided the labels)
+            and `pseudo.counts.jsonl` (a line for each picture that is done).
+        confidence: least probability, 0..1.
+        recursive: take the pictures of sub-folders, too; `a/b.jpg` becomes `a__b.jpg`.
+        scales: multiples of a Keras model's size to average, rounded to multiples of 32 (unless
+            `pad`).
+        flip: average with the mirrored picture.
+        size: run a Keras model at another (height, width).
+        pad: take any `size`.
+        threads: CPU threads of a .tflite.
+        copy: copy the pictures instead of linking them.
+        resume: go on where an earlier call with the same options stopped.
+        force: start anew in a folder that is in use.
+        skip_bad: go on without pictures that cannot be read.
+        progress: wraps the indices of the pictures.
+
+    Raises:
+        ConfigError: options out of range, or resumed with others.
+        DataError: no pictures, a bad one without `skip_bad` (what is done stays, see `resume`), or
+            two whose label maps would have the same name.
+        ModelFileError: the model cannot be used.
+        OutputError: the folder is in use or cannot be written.
+    """
+    if not 0 <= confidence <= 1:
+        raise ConfigError(f"confidence must be 0..1, got {confidence}")
+    pictures = _pictures(Path(images), recursive)
+    predictors = _predictors(model, scales, size, pad, threads)
+    space = label_space_of(predictors[0])
+    source = str(model) if isinstance(model, str | os.PathLike) else type(model).__name__
+    settings = {
+        "model": source,
+        "images": str(images),
+        "confidence": confidence,
+        "recursive": recursive,
+        "sizes": [list(p.input_size) for p in predictors],
+        "flip": flip,
+        "classes": list(space.names),
+    }
+    out = PseudoFolder(Path(folder), settings, space, resume, force)
+    skipped = []
+    for index in progress(range(len(pictures))):
+        name, picture = pictures[index]
+        if out.has(name):
+            continue
+        try:
+            pixels = read_image(picture)
+        except DataError as error:
+            if not skip_bad:
+                raise
+            skipped.append(str(error))
+            continue
+        label, counts = confident_labels(class_probabilities(predictors, pixels, flip), confidence)
+        out.add(name, picture, label, counts, copy)
+    if not out.done:
+        raise DataError(f"none of the {len(pictures)} pictures can be read (first: {skipped[0]})")
+    predicted, kept = (
+        tuple(map(sum, zip(*(getattr(c, which) for c in out.done.values()), strict=True)))
+        for which in ("predicted", "kept")
+    )
+    names = tuple(space.names)
+    return PseudoLabels(out.path, len(out.done), names, predicted, kept, tuple(skipped))
+
+
+def class_probabilities(
+    predictors: Sequence[Predictor], image: np.ndarray, flip: bool = False
+) -> np.ndarray:
+    """Softmax of the logits at the image's own size, averaged over views.
+
+    Args:
+        predictors: the same network at each size; outputs are logits.
+        image: (H, W, 3) uint8 RGB.
+        flip: each view mirrored as well.
+
+    Returns:
+        (H, W, classes) float32 that sum to 1.
+    """
+    size, flips = image.shape[:2], (False, True) if flip else (False,)
+    total = np.zeros((*size, predictors[0].num_classes), np.float32)
+    for predictor in predictors:
+        resized = resize_image(image, predictor.input_size)
+        scale = np.float32(getattr(predictor, "logit_scale", 1.0))
+        for mirrored in flips:
+            seen = np.ascontiguousarray(resized[:, ::-1]) if mirrored else resized
+            for rows, strip in logit_strips(predictor.run(seen), frame_of(predictor), size):
+                values = softmax(strip * scale)
+                total[rows] += values[:, ::-1] if mirrored else values
+    total /= len(predictors) * len(flips)
+    return total
+
+
+def confident_labels(probabilities: np.ndarray, confidence: float) -> tuple[np.ndarray, Counts]:
+    """The winning classes, 255 where they are below the confidence, and what each class won.
+
+    Args:
+        probabilities: (H, W, classes).
+        confidence: least probability that is kept.
+    """
+    winners = probabilities.argmax(-1).astype(np.uint8)
+    sure = probabilities.max(-1) >= np.float32(confidence)
+    count = probabilities.shape[-1]
+    predicted = np.bincount(winners.ravel(), minlength=count)
+    kept = np.bincount(winners[sure], minlength=count)
+    labels = np.where(sure, winners, np.uint8(IGNORE))
+    return labels, Counts(tuple(map(int, predicted)), tuple(map(int, kept)))
+
+
+def _predictors(
+    model: Any, scales: Sequence[float], size: Size | None, pad: bool, threads: int
+) -> list[Predictor]:
+    """The model at each scale.
+
+    Raises:
+        ConfigError: scales of a .tflite, or an output without probabilities.
+    """
+    if not scales or any(not 0 < scale < 16 for scale in scales):
+        raise ConfigError(f"scales must be above 0 and below 16, got {tuple(scales)}")
+    plain = set(scales) == {1.0}
+    is_file = isinstance(model, str | os.PathLike)
+    if not plain and is_file and Path(model).suffix == ".tflite":
+        raise ConfigError("a .tflite has one size: leave --scales out, or give the Keras model")
+    if is_file and not plain:
+        model = load_model(model)
+    first = load_predictor(model, threads, size=size, pad=pad)
+    if not getattr(first, "outputs", "logits").startswith("logits"):
+        raise ConfigError(
+            f"the model gives {first.outputs}, which say little of how sure it is: export it with "  # type: ignore[attr-defined]
+            "--outputs logits"
+        )
+    if plain:
+        return [first]
+    unit = 1 if pad else STRIDE
+    sides = ([max(1, round(side * s / unit)) * unit for s in scales] for side in first.input_size)
+    sizes = dict.fromkeys(zip(*sides, strict=True))
+    return [load_predictor(model, threads, size=each, pad=pad) for each in sizes]
+
+
+def _pictures(path: Path, recursive: bool) -> list[tuple[str, Path]]:
+    """(name in the data set, picture); names are unique without their suffix.
+
+    Raises:
+        DataError: there are none, or two would have the same label map.
+    """
+    pictures: dict[str, tuple[str, Path]] = {}
+    for picture in find_pictures(path, recursive):
+        relative = picture.relative_to(path) if path.is_dir() else Path(picture.name)
+        name = "__".join(relative.parts)
+        other = pictures.setdefault(Path(name).stem, (name, picture))[1]
+        if other != picture:
+            raise DataError(f"{other} and {picture} would have the same label map: rename one")
+    return list(pictures.values())

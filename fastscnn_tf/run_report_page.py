@@ -1,0 +1,142 @@
+"""A report as one self-contained HTML page, or as Markdown with pictures beside it."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import html
+import re
+
+STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;
+color:#111;background:#fff}
+table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .8em;text-align:left}
+thead th{border-bottom:2px solid #666}tbody th{font-weight:normal}
+.changed{background:#fff0c2;font-weight:bold}.changed th{font-weight:bold}
+figure{margin:1em 0}img{max-width:100%}figcaption{color:#444}"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table of texts.
+
+    Attributes:
+        head: of the columns.
+        rows: each as long as `head`; their first cell names them.
+        changed: indices of rows that stand out.
+    """
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    changed: frozenset[int] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A picture.
+
+    Attributes:
+        file: its name beside the Markdown.
+        content: the PNG.
+        alt: what it shows, for those who cannot see it.
+    """
+
+    file: str
+    content: bytes
+    alt: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A heading with what stands below it, in this order."""
+
+    title: str
+    text: str = ""
+    figures: tuple[Figure, ...] = ()
+    table: Table | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """A report."""
+
+    title: str
+    sections: tuple[Section, ...]
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """Of all sections."""
+        return tuple(figure for section in self.sections for figure in section.figures)
+
+    def html(self) -> str:
+        """A page that needs no other file and runs no script."""
+        title = html.escape(self.title)
+        body = "\n".join(map(_section_html, self.sections))
+        return (
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width">'
+            f"<title>{title}</title><style>{STYLE}</style></head>\n"
+            f"<body><main><h1>{title}</h1>\n{body}\n</main></body></html>\n"
+        )
+
+    def markdown(self) -> str:
+        """Text that refers to the figures by their file names."""
+        parts = [f"# {_plain(self.title)}", *map(_section_markdown, self.sections)]
+        return "\n\n".join(parts) + "\n"
+
+
+def _section_html(section: Section) -> str:
+    parts = [f"<section><h2>{html.escape(section.title)}</h2>"]
+    if section.text:
+        parts.append(f"<p>{html.escape(section.text)}</p>")
+    parts += map(_figure_html, section.figures)
+    if section.table:
+        parts.append(_table_html(section.table, section.title))
+    return "\n".join([*parts, "</section>"])
+
+
+def _figure_html(figure: Figure) -> str:
+    data = base64.b64encode(figure.content).decode()
+    alt = html.escape(figure.alt)
+    return (
+        f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
+        f"<figcaption>{alt}</figcaption></figure>"
+    )
+
+
+def _table_html(table: Table, name: str) -> str:
+    head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in table.head)
+    lines = [f'<table aria-label="{html.escape(name)}"><thead><tr>{head}</tr></thead><tbody>']
+    for index, (first, *others) in enumerate(table.rows):
+        mark = ' class="changed"' if index in table.changed else ""
+        cells = "".join(f"<td>{html.escape(text)}</td>" for text in others)
+        lines.append(f'<tr{mark}><th scope="row">{html.escape(first)}</th>{cells}</tr>')
+    return "\n".join([*lines, "</tbody></table>"])
+
+
+def _section_markdown(section: Section) -> str:
+    parts = [f"## {_plain(section.title)}"]
+    if section.text:
+        parts.append(_plain(section.text))
+    parts += [f"![{_plain(figure.alt)}]({figure.file})" for figure in section.figures]
+    if section.table:
+        parts.append(_table_markdown(section.table))
+    return "\n\n".join(parts)
+
+
+def _table_markdown(table: Table) -> str:
+    lines = [_row(map(_plain, table.head)), _row(["---"] * len(table.head))]
+    for index, row in enumerate(table.rows):
+        cells = [_plain(text) for text in row]
+        if index in table.changed:
+            cells = [f"**{text}**" if text else "" for text in cells]
+        lines.append(_row(cells))
+    return "\n".join(lines)
+
+
+def _row(cells) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plain(text: str) -> str:
+    """A text in which no sign has a meaning for Markdown, on one line."""
+    return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", " ".join(text.split()))

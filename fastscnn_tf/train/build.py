@@ -1,0 +1,165 @@
+"""From settings to a compiled network: what is trained, by which optimizer, on which losses."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError
+from ..core.labels import LabelSpace
+from ..core.sizes import Size
+from ..data.augment import augmentation
+from ..data.class_weights import training_class_weights
+from ..data.dataset import SegmentationDataset
+from ..data.pair_check import Progress
+from ..keras_api import keras3, on_tensorflow, tensorflow
+from ..model.fast_scnn import fast_scnn, resize_model
+from ..model.initialise import Start
+from .distill import distilling_model
+from .distribute import NONE, replica_losses
+from .ema import ema_for
+from .losses import SegmentationLoss, register, segmentation_losses
+from .optimizers import optimizer, precision_policy
+from .saved_logits import saved_logits_in
+from .schedules import schedule
+from .settings import TrainSettings
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """A network and what trains it.
+
+    Attributes:
+        network: the Fast-SCNN at the size of the crops, with auxiliary heads where it trains
+            with them.
+        fitted: the compiled model that `fit` runs: the network itself, or it and its teacher.
+        ema: the callback with the moving average of the weights; None without one.
+        size: (height, width) at which the network is used; None: that of the crops.
+        loss: of every head, with the class weights of the training split.
+        logits: folder of the teacher's logits, which the batches have to carry; None otherwise.
+    """
+
+    network: Any
+    fitted: Any
+    ema: Any = None
+    size: Size | None = None
+    loss: Any = None
+    logits: Path | None = None
+
+
+def run_config(settings: TrainSettings, labels: LabelSpace, start: Start | None) -> FastSCNNConfig:
+    """The network of a run: the preset's wiring, or that of the starting weights."""
+    if start:
+        config = start.config
+    else:
+        config = FastSCNNConfig.preset(settings.preset or "paper", width=settings.width or 1.0)
+    heads = bool(config.aux_layout) if settings.aux_heads is None else settings.aux_heads
+    own = {
+        name: getattr(settings, name)
+        for name in ("bn_momentum", "l2", "dropout")
+        if getattr(settings, name) is not None
+    }
+    return config.replace(
+        num_classes=len(labels.names),
+        class_names=labels.names,
+        class_colors=labels.colors,
+        input_size=settings.size,
+        pad=False,
+        aux_heads=heads,
+        **own,
+    )
+
+
+def build(
+    settings: TrainSettings,
+    config: FastSCNNConfig,
+    data: SegmentationDataset,
+    progress: Progress = iter,
+    steps: int | None = None,
+) -> Training:
+    """A network with fresh weights, compiled by the settings.
+
+    Args:
+        settings: of the run.
+        config: of the network.
+        data: the training split: its size sets the schedule, its labels the class weights.
+        progress: wraps the indices of the label maps that are counted for class weights.
+        steps: length of the schedule in batches, where it is not the settings'.
+    """
+    keras = keras3()
+    prepare_backend(settings.deterministic)
+    keras.utils.set_random_seed(settings.seed)
+    with precision_policy(keras, settings.precision):
+        network = fast_scnn(config.replace(input_size=settings.crop or settings.size))
+    weights = training_class_weights(data, settings.class_weights, progress)
+    loss = SegmentationLoss(settings.loss, weights, settings.label_smoothing)
+    heads = config.aux_heads, config.aux_layout
+    losses = segmentation_losses(*heads, loss=loss, aux_weight=settings.aux_weight)
+    if settings.strategy != NONE:
+        losses = replica_losses(losses)
+    fitted, saved = network, saved_logits_in(settings.teacher)
+    if saved and settings.strategy != NONE:
+        raise ConfigError("saved logits train one device: give --teacher a model, or no --strategy")
+    if settings.teacher:
+        strength = settings.distill_temperature, settings.distill_weight
+        fitted = distilling_model(network, None if saved else settings.teacher, *strength)
+    epoch = epoch_steps(settings, len(data))
+    fitted.compile(optimizer=optimizer_of(keras, settings, epoch, steps), **losses)
+    # Variables made in the first step would have TensorFlow trace it twice.
+    fitted.optimizer.build(fitted.trainable_variables)
+    ema = ema_for(keras)(settings.ema, network, settings.accumulate) if settings.ema else None
+    return Training(network, fitted, ema, settings.size, loss, saved)
+
+
+def prepare_backend(deterministic: bool) -> None:
+    """Starts the backend quietly, with operations that repeat to the bit where that is asked."""
+    if on_tensorflow(keras3()):
+        tf = tensorflow()  # before Keras asks for it, so that it starts quietly
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()
+    register()
+
+
+def optimizer_of(
+    keras: Any, settings: TrainSettings, epoch: int, batches: int | None = None
+) -> Any:
+    """The optimizer with its schedule, which counts updates.
+
+    Args:
+        keras: the namespace.
+        settings: of the run.
+        epoch: batches in an epoch.
+        batches: in the whole run, where it is not the settings' epochs.
+    """
+    updates = max((batches or epoch * settings.epochs) // settings.accumulate, 1)
+    rate = schedule(
+        keras,
+        settings.schedule,
+        settings.learning_rate,
+        updates,
+        settings.power,
+        round(settings.warmup_epochs * epoch / settings.accumulate),
+        settings.cycles,
+    )
+    return optimizer(
+        keras,
+        settings.optimizer,
+        rate,
+        settings.momentum,
+        settings.weight_decay,
+        settings.clip_norm,
+        settings.accumulate,
+    )
+
+
+def epoch_steps(settings: Any, images: int) -> int:
+    """Batches in an epoch: full ones only with augmentation, else all (see `load_dataset`)."""
+    full = images // settings.batch_size
+    return full if augmentation(settings.augment) else -(-images // settings.batch_size)
+
+
+def inference_copy(training: Training) -> Any:
+    """The network as it is used: at its own size, float32, without auxiliary heads."""
+    return resize_model(training.network, training.size or training.network.config.input_size)

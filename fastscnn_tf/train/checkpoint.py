@@ -1,0 +1,153 @@
+"""Checkpoints to go on from: one file that is there whole or not at all.
+
+Weights, optimizer, moving average, random streams and how far the run came must be of the same
+moment. They are members of one archive, so that a process killed between two files cannot leave
+halves of two epochs: the `.keras` file of the model with two members more, which Keras ignores.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import ModelFileError
+from ..core.files import replacing
+from ..keras_api import keras3
+from ..model.fast_scnn import copy_weights
+from ..model.io import load_keras
+from .run_folder import check_state
+
+OPTIMIZER, EMA = "optimizer/", "ema/"
+ARRAYS, STATE_MEMBER = "fastscnn/training.npz", "fastscnn/state.json"
+
+
+def save_checkpoint(
+    network: Any,
+    fitted: Any,
+    path: str | os.PathLike[str],
+    state: dict[str, Any],
+    ema: Any = None,
+) -> None:
+    """Writes a network with all that a run needs to go on, whole or not at all.
+
+    Args:
+        network: what is trained.
+        fitted: the compiled model that `fit` runs: the network, or one that holds it.
+        path: the `.keras` file.
+        state: plain JSON: how far the run came.
+        ema: the callback with the moving average, if there is one.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written; `path` stays as it was.
+    """
+    arrays = optimizer_arrays(fitted.optimizer)
+    if ema:
+        arrays.update({f"{EMA}{name}": value for name, value in ema.state().items()})
+    packed = io.BytesIO()
+    np.savez(packed, **arrays)  # type: ignore[arg-type]
+    state = {**state, "dropout": dropout_state(network)}
+    with replacing(path, sync=True) as temporary:
+        save_model(network, temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(ARRAYS, packed.getvalue())
+            archive.writestr(STATE_MEMBER, json.dumps(state))
+
+
+def save_model(model: Any, path: Path) -> None:
+    """`model.save` without the optimizer; what fails while writing is an OSError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that another optimizer than Keras' keeps its state
+            model.save(path, include_optimizer=False)
+    except (RuntimeError, ValueError) as error:  # how HDF5 and Keras report a full disk
+        cause = str(error).strip().splitlines()[0][:160]
+        raise OSError(cause) from error
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What `save_checkpoint` wrote beside the model.
+
+    Raises:
+        ModelFileError: not a checkpoint of a run, or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            state = check_state(json.loads(archive.read(STATE_MEMBER)), path)
+            with np.load(io.BytesIO(archive.read(ARRAYS)), allow_pickle=False) as arrays:
+                return state, dict(arrays)
+    except KeyError:
+        raise ModelFileError(f"{path}: a model, but not a checkpoint to go on from") from None
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ModelFileError(f"{path}: damaged checkpoint ({error})") from None
+
+
+def restore_checkpoint(network: Any, fitted: Any, path: Path, ema: Any = None) -> dict[str, Any]:
+    """Puts weights, optimizer, moving average and random streams back.
+
+    Args:
+        network, fitted, ema: as for `save_checkpoint`, freshly built by the same settings.
+        path: the checkpoint.
+
+    Returns:
+        The state that was saved with them.
+
+    Raises:
+        ModelFileError: damaged, or of another kind of run.
+    """
+    state, arrays = read_checkpoint(path)
+    copy_weights(load_keras(path, classifier=None), network)
+    restore_optimizer(fitted, arrays, path)
+    restore_dropout(network, state.get("dropout", {}), path)
+    if ema:
+        average = {k.removeprefix(EMA): v for k, v in arrays.items() if k.startswith(EMA)}
+        ema.restore(average)
+    return state
+
+
+def optimizer_arrays(optimizer: Any) -> dict[str, np.ndarray]:
+    """The optimizer's variables by their place."""
+    value = keras3().ops.convert_to_numpy
+    return {f"{OPTIMIZER}{i:04d}": value(v) for i, v in enumerate(optimizer.variables)}
+
+
+def restore_optimizer(model: Any, arrays: dict[str, np.ndarray], path: Any) -> None:
+    """Sets the optimizer's variables of a compiled model.
+
+    Raises:
+        ModelFileError: the checkpoint belongs to another optimizer.
+    """
+    model.optimizer.build(model.trainable_variables)
+    variables = model.optimizer.variables
+    values = [arrays[name] for name in sorted(arrays) if name.startswith(OPTIMIZER)]
+    if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
+        raise ModelFileError(f"{path}: holds the state of another optimizer")
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def dropout_state(model: Any) -> dict[str, list[int]]:
+    """Where each dropout layer's random stream stands; Keras does not save it with the model."""
+    layers = [layer for layer in model.layers if hasattr(layer, "seed_generator")]
+    value = keras3().ops.convert_to_numpy
+    return {x.name: [int(v) for v in value(x.seed_generator.state)] for x in layers}
+
+
+def restore_dropout(model: Any, state: dict[str, list[int]], path: Any) -> None:
+    """Puts the random streams of `dropout_state` back.
+
+    Raises:
+        ModelFileError: the model has no such layer.
+    """
+    names = {layer.name for layer in model.layers if hasattr(layer, "seed_generator")}
+    if set(state) != names:
+        raise ModelFileError(f"{path}: damaged, its random streams are of other layers")
+    for name, values in state.items():
+        variable = model.get_layer(name).seed_generator.state
+        variable.assign(keras3().ops.convert_to_tensor(values, variable.dtype))

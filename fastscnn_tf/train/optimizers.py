@@ -1,0 +1,151 @@
+"""SGD and AdamW as a run's settings describe them, and the precision that a model computes in."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from ..core.errors import ConfigError
+from ..keras_api import is_keras3
+from ..model.layers import PACKAGE
+from .schedules import schedule_class
+
+OPTIMIZERS = ("sgd", "adamw")
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+
+
+def optimizer(
+    keras: Any,
+    name: str,
+    schedule: Any,
+    momentum: float = 0.9,
+    weight_decay: float = 0.0,
+    clip_norm: float | None = None,
+    accumulate: int = 1,
+    nesterov: bool = False,
+) -> Any:
+    """An optimizer of Keras for a run.
+
+    Args:
+        keras: the Keras namespace, Keras 3 or tf_keras.
+        name: `sgd` (paper) or `adamw` (Loshchilov and Hutter 2019).
+        schedule: what `schedules.schedule` returned for the same namespace, or a fixed rate. It
+            counts updates, however many batches each takes.
+        momentum: of SGD; beta_1 of AdamW, 0..1.
+        weight_decay: every update takes away this share of a weight, times the learning rate
+            (decoupled from the gradient, in SGD too). Kernels alone decay: biases and the scales
+            and offsets of batch normalisation stay. It comes on top of `config.l2`.
+        clip_norm: greatest norm of all gradients together, after accumulation; None for no limit.
+        accumulate: batches whose gradients are averaged for one update. Batch normalisation
+            and the mean over labelled pixels still see one batch at a time.
+        nesterov: look ahead in SGD.
+
+    Raises:
+        ConfigError: a value is out of range, tf_keras cannot accumulate, or a schedule of another
+            kind is to be used with accumulation.
+    """
+    _check(name, momentum, weight_decay, clip_norm, accumulate, nesterov)
+    if accumulate > 1 and not is_keras3(keras):
+        raise ConfigError(f"tf_keras cannot accumulate {accumulate} batches: use 1")
+    common: dict[str, Any] = {"global_clipnorm": clip_norm}
+    if accumulate > 1:
+        schedule = _counting_updates(keras, schedule, accumulate)
+        common["gradient_accumulation_steps"] = accumulate
+    if name == "adamw":
+        own = optimizers_for(keras)
+        return own.AdamW(schedule, weight_decay=weight_decay, beta_1=momentum, **common)
+    if not weight_decay:  # Keras' own, which PyTorch runs in one go for all weights
+        return keras.optimizers.SGD(schedule, momentum=momentum, nesterov=nesterov, **common)
+    own = optimizers_for(keras)
+    options = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
+    return own.SGD(schedule, **options, **common)
+
+
+def _check(
+    name: str,
+    momentum: float,
+    weight_decay: float,
+    clip_norm: float | None,
+    accumulate: int,
+    nesterov: bool,
+) -> None:
+    if name not in OPTIMIZERS:
+        raise ConfigError(f"unknown optimizer {name!r}: use one of {', '.join(OPTIMIZERS)}")
+    if not 0 <= momentum < 1:
+        raise ConfigError(f"momentum must be at least 0 and below 1, got {momentum}")
+    if not 0 <= weight_decay < 1:
+        raise ConfigError(f"weight_decay must be at least 0 and below 1, got {weight_decay}")
+    if clip_norm is not None and not clip_norm > 0:
+        raise ConfigError(f"clip_norm must be above 0, or None for no limit, got {clip_norm}")
+    if accumulate < 1:
+        raise ConfigError(f"accumulate must be at least 1 batch, got {accumulate}")
+    if nesterov and name != "sgd":
+        raise ConfigError(f"nesterov goes with sgd, not with {name}")
+
+
+def _counting_updates(keras: Any, schedule: Any, accumulate: int) -> Any:
+    """The same schedule for Keras' count, which is of batches (`_get_current_learning_rate`)."""
+    if isinstance(schedule, float):
+        return schedule
+    own = schedule_class(keras)
+    if not isinstance(schedule, own):
+        raise ConfigError(
+            f"accumulate needs a schedule of train.schedules, got {type(schedule).__name__}: "
+            "it would count batches instead of updates"
+        )
+    return own(**{**schedule.get_config(), "batches_per_step": accumulate})
+
+
+@functools.cache
+def optimizers_for(keras: Any) -> SimpleNamespace:
+    """`SGD` and `AdamW` of a namespace that leave vectors out of the weight decay.
+
+    Classes, because Keras does not save what `exclude_from_weight_decay` was told: a loaded run
+    would go on with other decay. All biases, scales and offsets are vectors; no kernel is.
+    """
+    saving = keras.saving if is_keras3(keras) else keras.utils
+    register = saving.register_keras_serializable(PACKAGE)
+
+    class KernelDecay:
+        def _use_weight_decay(self, variable):
+            return len(variable.shape) > 1
+
+    class SGD(KernelDecay, keras.optimizers.SGD):
+        """SGD with decoupled weight decay of the kernels."""
+
+    class AdamW(KernelDecay, keras.optimizers.AdamW):
+        """AdamW whose weight decay is that of the kernels."""
+
+    return SimpleNamespace(SGD=register(SGD), AdamW=register(AdamW))
+
+
+@contextlib.contextmanager
+def precision_policy(keras: Any, name: str) -> Iterator[None]:
+    """Models made inside compute in this precision; what is made outside does not change.
+
+    Weights and their updates are float32 in each. `model.compile` adds dynamic loss scaling to the
+    optimizer of a `mixed_float16` model by itself (Micikevicius et al. 2018). A model that is
+    loaded to go on training must be loaded inside as well; loaded outside it computes in float32.
+
+    Args:
+        keras: the Keras namespace, Keras 3 or tf_keras.
+        name: one of `PRECISIONS`.
+
+    Raises:
+        ConfigError: unknown precision.
+    """
+    if name not in PRECISIONS:
+        raise ConfigError(f"unknown precision {name!r}: use one of {', '.join(PRECISIONS)}")
+    if is_keras3(keras):
+        read, write = keras.config.dtype_policy, keras.config.set_dtype_policy
+    else:
+        read, write = keras.mixed_precision.global_policy, keras.mixed_precision.set_global_policy
+    before = read()
+    write(name)
+    try:
+        yield
+    finally:
+        write(before)

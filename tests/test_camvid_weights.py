@@ -1,0 +1,65 @@
+"""The weights and .tflite files that ship: whole, licensed, and scoring what their card says."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastscnn_tf.agreement import argmax_agreement
+from fastscnn_tf.core.files import read_json
+from fastscnn_tf.data.registry import open_dataset
+from fastscnn_tf.data.toy_streets import draw_scene
+from fastscnn_tf.evaluation import evaluate
+from fastscnn_tf.model.io import load_keras
+from fastscnn_tf.runtime.segmenter import Segmenter
+
+TFLITE = Path(__file__).parent.parent / "tflite"
+SHIPPED = TFLITE / "fastscnn_camvid.keras"
+ON_TRAIN = TFLITE / "camvid" / "train_lovasz" / "best.keras"
+DEVICE = {kind: TFLITE / f"fastscnn_camvid_{kind}.tflite" for kind in ("float16", "int8")}
+FIGURES = read_json(TFLITE / "camvid" / "figures.json")
+
+
+@pytest.mark.parametrize("kind", DEVICE)
+def test_a_file_for_devices_is_whole_and_segments_a_street(kind):
+    path = DEVICE[kind]
+    facts = read_json(path.with_name(path.name + ".json"))
+    assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert path.stat().st_size == FIGURES["bytes"][path.name] < 2_400_000
+    segmenter = Segmenter(path)
+    assert segmenter.labels.names[:4] == ("Sky", "Building", "Pole", "Road")
+    scene, _ = draw_scene((1,), (288, 512))
+    labels = segmenter.predict(scene)
+    assert labels.shape == (288, 512)
+    assert labels[-40:].max() < 11
+    assert len(np.unique(labels)) > 2
+
+
+@pytest.mark.parametrize("path", [SHIPPED, ON_TRAIN], ids=["shipped", "on-train"])
+def test_weights_are_small_and_at_the_size_of_their_training(path):
+    assert path.stat().st_size < 5_500_000
+    assert load_keras(path).config.input_size == (352, 480)
+
+
+def test_the_notice_and_the_card_ship_with_the_weights():
+    notice = (TFLITE / "LICENSE-camvid-weights.txt").read_text()
+    assert "CC BY-NC 4.0" in notice
+    card = (TFLITE / "fastscnn_camvid.md").read_text()
+    assert f"{100 * FIGURES['val_miou']['keras']:.2f}" in card
+    assert f"{100 * FIGURES['val_miou']['keras_flip']:.2f}" in card
+
+
+def test_the_weights_of_train_alone_score_what_their_card_says(camvid_dir):
+    found = evaluate(ON_TRAIN, "camvid", camvid_dir, split="val").miou
+    assert found == pytest.approx(FIGURES["val_miou"]["keras"], abs=5e-4)
+    assert found > 0.63
+
+
+def test_int8_and_float16_on_the_device_are_the_shipped_weights(camvid_dir):
+    """On pictures it was trained with, which says nothing about its accuracy, but about int8."""
+    found = {kind: evaluate(path, "camvid", camvid_dir).miou for kind, path in DEVICE.items()}
+    assert abs(found["int8"] - found["float16"]) < 0.003
+    data = open_dataset("camvid", camvid_dir, "val", (352, 480))
+    same = argmax_agreement(DEVICE["float16"], DEVICE["int8"], data)
+    assert same == pytest.approx(FIGURES["agreement"]["float16_int8"], abs=5e-4)

@@ -1,0 +1,150 @@
+"""Real processes killed with -9, real full disks: a run goes on to the bit where it stood."""
+
+import csv
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from fastscnn_tf.core.errors import OutputError
+from fastscnn_tf.keras_api import keras3
+from fastscnn_tf.model.folded import load_folded
+from fastscnn_tf.model.io import load_keras
+from fastscnn_tf.train.checkpoint import read_checkpoint
+from fastscnn_tf.train.settings import TrainSettings
+from fastscnn_tf.train.trainer import run_training
+
+EPOCHS = 6
+MAIN = (sys.executable, "-c", "from fastscnn_tf.cli.main import main; main()")
+TRAIN = (
+    *("train", "--size", "64x96", "--epochs", EPOCHS, "--batch-size", "2", "--augment", "strong"),
+    *("--schedule", "cosine", "--warmup-epochs", "1", "--validate-every", "2", "--ema", "0.9"),
+    *("--no-aux", "--deterministic"),
+)
+LIMIT = 300  # seconds; a run takes about ten
+
+
+def process(own_data, folder, *arguments):
+    data = ("--dataset", "folder", "--data-dir", own_data, "--output", folder, "--resume")
+    command = [str(part) for part in (*MAIN, *arguments, *data)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+    )
+
+
+def finish(own_data, folder, *arguments):
+    run = process(own_data, folder, *arguments)
+    output, _ = run.communicate(timeout=LIMIT)
+    assert run.returncode == 0, output
+    return output
+
+
+def kill(run):
+    run.send_signal(signal.SIGKILL)
+    output, _ = run.communicate()
+    assert run.returncode in (-signal.SIGKILL, 0), output
+
+
+def wait_for(condition, run):
+    end = time.monotonic() + LIMIT
+    while not condition() and run.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def kill_at_random(own_data, folder, arguments, rng, span):
+    """Kills somewhere between the first epoch's announcement and `span` seconds later."""
+    run = process(own_data, folder, *arguments)
+    lines = iter(run.stdout)
+    begun = next((line for line in lines if line.startswith("Epoch")), None)
+    assert begun, "it ended before its first epoch"
+    time.sleep(rng.uniform(0, span))
+    kill(run)
+
+
+def kill_while_writing(own_data, folder, arguments):
+    run = process(own_data, folder, *arguments)
+    wait_for(lambda: list(folder.glob(".last.*")), run)
+    kill(run)
+
+
+def rows(folder):
+    with (folder / "log.csv").open() as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def assert_same_run(one, other):
+    states, arrays = zip(*(read_checkpoint(x / "last.keras") for x in (one, other)), strict=True)
+    assert states[0]["epochs_done"] == states[1]["epochs_done"] == EPOCHS
+    assert states[0]["dropout"] == states[1]["dropout"]
+    assert arrays[0].keys() == arrays[1].keys()
+    assert any(name.startswith("ema/") for name in arrays[0])
+    for name, value in arrays[0].items():
+        assert np.array_equal(value, arrays[1][name]), name
+    for file in ("last.keras", "best.keras"):
+        weights = [load_keras(folder / file).get_weights() for folder in (one, other)]
+        assert all(np.array_equal(a, b) for a, b in zip(*weights, strict=True)), file
+    assert rows(one) == rows(other)
+
+
+def test_killed_at_five_moments_the_weights_are_those_of_an_uninterrupted_run(own_data, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    began = time.monotonic()
+    finish(own_data, whole, *TRAIN)
+    span = (time.monotonic() - began) / 4
+    rng = random.Random(time.time_ns())
+    early = process(own_data, killed, *TRAIN)
+    wait_for(killed.exists, early)  # before or while its first files are written
+    kill(early)
+    kill_while_writing(own_data, killed, TRAIN)
+    for _ in range(3):
+        kill_at_random(own_data, killed, TRAIN, rng, span)
+    finish(own_data, killed, *TRAIN)
+    assert_same_run(whole, killed)
+    assert not list(killed.glob(".*.part*"))
+
+
+def test_killed_fine_tuning_ends_with_the_same_integers(run_folder, own_data, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    arguments = (
+        *("quantize", run_folder, "--size", "64x96", "--epochs", "3", "--batch-size", "2"),
+        "--deterministic",
+    )
+    finish(own_data, whole, *arguments)
+    kill_while_writing(own_data, killed, arguments)
+    kill_at_random(own_data, killed, arguments, random.Random(time.time_ns()), 3.0)
+    finish(own_data, killed, *arguments)
+    one, other = (load_folded(folder / "last.npz") for folder in (whole, killed))
+    for name, pair in one.weights.items():
+        assert all(np.array_equal(a, b) for a, b in zip(pair, other.weights[name], strict=True))
+    assert one.ranges == other.ranges
+    optimizer = [name for name in one.extra if name.startswith("optimizer/")]
+    assert optimizer
+    assert all(np.array_equal(one.extra[name], other.extra[name]) for name in optimizer)
+    assert rows(whole) == rows(killed)
+
+
+def test_a_full_disk_ends_the_run_and_keeps_its_last_checkpoint(own_data, tmp_path):
+    """Files may not grow beyond 1 MB from the second epoch on."""
+    folder, old = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
+    settings = TrainSettings("folder", str(own_data), (64, 96), 3, 2, 0.01, bn_momentum=0.9)
+
+    class DiskFills(keras3().callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, old[1]))
+
+    try:
+        with pytest.raises(OutputError, match=r"(?i)cannot write .*last\.keras|best\.keras"):
+            run_training(settings, folder, verbose=0, extra_callbacks=[DiskFills()])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    state, _ = read_checkpoint(folder / "last.keras")
+    assert state["epochs_done"] == 1
+    assert not list(folder.glob(".*.part*"))
+    assert run_training(settings, folder, resume=True, verbose=0).epochs == 3

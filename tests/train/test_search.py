@@ -1,0 +1,209 @@
+"""Hyper-parameter search: the space, real trials, pruning, and what a killed one leaves."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+optuna = pytest.importorskip("optuna")
+
+from fastscnn_tf.cli.search import search  # noqa: E402
+from fastscnn_tf.core.errors import ConfigError, OutputError  # noqa: E402
+from fastscnn_tf.keras_api import keras3  # noqa: E402
+from fastscnn_tf.train.recipes import train_settings  # noqa: E402
+from fastscnn_tf.train.search import run_search  # noqa: E402
+from fastscnn_tf.train.search_space import Dimension, parse_space  # noqa: E402
+from fastscnn_tf.train.settings import TrainSettings  # noqa: E402
+from fastscnn_tf.train.trainer import run_training  # noqa: E402
+
+BASE = TrainSettings("toy", None, (64, 96), 3, 4)
+SPACE = ["learning_rate=log:0.001..0.01", "augment=none,gentle"]
+
+
+def test_the_space_is_read():
+    texts = [
+        "learning-rate=log:1e-3..0.1",
+        "batch_size=4..16",
+        "power=0.5..1",
+        "augment=paper, strong",
+        "aux_heads=none,true,false",
+        "width=0.5,1",
+        "l2=none,0.0001",
+    ]
+    assert parse_space(texts, BASE) == (
+        Dimension("learning_rate", 0.001, 0.1, log=True),
+        Dimension("batch_size", 4, 16),
+        Dimension("power", 0.5, 1.0),
+        Dimension("augment", choices=("paper", "strong")),
+        Dimension("aux_heads", choices=(None, True, False)),
+        Dimension("width", choices=(0.5, 1.0)),
+        Dimension("l2", choices=(None, 0.0001)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("learning_rat=0.1..1", "did you mean learning_rate"),
+        ("epochs=1..4", "same for all trials"),
+        ("seed=1,2", "belongs to a run"),
+        ("batch_size", r"expected NAME=A\.\.B"),
+        ("batch_size=4..x", "expected int, got 'x'"),
+        ("batch_size=4.5..8", "expected int, got '4.5'"),
+        ("batch_size=0..8", "batch_size must be at least 1"),
+        ("learning_rate=0.1..0.01", "a range needs A < B"),
+        ("learning_rate=log:0..0.01", "a range needs 0 < A < B"),
+        ("augment=a..b", "augment is no number"),
+        ("augment=paper,wild", "unknown augmentation 'wild'"),
+        ("augment=paper,paper", "given twice"),
+        ("aux_heads=yes", "expected bool, got 'yes'"),
+    ],
+)
+def test_what_cannot_be_searched_is_named(text, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_space([text], BASE)
+    with pytest.raises(ConfigError, match="twice"):
+        parse_space(["power=0.5..1", "power=1,2"], BASE)
+    with pytest.raises(ConfigError, match="something to vary"):
+        parse_space([], BASE)
+
+
+def test_draws_stay_in_the_space():
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    space = parse_space(["learning_rate=log:0.001..0.1", "batch_size=4..6"], BASE)
+    drawn = [[d.suggest(trial) for d in space] for trial in (study.ask() for _ in range(40))]
+    rates, sizes = zip(*drawn, strict=True)
+    assert set(sizes) == {4, 5, 6}
+    assert 0.001 <= min(rates) < 0.004  # a uniform draw would find nothing below in 4 of 10 tries
+    assert np.median(rates) < 0.03
+    assert max(rates) <= 0.1
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A run of two epochs on four drawn streets, which lie in files."""
+    from PIL import Image
+
+    from fastscnn_tf.data.toy_streets import ToyStreets
+
+    root, toy = tmp_path_factory.mktemp("search") / "data", ToyStreets("train", (64, 96))
+    for kind in ("images", "labels"):
+        (root / kind).mkdir(parents=True)
+    for i in range(4):
+        for kind, pixels in zip(("images", "labels"), toy.read(i), strict=True):
+            Image.fromarray(pixels).save(root / kind / f"{i}.png")
+    split = "{images: images, labels: labels}"
+    names = "".join(f"  - {name}\n" for name in toy.labels.names)
+    (root / "dataset.yaml").write_text(
+        f"name: own\nclasses:\n{names}splits:\n  train: {split}\n  val: {split}\n"
+    )
+    return TrainSettings(
+        "folder", str(root), (64, 96), 2, 4, 0.01, bn_momentum=0.9, width=0.25, aux_heads=False
+    )
+
+
+@pytest.fixture(scope="module")
+def searched(base, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("search") / "out"
+    lines = []
+    return run_search(base, SPACE, folder, trials=1, report=lines.append), lines
+
+
+def study_of(folder):
+    return optuna.load_study(study_name="fastscnn", storage=f"sqlite:///{folder / 'study.db'}")
+
+
+def test_a_search_leaves_runs_and_a_recipe(base, searched):
+    result, lines = searched
+    (trial,) = result.trials
+    run = json.loads((result.folder / "trial-0000" / "run.json").read_text())
+    state = json.loads((result.folder / "trial-0000" / "state.json").read_text())
+    assert (trial.number, trial.state, trial.epochs) == (0, "complete", 2)
+    assert trial.miou == state["best"]
+    assert 0.001 <= run["settings"]["learning_rate"] <= 0.01
+    assert run["settings"]["seed"] == base.seed
+    assert trial.values == {name: run["settings"][name] for name in ("learning_rate", "augment")}
+    place = {"dataset": base.dataset, "data_dir": base.data_dir, "size": base.size}
+    assert train_settings(result.recipe, **place) == result.best
+    assert lines[0].startswith("trial 1 of 1: complete, val mIoU")
+    assert result.table().splitlines()[0].split() == [
+        *("trial", "state", "mIoU", "epochs", "learning_rate", "augment"),
+    ]
+
+
+def test_a_killed_trial_goes_on_and_a_bad_one_is_stopped(base, searched):
+    folder = searched[0].folder
+    study = study_of(folder)
+    # A process that died in the second epoch of a trial: its study and its run folder.
+    trial = study.ask()
+    values = {d.name: d.suggest(trial) for d in parse_space(SPACE, base)}
+    trial.set_user_attr("folder", "trial-0001")
+
+    class Killed(keras3().callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            trial.report(logs["val_miou"], epoch + 1)
+
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    settings = dataclasses.replace(base, **values)
+    with pytest.raises(KeyboardInterrupt):
+        run_training(settings, folder / "trial-0001", verbose=0, extra_callbacks=[Killed()])
+    first = study.trials[1].intermediate_values[1]
+    # Trials that nothing here can reach, so that the next one is below the median.
+    distributions = study.trials[1].distributions
+    for _ in range(5):
+        good = optuna.trial.create_trial(
+            params=values,
+            distributions=distributions,
+            value=0.99,
+            intermediate_values={1: 0.99, 2: 0.99},
+            user_attrs={"val_miou": 0.99},
+        )
+        study.add_trial(good)
+    result = run_search(base, SPACE, folder, trials=8, resume=True, warmup=1)
+    states = {t.number: (t.state, t.epochs) for t in result.trials}
+    assert states[7] == ("complete", 2)  # the killed one, number 1, under a new number
+    assert 1 not in states
+    assert next(t for t in result.trials if t.number == 7).values == values
+    rows = list(csv.DictReader((folder / "trial-0001" / "log.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert study.trials[7].intermediate_values[1] == first
+    assert states[8] == ("pruned", 1)
+    assert json.loads((folder / "trial-0008" / "state.json").read_text())["epochs_done"] == 1
+    assert result.trials[-1].number == 8  # complete ones come first
+    assert result.best.learning_rate == values["learning_rate"]
+
+
+def test_resume_is_refused_with_another_search(base, searched, tmp_path):
+    folder = searched[0].folder
+    with pytest.raises(OutputError, match="not empty"):
+        run_search(base, SPACE, folder, trials=1)
+    with pytest.raises(ConfigError, match="another space"):
+        run_search(base, SPACE[:1], folder, trials=1, resume=True)
+    other = dataclasses.replace(base, momentum=0.5)
+    with pytest.raises(ConfigError, match=r"momentum 0\.5: it began with 0\.9"):
+        run_search(other, SPACE, folder, trials=1, resume=True)
+    with pytest.raises(ConfigError, match="trials must be at least 1"):
+        run_search(base, SPACE, tmp_path / "new", trials=0)
+    with pytest.raises(ConfigError, match="validate_every"):
+        run_search(dataclasses.replace(base, validate_every=0), SPACE, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_finished_search_is_read_again_by_the_command(base, searched):
+    from click.testing import CliRunner
+
+    folder = searched[0].folder
+    arguments = [
+        *("--dataset", "folder", "--data-dir", base.data_dir, "--size", "64x96", "--epochs", "2"),
+        *("--batch-size", "4", "--learning-rate", "0.01", "--bn-momentum", "0.9", "--no-aux"),
+        *("--width", "0.25", "--space", SPACE[0], "--space", SPACE[1], "--trials", "1"),
+        *("--output", str(folder), "--resume"),
+    ]
+    result = CliRunner().invoke(search, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert f"best settings: {folder / 'best.json'}" in result.output
