@@ -54,8 +54,8 @@ def naming_interruptions() -> Iterator[None]:
     "--recipe",
     default="paper",
     show_default=True,
-    help="paper, strong, finetune, or a recipe.json (that of a run or of search; a run folder "
-    "stands for its own). Options given beside it replace what it says.",
+    help="paper, strong, finetune, settle, or a recipe.json (that of a run or of search; a run "
+    "folder stands for its own). Options given beside it replace what it says.",
 )
 @recipe_options
 @click.option("--init-from", help="Start from a .keras file, run folder or checkpoint.")
