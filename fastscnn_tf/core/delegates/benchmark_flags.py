@@ -95,16 +95,15 @@ def benchmark_command(
     flags.add("graph", below(ADB_FOLDER, model.name) if adb else str(model))
     write = _compiled_model if compiled else _interpreter
     write(flags, settings, model, sha256)
-    call = shlex.join(
-        [f"{ADB_FOLDER}/benchmark_model" if adb else "./benchmark_model", *flags.flags]
-    )
+    program = f"{ADB_FOLDER}/benchmark_model" if adb else "./benchmark_model"
+    call = shlex.join([program, *flags.flags])
+    lines = [call]
     if adb:
         push = shlex.join(["adb", "push", str(model), f"{ADB_FOLDER}/{model.name}"])
-        # Two shells read it: ours, and the phone's.
-        lines = (push, f"adb shell {shlex.quote(call) if "'" in call else call}")
-    else:
-        lines = (call,)
-    return BenchmarkCommand(TOOLS[compiled], tuple(flags.flags), lines, tuple(flags.notes))
+        plain = call == " ".join([program, *flags.flags])
+        # Two shells read it: this one, and the phone's.
+        lines = [push, f"adb shell {call if plain else shlex.quote(call)}"]
+    return BenchmarkCommand(TOOLS[compiled], tuple(flags.flags), tuple(lines), tuple(flags.notes))
 
 
 def _interpreter(flags: _Flags, settings: DeviceSettings, model: PurePath, sha256: str) -> None:
