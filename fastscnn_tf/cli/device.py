@@ -154,8 +154,8 @@ def benchmark(
     latency = result["latency_ms"]
     text = (
         f"{model} at {result['input_size']}, {result['threads']} threads: "
-        f"median {latency['median']:.2f} ms, p90 {latency['p90']:.2f} ms, load {result['load_ms']:.1f} ms, "
-        f"first {result['first_ms']:.1f} ms"
+        f"median {latency['median']:.2f} ms, p90 {latency['p90']:.2f} ms, "
+        f"load {result['load_ms']:.1f} ms, first {result['first_ms']:.1f} ms"
     )
     opt.write_result(result, json_path, text)
 
