@@ -117,8 +117,8 @@ def _file_parts(path: Path, license: str | None) -> list[str]:
     trained = _table(("what", "value"), _given(run)) if run else f"Training: {UNKNOWN}."
     parts.append(f"## Training run\n{trained}")
     found = settings_of(path)
-    given = [(name, value) for name, value in _given(found.settings.to_dict())]
-    parts.append(f"## Device settings, {found.source}\n{_table(('option', 'value'), given)}")
+    given, source = _given(found.settings.to_dict()), Path(found.source).name
+    parts.append(f"## Device settings, {source}\n{_table(('option', 'value'), given)}")
     operations = list(summary.ops.items())
     floats = f"{summary.float_tensors} of {summary.tensors} tensors are float."
     parts.append(f"## Operations\n{_table(('operation', 'count'), operations)}\n\n{floats}")

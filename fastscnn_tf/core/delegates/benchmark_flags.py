@@ -196,7 +196,9 @@ def _compiled_model(flags: _Flags, settings: DeviceSettings, model: PurePath, sh
     else:
         flags.add("use_cpu", True)
         flags.add("num_threads", cpu.num_threads)
-        flags.none_for(cpu, "num_threads")
+        # XNNPACK is what CompiledModel's CPU is unless told otherwise.
+        own = ["kernel_mode"] if cpu.kernel_mode == "xnnpack" else []
+        flags.none_for(cpu, "num_threads", *own)
     if settings.accelerator == "gpu":
         gpu = settings.gpu or GpuSettings()
         taken = ["precision_loss_allowed"]
