@@ -26,7 +26,7 @@ VALUE = {
                         "range": {"min": -1, "max": 2},
                     },
                     "process_units": [
-                        {"options": {"type": "NormalizationOptions", "mean": [1.5, 2, 3], "std": [4]}}
+                        {"options": {"type": "NormalizationOptions", "mean": [1.5, 2], "std": [4]}}
                     ],
                 }
             ],
