@@ -49,7 +49,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
 
 def load_predictor(
     model: Any,
-    threads: int = 2,
+    threads: int | None = None,
     full: bool = False,
     size: Size | None = None,
     pad: bool = False,
@@ -59,7 +59,7 @@ def load_predictor(
     Args:
         model: path of a .tflite, `.keras`, `.npz` or run folder, a Keras model, or a predictor
             (see `runtime.views.Predictor`), which is returned.
-        threads: CPU threads of a .tflite.
+        threads: CPU threads of a .tflite; by default those of its settings, else 2.
         full: take a Keras model's logits at full resolution, as its graph upsamples them.
         size: run a Keras model at another (height, width).
         pad: take any `size`: the image is padded to multiples of 32, and the result is cropped.
@@ -101,7 +101,7 @@ def evaluate(
     dataset: str,
     data_dir: str | os.PathLike[str] | None = None,
     split: str = "val",
-    threads: int = 2,
+    threads: int | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
     size: Size | None = None,
     pad: bool = False,
@@ -122,7 +122,7 @@ def evaluate(
             class map is used (a Cityscapes model on the 13 classes of DensePASS).
         data_dir: where the data set lies.
         split: which split.
-        threads: CPU threads of a .tflite.
+        threads: CPU threads of a .tflite; by default those of its settings, else 2.
         progress: wraps the image indices, to show a progress bar.
         size: run a Keras model at another (height, width).
         pad: take any `size`, padding the image to multiples of 32.
@@ -168,7 +168,7 @@ def evaluate(
 
 def open_inference(
     model: Any,
-    threads: int = 2,
+    threads: int | None = None,
     size: Size | None = None,
     pad: bool = False,
     *,
@@ -203,7 +203,7 @@ def open_inference(
     return AveragedViews(views, flip), predictor
 
 
-def _windowed(model: Any, threads: int, window: Size, pad: bool) -> Predictor:
+def _windowed(model: Any, threads: int | None, window: Size, pad: bool) -> Predictor:
     if not _has_one_size(model):
         return load_predictor(model, threads, size=window, pad=pad)
     predictor = load_predictor(model, threads)

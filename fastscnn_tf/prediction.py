@@ -31,7 +31,7 @@ def predict_files(
     paths: Sequence[str | os.PathLike[str]],
     folder: str | os.PathLike[str],
     opacity: float = 0.5,
-    threads: int = 2,
+    threads: int | None = None,
     force: bool = False,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
     size: Size | None = None,
@@ -48,7 +48,7 @@ def predict_files(
         paths: pictures, or folders of pictures.
         folder: where the results go.
         opacity: of the overlay's colours.
-        threads: CPU threads of a .tflite.
+        threads: CPU threads of a .tflite; by default those of its settings, else 2.
         force: replace existing results.
         progress: wraps the picture indices.
         size: run a Keras model at another (height, width).

@@ -144,7 +144,7 @@ def predict(folder: str, format: str, **arguments: Any) -> None:
 @opt.json_path
 @opt.force
 def benchmark(
-    model: str, threads: int, runs: int, warmup: int, json_path: str | None, force: bool
+    model: str, threads: int | None, runs: int, warmup: int, json_path: str | None, force: bool
 ) -> None:
     """Time a .tflite on this machine."""
     from ..runtime.benchmark import benchmark as measure
@@ -153,9 +153,9 @@ def benchmark(
     result = measure(model, threads, runs, warmup)
     latency = result["latency_ms"]
     text = (
-        f"{model} at {result['input_size']}, {threads} threads: median {latency['median']:.2f} ms, "
-        f"p90 {latency['p90']:.2f} ms, load {result['load_ms']:.1f} ms, "
-        f"first {result['first_ms']:.1f} ms"
+        f"{model} at {result['input_size']}, {result['threads']} threads: "
+        f"median {latency['median']:.2f} ms, p90 {latency['p90']:.2f} ms, "
+        f"load {result['load_ms']:.1f} ms, first {result['first_ms']:.1f} ms"
     )
     opt.write_result(result, json_path, text)
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import click
 
+from ..core.delegates.device import DEVICES
 from ..core.errors import Interrupted
 from ..core.sizes import Size
 from . import options as opt
+from .export_options import about_options, choose_for, sidecars
 from .train_options import AUGMENT_HELP, given, recipe_options
 
 skip_bad = click.option(
@@ -187,20 +189,22 @@ def quantize(
 
 @click.command()
 @click.argument("model")
-@click.option("--recipe", required=True, help="float32, float16, int8 (PTQ) or int8-qat.")
+@click.option(
+    "--for",
+    "device",
+    help=f"Choose recipe, input, outputs and settings for {', '.join(DEVICES)}, and say why.",
+)
+@click.option("--recipe", help="float32, float16, int8 (PTQ) or int8-qat.")
 @opt.size
 @opt.pad
 @click.option(
     "--outputs",
-    default="logits",
-    show_default=True,
-    help="logits (1/8), logits-full, prob or labels.",
+    help="logits (1/8), logits-full, prob or labels. [default: logits]",
 )
 @click.option(
     "--input",
-    default="uint8",
-    show_default=True,
-    help="uint8 (raw bytes), int8 (bytes ^ 0x80), or float32 (normalised; float recipes).",
+    help="uint8 (raw bytes), int8 (bytes ^ 0x80), or float32 (normalised; float recipes). "
+    "[default: uint8]",
 )
 @opt.dataset(required=False)
 @click.option(
@@ -210,35 +214,47 @@ def quantize(
     show_default=True,
     help="Training images that set the int8 ranges.",
 )
+@about_options
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The .tflite.")
 @opt.force
 def export(
     model: str,
-    recipe: str,
+    device: str | None,
+    recipe: str | None,
     size: Size | None,
     pad: bool,
-    outputs: str,
-    input: str,
+    outputs: str | None,
+    input: str | None,
     dataset: str | None,
     data_dir: str | None,
     calibration_images: int,
     output: Path,
     force: bool,
+    **texts: str | None,
 ) -> None:
     """Write MODEL (.keras, .npz or run folder) as a .tflite, by default with raw uint8 RGB input.
 
     Recipe int8 reads calibration images from --dataset/--data-dir (its training split).
     """
+    from ..about import about_model
     from ..core.files import check_output
     from ..evaluation import load_model
     from ..export.export import export_tflite
     from ..export.recipes import check_input, check_outputs
     from ..export.recipes import recipe as find_recipe
 
+    settings = None
+    if device:
+        choice = choose_for(device, model, recipe, outputs, input, bool(dataset))
+        recipe, outputs, input = choice.recipe, choice.outputs, choice.input
+        settings = choice.settings
+    elif not recipe:
+        raise click.UsageError("--recipe or --for is needed")
+    outputs, input = outputs or "logits", input or "uint8"
     rules = find_recipe(recipe)
     check_outputs(outputs)
     check_input(input, rules)
-    for path in (output, output.with_name(f"{output.name}.json")):
+    for path in (output, *sidecars(output)):
         check_output(path, force)
     loaded = load_model(model)
     calibration = None
@@ -249,7 +265,9 @@ def export(
         config = resized_config(loaded.config, size or loaded.config.input_size, pad)
         images = load_dataset(dataset, data_dir, split="train", config=config, batch_size=1)
         calibration = images.take(calibration_images)
-    result = export_tflite(loaded, output, recipe, outputs, size, calibration, force, pad, input)
+    about = about_model(model, **texts)
+    source = calibration, force, pad, input, settings, about
+    result = export_tflite(loaded, output, recipe, outputs, size, *source)
     ops = ", ".join(f"{count} {name}" for name, count in result.graph.ops.items())
     click.echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")
     click.echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import fastscnn_tf
 
+from ..core.delegates.device import DeviceSettings
+from ..core.delegates.settings_file import KEY, settings_path, write_settings
 from ..core.errors import ConfigError
 from ..core.files import check_output, write_bytes, write_json
 from ..core.sizes import Size, format_size
@@ -53,6 +55,8 @@ def export_tflite(
     force: bool = False,
     pad: bool = False,
     input: str = "uint8",
+    settings: DeviceSettings | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> ExportResult:
     """Writes a .tflite with raw uint8 RGB input and normalisation inside, and a JSON sidecar.
 
@@ -70,6 +74,9 @@ def export_tflite(
             the result (of `logits` at 1/8 by the runtime).
         input: `uint8` raw bytes; `int8`, which is bytes ^ 0x80 and saves an operation (int8
             recipes); or `float32`, images normalised by the caller (float recipes).
+        settings: travel inside the file and in `<path>.settings.json` beside it.
+        about: `name`, `description`, `version`, `author`, `license` and `run` (see
+            `about_model`): into the metadata.
 
     Raises:
         ConfigError: unknown recipe or output, or the model does not fit the recipe.
@@ -85,9 +92,12 @@ def export_tflite(
     if target.suffix != ".tflite":
         raise ConfigError(f"{target}: the output must end in .tflite")
     sidecar = check_output(target.with_name(f"{target.name}.json"), force)
+    check_output(settings_path(target), force)
     network = _network_for(model, rules, size, calibration, pad)
     content = convert(graph_function(network, outputs, input), rules, outputs, input)
-    metadata = _metadata(network, rules, outputs, input)
+    metadata = {**_metadata(network, rules, outputs, input), **(about or {})}
+    if settings is not None:
+        metadata[KEY] = settings.to_dict()
     raw_float = input == "uint8" and not rules.quantized
     content = finish(content, metadata, int(centre(network.config)) if raw_float else None)
     summary = graph_summary(content)
@@ -96,6 +106,9 @@ def export_tflite(
     write_bytes(target, content)
     digest = hashlib.sha256(content).hexdigest()
     write_json(sidecar, {**metadata, "sha256": digest, "ops": summary.ops})
+    settings_path(target).unlink(missing_ok=True)  # those of the file that was replaced
+    if settings is not None:
+        write_settings(target, settings, digest)
     return ExportResult(target, len(content), summary, metadata)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ import numpy as np
 from PIL import Image
 
 from ..core.console import quiet_stderr
+from ..core.delegates.device import DeviceSettings
 from ..core.errors import ConfigError, DataError, ModelFileError
 from ..core.images import read_image, resize_image, to_rgb
 from ..core.labels import LabelSpace
 from ..core.sizes import Size
 from . import MAX_THREADS
+from .engine import open_compiled, plan_engine
 from .postprocess import LogitsFrame, labels_from_output
 from .tflite_file import read_metadata, read_model_bytes
 
@@ -26,9 +30,14 @@ class Segmenter:
     Args:
         path: the .tflite file; one image in (1, H, W, 3), logits (1, h, w, classes) or a label
             map (1, h, w) out.
-        threads: CPU threads.
+        threads: CPU threads; by default those of the settings, else 2.
+        settings: what to run it with, or a settings file of this very model; by default what lies
+            beside it (`<file>.settings.json`) or, if nothing does, came inside it.
 
     Attributes:
+        settings: the settings in use.
+        threads: CPU threads in use.
+        notes: settings that this runtime cannot apply, one line each; they are logged, too.
         input_size: (height, width) the network works at.
         labels: names and colours of the classes.
         outputs: `logits`, `logits-full`, `prob` or `labels`.
@@ -36,16 +45,29 @@ class Segmenter:
 
     Raises:
         ModelFileError: the file is missing, damaged, or no segmentation model.
+        ConfigError: the settings are another model's, not valid, or cannot run here.
 
     Example:
         labels = Segmenter("model.tflite").predict("street.jpg")
     """
 
-    def __init__(self, path: str | os.PathLike[str], threads: int = 2):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        threads: int | None = None,
+        settings: DeviceSettings | str | os.PathLike[str] | None = None,
+    ):
         self.path = Path(path)
         content = read_model_bytes(path)
         self.metadata = read_metadata(content)
-        self._interpreter = open_interpreter(self.path, content, threads)
+        plan = plan_engine(self.path, content, self.metadata, threads, settings)
+        self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
+        for note in plan.notes:
+            logging.getLogger("fastscnn_tf").warning("%s: %s", path, note)
+        if plan.compiled:
+            self._interpreter = open_compiled(self.path, content, plan)
+        else:
+            self._interpreter = open_interpreter(self.path, content, plan.threads, plan.options)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
@@ -162,8 +184,16 @@ def as_pixels(image: Any) -> np.ndarray:
     return image
 
 
-def open_interpreter(path: Path, content: bytes, threads: int) -> Any:
+def open_interpreter(
+    path: Path, content: bytes, threads: int, options: Mapping[str, Any] | None = None
+) -> Any:
     """The interpreter of a .tflite, its tensors allocated.
+
+    Args:
+        path: for messages.
+        content: of the file.
+        threads: CPU threads.
+        options: further arguments of `Interpreter`.
 
     Raises:
         ConfigError: no such number of threads.
@@ -175,7 +205,7 @@ def open_interpreter(path: Path, content: bytes, threads: int) -> Any:
         raise ConfigError(f"threads must be 1..{MAX_THREADS}, got {threads}")
     try:
         with quiet_stderr():
-            interpreter = Interpreter(model_content=content, num_threads=threads)
+            interpreter = Interpreter(model_content=content, num_threads=threads, **(options or {}))
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = re.sub(r"\s+", " ", str(error)).strip()[:160]
