@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..runtime.fit import FITS
 from . import options as opt
 
 
@@ -40,6 +41,13 @@ views = opt.options(
         help="Look through windows of this size at the image's own size.",
     ),
     click.option("--stride", type=opt.SizeType(), help="From window to window; default: half."),
+    click.option(
+        "--fit",
+        type=click.Choice(FITS),
+        default="resize",
+        show_default=True,
+        help="Stretch the image to the model's size, or keep its proportions and fill the rest.",
+    ),
 )
 
 
