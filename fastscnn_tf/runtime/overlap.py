@@ -21,9 +21,8 @@ def overlapped(
 ) -> Iterator[Result]:
     """`map(function, items)`, computed in threads a few items early.
 
-    Items are taken in the caller's thread, at most `ahead` + 1 before the result that is asked
-    for. Results come in order, and an error where its result would be, after all before it.
-    Nothing starts before the first result is asked for; closing the iterator waits for what is
+    Items are taken in the caller's thread, `ahead` more than results are asked for. Results come
+    in order, and an error where its result would be, after all before it. Nothing starts before the first result is asked for; closing the iterator waits for what is
     under way.
 
     Args:
@@ -45,7 +44,7 @@ def overlapped(
                     failure = error
                     break
                 pending.append(pool.submit(function, item))
-                while pending and (len(pending) > ahead or pending[0].done()):
+                if len(pending) > ahead:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
