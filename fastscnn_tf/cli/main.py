@@ -11,6 +11,7 @@ import click
 from .. import __version__
 from ..core.errors import FastSCNNError, OutputError
 from . import data, device, network, runs, training
+from .compare import compare
 from .demo import demo_command
 from .find_lr import find_lr
 from .pseudo_label import pseudo_label_command
@@ -36,7 +37,7 @@ def cli(debug: bool) -> None:
 _COMMANDS = (
     *(*training.COMMANDS, find_lr, search, pseudo_label_command, save_logits_command),
     *runs.COMMANDS,
-    *(*network.COMMANDS, *device.COMMANDS),
+    *(*network.COMMANDS, *device.COMMANDS, compare),
     *(*data.COMMANDS, reproduce_command, demo_command),
 )
 for command in _COMMANDS:

@@ -22,8 +22,8 @@ def overlapped(
     """`map(function, items)`, computed in threads a few items early.
 
     Items are taken in the caller's thread, `ahead` more than results are asked for. Results come
-    in order, and an error where its result would be, after all before it. Nothing starts before the first result is asked for; closing the iterator waits for what is
-    under way.
+    in order, and an error where its result would be, after all before it. Nothing starts before
+    the first result is asked for; closing the iterator waits for what is under way.
 
     Args:
         function: with one worker its calls never overlap, and go in order.
