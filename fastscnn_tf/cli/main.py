@@ -18,6 +18,7 @@ from .pseudo_label import pseudo_label_command
 from .reproduce import reproduce_command
 from .save_logits import save_logits_command
 from .search import search
+from .watch import watch_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -37,7 +38,7 @@ def cli(debug: bool) -> None:
 _COMMANDS = (
     *(*training.COMMANDS, find_lr, search, pseudo_label_command, save_logits_command),
     *runs.COMMANDS,
-    *(*network.COMMANDS, *device.COMMANDS, compare),
+    *(*network.COMMANDS, *device.COMMANDS, compare, watch_command),
     *(*data.COMMANDS, reproduce_command, demo_command),
 )
 for command in _COMMANDS:

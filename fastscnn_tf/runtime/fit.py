@@ -89,18 +89,23 @@ class Fitted:
         box = self.box
         if box is None:
             return labels_from_output(output, frame, size)
-        inner = (box.height, box.width)
         if output.ndim == 2:
             whole = resize_label(output.astype(np.uint8), frame.padded)
             if output.shape == self.image.shape[:2]:
                 whole = output.astype(np.uint8)
             return resize_label(np.ascontiguousarray(whole[box.rows, box.columns]), size)
-        if output.shape[:2] == self.image.shape[:2]:
-            frame = LogitsFrame(inner, inner)
-            return labels_from_output(output[box.rows, box.columns], frame, size)
-        return labels_from_output(
-            output, frame._replace(size=inner, origin=(box.top, box.left)), size
-        )
+        placed, frame = self.placed(output, frame)
+        return labels_from_output(placed, frame, size)
+
+    def placed(self, logits: np.ndarray, frame: LogitsFrame) -> tuple[np.ndarray, LogitsFrame]:
+        """Logits (h, w, classes) of `image`, and how they lie over the picture alone."""
+        box = self.box
+        if box is None:
+            return logits, frame
+        inner = (box.height, box.width)
+        if logits.shape[:2] == self.image.shape[:2]:  # the graph has upsampled them
+            return logits[box.rows, box.columns], LogitsFrame(inner, inner)
+        return logits, frame._replace(size=inner, origin=(box.top, box.left))
 
 
 def fitted(image: np.ndarray, size: Size, fit: str, fill: Sequence[float] = GREY) -> Fitted:

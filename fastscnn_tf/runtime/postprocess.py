@@ -87,25 +87,43 @@ def labels_from_logits(
 
 
 def _interpolated_labels(logits: np.ndarray, frame: LogitsFrame, target: Size) -> np.ndarray:
-    """The argmax of `logit_strips`, by tiles that stay in the processor's cache.
+    """The argmax of interpolated logits."""
+    labels = np.empty(target, np.uint8)
+    for place, tile in logit_tiles(logits, frame, target):
+        labels[place] = _first_greatest(tile)
+    return labels
+
+
+def logit_tiles(
+    logits: np.ndarray, frame: LogitsFrame, target: Size
+) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
+    """The logits brought to a size bilinearly, by tiles that stay in the processor's cache.
 
     A tile depends on the few logits around it. The zeros that are left out of the sums change no
     bit of them, and products this small are never shared among BLAS threads, which would fight
     with the interpreter's over the cores.
+
+    Args:
+        logits: (h, w, classes) of any numeric dtype, finite.
+        frame: how they lie over the input.
+        target: (height, width).
+
+    Yields:
+        Rows and columns of the target, and their (classes, rows, columns) float32 logits, which
+        may be overwritten.
     """
     rows, columns = _axes(logits, frame, target)
     values = np.ascontiguousarray(np.moveaxis(logits, -1, 0), np.float32)
     high, wide = TILE
-    blocks = [_band(columns[left : left + wide]) for left in range(0, target[1], wide)]
+    lefts = range(0, target[1], wide)
+    blocks = [_band(columns[left : left + wide]) for left in lefts]
     across = [(span, np.ascontiguousarray(block.T)) for span, block in blocks]
-    labels = np.empty(target, np.uint8)
     for top in range(0, target[0], high):
         span, block = _band(rows[top : top + high])
         strip = np.matmul(block, values[:, span])
-        for i, (columns_read, weights) in enumerate(across):
-            tile = np.matmul(strip[:, :, columns_read], weights)
-            labels[top : top + high, i * wide : (i + 1) * wide] = _first_greatest(tile)
-    return labels
+        for left, (read, weights) in zip(lefts, across, strict=True):
+            place = slice(top, top + high), slice(left, left + wide)
+            yield place, np.matmul(strip[:, :, read], weights)
 
 
 def _band(weights: np.ndarray) -> tuple[slice, np.ndarray]:
