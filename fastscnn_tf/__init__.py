@@ -55,6 +55,7 @@ _NAMES = {
     "benchmark": "runtime.benchmark",
     "evaluate": "evaluation",
     "argmax_agreement": "agreement",
+    "compare_models": "model_comparison",
     "reproduce": "reproduction",
     "FastSCNNError": "core.errors",
 }
