@@ -13,6 +13,7 @@ from ..core.errors import FastSCNNError, OutputError
 from . import data, device, network, runs, training
 from .demo import demo_command
 from .find_lr import find_lr
+from .inspect import inspect_command
 from .pseudo_label import pseudo_label_command
 from .reproduce import reproduce_command
 from .save_logits import save_logits_command
@@ -36,7 +37,7 @@ def cli(debug: bool) -> None:
 _COMMANDS = (
     *(*training.COMMANDS, find_lr, search, pseudo_label_command, save_logits_command),
     *runs.COMMANDS,
-    *(*network.COMMANDS, *device.COMMANDS),
+    *(*network.COMMANDS, *device.COMMANDS, inspect_command),
     *(*data.COMMANDS, reproduce_command, demo_command),
 )
 for command in _COMMANDS:
