@@ -55,7 +55,8 @@ def _code(table: Table) -> tuple[str, int]:
     number = max(table.integer(3, "i"), table.integer(0, "b"))
     name = _names("BuiltinOperator").get(number, f"UNKNOWN_{number}")
     if name == "CUSTOM":
-        name = f"CUSTOM({table.text(1)})"
+        # It goes into messages: nothing that a terminal would obey.
+        name = f"CUSTOM({''.join(c if c.isprintable() else '?' for c in table.text(1)[:80])})"
     return name, table.integer(2, "i", 1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
+import math
 import os
 from typing import Any
 
@@ -116,14 +117,16 @@ class Inspection:
         return next(verdict for verdict in self.verdicts if verdict.target == target)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return {
-            **dataclasses.asdict(self),
-            "macs": self.macs,
-            "padding_macs": self.padding_macs,
-            "scale_changes": [change.to_dict() for change in self.scale_changes],
-            "verdicts": [verdict.to_dict() for verdict in self.verdicts],
-        }
+        """Plain JSON types; a scale that is no finite number becomes None."""
+        return _finite(
+            {
+                **dataclasses.asdict(self),
+                "macs": self.macs,
+                "padding_macs": self.padding_macs,
+                "scale_changes": [change.to_dict() for change in self.scale_changes],
+                "verdicts": [verdict.to_dict() for verdict in self.verdicts],
+            }
+        )
 
     def text(self) -> str:
         """For people."""
@@ -184,6 +187,14 @@ def inspect(
         measured=measured,
         verdicts=verdicts(graphs, measured),
     )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _ports(graph: Graph, indices: tuple[int, ...]) -> tuple[Port, ...]:

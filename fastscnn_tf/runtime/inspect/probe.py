@@ -15,6 +15,7 @@ from ..tflite_graph import Graph
 
 MEMORY_LIMIT = 4 << 30  # bytes of address space
 TIME_LIMIT = 60  # seconds
+STAGES = {"plain": "without delegates", "xnnpack": "with XNNPACK"}
 CHILD = Path(__file__).with_name("probe_child.py")
 
 
@@ -49,15 +50,19 @@ def probe(
         memory: the child's limit of address space, in bytes.
         seconds: its limit of time.
     """
-    stages, end = _run(content, memory, seconds)
-    problems = [
-        f"{_NAMES[name]}: the interpreter refuses the file ({stage['error']})"
+    stages: dict[str, dict[str, Any]] = {}
+    problems, waiting = [], list(STAGES)
+    while waiting:
+        found, end = _run(content, waiting, memory, seconds)
+        stages |= found
+        waiting = [name for name in waiting if name not in found]
+        if waiting:  # the child ended in the first of them; the others get a new one
+            problems.append(f"{STAGES[waiting.pop(0)]}: {end}")
+    problems += [
+        f"{STAGES[name]}: the interpreter refuses the file ({stage['error']})"
         for name, stage in stages.items()
         if "error" in stage
     ]
-    if end:
-        missing = next((name for name in _NAMES if name not in stages), "xnnpack")
-        problems.append(f"{_NAMES[missing]}: {end}")
     plain, fast = stages.get("plain", {}), stages.get("xnnpack", {})
     delegates = fast.get("delegates")
     return Probe(
@@ -67,9 +72,6 @@ def probe(
         None if delegates is None else delegated_ops(graph, delegates),
         tuple(problems),
     )
-
-
-_NAMES = {"plain": "without delegates", "xnnpack": "with XNNPACK"}
 
 
 def delegated_ops(graph: Graph, delegates: list[list[list[int]]]) -> tuple[int, ...]:
@@ -90,9 +92,11 @@ def delegated_ops(graph: Graph, delegates: list[list[list[int]]]) -> tuple[int, 
     return tuple(sorted(found))
 
 
-def _run(content: bytes, memory: int, seconds: int) -> tuple[dict[str, dict[str, Any]], str]:
-    """The stages that were reported, and how the child ended where it did not end well."""
-    command = [sys.executable, "-P", str(CHILD), str(memory), str(seconds)]
+def _run(
+    content: bytes, stages: list[str], memory: int, seconds: int
+) -> tuple[dict[str, dict[str, Any]], str]:
+    """The stages that were reported, and how the child ended."""
+    command = [sys.executable, "-P", str(CHILD), str(memory), str(seconds), *stages]
     # The child finds what this process found; one thread of BLAS needs less address space.
     paths = os.pathsep.join(filter(None, sys.path))
     environment = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
@@ -117,10 +121,8 @@ def _stages(output: bytes) -> dict[str, dict[str, Any]]:
 
 
 def _ending(code: int) -> str:
-    if code == 0:
-        return ""
-    if code > 0:
-        return f"its process ended with code {code}"
+    if code >= 0:
+        return f"its process ended early (code {code})"
     try:
         name = signal.Signals(-code).name
     except ValueError:

@@ -57,22 +57,25 @@ def shared_bytes(interpreter: Any, content: bytes) -> int:
 
 
 def main() -> None:
-    """Loads the file without and with XNNPACK."""
-    memory, seconds = int(sys.argv[1]), int(sys.argv[2])
+    """Loads the file without and with XNNPACK, or what of both the arguments name."""
+    memory, seconds, *stages = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
     report = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # whatever native code prints is not ours
     content = sys.stdin.buffer.read()
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     limit(memory, seconds)
-    for name, resolver in (
-        ("plain", OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES),
-        ("xnnpack", OpResolverType.BUILTIN),
-    ):
+    resolvers = {
+        "plain": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        "xnnpack": OpResolverType.BUILTIN,
+    }
+    for name in stages:
         result: dict[str, Any] = {"stage": name}
         try:
             interpreter = Interpreter(
-                model_content=content, experimental_op_resolver_type=resolver, num_threads=1
+                model_content=content,
+                experimental_op_resolver_type=resolvers[name],
+                num_threads=1,
             )
             interpreter.allocate_tensors()
             wrapper = interpreter._interpreter
@@ -84,7 +87,7 @@ def main() -> None:
             ]
             result["arena_bytes"] = shared_bytes(interpreter, content)
         except (ValueError, RuntimeError, MemoryError) as error:
-            result["error"] = " ".join(str(error).split())[:200] or type(error).__name__
+            result["error"] = " ".join(str(error).split())[:200] or "no reason given"
         print(json.dumps(result), file=report)
 
 

@@ -220,3 +220,43 @@ def binary(
     y = m.tensor(output, dtype)
     m.op(kind, xs, [y], options, version, **values)
     return m.pack(xs, [y])
+
+
+def chain(dtype: str = "int8") -> bytes:
+    """Convolution, RELU, convolution: XNNPACK has no int8 RELU and falls into two parts."""
+    m = TinyModel()
+    tensors = [m.tensor((1, 8, 8, 4), dtype) for _ in range(4)]
+    kind, scale = ("float32", None) if dtype == "float32" else ("int32", ((0.0025,), (0,)))
+    for i in (0, 2):
+        w = m.tensor((4, 3, 3, 4), dtype, np.ones((4, 3, 3, 4)))
+        b = m.tensor((4,), kind, np.zeros(4), scale)
+        m.op(
+            "CONV_2D",
+            [tensors[i], w, b],
+            [tensors[i + 1]],
+            "Conv2DOptions",
+            strideH=1,
+            strideW=1,
+            dilationHFactor=1,
+            dilationWFactor=1,
+        )
+        if i == 0:
+            m.op("RELU", [tensors[1]], [tensors[2]])
+    return m.pack(tensors[:1], tensors[-1:])
+
+
+def crash_in_kernels() -> bytes:
+    """An int8 ADD without a scale: the interpreter aborts."""
+    m = TinyModel()
+    tensors = [m.tensor((1, 8, 8, 4), "int8") for _ in range(3)]
+    m.graph.tensors[0].quantization = None
+    m.op("ADD", tensors[:2], tensors[2:], "AddOptions", 2)
+    return m.pack(tensors[:2], tensors[2:])
+
+
+def crash_in_xnnpack() -> bytes:
+    """An ADD of two inputs that are left out: refused by the kernel, a null pointer to XNNPACK."""
+    m = TinyModel()
+    x, y = m.tensor((1, 8, 8, 4)), m.tensor((1, 8, 8, 4))
+    m.op("ADD", [-1, -1], [y], "AddOptions")
+    return m.pack([x], [y])
