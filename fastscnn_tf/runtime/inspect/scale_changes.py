@@ -46,7 +46,7 @@ def scale_changes(graph: Graph) -> tuple[ScaleChange, ...]:
     writers = {index: op for op in graph.ops for index in op.outputs}
     readers: dict[int, list[Op]] = {}
     for op in graph.ops:
-        for index in op.inputs:
+        for index in set(op.inputs):
             readers.setdefault(index, []).append(op)
     changes = []
     for op in graph.ops:
