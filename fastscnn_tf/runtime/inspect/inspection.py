@@ -49,6 +49,7 @@ class OpCost:
         dtype: of that.
         macs: multiply-accumulates, taps on the padding included.
         padding_macs: those on the padding.
+        filling_macs: those with weights that only fill a kernel up (see `macs`).
     """
 
     index: int
@@ -57,6 +58,7 @@ class OpCost:
     dtype: str
     macs: int
     padding_macs: int
+    filling_macs: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +114,11 @@ class Inspection:
         """Those of `macs` that meet the padding."""
         return sum(cost.padding_macs for cost in self.costs)
 
+    @property
+    def filling_macs(self) -> int:
+        """Those of `macs` on the zeros of a rearranged kernel: without them the network's own."""
+        return sum(cost.filling_macs for cost in self.costs)
+
     def verdict(self, target: str) -> Verdict:
         """One of the verdicts, by its target."""
         return next(verdict for verdict in self.verdicts if verdict.target == target)
@@ -123,6 +130,7 @@ class Inspection:
                 **dataclasses.asdict(self),
                 "macs": self.macs,
                 "padding_macs": self.padding_macs,
+                "filling_macs": self.filling_macs,
                 "scale_changes": [change.to_dict() for change in self.scale_changes],
                 "verdicts": [verdict.to_dict() for verdict in self.verdicts],
             }
@@ -208,4 +216,4 @@ def _port(tensor: Tensor) -> Port:
 def _cost(graph: Graph, op: Op) -> OpCost:
     output, macs = graph.output(op), count_macs(graph, op)
     shape, dtype = (output.shape, output.dtype) if output else ((), "")
-    return OpCost(op.index, op.kind, shape, dtype, macs.total, macs.on_padding)
+    return OpCost(op.index, op.kind, shape, dtype, macs.total, macs.on_padding, macs.on_filling)

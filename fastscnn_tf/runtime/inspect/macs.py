@@ -2,7 +2,9 @@
 
 Every tap of a kernel counts at every output, those on the padding of SAME too, as is usual (and as
 `model.complexity` counts); `on_padding` says how many of them multiply a padded zero, so that
-counts of other conventions can be compared. Pooling, resizing, adding and scale changes count 0.
+counts of other conventions can be compared. `on_filling` are taps that are 0 in every filter, as
+where an export rearranges a kernel and fills it up: without them it is the network's own count.
+Pooling, resizing, adding and scale changes count 0.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from ..tflite_graph import Graph, Op
+import numpy as np
+
+from ..tflite_graph import Graph, Op, Tensor
 from ..tflite_options import SAME
 
 MAX_TAPS = 65_536  # a larger kernel side is no real one
@@ -23,10 +27,13 @@ class Macs:
     Attributes:
         total: of all taps.
         on_padding: those of `total` that meet the padding.
+        on_filling: those of `total` whose weight is 0 in every filter of a CONV_2D, where other
+            places of the same channel are not (a channel without any weight is a dead one).
     """
 
     total: int = 0
     on_padding: int = 0
+    on_filling: int = 0
 
 
 def count_macs(graph: Graph, op: Op) -> Macs:
@@ -42,7 +49,8 @@ def count_macs(graph: Graph, op: Op) -> Macs:
         taps = [_taps(op, axis, x, weights, y) for axis in (1, 2)]
         depth = y[0] * y[3] * channels
         total = depth * math.prod(y[1:3]) * math.prod(weights[1:3])
-        return Macs(total, total - depth * math.prod(taps))
+        filling = _filling(graph.input(op, 1)) if op.kind == "CONV_2D" else 0
+        return Macs(total, total - depth * math.prod(taps), math.prod(y) * filling)
     if op.kind == "TRANSPOSE_CONV" and len(weights) == 4:
         return Macs(math.prod(shapes[2]) * math.prod(weights[:3]))
     if op.kind == "FULLY_CONNECTED" and len(weights) == 2:
@@ -57,6 +65,16 @@ def count_macs(graph: Graph, op: Op) -> Macs:
 def _shape(graph: Graph, op: Op, place: int) -> tuple[int, ...]:
     tensor = graph.input(op, place)
     return tuple(1 if size < 0 else size for size in tensor.shape) if tensor else ()
+
+
+def _filling(weights: Tensor | None) -> int:
+    """Places of a kernel (filters, height, width, channels) that only fill it up."""
+    kinds = {"int8": np.int8, "float32": np.float32}
+    if weights is None or not weights.constant or weights.dtype not in kinds or weights.sparse:
+        return 0
+    values = np.frombuffer(weights.data, kinds[weights.dtype]).reshape(weights.shape)
+    used = values.any(axis=0)  # (height, width, channels)
+    return int((~used & used.any(axis=(0, 1))).sum())
 
 
 def _taps(

@@ -77,8 +77,8 @@ def _contents(found: Inspection) -> list[str]:
 def _costs(found: Inspection) -> list[str]:
     measured = found.measured
     lines = [
-        f"multiply-accumulates: {found.macs:,} (every tap of a kernel counts; "
-        f"{found.padding_macs:,} of them meet the padding)",
+        f"multiply-accumulates: {found.macs:,} (every tap counts; {found.padding_macs:,} meet the "
+        f"padding, {found.filling_macs:,} the zeros that fill a rearranged kernel)",
         f"arena, lower bound from lifetimes: {found.arena_lower_bound:,} bytes",
     ]
     if measured.arena_bytes is not None:

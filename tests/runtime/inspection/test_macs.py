@@ -32,6 +32,29 @@ def test_convolutions():
     assert count(depthwise(dilation=2)) == Macs(8 * 8 * 4 * 9, 4 * (24 * 24 - 20 * 20))
 
 
+def test_zeros_that_fill_a_kernel():
+    for dtype in ("int8", "float32"):
+        m = TinyModel()
+        x, y = m.tensor((1, 4, 4, 2), dtype), m.tensor((1, 4, 4, 5), dtype)
+        kernel = np.ones((5, 1, 3, 2))
+        kernel[:, 0, 2, 1] = 0  # a tap of all filters
+        kernel[3] = 0  # a filter
+        m.op("CONV_2D", [x, m.tensor(kernel.shape, dtype, kernel)], [y], "Conv2DOptions")
+        m.graph.operators[0].builtinOptions.strideH = 1
+        m.graph.operators[0].builtinOptions.strideW = 1
+        found = count(m.pack([x], [y]))
+        assert (found.total, found.on_filling) == (16 * 5 * 6, 16 * 5)
+
+
+def test_a_dead_channel_is_no_filling():
+    kernel = np.ones((8, 3, 3, 4))
+    kernel[..., 2] = 0
+    m = TinyModel()
+    x, y = m.tensor((1, 8, 8, 4)), m.tensor((1, 8, 8, 8))
+    m.op("CONV_2D", [x, m.tensor(kernel.shape, "float32", kernel)], [y], "Conv2DOptions")
+    assert count(m.pack([x], [y])).on_filling == 0
+
+
 def test_padding_agrees_with_counting_every_tap():
     rng = np.random.default_rng(0)
     for _ in range(50):
