@@ -15,6 +15,7 @@ from .card import card_command
 from .compare import compare
 from .demo import demo_command
 from .find_lr import find_lr
+from .inspect import inspect_command
 from .pseudo_label import pseudo_label_command
 from .reproduce import reproduce_command
 from .save_logits import save_logits_command
@@ -40,7 +41,7 @@ def cli(debug: bool) -> None:
 _COMMANDS = (
     *(*training.COMMANDS, find_lr, search, pseudo_label_command, save_logits_command),
     *runs.COMMANDS,
-    *(*network.COMMANDS, *device.COMMANDS, compare, watch_command),
+    *(*network.COMMANDS, *device.COMMANDS, inspect_command, compare, watch_command),
     *(settings_command, card_command),
     *(*data.COMMANDS, reproduce_command, demo_command),
 )
