@@ -210,6 +210,12 @@ def quantize(
     show_default=True,
     help="Training images that set the int8 ranges.",
 )
+@click.option(
+    "--calibration-method",
+    default="minmax",
+    show_default=True,
+    help="How they set them: minmax, percentile (99.99) or mse.",
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The .tflite.")
 @opt.force
 def export(
@@ -222,6 +228,7 @@ def export(
     dataset: str | None,
     data_dir: str | None,
     calibration_images: int,
+    calibration_method: str,
     output: Path,
     force: bool,
 ) -> None:
@@ -234,10 +241,12 @@ def export(
     from ..export.export import export_tflite
     from ..export.recipes import check_input, check_outputs
     from ..export.recipes import recipe as find_recipe
+    from ..quantize.clipping import check_method
 
     rules = find_recipe(recipe)
     check_outputs(outputs)
     check_input(input, rules)
+    check_method(calibration_method)
     for path in (output, output.with_name(f"{output.name}.json")):
         check_output(path, force)
     loaded = load_model(model)
@@ -249,7 +258,8 @@ def export(
         config = resized_config(loaded.config, size or loaded.config.input_size, pad)
         images = load_dataset(dataset, data_dir, split="train", config=config, batch_size=1)
         calibration = images.take(calibration_images)
-    result = export_tflite(loaded, output, recipe, outputs, size, calibration, force, pad, input)
+    source = calibration, force, pad, input, calibration_method
+    result = export_tflite(loaded, output, recipe, outputs, size, *source)
     ops = ", ".join(f"{count} {name}" for name, count in result.graph.ops.items())
     click.echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")
     click.echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")

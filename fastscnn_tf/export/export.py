@@ -18,6 +18,7 @@ from ..model.byte_input import centre
 from ..model.fast_scnn import resized_config
 from ..model.folded import FoldedNetwork, check_finite, fold
 from ..quantize.calibrate import calibrate
+from ..quantize.clipping import check_method
 from ..quantize.quantize_aware import folded_of, is_qat
 from ..runtime.tflite_file import METADATA_FORMAT, GraphSummary, graph_summary
 from . import recipes
@@ -53,6 +54,7 @@ def export_tflite(
     force: bool = False,
     pad: bool = False,
     input: str = "uint8",
+    calibration_method: str = "minmax",
 ) -> ExportResult:
     """Writes a .tflite with raw uint8 RGB input and normalisation inside, and a JSON sidecar.
 
@@ -70,9 +72,13 @@ def export_tflite(
             the result (of `logits` at 1/8 by the runtime).
         input: `uint8` raw bytes; `int8`, which is bytes ^ 0x80 and saves an operation (int8
             recipes); or `float32`, images normalised by the caller (float recipes).
+        calibration_method: how recipe `int8` sets its ranges: `minmax`, `percentile` or `mse`
+            (see `quantize.calibrate`).
 
     Raises:
-        ConfigError: unknown recipe or output, or the model does not fit the recipe.
+        ConfigError: unknown recipe, output or calibration method, or the model does not fit the
+            recipe.
+        DataError: a calibration image cannot be used, or there is none.
         OutputError: the file exists or cannot be written.
         ModelFileError: weights or activations are NaN or infinite.
         ExportError: the graph is not what the recipe promises, or the interpreter refuses it;
@@ -81,11 +87,12 @@ def export_tflite(
     rules = recipes.recipe(recipe)
     recipes.check_outputs(outputs)
     recipes.check_input(input, rules)
+    check_method(calibration_method)
     target = check_output(path, force)
     if target.suffix != ".tflite":
         raise ConfigError(f"{target}: the output must end in .tflite")
     sidecar = check_output(target.with_name(f"{target.name}.json"), force)
-    network = _network_for(model, rules, size, calibration, pad)
+    network = _network_for(model, rules, size, calibration, pad, calibration_method)
     content = convert(graph_function(network, outputs, input), rules, outputs, input)
     metadata = _metadata(network, rules, outputs, input)
     raw_float = input == "uint8" and not rules.quantized
@@ -105,6 +112,7 @@ def _network_for(
     size: Size | None,
     calibration: Iterable[Any] | None,
     pad: bool,
+    method: str,
 ) -> FoldedNetwork:
     if rules.name == "int8-qat":
         if not is_qat(model):
@@ -124,7 +132,7 @@ def _network_for(
     if rules.needs_calibration:
         if calibration is None:
             raise ConfigError("recipe int8 needs calibration images: pass --dataset/--data-dir")
-        network = calibrate(network, calibration)
+        network = calibrate(network, calibration, method=method)
     return network
 
 
