@@ -45,6 +45,7 @@ _NAMES = {
     "quantize_aware": "quantize.quantize_aware",
     "QuantizeSettings": "quantize.fine_tune",
     "run_quantization": "quantize.fine_tune",
+    "quantization_report": "quantization_reports",
     # files
     "load_model": "evaluation",
     "save_model": "saving",

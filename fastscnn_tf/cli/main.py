@@ -17,6 +17,7 @@ from .demo import demo_command
 from .find_lr import find_lr
 from .inspect import inspect_command
 from .pseudo_label import pseudo_label_command
+from .quantization_report import quantization_report_command
 from .reproduce import reproduce_command
 from .save_logits import save_logits_command
 from .search import search
@@ -39,7 +40,14 @@ def cli(debug: bool) -> None:
 
 
 _COMMANDS = (
-    *(*training.COMMANDS, find_lr, search, pseudo_label_command, save_logits_command),
+    *(
+        *training.COMMANDS,
+        quantization_report_command,
+        find_lr,
+        search,
+        pseudo_label_command,
+        save_logits_command,
+    ),
     *runs.COMMANDS,
     *(*network.COMMANDS, *device.COMMANDS, inspect_command, compare, watch_command),
     *(settings_command, card_command),

@@ -214,6 +214,12 @@ def quantize(
     show_default=True,
     help="Training images that set the int8 ranges.",
 )
+@click.option(
+    "--calibration-method",
+    default="minmax",
+    show_default=True,
+    help="How they set them: minmax, percentile (99.99) or mse.",
+)
 @about_options
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The .tflite.")
 @opt.force
@@ -228,6 +234,7 @@ def export(
     dataset: str | None,
     data_dir: str | None,
     calibration_images: int,
+    calibration_method: str,
     output: Path,
     force: bool,
     **texts: str | None,
@@ -242,6 +249,7 @@ def export(
     from ..export.export import export_tflite
     from ..export.recipes import check_input, check_outputs
     from ..export.recipes import recipe as find_recipe
+    from ..quantize.clipping import check_method
 
     settings = None
     if device:
@@ -254,6 +262,7 @@ def export(
     rules = find_recipe(recipe)
     check_outputs(outputs)
     check_input(input, rules)
+    check_method(calibration_method)
     for path in (output, *sidecars(output)):
         check_output(path, force)
     loaded = load_model(model)
@@ -266,7 +275,7 @@ def export(
         images = load_dataset(dataset, data_dir, split="train", config=config, batch_size=1)
         calibration = images.take(calibration_images)
     about = about_model(model, **texts)
-    source = calibration, force, pad, input, settings, about
+    source = calibration, force, pad, input, calibration_method, settings, about
     result = export_tflite(loaded, output, recipe, outputs, size, *source)
     ops = ", ".join(f"{count} {name}" for name, count in result.graph.ops.items())
     click.echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")

@@ -20,6 +20,7 @@ from ..model.byte_input import centre
 from ..model.fast_scnn import resized_config
 from ..model.folded import FoldedNetwork, check_finite, fold
 from ..quantize.calibrate import calibrate
+from ..quantize.clipping import check_method
 from ..quantize.quantize_aware import folded_of, is_qat
 from ..runtime.tflite_file import METADATA_FORMAT, GraphSummary, graph_summary
 from . import recipes
@@ -55,6 +56,7 @@ def export_tflite(
     force: bool = False,
     pad: bool = False,
     input: str = "uint8",
+    calibration_method: str = "minmax",
     settings: DeviceSettings | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> ExportResult:
@@ -74,12 +76,16 @@ def export_tflite(
             the result (of `logits` at 1/8 by the runtime).
         input: `uint8` raw bytes; `int8`, which is bytes ^ 0x80 and saves an operation (int8
             recipes); or `float32`, images normalised by the caller (float recipes).
+        calibration_method: how recipe `int8` sets its ranges: `minmax`, `percentile` or `mse`
+            (see `quantize.calibrate`).
         settings: travel inside the file and in `<path>.settings.json` beside it.
         about: `name`, `description`, `version`, `author`, `license` and `run` (see
             `about_model`): into the metadata.
 
     Raises:
-        ConfigError: unknown recipe or output, or the model does not fit the recipe.
+        ConfigError: unknown recipe, output or calibration method, or the model does not fit the
+            recipe.
+        DataError: a calibration image cannot be used, or there is none.
         OutputError: the file exists or cannot be written.
         ModelFileError: weights or activations are NaN or infinite.
         ExportError: the graph is not what the recipe promises, or the interpreter refuses it;
@@ -88,12 +94,13 @@ def export_tflite(
     rules = recipes.recipe(recipe)
     recipes.check_outputs(outputs)
     recipes.check_input(input, rules)
+    check_method(calibration_method)
     target = check_output(path, force)
     if target.suffix != ".tflite":
         raise ConfigError(f"{target}: the output must end in .tflite")
     sidecar = check_output(target.with_name(f"{target.name}.json"), force)
     check_output(settings_path(target), force)
-    network = _network_for(model, rules, size, calibration, pad)
+    network = _network_for(model, rules, size, calibration, pad, calibration_method)
     content = convert(graph_function(network, outputs, input), rules, outputs, input)
     metadata = {**_metadata(network, rules, outputs, input), **(about or {})}
     if settings is not None:
@@ -118,6 +125,7 @@ def _network_for(
     size: Size | None,
     calibration: Iterable[Any] | None,
     pad: bool,
+    method: str,
 ) -> FoldedNetwork:
     if rules.name == "int8-qat":
         if not is_qat(model):
@@ -137,7 +145,7 @@ def _network_for(
     if rules.needs_calibration:
         if calibration is None:
             raise ConfigError("recipe int8 needs calibration images: pass --dataset/--data-dir")
-        network = calibrate(network, calibration)
+        network = calibrate(network, calibration, method=method)
     return network
 
 
