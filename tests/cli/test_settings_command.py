@@ -96,6 +96,8 @@ def test_all_options_are_listed_with_their_sources(run):
     assert code == 0 and len(lines) == 2 * (4 + 10 + 31 + 18 + 5 + 19 + 9 + 10 + 4 + 2)
     assert lines[0] == f"device: {', '.join(DEVICES)}"
     assert "npu.qualcomm.htp_p_point: 0..100" in lines
+    code, out, _ = run("settings", "--table")
+    assert code == 0 and len(out.splitlines()) == 2 + len(DEVICES)
 
 
 def test_export_for_a_device(config, randomise, tmp_path, run):
