@@ -85,6 +85,10 @@ def test_compiled_model_gives_the_same_numbers(path, image):
     assert compiled.logit_scale == plain.logit_scale
     assert (compiled.input_size, compiled.outputs) == (plain.input_size, plain.outputs)
     np.testing.assert_array_equal(compiled.predict(image), plain.predict(image))
+    engine = compiled._interpreter
+    engine.tensor(0)()[0] = image[::-1]  # in place, as with the interpreter
+    engine.invoke()
+    np.testing.assert_array_equal(engine.get_tensor(1)[0], plain.run(image[::-1]))
 
 
 def test_weight_caches_are_not_shared_between_models(tmp_path, image):
