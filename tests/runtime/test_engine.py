@@ -211,6 +211,19 @@ def test_an_accelerator_that_is_not_here_is_an_error(model):
         Segmenter(model, settings=settings)
 
 
+def test_a_gpu_gives_nearly_the_same_numbers(image):
+    """Also on SwiftShader: libvulkan on the library path, VK_DRIVER_FILES naming its JSON."""
+    gpu = GpuSettings(precision_loss_allowed=False)
+    settings = DeviceSettings(None, "gpu", "compiled_model", cpu_fallback=False, gpu=gpu)
+    try:
+        segmenter = Segmenter(FLOAT16, settings=settings)
+    except ConfigError as error:
+        pytest.skip(f"no GPU that LiteRT can use here: {error}")
+    plain, got = Segmenter(FLOAT16).run(image), segmenter.run(image)
+    np.testing.assert_allclose(got, plain, atol=1e-3)
+    assert not np.array_equal(got, plain)  # equal to the bit would mean that the CPU took it
+
+
 def test_cpus_without_lse_atomics_are_spared_a_sigill():
     pi4 = "processor\t: 0\nFeatures\t: fp asimd evtstrm crc32 cpuid\n"
     pi5 = "processor\t: 0\nFeatures\t: fp asimd evtstrm aes crc32 atomics fphp\n"
