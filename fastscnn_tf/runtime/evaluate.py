@@ -8,7 +8,8 @@ confusion matrix collects all pixels that are not void; `views` has other ways.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -64,9 +65,8 @@ def evaluate_predictor(
     counts = _Counts(dataset, boundary, instances)
     skipped = list(missing)
 
-    def look() -> Iterator[_Look]:
+    def look(samples: Iterable[_Sample | DataError]) -> Generator[_Look]:
         """Runs the network in this thread: Keras and its strategies belong to one."""
-        samples = overlapped(lambda i: _read(dataset, i, instances, inference), indices)
         for _, sample in zip(progress(indices), samples, strict=True):
             if isinstance(sample, DataError):
                 if not skip_bad:
@@ -81,8 +81,13 @@ def evaluate_predictor(
         counts.add(seen.sample, prediction, seen.seconds)
 
     # The next pair is read and the last one scored while the network runs.
-    for _ in overlapped(score, look()):
-        pass
+    with (
+        closing(overlapped(lambda i: _read(dataset, i, instances, inference), indices)) as samples,
+        closing(look(samples)) as looks,
+        closing(overlapped(score, looks)) as scored,
+    ):
+        for _ in scored:
+            pass
     if not counts.times:
         raise DataError(f"none of the {len(skipped)} pairs can be used (first: {skipped[0]})")
     protocol = _protocol(inference, mapping, dataset)

@@ -6,7 +6,7 @@ Pillow, numpy's larger operations and the interpreter release Python's lock, so 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ AHEAD = 2  # items under way or done before they are asked for
 
 def overlapped(
     function: Callable[[Item], Result], items: Iterable[Item], ahead: int = AHEAD, workers: int = 1
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """`map(function, items)`, computed in threads a few items early.
 
     Items are taken in the caller's thread, `ahead` more than results are asked for. Results come
