@@ -53,9 +53,12 @@ _NAMES = {
     "Segmenter": "runtime.segmenter",
     "overlay": "runtime.visualize",
     "benchmark": "runtime.benchmark",
+    "inspect": "runtime.inspect.inspection",
     "evaluate": "evaluation",
     "argmax_agreement": "agreement",
     "compare_models": "model_comparison",
+    "size_table": "size_table",
+    "watch": "runtime.watch",
     "reproduce": "reproduction",
     "FastSCNNError": "core.errors",
 }
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
     from .evaluation import load_model as load_model
     from .reproduction import reproduce as reproduce
     from .runtime.benchmark import benchmark as benchmark
+    from .runtime.inspect.inspection import inspect as inspect
     from .runtime.segmenter import Segmenter as Segmenter
     from .runtime.visualize import overlay as overlay
 

@@ -14,10 +14,12 @@ from . import data, device, network, runs, training
 from .compare import compare
 from .demo import demo_command
 from .find_lr import find_lr
+from .inspect import inspect_command
 from .pseudo_label import pseudo_label_command
 from .reproduce import reproduce_command
 from .save_logits import save_logits_command
 from .search import search
+from .size_table import size_table_command
 from .watch import watch_command
 
 
@@ -38,7 +40,8 @@ def cli(debug: bool) -> None:
 _COMMANDS = (
     *(*training.COMMANDS, find_lr, search, pseudo_label_command, save_logits_command),
     *runs.COMMANDS,
-    *(*network.COMMANDS, *device.COMMANDS, compare, watch_command),
+    *(*network.COMMANDS, *device.COMMANDS, inspect_command),
+    *(compare, watch_command, size_table_command),
     *(*data.COMMANDS, reproduce_command, demo_command),
 )
 for command in _COMMANDS:
