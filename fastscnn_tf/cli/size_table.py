@@ -33,6 +33,13 @@ class Sizes(click.ParamType):
     help="Mark the best that gives so many frames per second.",
 )
 @click.option("--output", type=click.Path(path_type=Path), help="Folder that keeps the exports.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(1),
+    default=7,
+    show_default=True,
+    help="How often each is timed.",
+)
 @opt.threads
 @opt.json_path
 @opt.force
@@ -42,7 +49,7 @@ def size_table_command(models: tuple[str, ...], json_path: str | None, **argumen
     A frame is a picture to its label map at the picture's own size. .tflite files need no
     TensorFlow; pass one for each size or width.
     """
-    from ..size_table import size_table
+    from ..size_comparison import size_table
 
     opt.check_json(json_path, arguments["force"], *models)
     result = size_table(models, say=lambda line: click.echo(line, err=True), **arguments)
