@@ -22,7 +22,7 @@ from .data.usable import usable
 from .evaluation import open_inference
 from .model_comparison_result import ComparedPicture, Departure, ModelComparison
 from .runtime.class_mapping import mapping_between
-from .runtime.overlap import overlapped
+from .runtime.overlap import overlapped, readers
 
 LISTED = 10  # pairs of classes
 PICTURES = 5
@@ -94,7 +94,8 @@ class ModelPair:
     def seen(self, progress: Progress) -> Generator[tuple[int, np.ndarray, list[Any]]]:
         """Index, label map and what the networks said, of every picture; reads ahead."""
         indices = range(len(self.data))
-        with closing(overlapped(self._read, indices)) as pairs:
+        threads = readers()
+        with closing(overlapped(self._read, indices, 2 * threads, threads)) as pairs:
             for index, (label, prepared) in zip(progress(indices), pairs, strict=True):
                 yield index, label, self._run(prepared)
 

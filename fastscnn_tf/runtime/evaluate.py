@@ -22,7 +22,7 @@ from ..core.sizes import format_size
 from ..data.dataset import WHOLE_IMAGES, SegmentationDataset
 from .class_mapping import ClassMapping, mapping_between
 from .evaluation_result import Evaluation
-from .overlap import overlapped
+from .overlap import overlapped, readers
 from .views import WHOLE as PROTOCOL
 from .views import Inference, Predictor, WholeImage, frame_of
 
@@ -80,11 +80,15 @@ def evaluate_predictor(
         prediction = mapping.apply(inference.finish(seen.done))
         counts.add(seen.sample, prediction, seen.seconds)
 
-    # The next pair is read and the last one scored while the network runs.
+    def read(index: int) -> _Sample | DataError:
+        return _read(dataset, index, instances, inference)
+
+    # The next pairs are read and the last ones scored while the network runs.
+    threads = readers()
     with (
-        closing(overlapped(lambda i: _read(dataset, i, instances, inference), indices)) as samples,
+        closing(overlapped(read, indices, 2 * threads, threads)) as samples,
         closing(look(samples)) as looks,
-        closing(overlapped(score, looks)) as scored,
+        closing(overlapped(score, looks, 2 * threads)) as scored,
     ):
         for _ in scored:
             pass

