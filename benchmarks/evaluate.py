@@ -1,8 +1,9 @@
 """Time of a whole `fastscnn evaluate` against each of its parts alone, on the same pictures.
 
-The parts, each with the threads it has in the whole: reading pairs and resizing (one), the network
-(`--threads`), label maps at the labels' size and counting (one). Nothing can be faster than the
-slowest of them, nor than all their CPU time shared by all cores: the whole is compared with both.
+The parts, each with the threads it has in the whole: reading pairs and resizing (one per core, up
+to four), the network (`--threads`), label maps at the labels' size and counting (one). Nothing can
+be faster than the slowest of them, nor than all their CPU time shared by all cores: the whole is
+compared with both.
 All are measured in turns within each round; a ratio is the median of the ratios within rounds.
 
     .venv/bin/python benchmarks/evaluate.py tflite/fastscnn_camvid_int8.tflite \\
@@ -24,6 +25,7 @@ from fastscnn_tf.core.scores import confusion_matrix
 from fastscnn_tf.data.registry import NAMES, open_dataset
 from fastscnn_tf.evaluation import open_inference
 from fastscnn_tf.runtime.evaluate import evaluate_predictor
+from fastscnn_tf.runtime.overlap import overlapped, readers
 
 PARTS = ("read", "network", "score")
 
@@ -40,10 +42,13 @@ def jobs(options: argparse.Namespace) -> tuple[dict[str, Callable[[], object]], 
     done = [inference.run(each) for each in seen]
     labels = [label for _, label in pairs]
 
+    def read_one(i: int) -> None:
+        image, label = data.read(i)
+        inference.prepare(image, label.shape)
+
     def read() -> None:
-        for i in indices:
-            image, label = data.read(i)
-            inference.prepare(image, label.shape)
+        for _ in overlapped(read_one, indices, 2 * readers(), readers()):
+            pass
 
     def network() -> None:
         for each in seen:

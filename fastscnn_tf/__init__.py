@@ -68,6 +68,8 @@ _NAMES = {
     "evaluate": "evaluation",
     "argmax_agreement": "agreement",
     "compare_models": "model_comparison",
+    "size_table": "size_comparison",
+    "watch": "runtime.watch",
     "reproduce": "reproduction",
     "FastSCNNError": "core.errors",
 }

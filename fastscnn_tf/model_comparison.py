@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from .data.usable import usable
 from .evaluation import open_inference
 from .model_comparison_result import ComparedPicture, Departure, ModelComparison
 from .runtime.class_mapping import mapping_between
-from .runtime.overlap import overlapped
+from .runtime.overlap import overlapped, readers
 
 LISTED = 10  # pairs of classes
 PICTURES = 5
@@ -90,13 +91,13 @@ class ModelPair:
     mappings: tuple[Any, ...]
     data: SegmentationDataset
 
-    def seen(self, progress: Progress) -> Iterator[tuple[int, np.ndarray, list[Any]]]:
+    def seen(self, progress: Progress) -> Generator[tuple[int, np.ndarray, list[Any]]]:
         """Index, label map and what the networks said, of every picture; reads ahead."""
         indices = range(len(self.data))
-        for index, (label, prepared) in zip(
-            progress(indices), overlapped(self._read, indices), strict=True
-        ):
-            yield index, label, self._run(prepared)
+        threads = readers()
+        with closing(overlapped(self._read, indices, 2 * threads, threads)) as pairs:
+            for index, (label, prepared) in zip(progress(indices), pairs, strict=True):
+                yield index, label, self._run(prepared)
 
     def predictions(self, index: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
         """Picture, label map and the two predictions."""
@@ -131,10 +132,14 @@ class _Tally:
         self, models: tuple[str, str], pair: ModelPair, progress: Progress
     ) -> ModelComparison:
         """Counts over all pictures; label maps are made and counted while the networks run."""
-        for _ in overlapped(
-            lambda seen: self._add(seen[0], seen[1], *pair.finish(seen[2])), pair.seen(progress)
-        ):
-            pass
+
+        def add(seen: tuple[int, np.ndarray, list[Any]]) -> None:
+            index, label, done = seen
+            self._add(index, label, *pair.finish(done))
+
+        with closing(pair.seen(progress)) as looks, closing(overlapped(add, looks)) as added:
+            for _ in added:
+                pass
         count, total = len(self.data.labels), int(self.pairs.sum())
         used = [m if m[:, count].any() else m[:, :count] for m in self.matrices]
         first, second = (scores(m, self.data.labels.categories) for m in used)

@@ -143,6 +143,8 @@ def test_models_run(device, streets, tmp_path):
     said = device("compare", FLOAT, MODEL, *data, "--output", tmp_path / "c")
     assert "% of the pixels of 3 pictures agree" in said
     assert (tmp_path / "c" / "report.html").exists()
+    assert "frames/s" in device("size-table", FLOAT, MODEL, "--rounds", "1")
+    device("inspect", MODEL)
     said = device("watch", streets / "images", MODEL, "--output", tmp_path / "w")
     assert said.startswith("3 frames, ")
 

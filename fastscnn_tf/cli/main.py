@@ -25,6 +25,7 @@ from .reproduce import reproduce_command
 from .save_logits import save_logits_command
 from .search import search
 from .settings import settings_command
+from .size_table import size_table_command
 from .watch import watch_command
 
 
@@ -52,8 +53,8 @@ _COMMANDS = (
         save_logits_command,
     ),
     *runs.COMMANDS,
-    *(*network.COMMANDS, *device.COMMANDS, inspect_command, compare, watch_command),
-    *(settings_command, card_command),
+    *(*network.COMMANDS, *device.COMMANDS, inspect_command),
+    *(compare, watch_command, size_table_command, settings_command, card_command),
     *(*data.COMMANDS, reproduce_command, demo_command),
 )
 for command in _COMMANDS:

@@ -8,7 +8,8 @@ confusion matrix collects all pixels that are not void; `views` has other ways.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from ..core.sizes import format_size
 from ..data.dataset import WHOLE_IMAGES, SegmentationDataset
 from .class_mapping import ClassMapping, mapping_between
 from .evaluation_result import Evaluation
-from .overlap import overlapped
+from .overlap import overlapped, readers
 from .views import WHOLE as PROTOCOL
 from .views import Inference, Predictor, WholeImage, frame_of
 
@@ -64,9 +65,8 @@ def evaluate_predictor(
     counts = _Counts(dataset, boundary, instances)
     skipped = list(missing)
 
-    def look() -> Iterator[_Look]:
+    def look(samples: Iterable[_Sample | DataError]) -> Generator[_Look]:
         """Runs the network in this thread: Keras and its strategies belong to one."""
-        samples = overlapped(lambda i: _read(dataset, i, instances, inference), indices)
         for _, sample in zip(progress(indices), samples, strict=True):
             if isinstance(sample, DataError):
                 if not skip_bad:
@@ -80,9 +80,18 @@ def evaluate_predictor(
         prediction = mapping.apply(inference.finish(seen.done))
         counts.add(seen.sample, prediction, seen.seconds)
 
-    # The next pair is read and the last one scored while the network runs.
-    for _ in overlapped(score, look()):
-        pass
+    def read(index: int) -> _Sample | DataError:
+        return _read(dataset, index, instances, inference)
+
+    # The next pairs are read and the last ones scored while the network runs.
+    threads = readers()
+    with (
+        closing(overlapped(read, indices, 2 * threads, threads)) as samples,
+        closing(look(samples)) as looks,
+        closing(overlapped(score, looks, 2 * threads)) as scored,
+    ):
+        for _ in scored:
+            pass
     if not counts.times:
         raise DataError(f"none of the {len(skipped)} pairs can be used (first: {skipped[0]})")
     protocol = _protocol(inference, mapping, dataset)

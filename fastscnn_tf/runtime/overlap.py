@@ -5,8 +5,9 @@ Pillow, numpy's larger operations and the interpreter release Python's lock, so 
 
 from __future__ import annotations
 
+import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -14,11 +15,21 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD = 2  # items under way or done before they are asked for
+MOST_READERS = 4  # decoding rarely takes four times as long as the network
+
+
+def readers() -> int:
+    """Threads that decode pictures for one network: one per core, up to four.
+
+    Two on two cores evaluate CamVid 1.15 times as fast as one, though the network and the scoring
+    need the cores, too: they wait for pictures less often.
+    """
+    return min(MOST_READERS, os.cpu_count() or 1)
 
 
 def overlapped(
     function: Callable[[Item], Result], items: Iterable[Item], ahead: int = AHEAD, workers: int = 1
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """`map(function, items)`, computed in threads a few items early.
 
     Items are taken in the caller's thread, `ahead` more than results are asked for. Results come

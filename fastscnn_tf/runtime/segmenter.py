@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -207,11 +208,19 @@ class Segmenter:
         check_target(size)
         if ahead < 0:
             raise ConfigError(f"ahead must be at least 0, got {ahead}")
-        seen = overlapped(lambda image: self._fitted(image, fit), images, ahead)
-        outputs = ((pixels.shape[:2], each, self.run(each.image)) for pixels, each in seen)
-        return overlapped(
-            lambda done: done[1].labels(done[2], self.frame, size or done[0]), outputs, ahead
-        )
+        return self._label_maps(images, size, fit, ahead)
+
+    def _label_maps(
+        self, images: Iterable[Picture], size: Size | None, fit: str, ahead: int
+    ) -> Iterator[np.ndarray]:
+        with contextlib.ExitStack() as stack:
+
+            def early(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+                return stack.enter_context(contextlib.closing(overlapped(function, items, ahead)))
+
+            seen = early(lambda image: self._fitted(image, fit), images)
+            outputs = ((pixels.shape[:2], each, self.run(each.image)) for pixels, each in seen)
+            yield from early(lambda o: o[1].labels(o[2], self.frame, size or o[0]), outputs)
 
     def _fitted(self, image: Picture, fit: str) -> tuple[np.ndarray, Fitted]:
         pixels = as_pixels(image)

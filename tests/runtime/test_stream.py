@@ -1,7 +1,10 @@
 """Streams: order, laziness, errors in their place, and results that are `predict`'s."""
 
 import itertools
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,3 +107,29 @@ def test_work_overlaps_and_keeps_its_order():
         return item
 
     assert list(overlapped(meet, range(8), ahead=2, workers=2)) == list(range(8))
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+@pytest.mark.parametrize("stream", [False, True])
+def test_memory_does_not_grow_with_the_frames(stream):
+    """200 frames of two sizes after 50: one label map kept of each would be 35 MB."""
+    code = """
+import itertools, os, sys
+from pathlib import Path
+import numpy as np
+from fastscnn_tf.runtime.segmenter import Segmenter
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+segmenter = Segmenter(sys.argv[1])
+kept = [np.full((352 + 8 * i, 480, 3), 90, np.uint8) for i in range(2)]
+frames = (image.copy() for image in itertools.islice(itertools.cycle(kept), 250))
+labels = segmenter.stream(frames) if sys.argv[2] == "True" else map(segmenter.predict, frames)
+for i, _ in enumerate(labels, 1):
+    if i == 50:
+        before = resident()
+print(resident() - before)
+"""
+    model = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
+    command = [sys.executable, "-c", code, str(model), str(stream)]
+    grown = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert grown < 8

@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -266,3 +269,12 @@ def test_a_video_file_is_watched(tmp_path):
     path.write_bytes(b"no video")
     with pytest.raises(DataError, match="OpenCV cannot open it"):
         watch(str(path), MODEL, window=False)
+
+
+@pytest.mark.skipif(not shutil.which("xvfb-run"), reason="xvfb-run is not installed: no display")
+def test_a_window_shows_the_frames(drive):
+    pytest.importorskip("tkinter", reason="Python has no Tk")
+    command = ["xvfb-run", "-a", sys.executable, "-m", "fastscnn_tf", "watch", drive, MODEL]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("5 frames, ")

@@ -1,0 +1,280 @@
+"""`size_table`: what a network costs and scores at several input sizes and widths, side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .core.errors import ConfigError
+from .core.files import check_output_folder, make_folder
+from .core.sizes import Size, format_size
+from .core.text_table import text_table
+from .evaluation import evaluate, load_model
+from .runtime.inspect.inspection import inspect
+from .runtime.segmenter import Segmenter
+
+ROUNDS, RUNS = 7, 5
+MARK = "<-"
+
+
+@dataclasses.dataclass(frozen=True)
+class SizeRow:
+    """One .tflite.
+
+    Attributes:
+        model: the file, or the model it was exported from.
+        input_size: (height, width).
+        macs: multiply-accumulates of one run.
+        arena_bytes: memory that its tensors share in the interpreter without a delegate, scratch
+            included; a lower bound where the interpreter cannot be asked.
+        network_ms: median milliseconds of the network alone.
+        frame_ms: median milliseconds from a picture to its label map at the picture's own size.
+        ratio: median over the rounds of its `frame_ms` to the first row's of the same round.
+        miou: on the data set, 0..1, where one is given.
+    """
+
+    model: str
+    input_size: Size
+    macs: int
+    arena_bytes: int
+    network_ms: float
+    frame_ms: float
+    ratio: float
+    miou: float | None = None
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of `frame_ms`."""
+        return 1000 / self.frame_ms
+
+
+@dataclasses.dataclass(frozen=True)
+class SizeTable:
+    """Files side by side, measured in turns.
+
+    Attributes:
+        rows: in the order given.
+        threads: CPU threads.
+        frame: (height, width) of the pictures; None: each model's own input size.
+        wanted_fps: frames per second that were asked for.
+        chosen: index of the row that gives them: the one of the greatest mIoU, without a data set
+            of the most multiply-accumulates; None where none does, or nothing was asked.
+    """
+
+    rows: tuple[SizeRow, ...]
+    threads: int
+    frame: Size | None
+    wanted_fps: float | None
+    chosen: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        rows = [
+            {**dataclasses.asdict(r), "input_size": format_size(r.input_size), "fps": r.fps}
+            for r in self.rows
+        ]
+        return {
+            "threads": self.threads,
+            "frame": self.frame and format_size(self.frame),
+            "wanted_fps": self.wanted_fps,
+            "chosen": self.chosen,
+            "rows": rows,
+        }
+
+    def text(self) -> str:
+        """A table for people."""
+        head = ["model", "size", "mIoU", "MMAC", "arena, MB", "network, ms", "frame, ms", "ratio"]
+        cells = [[*head, "frames/s", ""]]
+        for i, row in enumerate(self.rows):
+            numbers = (
+                "-" if row.miou is None else f"{row.miou * 100:.2f}",
+                f"{row.macs / 1e6:.0f}",
+                f"{row.arena_bytes / 1e6:.2f}",
+                *(f"{value:.2f}" for value in (row.network_ms, row.frame_ms, row.ratio)),
+                f"{row.fps:.1f}",
+            )
+            mark = MARK if i == self.chosen else ""
+            cells.append([row.model, format_size(row.input_size), *numbers, mark])
+        said = ""
+        if self.wanted_fps is not None and self.chosen is None:
+            said = f"\nnone gives {self.wanted_fps:g} frames/s here"
+        elif self.chosen is not None:
+            said = f"\n{MARK} the best that gives {self.wanted_fps:g} frames/s here"
+        return text_table(cells, range(2, 9)) + said
+
+
+def size_table(
+    models: Sequence[str | os.PathLike[str]],
+    sizes: Sequence[Size] = (),
+    dataset: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    split: str = "val",
+    *,
+    recipe: str | None = None,
+    calibration_images: int = 100,
+    frame: Size | None = None,
+    fps: float | None = None,
+    threads: int = 2,
+    rounds: int = ROUNDS,
+    output: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> SizeTable:
+    """Measures files in turns, so that whatever slows the machine slows all of them.
+
+    Args:
+        models: .tflite files, which need no TensorFlow, and Keras models (.keras, .npz, run
+            folders), which are exported at every size; of several widths, if wanted.
+        sizes: (height, width) for the Keras models; by default their own.
+        dataset: scores every file on it, as `evaluate` does; also calibrates recipe `int8`.
+        data_dir: where it lies.
+        split: that is scored.
+        recipe: of the exported files; by default `int8` with a data set, `float16` without, and
+            `int8-qat` for a quantization-aware model.
+        calibration_images: of its `train` split, for recipe `int8`.
+        frame: (height, width) of the pictures that are timed; by default each model's input size.
+        fps: mark the best file that gives so many frames per second.
+        threads: CPU threads.
+        rounds: how often each is timed; medians are taken.
+        output: a folder for the exported files; by default they are removed again.
+        force: write into a folder that is not empty.
+        say: gets a line before each export and each scoring.
+
+    Raises:
+        ConfigError: no model, sizes without a Keras model, or numbers out of range.
+        ModelFileError, DataError: a model or the data cannot be used.
+        OutputError: the folder is in use, or cannot be written.
+    """
+    _check(models, sizes, fps, rounds, output)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if output is not None:
+            folder = make_folder(check_output_folder(output, force))
+        files: list[tuple[str, Path]] = []
+        for model in map(Path, models):
+            if model.suffix == ".tflite":
+                files.append((str(model), model))
+                continue
+            export = _Exporter(model, recipe, dataset, data_dir, calibration_images)
+            for size in sizes or (None,):
+                say(f"exporting {model} at {format_size(size) if size else 'its own size'}")
+                files.append((str(model), export(folder, len(files), size)))
+        found = [inspect(path) for _, path in files]
+        times = _measure([path for _, path in files], frame, threads, rounds)
+        scores: list[float | None] = [None] * len(files)
+        for i, (name, path) in enumerate(files if dataset else ()):
+            say(f"scoring {name} ({i + 1} of {len(files)})")
+            scores[i] = evaluate(path, str(dataset), data_dir, split, threads).miou
+    network, whole = (np.median(values, axis=0) * 1000 for values in times)
+    ratios = np.median(times[1] / times[1][:, :1], axis=0)
+    rows = tuple(
+        SizeRow(
+            model=name,
+            input_size=(item.inputs[0].shape[1], item.inputs[0].shape[2]),
+            macs=item.macs,
+            arena_bytes=item.measured.arena_bytes or item.arena_lower_bound,
+            network_ms=float(network[i]),
+            frame_ms=float(whole[i]),
+            ratio=float(ratios[i]),
+            miou=scores[i],
+        )
+        for i, ((name, _), item) in enumerate(zip(files, found, strict=True))
+    )
+    return SizeTable(rows, threads, frame, fps, best_at(rows, fps))
+
+
+def _check(
+    models: Sequence[Any], sizes: Sequence[Size], fps: float | None, rounds: int, output: Any
+) -> None:
+    keras = [model for model in models if Path(model).suffix != ".tflite"]
+    if not models:
+        raise ConfigError("expected at least one model, got none")
+    if not keras and (sizes or output is not None):
+        raise ConfigError(
+            "--sizes and --output are for Keras models: a .tflite has one size, so pass one file "
+            "for each"
+        )
+    if rounds < 1 or (fps is not None and not fps > 0):
+        raise ConfigError(f"rounds must be at least 1 and fps above 0, got {rounds} and {fps}")
+
+
+def best_at(rows: Sequence[SizeRow], fps: float | None) -> int | None:
+    """The row of greatest mIoU, or of the most multiply-accumulates, that gives so many frames.
+
+    Of equal ones the fastest.
+
+    Args:
+        rows: all with an mIoU, or none.
+        fps: frames per second; None asks for nothing.
+    """
+    fast = [i for i, row in enumerate(rows) if fps is not None and row.fps >= fps]
+    return max(fast, key=lambda i: (rows[i].miou or 0, rows[i].macs, rows[i].fps), default=None)
+
+
+def _measure(
+    files: Iterable[Path], frame: Size | None, threads: int, rounds: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds of the network, and from a picture to its label map: (rounds, files) each."""
+    segmenters = [Segmenter(path, threads) for path in files]
+    rng = np.random.default_rng(0)
+    shapes = [(*(frame or s.input_size), 3) for s in segmenters]
+    pictures = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+    inputs = [rng.integers(0, 256, (*s.input_size, 3), dtype=np.uint8) for s in segmenters]
+    network, whole = np.zeros((2, rounds, len(segmenters)))
+    for i in range(rounds):
+        for j in np.roll(np.arange(len(segmenters)), i):
+            segmenter = segmenters[j]
+            network[i, j] = _median(segmenter.run, inputs[j])
+            whole[i, j] = _median(segmenter.predict, pictures[j])
+    return network, whole
+
+
+def _median(function: Callable[[Any], Any], argument: Any) -> float:
+    """Seconds of a call, after one that is not timed."""
+    times = []
+    for _ in range(1 + RUNS):
+        start = time.perf_counter()
+        function(argument)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[1:]))
+
+
+class _Exporter:
+    """Writes a Keras model as .tflite files of several sizes."""
+
+    def __init__(
+        self, model: Path, recipe: str | None, dataset: str | None, data_dir: Any, images: int
+    ):
+        from .quantize.quantize_aware import is_qat
+
+        self._model = load_model(model)
+        usual = "int8-qat" if is_qat(self._model) else "int8" if dataset else "float16"
+        self._recipe = recipe or usual
+        self._dataset, self._data_dir, self._images = dataset, data_dir, images
+
+    def __call__(self, folder: Path, number: int, size: Size | None) -> Path:
+        """The file, in a folder; its number keeps names apart."""
+        from .export.export import export_tflite
+
+        size = size or self._model.config.input_size
+        path = folder / f"{number:02}_{format_size(size)}_{self._recipe}.tflite"
+        calibration = None
+        if self._recipe == "int8" and self._dataset:
+            from .data.pipeline import load_dataset
+            from .model.fast_scnn import resized_config
+
+            config = resized_config(self._model.config, size)
+            calibration = load_dataset(
+                self._dataset, self._data_dir, split="train", config=config, batch_size=1
+            ).take(self._images)
+        export_tflite(
+            self._model, path, self._recipe, size=size, calibration=calibration, force=True
+        )
+        return path
