@@ -127,7 +127,11 @@ class Inspection:
         """Plain JSON types; a scale that is no finite number becomes None."""
         return _finite(
             {
-                **dataclasses.asdict(self),
+                **vars(self),
+                "inputs": [vars(port) for port in self.inputs],
+                "outputs": [vars(port) for port in self.outputs],
+                "costs": [vars(cost) for cost in self.costs],
+                "measured": vars(self.measured),
                 "macs": self.macs,
                 "padding_macs": self.padding_macs,
                 "filling_macs": self.filling_macs,

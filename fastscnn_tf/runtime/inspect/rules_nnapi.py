@@ -157,7 +157,7 @@ def _alignment(level: int) -> tuple[Check, ...]:
 
 
 def _square(node: Node) -> str | None:
-    shape = node.outputs[0].shape if node.outputs else ()
+    shape = node.outputs[0].shape
     square = len(shape) == 4 and shape[1] == shape[2]
     return None if square else "an output that is not square from API level 29 on"
 

@@ -64,7 +64,8 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**dataclasses.asdict(self), "answer": self.answer}
+        findings = [vars(finding) for finding in self.findings]
+        return {**vars(self), "findings": findings, "answer": self.answer}
 
 
 def verdicts(graphs: ModelGraphs, probe: Probe) -> tuple[Verdict, ...]:
