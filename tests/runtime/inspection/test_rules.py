@@ -126,6 +126,10 @@ def test_gpu(content, classic, accelerator):
     [
         (convolution(), 27, None),
         (convolution("int8"), 29, "tensor 0 is int8, taken: float32, float16, uint8"),
+        (
+            convolution(filter_type="int8"),
+            *(29, "8-bit weights on a float input from API level 29 on"),
+        ),
         (depthwise(dilation=2), 29, "dilation from API level 29 on"),
         (resize(), 27, None),
         (
