@@ -145,6 +145,16 @@ def test_memory_and_time_are_limited():
     )
 
 
+def test_a_python_that_cannot_be_started_again_leaves_the_rest(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
+    path = tmp_path / "m.tflite"
+    path.write_bytes(convolution())
+    found = fs.inspect(path)
+    assert found.macs == 8 * 8 * 8 * 36
+    reason = "no process could be started (No such file or directory)"
+    assert found.measured.problems == (f"without delegates: {reason}", f"with XNNPACK: {reason}")
+
+
 def test_json_markdown_and_text_say_the_same(shipped):
     values = json.loads(json.dumps(shipped.to_dict(), allow_nan=False))
     assert values["macs"] == shipped.macs
