@@ -47,6 +47,7 @@ def layer_panels(layers: Sequence[LayerReport]) -> bytes:
     figure = _figure(13, 1.5 + 0.2 * len(ordered))
     first, second, third = figure.subplots(1, 3, sharey=True)
     _sqnr(first, ordered)
+    figure.legend(*first.get_legend_handles_labels(), loc="outside upper left", frameon=False)
     _ranges(second, ordered)
     _scales(third, ordered)
     _name_rows(first, ordered)
@@ -59,10 +60,9 @@ def _sqnr(axes: Any, layers: Sequence[LayerReport]) -> None:
     places = range(len(layers))
     own = [EMPTY if x.own_sqnr_db is None else x.own_sqnr_db for x in layers]
     so_far = [EMPTY if x.sqnr_db is None else x.sqnr_db for x in layers]
-    axes.plot(own, places, "o", color=COLORS[0], markersize=4, label="this layer alone")
-    axes.plot(so_far, places, "s-", color=COLORS[1], markersize=3, linewidth=1, label="so far")
+    axes.plot(own, places, "o", color=COLORS[0], markersize=4, label="SQNR of this layer alone")
+    axes.plot(so_far, places, "s-", color=COLORS[1], markersize=3, linewidth=1, label="SQNR so far")
     axes.set_xlabel("SQNR, dB")
-    axes.legend(loc="lower left")
 
 
 def _ranges(axes: Any, layers: Sequence[LayerReport]) -> None:
@@ -75,7 +75,7 @@ def _ranges(axes: Any, layers: Sequence[LayerReport]) -> None:
             for ends in (values.seen, values.percentiles, values.range)
         )
         axes.plot(seen, (place, place), color=COLORS[0], linewidth=1)
-        axes.plot(percentiles, (place, place), color=COLORS[0], linewidth=4)
+        axes.plot(percentiles, (place, place), color=COLORS[0], linewidth=4, solid_capstyle="butt")
         axes.plot(grid, (place, place), "|", color=COLORS[1], markersize=9)
     axes.set_xlabel("activations, in widths of the range (|)")
 

@@ -22,6 +22,7 @@ from .data.pair_check import Progress
 from .data.registry import open_dataset
 from .evaluation import load_model
 from .model.folded import FoldedNetwork
+from .quantize.clipping import check_method
 from .quantize.layer_report import LayerReport, layer_reports, miou_of
 from .quantize.sensitivity import Sensitivity
 from .runtime.class_mapping import mapping_between
@@ -103,16 +104,12 @@ class QuantizationReport:
         """Summary, the layers that hurt, and a table of the first ones."""
         from .quantization_report_page import COLUMNS, cells
 
-        names = [c for c in COLUMNS if c.console and (c.score is False or self._scored)]
+        names = [c for c in COLUMNS if c.console and (self.int8_miou is not None or not c.score)]
         rows = [cells(layer, names) for layer in self.layers[:SHOWN]]
         parts = [self.summary(), self.verdict(), text_table([[c.head for c in names], *rows], None)]
         if len(self.layers) > SHOWN:
             parts.append(f"and {len(self.layers) - SHOWN} more layers")
         return "\n\n".join(parts)
-
-    @property
-    def _scored(self) -> bool:
-        return self.int8_miou is not None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -164,6 +161,7 @@ def quantization_report(
         OutputError: the folder is not empty or cannot be written.
         InputError: matplotlib is missing, which the plots need.
     """
+    check_method(calibration_method)
     if output is not None:
         from .train.plots import require_matplotlib
 
@@ -225,7 +223,7 @@ def _network(
     if network.ranges:
         return network, "the model's own"
     source = load_dataset(dataset, data_dir, split="train", config=network.config, batch_size=1)
-    network = calibrate(network, source.take(images), limit=images, method=method)
+    network = calibrate(network, source.take(images), method=method)
     return network, f"{method} over {images} images of train"
 
 

@@ -23,7 +23,7 @@ from . import options as opt
 @opt.size
 @click.option(
     "--calibration-images",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 200),
     default=100,
     show_default=True,
     help="Training images that set the ranges of a float model.",

@@ -209,7 +209,7 @@ def quantize(
 @opt.dataset(required=False)
 @click.option(
     "--calibration-images",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 200),
     default=100,
     show_default=True,
     help="Training images that set the int8 ranges.",

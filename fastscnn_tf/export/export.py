@@ -70,7 +70,8 @@ def export_tflite(
         outputs: `logits` at 1/8, `logits-full` at input size, `prob` (softmax of these; the
             paper's "prob") or `labels` (uint8 class indices; the paper's "cls").
         size: (height, width) of the input; the model's own by default.
-        calibration: batches of normalised images, or (images, labels) pairs.
+        calibration: batches of normalised images, or (images, labels) pairs; the first 200 images
+            count.
         force: replace an existing file.
         pad: take a `size` that is no multiple of 32; the padding is inside the graph and cut off
             the result (of `logits` at 1/8 by the runtime).

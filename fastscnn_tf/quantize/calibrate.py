@@ -85,7 +85,7 @@ def calibrate(
 
 
 def _checked(batch: Any, network: FoldedNetwork) -> np.ndarray:
-    """The images of a batch."""
+    """The images of a batch, float32."""
     images = np.asarray(batch[0] if isinstance(batch, tuple | list) else batch)
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype.kind != "f":
         raise DataError(
@@ -100,7 +100,7 @@ def _checked(batch: Any, network: FoldedNetwork) -> np.ndarray:
         )
     if not np.isfinite(images).all():
         raise DataError("a calibration image holds NaN or infinity: leave it out")
-    return images
+    return images.astype(np.float32, copy=False)
 
 
 def _finite(limits: np.ndarray, name: str) -> np.ndarray:

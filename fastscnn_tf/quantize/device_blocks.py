@@ -87,7 +87,7 @@ class DeviceBlocks:
     def run(self, images: Any) -> Signal:
         """Logits at 1/8 of normalised images (B, H, W, 3) float32, which become bytes."""
         config = self.network.config
-        grid = _grid(byte_range(config))
+        grid, images = _grid(byte_range(config)), self.tf.convert_to_tensor(images, "float32")
         image = Signal(integer.quantize(image_bytes(images, config), grid), grid, False)
         return fast_scnn_outputs(self, image, config)["logits"]
 

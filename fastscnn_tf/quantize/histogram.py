@@ -32,7 +32,8 @@ class Histogram:
     def add(self, values: np.ndarray) -> None:
         """Counts finite float values of any shape."""
         values = values.ravel()
-        self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
+        self.low = min(self.low, float(values.min()))
+        self.high = max(self.high, float(values.max()))
         while max(-self.low, self.high) >= math.ldexp(BINS, self._exponent):
             self._widen()
         places = np.floor(values * np.float32(math.ldexp(1.0, -self._exponent)))

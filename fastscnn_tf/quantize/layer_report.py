@@ -70,7 +70,7 @@ class LayerReport:
         """Plain JSON types."""
         result = dataclasses.asdict(self)
         if self.weights:
-            result["weights"]["spread"] = _finite(self.weights.spread)
+            result["weights"]["spread"] = self.weights.spread
         return result
 
 
@@ -141,7 +141,3 @@ def miou_returned(alone: LogitsCounts, all_int8: LogitsCounts) -> float | None:
 def miou_of(counts: LogitsCounts) -> float | None:
     """mIoU, 0..1; None where no label map was looked at."""
     return None if isinstance(counts.matrix, int) else scores(counts.matrix).miou
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -52,7 +52,8 @@ class WeightStats:
 
     Attributes:
         low, high: smallest and largest weight.
-        scale_min, scale_median, scale_max: of the channels' scales (largest weight / 127).
+        scale_min, scale_median, scale_max: of the channels' scales (largest weight / 127); the
+            median is that of the channels with any weight.
         sqnr_db: of the rounded kernel.
         norm: median over the channels of their weights' Euclidean norm.
     """
@@ -67,8 +68,8 @@ class WeightStats:
 
     @property
     def spread(self) -> float:
-        """The largest scale over the median one."""
-        return self.scale_max / self.scale_median if self.scale_median else math.inf
+        """The largest scale over the median one; 1 for a kernel of zeros."""
+        return self.scale_max / self.scale_median if self.scale_median else 1.0
 
 
 def weight_stats(name: str, kernel: np.ndarray) -> WeightStats:
@@ -78,11 +79,12 @@ def weight_stats(name: str, kernel: np.ndarray) -> WeightStats:
     rounded = Comparison()
     rounded.add(kernel, quantized_kernel(name, kernel))
     norms = np.sqrt(np.square(kernel, dtype=np.float64).sum(axes))
+    live = scales[scales > 0]
     return WeightStats(
         float(kernel.min()),
         float(kernel.max()),
         float(scales.min()),
-        float(np.median(scales)),
+        float(np.median(live)) if live.size else 0.0,
         float(scales.max()),
         rounded.sqnr_db,
         float(np.median(norms)),
