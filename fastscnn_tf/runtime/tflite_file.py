@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import functools
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ..core.errors import ModelFileError
 
 METADATA_NAME = "fastscnn_tf"  # key of our JSON among the file's metadata buffers
 METADATA_FORMAT = 1
+SMALL_KERNEL = 1024  # numbers; below, the converter's dynamic-range quantization leaves it float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +26,14 @@ class GraphSummary:
         ops: name -> count.
         float_tensors: tensors of type float32 or float16, weights included.
         tensors: all tensors.
+        float_kernels: convolutions whose kernel of at least 1024 numbers is float (smaller ones
+            the converter leaves so where activations are float).
     """
 
     ops: dict[str, int]
     float_tensors: int
     tensors: int
+    float_kernels: int = 0
 
 
 def read_model_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -83,7 +88,17 @@ def graph_summary(content: bytes) -> GraphSummary:
         ops=dict(sorted(ops.items())),
         float_tensors=sum(tensor.type in floats for tensor in graph.tensors),
         tensors=len(graph.tensors),
+        float_kernels=_float_kernels(model, floats),
     )
+
+
+def _float_kernels(model: Any, floats: tuple[int, ...]) -> int:
+    tensors, count = model.subgraphs[0].tensors, 0
+    for op in model.subgraphs[0].operators:
+        if operation(model, op) in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            kernel = tensors[op.inputs[1]]
+            count += int(kernel.type in floats and math.prod(kernel.shape) >= SMALL_KERNEL)
+    return count
 
 
 def _touch_buffers(model: Any) -> None:
