@@ -132,20 +132,22 @@ def quantized(qat_folder):
 
 @pytest.fixture(scope="session")
 def tflite_files(trained, quantized, tmp_path_factory) -> dict[tuple[str, str], Path]:
-    """(recipe, outputs) -> .tflite, for every recipe and output."""
+    """(recipe, outputs) -> .tflite, written when it is first asked for."""
     from fastscnn_tf.data.pipeline import load_dataset
     from fastscnn_tf.export.export import export_tflite
-    from fastscnn_tf.export.recipes import OUTPUTS, RECIPES
 
-    folder, files = tmp_path_factory.mktemp("tflite"), {}
+    folder = tmp_path_factory.mktemp("tflite")
     images = load_dataset("toy", split="train", config=trained.config, batch_size=4).take(8)
-    for recipe in RECIPES:
-        for outputs in OUTPUTS:
-            path = folder / f"{recipe}_{outputs}.tflite"
+
+    class Files(dict):
+        def __missing__(self, key):
+            recipe, outputs = key
             model = quantized if recipe == "int8-qat" else trained
-            export_tflite(model, path, recipe, outputs, calibration=images)
-            files[recipe, outputs] = path
-    return files
+            self[key] = folder / f"{recipe}_{outputs}.tflite"
+            export_tflite(model, self[key], recipe, outputs, calibration=images)
+            return self[key]
+
+    return Files()
 
 
 @pytest.fixture

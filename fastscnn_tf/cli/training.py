@@ -187,20 +187,23 @@ def quantize(
 
 @click.command()
 @click.argument("model")
-@click.option("--recipe", required=True, help="float32, float16, int8 (PTQ) or int8-qat.")
+@click.option(
+    "--recipe",
+    required=True,
+    help="float32, float16, dynamic (int8 weights), int8 (PTQ), int8-qat or int16x8.",
+)
 @opt.size
 @opt.pad
 @click.option(
     "--outputs",
     default="logits",
     show_default=True,
-    help="logits (1/8), logits-full, prob or labels.",
+    help="logits (1/8), logits-full, prob, labels or labels-8 (1/8).",
 )
 @click.option(
     "--input",
-    default="uint8",
-    show_default=True,
-    help="uint8 (raw bytes), int8 (bytes ^ 0x80), or float32 (normalised; float recipes).",
+    help="uint8 (raw bytes; the default but for int16x8), int8 (bytes ^ 0x80; int8 recipes), "
+    "float32 (normalised; the default of int16x8) or int16 (normalised; int16x8).",
 )
 @opt.dataset(required=False)
 @click.option(
@@ -208,7 +211,7 @@ def quantize(
     type=click.IntRange(1),
     default=100,
     show_default=True,
-    help="Training images that set the int8 ranges.",
+    help="Training images that set the ranges of int8 and int16x8.",
 )
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The .tflite.")
 @opt.force
@@ -218,7 +221,7 @@ def export(
     size: Size | None,
     pad: bool,
     outputs: str,
-    input: str,
+    input: str | None,
     dataset: str | None,
     data_dir: str | None,
     calibration_images: int,
@@ -227,7 +230,7 @@ def export(
 ) -> None:
     """Write MODEL (.keras, .npz or run folder) as a .tflite, by default with raw uint8 RGB input.
 
-    Recipe int8 reads calibration images from --dataset/--data-dir (its training split).
+    Recipes int8 and int16x8 read calibration images from --dataset/--data-dir (its training split).
     """
     from ..core.files import check_output
     from ..evaluation import load_model
@@ -236,7 +239,7 @@ def export(
     from ..export.recipes import recipe as find_recipe
 
     rules = find_recipe(recipe)
-    check_outputs(outputs)
+    check_outputs(outputs, rules)
     check_input(input, rules)
     for path in (output, output.with_name(f"{output.name}.json")):
         check_output(path, force)
