@@ -45,6 +45,7 @@ _NAMES = {
     "quantize_aware": "quantize.quantize_aware",
     "QuantizeSettings": "quantize.fine_tune",
     "run_quantization": "quantize.fine_tune",
+    "quantization_report": "quantization_reports",
     # files
     "load_model": "evaluation",
     "save_model": "saving",
@@ -53,8 +54,10 @@ _NAMES = {
     "Segmenter": "runtime.segmenter",
     "overlay": "runtime.visualize",
     "benchmark": "runtime.benchmark",
+    "inspect": "runtime.inspect.inspection",
     "evaluate": "evaluation",
     "argmax_agreement": "agreement",
+    "compare_models": "model_comparison",
     "reproduce": "reproduction",
     "FastSCNNError": "core.errors",
 }
@@ -71,6 +74,7 @@ if TYPE_CHECKING:
     from .evaluation import load_model as load_model
     from .reproduction import reproduce as reproduce
     from .runtime.benchmark import benchmark as benchmark
+    from .runtime.inspect.inspection import inspect as inspect
     from .runtime.segmenter import Segmenter as Segmenter
     from .runtime.visualize import overlay as overlay
 

@@ -16,6 +16,7 @@ from .data.registry import find_pairs, open_dataset
 from .data.usable import usable
 from .runtime.evaluate import evaluate_predictor
 from .runtime.evaluation_result import Evaluation
+from .runtime.fit import check_fit
 from .runtime.segmenter import Segmenter
 from .runtime.views import AveragedViews, Inference, Predictor, SlidingWindows, WholeImage
 
@@ -49,7 +50,7 @@ def load_model(path: str | os.PathLike[str]) -> Any:
 
 def load_predictor(
     model: Any,
-    threads: int = 2,
+    threads: int | None = None,
     full: bool = False,
     size: Size | None = None,
     pad: bool = False,
@@ -59,7 +60,7 @@ def load_predictor(
     Args:
         model: path of a .tflite, `.keras`, `.npz` or run folder, a Keras model, or a predictor
             (see `runtime.views.Predictor`), which is returned.
-        threads: CPU threads of a .tflite.
+        threads: CPU threads of a .tflite; by default those of its settings, else 2.
         full: take a Keras model's logits at full resolution, as its graph upsamples them.
         size: run a Keras model at another (height, width).
         pad: take any `size`: the image is padded to multiples of 32, and the result is cropped.
@@ -101,7 +102,7 @@ def evaluate(
     dataset: str,
     data_dir: str | os.PathLike[str] | None = None,
     split: str = "val",
-    threads: int = 2,
+    threads: int | None = None,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
     size: Size | None = None,
     pad: bool = False,
@@ -110,6 +111,7 @@ def evaluate(
     flip: bool = False,
     window: Size | None = None,
     stride: Size | None = None,
+    fit: str = "resize",
     boundary: bool = False,
     instances: bool = False,
     skip_bad: bool = False,
@@ -122,7 +124,7 @@ def evaluate(
             class map is used (a Cityscapes model on the 13 classes of DensePASS).
         data_dir: where the data set lies.
         split: which split.
-        threads: CPU threads of a .tflite.
+        threads: CPU threads of a .tflite; by default those of its settings, else 2.
         progress: wraps the image indices, to show a progress bar.
         size: run a Keras model at another (height, width).
         pad: take any `size`, padding the image to multiples of 32.
@@ -132,6 +134,7 @@ def evaluate(
         window: look at the image at its own size through windows of this (height, width), the
             input size of a .tflite, and average where they overlap.
         stride: (height, width) from window to window; half the window by default.
+        fit: `resize` stretches the image to the model's size, `letterbox` keeps its proportions.
         boundary: boundary F-scores, too.
         instances: iIoU, too; for data sets with Cityscapes' instance ids.
         skip_bad: leave out pairs that are incomplete or cannot be read, and count them. By
@@ -145,7 +148,7 @@ def evaluate(
         ModelFileError, DataError, ConfigError: model, data or options cannot be used.
     """
     inference, predictor = open_inference(
-        model, threads, size, pad, scales=scales, flip=flip, window=window, stride=stride
+        model, threads, size, pad, scales=scales, flip=flip, window=window, stride=stride, fit=fit
     )
     missing = find_pairs(dataset, data_dir, split).missing if skip_bad else ()
     on_missing: Missing = "skip" if skip_bad else "refuse"
@@ -168,7 +171,7 @@ def evaluate(
 
 def open_inference(
     model: Any,
-    threads: int = 2,
+    threads: int | None = None,
     size: Size | None = None,
     pad: bool = False,
     *,
@@ -176,6 +179,7 @@ def open_inference(
     flip: bool = False,
     window: Size | None = None,
     stride: Size | None = None,
+    fit: str = "resize",
 ) -> tuple[Inference, Predictor]:
     """A model and the way it looks at images; the arguments are those of `evaluate`.
 
@@ -184,6 +188,10 @@ def open_inference(
         ConfigError: options that contradict each other or the model.
     """
     plain = tuple(scales) == (1.0,)
+    if check_fit(fit) != "resize" and (window is not None or flip or not plain):
+        raise ConfigError(
+            "--fit is for one look at the whole image: leave --scales, --flip and --window out"
+        )
     if stride is not None and window is None:
         raise ConfigError("a stride needs a window: pass --window HxW, too")
     if window is not None:
@@ -194,7 +202,7 @@ def open_inference(
         return SlidingWindows(predictor, stride or half, flip), predictor
     predictor = load_predictor(model, threads, size=size, pad=pad)
     if plain and not flip:
-        return WholeImage(predictor), predictor
+        return WholeImage(predictor, fit), predictor
     sizes = _scaled_sizes(model, predictor.input_size, scales, pad)
     if sizes == [predictor.input_size]:
         return AveragedViews([predictor], flip), predictor
@@ -203,7 +211,7 @@ def open_inference(
     return AveragedViews(views, flip), predictor
 
 
-def _windowed(model: Any, threads: int, window: Size, pad: bool) -> Predictor:
+def _windowed(model: Any, threads: int | None, window: Size, pad: bool) -> Predictor:
     if not _has_one_size(model):
         return load_predictor(model, threads, size=window, pad=pad)
     predictor = load_predictor(model, threads)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ from .core.labels import CITYSCAPES, LabelSpace
 from .core.sizes import Size
 from .evaluation import open_inference
 from .runtime.class_mapping import label_space_of
+from .runtime.views import Inference
 from .runtime.visualize import overlay
+from .runtime.workers import in_processes
 
 FORMATS = ("pictures", "cityscapes")
 # What cityscapesScripts looks for: <city>_<sequence>_<frame>*.png.
@@ -31,7 +35,7 @@ def predict_files(
     paths: Sequence[str | os.PathLike[str]],
     folder: str | os.PathLike[str],
     opacity: float = 0.5,
-    threads: int = 2,
+    threads: int | None = None,
     force: bool = False,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
     size: Size | None = None,
@@ -39,6 +43,7 @@ def predict_files(
     *,
     format: str = "pictures",
     recursive: bool = False,
+    processes: int = 1,
     **views: Any,
 ) -> list[Path]:
     """Segments pictures, each at its own size.
@@ -48,7 +53,7 @@ def predict_files(
         paths: pictures, or folders of pictures.
         folder: where the results go.
         opacity: of the overlay's colours.
-        threads: CPU threads of a .tflite.
+        threads: CPU threads of a .tflite; by default those of its settings, else 2.
         force: replace existing results.
         progress: wraps the picture indices.
         size: run a Keras model at another (height, width).
@@ -57,34 +62,92 @@ def predict_files(
             `<stem>_overlay.png`; `cityscapes` writes `<city>_<sequence>_<frame>_pred_labelIds.png`
             (8-bit grey PNG of label ids), what the benchmark's server takes.
         recursive: take the pictures of a folder's sub-folders, too.
-        views: `scales`, `flip`, `window` and `stride`, as for `evaluate`.
+        processes: share the pictures among so many processes, each with an interpreter of its
+            own (and `threads` threads); then `model` is a path.
+        views: `scales`, `flip`, `window`, `stride` and `fit`, as for `evaluate`.
 
     Returns:
         The label maps written, in the order of the pictures.
 
     Raises:
-        DataError: a picture is missing or unreadable (those before it are written), or has no
-            Cityscapes name.
-        ConfigError: no such format, or a model without Cityscapes' classes for its format.
+        DataError: a picture is missing or unreadable (those before it are written; with several
+            processes some after it may be, too), or has no Cityscapes name.
+        ConfigError: no such format or number of processes, a model without Cityscapes' classes for
+            its format, or a model in memory for several processes.
+        WorkerDied: a process was killed.
         OutputError: a result exists, two pictures share a name, or the folder cannot be written.
     """
-    if format not in FORMATS:
-        raise ConfigError(f"unknown format {format!r}: expected one of {', '.join(FORMATS)}")
+    kind = _kind(format)
     folder = Path(folder)
     listed = (picture for path in paths for picture in find_pictures(Path(path), recursive))
     pictures = list({p.resolve(): p for p in listed if not _is_result(p, folder)}.values())
-    kind = _Submission if format == "cityscapes" else _Pictures
     targets = [folder / kind.name(picture) for picture in pictures]
     _check_distinct(pictures, targets)
-    inference, predictor = open_inference(model, threads, size, pad, **views)
-    write = kind(label_space_of(predictor), opacity)
+    make = functools.partial(
+        picture_writer, model, threads, size, pad, opacity=opacity, format=format, **views
+    )
+    if processes != 1 and not isinstance(model, str | os.PathLike):
+        raise ConfigError("several processes need the path of a model, got one in memory")
+    here = make()  # names what is wrong with the model, once
     for target in targets:
-        for path in write.files(target):
+        for path in here.write.files(target):
             check_output(path, force)
-    for index in progress(range(len(pictures))):
-        image = read_image(pictures[index])
-        write(image, inference.label_map(image, image.shape[:2]), targets[index])
+    jobs = list(zip(pictures, targets, strict=True))
+    # Closed at once on an error, so that no process outlives this call.
+    with contextlib.closing(_done(make, here, jobs, processes)) as done:
+        for _ in zip(progress(range(len(jobs))), done, strict=True):
+            pass
     return targets
+
+
+def _done(
+    make: Callable[[], _Writer], here: _Writer, jobs: list[tuple[Path, Path]], processes: int
+) -> Generator[None]:
+    """Writes one picture's results after the other, here or in several processes."""
+    if processes == 1:
+        yield from map(here, jobs)
+    else:
+        yield from in_processes(make, jobs, processes, lambda job: str(job[0]))
+
+
+def picture_writer(
+    model: Any,
+    threads: int = 2,
+    size: Size | None = None,
+    pad: bool = False,
+    *,
+    opacity: float = 0.5,
+    format: str = "pictures",
+    **views: Any,
+) -> _Writer:
+    """What `predict_files` does with each picture, as a function of (picture, label map) paths.
+
+    The arguments are those of `predict_files`.
+
+    Raises:
+        ModelFileError, ConfigError: the model cannot be used, or not so.
+    """
+    inference, predictor = open_inference(model, threads, size, pad, **views)
+    return _Writer(inference, _kind(format)(label_space_of(predictor), opacity))
+
+
+def _kind(format: str) -> type[_Pictures] | type[_Submission]:
+    if format not in FORMATS:
+        raise ConfigError(f"unknown format {format!r}: expected one of {', '.join(FORMATS)}")
+    return _Submission if format == "cityscapes" else _Pictures
+
+
+@dataclasses.dataclass(frozen=True)
+class _Writer:
+    """Writes what a model sees in a picture."""
+
+    inference: Inference
+    write: _Pictures | _Submission
+
+    def __call__(self, job: tuple[Path, Path]) -> None:
+        picture, target = job
+        image = read_image(picture)
+        self.write(image, self.inference.label_map(image, image.shape[:2]), target)
 
 
 def find_pictures(path: Path, recursive: bool) -> list[Path]:

@@ -40,7 +40,7 @@ def pseudo_label(
     flip: bool = False,
     size: Size | None = None,
     pad: bool = False,
-    threads: int = 2,
+    threads: int | None = None,
     copy: bool = False,
     resume: bool = False,
     force: bool = False,
@@ -65,7 +65,7 @@ def pseudo_label(
         flip: average with the mirrored picture.
         size: run a Keras model at another (height, width).
         pad: take any `size`.
-        threads: CPU threads of a .tflite.
+        threads: CPU threads of a .tflite; by default those of its settings, else 2.
         copy: copy the pictures instead of linking them.
         resume: go on where an earlier call with the same options stopped.
         force: start anew in a folder that is in use.
@@ -163,7 +163,7 @@ def confident_labels(probabilities: np.ndarray, confidence: float) -> tuple[np.n
 
 
 def _predictors(
-    model: Any, scales: Sequence[float], size: Size | None, pad: bool, threads: int
+    model: Any, scales: Sequence[float], size: Size | None, pad: bool, threads: int | None
 ) -> list[Predictor]:
     """The model at each scale.
 

@@ -31,7 +31,7 @@ def reproduce(
     rows: Sequence[str] = (),
     ledger: FilePath | None = None,
     *,
-    threads: int = 2,
+    threads: int | None = None,
     force: bool = False,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
     table: Rows = PUBLISHED,
@@ -49,7 +49,7 @@ def reproduce(
         rows: keys of the rows to measure, all of one data set.
         ledger: JSON file that keeps the measurements; it is read if it exists and written after
             each row. None keeps nothing.
-        threads: CPU threads of a .tflite.
+        threads: CPU threads of a .tflite; by default those of its settings, else 2.
         force: replace a row of the ledger that another model holds.
         progress: wraps the image indices of each row, to show a progress bar.
         table: the published numbers.
@@ -136,7 +136,7 @@ def _of_dataset(table: Rows, dataset: str | None) -> list[PublishedRow]:
 class _Subject:
     """The model file that is measured."""
 
-    def __init__(self, path: FilePath, threads: int):
+    def __init__(self, path: FilePath, threads: int | None):
         given = Path(path)
         self.is_tflite = given.suffix == ".tflite"
         self.model: Any = Segmenter(given, threads) if self.is_tflite else load_model(given)

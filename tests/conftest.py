@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -92,28 +95,47 @@ def config():
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory) -> Path:
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """(name, make) -> a path of that name, made once for all processes that share the tests.
+
+    `make` writes the file or folder at the path it gets; tests only read it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def get(name: str, make: Callable[[Path], None]) -> Path:
+        path, finished = root / name, root / f"{name}.made"
+        with (root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not finished.exists():
+                if path.is_dir():  # another process failed half-way
+                    shutil.rmtree(path)
+                make(path)
+                finished.touch()
+        return path
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def run_folder(made_once) -> Path:
     """A real run of three epochs on toy streets."""
     from fastscnn_tf.train.settings import TrainSettings
     from fastscnn_tf.train.trainer import run_training
 
-    folder = tmp_path_factory.mktemp("run") / "float"
     settings = TrainSettings(
         "toy", None, SIZE, 3, 8, 0.05, augment="gentle", bn_momentum=0.9, validate_every=3
     )
-    run_training(settings, folder, verbose=0)
-    return folder
+    return made_once("shared-float", lambda path: run_training(settings, path, verbose=0))
 
 
 @pytest.fixture(scope="session")
-def qat_folder(run_folder) -> Path:
+def qat_folder(run_folder, made_once) -> Path:
     """A real fine-tuning of that run, one epoch."""
     from fastscnn_tf.quantize.fine_tune import QuantizeSettings, run_quantization
 
-    folder = run_folder.parent / "qat"
     settings = QuantizeSettings(str(run_folder), "toy", None, epochs=1, batch_size=8)
-    run_quantization(settings, folder, verbose=0)
-    return folder
+    return made_once("shared-qat", lambda path: run_quantization(settings, path, verbose=0))
 
 
 @pytest.fixture(scope="session")
@@ -130,24 +152,37 @@ def quantized(qat_folder):
     return load_model(qat_folder)
 
 
+class Exported(dict):
+    """(recipe, outputs) -> .tflite, exported when first asked for."""
+
+    def __init__(self, export: Callable[[str, str], Path]):
+        super().__init__()
+        self._export = export
+
+    def __missing__(self, key: tuple[str, str]) -> Path:
+        self[key] = self._export(*key)
+        return self[key]
+
+
 @pytest.fixture(scope="session")
-def tflite_files(trained, quantized, tmp_path_factory) -> dict[tuple[str, str], Path]:
-    """(recipe, outputs) -> .tflite, written when it is first asked for."""
+def tflite_files(request, made_once) -> dict[tuple[str, str], Path]:
+    """(recipe, outputs) -> .tflite of the trained model, or of its quantization-aware twin."""
     from fastscnn_tf.data.pipeline import load_dataset
     from fastscnn_tf.export.export import export_tflite
 
-    folder = tmp_path_factory.mktemp("tflite")
-    images = load_dataset("toy", split="train", config=trained.config, batch_size=4).take(8)
+    def export(recipe: str, outputs: str) -> Path:
+        def write(path: Path) -> None:
+            model = request.getfixturevalue("quantized" if recipe == "int8-qat" else "trained")
+            images = None
+            if recipe in ("int8", "int16x8"):
+                images = load_dataset("toy", split="train", config=model.config, batch_size=4)
+                images = images.take(8)
+            # Another process may have left it half-written.
+            export_tflite(model, path, recipe, outputs, calibration=images, force=True)
 
-    class Files(dict):
-        def __missing__(self, key):
-            recipe, outputs = key
-            model = quantized if recipe == "int8-qat" else trained
-            self[key] = folder / f"{recipe}_{outputs}.tflite"
-            export_tflite(model, self[key], recipe, outputs, calibration=images)
-            return self[key]
+        return made_once(f"shared_{recipe}_{outputs}.tflite", write)
 
-    return Files()
+    return Exported(export)
 
 
 @pytest.fixture

@@ -6,6 +6,9 @@ from typing import Any
 
 import click
 
+from ..runtime import MAX_THREADS
+from ..runtime.fit import FITS
+from ..runtime.workers import MAX_PROCESSES
 from . import options as opt
 
 
@@ -40,6 +43,13 @@ views = opt.options(
         help="Look through windows of this size at the image's own size.",
     ),
     click.option("--stride", type=opt.SizeType(), help="From window to window; default: half."),
+    click.option(
+        "--fit",
+        type=click.Choice(FITS),
+        default="resize",
+        show_default=True,
+        help="Stretch the image to the model's size, or keep its proportions and fill the rest.",
+    ),
 )
 
 
@@ -122,12 +132,24 @@ def agreement(
 @opt.model_size
 @opt.pad
 @views
-@opt.threads
+@click.option(
+    "--processes",
+    type=click.IntRange(1, MAX_PROCESSES),
+    default=1,
+    show_default=True,
+    help="Share the pictures among so many processes: one per core is fastest.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, MAX_THREADS),
+    help="CPU threads of a .tflite, in each process; default: 2, or 1 with several processes.",
+)
 @opt.force
-def predict(folder: str, format: str, **arguments: Any) -> None:
+def predict(folder: str, format: str, threads: int | None, **arguments: Any) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each."""
     from ..prediction import predict_files
 
+    arguments["threads"] = threads or (1 if arguments["processes"] > 1 else 2)
     progress = opt.progress("predicting")
     written = predict_files(folder=folder, format=format, progress=progress, **arguments)
     what = "label map and overlay" if format == "pictures" else "label ids"
@@ -144,7 +166,7 @@ def predict(folder: str, format: str, **arguments: Any) -> None:
 @opt.json_path
 @opt.force
 def benchmark(
-    model: str, threads: int, runs: int, warmup: int, json_path: str | None, force: bool
+    model: str, threads: int | None, runs: int, warmup: int, json_path: str | None, force: bool
 ) -> None:
     """Time a .tflite on this machine."""
     from ..runtime.benchmark import benchmark as measure
@@ -153,9 +175,9 @@ def benchmark(
     result = measure(model, threads, runs, warmup)
     latency = result["latency_ms"]
     text = (
-        f"{model} at {result['input_size']}, {threads} threads: median {latency['median']:.2f} ms, "
-        f"p90 {latency['p90']:.2f} ms, load {result['load_ms']:.1f} ms, "
-        f"first {result['first_ms']:.1f} ms"
+        f"{model} at {result['input_size']}, {result['threads']} threads: "
+        f"median {latency['median']:.2f} ms, p90 {latency['p90']:.2f} ms, "
+        f"load {result['load_ms']:.1f} ms, first {result['first_ms']:.1f} ms"
     )
     opt.write_result(result, json_path, text)
 

@@ -11,12 +11,18 @@ import click
 from .. import __version__
 from ..core.errors import FastSCNNError, OutputError
 from . import data, device, network, runs, training
+from .card import card_command
+from .compare import compare
 from .demo import demo_command
 from .find_lr import find_lr
+from .inspect import inspect_command
 from .pseudo_label import pseudo_label_command
+from .quantization_report import quantization_report_command
 from .reproduce import reproduce_command
 from .save_logits import save_logits_command
 from .search import search
+from .settings import settings_command
+from .watch import watch_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -34,9 +40,17 @@ def cli(debug: bool) -> None:
 
 
 _COMMANDS = (
-    *(*training.COMMANDS, find_lr, search, pseudo_label_command, save_logits_command),
+    *(
+        *training.COMMANDS,
+        quantization_report_command,
+        find_lr,
+        search,
+        pseudo_label_command,
+        save_logits_command,
+    ),
     *runs.COMMANDS,
-    *(*network.COMMANDS, *device.COMMANDS),
+    *(*network.COMMANDS, *device.COMMANDS, inspect_command, compare, watch_command),
+    *(settings_command, card_command),
     *(*data.COMMANDS, reproduce_command, demo_command),
 )
 for command in _COMMANDS:

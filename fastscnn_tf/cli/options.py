@@ -50,9 +50,7 @@ force = click.option("--force", is_flag=True, help="Replace what is there alread
 threads = click.option(
     "--threads",
     type=click.IntRange(1, MAX_THREADS),
-    default=2,
-    show_default=True,
-    help="CPU threads of a .tflite.",
+    help="CPU threads of a .tflite. [default: its settings', else 2]",
 )
 split = click.option(
     "--split",

@@ -22,7 +22,7 @@ def save_logits_command(
     split: str,
     size: tuple[int, int] | None,
     pad: bool,
-    threads: int,
+    threads: int | None,
     folder: str,
 ) -> None:
     """Write the logits of MODEL (.tflite, .keras, .npz or run folder) for every picture of a split.

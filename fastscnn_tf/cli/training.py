@@ -10,9 +10,11 @@ from typing import Any
 
 import click
 
+from ..core.delegates.device import DEVICES
 from ..core.errors import Interrupted
 from ..core.sizes import Size
 from . import options as opt
+from .export_options import about_options, choose_for, sidecars
 from .train_options import AUGMENT_HELP, given, recipe_options
 
 skip_bad = click.option(
@@ -54,8 +56,8 @@ def naming_interruptions() -> Iterator[None]:
     "--recipe",
     default="paper",
     show_default=True,
-    help="paper, strong, finetune, or a recipe.json (that of a run or of search; a run folder "
-    "stands for its own). Options given beside it replace what it says.",
+    help="paper, strong, finetune, settle, or a recipe.json (that of a run or of search; a run "
+    "folder stands for its own). Options given beside it replace what it says.",
 )
 @recipe_options
 @click.option("--init-from", help="Start from a .keras file, run folder or checkpoint.")
@@ -188,17 +190,19 @@ def quantize(
 @click.command()
 @click.argument("model")
 @click.option(
+    "--for",
+    "device",
+    help=f"Choose recipe, input, outputs and settings for {', '.join(DEVICES)}, and say why.",
+)
+@click.option(
     "--recipe",
-    required=True,
     help="float32, float16, dynamic (int8 weights), int8 (PTQ), int8-qat or int16x8.",
 )
 @opt.size
 @opt.pad
 @click.option(
     "--outputs",
-    default="logits",
-    show_default=True,
-    help="logits (1/8), logits-full, prob, labels or labels-8 (1/8).",
+    help="logits (1/8), logits-full, prob, labels or labels-8 (1/8). [default: logits]",
 )
 @click.option(
     "--input",
@@ -213,35 +217,56 @@ def quantize(
     show_default=True,
     help="Training images that set the ranges of int8 and int16x8.",
 )
+@click.option(
+    "--calibration-method",
+    default="minmax",
+    show_default=True,
+    help="How they set them: minmax, percentile (99.99) or mse.",
+)
+@about_options
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The .tflite.")
 @opt.force
 def export(
     model: str,
-    recipe: str,
+    device: str | None,
+    recipe: str | None,
     size: Size | None,
     pad: bool,
-    outputs: str,
+    outputs: str | None,
     input: str | None,
     dataset: str | None,
     data_dir: str | None,
     calibration_images: int,
+    calibration_method: str,
     output: Path,
     force: bool,
+    **texts: str | None,
 ) -> None:
     """Write MODEL (.keras, .npz or run folder) as a .tflite, by default with raw uint8 RGB input.
 
     Recipes int8 and int16x8 read calibration images from --dataset/--data-dir (its training split).
     """
+    from ..about import about_model
     from ..core.files import check_output
     from ..evaluation import load_model
     from ..export.export import export_tflite
     from ..export.recipes import check_input, check_outputs
     from ..export.recipes import recipe as find_recipe
+    from ..quantize.clipping import check_method
 
+    settings = None
+    if device:
+        choice = choose_for(device, model, recipe, outputs, input, bool(dataset))
+        recipe, outputs, input = choice.recipe, choice.outputs, choice.input
+        settings = choice.settings
+    elif not recipe:
+        raise click.UsageError("--recipe or --for is needed")
+    outputs = outputs or "logits"
     rules = find_recipe(recipe)
     check_outputs(outputs, rules)
-    check_input(input, rules)
-    for path in (output, output.with_name(f"{output.name}.json")):
+    input = check_input(input, rules)
+    check_method(calibration_method)
+    for path in (output, *sidecars(output)):
         check_output(path, force)
     loaded = load_model(model)
     calibration = None
@@ -252,7 +277,9 @@ def export(
         config = resized_config(loaded.config, size or loaded.config.input_size, pad)
         images = load_dataset(dataset, data_dir, split="train", config=config, batch_size=1)
         calibration = images.take(calibration_images)
-    result = export_tflite(loaded, output, recipe, outputs, size, calibration, force, pad, input)
+    about = about_model(model, **texts)
+    source = calibration, force, pad, input, calibration_method, settings, about
+    result = export_tflite(loaded, output, recipe, outputs, size, *source)
     ops = ", ".join(f"{count} {name}" for name, count in result.graph.ops.items())
     click.echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")
     click.echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")

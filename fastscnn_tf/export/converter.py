@@ -13,9 +13,11 @@ import numpy as np
 from ..core.console import quiet_stderr
 from ..core.errors import ExportError, ModelFileError
 from ..keras_api import tensorflow
+from ..runtime.model_metadata import NAME as TFLITE_METADATA
 from ..runtime.segmenter import open_interpreter
 from ..runtime.tflite_file import METADATA_NAME, unpack
 from . import edits
+from .model_metadata import append_files, label_files, model_metadata
 from .recipes import Recipe
 
 
@@ -80,10 +82,11 @@ def finish(content: bytes, metadata: dict[str, Any], input_zero: int | None = No
     edits.quantize_before_resize(edit)
     if input_zero is not None:
         edits.dequantize_input(edit, input_zero)
-    _add_metadata(model, schema, metadata)
+    _add_metadata(model, schema, METADATA_NAME, json.dumps(metadata).encode())
+    _add_metadata(model, schema, TFLITE_METADATA, model_metadata(model, metadata))
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return append_files(bytes(builder.Output()), label_files(metadata))
 
 
 def check_runs(path: Path, content: bytes) -> None:
@@ -101,9 +104,9 @@ def check_runs(path: Path, content: bytes) -> None:
         ) from None
 
 
-def _add_metadata(model: Any, schema: Any, metadata: dict[str, Any]) -> None:
+def _add_metadata(model: Any, schema: Any, name: str, content: bytes) -> None:
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = list(json.dumps(metadata).encode())
+    buffer.data = list(content)
     model.buffers.append(buffer)
-    entry.name, entry.buffer = METADATA_NAME, len(model.buffers) - 1
+    entry.name, entry.buffer = name, len(model.buffers) - 1
     model.metadata = [*(model.metadata or []), entry]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import fastscnn_tf
 
+from ..core.delegates.device import DeviceSettings
+from ..core.delegates.settings_file import KEY, settings_path, write_settings
 from ..core.errors import ConfigError
 from ..core.files import check_output, write_bytes, write_json
 from ..core.sizes import Size, format_size
@@ -18,6 +20,7 @@ from ..model.byte_input import STEP, centre
 from ..model.fast_scnn import resized_config
 from ..model.folded import FoldedNetwork, check_finite, fold
 from ..quantize.calibrate import calibrate
+from ..quantize.clipping import check_method
 from ..quantize.quantize_aware import folded_of, is_qat
 from ..runtime.tflite_file import METADATA_FORMAT, GraphSummary, graph_summary
 from . import recipes
@@ -54,6 +57,9 @@ def export_tflite(
     force: bool = False,
     pad: bool = False,
     input: str | None = None,
+    calibration_method: str = "minmax",
+    settings: DeviceSettings | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> ExportResult:
     """Writes a .tflite with raw uint8 RGB input and normalisation inside, and a JSON sidecar.
 
@@ -76,10 +82,16 @@ def export_tflite(
             saves an operation (int8 recipes); `float32`, images normalised by the caller with the
             metadata's mean and std (for int8 recipes these put bytes on its grid), the default of
             int16x8; or `int16`, these divided by the input's scale (int16x8).
+        calibration_method: how recipe `int8` sets its ranges: `minmax`, `percentile` or `mse`
+            (see `quantize.calibrate`).
+        settings: travel inside the file and in `<path>.settings.json` beside it.
+        about: `name`, `description`, `version`, `author`, `license` and `run` (see
+            `about_model`): into the metadata.
 
     Raises:
-        ConfigError: unknown recipe, output or input, or what the recipe or model cannot have.
-        DataError: no calibration image, or one of another size.
+        ConfigError: unknown recipe, output, input or calibration method, or what the recipe or
+            model cannot have.
+        DataError: a calibration image cannot be used, or there is none.
         OutputError: the file exists or cannot be written.
         ModelFileError: weights or activations are NaN or infinite.
         ExportError: the graph is not what the recipe promises, or the interpreter refuses it;
@@ -88,16 +100,20 @@ def export_tflite(
     rules = recipes.recipe(recipe)
     recipes.check_outputs(outputs, rules)
     input = recipes.check_input(input, rules)
+    check_method(calibration_method)
     target = check_output(path, force)
     if target.suffix != ".tflite":
         raise ConfigError(f"{target}: the output must end in .tflite")
     sidecar = check_output(target.with_name(f"{target.name}.json"), force)
-    network = _network_for(model, rules, size, calibration, pad)
+    check_output(settings_path(target), force)
+    network = _network_for(model, rules, size, calibration, pad, calibration_method)
     wide = rules.activations == "int16"  # the converter makes it of a float graph and of images
     function = graph_function(network, outputs, "float32" if wide else input)
     images = images_for(network.config, calibration or ()) if wide else None
     content = convert(function, rules, outputs, input, images)
-    metadata = _metadata(network, rules, outputs, input)
+    metadata = {**_metadata(network, rules, outputs, input), **(about or {})}
+    if settings is not None:
+        metadata[KEY] = settings.to_dict()
     raw_float = input == "uint8" and not rules.quantized
     content = finish(content, metadata, int(centre(network.config)) if raw_float else None)
     summary = graph_summary(content)
@@ -106,6 +122,9 @@ def export_tflite(
     write_bytes(target, content)
     digest = hashlib.sha256(content).hexdigest()
     write_json(sidecar, {**metadata, "sha256": digest, "ops": summary.ops})
+    settings_path(target).unlink(missing_ok=True)  # those of the file that was replaced
+    if settings is not None:
+        write_settings(target, settings, digest)
     return ExportResult(target, len(content), summary, metadata)
 
 
@@ -115,6 +134,7 @@ def _network_for(
     size: Size | None,
     calibration: Iterable[Any] | None,
     pad: bool,
+    method: str,
 ) -> FoldedNetwork:
     if rules.name == "int8-qat":
         if not is_qat(model):
@@ -137,7 +157,7 @@ def _network_for(
                 f"recipe {rules.name} needs calibration images: pass --dataset/--data-dir"
             )
         if rules.activations == "int8":
-            network = calibrate(network, calibration)
+            network = calibrate(network, calibration, method=method)
     return network
 
 

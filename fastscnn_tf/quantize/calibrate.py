@@ -8,63 +8,99 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DataError, ModelFileError
+from ..core.sizes import format_size
 from ..data.reader import named_data_errors
 from ..keras_api import tensorflow
 from ..model.byte_input import byte_range
 from ..model.folded import FoldedNetwork, on_bytes
-from ..model.ranges import INPUT
+from ..model.ranges import INPUT, Range
 from ..model.tf_blocks import logits_of
+from .clipping import check_method, mse_range, percentile_range
+from .histogram import Histogram
 
 DEAD = 1e-4  # width of the range of a tensor that is as good as always zero
 
 
-def calibrate(network: FoldedNetwork, batches: Iterable[Any], limit: int = 200) -> FoldedNetwork:
+def calibrate(
+    network: FoldedNetwork, batches: Iterable[Any], limit: int = 200, method: str = "minmax"
+) -> FoldedNetwork:
     """Sets the range of every tensor from float32 passes over images.
-
-    A range is the mean over images of the smallest and of the largest value: single outliers do
-    not stretch it, which costs less than the resolution they would take from everything else.
 
     Args:
         network: folded weights; ranges it may have are replaced, and raw bytes become its input.
-        batches: normalised image batches (B, H, W, 3) of any size divisible by 32, or
+        batches: normalised float image batches (B, H, W, 3) of the network's size, or
             (images, labels) pairs.
         limit: images to use at most.
+        method: `minmax`, the mean over images of the smallest and of the largest value: single
+            outliers do not stretch it, which costs less than the resolution they would take from
+            everything else; `percentile`, all but 0.01 % of the values at either end; or `mse`,
+            the range with the least mean squared error. The input keeps the range of bytes.
 
     Raises:
-        DataError: there is not one image, or one cannot be read.
+        ConfigError: another method.
+        DataError: there is not one image, or one cannot be read, has another size or type, or is
+            not finite.
         ModelFileError: an activation is NaN or infinite.
     """
     tf = tensorflow()
+    counting = check_method(method) != "minmax"
     network = on_bytes(network)
     plain = network.replace(ranges={})
 
     @tf.function(reduce_retracing=True)
     def observe(images):
-        seen: dict[str, Any] = {}
+        seen = {}
 
         def record(name, x):
             axes = [1, 2, 3]
-            seen[name] = tf.stack([tf.reduce_min(x, axes), tf.reduce_max(x, axes)])
+            limits = tf.stack([tf.reduce_min(x, axes), tf.reduce_max(x, axes)])
+            seen[name] = (limits, x) if counting else (limits,)
 
         logits_of(plain, images, record)
         return seen
 
     found: dict[str, list[np.ndarray]] = {}
+    histograms: dict[str, Histogram] = {}
     count = 0
     with named_data_errors():
         for batch in batches:
-            images = batch[0] if isinstance(batch, tuple | list) else batch
-            images = tf.convert_to_tensor(images)[: limit - count]
-            for name, limits in observe(images).items():
+            images = tf.convert_to_tensor(_checked(batch, network)[: limit - count])
+            for name, (limits, *values) in observe(images).items():
                 found.setdefault(name, []).append(_finite(limits.numpy(), name))
+                if values:
+                    histograms.setdefault(name, Histogram()).add(values[0].numpy())
             count += int(images.shape[0])
             if count >= limit:
                 break
     if not count:
         raise DataError("calibration needs at least one image, got none")
-    ranges = {name: _range(np.concatenate(limits, 1)) for name, limits in found.items()}
+    limits = {name: np.concatenate(parts, 1) for name, parts in found.items()}
+    clipped = mse_range if method == "mse" else percentile_range
+    ranges = {
+        name: _range(*(clipped(histograms[name]) if counting else _means(limits[name])))
+        for name in limits
+    }
     ranges[INPUT] = byte_range(network.config)
     return network.replace(ranges=ranges)
+
+
+def _checked(batch: Any, network: FoldedNetwork) -> np.ndarray:
+    """The images of a batch."""
+    images = np.asarray(batch[0] if isinstance(batch, tuple | list) else batch)
+    if images.ndim != 4 or images.shape[3] != 3 or images.dtype.kind != "f":
+        raise DataError(
+            "calibration needs batches (B, H, W, 3) of normalised float images, got "
+            f"{images.dtype} {images.shape}"
+        )
+    size = network.config.input_size
+    if images.shape[1:3] != tuple(size):
+        raise DataError(
+            f"calibration images are {format_size(images.shape[1:3])}, the network takes "
+            f"{format_size(size)}: resize them"
+        )
+    if not np.isfinite(images).all():
+        raise DataError("a calibration image holds NaN or infinity: leave it out")
+    return images
 
 
 def _finite(limits: np.ndarray, name: str) -> np.ndarray:
@@ -75,12 +111,17 @@ def _finite(limits: np.ndarray, name: str) -> np.ndarray:
     return limits
 
 
-def _range(limits: np.ndarray) -> tuple[float, float]:
-    """(min, max) that contains 0 (padding must be exact) from (2, images).
+def _means(limits: np.ndarray) -> Range:
+    """Mean (min, max) from (2, images)."""
+    low, high = limits.mean(1)
+    return float(low), float(high)
+
+
+def _range(low: float, high: float) -> Range:
+    """The range stretched to contain 0: padding must be exact.
 
     A tensor that is always zero, behind a ReLU that never opens, gets a range of 1: a range near
     zero would ask for a scale change that no kernel can do.
     """
-    low, high = (float(v) for v in limits.mean(1))
     low, high = min(low, 0.0), max(high, 0.0)
     return (low, low + 1.0) if high - low < DEAD else (low, high)

@@ -15,13 +15,16 @@ from .segmenter import Segmenter
 
 
 def benchmark(
-    path: str | os.PathLike[str], threads: int = 2, runs: int = 50, warmup: int = 5
+    path: str | os.PathLike[str],
+    threads: int | None = None,
+    runs: int = 50,
+    warmup: int = 5,
 ) -> dict[str, Any]:
     """Times the network on random bytes.
 
     Args:
         path: the .tflite file.
-        threads: CPU threads.
+        threads: CPU threads; by default those of the file's settings, else 2.
         runs: timed runs.
         warmup: runs before, not counted.
 
@@ -58,7 +61,7 @@ def benchmark(
         "load_ms": (loaded - start) * 1000,
         "first_ms": (first - loaded) * 1000,
         "file_bytes": segmenter.path.stat().st_size,
-        "threads": threads,
+        "threads": segmenter.threads,
         "runs": runs,
         "input_size": format_size(segmenter.input_size),
         "outputs": segmenter.outputs,

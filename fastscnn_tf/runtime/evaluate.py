@@ -8,7 +8,8 @@ confusion matrix collects all pixels that are not void; `views` has other ways.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from ..core.sizes import format_size
 from ..data.dataset import WHOLE_IMAGES, SegmentationDataset
 from .class_mapping import ClassMapping, mapping_between
 from .evaluation_result import Evaluation
+from .overlap import overlapped
 from .views import WHOLE as PROTOCOL
 from .views import Inference, Predictor, WholeImage, frame_of
 
@@ -54,22 +56,33 @@ def evaluate_predictor(
             them; or iIoU is wanted of other classes than Cityscapes'.
         DataError: the split is empty or all void, a file is wrong, or there are no instance ids.
     """
-    if len(dataset) == 0 and not missing:
+    indices = range(len(dataset))
+    if not indices and not missing:
         raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
     mapping = mapping_between(predictor, dataset)
     inference = inference or WholeImage(predictor)
     counts = _Counts(dataset, boundary, instances)
     skipped = list(missing)
-    for index in progress(range(len(dataset))):
-        try:
-            sample = _read(dataset, index, instances)
-        except DataError as error:
-            if not skip_bad:
-                raise
-            skipped.append(str(error))
-            continue
-        prediction = inference.label_map(sample.image, sample.label.shape)
-        counts.add(sample, mapping.apply(prediction), inference.seconds)
+
+    def look() -> Iterator[_Look]:
+        """Runs the network in this thread: Keras and its strategies belong to one."""
+        samples = overlapped(lambda i: _read(dataset, i, instances, inference), indices)
+        for _, sample in zip(progress(indices), samples, strict=True):
+            if isinstance(sample, DataError):
+                if not skip_bad:
+                    raise sample
+                skipped.append(str(sample))
+                continue
+            done = inference.run(sample.prepared)
+            yield _Look(sample, done, inference.seconds)
+
+    def score(seen: _Look) -> None:
+        prediction = mapping.apply(inference.finish(seen.done))
+        counts.add(seen.sample, prediction, seen.seconds)
+
+    # The next pair is read and the last one scored while the network runs.
+    for _ in overlapped(score, look()):
+        pass
     if not counts.times:
         raise DataError(f"none of the {len(skipped)} pairs can be used (first: {skipped[0]})")
     protocol = _protocol(inference, mapping, dataset)
@@ -91,15 +104,35 @@ def _protocol(inference: Inference, mapping: ClassMapping, dataset: Segmentation
 
 @dataclasses.dataclass(frozen=True)
 class _Sample:
-    image: np.ndarray
+    """A pair: what `Inference.run` takes of its image, and what it is scored with."""
+
+    prepared: Any
     label: np.ndarray
     instances: np.ndarray | None
 
 
-def _read(dataset: SegmentationDataset, index: int, instances: bool) -> _Sample:
-    image, label = dataset.read(index)
-    if not instances:
-        return _Sample(image, label, None)
+@dataclasses.dataclass(frozen=True)
+class _Look:
+    """A pair, what the network said of it, and how long that took."""
+
+    sample: _Sample
+    done: Any
+    seconds: float
+
+
+def _read(
+    dataset: SegmentationDataset, index: int, instances: bool, inference: Inference
+) -> _Sample | DataError:
+    """A pair, or why it cannot be used: whether that ends the work is decided in order."""
+    try:
+        image, label = dataset.read(index)
+        ids = _read_instances(dataset, index, label) if instances else None
+    except DataError as error:
+        return error
+    return _Sample(inference.prepare(image, label.shape), label, ids)
+
+
+def _read_instances(dataset: SegmentationDataset, index: int, label: np.ndarray) -> np.ndarray:
     ids = dataset.read_instances(index)
     if ids is None:
         raise DataError(
@@ -110,7 +143,7 @@ def _read(dataset: SegmentationDataset, index: int, instances: bool) -> _Sample:
             f"{dataset.sample_name(index)}: its instance ids are {format_size(ids.shape)} but its "
             f"label map is {format_size(label.shape)}"
         )
-    return _Sample(image, label, ids)
+    return ids
 
 
 class _Counts:

@@ -4,7 +4,7 @@ Logits at 1/8 are first interpolated to the model's input size (what the graph's
 would do; padding is cut off) and from there to the target size; all steps are linear, so they are
 one matrix per axis. The argmax is taken last, and only where classes meet are logits interpolated:
 exactly where the target is the input's own size (`upsample`), in float32 elsewhere (`resample`).
-For small targets all are. Work goes by strips of rows to keep memory small.
+For small targets all are. Work goes by parts to keep memory small.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..core.images import resize_label
 from ..core.interpolation import interpolation_matrix
 from ..core.sizes import Size, padded_size
 from .resample import Taps, resampled_labels
-from .upsample import FACTOR, upsampled_labels
+from .upsample import FACTOR, upsampled_labels, winning_planes
 
 STRIP_VALUES = 1 << 22  # interpolated logits held at a time
 # Pixels in a row of blocks from which `resample` is the faster way. Of CamVid's 11 classes, CPU ms:
@@ -28,6 +28,7 @@ STRIP_VALUES = 1 << 22  # interpolated logits held at a time
 # at 15,700 (to 720x960); 14, not 118, at 5,400 (128x256 to 720x960); 29, not 350, to 1080x1920.
 BLOCK_ROW = 2048
 MAX_CLASSES = 256  # that a byte can name
+TILE = (32, 128)  # pixels for which labels are made at a time
 
 
 class LogitsFrame(NamedTuple):
@@ -37,11 +38,13 @@ class LogitsFrame(NamedTuple):
         size: (height, width) of the input.
         padded: (height, width) the network works at; what lies beyond `size` is cut off.
         aligned: whether the logits are upsampled with aligned corners.
+        origin: (row, column) in what the network works at where `size` begins.
     """
 
     size: Size
     padded: Size
     aligned: bool = False
+    origin: Size = (0, 0)
 
     @classmethod
     def of(cls, size: Size, aligned: bool = False) -> LogitsFrame:
@@ -50,19 +53,22 @@ class LogitsFrame(NamedTuple):
 
 
 @functools.lru_cache(maxsize=32)
-def _chain(source: int, padded: int, model: int, target: int, aligned: bool) -> np.ndarray:
+def _chain(
+    source: int, padded: int, model: int, target: int, aligned: bool, origin: int = 0
+) -> np.ndarray:
     """Logits to the padded size, cut to the model's, then to the target."""
     if source == padded:
         first = np.eye(padded, dtype=np.float32)
     else:
         first = interpolation_matrix(source, padded, aligned)
-    first = first[:model]
+    first = first[origin : origin + model]
     return first if model == target else interpolation_matrix(model, target) @ first
 
 
 @functools.lru_cache(maxsize=32)
-def _taps(source: int, padded: int, model: int, target: int, aligned: bool) -> Taps:
-    return Taps.chain(source, padded, model, target, aligned)
+def _taps(source: int, padded: int, model: int, target: int, aligned: bool, origin: int) -> Taps:
+    """What `_chain`'s rows read."""
+    return Taps.chain(source, padded, model, target, aligned, origin)
 
 
 def labels_from_logits(
@@ -84,14 +90,62 @@ def labels_from_logits(
     frame = model_size if isinstance(model_size, LogitsFrame) else LogitsFrame.of(model_size)
     if frame.size == tuple(target_size) and _are_eighths(logits, frame):
         _check_finite(logits)
-        return np.ascontiguousarray(upsampled_labels(logits)[: frame.size[0], : frame.size[1]])
+        top, left = frame.origin
+        whole = upsampled_labels(logits)
+        return np.ascontiguousarray(whole[top : top + frame.size[0], left : left + frame.size[1]])
+    _check_finite(logits)
+    if logits.shape[:2] == frame.size == tuple(target_size):
+        return logits.argmax(-1).astype(np.uint8)
     if (taps := _block_taps(logits, frame, target_size)) is not None:
-        _check_finite(logits)
         return resampled_labels(logits, *taps)
-    labels = np.empty(target_size, np.uint8)
-    for rows, strip in logit_strips(logits, frame, target_size):
-        labels[rows] = strip.argmax(-1)
+    return _interpolated_labels(logits, frame, target_size)
+
+
+def _interpolated_labels(logits: np.ndarray, frame: LogitsFrame, target: Size) -> np.ndarray:
+    """The argmax of interpolated logits."""
+    labels = np.empty(target, np.uint8)
+    for place, tile in logit_tiles(logits, frame, target):
+        labels[place] = winning_planes(tile)
     return labels
+
+
+def logit_tiles(
+    logits: np.ndarray, frame: LogitsFrame, target: Size
+) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
+    """The logits brought to a size bilinearly, by tiles that stay in the processor's cache.
+
+    A tile depends on the few logits around it. The zeros that are left out of the sums change no
+    bit of them, and products this small are never shared among BLAS threads, which would fight
+    with the interpreter's over the cores.
+
+    Args:
+        logits: (h, w, classes) of any numeric dtype, finite.
+        frame: how they lie over the input.
+        target: (height, width).
+
+    Yields:
+        Rows and columns of the target, and their (classes, rows, columns) float32 logits, which
+        may be overwritten.
+    """
+    rows, columns = _axes(logits, frame, target)
+    values = np.ascontiguousarray(np.moveaxis(logits, -1, 0), np.float32)
+    high, wide = TILE
+    lefts = range(0, target[1], wide)
+    blocks = [_band(columns[left : left + wide]) for left in lefts]
+    across = [(span, np.ascontiguousarray(block.T)) for span, block in blocks]
+    for top in range(0, target[0], high):
+        span, block = _band(rows[top : top + high])
+        strip = np.matmul(block, values[:, span])
+        for left, (read, weights) in zip(lefts, across, strict=True):
+            place = slice(top, top + high), slice(left, left + wide)
+            yield place, np.matmul(strip[:, :, read], weights)
+
+
+def _band(weights: np.ndarray) -> tuple[slice, np.ndarray]:
+    """The source cells that some rows of an interpolation matrix read, and their weights."""
+    read = np.flatnonzero(weights.any(0))
+    span = slice(int(read[0]), int(read[-1]) + 1)
+    return span, weights[:, span]
 
 
 def _are_eighths(logits: np.ndarray, frame: LogitsFrame) -> bool:
@@ -110,8 +164,8 @@ def _block_taps(
         return None
     if height * width < BLOCK_ROW * min(height, logits.shape[0]):
         return None
-    axes = zip(logits.shape[:2], frame.padded, frame.size, target_size, strict=True)
-    rows, columns = (_taps(*axis, frame.aligned) for axis in axes)
+    axes = zip(logits.shape[:2], frame.padded, frame.size, target_size, frame.origin, strict=True)
+    rows, columns = (_taps(*axis[:4], frame.aligned, axis[4]) for axis in axes)
     return rows, columns
 
 
@@ -143,22 +197,29 @@ def logit_strips(
     """
     height, width, classes = logits.shape
     _check_finite(logits)
-    if (height, width) == frame.size:  # the graph has upsampled and cut them
-        if frame.size == tuple(target_size):
-            yield slice(0, height), logits
-            return
-        frame = LogitsFrame(frame.size, frame.size)
+    if (height, width) == frame.size == tuple(target_size):  # the graph has upsampled them
+        yield slice(0, height), logits
+        return
     values = np.ascontiguousarray(logits, np.float32).reshape(height, width * classes)
-    rows, columns = (
-        _chain(n, padded, model, target, frame.aligned)
-        for n, padded, model, target in zip(
-            (height, width), frame.padded, frame.size, target_size, strict=True
-        )
-    )
+    rows, columns = _axes(logits, frame, target_size)
     step = max(1, STRIP_VALUES // (target_size[1] * classes))
     for start in range(0, target_size[0], step):
         strip = (rows[start : start + step] @ values).reshape(-1, width, classes)
         yield slice(start, start + len(strip)), np.matmul(columns, strip)
+
+
+def _axes(logits: np.ndarray, frame: LogitsFrame, target: Size) -> tuple[np.ndarray, np.ndarray]:
+    """What brings rows and columns of the logits to the target, one matrix each."""
+    source = (logits.shape[0], logits.shape[1])
+    if source == tuple(frame.size):  # the graph has upsampled and cut them
+        frame = LogitsFrame(frame.size, frame.size)
+    rows, columns = (
+        _chain(n, padded, model, goal, frame.aligned, origin)
+        for n, padded, model, goal, origin in zip(
+            source, frame.padded, frame.size, target, frame.origin, strict=True
+        )
+    )
+    return rows, columns
 
 
 def labels_from_output(
@@ -173,5 +234,7 @@ def labels_from_output(
     labels = output.astype(np.uint8)
     frame = model_size if isinstance(model_size, LogitsFrame) else LogitsFrame.of(model_size)
     if labels.shape != frame.size != frame.padded:
-        labels = labels.repeat(FACTOR, 0).repeat(FACTOR, 1)[: frame.size[0], : frame.size[1]]
+        (top, left), (height, width) = frame.origin, frame.size
+        whole = labels.repeat(FACTOR, 0).repeat(FACTOR, 1)
+        labels = whole[top : top + height, left : left + width]
     return resize_label(labels, target_size)

@@ -34,7 +34,15 @@ class Taps(NamedTuple):
     starts: np.ndarray
 
     @classmethod
-    def chain(cls, source: int, padded: int, model: int, target: int, aligned: bool) -> Taps:
+    def chain(
+        cls,
+        source: int,
+        padded: int,
+        model: int,
+        target: int,
+        aligned: bool = False,
+        origin: int = 0,
+    ) -> Taps:
         """Of an axis of `source` cells, brought to `padded`, cut to `model`, brought to `target`.
 
         Args:
@@ -43,11 +51,12 @@ class Taps(NamedTuple):
             model: pixels of its input.
             target: pixels that are wanted.
             aligned: the first step has aligned corners.
+            origin: where `model` begins in `padded`.
         """
         inner, inner_weights = interpolation_taps(source, padded, aligned)
         outer, outer_weights = interpolation_taps(model, target)
-        cells = inner[outer].reshape(target, 4)
-        weights = (outer_weights[:, :, None] * inner_weights[outer]).reshape(target, 4)
+        cells = inner[outer + origin].reshape(target, 4)
+        weights = (outer_weights[:, :, None] * inner_weights[outer + origin]).reshape(target, 4)
         cells = np.where(weights > 0, cells, cells[:, :1])  # of two only one may count
         reach = int((cells.max(1) - cells.min(1)).max()) + 1
         first = np.minimum(cells.min(1), source - reach)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +14,37 @@ import numpy as np
 from PIL import Image
 
 from ..core.console import quiet_stderr
+from ..core.delegates.device import DeviceSettings
 from ..core.errors import ConfigError, DataError, ModelFileError
-from ..core.images import read_image, resize_image, to_rgb
+from ..core.images import read_image, to_rgb
 from ..core.labels import LabelSpace
 from ..core.sizes import Size
 from . import MAX_THREADS
-from .postprocess import LogitsFrame, labels_from_output
+from .engine import open_compiled, plan_engine
+from .fit import Fitted, check_fit, fitted
+from .overlap import AHEAD, overlapped
+from .postprocess import LogitsFrame
 from .tflite_file import read_metadata, read_model_bytes
+
+Picture = np.ndarray | Image.Image | str | os.PathLike[str]
 
 
 class Segmenter:
     """Runs a segmentation .tflite through the LiteRT interpreter; imports no TensorFlow.
 
+    Threads may share one: they take turns at the interpreter.
+
     Args:
         path: the .tflite file; one image in (1, H, W, 3), logits (1, h, w, classes) or a label
             map (1, h, w) out.
-        threads: CPU threads.
+        threads: CPU threads; by default those of the settings, else 2.
+        settings: what to run it with, or a settings file of this very model; by default what lies
+            beside it (`<file>.settings.json`) or, if nothing does, came inside it.
 
     Attributes:
+        settings: the settings in use.
+        threads: CPU threads in use.
+        notes: settings that this runtime cannot apply, one line each; they are logged, too.
         input_size: (height, width) the network works at.
         labels: names and colours of the classes.
         outputs: `logits`, `logits-full`, `prob`, `labels` or `labels-8`.
@@ -36,16 +52,30 @@ class Segmenter:
 
     Raises:
         ModelFileError: the file is missing, damaged, or no segmentation model.
+        ConfigError: the settings are another model's, not valid, or cannot run here.
 
     Example:
         labels = Segmenter("model.tflite").predict("street.jpg")
     """
 
-    def __init__(self, path: str | os.PathLike[str], threads: int = 2):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        threads: int | None = None,
+        settings: DeviceSettings | str | os.PathLike[str] | None = None,
+    ):
         self.path = Path(path)
         content = read_model_bytes(path)
         self.metadata = read_metadata(content)
-        self._interpreter = open_interpreter(self.path, content, threads)
+        plan = plan_engine(self.path, content, self.metadata, threads, settings)
+        self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
+        for note in plan.notes:
+            logging.getLogger("fastscnn_tf").warning("%s: %s", path, note)
+        if plan.compiled:
+            self._interpreter = open_compiled(self.path, content, plan)
+        else:
+            self._interpreter = open_interpreter(self.path, content, plan.threads, plan.options)
+        self._turn = threading.Lock()
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
@@ -87,6 +117,11 @@ class Segmenter:
         return len(self.labels)
 
     @property
+    def mean_color(self) -> tuple[float, ...]:
+        """The RGB colour, 0..255, that the model takes as zero."""
+        return tuple(self.metadata.get("mean", (128.0,) * 3))
+
+    @property
     def logit_scale(self) -> float:
         """What one step of the raw output is worth; 1 for float outputs."""
         return float(self._output["quantization"][0]) or 1.0
@@ -105,9 +140,10 @@ class Segmenter:
         """
         if image.shape != (*self.input_size, 3):
             raise DataError(f"expected an image of {(*self.input_size, 3)}, got {image.shape}")
-        self._put(image)
-        self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output["index"])[0]
+        with self._turn:
+            self._put(image)
+            self._interpreter.invoke()
+            return self._interpreter.get_tensor(self._output["index"])[0]
 
     def _put(self, image: np.ndarray) -> None:
         """Writes an image into the input as the file wants it."""
@@ -120,34 +156,83 @@ class Segmenter:
             self._interpreter.set_tensor(index, values[None])
 
     def _normalised(self, image: np.ndarray, dtype: type) -> np.ndarray:
-        mean = np.asarray(self.metadata.get("mean", (128.0,) * 3), np.float32)
+        mean = np.asarray(self.mean_color, np.float32)
         std = np.asarray(self.metadata.get("std", (128.0,) * 3), np.float32)
         values = (image - mean) / std
         if dtype == np.int16:
             values = np.clip(np.rint(values / self._input["quantization"][0]), -32768, 32767)
         return values.astype(dtype)
 
-    def predict(
-        self, image: np.ndarray | Image.Image | str | os.PathLike[str], size: Size | None = None
-    ) -> np.ndarray:
+    def predict(self, image: Picture, size: Size | None = None, fit: str = "resize") -> np.ndarray:
         """The label map of an image.
 
         Args:
             image: (H, W, 3) uint8 RGB array, Pillow image, or path of a picture.
             size: (height, width) of the label map; the image's own by default.
+            fit: how the image comes to the model's size: `resize` stretches it, `letterbox` keeps
+                its proportions and fills the rest with the model's mean (see `fit`).
 
         Returns:
             (H, W) uint8 class indices.
 
         Raises:
             DataError: not a picture.
-            ConfigError: a size below 1.
+            ConfigError: a size below 1, or no such fit.
         """
+        check_fit(fit)
+        check_target(size)
+        pixels, seen = self._fitted(image, fit)
+        return seen.labels(self.run(seen.image), self.frame, size or pixels.shape[:2])
+
+    def stream(
+        self,
+        images: Iterable[Picture],
+        size: Size | None = None,
+        fit: str = "resize",
+        ahead: int = AHEAD,
+    ) -> Iterator[np.ndarray]:
+        """The label maps of many images, in order: `predict` of each, with its steps overlapped.
+
+        While the network runs, the next images are decoded and resized and the last label map is
+        brought to its size. Images are taken as they are needed, a few early, so that `images` may
+        be endless; a camera whose frames must not wait is for `fastscnn watch`.
+
+        Args:
+            images: arrays, Pillow images or paths, of any sizes.
+            size: (height, width) of the label maps; each image's own by default.
+            fit: as for `predict`.
+            ahead: images held early, at each of the two steps beside the network.
+
+        Yields:
+            (H, W) uint8 class indices.
+
+        Raises:
+            DataError: not a picture; the label maps before it have come.
+            ConfigError: a size below 1, no such fit, or `ahead` below 0.
+        """
+        check_fit(fit)
+        check_target(size)
+        if ahead < 0:
+            raise ConfigError(f"ahead must be at least 0, got {ahead}")
+        seen = overlapped(lambda image: self._fitted(image, fit), images, ahead)
+        outputs = ((pixels.shape[:2], each, self.run(each.image)) for pixels, each in seen)
+        return overlapped(
+            lambda done: done[1].labels(done[2], self.frame, size or done[0]), outputs, ahead
+        )
+
+    def _fitted(self, image: Picture, fit: str) -> tuple[np.ndarray, Fitted]:
         pixels = as_pixels(image)
-        if size is not None and min(size) < 1:
-            raise ConfigError(f"size must be at least 1x1, got {size[0]}x{size[1]}")
-        output = self.run(resize_image(pixels, self.input_size))
-        return labels_from_output(output, self.frame, size or pixels.shape[:2])
+        return pixels, fitted(pixels, self.input_size, fit, self.mean_color)
+
+
+def check_target(size: Size | None) -> None:
+    """Refuses a size of a label map that no picture has.
+
+    Raises:
+        ConfigError: a side below 1.
+    """
+    if size is not None and min(size) < 1:
+        raise ConfigError(f"size must be at least 1x1, got {size[0]}x{size[1]}")
 
 
 def as_pixels(image: Any) -> np.ndarray:
@@ -170,8 +255,16 @@ def as_pixels(image: Any) -> np.ndarray:
     return image
 
 
-def open_interpreter(path: Path, content: bytes, threads: int) -> Any:
+def open_interpreter(
+    path: Path, content: bytes, threads: int, options: Mapping[str, Any] | None = None
+) -> Any:
     """The interpreter of a .tflite, its tensors allocated.
+
+    Args:
+        path: for messages.
+        content: of the file.
+        threads: CPU threads.
+        options: further arguments of `Interpreter`.
 
     Raises:
         ConfigError: no such number of threads.
@@ -183,7 +276,7 @@ def open_interpreter(path: Path, content: bytes, threads: int) -> Any:
         raise ConfigError(f"threads must be 1..{MAX_THREADS}, got {threads}")
     try:
         with quiet_stderr():
-            interpreter = Interpreter(model_content=content, num_threads=threads)
+            interpreter = Interpreter(model_content=content, num_threads=threads, **(options or {}))
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = re.sub(r"\s+", " ", str(error)).strip()[:160]

@@ -6,15 +6,18 @@ import collections
 import dataclasses
 import functools
 import json
-import math
 import os
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import ModelFileError
+from .flatbuffer_reader import DamagedFile
+from .tflite_graph import Graph, ModelGraphs
+from .tflite_parser import MARK, parse_tflite
 
 METADATA_NAME = "fastscnn_tf"  # key of our JSON among the file's metadata buffers
 METADATA_FORMAT = 1
+FLOATS = ("float32", "float16")
 SMALL_KERNEL = 1024  # numbers; below, the converter's dynamic-range quantization leaves it float
 
 
@@ -42,21 +45,31 @@ def read_model_bytes(path: str | os.PathLike[str]) -> bytes:
     Raises:
         ModelFileError: missing, not a .tflite, or truncated.
     """
+    return read_model(path)[0]
+
+
+def read_model(path: str | os.PathLike[str]) -> tuple[bytes, ModelGraphs]:
+    """Reads a .tflite from anywhere: its bytes, and its graphs with every index checked.
+
+    Raises:
+        ModelFileError: missing, not a .tflite, truncated or otherwise impossible.
+    """
     path = Path(path)
     if not path.is_file():
         raise ModelFileError(f"{path}: no such model file")
     content = path.read_bytes()
-    if content[4:8] != b"TFL3":
+    if content[4:8] != MARK:
         raise ModelFileError(f"{path}: not a .tflite file (no TFL3 mark at byte 4)")
     try:
-        graph_summary(content)
-    except Exception:
-        raise ModelFileError(f"{path}: damaged or truncated .tflite file") from None
-    return content
+        graphs = parse_tflite(content)
+        own_metadata(graphs)
+    except DamagedFile as error:
+        raise ModelFileError(f"{path}: damaged or truncated .tflite file ({error})") from None
+    return content, graphs
 
 
 def unpack(content: bytes) -> Any:
-    """The schema's mutable object tree (`ModelT`) of a .tflite."""
+    """The schema's mutable object tree (`ModelT`) of a .tflite that was checked or made here."""
     from ai_edge_litert import schema_py_generated as schema
 
     return schema.ModelT.InitFromPackedBuf(content)
@@ -76,42 +89,53 @@ def operation(model: Any, op: Any) -> str:
 
 
 def graph_summary(content: bytes) -> GraphSummary:
-    """Counts operations and float tensors."""
-    from ai_edge_litert import schema_py_generated as schema
+    """Counts operations and float tensors of the main graph.
 
-    model = unpack(content)
-    graph = model.subgraphs[0]
-    ops = collections.Counter(operation(model, op) for op in graph.operators)
-    floats = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
-    _touch_buffers(model)
+    Raises:
+        DamagedFile: the bytes are no .tflite.
+    """
+    graph = parse_tflite(content).main
+    ops = collections.Counter(op.kind for op in graph.ops)
     return GraphSummary(
         ops=dict(sorted(ops.items())),
-        float_tensors=sum(tensor.type in floats for tensor in graph.tensors),
+        float_tensors=sum(tensor.dtype in FLOATS for tensor in graph.tensors),
         tensors=len(graph.tensors),
-        float_kernels=_float_kernels(model, floats),
+        float_kernels=_float_kernels(graph),
     )
 
 
-def _float_kernels(model: Any, floats: tuple[int, ...]) -> int:
-    tensors, count = model.subgraphs[0].tensors, 0
-    for op in model.subgraphs[0].operators:
-        if operation(model, op) in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            kernel = tensors[op.inputs[1]]
-            count += int(kernel.type in floats and math.prod(kernel.shape) >= SMALL_KERNEL)
-    return count
-
-
-def _touch_buffers(model: Any) -> None:
-    """A truncated file ends inside its weights: make sure that every tensor's are there."""
-    if any(tensor.buffer >= len(model.buffers) for tensor in model.subgraphs[0].tensors):
-        raise ValueError("buffer index out of range")
+def _float_kernels(graph: Graph) -> int:
+    kernels = [
+        graph.tensors[op.inputs[1]]
+        for op in graph.ops
+        if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D")
+    ]
+    floats = [kernel for kernel in kernels if kernel.dtype in FLOATS]
+    return sum(kernel.elements >= SMALL_KERNEL for kernel in floats)
 
 
 def read_metadata(content: bytes) -> dict[str, Any]:
-    """Our metadata inside a .tflite; empty for files from elsewhere."""
-    model = unpack(content)
-    for entry in model.metadata or []:
-        name = entry.name.decode() if isinstance(entry.name, bytes) else entry.name
-        if name == METADATA_NAME:
-            return json.loads(bytes(model.buffers[entry.buffer].data))
-    return {}
+    """Our metadata inside a .tflite; empty for files from elsewhere.
+
+    Raises:
+        DamagedFile: the bytes are no .tflite.
+    """
+    return own_metadata(parse_tflite(content))
+
+
+def own_metadata(graphs: ModelGraphs) -> dict[str, Any]:
+    """Our metadata among a file's; empty for files from elsewhere.
+
+    Raises:
+        DamagedFile: the entry is there but no JSON object.
+    """
+    content = graphs.metadata.get(METADATA_NAME)
+    if content is None:
+        return {}
+    try:
+        value = json.loads(bytes(content))
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise DamagedFile("its fastscnn_tf metadata is no JSON object")
+    return value

@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..core.errors import ConfigError
 from ..core.images import resize_image
 from ..core.sizes import Size, format_size
-from .postprocess import LogitsFrame, labels_from_output, logit_strips
+from .fit import check_fit, fitted, mean_color
+from .postprocess import LogitsFrame, logit_strips
 
 WHOLE = (
     "whole images, none dropped; image resized bilinearly to the model's input, logits resized "
     "bilinearly to the label's own size before the argmax (label maps: nearest); void ignored"
+)
+LETTERBOX = WHOLE.replace(
+    "image resized bilinearly to the model's input, logits",
+    "image resized bilinearly into the model's input with its proportions kept, the rest filled "
+    "with the model's mean; logits of the image",
 )
 GREY = 128  # fills what a window reaches beyond a small image: the default mean
 
@@ -29,7 +35,8 @@ class Predictor(Protocol):
     """What is scored: a `Segmenter`, or a Keras model behind the same members.
 
     It may have a `frame` (see `postprocess.LogitsFrame`), `labels` or a `config` with `labels` (its
-    label space), a `logit_scale` (what 1 in its output is worth) and `outputs` (as of `Segmenter`).
+    label space), a `logit_scale` (what 1 in its output is worth), `outputs` and `mean_color` (as of
+    `Segmenter`).
     """
 
     input_size: Size
@@ -41,13 +48,27 @@ class Predictor(Protocol):
 
 
 class Inference(Protocol):
-    """A way from an image to a label map.
+    """A way from an image to a label map, in three steps that may overlap between images.
+
+    `run` is for one thread at a time; `prepare` and `finish` may be called from others meanwhile.
 
     Attributes:
         protocol: what it does, in one sentence.
     """
 
     protocol: str
+
+    def prepare(self, image: np.ndarray, size: Size) -> Any:
+        """What `run` takes, of a (H, W, 3) uint8 RGB image and the size of its label map."""
+        ...
+
+    def run(self, prepared: Any) -> Any:
+        """The network's part."""
+        ...
+
+    def finish(self, done: Any) -> np.ndarray:
+        """(height, width) uint8 class indices from what `run` returned."""
+        ...
 
     @property
     def seconds(self) -> float:
@@ -65,25 +86,68 @@ def frame_of(predictor: Predictor) -> LogitsFrame:
 
 
 class WholeImage:
-    """One look at the whole image: the default."""
+    """One look at the whole image: the default.
 
-    def __init__(self, predictor: Predictor):
-        self.protocol, self._network = WHOLE, _Timed(predictor)
+    Args:
+        predictor: what looks.
+        fit: how the image comes to its size, `resize` or `letterbox` (see `fit`).
+
+    Raises:
+        ConfigError: no such fit.
+    """
+
+    def __init__(self, predictor: Predictor, fit: str = "resize"):
+        self.protocol = WHOLE if check_fit(fit) == "resize" else LETTERBOX
+        self._network, self._fit = _Timed(predictor), fit
 
     @property
     def seconds(self) -> float:
         """As in `Inference`."""
         return self._network.seconds
 
-    def label_map(self, image: np.ndarray, size: Size) -> np.ndarray:
+    def prepare(self, image: np.ndarray, size: Size) -> Any:
+        """As in `Inference`."""
+        predictor = self._network.predictor
+        seen = fitted(image, predictor.input_size, self._fit, mean_color(predictor))
+        return seen, size
+
+    def run(self, prepared: Any) -> Any:
         """As in `Inference`."""
         self._network.seconds = 0.0
-        predictor = self._network.predictor
-        output = self._network.run(resize_image(image, predictor.input_size))
-        return labels_from_output(output, frame_of(predictor), size)
+        seen, size = prepared
+        return seen, self._network.run(seen.image), size
+
+    def finish(self, done: Any) -> np.ndarray:
+        """As in `Inference`."""
+        seen, output, size = done
+        return seen.labels(output, frame_of(self._network.predictor), size)
+
+    def label_map(self, image: np.ndarray, size: Size) -> np.ndarray:
+        """As in `Inference`."""
+        return self.finish(self.run(self.prepare(image, size)))
 
 
-class AveragedViews:
+class _InOneStep:
+    """A way whose network needs the steps before and after it for every view."""
+
+    def prepare(self, image: np.ndarray, size: Size) -> Any:
+        """As in `Inference`."""
+        return image, size
+
+    def run(self, prepared: Any) -> Any:
+        """As in `Inference`."""
+        return self.label_map(*prepared)
+
+    def finish(self, done: Any) -> np.ndarray:
+        """As in `Inference`."""
+        return done
+
+    def label_map(self, image: np.ndarray, size: Size) -> np.ndarray:
+        """As in `Inference`."""
+        raise NotImplementedError
+
+
+class AveragedViews(_InOneStep):
     """The whole image at several sizes and, if wanted, mirrored; probabilities averaged.
 
     Args:
@@ -120,7 +184,7 @@ class AveragedViews:
         return total.argmax(-1).astype(np.uint8)
 
 
-class SlidingWindows:
+class SlidingWindows(_InOneStep):
     """Windows of the model's input size over the image at its own size; overlaps averaged.
 
     The last window of a row or column ends at the image's edge. An image smaller than the window

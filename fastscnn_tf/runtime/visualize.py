@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import unicodedata
 from collections.abc import Sequence
@@ -29,9 +30,24 @@ def overlay(
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    colors = space.palette()[labels].astype(np.float32)
-    share = np.where(labels[..., None] == 255, 0.0, opacity)
-    return np.rint(image * (1 - share) + colors * share).astype(np.uint8)
+    table = _mixtures(space.colors, opacity)
+    place = labels.astype(np.intp) << 8
+    mixed = np.empty_like(image)
+    for channel in range(3):
+        np.take(table[channel], place + image[..., channel], out=mixed[..., channel], mode="clip")
+    return mixed
+
+
+@functools.lru_cache(maxsize=4)
+def _mixtures(colors: tuple[Color, ...], opacity: float) -> np.ndarray:
+    """(3, 256 x 256) uint8: each class's colour over each value of a channel."""
+    palette = np.zeros((256, 3))
+    palette[: len(colors)] = colors
+    share = np.full((256, 1), opacity)
+    share[IGNORE] = 0
+    values = np.arange(256.0)
+    mixed = values * (1 - share) + palette.T[..., None] * share
+    return np.rint(mixed).astype(np.uint8).reshape(3, -1)
 
 
 def legend(

@@ -61,6 +61,11 @@ class KerasPredictor:
         return self.config.num_classes
 
     @property
+    def mean_color(self) -> tuple[float, ...]:
+        """The RGB colour, 0..255, that the model takes as zero."""
+        return tuple(self.config.mean)
+
+    @property
     def logit_scale(self) -> float:
         """What 1 in the output of `run` is worth."""
         return float(self._step()) if self._step else 1.0

@@ -1,12 +1,14 @@
 """Options of the evaluation on a predictor of plain numpy: what is counted, left out and said."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError, DataError
 from fastscnn_tf.core.labels import CITYSCAPES, PANORAMA13, LabelSpace
+from fastscnn_tf.core.scores import confusion_matrix
 from fastscnn_tf.data.dataset import WHOLE_IMAGES, SegmentationDataset
 from fastscnn_tf.evaluation import evaluate
 from fastscnn_tf.runtime.evaluate import evaluate_predictor
@@ -193,3 +195,51 @@ def test_other_classes_are_refused_naming_both():
         evaluate_predictor(Reader(), data)
     with pytest.raises(ConfigError, match="has 5 classes but streets has 4"):
         evaluate_predictor(Reader(LabelSpace.make("model", 5)), data)
+
+
+def test_steps_overlap_and_the_result_is_that_of_one_after_the_other():
+    """The second picture is read while the network looks at the first: they meet at a barrier."""
+    before, rng = threading.active_count(), np.random.default_rng(0)
+    labels = [rng.integers(0, 19, SIZE, dtype=np.uint8) for _ in range(12)]
+    said = [rng.integers(0, 19, SIZE, dtype=np.uint8) for _ in range(12)]
+    meeting = threading.Barrier(2, timeout=30)
+
+    class Meeting(Streets):
+        def read_image(self, index):
+            if index == 1:
+                meeting.wait()
+            return super().read_image(index)
+
+    class Waiting(Reader):
+        looks = 0
+
+        def run(self, image):
+            self.looks += 1
+            if self.looks == 2:  # the first picture's run after the warm-up
+                meeting.wait()
+            return super().run(image)
+
+    order = []
+
+    def progress(indices):
+        for index in indices:
+            order.append((index, threading.current_thread() is threading.main_thread()))
+            yield index
+
+    result = evaluate_predictor(Waiting(), Meeting(labels, said), progress)
+    expected = sum(confusion_matrix(a, b, 19) for a, b in zip(labels, said, strict=True))
+    assert np.array_equal(result.scores.matrix, expected)
+    assert order == [(i, True) for i in range(12)]
+    assert threading.active_count() == before
+
+
+def test_the_first_bad_pair_ends_the_work_with_no_thread_left():
+    before, pictures = threading.active_count(), [filled(0)] * 6
+    pictures[3] = pictures[5] = None
+    with pytest.raises(DataError, match=r"street_3\.png"):
+        evaluate_predictor(Reader(), Streets([filled(0)] * 6, pictures))
+    foreign = filled(0)
+    foreign[0] = 77
+    with pytest.raises(DataError, match="label value 77"):
+        evaluate_predictor(Reader(), Streets([filled(0), foreign, filled(0)], [filled(0)] * 3))
+    assert threading.active_count() == before

@@ -7,7 +7,12 @@ import pytest
 
 from fastscnn_tf.core.errors import NonFiniteLogits
 from fastscnn_tf.runtime import upsample
-from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, labels_from_output
+from fastscnn_tf.runtime.postprocess import (
+    LogitsFrame,
+    labels_from_logits,
+    labels_from_output,
+    logit_strips,
+)
 from fastscnn_tf.runtime.upsample import border_share, upsampled_labels, winning_planes
 
 
@@ -140,3 +145,19 @@ def test_padding_of_labels_at_an_eighth_is_cut_off():
 def test_logits_that_are_not_finite_are_refused():
     with pytest.raises(NonFiniteLogits):
         labels_from_logits(np.full((4, 4, 3), np.nan, np.float32), (32, 32), (32, 32))
+
+
+@pytest.mark.parametrize("kind", ["floats", "integers"])
+@pytest.mark.parametrize("target", [(90, 150), (97, 161), (31, 300), (7, 5), (1, 1), (200, 129)])
+def test_labels_of_other_sizes_are_the_argmax_of_interpolated_logits(kind, target):
+    """Tiles against one product per axis; integers have ties between their sums."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(12, 20, 7)).astype(np.float32)
+    if kind == "integers":
+        logits = rng.integers(-3, 4, (12, 20, 7)).astype(np.int8)
+    frame = LogitsFrame.of((96, 160))
+    strips = logit_strips(logits, frame, target)
+    expected = np.concatenate([strip.argmax(-1) for _, strip in strips])
+    got = labels_from_logits(logits, frame, target)
+    assert got.dtype == np.uint8
+    assert np.array_equal(got, expected)

@@ -1,0 +1,60 @@
+"""`about_model`: what a file says of its making: description, author, licence, training run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from .core.errors import ConfigError
+from .train.run_folder import RUN
+
+TEXTS = ("name", "description", "version", "author", "license")
+
+
+def about_model(model: str | os.PathLike[str], **texts: str | None) -> dict[str, Any]:
+    """What travels in the metadata of a .tflite besides the network.
+
+    Args:
+        model: a run folder, or a file that may lie in one.
+        **texts: `name`, `description`, `version`, `author`, `license`, as far as they are given.
+
+    Returns:
+        The texts that were given, and `run` where the model comes from a run: its data set,
+        recipe, settings that matter most, and score. Nothing is made up.
+
+    Raises:
+        ConfigError: a text of another name.
+        InputError: the run folder is damaged.
+    """
+    for name in texts:
+        if name not in TEXTS:
+            raise ConfigError(f"unknown text {name!r}: expected one of {', '.join(TEXTS)}")
+    about: dict[str, Any] = {name: text for name, text in texts.items() if text}
+    folder = run_folder_of(model)
+    if folder is not None:
+        about["run"] = training_run(folder)
+    return about
+
+
+def run_folder_of(model: str | os.PathLike[str]) -> Path | None:
+    """The run folder that a model is or lies in."""
+    path = Path(model)
+    for folder in (path, path.parent):
+        if (folder / RUN).is_file():
+            return folder
+    return None
+
+
+def training_run(folder: Path) -> dict[str, Any]:
+    """The gist of a run folder, plain JSON."""
+    from .run_record import read_run
+
+    run = read_run(folder)
+    names = ("dataset", "recipe", "epochs", "batch_size", "learning_rate", "optimizer", "seed")
+    gist: dict[str, Any] = {"kind": run.kind, "folder": folder.resolve().name}
+    gist |= {n: run.settings[n] for n in names if run.settings.get(n) is not None}
+    gist |= {"epochs_done": run.epochs_done, "input_size": run.size}
+    if run.best is not None:
+        gist |= {"score": run.score, "best": run.best, "best_epoch": run.best_epoch}
+    return gist | ({"versions": run.versions} if run.versions else {})

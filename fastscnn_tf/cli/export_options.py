@@ -1,0 +1,46 @@
+"""Options of `export` about devices and what a file says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options as opt
+
+if TYPE_CHECKING:
+    from ..export.choice import Choice
+
+about_options = opt.options(
+    click.option("--author", help="Into the metadata."),
+    click.option("--license", help="Of the weights, into the metadata."),
+    click.option("--description", help="Into the metadata. [default: classes and data set]"),
+    click.option("--model-version", "version", help="Into the metadata."),
+)
+
+
+def sidecars(output: Path) -> tuple[Path, ...]:
+    """What `export` writes beside a .tflite."""
+    from ..core.delegates.settings_file import settings_path
+
+    return output.with_name(f"{output.name}.json"), settings_path(output)
+
+
+def choose_for(
+    device: str,
+    model: str,
+    recipe: str | None,
+    outputs: str | None,
+    input: str | None,
+    calibration: bool,
+) -> Choice:
+    """The decision table's choice, which is printed with its reasons."""
+    from ..export.choice import choose
+    from ..model.io import checkpoint_in
+
+    aware = checkpoint_in(model).suffix == ".npz"
+    choice = choose(device, recipe, outputs, input, aware, calibration)
+    for line in choice.lines:
+        click.echo(line)
+    return choice

@@ -1,0 +1,48 @@
+"""`fastscnn quantization-report`: what int8 costs, layer by layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from . import options as opt
+
+
+@click.command("quantization-report")
+@click.argument("model")
+@opt.dataset()
+@opt.split
+@click.option(
+    "--images",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Images of the split that are compared, spread evenly over it.",
+)
+@opt.size
+@click.option(
+    "--calibration-images",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Training images that set the ranges of a float model.",
+)
+@click.option(
+    "--calibration-method",
+    default="minmax",
+    show_default=True,
+    help="How they set them: minmax, percentile (99.99) or mse.",
+)
+@click.option("--sensitivity", is_flag=True, help="Measure what each layer returns in mIoU, too.")
+@click.option("--output", required=True, help="Folder for report.html, report.json, layers.csv.")
+@opt.force
+def quantization_report_command(model: str, **arguments: Any) -> None:
+    """Say what int8 costs MODEL (.keras, .npz or run folder), and which of its layers hurt.
+
+    Each layer in turn stays in float, with all others in int8 as the .tflite computes them.
+    """
+    from ..quantization_reports import quantization_report
+
+    report = quantization_report(model, progress=opt.progress("comparing"), **arguments)
+    click.echo(f"{report.text()}\n\n{report.page}")

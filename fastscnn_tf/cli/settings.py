@@ -1,0 +1,72 @@
+"""`fastscnn settings`: shows, writes and turns into code what travels with a .tflite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..core.delegates.device import DEVICES
+from . import options as opt
+
+
+@click.command("settings")
+@click.argument("model", metavar="M.TFLITE", required=False)
+@click.option("--for", "device", help=f"Write those for {', '.join(DEVICES)}, and say why.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="OPTION=VALUE",
+    help="Change one, such as gpu.inference_preference=sustained_speed; none leaves it to the "
+    "runtime. May be repeated.",
+)
+@click.option("--flags", is_flag=True, help="Print commands for benchmark_model (adb for phones).")
+@click.option("--kotlin", is_flag=True, help="Print Kotlin source for an Android app.")
+@click.option("--package", default="org.fastscnn", show_default=True, help="Of the Kotlin source.")
+@click.option("--options", "listing", is_flag=True, help="List all options with their sources.")
+@click.option(
+    "--json",
+    "json_path",
+    is_flag=False,
+    flag_value="-",
+    metavar="[PATH]",
+    help="Write the settings as JSON; to stdout without a path.",
+)
+@opt.force
+def settings_command(
+    model: str | None,
+    device: str | None,
+    changes: tuple[str, ...],
+    flags: bool,
+    kotlin: bool,
+    package: str,
+    listing: bool,
+    json_path: str | None,
+    force: bool,
+) -> None:
+    """Show the settings that travel with M.TFLITE, or write M.TFLITE.settings.json.
+
+    With --for or --set they are written; --flags, --kotlin and --json turn what then holds into
+    commands, source or JSON.
+    """
+    from ..device_settings import code_of, list_options, settings_of, write_new
+
+    if listing:
+        click.echo(list_options())
+        return
+    if not model:
+        raise click.UsageError("name a .tflite, or ask for --options or the table of --help")
+    opt.check_json(json_path, force, model)
+    quiet = flags or kotlin or json_path == "-"
+    if device or changes:
+        found = write_new(model, device, changes, force)
+    else:
+        found = settings_of(model)
+    if not quiet:
+        click.echo(found.text())
+    if flags or kotlin:
+        click.echo(code_of(found, kotlin, package), nl=False)
+    if json_path:
+        result: dict[str, Any] = found.settings.to_dict()
+        opt.write_result(result, json_path, f"{json_path}: settings")

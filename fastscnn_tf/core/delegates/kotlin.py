@@ -1,0 +1,62 @@
+"""`kotlin_source`: settings as Kotlin for an Android app.
+
+Two APIs, two generations of Maven packages: `CompiledModel` is in com.google.ai.edge.litert:litert
+2.x; `Interpreter` with `GpuDelegate` or `NnApiDelegate` needs litert and litert-gpu 1.4.x, since
+2.x has no delegates. Names are those of litert/kotlin/.../Model.kt and Environment.kt, and of
+GpuDelegateFactory.java, NnApiDelegate.java and InterpreterApi.java.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from ..errors import ConfigError
+from .device import COMPILED_MODEL, LITERT_JS, DeviceSettings
+from .kotlin_compiled import compiled_model
+from .kotlin_interpreter import interpreter
+
+PACKAGE = "org.fastscnn"
+LITERT = "com.google.ai.edge.litert:litert"
+
+
+def kotlin_source(
+    settings: DeviceSettings, model: PurePath, sha256: str, package: str = PACKAGE
+) -> str:
+    """Kotlin source that opens a model from the app's assets with its settings.
+
+    Args:
+        settings: that travel with the model.
+        model: the .tflite, an asset of the app by that name.
+        sha256: of the file; it names entries in caches.
+        package: of the source file.
+
+    Returns:
+        The source; options that the API has no place for stand in a comment at its end.
+
+    Raises:
+        ConfigError: settings for a browser.
+    """
+    if settings.api == LITERT_JS:
+        raise ConfigError("a browser runs no Kotlin: choose settings for another device")
+    write = compiled_model if settings.api == COMPILED_MODEL else interpreter
+    written = write(settings, model, sha256)
+    lines = [
+        f"// {model.name}, SHA-256 {sha256}",
+        f"// Needs {_packages(settings)}.",
+        f"package {package}",
+        "",
+        *(f"import {name}" for name in sorted(written.imports)),
+        "",
+        *written.lines,
+    ]
+    if written.missing:
+        lines += ["", "// Options that this API has no place for:"]
+        lines += [f"//   {item}" for item in written.missing]
+    return "\n".join(lines) + "\n"
+
+
+def _packages(settings: DeviceSettings) -> str:
+    if settings.api == COMPILED_MODEL:
+        return f"{LITERT}:2.x"
+    gpu = f" and {LITERT}-gpu:1.4.x" if settings.accelerator == "gpu" else ""
+    return f"{LITERT}:1.4.x{gpu}"

@@ -1,0 +1,149 @@
+"""The vendors' own options for LiteRT's NPU accelerator."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from .options import Settings, choice, flag, number, text, texts
+
+QUALCOMM = "litert/c/options/litert_qualcomm_options.h: LrtQualcommOptionsSet"
+MEDIATEK = "litert/c/options/litert_mediatek_options.h: LiteRtMediatekOptionsSet"
+TENSOR = "litert/tools/flags/vendors/google_tensor_flags.cc: google_tensor_"
+OPENVINO = "ai_edge_litert 2.3.0 intel_openvino_options.py: IntelOpenVinoOptions"
+SAMSUNG = "litert/c/options/litert_samsung_options.h: LrtSamsungOptionsSet"
+DSP_MODES = (
+    "default",
+    "sustained_high_performance",
+    "burst",
+    "high_performance",
+    "power_saver",
+    "low_power_saver",
+    "high_power_saver",
+    "low_balanced",
+    "balanced",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class QualcommSettings(Settings):
+    """Options of Qualcomm's NPUs (QNN)."""
+
+    NAME: ClassVar[str] = "npu.qualcomm"
+
+    log_level: str | None = choice(
+        f"{QUALCOMM}LogLevel", "off", "error", "warn", "info", "verbose", "debug"
+    )
+    htp_performance_mode: str | None = choice(
+        f"{QUALCOMM}HtpPerformanceMode", *DSP_MODES, "extreme_power_saver"
+    )
+    dsp_performance_mode: str | None = choice(f"{QUALCOMM}DspPerformanceMode", *DSP_MODES)
+    use_int64_bias_as_int32: bool | None = flag(f"{QUALCOMM}UseInt64BiasAsInt32")
+    enable_weight_sharing: bool | None = flag(f"{QUALCOMM}EnableWeightSharing")
+    enable_just_in_time: bool | None = flag(f"{QUALCOMM}EnableJustInTime")
+    use_conv_hmx: bool | None = flag(f"{QUALCOMM}UseConvHMX")
+    use_fold_relu: bool | None = flag(f"{QUALCOMM}UseFoldReLU")
+    graph_io_tensor_mem_type: str | None = choice(
+        f"{QUALCOMM}GraphIOTensorMemType", "raw", "memhandle"
+    )
+    profiling: str | None = choice(
+        f"{QUALCOMM}Profiling", "off", "basic", "detailed", "linting", "optrace"
+    )
+    vtcm_size: int | None = number(f"{QUALCOMM}VtcmSize", 0, 2**32 - 1)
+    num_hvx_threads: int | None = number(f"{QUALCOMM}NumHvxThreads", 0, 256)
+    optimization_level: str | None = choice(f"{QUALCOMM}OptimizationLevel", "O1", "O2", "O3")
+    graph_priority: str | None = choice(
+        f"{QUALCOMM}GraphPriority", "default", "low", "normal", "normal_high", "high"
+    )
+    backend: str | None = choice(f"{QUALCOMM}Backend", "gpu", "htp", "dsp", "ir")
+    htp_p_point: int | None = number(f"{QUALCOMM}HtpPPoint", 0, 100)
+    ir_json_dir: str | None = text(f"{QUALCOMM}IrJsonDir")
+    dlc_dir: str | None = text(f"{QUALCOMM}DlcDir")
+    saver_output_dir: str | None = text(f"{QUALCOMM}SaverOutputDir")
+
+
+@dataclasses.dataclass(frozen=True)
+class MediatekSettings(Settings):
+    """Options of MediaTek's NPUs (Neuron)."""
+
+    NAME: ClassVar[str] = "npu.mediatek"
+
+    sdk_version: str | None = choice(
+        f"{MEDIATEK}NeronSDKVersionType", "version7", "version8", "version9"
+    )
+    performance_mode: str | None = choice(
+        f"{MEDIATEK}PerformanceMode",
+        "low_power",
+        "fast_single_answer",
+        "sustained_speed",
+        "turbo_boost",
+    )
+    optimization_hint: str | None = choice(
+        f"{MEDIATEK}OptimizationHint", "normal", "low_latency", "deep_fusion", "batch_processing"
+    )
+    l1_cache_optimizations: bool | None = flag(f"{MEDIATEK}L1CacheOptimizations")
+    gemma_compiler_optimizations: bool | None = flag(f"{MEDIATEK}GemmaCompilerOptimizations")
+    disable_dla_dir_removal: bool | None = flag(f"{MEDIATEK}DisableDlaDirRemoval")
+    dla_dir: str | None = text(f"{MEDIATEK}MediatekDlaDir")
+    use_get_supported_operations: bool | None = flag(
+        "litert/tools/flags/vendors/mediatek_flags.cc: mediatek_use_get_supported_operations"
+    )
+    aot_compilation_options: str | None = text(
+        "litert/tools/flags/vendors/mediatek_flags.cc: mediatek_aot_compilation_options"
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class GoogleTensorSettings(Settings):
+    """Options of Google's Tensor processors."""
+
+    NAME: ClassVar[str] = "npu.google_tensor"
+
+    performance_mode: str | None = choice(
+        f"{TENSOR}performance_mode",
+        "extreme_power_saver",
+        "power_saver",
+        "balanced",
+        "high_performance",
+        "sustained_performance",
+        "burst",
+    )
+    truncation_type: str | None = choice(
+        f"{TENSOR}truncation_type", "auto", "no_truncation", "bfloat16", "half"
+    )
+    int64_to_int32: bool | None = flag(f"{TENSOR}int64_to_int32")
+    dump_op_timings: bool | None = flag(f"{TENSOR}dump_op_timings")
+    enable_large_model_support: bool | None = flag(f"{TENSOR}enable_large_model_support")
+    enable_4bit_compilation: bool | None = flag(f"{TENSOR}enable_4bit_compilation")
+    sharding_intensity: str | None = choice(
+        f"{TENSOR}sharding_intensity", "minimal", "moderate", "extensive", "maximum"
+    )
+    enable_dynamic_range_quantization: bool | None = flag(
+        f"{TENSOR}enable_dynamic_range_quantization"
+    )
+    op_filters_proto: str | None = text(f"{TENSOR}op_filters_proto")
+    extra_options_path: str | None = text(f"{TENSOR}extra_options_path")
+
+
+@dataclasses.dataclass(frozen=True)
+class IntelOpenvinoSettings(Settings):
+    """Options of Intel's NPUs (OpenVINO)."""
+
+    NAME: ClassVar[str] = "npu.intel_openvino"
+
+    graph_backend: str | None = choice(f"{OPENVINO}.graph_backend", "cpu", "gpu", "npu")
+    performance_mode: str | None = choice(
+        f"{OPENVINO}.performance_mode", "latency", "throughput", "cumulative_throughput"
+    )
+    configs: tuple[str, ...] | None = texts(f"{OPENVINO}.configs_map, as KEY=VALUE")
+    enable_weight_sharing: bool | None = flag(f"{OPENVINO}.enable_weight_sharing")
+
+
+@dataclasses.dataclass(frozen=True)
+class SamsungSettings(Settings):
+    """Options of Samsung's NPUs."""
+
+    NAME: ClassVar[str] = "npu.samsung"
+
+    enable_large_model_support: bool | None = flag(f"{SAMSUNG}EnableLargeModelSupport")
+    soc_model: str | None = text(f"{SAMSUNG}SocModel")

@@ -1,0 +1,209 @@
+"""What the settings of all delegates share: options with bounds, checks, JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from ..errors import ConfigError
+
+OPTION = "option"  # key of an `Option` in the metadata of a dataclass field
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """What a field of a settings class may hold; None leaves it to the runtime.
+
+    Attributes:
+        kind: `flag`, `number`, `choice`, `text`, `texts` or `part` (settings of their own).
+        source: where the option is defined.
+        choices: of a `choice`, or of each entry of `texts`; empty: any.
+        low: of a `number`.
+        high: of a `number`.
+    """
+
+    kind: str
+    source: str
+    choices: tuple[str, ...] = ()
+    low: int = 0
+    high: int = 0
+
+    @property
+    def expected(self) -> str:
+        """What may be given, for people."""
+        if self.kind == "number":
+            return f"{self.low}..{self.high}"
+        if self.kind == "texts":
+            return f"names among {', '.join(self.choices)}" if self.choices else "texts"
+        return {"flag": "true or false", "text": "text", "part": "named values"}.get(
+            self.kind, ", ".join(self.choices)
+        )
+
+    def accepts(self, value: Any) -> bool:
+        """Whether a value other than None is one of this option's."""
+        if self.kind == "flag":
+            return isinstance(value, bool)
+        if self.kind == "number":
+            return type(value) is int and self.low <= value <= self.high
+        if self.kind == "texts":
+            whole = isinstance(value, tuple) and len(set(value)) == len(value)
+            return whole and all(map(self._is_text, value))
+        return self.kind == "part" or self._is_text(value)
+
+    def _is_text(self, value: Any) -> bool:
+        if not isinstance(value, str) or not value or any(ord(c) < 32 for c in value):
+            return False
+        return not self.choices or value in self.choices
+
+
+def _field(option: Option, default: Any = None) -> Any:
+    return dataclasses.field(default=default, metadata={OPTION: option})
+
+
+def flag(source: str) -> Any:
+    """A field that is true, false or left to the runtime."""
+    return _field(Option("flag", source))
+
+
+def number(source: str, low: int, high: int) -> Any:
+    """A field that is a whole number in low..high or left to the runtime."""
+    return _field(Option("number", source, low=low, high=high))
+
+
+def choice(source: str, *choices: str, default: str | None = None) -> Any:
+    """A field that is one of `choices` or left to the runtime."""
+    return _field(Option("choice", source, choices), default)
+
+
+def text(source: str) -> Any:
+    """A field that is a path or name or left to the runtime."""
+    return _field(Option("text", source))
+
+
+def texts(source: str, *choices: str) -> Any:
+    """A field that is a tuple of names (of `choices`, if there are any)."""
+    return _field(Option("texts", source, choices))
+
+
+def part(source: str) -> dict[str, Option]:
+    """The metadata of a field that holds settings of its own."""
+    return {OPTION: Option("part", source)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Base of all settings: every field is an `Option`, checked on construction.
+
+    Raises:
+        ConfigError: a value that its option does not take.
+    """
+
+    NAME: ClassVar[str] = ""  # what messages call these settings
+    PARTS: ClassVar[dict[str, type[Settings]]] = {}  # fields that hold settings
+
+    def __post_init__(self) -> None:
+        for name, option in self.options().items():
+            value = getattr(self, name)
+            if isinstance(value, list):
+                object.__setattr__(self, name, value := tuple(value))
+            if value is None:
+                continue
+            wanted = self.PARTS.get(name)
+            if not (isinstance(value, wanted) if wanted else option.accepts(value)):
+                raise ConfigError(
+                    f"{self._called(name)} must be {option.expected}, got {_shown(value)}"
+                )
+
+    @classmethod
+    def options(cls) -> dict[str, Option]:
+        """Field -> what it may hold."""
+        return {field.name: field.metadata[OPTION] for field in dataclasses.fields(cls)}
+
+    @classmethod
+    def _called(cls, name: str) -> str:
+        return f"{cls.NAME}.{name}" if cls.NAME else name
+
+    def given(self) -> dict[str, Any]:
+        """The fields that are not left to the runtime."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; what is left to the runtime is left out."""
+        return {name: _plain(value) for name, value in self.given().items()}
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Self:
+        """The settings that `to_dict` wrote.
+
+        Raises:
+            ConfigError: an unknown option (the nearest known one is named) or value.
+        """
+        if not isinstance(values, Mapping):
+            raise ConfigError(
+                f"{cls.NAME or 'settings'}: expected named values, got {_shown(values)}"
+            )
+        known = cls.options()
+        for name in values:
+            if name not in known:
+                raise ConfigError(cls._unknown(str(name)))
+        read = {
+            name: cls.PARTS[name].from_dict(value) if name in cls.PARTS else value
+            for name, value in values.items()
+            if value is not None
+        }
+        return cls(**read)
+
+    @classmethod
+    def _unknown(cls, name: str) -> str:
+        known = list(cls.options())
+        near = difflib.get_close_matches(name, known, 1, 0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+        return f"unknown option {cls._called(name)!r}: {hint}"
+
+    def with_option(self, path: str, value: str) -> Self:
+        """These settings with one option set from text, as on the command line.
+
+        Args:
+            path: `num_threads`, or `gpu.inference_preference` of a part.
+            value: text; `none` leaves the option to the runtime, `a,b` are several texts.
+
+        Raises:
+            ConfigError: no such option, or not a value of it.
+        """
+        name, _, rest = path.partition(".")
+        if name not in self.options():
+            raise ConfigError(self._unknown(name))
+        if name in self.PARTS and value.lower() == "none" and not rest:
+            return dataclasses.replace(self, **{name: None})
+        if (name in self.PARTS) != bool(rest):
+            hint = "it has no parts" if rest else f"set one of its options, as in {name}.OPTION=..."
+            raise ConfigError(f"{self._called(name)}: {hint}")
+        if rest:
+            inner = getattr(self, name) or self.PARTS[name]()
+            return dataclasses.replace(self, **{name: inner.with_option(rest, value)})
+        return dataclasses.replace(self, **{name: _parsed(self.options()[name], value)})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Settings):
+        return value.to_dict()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _parsed(option: Option, value: str) -> Any:
+    """Text as the option's type where it is such text; else as it is, for the check to refuse."""
+    if value.lower() in ("none", "null"):
+        return None
+    if option.kind == "flag":
+        return {"true": True, "false": False}.get(value.lower(), value)
+    if option.kind == "number" and value.lstrip("-").isdecimal():
+        return int(value)
+    return tuple(value.split(",")) if option.kind == "texts" else value
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -1,0 +1,167 @@
+"""The settings of a .tflite as a whole: where they come from, new ones, code from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .core.delegates.benchmark_flags import benchmark_command
+from .core.delegates.device import DeviceSettings
+from .core.delegates.kotlin import PACKAGE, kotlin_source
+from .core.delegates.options import Settings
+from .core.delegates.settings_file import (
+    read_settings,
+    settings_path,
+    travelling_settings,
+    write_settings,
+)
+from .core.delegates.targets import target
+from .core.errors import ConfigError
+from .core.files import check_output
+from .runtime.engine import plan_engine
+from .runtime.tflite_file import read_metadata, read_model_bytes
+
+INSIDE, NOWHERE = "inside the file", "nowhere: the runtime's defaults"
+
+
+@dataclasses.dataclass(frozen=True)
+class FileSettings:
+    """The settings of one file.
+
+    Attributes:
+        model: the .tflite.
+        sha256: of its content.
+        settings: that hold for it.
+        source: where they come from.
+        reasons: why they were chosen, where they just were.
+        notes: what Python on this machine cannot apply.
+    """
+
+    model: Path
+    sha256: str
+    settings: DeviceSettings
+    source: str
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """For people."""
+        rows = [f"  {name} = {value}" for name, value in _flat(self.settings)]
+        lines = [f"{self.model}: settings from {self.source}", *rows]
+        lines += [f"  - {reason}" for reason in self.reasons]
+        lines += [f"  in Python here: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+def settings_of(model: str | os.PathLike[str]) -> FileSettings:
+    """The settings that travel with a file.
+
+    Raises:
+        ModelFileError: no .tflite, or its settings are not valid.
+        ConfigError: those beside it are another model's.
+    """
+    path = Path(model)
+    content = read_model_bytes(path)
+    metadata = read_metadata(content)
+    settings, inside = travelling_settings(path, content, metadata)
+    source = NOWHERE if settings is None else INSIDE if inside else str(settings_path(path))
+    plan = plan_engine(path, content, metadata)
+    digest = hashlib.sha256(content).hexdigest()
+    return FileSettings(path, digest, plan.settings, source, notes=plan.notes)
+
+
+def write_new(
+    model: str | os.PathLike[str],
+    device: str | None = None,
+    changes: Sequence[str] = (),
+    force: bool = False,
+) -> FileSettings:
+    """Writes settings beside a file.
+
+    Args:
+        model: the .tflite.
+        device: a name of the decision table; without it the settings that hold are changed.
+        changes: `option=value` each, in this order.
+        force: replace those that are there.
+
+    Raises:
+        ConfigError: no such device or option, or a value that it does not take.
+        OutputError: settings are there already.
+    """
+    path = Path(model)
+    content = read_model_bytes(path)
+    check_output(settings_path(path), force)
+    reasons: tuple[str, ...] = ()
+    if device:
+        chosen = target(device)
+        settings, reasons = chosen.settings, chosen.reasons
+        reasons += _misfits(read_metadata(content), device)
+    else:
+        settings = settings_of(path).settings
+    for change in changes:
+        name, equals, value = change.partition("=")
+        if not equals:
+            raise ConfigError(f"expected OPTION=VALUE, got {change!r}")
+        settings = settings.with_option(name.strip(), value.strip())
+    written = write_settings(path, settings, hashlib.sha256(content).hexdigest(), force)
+    read_settings(written, path, content)
+    return dataclasses.replace(settings_of(path), reasons=reasons)
+
+
+def _misfits(metadata: dict[str, Any], device: str) -> tuple[str, ...]:
+    """How a file differs from what the table would export for a device."""
+    chosen = target(device)
+    found = {
+        "recipe": str(metadata.get("recipe", "")).removesuffix("-qat"),
+        "outputs": metadata.get("outputs", ""),
+    }
+    return tuple(
+        f"this file has {name} {value}, the table says {getattr(chosen, name)}"
+        for name, value in found.items()
+        if value and value != getattr(chosen, name)
+    )
+
+
+def code_of(found: FileSettings, kotlin: bool = False, package: str = PACKAGE) -> str:
+    """Kotlin source, or the commands that time the file, with what they leave out as comments.
+
+    Raises:
+        ConfigError: settings for a browser.
+    """
+    if kotlin:
+        return kotlin_source(found.settings, found.model, found.sha256, package)
+    command = benchmark_command(found.settings, found.model, found.sha256)
+    lines = [f"# benchmark_model is bazel target {command.tool}", *command.lines]
+    lines += [f"# no flag for {note}" for note in command.notes]
+    return "\n".join(lines) + "\n"
+
+
+def list_options() -> str:
+    """All options of all settings: what each takes, and where it is defined."""
+    rows = _all_options(DeviceSettings, "")
+    return "\n".join(f"{name}: {takes}\n    {source}" for name, takes, source in rows)
+
+
+def _all_options(kind: type[Settings], prefix: str) -> list[tuple[str, str, str]]:
+    rows = []
+    for name, option in kind.options().items():
+        if name in kind.PARTS:
+            rows += _all_options(kind.PARTS[name], f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", option.expected, option.source))
+    return rows
+
+
+def _flat(settings: Settings, prefix: str = "") -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = []
+    for name, value in settings.given().items():
+        if isinstance(value, Settings):
+            rows += _flat(value, f"{prefix}{name}.")
+        else:
+            shown = ",".join(value) if isinstance(value, tuple) else value
+            rows.append((f"{prefix}{name}", shown))
+    return rows

@@ -1,0 +1,87 @@
+"""`choose`: what to export for a device, by the decision table and what the user gave."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..core.delegates.device import DeviceSettings
+from ..core.delegates.targets import target
+from ..core.errors import ConfigError
+from . import recipes
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What will be exported.
+
+    Attributes:
+        recipe: of the export.
+        outputs: of the export.
+        input: of the export.
+        settings: that travel with the file.
+        lines: what was chosen and why, for people.
+    """
+
+    recipe: str
+    outputs: str
+    input: str
+    settings: DeviceSettings
+    lines: tuple[str, ...]
+
+
+def choose(
+    device: str,
+    recipe: str | None = None,
+    outputs: str | None = None,
+    input: str | None = None,
+    quantization_aware: bool = False,
+    calibration: bool = True,
+) -> Choice:
+    """The decision table's choice for a device; what is given takes its place.
+
+    Args:
+        device: a name of `core.delegates.targets.TARGETS`.
+        recipe: of the export, if given.
+        outputs: of the export, if given.
+        input: of the export, if given.
+        quantization_aware: the model is: int8 becomes int8-qat.
+        calibration: there are images to calibrate with.
+
+    Raises:
+        ConfigError: no such device, recipe, output or input; or the table's recipe needs images.
+    """
+    found = target(device)
+    planned = "int8-qat" if found.recipe == "int8" and quantization_aware else found.recipe
+    rules = recipes.recipe(recipe or planned)
+    if recipe is None and rules.needs_calibration and not calibration:
+        raise ConfigError(
+            f"--for {device} chooses recipe {rules.name}, whose ranges are set by calibration "
+            "images: pass --dataset and --data-dir, or a quantization-aware model (fastscnn "
+            "quantize)"
+        )
+    chosen = {
+        "recipe": rules.name,
+        "outputs": outputs or found.outputs,
+        "input": input or _fitting(found.input, rules),
+    }
+    table = {"recipe": planned, "outputs": found.outputs, "input": found.input}
+    what = ", ".join(f"{name} {value}" for name, value in chosen.items())
+    lines = [f"for {device} ({found.title}): {what}; runs on {found.runs}"]
+    lines += [f"  - {reason}" for reason in found.reasons]
+    lines += [
+        f"  - {name} {value} is not the table's, {table[name]}: not all of this need hold"
+        for name, value in chosen.items()
+        if value != table[name]
+    ]
+    return Choice(**chosen, settings=found.settings, lines=tuple(lines))
+
+
+def _fitting(input: str, rules: recipes.Recipe) -> str:
+    """The table's input, or one that a recipe given instead of the table's can have."""
+    for name in (input, "uint8"):
+        try:
+            recipes.check_input(name, rules)
+            return name
+        except ConfigError:
+            continue
+    return "float32"

@@ -1,0 +1,191 @@
+"""`model_card`: a Markdown card of a run or a file, from what is on disk; nothing is made up."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .about import run_folder_of, training_run
+from .core.errors import DataError, ModelFileError
+from .core.files import read_json
+from .core.labels import LabelSpace
+from .device_settings import settings_of
+from .runtime.tflite_file import graph_summary, read_metadata, read_model_bytes
+
+UNKNOWN = "not stated"
+Row = tuple[str, object]
+
+
+def model_card(
+    source: str | os.PathLike[str],
+    scores: Sequence[str | os.PathLike[str]] = (),
+    license: str | None = None,
+) -> str:
+    """The card of a run folder or a .tflite.
+
+    Args:
+        source: a run folder, or a .tflite (of this package).
+        scores: JSON files of `fastscnn evaluate --json`; those of a .tflite must name it.
+        license: of the weights; by default what the file says.
+
+    Returns:
+        Markdown; what is not on disk is called "not stated".
+
+    Raises:
+        InputError: the source or a score file cannot be used.
+    """
+    path = Path(source)
+    evaluations = [_evaluation(each) for each in scores]
+    if path.is_dir():
+        folder = run_folder_of(path)
+        if folder != path:
+            raise ModelFileError(f"{path}: expected a run folder (with run.json) or a .tflite")
+        parts = _run_parts(path, license)
+    elif path.suffix == ".tflite":
+        _check_names(path, evaluations)
+        parts = _file_parts(path, license)
+    else:
+        raise ModelFileError(f"{path}: expected a run folder (with run.json) or a .tflite")
+    index = next(i for i, part in enumerate(parts) if part.startswith("## How to use"))
+    parts[index:index] = [_scores(evaluations)] if evaluations else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _run_parts(folder: Path, license: str | None) -> list[str]:
+    from .run_record import read_run
+
+    run = read_run(folder)
+    names = run.class_names
+    files = sorted(p for p in folder.iterdir() if p.suffix in (".keras", ".npz", ".tflite"))
+    best = UNKNOWN if run.best is None else f"{run.score} {run.best * 100:.2f} %"
+    rows: list[Row] = [
+        ("made by", f"fastscnn {run.kind}"),
+        ("input", run.size or UNKNOWN),
+        ("classes", len(names) or UNKNOWN),
+        ("epochs", f"{run.epochs_done} of {run.epochs or UNKNOWN}, {run.state}"),
+        ("best", f"{best}, epoch {run.best_epoch}" if run.best_epoch is not None else best),
+        ("licence of the weights", license or UNKNOWN),
+    ]
+    parts = [f"# Model card: {folder.resolve().name}", _table(("what", "value"), rows)]
+    parts.append("## Files\n" + _table(("file", "bytes", "SHA-256"), [_file(p) for p in files]))
+    if names:
+        parts.append(f"## Classes\n{', '.join(names)}")
+    if run.class_iou:
+        iou = [(name, _percent(value)) for name, value in run.class_iou.items()]
+        title = f"## Validation, epoch {run.best_epoch}, as the run measured it"
+        parts.append(f"{title}\n{_table(('class', 'IoU in %'), iou)}")
+    parts.append(f"## Settings of the run\n{_table(('option', 'value'), _given(run.settings))}")
+    if run.versions:
+        parts.append(f"## Versions\n{_table(('program', 'version'), list(run.versions.items()))}")
+    use = f"    fastscnn export {folder} --for pi5 --output m.tflite    # or another device"
+    parts.append(f"## How to use\n{use}")
+    return parts
+
+
+def _file_parts(path: Path, license: str | None) -> list[str]:
+    content = read_model_bytes(path)
+    metadata = read_metadata(content)
+    if not metadata:
+        raise ModelFileError(f"{path}: holds no metadata of this package, so no card can be made")
+    summary = graph_summary(content)
+    space = LabelSpace.make("model", 0, tuple(metadata["class_names"]))
+    rows: list[Row] = [
+        ("file", f"`{path.name}`, {len(content):,} bytes"),
+        ("SHA-256", f"`{hashlib.sha256(content).hexdigest()}`"),
+        ("made by", metadata["producer"]),
+        ("recipe", metadata["recipe"]),
+        ("input", f"{metadata['input_size']}, {metadata['input']}"),
+        ("outputs", metadata["outputs"]),
+        ("normalisation", f"mean {metadata['mean']}, std {metadata['std']}"),
+        *((name, metadata.get(name) or UNKNOWN) for name in ("version", "author")),
+        ("licence of the weights", license or metadata.get("license") or UNKNOWN),
+    ]
+    title = metadata.get("name") or path.stem
+    parts = [f"# Model card: {title}"]
+    if metadata.get("description"):
+        parts.append(metadata["description"])
+    parts.append(_table(("what", "value"), rows))
+    colors = [
+        (name, f"{r}, {g}, {b}")
+        for name, (r, g, b) in zip(space.names, metadata["class_colors"], strict=True)
+    ]
+    parts.append(f"## Classes\n{_table(('class', 'RGB'), colors)}")
+    run = metadata.get("run") or _run_beside(path)
+    trained = _table(("what", "value"), _given(run)) if run else f"Training: {UNKNOWN}."
+    parts.append(f"## Training run\n{trained}")
+    found = settings_of(path)
+    given, source = _given(found.settings.to_dict()), Path(found.source).name
+    parts.append(f"## Device settings, {source}\n{_table(('option', 'value'), given)}")
+    operations = list(summary.ops.items())
+    floats = f"{summary.float_tensors} of {summary.tensors} tensors are float."
+    parts.append(f"## Operations\n{_table(('operation', 'count'), operations)}\n\n{floats}")
+    use = [f"    fastscnn predict {path.name} street.jpg --output pictures", ""]
+    use += ["```python", "from fastscnn_tf import Segmenter", ""]
+    use += [f'labels = Segmenter("{path.name}").predict("street.jpg")', "```"]
+    parts.append("## How to use\n" + "\n".join(use))
+    return parts
+
+
+def _run_beside(path: Path) -> dict[str, Any]:
+    folder = run_folder_of(path)
+    return training_run(folder) if folder else {}
+
+
+def _evaluation(path: str | os.PathLike[str]) -> dict[str, Any]:
+    found = read_json(path)
+    needed = {"miou", "class_iou", "protocol", "model", "dataset", "split", "images"}
+    if not isinstance(found, Mapping) or not needed <= found.keys():
+        raise DataError(f"{path}: expected the JSON of fastscnn evaluate --json")
+    return dict(found)
+
+
+def _check_names(path: Path, evaluations: Sequence[Mapping[str, Any]]) -> None:
+    for found in evaluations:
+        if Path(str(found["model"])).name != path.name:
+            raise DataError(
+                f"these scores are those of {found['model']}, not of {path.name}: evaluate this "
+                "file, or leave them out"
+            )
+
+
+def _scores(evaluations: Sequence[Mapping[str, Any]]) -> str:
+    heads = [f"{Path(str(e['model'])).name}, {e['dataset']} {e['split']}" for e in evaluations]
+    rows: list[Sequence[object]] = [
+        ("mean IoU", *(_percent(e["miou"]) for e in evaluations)),
+        ("pixel accuracy", *(_percent(e.get("pixel_accuracy")) for e in evaluations)),
+        ("images", *(e["images"] for e in evaluations)),
+    ]
+    classes = dict.fromkeys(name for e in evaluations for name in e["class_iou"])
+    rows += [(n, *(_percent(e["class_iou"].get(n)) for e in evaluations)) for n in classes]
+    protocols = dict.fromkeys(str(e["protocol"]) for e in evaluations)
+    table = _table(("in %", *heads), rows)
+    return f"## Scores\n{table}\n\nProtocol: {'; '.join(protocols)}."
+
+
+def _file(path: Path) -> tuple[object, ...]:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"`{path.name}`", f"{path.stat().st_size:,}", f"`{digest}`"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value * 100:.2f}"
+
+
+def _given(values: Mapping[str, Any], prefix: str = "") -> list[Row]:
+    """Names and values that are set, parts of parts as `part.name`."""
+    rows: list[Row] = []
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            rows += _given(value, f"{prefix}{name}.")
+        elif value is not None:
+            rows.append((f"{prefix}{name}", value))
+    return rows
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    lines = [f"| {' | '.join(row)} |" for row in ([*head], *cells)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])

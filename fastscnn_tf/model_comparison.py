@@ -1,0 +1,181 @@
+"""`compare_models`: two models on the same pictures, such as a float file and its int8 twin."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .core.errors import DataError
+from .core.files import check_output_folder
+from .core.labels import IGNORE
+from .core.scores import confusion_matrix, ratio, scores
+from .data.dataset import SegmentationDataset
+from .data.pair_check import Progress
+from .data.registry import open_dataset
+from .data.usable import usable
+from .evaluation import open_inference
+from .model_comparison_result import ComparedPicture, Departure, ModelComparison
+from .runtime.class_mapping import mapping_between
+from .runtime.overlap import overlapped
+
+LISTED = 10  # pairs of classes
+PICTURES = 5
+
+
+def compare_models(
+    first: Any,
+    second: Any,
+    dataset: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    split: str = "val",
+    output: str | os.PathLike[str] | None = None,
+    *,
+    threads: int = 2,
+    pictures: int = PICTURES,
+    force: bool = False,
+    progress: Progress = iter,
+) -> ModelComparison:
+    """Compares two models on every picture of a split, one look at the whole picture each.
+
+    Args:
+        first: a path or a model, as for `evaluate`; two .tflite files need no TensorFlow.
+        second: another one; its input size may differ.
+        dataset: its name, as for `open_dataset`.
+        data_dir: where it lies.
+        split: which split.
+        output: a folder that gets `report.html`, self-contained, `comparison.json` and the worst
+            pictures as PNG.
+        threads: CPU threads of a .tflite.
+        pictures: how many of the worst pictures are drawn; 0 where the data's licence forbids to
+            pass them on.
+        force: write into a folder that is not empty.
+        progress: wraps the picture indices, to show a progress bar.
+
+    Raises:
+        ModelFileError, DataError, ConfigError: models or data cannot be used.
+        OutputError: the folder is in use, or cannot be written.
+    """
+    if output is not None:
+        check_output_folder(output, force)
+    looks, predictors = zip(
+        *(open_inference(model, threads) for model in (first, second)), strict=True
+    )
+    data = usable(open_dataset(dataset, data_dir, split, predictors[0].input_size))
+    if len(data) == 0:
+        raise DataError(f"{data.name}: split {data.split!r} is empty")
+    pair = ModelPair(looks, tuple(mapping_between(p, data) for p in predictors), data)
+    names = tuple(_name(model) for model in (first, second))
+    result = _Tally(data).result((names[0], names[1]), pair, progress)
+    if output is not None:
+        from .model_comparison_report import write_report
+
+        write_report(Path(output), result, pair, pictures)
+    return result
+
+
+def _name(model: Any) -> str:
+    return str(model) if isinstance(model, str | os.PathLike) else type(model).__name__
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelPair:
+    """Two models that look at the pictures of a data set."""
+
+    looks: tuple[Any, ...]
+    mappings: tuple[Any, ...]
+    data: SegmentationDataset
+
+    def seen(self, progress: Progress) -> Iterator[tuple[int, np.ndarray, list[Any]]]:
+        """Index, label map and what the networks said, of every picture; reads ahead."""
+        indices = range(len(self.data))
+        for index, (label, prepared) in zip(
+            progress(indices), overlapped(self._read, indices), strict=True
+        ):
+            yield index, label, self._run(prepared)
+
+    def predictions(self, index: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Picture, label map and the two predictions."""
+        image, label = self.data.read(index)
+        prepared = [look.prepare(image, label.shape) for look in self.looks]
+        return image, label, self.finish(self._run(prepared))
+
+    def finish(self, done: list[Any]) -> list[np.ndarray]:
+        """The two label maps, in the data set's classes."""
+        both = zip(self.looks, self.mappings, done, strict=True)
+        return [mapping.apply(look.finish(each)) for look, mapping, each in both]
+
+    def _read(self, index: int) -> tuple[np.ndarray, list[Any]]:
+        image, label = self.data.read(index)
+        return label, [look.prepare(image, label.shape) for look in self.looks]
+
+    def _run(self, prepared: list[Any]) -> list[Any]:
+        return [look.run(each) for look, each in zip(self.looks, prepared, strict=True)]
+
+
+class _Tally:
+    """Everything counted over the pictures."""
+
+    def __init__(self, data: SegmentationDataset):
+        self.data, count = data, len(data.labels)
+        self.matrices = [np.zeros((count, count + 1), np.int64) for _ in range(2)]
+        self.pairs = np.zeros((256, 256), np.int64)
+        self.right = np.zeros(3, np.int64)
+        self.pictures: list[ComparedPicture] = []
+
+    def result(
+        self, models: tuple[str, str], pair: ModelPair, progress: Progress
+    ) -> ModelComparison:
+        """Counts over all pictures; label maps are made and counted while the networks run."""
+        for _ in overlapped(
+            lambda seen: self._add(seen[0], seen[1], *pair.finish(seen[2])), pair.seen(progress)
+        ):
+            pass
+        count, total = len(self.data.labels), int(self.pairs.sum())
+        used = [m if m[:, count].any() else m[:, :count] for m in self.matrices]
+        first, second = (scores(m, self.data.labels.categories) for m in used)
+        if first.miou is None:
+            raise DataError(f"{self.data.name}: every label of split {self.data.split!r} is void")
+        shares = self.right / self.right.sum() if self.right.any() else None
+        return ModelComparison(
+            models,
+            self.data.name,
+            self.data.split,
+            tuple(self.data.labels.names),
+            int(np.trace(self.pairs)) / total,
+            (first, second),
+            None if shares is None else (float(shares[0]), float(shares[1]), float(shares[2])),
+            tuple(self._departures(total)),
+            tuple(sorted(self.pictures, key=lambda p: (p.agreement, p.index))),
+        )
+
+    def _add(self, index: int, label: np.ndarray, first: np.ndarray, second: np.ndarray) -> None:
+        codes = (first.astype(np.uint16) << 8) | second
+        pairs = np.bincount(codes.ravel(), minlength=1 << 16).reshape(256, 256)
+        self.pairs += pairs
+        count, ious = len(self.data.labels), []
+        for matrix, prediction in zip(self.matrices, (first, second), strict=True):
+            own = confusion_matrix(label, prediction, count, extra=1)
+            matrix += own
+            ious.append(scores(own).miou)
+        differ = (first != second) & (label != IGNORE)
+        truth = label[differ]
+        hits = [np.count_nonzero(p[differ] == truth) for p in (first, second)]
+        self.right += (*hits, truth.size - sum(hits))
+        share = ratio(np.trace(pairs), codes.size) or 0.0
+        name = self.data.sample_name(index)
+        self.pictures.append(ComparedPicture(index, name, share, (ious[0], ious[1])))
+
+    def _departures(self, total: int) -> Iterator[Departure]:
+        counts = self.pairs.copy()
+        np.fill_diagonal(counts, 0)
+        names = dict(enumerate(self.data.labels.names))
+        for place in np.argsort(-counts, axis=None, kind="stable")[:LISTED]:
+            a, b = divmod(int(place), 256)
+            if counts[a, b]:
+                first, second = names.get(a, "no class"), names.get(b, "no class")
+                yield Departure(first, second, int(counts[a, b]) / total)

@@ -1,0 +1,174 @@
+"""The report of a `ModelComparison`: tables, and the pictures on which the models differ most."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path, PurePath
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .core.files import make_folder, write_bytes, write_json
+from .core.images import resize_image, resize_label
+from .core.labels import IGNORE, Color, LabelSpace
+from .model_comparison import ModelPair
+from .model_comparison_result import ComparedPicture, ModelComparison, percent, signed
+from .run_report_page import Figure, Page, Section, Table
+from .runtime.visualize import font, hatched, legend, overlay
+
+HTML, JSON = "report.html", "comparison.json"
+SHEET_WIDTH = 1400  # pixels
+GAP, LINE = 10, 20
+# Of Okabe and Ito's palette, which the colour-blind can tell apart.
+FIRST_RIGHT: Color = (0, 114, 178)
+SECOND_RIGHT: Color = (230, 159, 0)
+NEITHER: Color = (255, 255, 255)
+NO_LABEL: Color = (204, 121, 167)
+LARGE = 0.005  # a change of IoU that stands out
+
+
+def write_report(folder: Path, result: ModelComparison, pair: ModelPair, pictures: int) -> None:
+    """Writes `report.html`, `comparison.json` and `worst_N.png` into a folder.
+
+    Args:
+        folder: it is made where it is not there; earlier pictures in it are removed.
+        result: what was found.
+        pair: the models and their data, which are looked at again for the pictures.
+        pictures: how many are drawn.
+    """
+    make_folder(folder)
+    for old in folder.glob("worst_*.png"):
+        old.unlink()
+    worst = [p for p in result.pictures[:pictures] if p.agreement < 1]
+    figures = tuple(_figure(place, item, pair) for place, item in enumerate(worst, 1))
+    for figure in figures:
+        write_bytes(folder / figure.file, figure.content)
+    sections = (_result(result), _classes(result), _departures(result), _worst(result, figures))
+    page = Page("Fast-SCNN: two models compared", sections)
+    write_bytes(folder / HTML, page.html().encode())
+    write_json(folder / JSON, result.to_dict())
+
+
+def _result(result: ModelComparison) -> Section:
+    first, second = result.scores
+    rows = [
+        ("model", *result.models, ""),
+        ("mean IoU, %", percent(first.miou), percent(second.miou), signed(result.deltas()[-1][-1])),
+        (
+            "pixel accuracy, %",
+            percent(first.pixel_accuracy),
+            percent(second.pixel_accuracy),
+            signed((second.pixel_accuracy or 0) - (first.pixel_accuracy or 0)),
+        ),
+    ]
+    if result.right:
+        shares = [percent(share) for share in result.right]
+        rows.append(("right where they differ, %", shares[0], shares[1], f"neither {shares[2]}"))
+    text = (
+        f"{result.dataset}, split {result.split}, {len(result.pictures)} pictures, scored at their "
+        f"labels' own size. Both models give the same class to {result.agreement * 100:.3f} % of "
+        "all pixels."
+    )
+    return Section("Result", text, table=Table(("", "first", "second", "change"), tuple(rows)))
+
+
+def _classes(result: ModelComparison) -> Section:
+    deltas = result.deltas()
+    rows = tuple((n, percent(a), percent(b), signed(d)) for n, a, b, d in deltas)
+    large = frozenset(i for i, row in enumerate(deltas) if abs(row[3] or 0) >= LARGE)
+    text = f"IoU in percent; changes of {LARGE * 100} points and more stand out."
+    return Section(
+        "Classes", text, table=Table(("class", "first", "second", "change"), rows, large)
+    )
+
+
+def _departures(result: ModelComparison) -> Section:
+    if not result.departures:
+        return Section("Where they differ", "Nowhere.")
+    rows = tuple((d.first, d.second, f"{d.share * 100:.4f}") for d in result.departures)
+    head = ("first says", "second says", "share of all pixels, %")
+    return Section("Where they differ", "The commonest pairs.", table=Table(head, rows))
+
+
+def _worst(result: ModelComparison, figures: tuple[Figure, ...]) -> Section:
+    rows = tuple(
+        (PurePath(p.name).name, f"{p.agreement * 100:.3f}", *(percent(iou) for iou in p.miou))
+        for p in result.pictures[: max(5, len(figures))]
+    )
+    head = ("picture", "agreement, %", "mean IoU of the first, %", "of the second, %")
+    text = "Mean IoU of one picture: over the classes in its label map or prediction."
+    return Section("Pictures with the least agreement", text, figures, Table(head, rows))
+
+
+def _figure(place: int, item: ComparedPicture, pair: ModelPair) -> Figure:
+    image, label, (first, second) = pair.predictions(item.index)
+    buffer = io.BytesIO()
+    sheet = comparison_sheet(image, label, first, second, pair.data.labels)
+    Image.fromarray(sheet).save(buffer, "PNG")
+    alt = (
+        f"{PurePath(item.name).name}, agreement {item.agreement:.2%}: picture, label map, where "
+        "the models differ (blue: the first is right, orange: the second, white: neither, pink: "
+        "no label), first and second prediction, with the colours of the classes"
+    )
+    return Figure(f"worst_{place}.png", buffer.getvalue(), alt)
+
+
+def comparison_sheet(
+    image: np.ndarray, label: np.ndarray, first: np.ndarray, second: np.ndarray, space: LabelSpace
+) -> np.ndarray:
+    """Picture, label map and difference above the two predictions and the legend.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        label: (H, W) uint8 class indices; 255 is void and hatched.
+        first: (H, W) uint8 class indices.
+        second: (H, W) uint8 class indices.
+        space: names and colours of the classes.
+
+    Returns:
+        (rows, columns, 3) uint8 RGB; large pictures are made smaller, to 1400 pixels in all.
+    """
+    height, width = label.shape
+    wide = min(max(width, 160), (SHEET_WIDTH - 2 * GAP) // 3)
+    size = max(1, round(height * wide / width)), wide
+    different = resize_image(difference(image, label, first, second), size)
+    image, label, first, second = (
+        resize_image(image, size),
+        *(resize_label(part, size) for part in (label, first, second)),
+    )
+    key = legend(space, LINE, width=wide)
+    panels = (
+        ("picture", image),
+        ("label map", hatched(overlay(image, label, space), label)),
+        ("where they differ: blue first right, orange second, white neither", different),
+        ("first", overlay(image, first, space)),
+        ("second", overlay(image, second, space)),
+        ("", key),
+    )
+    cell = LINE + size[0] + GAP
+    total = max(3 * wide, 2 * wide + key.shape[1]) + 2 * GAP
+    sheet = Image.new("RGB", (total, cell + LINE + max(size[0], len(key))), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, (title, panel) in enumerate(panels):
+        x, y = i % 3 * (wide + GAP), i // 3 * cell
+        draw.text((x, y + LINE / 2), title, "black", font(LINE), anchor="lm")
+        sheet.paste(Image.fromarray(panel), (x, y + LINE))
+    return np.asarray(sheet)
+
+
+def difference(
+    image: np.ndarray, label: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> np.ndarray:
+    """The picture in dark grey, with colours where two label maps differ.
+
+    Returns:
+        (H, W, 3) uint8 RGB: blue where the first has the label's class, orange where the second
+        has, white where neither has, pink where there is no label.
+    """
+    grey = np.asarray(Image.fromarray(image).convert("L").convert("RGB"))
+    picture, differ = grey // 3, first != second
+    picture[differ] = NEITHER
+    picture[differ & (first == label)] = FIRST_RIGHT
+    picture[differ & (second == label)] = SECOND_RIGHT
+    picture[differ & (label == IGNORE)] = NO_LABEL
+    return picture

@@ -1,0 +1,282 @@
+"""The topology's blocks as the int8 device computes them, where any layer may stay in float.
+
+The integers are those of `integer`, as in the quantization-aware Keras model; here they come from
+a folded network's constants, layer by layer and without Keras, so that a layer can be looked at
+and exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.sizes import Size
+from ..keras_api import tensorflow
+from ..model.byte_input import FIRST, border_colour, byte_range, frame_pads
+from ..model.folded import FoldedNetwork, Weights, is_depthwise, on_bytes
+from ..model.layers import resize_bilinear
+from ..model.ranges import sharing
+from ..model.tf_blocks import framed, image_bytes, quantized_kernel
+from ..model.topology import fast_scnn_outputs
+from ..model.windows import adaptive_windows, explicit_pads, pads_to
+from . import integer
+from .integer import Grid
+
+
+class Signal(NamedTuple):
+    """A tensor on its way through the network.
+
+    Attributes:
+        x: real values, (B, H, W, C) float32.
+        grid: the int8 grid they lie on; None for a float tensor.
+        changed: whether it may differ from the same tensor of the run that is known.
+    """
+
+    x: Any
+    grid: Grid | None
+    changed: bool = True
+
+
+class Layer(NamedTuple):
+    """What a block does.
+
+    Attributes:
+        name: as in the topology.
+        kind: `conv`, `depthwise`, `add`, `concat`, `pool`, `resize` or `relu`.
+        real: (inputs..., kernel, bias) -> output, in float32; without weights (inputs...).
+        integers: (inputs as signals, output's grid) -> output on that grid.
+        weights: kernel and bias in float32.
+    """
+
+    name: str
+    kind: str
+    real: Callable[..., Any]
+    integers: Callable[[tuple[Signal, ...], Grid], Any]
+    weights: Weights | tuple[()] = ()
+
+
+class DeviceBlocks:
+    """Blocks on signals.
+
+    Args:
+        network: weights and ranges.
+        floats: layers that stay in float: weights, arithmetic and output are not rounded. Those
+            behind take the float tensor with quantized weights and round what comes out.
+        known: signals of an earlier run on the same images with no layer in float: what does not
+            depend on `floats` is taken from there.
+
+    Attributes:
+        signals: layer -> its output, once `run` has been called.
+        layers: layer -> what it does.
+    """
+
+    def __init__(
+        self,
+        network: FoldedNetwork,
+        floats: Collection[str] = (),
+        known: Mapping[str, Signal] | None = None,
+    ) -> None:
+        self.tf, self.network = tensorflow(), on_bytes(network)
+        self.floats, self.known = floats, known or {}
+        self.sharing, self.border = sharing(network.config), border_colour(network.config)
+        self.signals: dict[str, Signal] = {}
+        self.layers: dict[str, Layer] = {}
+
+    def run(self, images: Any) -> Signal:
+        """Logits at 1/8 of normalised images (B, H, W, 3) float32, which become bytes."""
+        config = self.network.config
+        grid = _grid(byte_range(config))
+        image = Signal(integer.quantize(image_bytes(images, config), grid), grid, False)
+        return fast_scnn_outputs(self, image, config)["logits"]
+
+    def grid_of(self, name: str) -> Grid:
+        """The grid of a layer's output."""
+        return _grid(self.sharing.range(self.network.ranges, name))
+
+    def compute(self, layer: Layer, inputs: tuple[Signal, ...]) -> Signal:
+        """The output of one layer."""
+        values = [signal.x for signal in inputs]
+        if layer.name in self.floats:
+            return Signal(layer.real(*values, *layer.weights), None)
+        grid = self.grid_of(layer.name)
+        if all(signal.grid is not None for signal in inputs):
+            return Signal(layer.integers(inputs, grid), grid)
+        weights = layer.weights and (
+            quantized_kernel(layer.name, layer.weights[0]),
+            *layer.weights[1:],
+        )
+        return Signal(integer.quantize(layer.real(*values, *weights), grid), grid)
+
+    def _layer(self, layer: Layer, *inputs: Signal) -> Signal:
+        known = self.known.get(layer.name)
+        if known and layer.name not in self.floats and not any(s.changed for s in inputs):
+            output = known._replace(changed=False)
+        else:
+            output = self.compute(layer, inputs)
+        self.layers[layer.name], self.signals[layer.name] = layer, output
+        return output
+
+    def conv(
+        self,
+        x,
+        filters,
+        kernel,
+        *,
+        name,
+        stride=1,
+        relu=True,
+        norm=True,
+        bias=False,
+        padding="same",
+    ):
+        if name == FIRST and self.border is not None:
+            pads, padding = frame_pads(self.size(x), padding), "valid"
+            x = x._replace(x=framed(x.x, pads, self.border))
+        x, padding = self._padded(x, stride, padding)
+
+        def run(x, kernel):
+            return self.tf.nn.conv2d(x, kernel, stride, padding.upper())
+
+        return self._weighted(x, name, "conv", run, relu)
+
+    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"):
+        x, padding = self._padded(x, stride, padding)
+
+        def run(x, kernel):
+            strides, dilations = [1, stride, stride, 1], [dilation, dilation]
+            return self.tf.nn.depthwise_conv2d(
+                x, kernel, strides, padding.upper(), dilations=dilations
+            )
+
+        return self._weighted(x, name, "depthwise", run, relu)
+
+    def _weighted(self, x: Signal, name: str, kind: str, run, relu: bool) -> Signal:
+        weights = self.network.weights[name]
+
+        def real(x, kernel, bias):
+            y = run(x, kernel) + bias
+            return self.tf.nn.relu(y) if relu else y
+
+        def integers(inputs, grid):
+            x, source, _ = inputs[0]
+            kernel, bias = map(self.tf.constant, weights)
+            rest = source, grid, is_depthwise(name), relu
+            return integer.convolution(x, kernel, bias, run, *rest)
+
+        return self._layer(Layer(name, kind, real, integers, weights), x)
+
+    def _padded(self, x: Signal, stride: int, padding: str) -> tuple[Signal, str]:
+        """The input of a convolution, and the padding that is left for it to do."""
+        pads, padding = explicit_pads(self.size(x), stride, padding)
+        return self._zeros(x, pads) if pads else x, padding
+
+    def _zeros(self, x: Signal, pads) -> Signal:
+        """Zero lies on every grid."""
+        return x._replace(x=self.tf.pad(x.x, [[0, 0], *map(list, pads), [0, 0]]))
+
+    def add(self, x, y, *, name, relu=False, norm=False):
+        def real(x, y):
+            return self.tf.nn.relu(x + y) if relu else x + y
+
+        def integers(inputs, grid):
+            (x, first, _), (y, second, _) = inputs
+            return integer.addition(x, y, first, second, grid, relu)
+
+        return self._layer(Layer(name, "add", real, integers), x, y)
+
+    def concat(self, xs, *, name):
+        def real(*xs):
+            return self.tf.concat(xs, -1)
+
+        return self._layer(Layer(name, "concat", real, lambda xs, _: real(*(s.x for s in xs))), *xs)
+
+    def pool(self, x, bins, *, name):
+        if bins == 1:
+            return self._means(x, name, lambda x: self.tf.reduce_mean(x, [1, 2], keepdims=True))
+        x = self._means(x, f"{name}.rows", lambda x: self._window_means(x, bins, 1))
+        return self._means(x, name, lambda x: self._window_means(x, bins, 2))
+
+    def _means(self, x: Signal, name: str, run) -> Signal:
+        def integers(inputs, grid):
+            return integer.means(inputs[0].x, run, inputs[0].grid, grid)
+
+        return self._layer(Layer(name, "pool", run, integers), x)
+
+    def _window_means(self, x, bins: int, axis: int):
+        windows = adaptive_windows(x.shape[axis], bins)
+        slices = [x[:, a:b] if axis == 1 else x[:, :, a:b] for a, b in windows]
+        return self.tf.concat([self.tf.reduce_mean(s, axis, keepdims=True) for s in slices], axis)
+
+    def resize(self, x, size: Size, *, name, aligned=False):
+        def real(x):
+            return resize_bilinear(x, size, aligned)
+
+        def integers(inputs, grid):
+            return integer.resize(inputs[0].x, size, grid, aligned)
+
+        return self._layer(Layer(name, "resize", real, integers), x)
+
+    def pad(self, x, size: Size, *, name):
+        pads = pads_to(self.size(x), size)
+        if self.border is None:
+            return self._zeros(x, pads)
+        return x._replace(x=framed(x.x, pads, self.border))
+
+    def relu(self, x, *, name):
+        def integers(inputs, grid):
+            return integer.rectify(inputs[0].x, inputs[0].grid, grid)
+
+        return self._layer(Layer(name, "relu", self.tf.nn.relu, integers), x)
+
+    def dropout(self, x, rate, *, name):
+        return x
+
+    def size(self, x: Signal) -> Size:
+        return int(x.x.shape[1]), int(x.x.shape[2])
+
+    def channels(self, x: Signal) -> int:
+        return int(x.x.shape[3])
+
+
+class FloatBlocks(DeviceBlocks):
+    """The same network with every layer in float."""
+
+    def compute(self, layer: Layer, inputs: tuple[Signal, ...]) -> Signal:
+        return Signal(layer.real(*(signal.x for signal in inputs), *layer.weights), None)
+
+
+class OwnErrors(DeviceBlocks):
+    """Every layer on the inputs that the float network gives it, rounded to their grids.
+
+    What a layer adds to the error, whatever the layers in front of it did. A layer's signal is
+    its output in integers.
+
+    Args:
+        network: weights and ranges.
+        real: the signals of `FloatBlocks` on the same images.
+
+    Attributes:
+        expected: layer -> the output of the same inputs in float.
+    """
+
+    def __init__(self, network: FoldedNetwork, real: Mapping[str, Signal]) -> None:
+        super().__init__(network)
+        self.real = real
+        self.expected: dict[str, Any] = {}
+
+    def compute(self, layer: Layer, inputs: tuple[Signal, ...]) -> Signal:
+        values = (signal.x for signal in inputs)
+        self.expected[layer.name] = layer.real(*values, *layer.weights)
+        return super().compute(layer, inputs)
+
+    def _layer(self, layer: Layer, *inputs: Signal) -> Signal:
+        output = super()._layer(layer, *inputs)
+        right = integer.quantize(self.real[layer.name].x, self.grid_of(layer.name))
+        return output._replace(x=right)
+
+
+def _grid(limits: tuple[float, float]) -> Grid:
+    low, high = (np.float32(v) for v in limits)
+    return Grid(*(v.numpy() for v in integer.grid(low, high)))

@@ -1,0 +1,240 @@
+"""`plan_engine`: settings as arguments of LiteRT's Python API, and what it has no place for."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core.delegates.cpu import CpuSettings
+from ..core.delegates.device import COMPILED_MODEL, DeviceSettings
+from ..core.delegates.gpu import GpuSettings
+from ..core.delegates.npu import VENDORS, NpuSettings
+from ..core.delegates.options import Settings
+from ..core.delegates.places import weight_cache_name
+from ..core.delegates.settings_file import read_settings, travelling_settings
+from ..core.errors import ConfigError
+from . import MAX_THREADS
+
+DEFAULT_THREADS = 2
+# option of CpuSettings -> argument of ai_edge_litert.interpreter.Interpreter
+_INTERPRETER = {
+    "disable_delegate_clustering": "experimental_disable_delegate_clustering",
+    "default_delegate_latest_features": "experimental_default_delegate_latest_features",
+    "compress_quantization_zero_points": "experimental_compress_quantization_zero_points",
+    "disable_delegate_node_fusion": "experimental_disable_delegate_node_fusion",
+}
+_RESOLVERS = {  # kernel_mode -> OpResolverType
+    "xnnpack": "AUTO",
+    "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    "reference": "BUILTIN_REF",
+}
+_GPU = (  # options of GpuSettings that ai_edge_litert.gpu_options.GpuOptions has by that name
+    "constant_tensor_sharing",
+    "infinite_float_capping",
+    "benchmark_mode",
+    "allow_src_quantized_fc_conv_ops",
+    "hint_waiting_for_completion",
+)
+# vendors that ai_edge_litert.options knows, and options of theirs that it does not
+_PYTHON_VENDORS = {"qualcomm": {"enable_just_in_time", "htp_p_point"}, "intel_openvino": set()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """How a file will be run.
+
+    Attributes:
+        settings: in use.
+        threads: CPU threads.
+        compiled: by `CompiledModel` instead of `Interpreter`.
+        options: its further arguments.
+        notes: what cannot be applied, one line each.
+    """
+
+    settings: DeviceSettings
+    threads: int
+    compiled: bool
+    options: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def plan_engine(
+    path: Path,
+    content: bytes,
+    metadata: Mapping[str, Any],
+    threads: int | None = None,
+    settings: DeviceSettings | str | os.PathLike[str] | None = None,
+) -> Plan:
+    """Decides how a file is run.
+
+    Args:
+        path: of the .tflite.
+        content: its bytes.
+        metadata: our JSON inside it.
+        threads: CPU threads; by default those of the settings, else 2.
+        settings: or a settings file of this model; by default what travels with it.
+
+    Raises:
+        ConfigError: the settings are another model's, not valid, or would kill this machine's
+            Python; no such number of threads.
+        ModelFileError: the settings inside the file are not valid.
+    """
+    inside = False
+    if settings is None:
+        found, inside = travelling_settings(path, content, metadata)
+    elif isinstance(settings, DeviceSettings):
+        found = settings
+    else:
+        found = read_settings(settings, path, content)
+    if found is None:
+        return Plan(DeviceSettings(), _threads(threads, None)[0], False, {}, ())
+    cpu = found.cpu or CpuSettings()
+    count, notes = _threads(threads, cpu.num_threads)
+    if found.api == COMPILED_MODEL and not found.on_android:
+        check_atomics()
+        options, more = _compiled(found, path, content, inside)
+        return Plan(found, count, True, options, (*notes, *more))
+    if found.accelerator != "cpu":
+        notes.append(f"settings for {_who(found)}: Python has no such delegate, the CPU runs it")
+    options, more = _interpreter(cpu)
+    return Plan(found, count, False, options, (*notes, *more))
+
+
+def _who(settings: DeviceSettings) -> str:
+    return settings.device or settings.accelerator
+
+
+def _threads(given: int | None, travelled: int | None) -> tuple[int, list[str]]:
+    """Of the caller as they are; of the settings no more than there are cores."""
+    if given is not None or travelled is None:
+        return _checked(DEFAULT_THREADS if given is None else given), []
+    cores = os.cpu_count() or 1
+    if travelled <= cores:
+        return travelled, []
+    return cores, [f"cpu.num_threads={travelled}, but this machine has {cores} cores: {cores} used"]
+
+
+def _checked(threads: int) -> int:
+    if not 1 <= threads <= MAX_THREADS:
+        raise ConfigError(f"threads must be 1..{MAX_THREADS}, got {threads}")
+    return threads
+
+
+def _interpreter(cpu: CpuSettings) -> tuple[dict[str, Any], list[str]]:
+    options: dict[str, Any] = {
+        argument: getattr(cpu, name)
+        for name, argument in _INTERPRETER.items()
+        if getattr(cpu, name) is not None
+    }
+    if cpu.kernel_mode:
+        from ai_edge_litert.interpreter import OpResolverType
+
+        options["experimental_op_resolver_type"] = OpResolverType[_RESOLVERS[cpu.kernel_mode]]
+    known = {"num_threads", "kernel_mode", *_INTERPRETER}
+    return options, _unknown(cpu, known, "Interpreter", "; api=compiled_model may have it")
+
+
+def _unknown(part: Settings, known: set[str], api: str, hint: str = "") -> list[str]:
+    return [
+        f"{part.NAME}.{name}={value} is not applied: Python's {api} has no such option{hint}"
+        for name, value in part.given().items()
+        if name not in known
+    ]
+
+
+def _compiled(
+    settings: DeviceSettings, path: Path, content: bytes, inside: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Arguments of `ai_edge_litert.options` and `Environment`, by group."""
+    cpu = settings.cpu or CpuSettings()
+    given: dict[str, Any] = {"cpu": {}, "environment": {}}
+    for name in ("enable_ynnpack", "kernel_mode"):
+        if getattr(cpu, name) is not None:
+            given["cpu"][name] = getattr(cpu, name)
+    if cpu.xnnpack_flag_bits is not None:
+        given["cpu"]["xnnpack_flags"] = cpu.xnnpack_flag_bits
+    known = {"num_threads", "enable_ynnpack", "kernel_mode", "xnnpack_flags", "weight_cache_dir"}
+    notes = _unknown(cpu, known, "CompiledModel")
+    if cpu.weight_cache_dir:
+        if inside:
+            notes.append(_foreign("cpu.weight_cache_dir", path))
+        else:
+            name = weight_cache_name(path, hashlib.sha256(content).hexdigest())
+            cache = path.parent / cpu.weight_cache_dir / name
+            given["cpu"]["xnnpack_weight_cache_path"] = str(cache)
+    if settings.accelerator == "gpu":
+        gpu = settings.gpu or GpuSettings()
+        given["gpu"] = {name: getattr(gpu, name) for name in _GPU if getattr(gpu, name) is not None}
+        if gpu.precision_loss_allowed is not None:
+            given["gpu"]["enforce_f32"] = not gpu.precision_loss_allowed
+        notes += _unknown(gpu, {"precision_loss_allowed", *_GPU}, "CompiledModel")
+    if settings.accelerator == "npu":
+        notes += _npu(settings.npu or NpuSettings(), given, inside, path)
+    return given, notes
+
+
+def _npu(npu: NpuSettings, given: dict[str, Any], inside: bool, path: Path) -> list[str]:
+    notes = _unknown(
+        npu, {"vendor", "dispatch_library_dir", "compiler_plugin_dir", *VENDORS}, "CompiledModel"
+    )
+    for name, argument in (
+        ("dispatch_library_dir", "dispatch_library_path"),
+        ("compiler_plugin_dir", "compiler_plugin_path"),
+    ):
+        folder = getattr(npu, name)
+        if folder and inside:  # libraries of these folders are loaded
+            notes.append(_foreign(f"npu.{name}", path))
+        elif folder:
+            given["environment"][argument] = str(path.parent / folder)
+    part = getattr(npu, npu.vendor) if npu.vendor else None
+    if part is not None and npu.vendor:
+        lacking = _PYTHON_VENDORS.get(npu.vendor, set(part.given()))
+        given[npu.vendor] = {k: v for k, v in part.given().items() if k not in lacking}
+        notes += _unknown(part, set(given[npu.vendor]), "CompiledModel")
+    return notes
+
+
+def _foreign(option: str, path: Path) -> str:
+    return (
+        f"{option} came inside the file and is not applied: put it into {path.name}.settings.json "
+        "to use it"
+    )
+
+
+def check_atomics(machine: str | None = None, cpuinfo: str | None = None) -> None:
+    """Refuses `CompiledModel` where loading its GPU library kills the process (SIGILL).
+
+    Args:
+        machine: `platform.machine()`.
+        cpuinfo: content of /proc/cpuinfo.
+
+    Raises:
+        ConfigError: an ARM CPU without LSE atomics, such as the Cortex-A72 of a Raspberry Pi 4.
+    """
+    if (machine or platform.machine()) not in ("aarch64", "arm64"):
+        return
+    if cpuinfo is None:
+        source = Path("/proc/cpuinfo")
+        cpuinfo = source.read_text(encoding="utf-8") if source.exists() else ""
+    features = [line for line in cpuinfo.splitlines() if line.startswith("Features")]
+    if features and not all("atomics" in line.split() for line in features):
+        raise ConfigError(
+            "api=compiled_model kills Python on this CPU, which lacks LSE atomics (a Raspberry Pi "
+            "4 or older?): use api=interpreter"
+        )
+
+
+def open_compiled(path: Path, content: bytes, plan: Plan) -> Any:
+    """The `CompiledModel` of a plan, with the methods of `Interpreter` that are used here.
+
+    Raises:
+        ConfigError: it cannot be compiled for that accelerator here.
+    """
+    from .compiled import CompiledInterpreter
+
+    return CompiledInterpreter(path, content, plan.settings, plan.threads, plan.options)

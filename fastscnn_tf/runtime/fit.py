@@ -1,0 +1,142 @@
+"""An image of any size in a network's input, and the label map back at the image's own size.
+
+`resize` stretches the image over the whole input. `letterbox` keeps its proportions: the image is
+scaled until one side fills the input, lies in the middle, and the rest is the model's mean colour,
+which is zero once normalised. Logits are interpolated bilinearly where the image lies; what they
+say of the rest is cut off.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.errors import ConfigError
+from ..core.images import resize_image, resize_label
+from ..core.sizes import Size
+from .postprocess import LogitsFrame, labels_from_output
+
+FITS = ("resize", "letterbox")
+GREY = (128.0, 128.0, 128.0)  # the default mean
+
+
+class Box(NamedTuple):
+    """Where an image lies in a network's input, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @classmethod
+    def letterbox(cls, image: Size, model: Size) -> Box:
+        """The largest box of the image's proportions in the middle of the model's input.
+
+        Sides are rounded to whole pixels, at least one; an odd rest is larger below and on the
+        right.
+
+        Example:
+            >>> Box.letterbox((720, 1280), (256, 512))
+            Box(top=0, left=28, height=256, width=455)
+        """
+        # Whole numbers decide which side fills the input: a float ratio may miss it by a pixel.
+        if image[0] * model[1] >= image[1] * model[0]:
+            height, width = model[0], max(1, round(image[1] * model[0] / image[0]))
+        else:
+            height, width = max(1, round(image[0] * model[1] / image[1])), model[1]
+        return cls((model[0] - height) // 2, (model[1] - width) // 2, height, width)
+
+    @property
+    def rows(self) -> slice:
+        """Rows of the input that it covers."""
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        """Columns of the input that it covers."""
+        return slice(self.left, self.left + self.width)
+
+
+@dataclasses.dataclass(frozen=True)
+class Fitted:
+    """An image brought to a network's input size.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB of that size.
+        box: where the picture lies in it; None where it covers all of it.
+    """
+
+    image: np.ndarray
+    box: Box | None = None
+
+    def labels(self, output: np.ndarray, frame: LogitsFrame, size: Size) -> np.ndarray:
+        """The picture's label map.
+
+        Args:
+            output: logits (h, w, classes) or a label map (h, w) of `image`.
+            frame: how it lies over `image`.
+            size: (height, width) of the label map.
+
+        Returns:
+            `size` uint8 class indices.
+
+        Raises:
+            NonFiniteLogits: a logit is NaN or infinite.
+        """
+        box = self.box
+        if box is None:
+            return labels_from_output(output, frame, size)
+        if output.ndim == 2:
+            whole = resize_label(output.astype(np.uint8), frame.padded)
+            if output.shape == self.image.shape[:2]:
+                whole = output.astype(np.uint8)
+            return resize_label(np.ascontiguousarray(whole[box.rows, box.columns]), size)
+        placed, frame = self.placed(output, frame)
+        return labels_from_output(placed, frame, size)
+
+    def placed(self, logits: np.ndarray, frame: LogitsFrame) -> tuple[np.ndarray, LogitsFrame]:
+        """Logits (h, w, classes) of `image`, and how they lie over the picture alone."""
+        box = self.box
+        if box is None:
+            return logits, frame
+        inner = (box.height, box.width)
+        if logits.shape[:2] == self.image.shape[:2]:  # the graph has upsampled them
+            return logits[box.rows, box.columns], LogitsFrame(inner, inner)
+        return logits, frame._replace(size=inner, origin=(box.top, box.left))
+
+
+def fitted(image: np.ndarray, size: Size, fit: str, fill: Sequence[float] = GREY) -> Fitted:
+    """Brings an image to a network's input size.
+
+    Args:
+        image: (H, W, 3) uint8 RGB of any size.
+        size: (height, width) of the input.
+        fit: `resize` or `letterbox`.
+        fill: colour beside a letterboxed picture, 0..255: the model's mean.
+    """
+    if fit == "resize" or image.shape[:2] == tuple(size):
+        return Fitted(resize_image(image, size))
+    box = Box.letterbox((image.shape[0], image.shape[1]), size)
+    canvas = np.empty((*size, 3), np.uint8)
+    canvas[:] = np.clip(np.rint(fill), 0, 255).astype(np.uint8)
+    canvas[box.rows, box.columns] = resize_image(image, (box.height, box.width))
+    return Fitted(canvas, box)
+
+
+def check_fit(fit: str) -> str:
+    """The name of a fit.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    if fit not in FITS:
+        raise ConfigError(f"fit must be {' or '.join(FITS)}, got {fit!r}")
+    return fit
+
+
+def mean_color(predictor: Any) -> tuple[float, ...]:
+    """The mean that a predictor subtracts, in 0..255; grey where it does not say."""
+    return tuple(getattr(predictor, "mean_color", None) or GREY)

@@ -1,0 +1,1 @@
+"""What a .tflite from anywhere contains, costs, and which delegate takes it."""

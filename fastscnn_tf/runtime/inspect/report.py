@@ -1,0 +1,193 @@
+"""An inspection as text for a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ...core.text_table import text_table
+from .rules_clients import size
+from .verdict import Finding, Verdict
+
+if TYPE_CHECKING:
+    from .inspection import Inspection, Port
+
+SHOWN = 3  # operations named per reason
+WIDEST = 100
+
+
+def text_report(found: Inspection) -> str:
+    """What it is, what it costs, what runs it."""
+    return "\n".join(
+        [
+            *_head(found),
+            "",
+            *_ports(found),
+            "",
+            *_contents(found),
+            "",
+            *_costs(found),
+            "",
+            *_scale_changes(found),
+            *_verdicts(found.verdicts),
+        ]
+    )
+
+
+def _head(found: Inspection) -> list[str]:
+    lines = [f"{found.path}: {found.size_bytes:,} bytes, sha256 {found.sha256[:16]}"]
+    entries = ", ".join(map(clean, found.metadata_entries)) or "none"
+    lines.append(f"metadata: {entries}")
+    if found.metadata:
+        keys = ("producer", "recipe", "outputs", "input_size", "input")
+        known = [
+            f"{key} {clean(str(found.metadata[key]))}" for key in keys if key in found.metadata
+        ]
+        lines.append(f"  fastscnn_tf: {', '.join(known)}")
+    if found.graphs > 1:
+        lines.append(f"{found.graphs} graphs: what follows is about the first")
+    return lines
+
+
+def _ports(found: Inspection) -> list[str]:
+    ports = [("input", port) for port in found.inputs]
+    ports += [("output", port) for port in found.outputs]
+    rows: list[tuple[str, ...]] = [("", "shape", "type", "scale", "zero point", "name")]
+    rows += [(kind, *_port(port)) for kind, port in ports]
+    return text_table(rows).splitlines()
+
+
+def _port(port: Port) -> tuple[str, ...]:
+    scale = f"{port.scales[0]:.6g}" if len(port.scales) == 1 else ""
+    zero = str(port.zero_points[0]) if len(port.zero_points) == 1 else ""
+    return size(port.shape), port.dtype, scale, zero, clean(port.name)[:40]
+
+
+def _contents(found: Inspection) -> list[str]:
+    counts = sorted(found.ops.items(), key=lambda item: (-item[1], item[0]))
+    total = sum(found.ops.values())
+    names = ", ".join(f"{count} {clean(kind)}" for kind, count in counts)
+    return [
+        f"operations: {total} ({names})",
+        f"tensors: {found.tensors}, of them {found.float_tensors} float",
+    ]
+
+
+def _costs(found: Inspection) -> list[str]:
+    measured = found.measured
+    lines = [
+        f"multiply-accumulates: {found.macs:,} (every tap counts; {found.padding_macs:,} meet the "
+        f"padding, {found.filling_macs:,} the zeros that fill a rearranged kernel)",
+        f"arena, lower bound from lifetimes: {found.arena_lower_bound:,} bytes",
+    ]
+    if measured.arena_bytes is not None:
+        lines.append(
+            f"arena, measured without delegates: {measured.arena_bytes:,} bytes (scratch included)"
+        )
+    if measured.xnnpack_arena_bytes is not None:
+        lines.append(
+            f"arena, measured with XNNPACK: {measured.xnnpack_arena_bytes:,} bytes (XNNPACK's own "
+            "memory is not in it)"
+        )
+    if measured.delegated is not None:
+        total = sum(found.ops.values())
+        lines.append(
+            f"XNNPACK, measured: {len(measured.delegated)}/{total} nodes delegated, "
+            f"{measured.partitions} partition{'' if measured.partitions == 1 else 's'}"
+        )
+    return lines + [f"not measured {problem}" for problem in map(clean, measured.problems)]
+
+
+def _scale_changes(found: Inspection) -> list[str]:
+    if not found.scale_changes:
+        return ["QUANTIZE and DEQUANTIZE: none", ""]
+    groups: dict[str, list[int]] = {}
+    for change in found.scale_changes:
+        ends = "" if "weights" in change.reason else f", {_scales(change.source, change.target)}"
+        groups.setdefault(f"{change.reason}{ends}", []).append(change.op)
+    lines = [f"QUANTIZE and DEQUANTIZE: {len(found.scale_changes)}"]
+    lines += [f"  {_operations(ops)}: {reason}" for reason, ops in groups.items()]
+    return [*lines, ""]
+
+
+def _scales(source: tuple[int, str, float, int], target: tuple[int, str, float, int]) -> str:
+    return f"{_scale(source)} -> {_scale(target)}"
+
+
+def _scale(end: tuple[int, str, float, int]) -> str:
+    _, dtype, scale, zero = end
+    return f"{scale:.4g} (zero at {zero})" if scale else dtype
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
+    rows = [("target", "runs", "operations", "")]
+    for names, verdict in grouped(verdicts):
+        rows.append((names, verdict.answer, f"{verdict.taken}/{verdict.total}", verdict.note))
+    return [*text_table(rows).splitlines(), *_reasons(verdicts)]
+
+
+def grouped(verdicts: Sequence[Verdict]) -> list[tuple[str, Verdict]]:
+    """Verdicts with their names; levels of NNAPI that say the same share a row: `NNAPI 30-34`."""
+    groups: list[tuple[str, Verdict]] = []
+    for verdict in verdicts:
+        same = groups and _alike(groups[-1][1], verdict)
+        if same and verdict.target.startswith("NNAPI"):
+            first = groups[-1][0].split("-")[0]
+            groups[-1] = f"{first}-{verdict.target.split()[-1]}", verdict
+        else:
+            groups.append((verdict.target, verdict))
+    return groups
+
+
+def _alike(a: Verdict, b: Verdict) -> bool:
+    """Whether the same operations are left out, with the same note."""
+    left = [[finding.op for finding in verdict.findings] for verdict in (a, b)]
+    return left[0] == left[1] and a.note == b.note and a.target[:5] == b.target[:5]
+
+
+def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
+    """`NNAPI 28, 29: MEAN 40: reason [1]`, a line for the operations and targets that share it."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    targets: dict[tuple[str, tuple[int | None, ...], str], list[str]] = {}
+    sources: dict[str, int] = {}
+    for verdict in verdicts:
+        groups.clear()
+        for finding in verdict.findings:
+            # Tensor numbers differ from operation to operation where the objection is the same.
+            key = finding.kind, masked(finding.reason), finding.source
+            groups.setdefault(key, []).append(finding)
+        for (kind, _, source), members in groups.items():
+            number = sources.setdefault(source, len(sources) + 1)
+            line = f"{members[0].reason} [{number}]"
+            ops = tuple(finding.op for finding in members)
+            where = f"{clean(kind)} {_operations(ops)}: " if ops[0] is not None else ""
+            targets.setdefault((f"{where}{line}", ops, source), []).append(verdict.target)
+    if not targets:
+        return []
+    lines = [f"{_target_names(names)}: {line}" for (line, _, _), names in targets.items()]
+    return ["", *lines, "", *(f"[{number}] {source}" for source, number in sources.items())]
+
+
+def _target_names(names: Sequence[str]) -> str:
+    """`NNAPI 27-29, LiteRT.js (WASM)`."""
+    levels = [name.split()[1] for name in names if name.startswith("NNAPI")]
+    others = [name for name in names if not name.startswith("NNAPI")]
+    first_last = "-".join(dict.fromkeys((levels[0], levels[-1]))) if levels else ""
+    return ", ".join([*([f"NNAPI {first_last}"] if levels else []), *others])
+
+
+def _operations(ops: Sequence[int | None]) -> str:
+    named = ", ".join(map(str, ops[:SHOWN]))
+    return named if len(ops) <= SHOWN else f"{named} and {len(ops) - SHOWN} more"
+
+
+def masked(reason: str) -> str:
+    """A reason without its tensors' numbers: the same for all operations that share it."""
+    return re.sub(r"tensor \d+", "a tensor", reason)
+
+
+def clean(text: str) -> str:
+    """A text out of the file, cut, without control characters that a terminal would obey."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return shown if len(shown) <= WIDEST * 2 else f"{shown[: WIDEST * 2]}..."

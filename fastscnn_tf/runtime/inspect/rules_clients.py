@@ -1,0 +1,96 @@
+"""What programs that load a whole file ask of it: LiteRT.js in the browser, MediaPipe's task."""
+
+from __future__ import annotations
+
+from ..flatbuffer_reader import DamagedFile
+from ..tflite_graph import ModelGraphs, Tensor
+from .task_metadata import task_metadata
+
+LITERTJS_TYPES = ("float32", "int32", "uint8")
+LITERTJS_SOURCE = "npm @litertjs/core 2.5.3, dist/index.d.ts; later sources list int8, too"
+LITERTJS_SHAPES = "ai.google.dev/edge/litert/web/get_started"
+MEDIAPIPE_INPUT = "mediapipe/tasks/cc/vision/utils/image_tensor_specs.cc"
+MEDIAPIPE_GRAPH = "mediapipe/tasks/cc/vision/image_segmenter/image_segmenter_graph.cc"
+MEDIAPIPE_SHAPE = "mediapipe/calculators/tensor/tensors_to_segmentation_utils.cc"
+MEDIAPIPE_DOCS = "developers.google.com/edge/api/mediapipe/python/mp/tasks/vision/ImageSegmenter"
+
+Objection = tuple[str, str]  # (reason, source)
+
+
+def litertjs(graphs: ModelGraphs) -> list[Objection]:
+    """Objections to a file's inputs and outputs in LiteRT.js."""
+    graph = graphs.main
+    found = []
+    for place, tensor in _ends(graphs):
+        if tensor.dtype not in LITERTJS_TYPES:
+            wanted = ", ".join(LITERTJS_TYPES)
+            found.append((f"{place} is {tensor.dtype}, taken: {wanted}", LITERTJS_SOURCE))
+        if tensor.dynamic:
+            found.append((f"{place} has a size that is not fixed", LITERTJS_SHAPES))
+    custom = sorted({op.kind for op in graph.ops if op.kind.startswith("CUSTOM")})
+    if custom:
+        found.append((f"no way to add kernels for {', '.join(custom)}", LITERTJS_SOURCE))
+    return found
+
+
+def mediapipe(graphs: ModelGraphs) -> list[Objection]:
+    """Objections to a file in MediaPipe's ImageSegmenter."""
+    graph = graphs.main
+    found: list[Objection] = []
+    try:
+        metadata = task_metadata(graphs)
+    except DamagedFile as error:
+        metadata = None
+        found.append((str(error), MEDIAPIPE_DOCS))
+    if len(graphs.graphs) != 1:
+        found.append((f"{len(graphs.graphs)} graphs, 1 is taken", MEDIAPIPE_GRAPH))
+    if len(graph.inputs) != 1:
+        found.append((f"{len(graph.inputs)} inputs, 1 is taken", MEDIAPIPE_INPUT))
+    if len(graph.outputs) != 1:
+        found.append(
+            (f"{len(graph.outputs)} outputs: only newer versions take more than 1", MEDIAPIPE_GRAPH)
+        )
+    if metadata is None or metadata.outputs == 0:
+        found.append(("no TFLITE_METADATA that describes its output", MEDIAPIPE_DOCS))
+    if graph.inputs:
+        normalized = metadata is not None and metadata.normalized
+        found += _image(graph.tensors[graph.inputs[0]], normalized)
+    if graph.outputs:
+        found += _mask(graph.tensors[graph.outputs[-1]])
+    return found
+
+
+def _image(tensor: Tensor, normalized: bool) -> list[Objection]:
+    found = []
+    shape = tensor.shape
+    if len(shape) != 4 or shape[0] != 1 or shape[3] not in (3, 4) or min(shape[1:3]) < 1:
+        found.append((f"the input is {size(shape)}, taken: 1xHxWx3", MEDIAPIPE_INPUT))
+    if tensor.dtype not in ("uint8", "float32"):
+        found.append((f"the input is {tensor.dtype}, taken: uint8, float32", MEDIAPIPE_INPUT))
+    if tensor.dtype == "float32" and not normalized:
+        found.append(("a float32 input needs NormalizationOptions", MEDIAPIPE_INPUT))
+    return found
+
+
+def _mask(tensor: Tensor) -> list[Objection]:
+    found = []
+    if len(tensor.shape) != 4 or tensor.shape[0] != 1:
+        reason = f"the output is {size(tensor.shape)}, taken: 1xHxWxC"
+        if len(tensor.shape) == 3:
+            reason += " (three sizes are read as HxWxC)"
+        found.append((reason, MEDIAPIPE_SHAPE))
+    if tensor.dtype not in ("uint8", "float32"):
+        found.append((f"the output is {tensor.dtype}, taken: uint8, float32", MEDIAPIPE_DOCS))
+    return found
+
+
+def _ends(graphs: ModelGraphs) -> list[tuple[str, Tensor]]:
+    graph = graphs.main
+    ends = [("input", index) for index in graph.inputs]
+    ends += [("output", index) for index in graph.outputs]
+    return [(f"{kind} {index}", graph.tensors[index]) for kind, index in ends]
+
+
+def size(shape: tuple[int, ...]) -> str:
+    """`1x352x480x3`; `?` for a size that is not fixed."""
+    return "x".join("?" if n < 0 else str(n) for n in shape) or "scalar"

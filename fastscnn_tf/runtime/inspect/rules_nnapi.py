@@ -1,0 +1,188 @@
+"""What TensorFlow Lite's NNAPI delegate takes, by Android API level.
+
+Transcribed from `NNAPIDelegateKernel::Validate`, without an accelerator's name given. What a
+phone's driver then runs is another matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from . import rules
+from .rules import Check, Node, RuleTable
+
+SOURCE_FILE = "tensorflow/lite/delegates/nnapi/nnapi_delegate.cc"
+SOURCE = f"{SOURCE_FILE}, NNAPIDelegateKernel::Validate"
+DEPRECATED = "developer.android.com/ndk/guides/neuralnetworks/migration-guide"
+LEVELS = range(27, 36)
+FIRST_DEPRECATED = 35
+_NNAPI_1_1, _NNAPI_1_2, _NNAPI_1_3 = 28, 29, 30  # API levels of its versions
+
+_FLOAT_OR_BYTE = ("float32", "float16", "int8", "uint8")
+_NO_ACTIVATION = rules.activation("none")
+_BIAS = rules.inputs(3)
+_OPERANDS = rules.data_types(*_FLOAT_OR_BYTE, "int32", "bool")
+
+
+def nnapi(level: int) -> RuleTable:
+    """The rules of one API level, 27 to 35."""
+    return RuleTable(
+        f"NNAPI {level}",
+        SOURCE,
+        _operations(level),
+        always=(_OPERANDS,),
+        unlisted="not in NNAPI",
+        sources={_OPERANDS: f"{SOURCE_FILE}, NNAPIOpBuilder::AddTensor"},
+    )
+
+
+def _since(first: int, level: int, *checks: Check) -> tuple[Check, ...]:
+    """Checks of an operation that NNAPI has from an API level on."""
+    if level >= first:
+        return checks
+    return (lambda node: f"NNAPI has {node.kind} from API level {first} on",)
+
+
+def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
+    either = rules.input_type(0, *_FLOAT_OR_BYTE)
+    numbers = rules.input_type(0, *_FLOAT_OR_BYTE, "int32") if level >= _NNAPI_1_3 else either
+    from_1_2 = lambda *checks: _since(_NNAPI_1_2, level, *checks)  # noqa: E731
+    from_1_1 = lambda *checks: _since(_NNAPI_1_1, level, *checks)  # noqa: E731
+    floats = rules.input_type(0, "float32", "float16")
+    return {
+        "ADD": (numbers,),
+        "MUL": (numbers,),
+        "SUB": from_1_1(_sub(level)),
+        "DIV": from_1_1(rules.input_type(0, "float32")),
+        "ARG_MAX": from_1_2(rules.input_type(0, *_FLOAT_OR_BYTE, "int32"), _int32_output),
+        "AVERAGE_POOL_2D": (either, _window),
+        "MAX_POOL_2D": (either,),
+        "CONV_2D": (_BIAS, *_convolution(level)),
+        "DEPTHWISE_CONV_2D": _convolution(level),
+        "TRANSPOSE_CONV": from_1_2(rules.constant(0, 1)),
+        "FULLY_CONNECTED": (rules.output_type("float32", "float16", "int8", "uint8"),),
+        "CONCATENATION": (_NO_ACTIVATION, rules.rank(0, 1, 2, 3, 4), either, *_concat(level)),
+        "MEAN": from_1_1(_mean_types(level), rules.same_quantization),
+        "PAD": from_1_1(either if level >= _NNAPI_1_2 else rules.input_type(0, "float32")),
+        "PADV2": from_1_2(either),
+        "RESIZE_BILINEAR": (rules.rank(0, 4), either, rules.constant(1), *_resize(level)),
+        "RESIZE_NEAREST_NEIGHBOR": from_1_2(either, rules.constant(1), *_alignment(level)),
+        "SOFTMAX": (either, rules.rank(0, *((1, 2, 3, 4) if level >= _NNAPI_1_2 else (2, 4)))),
+        "RESHAPE": (either, rules.constant(1)),
+        "STRIDED_SLICE": from_1_1(),
+        "SLICE": from_1_2(rules.input_type(0, "float32", "int32", "uint8", "int8")),
+        "TRANSPOSE": from_1_1(rules.constant(1)),
+        "SPACE_TO_DEPTH": (rules.input_type(0, "float32", "uint8", "int8"),),
+        "DEPTH_TO_SPACE": (rules.input_type(0, "float32", "uint8", "int8"),),
+        "CAST": from_1_2(*_cast(level)),
+        "QUANTIZE": from_1_2(*_quantize(level)),
+        "DEQUANTIZE": _dequantize(level),
+        "MAXIMUM": from_1_2(rules.input_type(0, "float32", "uint8", "int8", "int32")),
+        "MINIMUM": from_1_2(rules.input_type(0, "float32", "uint8", "int8", "int32")),
+        "SPLIT": from_1_2(rules.constant(0)),
+        "TILE": from_1_2(rules.input_type(0, "float32", "uint8", "int8", "int32")),
+        "GATHER": from_1_2(rules.input_type(1, "int32")),
+        "EXPAND_DIMS": from_1_2(rules.constant(1)),
+        "SQUEEZE": from_1_1(),
+        "TOPK_V2": from_1_2(rules.constant(1)),
+        "TANH": (either if level >= _NNAPI_1_2 else floats,),
+        "FLOOR": (floats,),
+        **dict.fromkeys(("RELU", "RELU6", "RELU_N1_TO_1", "LOGISTIC", "HARD_SWISH"), (either,)),
+        **dict.fromkeys(("LEAKY_RELU", "PRELU"), from_1_2(either)),
+        **dict.fromkeys(("ABS", "EXP", "LOG", "RSQRT", "POW", "SIN", "SQRT"), from_1_2(floats)),
+    }
+
+
+def _sub(level: int) -> Check:
+    allowed = ["float32", "float16"]
+    allowed += ["int8", "uint8"] if level >= _NNAPI_1_2 else []
+    allowed += ["int32"] if level >= _NNAPI_1_3 else []
+    return rules.input_type(0, *allowed)
+
+
+def _int32_output(node: Node) -> str | None:
+    return rules.wrong_type(node.outputs[:1], ("int32",))
+
+
+def _window(node: Node) -> str | None:
+    x, pixels = node.input(0), node.option("filter_h") * node.option("filter_w")
+    if x is not None and x.quantized and pixels > 256:
+        return f"a window of {pixels} pixels, at most 256 in 8 bits"
+    return None
+
+
+def _convolution(level: int) -> tuple[Check, ...]:
+    if level >= _NNAPI_1_2:
+        return ()
+    return (rules.input_type(0, "float32", "float16", "uint8"), _one_scale, _undilated)
+
+
+def _one_scale(node: Node) -> str | None:
+    weights = node.input(1)
+    if weights is not None and len(weights.scales) > 1:
+        return "a scale per channel from API level 29 on"
+    return None
+
+
+def _undilated(node: Node) -> str | None:
+    dilated = max(node.option("dilation_h"), node.option("dilation_w")) > 1
+    return "dilation from API level 29 on" if dilated else None
+
+
+def _concat(level: int) -> tuple[Check, ...]:
+    return () if level >= _NNAPI_1_2 else (rules.same_quantization,)
+
+
+def _mean_types(level: int) -> Check:
+    return rules.input_type(0, *(("float32", "int8", "uint8") if level >= 29 else ("float32",)))
+
+
+def _resize(level: int) -> tuple[Check, ...]:
+    if level >= _NNAPI_1_2:
+        return _alignment(level)
+    return (rules.input_type(0, "float32"), _square, *_alignment(level))
+
+
+def _alignment(level: int) -> tuple[Check, ...]:
+    if level > _NNAPI_1_2:
+        return ()
+
+    def check(node: Node) -> str | None:
+        for name in ("align_corners", "half_pixel_centers"):
+            if node.option(name):
+                return f"{name} from API level 30 on"
+        return None
+
+    return (check,)
+
+
+def _square(node: Node) -> str | None:
+    shape = node.outputs[0].shape if node.outputs else ()
+    square = len(shape) == 4 and shape[1] == shape[2]
+    return None if square else "an output that is not square from API level 29 on"
+
+
+def _cast(level: int) -> tuple[Check, ...]:
+    allowed = ("float32", "int32", "uint8", *(("int8",) if level >= _NNAPI_1_3 else ()))
+    return rules.input_type(0, *allowed), rules.output_type(*allowed)
+
+
+def _quantize(level: int) -> tuple[Check, ...]:
+    results = ("uint8", "int8") if level >= _NNAPI_1_3 else ("uint8",)
+    return rules.input_type(0, "float32", "int8", "uint8"), rules.output_type(*results)
+
+
+def _dequantize(level: int) -> tuple[Check, ...]:
+    allowed = ("uint8",) if level < _NNAPI_1_2 else ("uint8", "int8")
+
+    def check(node: Node) -> str | None:
+        source = node.input(0)
+        if source is None:
+            return "it lacks its input"
+        if source.dtype == "float16" and source.constant:
+            return None  # read as float32 constants when the model is built
+        if level == _NNAPI_1_2 and source.dtype == "int8" and any(source.zero_points):
+            return "int8 with a zero point from API level 30 on"
+        return rules.wrong_type([source], allowed)
+
+    return (check,)

@@ -1,0 +1,121 @@
+"""TFLite metadata (`TFLITE_METADATA`) inside a .tflite: what MediaPipe and Android tools read.
+
+The tables are those of metadata_schema.fbs 1.5.0 and image_segmenter_metadata_schema.fbs 1.0.0 as
+MediaPipe 1.2.2 ships them. Associated files (labels, colours) stand behind the flatbuffer as a zip
+archive, uncompressed, so that the whole is a .tflite to one reader and a .zip to another.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.errors import ModelFileError
+from .flat_tables import Table, read_table
+from .tflite_file import unpack
+
+NAME = "TFLITE_METADATA"
+IDENTIFIER = b"M001"
+SEGMENTER = "SEGMENTER_METADATA"  # of the custom metadata that ImageSegmenter looks for
+SEGMENTER_IDENTIFIER = b"V001"
+LABELS, COLORS = "labels.txt", "colors.csv"
+ACTIVATIONS = ("NONE", "SIGMOID", "SOFTMAX")
+
+_CONTENT = "FeatureProperties|ImageProperties|BoundingBoxProperties|AudioProperties"
+_UNITS = (
+    "NormalizationOptions|ScoreCalibrationOptions|ScoreThresholdingOptions|BertTokenizerOptions|"
+    "SentencePieceTokenizerOptions|RegexTokenizerOptions"
+)
+SCHEMA: dict[str, dict[str, str]] = {
+    "ModelMetadata": {
+        "name": "string",
+        "description": "string",
+        "version": "string",
+        "subgraph_metadata": "[SubGraphMetadata]",
+        "author": "string",
+        "license": "string",
+        "associated_files": "[AssociatedFile]",
+        "min_parser_version": "string",
+    },
+    "SubGraphMetadata": {
+        "name": "string",
+        "description": "string",
+        "input_tensor_metadata": "[TensorMetadata]",
+        "output_tensor_metadata": "[TensorMetadata]",
+        "associated_files": "[AssociatedFile]",
+        "input_process_units": "[ProcessUnit]",
+        "output_process_units": "[ProcessUnit]",
+        "input_tensor_groups": "[TensorGroup]",
+        "output_tensor_groups": "[TensorGroup]",
+        "custom_metadata": "[CustomMetadata]",
+    },
+    "TensorMetadata": {
+        "name": "string",
+        "description": "string",
+        "dimension_names": "[string]",
+        "content": "Content",
+        "process_units": "[ProcessUnit]",
+        "stats": "Stats",
+        "associated_files": "[AssociatedFile]",
+    },
+    "AssociatedFile": {
+        "name": "string",
+        "description": "string",
+        "type": "byte",
+        "locale": "string",
+        "version": "string",
+    },
+    "Content": {"content_properties": _CONTENT, "range": "ValueRange"},
+    "ValueRange": {"min": "int", "max": "int"},
+    "FeatureProperties": {},
+    "ImageProperties": {"color_space": "byte", "default_size": "ImageSize"},
+    "ImageSize": {"width": "uint", "height": "uint"},
+    "ProcessUnit": {"options": _UNITS},
+    "NormalizationOptions": {"mean": "[float]", "std": "[float]"},
+    "Stats": {"max": "[float]", "min": "[float]"},
+    "TensorGroup": {"name": "string", "tensor_names": "[string]"},
+    "CustomMetadata": {"name": "string", "data": "[ubyte]"},
+    # image_segmenter_metadata_schema.fbs
+    "ImageSegmenterOptions": {"activation": "byte", "min_parser_version": "string"},
+}
+
+
+def read_model_metadata(content: bytes) -> Table:
+    """The TFLite metadata of a file as plain values; empty without any.
+
+    Raises:
+        ModelFileError: damaged.
+    """
+    model = unpack(content)
+    for entry in model.metadata or []:
+        name = entry.name.decode() if isinstance(entry.name, bytes) else entry.name
+        if name == NAME:
+            data = bytes(model.buffers[entry.buffer].data)
+            try:
+                return read_table(SCHEMA, "ModelMetadata", data, IDENTIFIER)
+            except ValueError as error:
+                raise ModelFileError(f"TFLite metadata: {error}") from None
+    return {}
+
+
+def segmenter_options(custom: Mapping[str, Any]) -> Table:
+    """What an entry `SEGMENTER_METADATA` of the custom metadata says."""
+    return read_table(SCHEMA, "ImageSegmenterOptions", custom["data"], SEGMENTER_IDENTIFIER)
+
+
+def associated_files(content: bytes) -> dict[str, bytes]:
+    """The files behind a .tflite, by name; empty without any.
+
+    Raises:
+        ModelFileError: the archive is damaged.
+    """
+    buffer = io.BytesIO(content)
+    if not zipfile.is_zipfile(buffer):
+        return {}
+    try:
+        with zipfile.ZipFile(buffer) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+        raise ModelFileError(f"the files behind the model: {error}") from None

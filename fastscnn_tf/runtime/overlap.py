@@ -1,0 +1,55 @@
+"""Work that goes on while its results are used: decoding, the network and scoring at once.
+
+Pillow, numpy's larger operations and the interpreter release Python's lock, so threads are enough.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+AHEAD = 2  # items under way or done before they are asked for
+
+
+def overlapped(
+    function: Callable[[Item], Result], items: Iterable[Item], ahead: int = AHEAD, workers: int = 1
+) -> Iterator[Result]:
+    """`map(function, items)`, computed in threads a few items early.
+
+    Items are taken in the caller's thread, `ahead` more than results are asked for. Results come
+    in order, and an error where its result would be, after all before it. Nothing starts before
+    the first result is asked for; closing the iterator waits for what is under way.
+
+    Args:
+        function: with one worker its calls never overlap, and go in order.
+        items: may be endless.
+        ahead: how many items early.
+        workers: threads.
+    """
+    source, failure = iter(items), None
+    with ThreadPoolExecutor(workers) as pool:
+        pending: deque[Future[Result]] = deque()
+        try:
+            while True:
+                try:
+                    item = next(source)
+                except StopIteration:
+                    break
+                except Exception as error:  # the results before it come first
+                    failure = error
+                    break
+                pending.append(pool.submit(function, item))
+                if len(pending) > ahead:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+    if failure is not None:
+        raise failure

@@ -1,0 +1,240 @@
+"""`watch`: a model looks at frames as they come, and every step of it is timed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import ConfigError
+from ..core.sizes import format_size
+from .capture import Capture
+from .display import Files, Sink, open_window
+from .fit import check_fit, fitted
+from .segmenter import Segmenter
+from .sources import Frame, open_source
+from .temporal import Flicker, FrameLabels
+from .visualize import overlay
+
+STEPS = ("decode", "resize", "network", "labels", "draw", "show")
+
+
+@dataclasses.dataclass(frozen=True)
+class Watched:
+    """What was seen, and how fast.
+
+    Attributes:
+        frames: that went through all steps.
+        dropped: stale frames of a live source that nothing looked at.
+        fps: frames per second from the first frame's arrival to the end of the last one.
+        step_ms: median milliseconds of each of `STEPS`; decoding goes on beside the others.
+        delay_ms: median milliseconds from a decoded frame to its being shown.
+        flicker: share of pixels that change their class between frames, 0..1; None below 2 frames.
+        unknown: share of pixels below the confidence, 0..1.
+        interrupted: Ctrl-C ended it.
+        model: the file.
+        source: where the frames came from.
+        input_size: of the model, as `HxW`.
+    """
+
+    frames: int
+    dropped: int
+    fps: float | None
+    step_ms: dict[str, float]
+    delay_ms: float | None
+    flicker: float | None
+    unknown: float
+    interrupted: bool
+    model: str
+    source: str
+    input_size: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return dataclasses.asdict(self)
+
+    def text(self) -> str:
+        """Two or three lines for people."""
+        if not self.frames:
+            return "no frame was seen"
+        steps = ", ".join(f"{name} {ms:.1f}" for name, ms in self.step_ms.items())
+        lines = [
+            f"{self.frames} frames, {self.fps or 0:.1f} per second, {self.dropped} dropped; "
+            f"{self.delay_ms:.1f} ms from frame to view",
+            f"median ms: {steps}",
+        ]
+        said = []
+        if self.flicker is not None:
+            said.append(f"flicker {self.flicker * 100:.2f} % of the pixels per frame")
+        if self.unknown:
+            said.append(f"unknown {self.unknown * 100:.2f} %")
+        return "\n".join([*lines, ", ".join(said)] if said else lines)
+
+
+def watch(
+    source: str,
+    model: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    window: bool | None = None,
+    follow: bool = False,
+    frames: int | None = None,
+    drop: bool | None = None,
+    fit: str = "resize",
+    smooth: float = 0.0,
+    confidence: float | None = None,
+    opacity: float = 0.5,
+    threads: int = 2,
+    force: bool = False,
+    on_bad: Callable[[str], None] | None = None,
+) -> Watched:
+    """Segments frames as they come and shows or writes them with their classes laid over them.
+
+    Ends with the source, after `frames`, when the window is closed, or by Ctrl-C; what was
+    measured until then is returned.
+
+    Args:
+        source: pictures, a video file or a camera, as for `open_source`.
+        model: a .tflite.
+        output: a folder for the overlays and label maps; its writing is timed, too.
+        window: show them in a window; by default where there is no `output`.
+        follow: wait for new pictures in a folder, for ever.
+        frames: end after so many.
+        drop: drop frames that are stale, instead of looking at each; by default of live sources.
+        fit: as for `Segmenter.predict`.
+        smooth: weight of the past, as for `FrameLabels`.
+        confidence: least probability of a class, as for `FrameLabels`; below it the picture shows.
+        opacity: of the overlay's colours.
+        threads: CPU threads.
+        force: write into a folder that is not empty.
+        on_bad: gets a line for a picture of a followed folder that cannot be read.
+
+    Raises:
+        ModelFileError, DataError, ConfigError, OutputError: model, source, options or output
+            cannot be used.
+    """
+    check_fit(fit)
+    if frames is not None and frames < 1:
+        raise ConfigError(f"frames must be at least 1, got {frames}")
+    segmenter = Segmenter(model, threads)
+    labels_of = FrameLabels(segmenter, smooth, confidence)
+    opened = open_source(source, follow, on_bad)
+    eye = _Eye(segmenter, labels_of, fit, opacity)
+    interrupted = False
+    with contextlib.ExitStack() as stack:
+        sinks: list[Sink] = []
+        if output is not None:
+            sinks.append(Files(output, segmenter.labels, force))
+        if window or (window is None and output is None):
+            sinks.append(open_window())
+        for sink in sinks:
+            stack.callback(sink.close)
+        stale = opened.live if drop is None else drop
+        capture = stack.enter_context(Capture(opened.frames(), stale))
+        try:
+            for frame in itertools.islice(capture, frames):
+                if not eye.look(frame, sinks):
+                    break
+        except KeyboardInterrupt:
+            interrupted = True
+    return eye.result(capture.dropped, interrupted, str(model), source)
+
+
+class _Eye:
+    """Looks at frames and keeps the time of every step."""
+
+    def __init__(self, segmenter: Segmenter, labels_of: FrameLabels, fit: str, opacity: float):
+        self._segmenter, self._labels_of = segmenter, labels_of
+        self._fit, self._opacity = fit, opacity
+        self._flicker, self._times, self._delays = Flicker(), _Times(), _Medians()
+        self._start: float | None = None
+        self._end = 0.0
+        self._unknown = self._pixels = 0
+
+    def look(self, frame: Frame, sinks: Sequence[Sink]) -> bool:
+        """All steps for one frame; false when a window was closed."""
+        segmenter, time_of = self._segmenter, self._times.of
+        if self._start is None:
+            self._start = frame.at
+        size = (frame.image.shape[0], frame.image.shape[1])
+        self._times.add("decode", frame.seconds)
+        with time_of("resize"):
+            seen = fitted(frame.image, segmenter.input_size, self._fit, segmenter.mean_color)
+        with time_of("network"):
+            output = segmenter.run(seen.image)
+        with time_of("labels"):
+            labels = self._labels_of(seen, output, size)
+        with time_of("draw"):
+            picture = overlay(frame.image, labels, segmenter.labels, self._opacity)
+        with time_of("show"):
+            wanted = [sink.show(frame.name, picture, labels) for sink in sinks]
+        self._end = time.perf_counter()
+        self._delays.add(self._end - frame.at)
+        self._flicker.add(labels)
+        self._unknown += int(np.count_nonzero(labels == 255))
+        self._pixels += labels.size
+        return all(wanted)
+
+    def result(self, dropped: int, interrupted: bool, model: str, source: str) -> Watched:
+        """What was seen so far."""
+        count = self._delays.count
+        seconds = self._end - self._start if self._start is not None and count else 0.0
+        return Watched(
+            frames=count,
+            dropped=dropped,
+            fps=count / seconds if seconds > 0 else None,
+            step_ms=self._times.medians(),
+            delay_ms=self._delays.median_ms(),
+            flicker=self._flicker.share,
+            unknown=self._unknown / self._pixels if self._pixels else 0.0,
+            interrupted=interrupted,
+            model=model,
+            source=source,
+            input_size=format_size(self._segmenter.input_size),
+        )
+
+
+class _Medians:
+    """Durations, of which the latest are kept: a camera may run for weeks."""
+
+    KEPT = 1000
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._latest: list[float] = []
+
+    def add(self, seconds: float) -> None:
+        if len(self._latest) < self.KEPT:
+            self._latest.append(seconds)
+        else:
+            self._latest[self.count % self.KEPT] = seconds
+        self.count += 1
+
+    def median_ms(self) -> float | None:
+        return float(np.median(self._latest)) * 1000 if self._latest else None
+
+
+class _Times:
+    """Durations of each step."""
+
+    def __init__(self) -> None:
+        self._steps = {name: _Medians() for name in STEPS}
+
+    def add(self, step: str, seconds: float) -> None:
+        self._steps[step].add(seconds)
+
+    @contextlib.contextmanager
+    def of(self, step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.add(step, time.perf_counter() - start)
+
+    def medians(self) -> dict[str, float]:
+        found = {name: step.median_ms() for name, step in self._steps.items()}
+        return {name: ms for name, ms in found.items() if ms is not None}

@@ -1,0 +1,27 @@
+"""Recipes and outputs of the export: exact MACs, and rules that the interpreter confirms."""
+
+from fastscnn_tf.core.config import FastSCNNConfig
+from fastscnn_tf.model.complexity import complexity
+from fastscnn_tf.runtime.inspect.inspection import inspect
+from fastscnn_tf.runtime.inspect.rules import Node, half_constants
+from fastscnn_tf.runtime.inspect.rules_xnnpack import XNNPACK
+from fastscnn_tf.runtime.tflite_file import read_model
+
+
+def test_macs_are_the_networks_and_the_rules_are_the_interpreters(tflite_files):
+    for (recipe, outputs), path in tflite_files.items():
+        found = inspect(path)
+        config = FastSCNNConfig.from_dict(found.metadata["config"])
+        # What is rearranged for speed is filled up with zeros.
+        assert found.macs - found.filling_macs == complexity(config).macs, (recipe, outputs)
+        graph = read_model(path)[1].main
+        halves = half_constants(graph)
+        taken = [
+            op.index
+            for op in graph.ops
+            if op.outputs[0] in halves or XNNPACK.objection(Node(graph, op, halves)) is None
+        ]
+        assert taken == list(found.measured.delegated), (recipe, outputs)
+        if recipe in ("float32", "float16", "int8", "int8-qat"):
+            left = {finding.kind for finding in found.verdict("GPU (TFLite delegate)").findings}
+            assert left == ({"ARG_MAX", "CAST"} if "labels" in outputs else set())

@@ -1,0 +1,178 @@
+"""`inspect` as a whole: real files, and files that crash the interpreter."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_models import chain, convolution, crash_in_kernels, crash_in_xnnpack, unary
+
+import fastscnn_tf as fs
+from fastscnn_tf.runtime.inspect.probe import probe
+from fastscnn_tf.runtime.tflite_parser import parse_tflite
+
+TFLITE = Path(__file__).parents[3] / "tflite"
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return fs.inspect(TFLITE / "fastscnn_camvid_int8.tflite")
+
+
+def test_shipped_int8_file(shipped):
+    assert shipped.size_bytes == 1_481_040
+    assert shipped.macs == 535_206_080
+    assert (shipped.padding_macs, shipped.filling_macs) == (1_154_512, 0)
+    assert (shipped.tensors, shipped.float_tensors) == (234, 0)
+    (source,), (result,) = shipped.inputs, shipped.outputs
+    assert (source.shape, source.dtype, source.scales, source.zero_points) == (
+        *((1, 352, 480, 3), "uint8"),
+        *((1 / 128,), (128,)),
+    )
+    assert (result.shape, result.dtype) == ((1, 44, 60, 11), "uint8")
+    assert "fastscnn_tf" in shipped.metadata_entries
+    assert shipped.metadata["recipe"] == "int8"
+    digest = json.loads((TFLITE / "fastscnn_camvid_int8.tflite.json").read_text())["sha256"]
+    assert shipped.sha256 == digest
+
+
+def test_shipped_int8_file_is_one_partition_between_two_changes_of_bytes(shipped):
+    measured = shipped.measured
+    assert measured.problems == ()
+    assert measured.partitions == 1
+    assert set(range(114)) - set(measured.delegated) == {0, 113}
+    xnnpack = shipped.verdict("XNNPACK int8")
+    assert (xnnpack.answer, xnnpack.taken, xnnpack.total) == ("part", 112, 114)
+    assert [finding.op for finding in xnnpack.findings] == [0, 113]
+    assert xnnpack.findings[0].reason == "uint8 to int8 is not supported"
+    assert shipped.verdict("XNNPACK float").answer == "nothing to run"
+
+
+def test_arena_is_measured(shipped):
+    measured = shipped.measured
+    # The input as uint8 and as int8, and one of the outputs; the other lies where the input was.
+    ends = 2 * 352 * 480 * 3 + 44 * 60 * 11
+    assert ends <= measured.xnnpack_arena_bytes < ends + 4096
+    assert shipped.arena_lower_bound == 1_858_560
+    assert measured.arena_bytes > shipped.arena_lower_bound
+
+
+@pytest.mark.parametrize(
+    ("target", "taken"),
+    [
+        ("GPU (TFLite delegate)", 114),
+        ("GPU (LiteRT accelerator)", 114),
+        ("NNAPI 27", 16),
+        ("NNAPI 29", 106),
+        ("NNAPI 30", 113),
+        ("LiteRT.js (WebGPU)", 114),
+        ("MediaPipe ImageSegmenter", 0),
+    ],
+)
+def test_verdicts_on_the_shipped_int8_file(shipped, target, taken):
+    assert shipped.verdict(target).taken == taken
+
+
+def test_a_verdict_names_operations_and_sources(shipped):
+    (finding,) = shipped.verdict("NNAPI 35").findings
+    assert (finding.op, finding.kind) == (40, "MEAN")
+    assert finding.reason == "tensor 159 and the output differ in scale or zero point"
+    assert finding.source.endswith("NNAPIDelegateKernel::Validate")
+    assert "deprecated from level 35" in shipped.verdict("NNAPI 35").note
+
+
+def test_float16_file_is_taken_whole():
+    found = fs.inspect(TFLITE / "fastscnn_camvid_float16.tflite")
+    assert found.float_tensors == 293
+    assert (found.measured.partitions, len(found.measured.delegated)) == (1, 203)
+    for target in (
+        "XNNPACK float",
+        "GPU (TFLite delegate)",
+        "GPU (LiteRT accelerator)",
+        "NNAPI 30",
+    ):
+        assert found.verdict(target).answer == "all"
+
+
+def test_partitions_are_counted():
+    content = chain("int8")
+    measured = probe(content, parse_tflite(content).main)
+    assert (measured.partitions, measured.delegated) == (2, (0, 2))
+    content = chain("float32")
+    measured = probe(content, parse_tflite(content).main)
+    assert (measured.partitions, measured.delegated) == (1, (0, 1, 2))
+
+
+def test_a_file_that_crashes_the_interpreter_gets_the_rest(tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(crash_in_kernels())
+    found = fs.inspect(path)
+    assert found.ops == {"ADD": 1}
+    assert found.measured.arena_bytes is None
+    assert found.measured.problems == (
+        "without delegates: the interpreter crashed on this file (SIGABRT)",
+        "with XNNPACK: the interpreter crashed on this file (SIGABRT)",
+    )
+    assert "not measured with XNNPACK: the interpreter crashed" in found.text()
+    assert found.verdict("XNNPACK int8").note == "by the rules"
+
+
+def test_a_crash_in_one_stage_leaves_the_other(tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(crash_in_xnnpack())
+    problems = sorted(fs.inspect(path).measured.problems)
+    assert problems[0] == "with XNNPACK: the interpreter crashed on this file (SIGSEGV)"
+    assert problems[1].startswith("without delegates: the interpreter refuses the file (Tensor")
+
+
+def test_memory_and_time_are_limited():
+    content = unary("RELU", input=(1, 20_000, 20_000, 4), output=(1, 20_000, 20_000, 4))
+    measured = probe(content, parse_tflite(content).main, memory=2 << 30)
+    assert measured.arena_bytes is None
+    assert measured.problems
+    small = convolution()
+    measured = probe(small, parse_tflite(small).main, seconds=0)
+    assert measured.problems == (
+        "without delegates: no end after 0 s",
+        "with XNNPACK: no end after 0 s",
+    )
+
+
+def test_json_markdown_and_text_say_the_same(shipped):
+    values = json.loads(json.dumps(shipped.to_dict(), allow_nan=False))
+    assert values["macs"] == shipped.macs
+    assert values["measured"]["partitions"] == 1
+    assert values["scale_changes"][1]["op"] == 105
+    nnapi = next(v for v in values["verdicts"] if v["target"] == "NNAPI 30")
+    assert (nnapi["answer"], nnapi["findings"][0]["op"]) == ("part", 40)
+    text = shipped.text()
+    assert "535,206,080" in text
+    assert "112/114 nodes delegated, 1 partition" in text
+    assert "NNAPI 29-35: MEAN 40: tensor 159 and the output differ" in text
+    rows = shipped.markdown().splitlines()
+    operations = [row for row in rows if row.startswith("| 40 | MEAN |")]
+    assert len(operations) == 1
+    assert sum(row.startswith("| ") and row.split(" | ")[0][2:].isdigit() for row in rows) == 114
+    header = next(row for row in rows if "NNAPI 30-34" in row and "operation" in row)
+    assert header.count("|") == operations[0].count("|")
+
+
+def test_numbers_that_are_none_become_null(tmp_path):
+    content = unary("RELU", "int8", scales=(((float("nan"),), (0,)), None))
+    path = tmp_path / "m.tflite"
+    path.write_bytes(content)
+    values = fs.inspect(path, run=False).to_dict()
+    assert values["inputs"][0]["scales"] == [None]
+    json.dumps(values, allow_nan=False)
+
+
+def test_needs_no_tensorflow():
+    code = (
+        "import sys\n"
+        "for name in ('tensorflow', 'keras', 'tf_keras'): sys.modules[name] = None\n"
+        "import fastscnn_tf as fs\n"
+        f"print(fs.inspect({str(TFLITE / 'fastscnn_camvid_int8.tflite')!r}).measured.partitions)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr

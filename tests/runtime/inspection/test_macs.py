@@ -1,0 +1,108 @@
+"""Multiply-accumulates worked by hand, and those of the project's own count."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import TinyModel, convolution, depthwise, unary
+
+from fastscnn_tf.core.config import FastSCNNConfig
+from fastscnn_tf.model.complexity import complexity
+from fastscnn_tf.runtime.inspect.lifetimes import arena_lower_bound
+from fastscnn_tf.runtime.inspect.macs import Macs, count_macs
+from fastscnn_tf.runtime.tflite_parser import parse_tflite
+
+TFLITE = Path(__file__).parents[3] / "tflite"
+
+
+def count(content):
+    graph = parse_tflite(content).main
+    return count_macs(graph, graph.ops[0])
+
+
+def test_convolutions():
+    # 8x8 outputs of 8 channels, 3x3x4 taps; along an axis 22 of 24 taps lie inside.
+    assert count(convolution()) == Macs(8 * 8 * 8 * 36, 8 * 4 * (24 * 24 - 22 * 22))
+    assert count(convolution(padding=1, output=(1, 6, 6, 8))) == Macs(6 * 6 * 8 * 36)
+    # Stride 2 on 8 pads at the end only: 11 of 12 taps.
+    assert count(convolution(stride=2)) == Macs(4 * 4 * 8 * 36, 8 * 4 * (12 * 12 - 11 * 11))
+    assert count(depthwise()) == Macs(8 * 8 * 4 * 9, 4 * (24 * 24 - 22 * 22))
+    # Dilation 2 pads 2 on both sides: 20 of 24 taps.
+    assert count(depthwise(dilation=2)) == Macs(8 * 8 * 4 * 9, 4 * (24 * 24 - 20 * 20))
+
+
+def test_zeros_that_fill_a_kernel():
+    for dtype in ("int8", "float32"):
+        m = TinyModel()
+        x, y = m.tensor((1, 4, 4, 2), dtype), m.tensor((1, 4, 4, 5), dtype)
+        kernel = np.ones((5, 1, 3, 2))
+        kernel[:, 0, 2, 1] = 0  # a tap of all filters
+        kernel[3] = 0  # a filter
+        m.op("CONV_2D", [x, m.tensor(kernel.shape, dtype, kernel)], [y], "Conv2DOptions")
+        m.graph.operators[0].builtinOptions.strideH = 1
+        m.graph.operators[0].builtinOptions.strideW = 1
+        found = count(m.pack([x], [y]))
+        assert (found.total, found.on_filling) == (16 * 5 * 6, 16 * 5)
+
+
+def test_a_dead_channel_is_no_filling():
+    kernel = np.ones((8, 3, 3, 4))
+    kernel[..., 2] = 0
+    m = TinyModel()
+    x, y = m.tensor((1, 8, 8, 4)), m.tensor((1, 8, 8, 8))
+    m.op("CONV_2D", [x, m.tensor(kernel.shape, "float32", kernel)], [y], "Conv2DOptions")
+    assert count(m.pack([x], [y])).on_filling == 0
+
+
+def test_padding_agrees_with_counting_every_tap():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        height, width, stride = (int(v) for v in rng.integers((1, 1, 1), (12, 12, 4)))
+        kernel = int(rng.integers(1, 6))
+        content = convolution(stride=stride, input=(1, height, width, 1), filters=1, kernel=kernel)
+        inside = 1
+        for size in (height, width):
+            side = -(-size // stride)
+            before = max((side - 1) * stride + kernel - size, 0) // 2
+            places = [o * stride - before + k for o in range(side) for k in range(kernel)]
+            inside *= sum(0 <= place < size for place in places)
+        found = count(content)
+        assert found.total - found.on_padding == inside
+
+
+def test_other_operations():
+    m = TinyModel()
+    x, y = m.tensor((2, 64)), m.tensor((2, 8))
+    m.op("FULLY_CONNECTED", [x, m.tensor((8, 64))], [y], "FullyConnectedOptions")
+    assert count(m.pack([x], [y])) == Macs(2 * 8 * 64)
+    m = TinyModel()
+    x, w, y = m.tensor((1, 3, 5)), m.tensor((1, 5, 7)), m.tensor((1, 3, 7))
+    m.op("BATCH_MATMUL", [x, w], [y], "BatchMatMulOptions")
+    assert count(m.pack([x, w], [y])) == Macs(3 * 5 * 7)
+    m = TinyModel()
+    x, y = m.tensor((1, 8, 8, 4)), m.tensor((1, 16, 16, 6))
+    shape = m.tensor((4,), "int32", np.array([1, 16, 16, 6]))
+    m.op("TRANSPOSE_CONV", [shape, m.tensor((6, 2, 2, 4)), x], [y], "TransposeConvOptions")
+    assert count(m.pack([x], [y])) == Macs(8 * 8 * 4 * 6 * 2 * 2)
+    assert count(unary("RELU")) == Macs()
+
+
+@pytest.mark.parametrize("name", ["int8", "float16"])
+def test_shipped_files_count_as_the_network_does(name):
+    path = TFLITE / f"fastscnn_camvid_{name}.tflite"
+    config = json.loads(path.with_name(f"{path.name}.json").read_text())["config"]
+    graph = parse_tflite(path.read_bytes()).main
+    total = sum(count_macs(graph, op).total for op in graph.ops)
+    assert total == complexity(FastSCNNConfig.from_dict(config)).macs == 535_206_080
+
+
+def test_arena_lower_bound_by_hand():
+    # a (256 floats) -> b (256) -> c (64); d = b + c is the output of 256: b, c, d live together.
+    m = TinyModel()
+    a, b, c, d = (m.tensor((size,)) for size in (256, 256, 64, 256))
+    w = m.tensor((100,), "float32", np.zeros(100))
+    m.op("RELU", [a], [b])
+    m.op("SLICE", [b, w], [c])
+    m.op("ADD", [b, c], [d])
+    assert arena_lower_bound(parse_tflite(m.pack([a], [d])).main) == 4 * (256 + 64 + 256)

@@ -1,0 +1,230 @@
+"""Settings as the Python runtime applies them, on the shipped files."""
+
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastscnn_tf.core.delegates.cpu import CpuSettings
+from fastscnn_tf.core.delegates.device import DeviceSettings
+from fastscnn_tf.core.delegates.gpu import GpuSettings
+from fastscnn_tf.core.delegates.npu import NpuSettings
+from fastscnn_tf.core.delegates.npu_vendors import IntelOpenvinoSettings, QualcommSettings
+from fastscnn_tf.core.delegates.settings_file import settings_path, write_settings
+from fastscnn_tf.core.delegates.targets import TARGETS
+from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.runtime.benchmark import benchmark
+from fastscnn_tf.runtime.compiled import litert_options
+from fastscnn_tf.runtime.engine import check_atomics, plan_engine
+from fastscnn_tf.runtime.segmenter import Segmenter
+
+SHIPPED = Path(__file__).parents[2] / "tflite"
+INT8, FLOAT16 = (SHIPPED / f"fastscnn_camvid_{kind}.tflite" for kind in ("int8", "float16"))
+CORES = os.cpu_count() or 1
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(0).integers(0, 256, (352, 480, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def model(tmp_path):
+    return Path(shutil.copy(INT8, tmp_path / "m.tflite"))
+
+
+def test_without_settings_nothing_changes():
+    plan = plan_engine(INT8, b"", {})
+    assert (plan.threads, plan.compiled, plan.options, plan.notes) == (2, False, {}, ())
+    assert plan.settings == DeviceSettings()
+
+
+def test_threads_are_the_callers_or_the_settings_or_two(model, caplog):
+    write_settings(model, DeviceSettings(cpu=CpuSettings(num_threads=1)))
+    assert Segmenter(model).threads == 1
+    assert Segmenter(model, threads=2).threads == 2
+    assert Segmenter(model, settings=DeviceSettings()).threads == 2
+    assert benchmark(model, runs=1, warmup=0)["threads"] == 1
+    assert not caplog.records
+    with pytest.raises(ConfigError, match=r"1\.\.256, got 0"):
+        Segmenter(model, threads=0)
+
+
+def test_more_threads_than_cores_are_cut_and_said(model, caplog):
+    write_settings(model, DeviceSettings(cpu=CpuSettings(num_threads=256)))
+    with caplog.at_level(logging.WARNING, "fastscnn_tf"):
+        segmenter = Segmenter(model)
+    note = f"cpu.num_threads=256, but this machine has {CORES} cores: {CORES} used"
+    assert segmenter.threads == CORES
+    assert segmenter.notes == (note,)
+    assert [record.getMessage() for record in caplog.records] == [f"{model}: {note}"]
+
+
+def test_kernel_modes_are_other_kernels(image):
+    """The built-in kernels round otherwise: at most some steps, and not nowhere."""
+    outputs = {
+        mode: Segmenter(INT8, settings=DeviceSettings(cpu=CpuSettings(kernel_mode=mode))).run(image)
+        for mode in ("xnnpack", "builtin", "reference")
+    }
+    plain = Segmenter(INT8).run(image)
+    np.testing.assert_array_equal(outputs["xnnpack"], plain)
+    for mode in ("builtin", "reference"):
+        steps = np.abs(outputs[mode].astype(int) - plain)
+        assert 0 < steps.max() <= 8, mode
+
+
+@pytest.mark.parametrize("path", [INT8, FLOAT16])
+def test_compiled_model_gives_the_same_numbers(path, image):
+    compiled = Segmenter(path, settings=DeviceSettings(api="compiled_model"))
+    plain = Segmenter(path)
+    np.testing.assert_array_equal(compiled.run(image), plain.run(image))
+    assert compiled.logit_scale == plain.logit_scale
+    assert (compiled.input_size, compiled.outputs) == (plain.input_size, plain.outputs)
+    np.testing.assert_array_equal(compiled.predict(image), plain.predict(image))
+
+
+def test_weight_caches_are_not_shared_between_models(tmp_path, image):
+    """XNNPACK takes another model's cache without a word: each has a file of its own."""
+    settings = DeviceSettings(api="compiled_model", cpu=CpuSettings(weight_cache_dir="cache"))
+    for kind in (INT8, FLOAT16, INT8):
+        path = Path(shutil.copy(kind, tmp_path / "m.tflite"))
+        expected = Segmenter(path).run(image)
+        for _ in range(2):  # written, then read
+            np.testing.assert_array_equal(Segmenter(path, settings=settings).run(image), expected)
+    names = sorted(path.name for path in (tmp_path / "cache").iterdir())
+    assert len(names) == 2
+    assert all(name.startswith("m-") and name.endswith(".xnnpack") for name in names)
+
+
+def test_what_python_cannot_apply_is_said():
+    cpu = CpuSettings(weight_cache_dir="x", xnnpack_flags=("qs8",), enable_ynnpack=True)
+    notes = plan_engine(INT8, b"", {}, settings=DeviceSettings(cpu=cpu)).notes
+    assert [note.split(" ")[0] for note in notes] == [
+        "cpu.enable_ynnpack=True",
+        "cpu.xnnpack_flags=('qs8',)",
+        "cpu.weight_cache_dir=x",
+    ]
+    assert all("Python's Interpreter has no such option" in note for note in notes)
+    phone = plan_engine(INT8, b"", {}, threads=1, settings=TARGETS["android-gpu"].settings)
+    assert not phone.compiled
+    assert phone.notes == (
+        "settings for android-gpu: Python has no such delegate, the CPU runs it",
+    )
+    compiled = DeviceSettings(
+        accelerator="gpu",
+        api="compiled_model",
+        gpu=GpuSettings(wait_type="active", benchmark_mode=True, precision_loss_allowed=False),
+    )
+    plan = plan_engine(INT8, b"", {}, settings=compiled)
+    assert plan.options["gpu"] == {"benchmark_mode": True, "enforce_f32": True}
+    assert plan.notes == (
+        "gpu.wait_type=active is not applied: Python's CompiledModel has no such option",
+    )
+
+
+def test_interpreter_options_reach_the_interpreter(image):
+    cpu = CpuSettings(
+        disable_delegate_clustering=True,
+        default_delegate_latest_features=True,
+        compress_quantization_zero_points=True,
+        disable_delegate_node_fusion=False,
+    )
+    settings = DeviceSettings(cpu=cpu)
+    assert plan_engine(INT8, b"", {}, settings=settings).options == {
+        "experimental_disable_delegate_clustering": True,
+        "experimental_default_delegate_latest_features": True,
+        "experimental_compress_quantization_zero_points": True,
+        "experimental_disable_delegate_node_fusion": False,
+    }
+    segmenter = Segmenter(INT8, settings=settings)
+    np.testing.assert_array_equal(segmenter.run(image), Segmenter(INT8).run(image))
+
+
+def test_folders_that_came_inside_a_file_are_not_written_to(tmp_path):
+    """A .tflite from anywhere must not choose what is written or which library is loaded."""
+    settings = DeviceSettings(
+        accelerator="npu",
+        api="compiled_model",
+        cpu=CpuSettings(weight_cache_dir=str(tmp_path / "elsewhere")),
+        npu=NpuSettings(dispatch_library_dir="lib", compiler_plugin_dir="lib"),
+    )
+    plan = plan_engine(tmp_path / "m.tflite", b"", {"settings": settings.to_dict()})
+    assert plan.options == {"cpu": {}, "environment": {}}
+    assert len(plan.notes) == 3
+    assert all("came inside the file" in note for note in plan.notes)
+    trusted = plan_engine(tmp_path / "m.tflite", b"", {}, settings=settings)
+    assert trusted.options["environment"] == {
+        "dispatch_library_path": str(tmp_path / "lib"),
+        "compiler_plugin_path": str(tmp_path / "lib"),
+    }
+
+
+def test_vendor_options_are_those_of_litert():
+    npu = NpuSettings(
+        vendor="qualcomm",
+        qualcomm=QualcommSettings(
+            htp_performance_mode="burst",
+            optimization_level="O3",
+            graph_io_tensor_mem_type="memhandle",
+            vtcm_size=8,
+            htp_p_point=1,
+        ),
+    )
+    settings = DeviceSettings(accelerator="npu", api="compiled_model", npu=npu)
+    plan = plan_engine(INT8, b"", {}, settings=settings)
+    assert plan.notes == (
+        "npu.qualcomm.htp_p_point=1 is not applied: Python's CompiledModel has no such option",
+    )
+    flat = litert_options(settings, 3, plan.options)._as_flat_kwargs()
+    assert flat["hardware_accel"] == 1 | 4
+    assert flat["cpu_num_threads"] == 3
+    assert flat["qualcomm_htp_performance_mode"] == 2
+    assert flat["qualcomm_optimization_level"] == 2
+    assert flat["qualcomm_graph_io_tensor_mem_type"] == 1
+    assert flat["qualcomm_vtcm_size"] == 8
+
+    npu = NpuSettings(
+        vendor="intel_openvino",
+        intel_openvino=IntelOpenvinoSettings(performance_mode="throughput", configs=("A=1",)),
+    )
+    settings = DeviceSettings(None, "npu", "compiled_model", cpu_fallback=False, npu=npu)
+    options = plan_engine(INT8, b"", {}, settings=settings).options
+    flat = litert_options(settings, 1, options)._as_flat_kwargs()
+    assert flat["hardware_accel"] == 4
+    assert flat["intel_openvino_performance_mode"] == 1
+    assert flat["intel_openvino_configs_map"] == {"A": "1"}
+
+
+def test_an_accelerator_that_is_not_here_is_an_error(model):
+    """No vendor's dispatch library can be loaded from an empty folder."""
+    npu = NpuSettings(dispatch_library_dir=str(model.parent))
+    settings = DeviceSettings(None, "npu", "compiled_model", cpu_fallback=False, npu=npu)
+    with pytest.raises(ConfigError, match=r"cannot be compiled for npu here .*accelerator=cpu"):
+        Segmenter(model, settings=settings)
+
+
+def test_cpus_without_lse_atomics_are_spared_a_sigill():
+    pi4 = "processor\t: 0\nFeatures\t: fp asimd evtstrm crc32 cpuid\n"
+    pi5 = "processor\t: 0\nFeatures\t: fp asimd evtstrm aes crc32 atomics fphp\n"
+    for cpuinfo in (pi4, pi5 + pi4):
+        with pytest.raises(ConfigError, match="lacks LSE atomics"):
+            check_atomics("aarch64", cpuinfo)
+    check_atomics("aarch64", pi5)
+    check_atomics("x86_64", pi4)
+    check_atomics("aarch64", "")
+
+
+def test_settings_of_another_model_are_refused(model):
+    path = write_settings(model, TARGETS["pi5"].settings)
+    shutil.copy(FLOAT16, model)
+    with pytest.raises(ConfigError, match="belongs to another model"):
+        Segmenter(model)
+    with pytest.raises(ConfigError, match="belongs to another model"):
+        Segmenter(INT8.with_name("fastscnn_camvid_float16.tflite"), settings=path)
+    assert Segmenter(model, settings=DeviceSettings()).threads == 2
+    found = json.loads(settings_path(model).read_text())
+    assert found["settings"]["device"] == "pi5"

@@ -1,0 +1,268 @@
+"""Watching folders and videos: what is seen, dropped, smoothed, doubted, written and told."""
+
+import itertools
+import json
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
+from fastscnn_tf.core.labels import TOY_STREETS
+from fastscnn_tf.runtime.capture import Capture
+from fastscnn_tf.runtime.fit import fitted
+from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, logit_strips
+from fastscnn_tf.runtime.segmenter import Segmenter
+from fastscnn_tf.runtime.sources import Frame, open_source
+from fastscnn_tf.runtime.temporal import Flicker, FrameLabels
+from fastscnn_tf.runtime.views import softmax
+from fastscnn_tf.runtime.visualize import overlay
+from fastscnn_tf.runtime.watch import STEPS, watch
+
+MODEL = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
+
+
+@pytest.fixture
+def drive(tmp_path):
+    """Five pictures of coloured blocks."""
+    folder = tmp_path / "drive"
+    folder.mkdir()
+    for i in range(5):
+        blocks = np.random.default_rng(i).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        picture = Image.fromarray(blocks.repeat(15, axis=0).repeat(15, axis=1))
+        picture.save(folder / f"{i}.png")
+    return folder
+
+
+def test_a_folder_is_watched_into_files(drive, tmp_path, run):
+    arguments = ["watch", drive, MODEL, "--output", tmp_path / "out"]
+    code, out, err = run(*arguments, "--frames", 3, "--json", tmp_path / "w.json")
+    assert (code, err) == (0, "")
+    assert out.startswith("3 frames, ")
+    result = json.loads((tmp_path / "w.json").read_text())
+    assert (result["frames"], result["dropped"], result["interrupted"]) == (3, 0, False)
+    assert list(result["step_ms"]) == list(STEPS)
+    assert all(ms > 0 for ms in result["step_ms"].values())
+    assert result["fps"] > 0
+    names = [f"{i}_{kind}" for i in range(3) for kind in ("labels.png", "overlay.jpg")]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == names
+    segmenter = Segmenter(MODEL)
+    maps = [np.asarray(Image.open(tmp_path / "out" / f"{i}_labels.png")) for i in range(3)]
+    for i, labels in enumerate(maps):
+        assert np.array_equal(labels, segmenter.predict(drive / f"{i}.png"))
+    changed = [np.mean(a != b) for a, b in itertools.pairwise(maps)]
+    assert result["flicker"] == pytest.approx(np.mean(changed))
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert "is not empty" in err
+
+
+def test_a_pattern_takes_what_it_names(drive):
+    frames = list(open_source(str(drive / "[1-3].png")).frames())
+    assert [frame.name for frame in frames] == ["1", "2", "3"]
+    with pytest.raises(DataError, match=r"\*\.bmp: no file has a name of this pattern"):
+        open_source(str(drive / "*.bmp"))
+    (drive / "2.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"2\.png: not a readable picture"):
+        watch(str(drive), MODEL, window=False)
+
+
+def test_equal_names_from_two_folders_do_not_overwrite_each_other(drive, tmp_path):
+    (drive / "more").mkdir()
+    (drive / "0.png").rename(drive / "more" / "1.png")
+    watch(str(drive / "**" / "1.png"), MODEL, tmp_path / "out")
+    names = sorted(p.name for p in (tmp_path / "out").glob("*.png"))
+    assert names == ["1-2_labels.png", "1_labels.png"]
+
+
+def test_new_pictures_are_followed_and_unreadable_ones_told(drive, tmp_path):
+    told = []
+    (drive / "bad.png").write_bytes(b"no picture")
+    (drive / "0.png").rename(tmp_path / "moved.png")
+
+    def arrive():
+        time.sleep(0.5)
+        (tmp_path / "moved.png").rename(drive / "later.png")
+
+    thread = threading.Thread(target=arrive)
+    thread.start()
+    frames = open_source(str(drive), follow=True, on_bad=told.append).frames()
+    names = [next(frames).name for _ in range(5)]
+    thread.join()
+    frames.close()
+    assert names == ["1", "2", "3", "4", "later"]
+    assert len(told) == 1
+    assert "bad.png: not a readable picture" in told[0]
+    with pytest.raises(ConfigError, match="--follow is for a folder"):
+        open_source("clip.mp4", follow=True)
+
+
+def frames(count):
+    for i in range(count):
+        yield Frame(str(i), np.zeros((2, 2, 3), np.uint8), 0.0, time.perf_counter())
+
+
+def test_only_the_newest_frame_of_a_live_source_waits():
+    read = threading.Event()
+
+    def camera():
+        yield from frames(6)
+        read.set()
+
+    with Capture(camera(), drop=True) as capture:
+        assert read.wait(20)
+        assert [frame.name for frame in capture] == ["5"]
+        assert capture.dropped == 5
+    with Capture(frames(6), drop=False) as capture:
+        assert [frame.name for frame in capture] == list("012345")
+        assert capture.dropped == 0
+
+
+def test_a_source_that_fails_is_told_after_its_frames():
+    def broken():
+        yield from frames(2)
+        raise DataError("unplugged")
+
+    seen = []
+    with Capture(broken(), drop=False) as capture, pytest.raises(DataError, match="unplugged"):
+        seen.extend(iter(capture))
+    with Capture(broken(), drop=False) as capture, pytest.raises(DataError, match="unplugged"):
+        for frame in capture:
+            seen.append(frame)
+    assert len(seen) >= 2
+    closed = threading.Event()
+
+    def endless():
+        try:
+            while True:
+                yield from frames(1)
+        finally:
+            closed.set()
+
+    with Capture(endless(), drop=False) as capture:
+        next(iter(capture))
+    assert closed.wait(5)
+
+
+class Logits:
+    """Gives the logits it is told to."""
+
+    frame, outputs, logit_scale, path = LogitsFrame.of((32, 64)), "logits", 0.5, "m.tflite"
+
+
+def test_smoothing_is_exponential_and_begins_anew_with_another_size():
+    rng = np.random.default_rng(0)
+    one, two = (rng.integers(-99, 99, (4, 8, 3)).astype(np.int8) for _ in range(2))
+    seen = fitted(np.zeros((32, 64, 3), np.uint8), (32, 64), "resize")
+    smoothed = FrameLabels(Logits(), smooth=0.75)
+    first = smoothed(seen, one, (32, 64))
+    assert np.array_equal(first, labels_from_logits(one, Logits.frame, (32, 64)))
+    mixed = 0.75 * one.astype(np.float32) + np.float32(0.25) * two
+    second = smoothed(seen, two, (32, 64))
+    assert np.array_equal(second, labels_from_logits(mixed, Logits.frame, (32, 64)))
+    assert not np.array_equal(second, labels_from_logits(two, Logits.frame, (32, 64)))
+    other = smoothed(seen, two, (30, 50))
+    assert np.array_equal(other, labels_from_logits(two, Logits.frame, (30, 50)))
+
+
+@pytest.mark.parametrize("size", [(32, 64), (45, 150)])
+def test_what_is_below_the_confidence_is_unknown(size):
+    logits = np.random.default_rng(0).normal(0, 4, (4, 8, 3)).astype(np.float32)
+    seen = fitted(np.zeros((*size, 3), np.uint8), (32, 64), "resize")
+    strips = (softmax(s * 0.5) for _, s in logit_strips(logits, Logits.frame, size))
+    shares = np.concatenate(list(strips))
+    expected = np.where(shares.max(-1) >= 0.7, shares.argmax(-1), 255)
+    labels = FrameLabels(Logits(), confidence=0.7)(seen, logits, size)
+    near = np.abs(shares.max(-1) - 0.7) < 1e-5
+    assert 0.1 < np.mean(labels == 255) < 0.9
+    assert np.array_equal(labels[~near], expected[~near])
+    everything = FrameLabels(Logits(), confidence=0)(seen, logits, size)
+    assert np.array_equal(everything, labels_from_logits(logits, Logits.frame, size))
+
+
+def test_flicker_is_the_share_of_pixels_that_change():
+    flicker = Flicker()
+    assert flicker.share is None
+    labels = np.zeros((2, 4), np.uint8)
+    flicker.add(labels)
+    assert flicker.share is None
+    changed = labels.copy()
+    changed[0] = 255
+    flicker.add(changed)
+    assert flicker.share == 0.5
+    flicker.add(changed)
+    assert flicker.share == 0.25
+    flicker.add(np.zeros((4, 2), np.uint8))
+    assert flicker.share == 0.25
+
+
+def test_smoothing_lessens_the_flicker_of_a_real_model(drive):
+    plain = watch(str(drive), MODEL, window=False)
+    smooth = watch(str(drive), MODEL, window=False, smooth=0.8)
+    assert 0 < smooth.flicker < plain.flicker
+    doubted = watch(str(drive), MODEL, window=False, confidence=0.9)
+    assert doubted.unknown > plain.unknown == 0
+
+
+def test_unknown_pixels_show_the_picture():
+    image = np.full((1, 2, 3), 77, np.uint8)
+    picture = overlay(image, np.array([[255, 0]], np.uint8), TOY_STREETS, 1.0)
+    assert picture[0, 0].tolist() == [77] * 3
+    assert tuple(picture[0, 1]) == TOY_STREETS.colors[0]
+
+
+def test_bad_options_are_told(drive, tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="no such file or folder; expected pictures, a video"):
+        open_source("nothing.mp4")
+    for options, message in (
+        ({"smooth": 1.0}, "smooth must be 0 to below 1, got 1.0"),
+        ({"confidence": 2.0}, r"confidence must be 0\.\.1, got 2.0"),
+        ({"frames": 0}, "frames must be at least 1, got 0"),
+        ({"fit": "crop"}, "fit must be resize or letterbox"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            watch(str(drive), MODEL, window=False, **options)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with pytest.raises(OutputError, match="no display for a window: pass --output"):
+        watch(str(drive), MODEL)
+
+    class Maps(Logits):
+        outputs = "labels"
+
+    with pytest.raises(ConfigError, match="smoothing and confidence need logits"):
+        FrameLabels(Maps(), smooth=0.5)
+
+
+def test_without_opencv_one_line_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "clip.mp4").write_bytes(b"x")
+    monkeypatch.setitem(__import__("sys").modules, "cv2", None)
+    for source in (str(tmp_path / "clip.mp4"), "0", "rtsp://camera/stream"):
+        with pytest.raises(ConfigError, match=r'needs OpenCV, .* "fastscnn-tf\[video\]"'):
+            open_source(source)
+    monkeypatch.setitem(__import__("sys").modules, "picamera2", None)
+    with pytest.raises(ConfigError, match="needs picamera2"):
+        open_source("picamera")
+
+
+def test_a_video_file_is_watched(tmp_path):
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
+    colors = [(200, 30, 30), (30, 200, 30), (30, 30, 200)]  # RGB
+    for color in colors:
+        writer.write(np.full((64, 96, 3), color[::-1], np.uint8))
+    writer.release()
+    seen = list(open_source(str(path)).frames())
+    assert [frame.name for frame in seen] == ["clip_000000", "clip_000001", "clip_000002"]
+    for frame, color in zip(seen, colors, strict=True):
+        assert np.abs(frame.image.mean((0, 1)) - color).max() < 12  # JPEG's
+    result = watch(str(path), MODEL, tmp_path / "out")
+    assert (result.frames, result.dropped) == (3, 0)
+    assert (tmp_path / "out" / "clip_000002_labels.png").exists()
+    path.write_bytes(b"no video")
+    with pytest.raises(DataError, match="OpenCV cannot open it"):
+        watch(str(path), MODEL, window=False)

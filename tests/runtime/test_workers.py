@@ -1,0 +1,157 @@
+"""Several processes: order, the first error, processes that die, Ctrl-C."""
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastscnn_tf.core.errors import ConfigError, DataError
+from fastscnn_tf.prediction import predict_files
+from fastscnn_tf.runtime.workers import WorkerDied, in_processes
+
+MODEL = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
+
+
+class Doubled:
+    """What a process computes with: twice the number; some numbers are bad."""
+
+    def __init__(self, marks: Path):
+        self.marks = marks
+
+    def __call__(self, number: int) -> tuple[int, int]:
+        (self.marks / str(number)).touch()
+        if number == 0:
+            time.sleep(0.3)  # its result comes after later ones
+        if number < 0:
+            raise DataError(f"{number} is below 0")
+        if number == 666:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 2 * number, os.getpid()
+
+
+class Broken(Doubled):
+    def __init__(self, marks):
+        raise DataError("cannot be made")
+
+
+def make(marks: Path, kind=Doubled):
+    return functools.partial(kind, marks)
+
+
+def test_results_come_in_order_from_several_processes(tmp_path):
+    results = list(in_processes(make(tmp_path), list(range(12)), 2))
+    assert [value for value, _ in results] == [2 * n for n in range(12)]
+    processes = {process for _, process in results}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+    assert not any(_alive(process) for process in processes)
+
+
+def test_the_first_error_counts_and_nothing_begins_after_it(tmp_path):
+    numbers = [0, 1, -2, 3, -4, *range(5, 40)]
+    results = in_processes(make(tmp_path), numbers, 2)
+    assert [next(results)[0], next(results)[0]] == [0, 2]
+    with pytest.raises(DataError, match="-2 is below 0"):
+        next(results)
+    assert not (tmp_path / "39").exists()
+
+
+def test_a_process_that_dies_is_named(tmp_path):
+    results = in_processes(make(tmp_path), [1, 666, 2], 2)
+    assert next(results)[0] == 2
+    with pytest.raises(WorkerDied, match="666: the process that worked at it was killed by signal"):
+        next(results)
+
+
+def test_what_cannot_be_made_or_asked_for_is_told(tmp_path):
+    with pytest.raises(DataError, match="cannot be made"):
+        list(in_processes(make(tmp_path, Broken), [1, 2], 2))
+    for count in (0, 257):
+        with pytest.raises(ConfigError, match=rf"processes must be 1..256, got {count}"):
+            list(in_processes(make(tmp_path), [1], count))
+    assert list(in_processes(make(tmp_path), [], 2)) == []
+    with pytest.raises(ConfigError, match="need the path of a model"):
+        predict_files(object(), [_picture(tmp_path / "a.png")], tmp_path / "out", processes=2)
+
+
+def test_predicting_in_processes_writes_the_same_files(tmp_path, run):
+    pictures = [_picture(tmp_path / f"{i}.png", i) for i in range(5)]
+    for name, processes in (("one", 1), ("two", 2)):
+        arguments = ["predict", MODEL, *pictures, "--output", tmp_path / name]
+        code, out, err = run(*arguments, "--processes", processes)
+        assert (code, err) == (0, "")
+        assert out.endswith(": label map and overlay of 5 pictures\n")
+    one, two = ({p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in ("one", "two"))
+    assert len(one) == 10
+    assert one == two
+    pictures[2].write_bytes(b"no picture")
+    arguments = ["predict", MODEL, *pictures, "--output", tmp_path / "bad", "--processes", 2]
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert "2.png: not a readable picture" in err
+    names = {p.name for p in (tmp_path / "bad").iterdir()}
+    assert {"0_labels.png", "0_overlay.png", "1_labels.png", "1_overlay.png"} <= names
+    assert not any(name.startswith((".", "2_")) for name in names)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_ctrl_c_ends_every_process_and_leaves_nothing_half_written(tmp_path):
+    pictures = [_picture(tmp_path / f"{i:03}.png", i) for i in range(300)]
+    command = [sys.executable, "-m", "fastscnn_tf", "predict", MODEL, *pictures]
+    command += ["--output", tmp_path / "out", "--processes", "2"]
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "out" / "002_overlay.png").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "fastscnn: interrupted\n"
+    while _in_group(process.pid):  # multiprocessing's own tracker ends a moment later
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    written = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert len(written) < 600
+    assert not any(name.startswith(".") for name in written)
+    for name in written:
+        Image.open(tmp_path / "out" / name).load()
+
+
+def _picture(path: Path, seed: int = 0) -> Path:
+    blocks = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    Image.fromarray(blocks.repeat(30, axis=0).repeat(30, axis=1)).save(path)
+    return path
+
+
+def _in_group(group: int) -> list[str]:
+    """Processes of a group that still run: no zombies, which wait for their parent."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of = status.read_text().rsplit(")", 1)[1].split()[:3]
+        except OSError:
+            continue
+        if int(of) == group and state != "Z":
+            found.append(status.parent.name)
+    return found
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
