@@ -50,6 +50,16 @@ _NAMES = {
     "load_model": "evaluation",
     "save_model": "saving",
     "export_tflite": "export.export",
+    "model_card": "card",
+    # what travels with a file
+    "DeviceSettings": "core.delegates.device",
+    "CpuSettings": "core.delegates.cpu",
+    "GpuSettings": "core.delegates.gpu",
+    "NnapiSettings": "core.delegates.nnapi",
+    "NpuSettings": "core.delegates.npu",
+    "write_settings": "core.delegates.settings_file",
+    "kotlin_source": "core.delegates.kotlin",
+    "benchmark_command": "core.delegates.benchmark_flags",
     # on a device: no TensorFlow
     "Segmenter": "runtime.segmenter",
     "overlay": "runtime.visualize",
@@ -67,6 +77,11 @@ __all__ = ["__version__", *sorted(_NAMES)]
 if TYPE_CHECKING:
     from .agreement import argmax_agreement as argmax_agreement
     from .core.config import FastSCNNConfig as FastSCNNConfig
+    from .core.delegates.cpu import CpuSettings as CpuSettings
+    from .core.delegates.device import DeviceSettings as DeviceSettings
+    from .core.delegates.gpu import GpuSettings as GpuSettings
+    from .core.delegates.nnapi import NnapiSettings as NnapiSettings
+    from .core.delegates.npu import NpuSettings as NpuSettings
     from .core.errors import FastSCNNError as FastSCNNError
     from .data.check import check_dataset as check_dataset
     from .data.registry import open_dataset as open_dataset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -166,7 +167,15 @@ def evaluate(
         missing=[f"{path}: no such file" for path in missing],
     )
     name = str(model) if isinstance(model, str | os.PathLike) else type(model).__name__
-    return dataclasses.replace(result, details={"model": name, **result.details})
+    details = {"model": name, **_fingerprint(model), **result.details}
+    return dataclasses.replace(result, details=details)
+
+
+def _fingerprint(model: Any) -> dict[str, str]:
+    """SHA-256 of a model file, so that scores cannot be taken for another one's of that name."""
+    if not isinstance(model, str | os.PathLike) or not Path(model).is_file():
+        return {}
+    return {"sha256": hashlib.sha256(Path(model).read_bytes()).hexdigest()}
 
 
 def open_inference(

@@ -28,7 +28,7 @@ def card_command(
 
     All of it comes from the disk; what is not there is called "not stated".
     """
-    from ..model_card import model_card
+    from ..card import model_card
 
     opt.refuse_inputs(str(output), (source, *scores))
     check_output(output, force)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 
 import click
 
@@ -62,7 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in arguments  # wherever it stands
     try:
-        with cli.make_context("fastscnn", [a for a in arguments if a != "--debug"]) as context:
+        rest = [a for a in arguments if a != "--debug"]
+        with _warnings_as_lines(), cli.make_context("fastscnn", rest) as context:
             if debug:
                 os.environ["FASTSCNN_DEBUG"] = "1"
             cli.invoke(context)
@@ -89,6 +93,18 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         lines = str(error).strip().splitlines() or [""]
         _stop(f"internal error, {type(error).__name__}: {lines[0]} (see --debug)", 1, debug)
+
+
+@contextlib.contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """What the library warns of, as `fastscnn: ...` on stderr."""
+    logger, handler = logging.getLogger("fastscnn_tf"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("fastscnn: %(message)s"))
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _stop(message: str, code: int, debug: bool) -> None:

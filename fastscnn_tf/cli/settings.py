@@ -25,6 +25,7 @@ from . import options as opt
 @click.option("--kotlin", is_flag=True, help="Print Kotlin source for an Android app.")
 @click.option("--package", default="org.fastscnn", show_default=True, help="Of the Kotlin source.")
 @click.option("--options", "listing", is_flag=True, help="List all options with their sources.")
+@click.option("--table", is_flag=True, help="Print what --for chooses, as Markdown.")
 @click.option(
     "--json",
     "json_path",
@@ -42,6 +43,7 @@ def settings_command(
     kotlin: bool,
     package: str,
     listing: bool,
+    table: bool,
     json_path: str | None,
     force: bool,
 ) -> None:
@@ -50,13 +52,14 @@ def settings_command(
     With --for or --set they are written; --flags, --kotlin and --json turn what then holds into
     commands, source or JSON.
     """
+    from ..core.delegates.targets import decision_table
     from ..device_settings import code_of, list_options, settings_of, write_new
 
-    if listing:
-        click.echo(list_options())
+    if listing or table:
+        click.echo(list_options() if listing else decision_table())
         return
     if not model:
-        raise click.UsageError("name a .tflite, or ask for --options or the table of --help")
+        raise click.UsageError("name a .tflite, or ask for --options or --table")
     opt.check_json(json_path, force, model)
     quiet = flags or kotlin or json_path == "-"
     if device or changes:

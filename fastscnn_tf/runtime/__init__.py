@@ -1,3 +1,3 @@
 """Running a .tflite: needs only numpy, Pillow and ai-edge-litert."""
 
-MAX_THREADS = 256  # the interpreter crashes when it cannot start them all
+from ..core.delegates.cpu import MAX_THREADS as MAX_THREADS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class CompiledInterpreter:
         graph = unpack(content).subgraphs[0]
         self._input = _details(graph.tensors[graph.inputs[0]], 0)
         self._output = _details(graph.tensors[graph.outputs[0]], 1)
+        self._staged = np.zeros(self._input["shape"], self._input["dtype"])
 
     def get_input_details(self) -> list[dict[str, Any]]:
         """As `Interpreter`'s, as far as they are used here."""
@@ -69,11 +71,16 @@ class CompiledInterpreter:
 
     def set_tensor(self, index: int, value: np.ndarray) -> None:
         """Sets the input."""
-        self._native[1][0].write(np.ascontiguousarray(value))
+        np.copyto(self._staged, value, casting="no")
+
+    def tensor(self, index: int) -> Callable[[], np.ndarray]:
+        """Gives the input to write into, as `Interpreter` does."""
+        return lambda: self._staged
 
     def invoke(self) -> None:
         """Runs the network."""
         model, inputs, outputs = self._native
+        inputs[0].write(self._staged)
         model.run_by_index(0, inputs, outputs)
 
     def get_tensor(self, index: int) -> np.ndarray:

@@ -20,6 +20,7 @@ NAME = "TFLITE_METADATA"
 IDENTIFIER = b"M001"
 SEGMENTER = "SEGMENTER_METADATA"  # of the custom metadata that ImageSegmenter looks for
 SEGMENTER_IDENTIFIER = b"V001"
+LARGEST = 1 << 24  # bytes of a file behind a model; labels take some hundred
 LABELS, COLORS = "labels.txt", "colors.csv"
 ACTIVATIONS = ("NONE", "SIGMOID", "SOFTMAX")
 
@@ -116,6 +117,11 @@ def associated_files(content: bytes) -> dict[str, bytes]:
         return {}
     try:
         with zipfile.ZipFile(buffer) as archive:
+            for info in archive.infolist():
+                if info.file_size > LARGEST:
+                    raise ModelFileError(
+                        f"{info.filename} behind the model: {info.file_size} bytes"
+                    )
             return {name: archive.read(name) for name in archive.namelist()}
     except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
         raise ModelFileError(f"the files behind the model: {error}") from None

@@ -1,6 +1,7 @@
 """TFLite metadata of exported files: read back here, and by MediaPipe where there is one."""
 
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from fastscnn_tf.core.delegates.device import DeviceSettings
 from fastscnn_tf.core.delegates.settings_file import settings_path
 from fastscnn_tf.core.delegates.targets import TARGETS
-from fastscnn_tf.core.errors import OutputError
+from fastscnn_tf.core.errors import ModelFileError, OutputError
 from fastscnn_tf.export.export import export_tflite
 from fastscnn_tf.export.model_metadata import input_normalisation
 from fastscnn_tf.runtime.model_metadata import (
@@ -120,6 +121,16 @@ def test_labels_and_colors_stand_behind_the_model_as_a_zip(files, config):
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+def test_archives_that_unpack_to_gigabytes_are_refused():
+    buffer = io.BytesIO(b"model")
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.txt", bytes(1 << 25))
+    assert len(buffer.getvalue()) < 1 << 16
+    with pytest.raises(ModelFileError, match=r"labels\.txt behind the model: 33554432 bytes"):
+        associated_files(buffer.getvalue())
+    assert associated_files(b"no archive") == {}
 
 
 def test_exporting_twice_gives_the_same_bytes(files, model, tmp_path):

@@ -85,6 +85,10 @@ def test_compiled_model_gives_the_same_numbers(path, image):
     assert compiled.logit_scale == plain.logit_scale
     assert (compiled.input_size, compiled.outputs) == (plain.input_size, plain.outputs)
     np.testing.assert_array_equal(compiled.predict(image), plain.predict(image))
+    engine = compiled._interpreter
+    engine.tensor(0)()[0] = image[::-1]  # in place, as with the interpreter
+    engine.invoke()
+    np.testing.assert_array_equal(engine.get_tensor(1)[0], plain.run(image[::-1]))
 
 
 def test_weight_caches_are_not_shared_between_models(tmp_path, image):
@@ -205,6 +209,19 @@ def test_an_accelerator_that_is_not_here_is_an_error(model):
     settings = DeviceSettings(None, "npu", "compiled_model", cpu_fallback=False, npu=npu)
     with pytest.raises(ConfigError, match=r"cannot be compiled for npu here .*accelerator=cpu"):
         Segmenter(model, settings=settings)
+
+
+def test_a_gpu_gives_nearly_the_same_numbers(image):
+    """Also on SwiftShader: libvulkan on the library path, VK_DRIVER_FILES naming its JSON."""
+    gpu = GpuSettings(precision_loss_allowed=False)
+    settings = DeviceSettings(None, "gpu", "compiled_model", cpu_fallback=False, gpu=gpu)
+    try:
+        segmenter = Segmenter(FLOAT16, settings=settings)
+    except ConfigError as error:
+        pytest.skip(f"no GPU that LiteRT can use here: {error}")
+    plain, got = Segmenter(FLOAT16).run(image), segmenter.run(image)
+    np.testing.assert_allclose(got, plain, atol=1e-3)
+    assert not np.array_equal(got, plain)  # equal to the bit would mean that the CPU took it
 
 
 def test_cpus_without_lse_atomics_are_spared_a_sigill():

@@ -8,7 +8,7 @@ from typing import ClassVar
 from ..errors import ConfigError
 from .options import Settings, choice, flag, number, text, texts
 
-MAX_THREADS = 256
+MAX_THREADS = 256  # the interpreter crashes when it cannot start them all
 XNNPACK_H = "tflite/delegates/xnnpack/xnnpack_delegate.h: TfLiteXNNPackDelegateOptions"
 CPU_OPTIONS = "ai_edge_litert 2.3.0 cpu_options.py: CpuOptions"
 INTERPRETER = "ai_edge_litert 2.3.0 interpreter.py: Interpreter"

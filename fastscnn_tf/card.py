@@ -44,11 +44,12 @@ def model_card(
         if folder != path:
             raise ModelFileError(f"{path}: expected a run folder (with run.json) or a .tflite")
         parts = _run_parts(path, license)
-    elif path.suffix == ".tflite":
+    elif path.suffix == ".tflite" and path.exists():
         _check_names(path, evaluations)
         parts = _file_parts(path, license)
     else:
-        raise ModelFileError(f"{path}: expected a run folder (with run.json) or a .tflite")
+        missing = "no such model file, " if not path.exists() else ""
+        raise ModelFileError(f"{path}: {missing}expected a run folder (with run.json) or a .tflite")
     index = next(i for i, part in enumerate(parts) if part.startswith("## How to use"))
     parts[index:index] = [_scores(evaluations)] if evaluations else []
     return "\n\n".join(parts) + "\n"
@@ -148,6 +149,12 @@ def _check_names(path: Path, evaluations: Sequence[Mapping[str, Any]]) -> None:
             raise DataError(
                 f"these scores are those of {found['model']}, not of {path.name}: evaluate this "
                 "file, or leave them out"
+            )
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if found.get("sha256", digest) != digest:  # older scores do not say it
+            raise DataError(
+                f"these scores are those of a {path.name} of other content: evaluate it again, or "
+                "leave them out"
             )
 
 

@@ -1,0 +1,105 @@
+"""Model cards: what is on disk, and nothing else."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fastscnn_tf.about import about_model
+from fastscnn_tf.card import model_card
+from fastscnn_tf.core.errors import ConfigError, DataError, InputError
+
+SHIPPED = Path(__file__).parents[1] / "tflite"
+RUN = SHIPPED / "camvid" / "train_lovasz"
+INT8 = SHIPPED / "fastscnn_camvid_int8.tflite"
+
+
+@pytest.fixture
+def scores(tmp_path):
+    path = tmp_path / "scores.json"
+    values = {
+        "miou": 0.5,
+        "pixel_accuracy": None,
+        "class_iou": {"Sky": 0.25, "Pole": None},
+        "protocol": "whole images",
+        "model": "elsewhere/fastscnn_camvid_int8.tflite",
+        "dataset": "camvid",
+        "split": "val",
+        "images": 101,
+    }
+    path.write_text(json.dumps(values))
+    return path
+
+
+def test_of_a_run():
+    card = model_card(RUN, license="CC BY-NC 4.0")
+    state = json.loads((RUN / "state.json").read_text())
+    assert "# Model card: train_lovasz\n" in card
+    assert "| best | val_miou 63.56 %, epoch 8 |" in card
+    assert "| epochs | 8 of 8, finished |" in card
+    assert "| licence of the weights | CC BY-NC 4.0 |" in card
+    for name, value in state["class_iou"].items():
+        assert f"| {name} | {value * 100:.2f} |" in card
+    assert "| loss | 0.5*cross_entropy + lovasz |" in card
+    digest = hashlib.sha256((RUN / "best.keras").read_bytes()).hexdigest()
+    assert f"| `best.keras` | 5,016,102 | `{digest}` |" in card
+    assert "fastscnn export" in card and "## Scores" not in card
+
+
+def test_of_a_file(scores):
+    card = model_card(INT8, [scores])
+    digest = hashlib.sha256(INT8.read_bytes()).hexdigest()
+    assert f"| SHA-256 | `{digest}` |" in card
+    assert f"`{INT8.name}`, {INT8.stat().st_size:,} bytes" in card
+    for text in ("author", "version", "licence of the weights"):
+        assert f"| {text} | not stated |" in card
+    assert "| Sky | 128, 128, 128 |" in card
+    assert "| mean IoU | 50.00 |" in card
+    assert "| pixel accuracy | - |" in card
+    assert "| Sky | 25.00 |" in card and "| Pole | - |" in card
+    assert "Protocol: whole images." in card
+    assert "| CONV_2D | 31 |" in card
+    assert 'Segmenter("fastscnn_camvid_int8.tflite")' in card
+
+
+def test_scores_of_another_file_are_refused(scores):
+    with pytest.raises(DataError, match=r"are those of elsewhere/fastscnn_camvid_int8\.tflite"):
+        model_card(SHIPPED / "fastscnn_camvid_float16.tflite", [scores])
+    scores.write_text("{}")
+    with pytest.raises(DataError, match="evaluate --json"):
+        model_card(INT8, [scores])
+
+
+def test_scores_of_other_weights_of_that_name_are_refused(scores):
+    values = json.loads(scores.read_text())
+    values["sha256"] = "0" * 64
+    scores.write_text(json.dumps(values))
+    with pytest.raises(DataError, match="other content"):
+        model_card(INT8, [scores])
+    values["sha256"] = hashlib.sha256(INT8.read_bytes()).hexdigest()
+    scores.write_text(json.dumps(values))
+    assert "| mean IoU | 50.00 |" in model_card(INT8, [scores])
+
+
+def test_what_has_no_card(tmp_path):
+    for source, message in (
+        (tmp_path, "expected a run folder"),
+        (SHIPPED / "README.md", "expected a run folder"),
+        (tmp_path / "no.tflite", "no such model file"),
+    ):
+        with pytest.raises(InputError, match=message):
+            model_card(source)
+
+
+def test_about_a_model_in_a_run_and_elsewhere(tmp_path):
+    run = about_model(RUN / "best.keras", author="Ada", license=None)
+    assert run["author"] == "Ada" and "license" not in run
+    assert run["run"]["dataset"] == "camvid" and run["run"]["best_epoch"] == 8
+    assert run["run"]["best"] == pytest.approx(0.63564, abs=1e-5)
+    assert run == about_model(RUN, author="Ada")
+    copy = shutil.copy(RUN / "best.keras", tmp_path / "best.keras")
+    assert about_model(copy) == {}
+    with pytest.raises(ConfigError, match="unknown text 'autor'"):
+        about_model(copy, autor="Ada")
