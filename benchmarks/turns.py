@@ -1,7 +1,7 @@
 """Programs that are measured in turns: each in a process of its own, one line of JSON at a time.
 
 The measuring side starts a `Program` and asks it; the measured side calls `serve`. Only the
-standard library is needed here: rivals run in environments of their own.
+standard library is needed here (and numpy for pictures): rivals run in environments of their own.
 """
 
 from __future__ import annotations
@@ -87,5 +87,36 @@ def timed_steps(step: Callable[[], None]) -> Callable[[dict[str, Any]], dict[str
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # bytes
         return {"seconds": seconds, "peak": peak}
+
+    return answer
+
+
+def timed_pictures(run: Callable[[Any], Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Answers `{"picture": path}`, an array in a .npy, with what running it took.
+
+    Args:
+        run: (H, W, 3) bytes -> array.
+
+    Returns:
+        What answers: `seconds`, `cpu_seconds` (of all threads), the process's `peak` memory in
+        bytes, and shape and dtype of the `result`.
+    """
+    import time
+    from pathlib import Path
+
+    import numpy as np
+
+    def peak() -> int:
+        """VmHWM, not ru_maxrss, which a process inherits from the one that starts it."""
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(x.split()[1]) * 1024 for x in lines if x.startswith("VmHWM"))
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        picture = np.load(request["picture"])
+        start, busy = time.perf_counter(), time.process_time()
+        result = run(picture)
+        seconds, busy = time.perf_counter() - start, time.process_time() - busy
+        kind = [list(result.shape), str(result.dtype)]
+        return {"seconds": seconds, "cpu_seconds": busy, "peak": peak(), "result": kind}
 
     return answer

@@ -55,7 +55,8 @@ def argmax_agreement(
         ConfigError: the input sizes differ.
     """
     # A file that upsamples in its graph is compared with the model's own upsampling.
-    full = any(_upsamples(model) for model in (first, second))
+    kinds = {Segmenter(m).outputs for m in (first, second) if _is_tflite(m)}
+    full = bool(kinds - {"logits", "labels-8"})
     a, b = load_predictor(first, full=full), load_predictor(second, full=full)
     if a.input_size != b.input_size:
         raise ConfigError(f"input sizes differ: {a.input_size} and {b.input_size}")
@@ -63,15 +64,19 @@ def argmax_agreement(
     equal = total = 0
     for index in progress(range(len(dataset))):
         image = resize_image(dataset.read_image(index), size)
-        labels = [labels_from_output(p.run(image), frame_of(p), size) for p in (a, b)]
+        outputs = [p.run(image) for p in (a, b)]
+        if "labels-8" in kinds:  # which takes the classes before it upsamples
+            outputs = [y.argmax(-1) if y.ndim == 3 else y for y in outputs]
+        labels = [
+            labels_from_output(y, frame_of(p), size) for y, p in zip(outputs, (a, b), strict=True)
+        ]
         equal += int(np.count_nonzero(labels[0] == labels[1]))
         total += labels[0].size
     return equal / total
 
 
-def _upsamples(model: Any) -> bool:
-    is_tflite = isinstance(model, str | os.PathLike) and str(model).endswith(".tflite")
-    return is_tflite and Segmenter(model).outputs != "logits"
+def _is_tflite(model: Any) -> bool:
+    return isinstance(model, str | os.PathLike) and str(model).endswith(".tflite")
 
 
 def agreement(

@@ -112,7 +112,7 @@ def _done(
 
 def picture_writer(
     model: Any,
-    threads: int = 2,
+    threads: int | None = None,
     size: Size | None = None,
     pad: bool = False,
     *,

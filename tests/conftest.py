@@ -174,7 +174,7 @@ def tflite_files(request, made_once) -> dict[tuple[str, str], Path]:
         def write(path: Path) -> None:
             model = request.getfixturevalue("quantized" if recipe == "int8-qat" else "trained")
             images = None
-            if recipe == "int8":
+            if recipe in ("int8", "int16x8"):
                 images = load_dataset("toy", split="train", config=model.config, batch_size=4)
                 images = images.take(8)
             # Another process may have left it half-written.

@@ -194,17 +194,20 @@ def quantize(
     "device",
     help=f"Choose recipe, input, outputs and settings for {', '.join(DEVICES)}, and say why.",
 )
-@click.option("--recipe", help="float32, float16, int8 (PTQ) or int8-qat.")
+@click.option(
+    "--recipe",
+    help="float32, float16, dynamic (int8 weights), int8 (PTQ), int8-qat or int16x8.",
+)
 @opt.size
 @opt.pad
 @click.option(
     "--outputs",
-    help="logits (1/8), logits-full, prob or labels. [default: logits]",
+    help="logits (1/8), logits-full, prob, labels or labels-8 (1/8). [default: logits]",
 )
 @click.option(
     "--input",
-    help="uint8 (raw bytes), int8 (bytes ^ 0x80), or float32 (normalised; float recipes). "
-    "[default: uint8]",
+    help="uint8 (raw bytes; the default but for int16x8), int8 (bytes ^ 0x80; int8 recipes), "
+    "float32 (normalised; the default of int16x8) or int16 (normalised; int16x8).",
 )
 @opt.dataset(required=False)
 @click.option(
@@ -212,7 +215,7 @@ def quantize(
     type=click.IntRange(1, 200),
     default=100,
     show_default=True,
-    help="Training images that set the int8 ranges.",
+    help="Training images that set the ranges of int8 and int16x8.",
 )
 @click.option(
     "--calibration-method",
@@ -241,7 +244,7 @@ def export(
 ) -> None:
     """Write MODEL (.keras, .npz or run folder) as a .tflite, by default with raw uint8 RGB input.
 
-    Recipe int8 reads calibration images from --dataset/--data-dir (its training split).
+    Recipes int8 and int16x8 read calibration images from --dataset/--data-dir (its training split).
     """
     from ..about import about_model
     from ..core.files import check_output
@@ -258,10 +261,10 @@ def export(
         settings = choice.settings
     elif not recipe:
         raise click.UsageError("--recipe or --for is needed")
-    outputs, input = outputs or "logits", input or "uint8"
+    outputs = outputs or "logits"
     rules = find_recipe(recipe)
-    check_outputs(outputs)
-    check_input(input, rules)
+    check_outputs(outputs, rules)
+    input = check_input(input, rules)
     check_method(calibration_method)
     for path in (output, *sidecars(output)):
         check_output(path, force)

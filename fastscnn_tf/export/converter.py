@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..core.console import quiet_stderr
 from ..core.errors import ExportError, ModelFileError
@@ -18,8 +21,22 @@ from .model_metadata import append_files, label_files, model_metadata
 from .recipes import Recipe
 
 
-def convert(function: Any, rules: Recipe, outputs: str, input: str = "uint8") -> bytes:
+def convert(
+    function: Any,
+    rules: Recipe,
+    outputs: str,
+    input: str = "uint8",
+    images: Callable[[], Iterator[list[np.ndarray]]] | None = None,
+) -> bytes:
     """Converts a concrete function by a recipe.
+
+    Args:
+        function: what `graph_function` returned.
+        rules: the recipe.
+        outputs: name of the output.
+        input: name of the input.
+        images: what sets the ranges of an int16 graph (`representative.images_for`); an int8 one
+            has them in its function.
 
     Raises:
         ExportError: the converter failed.
@@ -28,15 +45,20 @@ def convert(function: Any, rules: Recipe, outputs: str, input: str = "uint8") ->
     with quiet_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], tf.Module())
-        if rules.half_weights or rules.quantized:
+        if rules.weights != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if rules.half_weights:
+        if rules.weights == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if rules.quantized:
+            converter.inference_input_type = tf.as_dtype(input)
+        if rules.activations == "int8" and not outputs.startswith("labels"):
             # uint8 outside: MediaPipe and LiteRT.js refuse int8 inputs and outputs.
-            converter.inference_input_type = tf.int8 if input == "int8" else tf.uint8
-            if outputs != "labels":
-                converter.inference_output_type = tf.uint8
+            converter.inference_output_type = tf.uint8
+        if rules.activations == "int16":
+            kernels = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+            converter.target_spec.supported_ops = [kernels]
+            converter.representative_dataset = images
+            converter.inference_output_type = tf.as_dtype(input)
         try:
             return converter.convert()
         except Exception as error:

@@ -16,7 +16,7 @@ from ..core.delegates.settings_file import KEY, settings_path, write_settings
 from ..core.errors import ConfigError
 from ..core.files import check_output, write_bytes, write_json
 from ..core.sizes import Size, format_size
-from ..model.byte_input import centre
+from ..model.byte_input import STEP, centre
 from ..model.fast_scnn import resized_config
 from ..model.folded import FoldedNetwork, check_finite, fold
 from ..quantize.calibrate import calibrate
@@ -27,6 +27,7 @@ from . import recipes
 from .converter import check_runs, convert, finish
 from .graph import graph_function
 from .recipes import Recipe
+from .representative import images_for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ def export_tflite(
     calibration: Iterable[Any] | None = None,
     force: bool = False,
     pad: bool = False,
-    input: str = "uint8",
+    input: str | None = None,
     calibration_method: str = "minmax",
     settings: DeviceSettings | None = None,
     about: Mapping[str, Any] | None = None,
@@ -65,18 +66,22 @@ def export_tflite(
     Args:
         model: what `fast_scnn`, `quantize_aware` or `load_model` returned.
         path: the .tflite to write.
-        recipe: `float32`, `float16`, `int8` (post-training, needs `calibration`) or `int8-qat`
-            (needs a quantization-aware model).
+        recipe: `float32`, `float16`, `dynamic` (int8 weights, float activations), `int8`
+            (post-training, needs `calibration`), `int8-qat` (needs a quantization-aware model) or
+            `int16x8` (int8 weights, int16 activations; needs `calibration`).
         outputs: `logits` at 1/8, `logits-full` at input size, `prob` (softmax of these; the
-            paper's "prob") or `labels` (uint8 class indices; the paper's "cls").
+            paper's "prob"), `labels` (uint8 class indices; the paper's "cls") or `labels-8` (the
+            same at 1/8). The converter has no label maps for int16x8.
         size: (height, width) of the input; the model's own by default.
         calibration: batches of normalised images, or (images, labels) pairs; the first 200 images
-            count.
+            count; for int16x8 of the size of the input.
         force: replace an existing file.
         pad: take a `size` that is no multiple of 32; the padding is inside the graph and cut off
             the result (of `logits` at 1/8 by the runtime).
-        input: `uint8` raw bytes; `int8`, which is bytes ^ 0x80 and saves an operation (int8
-            recipes); or `float32`, images normalised by the caller (float recipes).
+        input: `uint8` raw bytes, the default but for int16x8; `int8`, which is bytes ^ 0x80 and
+            saves an operation (int8 recipes); `float32`, images normalised by the caller with the
+            metadata's mean and std (for int8 recipes these put bytes on its grid), the default of
+            int16x8; or `int16`, these divided by the input's scale (int16x8).
         calibration_method: how recipe `int8` sets its ranges: `minmax`, `percentile` or `mse`
             (see `quantize.calibrate`).
         settings: travel inside the file and in `<path>.settings.json` beside it.
@@ -84,8 +89,8 @@ def export_tflite(
             `about_model`): into the metadata.
 
     Raises:
-        ConfigError: unknown recipe, output or calibration method, or the model does not fit the
-            recipe.
+        ConfigError: unknown recipe, output, input or calibration method, or what the recipe or
+            model cannot have.
         DataError: a calibration image cannot be used, or there is none.
         OutputError: the file exists or cannot be written.
         ModelFileError: weights or activations are NaN or infinite.
@@ -93,8 +98,8 @@ def export_tflite(
             nothing is written.
     """
     rules = recipes.recipe(recipe)
-    recipes.check_outputs(outputs)
-    recipes.check_input(input, rules)
+    recipes.check_outputs(outputs, rules)
+    input = recipes.check_input(input, rules)
     check_method(calibration_method)
     target = check_output(path, force)
     if target.suffix != ".tflite":
@@ -102,14 +107,17 @@ def export_tflite(
     sidecar = check_output(target.with_name(f"{target.name}.json"), force)
     check_output(settings_path(target), force)
     network = _network_for(model, rules, size, calibration, pad, calibration_method)
-    content = convert(graph_function(network, outputs, input), rules, outputs, input)
+    wide = rules.activations == "int16"  # the converter makes it of a float graph and of images
+    function = graph_function(network, outputs, "float32" if wide else input)
+    images = images_for(network.config, calibration or ()) if wide else None
+    content = convert(function, rules, outputs, input, images)
     metadata = {**_metadata(network, rules, outputs, input), **(about or {})}
     if settings is not None:
         metadata[KEY] = settings.to_dict()
     raw_float = input == "uint8" and not rules.quantized
     content = finish(content, metadata, int(centre(network.config)) if raw_float else None)
     summary = graph_summary(content)
-    recipes.check_graph(summary, rules, outputs)
+    recipes.check_graph(summary, rules, outputs, input)
     check_runs(target, content)
     write_bytes(target, content)
     digest = hashlib.sha256(content).hexdigest()
@@ -145,14 +153,19 @@ def _network_for(
         network = network.replace(config=resized_config(network.config, size, pad))
     if rules.needs_calibration:
         if calibration is None:
-            raise ConfigError("recipe int8 needs calibration images: pass --dataset/--data-dir")
-        network = calibrate(network, calibration, method=method)
+            raise ConfigError(
+                f"recipe {rules.name} needs calibration images: pass --dataset/--data-dir"
+            )
+        if rules.activations == "int8":
+            network = calibrate(network, calibration, method=method)
     return network
 
 
 def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str, input: str) -> dict[str, Any]:
     config = network.config
-    space = config.labels
+    space, mean, std = config.labels, config.mean, config.std
+    if network.takes_bytes and input == "float32":  # what brings images onto the grid of bytes
+        mean, std = (centre(config),) * 3, (1.0 / STEP,) * 3
     return {
         "format": METADATA_FORMAT,
         "producer": f"fastscnn_tf {fastscnn_tf.__version__}",
@@ -160,8 +173,8 @@ def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str, input: str) -
         "outputs": outputs,
         "input_size": format_size(config.input_size),
         "input": recipes.INPUTS[input],
-        "mean": list(config.mean),
-        "std": list(config.std),
+        "mean": list(mean),
+        "std": list(std),
         "class_names": list(space.names),
         "class_colors": [list(color) for color in space.colors],
         "config": config.to_dict(),

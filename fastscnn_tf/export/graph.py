@@ -11,8 +11,8 @@ from ..model.byte_input import FIRST, centre
 from ..model.fast_scnn import full_resolution
 from ..model.folded import FoldedNetwork
 from ..model.ranges import INPUT
-from ..model.tf_blocks import TFBlocks
 from ..model.topology import fast_scnn_outputs
+from .export_blocks import ExportBlocks
 
 
 def graph_function(network: FoldedNetwork, outputs: str, input: str = "uint8") -> Any:
@@ -20,11 +20,11 @@ def graph_function(network: FoldedNetwork, outputs: str, input: str = "uint8") -
 
     Args:
         network: with ranges for an int8 graph, without for a float one.
-        outputs: `logits` (1/8), `logits-full`, `prob` or `labels`.
+        outputs: `logits` and `labels-8` (1/8), `logits-full`, `prob` or `labels`.
         input: `uint8` raw bytes, or `float32` normalised images for a float graph.
 
     Returns:
-        Concrete function (1, H, W, 3) -> (1, h, w, classes) or, for labels, (1, H, W) uint8. A
+        Concrete function (1, H, W, 3) -> (1, h, w, classes) or, for labels, (1, h, w) uint8. A
         float graph takes raw bytes (uint8), cast to float32 as byte - `centre` once the CAST has
         become a DEQUANTIZE (`edits`); an int8 graph takes bytes as float32 on their grid
         (see `model.byte_input`), whose quantization the converter turns into raw bytes.
@@ -38,7 +38,7 @@ def graph_function(network: FoldedNetwork, outputs: str, input: str = "uint8") -
         source, shift = _on_raw_bytes(network)
 
     def run(image):
-        blocks = TFBlocks(source)
+        blocks = ExportBlocks(source)
         if quantized:
             x = blocks.quantize(image, INPUT)
         else:
@@ -47,7 +47,8 @@ def graph_function(network: FoldedNetwork, outputs: str, input: str = "uint8") -
         x = fast_scnn_outputs(blocks, x, config)["logits"]
         if outputs == "logits":
             return x
-        x = full_resolution(blocks, x, config)
+        if outputs != "labels-8":
+            x = full_resolution(blocks, x, config)
         if outputs == "logits-full":
             return x
         if outputs == "prob":

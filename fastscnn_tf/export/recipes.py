@@ -22,18 +22,23 @@ COMMON = frozenset(
 # Raw bytes: DEQUANTIZE, and where the mean is no single byte and the first convolution pads, one
 # SUB. The scale is folded into the first convolution.
 FLOAT_ONLY = frozenset({"DEQUANTIZE", "SUB", "RELU"})
+# Scale changes, and the first convolution's pixels by pairs (`export_blocks`).
+INTEGER_ONLY = frozenset({"QUANTIZE", "RESHAPE"})
 
 OUTPUTS: dict[str, frozenset[str]] = {  # name -> operations it adds
     "logits": frozenset(),
     "logits-full": frozenset(),
     "prob": frozenset({"SOFTMAX"}),
     "labels": frozenset({"ARG_MAX", "CAST"}),
+    "labels-8": frozenset({"ARG_MAX", "CAST"}),
 }
 
+NORMALISED = "(x - mean) / std with the mean and std given here"
 INPUTS = {
     "uint8": "raw RGB bytes (uint8), normalisation inside",
     "int8": "RGB bytes ^ 0x80 as int8, normalisation inside",
-    "float32": "RGB as float32, (x - mean) / std with the mean and std given here",
+    "float32": f"RGB as float32, {NORMALISED}",
+    "int16": f"RGB as int16, {NORMALISED}, then divided by the input's scale and rounded",
 }
 
 
@@ -43,26 +48,45 @@ class Recipe:
 
     Attributes:
         name: as on the command line.
-        quantized: int8 inside; no float tensor may remain.
-        half_weights: float16 weights.
+        weights: of the kernels: `float32`, `float16` or `int8`.
+        activations: `float32`, `int8` or `int16`; unless float, no float tensor may remain but
+            a float input and what is read of it.
         needs_calibration: sets its ranges from images.
+        inputs: names of `INPUTS` it can have.
+        outputs: names of `OUTPUTS` it can have.
         ops: operations its graph may contain, besides those of the output.
     """
 
     name: str
-    quantized: bool
-    half_weights: bool
+    weights: str
+    activations: str
     needs_calibration: bool
+    inputs: tuple[str, ...]
     ops: frozenset[str]
+    outputs: tuple[str, ...] = tuple(OUTPUTS)
 
+    @property
+    def quantized(self) -> bool:
+        """Whether activations are integers."""
+        return self.activations != "float32"
+
+
+_FLOAT_INPUTS, _INT8_INPUTS = ("uint8", "float32"), ("uint8", "int8", "float32")
+_FLOAT, _INT8 = COMMON | FLOAT_ONLY, COMMON | INTEGER_ONLY
+# The converter has neither ARG_MAX nor CAST for int16. The interpreter has a RELU for it, and the
+# output leaves through a DEQUANTIZE where the input is float32.
+_INT16 = COMMON | {"QUANTIZE", "DEQUANTIZE", "RELU"}
+_NO_LABELS = ("logits", "logits-full", "prob")
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("float32", False, False, False, COMMON | FLOAT_ONLY),
-        Recipe("float16", False, True, False, COMMON | FLOAT_ONLY),
-        Recipe("int8", True, False, True, COMMON | {"QUANTIZE"}),
-        Recipe("int8-qat", True, False, False, COMMON | {"QUANTIZE"}),
+        Recipe("float32", "float32", "float32", False, _FLOAT_INPUTS, _FLOAT),
+        Recipe("float16", "float16", "float32", False, _FLOAT_INPUTS, _FLOAT),
+        Recipe("dynamic", "int8", "float32", False, _FLOAT_INPUTS, _FLOAT),
+        Recipe("int8", "int8", "int8", True, _INT8_INPUTS, _INT8),
+        Recipe("int8-qat", "int8", "int8", False, _INT8_INPUTS, _INT8),
+        Recipe("int16x8", "int8", "int16", True, ("float32", "int16"), _INT16, _NO_LABELS),
     )
 }
 
@@ -78,41 +102,54 @@ def recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def check_outputs(name: str) -> str:
-    """Returns the name of a known output.
+def check_outputs(name: str, rules: Recipe) -> str:
+    """Returns the name of an output that a recipe can have.
 
     Raises:
-        ConfigError: no such output.
+        ConfigError: no such output, or not with this recipe.
     """
     if name not in OUTPUTS:
         raise ConfigError(f"unknown output {name!r}: expected one of {', '.join(OUTPUTS)}")
+    if name not in rules.outputs:
+        raise ConfigError(
+            f"recipe {rules.name} cannot have output {name}: TensorFlow's converter has no int16 "
+            f"ARG_MAX; use output {' or '.join(rules.outputs)}"
+        )
     return name
 
 
-def check_input(name: str, rules: Recipe) -> str:
-    """Returns the name of an input that a recipe can have.
+def check_input(name: str | None, rules: Recipe) -> str:
+    """Returns the name of an input that a recipe can have; its first one for None.
 
     Raises:
         ConfigError: no such input, or not with this recipe.
     """
+    if name is None:
+        return rules.inputs[0]
     if name not in INPUTS:
         raise ConfigError(f"unknown input {name!r}: expected one of {', '.join(INPUTS)}")
-    if name == "float32" and rules.quantized:
-        raise ConfigError(f"recipe {rules.name} takes raw bytes: use input uint8 or int8")
-    if name == "int8" and not rules.quantized:
-        raise ConfigError(f"recipe {rules.name} takes uint8 or float32: use input uint8")
+    if name not in rules.inputs:
+        raise ConfigError(
+            f"recipe {rules.name} takes input {' or '.join(rules.inputs)}: not {name}"
+        )
     return name
 
 
-def check_graph(summary: GraphSummary, rules: Recipe, outputs: str) -> None:
+def check_graph(summary: GraphSummary, rules: Recipe, outputs: str, input: str = "uint8") -> None:
     """Asserts that a converted graph is what its recipe promises.
 
     Raises:
-        ExportError: naming the foreign operations or the float tensors.
+        ExportError: naming the foreign operations, or counting the float tensors or kernels.
     """
     allowed = rules.ops | OUTPUTS[outputs]
     foreign = sorted(set(summary.ops) - allowed)
     if foreign:
         raise ExportError(f"recipe {rules.name} may not contain {', '.join(foreign)}")
-    if rules.quantized and summary.float_tensors:
-        raise ExportError(f"{summary.float_tensors} float tensors remain in the {rules.name} graph")
+    # A float input, and of int16x8 then the output, too; QUANTIZE and DEQUANTIZE stand at them.
+    edges = 0 if input != "float32" else 2 if rules.activations == "int16" else 1
+    if rules.quantized and summary.float_tensors > edges:
+        raise ExportError(
+            f"{summary.float_tensors - edges} float tensors remain in the {rules.name} graph"
+        )
+    if rules.weights == "int8" and summary.float_kernels:
+        raise ExportError(f"{summary.float_kernels} float kernels remain in the {rules.name} graph")

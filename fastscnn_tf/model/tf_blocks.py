@@ -68,10 +68,17 @@ class TFBlocks:
     ):
         weights, offset = self.weights[name]
         if name == FIRST and self.border is not None:
-            x, padding = framed(x, frame_pads(self.size(x), padding), self.border), "valid"
+            x = framed(x, self._frame_pads(self.size(x), padding), self.border)
+            padding = "valid"
         x, padding = self._padded(x, stride, padding)
-        x = self.tf.nn.conv2d(x, weights, stride, padding.upper()) + offset
+        x = self._convolution(x, weights, stride, padding.upper()) + offset
         return self.quantize(self.tf.nn.relu(x) if relu else x, name)
+
+    def _frame_pads(self, size: Size, padding: str) -> Pads | None:
+        return frame_pads(size, padding)
+
+    def _convolution(self, x, kernel, stride: int, padding: str):
+        return self.tf.nn.conv2d(x, kernel, stride, padding)
 
     def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"):
         weights, offset = self.weights[name]

@@ -65,11 +65,12 @@ def benchmark(
         "runs": runs,
         "input_size": format_size(segmenter.input_size),
         "outputs": segmenter.outputs,
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
     }
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
+    """The processor, as the system names it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
             for line in lines:

@@ -48,7 +48,7 @@ class Segmenter:
         notes: settings that this runtime cannot apply, one line each; they are logged, too.
         input_size: (height, width) the network works at.
         labels: names and colours of the classes.
-        outputs: `logits`, `logits-full`, `prob` or `labels`.
+        outputs: `logits`, `logits-full`, `prob`, `labels` or `labels-8`.
         frame: how its output lies over the input.
 
     Raises:
@@ -141,21 +141,28 @@ class Segmenter:
         """
         if image.shape != (*self.input_size, 3):
             raise DataError(f"expected an image of {(*self.input_size, 3)}, got {image.shape}")
-        values = self._prepare(image)[None]
         with self._turn:
-            self._interpreter.set_tensor(self._input["index"], values)
+            self._put(image)
             self._interpreter.invoke()
             return self._interpreter.get_tensor(self._output["index"])[0]
 
-    def _prepare(self, image: np.ndarray) -> np.ndarray:
-        dtype = self._input["dtype"]
-        if dtype == np.uint8:
-            return image
-        if dtype == np.int8:
-            return (image ^ 0x80).view(np.int8)
+    def _put(self, image: np.ndarray) -> None:
+        """Writes an image into the input as the file wants it."""
+        index, dtype = self._input["index"], self._input["dtype"]
+        if dtype == np.int8:  # straight into the interpreter's memory: one pass, no copy
+            target = self._interpreter.tensor(index)()[0].view(np.uint8)
+            np.bitwise_xor(image, np.uint8(0x80), out=target)
+        else:
+            values = image if dtype == np.uint8 else self._normalised(image, dtype)
+            self._interpreter.set_tensor(index, values[None])
+
+    def _normalised(self, image: np.ndarray, dtype: type) -> np.ndarray:
         mean = np.asarray(self.mean_color, np.float32)
         std = np.asarray(self.metadata.get("std", (128.0,) * 3), np.float32)
-        return ((image - mean) / std).astype(dtype)
+        values = (image - mean) / std
+        if dtype == np.int16:
+            values = np.clip(np.rint(values / self._input["quantization"][0]), -32768, 32767)
+        return values.astype(dtype)
 
     def predict(self, image: Picture, size: Size | None = None, fit: str = "resize") -> np.ndarray:
         """The label map of an image.

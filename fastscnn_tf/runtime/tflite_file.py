@@ -12,11 +12,13 @@ from typing import Any
 
 from ..core.errors import ModelFileError
 from .flatbuffer_reader import DamagedFile
-from .tflite_graph import ModelGraphs
+from .tflite_graph import Graph, ModelGraphs
 from .tflite_parser import MARK, parse_tflite
 
 METADATA_NAME = "fastscnn_tf"  # key of our JSON among the file's metadata buffers
 METADATA_FORMAT = 1
+FLOATS = ("float32", "float16")
+SMALL_KERNEL = 1024  # numbers; below, the converter's dynamic-range quantization leaves it float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +29,14 @@ class GraphSummary:
         ops: name -> count.
         float_tensors: tensors of type float32 or float16, weights included.
         tensors: all tensors.
+        float_kernels: convolutions whose kernel of at least 1024 numbers is float (smaller ones
+            the converter leaves so where activations are float).
     """
 
     ops: dict[str, int]
     float_tensors: int
     tensors: int
+    float_kernels: int = 0
 
 
 def read_model_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -93,9 +98,20 @@ def graph_summary(content: bytes) -> GraphSummary:
     ops = collections.Counter(op.kind for op in graph.ops)
     return GraphSummary(
         ops=dict(sorted(ops.items())),
-        float_tensors=sum(tensor.dtype in ("float32", "float16") for tensor in graph.tensors),
+        float_tensors=sum(tensor.dtype in FLOATS for tensor in graph.tensors),
         tensors=len(graph.tensors),
+        float_kernels=_float_kernels(graph),
     )
+
+
+def _float_kernels(graph: Graph) -> int:
+    kernels = [
+        graph.tensors[op.inputs[1]]
+        for op in graph.ops
+        if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D")
+    ]
+    floats = [kernel for kernel in kernels if kernel.dtype in FLOATS]
+    return sum(kernel.elements >= SMALL_KERNEL for kernel in floats)
 
 
 def read_metadata(content: bytes) -> dict[str, Any]:

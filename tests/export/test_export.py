@@ -7,7 +7,7 @@ import pytest
 
 from fastscnn_tf.agreement import argmax_agreement
 from fastscnn_tf.core.config import FastSCNNConfig
-from fastscnn_tf.core.errors import ConfigError, ExportError, OutputError
+from fastscnn_tf.core.errors import ConfigError, DataError, ExportError, OutputError
 from fastscnn_tf.data.registry import open_dataset
 from fastscnn_tf.data.toy_streets import ToyStreets
 from fastscnn_tf.export.export import export_tflite
@@ -35,45 +35,108 @@ def scenes(trained):
     return Few("val", trained.config.input_size)
 
 
-@pytest.mark.parametrize("outputs", OUTPUTS)
-@pytest.mark.parametrize("recipe", RECIPES)
+SHAPES = {
+    "logits": (12, 20, 9),
+    "logits-full": (96, 160, 9),
+    "prob": (96, 160, 9),
+    "labels": (96, 160),
+    "labels-8": (12, 20),
+}
+FILES = [  # each output of a float and of an int8 recipe, and one of every recipe
+    *(("float32", outputs) for outputs in OUTPUTS),
+    *(("int8-qat", outputs) for outputs in OUTPUTS),
+    *((recipe, "logits") for recipe in ("float16", "dynamic", "int8")),
+    *(("int16x8", outputs) for outputs in ("logits", "prob")),
+]
+
+
+@pytest.mark.parametrize(("recipe", "outputs"), FILES)
 def test_operations_are_those_of_the_table(tflite_files, recipe, outputs):
     summary = graph_summary(tflite_files[recipe, outputs].read_bytes())
-    expected = {**CELLS, "RESIZE_BILINEAR": 5 + (outputs != "logits")}
+    at_eighth = outputs in ("logits", "labels-8")
+    expected = {**CELLS, "RESIZE_BILINEAR": 5 + (not at_eighth)}
     assert {name: summary.ops[name] for name in CELLS} == expected
-    assert summary.ops.get("ARG_MAX", 0) == (outputs == "labels")
+    is_labels = outputs.startswith("labels")
+    assert summary.ops.get("ARG_MAX", 0) == summary.ops.get("CAST", 0) == is_labels
+    assert summary.ops.get("RESHAPE", 0) == recipe.startswith("int8")  # pairs of pixels
     if recipe.startswith("int8"):
         assert summary.float_tensors == 0
         assert "RELU" not in summary.ops
         # bytes to int8, the clamp after the fusion's resize, and int8 logits to bytes
-        assert summary.ops["QUANTIZE"] == (2 if outputs == "labels" else 3)
+        assert summary.ops["QUANTIZE"] == (2 if is_labels else 3)
+    elif recipe == "int16x8":
+        assert summary.float_tensors == 2  # the image and the result
+        assert summary.ops["DEQUANTIZE"] == 1
     else:
         assert not {"SUB", "MUL"} & set(summary.ops)
-        assert summary.ops.get("CAST", 0) == (outputs == "labels")
-        if recipe == "float32":
+        if recipe != "float16":
             assert summary.ops["DEQUANTIZE"] == 1  # of the bytes
+    assert (summary.float_kernels == 0) == ("int" in recipe or recipe == "dynamic")
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_inputs_and_outputs(tflite_files, recipe):
-    logits = Segmenter(tflite_files[recipe, "logits"])
-    full = Segmenter(tflite_files[recipe, "logits-full"])
-    prob = Segmenter(tflite_files[recipe, "prob"])
-    labels = Segmenter(tflite_files[recipe, "labels"])
-    assert [s.outputs for s in (logits, full, prob, labels)] == list(OUTPUTS)
-    image = np.zeros((96, 160, 3), np.uint8)
-    assert [s.run(image).shape for s in (logits, full, prob, labels)] == [
-        (12, 20, 9),
-        (96, 160, 9),
-        (96, 160, 9),
-        (96, 160),
-    ]
-    shares = prob.run(image).astype(float) / (256 if recipe.startswith("int8") else 1)
-    assert np.abs(shares.sum(-1) - 1).max() < 0.02
-    quantized = recipe.startswith("int8")
-    assert logits.run(image).dtype == (np.uint8 if quantized else np.float32)
-    assert labels.run(image).dtype == np.uint8
-    assert all(s._input["dtype"] == np.uint8 for s in (logits, full, labels))
+@pytest.mark.parametrize(("recipe", "outputs"), FILES)
+def test_inputs_and_outputs(tflite_files, recipe, outputs):
+    segmenter = Segmenter(tflite_files[recipe, outputs])
+    assert segmenter.outputs == outputs
+    result = segmenter.run(np.zeros((96, 160, 3), np.uint8))
+    assert result.shape == SHAPES[outputs]
+    is_bytes = recipe.startswith("int8") or outputs.startswith("labels")
+    assert result.dtype == (np.uint8 if is_bytes else np.float32)
+    if outputs == "prob":
+        shares = result.astype(float) / (256 if is_bytes else 1)
+        assert np.abs(shares.sum(-1) - 1).max() < 0.02
+    assert segmenter._input["dtype"] == (np.float32 if recipe == "int16x8" else np.uint8)
+
+
+def test_labels_at_an_eighth_are_the_argmax_of_the_logits(tflite_files, scenes):
+    for recipe in ("float32", "int8-qat"):
+        logits = Segmenter(tflite_files[recipe, "logits"])
+        labels = Segmenter(tflite_files[recipe, "labels-8"])
+        for index in range(len(scenes)):
+            image = scenes.read_image(index)
+            expected = logits.run(image).argmax(-1)  # ties: the lowest index in both
+            np.testing.assert_array_equal(labels.run(image), expected)
+        upsampled = expected.repeat(8, 0).repeat(8, 1)
+        np.testing.assert_array_equal(labels.predict(image), upsampled)
+
+
+def test_int16_activations_stay_close_to_float(trained, tflite_files, scenes):
+    assert argmax_agreement(trained, tflite_files["int16x8", "logits"], scenes) >= 0.995
+    assert argmax_agreement(trained, tflite_files["dynamic", "logits"], scenes) >= 0.98
+
+
+def test_int16_input_is_the_float_input_in_steps(trained, tflite_files, noise, tmp_path):
+    images = [noise(trained.config.input_size)]
+    for input in ("int16", "float32"):
+        path = tmp_path / f"{input}.tflite"
+        export_tflite(trained, path, "int16x8", input=input, calibration=images)
+    wide, plain = (Segmenter(tmp_path / f"{name}.tflite") for name in ("int16", "float32"))
+    # The range is that of all bytes, -1 to 127/128, whatever the images hold.
+    assert wide._input["quantization"] == (pytest.approx(1 / 32767), 0)
+    image = ToyStreets("val", trained.config.input_size).read_image(0)
+    levels = wide.run(image)
+    assert levels.dtype == np.int16
+    assert np.abs(levels * wide.logit_scale - plain.run(image)).max() <= wide.logit_scale / 2
+
+
+def test_float_input_of_an_int8_graph_is_the_same_grid(trained, tmp_path, noise):
+    """Also where mean and std are not those of the grid: the file's own say what to do."""
+    config = trained.config.replace(mean=(123.7, 116.3, 103.5), std=(58.4, 57.1, 57.4))
+    model = fast_scnn(config)
+    for input in ("uint8", "float32"):
+        export_tflite(
+            model,
+            tmp_path / f"{input}.tflite",
+            "int8",
+            input=input,
+            calibration=[noise(config.input_size)],
+        )
+    first, second = (Segmenter(tmp_path / f"{name}.tflite") for name in ("uint8", "float32"))
+    assert second._input["dtype"] == np.float32
+    assert second.metadata["mean"] == [128.0] * 3
+    assert first.metadata["mean"] == list(config.mean)
+    image = ToyStreets("val", config.input_size).read_image(0)
+    np.testing.assert_array_equal(first.run(image), second.run(image))
 
 
 def test_logits_become_bytes_before_they_are_upsampled(tflite_files):
@@ -207,8 +270,13 @@ def test_per_channel_normalisation_in_float(tmp_path):
     [
         ({"recipe": "int4"}, "unknown recipe 'int4': expected one of float32"),
         ({"recipe": "float32", "outputs": "probs"}, "unknown output"),
+        ({"recipe": "int16x8", "outputs": "labels"}, "no int16 ARG_MAX; use output logits or"),
+        ({"recipe": "int16x8", "input": "uint8"}, "takes input float32 or int16: not uint8"),
+        ({"recipe": "dynamic", "input": "int8"}, "takes input uint8 or float32: not int8"),
+        ({"recipe": "int8", "input": "int4"}, "unknown input 'int4': expected one of uint8"),
         ({"recipe": "int8-qat"}, "needs a quantization-aware model"),
-        ({"recipe": "int8"}, "needs calibration images"),
+        ({"recipe": "int8"}, "recipe int8 needs calibration images"),
+        ({"recipe": "int16x8"}, "recipe int16x8 needs calibration images"),
         ({"recipe": "float32", "size": (100, 160)}, "96 or 128"),
     ],
 )
@@ -241,6 +309,20 @@ def test_a_graph_that_breaks_its_recipe_is_not_written():
         check_graph(GraphSummary({"GATHER_ND": 1}, 0, 3), RECIPES["float32"], "logits")
     with pytest.raises(ExportError, match="2 float tensors"):
         check_graph(GraphSummary({"CONV_2D": 1}, 2, 3), RECIPES["int8"], "logits")
+    with pytest.raises(ExportError, match="1 float tensors"):
+        check_graph(GraphSummary({"CONV_2D": 1}, 2, 3), RECIPES["int8"], "logits", "float32")
+    with pytest.raises(ExportError, match="1 float kernels"):
+        check_graph(GraphSummary({"CONV_2D": 1}, 9, 9, 1), RECIPES["dynamic"], "logits")
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [([], "at least one image"), ([np.zeros((1, 64, 96, 3))], "of 96x160, got")],
+)
+def test_calibration_images_of_int16_are_the_inputs_size(trained, tmp_path, images, message):
+    with pytest.raises(DataError, match=message):
+        export_tflite(trained, tmp_path / "m.tflite", "int16x8", calibration=images)
+    assert not list(tmp_path.iterdir())
 
 
 def test_open_dataset_draws_at_the_models_size(trained):

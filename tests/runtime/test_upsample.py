@@ -1,11 +1,19 @@
 """Labels at the input's size, against interpolation of all logits in exact arithmetic."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import NonFiniteLogits
-from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, logit_strips
-from fastscnn_tf.runtime.upsample import upsampled_labels
+from fastscnn_tf.runtime import upsample
+from fastscnn_tf.runtime.postprocess import (
+    LogitsFrame,
+    labels_from_logits,
+    labels_from_output,
+    logit_strips,
+)
+from fastscnn_tf.runtime.upsample import border_share, upsampled_labels, winning_planes
 
 
 def plain(logits):
@@ -31,13 +39,24 @@ def draw(kind, shape, rng):
         return rng.integers(-1, 2, shape).astype(np.int8)
     if kind == "int16":
         return rng.integers(-32768, 32768, shape).astype(np.int16)
+    if kind == "near ties":  # at the ends of int16, where float32 sums would not be exact
+        return (rng.choice([-32767, 32766], shape) + rng.integers(-1, 2, shape)).astype(np.int16)
+    if kind == "equal corners":  # each class is one of two patterns: ties along whole blocks
+        patterns = rng.integers(-128, 128, (*shape[:2], 2)).astype(np.int8)
+        return patterns[..., rng.integers(0, 2, shape[2])]
+    if kind == "mirrored":  # class 2i + 1 is the mirror image of class 2i: ties on an axis
+        half = rng.integers(-128, 128, (*shape[:2], (shape[2] + 1) // 2)).astype(np.int8)
+        return np.stack([half, half[:, ::-1]], -1).reshape(*shape[:2], -1)[..., : shape[2]]
     if kind == "smooth":  # large areas of one class, as in streets
         small = rng.integers(-128, 128, (1 + shape[0] // 4, 1 + shape[1] // 4, shape[2]))
         return small.repeat(4, 0).repeat(4, 1)[: shape[0], : shape[1]].astype(np.int8)
     return rng.normal(0, 3, shape).astype(np.float32)
 
 
-KINDS = ("bytes", "unsigned", "extremes", "ties", "int16", "smooth", "floats")
+KINDS = (
+    *("bytes", "unsigned", "extremes", "ties", "int16", "smooth", "floats"),
+    *("near ties", "equal corners", "mirrored"),
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -57,6 +76,47 @@ def test_a_class_that_wins_no_corner_wins_inside():
     assert set(np.unique(upsampled_labels(logits))) == {0, 1, 2}
 
 
+def test_a_class_may_win_one_pixel_only():
+    """Which depends on the last unit of the sum, and on who is asked first."""
+    logits = np.zeros((2, 2, 3), np.int8)
+    logits[..., 0] = [[100, -100], [-100, 100]]
+    logits[..., 1] = [[-100, 100], [100, -100]]
+    for middle in range(3):  # the two others meet at 0 on the axes: +-1/256 of their difference
+        logits[..., 2] = middle
+        np.testing.assert_array_equal(upsampled_labels(logits), plain(logits))
+        turned = np.ascontiguousarray(logits[..., [2, 0, 1]])
+        np.testing.assert_array_equal(upsampled_labels(turned), plain(turned))
+
+
+@pytest.mark.parametrize("piece", [1, 3, 64])
+def test_pieces_of_any_length(monkeypatch, piece):
+    monkeypatch.setattr(upsample, "PIECE", piece)
+    logits = draw("ties", (9, 7, 12), np.random.default_rng(0))
+    np.testing.assert_array_equal(upsampled_labels(logits), plain(logits))
+
+
+def test_memory_stays_small_when_every_block_is_a_border():
+    """All logits at full size would take 159 MB."""
+    logits = draw("bytes", (128, 256, 19), np.random.default_rng(0))
+    tracemalloc.start()
+    upsampled_labels(logits)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert border_share(logits) > 0.99
+    assert peak < 20e6
+
+
+def test_the_winner_over_planes():
+    planes = np.array([[3, 1, 2, -5], [3, 4, 2, -4], [1, 4, 2, -3]], np.int16)
+    assert winning_planes(planes).tolist() == [0, 1, 0, 2]
+
+
+def test_share_of_border_blocks_by_hand():
+    logits = np.zeros((2, 3, 2), np.float32)
+    logits[:, 2, 1] = 1  # one column of another class: one column of blocks, of 4 x 3 blocks
+    assert border_share(logits) == 3 / 12
+
+
 def test_256_classes_fit():
     logits = np.zeros((1, 2, 256), np.int8)
     logits[0, 1, 255] = 1
@@ -70,6 +130,16 @@ def test_padding_of_the_network_is_cut_off():
     assert frame.padded == (96, 160)
     found = labels_from_logits(logits, frame, (90, 150))
     np.testing.assert_array_equal(found, plain(logits)[:90, :150])
+
+
+def test_padding_of_labels_at_an_eighth_is_cut_off():
+    labels = np.random.default_rng(0).integers(0, 5, (12, 20)).astype(np.uint8)
+    full = labels.repeat(8, 0).repeat(8, 1)
+    found = labels_from_output(labels, LogitsFrame.of((90, 150)), (90, 150))
+    np.testing.assert_array_equal(found, full[:90, :150])
+    np.testing.assert_array_equal(labels_from_output(labels, (96, 160), (96, 160)), full)
+    half = labels_from_output(labels, LogitsFrame.of((90, 150)), (45, 75))
+    np.testing.assert_array_equal(half, full[1:90:2, 1:150:2])
 
 
 def test_logits_that_are_not_finite_are_refused():

@@ -1,0 +1,52 @@
+"""The images from which the converter sets the ranges of an int16 graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import DataError
+from ..core.sizes import format_size
+from ..data.reader import named_data_errors
+
+
+def images_for(
+    config: FastSCNNConfig, batches: Iterable[Any], limit: int = 200
+) -> Callable[[], Iterator[list[np.ndarray]]]:
+    """A representative dataset of single images.
+
+    The first one gets a black and a white pixel in its first row: the input's range is then that
+    of all bytes, whichever the images hold.
+
+    Args:
+        config: gives the input's size, mean and std.
+        batches: normalised images (B, H, W, 3), or (images, labels) pairs.
+        limit: images to use at most.
+
+    Raises:
+        DataError: there is not one image, one has another size or cannot be read.
+    """
+    images: list[np.ndarray] = []
+    with named_data_errors():
+        for batch in batches:
+            found = np.asarray(batch[0] if isinstance(batch, tuple | list) else batch, np.float32)
+            if found.shape[1:] != (*config.input_size, 3):
+                size = format_size(config.input_size)
+                raise DataError(f"expected calibration images of {size}, got {found.shape[1:]}")
+            images.extend(image[None] for image in found)
+            if len(images) >= limit:
+                break
+    if not images:
+        raise DataError("calibration needs at least one image, got none")
+    mean, std = (np.asarray(v, np.float32) for v in (config.mean, config.std))
+    images[0] = images[0].copy()
+    images[0][0, 0, :2] = (0 - mean) / std, (255 - mean) / std
+
+    def each() -> Iterator[list[np.ndarray]]:
+        for image in images[:limit]:
+            yield [image]
+
+    return each
