@@ -160,7 +160,7 @@ class Inspection:
 def inspect(
     path: str | os.PathLike[str],
     *,
-    run: bool = True,
+    load: bool = True,
     memory: int = MEMORY_LIMIT,
     seconds: int = TIME_LIMIT,
 ) -> Inspection:
@@ -172,7 +172,7 @@ def inspect(
 
     Args:
         path: the .tflite.
-        run: ask the interpreter; without, the XNNPACK verdict comes from rules alone.
+        load: ask the interpreter; without, the XNNPACK verdict comes from rules alone.
         memory: address space of the child process, in bytes.
         seconds: its time.
 
@@ -185,7 +185,7 @@ def inspect(
     """
     content, graphs = read_model(path)
     graph = graphs.main
-    measured = probe(content, graph, memory, seconds) if run else Probe()
+    measured = probe(content, graph, memory, seconds) if load else Probe()
     names = collections.Counter(op.kind for op in graph.ops)
     return Inspection(
         path=str(path),

@@ -16,6 +16,7 @@ from .rules_xnnpack import XNNPACK
 
 MEASURED_HERE = "measured with this machine's interpreter"
 GPU_NOTE = "computes in 16-bit floats by default: sums above 65504 overflow"
+ONE_PARTITION = "takes one partition unless told otherwise"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +77,7 @@ def verdicts(graphs: ModelGraphs, probe: Probe) -> tuple[Verdict, ...]:
     levels = [_by_rules(graph, nnapi(level)) for level in LEVELS]
     return (
         *_xnnpack(graph, probe),
-        dataclasses.replace(_by_rules(graph, GPU_DELEGATE), note=GPU_NOTE),
+        dataclasses.replace(_by_rules(graph, GPU_DELEGATE), note=f"{GPU_NOTE}; {ONE_PARTITION}"),
         dataclasses.replace(accelerator, note=GPU_NOTE),
         *(_marked(verdict, level) for verdict, level in zip(levels, LEVELS, strict=True)),
         _client("LiteRT.js (WASM)", graph, litertjs(graphs)),

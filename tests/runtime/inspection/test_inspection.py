@@ -178,7 +178,7 @@ def test_numbers_that_are_none_become_null(tmp_path):
     content = unary("RELU", "int8", scales=(((float("nan"),), (0,)), None))
     path = tmp_path / "m.tflite"
     path.write_bytes(content)
-    values = fs.inspect(path, run=False).to_dict()
+    values = fs.inspect(path, load=False).to_dict()
     assert values["inputs"][0]["scales"] == [None]
     json.dumps(values, allow_nan=False)
 

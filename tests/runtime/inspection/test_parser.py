@@ -94,7 +94,7 @@ def test_mutated_files_are_read_or_refused_in_one_line(content, count, tmp_path)
     for damaged in mutants(content, count):
         path.write_bytes(damaged)
         try:
-            found = inspect(path, run=False)
+            found = inspect(path, load=False)
         except ModelFileError as error:
             assert str(error).startswith(f"{path}: damaged or truncated")
             assert "\n" not in str(error)
@@ -137,7 +137,7 @@ def test_odd_graphs_get_a_report(tmp_path):
     path = tmp_path / "m.tflite"
     for seed in range(60):
         path.write_bytes(odd_graph(random.Random(seed)))
-        found = inspect(path, run=False)
+        found = inspect(path, load=False)
         assert len(found.costs) == 40
         assert found.text() and found.markdown() and found.to_dict()
 
@@ -148,7 +148,7 @@ def test_truncated_files_are_refused(kept, tmp_path):
     path.write_bytes((TFLITE / "fastscnn_camvid_int8.tflite").read_bytes()[:kept])
     wanted = "no TFL3 mark" if kept < 8 else "damaged or truncated"
     with pytest.raises(ModelFileError, match=wanted):
-        inspect(path, run=False)
+        inspect(path, load=False)
 
 
 def test_files_that_are_no_models_are_refused(tmp_path):
@@ -260,7 +260,7 @@ def test_too_many_operations_are_refused(monkeypatch):
 def test_huge_sizes_are_only_numbers(tmp_path):
     path = tmp_path / "m.tflite"
     path.write_bytes(unary("RELU", input=(2**31 - 1,) * 4, output=(2**31 - 1,) * 4))
-    found = inspect(path, run=False)
+    found = inspect(path, load=False)
     assert found.arena_lower_bound == 2 * 4 * (2**31 - 1) ** 4
     assert found.macs == 0
 
@@ -305,4 +305,4 @@ def test_own_metadata_that_is_no_json_is_damage(tmp_path):
     path = tmp_path / "m.tflite"
     path.write_bytes(model.pack())
     with pytest.raises(ModelFileError, match="metadata is no JSON object"):
-        inspect(path, run=False)
+        inspect(path, load=False)
