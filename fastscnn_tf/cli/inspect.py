@@ -10,11 +10,7 @@ from . import options as opt
 @click.command("inspect")
 @click.argument("model", metavar="M.TFLITE")
 @click.option("--markdown", is_flag=True, help="A table of operations and targets, for a README.")
-@click.option(
-    "--no-run",
-    is_flag=True,
-    help="Parse only: do not load it into the interpreter of this machine.",
-)
+@click.option("--parse-only", is_flag=True, help="Do not load it into this machine's interpreter.")
 @click.option(
     "--timeout",
     type=click.IntRange(1, 3600),
@@ -25,7 +21,7 @@ from . import options as opt
 @opt.json_path
 @opt.force
 def inspect_command(
-    model: str, markdown: bool, no_run: bool, timeout: int, json_path: str | None, force: bool
+    model: str, markdown: bool, parse_only: bool, timeout: int, json_path: str | None, force: bool
 ) -> None:
     """Show what a .tflite from anywhere contains, costs, and which delegate takes it.
 
@@ -35,5 +31,5 @@ def inspect_command(
     from ..runtime.inspect.inspection import inspect
 
     opt.check_json(json_path, force, model)
-    found = inspect(model, run=not no_run, seconds=timeout)
+    found = inspect(model, load=not parse_only, seconds=timeout)
     opt.write_result(found.to_dict(), json_path, found.markdown() if markdown else found.text())

@@ -14,7 +14,7 @@ from .tflite_graph import MAX_RANK, OPTIONAL, Graph, ModelGraphs, Op, Tensor, bi
 from .tflite_options import read_options
 
 MARK = b"TFL3"
-MAX_OPS = 100_000  # ten times what large language models have
+MAX_OPS = 20_000  # bounds the work; Fast-SCNN has between 100 and 250
 
 T = TypeVar("T")
 

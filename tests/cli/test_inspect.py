@@ -13,13 +13,13 @@ def test_text_json_and_markdown(run, tmp_path):
     assert (code, err) == (0, "")
     assert "XNNPACK, measured: 112/114 nodes delegated, 1 partition" in out
     target = tmp_path / "m.json"
-    code, out, err = run("inspect", INT8, "--no-run", "--markdown", "--json", target)
+    code, out, err = run("inspect", INT8, "--parse-only", "--markdown", "--json", target)
     assert (code, err) == (0, "")
     assert out.startswith("`fastscnn_camvid_int8.tflite`: 1,481,040 bytes, 535.2 M")
     values = json.loads(target.read_text())
     assert values["measured"]["delegated"] is None
     assert {v["target"]: v["note"] for v in values["verdicts"]}["XNNPACK int8"] == "by the rules"
-    code, out, err = run("inspect", INT8, "--no-run", "--json", "-")
+    code, out, err = run("inspect", INT8, "--parse-only", "--json", "-")
     assert json.loads(out)["macs"] == 535_206_080
 
 
@@ -40,7 +40,7 @@ def test_bad_files_give_one_line(run, tmp_path, content, message):
 def test_an_existing_result_is_kept(run, tmp_path):
     target = tmp_path / "m.json"
     target.write_text("mine")
-    code, _, err = run("inspect", INT8, "--no-run", "--json", target)
+    code, _, err = run("inspect", INT8, "--parse-only", "--json", target)
     assert code == 2
     assert "exists" in err
     assert target.read_text() == "mine"

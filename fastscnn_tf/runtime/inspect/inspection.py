@@ -9,6 +9,7 @@ import math
 import os
 from typing import Any
 
+from ...core.errors import ConfigError
 from ..tflite_file import own_metadata, read_model
 from ..tflite_graph import Graph, Op, Tensor
 from .lifetimes import arena_lower_bound
@@ -120,14 +121,25 @@ class Inspection:
         return sum(cost.filling_macs for cost in self.costs)
 
     def verdict(self, target: str) -> Verdict:
-        """One of the verdicts, by its target."""
-        return next(verdict for verdict in self.verdicts if verdict.target == target)
+        """One of the verdicts.
+
+        Raises:
+            ConfigError: no such target.
+        """
+        found = {verdict.target: verdict for verdict in self.verdicts}
+        if target not in found:
+            raise ConfigError(f"unknown target {target!r}: expected one of {', '.join(found)}")
+        return found[target]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; a scale that is no finite number becomes None."""
         return _finite(
             {
-                **dataclasses.asdict(self),
+                **vars(self),
+                "inputs": [vars(port) for port in self.inputs],
+                "outputs": [vars(port) for port in self.outputs],
+                "costs": [vars(cost) for cost in self.costs],
+                "measured": vars(self.measured),
                 "macs": self.macs,
                 "padding_macs": self.padding_macs,
                 "filling_macs": self.filling_macs,
@@ -148,7 +160,7 @@ class Inspection:
 def inspect(
     path: str | os.PathLike[str],
     *,
-    run: bool = True,
+    load: bool = True,
     memory: int = MEMORY_LIMIT,
     seconds: int = TIME_LIMIT,
 ) -> Inspection:
@@ -160,7 +172,7 @@ def inspect(
 
     Args:
         path: the .tflite.
-        run: ask the interpreter; without, the XNNPACK verdict comes from rules alone.
+        load: ask the interpreter; without, the XNNPACK verdict comes from rules alone.
         memory: address space of the child process, in bytes.
         seconds: its time.
 
@@ -173,7 +185,7 @@ def inspect(
     """
     content, graphs = read_model(path)
     graph = graphs.main
-    measured = probe(content, graph, memory, seconds) if run else Probe()
+    measured = probe(content, graph, memory, seconds) if load else Probe()
     names = collections.Counter(op.kind for op in graph.ops)
     return Inspection(
         path=str(path),

@@ -69,12 +69,13 @@ def _shape(graph: Graph, op: Op, place: int) -> tuple[int, ...]:
 
 def _filling(weights: Tensor | None) -> int:
     """Places of a kernel (filters, height, width, channels) that only fill it up."""
-    kinds = {"int8": np.int8, "float32": np.float32}
-    if weights is None or not weights.constant or weights.dtype not in kinds or weights.sparse:
+    if weights is None or weights.dtype not in ("int8", "float32"):
         return 0
-    values = np.frombuffer(weights.data, kinds[weights.dtype]).reshape(weights.shape)
-    used = values.any(axis=0)  # (height, width, channels)
-    return int((~used & used.any(axis=(0, 1))).sum())
+    if not weights.constant or weights.sparse or weights.dynamic:
+        return 0
+    values = np.frombuffer(weights.data, np.dtype(weights.dtype)).reshape(weights.shape)
+    used: np.ndarray = np.any(values, axis=0)  # (height, width, channels)
+    return int(np.sum(~used & np.any(used, axis=(0, 1))))
 
 
 def _taps(

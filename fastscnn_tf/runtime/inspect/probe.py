@@ -112,6 +112,8 @@ def _run(
         )
     except subprocess.TimeoutExpired as expired:
         return _stages(expired.stdout or b""), f"no end after {seconds} s"
+    except OSError as error:  # no memory for a process, or a Python that cannot be started again
+        return {}, f"no process could be started ({error.strerror})"
     return _stages(done.stdout), _ending(done.returncode)
 
 

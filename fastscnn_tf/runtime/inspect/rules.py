@@ -96,6 +96,8 @@ class RuleTable:
         """(reason, source) why an operation is not taken; None if it is."""
         if node.kind not in self.ops:
             return self.unlisted, self.source
+        if not node.outputs:
+            return "it has no output", self.source
         for check in (*self.ops[node.kind], *self.always):
             reason = check(node)
             if reason:
@@ -237,8 +239,6 @@ def beta_one(node: Node) -> str | None:
 
 def same_quantization(node: Node) -> str | None:
     """8-bit inputs at another scale than the output's."""
-    if not node.outputs:
-        return None
     wanted = node.outputs[0]
     for tensor in node.runtime_inputs:
         if tensor.dtype in BYTES and not _alike(tensor, wanted):

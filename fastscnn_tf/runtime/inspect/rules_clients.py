@@ -12,6 +12,7 @@ LITERTJS_SHAPES = "ai.google.dev/edge/litert/web/get_started"
 MEDIAPIPE_INPUT = "mediapipe/tasks/cc/vision/utils/image_tensor_specs.cc"
 MEDIAPIPE_GRAPH = "mediapipe/tasks/cc/vision/image_segmenter/image_segmenter_graph.cc"
 MEDIAPIPE_SHAPE = "mediapipe/calculators/tensor/tensors_to_segmentation_utils.cc"
+MEDIAPIPE_MEASURED = "measured with mediapipe 1.2.2"
 MEDIAPIPE_DOCS = "developers.google.com/edge/api/mediapipe/python/mp/tasks/vision/ImageSegmenter"
 
 Objection = tuple[str, str]  # (reason, source)
@@ -33,31 +34,30 @@ def litertjs(graphs: ModelGraphs) -> list[Objection]:
     return found
 
 
-def mediapipe(graphs: ModelGraphs) -> list[Objection]:
-    """Objections to a file in MediaPipe's ImageSegmenter."""
+def mediapipe(graphs: ModelGraphs) -> tuple[list[Objection], str]:
+    """Objections to a file in MediaPipe's ImageSegmenter, and what else to know."""
     graph = graphs.main
     found: list[Objection] = []
+    notes = []
     try:
         metadata = task_metadata(graphs)
     except DamagedFile as error:
         metadata = None
         found.append((str(error), MEDIAPIPE_DOCS))
+    if metadata is None or not metadata.labels:
+        notes.append("no label file in TFLITE_METADATA: classes have no names")
     if len(graphs.graphs) != 1:
         found.append((f"{len(graphs.graphs)} graphs, 1 is taken", MEDIAPIPE_GRAPH))
     if len(graph.inputs) != 1:
         found.append((f"{len(graph.inputs)} inputs, 1 is taken", MEDIAPIPE_INPUT))
-    if len(graph.outputs) != 1:
-        found.append(
-            (f"{len(graph.outputs)} outputs: only newer versions take more than 1", MEDIAPIPE_GRAPH)
-        )
-    if metadata is None or metadata.outputs == 0:
-        found.append(("no TFLITE_METADATA that describes its output", MEDIAPIPE_DOCS))
+    if len(graph.outputs) > 1:
+        notes.append(f"of {len(graph.outputs)} outputs the last is the mask")
     if graph.inputs:
         normalized = metadata is not None and metadata.normalized
         found += _image(graph.tensors[graph.inputs[0]], normalized)
     if graph.outputs:
         found += _mask(graph.tensors[graph.outputs[-1]])
-    return found
+    return found, "; ".join(notes)
 
 
 def _image(tensor: Tensor, normalized: bool) -> list[Objection]:
@@ -74,13 +74,15 @@ def _image(tensor: Tensor, normalized: bool) -> list[Objection]:
 
 def _mask(tensor: Tensor) -> list[Objection]:
     found = []
-    if len(tensor.shape) != 4 or tensor.shape[0] != 1:
+    if len(tensor.shape) == 3:
+        reason = f"an output of {size(tensor.shape)} is read as HxWxC: a label map is misread"
+        found.append((reason, f"{MEDIAPIPE_SHAPE}; {MEDIAPIPE_MEASURED}"))
+    elif len(tensor.shape) != 4 or tensor.shape[0] != 1:
         reason = f"the output is {size(tensor.shape)}, taken: 1xHxWxC"
-        if len(tensor.shape) == 3:
-            reason += " (three sizes are read as HxWxC)"
         found.append((reason, MEDIAPIPE_SHAPE))
-    if tensor.dtype not in ("uint8", "float32"):
-        found.append((f"the output is {tensor.dtype}, taken: uint8, float32", MEDIAPIPE_DOCS))
+    if tensor.dtype not in ("uint8", "int8", "float32"):
+        source = f"{MEDIAPIPE_DOCS}; int8: {MEDIAPIPE_MEASURED}"
+        found.append((f"the output is {tensor.dtype}, taken: uint8, int8, float32", source))
     return found
 
 

@@ -60,7 +60,7 @@ def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
         "CONV_2D": (_BIAS, *_convolution(level)),
         "DEPTHWISE_CONV_2D": _convolution(level),
         "TRANSPOSE_CONV": from_1_2(rules.constant(0, 1)),
-        "FULLY_CONNECTED": (rules.output_type("float32", "float16", "int8", "uint8"),),
+        "FULLY_CONNECTED": (rules.output_type(*_FLOAT_OR_BYTE), *_matrix(level)),
         "CONCATENATION": (_NO_ACTIVATION, rules.rank(0, 1, 2, 3, 4), either, *_concat(level)),
         "MEAN": from_1_1(_mean_types(level), rules.same_quantization),
         "PAD": from_1_1(either if level >= _NNAPI_1_2 else rules.input_type(0, "float32")),
@@ -114,7 +114,20 @@ def _window(node: Node) -> str | None:
 def _convolution(level: int) -> tuple[Check, ...]:
     if level >= _NNAPI_1_2:
         return ()
-    return (rules.input_type(0, "float32", "float16", "uint8"), _one_scale, _undilated)
+    return (rules.input_type(0, "float32", "float16", "uint8"), _one_scale, _undilated, _hybrid)
+
+
+def _hybrid(node: Node) -> str | None:
+    x, weights = node.input(0), node.input(1)
+    if x is not None and weights is not None and x.is_float and weights.dtype in rules.BYTES:
+        return "8-bit weights on a float input from API level 29 on"
+    return None
+
+
+def _matrix(level: int) -> tuple[Check, ...]:
+    if level >= _NNAPI_1_2:
+        return ()
+    return (rules.input_type(0, "float32", "float16", "uint8"), _hybrid)
 
 
 def _one_scale(node: Node) -> str | None:
@@ -157,7 +170,7 @@ def _alignment(level: int) -> tuple[Check, ...]:
 
 
 def _square(node: Node) -> str | None:
-    shape = node.outputs[0].shape if node.outputs else ()
+    shape = node.outputs[0].shape
     square = len(shape) == 4 and shape[1] == shape[2]
     return None if square else "an output that is not square from API level 29 on"
 

@@ -16,6 +16,7 @@ from .rules_xnnpack import XNNPACK
 
 MEASURED_HERE = "measured with this machine's interpreter"
 GPU_NOTE = "computes in 16-bit floats by default: sums above 65504 overflow"
+ONE_PARTITION = "takes one partition unless told otherwise"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,22 +65,24 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {**dataclasses.asdict(self), "answer": self.answer}
+        findings = [dict(vars(finding)) for finding in self.findings]
+        return {**vars(self), "findings": findings, "answer": self.answer}
 
 
 def verdicts(graphs: ModelGraphs, probe: Probe) -> tuple[Verdict, ...]:
     """All targets, in the order of the table in the README."""
     graph = graphs.main
     accelerator = _by_rules(graph, GPU_ACCELERATOR)
+    objections, note = mediapipe(graphs)
     levels = [_by_rules(graph, nnapi(level)) for level in LEVELS]
     return (
         *_xnnpack(graph, probe),
-        dataclasses.replace(_by_rules(graph, GPU_DELEGATE), note=GPU_NOTE),
+        dataclasses.replace(_by_rules(graph, GPU_DELEGATE), note=f"{GPU_NOTE}; {ONE_PARTITION}"),
         dataclasses.replace(accelerator, note=GPU_NOTE),
         *(_marked(verdict, level) for verdict, level in zip(levels, LEVELS, strict=True)),
         _client("LiteRT.js (WASM)", graph, litertjs(graphs)),
         _client("LiteRT.js (WebGPU)", graph, litertjs(graphs), accelerator.findings),
-        _client("MediaPipe ImageSegmenter", graph, mediapipe(graphs)),
+        dataclasses.replace(_client("MediaPipe ImageSegmenter", graph, objections), note=note),
     )
 
 

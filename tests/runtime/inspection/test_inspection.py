@@ -9,6 +9,7 @@ import pytest
 from tiny_models import chain, convolution, crash_in_kernels, crash_in_xnnpack, unary
 
 import fastscnn_tf as fs
+from fastscnn_tf.core.errors import ConfigError
 from fastscnn_tf.runtime.inspect.probe import probe
 from fastscnn_tf.runtime.tflite_parser import parse_tflite
 
@@ -67,7 +68,7 @@ def test_arena_is_measured(shipped):
         ("NNAPI 29", 106),
         ("NNAPI 30", 113),
         ("LiteRT.js (WebGPU)", 114),
-        ("MediaPipe ImageSegmenter", 0),
+        ("MediaPipe ImageSegmenter", 114),
     ],
 )
 def test_verdicts_on_the_shipped_int8_file(shipped, target, taken):
@@ -80,6 +81,11 @@ def test_a_verdict_names_operations_and_sources(shipped):
     assert finding.reason == "tensor 159 and the output differ in scale or zero point"
     assert finding.source.endswith("NNAPIDelegateKernel::Validate")
     assert "deprecated from level 35" in shipped.verdict("NNAPI 35").note
+
+
+def test_an_unknown_target_is_named(shipped):
+    with pytest.raises(ConfigError, match="unknown target 'NNAPI 26': expected one of XNNPACK"):
+        shipped.verdict("NNAPI 26")
 
 
 def test_float16_file_is_taken_whole():
@@ -139,6 +145,16 @@ def test_memory_and_time_are_limited():
     )
 
 
+def test_a_python_that_cannot_be_started_again_leaves_the_rest(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
+    path = tmp_path / "m.tflite"
+    path.write_bytes(convolution())
+    found = fs.inspect(path)
+    assert found.macs == 8 * 8 * 8 * 36
+    reason = "no process could be started (No such file or directory)"
+    assert found.measured.problems == (f"without delegates: {reason}", f"with XNNPACK: {reason}")
+
+
 def test_json_markdown_and_text_say_the_same(shipped):
     values = json.loads(json.dumps(shipped.to_dict(), allow_nan=False))
     assert values["macs"] == shipped.macs
@@ -162,7 +178,7 @@ def test_numbers_that_are_none_become_null(tmp_path):
     content = unary("RELU", "int8", scales=(((float("nan"),), (0,)), None))
     path = tmp_path / "m.tflite"
     path.write_bytes(content)
-    values = fs.inspect(path, run=False).to_dict()
+    values = fs.inspect(path, load=False).to_dict()
     assert values["inputs"][0]["scales"] == [None]
     json.dumps(values, allow_nan=False)
 

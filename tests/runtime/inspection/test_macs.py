@@ -55,6 +55,14 @@ def test_a_dead_channel_is_no_filling():
     assert count(m.pack([x], [y])).on_filling == 0
 
 
+def test_a_constant_kernel_of_no_fixed_size_is_counted_by_what_is_fixed():
+    m = TinyModel()
+    x, y = m.tensor((1, 8, 8, 4)), m.tensor((1, 8, 8, 8))
+    w = m.tensor((8, 3, 3, 4), "float32", np.ones((8, 3, 3, 4)), signature=(-1, 3, -1, 4))
+    m.op("CONV_2D", [x, w], [y], "Conv2DOptions")
+    assert count(m.pack([x], [y])).total == 8 * 8 * 8 * 3 * 1 * 4
+
+
 def test_padding_agrees_with_counting_every_tap():
     rng = np.random.default_rng(0)
     for _ in range(50):

@@ -126,6 +126,10 @@ def test_gpu(content, classic, accelerator):
     [
         (convolution(), 27, None),
         (convolution("int8"), 29, "tensor 0 is int8, taken: float32, float16, uint8"),
+        (
+            convolution(filter_type="int8"),
+            *(29, "8-bit weights on a float input from API level 29 on"),
+        ),
         (depthwise(dilation=2), 29, "dilation from API level 29 on"),
         (resize(), 27, None),
         (
@@ -223,11 +227,13 @@ def described(normalized, outputs=1, dtype="float32", shape=(1, 8, 8, 5)):
         (described(False), ["a float32 input needs NormalizationOptions"]),
         (described(False, dtype="uint8"), []),
         (described(False, dtype="int8"), ["the input is int8, taken: uint8, float32"]),
-        (described(True, 2), ["2 outputs: only newer versions take more than 1"]),
+        (described(True, 2), []),
         (
             described(True, shape=(1, 8, 8)),
-            ["the output is 1x8x8, taken: 1xHxWxC (three sizes are read as HxWxC)"],
+            ["an output of 1x8x8 is read as HxWxC: a label map is misread"],
         ),
+        (convolution("int8"), ["the input is int8, taken: uint8, float32"]),
+        (convolution("uint8"), []),
     ],
 )
 def test_mediapipe(content, reasons):
@@ -236,11 +242,13 @@ def test_mediapipe(content, reasons):
     assert found.answer == ("no" if reasons else "all")
 
 
-def test_mediapipe_needs_metadata():
-    found = verdict(convolution("uint8"), "MediaPipe ImageSegmenter")
-    reasons = [finding.reason for finding in found.findings]
-    assert "no TFLITE_METADATA that describes its output" in reasons
-    assert "the input is 1x8x8x4, taken: 1xHxWx3" not in reasons  # RGBA is taken, too
+def test_mediapipe_notes():
+    def note(content):
+        return verdict(content, "MediaPipe ImageSegmenter").note
+
+    assert note(described(True)) == ""
+    assert note(described(True, 2)) == "of 2 outputs the last is the mask"
+    assert note(convolution("uint8")) == "no label file in TFLITE_METADATA: classes have no names"
 
 
 def test_every_rule_has_a_source():

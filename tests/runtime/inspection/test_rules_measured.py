@@ -1,163 +1,34 @@
-"""The XNNPACK rules against the interpreter of this machine: each operation alone in a file."""
+"""The rules against the runtimes of this machine: each operation alone in a file."""
 
-import numpy as np
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
-from tiny_models import TinyModel, binary, chain, convolution, depthwise, unary
+from single_operations import CASES
 
 from fastscnn_tf.core.console import quiet_stderr
 from fastscnn_tf.runtime.inspect.probe import delegated_ops
-from fastscnn_tf.runtime.inspect.rules import Node, half_constants
+from fastscnn_tf.runtime.inspect.rules import Node, RuleTable, half_constants
+from fastscnn_tf.runtime.inspect.rules_gpu import GPU_ACCELERATOR
 from fastscnn_tf.runtime.inspect.rules_xnnpack import XNNPACK
+from fastscnn_tf.runtime.tflite_graph import Graph
 from fastscnn_tf.runtime.tflite_parser import parse_tflite
 
-OTHER = ((0.1,), (0,))  # another scale than the usual one
+
+def predicted(graph: Graph, table: RuleTable) -> list[bool]:
+    """What the rules say about each operation."""
+    halves = half_constants(graph)
+    return [
+        op.outputs[0] in halves or table.objection(Node(graph, op, halves)) is None
+        for op in graph.ops
+    ]
 
 
-def axes(*values):
-    return [(list(values), "int32")]
-
-
-def slices(dtype, step=1, **masks):
-    constants = [([0] * 4, "int32"), ([1, 4 * step, 4 * step, 4], "int32")]
-    constants.append(([1, step, step, 1], "int32"))
-    shape = (4, 4, 4) if masks.get("shrinkAxisMask") else (1, 4, 4, 4)
-    return unary("STRIDED_SLICE", dtype, shape, "StridedSliceOptions", 2, constants, **masks)
-
-
-def pool(kind, dtype, window=2, **values):
-    sizes = {"filterHeight": window, "filterWidth": window, "strideH": 2, "strideW": 2}
-    return unary(kind, dtype, (1, 4, 4, 4), "Pool2DOptions", 2, **sizes, **values)
-
-
-def resize(dtype, **values):
-    size = [([16, 16], "int32")]
-    return unary(
-        "RESIZE_BILINEAR", dtype, (1, 16, 16, 4), "ResizeBilinearOptions", 3, size, **values
-    )
-
-
-def pad(dtype, **values):
-    edges = [([[0, 0], [1, 1], [1, 1], [0, 0]], "int32")]
-    return unary("PAD", dtype, (1, 10, 10, 4), "PadOptions", 2, edges, **values)
-
-
-def concat(dtype, count, **values):
-    shape = (1, 8, 8, 4 * count)
-    version = 1 if dtype == "float32" else 2
-    return binary(
-        "CONCATENATION", dtype, count, shape, "ConcatenationOptions", version, axis=3, **values
-    )
-
-
-def mean(dtype, *values, output=(1, 1, 1, 4)):
-    return unary("MEAN", dtype, output, "ReducerOptions", 2, axes(*values), keepDims=True)
-
-
-def add(dtype, kind="ADD", **values):
-    version = 1 if dtype == "float32" else 2
-    return binary(kind, dtype, 2, (1, 8, 8, 4), f"{kind.capitalize()}Options", version, **values)
-
-
-def quantize(source, target, scale=0.07):
-    scales = (None if source == "float32" else ((0.05,), (0,)), ((scale,), (0,)))
-    return unary("QUANTIZE", source, (1, 8, 8, 4), "QuantizeOptions", 2, (), target, scales)
-
-
-def half_weights():
-    m = TinyModel()
-    x, y, w = m.tensor((1, 8, 8, 4)), m.tensor((1, 8, 8, 8)), m.tensor((8, 3, 3, 4))
-    h = m.tensor((8, 3, 3, 4), "float16", np.ones((8, 3, 3, 4)))
-    b = m.tensor((8,), "float32", np.zeros(8))
-    m.op("DEQUANTIZE", [h], [w], "DequantizeOptions", 3)
-    m.op("CONV_2D", [x, w, b], [y], "Conv2DOptions", strideH=1, strideW=1)
-    for op in m.graph.operators[1:]:
-        op.builtinOptions.dilationHFactor = op.builtinOptions.dilationWFactor = 1
-    return m.pack([x], [y])
-
-
-def each(dtype):
-    """name -> file, of one type."""
-    floats = dtype == "float32"
-    files = {
-        "conv": convolution(dtype),
-        "conv relu6": convolution(dtype, activation=3),
-        "conv tanh": convolution(dtype, activation=4) if floats else None,
-        "depthwise": depthwise(dtype),
-        "depthwise dilated": depthwise(dtype, dilation=2),
-        **{f"concat {count}": concat(dtype, count) for count in range(1, 8)},
-        "add": add(dtype),
-        "add tanh": add(dtype, fusedActivationFunction=4),
-        "sub": add(dtype, "SUB"),
-        "mul": add(dtype, "MUL"),
-        "mean 1 2": mean(dtype, 1, 2),
-        "mean 1": mean(dtype, 1, output=(1, 1, 8, 4)),
-        "mean all": mean(dtype, 0, 1, 2, 3, output=(1, 1, 1, 1)),
-        "average pool": pool("AVERAGE_POOL_2D", dtype),
-        "average pool of 1": pool("AVERAGE_POOL_2D", dtype, 1),
-        "max pool": pool("MAX_POOL_2D", dtype),
-        "resize": resize(dtype),
-        "resize aligned": resize(dtype, alignCorners=True),
-        "resize half pixel": resize(dtype, halfPixelCenters=True),
-        "pad": pad(dtype),
-        "slice": slices(dtype),
-        "slice with steps": slices(dtype, 2),
-        "slice that shrinks": slices(dtype, shrinkAxisMask=1),
-        "space to depth": unary(
-            "SPACE_TO_DEPTH", dtype, (1, 4, 4, 16), "SpaceToDepthOptions", 2, blockSize=2
-        ),
-        "reshape": unary(
-            "RESHAPE", dtype, (1, 64, 4), "ReshapeOptions", 1, [([1, 64, 4], "int32")]
-        ),
-        "transpose": unary(
-            "TRANSPOSE", dtype, (1, 4, 8, 8), "TransposeOptions", 2, [([0, 3, 1, 2], "int32")]
-        ),
-        "nearest": unary(
-            *("RESIZE_NEAREST_NEIGHBOR", dtype, (1, 16, 16, 4), "ResizeNearestNeighborOptions"),
-            *(3, [([16, 16], "int32")]),
-        ),
-        "arg max": unary(
-            *("ARG_MAX", dtype, (1, 8, 8), "ArgMaxOptions", 2, [(3, "int32")], "int32"),
-            outputType=2,
-        ),
-        "relu": unary("RELU", dtype, version=1 if floats else 2),
-        "softmax": unary(
-            *("SOFTMAX", dtype, (1, 8, 8, 4), "SoftmaxOptions", 2, (), None),
-            scales=(None, None if floats else ((1 / 256,), (-128 if dtype == "int8" else 0,))),
-            beta=1.0,
-        ),
-        "quantize": quantize(dtype, "int8"),
-        "quantize to uint8": quantize(dtype, "uint8"),
-        "cast": unary("CAST", dtype, options="CastOptions", output_type="int32"),
-        "convolutions around relu": chain(dtype) if dtype != "uint8" else None,
-    }
-    if floats:
-        files |= {
-            "filter of int8": convolution(filter_type="int8"),
-            "weights of float16": half_weights(),
-            "softmax of 2x": unary("SOFTMAX", options="SoftmaxOptions", version=2, beta=2.0),
-            "hard swish": unary("HARD_SWISH", options="HardSwishOptions"),
-        }
-    else:
-        usual = (None, OTHER)
-        files |= {
-            "dequantize": unary(
-                *("DEQUANTIZE", dtype, (1, 8, 8, 4), "DequantizeOptions", 2, (), "float32"),
-            ),
-            "add of a large scale": add(dtype, scales=[((20.0,), (0,))]),
-            "concat of two scales": concat(dtype, 2, scales=[OTHER]),
-            "pad to another scale": pad(dtype, scales=usual),
-            "resize to another scale": resize(dtype, scales=usual),
-            "quantize by a large step": quantize(dtype, dtype, 0.0001),
-        }
-    return {name: content for name, content in files.items() if content}
-
-
-CASES = {
-    f"{dtype} {name}": c
-    for dtype in ("float32", "int8", "uint8")
-    for name, c in each(dtype).items()
-}
+PLAIN = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 
 
 def load(content, resolver):
@@ -177,11 +48,10 @@ def load(content, resolver):
 def test_the_rules_say_what_the_interpreter_does(name):
     content = CASES[name]
     graph = parse_tflite(content).main
-    halves = half_constants(graph)
-    predicted = [XNNPACK.objection(Node(graph, op, halves)) is None for op in graph.ops]
+    expected = predicted(graph, XNNPACK)
     interpreter = load(content, OpResolverType.BUILTIN)
     if interpreter is None:  # claimed, and the preparation fails
-        assert predicted == [False]
+        assert expected == [False]
         return
     nodes = interpreter._get_ops_details()
     delegates = [
@@ -190,10 +60,46 @@ def test_the_rules_say_what_the_interpreter_does(name):
         if node["op_name"] == "DELEGATE"
     ]
     delegated = delegated_ops(graph, delegates)
-    assert predicted == [op.index in delegated for op in graph.ops]
+    assert expected == [op.index in delegated for op in graph.ops]
 
 
 def test_most_cases_can_be_loaded_and_both_answers_occur():
     loaded = [name for name in CASES if load(CASES[name], OpResolverType.BUILTIN)]
     assert len(loaded) > 0.9 * len(CASES)
     assert "int8 relu" in loaded and "int8 conv" in loaded
+
+
+CHILD = Path(__file__).with_name("compile_on_gpu.py")
+
+
+def compiled_on_gpu(paths):
+    """path -> whether the GPU alone takes the file; a file that ends the process is not taken."""
+    answers = {}
+    while waiting := [path for path in paths if path not in answers]:
+        command = [sys.executable, str(CHILD), *waiting]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
+        )
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        answers |= {line["path"]: line["taken"] for line in lines}
+        if done.returncode:
+            answers[next(path for path in waiting if path not in answers)] = False
+    return answers
+
+
+@pytest.mark.skipif("VK_DRIVER_FILES" not in os.environ, reason="VK_DRIVER_FILES names no driver")
+def test_the_rules_say_what_the_gpu_accelerator_does(tmp_path):
+    names = [name for name in CASES if load(CASES[name], PLAIN) is not None]
+    paths = {name: str(tmp_path / f"{name}.tflite") for name in names}
+    for name, path in paths.items():
+        Path(path).write_bytes(CASES[name])
+    answers = compiled_on_gpu(list(paths.values()))
+    wrong = {
+        name: answers[path]
+        for name, path in paths.items()
+        if all(predicted(parse_tflite(CASES[name]).main, GPU_ACCELERATOR)) != answers[path]
+    }
+    assert len(names) > 100
+    assert wrong == {}
+    assert answers[paths["float32 gather nd"]] is False  # a driver that takes this takes anything
+    assert answers[paths["float32 conv"]] is True
