@@ -208,8 +208,10 @@ class _Pictures:
         label_map, laid_over = self.files(target)
         with replacing(label_map) as temporary:
             save_label(temporary, labels, self.space.palette())
+        picture = Image.fromarray(overlay(image, labels, self.space, self.opacity))
         with replacing(laid_over) as temporary:
-            Image.fromarray(overlay(image, labels, self.space, self.opacity)).save(temporary)
+            # A quarter of the time of the usual level, for a tenth more bytes.
+            picture.save(temporary, compress_level=1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .sources import Frame
 
@@ -15,19 +15,20 @@ class Capture:
     """Reads a source's frames in a thread of its own.
 
     Args:
-        frames: of a `Source`.
+        frames: of a `Source`; the event it gets is set at the end.
         drop: keep only the newest frame while nobody takes one, and count the others.
 
     Attributes:
         dropped: frames that nobody has seen.
     """
 
-    def __init__(self, frames: Iterator[Frame], drop: bool):
+    def __init__(self, frames: Callable[[threading.Event], Iterator[Frame]], drop: bool):
         self.dropped = 0
         self._frames, self._drop = frames, drop
+        self._stop = threading.Event()
         self._change = threading.Condition()
         self._waiting: deque[Frame] = deque()
-        self._ended = self._stop = False
+        self._ended = False
         self._failure: Exception | None = None
         # A daemon: a camera that never answers must not keep the program from ending.
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -37,8 +38,8 @@ class Capture:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stop.set()
         with self._change:
-            self._stop = True
             self._change.notify_all()
         self._thread.join(2)
 
@@ -60,14 +61,16 @@ class Capture:
             raise self._failure
 
     def _read(self) -> None:
+        frames = None
         try:
-            for frame in self._frames:
+            frames = self._frames(self._stop)
+            for frame in frames:
                 with self._change:
                     if self._drop:
                         self.dropped += len(self._waiting)
                         self._waiting.clear()
-                    self._change.wait_for(lambda: len(self._waiting) < AHEAD or self._stop)
-                    if self._stop:
+                    self._change.wait_for(lambda: len(self._waiting) < AHEAD or self._stop.is_set())
+                    if self._stop.is_set():
                         break
                     self._waiting.append(frame)
                     self._change.notify_all()
@@ -77,6 +80,6 @@ class Capture:
             with self._change:
                 self._ended = True
                 self._change.notify_all()
-            close = getattr(self._frames, "close", None)
+            close = getattr(frames, "close", None)
             if close is not None:
                 close()  # in this thread, which alone uses it

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,11 +47,12 @@ class Source:
     """Where frames come from.
 
     Attributes:
-        frames: opens it and gives its frames; closing the iterator closes it.
+        frames: opens it and gives its frames, until the event is set; closing the iterator closes
+            it.
         live: frames come whether or not they are taken: a stale one is better dropped.
     """
 
-    frames: Callable[[], Iterator[Frame]]
+    frames: Callable[[threading.Event], Iterator[Frame]]
     live: bool = False
 
 
@@ -73,14 +75,14 @@ def open_source(
     pictures = path.is_dir() or _is_pattern(source) or path.suffix.lower() in IMAGE_SUFFIXES
     if pictures and "://" not in source:
         if follow:
-            return Source(lambda: _followed(source, on_bad or (lambda message: None)))
+            return Source(lambda stop: _followed(source, on_bad or (lambda message: None), stop))
         listed = _listed(source)
-        return Source(lambda: _pictures(listed))
+        return Source(lambda stop: map(_frame, listed))
     if follow:
         raise ConfigError(f"--follow is for a folder or a pattern of pictures, got {source}")
     if source == PI_CAMERA:
         _import("picamera2", "the Pi's camera needs picamera2: apt install python3-picamera2")
-        return Source(_pi_camera, live=True)
+        return Source(lambda stop: _pi_camera(), live=True)
     camera = source.isdecimal() or source.startswith("/dev/") or "://" in source
     if not camera and not path.is_file():
         raise DataError(
@@ -89,7 +91,7 @@ def open_source(
         )
     what = "a camera" if camera else "a video file"
     _import("cv2", f"{source}: {what} needs {OPENCV}")
-    return Source(lambda: _capture(source), live=camera)
+    return Source(lambda stop: _capture(source), live=camera)
 
 
 def _import(module: str, otherwise: str) -> Any:
@@ -121,11 +123,6 @@ def _matching(pattern: str) -> list[Path]:
     return sorted(p for p in found if p.is_file())
 
 
-def _pictures(paths: list[Path]) -> Iterator[Frame]:
-    for path in paths:
-        yield _frame(path)
-
-
 def _frame(path: Path) -> Frame:
     start = time.perf_counter()
     image = read_image(path)
@@ -133,11 +130,11 @@ def _frame(path: Path) -> Frame:
     return Frame(path.stem, image, end - start, end)
 
 
-def _followed(source: str, on_bad: Callable[[str], None]) -> Iterator[Frame]:
+def _followed(source: str, on_bad: Callable[[str], None], stop: threading.Event) -> Iterator[Frame]:
     """Pictures as they come. One is taken when two looks find it of the same size and age."""
     taken: set[Path] = set()
     seen: dict[Path, tuple[int, int]] = {}
-    while True:
+    while not stop.is_set():
         for path in _there(source):
             if path in taken:
                 continue
@@ -157,7 +154,7 @@ def _followed(source: str, on_bad: Callable[[str], None]) -> Iterator[Frame]:
                 on_bad(str(error))
                 continue
             yield frame
-        time.sleep(POLL)
+        stop.wait(POLL)
 
 
 def _there(source: str) -> list[Path]:

@@ -136,7 +136,7 @@ def watch(
         for sink in sinks:
             stack.callback(sink.close)
         stale = opened.live if drop is None else drop
-        capture = stack.enter_context(Capture(opened.frames(), stale))
+        capture = stack.enter_context(Capture(opened.frames, stale))
         try:
             for frame in itertools.islice(capture, frames):
                 if not eye.look(frame, sinks):

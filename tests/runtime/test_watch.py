@@ -28,6 +28,9 @@ from fastscnn_tf.runtime.watch import STEPS, watch
 MODEL = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
 
 
+NEVER = threading.Event()
+
+
 @pytest.fixture
 def drive(tmp_path):
     """Five pictures of coloured blocks."""
@@ -64,7 +67,7 @@ def test_a_folder_is_watched_into_files(drive, tmp_path, run):
 
 
 def test_a_pattern_takes_what_it_names(drive):
-    frames = list(open_source(str(drive / "[1-3].png")).frames())
+    frames = list(open_source(str(drive / "[1-3].png")).frames(NEVER))
     assert [frame.name for frame in frames] == ["1", "2", "3"]
     with pytest.raises(DataError, match=r"\*\.bmp: no file has a name of this pattern"):
         open_source(str(drive / "*.bmp"))
@@ -92,13 +95,16 @@ def test_new_pictures_are_followed_and_unreadable_ones_told(drive, tmp_path):
 
     thread = threading.Thread(target=arrive)
     thread.start()
-    frames = open_source(str(drive), follow=True, on_bad=told.append).frames()
+    frames = open_source(str(drive), follow=True, on_bad=told.append).frames(NEVER)
     names = [next(frames).name for _ in range(5)]
     thread.join()
     frames.close()
     assert names == ["1", "2", "3", "4", "later"]
     assert len(told) == 1
     assert "bad.png: not a readable picture" in told[0]
+    before = threading.active_count()
+    assert watch(str(drive), MODEL, window=False, follow=True, frames=2).frames == 2
+    assert threading.active_count() == before  # nobody goes on looking
     with pytest.raises(ConfigError, match="--follow is for a folder"):
         open_source("clip.mp4", follow=True)
 
@@ -115,11 +121,11 @@ def test_only_the_newest_frame_of_a_live_source_waits():
         yield from frames(6)
         read.set()
 
-    with Capture(camera(), drop=True) as capture:
+    with Capture(lambda _: camera(), drop=True) as capture:
         assert read.wait(20)
         assert [frame.name for frame in capture] == ["5"]
         assert capture.dropped == 5
-    with Capture(frames(6), drop=False) as capture:
+    with Capture(lambda _: frames(6), drop=False) as capture:
         assert [frame.name for frame in capture] == list("012345")
         assert capture.dropped == 0
 
@@ -130,9 +136,15 @@ def test_a_source_that_fails_is_told_after_its_frames():
         raise DataError("unplugged")
 
     seen = []
-    with Capture(broken(), drop=False) as capture, pytest.raises(DataError, match="unplugged"):
+    with (
+        Capture(lambda _: broken(), drop=False) as capture,
+        pytest.raises(DataError, match="unplugged"),
+    ):
         seen.extend(iter(capture))
-    with Capture(broken(), drop=False) as capture, pytest.raises(DataError, match="unplugged"):
+    with (
+        Capture(lambda _: broken(), drop=False) as capture,
+        pytest.raises(DataError, match="unplugged"),
+    ):
         for frame in capture:
             seen.append(frame)
     assert len(seen) >= 2
@@ -145,7 +157,7 @@ def test_a_source_that_fails_is_told_after_its_frames():
         finally:
             closed.set()
 
-    with Capture(endless(), drop=False) as capture:
+    with Capture(lambda _: endless(), drop=False) as capture:
         next(iter(capture))
     assert closed.wait(5)
 
@@ -259,7 +271,7 @@ def test_a_video_file_is_watched(tmp_path):
     for color in colors:
         writer.write(np.full((64, 96, 3), color[::-1], np.uint8))
     writer.release()
-    seen = list(open_source(str(path)).frames())
+    seen = list(open_source(str(path)).frames(NEVER))
     assert [frame.name for frame in seen] == ["clip_000000", "clip_000001", "clip_000002"]
     for frame, color in zip(seen, colors, strict=True):
         assert np.abs(frame.image.mean((0, 1)) - color).max() < 12  # JPEG's
