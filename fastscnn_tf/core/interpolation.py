@@ -23,21 +23,6 @@ def interpolation_matrix(source: int, target: int, aligned: bool = False) -> np.
         >>> interpolation_matrix(2, 3, aligned=True)[1]
         array([0.5, 0.5], dtype=float32)
     """
-    cells, weights = interpolation_taps(source, target, aligned)
-    matrix = np.zeros((target, source), np.float32)
-    np.add.at(matrix, (np.arange(target)[:, None], cells), weights)
-    return matrix
-
-
-def interpolation_taps(
-    source: int, target: int, aligned: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """The two cells that each entry of `interpolation_matrix` reads: (target, 2) int and float32.
-
-    Example:
-        >>> interpolation_taps(2, 4)[0].tolist()
-        [[0, 0], [0, 1], [0, 1], [1, 1]]
-    """
     if aligned:
         scale = np.float32(source - 1) / np.float32(max(target - 1, 1))
         position = np.arange(target, dtype=np.float32) * scale
@@ -45,5 +30,8 @@ def interpolation_taps(
         position = (np.arange(target) + 0.5) * source / target - 0.5
     low = np.floor(position).astype(int)
     weight = (position - low).astype(np.float32)
-    cells = np.clip(np.stack([low, low + 1], 1), 0, source - 1)
-    return cells, np.stack([1 - weight, weight], 1)
+    matrix = np.zeros((target, source), np.float32)
+    rows = np.arange(target)
+    np.add.at(matrix, (rows, np.clip(low, 0, source - 1)), 1 - weight)
+    np.add.at(matrix, (rows, np.clip(low + 1, 0, source - 1)), weight)
+    return matrix

@@ -3,8 +3,8 @@
 Logits at 1/8 are first interpolated to the model's input size (what the graph's own last resize
 would do; padding is cut off) and from there to the target size; all steps are linear, so they are
 one matrix per axis. The argmax is taken last, and only where classes meet are logits interpolated:
-exactly where the target is the input's own size (`upsample`), in float32 elsewhere (`resample`).
-For small targets all are. Work goes by parts to keep memory small.
+by blocks of 8x8 pixels where the target is the input's own size (`upsample`), in float32 and by
+tiles elsewhere. Both keep the memory small.
 """
 
 from __future__ import annotations
@@ -19,14 +19,9 @@ from ..core.errors import NonFiniteLogits
 from ..core.images import resize_label
 from ..core.interpolation import interpolation_matrix
 from ..core.sizes import Size, padded_size
-from .resample import Taps, resampled_labels
 from .upsample import FACTOR, upsampled_labels, winning_planes
 
 STRIP_VALUES = 1 << 22  # interpolated logits held at a time
-# Pixels in a row of blocks from which `resample` is the faster way. Of CamVid's 11 classes, CPU ms:
-# 2.2, not 0.7, at 440 (44x60 logits to 120x160); 3.6, not 5.1, at 3,900 (to 360x480); 10, not 19,
-# at 15,700 (to 720x960); 14, not 118, at 5,400 (128x256 to 720x960); 29, not 350, to 1080x1920.
-BLOCK_ROW = 2048
 MAX_CLASSES = 256  # that a byte can name
 TILE = (32, 128)  # pixels for which labels are made at a time
 
@@ -65,12 +60,6 @@ def _chain(
     return first if model == target else interpolation_matrix(model, target) @ first
 
 
-@functools.lru_cache(maxsize=32)
-def _taps(source: int, padded: int, model: int, target: int, aligned: bool, origin: int) -> Taps:
-    """What `_chain`'s rows read."""
-    return Taps.chain(source, padded, model, target, aligned, origin)
-
-
 def labels_from_logits(
     logits: np.ndarray, model_size: Size | LogitsFrame, target_size: Size
 ) -> np.ndarray:
@@ -96,16 +85,31 @@ def labels_from_logits(
     _check_finite(logits)
     if logits.shape[:2] == frame.size == tuple(target_size):
         return logits.argmax(-1).astype(np.uint8)
-    if (taps := _block_taps(logits, frame, target_size)) is not None:
-        return resampled_labels(logits, *taps)
     return _interpolated_labels(logits, frame, target_size)
 
 
 def _interpolated_labels(logits: np.ndarray, frame: LogitsFrame, target: Size) -> np.ndarray:
-    """The argmax of interpolated logits."""
+    """The argmax of interpolated logits, by tiles.
+
+    A pixel is a weighted mean of the logits that its tile reads: a class that wins them all wins
+    the tile, and one whose greatest stays below the least of another can be left out.
+    """
+    rows, columns = _axes(logits, frame, target)
+    planes = np.ascontiguousarray(np.moveaxis(logits, -1, 0))
+    winners = winning_planes(planes)
     labels = np.empty(target, np.uint8)
-    for place, tile in logit_tiles(logits, frame, target):
-        labels[place] = winning_planes(tile)
+    across = [(place, read, np.ascontiguousarray(w.T)) for place, read, w in _bands(columns, 1)]
+    for top, span, block in _bands(rows, 0):
+        for left, read, weights in across:
+            near = winners[span, read]
+            if (near == near[0, 0]).all():
+                labels[top, left] = near[0, 0]
+                continue
+            cells = planes[:, span, read]
+            least = cells.min((1, 2)).max()
+            classes = np.flatnonzero(cells.max((1, 2)) >= least).astype(np.uint8)
+            tile = np.matmul(np.matmul(block, cells[classes].astype(np.float32)), weights)
+            labels[top, left] = classes[winning_planes(tile)]
     return labels
 
 
@@ -129,44 +133,26 @@ def logit_tiles(
     """
     rows, columns = _axes(logits, frame, target)
     values = np.ascontiguousarray(np.moveaxis(logits, -1, 0), np.float32)
-    high, wide = TILE
-    lefts = range(0, target[1], wide)
-    blocks = [_band(columns[left : left + wide]) for left in lefts]
-    across = [(span, np.ascontiguousarray(block.T)) for span, block in blocks]
-    for top in range(0, target[0], high):
-        span, block = _band(rows[top : top + high])
+    across = [(place, read, np.ascontiguousarray(w.T)) for place, read, w in _bands(columns, 1)]
+    for top, span, block in _bands(rows, 0):
         strip = np.matmul(block, values[:, span])
-        for left, (read, weights) in zip(lefts, across, strict=True):
-            place = slice(top, top + high), slice(left, left + wide)
-            yield place, np.matmul(strip[:, :, read], weights)
+        for left, read, weights in across:
+            yield (top, left), np.matmul(strip[:, :, read], weights)
 
 
-def _band(weights: np.ndarray) -> tuple[slice, np.ndarray]:
-    """The source cells that some rows of an interpolation matrix read, and their weights."""
-    read = np.flatnonzero(weights.any(0))
-    span = slice(int(read[0]), int(read[-1]) + 1)
-    return span, weights[:, span]
+def _bands(weights: np.ndarray, axis: int) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Some rows of an interpolation matrix at a time: where, the cells they read, the weights."""
+    for start in range(0, len(weights), TILE[axis]):
+        place = slice(start, start + TILE[axis])
+        read = np.flatnonzero(weights[place].any(0))
+        span = slice(int(read[0]), int(read[-1]) + 1)
+        yield place, span, weights[place, span]
 
 
 def _are_eighths(logits: np.ndarray, frame: LogitsFrame) -> bool:
     padded = tuple(FACTOR * n for n in logits.shape[:2])
     is_half_pixel = padded == tuple(frame.padded) and not frame.aligned
     return is_half_pixel and logits.shape[2] <= MAX_CLASSES
-
-
-def _block_taps(
-    logits: np.ndarray, frame: LogitsFrame, target_size: Size
-) -> tuple[Taps, Taps] | None:
-    """What the target's rows and columns read, or None where all of it is better interpolated."""
-    is_full = logits.shape[:2] == frame.size  # the graph has upsampled and cut them
-    height, width = target_size
-    if is_full or logits.shape[2] > MAX_CLASSES:
-        return None
-    if height * width < BLOCK_ROW * min(height, logits.shape[0]):
-        return None
-    axes = zip(logits.shape[:2], frame.padded, frame.size, target_size, frame.origin, strict=True)
-    rows, columns = (_taps(*axis[:4], frame.aligned, axis[4]) for axis in axes)
-    return rows, columns
 
 
 def _check_finite(logits: np.ndarray) -> None:
@@ -233,8 +219,8 @@ def labels_from_output(
         return labels_from_logits(output, model_size, target_size)
     labels = output.astype(np.uint8)
     frame = model_size if isinstance(model_size, LogitsFrame) else LogitsFrame.of(model_size)
-    if labels.shape != frame.size != frame.padded:
-        (top, left), (height, width) = frame.origin, frame.size
+    is_eighth = tuple(FACTOR * n for n in labels.shape) == tuple(frame.padded)
+    if is_eighth and frame.size != frame.padded:
         whole = labels.repeat(FACTOR, 0).repeat(FACTOR, 1)
-        labels = whole[top : top + height, left : left + width]
+        labels = whole[: frame.size[0], : frame.size[1]]
     return resize_label(labels, target_size)
