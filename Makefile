@@ -48,4 +48,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .venv-jax .venv-torch .venv-cityscapes build dist *.egg-info demo-output
+	rm -rf $(VENV) .venv-jax .venv-torch .venv-cityscapes .venv-latency .venv-mediapipe build dist *.egg-info demo-output
