@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -290,3 +291,22 @@ def test_a_window_shows_the_frames(drive):
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("5 frames, ")
+
+
+def test_ctrl_c_ends_and_tells_what_was_seen(drive, tmp_path):
+    command = [sys.executable, "-m", "fastscnn_tf", "watch", drive, MODEL, "--follow"]
+    command += ["--output", tmp_path / "out", "--json", tmp_path / "w.json"]
+    process = subprocess.Popen(
+        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "out" / "4_labels.png").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "fastscnn: interrupted\n")
+    assert " frames, " in out
+    result = json.loads((tmp_path / "w.json").read_text())
+    assert result["interrupted"]
+    assert result["frames"] in (4, 5)  # the last one may not be counted yet
