@@ -49,8 +49,8 @@ class Recipe:
     Attributes:
         name: as on the command line.
         weights: of the kernels: `float32`, `float16` or `int8`.
-        activations: `float32`, `int8` or `int16`; unless float, no float tensor may remain but
-            a float input and what is read of it.
+        activations: `float32`, `int8` or `int16`; of the latter two no float tensor may remain but
+            the input and output themselves.
         needs_calibration: sets its ranges from images.
         inputs: names of `INPUTS` it can have.
         outputs: names of `OUTPUTS` it can have.

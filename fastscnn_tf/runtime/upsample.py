@@ -25,7 +25,6 @@ from ..core.interpolation import interpolation_matrix
 FACTOR = 8
 PIECE = 1024  # blocks interpolated at a time: 64 float32 each are 256 KB
 _BYTES = np.uint64(0x0101010101010101)  # one label in each of eight neighbouring pixels
-_WORD = 4  # pixels that are written at once: half a block's row, where blocks and cells meet
 
 
 def _block_weights() -> np.ndarray:
@@ -72,10 +71,10 @@ def winning_planes(planes: np.ndarray) -> np.ndarray:
     """The argmax over the first axis; the lowest index wins a tie.
 
     Args:
-        planes: (classes, cells) of any numeric dtype without NaN, at most 256 classes.
+        planes: (classes, ...) of any numeric dtype without NaN, at most 256 classes.
 
     Returns:
-        (cells,) uint8.
+        (...) uint8.
     """
     best = planes[0].copy()
     winners = np.zeros(best.shape, np.uint8)
