@@ -240,10 +240,11 @@ def _measure(
     together = max(1, PIXELS // (config.input_size[0] * config.input_size[1]))
     for start in progress(range(0, len(chosen), together)):
         indices = chosen[start : start + together]
-        pictures = [resize_image(dataset.read_image(i), config.input_size) for i in indices]
+        pairs = [dataset.read(i) if scored else (dataset.read_image(i), None) for i in indices]
+        pictures = [resize_image(picture, config.input_size) for picture, _ in pairs]
         mean, std = (np.asarray(v, np.float32) for v in (config.mean, config.std))
         images = tensorflow().constant((np.stack(pictures) - mean) / std)
-        labels = [dataset.read(i)[1] for i in indices] if scored else []
+        labels = [label for _, label in pairs if label is not None]
         measured.add(images, _scorer(config, dataset, labels) if scored else None)
     return measured
 

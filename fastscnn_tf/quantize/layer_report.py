@@ -16,7 +16,7 @@ from .sensitivity import LogitsCounts, Sensitivity
 # Measured on trained networks of this project: the largest of the folded kernels is 5 times as
 # large as the median one, and the largest channel 5 times as large as its layer's median.
 OUTLIER = 15.0
-CLIPPED = 0.01  # share of the values beyond the range; calibration leaves out far fewer
+CLIPPED = 0.05  # share of the values beyond the range; calibration leaves out 1 % at most
 COARSE = 8.0  # levels: fewer leave a channel 18 dB or less
 
 
