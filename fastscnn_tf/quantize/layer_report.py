@@ -127,9 +127,8 @@ def _findings(
     if clipped:
         yield 1.0 + values.clipped, f"{values.clipped:.1%} of its values lie beyond its range"
     if coarse:
-        levels = values.channel_levels
-        text = f"its median channel spans {levels:.1f} of 255 steps: others with its range take it"
-        yield 0.0, text  # of a shared range, which may do no harm
+        # Often of a shared range, and then no harm.
+        yield 0.0, f"its median channel spans {values.channel_levels:.1f} of 255 steps"
 
 
 def miou_returned(alone: LogitsCounts, all_int8: LogitsCounts) -> float | None:
