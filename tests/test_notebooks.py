@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 # Notebook -> (what it prints at its end, pictures it draws).
-EXPECTED = {"01_quickstart": ("int8_qat.tflite", 3), "02_train": ("mean IoU", 5)}
+EXPECTED = {
+    "01_quickstart": ("int8_qat.tflite", 3),
+    "02_train": ("mean IoU", 5),
+    "03_quantize_and_convert": ("pixels get the same class", 2),
+}
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 # Set here by earlier tests, and hiding from the kernel what a user would see.
 HIDING = ("TF_CPP_MIN_LOG_LEVEL", "PYTEST_CURRENT_TEST")

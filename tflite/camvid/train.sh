@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The training behind the CamVid weights, from random weights to the two .tflite files:
 #   make camvid CAMVID=FOLDER [OUTPUT=camvid-output]
-# Three and a half hours on two cores. Killed, it goes on where it stood when it is started again.
+# Some three hours on two cores. Killed, it goes on where it stood when it is started again.
 set -euo pipefail
 camvid=${1:?usage: train.sh CAMVID [OUTPUT]}
 output=${2:-camvid-output}
