@@ -51,7 +51,10 @@ def training_run(folder: Path) -> dict[str, Any]:
     from .run_record import read_run
 
     run = read_run(folder)
-    names = ("dataset", "recipe", "epochs", "batch_size", "learning_rate", "optimizer", "seed")
+    names = ["dataset", "recipe", "epochs", "batch_size", "learning_rate", "optimizer", "seed"]
+    names += ["init_from", "extra_dataset"]
+    if run.settings.get("extra_dataset"):  # without, the split is that of nothing
+        names.append("extra_split")
     gist: dict[str, Any] = {"kind": run.kind, "folder": folder.resolve().name}
     gist |= {n: run.settings[n] for n in names if run.settings.get(n) is not None}
     gist |= {"epochs_done": run.epochs_done, "input_size": run.size}

@@ -16,6 +16,11 @@ from .device_settings import settings_of
 from .runtime.tflite_file import graph_summary, read_metadata, read_model_bytes
 
 UNKNOWN = "not stated"
+# What `export_tflite` writes into every file.
+NEEDED = (
+    *("producer", "recipe", "input_size", "input", "outputs", "mean", "std"),
+    *("class_names", "class_colors"),
+)
 Row = tuple[str, object]
 
 
@@ -81,7 +86,10 @@ def _run_parts(folder: Path, license: str | None) -> list[str]:
     parts.append(f"## Settings of the run\n{_table(('option', 'value'), _given(run.settings))}")
     if run.versions:
         parts.append(f"## Versions\n{_table(('program', 'version'), list(run.versions.items()))}")
-    use = f"    fastscnn export {folder} --for pi5 --output m.tflite    # or another device"
+    data = (
+        f" --dataset {run.settings['dataset']} --data-dir DIR" if "dataset" in run.settings else ""
+    )
+    use = f"    fastscnn export {folder} --for pi5{data} --output m.tflite    # or another device"
     parts.append(f"## How to use\n{use}")
     return parts
 
@@ -89,8 +97,10 @@ def _run_parts(folder: Path, license: str | None) -> list[str]:
 def _file_parts(path: Path, license: str | None) -> list[str]:
     content = read_model_bytes(path)
     metadata = read_metadata(content)
-    if not metadata:
-        raise ModelFileError(f"{path}: holds no metadata of this package, so no card can be made")
+    if missing := [name for name in NEEDED if name not in metadata]:
+        raise ModelFileError(
+            f"{path}: no card can be made, its metadata of this package lacks {', '.join(missing)}"
+        )
     summary = graph_summary(content)
     space = LabelSpace.make("model", 0, tuple(metadata["class_names"]))
     rows: list[Row] = [

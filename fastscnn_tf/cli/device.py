@@ -142,14 +142,15 @@ def agreement(
 @click.option(
     "--threads",
     type=click.IntRange(1, MAX_THREADS),
-    help="CPU threads of a .tflite, in each process; default: 2, or 1 with several processes.",
+    help="CPU threads of a .tflite, in each process; default: those of its settings, else 2, or 1 "
+    "with several processes.",
 )
 @opt.force
 def predict(folder: str, format: str, threads: int | None, **arguments: Any) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each."""
     from ..prediction import predict_files
 
-    arguments["threads"] = threads or (1 if arguments["processes"] > 1 else 2)
+    arguments["threads"] = threads or (1 if arguments["processes"] > 1 else None)
     progress = opt.progress("predicting")
     written = predict_files(folder=folder, format=format, progress=progress, **arguments)
     what = "label map and overlay" if format == "pictures" else "label ids"

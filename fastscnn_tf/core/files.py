@@ -105,7 +105,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """Reads JSON; a damaged file gives an InputError's one line."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OutputError(f"cannot read {path} as JSON: {error}") from None
 
 

@@ -18,7 +18,7 @@ from ..core.console import quiet_stderr
 from ..core.delegates.device import DeviceSettings
 from ..core.errors import ConfigError, DataError, ModelFileError
 from ..core.images import read_image, to_rgb
-from ..core.labels import LabelSpace
+from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.sizes import Size
 from . import MAX_THREADS
 from .engine import open_compiled, plan_engine
@@ -96,6 +96,11 @@ class Segmenter:
             raise ModelFileError(
                 f"{path}: expected an image (1, H, W, 3) of fixed size in and logits or labels "
                 f"out, got {shape} and {result}"
+            )
+        if len(result) == 4 and result[3] > MAX_CLASSES:
+            raise ModelFileError(
+                f"{path}: {result[3]} output channels, but a label map has room for at most "
+                f"{MAX_CLASSES} classes"
             )
         self.input_size: Size = (shape[1], shape[2])
         self.labels = self._label_space(result)

@@ -131,9 +131,13 @@ def _frame(path: Path) -> Frame:
 
 
 def _followed(source: str, on_bad: Callable[[str], None], stop: threading.Event) -> Iterator[Frame]:
-    """Pictures as they come. One is taken when two looks find it of the same size and age."""
+    """Pictures as they come. One is taken when two looks find it of the same size and age.
+
+    One that cannot be read then may still be on its way: it is tried again when it has changed.
+    """
     taken: set[Path] = set()
     seen: dict[Path, tuple[int, int]] = {}
+    unreadable: dict[Path, tuple[int, int]] = {}
     while not stop.is_set():
         for path in _there(source):
             if path in taken:
@@ -146,13 +150,16 @@ def _followed(source: str, on_bad: Callable[[str], None], stop: threading.Event)
             if seen.get(path) != state:
                 seen[path] = state
                 continue
-            taken.add(path)
-            del seen[path]
+            if unreadable.get(path) == state:
+                continue
             try:
                 frame = _frame(path)
             except DataError as error:
-                on_bad(str(error))
+                unreadable[path] = state
+                on_bad(f"{error}; looked at again when it changes")
                 continue
+            taken.add(path)
+            del seen[path]
             yield frame
         stop.wait(POLL)
 
