@@ -19,6 +19,22 @@ about_options = opt.options(
     click.option("--model-version", "version", help="Into the metadata."),
 )
 
+engine_options = opt.options(
+    click.option(
+        "--engine",
+        default="own",
+        show_default=True,
+        help="What makes int8: own, or ai-edge-quantizer (extra quantizer).",
+    ),
+    click.option(
+        "--keep-float",
+        multiple=True,
+        metavar="LAYER",
+        help="Leave it in float (ai-edge-quantizer): a name out of quantization-report, or a "
+        "regular expression of whole names. May be repeated.",
+    ),
+)
+
 
 def sidecars(output: Path) -> tuple[Path, ...]:
     """What `export` writes beside a .tflite."""

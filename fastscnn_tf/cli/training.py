@@ -14,7 +14,7 @@ from ..core.delegates.device import DEVICES
 from ..core.errors import Interrupted
 from ..core.sizes import Size
 from . import options as opt
-from .export_options import about_options, choose_for, sidecars
+from .export_options import about_options, choose_for, engine_options, sidecars
 from .train_options import AUGMENT_HELP, given, recipe_options
 
 skip_bad = click.option(
@@ -223,6 +223,7 @@ def quantize(
     show_default=True,
     help="How they set them: minmax, percentile (99.99) or mse.",
 )
+@engine_options
 @about_options
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The .tflite.")
 @opt.force
@@ -238,6 +239,8 @@ def export(
     data_dir: str | None,
     calibration_images: int,
     calibration_method: str,
+    engine: str,
+    keep_float: tuple[str, ...],
     output: Path,
     force: bool,
     **texts: str | None,
@@ -249,6 +252,7 @@ def export(
     from ..about import about_model
     from ..core.files import check_output
     from ..evaluation import load_model
+    from ..export.engine import check_engine, kept_layers
     from ..export.export import export_tflite
     from ..export.recipes import check_input, check_outputs
     from ..export.recipes import recipe as find_recipe
@@ -266,9 +270,11 @@ def export(
     check_outputs(outputs, rules)
     input = check_input(input, rules)
     check_method(calibration_method)
+    check_engine(engine, rules, keep_float, calibration_method)
     for path in (output, *sidecars(output)):
         check_output(path, force)
     loaded = load_model(model)
+    kept_layers(loaded.config, keep_float)
     calibration = None
     if rules.needs_calibration and dataset:
         from ..data.pipeline import load_dataset
@@ -278,7 +284,7 @@ def export(
         images = load_dataset(dataset, data_dir, split="train", config=config, batch_size=1)
         calibration = images.take(calibration_images)
     about = about_model(model, **texts)
-    source = calibration, force, pad, input, calibration_method, settings, about
+    source = calibration, force, pad, input, calibration_method, settings, about, engine, keep_float
     result = export_tflite(loaded, output, recipe, outputs, size, *source)
     ops = ", ".join(f"{count} {name}" for name, count in result.graph.ops.items())
     click.echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")

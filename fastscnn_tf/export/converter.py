@@ -73,7 +73,6 @@ def finish(content: bytes, metadata: dict[str, Any], input_zero: int | None = No
         metadata: goes into the file.
         input_zero: the byte that is 0.0 to a float graph of raw bytes.
     """
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
     model = unpack(content)
@@ -84,9 +83,16 @@ def finish(content: bytes, metadata: dict[str, Any], input_zero: int | None = No
         edits.dequantize_input(edit, input_zero)
     _add_metadata(model, schema, METADATA_NAME, json.dumps(metadata).encode())
     _add_metadata(model, schema, TFLITE_METADATA, model_metadata(model, metadata))
-    builder = flatbuffers.Builder(len(content))
+    return append_files(pack(model, len(content)), label_files(metadata))
+
+
+def pack(model: Any, size: int) -> bytes:
+    """The .tflite of an object tree of about `size` bytes."""
+    import flatbuffers
+
+    builder = flatbuffers.Builder(size)
     builder.Finish(model.Pack(builder), b"TFL3")
-    return append_files(bytes(builder.Output()), label_files(metadata))
+    return bytes(builder.Output())
 
 
 def check_runs(path: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from ..core.errors import ExportError
 from ..runtime.tflite_file import operation
 
 RESHAPING = ("RESIZE_BILINEAR", "STRIDED_SLICE")  # same scale in and out: they commute with it
@@ -48,6 +49,20 @@ class Editor:
     def consumers(self, tensor: int) -> list[Any]:
         """The operations that read a tensor."""
         return [op for op in self.graph.operators if tensor in op.inputs]
+
+    def drop(self, tensor: int) -> None:
+        """Takes away a tensor that no operation uses."""
+        del self.graph.tensors[tensor]
+
+        def moved(indices: Any) -> list[int]:
+            return [int(i) - (i > tensor) for i in indices]
+
+        for op in self.graph.operators:
+            op.inputs, op.outputs = moved(op.inputs), moved(op.outputs)
+        self.graph.inputs, self.graph.outputs = moved(self.graph.inputs), moved(self.graph.outputs)
+        for signature in self.model.signatureDefs or ():
+            for entry in (*signature.inputs, *signature.outputs):
+                entry.tensorIndex -= entry.tensorIndex > tensor
 
 
 def relu_to_quantize(edit: Editor) -> None:
@@ -110,3 +125,83 @@ def dequantize_input(edit: Editor, zero: int) -> None:
         quantization.scale, quantization.zeroPoint = [1.0], [zero]
         edit.graph.tensors[tensor].quantization = quantization
         edit.turn_into(op, "DEQUANTIZE", 2, edit.schema.DequantizeOptionsT())
+
+
+def input_of_type(edit: Editor, wanted: str, step: float, zero: int) -> None:
+    """Puts a QUANTIZE or DEQUANTIZE in front where the graph's input is not of the wanted type.
+
+    Args:
+        edit: the file, whose input is int8 on the grid of bytes, or float32.
+        wanted: `uint8`, `int8` or `float32`.
+        step: of the grid.
+        zero: the byte that is 0.0.
+
+    Raises:
+        ExportError: the input's grid is not that of bytes.
+    """
+    types = edit.schema.TensorType
+    inner = edit.graph.inputs[0]
+    tensor = edit.graph.tensors[inner]
+    is_float = tensor.type == types.FLOAT32
+    if not is_float:
+        found = [*tensor.quantization.scale], [*tensor.quantization.zeroPoint]
+        if found != ([step], [zero - 128]):
+            raise ExportError(f"the input's scale and zero point are {found}, not those of bytes")
+    if tensor.type == getattr(types, wanted.upper()):
+        return
+    outer = copy.deepcopy(tensor)
+    outer.type = getattr(types, wanted.upper())
+    outer.quantization = edit.schema.QuantizationParametersT()
+    if wanted != "float32":
+        outer.quantization.scale = [step]
+        outer.quantization.zeroPoint = [zero if wanted == "uint8" else zero - 128]
+    tensor.name += b".inner"
+    edit.graph.tensors.append(outer)
+    index = len(edit.graph.tensors) - 1
+    edit.graph.operators.insert(0, _change(edit, index, inner, is_float))
+    edit.graph.inputs = [index]
+    for signature in edit.model.signatureDefs or ():
+        signature.inputs[0].tensorIndex = index
+
+
+def output_of_bytes(edit: Editor) -> None:
+    """Puts a QUANTIZE to uint8 behind an int8 output; the numbers stay."""
+    types = edit.schema.TensorType
+    inner = edit.graph.outputs[0]
+    tensor = edit.graph.tensors[inner]
+    if tensor.type != types.INT8:
+        return
+    outer = copy.deepcopy(tensor)
+    outer.type = types.UINT8
+    outer.quantization.zeroPoint = [int(tensor.quantization.zeroPoint[0]) + 128]
+    tensor.name += b".inner"
+    edit.graph.tensors.append(outer)
+    index = len(edit.graph.tensors) - 1
+    edit.graph.operators.append(_change(edit, inner, index, False))
+    edit.graph.outputs = [index]
+    for signature in edit.model.signatureDefs or ():
+        signature.outputs[0].tensorIndex = index
+
+
+def argmax_of_integers(edit: Editor) -> None:
+    """Takes away a DEQUANTIZE in front of an ARG_MAX: the order of the values is the same."""
+    for op in list(edit.graph.operators):
+        before = edit.producer(op.inputs[0])
+        if edit.kind(op) != "ARG_MAX" or before is None or edit.kind(before) != "DEQUANTIZE":
+            continue
+        op.inputs = [before.inputs[0], *op.inputs[1:]]
+        edit.turn_into(op, "ARG_MAX", 2, op.builtinOptions)
+        if not edit.consumers(before.outputs[0]):
+            edit.graph.operators.remove(before)
+            edit.drop(before.outputs[0])
+
+
+def _change(edit: Editor, source: int, target: int, to_float: bool) -> Any:
+    """A DEQUANTIZE or QUANTIZE between two tensors."""
+    op = edit.schema.OperatorT()
+    op.inputs, op.outputs = [source], [target]
+    if to_float:
+        edit.turn_into(op, "DEQUANTIZE", 2, edit.schema.DequantizeOptionsT())
+    else:
+        edit.turn_into(op, "QUANTIZE", 2, edit.schema.QuantizeOptionsT())
+    return op

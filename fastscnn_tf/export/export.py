@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from ..core.files import check_output, write_bytes, write_json
 from ..core.sizes import Size, format_size
 from ..model.byte_input import STEP, centre
 from ..model.fast_scnn import resized_config
-from ..model.folded import FoldedNetwork, check_finite, fold
+from ..model.folded import FoldedNetwork, check_finite, fold, on_bytes
 from ..quantize.calibrate import calibrate
 from ..quantize.clipping import check_method
 from ..quantize.quantize_aware import folded_of, is_qat
 from ..runtime.tflite_file import METADATA_FORMAT, GraphSummary, graph_summary
-from . import recipes
+from . import ai_edge, recipes
 from .converter import check_runs, convert, finish
+from .engine import OWN, check_engine, engine_version, kept_layers
 from .graph import graph_function
 from .recipes import Recipe
 from .representative import images_for
@@ -60,6 +61,8 @@ def export_tflite(
     calibration_method: str = "minmax",
     settings: DeviceSettings | None = None,
     about: Mapping[str, Any] | None = None,
+    engine: str = OWN,
+    keep_float: Sequence[str] = (),
 ) -> ExportResult:
     """Writes a .tflite with raw uint8 RGB input and normalisation inside, and a JSON sidecar.
 
@@ -87,10 +90,15 @@ def export_tflite(
         settings: travel inside the file and in `<path>.settings.json` beside it.
         about: `name`, `description`, `version`, `author`, `license` and `run` (see
             `about_model`): into the metadata.
+        engine: what makes recipe `int8`: `own`, this project's calibration and TensorFlow's
+            converter, or `ai-edge-quantizer` (extra `quantizer`).
+        keep_float: layers that stay in float, by name or by regular expressions of whole names
+            (`engine.kept_layers`); engine `ai-edge-quantizer` only.
 
     Raises:
-        ConfigError: unknown recipe, output, input or calibration method, or what the recipe or
-            model cannot have.
+        ConfigError: unknown recipe, output, input, calibration method, engine or layer, or what
+            the recipe, engine or model cannot have.
+        InputError: the engine is not installed.
         DataError: a calibration image cannot be used, or there is none.
         OutputError: the file exists or cannot be written.
         ModelFileError: weights or activations are NaN or infinite.
@@ -101,23 +109,33 @@ def export_tflite(
     recipes.check_outputs(outputs, rules)
     input = recipes.check_input(input, rules)
     check_method(calibration_method)
+    check_engine(engine, rules, keep_float, calibration_method)
     target = check_output(path, force)
     if target.suffix != ".tflite":
         raise ConfigError(f"{target}: the output must end in .tflite")
     sidecar = check_output(target.with_name(f"{target.name}.json"), force)
     check_output(settings_path(target), force)
-    network = _network_for(model, rules, size, calibration, pad, calibration_method)
-    wide = rules.activations == "int16"  # the converter makes it of a float graph and of images
-    function = graph_function(network, outputs, "float32" if wide else input)
-    images = images_for(network.config, calibration or ()) if wide else None
-    content = convert(function, rules, outputs, input, images)
+    network = _network_for(model, rules, size, calibration, pad)
+    layers = kept_layers(network.config, keep_float)
+    floats: frozenset[str] = frozenset()
+    if engine == OWN:
+        network, content = _converted(
+            network, rules, outputs, input, calibration or (), calibration_method
+        )
+    else:
+        content, floats = ai_edge.quantize_file(network, outputs, input, calibration or (), layers)
+        network = on_bytes(network)
     metadata = {**_metadata(network, rules, outputs, input), **(about or {})}
+    if engine != OWN:
+        metadata |= {"engine": engine_version(), "float_layers": list(layers)}
     if settings is not None:
         metadata[KEY] = settings.to_dict()
     raw_float = input == "uint8" and not rules.quantized
     content = finish(content, metadata, int(centre(network.config)) if raw_float else None)
     summary = graph_summary(content)
-    recipes.check_graph(summary, rules, outputs, input)
+    recipes.check_graph(summary, rules, outputs, input, mixed=bool(layers))
+    if layers:
+        ai_edge.check_floats(content, floats)
     check_runs(target, content)
     write_bytes(target, content)
     digest = hashlib.sha256(content).hexdigest()
@@ -134,8 +152,8 @@ def _network_for(
     size: Size | None,
     calibration: Iterable[Any] | None,
     pad: bool,
-    method: str,
 ) -> FoldedNetwork:
+    """The folded network of the wanted size; what the recipe lacks is refused."""
     if rules.name == "int8-qat":
         if not is_qat(model):
             raise ConfigError(
@@ -151,14 +169,28 @@ def _network_for(
         check_finite(name, *weights)
     if size is not None:
         network = network.replace(config=resized_config(network.config, size, pad))
-    if rules.needs_calibration:
-        if calibration is None:
-            raise ConfigError(
-                f"recipe {rules.name} needs calibration images: pass --dataset/--data-dir"
-            )
-        if rules.activations == "int8":
-            network = calibrate(network, calibration, method=method)
+    if rules.needs_calibration and calibration is None:
+        raise ConfigError(
+            f"recipe {rules.name} needs calibration images: pass --dataset/--data-dir"
+        )
     return network
+
+
+def _converted(
+    network: FoldedNetwork,
+    rules: Recipe,
+    outputs: str,
+    input: str,
+    calibration: Iterable[Any],
+    method: str,
+) -> tuple[FoldedNetwork, bytes]:
+    """The network with the ranges that its recipe asks for, and the converter's file of it."""
+    if rules.needs_calibration and rules.activations == "int8":
+        network = calibrate(network, calibration, method=method)
+    wide = rules.activations == "int16"  # the converter makes it of a float graph and of images
+    function = graph_function(network, outputs, "float32" if wide else input)
+    images = images_for(network.config, calibration) if wide else None
+    return network, convert(function, rules, outputs, input, images)
 
 
 def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str, input: str) -> dict[str, Any]:

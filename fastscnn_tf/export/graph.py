@@ -15,13 +15,19 @@ from ..model.topology import fast_scnn_outputs
 from .export_blocks import ExportBlocks
 
 
-def graph_function(network: FoldedNetwork, outputs: str, input: str = "uint8") -> Any:
+def graph_function(
+    network: FoldedNetwork,
+    outputs: str,
+    input: str = "uint8",
+    blocks_type: type[ExportBlocks] | None = None,
+) -> Any:
     """A concrete function of one image.
 
     Args:
         network: with ranges for an int8 graph, without for a float one.
         outputs: `logits` and `labels-8` (1/8), `logits-full`, `prob` or `labels`.
         input: `uint8` raw bytes, or `float32` normalised images for a float graph.
+        blocks_type: what writes the operations; `ExportBlocks` by default.
 
     Returns:
         Concrete function (1, H, W, 3) -> (1, h, w, classes) or, for labels, (1, h, w) uint8. A
@@ -38,7 +44,7 @@ def graph_function(network: FoldedNetwork, outputs: str, input: str = "uint8") -
         source, shift = _on_raw_bytes(network)
 
     def run(image):
-        blocks = ExportBlocks(source)
+        blocks = (blocks_type or ExportBlocks)(source)
         if quantized:
             x = blocks.quantize(image, INPUT)
         else:

@@ -24,6 +24,7 @@ COMMON = frozenset(
 FLOAT_ONLY = frozenset({"DEQUANTIZE", "SUB", "RELU"})
 # Scale changes, and the first convolution's pixels by pairs (`export_blocks`).
 INTEGER_ONLY = frozenset({"QUANTIZE", "RESHAPE"})
+MIXED_ONLY = frozenset({"DEQUANTIZE", "RELU"})  # at and in layers that stay in float
 
 OUTPUTS: dict[str, frozenset[str]] = {  # name -> operations it adds
     "logits": frozenset(),
@@ -135,16 +136,26 @@ def check_input(name: str | None, rules: Recipe) -> str:
     return name
 
 
-def check_graph(summary: GraphSummary, rules: Recipe, outputs: str, input: str = "uint8") -> None:
+def check_graph(
+    summary: GraphSummary, rules: Recipe, outputs: str, input: str = "uint8", mixed: bool = False
+) -> None:
     """Asserts that a converted graph is what its recipe promises.
+
+    Args:
+        summary: of the file.
+        rules: the recipe.
+        outputs, input: names of its ends.
+        mixed: some layers stay in float (`ai_edge.check_floats` asserts which).
 
     Raises:
         ExportError: naming the foreign operations, or counting the float tensors or kernels.
     """
-    allowed = rules.ops | OUTPUTS[outputs]
+    allowed = rules.ops | OUTPUTS[outputs] | (MIXED_ONLY if mixed else frozenset())
     foreign = sorted(set(summary.ops) - allowed)
     if foreign:
         raise ExportError(f"recipe {rules.name} may not contain {', '.join(foreign)}")
+    if mixed:
+        return
     # A float input, and of int16x8 then the output, too; QUANTIZE and DEQUANTIZE stand at them.
     edges = 0 if input != "float32" else 2 if rules.activations == "int16" else 1
     if rules.quantized and summary.float_tensors > edges:

@@ -64,7 +64,7 @@ def calibrate(
     count = 0
     with named_data_errors():
         for batch in batches:
-            images = tf.convert_to_tensor(_checked(batch, network)[: limit - count])
+            images = tf.convert_to_tensor(checked_images(batch, network)[: limit - count])
             for name, (limits, *values) in observe(images).items():
                 found.setdefault(name, []).append(_finite(limits.numpy(), name))
                 if values:
@@ -84,8 +84,12 @@ def calibrate(
     return network.replace(ranges=ranges)
 
 
-def _checked(batch: Any, network: FoldedNetwork) -> np.ndarray:
-    """The images of a batch, float32."""
+def checked_images(batch: Any, network: FoldedNetwork) -> np.ndarray:
+    """The images of a batch (B, H, W, 3), float32.
+
+    Raises:
+        DataError: another size or type, or not finite.
+    """
     images = np.asarray(batch[0] if isinstance(batch, tuple | list) else batch)
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype.kind != "f":
         raise DataError(
