@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 from ..core.delegates.device import DeviceSettings
@@ -62,7 +63,7 @@ def choose(
     chosen = {
         "recipe": rules.name,
         "outputs": outputs or found.outputs,
-        "input": input or _fitting(found.input, rules),
+        "input": input or _fitting(found.input, recipes.recipe(planned), rules),
     }
     table = {"recipe": planned, "outputs": found.outputs, "input": found.input}
     what = ", ".join(f"{name} {value}" for name, value in chosen.items())
@@ -76,12 +77,9 @@ def choose(
     return Choice(**chosen, settings=found.settings, lines=tuple(lines))
 
 
-def _fitting(input: str, rules: recipes.Recipe) -> str:
-    """The table's input, or one that a recipe given instead of the table's can have."""
-    for name in (input, "uint8"):
-        try:
-            recipes.check_input(name, rules)
-            return name
-        except ConfigError:
-            continue
-    return "float32"
+def _fitting(input: str, planned: recipes.Recipe, rules: recipes.Recipe) -> str:
+    """The table's input, or what a recipe given instead of the table's takes by itself."""
+    if planned.quantized == rules.quantized:
+        with contextlib.suppress(ConfigError):
+            return recipes.check_input(input, rules)
+    return recipes.check_input(None, rules)

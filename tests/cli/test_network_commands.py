@@ -113,4 +113,4 @@ def test_input_of_normalised_images(tmp_path, run):
     save_model(fast_scnn(FastSCNNConfig(num_classes=3, input_size=(64, 96))), model)
     arguments = ["export", model, "--input", "float32", "--output", tmp_path / "m.tflite"]
     assert run(*arguments, "--recipe", "float32")[0] == 0
-    refused(run(*arguments, "--recipe", "int8", "--force"), "takes raw bytes")
+    refused(run(*arguments, "--recipe", "int8", "--force"), "needs calibration images")

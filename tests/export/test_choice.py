@@ -35,7 +35,9 @@ def test_what_is_given_counts():
         "  - recipe float32 is not the table's, int8: not all of this need hold",
         "  - outputs labels is not the table's, logits: not all of this need hold",
     )
-    assert choose("android-gpu", recipe="int8").input == "uint8"  # int8 takes no float32
+    assert choose("android-gpu", recipe="int8").input == "uint8"
+    assert choose("android-gpu", recipe="float32").input == "float32"
+    assert choose("pi5", recipe="int16x8").input == "float32"  # it takes no bytes
     assert choose("pi5", input="int8").input == "int8"
 
 
