@@ -31,7 +31,7 @@ class SizeRow:
     Attributes:
         model: the file, or the model it was exported from.
         input_size: (height, width).
-        macs: multiply-accumulates of one run.
+        macs: multiply-accumulates of one run, zeros that fill up a kernel left out.
         arena_bytes: memory that its tensors share in the interpreter without a delegate, scratch
             included; a lower bound where the interpreter cannot be asked.
         network_ms: median milliseconds of the network alone.
@@ -178,7 +178,7 @@ def size_table(
         SizeRow(
             model=name,
             input_size=(item.inputs[0].shape[1], item.inputs[0].shape[2]),
-            macs=item.macs,
+            macs=item.macs - item.filling_macs,
             arena_bytes=item.measured.arena_bytes or item.arena_lower_bound,
             network_ms=float(network[i]),
             frame_ms=float(whole[i]),

@@ -29,7 +29,7 @@ CORES = os.cpu_count() or 1
 
 @pytest.fixture(scope="module")
 def image():
-    return np.random.default_rng(0).integers(0, 256, (352, 480, 3), dtype=np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (448, 608, 3), dtype=np.uint8)
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ def test_shipped_int8_file():
     found = reasons((TFLITE / "fastscnn_camvid_int8.tflite").read_bytes())
     assert found == {
         0: "uint8 to int8 at the graph's input: the same values 128 apart",
-        105: "cuts off what is below 0, as a RELU behind RESIZE_BILINEAR 104 would",
-        113: "int8 to uint8 at the graph's output: the same values 128 apart",
+        106: "cuts off what is below 0, as a RELU behind RESIZE_BILINEAR 105 would",
+        114: "int8 to uint8 at the graph's output: the same values 128 apart",
     }
 
 
