@@ -5,11 +5,13 @@ import json
 import shutil
 from pathlib import Path
 
+import flatbuffers
 import pytest
 
 from fastscnn_tf.about import about_model
 from fastscnn_tf.card import model_card
-from fastscnn_tf.core.errors import ConfigError, DataError, InputError
+from fastscnn_tf.core.errors import ConfigError, DataError, InputError, ModelFileError
+from fastscnn_tf.runtime.tflite_file import unpack
 
 SHIPPED = Path(__file__).parents[1] / "tflite"
 RUN = SHIPPED / "camvid" / "train_settle"
@@ -105,3 +107,17 @@ def test_about_a_model_in_a_run_and_elsewhere(tmp_path):
     assert about_model(copy) == {}
     with pytest.raises(ConfigError, match="unknown text 'autor'"):
         about_model(copy, autor="Ada")
+
+
+def test_a_file_whose_metadata_say_less_than_ours_is_named(tmp_path):
+    model = unpack(INT8.read_bytes())
+    entry = next(e for e in model.metadata if e.name == b"fastscnn_tf")
+    metadata = json.loads(bytes(model.buffers[entry.buffer].data))
+    del metadata["class_names"], metadata["recipe"]
+    model.buffers[entry.buffer].data = list(json.dumps(metadata).encode())
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path = tmp_path / "m.tflite"
+    path.write_bytes(builder.Output())
+    with pytest.raises(ModelFileError, match="its metadata of this package lacks recipe, class_na"):
+        model_card(path)

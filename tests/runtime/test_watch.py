@@ -110,6 +110,24 @@ def test_new_pictures_are_followed_and_unreadable_ones_told(drive, tmp_path):
         open_source("clip.mp4", follow=True)
 
 
+def test_a_picture_that_pauses_on_its_way_is_looked_at_when_it_is_whole(drive, tmp_path):
+    content = (drive / "0.png").read_bytes()
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "a.png").write_bytes(content[: len(content) // 2])
+    told = []
+
+    def tell(line):
+        told.append(line)
+        (slow / "a.png").write_bytes(content)  # the rest comes after it was found unreadable
+
+    frames = open_source(str(slow), follow=True, on_bad=tell).frames(NEVER)
+    assert next(frames).name == "a"
+    frames.close()
+    assert len(told) == 1
+    assert "looked at again when it changes" in told[0]
+
+
 def frames(count):
     for i in range(count):
         yield Frame(str(i), np.zeros((2, 2, 3), np.uint8), 0.0, time.perf_counter())

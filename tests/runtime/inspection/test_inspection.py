@@ -9,7 +9,7 @@ import pytest
 from tiny_models import chain, convolution, crash_in_kernels, crash_in_xnnpack, unary
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.core.errors import ConfigError, ModelFileError
 from fastscnn_tf.runtime.inspect.probe import probe
 from fastscnn_tf.runtime.tflite_parser import parse_tflite
 
@@ -193,3 +193,11 @@ def test_needs_no_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr
+
+
+def test_more_classes_than_a_label_map_can_name_are_refused(tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(convolution(input=(1, 32, 32, 3), filters=300))
+    assert fs.inspect(path, load=False).outputs[0].shape == (1, 32, 32, 300)
+    with pytest.raises(ModelFileError, match="300 output channels, but a label map has room for"):
+        fs.Segmenter(path)
