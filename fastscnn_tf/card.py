@@ -13,7 +13,7 @@ from .core.errors import DataError, ModelFileError
 from .core.files import read_json
 from .core.labels import LabelSpace
 from .device_settings import settings_of
-from .runtime.tflite_file import graph_summary, read_metadata, read_model_bytes
+from .runtime.tflite_file import graph_summary, own_metadata, read_model
 
 UNKNOWN = "not stated"
 # What `export_tflite` writes into every file.
@@ -95,8 +95,8 @@ def _run_parts(folder: Path, license: str | None) -> list[str]:
 
 
 def _file_parts(path: Path, license: str | None) -> list[str]:
-    content = read_model_bytes(path)
-    metadata = read_metadata(content)
+    content, graphs = read_model(path)
+    metadata = own_metadata(graphs)
     if missing := [name for name in NEEDED if name not in metadata]:
         raise ModelFileError(
             f"{path}: no card can be made, its metadata of this package lacks {', '.join(missing)}"

@@ -23,7 +23,7 @@ from .core.delegates.targets import target
 from .core.errors import ConfigError
 from .core.files import check_output
 from .runtime.engine import plan_engine
-from .runtime.tflite_file import read_metadata, read_model_bytes
+from .runtime.tflite_file import own_metadata, read_model
 
 INSIDE, NOWHERE = "inside the file", "nowhere: the runtime's defaults"
 
@@ -65,8 +65,8 @@ def settings_of(model: str | os.PathLike[str]) -> FileSettings:
         ConfigError: those beside it are another model's.
     """
     path = Path(model)
-    content = read_model_bytes(path)
-    metadata = read_metadata(content)
+    content, graphs = read_model(path)
+    metadata = own_metadata(graphs)
     settings, inside = travelling_settings(path, content, metadata)
     source = NOWHERE if settings is None else INSIDE if inside else str(settings_path(path))
     plan = plan_engine(path, content, metadata)
@@ -93,13 +93,13 @@ def write_new(
         OutputError: settings are there already.
     """
     path = Path(model)
-    content = read_model_bytes(path)
+    content, graphs = read_model(path)
     check_output(settings_path(path), force)
     reasons: tuple[str, ...] = ()
     if device:
         chosen = target(device)
         settings, reasons = chosen.settings, chosen.reasons
-        reasons += _misfits(read_metadata(content), device)
+        reasons += _misfits(own_metadata(graphs), device)
     else:
         settings = settings_of(path).settings
     for change in changes:

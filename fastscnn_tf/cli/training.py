@@ -283,9 +283,22 @@ def export(
         config = resized_config(loaded.config, size or loaded.config.input_size, pad)
         images = load_dataset(dataset, data_dir, split="train", config=config, batch_size=1)
         calibration = images.take(calibration_images)
-    about = about_model(model, **texts)
-    source = calibration, force, pad, input, calibration_method, settings, about, engine, keep_float
-    result = export_tflite(loaded, output, recipe, outputs, size, *source)
+    result = export_tflite(
+        loaded,
+        output,
+        recipe,
+        outputs,
+        size,
+        calibration,
+        force,
+        pad,
+        input,
+        calibration_method=calibration_method,
+        settings=settings,
+        about=about_model(model, **texts),
+        engine=engine,
+        keep_float=keep_float,
+    )
     ops = ", ".join(f"{count} {name}" for name, count in result.graph.ops.items())
     click.echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")
     click.echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core.errors import ModelFileError
 from .flat_tables import Table, read_table
-from .tflite_file import unpack
+from .tflite_parser import parse_tflite
 
 NAME = "TFLITE_METADATA"
 IDENTIFIER = b"M001"
@@ -89,16 +89,11 @@ def read_model_metadata(content: bytes) -> Table:
     Raises:
         ModelFileError: damaged.
     """
-    model = unpack(content)
-    for entry in model.metadata or []:
-        name = entry.name.decode() if isinstance(entry.name, bytes) else entry.name
-        if name == NAME:
-            data = bytes(model.buffers[entry.buffer].data)
-            try:
-                return read_table(SCHEMA, "ModelMetadata", data, IDENTIFIER)
-            except ValueError as error:
-                raise ModelFileError(f"TFLite metadata: {error}") from None
-    return {}
+    try:
+        data = parse_tflite(content).metadata.get(NAME)
+        return {} if data is None else read_table(SCHEMA, "ModelMetadata", bytes(data), IDENTIFIER)
+    except ValueError as error:
+        raise ModelFileError(f"TFLite metadata: {error}") from None
 
 
 def segmenter_options(custom: Mapping[str, Any]) -> Table:

@@ -77,12 +77,11 @@ def labels_from_logits(
         NonFiniteLogits: a logit is NaN or infinite.
     """
     frame = model_size if isinstance(model_size, LogitsFrame) else LogitsFrame.of(model_size)
+    _check_finite(logits)
     if frame.size == tuple(target_size) and _are_eighths(logits, frame):
-        _check_finite(logits)
         top, left = frame.origin
         whole = upsampled_labels(logits)
         return np.ascontiguousarray(whole[top : top + frame.size[0], left : left + frame.size[1]])
-    _check_finite(logits)
     if logits.shape[:2] == frame.size == tuple(target_size):
         return logits.argmax(-1).astype(np.uint8)
     return _interpolated_labels(logits, frame, target_size)

@@ -25,7 +25,7 @@ from .engine import open_compiled, plan_engine
 from .fit import Fitted, check_fit, fitted
 from .overlap import AHEAD, overlapped
 from .postprocess import LogitsFrame
-from .tflite_file import read_metadata, read_model_bytes
+from .tflite_file import own_metadata, read_model
 
 Picture = np.ndarray | Image.Image | str | os.PathLike[str]
 
@@ -66,8 +66,8 @@ class Segmenter:
         settings: DeviceSettings | str | os.PathLike[str] | None = None,
     ):
         self.path = Path(path)
-        content = read_model_bytes(path)
-        self.metadata = read_metadata(content)
+        content, graphs = read_model(path)
+        self.metadata = own_metadata(graphs)
         plan = plan_engine(self.path, content, self.metadata, threads, settings)
         self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
         for note in plan.notes:

@@ -39,15 +39,6 @@ class GraphSummary:
     float_kernels: int = 0
 
 
-def read_model_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Reads a .tflite and checks that it is one.
-
-    Raises:
-        ModelFileError: missing, not a .tflite, or truncated.
-    """
-    return read_model(path)[0]
-
-
 def read_model(path: str | os.PathLike[str]) -> tuple[bytes, ModelGraphs]:
     """Reads a .tflite from anywhere: its bytes, and its graphs with every index checked.
 
