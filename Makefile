@@ -8,7 +8,7 @@ CAMVID ?= CamVid
 # Processes that share the test files; each wants a core and 3 GB of memory.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo camvid test cityscapes backends lint format clean
+.PHONY: setup demo camvid test test-targets cityscapes backends lint format clean
 
 setup: $(VENV)/.done
 
@@ -26,6 +26,11 @@ camvid: setup
 
 test: setup cityscapes
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+
+# The real thing on every target that this machine can imitate; see tests/targets/conftest.py.
+test-targets: setup
+	bash tests/targets/setup.sh
+	FASTSCNN_TARGETS=$${FASTSCNN_TARGETS:-available} $(BIN)/python -m pytest -rs tests/targets
 
 cityscapes: .venv-cityscapes/.done
 
@@ -48,4 +53,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .venv-jax .venv-torch .venv-cityscapes .venv-latency .venv-mediapipe build dist *.egg-info demo-output
+	rm -rf $(VENV) .venv-jax .venv-torch .venv-cityscapes .venv-latency .targets build dist *.egg-info demo-output
