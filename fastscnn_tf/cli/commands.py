@@ -98,14 +98,32 @@ def run_command(arguments: list[str]) -> NoReturn:
 
 @contextlib.contextmanager
 def _warnings_as_lines() -> Iterator[None]:
-    """What the library warns of, as `fastscnn: ...` on stderr."""
+    """What the library says, as `fastscnn: ...` on stderr; each line once."""
     logger, handler = logging.getLogger("fastscnn_tf"), logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("fastscnn: %(message)s"))
+    handler.addFilter(_Once())
     logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
     try:
         yield
     finally:
+        logger.setLevel(level)
         logger.removeHandler(handler)
+
+
+class _Once(logging.Filter):
+    """Lets each line pass once, however often a file is opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        line = record.getMessage()
+        new = line not in self._said
+        self._said.add(line)
+        return new
 
 
 def _stop(message: str, code: int, debug: bool) -> NoReturn:

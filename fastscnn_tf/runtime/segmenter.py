@@ -70,8 +70,11 @@ class Segmenter:
         self.metadata = own_metadata(graphs)
         plan = plan_engine(self.path, content, self.metadata, threads, settings)
         self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
+        logger = logging.getLogger("fastscnn_tf")
         for note in plan.notes:
-            logging.getLogger("fastscnn_tf").warning("%s: %s", path, note)
+            logger.warning("%s: %s", path, note)
+        if plan.remark:
+            logger.info("%s: %s", path, plan.remark)
         if plan.compiled:
             self._interpreter = open_compiled(self.path, content, plan)
         else:
@@ -213,11 +216,18 @@ class Segmenter:
             (H, W) uint8 class indices.
 
         Raises:
-            DataError: not a picture; the label maps before it have come.
+            DataError: one picture instead of several; or one that is none: the label maps before it
+                have come.
             ConfigError: a size below 1, no such fit, or `ahead` below 0.
         """
         check_fit(fit)
         check_target(size)
+        one = isinstance(images, str | os.PathLike | Image.Image)
+        if one or (isinstance(images, np.ndarray) and images.ndim == 3):
+            raise DataError(
+                'expected pictures to go through, such as ["a.png", "b.png"], got a single one: '
+                "that is for predict"
+            )
         if ahead < 0:
             raise ConfigError(f"ahead must be at least 0, got {ahead}")
         return self._label_maps(images, size, fit, ahead)
