@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError, DataError
+from ..core.extras import pip_install
 from ..core.images import IMAGE_SUFFIXES, list_images, read_image
 
 POLL = 0.2  # seconds between two looks into a folder that is followed
 PI_CAMERA = "picamera"
-OPENCV = 'OpenCV, which is not installed: pip install "fastscnn-tf[video]" (or opencv-python)'
+OPENCV = f"OpenCV, which is not installed: {pip_install('video')} (or opencv-python)"
 
 
 @dataclasses.dataclass(frozen=True)
