@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,7 +16,7 @@ from . import options as opt
 @click.argument("model", metavar="M.TFLITE")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=opt.PATH,
     help="Folder for NAME_overlay.jpg and NAME_labels.png of every frame; else a window opens.",
 )
 @click.option("--window/--no-window", default=None, help="Show them in a window, or only measure.")
