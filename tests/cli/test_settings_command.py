@@ -123,7 +123,7 @@ def test_export_for_a_device(config, randomise, tmp_path, run):
     from fastscnn_tf.saving import save_model
 
     keras, output = tmp_path / "m.keras", tmp_path / "m.tflite"
-    save_model(randomise(fast_scnn(config)), keras)
+    save_model(randomise(fast_scnn(config)), keras, about={"license": "research use"})
     code, _, err = run("export", keras, "--for", "pi5", "--output", output)
     assert code == 2 and "calibration images: pass --dataset and --data-dir" in err
     code, _, err = run("export", keras, "--output", output)
@@ -135,6 +135,7 @@ def test_export_for_a_device(config, randomise, tmp_path, run):
     assert out.startswith("for android-gpu (Android, GPU): recipe float16, outputs logits, input")
     written = json.loads(output.with_name("m.tflite.json").read_text())
     assert (written["recipe"], written["author"]) == ("float16", "Ada")
+    assert written["license"] == "research use"  # what the .keras says
     assert written["input"].startswith("RGB as float32")
     assert written["settings"]["accelerator"] == "gpu"
     assert "run" not in written  # it lies in no run folder
@@ -143,6 +144,6 @@ def test_export_for_a_device(config, randomise, tmp_path, run):
     code, _, err = run("card", output, "--output", tmp_path / "card.md")
     assert (code, err) == (0, "")
     card = (tmp_path / "card.md").read_text()
-    assert "| author | Ada |" in card and "| licence of the weights | not stated |" in card
+    assert "| author | Ada |" in card and "| licence of the weights | research use |" in card
     assert "Training: not stated." in card
     assert "| gpu.precision_loss_allowed | True |" in card
