@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..core.errors import Interrupted
+from ..core.errors import Interrupted, StreamEnded
 from ..runtime.fit import FITS
 from . import options as opt
 
@@ -49,10 +49,11 @@ from . import options as opt
 @opt.json_path
 @opt.force
 def watch_command(source: str, json_path: str | None, force: bool, **arguments: Any) -> None:
-    """Segment SOURCE as it comes: pictures, a video, a camera (0, /dev/video0, rtsp://, picamera).
+    """Segment SOURCE: pictures, a video, a camera (0, /dev/video0, picamera) or a stream (rtsp://).
 
     Pictures are a folder or a quoted pattern. Ends with the source, after --frames, by q in the
-    window or by Ctrl-C, and prints frames per second with every step counted.
+    window or by Ctrl-C, and prints frames per second with every step counted. A camera or a stream
+    that gives no more frames is a failure (code 1).
     """
     from ..runtime.watch import watch
 
@@ -66,3 +67,5 @@ def watch_command(source: str, json_path: str | None, force: bool, **arguments: 
     opt.write_result(result.to_dict(), json_path, result.text())
     if result.interrupted:
         raise Interrupted("interrupted")
+    if result.ended:
+        raise StreamEnded(result.ended)

@@ -1,20 +1,25 @@
 """Watching folders and videos: what is seen, dropped, smoothed, doubted, written and told."""
 
+import contextlib
+import http.server
+import io
 import itertools
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
+from fastscnn_tf.core.errors import ConfigError, DataError, OutputError, StreamEnded
 from fastscnn_tf.core.labels import TOY_STREETS
 from fastscnn_tf.runtime.capture import Capture
 from fastscnn_tf.runtime.fit import fitted
@@ -300,6 +305,108 @@ def test_a_video_file_is_watched(tmp_path):
     path.write_bytes(b"no video")
     with pytest.raises(DataError, match="OpenCV cannot open it"):
         watch(str(path), MODEL, window=False)
+
+
+class Camera(http.server.BaseHTTPRequestHandler):
+    """Sends a drive as a network camera does: JPEG pictures without end or length, MJPEG over HTTP.
+
+    Red, green and blue in turns. `/endless` goes on until nobody listens; `/broken` ends within a
+    picture; a file's name sends that file.
+    """
+
+    PICTURES = 12
+    FILES: ClassVar[dict[str, bytes]] = {}
+
+    def do_GET(self):
+        self.send_response(200)
+        if self.path in self.FILES:
+            self.send_header("Content-Length", str(len(self.FILES[self.path])))
+            self.end_headers()
+            self.wfile.write(self.FILES[self.path])
+            return
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        count = itertools.count() if self.path == "/endless" else range(self.PICTURES)
+        with contextlib.suppress(OSError):
+            for i in count:
+                self.wfile.write(self.part(i))
+                time.sleep(0.02)
+            if self.path == "/broken":
+                self.wfile.write(self.part(0)[:300])
+
+    @staticmethod
+    def part(index):
+        picture = np.full((64, 96, 3), 30, np.uint8)
+        picture[..., index % 3] = 200
+        jpeg = io.BytesIO()
+        Image.fromarray(picture).save(jpeg, "JPEG", quality=90)
+        head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {jpeg.tell()}\r\n\r\n"
+        return head.encode() + jpeg.getvalue() + b"\r\n"
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def camera():
+    """The address of a network camera on this machine."""
+    pytest.importorskip("cv2", reason="OpenCV is not installed: no stream is read")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("end", ["ended", "broken"])
+def test_a_network_stream_is_watched_and_its_end_told(camera, end, tmp_path, run):
+    url = f"{camera}/{end}"
+    opened = open_source(url)
+    assert opened.live
+    frames = []
+    with pytest.raises(StreamEnded, match=f"{url}: the stream ended or broke off after 12 frames"):
+        frames.extend(opened.frames(NEVER))
+    seen = [frame.image.mean((0, 1)).argmax() for frame in frames]
+    assert seen == [i % 3 for i in range(12)]
+    target = tmp_path / "w.json"
+    code, out, err = run(
+        "watch", url, MODEL, "--keep-all", "--output", tmp_path / "out", "--json", target
+    )
+    assert code == 1
+    assert out.startswith("12 frames, ")
+    assert err.count("\n") == 1
+    assert "to go on" in err
+    result = json.loads(target.read_text())
+    assert (result["frames"], result["dropped"]) == (12, 0)
+    assert result["ended"] in err
+    assert (tmp_path / "out" / "camera_000011_labels.png").exists()
+
+
+def test_an_endless_stream_ends_when_enough_was_seen(camera, run):
+    code, out, err = run("watch", f"{camera}/endless", MODEL, "--no-window", "--frames", 4)
+    assert (code, err) == (0, "")
+    assert out.startswith("4 frames, ")
+
+
+def test_a_video_at_an_address_ends_as_a_file_does(camera, tmp_path, run):
+    import cv2
+
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
+    for _ in range(3):
+        writer.write(np.zeros((64, 96, 3), np.uint8))
+    writer.release()
+    Camera.FILES["/clip.avi"] = path.read_bytes()
+    code, out, err = run("watch", f"{camera}/clip.avi", MODEL, "--no-window", "--keep-all")
+    assert (code, err) == (0, "")
+    assert out.startswith("3 frames, ")
+
+
+def test_an_address_that_does_not_answer_is_told(camera):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/stream"
+        with pytest.raises(DataError, match="is the address right, and does it answer"):
+            watch(url, MODEL, window=False)
 
 
 @pytest.mark.skipif(not shutil.which("xvfb-run"), reason="xvfb-run is not installed: no display")
