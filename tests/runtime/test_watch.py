@@ -1,8 +1,5 @@
 """Watching folders and videos: what is seen, dropped, smoothed, doubted, written and told."""
 
-import contextlib
-import http.server
-import io
 import itertools
 import json
 import shutil
@@ -13,10 +10,10 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
+from network_camera import network_camera
 from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError, StreamEnded
@@ -307,54 +304,12 @@ def test_a_video_file_is_watched(tmp_path):
         watch(str(path), MODEL, window=False)
 
 
-class Camera(http.server.BaseHTTPRequestHandler):
-    """Sends a drive as a network camera does: JPEG pictures without end or length, MJPEG over HTTP.
-
-    Red, green and blue in turns. `/endless` goes on until nobody listens; `/broken` ends within a
-    picture; a file's name sends that file.
-    """
-
-    PICTURES = 12
-    FILES: ClassVar[dict[str, bytes]] = {}
-
-    def do_GET(self):
-        self.send_response(200)
-        if self.path in self.FILES:
-            self.send_header("Content-Length", str(len(self.FILES[self.path])))
-            self.end_headers()
-            self.wfile.write(self.FILES[self.path])
-            return
-        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
-        self.end_headers()
-        count = itertools.count() if self.path == "/endless" else range(self.PICTURES)
-        with contextlib.suppress(OSError):
-            for i in count:
-                self.wfile.write(self.part(i))
-                time.sleep(0.02)
-            if self.path == "/broken":
-                self.wfile.write(self.part(0)[:300])
-
-    @staticmethod
-    def part(index):
-        picture = np.full((64, 96, 3), 30, np.uint8)
-        picture[..., index % 3] = 200
-        jpeg = io.BytesIO()
-        Image.fromarray(picture).save(jpeg, "JPEG", quality=90)
-        head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {jpeg.tell()}\r\n\r\n"
-        return head.encode() + jpeg.getvalue() + b"\r\n"
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def camera():
     """The address of a network camera on this machine."""
     pytest.importorskip("cv2", reason="OpenCV is not installed: no stream is read")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera) as server:
-        threading.Thread(target=server.serve_forever).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with network_camera() as address:
+        yield address
 
 
 @pytest.mark.parametrize("end", ["ended", "broken"])
@@ -387,16 +342,15 @@ def test_an_endless_stream_ends_when_enough_was_seen(camera, run):
     assert out.startswith("4 frames, ")
 
 
-def test_a_video_at_an_address_ends_as_a_file_does(camera, tmp_path, run):
-    import cv2
-
+def test_a_video_at_an_address_ends_as_a_file_does(tmp_path, run):
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed: no stream is read")
     path = tmp_path / "clip.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
     for _ in range(3):
         writer.write(np.zeros((64, 96, 3), np.uint8))
     writer.release()
-    Camera.FILES["/clip.avi"] = path.read_bytes()
-    code, out, err = run("watch", f"{camera}/clip.avi", MODEL, "--no-window", "--keep-all")
+    with network_camera({"/clip.avi": path.read_bytes()}) as address:
+        code, out, err = run("watch", f"{address}/clip.avi", MODEL, "--no-window", "--keep-all")
     assert (code, err) == (0, "")
     assert out.startswith("3 frames, ")
 
