@@ -49,7 +49,7 @@ from . import options as opt
 @opt.json_path
 @opt.force
 def watch_command(source: str, json_path: str | None, force: bool, **arguments: Any) -> None:
-    """Segment SOURCE: pictures, a video, a camera (0, /dev/video0, picamera) or a stream (rtsp://).
+    """Segment SOURCE as it comes: pictures, a video, a camera (0, /dev/video0, rtsp://, picamera).
 
     Pictures are a folder or a quoted pattern. Ends with the source, after --frames, by q in the
     window or by Ctrl-C, and prints frames per second with every step counted. A camera or a stream
