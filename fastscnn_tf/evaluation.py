@@ -14,11 +14,12 @@ from .core.errors import ConfigError, ModelFileError
 from .core.sizes import STRIDE, Size, format_size
 from .data.registry import find_pairs, open_dataset
 from .data.usable import open_usable
+from .runtime.averaged_views import AveragedViews, SlidingWindows
 from .runtime.evaluate import evaluate_predictor
 from .runtime.evaluation_result import Evaluation
 from .runtime.fit import check_fit
 from .runtime.segmenter import Segmenter
-from .runtime.views import AveragedViews, Inference, Predictor, SlidingWindows, WholeImage
+from .runtime.views import Inference, Predictor, WholeImage
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:

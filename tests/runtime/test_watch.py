@@ -18,13 +18,13 @@ from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError, StreamEnded
 from fastscnn_tf.core.labels import TOY_STREETS
+from fastscnn_tf.runtime.averaged_views import softmax
 from fastscnn_tf.runtime.capture import Capture
 from fastscnn_tf.runtime.fit import fitted
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, logit_strips
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.runtime.sources import Frame, open_source
 from fastscnn_tf.runtime.temporal import Flicker, FrameLabels
-from fastscnn_tf.runtime.views import softmax
 from fastscnn_tf.runtime.visualize import overlay
 from fastscnn_tf.runtime.watch import STEPS, watch
 
