@@ -7,21 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import ConfigError
+from .model.about_file import TEXTS, read_about
 from .train.run_folder import RUN
 
-TEXTS = ("name", "description", "version", "author", "license")
+GENERATIONS = 10  # of runs that began with each other's weights
 
 
 def about_model(model: str | os.PathLike[str], **texts: str | None) -> dict[str, Any]:
     """What travels in the metadata of a .tflite besides the network.
 
     Args:
-        model: a run folder, or a file that may lie in one.
+        model: a run folder, a file that may lie in one, or a `.keras` that says it itself.
         **texts: `name`, `description`, `version`, `author`, `license`, as far as they are given.
 
     Returns:
         The texts that were given, and `run` where the model comes from a run: its data set,
-        recipe, settings that matter most, and score. Nothing is made up.
+        recipe, settings that matter most, and score. A run's licence is that of the weights which
+        it began with, as far as they say one. Nothing is made up.
 
     Raises:
         ConfigError: a text of another name.
@@ -30,11 +32,31 @@ def about_model(model: str | os.PathLike[str], **texts: str | None) -> dict[str,
     for name in texts:
         if name not in TEXTS:
             raise ConfigError(f"unknown text {name!r}: expected one of {', '.join(TEXTS)}")
-    about: dict[str, Any] = {name: text for name, text in texts.items() if text}
+    about = read_about(model)
     folder = run_folder_of(model)
     if folder is not None:
+        if licence := about.get("license") or _licence_before(folder):
+            about["license"] = licence
         about["run"] = training_run(folder)
-    return about
+    return about | {name: text for name, text in texts.items() if text}
+
+
+def _licence_before(folder: Path) -> str | None:
+    """That of the weights which a run, or one before it, began with."""
+    from .run_record import read_run
+
+    for _ in range(GENERATIONS):
+        settings = read_run(folder).settings
+        source = settings.get("model") or settings.get("init_from")
+        if not isinstance(source, str) or not Path(source).exists():
+            return None
+        if licence := read_about(source).get("license"):
+            return licence
+        before = run_folder_of(source)
+        if before is None:
+            return None
+        folder = before
+    return None
 
 
 def run_folder_of(model: str | os.PathLike[str]) -> Path | None:

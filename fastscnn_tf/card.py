@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .about import run_folder_of, training_run
 from .core.errors import DataError, ModelFileError
@@ -14,6 +14,9 @@ from .core.files import read_json
 from .core.labels import LabelSpace
 from .device_settings import settings_of
 from .runtime.tflite_file import graph_summary, own_metadata, read_model
+
+if TYPE_CHECKING:
+    from .run_record import Run
 
 UNKNOWN = "not stated"
 # What `export_tflite` writes into every file.
@@ -56,7 +59,7 @@ def model_card(
         missing = "no such model file, " if not path.exists() else ""
         raise ModelFileError(f"{path}: {missing}expected a run folder (with run.json) or a .tflite")
     index = next(i for i, part in enumerate(parts) if part.startswith("## How to use"))
-    parts[index:index] = [_scores(evaluations)] if evaluations else []
+    parts[index:index] = [_scores(evaluations, _trained_on(path))] if evaluations else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -66,13 +69,12 @@ def _run_parts(folder: Path, license: str | None) -> list[str]:
     run = read_run(folder)
     names = run.class_names
     files = sorted(p for p in folder.iterdir() if p.suffix in (".keras", ".npz", ".tflite"))
-    best = UNKNOWN if run.best is None else f"{run.score} {run.best * 100:.2f} %"
     rows: list[Row] = [
         ("made by", f"fastscnn {run.kind}"),
         ("input", run.size or UNKNOWN),
         ("classes", len(names) or UNKNOWN),
         ("epochs", f"{run.epochs_done} of {run.epochs or UNKNOWN}, {run.state}"),
-        ("best", f"{best}, epoch {run.best_epoch}" if run.best_epoch is not None else best),
+        ("best", _best(run)),
         ("licence of the weights", license or UNKNOWN),
     ]
     parts = [f"# Model card: {folder.resolve().name}", _table(("what", "value"), rows)]
@@ -92,6 +94,14 @@ def _run_parts(folder: Path, license: str | None) -> list[str]:
     use = f"    fastscnn export {folder} --for pi5{data} --output m.tflite    # or another device"
     parts.append(f"## How to use\n{use}")
     return parts
+
+
+def _best(run: Run) -> str:
+    if run.best_epoch is None:
+        return UNKNOWN
+    if run.best is None:
+        return f"epoch {run.best_epoch}, which was not scored"
+    return f"{run.score} {run.best * 100:.2f} %, epoch {run.best_epoch}"
 
 
 def _file_parts(path: Path, license: str | None) -> list[str]:
@@ -124,7 +134,7 @@ def _file_parts(path: Path, license: str | None) -> list[str]:
         for name, (r, g, b) in zip(space.names, metadata["class_colors"], strict=True)
     ]
     parts.append(f"## Classes\n{_table(('class', 'RGB'), colors)}")
-    run = metadata.get("run") or _run_beside(path)
+    run = _run_of(path, metadata)
     trained = _table(("what", "value"), _given(run)) if run else f"Training: {UNKNOWN}."
     parts.append(f"## Training run\n{trained}")
     found = settings_of(path)
@@ -140,9 +150,21 @@ def _file_parts(path: Path, license: str | None) -> list[str]:
     return parts
 
 
-def _run_beside(path: Path) -> dict[str, Any]:
+def _run_of(path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The training run, from inside the file or from beside it."""
+    if run := metadata.get("run"):
+        return run
     folder = run_folder_of(path)
     return training_run(folder) if folder else {}
+
+
+def _trained_on(path: Path) -> set[tuple[str, str]]:
+    """Data sets and splits that the training run names."""
+    run = training_run(path) if path.is_dir() else _run_of(path, own_metadata(read_model(path)[1]))
+    seen = {(str(run["dataset"]), "train")} if "dataset" in run else set()
+    if {"extra_dataset", "extra_split"} <= run.keys():
+        seen.add((str(run["extra_dataset"]), str(run["extra_split"])))
+    return seen
 
 
 def _evaluation(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -168,7 +190,9 @@ def _check_names(path: Path, evaluations: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-def _scores(evaluations: Sequence[Mapping[str, Any]]) -> str:
+def _scores(
+    evaluations: Sequence[Mapping[str, Any]], trained_on: Collection[tuple[str, str]]
+) -> str:
     heads = [f"{Path(str(e['model'])).name}, {e['dataset']} {e['split']}" for e in evaluations]
     rows: list[Sequence[object]] = [
         ("mean IoU", *(_percent(e["miou"]) for e in evaluations)),
@@ -179,7 +203,14 @@ def _scores(evaluations: Sequence[Mapping[str, Any]]) -> str:
     rows += [(n, *(_percent(e["class_iou"].get(n)) for e in evaluations)) for n in classes]
     protocols = dict.fromkeys(str(e["protocol"]) for e in evaluations)
     table = _table(("in %", *heads), rows)
-    return f"## Scores\n{table}\n\nProtocol: {'; '.join(protocols)}."
+    parts = [f"## Scores\n{table}", f"Protocol: {'; '.join(protocols)}."]
+    measured = dict.fromkeys((str(e["dataset"]), str(e["split"])) for e in evaluations)
+    if seen := [f"`{split}` of {name}" for name, split in measured if (name, split) in trained_on]:
+        parts.append(
+            f"**The model saw {' and '.join(seen)} in training: scores on it say nothing of new "
+            "pictures.**"
+        )
+    return "\n\n".join(parts)
 
 
 def _file(path: Path) -> tuple[object, ...]:

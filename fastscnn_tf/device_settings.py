@@ -25,7 +25,7 @@ from .core.files import check_output
 from .runtime.engine import plan_engine
 from .runtime.tflite_file import own_metadata, read_model
 
-INSIDE, NOWHERE = "inside the file", "nowhere: the runtime's defaults"
+INSIDE, NOWHERE = "inside the file", "the runtime's defaults: none travel with it"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class FileSettings:
         settings: that hold for it.
         source: where they come from.
         reasons: why they were chosen, where they just were.
-        notes: what Python on this machine cannot apply.
+        notes: what Python on this machine does otherwise.
     """
 
     model: Path
@@ -71,7 +71,8 @@ def settings_of(model: str | os.PathLike[str]) -> FileSettings:
     source = NOWHERE if settings is None else INSIDE if inside else str(settings_path(path))
     plan = plan_engine(path, content, metadata)
     digest = hashlib.sha256(content).hexdigest()
-    return FileSettings(path, digest, plan.settings, source, notes=plan.notes)
+    notes = (plan.remark, *plan.notes) if plan.remark else plan.notes
+    return FileSettings(path, digest, plan.settings, source, notes=notes)
 
 
 def write_new(

@@ -12,14 +12,14 @@ from typing import Any
 
 from .core.errors import ConfigError, ModelFileError
 from .core.sizes import STRIDE, Size, format_size
-from .data.layout import Missing
 from .data.registry import find_pairs, open_dataset
-from .data.usable import usable
+from .data.usable import open_usable
+from .runtime.averaged_views import AveragedViews, SlidingWindows
 from .runtime.evaluate import evaluate_predictor
 from .runtime.evaluation_result import Evaluation
 from .runtime.fit import check_fit
 from .runtime.segmenter import Segmenter
-from .runtime.views import AveragedViews, Inference, Predictor, SlidingWindows, WholeImage
+from .runtime.views import Inference, Predictor, WholeImage
 
 
 def load_model(path: str | os.PathLike[str]) -> Any:
@@ -68,11 +68,14 @@ def load_predictor(
 
     Raises:
         ModelFileError: the file is missing, damaged or of another kind.
-        ConfigError: no valid size, or one for a .tflite.
+        ConfigError: no valid size, one for a .tflite, or `pad` without one.
     """
-    if _has_one_size(model) and size is not None:
+    if _has_one_size(model) and (size is not None or pad):
         name = model if isinstance(model, str | os.PathLike) else type(model).__name__
-        raise ConfigError(f"{name}: a .tflite has one size: export it with --size instead")
+        with_it = "--size HxW --pad" if pad else "--size"
+        raise ConfigError(f"{name}: a .tflite has one size: export it with {with_it} instead")
+    if pad and size is None:
+        raise ConfigError("--pad is for a size that is no multiple of 32: pass --size HxW, too")
     if _is_predictor(model):
         return model
     if not isinstance(model, str | os.PathLike):
@@ -151,11 +154,12 @@ def evaluate(
     inference, predictor = open_inference(
         model, threads, size, pad, scales=scales, flip=flip, window=window, stride=stride, fit=fit
     )
-    missing = find_pairs(dataset, data_dir, split).missing if skip_bad else ()
-    on_missing: Missing = "skip" if skip_bad else "refuse"
-    opened = open_dataset(dataset, data_dir, split, predictor.input_size, on_missing)
-    if not skip_bad:
-        opened = usable(opened)  # a bad pair is named now, not after an hour
+    if skip_bad:
+        missing = find_pairs(dataset, data_dir, split).missing
+        opened = open_dataset(dataset, data_dir, split, predictor.input_size, missing="skip")
+    else:  # a bad pair is named now, not after an hour
+        missing = ()
+        opened = open_usable(dataset, data_dir, split, predictor.input_size)
     result = evaluate_predictor(
         predictor,
         opened,
@@ -209,7 +213,8 @@ def open_inference(
         predictor = _windowed(model, threads, window, pad)
         half = (max(1, window[0] // 2), max(1, window[1] // 2))
         return SlidingWindows(predictor, stride or half, flip), predictor
-    predictor = load_predictor(model, threads, size=size, pad=pad)
+    own = pad and size is None and not plain and not _has_one_size(model)  # for the scales alone
+    predictor = load_predictor(model, threads, size=size, pad=pad and not own)
     if plain and not flip:
         return WholeImage(predictor, fit), predictor
     sizes = _scaled_sizes(model, predictor.input_size, scales, pad)
@@ -223,7 +228,7 @@ def open_inference(
 def _windowed(model: Any, threads: int | None, window: Size, pad: bool) -> Predictor:
     if not _has_one_size(model):
         return load_predictor(model, threads, size=window, pad=pad)
-    predictor = load_predictor(model, threads)
+    predictor = load_predictor(model, threads, pad=pad)  # which names what a .tflite has not
     if predictor.input_size != tuple(window):
         raise ConfigError(
             f"the window of a .tflite is its input size {format_size(predictor.input_size)}, got "

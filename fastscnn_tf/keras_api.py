@@ -18,8 +18,7 @@ from typing import Any
 
 from .core.console import quiet_stderr
 from .core.errors import ConfigError, InputError
-
-_EXTRA = 'needs the extra "train": pip install ".[train]" in the checkout'
+from .core.extras import pip_install
 
 
 @functools.cache
@@ -115,4 +114,4 @@ def _import(name: str) -> Any:
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed: this {_EXTRA}") from None
+        raise InputError(f"{error.name} is not installed: {pip_install('train')}") from None

@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from .core.errors import DataError
+from .core.errors import ConfigError, DataError
 from .core.files import check_output_folder
 from .core.labels import IGNORE
 from .core.scores import confusion_matrix, ratio, scores
 from .data.dataset import SegmentationDataset
 from .data.pair_check import Progress
-from .data.registry import open_dataset
-from .data.usable import usable
+from .data.usable import open_usable
 from .evaluation import open_inference
 from .model_comparison_result import ComparedPicture, Departure, ModelComparison
 from .runtime.class_mapping import mapping_between
@@ -37,8 +36,9 @@ def compare_models(
     output: str | os.PathLike[str] | None = None,
     *,
     threads: int = 2,
-    pictures: int = PICTURES,
+    pictures: int | None = None,
     force: bool = False,
+    skip_bad: bool = False,
     progress: Progress = iter,
 ) -> ModelComparison:
     """Compares two models on every picture of a split, one look at the whole picture each.
@@ -52,21 +52,25 @@ def compare_models(
         output: a folder that gets `report.html`, self-contained, `comparison.json` and the worst
             pictures as PNG.
         threads: CPU threads of a .tflite.
-        pictures: how many of the worst pictures are drawn; 0 where the data's licence forbids to
-            pass them on.
+        pictures: how many of the worst pictures are drawn into `output`, 5 by default; 0 where the
+            data's licence forbids to pass them on.
         force: write into a folder that is not empty.
+        skip_bad: leave out pairs that are incomplete or cannot be read, with a counted warning.
         progress: wraps the picture indices, to show a progress bar.
 
     Raises:
-        ModelFileError, DataError, ConfigError: models or data cannot be used.
+        ModelFileError, DataError, ConfigError: models or data cannot be used, or `pictures` without
+            `output`.
         OutputError: the folder is in use, or cannot be written.
     """
     if output is not None:
         check_output_folder(output, force)
+    elif pictures is not None:
+        raise ConfigError("--pictures would do nothing without --output, the folder they go to")
     looks, predictors = zip(
         *(open_inference(model, threads) for model in (first, second)), strict=True
     )
-    data = usable(open_dataset(dataset, data_dir, split, predictors[0].input_size))
+    data = open_usable(dataset, data_dir, split, predictors[0].input_size, skip_bad)
     if len(data) == 0:
         raise DataError(f"{data.name}: split {data.split!r} is empty")
     pair = ModelPair(looks, tuple(mapping_between(p, data) for p in predictors), data)
@@ -75,7 +79,7 @@ def compare_models(
     if output is not None:
         from .model_comparison_report import write_report
 
-        write_report(Path(output), result, pair, pictures)
+        write_report(Path(output), result, pair, PICTURES if pictures is None else pictures)
     return result
 
 

@@ -24,9 +24,10 @@ from .core.sizes import STRIDE, Size
 from .evaluation import load_model, load_predictor
 from .prediction import find_pictures
 from .pseudo_folder import Counts, PseudoFolder, PseudoLabels
+from .runtime.averaged_views import softmax
 from .runtime.class_mapping import label_space_of
 from .runtime.postprocess import logit_strips
-from .runtime.views import Predictor, frame_of, softmax
+from .runtime.views import Predictor, frame_of
 
 
 def pseudo_label(

@@ -19,7 +19,7 @@ from .core.sizes import Size, format_size
 from .core.text_table import text_table
 from .data.dataset import SegmentationDataset
 from .data.pair_check import Progress
-from .data.registry import open_dataset
+from .data.usable import open_split
 from .evaluation import load_model
 from .model.folded import FoldedNetwork
 from .quantize.clipping import check_method
@@ -132,6 +132,7 @@ def quantization_report(
     calibration_method: str = "minmax",
     sensitivity: bool = False,
     force: bool = False,
+    skip_bad: bool = False,
     progress: Progress = iter,
 ) -> QuantizationReport:
     """Runs a network in float, in int8, and in int8 with one layer after the other in float.
@@ -152,6 +153,7 @@ def quantization_report(
         calibration_method: as in `export_tflite`, for a float model.
         sensitivity: measure mIoU, too: of float, of int8, and what each layer returns.
         force: replace what is in the folder.
+        skip_bad: leave out pairs that are incomplete or cannot be read, with a counted warning.
         progress: wraps the steps, to show a progress bar.
 
     Raises:
@@ -168,10 +170,10 @@ def quantization_report(
         require_matplotlib()
         check_output_folder(output, force)
     loaded = load_model(model) if isinstance(model, str | os.PathLike) else model
-    opened = open_dataset(dataset, data_dir, split, size or loaded.config.input_size)
+    opened = open_split(dataset, data_dir, split, size or loaded.config.input_size, skip_bad)
     chosen = _chosen(opened, images)
     network, ranges = _network(
-        loaded, size, dataset, data_dir, calibration_images, calibration_method
+        loaded, size, dataset, data_dir, calibration_images, calibration_method, skip_bad
     )
     measured = _measure(network, opened, chosen, sensitivity, progress)
     report = QuantizationReport(
@@ -206,7 +208,13 @@ def _chosen(dataset: SegmentationDataset, count: int) -> list[int]:
 
 
 def _network(
-    model: Any, size: Size | None, dataset: str, data_dir: Any, images: int, method: str
+    model: Any,
+    size: Size | None,
+    dataset: str,
+    data_dir: Any,
+    images: int,
+    method: str,
+    skip_bad: bool,
 ) -> tuple[FoldedNetwork, str]:
     """The network with its ranges, and where these are from."""
     from .data.pipeline import load_dataset
@@ -222,7 +230,9 @@ def _network(
         network = network.replace(config=resized_config(network.config, size))
     if network.ranges:
         return network, "the model's own"
-    source = load_dataset(dataset, data_dir, split="train", config=network.config, batch_size=1)
+    source = load_dataset(
+        dataset, data_dir, split="train", config=network.config, batch_size=1, skip_bad=skip_bad
+    )
     network = calibrate(network, source.take(images), method=method)
     return network, f"{method} over {images} images of train"
 

@@ -14,6 +14,7 @@ from .core.files import check_output
 from .core.published import PUBLISHED, WITHHELD, PublishedRow
 from .core.sizes import format_size
 from .data.registry import open_dataset
+from .data.usable import usable
 from .evaluation import evaluate, load_model
 from .reproduction_ledger import Record, add_record, check_owner, read_ledger
 from .reproduction_table import Reproduction
@@ -68,7 +69,8 @@ def reproduce(
         return Reproduction(tuple(narrowed), records)
     chosen, why = _choose(table, dataset, rows)
     for name, split in dict.fromkeys((row.dataset, row.split) for row in chosen if row.split):
-        open_dataset(name, data_dir, split)  # what is missing stops here, before the long work
+        # What is missing or bad stops here, before the long work: no protocol leaves pairs out.
+        usable(open_dataset(name, data_dir, split), may_skip=False)
     subject = _Subject(model, threads)
     chosen, skipped = _split_off(chosen, subject)
     if ledger is not None:

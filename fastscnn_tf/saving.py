@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,22 @@ from .core.errors import ConfigError
 from .core.files import check_output
 
 
-def save_model(model: Any, path: str | os.PathLike[str], force: bool = False) -> None:
+def save_model(
+    model: Any,
+    path: str | os.PathLike[str],
+    force: bool = False,
+    about: Mapping[str, Any] | None = None,
+) -> None:
     """Writes a Keras 3 model as `.keras`, a quantization-aware one as `.npz`.
 
+    Args:
+        model: to write.
+        path: the file.
+        force: replace it.
+        about: of `about_model`, into a `.keras`: licence and training run, which exports pass on.
+
     Raises:
-        ConfigError: the suffix does not fit the model.
+        ConfigError: the suffix does not fit the model, or `about` for a `.npz`.
         OutputError: the file exists, or cannot be written.
     """
     from .model.fast_scnn import require_fast_scnn
@@ -26,7 +38,9 @@ def save_model(model: Any, path: str | os.PathLike[str], force: bool = False) ->
     if Path(path).suffix != suffix:
         raise ConfigError(f"{path}: this model is saved as {suffix}")
     if suffix == ".npz":
+        if about:
+            raise ConfigError(f"{path}: only a .keras says what its weights are about")
         save_qat(model, check_output(path, force))
     else:
         require_fast_scnn(model)
-        save_keras(model, check_output(path, force))
+        save_keras(model, check_output(path, force), about=about)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tempfile
 import time
@@ -15,99 +14,12 @@ import numpy as np
 from .core.errors import ConfigError
 from .core.files import check_output_folder, make_folder
 from .core.sizes import Size, format_size
-from .core.text_table import text_table
 from .evaluation import evaluate, load_model
 from .runtime.inspect.inspection import inspect
 from .runtime.segmenter import Segmenter
+from .size_comparison_result import SizeRow, SizeTable, best_at
 
 ROUNDS, RUNS = 7, 5
-MARK = "<-"
-
-
-@dataclasses.dataclass(frozen=True)
-class SizeRow:
-    """One .tflite.
-
-    Attributes:
-        model: the file, or the model it was exported from.
-        input_size: (height, width).
-        macs: multiply-accumulates of one run, zeros that fill up a kernel left out.
-        arena_bytes: memory that its tensors share in the interpreter without a delegate, scratch
-            included; a lower bound where the interpreter cannot be asked.
-        network_ms: median milliseconds of the network alone.
-        frame_ms: median milliseconds from a picture to its label map at the picture's own size.
-        ratio: median over the rounds of its `frame_ms` to the first row's of the same round.
-        miou: on the data set, 0..1, where one is given.
-    """
-
-    model: str
-    input_size: Size
-    macs: int
-    arena_bytes: int
-    network_ms: float
-    frame_ms: float
-    ratio: float
-    miou: float | None = None
-
-    @property
-    def fps(self) -> float:
-        """Frames per second of `frame_ms`."""
-        return 1000 / self.frame_ms
-
-
-@dataclasses.dataclass(frozen=True)
-class SizeTable:
-    """Files side by side, measured in turns.
-
-    Attributes:
-        rows: in the order given.
-        threads: CPU threads.
-        frame: (height, width) of the pictures; None: each model's own input size.
-        wanted_fps: frames per second that were asked for.
-        chosen: index of the row that gives them: the one of the greatest mIoU, without a data set
-            of the most multiply-accumulates; None where none does, or nothing was asked.
-    """
-
-    rows: tuple[SizeRow, ...]
-    threads: int
-    frame: Size | None
-    wanted_fps: float | None
-    chosen: int | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        rows = [
-            {**dataclasses.asdict(r), "input_size": format_size(r.input_size), "fps": r.fps}
-            for r in self.rows
-        ]
-        return {
-            "threads": self.threads,
-            "frame": self.frame and format_size(self.frame),
-            "wanted_fps": self.wanted_fps,
-            "chosen": self.chosen,
-            "rows": rows,
-        }
-
-    def text(self) -> str:
-        """A table for people."""
-        head = ["model", "size", "mIoU", "MMAC", "arena, MB", "network, ms", "frame, ms", "ratio"]
-        cells = [[*head, "frames/s", ""]]
-        for i, row in enumerate(self.rows):
-            numbers = (
-                "-" if row.miou is None else f"{row.miou * 100:.2f}",
-                f"{row.macs / 1e6:.0f}",
-                f"{row.arena_bytes / 1e6:.2f}",
-                *(f"{value:.2f}" for value in (row.network_ms, row.frame_ms, row.ratio)),
-                f"{row.fps:.1f}",
-            )
-            mark = MARK if i == self.chosen else ""
-            cells.append([row.model, format_size(row.input_size), *numbers, mark])
-        said = ""
-        if self.wanted_fps is not None and self.chosen is None:
-            said = f"\nnone gives {self.wanted_fps:g} frames/s here"
-        elif self.chosen is not None:
-            said = f"\n{MARK} the best that gives {self.wanted_fps:g} frames/s here"
-        return text_table(cells, range(2, 9)) + said
 
 
 def size_table(
@@ -125,6 +37,7 @@ def size_table(
     rounds: int = ROUNDS,
     output: str | os.PathLike[str] | None = None,
     force: bool = False,
+    skip_bad: bool = False,
     say: Callable[[str], None] = lambda line: None,
 ) -> SizeTable:
     """Measures files in turns, so that whatever slows the machine slows all of them.
@@ -145,14 +58,18 @@ def size_table(
         rounds: how often each is timed; medians are taken.
         output: a folder for the exported files; by default they are removed again.
         force: write into a folder that is not empty.
+        skip_bad: leave out pairs that are incomplete or cannot be read; `say` gets a counted
+            warning.
         say: gets a line before each export and each scoring.
 
     Raises:
-        ConfigError: no model, sizes without a Keras model, or numbers out of range.
+        ConfigError: no model, options of exports without a Keras model, a data set's without one,
+            or numbers out of range.
         ModelFileError, DataError: a model or the data cannot be used.
         OutputError: the folder is in use, or cannot be written.
     """
-    _check(models, sizes, fps, rounds, output)
+    _check(models, fps, rounds)
+    _check_options(models, sizes, recipe, output, dataset, data_dir, skip_bad)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if output is not None:
@@ -162,7 +79,7 @@ def size_table(
             if model.suffix == ".tflite":
                 files.append((str(model), model))
                 continue
-            export = _Exporter(model, recipe, dataset, data_dir, calibration_images)
+            export = _Exporter(model, recipe, dataset, data_dir, calibration_images, skip_bad)
             for size in sizes or (None,):
                 say(f"exporting {model} at {format_size(size) if size else 'its own size'}")
                 files.append((str(model), export(folder, len(files), size)))
@@ -171,7 +88,10 @@ def size_table(
         scores: list[float | None] = [None] * len(files)
         for i, (name, path) in enumerate(files if dataset else ()):
             say(f"scoring {name} ({i + 1} of {len(files)})")
-            scores[i] = evaluate(path, str(dataset), data_dir, split, threads).miou
+            found_scores = evaluate(path, str(dataset), data_dir, split, threads, skip_bad=skip_bad)
+            if warning := found_scores.skip_warning():
+                say(f"fastscnn: {warning}")
+            scores[i] = found_scores.miou
     network, whole = (np.median(values, axis=0) * 1000 for values in times)
     ratios = np.median(times[1] / times[1][:, :1], axis=0)
     rows = tuple(
@@ -190,32 +110,34 @@ def size_table(
     return SizeTable(rows, threads, frame, fps, best_at(rows, fps))
 
 
-def _check(
-    models: Sequence[Any], sizes: Sequence[Size], fps: float | None, rounds: int, output: Any
-) -> None:
-    keras = [model for model in models if Path(model).suffix != ".tflite"]
+def _check(models: Sequence[Any], fps: float | None, rounds: int) -> None:
     if not models:
         raise ConfigError("expected at least one model, got none")
-    if not keras and (sizes or output is not None):
-        raise ConfigError(
-            "--sizes and --output are for Keras models: a .tflite has one size, so pass one file "
-            "for each"
-        )
     if rounds < 1 or (fps is not None and not fps > 0):
         raise ConfigError(f"rounds must be at least 1 and fps above 0, got {rounds} and {fps}")
 
 
-def best_at(rows: Sequence[SizeRow], fps: float | None) -> int | None:
-    """The row of greatest mIoU, or of the most multiply-accumulates, that gives so many frames.
-
-    Of equal ones the fastest.
-
-    Args:
-        rows: all with an mIoU, or none.
-        fps: frames per second; None asks for nothing.
-    """
-    fast = [i for i, row in enumerate(rows) if fps is not None and row.fps >= fps]
-    return max(fast, key=lambda i: (rows[i].miou or 0, rows[i].macs, rows[i].fps), default=None)
+def _check_options(
+    models: Sequence[Any],
+    sizes: Sequence[Size],
+    recipe: str | None,
+    output: Any,
+    dataset: str | None,
+    data_dir: Any,
+    skip_bad: bool,
+) -> None:
+    """Refuses options that would have no effect."""
+    of_exports = {"--sizes": sizes, "--recipe": recipe, "--output": output}
+    given = [name for name, value in of_exports.items() if value]
+    if given and all(Path(model).suffix == ".tflite" for model in models):
+        raise ConfigError(
+            f"{' and '.join(given)} would do nothing: a .tflite is measured as it is; pass Keras "
+            "models, or one .tflite for each size"
+        )
+    of_data = {"--data-dir": data_dir, "--skip-bad": skip_bad}
+    given = [name for name, value in of_data.items() if value]
+    if given and not dataset:
+        raise ConfigError(f"{' and '.join(given)} would do nothing without --dataset")
 
 
 def _measure(
@@ -250,7 +172,13 @@ class _Exporter:
     """Writes a Keras model as .tflite files of several sizes."""
 
     def __init__(
-        self, model: Path, recipe: str | None, dataset: str | None, data_dir: Any, images: int
+        self,
+        model: Path,
+        recipe: str | None,
+        dataset: str | None,
+        data_dir: Any,
+        images: int,
+        skip_bad: bool,
     ):
         from .quantize.quantize_aware import is_qat
 
@@ -258,6 +186,7 @@ class _Exporter:
         usual = "int8-qat" if is_qat(self._model) else "int8" if dataset else "float16"
         self._recipe = recipe or usual
         self._dataset, self._data_dir, self._images = dataset, data_dir, images
+        self._skip_bad = skip_bad
 
     def __call__(self, folder: Path, number: int, size: Size | None) -> Path:
         """The file, in a folder; its number keeps names apart."""
@@ -272,7 +201,12 @@ class _Exporter:
 
             config = resized_config(self._model.config, size)
             calibration = load_dataset(
-                self._dataset, self._data_dir, split="train", config=config, batch_size=1
+                self._dataset,
+                self._data_dir,
+                split="train",
+                config=config,
+                batch_size=1,
+                skip_bad=self._skip_bad,
             ).take(self._images)
         export_tflite(
             self._model, path, self._recipe, size=size, calibration=calibration, force=True

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fastscnn_tf.about import about_model
 from fastscnn_tf.agreement import argmax_agreement
 from fastscnn_tf.core.files import read_json
 from fastscnn_tf.data.registry import open_dataset
@@ -13,6 +14,7 @@ from fastscnn_tf.data.toy_streets import draw_scene
 from fastscnn_tf.evaluation import evaluate
 from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.runtime.segmenter import Segmenter
+from fastscnn_tf.runtime.tflite_file import own_metadata, read_model
 
 TFLITE = Path(__file__).parent.parent / "tflite"
 SHIPPED = TFLITE / "fastscnn_camvid.keras"
@@ -41,6 +43,15 @@ def test_a_file_for_devices_is_whole_and_segments_a_street(kind):
 def test_weights_are_small_and_know_their_size(path, size):
     assert path.stat().st_size < 5_500_000
     assert load_keras(path).config.input_size == size
+
+
+def test_the_weights_say_the_licence_and_run_that_their_files_for_devices_say():
+    about = about_model(SHIPPED)
+    assert about["license"].startswith("CC BY-NC 4.0")
+    assert SHIPPED.stat().st_size == FIGURES["bytes"][SHIPPED.name]
+    for path in DEVICE.values():
+        metadata = own_metadata(read_model(path)[1])
+        assert {name: metadata[name] for name in about} == about
 
 
 def test_the_notice_and_the_card_ship_with_the_weights():

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import flatbuffers
@@ -11,6 +12,7 @@ import pytest
 from fastscnn_tf.about import about_model
 from fastscnn_tf.card import model_card
 from fastscnn_tf.core.errors import ConfigError, DataError, InputError, ModelFileError
+from fastscnn_tf.model.about_file import MEMBER, add_about
 from fastscnn_tf.runtime.tflite_file import unpack
 
 SHIPPED = Path(__file__).parents[1] / "tflite"
@@ -58,7 +60,8 @@ def test_of_a_file(scores):
     for text in ("author", "version"):
         assert f"| {text} | not stated |" in card
     assert "| licence of the weights | CC BY-NC 4.0 (trained on CamVid): research use |" in card
-    assert "| extra_split | val |" in card  # so scores on val say little
+    assert "| extra_split | val |" in card
+    assert "**The model saw `val` of camvid in training: scores on it say nothing of new" in card
     assert "| Sky | 128, 128, 128 |" in card
     assert "| mean IoU | 50.00 |" in card
     assert "| pixel accuracy | - |" in card
@@ -66,6 +69,23 @@ def test_of_a_file(scores):
     assert "Protocol: whole images." in card
     assert "| CONV_2D | 31 |" in card
     assert 'Segmenter("fastscnn_camvid_int8.tflite")' in card
+
+
+def test_scores_on_what_a_run_never_saw_stand_for_themselves(scores):
+    values = json.loads(scores.read_text())
+    scores.write_text(json.dumps(values | {"split": "test"}))
+    assert "The model saw" not in model_card(INT8, [scores])
+    scores.write_text(json.dumps(values | {"dataset": "camvid32-11"}))
+    assert "The model saw" not in model_card(INT8, [scores])
+    scores.write_text(json.dumps(values | {"split": "train"}))
+    assert "**The model saw `train` of camvid" in model_card(RUN, [scores])
+    scores.write_text(json.dumps(values))
+    assert "The model saw" not in model_card(RUN, [scores])  # trained on train alone
+
+
+def test_a_run_without_validation_has_no_best_score():
+    card = model_card(SHIPPED / "camvid" / "trainval_settle")
+    assert "| best | epoch 16, which was not scored |" in card
 
 
 def test_scores_of_another_file_are_refused(scores):
@@ -107,6 +127,36 @@ def test_about_a_model_in_a_run_and_elsewhere(tmp_path):
     assert about_model(copy) == {}
     with pytest.raises(ConfigError, match="unknown text 'autor'"):
         about_model(copy, autor="Ada")
+
+
+def test_a_keras_file_says_itself_what_it_is_about(tmp_path):
+    about = about_model(RUN, name="Streets", license="research")
+    path = Path(shutil.copy(RUN / "best.keras", tmp_path / "m.keras"))
+    add_about(path, about)
+    assert about_model(path) == about
+    assert about_model(path, license="MIT")["license"] == "MIT"
+    before, after = (zipfile.ZipFile(p) for p in (RUN / "best.keras", path))
+    assert after.read("model.weights.h5") == before.read("model.weights.h5")
+    for content in (b"no JSON", b"[1]", b'{"license": 1, "run": "x", "other": 2}', b"[" * 100_000):
+        spoilt = Path(shutil.copy(RUN / "best.keras", tmp_path / "spoilt.keras"))
+        with zipfile.ZipFile(spoilt, "a") as archive:
+            archive.writestr(MEMBER, content)
+        assert about_model(spoilt) == {}
+
+
+def test_a_run_that_began_with_licensed_weights_has_their_licence(tmp_path):
+    weights = Path(shutil.copy(RUN / "best.keras", tmp_path / "m.keras"))
+    add_about(weights, {"license": "research"})
+    for number, (name, source) in enumerate((("init_from", weights), ("model", tmp_path / "0"))):
+        folder = tmp_path / str(number)
+        shutil.copytree(RUN, folder, ignore=shutil.ignore_patterns("*.keras", "*.png"))
+        record = json.loads((folder / "run.json").read_text())
+        record["settings"] |= {"init_from": None, name: str(source)}
+        (folder / "run.json").write_text(json.dumps(record))
+        assert about_model(folder)["license"] == "research"
+        assert about_model(folder, license="mine")["license"] == "mine"
+    weights.unlink()
+    assert "license" not in about_model(folder)
 
 
 def test_a_file_whose_metadata_say_less_than_ours_is_named(tmp_path):

@@ -23,7 +23,7 @@ ORDER = ["core", "keras_api", "data", "runtime", "model", "train", "quantize", "
 
 def test_import_brings_no_heavy_package():
     code = (
-        "import sys, fastscnn_tf, fastscnn_tf.cli.main;"
+        "import sys, fastscnn_tf, fastscnn_tf.cli.commands;"
         "heavy = {'tensorflow', 'keras', 'tf_keras', 'numpy', 'PIL', 'ai_edge_litert'};"
         "sys.exit(' '.join(heavy & set(sys.modules) - {'numpy', 'PIL'}) or 0)"
     )

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError, OutputError
-from fastscnn_tf.size_comparison import SizeRow, SizeTable, best_at, size_table
+from fastscnn_tf.size_comparison import size_table
+from fastscnn_tf.size_comparison_result import SizeRow, SizeTable, best_at
 
 TFLITE = Path(__file__).parents[1] / "tflite"
 INT8, FLOAT16 = (TFLITE / f"fastscnn_camvid_{kind}.tflite" for kind in ("int8", "float16"))
@@ -81,9 +82,12 @@ def test_a_keras_model_is_exported_at_every_size(tmp_path):
 
 
 def test_bad_input_is_told(run):
-    for options in ({"sizes": [(32, 64)]}, {"output": "out"}):
-        with pytest.raises(ConfigError, match=r"are for Keras models: a \.tflite has one size"):
+    for options in ({"sizes": [(32, 64)]}, {"output": "out"}, {"recipe": "int8"}):
+        match = rf"--{next(iter(options))} would do nothing: a \.tflite is measured as it is"
+        with pytest.raises(ConfigError, match=match):
             size_table([INT8], **options)
+    with pytest.raises(ConfigError, match="--data-dir and --skip-bad would do nothing without --d"):
+        size_table([INT8], data_dir="x", skip_bad=True)
     with pytest.raises(ConfigError, match="rounds must be at least 1 and fps above 0"):
         size_table([INT8], rounds=0)
     with pytest.raises(ConfigError, match="expected at least one model"):

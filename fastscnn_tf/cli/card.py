@@ -19,7 +19,7 @@ from . import options as opt
     help="What evaluate --json wrote. May be repeated.",
 )
 @click.option("--license", help="Of the weights. [default: what the file says]")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The Markdown file.")
+@click.option("--output", required=True, type=opt.PATH, help="The Markdown file.")
 @opt.force
 def card_command(
     source: str, scores: tuple[str, ...], license: str | None, output: Path, force: bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -17,16 +16,16 @@ from . import options as opt
 @opt.split
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=opt.PATH,
     help="Folder for report.html, comparison.json and the worst pictures.",
 )
 @click.option(
     "--pictures",
     type=click.IntRange(0),
-    default=5,
-    show_default=True,
-    help="How many of the worst to draw; mind the data's licence before you pass them on.",
+    help="How many of the worst to draw into --output; mind the data's licence before you pass "
+    "them on. [default: 5]",
 )
+@opt.skip_bad
 @opt.threads
 @opt.json_path
 @opt.force

@@ -45,7 +45,7 @@ def check(json_path: str | None, force: bool, **arguments: Any) -> None:
     "--columns", type=click.IntRange(1), default=4, show_default=True, help="Samples in a row."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of order and augmentation.")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The picture.")
+@click.option("--output", required=True, type=opt.PATH, help="The picture.")
 @opt.force
 def show(
     dataset: str,

@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 
@@ -15,7 +16,9 @@ from . import options
 
 @click.command()
 @click.argument("name", metavar="DATASET")
-@click.option("--output", metavar="DIR", help="The data set's folder; default: its name.")
+@click.option(
+    "--output", type=options.PATH, metavar="DIR", help="The data set's folder; default: its name."
+)
 @click.option(
     "--from",
     "sources",
@@ -26,13 +29,13 @@ from . import options
 @click.option("--sha256", metavar="HEX", help="What the archive must hash to (camvid).")
 @options.force
 def prepare(
-    name: str, output: str | None, sources: tuple[str, ...], sha256: str | None, force: bool
+    name: str, output: Path | None, sources: tuple[str, ...], sha256: str | None, force: bool
 ) -> None:
     """Fetch and check CamVid; unpack Cityscapes; say how to get any other data set."""
     from ..data.prepare import FREE, TRAIN_SIZE, prepare
     from ..data.sources import instructions
 
-    folder = output or name
+    folder = str(output or name)
     if name not in FREE and not sources:
         click.echo(instructions(name, folder))
         return
@@ -51,7 +54,9 @@ def prepare(
 @click.command()
 @options.dataset()
 @click.option("--split", "splits", multiple=True, default=("train",), show_default=True)
-@click.option("--output", required=True, metavar="DIR", help="A new folder for the shards.")
+@click.option(
+    "--output", required=True, type=options.PATH, metavar="DIR", help="A new folder for the shards."
+)
 @click.option("--shards", type=click.IntRange(1), help="Files for each split.")
 @click.option(
     "--shard-mb",
@@ -66,7 +71,7 @@ def pack(
     dataset: str,
     data_dir: str | None,
     splits: tuple[str, ...],
-    output: str,
+    output: Path,
     shards: int | None,
     shard_mb: int,
     size: tuple[int, int] | None,
@@ -84,7 +89,7 @@ def pack(
             f"{split}: {options.count(noted['pairs'], 'pair')} in "
             f"{options.count(len(files), 'shard')}, {sum(f['bytes'] for f in files):,} bytes"
         )
-    click.echo(f"Read them with --dataset records --data-dir {shlex.quote(output)}")
+    click.echo(f"Read them with --dataset records --data-dir {shlex.quote(str(output))}")
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from .training import fit_verbosity
 
 
 @click.command("demo")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
+@click.option("--output", required=True, type=opt.PATH, help="Folder.")
 @click.option("--epochs", type=click.IntRange(1), help="Training epochs; fewer for a quick look.")
 @opt.force
 def demo_command(output: Path, epochs: int | None, force: bool) -> None:

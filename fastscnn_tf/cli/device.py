@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -62,7 +63,7 @@ views = opt.options(
 @views
 @click.option("--boundary", is_flag=True, help="Boundary F-scores, too.")
 @click.option("--instances", is_flag=True, help="iIoU, too (Cityscapes' instance ids).")
-@click.option("--skip-bad", is_flag=True, help="Leave out pairs that cannot be used.")
+@opt.skip_bad
 @opt.threads
 @opt.json_path
 @opt.force
@@ -88,6 +89,7 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
 @click.argument("second")
 @opt.dataset()
 @opt.split
+@opt.skip_bad
 @opt.json_path
 @opt.force
 def agreement(
@@ -96,16 +98,17 @@ def agreement(
     dataset: str,
     data_dir: str | None,
     split: str,
+    skip_bad: bool,
     json_path: str | None,
     force: bool,
 ) -> None:
     """Share of pixels to which two models or files give the same class, at their input size."""
     from ..agreement import argmax_agreement
-    from ..data.registry import open_dataset
+    from ..data.usable import open_split
     from ..evaluation import load_predictor
 
     opt.check_json(json_path, force, first, second)
-    data = open_dataset(dataset, data_dir, split, load_predictor(first).input_size)
+    data = open_split(dataset, data_dir, split, load_predictor(first).input_size, skip_bad)
     share = argmax_agreement(first, second, data, opt.progress("comparing"))
     result = {"first": first, "second": second, "images": len(data), "agreement": share}
     opt.write_result(result, json_path, f"{share * 100:.3f} % of the pixels agree")
@@ -114,7 +117,7 @@ def agreement(
 @click.command()
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True)
-@click.option("--output", "folder", required=True, help="Folder.")
+@click.option("--output", "folder", required=True, type=opt.PATH, help="Folder.")
 @click.option(
     "--format",
     default="pictures",
@@ -146,7 +149,7 @@ def agreement(
     "with several processes.",
 )
 @opt.force
-def predict(folder: str, format: str, threads: int | None, **arguments: Any) -> None:
+def predict(folder: Path, format: str, threads: int | None, **arguments: Any) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each."""
     from ..prediction import predict_files
 

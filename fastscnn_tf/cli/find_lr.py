@@ -11,7 +11,7 @@ from ..core.files import check_output
 from ..core.sizes import Size
 from . import options as opt
 from .train_options import AUGMENT_HELP, aux, given
-from .training import cache, skip_bad
+from .training import cache
 
 
 @click.command("find-lr")
@@ -27,9 +27,9 @@ from .training import cache, skip_bad
 @click.option("--low", type=float, default=1e-5, show_default=True, help="The first rate.")
 @click.option("--high", type=float, default=1.0, show_default=True, help="The last rate.")
 @click.option("--steps", type=int, default=100, show_default=True, help="Updates between them.")
-@skip_bad
+@opt.skip_bad
 @cache
-@click.option("--output", type=click.Path(path_type=Path), help="Plot the test to this PNG.")
+@click.option("--output", type=opt.PATH, help="Plot the test to this PNG.")
 @opt.json_path
 @opt.force
 def find_lr(

@@ -31,5 +31,7 @@ def inspect_command(
     from ..runtime.inspect.inspection import inspect
 
     opt.check_json(json_path, force, model)
+    if markdown and json_path == "-":
+        raise click.UsageError("choose one of --markdown and --json -, which go to stdout both")
     found = inspect(model, load=not parse_only, seconds=timeout)
     opt.write_result(found.to_dict(), json_path, found.markdown() if markdown else found.text())

@@ -45,7 +45,7 @@ class Colour(click.ParamType):
 @click.option("--std", type=Colour(), help="Of the training, 0..255; the source's by default.")
 @click.option("--aux/--no-aux", default=False, help="Keep auxiliary heads, to go on training.")
 @click.option("--ema", is_flag=True, help="Take the averaged weights where the file has both.")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The .keras.")
+@click.option("--output", required=True, type=opt.PATH, help="The .keras.")
 @opt.force
 def import_command(
     checkpoint: str,
@@ -89,7 +89,7 @@ def import_command(
 
 @click.command("export-weights")
 @click.argument("model")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The .npz.")
+@click.option("--output", required=True, type=opt.PATH, help="The .npz.")
 @opt.force
 def export_weights_command(model: str, output: Path, force: bool) -> None:
     """Write all weights of MODEL (.keras or run folder) as a documented .npz."""
@@ -129,6 +129,7 @@ def summary(
     from ..model.summary import summary as count
 
     opt.check_json(json_path, force, model)
+    opt.check_pad(pad, size)
     wiring = {"preset": preset, "classes": classes, "width": width}
     given = [name for name, value in wiring.items() if value is not None]
     if model is None:

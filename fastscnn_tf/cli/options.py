@@ -26,6 +26,18 @@ class SizeType(click.ParamType):
         return parse_size(value, pad=True) if isinstance(value, str) else value
 
 
+class OutputPath(click.Path):
+    """A path; the empty one, as of an unset variable, would be the current folder."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value == "":
+            self.fail("expected a path, got an empty one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = OutputPath(path_type=Path)
+
+
 def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Several options as one decorator, in the order given."""
 
@@ -52,6 +64,9 @@ threads = click.option(
     type=click.IntRange(1, MAX_THREADS),
     help="CPU threads of a .tflite. [default: its settings', else 2]",
 )
+skip_bad = click.option(
+    "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."
+)
 split = click.option(
     "--split",
     default="val",
@@ -69,6 +84,12 @@ def dataset(required: bool = True) -> Callable[[Any], Any]:
         click.option("--dataset", required=required, help=f"{', '.join(NAMES)}."),
         click.option("--data-dir", help="Where the data set lies (or its YAML file)."),
     )
+
+
+def check_pad(pad: bool, size: Size | None) -> None:
+    """Refuses `--pad` where it would do nothing."""
+    if pad and size is None:
+        raise click.UsageError("--pad is for a size that is no multiple of 32: pass --size, too")
 
 
 def count(number: int, noun: str) -> str:

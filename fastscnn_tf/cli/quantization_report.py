@@ -34,8 +34,14 @@ from . import options as opt
     show_default=True,
     help="How they set them: minmax, percentile (99.99) or mse.",
 )
+@opt.skip_bad
 @click.option("--sensitivity", is_flag=True, help="Measure what each layer returns in mIoU, too.")
-@click.option("--output", required=True, help="Folder for report.html, report.json, layers.csv.")
+@click.option(
+    "--output",
+    required=True,
+    type=opt.PATH,
+    help="Folder for report.html, report.json, layers.csv.",
+)
 @opt.force
 def quantization_report_command(model: str, **arguments: Any) -> None:
     """Say what int8 costs MODEL (.keras, .npz or run folder), and which of its layers hurt.

@@ -37,7 +37,7 @@ def list_(folders: tuple[str, ...], sort: str, json_path: str | None, force: boo
 
 @runs.command()
 @click.argument("folders", nargs=-1)
-@click.option("--output", type=click.Path(path_type=Path), help="A PNG with the curves of all.")
+@click.option("--output", type=opt.PATH, help="A PNG with the curves of all.")
 @opt.json_path
 @opt.force
 def compare(

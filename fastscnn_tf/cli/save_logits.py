@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from . import options as opt
@@ -14,7 +16,9 @@ from . import options as opt
 @opt.model_size
 @opt.pad
 @opt.threads
-@click.option("--output", "folder", required=True, help="Folder; pictures done before stay.")
+@click.option(
+    "--output", "folder", required=True, type=opt.PATH, help="Folder; pictures done before stay."
+)
 def save_logits_command(
     model: str,
     dataset: str,
@@ -23,7 +27,7 @@ def save_logits_command(
     size: tuple[int, int] | None,
     pad: bool,
     threads: int | None,
-    folder: str,
+    folder: Path,
 ) -> None:
     """Write the logits of MODEL (.tflite, .keras, .npz or run folder) for every picture of a split.
 

@@ -32,7 +32,7 @@ _OWN = ("output", "resume", "force")  # of `train`; a search has its own
     show_default=True,
     help="Epochs that a trial is given before it may be stopped: below the median of the others.",
 )
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder.")
+@click.option("--output", required=True, type=opt.PATH, help="Folder.")
 @click.option("--resume", is_flag=True, help="Go on with the search in --output.")
 @opt.json_path
 @opt.force

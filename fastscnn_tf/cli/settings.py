@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ..core.delegates.device import DEVICES
+from ..core.delegates.kotlin import PACKAGE
 from . import options as opt
 
 
@@ -23,7 +24,7 @@ from . import options as opt
 )
 @click.option("--flags", is_flag=True, help="Print commands for benchmark_model (adb for phones).")
 @click.option("--kotlin", is_flag=True, help="Print Kotlin source for an Android app.")
-@click.option("--package", default="org.fastscnn", show_default=True, help="Of the Kotlin source.")
+@click.option("--package", help=f"Of the Kotlin source. [default: {PACKAGE}]")
 @click.option("--options", "listing", is_flag=True, help="List all options with their sources.")
 @click.option("--table", is_flag=True, help="Print what --for chooses, as Markdown.")
 @click.option(
@@ -41,7 +42,7 @@ def settings_command(
     changes: tuple[str, ...],
     flags: bool,
     kotlin: bool,
-    package: str,
+    package: str | None,
     listing: bool,
     table: bool,
     json_path: str | None,
@@ -55,7 +56,15 @@ def settings_command(
     from ..core.delegates.targets import decision_table
     from ..device_settings import code_of, list_options, settings_of, write_new
 
+    if package is not None and not kotlin:
+        raise click.UsageError("--package is of the Kotlin source: pass --kotlin, too")
+    shown = {"--options": listing, "--table": table, "--flags": flags, "--kotlin": kotlin}
+    wanted = [name for name, value in {**shown, "--json": json_path}.items() if value]
+    if len(wanted) > 1:
+        raise click.UsageError(f"choose one of {' and '.join(wanted)}")
     if listing or table:
+        if model or device or changes:
+            raise click.UsageError(f"{wanted[0]} is the same for every model: leave the rest out")
         click.echo(list_options() if listing else decision_table())
         return
     if not model:
@@ -69,7 +78,7 @@ def settings_command(
     if not quiet:
         click.echo(found.text())
     if flags or kotlin:
-        click.echo(code_of(found, kotlin, package), nl=False)
+        click.echo(code_of(found, kotlin, PACKAGE if package is None else package), nl=False)
     if json_path:
         result: dict[str, Any] = found.settings.to_dict()
         opt.write_result(result, json_path, f"{json_path}: settings")

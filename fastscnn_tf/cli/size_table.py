@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -25,6 +24,7 @@ class Sizes(click.ParamType):
 @click.option("--sizes", type=Sizes(), default=(), help="Export Keras models at these.")
 @opt.dataset(required=False)
 @opt.split
+@opt.skip_bad
 @click.option("--recipe", help="Of the exports; default: int8 with --dataset, else float16.")
 @click.option("--frame", type=opt.SizeType(), help="Size of the pictures; default: the model's.")
 @click.option(
@@ -32,7 +32,7 @@ class Sizes(click.ParamType):
     type=click.FloatRange(0, min_open=True),
     help="Mark the best that gives so many frames per second.",
 )
-@click.option("--output", type=click.Path(path_type=Path), help="Folder that keeps the exports.")
+@click.option("--output", type=opt.PATH, help="Folder that keeps the exports.")
 @click.option(
     "--rounds",
     type=click.IntRange(1),

@@ -17,9 +17,6 @@ from . import options as opt
 from .export_options import about_options, choose_for, engine_options, sidecars
 from .train_options import AUGMENT_HELP, given, recipe_options
 
-skip_bad = click.option(
-    "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."
-)
 cache = click.option(
     "--cache",
     default="auto",
@@ -74,9 +71,9 @@ def naming_interruptions() -> Iterator[None]:
 @click.option(
     "--strategy", help="none, mirrored (this machine's devices) or multi-worker. [default: none]"
 )
-@skip_bad
+@opt.skip_bad
 @cache
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Run folder.")
+@click.option("--output", required=True, type=opt.PATH, help="Run folder.")
 @click.option(
     "--resume", is_flag=True, help="Go on with the run in --output; begin it if there is none yet."
 )
@@ -129,7 +126,7 @@ def train(
     "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
 )
 @click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Run folder.")
+@click.option("--output", required=True, type=opt.PATH, help="Run folder.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output.")
 @opt.force
 def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
@@ -160,9 +157,9 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 )
 @click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
 @deterministic
-@skip_bad
+@opt.skip_bad
 @cache
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Run folder.")
+@click.option("--output", required=True, type=opt.PATH, help="Run folder.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --output.")
 @opt.force
 def quantize(
@@ -223,9 +220,10 @@ def quantize(
     show_default=True,
     help="How they set them: minmax, percentile (99.99) or mse.",
 )
+@opt.skip_bad
 @engine_options
 @about_options
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="The .tflite.")
+@click.option("--output", required=True, type=opt.PATH, help="The .tflite.")
 @opt.force
 def export(
     model: str,
@@ -239,6 +237,7 @@ def export(
     data_dir: str | None,
     calibration_images: int,
     calibration_method: str,
+    skip_bad: bool,
     engine: str,
     keep_float: tuple[str, ...],
     output: Path,
@@ -258,6 +257,7 @@ def export(
     from ..export.recipes import recipe as find_recipe
     from ..quantize.clipping import check_method
 
+    opt.check_pad(pad, size)
     settings = None
     if device:
         choice = choose_for(device, model, recipe, outputs, input, bool(dataset))
@@ -281,7 +281,9 @@ def export(
         from ..model.fast_scnn import resized_config
 
         config = resized_config(loaded.config, size or loaded.config.input_size, pad)
-        images = load_dataset(dataset, data_dir, split="train", config=config, batch_size=1)
+        images = load_dataset(
+            dataset, data_dir, split="train", config=config, batch_size=1, skip_bad=skip_bad
+        )
         calibration = images.take(calibration_images)
     result = export_tflite(
         loaded,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from ..core.errors import Interrupted
+from ..core.errors import Interrupted, StreamEnded
 from ..runtime.fit import FITS
 from . import options as opt
 
@@ -17,7 +16,7 @@ from . import options as opt
 @click.argument("model", metavar="M.TFLITE")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=opt.PATH,
     help="Folder for NAME_overlay.jpg and NAME_labels.png of every frame; else a window opens.",
 )
 @click.option("--window/--no-window", default=None, help="Show them in a window, or only measure.")
@@ -53,7 +52,8 @@ def watch_command(source: str, json_path: str | None, force: bool, **arguments: 
     """Segment SOURCE as it comes: pictures, a video, a camera (0, /dev/video0, rtsp://, picamera).
 
     Pictures are a folder or a quoted pattern. Ends with the source, after --frames, by q in the
-    window or by Ctrl-C, and prints frames per second with every step counted.
+    window or by Ctrl-C, and prints frames per second with every step counted. A camera or a stream
+    that gives no more frames is a failure (code 1).
     """
     from ..runtime.watch import watch
 
@@ -67,3 +67,5 @@ def watch_command(source: str, json_path: str | None, force: bool, **arguments: 
     opt.write_result(result.to_dict(), json_path, result.text())
     if result.interrupted:
         raise Interrupted("interrupted")
+    if result.ended:
+        raise StreamEnded(result.ended)

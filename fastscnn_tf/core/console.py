@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import sys
 import tempfile
@@ -29,3 +31,23 @@ def quiet_stderr() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@functools.cache
+def quiet_end() -> None:
+    """Swallows what native destructors write to file descriptor 2 after Python has ended.
+
+    What Python itself writes to stderr until then is shown. Set FASTSCNN_DEBUG to see everything.
+    """
+    atexit.register(_leave_stderr_to_python)
+
+
+def _leave_stderr_to_python() -> None:
+    if os.environ.get("FASTSCNN_DEBUG"):
+        return
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # no stderr, or none of a file
+        sys.stderr.flush()
+        if sys.stderr.fileno() == 2:
+            sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, closefd=False)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), 2)

@@ -43,6 +43,10 @@ class TrainingDiverged(FastSCNNError):
     """The loss became NaN or infinite."""
 
 
+class StreamEnded(FastSCNNError):
+    """A camera or a stream gives no more frames."""
+
+
 class Interrupted(FastSCNNError):
     """Ctrl-C, with what was kept; the command line exits with code 130."""
 

@@ -162,6 +162,8 @@ def decode_image(data: bytes, name: str) -> np.ndarray:
 
 def _open(path: str | os.PathLike[str]) -> Image.Image:
     path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path}: a folder, expected the file of a picture")
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     try:

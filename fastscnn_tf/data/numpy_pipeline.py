@@ -23,9 +23,10 @@ from .augment_pair import augment_pair
 from .cache import open_cache
 from .dataset import SegmentationDataset
 from .mix import mix_batch
-from .pipeline import check_batches, for_outputs, named_after, open_split
+from .pipeline import check_batches, for_outputs, named_after
 from .png_decoder import use_fast_png
 from .reader import PairReader, noting_data_errors
+from .usable import open_split
 
 Batch = tuple[np.ndarray, Any]  # images, and labels or a dict of them
 
@@ -71,7 +72,7 @@ def load_pydataset(
         DataError: files are missing or wrong; unreadable ones show when their batch is asked
             for.
     """
-    dataset = open_split(name, data_dir, split, config, skip_bad)
+    dataset = open_split(name, data_dir, split, config.input_size, skip_bad)
     settings = augmentation(augment)
     return numpy_batches(dataset, config, settings, batch_size, seed, workers, cache)
 

@@ -17,8 +17,7 @@ from .dataset import SegmentationDataset
 from .mix import mix_batch
 from .png_decoder import use_fast_png
 from .reader import PairReader
-from .registry import open_dataset
-from .usable import open_usable
+from .usable import open_split
 
 
 def load_dataset(
@@ -63,21 +62,9 @@ def load_dataset(
             asked for: `model.fit` and `reader.named_data_errors` give this error, a plain loop
             gives TensorFlow's with this one in it.
     """
-    dataset = open_split(name, data_dir, split, config, skip_bad)
+    dataset = open_split(name, data_dir, split, config.input_size, skip_bad)
     settings = augmentation(augment)
     return batches(dataset, config, settings, batch_size, seed, cache=cache)
-
-
-def open_split(
-    name: str,
-    data_dir: str | os.PathLike[str] | None,
-    split: str,
-    config: FastSCNNConfig,
-    skip_bad: bool,
-) -> SegmentationDataset:
-    """The data set of `load_dataset`."""
-    source = name, data_dir, split, config.input_size
-    return open_usable(*source, skip_bad=True) if skip_bad else open_dataset(*source)
 
 
 def batches(

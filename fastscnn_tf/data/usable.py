@@ -68,6 +68,7 @@ def usable(
     missing: Sequence[Problem] = (),
     progress: Progress = iter,
     warn: Warn = to_stderr,
+    may_skip: bool = True,
 ) -> SegmentationDataset:
     """Reads every pair and gives those that can be used.
 
@@ -81,6 +82,7 @@ def usable(
         missing: files without a partner, which are in no pair of `dataset`.
         progress: wraps the indices, to show a progress bar.
         warn: gets the warnings.
+        may_skip: the user may ask for `skip_bad`; the message says so.
 
     Returns:
         `dataset` itself where all is well, else a `Subset`.
@@ -92,9 +94,10 @@ def usable(
     bad, void = _judge(dataset, progress)
     problems, total = [*missing, *bad.values()], len(dataset) + len(missing)
     if problems and not skip_bad:
+        advice = ", or leave them out with --skip-bad" if may_skip else ""
         raise DataError(
             f"{problems[0]} ({len(problems)} of {total} pairs cannot be used; see fastscnn data "
-            "check, or leave them out with --skip-bad)"
+            f"check{advice})"
         )
     good = [index for index in range(len(dataset)) if index not in bad]
     if problems and not good:
@@ -155,6 +158,14 @@ def open_usable(
     missing = find_missing(name, data_dir, split)
     dataset = open_dataset(name, data_dir, split, size, missing="skip")
     return usable(dataset, skip_bad, missing, progress)
+
+
+def open_split(
+    name: str, data_dir: DataDir, split: str, size: Size | None, skip_bad: bool
+) -> SegmentationDataset:
+    """`open_usable` to leave bad pairs out, else `open_dataset`: a bad one shows when read."""
+    source = name, data_dir, split, size
+    return open_usable(*source, skip_bad=True) if skip_bad else open_dataset(*source)
 
 
 def find_missing(name: str, data_dir: DataDir, split: str) -> list[Problem]:

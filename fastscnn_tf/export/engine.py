@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, InputError
+from ..core.extras import pip_install
 from ..model.complexity import complexity
 from .recipes import Recipe
 
@@ -88,6 +89,5 @@ def ai_edge_module(name: str) -> Any:
         if missing.startswith("ai_edge_quantizer"):
             missing = AI_EDGE
         raise InputError(
-            f'{missing} is not installed: engine {AI_EDGE} needs the extra "quantizer": '
-            'pip install ".[train,quantizer]" in the checkout'
+            f"{missing} is not installed, which engine {AI_EDGE} needs: {pip_install('quantizer')}"
         ) from None

@@ -6,12 +6,14 @@ import json
 import os
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import ModelFileError
 from ..core.files import replacing
 from ..keras_api import keras3
+from .about_file import add_about
 from .classifier import classifier_class
 from .fast_scnn import model_class
 from .layers import layers_for
@@ -88,10 +90,17 @@ def check_keras_file(path: Path, classifier: bool | None = False) -> None:
         raise ModelFileError(f"{path}: a segmentation model, expected an image classifier")
 
 
-def save_keras(model: Any, path: str | os.PathLike[str], optimizer: bool = True) -> None:
-    """Writes a `.keras` file, whole or not at all."""
+def save_keras(
+    model: Any,
+    path: str | os.PathLike[str],
+    optimizer: bool = True,
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a `.keras` file, whole or not at all; with what it is `about` (see `about_file`)."""
     with replacing(path) as temporary:
         model.save(temporary, include_optimizer=optimizer)
+        if about:
+            add_about(temporary, about)
 
 
 def checkpoint_in(path: str | os.PathLike[str]) -> Path:

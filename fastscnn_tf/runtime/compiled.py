@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.console import quiet_stderr
+from ..core.console import quiet_end, quiet_stderr
 from ..core.delegates.device import DeviceSettings
 from ..core.errors import ConfigError
 from .tflite_file import unpack
@@ -60,6 +60,11 @@ class CompiledInterpreter:
         self._input = _details(graph.tensors[graph.inputs[0]], 0)
         self._output = _details(graph.tensors[graph.outputs[0]], 1)
         self._staged = np.zeros(self._input["shape"], self._input["dtype"])
+        if len(self._native[1]) == 1:
+            with quiet_stderr():
+                # The first write makes another environment, which speaks now and when it ends.
+                self._native[1][0].write(self._staged)
+            quiet_end()
 
     def get_input_details(self) -> list[dict[str, Any]]:
         """As `Interpreter`'s, as far as they are used here."""

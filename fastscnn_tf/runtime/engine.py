@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.delegates.cpu import CpuSettings
-from ..core.delegates.device import COMPILED_MODEL, DeviceSettings
+from ..core.delegates.device import COMPILED_MODEL, LITERT_JS, DeviceSettings
 from ..core.delegates.gpu import GpuSettings
 from ..core.delegates.npu import VENDORS, NpuSettings
 from ..core.delegates.options import Settings
@@ -54,6 +54,7 @@ class Plan:
         compiled: by `CompiledModel` instead of `Interpreter`.
         options: its further arguments.
         notes: what cannot be applied, one line each.
+        remark: that the settings are for another kind of machine, which is nobody's fault; or "".
     """
 
     settings: DeviceSettings
@@ -61,6 +62,7 @@ class Plan:
     compiled: bool
     options: dict[str, Any]
     notes: tuple[str, ...]
+    remark: str = ""
 
 
 def plan_engine(
@@ -95,18 +97,22 @@ def plan_engine(
         return Plan(DeviceSettings(), _threads(threads, None)[0], False, {}, ())
     cpu = found.cpu or CpuSettings()
     count, notes = _threads(threads, cpu.num_threads)
-    if found.api == COMPILED_MODEL and not found.on_android:
+    if found.on_android or found.api == LITERT_JS:
+        where = "Android" if found.on_android else "a browser"
+        device = f" ({found.device})" if found.device else ""
+        remark = f"its settings are for {where}{device}; on this machine the CPU runs it"
+        return Plan(found, count, False, {}, (), remark)
+    if found.api == COMPILED_MODEL:
         check_atomics()
         options, more = _compiled(found, path, content, inside)
         return Plan(found, count, True, options, (*notes, *more))
     if found.accelerator != "cpu":
-        notes.append(f"settings for {_who(found)}: Python has no such delegate, the CPU runs it")
+        notes.append(
+            f"accelerator={found.accelerator} is not used: api={found.api} has none in Python, the "
+            "CPU runs it; api=compiled_model may have it"
+        )
     options, more = _interpreter(cpu)
     return Plan(found, count, False, options, (*notes, *more))
-
-
-def _who(settings: DeviceSettings) -> str:
-    return settings.device or settings.accelerator
 
 
 def _threads(given: int | None, travelled: int | None) -> tuple[int, list[str]]:

@@ -8,12 +8,14 @@ dictionaries; a union's are `{"type": "A", ...}`.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from typing import Any
 
 import flatbuffers
 from flatbuffers import number_types as numbers
+
+from .flatbuffer_reader import DamagedFile, FlatBuffer
+from .flatbuffer_reader import Table as FlatTable
 
 Schema = Mapping[str, Mapping[str, str]]
 Table = dict[str, Any]
@@ -24,7 +26,8 @@ _SCALARS = {
     "int": numbers.Int32Flags,
     "uint": numbers.Uint32Flags,
 }
-_LONGEST = 1 << 20  # entries of a vector; more means a damaged file
+_FORMATS = {"byte": "b", "ubyte": "B", "int": "i", "uint": "I"}
+_DEEPEST = 16  # tables inside each other
 
 
 def write_table(schema: Schema, root: str, value: Table, identifier: bytes) -> bytes:
@@ -98,73 +101,41 @@ def read_table(schema: Schema, root: str, content: bytes, identifier: bytes) -> 
     """
     if content[4:8] != identifier:
         raise ValueError(f"expected {identifier!r} at byte 4, got {content[4:8]!r}")
-    try:
-        return _Reader(schema, content).table(root, _unpack("<I", content, 0), 0)
-    except (struct.error, UnicodeDecodeError, KeyError, IndexError) as error:
-        raise ValueError(f"damaged: {error}") from None
+    return _read(schema, root, FlatBuffer(content).root(), 0)
 
 
-def _unpack(code: str, content: bytes, at: int) -> Any:
-    if at < 0:
-        raise struct.error("an offset points before the file")
-    return struct.unpack_from(code, content, at)[0]
-
-
-class _Reader:
-    """Reads with bounds checked: `struct` refuses what lies outside."""
-
-    def __init__(self, schema: Schema, content: bytes):
-        self.schema, self.content = schema, content
-
-    def table(self, name: str, at: int, depth: int) -> Table:
-        if depth > 16:
-            raise struct.error("tables inside each other without end")
-        slots = at - _unpack("<i", self.content, at)
-        size = _unpack("<H", self.content, slots)
-        result: Table = {}
-        slot = 0
-        for field, kind in self.schema[name].items():
-            where = self._field(at, slots, size, slot)
-            if "|" in kind:
-                target = self._field(at, slots, size, slot + 1)
-                if where and target:
-                    inner = kind.split("|")[self.content[where] - 1]
-                    value = self.table(inner, self._follow(target), depth + 1)
-                    result[field] = {"type": inner, **value}
-                slot += 1
-            elif where:
-                result[field] = self._value(kind, where, depth)
+def _read(schema: Schema, name: str, table: FlatTable, depth: int) -> Table:
+    if depth > _DEEPEST:
+        raise DamagedFile("tables inside each other without end")
+    result: Table = {}
+    slot = 0
+    for field, kind in schema[name].items():
+        if "|" in kind:
+            inner = table.table(slot + 1)
+            chosen, known = table.integer(slot, "B"), kind.split("|")
+            if chosen and inner:
+                if chosen > len(known):
+                    raise DamagedFile(f"{field} is of kind {chosen}, known are {len(known)}")
+                of = known[chosen - 1]
+                result[field] = {"type": of, **_read(schema, of, inner, depth + 1)}
             slot += 1
-        return result
+        elif table.has(slot):
+            result[field] = _value(schema, kind, table, slot, depth)
+        slot += 1
+    return result
 
-    def _field(self, at: int, slots: int, size: int, slot: int) -> int:
-        offset = 4 + 2 * slot
-        if offset + 2 > size:
-            return 0
-        inside = _unpack("<H", self.content, slots + offset)
-        return at + inside if inside else 0
 
-    def _follow(self, at: int) -> int:
-        return at + _unpack("<I", self.content, at)
-
-    def _value(self, kind: str, at: int, depth: int) -> Any:
-        if kind in _SCALARS:
-            return _unpack(
-                {"byte": "<b", "ubyte": "<B", "int": "<i", "uint": "<I"}[kind], self.content, at
-            )
-        target = self._follow(at)
-        if kind in ("string", "[ubyte]"):
-            length = _unpack("<I", self.content, target)
-            value = self.content[target + 4 : target + 4 + length]
-            if len(value) != length:
-                raise struct.error("a text ends behind the file")
-            return value.decode() if kind == "string" else value
-        if not kind.startswith("["):
-            return self.table(kind, target, depth + 1)
-        count = _unpack("<I", self.content, target)
-        if count > _LONGEST:
-            raise struct.error(f"a vector of {count} entries")
-        places = [target + 4 + 4 * i for i in range(count)]
-        if kind == "[float]":
-            return [_unpack("<f", self.content, place) for place in places]
-        return [self._value(kind[1:-1], place, depth) for place in places]
+def _value(schema: Schema, kind: str, table: FlatTable, slot: int, depth: int) -> Any:
+    if kind in _FORMATS:
+        return table.integer(slot, _FORMATS[kind])
+    if kind == "string":
+        return bytes(table.raw(slot)).decode()
+    if kind == "[ubyte]":
+        return bytes(table.raw(slot))
+    if kind == "[string]":
+        return [bytes(each).decode() for each in table.raws(slot)]
+    if kind == "[float]":
+        return list(table.numbers(slot, "<f4"))
+    inner = table.tables(slot) if kind.startswith("[") else [table.table(slot)]
+    read = [_read(schema, kind.strip("[]"), each, depth + 1) for each in inner if each]
+    return read if kind.startswith("[") else read[0]

@@ -65,6 +65,11 @@ class FlatBuffer:
         self.check(start + 4, length * size)
         return start + 4, length
 
+    def raw(self, position: int) -> memoryview:
+        """A vector of bytes, not copied."""
+        start, length = self.vector(position, 1)
+        return memoryview(self.content)[start : start + length]
+
 
 class Table:
     """One table; fields are named by their place in the schema.
@@ -86,6 +91,10 @@ class Table:
             return None
         offset = int(self._buffer.unpack("H", self._fields + entry))
         return self._position + offset if offset else None
+
+    def has(self, slot: int) -> bool:
+        """Whether the file has the field."""
+        return self._place(slot) is not None
 
     def number(self, slot: int, kind: str, default: float = 0) -> int | float | bool:
         """A scalar field; `kind` is a `struct` format character."""
@@ -129,10 +138,15 @@ class Table:
     def raw(self, slot: int) -> memoryview:
         """A vector of bytes, not copied."""
         place = self._place(slot)
+        return memoryview(b"") if place is None else self._buffer.raw(place)
+
+    def raws(self, slot: int) -> list[memoryview]:
+        """A vector of texts or byte vectors, not copied."""
+        place = self._place(slot)
         if place is None:
-            return memoryview(b"")
-        start, length = self._buffer.vector(place, 1)
-        return memoryview(self._buffer.content)[start : start + length]
+            return []
+        start, length = self._buffer.vector(place, 4)
+        return [self._buffer.raw(start + 4 * i) for i in range(self._afford(length))]
 
     def text(self, slot: int) -> str:
         """A string, cut at `MAX_TEXT` bytes."""

@@ -12,22 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ..core.console import quiet_stderr
 from ..core.delegates.device import DeviceSettings
 from ..core.errors import ConfigError, DataError, ModelFileError
-from ..core.images import read_image, to_rgb
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.sizes import Size
 from . import MAX_THREADS
 from .engine import open_compiled, plan_engine
 from .fit import Fitted, check_fit, fitted
 from .overlap import AHEAD, overlapped
+from .picture import Picture, as_pixels, check_several, check_target
 from .postprocess import LogitsFrame
 from .tflite_file import own_metadata, read_model
-
-Picture = np.ndarray | Image.Image | str | os.PathLike[str]
 
 
 class Segmenter:
@@ -70,8 +67,11 @@ class Segmenter:
         self.metadata = own_metadata(graphs)
         plan = plan_engine(self.path, content, self.metadata, threads, settings)
         self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
+        logger = logging.getLogger("fastscnn_tf")
         for note in plan.notes:
-            logging.getLogger("fastscnn_tf").warning("%s: %s", path, note)
+            logger.warning("%s: %s", path, note)
+        if plan.remark:
+            logger.info("%s: %s", path, plan.remark)
         if plan.compiled:
             self._interpreter = open_compiled(self.path, content, plan)
         else:
@@ -213,11 +213,13 @@ class Segmenter:
             (H, W) uint8 class indices.
 
         Raises:
-            DataError: not a picture; the label maps before it have come.
+            DataError: one picture instead of several; or one that is none: the label maps before it
+                have come.
             ConfigError: a size below 1, no such fit, or `ahead` below 0.
         """
         check_fit(fit)
         check_target(size)
+        check_several(images)
         if ahead < 0:
             raise ConfigError(f"ahead must be at least 0, got {ahead}")
         return self._label_maps(images, size, fit, ahead)
@@ -237,36 +239,6 @@ class Segmenter:
     def _fitted(self, image: Picture, fit: str) -> tuple[np.ndarray, Fitted]:
         pixels = as_pixels(image)
         return pixels, fitted(pixels, self.input_size, fit, self.mean_color)
-
-
-def check_target(size: Size | None) -> None:
-    """Refuses a size of a label map that no picture has.
-
-    Raises:
-        ConfigError: a side below 1.
-    """
-    if size is not None and min(size) < 1:
-        raise ConfigError(f"size must be at least 1x1, got {size[0]}x{size[1]}")
-
-
-def as_pixels(image: Any) -> np.ndarray:
-    """(H, W, 3) uint8 RGB from an array, a Pillow image or a path.
-
-    Raises:
-        DataError: an array of another shape or dtype, or an unreadable file.
-    """
-    if isinstance(image, Image.Image):
-        return to_rgb(image)
-    if isinstance(image, str | os.PathLike):
-        return read_image(image)
-    if not isinstance(image, np.ndarray):
-        kind = type(image).__name__
-        raise DataError(f"expected an array, a Pillow image or the path of a picture, got {kind}")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise DataError(
-            f"expected an RGB array (H, W, 3) of uint8, got {image.shape} of {image.dtype}"
-        )
-    return image
 
 
 def open_interpreter(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ConfigError, DataError
+from ..core.errors import ConfigError, DataError, StreamEnded
+from ..core.extras import pip_install
 from ..core.images import IMAGE_SUFFIXES, list_images, read_image
 
 POLL = 0.2  # seconds between two looks into a folder that is followed
 PI_CAMERA = "picamera"
-OPENCV = 'OpenCV, which is not installed: pip install "fastscnn-tf[video]" (or opencv-python)'
+OPENCV = f"OpenCV, which is not installed: {pip_install('video')} (or opencv-python)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +92,7 @@ def open_source(
             f"or address, or {PI_CAMERA}"
         )
     what = "a camera" if camera else "a video file"
-    _import("cv2", f"{source}: {what} needs {OPENCV}")
+    _opencv(f"{source}: {what}")
     return Source(lambda stop: _capture(source), live=camera)
 
 
@@ -101,6 +103,13 @@ def _import(module: str, otherwise: str) -> Any:
         return importlib.import_module(module)
     except ImportError:
         raise ConfigError(otherwise) from None
+
+
+def _opencv(who: str) -> Any:
+    if not os.environ.get("FASTSCNN_DEBUG"):  # it and its ffmpeg write past Python
+        os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    return _import("cv2", f"{who} needs {OPENCV}")
 
 
 def _is_pattern(source: str) -> bool:
@@ -173,11 +182,19 @@ def _there(source: str) -> list[Path]:
 
 
 def _capture(source: str) -> Iterator[Frame]:
-    """Frames of a video file or a camera, by OpenCV."""
-    cv2 = _import("cv2", OPENCV)
+    """Frames of a video file or a camera, by OpenCV.
+
+    Raises:
+        DataError: it cannot be opened, or gives no frame.
+        StreamEnded: a camera or a stream gives no more.
+    """
+    cv2 = _opencv(source)
     capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
     if not capture.isOpened():
-        raise DataError(f"{source}: OpenCV cannot open it as a video or a camera")
+        hint = " (is the address right, and does it answer?)" if "://" in source else ""
+        raise DataError(f"{source}: OpenCV cannot open it as a video or a camera{hint}")
+    # A file, here or at an address, knows how many frames it has; a camera does not.
+    endless = not Path(source).is_file() and capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
     stem = Path(source).stem if Path(source).is_file() else "camera"
     try:
         count = 0
@@ -192,6 +209,11 @@ def _capture(source: str) -> Iterator[Frame]:
             count += 1
         if not count:
             raise DataError(f"{source}: not a single frame can be read")
+        if endless:
+            raise StreamEnded(
+                f"{source}: the stream ended or broke off after {count} frames: run the command "
+                "again, with another --output if it has one, to go on"
+            )
     finally:
         capture.release()
 

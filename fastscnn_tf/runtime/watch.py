@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, StreamEnded
 from ..core.sizes import format_size
 from .capture import Capture
 from .display import Files, Sink, open_window
@@ -38,6 +38,7 @@ class Watched:
         flicker: share of pixels that change their class between frames, 0..1; None below 2 frames.
         unknown: share of pixels below the confidence, 0..1.
         interrupted: Ctrl-C ended it.
+        ended: why a camera or a stream gave no more frames; None where it was not asked for more.
         model: the file.
         source: where the frames came from.
         input_size: of the model, as `HxW`.
@@ -51,6 +52,7 @@ class Watched:
     flicker: float | None
     unknown: float
     interrupted: bool
+    ended: str | None
     model: str
     source: str
     input_size: str
@@ -97,7 +99,7 @@ def watch(
     """Segments frames as they come and shows or writes them with their classes laid over them.
 
     Ends with the source, after `frames`, when the window is closed, or by Ctrl-C; what was
-    measured until then is returned.
+    measured until then is returned, with `ended` if a camera or a stream gives no more.
 
     Args:
         source: pictures, a video file or a camera, as for `open_source`.
@@ -126,7 +128,7 @@ def watch(
     labels_of = FrameLabels(segmenter, smooth, confidence)
     opened = open_source(source, follow, on_bad)
     eye = _Eye(segmenter, labels_of, fit, opacity)
-    interrupted = False
+    interrupted, ended = False, None
     with contextlib.ExitStack() as stack:
         sinks: list[Sink] = []
         if output is not None:
@@ -143,7 +145,9 @@ def watch(
                     break
         except KeyboardInterrupt:
             interrupted = True
-    return eye.result(capture.dropped, interrupted, str(model), source)
+        except StreamEnded as error:
+            ended = str(error)
+    return eye.result(capture.dropped, interrupted, ended, str(model), source)
 
 
 class _Eye:
@@ -181,7 +185,9 @@ class _Eye:
         self._pixels += labels.size
         return all(wanted)
 
-    def result(self, dropped: int, interrupted: bool, model: str, source: str) -> Watched:
+    def result(
+        self, dropped: int, interrupted: bool, ended: str | None, model: str, source: str
+    ) -> Watched:
         """What was seen so far."""
         count = self._delays.count
         seconds = self._end - self._start if self._start is not None and count else 0.0
@@ -194,6 +200,7 @@ class _Eye:
             flicker=self._flicker.share,
             unknown=self._unknown / self._pixels if self._pixels else 0.0,
             interrupted=interrupted,
+            ended=ended,
             model=model,
             source=source,
             input_size=format_size(self._segmenter.input_size),

@@ -8,6 +8,7 @@ pipe closes stops.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import pickle
@@ -144,6 +145,8 @@ def _work(pipe: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
     """A process: makes its function with the first item and answers until the pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked from the start
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as an exception, which cleans up
+    # What a file has to say was said where the processes were started.
+    logging.getLogger("fastscnn_tf").addHandler(logging.NullHandler())
     function = None
     while True:
         try:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import InputError
+from ..core.extras import pip_install
 from ..core.images import resize_image, resize_label
 from ..core.labels import LabelSpace
 from ..runtime.visualize import hatched, legend, overlay, printable
@@ -178,8 +179,7 @@ def _matplotlib(name: str) -> Any:
         )
     except ModuleNotFoundError as error:
         raise InputError(
-            f'{error.name} is not installed: plots need the extra "train": '
-            'pip install ".[train]" in the checkout'
+            f"{error.name} is not installed, which plots need: {pip_install('train')}"
         ) from None
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import ConfigError, FastSCNNError, InputError, TrainingDiverged
+from ..core.extras import pip_install
 from ..core.files import check_output_folder, read_json, write_json
 from ..keras_api import keras3
 from .callbacks import SCORE
@@ -96,8 +97,7 @@ def _optuna() -> Any:
         optuna = importlib.import_module("optuna")
     except ModuleNotFoundError as error:
         raise InputError(
-            f'{error.name} is not installed: a search needs the extra "search": pip install '
-            '".[train,search]" in the checkout'
+            f"{error.name} is not installed, which a search needs: {pip_install('search')}"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna

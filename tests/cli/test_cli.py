@@ -284,6 +284,34 @@ def test_ctrl_c_keeps_the_last_checkpoint(tmp_path):
     assert not list(folder.glob(".*part*"))
 
 
+def test_ctrl_c_during_the_imports_ends_without_a_traceback():
+    """The interrupt comes just when numpy is imported, the longest of what every command needs."""
+    driver = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, *rest):
+        if name == "numpy":
+            os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupting())
+from fastscnn_tf.cli.main import main
+assert not {"numpy", "click"} & set(sys.modules)  # it is there before they are
+main(["inspect", "m.tflite"])
+"""
+    done = subprocess.run([sys.executable, "-c", driver], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "fastscnn: interrupted\n")
+
+
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN, lambda *_: None])
+def test_ctrl_c_means_afterwards_what_it_meant_before(run, handler):
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        assert run("settings", "--table")[0] == 0
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_help_texts_name_every_command(run):
     code, out, _ = run("--help")
     assert code == 0

@@ -101,6 +101,8 @@ def test_skip_bad_warns_once(own_data, models, run):
         (["--scales", "half"], "expected numbers such as 0.5,1.0"),
         (["--window", "64x64"], "the window of a .tflite is its input size 64x96"),
         (["--stride", "8x8"], "a stride needs a window"),
+        (["--pad"], "has one size: export it with --size HxW --pad instead"),
+        (["--pad", "--window", "64x96"], "has one size: export it with --size HxW --pad instead"),
         (["--instances"], "iIoU is defined for the 19 classes of Cityscapes"),
     ],
 )
@@ -110,6 +112,60 @@ def test_options_that_do_not_fit_give_one_line(own_data, models, run, options, m
     assert (code, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_padding_without_a_size_is_refused(own_data, models, run):
+    data = ["--dataset", "folder", "--data-dir", own_data]
+    for command in (
+        ["evaluate", models / "toy.keras", *data],
+        ["save-logits", models / "toy.keras", *data, "--output", own_data / "logits"],
+        ["export", models / "toy.keras", "--recipe", "float32", "--output", own_data / "m.tflite"],
+        ["summary", models / "toy.keras"],
+    ):
+        code, out, err = run(*command, "--pad")
+        assert (code, out) == (2, "")
+        assert "--pad is for a size that is no multiple of 32: pass --size" in err
+
+
+def test_an_empty_output_is_no_folder(own_data, models, run):
+    for command in (
+        ["predict", models / "toy.tflite", own_data / "val" / "images"],
+        ["watch", own_data / "val" / "images", models / "toy.tflite"],
+        ["card", models / "toy.tflite"],
+        ["data", "pack", "--dataset", "toy"],
+    ):
+        code, _, err = run(*command, "--output", "")
+        assert code == 2
+        assert "expected a path, got an empty one" in err
+
+
+def test_bad_pairs_are_left_out_of_every_comparison(own_data, models, run, tmp_path):
+    """Half a picture, and a picture without its label map."""
+    picture = own_data / "val" / "images" / "5.jpg"
+    picture.write_bytes(picture.read_bytes()[:300])
+    (own_data / "val" / "labels" / "4.png").unlink()
+    data = ["--dataset", "folder", "--data-dir", own_data]
+    both = [models / "toy.keras", models / "toy.tflite"]
+    for command in (["evaluate", both[1]], ["compare", *both], ["size-table", both[1]]):
+        code, _, err = run(*command, *data)
+        assert code == 2
+        assert "4.png" in err.splitlines()[-1]
+        assert "(2 of 3 pairs cannot be used; see fastscnn data check, or leave them out" in err
+        assert "--skip-bad" in err
+    for command, found in (
+        (["evaluate", both[1]], ""),
+        (["compare", *both, "--json", tmp_path / "c.json"], "of 1 pictures agree"),
+        (["agreement", *both], "100.000 % of the pixels agree"),
+        (["size-table", both[1], "--rounds", 1], ""),
+    ):
+        code, out, err = run(*command, *data, "--skip-bad")
+        assert code == 0, err
+        assert err.count("skipped 2 of 3 pairs that cannot be used") == 1
+        assert found in out
+    assert json.loads((tmp_path / "c.json").read_text())["images"] == 1
+    code, _, err = run("compare", *both, *data, "--pictures", 2)
+    assert code == 2
+    assert "--pictures would do nothing without --output" in err
 
 
 def test_a_cityscapes_model_is_scored_zero_shot(models, tmp_path, run):

@@ -37,6 +37,12 @@ def test_bad_files_give_one_line(run, tmp_path, content, message):
     assert err.count("\n") == 1
 
 
+def test_one_thing_goes_to_stdout(run):
+    code, out, err = run("inspect", INT8, "--markdown", "--json", "-", "--parse-only")
+    assert (code, out) == (2, "")
+    assert "choose one of --markdown and --json -" in err
+
+
 def test_an_existing_result_is_kept(run, tmp_path):
     target = tmp_path / "m.json"
     target.write_text("mine")

@@ -21,11 +21,16 @@ def test_shown_written_and_turned_into_code(model, run):
     code, out, _ = run("settings", model)
     assert (code, out.splitlines()[0]) == (
         0,
-        f"{model}: settings from nowhere: the runtime's defaults",
+        f"{model}: settings from the runtime's defaults: none travel with it",
     )
     code, out, _ = run("settings", model, "--for", "android-nnapi")
     assert code == 0 and "  nnapi.execution_preference = sustained_speed\n" in out
     assert "  - legacy: NNAPI is deprecated since Android 15" in out
+    assert out.count("in Python here: ") == 1
+    here = "its settings are for Android (android-nnapi); on this machine the CPU runs it"
+    assert f"  in Python here: {here}" in out
+    code, _, err = run("agreement", model, model, "--dataset", "toy")  # opens it four times
+    assert (code, err) == (0, f"fastscnn: {model}: {here}\n")
     code, out, _ = run("settings", model, "--flags")
     assert code == 0
     assert out.splitlines()[1:] == [
@@ -55,7 +60,8 @@ def test_options_are_changed_one_by_one(model, run):
     code, _, err = run("settings", model, "--force", "--set", "api=compiled_model")
     assert code == 2 and "Raspberry Pi 4" in err
     for change, message in (
-        ("cpu.num_thread=2", "did you mean 'num_threads'"),
+        ("cpu.num_thread=2", "unknown option 'cpu.num_thread': did you mean 'cpu.num_threads'?"),
+        ("cpu.qqq=2", "expected one of cpu.num_threads, cpu."),
         ("cpu.num_threads", "expected OPTION=VALUE"),
         ("gpu.backend=vulkan", "opencl, opengl, webgpu, got 'vulkan'"),
     ):
@@ -81,6 +87,18 @@ def test_bad_input(model, run, tmp_path):
         ((model, "--for", "pi6"), "unknown device 'pi6': did you mean"),
         ((), "name a .tflite"),
         ((tmp_path / "no.tflite",), "no such model file"),
+        ((model, "--kotlin", "--flags"), "choose one of --flags and --kotlin"),
+        ((model, "--kotlin", "--json"), "choose one of --kotlin and --json"),
+        ((model, "--table"), "--table is the same for every model: leave the rest out"),
+        ((model, "--package", "com.example"), "--package is of the Kotlin source: pass --kotlin"),
+        ((model, "--kotlin", "--package", "com.if.x"), "'if' is a keyword of Kotlin or Java"),
+        ((model, "--kotlin", "--package", "com.int"), "'int' is a keyword of Kotlin or Java"),
+        ((model, "--kotlin", "--package", "com..x"), "must be names with dots between"),
+        ((model, "--kotlin", "--package", "com._"), "must be names with dots between"),
+        ((model, "--kotlin", "--package", "com.9x"), "must be names with dots between"),
+        ((model, "--kotlin", "--package", "com.x; y"), "must be names with dots between"),
+        ((model, "--kotlin", "--package", "com.x\n"), "must be names with dots between"),
+        ((model, "--kotlin", "--package", ""), "must be names with dots between"),
     ):
         code, _, err = run("settings", *arguments)
         assert code == 2 and message in err, arguments
@@ -105,7 +123,7 @@ def test_export_for_a_device(config, randomise, tmp_path, run):
     from fastscnn_tf.saving import save_model
 
     keras, output = tmp_path / "m.keras", tmp_path / "m.tflite"
-    save_model(randomise(fast_scnn(config)), keras)
+    save_model(randomise(fast_scnn(config)), keras, about={"license": "research use"})
     code, _, err = run("export", keras, "--for", "pi5", "--output", output)
     assert code == 2 and "calibration images: pass --dataset and --data-dir" in err
     code, _, err = run("export", keras, "--output", output)
@@ -117,6 +135,7 @@ def test_export_for_a_device(config, randomise, tmp_path, run):
     assert out.startswith("for android-gpu (Android, GPU): recipe float16, outputs logits, input")
     written = json.loads(output.with_name("m.tflite.json").read_text())
     assert (written["recipe"], written["author"]) == ("float16", "Ada")
+    assert written["license"] == "research use"  # what the .keras says
     assert written["input"].startswith("RGB as float32")
     assert written["settings"]["accelerator"] == "gpu"
     assert "run" not in written  # it lies in no run folder
@@ -125,6 +144,6 @@ def test_export_for_a_device(config, randomise, tmp_path, run):
     code, _, err = run("card", output, "--output", tmp_path / "card.md")
     assert (code, err) == (0, "")
     card = (tmp_path / "card.md").read_text()
-    assert "| author | Ada |" in card and "| licence of the weights | not stated |" in card
+    assert "| author | Ada |" in card and "| licence of the weights | research use |" in card
     assert "Training: not stated." in card
     assert "| gpu.precision_loss_allowed | True |" in card

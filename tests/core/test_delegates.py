@@ -105,7 +105,7 @@ def test_numbers_of_options():
         (lambda: DeviceSettings(cpu_fallback=False), "nothing to run on"),
         (lambda: DeviceSettings("pi4", api="compiled_model"), "Raspberry Pi 4"),
         (lambda: DeviceSettings.from_dict({"gpu": {"inference_prefrence": "x"}}),
-         "unknown option 'gpu.inference_prefrence': did you mean 'inference_preference'?"),
+         "unknown option 'gpu.inference_prefrence': did you mean 'gpu.inference_preference'?"),
         (lambda: DeviceSettings.from_dict({"zzz": 1}), "expected one of device, accelerator"),
         (lambda: DeviceSettings.from_dict([1]), "expected named values, got \\[1\\]"),
         (lambda: DeviceSettings.from_dict({"cpu": 4}), "cpu: expected named values, got 4"),
@@ -146,7 +146,7 @@ def test_options_from_the_command_line():
         ("cpu.num_threads", "many", "must be 1..256, got 'many'"),
         ("cpu", "4", "set one of its options, as in cpu.OPTION"),
         ("api.x", "4", "it has no parts"),
-        ("cpu.threads", "4", "did you mean 'num_threads'"),
+        ("cpu.threads", "4", "did you mean 'cpu.num_threads'"),
     ):
         with pytest.raises(ConfigError, match=message):
             settings.with_option(path, value)

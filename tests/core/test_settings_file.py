@@ -68,7 +68,7 @@ def test_another_models_settings_are_refused(model):
                 }
             ),
             ConfigError,
-            "settings.json: unknown option 'cpu.num_thread': did you mean 'num_threads'",
+            "settings.json: unknown option 'cpu.num_thread': did you mean 'cpu.num_threads'",
         ),
     ],
 )

@@ -77,8 +77,8 @@ def test_without_the_package_one_line_says_what_to_install(run, tmp_path, monkey
     code, _, error = run("export", "no such model", *options)
     assert code == 2
     assert error.strip() == (
-        "fastscnn: ai-edge-quantizer is not installed: engine ai-edge-quantizer needs the extra "
-        '"quantizer": pip install ".[train,quantizer]" in the checkout'
+        "fastscnn: ai-edge-quantizer is not installed, which engine ai-edge-quantizer needs: "
+        'pip install "fastscnn-tf[quantizer]"'
     )
     assert not target.exists()
 

@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from fastscnn_tf.runtime.segmenter import Segmenter
 
 SHIPPED = Path(__file__).parents[2] / "tflite"
 INT8, FLOAT16 = (SHIPPED / f"fastscnn_camvid_{kind}.tflite" for kind in ("int8", "float16"))
+DEBUG = {"FASTSCNN_DEBUG": "1"}
 CORES = os.cpu_count() or 1
 
 
@@ -113,11 +116,8 @@ def test_what_python_cannot_apply_is_said():
         "cpu.weight_cache_dir=x",
     ]
     assert all("Python's Interpreter has no such option" in note for note in notes)
-    phone = plan_engine(INT8, b"", {}, threads=1, settings=TARGETS["android-gpu"].settings)
-    assert not phone.compiled
-    assert phone.notes == (
-        "settings for android-gpu: Python has no such delegate, the CPU runs it",
-    )
+    gpu = plan_engine(INT8, b"", {}, settings=DeviceSettings(accelerator="gpu"))
+    assert [note.split(":")[0] for note in gpu.notes] == ["accelerator=gpu is not used"]
     compiled = DeviceSettings(
         accelerator="gpu",
         api="compiled_model",
@@ -128,6 +128,42 @@ def test_what_python_cannot_apply_is_said():
     assert plan.notes == (
         "gpu.wait_type=active is not applied: Python's CompiledModel has no such option",
     )
+
+
+@pytest.mark.parametrize(
+    ("device", "where"),
+    [("android-gpu", "Android"), ("android-nnapi", "Android"), ("browser", "a browser")],
+)
+def test_files_for_elsewhere_run_on_the_cpu_which_is_no_fault(model, device, where, caplog):
+    write_settings(model, TARGETS[device].settings)
+    with caplog.at_level(logging.INFO, "fastscnn_tf"):
+        segmenter = Segmenter(model)
+    said = f"{model}: its settings are for {where} ({device}); on this machine the CPU runs it"
+    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [("INFO", said)]
+    assert segmenter.notes == ()
+
+
+def test_compiled_model_keeps_its_own_lines_to_itself(model):
+    """LiteRT writes to descriptor 2 when it begins and, from a destructor, after Python's end."""
+    write_settings(model, DeviceSettings(api="compiled_model"))
+    code = """
+import atexit, sys
+atexit.register(lambda: print("last words", file=sys.stderr))  # after ours, which came later
+from fastscnn_tf.runtime.segmenter import Segmenter
+import numpy as np
+Segmenter(sys.argv[1]).predict(np.zeros((8, 8, 3), np.uint8))
+print("an error", file=sys.stderr)
+"""
+    quiet = {k: v for k, v in os.environ.items() if k != "FASTSCNN_DEBUG"}
+    command = [sys.executable, "-W", "error", "-c", code, str(model)]
+    for environment, lines in ((quiet, ["an error", "last words"]), ({**quiet, **DEBUG}, None)):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0
+        if lines:
+            assert done.stderr.splitlines() == lines
+        else:
+            assert "Creating LiteRT environment" in done.stderr
+            assert "DestroyAccelerator" in done.stderr
 
 
 def test_interpreter_options_reach_the_interpreter(image):

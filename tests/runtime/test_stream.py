@@ -34,6 +34,16 @@ def test_a_stream_is_predict_of_each_in_order(segmenter, ahead):
     assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
 
 
+def test_one_picture_is_no_stream_and_a_folder_no_picture(segmenter, tmp_path):
+    image = next(pictures(1))
+    for one in ("a.png", tmp_path / "a.png", image, Image.fromarray(image)):
+        with pytest.raises(DataError, match="got a single one: that is for predict"):
+            segmenter.stream(one)
+    assert len(list(segmenter.stream(np.stack([image, image])))) == 2
+    with pytest.raises(DataError, match="a folder, expected the file of a picture"):
+        segmenter.predict(tmp_path)
+
+
 def test_arrays_files_and_pillow_images_mix(segmenter, tmp_path):
     image = next(pictures(1))
     Image.fromarray(image).save(tmp_path / "a.png")

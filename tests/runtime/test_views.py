@@ -5,7 +5,8 @@ import pytest
 
 from fastscnn_tf.core.errors import ConfigError, NonFiniteLogits
 from fastscnn_tf.evaluation import open_inference
-from fastscnn_tf.runtime.views import AveragedViews, SlidingWindows, WholeImage, softmax
+from fastscnn_tf.runtime.averaged_views import AveragedViews, SlidingWindows, softmax
+from fastscnn_tf.runtime.views import WholeImage
 
 
 class PerPixel:

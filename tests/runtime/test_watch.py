@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,17 +13,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from network_camera import network_camera
 from PIL import Image
 
-from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
+from fastscnn_tf.core.errors import ConfigError, DataError, OutputError, StreamEnded
 from fastscnn_tf.core.labels import TOY_STREETS
+from fastscnn_tf.runtime.averaged_views import softmax
 from fastscnn_tf.runtime.capture import Capture
 from fastscnn_tf.runtime.fit import fitted
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, logit_strips
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.runtime.sources import Frame, open_source
 from fastscnn_tf.runtime.temporal import Flicker, FrameLabels
-from fastscnn_tf.runtime.views import softmax
 from fastscnn_tf.runtime.visualize import overlay
 from fastscnn_tf.runtime.watch import STEPS, watch
 
@@ -300,6 +302,65 @@ def test_a_video_file_is_watched(tmp_path):
     path.write_bytes(b"no video")
     with pytest.raises(DataError, match="OpenCV cannot open it"):
         watch(str(path), MODEL, window=False)
+
+
+@pytest.fixture
+def camera():
+    """The address of a network camera on this machine."""
+    pytest.importorskip("cv2", reason="OpenCV is not installed: no stream is read")
+    with network_camera() as address:
+        yield address
+
+
+@pytest.mark.parametrize("end", ["ended", "broken"])
+def test_a_network_stream_is_watched_and_its_end_told(camera, end, tmp_path, run):
+    url = f"{camera}/{end}"
+    opened = open_source(url)
+    assert opened.live
+    frames = []
+    with pytest.raises(StreamEnded, match=f"{url}: the stream ended or broke off after 12 frames"):
+        frames.extend(opened.frames(NEVER))
+    seen = [frame.image.mean((0, 1)).argmax() for frame in frames]
+    assert seen == [i % 3 for i in range(12)]
+    target = tmp_path / "w.json"
+    code, out, err = run(
+        "watch", url, MODEL, "--keep-all", "--output", tmp_path / "out", "--json", target
+    )
+    assert code == 1
+    assert out.startswith("12 frames, ")
+    assert err.count("\n") == 1
+    assert "to go on" in err
+    result = json.loads(target.read_text())
+    assert (result["frames"], result["dropped"]) == (12, 0)
+    assert result["ended"] in err
+    assert (tmp_path / "out" / "camera_000011_labels.png").exists()
+
+
+def test_an_endless_stream_ends_when_enough_was_seen(camera, run):
+    code, out, err = run("watch", f"{camera}/endless", MODEL, "--no-window", "--frames", 4)
+    assert (code, err) == (0, "")
+    assert out.startswith("4 frames, ")
+
+
+def test_a_video_at_an_address_ends_as_a_file_does(tmp_path, run):
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed: no stream is read")
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
+    for _ in range(3):
+        writer.write(np.zeros((64, 96, 3), np.uint8))
+    writer.release()
+    with network_camera({"/clip.avi": path.read_bytes()}) as address:
+        code, out, err = run("watch", f"{address}/clip.avi", MODEL, "--no-window", "--keep-all")
+    assert (code, err) == (0, "")
+    assert out.startswith("3 frames, ")
+
+
+def test_an_address_that_does_not_answer_is_told(camera):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/stream"
+        with pytest.raises(DataError, match="is the address right, and does it answer"):
+            watch(url, MODEL, window=False)
 
 
 @pytest.mark.skipif(not shutil.which("xvfb-run"), reason="xvfb-run is not installed: no display")

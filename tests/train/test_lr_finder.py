@@ -91,7 +91,7 @@ def test_what_exists_is_kept_before_anything_is_trained(tmp_path):
 def test_a_plot_without_matplotlib_names_the_extra(monkeypatch, tmp_path):
     finding = judge(rising(12), [2.0] * 12)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(InputError, match='the extra "train"'):
+    with pytest.raises(InputError, match=r'which plots need: pip install "fastscnn-tf\[train\]"'):
         finding.plot(tmp_path / "lr.png")
     assert not list(tmp_path.iterdir())
 

@@ -26,8 +26,8 @@ def ship(run: Path, output: Path, name: str, camvid: str, size: Size) -> dict[st
     """Writes `name`.keras, its float16 and its int8 file."""
     model = fs.resize_model(fs.load_model(run), size)
     paths = {"keras": output / f"{name}.keras"}
-    fs.save_model(model, paths["keras"], force=True)
     about = about_model(run, name="Fast-SCNN, CamVid", license=LICENCE)
+    fs.save_model(model, paths["keras"], force=True, about=about)
     for recipe in ("float16", "int8"):
         images = fs.load_dataset("camvid", camvid, split="train", config=model.config, batch_size=1)
         paths[recipe] = output / f"{name}_{recipe}.tflite"

@@ -160,7 +160,8 @@ class Settings:
     def _unknown(cls, name: str) -> str:
         known = list(cls.options())
         near = difflib.get_close_matches(name, known, 1, 0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+        called = ", ".join(map(cls._called, near or known))
+        hint = f"did you mean {called!r}?" if near else f"expected one of {called}"
         return f"unknown option {cls._called(name)!r}: {hint}"
 
     def with_option(self, path: str, value: str) -> Self:
