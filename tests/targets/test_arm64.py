@@ -177,6 +177,9 @@ def jobs(tools, package, model_files, street_files, labelled, tmp_path_factory):
     shutil.copy(int8, home / "m.tflite")
     wanted["settings"] = fastscnn(PI3, "settings", "m.tflite", "--for", "pi4")
     wanted["card"] = fastscnn(PI3, "card", int8, "--output", home / "card.md")
+    wanted["script"] = lambda: device.run(
+        PI3, SCRIPT, folder, int8, "--output", home / "script", "--threads", "1"
+    )
     wanted["benchmark"] = fastscnn(
         PI5, "benchmark", int8, "--runs", "1", "--warmup", "0", "--json", home / "b.json"
     )
@@ -291,6 +294,19 @@ def test_compiled_model_runs_on_a_pi_5(jobs, model_files):
     assert np.array_equal(np.load(home / f"{PI5}_compiled.npy"), expected)
 
 
+def test_the_script_for_the_pi_gives_predicts_label_maps(jobs, label_maps):
+    home, job = jobs
+    lines = [json.loads(line) for line in job("script").splitlines()]
+    assert [line["frame"] for line in lines] == sorted(label_maps["int8"])
+    for line in lines:
+        expected = label_maps["int8"][line["frame"]]
+        found = np.asarray(Image.open(home / "script" / f"{line['frame']}_labels.png"))
+        assert np.array_equal(found, expected)
+        road = np.mean(expected[len(expected) // 2 :] == CAMVID.names.index("Road"))
+        assert line["lower_half"]["Road"] == pytest.approx(road, abs=1e-3)
+        assert set(line["ms"]) == {"capture", "convert", "segment"}
+
+
 def test_other_commands_run(jobs):
     home, job = jobs
     said = job("inspect")
@@ -300,4 +316,7 @@ def test_other_commands_run(jobs):
     assert written["device"] == "pi4"
     job("card")
     assert (home / "card.md").read_text().startswith("# ")
-    assert "median" in job("benchmark")
+    assert "per second" in job("benchmark")
+    measured = json.loads((home / "b.json").read_text())
+    assert measured["device"]["machine"] == "aarch64"
+    assert measured["device"]["model"] is None  # nobody takes these times for a Pi's
