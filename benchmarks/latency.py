@@ -30,7 +30,7 @@ from turns import Program
 
 from fastscnn_tf.core.files import write_json
 from fastscnn_tf.core.images import list_images, read_image, resize_image
-from fastscnn_tf.runtime.benchmark import cpu_name
+from fastscnn_tf.runtime.device_report import cpu_name
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.runtime.upsample import border_share
 

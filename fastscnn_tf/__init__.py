@@ -70,6 +70,7 @@ _NAMES = {
     "compare_models": "model_comparison",
     "size_table": "size_comparison",
     "watch": "runtime.watch",
+    "open_frames": "runtime.capture",
     "reproduce": "reproduction",
     "FastSCNNError": "core.errors",
 }

@@ -167,21 +167,26 @@ def predict(folder: Path, format: str, threads: int | None, **arguments: Any) ->
 @click.option(
     "--warmup", type=click.IntRange(0), default=5, show_default=True, help="Runs before, not timed."
 )
+@click.option("--image", help="Picture of the whole frames. [default: a drawn street, 720x1280]")
 @opt.json_path
 @opt.force
-def benchmark(
-    model: str, threads: int | None, runs: int, warmup: int, json_path: str | None, force: bool
-) -> None:
-    """Time a .tflite on this machine."""
+def benchmark(model: str, json_path: str | None, force: bool, **arguments: Any) -> None:
+    """Time a .tflite on this machine: the network alone, and frames from pixels to label map.
+
+    --json adds what the device is, its temperature and throttling before and after.
+    """
     from ..runtime.benchmark import benchmark as measure
 
-    opt.check_json(json_path, force, model)
-    result = measure(model, threads, runs, warmup)
-    latency = result["latency_ms"]
+    opt.check_json(json_path, force, model, arguments["image"])
+    result = measure(model, **arguments)
+    latency, frame = result["latency_ms"], result["frame"]
+    steps = ", ".join(f"{name} {ms:.2f}" for name, ms in frame["step_ms"].items())
     text = (
         f"{model} at {result['input_size']}, {result['threads']} threads: "
         f"median {latency['median']:.2f} ms, p90 {latency['p90']:.2f} ms, "
-        f"load {result['load_ms']:.1f} ms, first {result['first_ms']:.1f} ms"
+        f"load {result['load_ms']:.1f} ms, first {result['first_ms']:.1f} ms\n"
+        f"whole frames of {frame['size']}: median {frame['median']:.2f} ms ({steps}), "
+        f"{frame['frames_per_second']:.1f} per second"
     )
     opt.write_result(result, json_path, text)
 

@@ -8,6 +8,8 @@ import click
 
 from ..core.errors import Interrupted, StreamEnded
 from ..runtime.fit import FITS
+from ..runtime.orientation import ROTATIONS
+from ..runtime.pi_camera import FORMATS
 from . import options as opt
 
 
@@ -45,10 +47,27 @@ from . import options as opt
 @click.option(
     "--opacity", type=click.FloatRange(0, 1), default=0.5, show_default=True, help="Of the colours."
 )
+@click.option(
+    "--rotate",
+    type=click.Choice(list(map(str, ROTATIONS))),
+    default="0",
+    help="Turn frames upright: degrees clockwise.",
+)
+@click.option("--mirror", is_flag=True, help="Swap left and right, after that.")
+@click.option("--camera-size", type=opt.SizeType(), help="Ask a camera for frames of this size.")
+@click.option(
+    "--camera-format",
+    type=click.Choice(list(FORMATS)),
+    default="rgb",
+    show_default=True,
+    help="Of a Pi's camera; yuv420 is converted here.",
+)
 @opt.threads
 @opt.json_path
 @opt.force
-def watch_command(source: str, json_path: str | None, force: bool, **arguments: Any) -> None:
+def watch_command(
+    source: str, rotate: str, json_path: str | None, force: bool, **arguments: Any
+) -> None:
     """Segment SOURCE as it comes: pictures, a video, a camera (0, /dev/video0, rtsp://, picamera).
 
     Pictures are a folder or a quoted pattern. Ends with the source, after --frames, by q in the
@@ -60,6 +79,7 @@ def watch_command(source: str, json_path: str | None, force: bool, **arguments: 
     opt.check_json(json_path, force, source, arguments["model"])
     result = watch(
         source,
+        rotate=int(rotate),
         force=force,
         on_bad=lambda line: click.echo(f"fastscnn: {line}", err=True),
         **arguments,

@@ -18,6 +18,7 @@ from ..runtime.segmenter import open_interpreter
 from ..runtime.tflite_file import METADATA_NAME, unpack
 from . import edits
 from .model_metadata import append_files, label_files, model_metadata
+from .portable_means import means_to_convolutions
 from .recipes import Recipe
 
 
@@ -79,6 +80,7 @@ def finish(content: bytes, metadata: dict[str, Any], input_zero: int | None = No
     edit = edits.Editor(model)
     edits.relu_to_quantize(edit)
     edits.quantize_before_resize(edit)
+    means_to_convolutions(edit)
     if input_zero is not None:
         edits.dequantize_input(edit, input_zero)
     _add_metadata(model, schema, METADATA_NAME, json.dumps(metadata).encode())

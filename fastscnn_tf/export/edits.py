@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
+
 from ..core.errors import ExportError
 from ..runtime.tflite_file import operation
 
@@ -49,6 +51,21 @@ class Editor:
     def consumers(self, tensor: int) -> list[Any]:
         """The operations that read a tensor."""
         return [op for op in self.graph.operators if tensor in op.inputs]
+
+    def constant(self, name: str, values: np.ndarray, scales: np.ndarray, axis: int) -> int:
+        """Adds an integer constant with a scale for each index of `axis`; returns its index."""
+        tensor, buffer = self.schema.TensorT(), self.schema.BufferT()
+        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+        self.model.buffers.append(buffer)
+        tensor.name, tensor.shape = name, list(values.shape)
+        tensor.type = getattr(self.schema.TensorType, values.dtype.name.upper())
+        tensor.buffer = len(self.model.buffers) - 1
+        tensor.quantization = self.schema.QuantizationParametersT()
+        tensor.quantization.scale = scales.astype(np.float32)
+        tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
+        tensor.quantization.quantizedDimension = axis
+        self.graph.tensors.append(tensor)
+        return len(self.graph.tensors) - 1
 
     def drop(self, tensor: int) -> None:
         """Takes away a tensor that no operation uses."""

@@ -132,9 +132,14 @@ def addition(x: Any, y: Any, first: Grid, second: Grid, target: Grid, relu: bool
 
 
 def means(x: Any, run: Callable[[Any], Any], source: Grid, target: Grid) -> Any:
-    """MEAN: `run` takes means of levels; one float32 scale, rounded to even from the zero point."""
+    """MEAN: `run` takes means of levels; one float32 scale.
+
+    Rounded to an even byte; between equal grids, where export makes a convolution of it, to an even
+    level.
+    """
     tf = tensorflow()
-    zero = -target.low
+    same = tf.logical_and(tf.equal(source.step, target.step), tf.equal(source.low, target.low))
+    zero = tf.where(same, tf.zeros_like(target.low), -target.low)
     scaled = tf.round(run(levels(x, source)) * _ratio(target, source.step) + zero) - zero
     return real(tf.clip_by_value(scaled, target.low, target.high), target)
 

@@ -1,17 +1,25 @@
-"""Latency of a .tflite on this machine."""
+"""Latency of a .tflite on this machine: the network, and whole frames."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import platform
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import ConfigError
-from ..core.sizes import format_size
+from ..core.images import read_image
+from ..core.sizes import Size, format_size
+from ..data.toy_streets import draw_scene
+from .device_report import cpu_name, device_report, thermal_state
+from .fit import fitted
 from .segmenter import Segmenter
+
+FRAME: Size = (720, 1280)  # of a camera
+STEPS = ("resize", "network", "labels")
 
 
 def benchmark(
@@ -19,63 +27,93 @@ def benchmark(
     threads: int | None = None,
     runs: int = 50,
     warmup: int = 5,
+    image: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
-    """Times the network on random bytes.
+    """Times the network on random bytes, then whole frames: from RGB pixels to the label map.
 
     Args:
         path: the .tflite file.
         threads: CPU threads; by default those of the file's settings, else 2.
-        runs: timed runs.
+        runs: timed runs, of each.
         warmup: runs before, not counted.
+        image: the picture of the frames; by default a drawn street of 720x1280.
 
     Returns:
-        `latency_ms` (`median`, `p90`, `min`), `load_ms`, `first_ms`, `file_bytes`, `threads`,
-        `runs`, `input_size`, `outputs` and the machine's `cpu`.
+        `latency_ms` (`median`, `p90`, `p95`, `p99`, `min`, `max`) of the network; `frame`: its
+        `size`, the same of a whole one, the median of each step and frames per second; `load_ms`,
+        `first_ms`, `file_bytes`, `sha256`, `threads`, `runs`, `input_size`, `outputs`, `cpu`,
+        `device`, and the `thermal` state `before` and `after`.
 
     Raises:
         ConfigError: `runs` below 1.
         ModelFileError: not a usable model.
+        DataError: the picture cannot be read.
     """
     if runs < 1 or warmup < 0:
         raise ConfigError(f"runs must be at least 1, got {runs}")
+    picture = draw_scene((0,), FRAME)[0] if image is None else read_image(image)
+    before = thermal_state()
     start = time.perf_counter()
     segmenter = Segmenter(path, threads)
     loaded = time.perf_counter()
     rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (*segmenter.input_size, 3), dtype=np.uint8)
-    segmenter.run(image)
+    noise = rng.integers(0, 256, (*segmenter.input_size, 3), dtype=np.uint8)
+    segmenter.run(noise)
     first = time.perf_counter()
     times = []
     for i in range(warmup + runs):
-        before = time.perf_counter()
-        segmenter.run(image)
+        begin = time.perf_counter()
+        segmenter.run(noise)
         if i >= warmup:
-            times.append((time.perf_counter() - before) * 1000)
+            times.append(time.perf_counter() - begin)
     return {
         "model": str(path),
-        "latency_ms": {
-            "median": float(np.median(times)),
-            "p90": float(np.percentile(times, 90)),
-            "min": min(times),
-        },
+        "latency_ms": _summary(times),
         "load_ms": (loaded - start) * 1000,
         "first_ms": (first - loaded) * 1000,
+        "frame": _frames(segmenter, picture, runs, warmup),
         "file_bytes": segmenter.path.stat().st_size,
+        "sha256": hashlib.sha256(segmenter.path.read_bytes()).hexdigest(),
         "threads": segmenter.threads,
         "runs": runs,
         "input_size": format_size(segmenter.input_size),
         "outputs": segmenter.outputs,
         "cpu": cpu_name(),
+        "device": device_report(),
+        "thermal": {"before": before, "after": thermal_state()},
     }
 
 
-def cpu_name() -> str:
-    """The processor, as the system names it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123
-            for line in lines:
-                if line.startswith(("model name", "Model")):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+def _frames(segmenter: Segmenter, picture: np.ndarray, runs: int, warmup: int) -> dict[str, Any]:
+    """Whole frames, one after the other."""
+    steps, size = [], (picture.shape[0], picture.shape[1])
+    for i in range(warmup + runs):
+        marks = [time.perf_counter()]
+        seen = fitted(picture, segmenter.input_size, "resize")
+        marks.append(time.perf_counter())
+        output = segmenter.run(seen.image)
+        marks.append(time.perf_counter())
+        seen.labels(output, segmenter.frame, size)
+        marks.append(time.perf_counter())
+        if i >= warmup:
+            steps.append(np.diff(marks))
+    medians = np.median(steps, axis=0) * 1000
+    whole = np.sum(steps, axis=1)
+    return {
+        "size": format_size(size),
+        **_summary(whole),
+        "step_ms": dict(zip(STEPS, medians.tolist(), strict=True)),
+        "frames_per_second": float(1 / whole.mean()),
+    }
+
+
+def _summary(seconds: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """Percentiles in milliseconds."""
+    ms = np.asarray(seconds) * 1000
+    middle = {f"p{q}": float(np.percentile(ms, q)) for q in (90, 95, 99)}
+    return {
+        "median": float(np.median(ms)),
+        **middle,
+        "min": float(ms.min()),
+        "max": float(ms.max()),
+    }

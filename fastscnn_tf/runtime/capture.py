@@ -6,9 +6,56 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from .sources import Frame
+from ..core.sizes import Size
+from .frame import Frame
+from .orientation import Orientation
+from .pi_camera import CameraOptions
+from .sources import open_source
 
 AHEAD = 2  # frames that wait where none is dropped
+
+
+def open_frames(
+    source: str,
+    *,
+    rotate: int = 0,
+    mirror: bool = False,
+    drop: bool | None = None,
+    follow: bool = False,
+    camera_size: Size | None = None,
+    camera_format: str = "rgb",
+    on_bad: Callable[[str], None] | None = None,
+) -> Capture:
+    """Frames of pictures, a video or a camera, read by a thread of their own.
+
+    Args:
+        source: as for `watch`: a folder, a pattern, a video file, a camera's number or address, or
+            `picamera`.
+        rotate: turn frames upright by 0, 90, 180 or 270 degrees clockwise.
+        mirror: swap left and right after that.
+        drop: keep only the newest frame while nobody takes one; by default of cameras.
+        follow: wait for new pictures in a folder, for ever.
+        camera_size: (height, width) to ask a camera for.
+        camera_format: of a Pi's camera: `rgb` or `yuv420`.
+        on_bad: gets a line for a picture of a followed folder that cannot be read.
+
+    Returns:
+        A context manager that gives `Frame`s: `image` (H, W, 3) uint8 RGB, `name`, and how long it
+        took.
+
+    Raises:
+        DataError: there is no such file, folder or camera.
+        ConfigError: an option is out of range or not for this source, or OpenCV or picamera2 is
+            not installed.
+
+    Example:
+        with fs.open_frames("picamera", rotate=180) as frames:
+            for frame in frames:
+                labels = segmenter.predict(frame.image)
+    """
+    turned, camera = Orientation(rotate, mirror), CameraOptions(camera_size, camera_format)
+    opened = open_source(source, follow, on_bad, turned, camera)
+    return Capture(opened.frames, opened.live if drop is None else drop)
 
 
 class Capture:

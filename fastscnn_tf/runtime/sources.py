@@ -1,8 +1,8 @@
 """Frames from a folder of pictures, a video file or a camera.
 
 Pictures need nothing beyond the runtime. Video files, addresses and cameras are read by OpenCV
-(`opencv-python` or `opencv-python-headless`), `picamera` by picamera2; neither is imported before
-it is needed.
+(`opencv-python` or `opencv-python-headless`), `picamera` by picamera2 (`pi_camera`); neither is
+imported before it is needed.
 """
 
 from __future__ import annotations
@@ -21,27 +21,14 @@ import numpy as np
 from ..core.errors import ConfigError, DataError, StreamEnded
 from ..core.extras import pip_install
 from ..core.images import IMAGE_SUFFIXES, list_images, read_image
+from ..core.sizes import format_size
+from . import pi_camera
+from .frame import Frame
+from .orientation import Orientation
+from .pi_camera import CameraOptions
 
 POLL = 0.2  # seconds between two looks into a folder that is followed
-PI_CAMERA = "picamera"
 OPENCV = f"OpenCV, which is not installed: {pip_install('video')} (or opencv-python)"
-
-
-@dataclasses.dataclass(frozen=True)
-class Frame:
-    """A picture to look at.
-
-    Attributes:
-        name: for files made of it.
-        image: (H, W, 3) uint8 RGB.
-        seconds: that reading and decoding took.
-        at: when it was there, by `time.perf_counter`.
-    """
-
-    name: str
-    image: np.ndarray
-    seconds: float
-    at: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,22 +46,44 @@ class Source:
 
 
 def open_source(
-    source: str, follow: bool = False, on_bad: Callable[[str], None] | None = None
+    source: str,
+    follow: bool = False,
+    on_bad: Callable[[str], None] | None = None,
+    orientation: Orientation | None = None,
+    camera: CameraOptions | None = None,
 ) -> Source:
     """Tells what a source is.
 
     Args:
         source: a picture, a folder of pictures or a pattern such as `drive/*.jpg`; a video file; a
-            camera's number, device (`/dev/video0`) or address (`rtsp://...`); or `picamera`.
+            camera's number, device (`/dev/video0`) or address (`rtsp://...`); or `picamera`, the
+            Pi's own (`picamera:1` is the second one).
         follow: wait for new pictures in a folder, for ever.
         on_bad: gets one line for a picture that cannot be read while following; others are errors.
+        orientation: turns its frames upright.
+        camera: what to ask a camera for.
 
     Raises:
-        DataError: there is no such file, or no picture in the folder.
-        ConfigError: OpenCV or picamera2 is needed and not installed, or `follow` of a video.
+        DataError: there is no such file or camera, or no picture in the folder.
+        ConfigError: OpenCV or picamera2 is needed and not installed, `follow` of a video, or camera
+            options of what is none.
     """
+    opened = _opened(source, follow, on_bad, camera or CameraOptions())
+    if not orientation:
+        return opened
+    frames = opened.frames
+    return Source(lambda stop: _turned(frames(stop), orientation), opened.live)
+
+
+def _opened(
+    source: str, follow: bool, on_bad: Callable[[str], None] | None, wanted: CameraOptions
+) -> Source:
     path = Path(source)
     pictures = path.is_dir() or _is_pattern(source) or path.suffix.lower() in IMAGE_SUFFIXES
+    pi = pi_camera.NAME.fullmatch(source) is not None
+    camera = source.isdecimal() or source.startswith("/dev/") or "://" in source
+    if wanted and not (camera or pi):
+        raise ConfigError(f"--camera-size and --camera-format are for cameras, got {source}")
     if pictures and "://" not in source:
         if follow:
             return Source(lambda stop: _followed(source, on_bad or (lambda message: None), stop))
@@ -82,18 +91,34 @@ def open_source(
         return Source(lambda stop: map(_frame, listed))
     if follow:
         raise ConfigError(f"--follow is for a folder or a pattern of pictures, got {source}")
-    if source == PI_CAMERA:
-        _import("picamera2", "the Pi's camera needs picamera2: apt install python3-picamera2")
-        return Source(lambda stop: _pi_camera(), live=True)
-    camera = source.isdecimal() or source.startswith("/dev/") or "://" in source
+    if pi:
+        picamera2 = _import("picamera2", pi_camera.INSTALL)
+        frames = pi_camera.pi_camera(source, picamera2, wanted)
+        return Source(lambda stop: frames(), live=True)
+    if wanted.format != "rgb":
+        raise ConfigError(f"--camera-format {wanted.format} is for picamera, got {source}")
     if not camera and not path.is_file():
         raise DataError(
             f"{source}: no such file or folder; expected pictures, a video file, a camera's number "
-            f"or address, or {PI_CAMERA}"
+            "or address, or picamera"
         )
     what = "a camera" if camera else "a video file"
     _opencv(f"{source}: {what}")
-    return Source(lambda stop: _capture(source), live=camera)
+    return Source(lambda stop: _capture(source, wanted), live=camera)
+
+
+def _turned(frames: Iterator[Frame], orientation: Orientation) -> Iterator[Frame]:
+    """The frames upright; closing it closes them."""
+    try:
+        for frame in frames:
+            start = time.perf_counter()
+            image = orientation.upright(frame.image)
+            end = time.perf_counter()
+            spent = frame.convert + end - start
+            yield dataclasses.replace(frame, image=image, at=end, convert=spent)
+    finally:
+        if close := getattr(frames, "close", None):
+            close()
 
 
 def _import(module: str, otherwise: str) -> Any:
@@ -181,7 +206,7 @@ def _there(source: str) -> list[Path]:
     return sorted(p for p in listed if p.suffix.lower() in IMAGE_SUFFIXES)
 
 
-def _capture(source: str) -> Iterator[Frame]:
+def _capture(source: str, wanted: CameraOptions) -> Iterator[Frame]:
     """Frames of a video file or a camera, by OpenCV.
 
     Raises:
@@ -193,6 +218,9 @@ def _capture(source: str) -> Iterator[Frame]:
     if not capture.isOpened():
         hint = " (is the address right, and does it answer?)" if "://" in source else ""
         raise DataError(f"{source}: OpenCV cannot open it as a video or a camera{hint}")
+    if wanted.size:
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wanted.size[0])
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, wanted.size[1])
     # A file, here or at an address, knows how many frames it has; a camera does not.
     endless = not Path(source).is_file() and capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
     stem = Path(source).stem if Path(source).is_file() else "camera"
@@ -203,9 +231,11 @@ def _capture(source: str) -> Iterator[Frame]:
             there, pixels = capture.read()
             if not there:
                 break
+            read = time.perf_counter()
+            _check_size(source, pixels, wanted)
             image = np.ascontiguousarray(pixels[..., ::-1])  # BGR
             end = time.perf_counter()
-            yield Frame(f"{stem}_{count:06}", image, end - start, end)
+            yield Frame(f"{stem}_{count:06}", image, read - start, end, convert=end - read)
             count += 1
         if not count:
             raise DataError(f"{source}: not a single frame can be read")
@@ -218,18 +248,10 @@ def _capture(source: str) -> Iterator[Frame]:
         capture.release()
 
 
-def _pi_camera() -> Iterator[Frame]:
-    """Frames of a Raspberry Pi's camera; its `BGR888` is RGB in memory (Picamera2 manual, 4.2)."""
-    camera = _import("picamera2", "picamera2").Picamera2()
-    camera.configure(camera.create_video_configuration({"format": "BGR888"}))
-    camera.start()
-    try:
-        count = 0
-        while True:
-            start = time.perf_counter()
-            image = camera.capture_array()
-            end = time.perf_counter()
-            yield Frame(f"camera_{count:06}", image, end - start, end)
-            count += 1
-    finally:
-        camera.close()
+def _check_size(source: str, pixels: np.ndarray, wanted: CameraOptions) -> None:
+    found = (pixels.shape[0], pixels.shape[1])
+    if wanted.size and found != tuple(wanted.size):
+        raise DataError(
+            f"{source}: the camera gives {format_size(found)}, not {format_size(wanted.size)}: see "
+            "v4l2-ctl --list-formats-ext"
+        )

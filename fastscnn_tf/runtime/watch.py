@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError, StreamEnded
-from ..core.sizes import format_size
-from .capture import Capture
+from ..core.sizes import Size, format_size
+from .capture import open_frames
 from .display import Files, Sink, open_window
 from .fit import check_fit, fitted
+from .frame import Frame
 from .segmenter import Segmenter
-from .sources import Frame, open_source
 from .temporal import Flicker, FrameLabels
 from .visualize import overlay
 
-STEPS = ("decode", "resize", "network", "labels", "draw", "show")
+STEPS = ("decode", "convert", "resize", "network", "labels", "draw", "show")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Watched:
         frames: that went through all steps.
         dropped: stale frames of a live source that nothing looked at.
         fps: frames per second from the first frame's arrival to the end of the last one.
-        step_ms: median milliseconds of each of `STEPS`; decoding goes on beside the others.
+        step_ms: median milliseconds of each of `STEPS`; decoding (or waiting for the
+            camera) and converting (to RGB, upright) go on beside the others.
         delay_ms: median milliseconds from a decoded frame to its being shown.
         flicker: share of pixels that change their class between frames, 0..1; None below 2 frames.
         unknown: share of pixels below the confidence, 0..1.
@@ -92,6 +93,10 @@ def watch(
     smooth: float = 0.0,
     confidence: float | None = None,
     opacity: float = 0.5,
+    rotate: int = 0,
+    mirror: bool = False,
+    camera_size: Size | None = None,
+    camera_format: str = "rgb",
     threads: int = 2,
     force: bool = False,
     on_bad: Callable[[str], None] | None = None,
@@ -102,7 +107,8 @@ def watch(
     measured until then is returned, with `ended` if a camera or a stream gives no more.
 
     Args:
-        source: pictures, a video file or a camera, as for `open_source`.
+        source: a picture, a folder of pictures or a pattern such as `drive/*.jpg`; a video file; a
+            camera's number, device (`/dev/video0`) or address (`rtsp://...`); or `picamera`.
         model: a .tflite.
         output: a folder for the overlays and label maps; its writing is timed, too.
         window: show them in a window; by default where there is no `output`.
@@ -113,6 +119,11 @@ def watch(
         smooth: weight of the past, as for `FrameLabels`.
         confidence: least probability of a class, as for `FrameLabels`; below it the picture shows.
         opacity: of the overlay's colours.
+        rotate: turn frames upright by 0, 90, 180 or 270 degrees clockwise; what is shown and the
+            label maps are upright.
+        mirror: swap left and right after that.
+        camera_size: (height, width) to ask a camera for.
+        camera_format: of a Pi's camera: `rgb` or `yuv420`.
         threads: CPU threads.
         force: write into a folder that is not empty.
         on_bad: gets a line for a picture of a followed folder that cannot be read.
@@ -126,7 +137,16 @@ def watch(
         raise ConfigError(f"frames must be at least 1, got {frames}")
     segmenter = Segmenter(model, threads)
     labels_of = FrameLabels(segmenter, smooth, confidence)
-    opened = open_source(source, follow, on_bad)
+    capture = open_frames(
+        source,
+        rotate=rotate,
+        mirror=mirror,
+        drop=drop,
+        follow=follow,
+        camera_size=camera_size,
+        camera_format=camera_format,
+        on_bad=on_bad,
+    )
     eye = _Eye(segmenter, labels_of, fit, opacity)
     interrupted, ended = False, None
     with contextlib.ExitStack() as stack:
@@ -137,8 +157,7 @@ def watch(
             sinks.append(open_window())
         for sink in sinks:
             stack.callback(sink.close)
-        stale = opened.live if drop is None else drop
-        capture = stack.enter_context(Capture(opened.frames, stale))
+        stack.enter_context(capture)
         try:
             for frame in itertools.islice(capture, frames):
                 if not eye.look(frame, sinks):
@@ -168,6 +187,7 @@ class _Eye:
             self._start = frame.at
         size = (frame.image.shape[0], frame.image.shape[1])
         self._times.add("decode", frame.seconds)
+        self._times.add("convert", frame.convert)
         with time_of("resize"):
             seen = fitted(frame.image, segmenter.input_size, self._fit, segmenter.mean_color)
         with time_of("network"):

@@ -19,6 +19,7 @@ from PIL import Image
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError, StreamEnded
 from fastscnn_tf.core.labels import TOY_STREETS
 from fastscnn_tf.runtime.averaged_views import softmax
+from fastscnn_tf.data.toy_streets import draw_scene
 from fastscnn_tf.runtime.capture import Capture
 from fastscnn_tf.runtime.fit import fitted
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, logit_strips
@@ -54,6 +55,7 @@ def test_a_folder_is_watched_into_files(drive, tmp_path, run):
     result = json.loads((tmp_path / "w.json").read_text())
     assert (result["frames"], result["dropped"], result["interrupted"]) == (3, 0, False)
     assert list(result["step_ms"]) == list(STEPS)
+    assert result["step_ms"].pop("convert") == 0  # pictures are RGB and upright
     assert all(ms > 0 for ms in result["step_ms"].values())
     assert result["fps"] > 0
     names = [f"{i}_{kind}" for i in range(3) for kind in ("labels.png", "overlay.jpg")]
@@ -241,6 +243,30 @@ def test_smoothing_lessens_the_flicker_of_a_real_model(drive):
     assert 0 < smooth.flicker < plain.flicker
     doubted = watch(str(drive), MODEL, window=False, confidence=0.9)
     assert doubted.unknown > plain.unknown == 0
+
+
+@pytest.mark.parametrize(("rotate", "mirror"), [(90, False), (180, True), (270, False), (0, True)])
+@pytest.mark.parametrize("fit", ["resize", "letterbox"])
+def test_pictures_of_a_turned_camera_give_upright_label_maps(tmp_path, rotate, mirror, fit):
+    scene = draw_scene((9,), (120, 200))[0]
+    seen = scene[:, ::-1] if mirror else scene
+    folder = tmp_path / "turned"
+    folder.mkdir()
+    Image.fromarray(np.rot90(seen, rotate // 90).copy()).save(folder / "a.png")  # anticlockwise
+    options = {"rotate": rotate, "mirror": mirror, "fit": fit}
+    result = watch(str(folder), MODEL, tmp_path / "out", **options)
+    labels = np.asarray(Image.open(tmp_path / "out" / "a_labels.png"))
+    assert np.array_equal(labels, Segmenter(MODEL).predict(scene, fit=fit))
+    assert result.step_ms["convert"] > 0
+
+
+def test_a_wrong_angle_is_told(drive, run):
+    code, _, err = run("watch", drive, MODEL, "--no-window", "--rotate", 45)
+    assert code == 2
+    assert "'45' is not one of '0', '90', '180', '270'" in err
+    code, _, err = run("watch", drive, MODEL, "--no-window", "--camera-size", "480x640")
+    assert code == 2
+    assert "--camera-size and --camera-format are for cameras" in err
 
 
 def test_unknown_pixels_show_the_picture():
