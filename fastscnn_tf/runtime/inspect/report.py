@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...core.text_table import text_table
+from ..tflite_graph import WEIGHT_ALIGNMENT
 from .rules_clients import size
 from .verdict import Finding, Verdict
 
@@ -71,6 +72,8 @@ def _contents(found: Inspection) -> list[str]:
     return [
         f"operations: {total} ({names})",
         f"tensors: {found.tensors}, of them {found.float_tensors} float",
+        f"constants: {found.constants}, of them {found.constants - found.unaligned} begin at a "
+        f"multiple of {WEIGHT_ALIGNMENT} bytes, as mapped weights should",
     ]
 
 
