@@ -60,6 +60,9 @@ class CompiledInterpreter:
         self._input = _details(graph.tensors[graph.inputs[0]], 0)
         self._output = _details(graph.tensors[graph.outputs[0]], 1)
         self._staged = np.zeros(self._input["shape"], self._input["dtype"])
+        with quiet_stderr():  # the first write makes another environment, with lines about that
+            for buffer in self._native[1]:
+                buffer.write(self._staged)
 
     def get_input_details(self) -> list[dict[str, Any]]:
         """As `Interpreter`'s, as far as they are used here."""
