@@ -153,7 +153,7 @@ def test_int8_changes_few_pixels_of_real_streets(driver, python, camvid_dir, mod
     found, here = np.load(target), fs.Segmenter(model_files["int8"])
     assert len(pictures) == 3
     for path in pictures:
-        assert np.mean(found[path.stem] == here.predict(path)) > 0.998, path
+        assert np.mean(found[path.stem] == here.predict(path)) > 0.997, path
 
 
 def test_predict_applies_settings_that_lie_beside_the_file(
