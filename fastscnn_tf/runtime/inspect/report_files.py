@@ -13,8 +13,6 @@ from .verdict import CLIENTS, Finding, Verdict
 if TYPE_CHECKING:
     from .inspection import Inspection
 
-Left = dict[str, tuple[Finding, ...]]  # file -> what one target leaves out of it
-
 
 def markdown_side_by_side(files: Sequence[Inspection]) -> str:
     """Targets by files, then operations by targets, each with the reasons of what is left out.
@@ -24,7 +22,7 @@ def markdown_side_by_side(files: Sequence[Inspection]) -> str:
     """
     names = _names(files)
     verdicts = [_by_target(found) for found in files]
-    targets = _grouped(names, verdicts)
+    targets = _grouped(verdicts)
     notes: dict[str, int] = {}
     return "\n".join(
         [
@@ -32,7 +30,7 @@ def markdown_side_by_side(files: Sequence[Inspection]) -> str:
             "",
             *_targets(names, files, verdicts, targets, notes),
             "",
-            *_operations(names, files, targets, notes),
+            *_operations(names, files, verdicts, targets, notes),
             "",
             "· taken wherever it occurs  ",
             *(f"[{number}] {cell(note, LONGEST_NOTE)}  " for note, number in notes.items()),
@@ -61,7 +59,7 @@ def _by_target(found: Inspection) -> dict[str, Verdict]:
     return {"XNNPACK": whole, **by_name}
 
 
-def _grouped(names: Sequence[str], verdicts: Sequence[dict[str, Verdict]]) -> dict[str, list[str]]:
+def _grouped(verdicts: Sequence[dict[str, Verdict]]) -> dict[str, list[str]]:
     """Column -> its targets: neighbouring levels of NNAPI that leave out the same share one."""
     columns: list[list[str]] = []
     for target in verdicts[0]:
@@ -142,6 +140,7 @@ def _remarks(remarks: Iterable[tuple[str, str, str]]) -> str:
 def _operations(
     names: Sequence[str],
     files: Sequence[Inspection],
+    verdicts: Sequence[dict[str, Verdict]],
     targets: dict[str, list[str]],
     notes: dict[str, int],
 ) -> list[str]:
@@ -149,23 +148,17 @@ def _operations(
     head = ["operation", *names, *columns]
     lines = [table_row(head), f"|{'---|' * len(head)}"]
     for kind in sorted({kind for found in files for kind in found.ops}):
-        counts = [found.ops.get(kind, 0) for found in files]
+        counts = {n: found.ops.get(kind, 0) for n, found in zip(names, files, strict=True)}
         cells = []
         for column in columns:
-            left = {
-                name: _findings(found, targets[column][0], kind)
-                for name, found in zip(names, files, strict=True)
-            }
-            cells.append(_left(left, dict(zip(names, counts, strict=True)), notes))
-        lines.append(table_row([kind, *(str(count or "") for count in counts), *cells]))
+            answers = [by_name[targets[column][0]] for by_name in verdicts]
+            left = [[f for f in answer.findings if f.kind == kind] for answer in answers]
+            cells.append(_left(dict(zip(names, left, strict=True)), counts, notes))
+        lines.append(table_row([kind, *(str(n or "") for n in counts.values()), *cells]))
     return lines
 
 
-def _findings(found: Inspection, target: str, kind: str) -> tuple[Finding, ...]:
-    return tuple(f for f in _by_target(found)[target].findings if f.kind == kind)
-
-
-def _left(left: Left, counts: dict[str, int], notes: dict[str, int]) -> str:
+def _left(left: dict[str, list[Finding]], counts: dict[str, int], notes: dict[str, int]) -> str:
     """`·`, or what is taken where something is left out: `int8, float16 1/3 [2]`."""
     groups: dict[str, list[str]] = {}
     for name, findings in left.items():
