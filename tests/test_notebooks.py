@@ -11,6 +11,7 @@ EXPECTED = {
     "01_quickstart": ("int8_qat.tflite", 3),
     "02_train": ("mean IoU", 5),
     "03_quantize_and_convert": ("pixels get the same class", 2),
+    "04_run_on_device": ("all of this ran without TensorFlow", 5),
 }
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 # Set here by earlier tests, and hiding from the kernel what a user would see.

@@ -28,10 +28,11 @@ from ..quantize.calibrate import checked_images
 from ..runtime.tflite_file import operation, unpack
 from ..runtime.tflite_parser import parse_tflite
 from . import edits, recipes
-from .converter import convert, pack
+from .converter import convert
 from .engine import AI_EDGE, ai_edge_module
 from .export_blocks import NamedBlocks
 from .graph import graph_function
+from .pack import pack
 
 CHUNK = 8  # images that are held at once
 THREADS = 2

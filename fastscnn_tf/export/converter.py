@@ -18,6 +18,7 @@ from ..runtime.segmenter import open_interpreter
 from ..runtime.tflite_file import METADATA_NAME, unpack
 from . import edits
 from .model_metadata import append_files, label_files, model_metadata
+from .pack import pack
 from .portable_means import means_to_convolutions
 from .recipes import Recipe
 
@@ -88,15 +89,6 @@ def finish(content: bytes, metadata: dict[str, Any], input_zero: int | None = No
     return append_files(pack(model, len(content)), label_files(metadata))
 
 
-def pack(model: Any, size: int) -> bytes:
-    """The .tflite of an object tree of about `size` bytes."""
-    import flatbuffers
-
-    builder = flatbuffers.Builder(size)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
 def check_runs(path: Path, content: bytes) -> None:
     """Makes sure that the interpreter takes what will be written to `path`.
 
@@ -114,7 +106,7 @@ def check_runs(path: Path, content: bytes) -> None:
 
 def _add_metadata(model: Any, schema: Any, name: str, content: bytes) -> None:
     buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = list(content)
+    buffer.data = np.frombuffer(content, np.uint8)
     model.buffers.append(buffer)
     entry.name, entry.buffer = name, len(model.buffers) - 1
     model.metadata = [*(model.metadata or []), entry]

@@ -135,6 +135,11 @@ class Table:
         """A vector of int32."""
         return tuple(int(value) for value in self.numbers(slot, "<i4"))
 
+    def span(self, slot: int) -> tuple[int, int]:
+        """(first byte in the file, length) of a vector of bytes."""
+        place = self._place(slot)
+        return (0, 0) if place is None else self._buffer.vector(place, 1)
+
     def raw(self, slot: int) -> memoryview:
         """A vector of bytes, not copied."""
         place = self._place(slot)

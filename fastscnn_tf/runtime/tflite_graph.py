@@ -10,6 +10,8 @@ import numpy as np
 
 OPTIONAL = -1  # the index of an input that is left out
 MAX_RANK = 64  # dimensions
+# `force_align` of Buffer.data in the schema (schema.fbs): what SIMD loads of mapped weights want.
+WEIGHT_ALIGNMENT = 16  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Tensor:
         data: bytes of a constant; empty for others.
         variable: keeps its value between runs.
         sparse: a constant stored without its zeros.
+        place: of its first byte in the file.
     """
 
     index: int
@@ -39,6 +42,7 @@ class Tensor:
     data: memoryview = dataclasses.field(default=memoryview(b""), repr=False, compare=False)
     variable: bool = False
     sparse: bool = False
+    place: int = 0
 
     @property
     def constant(self) -> bool:

@@ -17,6 +17,7 @@ MARK = b"TFL3"
 MAX_OPS = 20_000  # bounds the work; Fast-SCNN has between 100 and 250
 
 T = TypeVar("T")
+Span = tuple[int, int]  # (first byte in the file, length)
 
 
 def parse_tflite(content: bytes) -> ModelGraphs:
@@ -30,24 +31,25 @@ def parse_tflite(content: bytes) -> ModelGraphs:
     root = FlatBuffer(content).root()
     buffers = [_buffer(table, content) for table in root.tables(4)]
     codes = [_code(table) for table in root.tables(1)]
-    graphs = tuple(_graph(table, codes, buffers) for table in root.tables(2))
+    graphs = tuple(_graph(table, codes, buffers, content) for table in root.tables(2))
     if not graphs:
         raise DamagedFile("no graph inside")
     metadata = {}
     for entry in root.tables(6):
-        metadata[entry.text(0)] = _at(buffers, entry.integer(1, "I"), "metadata", "buffer")
+        start, size = _at(buffers, entry.integer(1, "I"), "metadata", "buffer")
+        metadata[entry.text(0)] = memoryview(content)[start : start + size]
     signatures = tuple(table.text(2) for table in root.tables(7))
     return ModelGraphs(root.integer(0, "I"), root.text(3), graphs, metadata, signatures)
 
 
-def _buffer(table: Table, content: bytes) -> memoryview:
-    """A buffer's bytes; files over 2 GB keep them behind the flatbuffer."""
+def _buffer(table: Table, content: bytes) -> Span:
+    """A buffer's place; files over 2 GB keep theirs behind the flatbuffer."""
     offset, size = table.integer(1, "Q"), table.integer(2, "Q")
     if offset > 1:  # 1 marks a buffer whose place was not filled in
         if offset + size > len(content):
             raise DamagedFile("a buffer lies outside the file")
-        return memoryview(content)[offset : offset + size]
-    return table.raw(0)
+        return offset, size
+    return table.span(0)
 
 
 def _code(table: Table) -> tuple[str, int]:
@@ -60,8 +62,10 @@ def _code(table: Table) -> tuple[str, int]:
     return name, table.integer(2, "i", 1)
 
 
-def _graph(table: Table, codes: list[tuple[str, int]], buffers: list[memoryview]) -> Graph:
-    tensors = tuple(_tensor(i, entry, buffers) for i, entry in enumerate(table.tables(0)))
+def _graph(
+    table: Table, codes: list[tuple[str, int]], buffers: list[Span], content: bytes
+) -> Graph:
+    tensors = tuple(_tensor(i, entry, buffers, content) for i, entry in enumerate(table.tables(0)))
     entries = table.tables(3)
     if len(entries) > MAX_OPS:
         raise DamagedFile(f"{len(entries)} operations, more than any real model has")
@@ -71,7 +75,7 @@ def _graph(table: Table, codes: list[tuple[str, int]], buffers: list[memoryview]
     return Graph(table.text(4), tensors, ops, tuple(i for i in inputs if i >= 0), outputs)
 
 
-def _tensor(index: int, table: Table, buffers: list[memoryview]) -> Tensor:
+def _tensor(index: int, table: Table, buffers: list[Span], content: bytes) -> Tensor:
     shape, signature = table.integers(0), table.integers(7)
     if len(signature) == len(shape):
         shape = tuple(-1 if s == -1 else size for s, size in zip(signature, shape, strict=True))
@@ -81,7 +85,8 @@ def _tensor(index: int, table: Table, buffers: list[memoryview]) -> Tensor:
     dtype = _names("TensorType").get(number)
     if dtype is None:
         raise DamagedFile(f"tensor {index} has the unknown type {number}")
-    data = _at(buffers, table.integer(2, "I"), f"tensor {index}", "buffer")
+    start, size = _at(buffers, table.integer(2, "I"), f"tensor {index}", "buffer")
+    data = memoryview(content)[start : start + size]
     quantization = table.table(4)
     scales = quantization.numbers(2, "<f4") if quantization else ()
     zeros = quantization.numbers(3, "<i8") if quantization else ()
@@ -96,6 +101,7 @@ def _tensor(index: int, table: Table, buffers: list[memoryview]) -> Tensor:
         data,
         bool(table.number(5, "?")),
         table.table(6) is not None,
+        start,
     )
     fixed = bit_width(tensor.dtype) and not tensor.sparse and not tensor.dynamic
     if tensor.constant and fixed and len(data) != tensor.bytes:

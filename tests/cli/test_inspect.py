@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-INT8 = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
+TFLITE = Path(__file__).parents[2] / "tflite"
+INT8, FLOAT16 = (TFLITE / f"fastscnn_camvid_{kind}.tflite" for kind in ("int8", "float16"))
 
 
 def test_text_json_and_markdown(run, tmp_path):
@@ -21,6 +22,23 @@ def test_text_json_and_markdown(run, tmp_path):
     assert {v["target"]: v["note"] for v in values["verdicts"]}["XNNPACK int8"] == "by the rules"
     code, out, err = run("inspect", INT8, "--parse-only", "--json", "-")
     assert json.loads(out)["macs"] == 882_303_360
+
+
+def test_several_files_stand_side_by_side(run, tmp_path):
+    target = tmp_path / "m.json"
+    code, out, err = run("inspect", INT8, FLOAT16, "--markdown", "--json", target)
+    assert (code, err) == (0, "")
+    assert "| XNNPACK | 113/115, 1 partition | 203/203, 1 partition |" in out
+    assert [each["path"] for each in json.loads(target.read_text())["files"]] == [
+        str(INT8),
+        str(FLOAT16),
+    ]
+    code, out, err = run("inspect", INT8, FLOAT16, "--parse-only")
+    assert (code, err) == (0, "")
+    assert [line.split(":")[0] for line in out.splitlines() if "sha256" in line] == [
+        str(INT8),
+        str(FLOAT16),
+    ]
 
 
 @pytest.mark.parametrize(

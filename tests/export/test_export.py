@@ -11,9 +11,13 @@ from fastscnn_tf.core.errors import ConfigError, DataError, ExportError, OutputE
 from fastscnn_tf.data.registry import open_dataset
 from fastscnn_tf.data.toy_streets import ToyStreets
 from fastscnn_tf.export.export import export_tflite
+from fastscnn_tf.export.model_metadata import append_files
+from fastscnn_tf.export.pack import pack
 from fastscnn_tf.export.recipes import OUTPUTS, RECIPES, check_graph
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.quantize.quantize_aware import folded_of, qat_model
+from fastscnn_tf.runtime.inspect.inspection import inspect
+from fastscnn_tf.runtime.model_metadata import associated_files
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.runtime.tflite_file import GraphSummary, graph_summary, read_metadata, unpack
 from fastscnn_tf.train.predictor import KerasPredictor
@@ -72,6 +76,27 @@ def test_operations_are_those_of_the_table(tflite_files, recipe, outputs):
         if recipe != "float16":
             assert summary.ops["DEQUANTIZE"] == 1  # of the bytes
     assert (summary.float_kernels == 0) == ("int" in recipe or recipe == "dynamic")
+
+
+@pytest.mark.parametrize(("recipe", "outputs"), FILES)
+def test_weights_begin_at_multiples_of_16_bytes(tflite_files, recipe, outputs):
+    """By the generated accessors, metadata included: the schema's `force_align` of Buffer.data."""
+    from ai_edge_litert.schema_py_generated import Model
+
+    content = tflite_files[recipe, outputs].read_bytes()
+    model = Model.GetRootAs(content)
+    buffers = [model.Buffers(i) for i in range(model.BuffersLength())]
+    filled = [buffer._tab for buffer in buffers if buffer.DataLength()]
+    places = [table.Vector(table.Offset(4)) for table in filled]
+    assert len(places) > 100
+    assert {place % 16 for place in places} == {0}
+    assert inspect(tflite_files[recipe, outputs], load=False).unaligned == 0
+
+
+def test_packing_again_changes_nothing(tflite_files):
+    content = tflite_files["int8-qat", "logits"].read_bytes()
+    again = append_files(pack(unpack(content), len(content)), associated_files(content))
+    assert again == content
 
 
 @pytest.mark.parametrize(("recipe", "outputs"), FILES)

@@ -1,12 +1,9 @@
-"""TFLite metadata of exported files: read back here, and by MediaPipe where there is one."""
+"""TFLite metadata of exported files, read back (by MediaPipe: `tests/targets`)."""
 
 import hashlib
 import io
 import json
-import os
-import subprocess
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -169,25 +166,3 @@ def test_settings_of_a_replaced_file_do_not_stay(model, tmp_path):
     assert "run" not in read_metadata(path.read_bytes())
     description = read_model_metadata(path.read_bytes())["description"]
     assert description == "Street-scene segmentation into 9 classes by Fast-SCNN; float32."
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind[1] == "logits-full"])
-def test_mediapipe_reads_it(files, kind, config, tmp_path):
-    """FASTSCNN_MEDIAPIPE is a Python that has MediaPipe 1.2.2."""
-    python = os.environ.get("FASTSCNN_MEDIAPIPE")
-    if not python:
-        pytest.skip("FASTSCNN_MEDIAPIPE names no Python with mediapipe: its reader was not run")
-    image = np.random.default_rng(0).integers(0, 256, (*config.input_size, 3), dtype=np.uint8)
-    np.save(tmp_path / "image.npy", image)
-    script = Path(__file__).with_name("run_mediapipe.py")
-    arguments = [files[kind], tmp_path / "image.npy", tmp_path / "mask.npy"]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(
-        [python, script, *arguments], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["labels"] == list(config.labels.names)
-    assert found["sums"] == pytest.approx([1, 1], abs=1e-3)  # it applied the softmax
-    scores = Segmenter(files[kind], settings=DeviceSettings()).run(image)
-    np.testing.assert_array_equal(np.load(tmp_path / "mask.npy"), scores.argmax(-1))

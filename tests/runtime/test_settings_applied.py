@@ -94,6 +94,19 @@ def test_compiled_model_gives_the_same_numbers(path, image):
     np.testing.assert_array_equal(engine.get_tensor(1)[0], plain.run(image[::-1]))
 
 
+def test_compiled_model_is_quiet():
+    """A process of its own: LiteRT says what it says once. At its end it says two lines more."""
+    code = (
+        "import os, sys, numpy as np, fastscnn_tf as fs\n"
+        "settings = fs.DeviceSettings(api='compiled_model')\n"
+        f"segmenter = fs.Segmenter({str(INT8)!r}, settings=settings)\n"
+        "segmenter.predict(np.zeros((9, 9, 3), np.uint8))\n"
+        "os._exit(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_weight_caches_are_not_shared_between_models(tmp_path, image):
     """XNNPACK takes another model's cache without a word: each has a file of its own."""
     settings = DeviceSettings(api="compiled_model", cpu=CpuSettings(weight_cache_dir="cache"))

@@ -18,8 +18,8 @@ from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError, StreamEnded
 from fastscnn_tf.core.labels import TOY_STREETS
-from fastscnn_tf.runtime.averaged_views import softmax
 from fastscnn_tf.data.toy_streets import draw_scene
+from fastscnn_tf.runtime.averaged_views import softmax
 from fastscnn_tf.runtime.capture import Capture
 from fastscnn_tf.runtime.fit import fitted
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, logit_strips

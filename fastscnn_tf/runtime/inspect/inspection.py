@@ -11,7 +11,7 @@ from typing import Any
 
 from ...core.errors import ConfigError
 from ..tflite_file import own_metadata, read_model
-from ..tflite_graph import Graph, Op, Tensor
+from ..tflite_graph import WEIGHT_ALIGNMENT, Graph, Op, Tensor
 from .lifetimes import arena_lower_bound
 from .macs import count_macs
 from .probe import MEMORY_LIMIT, TIME_LIMIT, Probe, probe
@@ -80,6 +80,8 @@ class Inspection:
         costs: operation by operation.
         tensors: how many.
         float_tensors: of them float32 and float16, weights included.
+        constants: tensors whose values stand in the file.
+        unaligned: of them those that do not begin at a multiple of 16 bytes, as the schema wants.
         scale_changes: each QUANTIZE and DEQUANTIZE with its reason.
         arena_lower_bound: bytes of the tensors alive together at the worst moment.
         measured: what the interpreter answered, in a process of its own.
@@ -100,6 +102,8 @@ class Inspection:
     costs: tuple[OpCost, ...]
     tensors: int
     float_tensors: int
+    constants: int
+    unaligned: int
     scale_changes: tuple[ScaleChange, ...]
     arena_lower_bound: int
     measured: Probe
@@ -187,6 +191,7 @@ def inspect(
     graph = graphs.main
     measured = probe(content, graph, memory, seconds) if load else Probe()
     names = collections.Counter(op.kind for op in graph.ops)
+    constants = [tensor for tensor in graph.tensors if tensor.constant]
     return Inspection(
         path=str(path),
         size_bytes=len(content),
@@ -202,6 +207,8 @@ def inspect(
         costs=tuple(_cost(graph, op) for op in graph.ops),
         tensors=len(graph.tensors),
         float_tensors=sum(tensor.dtype in ("float32", "float16") for tensor in graph.tensors),
+        constants=len(constants),
+        unaligned=sum(tensor.place % WEIGHT_ALIGNMENT != 0 for tensor in constants),
         scale_changes=scale_changes(graph),
         arena_lower_bound=arena_lower_bound(graph),
         measured=measured,

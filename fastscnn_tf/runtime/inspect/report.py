@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...core.text_table import text_table
+from ..tflite_graph import WEIGHT_ALIGNMENT
 from .rules_clients import size
 from .verdict import Finding, Verdict
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .inspection import Inspection, Port
 
 SHOWN = 3  # operations named per reason
-WIDEST = 100
+WIDEST = 200  # letters of a name in the file
 
 
 def text_report(found: Inspection) -> str:
@@ -71,6 +72,8 @@ def _contents(found: Inspection) -> list[str]:
     return [
         f"operations: {total} ({names})",
         f"tensors: {found.tensors}, of them {found.float_tensors} float",
+        f"constants: {found.constants}, of them {found.constants - found.unaligned} begin at a "
+        f"multiple of {WEIGHT_ALIGNMENT} bytes, as mapped weights should",
     ]
 
 
@@ -187,7 +190,7 @@ def masked(reason: str) -> str:
     return re.sub(r"tensor \d+", "a tensor", reason)
 
 
-def clean(text: str) -> str:
+def clean(text: str, widest: int = WIDEST) -> str:
     """A text out of the file, cut, without control characters that a terminal would obey."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return shown if len(shown) <= WIDEST * 2 else f"{shown[: WIDEST * 2]}..."
+    return shown if len(shown) <= widest else f"{shown[:widest]}..."

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .report import clean, grouped, masked
+from .report import WIDEST, clean, grouped, masked
 from .rules_clients import size
-from .verdict import Verdict
+from .verdict import CLIENTS, Verdict
 
 if TYPE_CHECKING:
     from .inspection import Inspection, OpCost
+
+LONGEST_NOTE = 600  # letters of a reason with its source
 
 
 def markdown_report(found: Inspection) -> str:
@@ -27,17 +29,17 @@ def markdown_report(found: Inspection) -> str:
         lines.append(f"| {names} | {verdict.answer} | {verdict.taken}/{verdict.total} |")
     notes: dict[str, int] = {}
     left = {names: _left(verdict, notes) for names, verdict in verdicts}
-    columns = [name for name, _ in verdicts if not name.startswith(("LiteRT.js", "MediaPipe"))]
+    columns = [name for name, _ in verdicts if not name.startswith(CLIENTS)]
     lines += [
         "",
-        _row(["", "operation", "output", "MACs", *columns]),
+        table_row(["", "operation", "output", "MACs", *columns]),
         f"|{'---|' * (4 + len(columns))}",
     ]
     for cost in found.costs:
         marks = [left[name].get(cost.index, "·") for name in columns]
-        lines.append(_row([*_cost(cost), *marks]))
+        lines.append(table_row([*_cost(cost), *marks]))
     lines += ["", "· taken"] if found.costs else []
-    lines += [f"[{number}] {_cell(note)}  " for note, number in notes.items()]
+    lines += [f"[{number}] {cell(note, LONGEST_NOTE)}  " for note, number in notes.items()]
     return "\n".join(lines)
 
 
@@ -57,12 +59,14 @@ def _cost(cost: OpCost) -> list[str]:
     return [str(cost.index), cost.kind, f"{size(cost.output)} {cost.dtype}", macs]
 
 
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(map(_cell, cells))} |"
+def table_row(cells: Iterable[str]) -> str:
+    """A row of a Markdown table; what comes out of a file is made harmless."""
+    return f"| {' | '.join(map(cell, cells))} |"
 
 
-def _cell(text: str) -> str:
-    return clean(text).replace("|", "\\|")
+def cell(text: str, widest: int = WIDEST) -> str:
+    """A text out of a file as a cell of a table."""
+    return clean(text, widest).replace("|", "\\|")
 
 
 def _name(path: str) -> str:

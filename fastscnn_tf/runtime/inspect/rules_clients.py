@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..flatbuffer_reader import DamagedFile
-from ..tflite_graph import ModelGraphs, Tensor
-from .task_metadata import task_metadata
+from ..tflite_graph import Graph, ModelGraphs, Tensor
+from .task_metadata import TaskMetadata, task_metadata
 
 LITERTJS_TYPES = ("float32", "int32", "uint8")
 LITERTJS_SOURCE = "npm @litertjs/core 2.5.3, dist/index.d.ts; later sources list int8, too"
@@ -53,23 +53,37 @@ def mediapipe(graphs: ModelGraphs) -> tuple[list[Objection], str]:
     if len(graph.outputs) > 1:
         notes.append(f"of {len(graph.outputs)} outputs the last is the mask")
     if graph.inputs:
-        normalized = metadata is not None and metadata.normalized
-        found += _image(graph.tensors[graph.inputs[0]], normalized)
+        found += _image(graph.tensors[graph.inputs[0]], metadata)
     if graph.outputs:
         found += _mask(graph.tensors[graph.outputs[-1]])
+    if not found and _enlarged(graph):
+        notes.append("enlarges the output with aligned corners: borders move by up to half a cell")
     return found, "; ".join(notes)
 
 
-def _image(tensor: Tensor, normalized: bool) -> list[Objection]:
+def _image(tensor: Tensor, metadata: TaskMetadata | None) -> list[Objection]:
     found = []
     shape = tensor.shape
     if len(shape) != 4 or shape[0] != 1 or shape[3] not in (3, 4) or min(shape[1:3]) < 1:
         found.append((f"the input is {size(shape)}, taken: 1xHxWx3", MEDIAPIPE_INPUT))
     if tensor.dtype not in ("uint8", "float32"):
         found.append((f"the input is {tensor.dtype}, taken: uint8, float32", MEDIAPIPE_INPUT))
-    if tensor.dtype == "float32" and not normalized:
+    if tensor.dtype != "float32":
+        return found
+    if metadata is None or not metadata.normalized:
         found.append(("a float32 input needs NormalizationOptions", MEDIAPIPE_INPUT))
+    elif metadata.per_channel:
+        reason = "a float32 input takes one mean and std, the metadata have them by channel"
+        found.append((reason, MEDIAPIPE_MEASURED))
     return found
+
+
+def _enlarged(graph: Graph) -> bool:
+    """Whether the output is smaller than the picture; measured with mediapipe 1.2.2."""
+    if not graph.inputs or not graph.outputs:
+        return False
+    picture, mask = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[-1]]
+    return picture.shape[1:3] != mask.shape[1:3]
 
 
 def _mask(tensor: Tensor) -> list[Objection]:

@@ -21,12 +21,14 @@ class TaskMetadata:
     Attributes:
         inputs, outputs: tensors that are described.
         normalized: whether the first input has NormalizationOptions.
+        per_channel: whether these differ from channel to channel.
         labels: name of the label file of the last output, empty without.
     """
 
     inputs: int
     outputs: int
     normalized: bool
+    per_channel: bool
     labels: str
 
 
@@ -44,16 +46,21 @@ def task_metadata(graphs: ModelGraphs) -> TaskMetadata | None:
     if not described:
         raise DamagedFile("its TFLITE_METADATA describes no graph")
     sources, results = described[0].tables(2), described[0].tables(3)
+    options = _normalization(sources)
     return TaskMetadata(
         len(sources),
         len(results),
-        bool(sources) and any(unit.integer(0, "B") == _NORMALIZATION for unit in _units(sources)),
+        bool(options),
+        any(len(set(table.numbers(slot, "<f4"))) > 1 for table in options for slot in (0, 1)),
         next((file.text(0) for file in _files(results) if file.integer(2, "b") == _LABELS), ""),
     )
 
 
-def _units(tensors: list[Table]) -> list[Table]:
-    return tensors[0].tables(4)
+def _normalization(tensors: list[Table]) -> list[Table]:
+    """The NormalizationOptions of the first tensor: mean and std."""
+    units = tensors[0].tables(4) if tensors else []
+    options = [unit.table(1) for unit in units if unit.integer(0, "B") == _NORMALIZATION]
+    return [table for table in options if table is not None]
 
 
 def _files(tensors: list[Table]) -> list[Table]:

@@ -16,6 +16,7 @@ from .rules_xnnpack import XNNPACK
 
 MEASURED_HERE = "measured with this machine's interpreter"
 GPU_NOTE = "computes in 16-bit floats by default: sums above 65504 overflow"
+CLIENTS = ("LiteRT.js", "MediaPipe")  # programs that take a file whole or not at all
 ONE_PARTITION = "takes one partition unless told otherwise"
 
 

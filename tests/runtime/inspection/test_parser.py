@@ -14,6 +14,7 @@ from fastscnn_tf.core.errors import ModelFileError
 from fastscnn_tf.runtime import tflite_parser
 from fastscnn_tf.runtime.flatbuffer_reader import DamagedFile
 from fastscnn_tf.runtime.inspect.inspection import inspect
+from fastscnn_tf.runtime.inspect.report_files import markdown_side_by_side
 from fastscnn_tf.runtime.inspect.rules_gpu import GPU_DELEGATE
 from fastscnn_tf.runtime.inspect.rules_nnapi import nnapi
 from fastscnn_tf.runtime.inspect.rules_xnnpack import XNNPACK
@@ -293,7 +294,7 @@ def test_several_graphs_and_custom_operations(tmp_path):
     assert found.ops == {"CUSTOM(Mine?[31m)": 1}
     text = found.text()
     assert "3 graphs: what follows is about the first" in text
-    assert "\x1b" not in text + found.markdown()
+    assert "\x1b" not in text + found.markdown() + markdown_side_by_side([found, found])
     assert "unresolved custom op" in text
     assert found.verdict("XNNPACK float").answer == "none"
 

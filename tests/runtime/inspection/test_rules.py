@@ -184,7 +184,7 @@ def test_litertjs_wants_known_types():
     assert verdict(gather(), "LiteRT.js (WebGPU)").answer == "none"
 
 
-def described(normalized, outputs=1, dtype="float32", shape=(1, 8, 8, 5)):
+def described(normalized, outputs=1, dtype="float32", shape=(1, 8, 8, 5), std=(1.0,)):
     """A model with the TFLite metadata that MediaPipe reads, written field by field."""
     import flatbuffers
 
@@ -204,7 +204,8 @@ def described(normalized, outputs=1, dtype="float32", shape=(1, 8, 8, 5)):
             builder.PrependUOffsetTRelative(offset)
         return builder.EndVector()
 
-    units = [table(2, [(1, table(2))], [(0, 1)])] if normalized else []
+    std = builder.CreateNumpyVector(np.asarray(std, np.float32))
+    units = [table(2, [(1, table(2, [(1, std)]))], [(0, 1)])] if normalized else []
     source = table(7, [(4, vector(units))])
     name = builder.CreateString("labels.txt")
     labels = table(4, [(0, name)], [(2, 2)])
@@ -228,6 +229,12 @@ def described(normalized, outputs=1, dtype="float32", shape=(1, 8, 8, 5)):
         (described(False, dtype="uint8"), []),
         (described(False, dtype="int8"), ["the input is int8, taken: uint8, float32"]),
         (described(True, 2), []),
+        (described(True, std=(2.0, 2.0, 2.0)), []),
+        (
+            described(True, std=(2.0, 2.0, 2.5)),
+            ["a float32 input takes one mean and std, the metadata have them by channel"],
+        ),
+        (described(True, dtype="uint8", std=(2.0, 2.0, 2.5)), []),
         (
             described(True, shape=(1, 8, 8)),
             ["an output of 1x8x8 is read as HxWxC: a label map is misread"],
@@ -248,6 +255,9 @@ def test_mediapipe_notes():
 
     assert note(described(True)) == ""
     assert note(described(True, 2)) == "of 2 outputs the last is the mask"
+    assert note(described(True, shape=(1, 4, 4, 5))) == (
+        "enlarges the output with aligned corners: borders move by up to half a cell"
+    )
     assert note(convolution("uint8")) == "no label file in TFLITE_METADATA: classes have no names"
 
 

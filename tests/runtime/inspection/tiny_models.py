@@ -129,14 +129,16 @@ def convolution(
     kernel: int = 3,
     output: Sequence[int] | None = None,
     filter_type: str | None = None,
+    weights: np.ndarray | None = None,
 ) -> bytes:
-    """One CONV_2D."""
+    """One CONV_2D, its weights (filters, kernel, kernel, channels) 1 by default."""
     m = TinyModel()
     side = -(-input[1] // stride), -(-input[2] // stride)
     shape = output or (1, *side, filters)
     x, y = m.tensor(input, dtype), m.tensor(shape, dtype)
-    weights = (filters, kernel, kernel, input[3])
-    w = m.tensor(weights, filter_type or dtype, np.ones(weights))
+    if weights is None:
+        weights = np.ones((filters, kernel, kernel, input[3]))
+    w = m.tensor(weights.shape, filter_type or dtype, weights)
     inputs = [x, w]
     if bias:
         kind = "float32" if dtype == "float32" else "int32"

@@ -1,0 +1,178 @@
+"""Several inspections side by side as Markdown: who takes which operations of which file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from .report import masked
+from .report_markdown import LONGEST_NOTE, cell, table_row
+from .verdict import CLIENTS, Finding, Verdict
+
+if TYPE_CHECKING:
+    from .inspection import Inspection
+
+
+def markdown_side_by_side(files: Sequence[Inspection]) -> str:
+    """Targets by files, then operations by targets, each with the reasons of what is left out.
+
+    Args:
+        files: at least one; their columns are named by their recipes where these differ.
+    """
+    names = _names(files)
+    verdicts = [_by_target(found) for found in files]
+    targets = _grouped(verdicts)
+    notes: dict[str, int] = {}
+    return "\n".join(
+        [
+            *_files(names, files),
+            "",
+            *_targets(names, files, verdicts, targets, notes),
+            "",
+            *_operations(names, files, verdicts, targets, notes),
+            "",
+            "· taken wherever it occurs  ",
+            *(f"[{number}] {cell(note, LONGEST_NOTE)}  " for note, number in notes.items()),
+        ]
+    )
+
+
+def _names(files: Sequence[Inspection]) -> list[str]:
+    recipes = [str(found.metadata.get("recipe", "")) for found in files]
+    if all(recipes) and len(set(recipes)) == len(files):
+        return recipes
+    return [_file_name(found) for found in files]
+
+
+def _file_name(found: Inspection) -> str:
+    return PurePath(found.path.replace("\\", "/")).name
+
+
+def _by_target(found: Inspection) -> dict[str, Verdict]:
+    """Verdicts by name, XNNPACK's two as one."""
+    by_name = {verdict.target: verdict for verdict in found.verdicts}
+    parts = [by_name.pop(name) for name in list(by_name) if name.startswith("XNNPACK")]
+    findings = tuple(finding for part in parts for finding in part.findings)
+    taken, total = (sum(getattr(part, name) for part in parts) for name in ("taken", "total"))
+    whole = Verdict("XNNPACK", taken, total, findings, parts[0].note)
+    return {"XNNPACK": whole, **by_name}
+
+
+def _grouped(verdicts: Sequence[dict[str, Verdict]]) -> dict[str, list[str]]:
+    """Column -> its targets: neighbouring levels of NNAPI that leave out the same share one."""
+    columns: list[list[str]] = []
+    for target in verdicts[0]:
+        same = columns and target.startswith("NNAPI") and columns[-1][0].startswith("NNAPI")
+        if same and all(_left_out(v[columns[-1][0]]) == _left_out(v[target]) for v in verdicts):
+            columns[-1].append(target)
+        else:
+            columns.append([target])
+    return {_column(members): members for members in columns}
+
+
+def _left_out(verdict: Verdict) -> list[int | None]:
+    return [finding.op for finding in verdict.findings]
+
+
+def _column(members: Sequence[str]) -> str:
+    return members[0] if len(members) == 1 else f"{members[0]}-{members[-1].split()[-1]}"
+
+
+def _files(names: Sequence[str], files: Sequence[Inspection]) -> list[str]:
+    lines = [table_row(["", "file", "bytes", "MACs", "operations", "tensors", "float", "weights"])]
+    lines.append(f"|{'---|' * 8}")
+    for name, found in zip(names, files, strict=True):
+        aligned = f"{found.constants - found.unaligned}/{found.constants} aligned"
+        sizes = [found.size_bytes, found.macs, sum(found.ops.values()), found.tensors]
+        sizes.append(found.float_tensors)
+        lines.append(table_row([name, _file_name(found), *(f"{n:,}" for n in sizes), aligned]))
+    return lines
+
+
+def _targets(
+    names: Sequence[str],
+    files: Sequence[Inspection],
+    verdicts: Sequence[dict[str, Verdict]],
+    targets: dict[str, list[str]],
+    notes: dict[str, int],
+) -> list[str]:
+    lines = [table_row(["target", *names, ""]), f"|{'---|' * (len(names) + 2)}"]
+    for column, members in targets.items():
+        answers = [by_name[members[0]] for by_name in verdicts]
+        cells = [_answer(v, found, notes) for v, found in zip(answers, files, strict=True)]
+        remarks = [
+            (by_name[target].note, target, name)
+            for target in members
+            for name, by_name in zip(names, verdicts, strict=True)
+        ]
+        lines.append(table_row([column, *cells, _remarks(remarks)]))
+    return lines
+
+
+def _answer(verdict: Verdict, found: Inspection, notes: dict[str, int]) -> str:
+    if verdict.answer == "no":
+        return f"no {_numbers(verdict.findings, notes)}"
+    parts = found.measured.partitions if verdict.target == "XNNPACK" else None
+    suffix = "" if parts is None else f", {parts} partition{'' if parts == 1 else 's'}"
+    return f"{verdict.taken}/{verdict.total}{suffix}"
+
+
+def _remarks(remarks: Iterable[tuple[str, str, str]]) -> str:
+    """(note, target, file) -> what else to know, with the targets and files where not for all."""
+    said: dict[str, list[tuple[str, str]]] = {}
+    everywhere = []
+    for note, *where in remarks:
+        everywhere.append(where)
+        if note:
+            said.setdefault(note, []).append((where[0], where[1]))
+    texts = []
+    for note, places in said.items():
+        some = [
+            ", ".join(dict.fromkeys(place[side] for place in places))
+            for side in (0, 1)
+            if {place[side] for place in places} != {where[side] for where in everywhere}
+        ]
+        texts.append(": ".join([*some, note]))
+    return "; ".join(texts)
+
+
+def _operations(
+    names: Sequence[str],
+    files: Sequence[Inspection],
+    verdicts: Sequence[dict[str, Verdict]],
+    targets: dict[str, list[str]],
+    notes: dict[str, int],
+) -> list[str]:
+    columns = [name for name in targets if not name.startswith(CLIENTS)]
+    head = ["operation", *names, *columns]
+    lines = [table_row(head), f"|{'---|' * len(head)}"]
+    for kind in sorted({kind for found in files for kind in found.ops}):
+        counts = {n: found.ops.get(kind, 0) for n, found in zip(names, files, strict=True)}
+        cells = []
+        for column in columns:
+            answers = [by_name[targets[column][0]] for by_name in verdicts]
+            left = [[f for f in answer.findings if f.kind == kind] for answer in answers]
+            cells.append(_left(dict(zip(names, left, strict=True)), counts, notes))
+        lines.append(table_row([kind, *(str(n or "") for n in counts.values()), *cells]))
+    return lines
+
+
+def _left(left: dict[str, list[Finding]], counts: dict[str, int], notes: dict[str, int]) -> str:
+    """`·`, or what is taken where something is left out: `int8, float16 1/3 [2]`."""
+    groups: dict[str, list[str]] = {}
+    for name, findings in left.items():
+        if findings:
+            share = f"{counts[name] - len(findings)}/{counts[name]} {_numbers(findings, notes)}"
+            groups.setdefault(share, []).append(name)
+    present = [name for name, count in counts.items() if count]
+    cells = [
+        share if names == present else f"{', '.join(names)} {share}"
+        for share, names in groups.items()
+    ]
+    return "; ".join(cells) or "·"
+
+
+def _numbers(findings: Iterable[Finding], notes: dict[str, int]) -> str:
+    reasons = dict.fromkeys(f"{masked(f.reason)} ({f.source})" for f in findings)
+    return "".join(f"[{notes.setdefault(reason, len(notes) + 1)}]" for reason in reasons)
