@@ -43,6 +43,7 @@ _NAMES = {
     "run_pretraining": "train.pretrain",
     # quantization
     "quantize_aware": "quantize.quantize_aware",
+    "freeze_ranges": "quantize.freeze_ranges",
     "QuantizeSettings": "quantize.fine_tune",
     "run_quantization": "quantize.fine_tune",
     "quantization_report": "quantization_reports",

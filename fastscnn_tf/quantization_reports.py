@@ -30,7 +30,6 @@ from .runtime.postprocess import LogitsFrame, labels_from_logits
 
 PIXELS = 1 << 19  # of the images that run together
 SHOWN = 15  # layers in the console's table
-HURTS = 0.1  # harm from which on a layer is named; all of 66 alike would have 0.015
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +68,8 @@ class QuantizationReport:
 
     @property
     def hurting(self) -> tuple[LayerReport, ...]:
-        """Layers that are plainly wrong, and those that do a tenth of the harm."""
-        return tuple(x for x in self.layers if x.severity or x.harm >= HURTS)
+        """Layers that are plainly wrong, and those that hurt."""
+        return tuple(x for x in self.layers if x.severity or x.hurts)
 
     def summary(self) -> str:
         """What int8 costs in all, in one sentence."""
@@ -92,10 +91,10 @@ class QuantizationReport:
     def reasons(self, layer: LayerReport) -> list[str]:
         """Why a layer is named."""
         said = list(layer.findings)
-        if layer.harm >= HURTS:
+        if layer.hurts:
             said.append(
-                f"{layer.harm:.0%} of the harm; in float the agreement changes by "
-                f"{layer.agreement_returned * 100:+.2f} of the {(1 - self.agreement) * 100:.2f} "
+                f"{layer.harm:.0%} of the harm; in float the agreement gains "
+                f"{layer.agreement_returned * 100:.2f} of the {(1 - self.agreement) * 100:.2f} "
                 "points that int8 loses"
             )
         return said

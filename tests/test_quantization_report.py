@@ -1,6 +1,7 @@
 """The report of what int8 costs: it finds faults, its figures hold, its files are whole."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -59,6 +60,27 @@ def test_a_sound_network_has_no_findings(trained):
     harms = [layer.harm for layer in report.layers]
     assert harms == sorted(harms, reverse=True)
     assert report.int8_miou is report.float_miou is None
+    assert all(layer.hurts and layer.agreement_returned > 0 for layer in report.hurting)
+
+
+def test_a_layer_is_not_named_where_the_agreement_gets_worse_without_it(trained):
+    """The divergence may shrink while cells lose float's class."""
+    report = report_of(trained, images=1)
+    layers = tuple(
+        dataclasses.replace(layer, harm=0.3, agreement_returned=gain)
+        for layer, gain in zip(report.layers[:3], (-0.0001, 0.0, 0.0001), strict=True)
+    )
+    report = dataclasses.replace(report, layers=layers, agreement=0.99)
+    assert [layer.hurts for layer in layers] == [False, False, True]
+    name = layers[2].name
+    assert report.to_dict()["hurting"] == [name]
+    assert report.verdict() == (
+        f"{name}: 30% of the harm; in float the agreement gains 0.01 of the 1.00 points that int8 "
+        "loses"
+    )
+    wrong = dataclasses.replace(layers[0], findings=("it is wrong",), severity=1.0)
+    report = dataclasses.replace(report, layers=(wrong, *layers[1:2]))
+    assert report.verdict() == f"{wrong.name}: it is wrong"
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,11 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @click.option(
     "--learning-rate", type=float, default=0.0001, show_default=True, help="Start of the schedule."
 )
+@click.option(
+    "--freeze-ranges",
+    type=int,
+    help="How many of the last epochs keep the activation ranges. [default: a third of them]",
+)
 @click.option("--augment", default="gentle", show_default=True, help=AUGMENT_HELP)
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."

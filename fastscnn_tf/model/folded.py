@@ -39,6 +39,7 @@ class FoldedNetwork:
             ones (kh, kw, channels, 1).
         ranges: tensor -> (min, max) of its int8 quantization; empty for a float network.
         fine_tuned: whether quantization-aware training has adapted the weights.
+        frozen: whether the ranges stay as they are if that training goes on.
         takes_bytes: whether the first layer is one for raw bytes (see `byte_input`); always so
             where there are ranges.
         extra: further arrays a checkpoint carries, such as the optimizer's.
@@ -48,6 +49,7 @@ class FoldedNetwork:
     weights: dict[str, Weights]
     ranges: dict[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     fine_tuned: bool = False
+    frozen: bool = False
     takes_bytes: bool = False
     extra: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
@@ -131,6 +133,7 @@ def save_folded(network: FoldedNetwork, path: str | os.PathLike[str]) -> None:
         "format": FORMAT,
         "config": network.config.to_dict(),
         "fine_tuned": network.fine_tuned,
+        "frozen": network.frozen,
         "takes_bytes": network.takes_bytes,
     }
     arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
@@ -169,6 +172,7 @@ def load_folded(path: str | os.PathLike[str]) -> FoldedNetwork:
                 if key.startswith("ranges/")
             },
             fine_tuned=bool(meta["fine_tuned"]),
+            frozen=bool(meta.get("frozen", False)),
             takes_bytes=bool(meta["takes_bytes"]),
             extra={k[len("extra/") :]: v for k, v in values.items() if k.startswith("extra/")},
         )

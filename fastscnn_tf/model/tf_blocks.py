@@ -15,17 +15,18 @@ import numpy as np
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
 from ..keras_api import tensorflow
-from .byte_input import FIRST, STEP, border_colour, centre, frame_pads
+from .byte_input import STEP, border_colour, centre
 from .folded import FoldedNetwork, is_depthwise
+from .folded_blocks import FoldedBlocks
 from .layers import resize_bilinear
 from .ranges import INPUT, sharing
 from .topology import fast_scnn_outputs
-from .windows import Pads, adaptive_windows, explicit_pads, pads_to
+from .windows import Pads, adaptive_windows
 
 MAX_CONCAT = 5  # the int8 XNNPACK kernel takes no more inputs; longer ones are nested
 
 
-class TFBlocks:
+class TFBlocks(FoldedBlocks):
     """Blocks on constants.
 
     Args:
@@ -53,51 +54,28 @@ class TFBlocks:
         low, high = self.sharing.range(self.ranges, name)
         return self.tf.quantization.fake_quant_with_min_max_args(x, low, high)
 
-    def conv(
-        self,
-        x,
-        filters,
-        kernel,
-        *,
-        name,
-        stride=1,
-        relu=True,
-        norm=True,
-        bias=False,
-        padding="same",
-    ):
+    def conv(self, x, filters, kernel, *, name, stride=1, relu=True, padding="same", **folded):
         weights, offset = self.weights[name]
-        if name == FIRST and self.border is not None:
-            x = framed(x, self._frame_pads(self.size(x), padding), self.border)
-            padding = "valid"
-        x, padding = self._padded(x, stride, padding)
+        x, padding = self._padded(x, stride, padding, name)
         x = self._convolution(x, weights, stride, padding.upper()) + offset
         return self.quantize(self.tf.nn.relu(x) if relu else x, name)
-
-    def _frame_pads(self, size: Size, padding: str) -> Pads | None:
-        return frame_pads(size, padding)
 
     def _convolution(self, x, kernel, stride: int, padding: str):
         return self.tf.nn.conv2d(x, kernel, stride, padding)
 
-    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"):
+    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, padding="same", **folded):
         weights, offset = self.weights[name]
         strides, dilations = [1, stride, stride, 1], [dilation, dilation]
-        x, padding = self._padded(x, stride, padding)
+        x, padding = self._padded(x, stride, padding, name)
         x = self.tf.nn.depthwise_conv2d(x, weights, strides, padding.upper(), dilations=dilations)
         x = x + offset
         return self.quantize(self.tf.nn.relu(x) if relu else x, name)
 
-    def _padded(self, x, stride: int, padding: str):
-        """The input of a convolution, and the padding that is left for it to do.
-
-        A PAD in front costs nothing: XNNPACK fuses it into the convolution.
-        """
-        pads, padding = explicit_pads(self.size(x), stride, padding)
-        return self._zeros(x, pads) if pads else x, padding
-
-    def _zeros(self, x, pads: Pads):
+    def _zeros(self, x, pads: Pads, name: str):
         return self.tf.pad(x, [[0, 0], *map(list, pads), [0, 0]])
+
+    def _framed(self, x, pads: Pads, name: str):
+        return framed(x, pads, self.border)
 
     def add(self, x, y, *, name, relu=False, norm=False):
         x = x + y
@@ -126,25 +104,12 @@ class TFBlocks:
     def resize(self, x, size: Size, *, name, aligned=False):
         return self.quantize(resize_bilinear(x, size, aligned), name)
 
-    def pad(self, x, size: Size, *, name):
-        pads = pads_to(self.size(x), size)
-        return self._zeros(x, pads) if self.border is None else framed(x, pads, self.border)
-
     def crop(self, x, size: Size, *, name):
         """The top left `size` of a map."""
         return x[:, : size[0], : size[1]]
 
     def relu(self, x, *, name):
         return self.quantize(self.tf.nn.relu(x), name)
-
-    def dropout(self, x, rate, *, name):
-        return x
-
-    def size(self, x) -> Size:
-        return int(x.shape[1]), int(x.shape[2])
-
-    def channels(self, x) -> int:
-        return int(x.shape[3])
 
 
 def quantized_kernel(name: str, kernel: np.ndarray) -> np.ndarray:
@@ -174,10 +139,10 @@ def image_bytes(image: Any, config: FastSCNNConfig) -> Any:
     return (image * config.std + (np.asarray(config.mean, np.float32) - centre(config))) * STEP
 
 
-def framed(x: Any, pads: Pads | None, colour: np.ndarray) -> Any:
+def framed(x: Any, pads: Pads, colour: np.ndarray) -> Any:
     """An image with rows and columns of one colour around it, as concatenations of constants."""
     tf = tensorflow()
-    for axis, ends in enumerate(pads or (), 1):
+    for axis, ends in enumerate(pads, 1):
         shape = [int(x.shape[0] or 0), *map(int, x.shape[1:])]
         parts = []
         for count in ends:

@@ -14,13 +14,14 @@ import numpy as np
 
 from ..core.sizes import Size
 from ..keras_api import tensorflow
-from ..model.byte_input import FIRST, border_colour, byte_range, frame_pads
+from ..model.byte_input import border_colour, byte_range
 from ..model.folded import FoldedNetwork, Weights, is_depthwise, on_bytes
+from ..model.folded_blocks import FoldedBlocks
 from ..model.layers import resize_bilinear
 from ..model.ranges import sharing
 from ..model.tf_blocks import framed, image_bytes, quantized_kernel
 from ..model.topology import fast_scnn_outputs
-from ..model.windows import adaptive_windows, explicit_pads, pads_to
+from ..model.windows import Pads, adaptive_windows
 from . import integer
 from .integer import Grid
 
@@ -37,6 +38,11 @@ class Signal(NamedTuple):
     x: Any
     grid: Grid | None
     changed: bool = True
+
+    @property
+    def shape(self) -> Any:
+        """(B, H, W, C)."""
+        return self.x.shape
 
 
 class Layer(NamedTuple):
@@ -57,7 +63,7 @@ class Layer(NamedTuple):
     weights: Weights | tuple[()] = ()
 
 
-class DeviceBlocks:
+class DeviceBlocks(FoldedBlocks):
     """Blocks on signals.
 
     Args:
@@ -118,31 +124,16 @@ class DeviceBlocks:
         self.layers[layer.name], self.signals[layer.name] = layer, output
         return output
 
-    def conv(
-        self,
-        x,
-        filters,
-        kernel,
-        *,
-        name,
-        stride=1,
-        relu=True,
-        norm=True,
-        bias=False,
-        padding="same",
-    ):
-        if name == FIRST and self.border is not None:
-            pads, padding = frame_pads(self.size(x), padding), "valid"
-            x = x._replace(x=framed(x.x, pads, self.border))
-        x, padding = self._padded(x, stride, padding)
+    def conv(self, x, filters, kernel, *, name, stride=1, relu=True, padding="same", **folded):
+        x, padding = self._padded(x, stride, padding, name)
 
         def run(x, kernel):
             return self.tf.nn.conv2d(x, kernel, stride, padding.upper())
 
         return self._weighted(x, name, "conv", run, relu)
 
-    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"):
-        x, padding = self._padded(x, stride, padding)
+    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, padding="same", **folded):
+        x, padding = self._padded(x, stride, padding, name)
 
         def run(x, kernel):
             strides, dilations = [1, stride, stride, 1], [dilation, dilation]
@@ -167,14 +158,12 @@ class DeviceBlocks:
 
         return self._layer(Layer(name, kind, real, integers, weights), x)
 
-    def _padded(self, x: Signal, stride: int, padding: str) -> tuple[Signal, str]:
-        """The input of a convolution, and the padding that is left for it to do."""
-        pads, padding = explicit_pads(self.size(x), stride, padding)
-        return self._zeros(x, pads) if pads else x, padding
-
-    def _zeros(self, x: Signal, pads) -> Signal:
+    def _zeros(self, x: Signal, pads: Pads, name: str) -> Signal:
         """Zero lies on every grid."""
         return x._replace(x=self.tf.pad(x.x, [[0, 0], *map(list, pads), [0, 0]]))
+
+    def _framed(self, x: Signal, pads: Pads, name: str) -> Signal:
+        return x._replace(x=framed(x.x, pads, self.border))
 
     def add(self, x, y, *, name, relu=False, norm=False):
         def real(x, y):
@@ -218,26 +207,11 @@ class DeviceBlocks:
 
         return self._layer(Layer(name, "resize", real, integers), x)
 
-    def pad(self, x, size: Size, *, name):
-        pads = pads_to(self.size(x), size)
-        if self.border is None:
-            return self._zeros(x, pads)
-        return x._replace(x=framed(x.x, pads, self.border))
-
     def relu(self, x, *, name):
         def integers(inputs, grid):
             return integer.rectify(inputs[0].x, inputs[0].grid, grid)
 
         return self._layer(Layer(name, "relu", self.tf.nn.relu, integers), x)
-
-    def dropout(self, x, rate, *, name):
-        return x
-
-    def size(self, x: Signal) -> Size:
-        return int(x.x.shape[1]), int(x.x.shape[2])
-
-    def channels(self, x: Signal) -> int:
-        return int(x.x.shape[3])
 
 
 class FloatBlocks(DeviceBlocks):

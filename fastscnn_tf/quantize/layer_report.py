@@ -17,6 +17,7 @@ from .sensitivity import LogitsCounts, Sensitivity
 # large as the median one, and the largest channel 5 times as large as its layer's median.
 OUTLIER = 15.0
 CLIPPED = 0.05  # share of the values beyond the range; calibration leaves out 1 % at most
+HURTS = 0.1  # harm from which on a layer may be named; all of 66 alike would have 0.015
 COARSE = 8.0  # levels: fewer leave a channel 18 dB or less
 
 
@@ -65,6 +66,15 @@ class LayerReport:
         """
         own = math.inf if self.own_sqnr_db is None else self.own_sqnr_db
         return -self.severity, -self.harm, own
+
+    @property
+    def hurts(self) -> bool:
+        """Whether it does a tenth of the harm, and cells get float's class back without it.
+
+        A layer may bring the probabilities away from float's and still, by chance, cells to
+        float's class: to leave it in float would then cost agreement.
+        """
+        return self.harm >= HURTS and self.agreement_returned > 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

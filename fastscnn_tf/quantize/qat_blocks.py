@@ -1,36 +1,28 @@
-"""The topology's blocks as tf_keras layers inside TFMOT's quantization wrappers.
-
-In training a wrapper fake-quantizes, as TFMOT does; in inference it computes the device's
-integers (`integer`).
-"""
+"""The topology's blocks as tf_keras layers inside TFMOT's quantization wrappers (`qat_layers`)."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
-from ..keras_api import tensorflow, tf_keras, tfmot
-from ..model.byte_input import FIRST, border_colour, frame_pads
+from ..keras_api import tensorflow, tf_keras
+from ..model.byte_input import border_colour
 from ..model.fast_scnn import full_resolution
 from ..model.folded import is_depthwise
+from ..model.folded_blocks import FoldedBlocks
 from ..model.keras_blocks import KerasBlocks
 from ..model.layers import layers_for
 from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
-from ..model.tf_blocks import framed, image_bytes
-from ..model.windows import Pads, explicit_pads, pads_to
+from ..model.windows import Pads
 from . import integer
 from .integer import Limits, grid_of
-from .quantizers import quantizers
+from .qat_layers import Exact, add_relu_class, bytes_class, frame_class, wrapper_class
+from .quantizers import EMA_DECAY, quantizers
 
-Exact = Callable[..., Any]  # (inputs, own range[, (kernel, bias)]) -> output on the grid
 
-
-class QATBlocks:
+class QATBlocks(FoldedBlocks):
     """Folded layers (bias, no batch normalisation); every tensor of the int8 graph has a range.
 
     Args:
@@ -39,6 +31,7 @@ class QATBlocks:
     Attributes:
         ranges: owner of a range -> its `min_var` and `max_var`.
         weights: layer -> variables of its kernel and bias.
+        decay: of the ranges' moving averages in training; see `freeze`.
     """
 
     def __init__(self, config: FastSCNNConfig) -> None:
@@ -47,8 +40,21 @@ class QATBlocks:
         self.border = border_colour(config)
         self.ranges: dict[str, dict[str, Any]] = {}
         self.weights: dict[str, tuple[Any, Any]] = {}
+        self.decay = tensorflow().Variable(EMA_DECAY, trainable=False, name="range_decay")
         self._limits_of: dict[int, Limits] = {}
         self._tensors: list[Any] = []
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the ranges stay as they are in training."""
+        return float(self.decay) == 1.0
+
+    def freeze(self, frozen: bool) -> None:
+        """Holds every range in training, or lets it follow again.
+
+        A variable rather than a flag of Python: the step that TensorFlow has traced reads it.
+        """
+        self.decay.assign(1.0 if frozen else EMA_DECAY)
 
     def _wrap(
         self,
@@ -59,17 +65,11 @@ class QATBlocks:
         quantizer: Any = None,
     ) -> Any:
         """One wrapped layer; `exact` is what it computes in inference."""
-        name, types = layer.name, self.types
-        key = self.sharing.owner(name)
-        if quantizer is None and key in self.ranges:
-            quantizer = types.SharedRange(self.ranges[key])
-        if quantizer is None and name == self.sharing.concatenated:
-            # The concatenation's range begins here and is moved by the concatenation.
-            quantizer = types.ActivationRange(moving=False)
-        quantizer = quantizer or types.ActivationRange()
-        wrapper = _wrapper_class()(
+        name = layer.name
+        quantizer = quantizer or self._quantizer(name)
+        wrapper = wrapper_class()(
             layer,
-            types.LayerQuantization(
+            self.types.LayerQuantization(
                 quantizer,
                 kernel,
                 is_depthwise(name),
@@ -81,12 +81,21 @@ class QATBlocks:
         y = wrapper(x)
         variables = wrapper._output_quantizer_vars
         if name != RECTIFIED:
-            self.ranges[key] = variables
+            self.ranges[self.sharing.owner(name)] = variables
         if kernel:
             # The wrapper replaces the attributes by quantized tensors and keeps the variables.
             kernel_variable, bias = (entry[0] for entry in wrapper._weight_vars)
             self.weights[name] = (kernel_variable, bias)
         return self._on_grid(y, quantizer.limits)
+
+    def _quantizer(self, name: str) -> Any:
+        """What quantizes the output of a layer in training."""
+        key = self.sharing.owner(name)
+        if key == CONCAT:  # the first part makes the variables, the concatenation moves them
+            return self.types.PartOfRange(variables=self.ranges.get(key))
+        if key in self.ranges:
+            return self.types.SharedRange(self.ranges[key])
+        return self.types.ActivationRange(self.decay)
 
     def _on_grid(self, y: Any, limits: Limits) -> Any:
         """Remembers the range of a tensor."""
@@ -105,30 +114,15 @@ class QATBlocks:
 
     def input(self, x):
         """Normalised images as the int8 graph sees them: on the grid of raw bytes."""
-        layer = _bytes_class()(self.config, name=INPUT)
+        layer = bytes_class()(self.config, name=INPUT)
         return self._wrap(
             layer,
             x,
             lambda x, own: integer.quantize(layer.call(x), grid_of(own)),
-            quantizer=self.types.ActivationRange(moving=False),
+            quantizer=self.types.ActivationRange(),
         )
 
-    def conv(
-        self,
-        x,
-        filters,
-        kernel,
-        *,
-        name,
-        stride=1,
-        relu=True,
-        norm=True,
-        bias=False,
-        padding="same",
-    ):
-        if name == FIRST and self.border is not None:
-            pads, padding = frame_pads(self.size(x), padding), "valid"
-            x = self._frame(x, pads, f"{name}.frame") if pads else x
+    def conv(self, x, filters, kernel, *, name, stride=1, relu=True, padding="same", **folded):
         x, padding = self._padded(x, stride, padding, name)
         layer = self.keras.Conv2D(
             filters,
@@ -141,7 +135,7 @@ class QATBlocks:
         run = functools.partial(tensorflow().nn.conv2d, strides=stride, padding=padding.upper())
         return self._weighted(layer, x, "kernel", run, relu)
 
-    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"):
+    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, padding="same", **folded):
         x, padding = self._padded(x, stride, padding, name)
         layer = self.keras.DepthwiseConv2D(
             3,
@@ -159,16 +153,11 @@ class QATBlocks:
         )
         return self._weighted(layer, x, "depthwise_kernel", run, relu)
 
-    def _padded(self, x, stride: int, padding: str, name: str):
-        """The input of a convolution, and the padding that is left for its layer to do."""
-        pads, padding = explicit_pads(self.size(x), stride, padding)
-        return self._zeros(x, pads, f"{name}.pad") if pads else x, padding
-
-    def _frame(self, x, pads, name: str):
+    def _framed(self, x, pads: Pads, name: str):
         """The mean colour around the image, on its grid."""
-        return self._on_grid(_frame_class()(pads, self.border, name=name)(x), self.limits_of(x))
+        return self._on_grid(frame_class()(pads, self.border, name=name)(x), self.limits_of(x))
 
-    def _zeros(self, x, pads, name: str):
+    def _zeros(self, x, pads: Pads, name: str):
         """Zero lies on every grid."""
         return self._on_grid(self.keras.ZeroPadding2D(pads, name=name)(x), self.limits_of(x))
 
@@ -190,7 +179,7 @@ class QATBlocks:
 
     def add(self, x, y, *, name, relu=False, norm=False):
         sources = self.limits_of(x), self.limits_of(y)
-        layer = _add_relu_class()(relu, name=name)
+        layer = add_relu_class()(relu, name=name)
 
         def exact(inputs, own):
             first, second = map(grid_of, sources)
@@ -199,7 +188,7 @@ class QATBlocks:
         return self._wrap(layer, [x, y], exact)
 
     def concat(self, xs, *, name):
-        quantizer = self.types.ActivationRange(variables=self.ranges[CONCAT])
+        quantizer = self.types.ActivationRange(self.decay, self.ranges[CONCAT])
         layer = self.keras.Concatenate(name=name)
         return self._wrap(layer, xs, lambda xs, own: layer.call(xs), quantizer=quantizer)
 
@@ -221,10 +210,6 @@ class QATBlocks:
         layer = self.own.ResizeBilinear(size, aligned, name=name)
         return self._wrap(layer, x, lambda x, own: integer.resize(x, size, grid_of(own), aligned))
 
-    def pad(self, x, size: Size, *, name):
-        add = self._zeros if self.border is None else self._frame
-        return add(x, pads_to(self.size(x), size), name)
-
     def upsample(self, logits):
         """Full-resolution logits, not rounded: what the runtime makes of a `logits` file."""
         blocks = KerasBlocks(tf_keras(), self.config)
@@ -245,83 +230,3 @@ class QATBlocks:
             return integer.rectify(x, grid_of(source), grid_of(quantizer.limits))
 
         return self._wrap(self.keras.ReLU(name=name), x, exact, quantizer=quantizer)
-
-    def dropout(self, x, rate, *, name):
-        return x
-
-    def size(self, x) -> Size:
-        return int(x.shape[1]), int(x.shape[2])
-
-    def channels(self, x) -> int:
-        return int(x.shape[3])
-
-
-@functools.cache
-def _wrapper_class() -> Any:
-    base: Any = tfmot().quantization.keras.QuantizeWrapperV2
-
-    class QuantizeWrapper(base):
-        """TFMOT's wrapper in training; the device's integers in inference."""
-
-        exact: Exact
-        limits: Limits
-
-        def call(self, inputs, training=None, **kwargs):
-            if training:
-                return super().call(inputs, training=True, **kwargs)
-            weights = [entry[0] for entry in self._weight_vars]
-            return self.exact(inputs, self.limits, *([weights] if weights else []))
-
-    return QuantizeWrapper
-
-
-@functools.cache
-def _bytes_class() -> Any:
-    keras: Any = tf_keras()
-
-    class ImageBytes(keras.layers.Layer):
-        """Normalised images on the scale of raw bytes (see `model.byte_input`)."""
-
-        def __init__(self, config: FastSCNNConfig, **kwargs):
-            super().__init__(**kwargs)
-            self.config = config
-
-        def call(self, inputs):
-            return image_bytes(inputs, self.config)
-
-    return ImageBytes
-
-
-@functools.cache
-def _frame_class() -> Any:
-    keras: Any = tf_keras()
-
-    class Frame(keras.layers.Layer):
-        """Rows and columns of one colour around an image."""
-
-        def __init__(self, pads: Pads, colour: np.ndarray, **kwargs):
-            super().__init__(**kwargs)
-            self.pads, self.colour = pads, colour
-
-        def call(self, inputs):
-            return framed(inputs, self.pads, self.colour)
-
-    return Frame
-
-
-@functools.cache
-def _add_relu_class() -> Any:
-    keras: Any = tf_keras()
-
-    class AddReLU(keras.layers.Add):
-        """Sum of two tensors, clamped at 0 where asked: one ADD in the int8 graph."""
-
-        def __init__(self, relu: bool, **kwargs):
-            super().__init__(**kwargs)
-            self.relu = relu
-
-        def call(self, inputs):
-            total = super().call(inputs)
-            return tensorflow().nn.relu(total) if self.relu else total
-
-    return AddReLU

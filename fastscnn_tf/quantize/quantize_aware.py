@@ -34,7 +34,13 @@ def quantize_aware(model: Any, calibration: Iterable[Any] | None = None) -> Any:
     The Keras 3 model is rebuilt in tf_keras with its batch normalisation folded into the
     convolutions, its weights are carried over (parity is asserted), and every kernel and tensor
     of the int8 graph is wrapped by TFMOT. Before the first training step all activation ranges
-    are set from float passes over images.
+    are set from float passes over images; in training they follow the mean extremes of the images,
+    until `freeze_ranges` holds them.
+
+    No batch normalisation is left that could be frozen late, as torchvision's
+    `train_quantization.py` does it (`--num-batch-norm-update-epochs`): there kernels are folded
+    with the statistics of each batch, which inference does not have (Jacob et al.,
+    arXiv:1712.05877, section 3.2). Here they are folded once, with those that inference uses.
 
     Args:
         model: a model made by `fast_scnn` or `load_model`.
@@ -75,6 +81,7 @@ def qat_model(network: FoldedNetwork) -> Any:
             variable.assign(value)
     if network.ranges:
         set_ranges(model, network.ranges)
+    blocks.freeze(network.frozen)
     return model
 
 
@@ -115,7 +122,8 @@ def folded_of(model: Any) -> FoldedNetwork:
             f"{len(unset)} activation ranges were never set: call fit(), or quantize_aware() "
             "with calibration images"
         )
-    return _weights_of(model).replace(ranges=ranges, fine_tuned=True)
+    frozen = model.blocks.frozen
+    return _weights_of(model).replace(ranges=ranges, fine_tuned=True, frozen=frozen)
 
 
 def _weights_of(model: Any) -> FoldedNetwork:

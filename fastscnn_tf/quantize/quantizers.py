@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..keras_api import tensorflow, tfmot
+from .calibrate import DEAD
 from .integer import Limits
 
 EMA_DECAY = 0.99
@@ -23,21 +24,20 @@ def quantizers() -> SimpleNamespace:
     """The classes, made once TFMOT is imported."""
     tf = tensorflow()
     keras_quantization: Any = tfmot().quantization.keras
-    from tensorflow_model_optimization.python.core.quantization.keras import quant_ops
-
     base: Any = keras_quantization.quantizers.Quantizer
+    move = functools.partial(tf.__internal__.train.assign_moving_average, zero_debias=False)
 
     class ActivationRange(base):
-        """An activation's range: variables `min`, `max`; moves with an EMA while training.
+        """An activation's range: variables `min`, `max`; follows the data in training.
 
         Args:
-            moving: follows the data in training. The input's does not: its grid must stay that
-                of raw bytes.
+            decay: variable with the decay of the moving average; 1 holds the range to the bit.
+                None: it never moves. The input's does not: its grid must stay that of raw bytes.
             variables: the variables to use, where another layer made them.
         """
 
-        def __init__(self, moving: bool = True, variables: dict[str, Any] | None = None):
-            self.moving, self.variables = moving, variables
+        def __init__(self, decay: Any = None, variables: dict[str, Any] | None = None):
+            self.decay, self.variables = decay, variables
 
         def build(self, tensor_shape, name, layer):
             if self.variables is not None:
@@ -60,14 +60,37 @@ def quantizers() -> SimpleNamespace:
 
         def __call__(self, inputs, training, weights, **kwargs):
             low, high = self.limits()
-            if training and self.moving:
-                return quant_ops.MovingAvgQuantize(
-                    inputs, low, high, ema_decay=EMA_DECAY, is_training=True
-                )
+            if training and self.decay is not None:
+                low, high = self._follow(inputs, low, high)
             return tf.quantization.fake_quant_with_min_max_vars(inputs, low, high)
 
+        def _follow(self, inputs, low, high):
+            """The range moved towards the mean over the images of their extremes.
+
+            That is what calibration sets. TFMOT's own average follows the batch's extremes: on
+            CamVid, in batches of 12, it leaves ranges a quarter wider (the median of the tensors)
+            after 5 epochs, and the wider the larger the batch.
+            """
+            axes = tuple(range(1, inputs.shape.rank))
+            least = tf.minimum(tf.reduce_mean(tf.reduce_min(inputs, axes)), 0.0)
+            greatest = tf.maximum(tf.reduce_mean(tf.reduce_max(inputs, axes)), 0.0)
+            decay = tf.where(greatest - least < DEAD, 1.0, self.decay)
+            return move(low, least, decay), move(high, greatest, decay)
+
         def get_config(self):
-            return {"moving": self.moving}
+            return {}
+
+    class PartOfRange(ActivationRange):
+        """The range of the concatenation that the tensor is part of: its steps, without its ends.
+
+        The concatenation clips. If its parts were clipped before, it could not tell how far they
+        go, and its range could only shrink.
+        """
+
+        def __call__(self, inputs, training, weights, **kwargs):
+            low, high = self.limits()
+            step = (high - low) / 255.0
+            return inputs + tf.stop_gradient(tf.round(inputs / step) * step - inputs)
 
     class SharedRange(base):
         """The range of another tensor (see `model.ranges`).
@@ -199,6 +222,7 @@ def quantizers() -> SimpleNamespace:
     return SimpleNamespace(
         ActivationRange=ActivationRange,
         SharedRange=SharedRange,
+        PartOfRange=PartOfRange,
         RectifiedRange=RectifiedRange,
         LayerQuantization=LayerQuantization,
     )

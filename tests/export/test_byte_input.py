@@ -6,7 +6,7 @@ import pytest
 import fastscnn_tf as fs
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.presets import PRESETS
-from fastscnn_tf.keras_api import keras3, tensorflow
+from fastscnn_tf.keras_api import keras3, tensorflow, tf_keras
 from fastscnn_tf.model.byte_input import border_colour, byte_range, byte_weights, centre
 from fastscnn_tf.model.fast_scnn import fast_scnn, resize_model
 from fastscnn_tf.model.folded import fold, on_bytes
@@ -74,6 +74,20 @@ def test_weights_for_bytes_worked_by_hand():
     assert bias.tolist() == [5.5]
 
 
+def assert_only_int8(result, config):
+    """No float tensor, and nothing changes its scale but what has to."""
+    ops = result.graph.ops
+    assert result.graph.float_tensors == 0
+    assert ops["RESIZE_BILINEAR"] == 1 + len(config.pyramid_bins)
+    clamps = config.fusion_order == "depthwise_first"
+    assert (ops["QUANTIZE"], ops.get("DEQUANTIZE", 0)) == (2 + clamps, 0)
+    first, *inside, last = [change.reason for change in fs.inspect(result.path).scale_changes]
+    assert first == "uint8 to int8 at the graph's input: the same values 128 apart"
+    assert last == "int8 to uint8 at the graph's output: the same values 128 apart"
+    for reason in inside:
+        assert reason.startswith("cuts off what is below 0, as a RELU behind RESIZE_BILINEAR")
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_int8_of_every_preset(name, randomise, tmp_path):
     """PTQ and QAT: no float inside, and the QAT model computes its file's integers."""
@@ -81,13 +95,16 @@ def test_int8_of_every_preset(name, randomise, tmp_path):
     model = randomise(fast_scnn(config))
     images = pictures(config.input_size)
     qat = fs.quantize_aware(model, [normalised(images, config)])
+    norm = tf_keras().layers.BatchNormalization
+    assert not [layer for layer in qat.submodules if isinstance(layer, norm)]
+    assert len(qat.trainable_variables) == 2 * len(qat.blocks.weights)  # kernels and biases
     for recipe, source in (("int8", model), ("int8-qat", qat)):
-        path = tmp_path / f"{recipe}.tflite"
-        result = fs.export_tflite(source, path, recipe, calibration=[normalised(images, config)])
-        assert result.graph.float_tensors == 0
-        assert result.graph.ops["RESIZE_BILINEAR"] == 1 + len(config.pyramid_bins)
-        # One scale change in front of the pyramid's global pool, and the fusion's clamp.
-        assert result.graph.ops["QUANTIZE"] <= 3
+        for size in ((96, 64), (64, 96)):
+            path, calibration = tmp_path / f"{recipe}.tflite", normalised(pictures(size), config)
+            result = fs.export_tflite(
+                source, path, recipe, size=size, calibration=[calibration], force=True
+            )
+            assert_only_int8(result, config)
     segmenter, predictor = fs.Segmenter(tmp_path / "int8-qat.tflite"), KerasPredictor(qat)
     for image in images:
         steps = predictor.run(image) - segmenter.run(image)

@@ -1,0 +1,56 @@
+"""`FoldedBlocks`: what the vocabularies of a folded network have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core.sizes import Size
+from .byte_input import FIRST, frame_pads
+from .windows import Pads, explicit_pads, pads_to
+
+
+class FoldedBlocks:
+    """Blocks without dropout, whose padding goes around tensors by hand where it must.
+
+    What `norm` and `bias` ask of a convolution is in its folded weights already.
+
+    Attributes:
+        border: colour of what is padded around an image of raw bytes; None: zeros.
+    """
+
+    border: Any
+
+    def _zeros(self, x: Any, pads: Pads, name: str) -> Any:
+        """A tensor with zeros around it."""
+        raise NotImplementedError
+
+    def _framed(self, x: Any, pads: Pads, name: str) -> Any:
+        """An image with the border's colour around it."""
+        raise NotImplementedError
+
+    def _frame_pads(self, size: Size, padding: str) -> Pads | None:
+        return frame_pads(size, padding)
+
+    def _padded(self, x: Any, stride: int, padding: str, name: str) -> tuple[Any, str]:
+        """The input of a convolution, and the padding that is left for it to do.
+
+        A PAD in front of it costs a .tflite nothing: XNNPACK fuses the two.
+        """
+        if name == FIRST and self.border is not None:
+            pads = self._frame_pads(self.size(x), padding)
+            x, padding = self._framed(x, pads, f"{name}.frame") if pads else x, "valid"
+        pads, padding = explicit_pads(self.size(x), stride, padding)
+        return self._zeros(x, pads, f"{name}.pad") if pads else x, padding
+
+    def pad(self, x, size: Size, *, name):
+        add = self._zeros if self.border is None else self._framed
+        return add(x, pads_to(self.size(x), size), name)
+
+    def dropout(self, x, rate, *, name):
+        return x
+
+    def size(self, x) -> Size:
+        return int(x.shape[1]), int(x.shape[2])
+
+    def channels(self, x) -> int:
+        return int(x.shape[3])
