@@ -2,8 +2,9 @@
  * Pillow's `Image.resize` to the bit: bilinear (antialiased when shrinking) for pictures, nearest
  * for label maps. A canvas resamples in other ways, from browser to browser.
  *
- * Bilinear is two passes, along the rows first, each in fixed point with 22 bits and rounded to
- * bytes (Pillow's src/libImaging/Resample.c).
+ * Bilinear is two passes, each in fixed point with 22 bits and rounded to bytes. Along the rows comes
+ * first, unless the height shrinks by more than twice what the width does: so it is measured on
+ * Pillow 13. Earlier ones always begin with the rows, which is at most one grey level away.
  */
 
 const BITS = 22;
@@ -53,8 +54,10 @@ function coefficients(source, target) {
  * @returns {Uint8Array} (height, width, 3) RGB
  */
 export function resizeImage(pixels, [height, width], [rows, columns]) {
-  const flat = columns === width ? withoutAlpha(pixels) : alongRows(pixels, height, width, columns);
-  return rows === height ? flat : alongColumns(flat, height, columns * 3, rows);
+  if (height > rows && height - rows > 2 * (width - columns)) {
+    return alongRows(alongColumns(pixels, height, width * 4, rows), rows, width, columns);
+  }
+  return alongColumns(alongRows(pixels, height, width, columns), height, columns * 3, rows);
 }
 
 function withoutAlpha(pixels) {
@@ -67,7 +70,9 @@ function withoutAlpha(pixels) {
   return rgb;
 }
 
+/** From (height, width, 4) to (height, columns, 3). */
 function alongRows(pixels, height, width, columns) {
+  if (columns === width) return withoutAlpha(pixels);
   const { first, count, weights, most } = coefficients(width, columns);
   const result = new Uint8Array(height * columns * 3);
   let to = 0;
@@ -90,7 +95,9 @@ function alongRows(pixels, height, width, columns) {
   return result;
 }
 
+/** From (height, stride) to (rows, stride). */
 function alongColumns(pixels, height, stride, rows) {
+  if (rows === height) return pixels;
   const { first, count, weights, most } = coefficients(height, rows);
   const result = new Uint8Array(rows * stride);
   const sums = new Int32Array(stride);
