@@ -3,10 +3,10 @@
 import itertools
 import json
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
 
 import fastscnn_tf as fs
@@ -15,6 +15,7 @@ from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.runtime.fit import Box, Fitted, fitted
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_output, logit_strips
 
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "tflite" / "web" / "page"
 CALL = ROOT / "tests" / "targets" / "browser" / "call.mjs"
 
@@ -102,12 +103,10 @@ def test_pictures_are_fitted_as_python_does(call, size, fit):
 
 def test_boxes_round_halves_to_even(call):
     rng = np.random.default_rng(0)
-    for _ in range(8):
-        picture, model = (tuple(map(int, rng.integers(1, 60, 2))) for _ in range(2))
-        assert call("fit.js", "letterboxOf", picture, model) == Box.letterbox(
-            picture, model
-        )._asdict()
-    assert call("fit.js", "letterboxOf", (4, 5), (10, 2)) == Box.letterbox((4, 5), (10, 2))._asdict()
+    sizes = [((4, 5), (10, 2)), ((2, 5), (9, 9)), *rng.integers(1, 60, (6, 2, 2)).tolist()]
+    for picture, model in sizes:
+        box = call("fit.js", "letterboxOf", picture, model)
+        assert box == Box.letterbox(tuple(picture), tuple(model))._asdict()
 
 
 def draw(kind, shape):
@@ -140,10 +139,6 @@ FRAMES = {
 }
 
 
-def to_js(frame):
-    return {name: value for name, value in frame._asdict().items()}
-
-
 @pytest.mark.parametrize("target", [(224, 320), (200, 300), (360, 481), (111, 57)])
 @pytest.mark.parametrize("letterbox", [False, True])
 @pytest.mark.parametrize("frame", FRAMES)
@@ -160,7 +155,7 @@ def test_label_maps_of_any_size_are_pythons(call, frame, letterbox, target):
             "postprocess.js",
             "labelsFromOutput",
             output,
-            to_js(frame),
+            frame._asdict(),
             box and box._asdict(),
             target,
             dtype=np.uint8,
@@ -192,7 +187,7 @@ def test_files_that_upsample_themselves(call, channels, stride, letterbox):
         "postprocess.js",
         "labelsFromOutput",
         {"data": values, "shape": values.shape},
-        to_js(frame),
+        frame._asdict(),
         box and box._asdict(),
         target,
         dtype=np.uint8,
@@ -206,7 +201,7 @@ def test_logits_that_are_no_numbers_are_refused(call):
     logits[5, 5, 1] = np.nan
     output = {"data": logits, "shape": logits.shape}
     answer = call(
-        "postprocess.js", "labelsFromOutput", output, to_js(FRAMES["input"]), None, (224, 320)
+        "postprocess.js", "labelsFromOutput", output, FRAMES["input"]._asdict(), None, (224, 320)
     )
     assert "NaN or infinite" in answer["refused"]
 

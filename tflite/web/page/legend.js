@@ -43,7 +43,7 @@ export class Legend {
       return part;
     });
     title.textContent = name;
-    swatch.style.background = measure.style.background = color;
+    swatch.style.background = color;
     button.addEventListener('click', () => {
       if (!this.#hidden.delete(index)) this.#hidden.add(index);
       button.setAttribute('aria-pressed', String(!this.#hidden.has(index)));

@@ -2,7 +2,8 @@
 
 import { InputError } from './errors.js';
 
-const WANTED = { width: { ideal: 1280 }, height: { ideal: 720 } };
+// The network looks at fewer pixels than this; more would only take time to read and resize.
+const WANTED = { width: { ideal: 640 }, height: { ideal: 480 } };
 const REFUSALS = {
   NotAllowedError: 'The camera was refused: allow it for this page in the browser, and start again.',
   NotFoundError: 'There is no camera here.',

@@ -111,9 +111,8 @@ function sharesOf(labels, classes) {
 export function stopwatch() {
   let last = performance.now();
   return () => {
-    const now = performance.now();
-    const passed = now - last;
-    last = now;
+    const passed = performance.now() - last;
+    last += passed;
     return passed;
   };
 }
