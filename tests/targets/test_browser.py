@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,8 @@ def visit(address):
         context.on("request", lambda request: requests.append(request.url))
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
+        # From the beginning: Playwright takes dialogs over some time after it is asked to.
+        page.on("filechooser", lambda chooser: None)
         page.goto(address)
         wait_for(page, "is ready")
         choose(page, backend=backend, model=model)
@@ -554,6 +557,24 @@ def test_a_file_that_has_not_changed_is_not_sent_again(address):
     _, headers, _ = get(address, "/app.js")
     again = get(address, "/app.js", **{"If-Modified-Since": headers["Last-Modified"]})
     assert again[0] == 304 and again[2] == b""
+
+
+def test_https_for_other_devices(tools, model_files, tmp_path):
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=fastscnn"]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-out", certificate, "-keyout", key]
+    subprocess.run(command, check=True, capture_output=True)
+    models = model_files["int8"].parent
+    options = ("--port", "0", "--models", models, "--cert", certificate, "--key", key)
+    command = [sys.executable, str(SERVER), *map(str, options)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        port = re.match(r"https://localhost:(\d+)", server.stdout.readline())[1]
+        trust = ssl.create_default_context(cafile=certificate)
+        connection = http.client.HTTPSConnection("localhost", int(port), context=trust)
+        with contextlib.closing(connection):
+            connection.request("GET", "/")
+            assert b"Fast-SCNN" in connection.getresponse().read()
+        server.terminate()
 
 
 def test_the_server_says_what_is_wrong(address, tmp_path):

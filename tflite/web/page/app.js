@@ -19,7 +19,7 @@ const network = new Network(async (file) => {
   legend.name(file);
   await viewer.again();
 });
-const viewer = new Viewer(network, stage, legend, new Times(at('times')));
+const viewer = new Viewer(network, stage, legend, new Times(at('times'), at('pace')));
 
 /** A file that was chosen or dropped, whatever it is. */
 function take(file) {

@@ -4,6 +4,7 @@ import { InputError } from './errors.js';
 
 export class Engine {
   #worker = null;
+  #opening = null; // a worker that loads a model
   #waiting = new Map();
   #count = 0;
 
@@ -13,7 +14,8 @@ export class Engine {
   }
 
   /**
-   * Loads a model into a worker of its own, which takes the last one's place once it is ready.
+   * Loads a model into a worker of its own, which takes the last one's place once it is ready. What
+   * was still being loaded is given up.
    *
    * @param {ArrayBuffer} content of the .tflite
    * @param {string} name of the file
@@ -22,7 +24,9 @@ export class Engine {
    * @throws {InputError} the file cannot be run; what ran before still does
    */
   async open(content, name, backend) {
+    this.#stop(this.#opening);
     const worker = this.#start();
+    this.#opening = worker;
     try {
       const result = await this.#ask(worker, { action: 'open', content, name, backend });
       this.#stop(this.#worker);
@@ -31,6 +35,8 @@ export class Engine {
     } catch (error) {
       this.#stop(worker);
       throw error;
+    } finally {
+      if (this.#opening === worker) this.#opening = null;
     }
   }
 

@@ -68,12 +68,18 @@ function describe(view, name) {
     name,
     size: [height, width],
     dtype: inputs[0].type,
-    mean: own.mean ?? [128, 128, 128],
-    std: own.std ?? [128, 128, 128],
-    aligned: (own.config?.align_corners ?? []).includes('logits'),
+    mean: threeNumbers(own.mean),
+    std: threeNumbers(own.std),
+    aligned: [own.config?.align_corners].flat().includes('logits'),
     quantized: tensors.some((t) => t.type === 'int8' && t.shape.length === 4),
     ...classesOf(own, view.buffer, shape.length === 4 ? shape[3] : 0),
   };
+}
+
+/** Mean and std where the file does not say. */
+function threeNumbers(value) {
+  const good = Array.isArray(value) && value.length === 3 && value.every(Number.isFinite);
+  return good ? value : [128, 128, 128];
 }
 
 function tensorOf(table) {

@@ -12,15 +12,13 @@ const REFUSALS = {
 };
 
 export class Player {
-  /** @param {(video: HTMLVideoElement) => void} onChange is called when it starts, stops or seeks */
-  constructor(onChange) {
-    this.video = document.createElement('video');
-    this.video.muted = true;
-    this.video.playsInline = true;
-    this.video.loop = true;
-    for (const event of ['play', 'pause', 'seeked']) {
-      this.video.addEventListener(event, () => onChange(this.video));
-    }
+  /**
+   * @param {HTMLVideoElement} video plays unseen, but in the page: some phones stop others
+   * @param {() => void} onChange is called when it starts, stops or seeks
+   */
+  constructor(video, onChange) {
+    this.video = video;
+    for (const event of ['play', 'pause', 'seeked']) video.addEventListener(event, onChange);
   }
 
   get isCamera() {

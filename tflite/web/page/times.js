@@ -7,8 +7,12 @@ export class Times {
   #cells = new Map();
   #ends = [];
 
-  /** @param {HTMLTableSectionElement} body */
-  constructor(body) {
+  /**
+   * @param {HTMLTableSectionElement} body
+   * @param {HTMLElement} pace on the picture, for many of them: how long one takes, and how many come
+   */
+  constructor(body, pace) {
+    this.pace = pace;
     for (const step of [...STEPS, 'total', 'rate']) {
       const row = body.insertRow();
       if (step === 'total') row.className = 'total';
@@ -33,11 +37,18 @@ export class Times {
       this.#cells.get(step).textContent = `${times[step].toFixed(1)} ms`;
     }
     this.#cells.get('total').textContent = `${total.toFixed(1)} ms`;
+    const rate = this.#rate(live);
+    this.#cells.get('rate').textContent = rate;
+    this.pace.textContent = `${total.toFixed(0)} ms, ${rate} per second`;
+    this.pace.hidden = rate === '';
+  }
+
+  /** Pictures per second over the last ones; empty where they do not follow each other. */
+  #rate(live) {
     const now = performance.now();
     this.#ends = live ? [...this.#ends.filter((end) => now - end < WINDOW), now] : [];
     const passed = now - this.#ends[0];
-    this.#cells.get('rate').textContent =
-      this.#ends.length > 1 ? (((this.#ends.length - 1) * 1000) / passed).toFixed(1) : '';
+    return this.#ends.length > 1 ? (((this.#ends.length - 1) * 1000) / passed).toFixed(1) : '';
   }
 }
 

@@ -9,7 +9,7 @@ import { Player } from './player.js';
 const at = (id) => document.getElementById(id);
 
 export class Viewer {
-  #player = new Player(() => this.#follow().catch(complain));
+  #player = new Player(at('video'), () => this.#follow().catch(complain));
   #picture = null; // the file that is shown, if it is no video
   #loop = 0; // counts loops over frames: only the last one goes on
 
@@ -129,6 +129,7 @@ export class Viewer {
   #endVideo() {
     this.#loop++;
     if (this.#player.isOpen) this.#player.close();
+    at('pace').hidden = true;
     this.#showPlayback();
   }
 
