@@ -1,0 +1,426 @@
+"""The Android app's segmentation core, compiled by a real Kotlin compiler and run on the desktop.
+
+Label maps must be those of Python, pixel by pixel; so must what is read from models and settings.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fastscnn_tf as fs
+from fastscnn_tf.core.delegates.options import Settings
+from fastscnn_tf.core.delegates.settings_file import settings_path, write_settings
+from fastscnn_tf.core.delegates.targets import TARGETS
+from fastscnn_tf.core.interpolation import interpolation_matrix
+from fastscnn_tf.core.labels.space import generated_palette
+from fastscnn_tf.runtime.fit import Box, Fitted, fitted
+from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, logit_strips
+from fastscnn_tf.runtime.segmenter import Segmenter
+
+ROOT = Path(__file__).parents[2]
+ANDROID = ROOT / "tflite" / "android"
+JVM = Path(__file__).parent / "jvm"
+CORE = ANDROID / "core" / "src" / "main" / "kotlin"
+# The compiler runs once and briefly: its optimisation by the JVM would not pay.
+QUICK = {"JAVA_OPTS": "-Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1"}
+
+
+def kotlinc(tools: Path, sources: list[Path], made: Path, classpath: tuple[Path, ...] = ()) -> Path:
+    """Compiles sources into a jar; warnings are errors."""
+    command = [tools / "kotlin" / "bin" / "kotlinc", *sources, "-d", made]
+    command += ["-Werror", "-no-reflect", "-jvm-target", "17"]
+    if classpath:
+        command += ["-classpath", os.pathsep.join(map(str, classpath))]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env={**os.environ, **QUICK}
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    return made
+
+
+@pytest.fixture(scope="session")
+def core_jar(target_tools, tmp_path_factory):
+    sources = [*sorted(CORE.rglob("*.kt")), JVM / "Harness.kt"]
+    return kotlinc(target_tools("jvm"), sources, tmp_path_factory.mktemp("jvm") / "core.jar")
+
+
+@pytest.fixture
+def ask(target_tools, core_jar):
+    """Requests -> the answers of Kotlin."""
+    stdlib = target_tools("jvm") / "kotlin" / "lib" / "kotlin-stdlib.jar"
+
+    def answers(*requests):
+        command = ["java", "-cp", f"{core_jar}{os.pathsep}{stdlib}", "HarnessKt"]
+        done = subprocess.run(
+            command, input=json.dumps(requests), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return answers
+
+
+def label_request(folder, logits, frame, box=None, target=None):
+    """A request for a label map, and where it will lie."""
+    number = len(list(folder.iterdir()))
+    source, made = folder / f"{number}.logits", folder / f"{number}.labels"
+    source.write_bytes(np.ascontiguousarray(logits).tobytes())
+    box = box or (0, 0, *frame.size)
+    request = {"op": "labels", "logits": str(source), "output": str(made), "box": box}
+    request |= {"type": str(logits.dtype), "shape": logits.shape, "size": frame.size}
+    return request | {"aligned": frame.aligned, "target": target or box[2:]}
+
+
+def label_map(request):
+    return np.fromfile(request["output"], np.uint8).reshape(request["target"])
+
+
+@functools.cache
+def opened(model):
+    return Segmenter(model, threads=1)
+
+
+@pytest.mark.parametrize("kind", ["int8", "float16"])
+@pytest.mark.parametrize("fit", ["resize", "letterbox"])
+def test_label_maps_of_real_logits_are_pythons(
+    ask, model_files, street_files, tmp_path, kind, fit
+):
+    segmenter = opened(model_files[kind])
+    requests, expected = [], []
+    for path in street_files.values():
+        image = np.asarray(Image.open(path))
+        seen = fitted(image, segmenter.input_size, fit, segmenter.mean_color)
+        box = seen.box or Box(0, 0, *segmenter.input_size)
+        logits = segmenter.run(seen.image)
+        requests.append(label_request(tmp_path, logits, segmenter.frame, box))
+        expected.append(segmenter.predict(image, (box.height, box.width), fit))
+    answers = ask(*requests)
+    for request, labels, answer in zip(requests, expected, answers, strict=True):
+        np.testing.assert_array_equal(label_map(request), labels)
+        shares = np.bincount(labels.reshape(-1), minlength=11) / labels.size
+        np.testing.assert_allclose(answer["shares"], shares, atol=1e-15)
+        assert 2 <= len(np.unique(labels))
+
+
+@pytest.mark.parametrize("kind", ["int8", "float16"])
+@pytest.mark.parametrize("fit", ["resize", "letterbox"])
+def test_label_maps_at_the_pictures_size_differ_from_pythons_only_in_ties(
+    ask, model_files, street_files, tmp_path, kind, fit
+):
+    segmenter = opened(model_files[kind])
+    for path in street_files.values():
+        image = np.asarray(Image.open(path))
+        seen = fitted(image, segmenter.input_size, fit, segmenter.mean_color)
+        logits = segmenter.run(seen.image)
+        request = label_request(tmp_path, logits, segmenter.frame, seen.box, image.shape[:2])
+        ask(request)
+        assert_equal_but_for_ties(label_map(request), logits, seen, segmenter.frame)
+
+
+def assert_equal_but_for_ties(found, logits, seen, frame):
+    """Python's labels come of float32 sums: where two classes' differ by their rounding alone,
+    either may win."""
+    expected = seen.labels(logits, frame, found.shape)
+    placed, frame = seen.placed(logits, frame)
+    strips = list(logit_strips(placed, frame, found.shape))
+    scores = np.concatenate([values for _, values in strips])
+    y, x = np.nonzero(found != expected)
+    gap = abs(scores[y, x, found[y, x]] - scores[y, x, expected[y, x]])
+    assert (gap <= 1e-5 * abs(scores).max()).all(), gap
+    assert len(y) < 1e-3 * found.size
+
+
+def random_logits(kind, shape, seed):
+    draw = np.random.default_rng((7, seed))
+    ties = draw.integers(0, 3, shape)  # most cells have several winners
+    if kind == "int8":
+        return draw.integers(-128, 128, shape).astype(np.int8)
+    if kind == "uint8":
+        return draw.integers(0, 256, shape).astype(np.uint8)
+    if kind == "int8 ties":
+        return (ties - 128).astype(np.int8)
+    if kind == "uint8 ties":
+        return (253 + ties).astype(np.uint8)
+    if kind == "int8 extremes":
+        return draw.choice(np.array([-128, 127], np.int8), shape)
+    if kind == "float32 ties":
+        return ties.astype(np.float32)
+    if kind == "float32 huge":
+        return (draw.normal(size=shape) * 1e30).astype(np.float32)
+    return draw.normal(size=shape).astype(np.float32)
+
+
+KINDS = ("int8", "uint8", "int8 ties", "uint8 ties", "int8 extremes")
+KINDS += ("float32", "float32 ties", "float32 huge")
+# Of the input; what is no multiple of 32 the network pads.
+INPUTS = ((32, 32, 3), (27, 40, 2), (33, 33, 1), (96, 128, 19), (64, 37, 254))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_adversarial_logits_give_pythons_labels(ask, tmp_path, kind):
+    requests, expected = [], []
+    for seed, (*size, classes) in enumerate(INPUTS):
+        frame = LogitsFrame.of(tuple(size))
+        eighths = [n // 8 for n in frame.padded]
+        logits = random_logits(kind, (*eighths, classes), seed)
+        requests.append(label_request(tmp_path, logits, frame))
+        expected.append(labels_from_logits(logits, frame, frame.size))
+    ask(*requests)
+    for request, labels in zip(requests, expected, strict=True):
+        np.testing.assert_array_equal(label_map(request), labels)
+
+
+def test_aligned_and_full_logits_are_interpolated_and_cut(ask, tmp_path):
+    size, draw = (60, 100), np.random.default_rng(3)
+    aligned = LogitsFrame.of(size, aligned=True)
+    coarse = draw.normal(size=(8, 16, 4)).astype(np.float32)
+    full = draw.integers(0, 256, (*size, 4)).astype(np.uint8)
+    box = Box(10, 20, 40, 60)
+    for logits, frame in ((coarse, aligned), (full, LogitsFrame.of(size))):
+        for inside, target in ((None, size), (box, (40, 60)), (box, (90, 31))):
+            seen = Fitted(np.zeros((*size, 3), np.uint8), inside)
+            request = label_request(tmp_path, logits, frame, inside, target)
+            ask(request)
+            assert_equal_but_for_ties(label_map(request), logits, seen, frame)
+
+
+def test_broken_logits_are_one_line(ask, tmp_path):
+    frame = LogitsFrame.of((32, 32))
+    bad = np.zeros((4, 4, 3), np.float32)
+    bad[2, 1, 1] = np.nan
+    infinite = np.full((4, 4, 3), np.inf, np.float32)
+    short = label_request(tmp_path, np.zeros((4, 4, 3), np.float32), frame)
+    requests = [label_request(tmp_path, x, frame) for x in (bad, infinite)]
+    answers = ask(*requests, short | {"shape": (4, 4, 4)})
+    assert all("NaN or infinite" in answer["failure"] for answer in answers[:2])
+    assert answers[2]["failure"].startswith("the network gave 48 values, the file says [1, 4, 4, 4]")
+
+
+def test_boxes_are_pythons(ask):
+    sizes = [(720, 1280, 256, 512), (1, 999, 448, 608), (999, 1, 448, 608), (480, 640, 448, 608)]
+    sizes += [(5, 2, 2, 3), (640, 480, 448, 608), (448, 608, 448, 608), (3, 7, 5, 5)]
+    answers = ask(*({"op": "box", "sizes": each} for each in sizes))
+    assert answers == [list(Box.letterbox(s[:2], s[2:])) for s in sizes]
+
+
+# A camera's frames.
+
+
+def planes(y, u, v, interleaved, slack=0):
+    """Memory of a frame, and where its planes lie in it: rows may be longer than the picture."""
+    height, width = y.shape
+    half_height, half_width = u.shape
+    memory = np.full((height, width + slack), 77, np.uint8)
+    memory[:, :width] = y
+    luma = memory.reshape(-1)[: (height - 1) * (width + slack) + width]
+    if interleaved:  # NV21: V and U alternate, and each plane begins with its own first byte
+        stride = 2 * half_width + slack
+        chroma = np.full((half_height, stride), 77, np.uint8)
+        chroma[:, 0 : 2 * half_width : 2], chroma[:, 1 : 2 * half_width : 2] = v, u
+        chroma = chroma.reshape(-1)[: (half_height - 1) * stride + 2 * half_width]
+        offsets = (0, luma.size + 1, luma.size)
+        lengths, strides = (luma.size, chroma.size - 1, chroma.size - 1), (stride, 2, stride, 2)
+        content = np.concatenate([luma, chroma])
+    else:
+        stride = half_width + slack
+        parts = np.full((2, half_height, stride), 77, np.uint8)
+        parts[0, :, :half_width], parts[1, :, :half_width] = u, v
+        size = half_height * stride
+        offsets = (0, luma.size, luma.size + size)
+        lengths, strides = (luma.size, size - slack, size - slack), (stride, 1, stride, 1)
+        content = np.concatenate([luma, parts.reshape(-1)])
+    return content, offsets, lengths, (width + slack, 1, *strides)
+
+
+def frame_request(folder, y, u, v, interleaved=True, slack=0, crop=None, **values):
+    number = len(list(folder.iterdir()))
+    content, offsets, lengths, strides = planes(y, u, v, interleaved, slack)
+    (folder / f"{number}.planes").write_bytes(content.tobytes())
+    request = {"op": "convert", "planes": str(folder / f"{number}.planes"), "rotation": 0}
+    request |= {"frame": y.shape[::-1], "offsets": offsets, "lengths": lengths}
+    request |= {"strides": strides, "crop": crop or (0, 0, *y.shape), "mirrored": False}
+    request |= {"output": str(folder / f"{number}.rgb"), "fit": "stretch", "fill": (9, 8, 7)}
+    return request | {"size": y.shape} | values
+
+
+def to_rgb(y, u, v):
+    """JFIF's equations in float64; (H, W) planes of one size."""
+    u, v = u - 128, v - 128
+    channels = (y + 1.402 * v, y - 0.344136 * u - 0.714136 * v, y + 1.772 * u)
+    return np.clip(np.stack(channels, -1), 0, 255)
+
+
+def expected_rgb(y, u, v, rotation, mirrored, size):
+    """The planes turned, mirrored and resized, then converted, all in float64."""
+    turned = [np.rot90(plane, -rotation // 90) for plane in (y, u, v)]
+    turned = [plane[:, ::-1] if mirrored else plane for plane in turned]
+    resized = [
+        interpolation_matrix(plane.shape[0], size[0]).astype(float)
+        @ plane.astype(float)
+        @ interpolation_matrix(plane.shape[1], size[1]).astype(float).T
+        for plane in turned
+    ]
+    return to_rgb(*resized)
+
+
+def drawn_planes(height, width):
+    """Smooth in places, noise in others, with the ends of the range."""
+    draw = np.random.default_rng((height, width))
+    y = draw.integers(0, 256, (height, width)).astype(np.uint8)
+    y[: height // 2] = np.linspace(0, 255, width).astype(np.uint8)
+    u, v = draw.integers(0, 256, (2, (height + 1) // 2, (width + 1) // 2)).astype(np.uint8)
+    u[:, :3], v[:, :3], v[:, -3:] = 0, 255, 0
+    return y, u, v
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_frames_are_turned_mirrored_resized_and_converted(ask, tmp_path, rotation, mirrored):
+    y, u, v = drawn_planes(48, 64)
+    how = {"rotation": rotation, "mirrored": mirrored}
+    for interleaved in (True, False):
+        for slack in (0, 13):
+            for size in ((48, 64), (37, 90), (20, 21)):
+                request = frame_request(tmp_path, y, u, v, interleaved, slack, size=size, **how)
+                (box,) = ask(request)
+                assert box == [0, 0, *size]
+                found = np.fromfile(request["output"], np.uint8).reshape(*size, 3)
+                wanted = expected_rgb(y, u, v, rotation, mirrored, size)
+                error = abs(found - wanted)
+                assert error.max() <= 1.0, (interleaved, slack, size)
+                assert error.mean() < 0.3
+
+
+def test_a_letterboxed_crop_leaves_the_rest_to_the_mean(ask, tmp_path):
+    y, u, v = drawn_planes(60, 80)
+    crop = (4, 10, 40, 50)  # top, left, height, width
+    request = frame_request(tmp_path, y, u, v, crop=crop, rotation=90, fit="letterbox", size=(32, 64))
+    (box,) = ask(request)
+    assert box == list(Box.letterbox((50, 40), (32, 64))) == [0, 19, 32, 26]
+    found = np.fromfile(request["output"], np.uint8).reshape(32, 64, 3)
+    part = y[4:44, 10:60], u[2:22, 5:30], v[2:22, 5:30]
+    wanted = expected_rgb(*part, 90, False, (32, 26))
+    assert abs(found[:, 19:45] - wanted).max() <= 1.0
+    outside = np.delete(found, np.s_[19:45], axis=1)
+    assert (outside == (9, 8, 7)).all()
+
+
+def test_an_odd_crop_reads_the_chroma_of_its_own_pixels(ask, tmp_path):
+    y, u, v = drawn_planes(24, 31)
+    top, left, height, width = crop = (3, 5, 9, 15)
+    request = frame_request(tmp_path, y, u, v, crop=crop, size=(height, width))
+    ask(request)
+    found = np.fromfile(request["output"], np.uint8).reshape(height, width, 3)
+
+    def chroma(plane):
+        result = np.zeros((height, width))
+        for i in range(height):
+            for j in range(width):
+                a, b = (top + i + 0.5) / 2 - 0.5, (left + j + 0.5) / 2 - 0.5
+                for di, wi in ((0, 1 - a % 1), (1, a % 1)):
+                    for dj, wj in ((0, 1 - b % 1), (1, b % 1)):
+                        row = np.clip(int(a // 1) + di, top // 2, (top + height - 1) // 2)
+                        column = np.clip(int(b // 1) + dj, left // 2, (left + width - 1) // 2)
+                        result[i, j] += wi * wj * plane[row, column]
+        return result
+
+    part = y[top : top + height, left : left + width].astype(float)
+    assert abs(found - to_rgb(part, chroma(u), chroma(v))).max() <= 1.0
+
+
+def street_planes(path, size):
+    """A drawn street as a camera would give it; the colours are converted by Pillow."""
+    image = Image.open(path).convert("RGB").resize(size[::-1])
+    y, u, v = np.moveaxis(np.asarray(image.convert("YCbCr")), -1, 0)
+    halves = [p.reshape(size[0] // 2, 2, size[1] // 2, 2).mean((1, 3)) for p in (u, v)]
+    return np.asarray(image), y, *(np.rint(half).astype(np.uint8) for half in halves)
+
+
+def test_colours_are_those_that_pillow_takes_for_jpeg(ask, street_files, tmp_path):
+    size = (240, 320)
+    image, y, u, v = street_planes(street_files["street_own"], size)
+    request = frame_request(tmp_path, y, u, v, slack=64)
+    ask(request)
+    found = np.fromfile(request["output"], np.uint8).reshape(*size, 3)
+    # Chroma at half the size blurs at edges; elsewhere the colours come back.
+    error = abs(found.astype(int) - image)
+    assert np.median(error) <= 1
+    assert error.mean() < 3
+
+
+def test_bad_frames_are_one_line(ask, tmp_path):
+    y, u, v = drawn_planes(16, 16)
+    request = frame_request(tmp_path, y, u, v)
+    short = request | {"lengths": (100, *request["lengths"][1:])}
+    answers = ask(request | {"rotation": 45}, request | {"crop": (0, 8, 16, 9)}, short)
+    assert [answer["failure"] for answer in answers] == [
+        "a frame's rotation must be 0, 90, 180 or 270 degrees, got 45",
+        "a frame of 16x16 was to be cropped to Box(top=0, left=8, height=16, width=9)",
+        "a camera's plane has 100 bytes, expected 256",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["int8", "float16"])
+def test_a_camera_frame_becomes_pythons_label_map(ask, model_files, street_files, tmp_path, kind):
+    """The whole way: YUV, rotation, letterbox, network (Python's), labels, colours, shares."""
+    segmenter = opened(model_files[kind])
+    _, y, u, v = street_planes(street_files["street_own"], (480, 640))
+    turned = [np.rot90(plane) for plane in (y, u, v)]  # the phone is held upright
+    common = {"rotation": 90, "fit": "letterbox", "size": segmenter.input_size}
+    request = frame_request(tmp_path, *turned, fill=(128, 128, 128), **common)
+    (box,) = ask(request)
+    rgb = np.fromfile(request["output"], np.uint8).reshape(*segmenter.input_size, 3)
+    logits = segmenter.run(rgb)
+    (tmp_path / "logits").write_bytes(logits.tobytes())
+    made = {"logits": str(tmp_path / "logits"), "output": str(tmp_path / "labels")}
+    (answer,) = ask(request | made | {"op": "segment", "model": str(model_files[kind])})
+    assert answer["size"] == box[2:] == [448, 597]
+    found = np.fromfile(tmp_path / "labels", np.uint8).reshape(box[2:])
+    expected = Fitted(rgb, Box(*box)).labels(logits, segmenter.frame, tuple(box[2:]))
+    np.testing.assert_array_equal(found, expected)
+    shares = np.bincount(expected.reshape(-1), minlength=11) / expected.size
+    np.testing.assert_allclose(answer["shares"], shares, atol=1e-15)
+    assert answer["pixels"] == expected.size
+    assert answer["input"] == rgb.size
+    assert answer["steps"] == dict.fromkeys(["convert", "network", "labels", "draw", "total"], 1)
+
+
+def test_overlay_colours_classes_and_leaves_the_rest_clear(ask):
+    request = {"op": "overlay", "labels": [0, 1, 2, 255], "colors": [0x804020, 0xFFFFFF]}
+    (pixels,) = ask(request | {"percent": 50})
+    assert [p & 0xFFFFFFFF for p in pixels] == [0x80804020, 0x80FFFFFF, 0, 0]
+
+
+def test_step_times(ask):
+    times = [int(1e6 * t) for t in (5, 1, 2, 4, 3, 10, 9, 8, 7, 6)]
+    (answer,) = ask({"op": "times", "times": times})
+    assert answer == {
+        "count": 10, "median_ms": 5.5, "mean_ms": 5.5, "p90_ms": 9.0, "min_ms": 1.0, "max_ms": 10.0
+    }  # fmt: skip
+
+
+# What models and settings say.
+
+
+def test_models_say_the_same_as_to_python(ask, model_files):
+    requests = [{"op": "model", "model": str(path)} for path in model_files.values()]
+    for path, answer in zip(model_files.values(), ask(*requests), strict=True):
+        segmenter = opened(path)
+        assert answer["input"] == [1, 448, 608, 3]
+        assert answer["output"] == [1, 56, 76, 11]
+        assert answer["types"] == ["UINT8", "UINT8" if path.stem == "int8" else "FLOAT32"]
+        assert answer["names"] == list(segmenter.labels.names)
+        colors = [r << 16 | g << 8 | b for r, g, b in segmenter.labels.colors]
+        assert answer["colors"] == colors
+        assert answer["mean"] == answer["std"] == [128.0] * 3
+        assert answer["aligned"] is False
+        assert answer["source"] == "inside the file"
+        assert answer["sha256"] == fs.device_settings.settings_of(path).sha256
