@@ -50,10 +50,13 @@ object AppendedFiles {
       val lengths = List(3) { bytes.getShort(at + 28 + 2 * it).toInt() and 0xffff }
       val name = content.decodeToString(at + 46, at + 46 + lengths[0])
       val local = bytes.getInt(at + 42) + shift
-      val data = local + 30 + bytes.getShort(local + 26) + bytes.getShort(local + 28)
+      val skipped = List(2) { bytes.getShort(local + 26 + 2 * it).toInt() and 0xffff }
+      val data = local + 30 + skipped.sum()
       val packed = bytes.getInt(at + 20)
       val size = bytes.getInt(at + 24)
-      if (size !in 0..LARGEST) throw IndexOutOfBoundsException("$name of $size bytes")
+      if (minOf(packed, size) < 0 || maxOf(packed, size) > LARGEST) {
+        throw IndexOutOfBoundsException("$name of $size bytes")
+      }
       val raw = content.copyOfRange(data, data + packed)
       found[name] = if (bytes.getShort(at + 10).toInt() == 0) raw else inflated(raw, size)
       at += 46 + lengths.sum()
