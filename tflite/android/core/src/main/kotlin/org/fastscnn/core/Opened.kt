@@ -23,19 +23,14 @@ class Opened(val network: Network, val notes: List<String>) {
         } catch (error: Failure) {
           throw error
         } catch (error: Exception) {
-          notes += "${shown(attempt)} refuses $name: ${reason(error)}"
+          notes += "${shown(attempt)} refuses $name: ${reasonOf(error)}"
         } catch (error: LinkageError) { // a phone without the library
-          notes += "${shown(attempt)} is not there: ${reason(error)}"
+          notes += "${shown(attempt)} is not there: ${reasonOf(error)}"
         }
       }
       throw Failure(notes.last() + "; choose other settings (fastscnn settings $name --for DEVICE)")
     }
 
     private fun shown(attempt: List<Accelerator>) = attempt.joinToString(" and ") { it.name }
-
-    private fun reason(error: Throwable): String {
-      val text = error.message ?: error.javaClass.simpleName
-      return text.replace(Regex("\\s+"), " ").trim().take(160)
-    }
   }
 }

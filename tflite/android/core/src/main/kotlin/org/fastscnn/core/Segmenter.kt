@@ -17,7 +17,7 @@ class Segmenter(val info: ModelInfo, val network: Network, opacity: Double = 0.5
   /** Times of the steps [STEPS]. */
   val times = StepTimes()
 
-  /** @throws Failure the network's output is not what the file says. */
+  /** @throws Failure the network fails, or its output is not what the file says. */
   fun segment(frame: YuvFrame, rotation: Int, mirrored: Boolean, fit: Fit): Segmentation {
     val start = System.nanoTime()
     lateinit var box: Box
@@ -26,7 +26,7 @@ class Segmenter(val info: ModelInfo, val network: Network, opacity: Double = 0.5
         box = converter.convert(frame, rotation, mirrored, fit)
         writer.write(converter.rgb)
       }
-    val output = times.measure(STEPS[1]) { network.run(input) }
+    val output = times.measure(STEPS[1]) { ran(input) }
     val map =
       times.measure(STEPS[2]) {
         val logits = Logits.of(file.output, output)
@@ -39,6 +39,16 @@ class Segmenter(val info: ModelInfo, val network: Network, opacity: Double = 0.5
     times.add(TOTAL, System.nanoTime() - start)
     return result
   }
+
+  private fun ran(input: Values): Values =
+    try {
+      network.run(input)
+    } catch (error: Exception) {
+      throw Failure(
+        "${network.runs} failed on ${file.name} (${reasonOf(error)}): choose another accelerator " +
+          "(fastscnn settings ${file.name} --for DEVICE)"
+      )
+    }
 
   override fun close() = network.close()
 
