@@ -9,7 +9,11 @@ import functools
 import hashlib
 import json
 import os
+import re
+import shutil
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +36,9 @@ from fastscnn_tf.runtime.tflite_file import unpack
 ROOT = Path(__file__).parents[2]
 ANDROID = ROOT / "tflite" / "android"
 JVM = Path(__file__).parent / "jvm"
+STUBS = JVM / "stubs"
+GOLDEN = ROOT / "tests" / "core" / "golden"
+APP = ANDROID / "app" / "src"
 CORE = ANDROID / "core" / "src" / "main" / "kotlin"
 # The compiler runs once and briefly: its optimisation by the JVM would not pay.
 QUICK = {"JAVA_OPTS": "-Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1"}
@@ -100,9 +107,7 @@ def opened(model):
 
 @pytest.mark.parametrize("kind", ["int8", "float16"])
 @pytest.mark.parametrize("fit", ["resize", "letterbox"])
-def test_label_maps_of_real_logits_are_pythons(
-    ask, model_files, street_files, tmp_path, kind, fit
-):
+def test_label_maps_of_real_logits_are_pythons(ask, model_files, street_files, tmp_path, kind, fit):
     segmenter = opened(model_files[kind])
     requests, expected = [], []
     for path in street_files.values():
@@ -211,7 +216,9 @@ def test_broken_logits_are_one_line(ask, tmp_path):
     requests = [label_request(tmp_path, x, frame) for x in (bad, infinite)]
     answers = ask(*requests, short | {"shape": (4, 4, 4)})
     assert all("NaN or infinite" in answer["failure"] for answer in answers[:2])
-    assert answers[2]["failure"].startswith("the network gave 48 values, the file says [1, 4, 4, 4]")
+    assert answers[2]["failure"].startswith(
+        "the network gave 48 values, the file says [1, 4, 4, 4]"
+    )
 
 
 def test_boxes_are_pythons(ask):
@@ -312,7 +319,9 @@ def test_frames_are_turned_mirrored_resized_and_converted(ask, tmp_path, rotatio
 def test_a_letterboxed_crop_leaves_the_rest_to_the_mean(ask, tmp_path):
     y, u, v = drawn_planes(60, 80)
     crop = (4, 10, 40, 50)  # top, left, height, width
-    request = frame_request(tmp_path, y, u, v, crop=crop, rotation=90, fit="letterbox", size=(32, 64))
+    request = frame_request(
+        tmp_path, y, u, v, crop=crop, rotation=90, fit="letterbox", size=(32, 64)
+    )
     (box,) = ask(request)
     assert box == list(Box.letterbox((50, 40), (32, 64))) == [0, 19, 32, 26]
     found = np.fromfile(request["output"], np.uint8).reshape(32, 64, 3)
@@ -401,6 +410,37 @@ def test_a_camera_frame_becomes_pythons_label_map(ask, model_files, street_files
     assert answer["pixels"] == expected.size
     assert answer["input"] == rgb.size
     assert answer["steps"] == dict.fromkeys(["convert", "network", "labels", "draw", "total"], 1)
+
+
+def test_a_network_that_fails_is_one_line(ask, small_files, tmp_path):
+    y, u, v = drawn_planes(16, 16)
+    request = frame_request(tmp_path, y, u, v) | {"op": "segment"}
+    (answer,) = ask(request | {"model": str(small_files / "bytes.tflite")})
+    assert answer["failure"] == (
+        "replay failed on bytes.tflite (out of memory): choose another accelerator (fastscnn "
+        "settings bytes.tflite --for DEVICE)"
+    )
+
+
+def test_benchmark_times_every_step_and_reports_it(ask, small_files, tmp_path):
+    (tmp_path / "logits").write_bytes(np.zeros((8, 12, 2), np.float32).tobytes())
+    model = small_files / "bytes.tflite"
+    request = {"op": "benchmark", "model": str(model), "logits": str(tmp_path / "logits")}
+    (answer,) = ask(request | {"output": str(tmp_path / "table")})
+    report = answer["report"]
+    assert answer["done"] == [60, 60]
+    assert report["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
+    assert [report[k] for k in ("model", "runs", "frame", "notes")] == [
+        "bytes.tflite", "replay", "640x480", ["a note"]
+    ]  # fmt: skip
+    steps = report["steps"]
+    assert list(steps) == ["convert", "network", "labels", "draw", "total"]
+    assert all(step["count"] == 50 and step["median_ms"] >= 0 for step in steps.values())
+    assert steps["total"]["mean_ms"] >= steps["convert"]["mean_ms"]
+    table = (tmp_path / "table").read_text().splitlines()
+    assert table[:2] == ["bytes.tflite", "replay"]
+    assert table[2].startswith("convert  median ")
+    assert table[-1] == "a note"
 
 
 def test_overlay_colours_classes_and_leaves_the_rest_clear(ask):
@@ -587,7 +627,9 @@ def test_settings_that_were_written_here_decide_what_runs(ask, small_files, tmp_
     given = getattr(settings, settings.accelerator)
     values = given.to_dict() if isinstance(given, Settings) else {}
     values.pop("num_threads", None)
-    left = [f"{settings.accelerator}.{k}={json.dumps(v)}".replace('"', "") for k, v in values.items()]
+    left = [
+        f"{settings.accelerator}.{k}={json.dumps(v)}".replace('"', "") for k, v in values.items()
+    ]
     assert [note for note in answer["notes"] if "=" in note and " " not in note] == left
 
 
@@ -683,3 +725,183 @@ def test_json_is_pythons(ask, text):
 def test_what_is_no_json_is_refused(ask, text):
     (answer,) = ask({"op": "json", "text": text})
     assert answer["failure"].startswith("text: no valid JSON (")
+
+
+# The app itself: compiled, against Android's own classes and signatures of the libraries.
+
+
+@pytest.fixture(scope="session")
+def resources(target_tools, tmp_path_factory):
+    """R.java, made by aapt from the app's own manifest and resources."""
+    folder = tmp_path_factory.mktemp("resources")
+    manifest = (APP / "main" / "AndroidManifest.xml").read_text()
+    package = '<manifest package="org.fastscnn.app" '  # which Gradle takes from the namespace
+    (folder / "AndroidManifest.xml").write_text(manifest.replace("<manifest ", package, 1))
+    framework = "/usr/share/android-framework-res/framework-res.apk"
+    command = ["aapt", "package", "-f", "-m", "-J", folder, "-S", APP / "main" / "res"]
+    command += ["-M", folder / "AndroidManifest.xml", "-I", framework, "-F", folder / "res.apk"]
+    command += ["--min-sdk-version", "24", "--target-sdk-version", "29"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def libraries(target_tools, resources):
+    """Classes that the app is compiled against: Android's, the app's R, and signatures."""
+    tools = target_tools("jvm")
+    android = tools / "android-23.jar"
+    sources = [*STUBS.rglob("*.java"), *resources.rglob("R.java")]
+    classes = resources / "classes"
+    command = ["javac", "-Werror", "-Xlint:-options", "--release", "11", "-d", classes]
+    subprocess.run([*command, "-classpath", android, *sources], check=True)
+    made = resources / "libraries.jar"
+    subprocess.run(["jar", "--create", "--no-manifest", "--file", made, "--date",
+                    "2026-01-01T00:00:00Z", "-C", classes, "."], check=True)  # fmt: skip
+    return (android, made)
+
+
+def app_sources(build):
+    extra = [STUBS / "LiteRt.kt"] if build == "compiled" else []
+    return [*sorted((APP / "main").rglob("*.kt")), *sorted((APP / build).rglob("*.kt")), *extra]
+
+
+def golden_sources(folder, build):
+    """The Kotlin that `fastscnn settings` writes, each file in a package of its own."""
+    sources = []
+    for path in sorted(GOLDEN.glob("*.kt")):
+        text = path.read_text()
+        if ("CompiledModel" in text) == (build == "compiled"):
+            name = path.stem.replace("-", "_")
+            made = folder / f"{name}.kt"
+            made.write_text(text.replace("package org.fastscnn\n", f"package golden.{name}\n", 1))
+            sources.append(made)
+    return sources
+
+
+@pytest.mark.parametrize(("build", "generated"), [("compiled", 5), ("classic", 3)])
+def test_the_app_and_generated_kotlin_compile(
+    target_tools, core_jar, libraries, tmp_path, build, generated
+):
+    golden = golden_sources(tmp_path, build)
+    assert len(golden) == generated
+    made = kotlinc(
+        target_tools("jvm"), build, [*app_sources(build), *golden], (*libraries, core_jar)
+    )
+    listed = subprocess.run(["jar", "-tf", made], check=True, capture_output=True, text=True)
+    classes = listed.stdout.splitlines()
+    for name in ("MainActivity", "BenchmarkActivity", "Engine", "OverlayView"):
+        assert f"org/fastscnn/app/{name}.class" in classes
+    assert sum(name.endswith("/FastScnnModel.class") for name in classes) == generated
+
+
+def test_the_compiler_would_see_a_wrong_call(target_tools, core_jar, libraries, tmp_path):
+    """Against the same classes: an API that is not there is an error."""
+    wrong = tmp_path / "Wrong.kt"
+    wrong.write_text("fun f(view: androidx.camera.view.PreviewView) = view.setScale(2)\n")
+    with pytest.raises(AssertionError, match="unresolved reference 'setScale'"):
+        kotlinc(target_tools("jvm"), "wrong", [wrong], libraries)
+
+
+def test_the_manifest_and_resources_are_whole(resources):
+    dump = ["aapt", "dump", "badging", resources / "res.apk"]
+    badging = subprocess.run(dump, check=True, capture_output=True, text=True).stdout
+    assert "launchable-activity: name='org.fastscnn.app.MainActivity'" in badging
+    assert "uses-permission: name='android.permission.CAMERA'" in badging
+    assert "application-label:'Fast-SCNN'" in badging
+    used = {
+        name
+        for path in (APP / "main").rglob("*.kt")
+        for name in re.findall(r"R\.string\.(\w+)", path.read_text())
+    }
+    strings = (APP / "main" / "res" / "values" / "strings.xml").read_text()
+    assert used == set(re.findall(r'name="(\w+)"', strings)) - {"app_name"}
+
+
+# benchmark.sh
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """Runs benchmark.sh with this package's commands and an adb server of its own."""
+    command = tmp_path / "fastscnn"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m fastscnn_tf "$@"\n')
+    command.chmod(0o755)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "FASTSCNN": str(command), "ANDROID_ADB_SERVER_PORT": port}
+    env |= {"PYTHONPATH": path, "HOME": str(tmp_path)}
+    env.pop("ANDROID_SERIAL", None)
+
+    def run(*arguments, **changes):
+        script = ["/bin/bash", ANDROID / "benchmark.sh", *arguments]
+        return subprocess.run(
+            script, env=env | changes, capture_output=True, text=True, check=False, cwd=tmp_path
+        )
+
+    yield run
+    subprocess.run(["adb", "kill-server"], env=env, capture_output=True, check=False)
+
+
+def test_benchmark_says_in_one_line_what_is_missing(target_tools, bench, model_files, tmp_path):
+    target_tools("jvm")
+    model = str(model_files["int8"])
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for name in ("basename", "cat", "dirname", "grep", "mktemp", "rm", "sh"):
+        (bare / name).symlink_to(shutil.which(name))
+    found = [
+        bench(),
+        bench("missing.tflite"),
+        bench(model, "--fast"),
+        bench(model, "--for"),
+        bench(model, PATH=str(bare)),
+        bench(model),
+        bench(model, "--for", "android-gpu"),
+    ]
+    assert all(done.returncode == 2 and not done.stdout for done in found)
+    lines = [done.stderr.splitlines() for done in found]
+    assert all(len(each) == 1 for each in lines), lines
+    starts = [
+        "benchmark.sh: usage: benchmark.sh MODEL.tflite",
+        "benchmark.sh: missing.tflite: no such model file",
+        "benchmark.sh: unknown option --fast; usage:",
+        "benchmark.sh: --for needs a device; usage:",
+        "benchmark.sh: adb is missing: install Android's platform tools",
+        f"benchmark.sh: the settings of {model} are not for a phone: say --for android-gpu",
+        "benchmark.sh: no phone: no devices/emulators found (USB debugging on",
+    ]
+    for (line,), start in zip(lines, starts, strict=True):
+        assert line.startswith(start)
+
+
+def test_benchmark_sends_what_the_settings_ask_for(bench, model_files, tmp_path):
+    """What would go to a phone: an `adb` that writes down its arguments stands for the cable."""
+    bin_folder, log = tmp_path / "bin", tmp_path / "log"
+    bin_folder.mkdir()
+    adb = bin_folder / "adb"
+    answers = 'case "$*" in get-state) echo device;; *manufacturer) echo Maker;; esac'
+    adb.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >>{log}\n{answers}\n')
+    adb.chmod(0o755)
+    (tmp_path / "tool").write_text("a program")
+    path = os.pathsep.join([str(bin_folder), os.environ["PATH"]])
+    arguments = (str(model_files["float16"]), "--for", "android-gpu", "--tool", "tool")
+    done = bench(*arguments, PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert "# phone: Maker" in done.stdout
+    phone = "/data/local/tmp"
+    sent = [line for line in log.read_text().splitlines() if not line.startswith("shell getprop")]
+    assert sent[:5] == [
+        "start-server",
+        "get-state",
+        f"push tool {phone}/benchmark_model",
+        f"shell chmod 755 {phone}/benchmark_model",
+        f"shell test -x {phone}/benchmark_model",
+    ]
+    assert re.fullmatch(rf"push /\S+/float16.tflite {phone}/float16.tflite", sent[5])
+    flags = "--use_gpu=true --use_cpu=false --require_full_delegation=true --allow_fp16=true"
+    graph = f"--graph={phone}/float16.tflite"
+    assert sent[6:] == [f"shell {phone}/benchmark_model {graph} {flags}"]
+    assert not settings_path(model_files["float16"]).exists()

@@ -3,6 +3,7 @@
 import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
+import org.fastscnn.core.Benchmark
 import org.fastscnn.core.Box
 import org.fastscnn.core.Build
 import org.fastscnn.core.DeviceSettings
@@ -61,6 +62,7 @@ fun answer(op: String, request: Request): Any? =
     "input" -> input(request)
     "overlay" -> overlay(request)
     "segment" -> segment(request)
+    "benchmark" -> benchmark(request)
     "plan" -> plan(request)
     "json" -> Json.parse(request.text("text")!!, "text")
     "box" -> request.numbers("sizes").let { box(Box.letterbox(it[0], it[1], it[2], it[3])) }
@@ -158,14 +160,14 @@ fun overlay(request: Request): Any {
   return Overlay(request.numbers("colors"), request.number("percent") / 100.0).paint(map).toList()
 }
 
-/** Gives back the logits that Python's interpreter computed. */
-class Replay(private val output: Values) : Network {
+/** Gives back the logits that Python's interpreter computed; with none it fails. */
+class Replay(private val output: Values?) : Network {
   override val runs = "replay"
   var input: Values? = null
 
   override fun run(input: Values): Values {
     this.input = input
-    return output
+    return output ?: throw IllegalStateException("out of\n memory")
   }
 
   override fun close() = Unit
@@ -173,7 +175,7 @@ class Replay(private val output: Values) : Network {
 
 fun segment(request: Request): Any {
   val info = info(request)
-  val replay = Replay(values(request.file("logits"), info.file.output.type))
+  val replay = Replay(request.text("logits")?.let { values(File(it), info.file.output.type) })
   val fit = Fit.valueOf(request.text("fit")!!.uppercase())
   Segmenter(info, replay).use { segmenter ->
     val frame = frame(request)
@@ -209,4 +211,16 @@ fun plan(request: Request): Any {
     "runs" to opened.network.runs,
     "notes" to opened.notes,
   )
+}
+
+fun benchmark(request: Request): Any {
+  val info = info(request)
+  val replay = Replay(values(request.file("logits"), info.file.output.type))
+  Segmenter(info, replay).use { segmenter ->
+    var done = emptyList<Int>()
+    val times = Benchmark.run(segmenter) { frame, all -> done = listOf(frame, all) }
+    request.file("output").writeText(Benchmark.table(segmenter, times, listOf("a note")))
+    val report = Benchmark.report(segmenter, times, listOf("a note"), mapOf("model" to "none"))
+    return mapOf("done" to done, "report" to report)
+  }
 }

@@ -37,10 +37,7 @@ android {
 }
 
 kotlin {
-  compilerOptions {
-    jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_17
-    allWarningsAsErrors = true
-  }
+  compilerOptions { jvmTarget = org.jetbrains.kotlin.gradle.dsl.JvmTarget.JVM_17 }
 }
 
 dependencies {
@@ -64,7 +61,7 @@ abstract class CollectModels : DefaultTask() {
 
   @get:OutputDirectory abstract val folder: DirectoryProperty
 
-  @get:Inject abstract val files: FileSystemOperations
+  @get:javax.inject.Inject abstract val files: FileSystemOperations
 
   @TaskAction
   fun collect() {
@@ -80,8 +77,13 @@ abstract class CollectModels : DefaultTask() {
 
 val collectModels =
   tasks.register<CollectModels>("collectModels") {
-    val sources = listOf(rootProject.file(".."), rootProject.file("models"))
-    models.from(sources.map { fileTree(it) { include("*.tflite", "*.tflite.json", "*.tflite.settings.json") } })
+    val folders = listOf(rootProject.file(".."), rootProject.file("models"))
+    models.from(
+      provider {
+        val files = folders.flatMap { it.listFiles().orEmpty().toList() }
+        files.filter { it.name.endsWith(".tflite") || it.name.contains(".tflite.") }
+      }
+    )
   }
 
 androidComponents {
