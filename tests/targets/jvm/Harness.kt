@@ -111,14 +111,16 @@ fun convert(request: Request): Any {
   val fill = request.numbers("fill").map { it.toDouble() }
   val fit = Fit.valueOf(request.text("fit")!!.uppercase())
   val converter = YuvConverter(height, width, fill)
-  val area = converter.convert(frame(request), request.number("rotation"), request.flag("mirrored"), fit)
+  val rotation = request.number("rotation")
+  val area = converter.convert(frame(request), rotation, request.flag("mirrored"), fit)
   request.file("output").writeBytes(converter.rgb)
   return box(area)
 }
 
 fun info(request: Request): ModelInfo {
   val file = request.file("model")
-  return ModelInfo.read(file.name, file.readBytes(), request.text("sidecar")?.let { File(it).readText() })
+  val sidecar = request.text("sidecar")?.let { File(it).readText() }
+  return ModelInfo.read(file.name, file.readBytes(), sidecar)
 }
 
 fun settings(request: Request, info: ModelInfo) =
@@ -156,7 +158,8 @@ fun input(request: Request): Any? {
 }
 
 fun overlay(request: Request): Any {
-  val map = LabelMap(1, request.numbers("labels").size, request.numbers("labels").map { it.toByte() }.toByteArray())
+  val labels = request.numbers("labels").map { it.toByte() }.toByteArray()
+  val map = LabelMap(1, labels.size, labels)
   return Overlay(request.numbers("colors"), request.number("percent") / 100.0).paint(map).toList()
 }
 

@@ -87,7 +87,8 @@ object Engine {
         )
       "sustained_speed" ->
         made.setInferencePreference(GpuDelegateFactory.Options.INFERENCE_PREFERENCE_SUSTAINED_SPEED)
-      else -> notes += "gpu.inference_preference=$preference is not applied: $API has no such option"
+      else ->
+        notes += "gpu.inference_preference=$preference is not applied: $API has no such option"
     }
     val token = gpu.text("model_token") ?: modelToken(model)
     gpu.text("serialization_dir")?.let {

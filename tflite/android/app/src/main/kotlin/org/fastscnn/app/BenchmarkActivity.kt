@@ -68,7 +68,12 @@ class BenchmarkActivity : ComponentActivity() {
         Benchmark.run(segmenter) { done, all ->
           runOnUiThread { text.text = getString(R.string.benchmark_running, model, done, all) }
         }
-      val device = mapOf("maker" to Build.MANUFACTURER, "model" to Build.MODEL, "api" to Build.VERSION.SDK_INT)
+      val device =
+        mapOf(
+          "maker" to Build.MANUFACTURER,
+          "model" to Build.MODEL,
+          "api" to Build.VERSION.SDK_INT,
+        )
       result = Json.write(Benchmark.report(segmenter, times, open.notes, device))
       return Benchmark.table(segmenter, times, open.notes)
     }

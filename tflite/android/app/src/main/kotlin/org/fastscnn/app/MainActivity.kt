@@ -31,7 +31,8 @@ class MainActivity : ComponentActivity() {
 
   private val permission =
     registerForActivityResult(ActivityResultContracts.RequestPermission()) { isAllowed ->
-      if (isAllowed) startCamera() else showDenied()
+      if (isAllowed) startCamera()
+      else screen.showCamera(getString(R.string.camera_denied), canAllow = true)
     }
 
   override fun onCreate(savedInstanceState: Bundle?) {
@@ -44,7 +45,8 @@ class MainActivity : ComponentActivity() {
       screen.status.setText(R.string.no_models)
       return
     }
-    feed = CameraFeed(this, screen.preview, worker, ::segment, ::show)
+    feed =
+      CameraFeed(this, screen.preview, worker, ::segment) { screen.showCamera(it.message) }
     control(models)
     val state = ContextCompat.checkSelfPermission(this, Manifest.permission.CAMERA)
     if (state == PackageManager.PERMISSION_GRANTED) startCamera() else askForCamera()
@@ -90,34 +92,22 @@ class MainActivity : ComponentActivity() {
   private fun askForCamera() = permission.launch(Manifest.permission.CAMERA)
 
   private fun startCamera() {
-    screen.allow.visibility = View.GONE
+    screen.showCamera(null)
     feed.start()
   }
 
-  private fun showDenied() {
-    screen.allow.visibility = View.VISIBLE
-    screen.status.setText(R.string.camera_denied)
-  }
-
-  private fun show(failure: Failure) {
-    screen.status.text = failure.message
-  }
-
   private fun choose(name: String) {
-    screen.status.text = getString(R.string.opening, name)
+    screen.showModel(getString(R.string.opening, name))
     worker.execute {
       close()
       try {
-        open = Models.open(this, name).also(::showOpened)
+        val model = Models.open(this, name)
+        open = model
+        runOnUiThread { screen.showModel(model.segmenter.network.runs, model.notes) }
       } catch (failure: Failure) {
-        runOnUiThread { show(failure) }
+        runOnUiThread { screen.showModel(failure.message) }
       }
     }
-  }
-
-  private fun showOpened(model: OpenModel) {
-    val text = (listOf(model.segmenter.network.runs) + model.notes).joinToString("\n")
-    runOnUiThread { screen.status.text = text }
   }
 
   /** On the worker. */
@@ -138,7 +128,7 @@ class MainActivity : ComponentActivity() {
       }
     } catch (failure: Failure) {
       close() // the same would come with every frame
-      runOnUiThread { show(failure) }
+      runOnUiThread { screen.showModel(failure.message) }
     } finally {
       image.close()
     }

@@ -1,6 +1,7 @@
 package org.fastscnn.app
 
 import android.content.Context
+import android.view.View
 import android.view.ViewGroup.LayoutParams.MATCH_PARENT
 import android.view.ViewGroup.LayoutParams.WRAP_CONTENT
 import android.widget.ArrayAdapter
@@ -12,11 +13,13 @@ import android.widget.Spinner
 import android.widget.TextView
 import androidx.camera.view.PreviewView
 
-/** The views of the camera's screen: picture and colours above, what they mean and controls below. */
+/** The views of the camera's screen: picture and colours above, meaning and controls below. */
 class Screen(context: Context, models: List<String>) {
   val preview = PreviewView(context)
   val overlay = OverlayView(context)
+  val camera = TextView(context) // why there is no picture
   val status = TextView(context)
+  val notes = TextView(context)
   val legend = TextView(context)
   val model = Spinner(context)
   val opacity = SeekBar(context)
@@ -38,7 +41,7 @@ class Screen(context: Context, models: List<String>) {
     turn.setText(R.string.camera_turn)
     benchmark.setText(R.string.benchmark)
     allow.setText(R.string.camera_allow)
-    allow.visibility = android.view.View.GONE
+    for (view in listOf(camera, notes, allow)) view.visibility = View.GONE
 
     val picture = FrameLayout(context)
     picture.addView(preview)
@@ -50,8 +53,22 @@ class Screen(context: Context, models: List<String>) {
     root.orientation = LinearLayout.VERTICAL
     root.fitsSystemWindows = true
     root.addView(picture, LinearLayout.LayoutParams(MATCH_PARENT, 0, 1f))
-    for (view in listOf(status, allow, legend, model, opacity, buttons)) {
+    for (view in listOf(camera, allow, status, notes, legend, model, opacity, buttons)) {
       root.addView(view, LinearLayout.LayoutParams(MATCH_PARENT, WRAP_CONTENT))
     }
+  }
+
+  /** Why there is no picture, or null. */
+  fun showCamera(problem: String?, canAllow: Boolean = false) {
+    camera.text = problem
+    camera.visibility = if (problem == null) View.GONE else View.VISIBLE
+    allow.visibility = if (canAllow) View.VISIBLE else View.GONE
+  }
+
+  /** What runs, and what is not as the settings have it; these notes stay. */
+  fun showModel(state: String?, lines: List<String> = emptyList()) {
+    status.text = state
+    notes.text = lines.joinToString("\n")
+    notes.visibility = if (lines.isEmpty()) View.GONE else View.VISIBLE
   }
 }

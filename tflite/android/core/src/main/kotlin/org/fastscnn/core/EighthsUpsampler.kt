@@ -4,11 +4,11 @@ package org.fastscnn.core
  * The label map at the input's size from logits at 1/8 of it, exactly, without upsampling them all.
  *
  * Bilinear upsampling by 8 with half-pixel centres lays an 8x8 block of pixels between every four
- * neighbouring logits (at the edges the outermost count twice). Every pixel of a block is a weighted
- * mean of its four corners, so a class that wins all four corners wins the whole block. Only blocks
- * on borders of classes are interpolated, and of them only the classes that may win somewhere
- * inside: those whose greatest corner reaches the best of the classes' least corners. A class that
- * wins no corner may be among them.
+ * neighbouring logits (at the edges the outermost count twice). Every pixel of a block is a
+ * weighted mean of its four corners, so a class that wins all four corners wins the whole block.
+ * Only blocks on borders of classes are interpolated, and of them only the classes that may win
+ * somewhere inside: those whose greatest corner reaches the best of the classes' least corners. A
+ * class that wins no corner may be among them.
  *
  * The weights are products of odd sixteenths, in 256ths here: with logits of bytes the sums are
  * integers that a double holds exactly, with floats they are those of float64.
@@ -68,9 +68,9 @@ object EighthsUpsampler {
     private val candidates = IntArray(logits.classes)
 
     fun place(row: Int, column: Int) {
-      val (height, width) = Pair(logits.height, logits.width)
+      val width = logits.width
       val above = maxOf(row - 1, 0) * width
-      val below = minOf(row, height - 1) * width
+      val below = minOf(row, logits.height - 1) * width
       val left = maxOf(column - 1, 0)
       val right = minOf(column, width - 1)
       cells[0] = above + left

@@ -12,7 +12,7 @@ enum class Build(val api: Api, val accelerators: Set<Accelerator>) {
 /**
  * What is tried, in this order, until one opens.
  *
- * @property attempts the accelerators of each try; a CPU beside another takes what that one refuses.
+ * @property attempts the accelerators of each try; a CPU beside another takes what that refuses.
  * @property notes what cannot be as the settings have it, one line each.
  */
 data class EnginePlan(val attempts: List<List<Accelerator>>, val notes: List<String>) {

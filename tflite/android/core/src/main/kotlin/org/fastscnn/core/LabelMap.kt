@@ -82,14 +82,16 @@ class LabelMap(val height: Int, val width: Int, val labels: ByteArray) {
       val labels = ByteArray(rows.size * columns.size)
       val agreed = IntArray(logits.width) // the winner of a column's cells, -1 where they differ
       for (y in 0 until rows.size) {
-        val (first, vertical) = Pair(rows.first(y), rows.weights(y))
+        val first = rows.first(y)
+        val vertical = rows.weights(y)
         for (x in agreed.indices) {
           val top = winners[first * logits.width + x]
           val same = vertical.indices.all { winners[(first + it) * logits.width + x] == top }
           agreed[x] = if (same) top.toInt() and 0xff else -1
         }
         for (x in 0 until columns.size) {
-          val (left, horizontal) = Pair(columns.first(x), columns.weights(x))
+          val left = columns.first(x)
+          val horizontal = columns.weights(x)
           val one = agreed[left]
           val same = one >= 0 && horizontal.indices.all { agreed[left + it] == one }
           val label = if (same) one else best(logits, first, vertical, left, horizontal)

@@ -4,7 +4,7 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.security.MessageDigest
 
-/** Element types of a .tflite that a segmentation model has at its ends (`TensorType`, schema.fbs). */
+/** Element types that a segmentation model has at its ends (`TensorType` of schema.fbs). */
 enum class ElementType(val code: Int) {
   FLOAT32(0),
   UINT8(3),

@@ -30,7 +30,7 @@ class ModelInfo(
     private val GREY = listOf(128.0, 128.0, 128.0)
 
     /**
-     * Reads it from the file itself, else from `<model>.json`, else from the labels behind the model.
+     * Reads it from the file itself, else from `<model>.json`, else from the labels behind it.
      *
      * @param sidecar the text of `<model>.json`, or null where there is none.
      * @throws Failure the file is no segmentation model, the sidecar is another file's, or nothing
@@ -69,7 +69,8 @@ class ModelInfo(
       val labels = files[LABELS]?.decodeToString()?.lines()?.filter { it.isNotBlank() }
       if (labels == null) {
         throw Failure(
-          "$name says nothing about its classes: put $name.json beside it (fastscnn export writes both)"
+          "$name says nothing about its classes: put $name.json beside it (fastscnn export " +
+            "writes both)"
         )
       }
       if (file.input.type == ElementType.FLOAT32) {

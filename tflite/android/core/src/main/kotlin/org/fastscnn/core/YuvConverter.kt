@@ -5,9 +5,9 @@ package org.fastscnn.core
  *
  * Bilinear with half-pixel centres, the edge repeated; U and V lie in the middle of their four
  * pixels. The colours are those of JFIF: BT.601, full range, which is what Android's cameras give
- * (`Image`, `ImageFormat.YUV_420_888`; `DataSpace.DATASPACE_JFIF` where a phone says so). R = Y +
- * 1.402 (V - 128), G = Y - 0.344136 (U - 128) - 0.714136 (V - 128), B = Y + 1.772 (U - 128), in fixed
- * point: within one of exact arithmetic.
+ * (`DataSpace.DATASPACE_JFIF` where a phone says so): R = Y + 1.402 (V - 128), G = Y - 0.344136
+ * (U - 128) - 0.714136 (V - 128), B = Y + 1.772 (U - 128), in fixed point: within one of exact
+ * arithmetic.
  *
  * It reads four pixels for each one it makes: of a picture more than twice the model's size some are
  * passed over, so let the camera give one near it.
@@ -47,7 +47,9 @@ class YuvConverter(private val height: Int, private val width: Int, fill: List<D
   }
 
   private fun convertRow(frame: YuvFrame, plan: Plan, box: Box, row: Int) {
-    val (y, u, v) = Triple(frame.y.data, frame.u.data, frame.v.data)
+    val y = frame.y.data
+    val u = frame.u.data
+    val v = frame.v.data
     val rows = plan.rows
     val columns = plan.columns
     var at = ((box.top + row) * width + box.left) * 3
@@ -72,8 +74,10 @@ class YuvConverter(private val height: Int, private val width: Int, fill: List<D
 
     /** Of this axis' pixel [i] and the other's [j]: four bytes mixed, in 256ths. */
     fun mixed(data: ByteArray, i: Int, other: Axis, j: Int): Int {
-      val (above, below) = Pair(low[i], high[i])
-      val (left, right) = Pair(other.low[j], other.high[j])
+      val above = low[i]
+      val below = high[i]
+      val left = other.low[j]
+      val right = other.high[j]
       val beside = other.share[j]
       val top = byte(data, above + left) * (WHOLE - beside) + byte(data, above + right) * beside
       val end = byte(data, below + left) * (WHOLE - beside) + byte(data, below + right) * beside

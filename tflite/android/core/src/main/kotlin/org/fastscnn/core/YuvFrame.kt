@@ -3,9 +3,9 @@ package org.fastscnn.core
 import java.nio.ByteBuffer
 
 /**
- * A camera's picture as Android gives it (`ImageFormat.YUV_420_888`): a plane of luma, and U and V at
- * half its width and height. Rows may be longer than the picture, and U and V may alternate in one
- * piece of memory (pixel stride 2).
+ * A camera's picture as Android gives it (`ImageFormat.YUV_420_888`): a plane of luma, and U and V
+ * at half its width and height. Rows may be longer than the picture, and U and V may alternate in
+ * one piece of memory (pixel stride 2).
  *
  * Copied out of the camera's buffers, which go back to it at once.
  *
