@@ -110,14 +110,13 @@ class MainActivity : ComponentActivity() {
     }
   }
 
-  /** On the worker. */
+  /** On the worker; the frame is closed last, so that the next one is the newest there is then. */
   private fun segment(image: ImageProxy, isFront: Boolean) {
     val model = open
     try {
       if (model == null) return
       val rotation = image.imageInfo.rotationDegrees
       val frame = frames.copy(image)
-      image.close() // the camera may fill it again while the network runs
       val result = model.segmenter.segment(frame, rotation, isFront, fit)
       val size = frame.uprightSize(rotation)
       val times = times(model.segmenter)

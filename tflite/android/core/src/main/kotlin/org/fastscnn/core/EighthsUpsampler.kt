@@ -65,7 +65,9 @@ object EighthsUpsampler {
   private class Block(private val logits: Logits) {
     private val values = logits.values
     private val cells = IntArray(4)
+    private val starts = IntArray(4) // of the cells, among the values
     private val candidates = IntArray(logits.classes)
+    private val corners = DoubleArray(4 * logits.classes) // of the candidates
 
     fun place(row: Int, column: Int) {
       val width = logits.width
@@ -84,16 +86,17 @@ object EighthsUpsampler {
       return first == winners[cells[1]] && first == winners[cells[2]] && first == winners[cells[3]]
     }
 
-    /** The classes that may win somewhere inside, ascending; returns how many. */
+    /** The classes that may win somewhere inside, ascending, with their corners; how many. */
     private fun findCandidates(): Int {
-      val corners = IntArray(4) { cells[it] * logits.classes }
+      for (corner in 0 until 4) starts[corner] = cells[corner] * logits.classes
       var least = Float.NEGATIVE_INFINITY
-      for (c in 0 until logits.classes) {
-        least = maxOf(least, corners.minOf { values[it + c] })
-      }
+      for (c in 0 until logits.classes) least = maxOf(least, starts.minOf { values[it + c] })
       var count = 0
       for (c in 0 until logits.classes) {
-        if (corners.any { values[it + c] >= least }) candidates[count++] = c
+        if (starts.none { values[it + c] >= least }) continue
+        candidates[count] = c
+        for (i in 0 until 4) corners[4 * count + i] = values[starts[i] + c].toDouble()
+        count++
       }
       return count
     }
@@ -115,17 +118,20 @@ object EighthsUpsampler {
     }
 
     private fun winner(pixel: Int, count: Int): Byte {
+      val first = WEIGHTS[4 * pixel]
+      val second = WEIGHTS[4 * pixel + 1]
+      val third = WEIGHTS[4 * pixel + 2]
+      val fourth = WEIGHTS[4 * pixel + 3]
       var best = Double.NEGATIVE_INFINITY
       var label = 0
       for (i in 0 until count) {
-        val c = candidates[i]
-        var value = 0.0
-        for (corner in 0 until 4) {
-          value += WEIGHTS[4 * pixel + corner] * values[cells[corner] * logits.classes + c]
-        }
+        val at = 4 * i
+        val value =
+          first * corners[at] + second * corners[at + 1] + third * corners[at + 2] +
+            fourth * corners[at + 3]
         if (value > best) {
           best = value
-          label = c
+          label = candidates[i]
         }
       }
       return label.toByte()

@@ -7,7 +7,7 @@ import java.nio.ByteBuffer
  * at half its width and height. Rows may be longer than the picture, and U and V may alternate in
  * one piece of memory (pixel stride 2).
  *
- * Copied out of the camera's buffers, which go back to it at once.
+ * Copied out of the camera's buffers, where single bytes are slow to read.
  *
  * @property width of the luma plane.
  * @property height of the luma plane.
