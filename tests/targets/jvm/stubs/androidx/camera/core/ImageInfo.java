@@ -1,0 +1,6 @@
+// Signatures as used, of androidx camera-core 1.4 (developer.android.com/reference).
+package androidx.camera.core;
+
+public interface ImageInfo {
+  int getRotationDegrees();
+}

@@ -1,0 +1,7 @@
+// Signatures as used, of androidx camera-core 1.4 (developer.android.com/reference).
+package androidx.camera.core.resolutionselector;
+
+public final class AspectRatioStrategy {
+  public static final AspectRatioStrategy RATIO_4_3_FALLBACK_AUTO_STRATEGY =
+      new AspectRatioStrategy();
+}

@@ -1,0 +1,85 @@
+"""A Kotlin compiler, and the Android app's core run on the desktop with it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import fastscnn_tf as fs
+from fastscnn_tf.export.converter import pack
+from fastscnn_tf.export.model_metadata import append_files
+from fastscnn_tf.runtime.segmenter import Segmenter
+from fastscnn_tf.runtime.tflite_file import unpack
+
+ROOT = Path(__file__).parents[2]
+ANDROID = ROOT / "tflite" / "android"
+JVM = Path(__file__).parent / "jvm"
+CORE = ANDROID / "core" / "src" / "main" / "kotlin"
+# The compiler runs once and briefly: its optimisation by the JVM would not pay.
+QUICK = {"JAVA_OPTS": "-Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1"}
+
+
+def kotlinc(tools: Path, name: str, sources: list[Path], classpath: tuple[Path, ...] = ()) -> Path:
+    """Compiles sources into a jar, warnings being errors; the same sources only once."""
+    digest = hashlib.sha256()
+    for path in (*sources, *classpath):
+        digest.update(path.read_bytes())
+    made = tools / f"{name}-{digest.hexdigest()[:16]}.jar"
+    if made.exists():
+        return made
+    command = [tools / "kotlin" / "bin" / "kotlinc", *sources, "-d", made]
+    command += ["-Werror", "-no-reflect", "-jvm-target", "17"]
+    if classpath:
+        command += ["-classpath", os.pathsep.join(map(str, classpath))]
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env={**os.environ, **QUICK}
+    )
+    assert done.returncode == 0, done.stderr[-6000:]
+    return made
+
+
+def core_jar(tools: Path) -> Path:
+    """The core with what answers `asked`."""
+    return kotlinc(tools, "core", [*sorted(CORE.rglob("*.kt")), JVM / "Harness.kt"])
+
+
+def asked(tools: Path, *requests):
+    """Requests -> the answers of Kotlin."""
+    stdlib = tools / "kotlin" / "lib" / "kotlin-stdlib.jar"
+    command = ["java", "-cp", f"{core_jar(tools)}{os.pathsep}{stdlib}", "HarnessKt"]
+    done = subprocess.run(
+        command, input=json.dumps(requests), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@functools.cache
+def opened(model):
+    return Segmenter(model, threads=1)
+
+
+def without_metadata(content, labels=b""):
+    """A file as it comes from elsewhere, with labels behind it if there are any."""
+    model = unpack(content)
+    model.metadata = [entry for entry in model.metadata if entry.name != b"fastscnn_tf"]
+    files = {"labels.txt": labels, "colors.csv": b"index,red,green,blue\n0,1,2,3\n1,255,0,9\n"}
+    bare = pack(model, len(content))
+    return append_files(bare, files) if labels else bare
+
+
+def export_small(folder: Path) -> Path:
+    """Two classes, 64x96: bytes in, floats in, and finished labels out; each with its sidecar."""
+    config = fs.FastSCNNConfig(2, (64, 96), width=0.25, mean=(120, 110, 100), std=(60, 50, 40))
+    model = fs.fast_scnn(config)
+    for name, options in (
+        ("bytes", {}),
+        ("floats", {"input": "float32"}),
+        ("finished", {"outputs": "labels"}),
+    ):
+        fs.export_tflite(model, folder / f"{name}.tflite", recipe="float16", **options)
+    return folder
