@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -34,13 +33,6 @@ engine_options = opt.options(
         "regular expression of whole names. May be repeated.",
     ),
 )
-
-
-def sidecars(output: Path) -> tuple[Path, ...]:
-    """What `export` writes beside a .tflite."""
-    from ..core.delegates.settings_file import settings_path
-
-    return output.with_name(f"{output.name}.json"), settings_path(output)
 
 
 def choose_for(

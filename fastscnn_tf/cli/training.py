@@ -14,7 +14,7 @@ from ..core.delegates.device import DEVICES
 from ..core.errors import Interrupted
 from ..core.sizes import Size
 from . import options as opt
-from .export_options import about_options, choose_for, engine_options, sidecars
+from .export_options import about_options, choose_for, engine_options
 from .train_options import AUGMENT_HELP, given, recipe_options
 
 cache = click.option(
@@ -254,13 +254,8 @@ def export(
     Recipes int8 and int16x8 read calibration images from --dataset/--data-dir (its training split).
     """
     from ..about import about_model
-    from ..core.files import check_output
     from ..evaluation import load_model
-    from ..export.engine import check_engine, kept_layers
-    from ..export.export import export_tflite
-    from ..export.recipes import check_input, check_outputs
-    from ..export.recipes import recipe as find_recipe
-    from ..quantize.clipping import check_method
+    from ..export.export import check_export, export_tflite
 
     opt.check_pad(pad, size)
     settings = None
@@ -271,15 +266,10 @@ def export(
     elif not recipe:
         raise click.UsageError("--recipe or --for is needed")
     outputs = outputs or "logits"
-    rules = find_recipe(recipe)
-    check_outputs(outputs, rules)
-    input = check_input(input, rules)
-    check_method(calibration_method)
-    check_engine(engine, rules, keep_float, calibration_method)
-    for path in (output, *sidecars(output)):
-        check_output(path, force)
+    rules, _ = check_export(
+        output, recipe, outputs, input, calibration_method, engine, keep_float, force
+    )
     loaded = load_model(model)
-    kept_layers(loaded.config, keep_float)
     calibration = None
     if rules.needs_calibration and dataset:
         from ..data.pipeline import load_dataset

@@ -105,16 +105,10 @@ def export_tflite(
         ExportError: the graph is not what the recipe promises, or the interpreter refuses it;
             nothing is written.
     """
-    rules = recipes.recipe(recipe)
-    recipes.check_outputs(outputs, rules)
-    input = recipes.check_input(input, rules)
-    check_method(calibration_method)
-    check_engine(engine, rules, keep_float, calibration_method)
-    target = check_output(path, force)
-    if target.suffix != ".tflite":
-        raise ConfigError(f"{target}: the output must end in .tflite")
-    sidecar = check_output(target.with_name(f"{target.name}.json"), force)
-    check_output(settings_path(target), force)
+    rules, input = check_export(
+        path, recipe, outputs, input, calibration_method, engine, keep_float, force
+    )
+    target = Path(path)
     network = _network_for(model, rules, size, calibration, pad)
     layers = kept_layers(network.config, keep_float)
     floats: frozenset[str] = frozenset()
@@ -139,11 +133,45 @@ def export_tflite(
     check_runs(target, content)
     write_bytes(target, content)
     digest = hashlib.sha256(content).hexdigest()
-    write_json(sidecar, {**metadata, "sha256": digest, "ops": summary.ops})
+    write_json(_sidecar(target), {**metadata, "sha256": digest, "ops": summary.ops})
     settings_path(target).unlink(missing_ok=True)  # those of the file that was replaced
     if settings is not None:
         write_settings(target, settings, digest)
     return ExportResult(target, len(content), summary, metadata)
+
+
+def check_export(
+    path: str | os.PathLike[str],
+    recipe: str,
+    outputs: str = "logits",
+    input: str | None = None,
+    calibration_method: str = "minmax",
+    engine: str = OWN,
+    keep_float: Sequence[str] = (),
+    force: bool = False,
+) -> tuple[Recipe, str]:
+    """What `export_tflite` refuses without a look at the model, which may take long to load.
+
+    Args and errors are those of `export_tflite`.
+
+    Returns:
+        The recipe, and the input that it will have.
+    """
+    rules = recipes.recipe(recipe)
+    recipes.check_outputs(outputs, rules)
+    input = recipes.check_input(input, rules)
+    check_method(calibration_method)
+    check_engine(engine, rules, keep_float, calibration_method)
+    target = check_output(path, force)
+    if target.suffix != ".tflite":
+        raise ConfigError(f"{target}: the output must end in .tflite")
+    for beside in (_sidecar(target), settings_path(target)):
+        check_output(beside, force)
+    return rules, input
+
+
+def _sidecar(target: Path) -> Path:
+    return target.with_name(f"{target.name}.json")
 
 
 def _network_for(
