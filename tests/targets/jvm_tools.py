@@ -33,6 +33,7 @@ def kotlinc(tools: Path, name: str, sources: list[Path], classpath: tuple[Path, 
         return made
     command = [tools / "kotlin" / "bin" / "kotlinc", *sources, "-d", made]
     command += ["-Werror", "-no-reflect", "-jvm-target", "17"]
+    command += ["-language-version", "2.3", "-api-version", "2.3"]  # of the app's Gradle build
     if classpath:
         command += ["-classpath", os.pathsep.join(map(str, classpath))]
     done = subprocess.run(

@@ -4,7 +4,6 @@
 set -euo pipefail
 tools=$1
 kotlin=2.4.20
-android=6.0.1+r72-6
 
 missing() {
     echo "$1"
@@ -48,8 +47,8 @@ if [ ! -f "$tools/android-23.jar" ]; then
         "-oDir::State::Lists=$apt/lists" "-oDir::Cache=$apt/cache" -oDir::State::status=/dev/null
         -oAcquire::Languages=none -oAcquire::PDiffs=false -oAPT::Sandbox::User=root)
     apt-get "${options[@]}" update || missing "apt-get update of Debian's unstable failed"
-    (cd "$apt" && apt-get "${options[@]}" download "libandroid-23-java=$android") ||
-        missing "Debian's unstable has no libandroid-23-java $android (Android's classes)"
+    (cd "$apt" && apt-get "${options[@]}" download libandroid-23-java) ||
+        missing "Debian's unstable has no libandroid-23-java any more (Android's classes)"
     dpkg -x "$apt"/libandroid-23-java_*.deb "$apt/tree"
     cp "$apt/tree/usr/share/java/com.android.android-23.jar" "$tools/android-23.jar"
     rm -rf "$apt"
