@@ -98,7 +98,7 @@ def _opened(
     if not camera and not path.is_file():
         raise DataError(
             f"{source}: no such file or folder; expected pictures, a video file, a camera's number "
-            f"or address, or picamera"
+            "or address, or picamera"
         )
     what = "a camera" if camera else "a video file"
     _import("cv2", f"{source}: {what} needs {OPENCV}")
@@ -126,6 +126,10 @@ def _import(module: str, otherwise: str) -> Any:
         return importlib.import_module(module)
     except ImportError:
         raise ConfigError(otherwise) from None
+    except ValueError as error:  # apt's picamera2 beside pip's numpy 2
+        raise ConfigError(
+            f'{module} was compiled for another numpy ({error}): pip install "numpy<2"'
+        ) from None
 
 
 def _is_pattern(source: str) -> bool:
