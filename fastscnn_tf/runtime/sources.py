@@ -128,6 +128,10 @@ def _import(module: str, otherwise: str) -> Any:
         return importlib.import_module(module)
     except ImportError:
         raise ConfigError(otherwise) from None
+    except ValueError as error:  # apt's picamera2 beside pip's numpy 2
+        raise ConfigError(
+            f'{module} was compiled for another numpy ({error}): pip install "numpy<2"'
+        ) from None
 
 
 def _opencv(who: str) -> Any:

@@ -186,6 +186,15 @@ def test_what_is_missing_is_told(camera):
             open_frames("picamera", **options)
 
 
+def test_apts_picamera2_beside_pips_numpy_2_is_told(tmp_path, monkeypatch):
+    said = "numpy.dtype size changed, may indicate binary incompatibility"
+    (tmp_path / "picamera2.py").write_text(f"raise ValueError({said!r})")
+    monkeypatch.delitem(sys.modules, "picamera2", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=r'another numpy .*: pip install "numpy<2"'):
+        open_frames("picamera")
+
+
 def test_camera_options_are_for_cameras(tmp_path):
     for source, options in ((str(tmp_path), {"camera_size": (480, 640)}),):
         with pytest.raises(ConfigError, match="--camera-size and --camera-format are for cameras"):
