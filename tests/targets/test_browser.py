@@ -161,6 +161,18 @@ def test_int8_label_maps_are_pythons(visit, browser, street_files, label_maps, b
         np.testing.assert_allclose(shown_shares(page), shares, atol=0.00051)
 
 
+def test_real_pictures(visit, browser, camvid_dir, model_files):
+    segmenter = fs.Segmenter(model_files["int8"], threads=1)
+    page = visit(browser, "wasm-2")
+    differ = pixels = 0
+    for path in sorted((camvid_dir / "val").glob("*.png"))[::10]:
+        look(page, path)
+        expected = segmenter.predict(path)
+        differ += (saved(page) != expected).sum()
+        pixels += expected.size
+    assert pixels > 1_000_000 and differ < 1e-5 * pixels
+
+
 @pytest.mark.parametrize("kind", ["float32", "float16"])
 def test_float_label_maps_agree(visit, browser, street_files, label_maps, kind):
     page = visit(browser, "wasm-2", kind)
