@@ -53,10 +53,10 @@ export class Engine {
   #start() {
     const worker = new Worker('worker.js');
     worker.onmessage = ({ data: { id, result, error } }) => {
-      const { resolve, reject } = this.#waiting.get(id);
+      const asked = this.#waiting.get(id);
       this.#waiting.delete(id);
-      if (!error) return resolve(result);
-      reject(error.expected ? new InputError(error.message) : new Error(error.message));
+      if (!error) return asked?.resolve(result);
+      asked?.reject(error.expected ? new InputError(error.message) : new Error(error.message));
     };
     worker.onerror = (event) => {
       event.preventDefault();
