@@ -1,13 +1,11 @@
 """The rules against the runtimes of this machine: each operation alone in a file."""
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from compile_on_gpu import compiled_on_gpu
 from single_operations import CASES
 
 from fastscnn_tf.core.console import quiet_stderr
@@ -67,24 +65,6 @@ def test_most_cases_can_be_loaded_and_both_answers_occur():
     loaded = [name for name in CASES if load(CASES[name], OpResolverType.BUILTIN)]
     assert len(loaded) > 0.9 * len(CASES)
     assert "int8 relu" in loaded and "int8 conv" in loaded
-
-
-CHILD = Path(__file__).with_name("compile_on_gpu.py")
-
-
-def compiled_on_gpu(paths):
-    """path -> whether the GPU alone takes the file; a file that ends the process is not taken."""
-    answers = {}
-    while waiting := [path for path in paths if path not in answers]:
-        command = [sys.executable, str(CHILD), *waiting]
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False
-        )
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        answers |= {line["path"]: line["taken"] for line in lines}
-        if done.returncode:
-            answers[next(path for path in waiting if path not in answers)] = False
-    return answers
 
 
 @pytest.mark.skipif("VK_DRIVER_FILES" not in os.environ, reason="VK_DRIVER_FILES names no driver")
