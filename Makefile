@@ -8,7 +8,7 @@ CAMVID ?= CamVid
 # Processes that share the test files; each wants a core and 3 GB of memory.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo camvid test test-targets cityscapes backends lint format clean
+.PHONY: setup demo camvid test test-targets web cityscapes backends lint format clean
 
 setup: $(VENV)/.done
 
@@ -30,7 +30,7 @@ test: setup cityscapes
 # The real thing on every target that this machine can imitate; see tests/targets/conftest.py.
 test-targets: setup
 	bash tests/targets/setup.sh
-	FASTSCNN_TARGETS=$${FASTSCNN_TARGETS:-available} $(BIN)/python -m pytest -rs tests/targets
+	FASTSCNN_TARGETS=$${FASTSCNN_TARGETS:-available} $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -rs tests/targets
 
 cityscapes: .venv-cityscapes/.done
 
@@ -39,6 +39,13 @@ cityscapes: .venv-cityscapes/.done
 	$(PYTHON) -m venv --clear .venv-cityscapes
 	.venv-cityscapes/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	touch $@
+
+web: tflite/web/node_modules/.package-lock.json
+	$(PYTHON) tflite/web/serve.py $(WEB)
+
+# LiteRT.js, as package-lock.json pins it; needs Node.js' npm.
+tflite/web/node_modules/.package-lock.json: tflite/web/package-lock.json
+	npm ci --no-audit --no-fund --prefix tflite/web
 
 backends: setup
 	bash tests/backends/run.sh
@@ -53,4 +60,4 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .venv-jax .venv-torch .venv-cityscapes .venv-latency .targets build dist *.egg-info demo-output
+	rm -rf $(VENV) .venv-jax .venv-torch .venv-cityscapes .venv-latency .targets tflite/web/node_modules build dist *.egg-info demo-output

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from pathlib import Path
 from typing import Any
+
+from ..runtime.device_report import cpu_name
 
 
 def machine() -> dict[str, Any]:
@@ -18,7 +19,7 @@ def machine() -> dict[str, Any]:
     """
     facts: dict[str, Any] = {
         "system": f"{platform.system()} {platform.release()}",
-        "processor": _processor(),
+        "processor": cpu_name(),
         "cores": _cores(),
     }
     if (memory := _memory()) is not None:
@@ -26,16 +27,6 @@ def machine() -> dict[str, Any]:
     if gpus := _gpus():
         facts["gpus"] = gpus
     return facts
-
-
-def _processor() -> str:
-    """The model's name, which Linux keeps to /proc."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
 
 
 def _cores() -> int:

@@ -31,7 +31,8 @@ def kotlinc(tools: Path, name: str, sources: list[Path], classpath: tuple[Path, 
     made = tools / f"{name}-{digest.hexdigest()[:16]}.jar"
     if made.exists():
         return made
-    command = [tools / "kotlin" / "bin" / "kotlinc", *sources, "-d", made]
+    fresh = made.with_name(f"{os.getpid()}-{made.name}")  # another process may be at it
+    command = [tools / "kotlin" / "bin" / "kotlinc", *sources, "-d", fresh]
     command += ["-Werror", "-no-reflect", "-jvm-target", "17"]
     command += ["-language-version", "2.3", "-api-version", "2.3"]  # of the app's Gradle build
     if classpath:
@@ -40,7 +41,7 @@ def kotlinc(tools: Path, name: str, sources: list[Path], classpath: tuple[Path, 
         command, check=False, capture_output=True, text=True, env={**os.environ, **QUICK}
     )
     assert done.returncode == 0, done.stderr[-6000:]
-    return made
+    return fresh.replace(made)
 
 
 def core_jar(tools: Path) -> Path:

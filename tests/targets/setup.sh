@@ -16,7 +16,9 @@ for name in "$@"; do
     mkdir -p "$tools"
     rm -f "$tools/.done" "$tools/missing"
     echo "preparing target $name"
-    if bash "$script" "$tools" >"$tools/setup.log" 2>&1; then
+    # Once more: a package's server may be busy, or another program hold apt's lock.
+    if bash "$script" "$tools" >"$tools/setup.log" 2>&1 ||
+        { sleep 10 && bash "$script" "$tools" >"$tools/setup.log" 2>&1; }; then
         echo "$wanted" >"$tools/.done"
     else
         tail -n 1 "$tools/setup.log" >"$tools/missing"

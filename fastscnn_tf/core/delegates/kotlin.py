@@ -1,9 +1,10 @@
 """`kotlin_source`: settings as Kotlin for an Android app.
 
 Two APIs, two generations of Maven packages: `CompiledModel` is in com.google.ai.edge.litert:litert
-2.x; `Interpreter` with `GpuDelegate` or `NnApiDelegate` needs litert and litert-gpu 1.4.x, since
-2.x has no delegates. Names are those of litert/kotlin/.../Model.kt and Environment.kt, and of
-GpuDelegateFactory.java, NnApiDelegate.java and InterpreterApi.java.
+2.x, its GPU in litert-gpu of the same version (from 2.3 on); `Interpreter` with `GpuDelegate` or
+`NnApiDelegate` needs litert and litert-gpu 1.4.x, since 2.x has no delegates. Names are those of
+litert/kotlin/.../Model.kt and Environment.kt, and of GpuDelegateFactory.java, NnApiDelegate.java
+and InterpreterApi.java.
 """
 
 from __future__ import annotations
@@ -84,7 +85,6 @@ def check_package(name: str) -> None:
 
 
 def _packages(settings: DeviceSettings) -> str:
-    if settings.api == COMPILED_MODEL:
-        return f"{LITERT}:2.x"
-    gpu = f" and {LITERT}-gpu:1.4.x" if settings.accelerator == "gpu" else ""
-    return f"{LITERT}:1.4.x{gpu}"
+    version = "2.x" if settings.api == COMPILED_MODEL else "1.4.x"
+    gpu = f" and {LITERT}-gpu:{version}" if settings.accelerator == "gpu" else ""
+    return f"{LITERT}:{version}{gpu}"

@@ -1,5 +1,5 @@
 // m.tflite, SHA-256 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-// Needs com.google.ai.edge.litert:litert:2.x.
+// Needs com.google.ai.edge.litert:litert:2.x and com.google.ai.edge.litert:litert-gpu:2.x.
 package org.fastscnn
 
 import android.content.Context
