@@ -97,7 +97,7 @@ def watch(
     mirror: bool = False,
     camera_size: Size | None = None,
     camera_format: str = "rgb",
-    threads: int = 2,
+    threads: int | None = None,
     force: bool = False,
     on_bad: Callable[[str], None] | None = None,
 ) -> Watched:
@@ -124,7 +124,7 @@ def watch(
         mirror: swap left and right after that.
         camera_size: (height, width) to ask a camera for.
         camera_format: of a Pi's camera: `rgb` or `yuv420`.
-        threads: CPU threads.
+        threads: CPU threads; by default those of the file's settings, else 2.
         force: write into a folder that is not empty.
         on_bad: gets a line for a picture of a followed folder that cannot be read.
 
