@@ -191,4 +191,4 @@ def test_the_rules_of_inspect_are_those_of_this_driver(driver, python):
     tests = [ROOT / "tests" / name for name in files]
     done = python("-m", "pytest", "-p", "no:cacheprovider", "-k", "gpu", *tests)
     assert done.returncode == 0, done.stdout
-    assert re.search(r"^\.\.\s", done.stdout, re.MULTILINE), done.stdout  # two run, none skipped
+    assert re.search(r"^\.{2,}\s", done.stdout, re.MULTILINE), done.stdout  # none is skipped
