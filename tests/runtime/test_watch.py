@@ -402,7 +402,12 @@ def test_ctrl_c_ends_and_tells_what_was_seen(drive, tmp_path):
     command = [sys.executable, "-m", "fastscnn_tf", "watch", drive, MODEL, "--follow"]
     command += ["--output", tmp_path / "out", "--json", tmp_path / "w.json"]
     process = subprocess.Popen(
-        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What a shell starts in the background ignores interrupts, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not (tmp_path / "out" / "4_labels.png").exists():

@@ -111,6 +111,8 @@ def test_ctrl_c_ends_every_process_and_leaves_nothing_half_written(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # What a shell starts in the background ignores interrupts, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not (tmp_path / "out" / "002_overlay.png").exists():
