@@ -95,7 +95,6 @@ def write_new(
     """
     path = Path(model)
     content, graphs = read_model(path)
-    check_output(settings_path(path), force)
     reasons: tuple[str, ...] = ()
     if device:
         chosen = target(device)
@@ -108,6 +107,7 @@ def write_new(
         if not equals:
             raise ConfigError(f"expected OPTION=VALUE, got {change!r}")
         settings = settings.with_option(name.strip(), value.strip())
+    check_output(settings_path(path), force)
     written = write_settings(path, settings, hashlib.sha256(content).hexdigest(), force)
     read_settings(written, path, content)
     return dataclasses.replace(settings_of(path), reasons=reasons)

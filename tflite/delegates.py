@@ -7,6 +7,7 @@ float32 file does not ship: it is made of the Keras model.
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def between_marks(text: str) -> str:
 
 def main() -> None:
     """Writes both."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         summary, operations = tables(Path(folder))
     readme = README.read_text(encoding="utf-8")

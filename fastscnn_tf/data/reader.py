@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from types import TracebackType
 
 import numpy as np
 
@@ -16,16 +17,34 @@ from .dataset import SegmentationDataset
 _failures: list[FastSCNNError] = []
 
 
-@contextlib.contextmanager
-def named_data_errors() -> Iterator[None]:
+def named_data_errors() -> contextlib.AbstractContextManager[None]:
     """Raises the reader's own error where tf.data would wrap it into a page of its own."""
-    _failures.clear()
-    try:
-        yield
-    except Exception:
-        if _failures:
-            raise _failures[0] from None
-        raise
+    return _Named()
+
+
+class _Named:
+    """No generator: its frames would keep the traceback of what tf.data raised.
+
+    That traceback holds the iterator. Destroyed at Python's end, with the error that named it, the
+    iterator would wait for ever for threads that Python has stopped.
+    """
+
+    def __enter__(self) -> None:
+        _failures.clear()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        wrapped: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not isinstance(wrapped, Exception) or not _failures:
+            return
+        failure = _failures[0]
+        _failures.clear()
+        wrapped.__traceback__ = wrapped.__context__ = wrapped.__cause__ = None
+        del trace
+        raise failure from None
 
 
 @contextlib.contextmanager

@@ -181,7 +181,7 @@ def check_same_settings(folder: Path, before: dict[str, Any], settings: dict[str
         if old != value and not same_path:
             raise ConfigError(
                 f"cannot resume {folder} with {name} {value}: it began with {old}; give that, or "
-                "train on from its weights in a new folder with --init-from"
+                "train on from its weights in a new folder (train --init-from)"
             )
 
 

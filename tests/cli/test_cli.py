@@ -327,3 +327,21 @@ def test_help_texts_name_every_command(run):
     ):
         assert f"  {name} " in out
         assert run(name, "--help")[0] == 0
+
+
+def test_export_ends_where_the_first_calibration_picture_is_bad(own_data, tmp_path):
+    """In a process of its own: an iterator of tf.data that outlives Python keeps it from ending."""
+    import fastscnn_tf as fs
+
+    first = own_data / "train" / "images" / "0.jpg"
+    first.write_text("bad")
+    config = fs.FastSCNNConfig(9, (64, 96), width=0.25)
+    fs.save_model(fs.fast_scnn(config), tmp_path / "m.keras")
+    command = [sys.executable, "-m", "fastscnn_tf", "export", tmp_path / "m.keras"]
+    command += ["--recipe", "int8", "--dataset", "folder", "--data-dir", own_data]
+    command += ["--output", tmp_path / "m.tflite"]
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert f"{first.name}: not a readable picture" in one_line(done.stderr)

@@ -6,6 +6,10 @@ set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 
+[ -x "$root/.venv/bin/python" ] || { echo "no $root/.venv: run make setup first" >&2 && exit 2; }
+for name in "$@"; do
+    [ -f "$here/$name/setup.sh" ] || { echo "no target $name: see the folders of $here" >&2 && exit 2; }
+done
 [ $# -gt 0 ] || set -- $(cd "$here" && ls -d */ 2>/dev/null | tr -d / | grep -v __pycache__)
 for name in "$@"; do
     script="$here/$name/setup.sh"

@@ -92,10 +92,16 @@ def test_the_server_says_what_is_wrong(page_address, tmp_path):
 
     port = page_address.rpartition(":")[2]
     code, message = started_with("--port", port)
-    assert code == 1 and message.startswith(f"port {port}: ") and message.count("\n") == 1
+    assert code == 2 and message.startswith(f"serve.py: port {port}: ") and message.count("\n") == 1
     code, message = started_with("--models", tmp_path / "none")
-    assert code == 1 and "no such folder of .tflite files" in message
+    assert code == 2 and "no such folder of .tflite files" in message
     bad = tmp_path / "bad.pem"
     bad.write_text("no certificate")
     code, message = started_with("--port", "0", "--cert", bad)
-    assert code == 1 and message.startswith(f"{bad}: ")
+    assert code == 2 and message.startswith(f"serve.py: {bad}: ")
+    code, message = started_with("--port", "99999")
+    assert code == 2 and "expected 0 to 65535, got 99999" in message
+    code, message = started_with("--port", "0", "--key", bad)
+    assert (code, message) == (2, "serve.py: --key is the key of a certificate: pass --cert, too\n")
+    code, message = started_with("--port", "0", "--cert", tmp_path / "none.pem")
+    assert (code, message) == (2, f"serve.py: {tmp_path / 'none.pem'}: no such PEM file\n")

@@ -10,8 +10,10 @@ videos. To watch with an overlay, or to measure, there is `fastscnn watch`.
 
 import argparse
 import json
+import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -32,12 +34,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="default: the settings', else 2")
     parser.add_argument("--frames", type=int, help="end after so many")
     given = parser.parse_args()
+    if given.frames is not None and given.frames < 1:
+        parser.error(f"--frames must be at least 1, got {given.frames}")
     if given.output and given.output.exists():
         parser.error(f"{given.output} exists: name a new folder")
     segmenter = fs.Segmenter(given.model, given.threads)
     frames = fs.open_frames(given.source, rotate=given.rotate, mirror=given.mirror)
     if given.output:
         given.output.mkdir(parents=True)
+    seen: Counter[str] = Counter()  # street.jpg and street.png have one name
     with frames:
         for count, frame in enumerate(frames, 1):
             start = time.perf_counter()
@@ -46,7 +51,9 @@ def main() -> None:
             seconds["segment"] = time.perf_counter() - start
             react(frame.name, labels, segmenter.labels.names, seconds)
             if given.output:
-                Image.fromarray(labels).save(given.output / f"{frame.name}_labels.png")
+                seen[frame.name] += 1
+                again = f"-{seen[frame.name]}" if seen[frame.name] > 1 else ""
+                Image.fromarray(labels).save(given.output / f"{frame.name}{again}_labels.png")
             if count == given.frames:
                 break
 
@@ -76,5 +83,11 @@ if __name__ == "__main__":
     except fs.FastSCNNError as error:  # one line that says what to do
         print(f"segment.py: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # nobody reads on, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        print(f"segment.py: {error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

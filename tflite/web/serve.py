@@ -1,7 +1,7 @@
 """Serves the page, LiteRT.js and the .tflite files; needs Python and nothing else.
 
     python tflite/web/serve.py                      # http://localhost:8000
-    python tflite/web/serve.py --models RUN/tflite  # other files to choose from
+    python tflite/web/serve.py --models FOLDER      # other files to choose from
 
 Cameras and threads want a "secure context": https, or the browser's own machine under the name
 localhost. An Android phone gets the latter by `adb reverse tcp:8000 tcp:8000`; any other device
@@ -14,13 +14,14 @@ import argparse
 import http.server
 import json
 import shutil
+import socket
 import ssl
 import sys
 from email.utils import formatdate
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 from urllib.parse import quote, unquote, urlsplit
 
 HERE = Path(__file__).resolve().parent
@@ -95,7 +96,7 @@ class Site:
         return folder / name if Path(name).suffix in suffixes else None
 
     def _list(self) -> bytes:
-        files = sorted(self._models.glob("*.tflite"))
+        files = sorted(f for f in self._models.glob("*.tflite") if f.is_file())
         return json.dumps(
             [
                 {"name": f.name, "url": f"models/{quote(f.name)}", "bytes": f.stat().st_size}
@@ -197,16 +198,28 @@ def main(arguments: list[str] | None = None) -> None:
     """Serves until Ctrl-C."""
     options = _options(arguments)
     if not (LITERT / "core/wasm").is_dir():
-        sys.exit(f"LiteRT.js is not installed: npm ci --prefix {HERE}  (or: make web)")
+        _refuse(f"LiteRT.js is not installed: npm ci --prefix {HERE}  (or: make web)")
     if not options.models.is_dir():
-        sys.exit(f"{options.models}: no such folder of .tflite files")
+        _refuse(f"{options.models}: no such folder of .tflite files")
+    if options.key and not options.cert:
+        _refuse("--key is the key of a certificate: pass --cert, too")
     certificate = (options.cert, options.key or options.cert) if options.cert else None
+    for file in certificate or ():
+        if not file.is_file():
+            _refuse(f"{file}: no such PEM file")
+    if not any(f.is_file() for f in options.models.glob("*.tflite")):
+        print(f"{options.models}: no .tflite file there; the page takes dropped ones", flush=True)
     try:
         site = Site(options.models.resolve())
         server = Server((options.host, options.port), site, certificate, options.verbose)
-    except OSError as error:  # ssl.SSLError is one
-        where = options.cert if isinstance(error, ssl.SSLError) else f"port {options.port}"
-        sys.exit(f"{where}: {error.strerror or error}; choose another by --port or --cert")
+    except ssl.SSLError as error:
+        _refuse(
+            f"{options.cert}: {error.reason or error}: expected a certificate and its key in PEM"
+        )
+    except socket.gaierror as error:
+        _refuse(f"host {options.host}: {error.strerror}")
+    except OSError as error:
+        _refuse(f"port {options.port}: {error.strerror}; choose another by --port")
     local = options.host in ("localhost", "127.0.0.1", "::1")
     name = "localhost" if local else options.host
     print(f"{server.scheme}://{name}:{server.server_port}  (Ctrl-C ends)", flush=True)
@@ -220,12 +233,25 @@ def main(arguments: list[str] | None = None) -> None:
         server.server_close()
 
 
+def _refuse(message: str) -> NoReturn:
+    """One line, and the exit code of a user's mistake."""
+    print(f"serve.py: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"expected 0 to 65535, got {port}")
+    return port
+
+
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: other devices may come, too")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (%(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="0 takes a free one (%(default)s)")
     parser.add_argument("--models", type=Path, default=HERE.parent, help="folder of .tflite files")
     parser.add_argument("--cert", type=Path, help="PEM file of the certificate: https")
     parser.add_argument("--key", type=Path, help="PEM file of its key, if it lies apart")
