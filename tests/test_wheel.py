@@ -3,13 +3,13 @@
 import importlib.metadata
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from built_wheel import build_wheel, install_wheel
 from PIL import Image
 
 from fastscnn_tf.core.labels import CAMVID
@@ -37,19 +37,7 @@ finally:
 def site(tmp_path_factory) -> Path:
     """A folder with the wheel's content and links to what it declares to need, all the way down."""
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "fastscnn_tf", source / "fastscnn_tf", ignore=ignored)
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = folder.glob("fastscnn_tf-*-py3-none-any.whl")
-    target = folder / "site"
-    install = [*pip, "install", "--no-deps", "--no-compile", "--target", target, wheel]
-    subprocess.run(install, check=True, capture_output=True)
+    target = install_wheel(build_wheel(folder), folder / "site")
     (metadata,) = target.glob("fastscnn_tf-*.dist-info/METADATA")
     for name in _needed(importlib.metadata.PathDistribution(metadata.parent)):
         _link(importlib.metadata.distribution(name), target)

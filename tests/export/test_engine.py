@@ -14,9 +14,9 @@ from fastscnn_tf.data.registry import open_dataset
 from fastscnn_tf.data.toy_streets import ToyStreets
 from fastscnn_tf.export import edits
 from fastscnn_tf.export.ai_edge import check_floats
-from fastscnn_tf.export.converter import pack
 from fastscnn_tf.export.engine import AI_EDGE, check_engine, kept_layers
 from fastscnn_tf.export.export import export_tflite
+from fastscnn_tf.export.pack import pack
 from fastscnn_tf.export.recipes import recipe
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.runtime.tflite_file import graph_summary, read_metadata, unpack

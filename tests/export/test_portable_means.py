@@ -5,8 +5,8 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 from tiny_models import TinyModel
 
-from fastscnn_tf.export.converter import pack
 from fastscnn_tf.export.edits import Editor
+from fastscnn_tf.export.pack import pack
 from fastscnn_tf.export.portable_means import means_to_convolutions
 from fastscnn_tf.runtime.tflite_file import unpack
 

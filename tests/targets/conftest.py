@@ -7,6 +7,7 @@ missing; with FASTSCNN_TARGETS=required (`.ci/run`) it fails instead.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from pathlib import Path
@@ -80,3 +81,19 @@ def label_maps(model_files, street_files) -> dict[str, dict[str, np.ndarray]]:
         segmenter = fs.Segmenter(model, threads=1)
         maps[kind] = {name: segmenter.predict(path) for name, path in street_files.items()}
     return maps
+
+
+@pytest.fixture
+def ask(target_tools):
+    """Requests -> the answers of Kotlin."""
+    from jvm_tools import asked
+
+    return functools.partial(asked, target_tools("jvm"))
+
+
+@pytest.fixture(scope="session")
+def small_files(tmp_path_factory) -> Path:
+    """A folder with files of two classes, 64x96: `bytes`, `floats` and `finished` .tflite."""
+    from jvm_tools import export_small
+
+    return export_small(tmp_path_factory.mktemp("small"))

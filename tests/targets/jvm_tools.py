@@ -10,8 +10,8 @@ import subprocess
 from pathlib import Path
 
 import fastscnn_tf as fs
-from fastscnn_tf.export.converter import pack
 from fastscnn_tf.export.model_metadata import append_files
+from fastscnn_tf.export.pack import pack
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.runtime.tflite_file import unpack
 

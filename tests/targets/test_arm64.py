@@ -14,12 +14,12 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from built_wheel import build_wheel, install_wheel
 from golden import LOGITS_OF, digest, read_golden
 from PIL import Image
 
@@ -66,20 +66,7 @@ def tools(target_tools) -> Path:
 def package(tools, tmp_path_factory) -> Path:
     """What pip makes of the wheel that it builds from this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "fastscnn_tf", source / "fastscnn_tf", ignore=ignored)
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = folder.glob("fastscnn_tf-*.whl")
-    target = folder / "package"
-    install = [*pip, "install", "--no-deps", "--no-compile", "--target", target, wheel]
-    subprocess.run(install, check=True, capture_output=True)
-    return target
+    return install_wheel(build_wheel(folder), folder / "package")
 
 
 class Device:

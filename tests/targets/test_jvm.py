@@ -5,21 +5,13 @@ They must be equal, pixel by pixel, on real logits and on such as are made to br
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 import pytest
-from jvm_tools import asked, opened
+from jvm_tools import opened
 from PIL import Image
 
 from fastscnn_tf.runtime.fit import Box, Fitted, fitted
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, logit_strips
-
-
-@pytest.fixture
-def ask(target_tools):
-    """Requests -> the answers of Kotlin."""
-    return functools.partial(asked, target_tools("jvm"))
 
 
 def label_request(folder, logits, frame, box=None, target=None):

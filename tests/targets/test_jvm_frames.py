@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 
 import numpy as np
 import pytest
-from jvm_tools import asked, export_small, opened
+from jvm_tools import opened
 from PIL import Image
 
 from fastscnn_tf.core.interpolation import interpolation_matrix
 from fastscnn_tf.runtime.fit import Box, Fitted
-
-
-@pytest.fixture
-def ask(target_tools):
-    """Requests -> the answers of Kotlin."""
-    return functools.partial(asked, target_tools("jvm"))
-
-
-@pytest.fixture(scope="module")
-def small_files(tmp_path_factory):
-    return export_small(tmp_path_factory.mktemp("small"))
 
 
 def planes(y, u, v, interleaved, slack=0):

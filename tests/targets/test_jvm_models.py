@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from jvm_tools import asked, export_small, opened, without_metadata
+from jvm_tools import opened, without_metadata
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.delegates.options import Settings
 from fastscnn_tf.core.delegates.settings_file import settings_path, write_settings
 from fastscnn_tf.core.delegates.targets import TARGETS
 from fastscnn_tf.core.labels.space import generated_palette
-from fastscnn_tf.export.converter import pack
+from fastscnn_tf.export.pack import pack
 from fastscnn_tf.runtime.tflite_file import unpack
-
-
-@pytest.fixture
-def ask(target_tools):
-    """Requests -> the answers of Kotlin."""
-    return functools.partial(asked, target_tools("jvm"))
-
-
-@pytest.fixture(scope="module")
-def small_files(tmp_path_factory):
-    return export_small(tmp_path_factory.mktemp("small"))
 
 
 def test_models_say_the_same_as_to_python(ask, model_files):

@@ -7,11 +7,12 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from built_wheel import build_wheel
+from golden import digest
 from network_camera import PICTURES, network_camera
 from PIL import Image
 
@@ -25,24 +26,9 @@ NAMES = {"road": "Road", "pavement": "Pavement", "building": "Building", "tree":
 NAMES |= {"sky": "Sky", "car": "Car", "person": "Pedestrian", "pole": "Pole", "sign": "SignSymbol"}
 
 
-def digest(labels: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(labels)).hexdigest()
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "fastscnn_tf", source / "fastscnn_tf", ignore=ignored)
-    build = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel"]
-    build += ["--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]
-    subprocess.run(build, check=True, capture_output=True)
-    (built,) = folder.glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module", params=["3.12", "3.13"])
