@@ -188,7 +188,15 @@ def test_the_device_has_the_pinned_versions_and_no_tensorflow(tools, package):
         re.sub(r"[-_.]+", "-", each.name).lower(): each.version
         for each in importlib.metadata.distributions(path=[str(tools / "site")])
     }
-    assert {"numpy", "pillow", "ai-edge-litert", "flatbuffers", "click", "pyyaml"} <= set(found)
+    assert {
+        "numpy",
+        "pillow",
+        "ai-edge-litert",
+        "flatbuffers",
+        "click",
+        "pyyaml",
+        "msgspec",
+    } <= set(found)
     again = "the tools are of other versions: rm -r .targets/arm64, then `make test-targets`"
     assert found == {name: pinned[name] for name in found}, again
     assert not {"tensorflow", "keras", "tf-keras"} & set(found)

@@ -1,0 +1,152 @@
+"""Reading zip archives of others (.keras, .npz): no member is unpacked before its size is known.
+
+zipfile never yields more of a member than the archive declares, so that bounds of the declared
+sizes hold for what is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .errors import InputError
+from .reading import open_regular
+
+MEMBERS = 10_000
+LARGEST = 2 << 30  # bytes of all members, unpacked
+RATIO = 100  # of unpacked to packed bytes, beyond which nothing that we read is packed
+SMALL = 1 << 20  # bytes, below which the ratio does not matter
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError)
+
+
+@contextlib.contextmanager
+def open_zip(
+    source: str | os.PathLike[str] | bytes,
+    where: str,
+    what: str = "zip archive",
+    *,
+    largest: int = LARGEST,
+    error: type[InputError] = InputError,
+) -> Iterator[zipfile.ZipFile]:
+    """Opens an archive and checks what it declares.
+
+    Args:
+        source: its path or content.
+        where: messages call it so.
+        what: and say that it should be one of these: `.keras file`.
+        largest: bytes that all members may have together, unpacked.
+        error: the class to raise.
+
+    Raises:
+        InputError: (of the class `error`) no such file, no archive, or a bomb.
+    """
+    with contextlib.ExitStack() as stack:
+        if isinstance(source, bytes):
+            file: Any = io.BytesIO(source)
+        else:
+            file = stack.enter_context(open_regular(source, what, error=error))
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(file))
+        except (*_DAMAGE, UnicodeDecodeError):
+            raise error(f"{where}: damaged, or not a {what}") from None
+        _check(archive, where, largest, error)
+        yield archive
+
+
+def _check(archive: zipfile.ZipFile, where: str, largest: int, error: type[InputError]) -> None:
+    members = archive.infolist()
+    if len(members) > MEMBERS:
+        raise error(f"{where}: {len(members):,} members, at most {MEMBERS:,} are read")
+    total = sum(info.file_size for info in members)
+    if total > largest:
+        raise error(f"{where}: {total:,} bytes unpacked, at most {largest:,} are read")
+    for info in members:
+        if info.file_size > SMALL and info.file_size > RATIO * max(info.compress_size, 1):
+            raise error(
+                f"{where}: {info.filename!r} claims {info.file_size:,} bytes out of "
+                f"{info.compress_size:,}: refused"
+            )
+    if len({info.filename for info in members}) < len(members):
+        raise error(f"{where}: two members of one name: refused")
+
+
+def read_member(
+    archive: zipfile.ZipFile,
+    name: str,
+    where: str,
+    *,
+    largest: int = LARGEST,
+    error: type[InputError] = InputError,
+) -> bytes:
+    """The content of a member of an archive that `open_zip` gave, its checksum compared.
+
+    Raises:
+        KeyError: there is none of that name.
+        InputError: (of the class `error`) it is damaged or larger than `largest` bytes.
+    """
+    info = archive.getinfo(name)
+    if info.file_size > largest:
+        raise error(f"{where}: {name!r} has {info.file_size:,} bytes, at most {largest:,} are read")
+    try:
+        return archive.read(info)
+    except (*_DAMAGE, RuntimeError, MemoryError) as failure:
+        reason = "encrypted" if info.flag_bits & 1 else str(failure)[:120] or "damaged"
+        raise error(f"{where}: {name!r} cannot be read ({reason})") from None
+
+
+def read_npz(
+    source: str | os.PathLike[str] | bytes,
+    where: str,
+    *,
+    largest: int = LARGEST,
+    error: type[InputError] = InputError,
+) -> dict[str, np.ndarray]:
+    """The arrays of a .npz, by name; objects are refused.
+
+    Raises:
+        InputError: (of the class `error`) no such file, no .npz, a bomb, or a member that is no
+            array of numbers.
+    """
+    with open_zip(source, where, ".npz file", largest=largest, error=error) as archive:
+        return {
+            name.removesuffix(".npy"): read_npy(
+                read_member(archive, name, where, error=error), f"{where}: {name!r}", error=error
+            )
+            for name in archive.namelist()
+        }
+
+
+def read_npy(content: bytes, where: str, *, error: type[InputError] = InputError) -> np.ndarray:
+    """The array of a .npy's content, whose size must be what its header says.
+
+    Raises:
+        InputError: (of the class `error`) it is damaged or holds objects.
+    """
+    file = io.BytesIO(content)
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, fortran, dtype = read_header(file)
+    except Exception:  # numpy parses the header as Python: its tokenizer has errors of its own
+        raise error(f"{where}: not an array of numpy's") from None
+    if dtype.hasobject or dtype.itemsize == 0:
+        raise error(f"{where}: an array of {dtype}, expected numbers")
+    rest = len(content) - file.tell()
+    if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize != rest:
+        raise error(f"{where}: {rest:,} bytes cannot be an array of {dtype} and shape {shape}")
+    array = np.frombuffer(content, dtype, offset=file.tell())
+    return array.reshape(shape, order="F" if fortran else "C").copy()
+
+
+__all__ = ["open_zip", "read_member", "read_npy", "read_npz"]
