@@ -17,8 +17,10 @@ SIZE = (96, 160)
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory) -> None:
-    """Tests leave the user's cache folder alone."""
-    os.environ["FASTSCNN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """Tests leave the user's cache folder alone; all processes that share the tests have one."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    os.environ["FASTSCNN_CACHE"] = str(root / "cache")
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from ..core.console import quiet_stderr
 from ..core.errors import ExportError, ModelFileError
 from ..keras_api import tensorflow
 from ..runtime.model_metadata import NAME as TFLITE_METADATA
-from ..runtime.segmenter import open_interpreter
 from ..runtime.tflite_file import METADATA_NAME, unpack
+from ..runtime.trial import run_here
 from . import edits
 from .model_metadata import append_files, label_files, model_metadata
 from .pack import pack
@@ -90,13 +90,13 @@ def finish(content: bytes, metadata: dict[str, Any], input_zero: int | None = No
 
 
 def check_runs(path: Path, content: bytes) -> None:
-    """Makes sure that the interpreter takes what will be written to `path`.
+    """Runs what will be written to `path` once, which this machine remembers.
 
     Raises:
-        ExportError: it does not.
+        ExportError: the interpreter does not take it.
     """
     try:
-        open_interpreter(path, content, threads=1)
+        run_here(path, content)
     except ModelFileError as error:
         raise ExportError(
             f"{error}; in int8 a layer whose outputs are almost all zero can be the reason: look "

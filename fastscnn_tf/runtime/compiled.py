@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -12,16 +11,9 @@ import numpy as np
 
 from ..core.console import quiet_end, quiet_stderr
 from ..core.delegates.device import DeviceSettings
-from ..core.errors import ConfigError
+from . import native
 from .tflite_file import unpack
-
-# choices of the settings that the Python API calls otherwise
-_ENUM_NAMES = {
-    "memhandle": "MEM_HANDLE",
-    "O1": "OPTIMIZE_FOR_INFERENCE",
-    "O2": "OPTIMIZE_FOR_PREPARE",
-    "O3": "OPTIMIZE_FOR_INFERENCE_O3",
-}
+from .trial import cannot_compile
 
 
 class CompiledInterpreter:
@@ -51,10 +43,7 @@ class CompiledInterpreter:
         with quiet_stderr():
             self._native, reason = _compile(content, settings, threads, options)
         if reason:
-            raise ConfigError(
-                f"{path}: cannot be compiled for {settings.accelerator} here ({reason}): use other "
-                "settings, such as accelerator=cpu"
-            )
+            raise cannot_compile(path, settings.accelerator, reason)
         weakref.finalize(self, _release, self._native)
         graph = unpack(content).subgraphs[0]
         self._input = _details(graph.tensors[graph.inputs[0]], 0)
@@ -97,53 +86,18 @@ class CompiledInterpreter:
 def _compile(
     content: bytes, settings: DeviceSettings, threads: int, options: dict[str, Any]
 ) -> tuple[list[Any], str]:
-    """Model, input buffers and output buffers; or why there are none."""
-    from ai_edge_litert.compiled_model import CompiledModel
-    from ai_edge_litert.environment import Environment
-
+    """What `native.compiled` makes; or why it does not, as text that keeps nothing alive."""
     try:
-        environment = Environment.create(**options["environment"])
-        wanted = litert_options(settings, threads, options)
-        model = CompiledModel.from_buffer(content, environment=environment, options=wanted)
-        return [model, model.create_input_buffers(0), model.create_output_buffers(0)], ""
-    except (RuntimeError, ValueError) as error:
-        return [], re.sub(r"\s+", " ", str(error)).strip()[:160] or type(error).__name__
+        return native.compiled(content, settings, threads, options), ""
+    except native.REFUSALS as error:
+        return [], str(error) or type(error).__name__
 
 
-def _release(native: list[Any]) -> None:
+def _release(opened: list[Any]) -> None:
     """Lets go of what LiteRT made; it writes lines about that."""
     with quiet_stderr():
-        while native:
-            native.pop()
-
-
-def litert_options(settings: DeviceSettings, threads: int, given: dict[str, Any]) -> Any:
-    """`ai_edge_litert.options.Options` from options by group."""
-    from ai_edge_litert import options as litert
-
-    chosen = litert.HardwareAccelerator[settings.accelerator.upper()]
-    if settings.cpu_fallback is not False:
-        chosen |= litert.HardwareAccelerator.CPU
-    cpu = dict(given["cpu"])
-    if mode := cpu.pop("kernel_mode", None):
-        cpu["kernel_mode"] = litert.CpuKernelMode[mode.upper()]
-    options = litert.Options(chosen, cpu_options=litert.CpuOptions(num_threads=threads, **cpu))
-    for name, value in given.get("gpu", {}).items():
-        setattr(options.gpu_options, name, value)
-    for vendor in ("qualcomm", "intel_openvino"):
-        for name, value in given.get(vendor, {}).items():
-            _set_vendor_option(getattr(options, f"{vendor}_options"), name, value)
-    return options
-
-
-def _set_vendor_option(options: Any, name: str, value: Any) -> None:
-    enum = getattr(options, name.upper(), None)  # a class attribute beside each such field
-    if enum is not None:
-        value = enum[_ENUM_NAMES.get(value, value.upper())]
-    if name == "configs":
-        options.configs_map = dict(item.partition("=")[::2] for item in value)
-    else:
-        setattr(options, name, value)
+        while opened:
+            opened.pop()
 
 
 def _details(tensor: Any, index: int) -> dict[str, Any]:

@@ -138,9 +138,7 @@ def _interpreter(cpu: CpuSettings) -> tuple[dict[str, Any], list[str]]:
         if getattr(cpu, name) is not None
     }
     if cpu.kernel_mode:
-        from ai_edge_litert.interpreter import OpResolverType
-
-        options["experimental_op_resolver_type"] = OpResolverType[_RESOLVERS[cpu.kernel_mode]]
+        options["experimental_op_resolver_type"] = _RESOLVERS[cpu.kernel_mode]
     known = {"num_threads", "kernel_mode", *_INTERPRETER}
     return options, _unknown(cpu, known, "Interpreter", "; api=compiled_model may have it")
 

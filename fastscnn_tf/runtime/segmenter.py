@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,15 @@ from ..core.delegates.device import DeviceSettings
 from ..core.errors import ConfigError, DataError, ModelFileError
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.sizes import Size
-from . import MAX_THREADS
-from .engine import open_compiled, plan_engine
+from . import native
+from .engine import Plan, open_compiled, plan_engine
 from .fit import Fitted, check_fit, fitted
 from .overlap import AHEAD, overlapped
 from .picture import Picture, as_pixels, check_several, check_target
 from .postprocess import LogitsFrame
 from .tflite_file import own_metadata, read_model
+from .tflite_graph import Graph
+from .trial import ensure_tried, refused, trusted_here
 
 
 class Segmenter:
@@ -38,10 +39,14 @@ class Segmenter:
         threads: CPU threads; by default those of the settings, else 2.
         settings: what to run it with, or a settings file of this very model; by default what lies
             beside it (`<file>.settings.json`) or, if nothing does, came inside it.
+        trusted: run the file at once. Otherwise one that this machine has not run before, with
+            these settings, is first run once in a process of its own, where it may crash (see
+            `trial`); FASTSCNN_TRUSTED=1 in the environment trusts all files.
 
     Attributes:
         settings: the settings in use.
         threads: CPU threads in use.
+        trial_seconds: what trying the file out took; 0 for one that the machine knows.
         notes: settings that this runtime cannot apply, one line each; they are logged, too.
         input_size: (height, width) the network works at.
         labels: names and colours of the classes.
@@ -49,7 +54,8 @@ class Segmenter:
         frame: how its output lies over the input.
 
     Raises:
-        ModelFileError: the file is missing, damaged, or no segmentation model.
+        ModelFileError: the file is missing, damaged, or no segmentation model, or crashed when it
+            was tried.
         ConfigError: the settings are another model's, not valid, or cannot run here.
 
     Example:
@@ -61,6 +67,7 @@ class Segmenter:
         path: str | os.PathLike[str],
         threads: int | None = None,
         settings: DeviceSettings | str | os.PathLike[str] | None = None,
+        trusted: bool = False,
     ):
         self.path = Path(path)
         content, graphs = read_model(path)
@@ -72,31 +79,19 @@ class Segmenter:
             logger.warning("%s: %s", path, note)
         if plan.remark:
             logger.info("%s: %s", path, plan.remark)
+        _check_ports(self.path, graphs.main)
+        known = trusted or trusted_here()
+        self.trial_seconds = 0.0 if known else ensure_tried(self.path, content, graphs.main, plan)
         if plan.compiled:
             self._interpreter = open_compiled(self.path, content, plan)
         else:
-            self._interpreter = open_interpreter(self.path, content, plan.threads, plan.options)
+            self._interpreter = _open_interpreter(self.path, content, plan)
         self._turn = threading.Lock()
-        inputs = self._interpreter.get_input_details()
-        outputs = self._interpreter.get_output_details()
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise ModelFileError(
-                f"{path}: expected one input and one output, got {len(inputs)} and {len(outputs)}"
-            )
-        self._input, self._output = inputs[0], outputs[0]
+        (self._input,) = self._interpreter.get_input_details()
+        (self._output,) = self._interpreter.get_output_details()
         shape, result = (tuple(map(int, x["shape"])) for x in (self._input, self._output))
-        dynamic = -1 in self._input.get("shape_signature", ())[1:]
-        if (
-            dynamic
-            or len(shape) != 4
-            or shape[0] != 1
-            or shape[3] != 3
-            or len(result) not in (3, 4)
-        ):
-            raise ModelFileError(
-                f"{path}: expected an image (1, H, W, 3) of fixed size in and logits or labels "
-                f"out, got {shape} and {result}"
-            )
+        if shape[0] != 1 or len(result) not in (3, 4):
+            raise _no_segmentation(self.path, shape, result)
         if len(result) == 4 and result[3] > MAX_CLASSES:
             raise ModelFileError(
                 f"{path}: {result[3]} output channels, but a label map has room for at most "
@@ -241,30 +236,28 @@ class Segmenter:
         return pixels, fitted(pixels, self.input_size, fit, self.mean_color)
 
 
-def open_interpreter(
-    path: Path, content: bytes, threads: int, options: Mapping[str, Any] | None = None
-) -> Any:
-    """The interpreter of a .tflite, its tensors allocated.
-
-    Args:
-        path: for messages.
-        content: of the file.
-        threads: CPU threads.
-        options: further arguments of `Interpreter`.
-
-    Raises:
-        ConfigError: no such number of threads.
-        ModelFileError: it refuses the file.
-    """
-    from ai_edge_litert.interpreter import Interpreter
-
-    if not 1 <= threads <= MAX_THREADS:
-        raise ConfigError(f"threads must be 1..{MAX_THREADS}, got {threads}")
+def _open_interpreter(path: Path, content: bytes, plan: Plan) -> Any:
     try:
         with quiet_stderr():
-            interpreter = Interpreter(model_content=content, num_threads=threads, **(options or {}))
-            interpreter.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        reason = re.sub(r"\s+", " ", str(error)).strip()[:160]
-        raise ModelFileError(f"{path}: the interpreter refuses this file ({reason})") from None
-    return interpreter
+            return native.interpreter(content, plan.threads, plan.options)
+    except native.REFUSALS as error:
+        raise refused(path, error) from None
+
+
+def _check_ports(path: Path, graph: Graph) -> None:
+    """Refuses what is no segmentation model by what the file says, before anything runs it."""
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise ModelFileError(
+            f"{path}: expected one input and one output, got {len(graph.inputs)} and "
+            f"{len(graph.outputs)}"
+        )
+    shape, result = (graph.tensors[i].shape for i in (graph.inputs[0], graph.outputs[0]))
+    if len(shape) != 4 or shape[0] not in (1, -1) or shape[3] != 3 or min(shape[1:3]) < 1:
+        raise _no_segmentation(path, shape, result)
+
+
+def _no_segmentation(path: Path, shape: Sequence[int], result: Sequence[int]) -> Exception:
+    return ModelFileError(
+        f"{path}: expected an image (1, H, W, 3) of fixed size in and logits or labels out, got "
+        f"{tuple(shape)} and {tuple(result)}"
+    )

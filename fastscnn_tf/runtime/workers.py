@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from ..core.errors import ConfigError, FastSCNNError
+from .tried import known_here, learn
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -86,7 +87,9 @@ class _Crew:
         with _alone(), _without_ctrl_c():
             for _ in range(count):
                 ours, theirs = context.Pipe()
-                process = context.Process(target=_work, args=(theirs, make), daemon=True)
+                process = context.Process(
+                    target=_work, args=(theirs, make, known_here()), daemon=True
+                )
                 process.start()
                 theirs.close()
                 self.processes[ours] = process
@@ -141,8 +144,11 @@ class _Crew:
                 process.join()
 
 
-def _work(pipe: Connection, make: Callable[[], Callable[[Any], Any]]) -> None:
+def _work(
+    pipe: Connection, make: Callable[[], Callable[[Any], Any]], known: frozenset[str]
+) -> None:
     """A process: makes its function with the first item and answers until the pipe closes."""
+    learn(known)  # the file that was tried where the processes were started
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked from the start
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as an exception, which cleans up
     # What a file has to say was said where the processes were started.

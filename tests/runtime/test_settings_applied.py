@@ -20,8 +20,8 @@ from fastscnn_tf.core.delegates.settings_file import settings_path, write_settin
 from fastscnn_tf.core.delegates.targets import TARGETS
 from fastscnn_tf.core.errors import ConfigError
 from fastscnn_tf.runtime.benchmark import benchmark
-from fastscnn_tf.runtime.compiled import litert_options
 from fastscnn_tf.runtime.engine import check_atomics, plan_engine
+from fastscnn_tf.runtime.native import litert_options
 from fastscnn_tf.runtime.segmenter import Segmenter
 
 SHIPPED = Path(__file__).parents[2] / "tflite"

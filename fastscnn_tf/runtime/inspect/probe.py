@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from ..confined import Limits, run_confined
 from ..tflite_graph import Graph
 
 MEMORY_LIMIT = 4 << 30  # bytes of address space
 TIME_LIMIT = 60  # seconds
 STAGES = {"plain": "without delegates", "xnnpack": "with XNNPACK"}
-CHILD = Path(__file__).with_name("probe_child.py")
+TASK = Path(__file__).with_name("probe_child.py")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +49,12 @@ def probe(
     stages: dict[str, dict[str, Any]] = {}
     problems, waiting = [], list(STAGES)
     while waiting:
-        found, end = _run(content, waiting, memory, seconds)
+        outcome = run_confined(TASK, waiting, content, Limits(memory, seconds, seconds))
+        found = {line["stage"]: line for line in outcome.lines}
         stages |= found
         waiting = [name for name in waiting if name not in found]
         if waiting:  # the child ended in the first of them; the others get a new one
-            problems.append(f"{STAGES[waiting.pop(0)]}: {end}")
+            problems.append(f"{STAGES[waiting.pop(0)]}: {outcome.ending}")
     problems += [
         f"{STAGES[name]}: the interpreter refuses the file ({stage['error']})"
         for name, stage in stages.items()
@@ -90,43 +87,3 @@ def delegated_ops(graph: Graph, delegates: list[list[list[int]]]) -> tuple[int, 
                 found.add(op.index)
                 waiting += [index for index in op.inputs if index not in edge]
     return tuple(sorted(found))
-
-
-def _run(
-    content: bytes, stages: list[str], memory: int, seconds: int
-) -> tuple[dict[str, dict[str, Any]], str]:
-    """The stages that were reported, and how the child ended."""
-    command = [sys.executable, "-P", str(CHILD), str(memory), str(seconds), *stages]
-    # The child finds what this process found; one thread of BLAS needs less address space.
-    paths = os.pathsep.join(filter(None, sys.path))
-    environment = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"}
-    try:
-        done = subprocess.run(
-            command,
-            input=content,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=seconds,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as expired:
-        return _stages(expired.stdout or b""), f"no end after {seconds} s"
-    except OSError as error:  # no memory for a process, or a Python that cannot be started again
-        return {}, f"no process could be started ({error.strerror})"
-    return _stages(done.stdout), _ending(done.returncode)
-
-
-def _stages(output: bytes) -> dict[str, dict[str, Any]]:
-    lines = [json.loads(line) for line in output.splitlines() if line.endswith(b"}")]
-    return {line["stage"]: line for line in lines}
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"its process ended early (code {code})"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"the interpreter crashed on this file ({name})"

@@ -1,36 +1,9 @@
-"""The process in which the interpreter loads a file; it knows nothing of this package.
-
-Run as a script: limits in the arguments, the file on stdin, one JSON object a line on stdout. Each
-line is written as soon as it is known, so that a crash later on takes nothing with it.
-"""
+"""How the interpreter loads a file, for the process of `confined_child`; nothing of it is run."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import sys
+from collections.abc import Callable, Sequence
 from typing import Any
-
-
-def limit(memory: int, seconds: int) -> None:
-    """Bounds this process where the system can: address space, CPU time, no core file, no files."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    wanted = (
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-    )
-    for kind, value in wanted:
-        _, most = resource.getrlimit(kind)
-        if most != resource.RLIM_INFINITY:
-            value = min(value, most)
-        with contextlib.suppress(ValueError, OSError):  # macOS has no usable RLIMIT_AS
-            resource.setrlimit(kind, (value, most))
 
 
 def shared_bytes(interpreter: Any, content: bytes) -> int:
@@ -56,15 +29,10 @@ def shared_bytes(interpreter: Any, content: bytes) -> int:
     return total
 
 
-def main() -> None:
-    """Loads the file without and with XNNPACK, or what of both the arguments name."""
-    memory, seconds, *stages = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
-    report = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever native code prints is not ours
-    content = sys.stdin.buffer.read()
+def run(content: bytes, stages: Sequence[str], say: Callable[..., None]) -> None:
+    """Loads the file without and with XNNPACK, or what of both the stages name."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    limit(memory, seconds)
     resolvers = {
         "plain": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
         "xnnpack": OpResolverType.BUILTIN,
@@ -88,8 +56,4 @@ def main() -> None:
             result["arena_bytes"] = shared_bytes(interpreter, content)
         except (ValueError, RuntimeError, MemoryError) as error:
             result["error"] = " ".join(str(error).split())[:200] or "no reason given"
-        print(json.dumps(result), file=report)
-
-
-if __name__ == "__main__":
-    main()
+        say(**result)

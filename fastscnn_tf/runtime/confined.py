@@ -1,0 +1,118 @@
+"""Work at a file that nobody vouches for, in a process that may crash: limits, and how it ended."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+CHILD = Path(__file__).with_name("confined_child.py")
+NEEDED = ("ai_edge_litert", "numpy", "ml_dtypes", "flatbuffers")  # what LiteRT imports
+# What starting Python takes on some systems; the rest of the environment is not the child's affair.
+PASSED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
+# Other BLAS threads and heaps would only take address space.
+FIXED = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What the process may use.
+
+    Attributes:
+        memory: bytes of address space; None sets no limit.
+        seconds: of computing, all threads together.
+        patience: seconds until it is stopped, whatever it does.
+    """
+
+    memory: int | None
+    seconds: int
+    patience: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What the process said, and how it ended.
+
+    Attributes:
+        lines: what it reported, in order.
+        started: it got so far that the runtime was loaded and the limits were set.
+        ending: in words.
+    """
+
+    lines: tuple[dict[str, Any], ...]
+    started: bool
+    ending: str
+
+
+def run_confined(
+    task: Path, order: Any, content: bytes, limits: Limits, whole_environment: bool = False
+) -> Outcome:
+    """Runs `run(content, order, say)` of a Python file in a process of its own.
+
+    The process has the bytes of the model, Python's library and LiteRT: nothing of this package but
+    that file, no other packages, and by default next to nothing of the environment.
+
+    Args:
+        task: the Python file.
+        order: for it; plain JSON.
+        content: of the model, for its standard input.
+        limits: of the process. Windows has but the last of them.
+        whole_environment: hand all variables on, as drivers want it.
+    """
+    if not sys.executable or getattr(sys, "frozen", False):
+        return Outcome((), False, "this program has no Python to start")
+    setup = {
+        "task": str(task),
+        "order": order,
+        "paths": _places(),
+        "memory": limits.memory,
+        "seconds": limits.seconds,
+    }
+    passed = os.environ if whole_environment else {n: os.environ.get(n) for n in PASSED}
+    try:
+        done = subprocess.run(
+            # No site-packages, user folders, variables or working directory: a third of the time.
+            [sys.executable, "-I", "-S", "-B", str(CHILD), json.dumps(setup)],
+            input=content,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=limits.patience,
+            env={k: v for k, v in passed.items() if v is not None} | FIXED,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as expired:
+        return _outcome(expired.stdout or b"", f"no end after {limits.patience} s")
+    except OSError as error:  # no memory for a process, or a Python that cannot be started again
+        return Outcome((), False, f"no process could be started ({error.strerror})")
+    return _outcome(done.stdout, _ending(done.returncode, limits))
+
+
+def _places() -> list[str]:
+    """Folders in which the packages lie that the child imports."""
+    found = (importlib.util.find_spec(name) for name in NEEDED)
+    places = (place for spec in found if spec for place in spec.submodule_search_locations or ())
+    return list(dict.fromkeys(str(Path(place).absolute().parent) for place in places))
+
+
+def _outcome(output: bytes, ending: str) -> Outcome:
+    lines = [json.loads(line) for line in output.splitlines() if line.endswith(b"}")]
+    started = bool(lines) and lines[0] == {"stage": "started"}
+    return Outcome(tuple(lines[1:] if started else ()), started, ending)
+
+
+def _ending(code: int, limits: Limits) -> str:
+    if code >= 0:
+        return f"its process ended early (code {code})"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    if name == "SIGXCPU":
+        return f"no end after {limits.seconds} s"
+    return f"the interpreter crashed on this file ({name})"

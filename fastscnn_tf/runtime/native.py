@@ -1,0 +1,144 @@
+"""LiteRT's two APIs, opened, and one run of a file for trial.
+
+Imports nothing of this package, so that the process in which a file is tried can load this very
+module and opens it just as it will be opened here.
+"""
+
+from __future__ import annotations
+
+import random
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+REFUSALS = (ValueError, RuntimeError, MemoryError)  # what both raise for a file they do not take
+# choices of the settings that the Python API calls otherwise
+_ENUM_NAMES = {
+    "memhandle": "MEM_HANDLE",
+    "O1": "OPTIMIZE_FOR_INFERENCE",
+    "O2": "OPTIMIZE_FOR_PREPARE",
+    "O3": "OPTIMIZE_FOR_INFERENCE_O3",
+}
+
+
+def interpreter(content: bytes, threads: int, options: Mapping[str, Any]) -> Any:
+    """An `Interpreter` with its tensors allocated.
+
+    Args:
+        content: of the file.
+        threads: CPU threads.
+        options: further arguments; the op resolver by name.
+
+    Raises:
+        ValueError, RuntimeError, MemoryError: it refuses the file.
+    """
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    given = dict(options)
+    if resolver := given.pop("experimental_op_resolver_type", None):
+        given["experimental_op_resolver_type"] = OpResolverType[resolver]
+    opened = Interpreter(model_content=content, num_threads=threads, **given)
+    opened.allocate_tensors()
+    return opened
+
+
+def compiled(content: bytes, settings: Any, threads: int, options: Mapping[str, Any]) -> list[Any]:
+    """A `CompiledModel`, its input buffers and its output buffers.
+
+    Args:
+        content: of the file.
+        settings: `accelerator` and `cpu_fallback`.
+        threads: CPU threads.
+        options: by group, as `engine.plan_engine` makes them.
+
+    Raises:
+        ValueError, RuntimeError, MemoryError: it cannot be compiled here.
+    """
+    from ai_edge_litert.compiled_model import CompiledModel
+    from ai_edge_litert.environment import Environment
+
+    environment = Environment.create(**options["environment"])
+    wanted = litert_options(settings, threads, options)
+    model = CompiledModel.from_buffer(content, environment=environment, options=wanted)
+    return [model, model.create_input_buffers(0), model.create_output_buffers(0)]
+
+
+def litert_options(settings: Any, threads: int, given: Mapping[str, Any]) -> Any:
+    """`ai_edge_litert.options.Options` from options by group."""
+    from ai_edge_litert import options as litert
+
+    chosen = litert.HardwareAccelerator[settings.accelerator.upper()]
+    if settings.cpu_fallback is not False:
+        chosen |= litert.HardwareAccelerator.CPU
+    cpu = dict(given["cpu"])
+    if mode := cpu.pop("kernel_mode", None):
+        cpu["kernel_mode"] = litert.CpuKernelMode[mode.upper()]
+    options = litert.Options(chosen, cpu_options=litert.CpuOptions(num_threads=threads, **cpu))
+    for name, value in given.get("gpu", {}).items():
+        setattr(options.gpu_options, name, value)
+    for vendor in ("qualcomm", "intel_openvino"):
+        for name, value in given.get(vendor, {}).items():
+            _set_vendor_option(getattr(options, f"{vendor}_options"), name, value)
+    return options
+
+
+def _set_vendor_option(options: Any, name: str, value: Any) -> None:
+    enum = getattr(options, name.upper(), None)  # a class attribute beside each such field
+    if enum is not None:
+        value = enum[_ENUM_NAMES.get(value, value.upper())]
+    if name == "configs":
+        options.configs_map = dict(item.partition("=")[::2] for item in value)
+    else:
+        setattr(options, name, value)
+
+
+def run(content: bytes, order: Mapping[str, Any], say: Callable[..., None]) -> None:
+    """The trial: opens a file as ordered, runs it once on noise and reads what comes out.
+
+    Args:
+        content: of the file.
+        order: `threads`, `options`, and for a `CompiledModel` `settings`, `input` and `output`.
+        say: is told `stage="opened"` and `stage="ran"`, or `stage="refused"` with the `error`.
+    """
+    try:
+        if order["settings"] is None:
+            opened = interpreter(content, order["threads"], order["options"])
+            say(stage="opened")
+            run_once(opened)
+        else:
+            settings = types.SimpleNamespace(**order["settings"])
+            native = compiled(content, settings, order["threads"], order["options"])
+            say(stage="opened")
+            _run_compiled(native, order["input"], order["output"])
+        say(stage="ran")
+    except REFUSALS as error:
+        out_of_memory = isinstance(error, MemoryError)
+        say(stage="refused", error="out of memory" if out_of_memory else str(error))
+
+
+def run_once(opened: Any) -> None:
+    """Runs an interpreter on noise."""
+    for port in opened.get_input_details():
+        opened.set_tensor(port["index"], _noise(port["shape"], port["dtype"]))
+    opened.invoke()
+    for port in opened.get_output_details():
+        opened.get_tensor(port["index"])
+
+
+def _run_compiled(native: list[Any], input: Sequence[Any], output: Sequence[Any]) -> None:
+    model, inputs, outputs = native
+    if len(inputs) == len(outputs) == 1:
+        inputs[0].write(_noise(input[0], np.dtype(input[1])))
+        model.run_by_index(0, inputs, outputs)
+        outputs[0].read(int(np.prod(output[0])), np.dtype(output[1]))
+
+
+def _noise(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """Every byte in integers of 8 bits, -1..1 in floats."""
+    count = int(np.prod(shape))
+    values = np.frombuffer(random.Random(0).randbytes(count), np.uint8)
+    if np.dtype(dtype).kind == "f":
+        return (values.astype(dtype) / 128 - 1).astype(dtype).reshape(shape)
+    return values.astype(dtype).reshape(shape)

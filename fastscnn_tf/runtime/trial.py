@@ -1,0 +1,192 @@
+"""A file that this machine has not run before is run once in a process that may crash.
+
+A .tflite can be such that LiteRT aborts, reads outside its memory or never ends, and that ends the
+whole process. This finds out where it does no harm. It is a net, no prison: the process runs as the
+same user, and who finds a fault in LiteRT that executes code has got through.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.console import quiet_stderr
+from ..core.delegates.device import DeviceSettings
+from ..core.errors import ConfigError, ModelFileError
+from ..core.foreign_text import one_line
+from . import native
+from .engine import DEFAULT_THREADS, Plan
+from .inspect.lifetimes import arena_lower_bound
+from .inspect.macs import count_macs
+from .tflite_checks import why_not
+from .tflite_graph import Graph
+from .tflite_parser import parse_tflite
+from .tried import is_known, key_of, remember
+
+if TYPE_CHECKING:
+    from .confined import Limits
+
+VARIABLE = "FASTSCNN_TRUSTED"
+TRUST = f"trusted=True ({VARIABLE}=1)"
+FORMAT = 1  # of the trial; a stricter one later on must not believe this one's verdicts
+
+BASE_MEMORY = 1 << 30  # bytes of address space: Python, numpy and LiteRT take 160 MB
+SPARE_MEMORY = 3 << 30  # beyond what tensors need: copies of weights, scratch memory of kernels
+THREAD_MEMORY = 16 << 20  # the stack of a thread, and what it allocates
+BASE_SECONDS = 15  # starting takes 0.5 s on a PC and some seconds on a Pi with a slow card
+SPEED = (
+    200_000_000  # multiply-accumulates a second: less than any kernel but the reference's on a Pi
+)
+MOST_SECONDS = 300
+DRIVER_SECONDS = 600  # GPUs compile shaders, NPUs the network
+
+
+def trusted_here() -> bool:
+    """Whether the person at this machine trusts all files: `FASTSCNN_TRUSTED=1`."""
+    return os.environ.get(VARIABLE) == "1"
+
+
+def ensure_tried(path: Path, content: bytes, graph: Graph, plan: Plan) -> float:
+    """Makes sure that a file has been run once without harm, as it will be opened now.
+
+    Args:
+        path: for messages.
+        content: of the file; what is opened afterwards are these very bytes.
+        graph: its main graph.
+        plan: how it will be opened.
+
+    Returns:
+        Seconds that it took; 0 where the machine knows the file.
+
+    Raises:
+        ModelFileError: it crashes, does not end, needs too much memory, is refused, or cannot be
+            tried.
+        ConfigError: it cannot be compiled for that accelerator here.
+    """
+    key = _key(content, plan)
+    if is_known(key):
+        return 0.0
+    if reason := why_not(graph):
+        raise ModelFileError(f"{path}: damaged .tflite file ({reason}); it was not run here")
+    start = time.perf_counter()
+    _try(path, content, graph, plan)
+    remember(key)
+    seconds = time.perf_counter() - start
+    logger = logging.getLogger("fastscnn_tf")
+    logger.info("%s: opened here for the first time: tried out in %.1f s", path, seconds)
+    return seconds
+
+
+def run_here(path: Path, content: bytes) -> None:
+    """Runs a file once in this process and notes it, as `ensure_tried` does in another.
+
+    Only for what was made here: then operations, shapes and indices are ours, and what a stranger's
+    weights bring into the file, scales and zero points, is looked at first.
+
+    Args:
+        path: for messages.
+        content: of the file.
+
+    Raises:
+        ModelFileError: LiteRT must not be given it, or refuses it.
+    """
+    plan = Plan(DeviceSettings(), DEFAULT_THREADS, False, {}, ())
+    if reason := why_not(parse_tflite(content).main):
+        raise refused(path, reason)
+    try:
+        with quiet_stderr():
+            native.run_once(native.interpreter(content, plan.threads, plan.options))
+    except native.REFUSALS as error:
+        raise refused(path, error) from None
+    remember(_key(content, plan))
+
+
+def _key(content: bytes, plan: Plan) -> str:
+    order = _order(plan)
+    del order["threads"]  # no file is good with two threads and bad with four
+    return key_of(content, [FORMAT, order])
+
+
+def _order(plan: Plan) -> dict[str, Any]:
+    """How to open a file, as plain JSON; nothing is written in a trial, so no weight cache."""
+    chosen, options = plan.settings, dict(plan.options)
+    if "cpu" in options:
+        cpu = options["cpu"].items()
+        options["cpu"] = {k: v for k, v in cpu if k != "xnnpack_weight_cache_path"}
+    settings = {"accelerator": chosen.accelerator, "cpu_fallback": chosen.cpu_fallback}
+    return {
+        "threads": plan.threads,
+        "options": options,
+        "settings": settings if plan.compiled else None,
+    }
+
+
+def _try(path: Path, content: bytes, graph: Graph, plan: Plan) -> None:
+    from .confined import run_confined  # only where a file is new
+
+    driver = plan.compiled and plan.settings.accelerator != "cpu"
+    ports = zip(("input", "output"), (graph.inputs[0], graph.outputs[0]), strict=True)
+    order = _order(plan) | {n: (graph.tensors[i].shape, graph.tensors[i].dtype) for n, i in ports}
+    limits = _limits(graph, plan.threads, driver)
+    outcome = run_confined(Path(native.__file__), order, content, limits, driver)
+    stages = {line["stage"]: line for line in outcome.lines}
+    if "ran" in stages:
+        return
+    if not outcome.started:
+        raise ModelFileError(
+            f"{path}: this machine has not run the file before, and it cannot be tried out in a "
+            f"process of its own ({outcome.ending}): if you trust it, say {TRUST}"
+        )
+    if "refused" not in stages:
+        slow = outcome.ending.startswith("no end")
+        hint = (
+            f"too slow, damaged or hostile; {TRUST} runs it all the same"
+            if slow
+            else ("damaged or hostile; it was not run here")
+        )
+        raise ModelFileError(f"{path}: {outcome.ending}: {hint}")
+    reason = stages["refused"]["error"]
+    if plan.compiled and "opened" not in stages:
+        raise cannot_compile(path, plan.settings.accelerator, reason)
+    raise refused(path, reason)
+
+
+def _limits(graph: Graph, threads: int, driver: bool) -> Limits:
+    """What an honest file of this size needs, with room to spare."""
+    from .confined import Limits
+
+    if driver:  # these reserve address space by the terabyte
+        return Limits(None, DRIVER_SECONDS, DRIVER_SECONDS)
+    needed = SPARE_MEMORY + 4 * arena_lower_bound(graph)
+    memory = BASE_MEMORY + THREAD_MEMORY * threads + min(needed, _physical_memory())
+    macs = sum(count_macs(graph, op).total for op in graph.ops)
+    seconds = min(BASE_SECONDS + macs // SPEED, MOST_SECONDS)
+    return Limits(memory, seconds, 4 * seconds)  # waiting for others' work is not the file's fault
+
+
+def _physical_memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return 8 << 30
+
+
+def refused(path: Path, reason: object) -> ModelFileError:
+    """What is said of a file that the interpreter does not take."""
+    return ModelFileError(f"{path}: the interpreter refuses this file ({_short(reason)})")
+
+
+def cannot_compile(path: Path, accelerator: str, reason: object) -> ConfigError:
+    """What is said of a file that cannot be compiled with these settings."""
+    return ConfigError(
+        f"{path}: cannot be compiled for {accelerator} here ({_short(reason)}): use other "
+        "settings, such as accelerator=cpu"
+    )
+
+
+def _short(reason: object) -> str:
+    """LiteRT repeats what the file says, names of operations among it."""
+    return one_line(reason)[:160] or type(reason).__name__
