@@ -10,6 +10,7 @@ from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, ExportError, OutputError
 from fastscnn_tf.data.registry import open_dataset
 from fastscnn_tf.data.toy_streets import ToyStreets
+from fastscnn_tf.export.converter import check_runs
 from fastscnn_tf.export.export import export_tflite
 from fastscnn_tf.export.model_metadata import append_files
 from fastscnn_tf.export.pack import pack
@@ -19,7 +20,13 @@ from fastscnn_tf.quantize.quantize_aware import folded_of, qat_model
 from fastscnn_tf.runtime.inspect.inspection import inspect
 from fastscnn_tf.runtime.model_metadata import associated_files
 from fastscnn_tf.runtime.segmenter import Segmenter
-from fastscnn_tf.runtime.tflite_file import GraphSummary, graph_summary, read_metadata, unpack
+from fastscnn_tf.runtime.tflite_file import (
+    GraphSummary,
+    graph_summary,
+    operation,
+    read_metadata,
+    unpack,
+)
 from fastscnn_tf.train.predictor import KerasPredictor
 
 CELLS = {  # of 96x160 -> 3x5 at 1/32; pooling 1, then rows and columns of bins 2, 3 and 6
@@ -53,6 +60,21 @@ FILES = [  # each output of a float and of an int8 recipe, and one of every reci
     *((recipe, "logits") for recipe in ("float16", "dynamic", "int8")),
     *(("int16x8", outputs) for outputs in ("logits", "prob")),
 ]
+
+
+@pytest.mark.parametrize("recipe", ["float32", "int8-qat"])
+def test_what_was_exported_is_known_and_not_tried_again(tflite_files, recipe):
+    assert Segmenter(tflite_files[recipe, "logits"]).trial_seconds == 0
+
+
+def test_what_a_strangers_weights_would_abort_at_is_not_run(tflite_files, tmp_path):
+    """LiteRT aborts at an ADD that brings a range to one a million times smaller."""
+    model = unpack(tflite_files["int8-qat", "logits"].read_bytes())
+    graph = model.subgraphs[0]
+    add = next(op for op in graph.operators if operation(model, op) == "ADD")
+    graph.tensors[add.outputs[0]].quantization.scale = np.float32([1e-9])
+    with pytest.raises(ExportError, match="which it cannot"):
+        check_runs(tmp_path / "m.tflite", pack(model, 1 << 20))
 
 
 @pytest.mark.parametrize(("recipe", "outputs"), FILES)
