@@ -15,7 +15,7 @@ from typing import Any
 CHILD = Path(__file__).with_name("confined_child.py")
 NEEDED = ("ai_edge_litert", "numpy", "ml_dtypes", "flatbuffers")  # what LiteRT imports
 # What starting Python takes on some systems; the rest of the environment is not the child's affair.
-PASSED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
+PASSED = ("PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
 # Other BLAS threads and heaps would only take address space.
 FIXED = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
 
@@ -26,7 +26,8 @@ class Limits:
 
     Attributes:
         memory: bytes of address space; None sets no limit.
-        seconds: of computing, all threads together.
+        seconds: of computing, all threads together, on a machine that starts Python and LiteRT in
+            half a second; a slower one gets more in proportion.
         patience: seconds until it is stopped, whatever it does.
     """
 
@@ -74,23 +75,27 @@ def run_confined(
         "memory": limits.memory,
         "seconds": limits.seconds,
     }
-    passed = os.environ if whole_environment else {n: os.environ.get(n) for n in PASSED}
+    passed = {
+        name: value
+        for name, value in os.environ.items()
+        if name in PASSED or (whole_environment and not name.startswith("PYTHON"))
+    }
     try:
         done = subprocess.run(
-            # No site-packages, user folders, variables or working directory: a third of the time.
-            [sys.executable, "-I", "-S", "-B", str(CHILD), json.dumps(setup)],
+            # No site-packages, user's folder or working directory: safer, and less to start.
+            [sys.executable, "-P", "-s", "-S", "-B", str(CHILD), json.dumps(setup)],
             input=content,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=limits.patience,
-            env={k: v for k, v in passed.items() if v is not None} | FIXED,
+            env=passed | FIXED,
             check=False,
         )
     except subprocess.TimeoutExpired as expired:
         return _outcome(expired.stdout or b"", f"no end after {limits.patience} s")
     except OSError as error:  # no memory for a process, or a Python that cannot be started again
         return Outcome((), False, f"no process could be started ({error.strerror})")
-    return _outcome(done.stdout, _ending(done.returncode, limits))
+    return _outcome(done.stdout, _ending(done.returncode))
 
 
 def _places() -> list[str]:
@@ -102,17 +107,17 @@ def _places() -> list[str]:
 
 def _outcome(output: bytes, ending: str) -> Outcome:
     lines = [json.loads(line) for line in output.splitlines() if line.endswith(b"}")]
-    started = bool(lines) and lines[0] == {"stage": "started"}
+    started = bool(lines) and lines[0].get("stage") == "started"
+    if started and ending.endswith("(SIGXCPU)"):
+        ending = f"no end after {lines[0]['seconds']} s"
     return Outcome(tuple(lines[1:] if started else ()), started, ending)
 
 
-def _ending(code: int, limits: Limits) -> str:
+def _ending(code: int) -> str:
     if code >= 0:
         return f"its process ended early (code {code})"
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    if name == "SIGXCPU":
-        return f"no end after {limits.seconds} s"
     return f"the interpreter crashed on this file ({name})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import platform
 import shutil
@@ -44,8 +45,6 @@ def device_report(root: Path = Path("/")) -> dict[str, Any]:
         `model` (a Pi's name, from the device tree; None elsewhere), `cpu`, `cores`, `machine`,
         `os`, `kernel`, `python` and `versions` of the packages that matter.
     """
-    import importlib.metadata
-
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {
         "model": _text(root / "proc/device-tree/model"),

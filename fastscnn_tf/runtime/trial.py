@@ -36,11 +36,10 @@ FORMAT = 1  # of the trial; a stricter one later on must not believe this one's 
 BASE_MEMORY = 1 << 30  # bytes of address space: Python, numpy and LiteRT take 160 MB
 SPARE_MEMORY = 3 << 30  # beyond what tensors need: copies of weights, scratch memory of kernels
 THREAD_MEMORY = 16 << 20  # the stack of a thread, and what it allocates
-BASE_SECONDS = 15  # starting takes 0.5 s on a PC and some seconds on a Pi with a slow card
-SPEED = (
-    200_000_000  # multiply-accumulates a second: less than any kernel but the reference's on a Pi
-)
+BASE_SECONDS = 15  # of a PC, which starts Python and LiteRT in half a second
+SPEED = 200_000_000  # multiply-accumulates a second: a fifth of what its reference kernels do
 MOST_SECONDS = 300
+PATIENCE = 60  # seconds more, for what neither ends nor computes
 DRIVER_SECONDS = 600  # GPUs compile shaders, NPUs the network
 
 
@@ -164,7 +163,8 @@ def _limits(graph: Graph, threads: int, driver: bool) -> Limits:
     memory = BASE_MEMORY + THREAD_MEMORY * threads + min(needed, _physical_memory())
     macs = sum(count_macs(graph, op).total for op in graph.ops)
     seconds = min(BASE_SECONDS + macs // SPEED, MOST_SECONDS)
-    return Limits(memory, seconds, 4 * seconds)  # waiting for others' work is not the file's fault
+    # Waiting for others' work is not the file's fault, nor that the machine is a slow one.
+    return Limits(memory, seconds, PATIENCE + 4 * seconds)
 
 
 def _physical_memory() -> int:

