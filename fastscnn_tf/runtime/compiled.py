@@ -11,9 +11,13 @@ import numpy as np
 
 from ..core.console import quiet_end, quiet_stderr
 from ..core.delegates.device import DeviceSettings
+from ..core.errors import ModelFileError
 from . import native
-from .tflite_file import unpack
+from .tflite_graph import Tensor
+from .tflite_parser import parse_tflite
 from .trial import cannot_compile
+
+DTYPES = ("float32", "float16", "int32", "uint8", "int64", "int16", "int8")  # of its ports
 
 
 class CompiledInterpreter:
@@ -28,6 +32,7 @@ class CompiledInterpreter:
 
     Raises:
         ConfigError: it cannot be compiled for that accelerator here.
+        ModelFileError: its input or output is of a type that is not run.
     """
 
     def __init__(
@@ -45,9 +50,9 @@ class CompiledInterpreter:
         if reason:
             raise cannot_compile(path, settings.accelerator, reason)
         weakref.finalize(self, _release, self._native)
-        graph = unpack(content).subgraphs[0]
-        self._input = _details(graph.tensors[graph.inputs[0]], 0)
-        self._output = _details(graph.tensors[graph.outputs[0]], 1)
+        graph = parse_tflite(content).main
+        self._input = _details(path, graph.tensors[graph.inputs[0]], 0)
+        self._output = _details(path, graph.tensors[graph.outputs[0]], 1)
         self._staged = np.zeros(self._input["shape"], self._input["dtype"])
         if len(self._native[1]) == 1:
             with quiet_stderr():
@@ -100,23 +105,16 @@ def _release(opened: list[Any]) -> None:
             opened.pop()
 
 
-def _details(tensor: Any, index: int) -> dict[str, Any]:
+def _details(path: Path, tensor: Tensor, index: int) -> dict[str, Any]:
     """What `Interpreter` says of a tensor; `CompiledModel` leaves its quantization out."""
-    scales, zeros = tensor.quantization.scale, tensor.quantization.zeroPoint
-    quantized = scales is not None and len(scales) == 1
+    if tensor.dtype not in DTYPES:
+        raise ModelFileError(
+            f"{path}: tensor {tensor.index} is {tensor.dtype}, expected one of {', '.join(DTYPES)}"
+        )
+    quantized = len(tensor.scales) == 1
     return {
         "index": index,
-        "shape": np.asarray(tensor.shape, np.int32),
-        "shape_signature": np.asarray(
-            tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature, np.int32
-        ),
-        "dtype": _dtypes()[tensor.type],
-        "quantization": (float(scales[0]), int(zeros[0])) if quantized else (0.0, 0),
+        "shape": np.asarray([max(size, 1) for size in tensor.shape], np.int32),
+        "dtype": np.dtype(tensor.dtype).type,
+        "quantization": (tensor.scales[0], tensor.zero_points[0]) if quantized else (0.0, 0),
     }
-
-
-def _dtypes() -> dict[int, type]:
-    from ai_edge_litert.schema_py_generated import TensorType
-
-    names = ("FLOAT32", "INT32", "UINT8", "INT64", "INT16", "INT8")
-    return {getattr(TensorType, name): getattr(np, name.lower()) for name in names}

@@ -27,7 +27,7 @@ class Limits:
     Attributes:
         memory: bytes of address space; None sets no limit.
         seconds: of computing, all threads together, on a machine that starts Python and LiteRT in
-            half a second; a slower one gets more in proportion.
+            0.2 s; a slower one gets more in proportion.
         patience: seconds until it is stopped, whatever it does.
     """
 

@@ -15,7 +15,7 @@ import sys
 import time
 from typing import Any
 
-USUAL_START = 0.5  # seconds of computing until here, on a PC; a Pi or an emulator takes longer
+USUAL_START = 0.2  # seconds of computing until here, on a PC; a Pi or an emulator takes longer
 
 
 def limit(memory: int | None, seconds: int) -> None:

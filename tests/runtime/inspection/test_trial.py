@@ -205,3 +205,19 @@ def test_what_the_file_says_reaches_no_terminal_raw(cache, tmp_path):
     with pytest.raises(ModelFileError, match="interpreter refuses this file") as refusal:
         Segmenter(written(tmp_path, odd.pack([x], [y])))
     assert str(refusal.value).isprintable()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bool"])
+def test_ports_of_any_type_run_compiled_or_are_refused(cache, tmp_path, dtype):
+    """None of them has a quantization."""
+    size = (1, 8, 8, 3)
+    kind, kinds = ("DEQUANTIZE", "float32") if dtype == "float16" else ("LOGICAL_NOT", "bool")
+    path = written(tmp_path, unary(kind, dtype, size, input=size, output_type=kinds))
+    settings = DeviceSettings(api="compiled_model")
+    if dtype == "float16":
+        assert (
+            Segmenter(path, settings=settings).run(np.zeros(size[1:], np.uint8)).shape == size[1:]
+        )
+    else:
+        with pytest.raises(ModelFileError, match="tensor 0 is bool, expected one of float32"):
+            Segmenter(path, settings=settings)
