@@ -9,36 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import sys
 from pathlib import Path
 
 from .. import __version__
 from ..core.errors import OutputError
 from ..core.files import write_json
+from ..core.user_folders import cache_folder
 from .dataset import FileDataset, SegmentationDataset
-
-VARIABLE = "FASTSCNN_CACHE"
-
-
-def cache_folder() -> Path | None:
-    """Where this user's programs keep what can be made again; `FASTSCNN_CACHE` overrides it.
-
-    Returns:
-        The platform's folder (XDG on Linux), or None where the user has none.
-    """
-    if own := os.environ.get(VARIABLE):
-        return Path(own)
-    try:
-        if sys.platform == "win32":
-            local = os.environ.get("LOCALAPPDATA")
-            return (Path(local) if local else Path.home() / "AppData" / "Local") / "fastscnn"
-        if sys.platform == "darwin":
-            return Path.home() / "Library" / "Caches" / "fastscnn"
-        xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
-        return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "fastscnn"
-    except RuntimeError:  # no home
-        return None
 
 
 class Verdicts:

@@ -13,6 +13,7 @@ import numpy as np
 from ..core.console import quiet_end, quiet_stderr
 from ..core.delegates.device import DeviceSettings
 from ..core.errors import ConfigError
+from ..core.files import make_folder
 from .tflite_file import unpack
 
 # choices of the settings that the Python API calls otherwise
@@ -36,6 +37,7 @@ class CompiledInterpreter:
 
     Raises:
         ConfigError: it cannot be compiled for that accelerator here.
+        OutputError: the folder of the weight cache cannot be written.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class CompiledInterpreter:
         options: dict[str, Any],
     ):
         if cache := options["cpu"].get("xnnpack_weight_cache_path"):
-            Path(cache).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(Path(cache).parent)
         with quiet_stderr():
             self._native, reason = _compile(content, settings, threads, options)
         if reason:

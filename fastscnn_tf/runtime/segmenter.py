@@ -38,9 +38,12 @@ class Segmenter:
         threads: CPU threads; by default those of the settings, else 2.
         settings: what to run it with, or a settings file of this very model; by default what lies
             beside it (`<file>.settings.json`) or, if nothing does, came inside it.
+        trust_settings: paths that stand there count, so that the file's maker may choose which
+            libraries are loaded and where is written. Without it they are left out and named
+            unless they were given on this machine (see `core.delegates.trust`).
 
     Attributes:
-        settings: the settings in use.
+        settings: the settings in use, their paths absolute.
         threads: CPU threads in use.
         notes: settings that this runtime cannot apply, one line each; they are logged, too.
         input_size: (height, width) the network works at.
@@ -61,11 +64,12 @@ class Segmenter:
         path: str | os.PathLike[str],
         threads: int | None = None,
         settings: DeviceSettings | str | os.PathLike[str] | None = None,
+        trust_settings: bool = False,
     ):
         self.path = Path(path)
         content, graphs = read_model(path)
         self.metadata = own_metadata(graphs)
-        plan = plan_engine(self.path, content, self.metadata, threads, settings)
+        plan = plan_engine(self.path, content, self.metadata, threads, settings, trust_settings)
         self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
         logger = logging.getLogger("fastscnn_tf")
         for note in plan.notes:

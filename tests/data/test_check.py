@@ -15,11 +15,11 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, DataError
-from fastscnn_tf.data import toy_streets, verdicts
+from fastscnn_tf.data import toy_streets
 from fastscnn_tf.data.check_report import KINDS
 from fastscnn_tf.data.registry import open_dataset
 from fastscnn_tf.data.usable import open_usable, usable
-from fastscnn_tf.data.verdicts import Verdicts, cache_folder
+from fastscnn_tf.data.verdicts import Verdicts
 
 
 def png_header(width, height):
@@ -378,22 +378,3 @@ def test_a_cache_that_cannot_be_used_is_no_error(own_data, tmp_path, monkeypatch
         assert Verdicts(open_dataset("folder", own_data, "train")).void(0) is None
         assert len(open_usable("folder", own_data, "train")) == 4
     assert len(json.loads(path.read_text())) == 4
-
-
-@pytest.mark.parametrize(
-    ("platform", "variables", "end"),
-    [
-        ("linux", {}, ".cache/fastscnn"),
-        ("linux", {"XDG_CACHE_HOME": "/var/tmp/x"}, "/var/tmp/x/fastscnn"),
-        ("linux", {"XDG_CACHE_HOME": "not/absolute"}, "/.cache/fastscnn"),
-        ("darwin", {}, "Library/Caches/fastscnn"),
-        ("win32", {"LOCALAPPDATA": "/local"}, "/local/fastscnn"),
-    ],
-)
-def test_cache_folder_of_each_platform(monkeypatch, platform, variables, end):
-    monkeypatch.delenv("FASTSCNN_CACHE")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(verdicts.sys, "platform", platform)
-    assert cache_folder().as_posix().endswith(end)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import ClassVar
 
 from ..errors import ConfigError
-from .options import Settings, choice, flag, number, text, texts
+from .options import Settings, choice, flag, number, path, texts
 
 MAX_THREADS = 256  # the interpreter crashes when it cannot start them all
 XNNPACK_H = "tflite/delegates/xnnpack/xnnpack_delegate.h: TfLiteXNNPackDelegateOptions"
@@ -63,7 +63,7 @@ class CpuSettings(Settings):
     enable_ynnpack: bool | None = flag(f"{CPU_OPTIONS}.enable_ynnpack")
     xnnpack_flags: tuple[str, ...] | None = texts(f"{XNNPACK_H}.flags", *XNNPACK_FLAGS)
     xnnpack_runtime_flags: int | None = number(f"{XNNPACK_H}.runtime_flags", 0, 2**31 - 1)
-    weight_cache_dir: str | None = text(f"{XNNPACK_H}.weight_cache_file_path")
+    weight_cache_dir: str | None = path(f"{XNNPACK_H}.weight_cache_file_path")
     disable_delegate_clustering: bool | None = flag(
         f"{INTERPRETER}(experimental_disable_delegate_clustering)"
     )
