@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import os
 import platform
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from ..core.foreign_text import one_line
 from . import MAX_THREADS
 
 DEFAULT_THREADS = 2
+MOST_FILES = 10_000  # that are looked at for names of libraries
+LONGEST = 300  # characters of such names in a message
 # option of NpuSettings -> argument of Environment, and how the names of libraries begin
 _LIBRARIES = {
     "dispatch_library_dir": ("dispatch_library_path", "LiteRtDispatch"),
@@ -237,9 +240,10 @@ def _libraries(held: Held, settings: DeviceSettings) -> list[str]:
         if not folder.is_dir():
             kind = "not a folder" if folder.exists() else "no such folder"
             raise ConfigError(f"npu.{name}={one_line(given)}: {kind}: name the one of the library")
-        names = sorted(p.name for p in folder.rglob(f"*{start}*") if p.suffix in (".so", ".dll"))
+        below = itertools.islice(folder.rglob("*"), MOST_FILES)  # where LiteRT looks, too
+        names = [p.name for p in below if start in p.name and p.suffix in (".so", ".dll")]
         by = held.given_by[f"npu.{name}"]
-        shown = one_line(", ".join(names) or f"no {start}*")
+        shown = one_line(", ".join(sorted(names)) or f"no {start}*")[:LONGEST]
         said.append(f"loads {shown} of {one_line(folder)} (npu.{name}{by and ', '}{by})")
     return said
 

@@ -41,7 +41,8 @@ class CpuSettings(Settings):
         xnnpack_runtime_flags: passed to `xnn_create_runtime`, as XNNPACK defines them.
         weight_cache_dir: folder for packed weights, to start faster and share them between
             processes. The file in it is named by the model's SHA-256: XNNPACK does not notice
-            that a cache is another model's and computes with its weights.
+            that a cache is another model's and computes with its weights. Where it counts, and
+            where a relative one lies: `trust`.
         disable_delegate_clustering: keep the order of control dependencies.
         default_delegate_latest_features: XNNPACK's newest operations.
         compress_quantization_zero_points: one zero point per tensor where all are equal.
