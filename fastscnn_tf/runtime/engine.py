@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import os
 import platform
 from collections.abc import Mapping
@@ -20,17 +19,10 @@ from ..core.delegates.places import weight_cache_name
 from ..core.delegates.settings_file import read_settings, travelling_settings
 from ..core.delegates.trust import Held, hold, own
 from ..core.errors import ConfigError
-from ..core.foreign_text import one_line
 from . import MAX_THREADS
+from .libraries import LIBRARIES, loaded_libraries
 
 DEFAULT_THREADS = 2
-MOST_FILES = 10_000  # that are looked at for names of libraries
-LONGEST = 300  # characters of such names in a message
-# option of NpuSettings -> argument of Environment, and how the names of libraries begin
-_LIBRARIES = {
-    "dispatch_library_dir": ("dispatch_library_path", "LiteRtDispatch"),
-    "compiler_plugin_dir": ("compiler_plugin_path", "LiteRtCompilerPlugin"),
-}
 # option of CpuSettings -> argument of ai_edge_litert.interpreter.Interpreter
 _INTERPRETER = {
     "disable_delegate_clustering": "experimental_disable_delegate_clustering",
@@ -116,7 +108,7 @@ def plan_engine(
     if found.api == COMPILED_MODEL:
         check_atomics()
         options, more = _compiled(found, path, content)
-        loaded = "; ".join(_libraries(held, found))
+        loaded = "; ".join(loaded_libraries(held, found))
         return Plan(found, count, True, options, (*notes, *more), loaded)
     if found.accelerator != "cpu":
         notes.append(
@@ -212,8 +204,8 @@ def _compiled(
 
 
 def _npu(npu: NpuSettings, given: dict[str, Any]) -> list[str]:
-    notes = _unknown(npu, {"vendor", *_LIBRARIES, *VENDORS}, "CompiledModel")
-    for name, (argument, _) in _LIBRARIES.items():
+    notes = _unknown(npu, {"vendor", *LIBRARIES, *VENDORS}, "CompiledModel")
+    for name, (argument, _) in LIBRARIES.items():
         if folder := getattr(npu, name):
             given["environment"][argument] = folder
     part = getattr(npu, npu.vendor) if npu.vendor else None
@@ -222,30 +214,6 @@ def _npu(npu: NpuSettings, given: dict[str, Any]) -> list[str]:
         given[npu.vendor] = {k: v for k, v in part.given().items() if k not in lacking}
         notes += _unknown(part, set(given[npu.vendor]), "CompiledModel")
     return notes
-
-
-def _libraries(held: Held, settings: DeviceSettings) -> list[str]:
-    """What is loaded out of the folders of settings, and who named them.
-
-    Raises:
-        ConfigError: no such folder.
-    """
-    if settings.accelerator != "npu" or settings.npu is None:
-        return []
-    said = []
-    for name, (_, start) in _LIBRARIES.items():
-        if not (given := getattr(settings.npu, name)):
-            continue
-        folder = Path(given)
-        if not folder.is_dir():
-            kind = "not a folder" if folder.exists() else "no such folder"
-            raise ConfigError(f"npu.{name}={one_line(given)}: {kind}: name the one of the library")
-        below = itertools.islice(folder.rglob("*"), MOST_FILES)  # where LiteRT looks, too
-        names = [p.name for p in below if start in p.name and p.suffix in (".so", ".dll")]
-        by = held.given_by[f"npu.{name}"]
-        shown = one_line(", ".join(sorted(names)) or f"no {start}*")[:LONGEST]
-        said.append(f"loads {shown} of {one_line(folder)} (npu.{name}{by and ', '}{by})")
-    return said
 
 
 def check_atomics(machine: str | None = None, cpuinfo: str | None = None) -> None:

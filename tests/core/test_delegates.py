@@ -76,6 +76,8 @@ def test_numbers_of_options():
         (lambda: CpuSettings(xnnpack_flags=("qs8", "qs8")), "cpu.xnnpack_flags"),
         (lambda: CpuSettings(weight_cache_dir=""), "cpu.weight_cache_dir must be a path"),
         (lambda: CpuSettings(weight_cache_dir="a\nb"), "cpu.weight_cache_dir must be a path"),
+        (lambda: CpuSettings(weight_cache_dir="a\ud800"), "cpu.weight_cache_dir must be a path"),
+        (lambda: CpuSettings(xnnpack_flags=[["qs8"]]), "cpu.xnnpack_flags must be names among"),
         (
             lambda: CpuSettings(kernel_mode="builtin", weight_cache_dir="x"),
             "which cpu.kernel_mode=builtin keeps out",

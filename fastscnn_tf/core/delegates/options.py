@@ -52,12 +52,14 @@ class Option:
         if self.kind == "number":
             return type(value) is int and self.low <= value <= self.high
         if self.kind == "texts":
-            whole = isinstance(value, tuple) and len(set(value)) == len(value)
-            return whole and all(map(self._is_text, value))
+            whole = isinstance(value, tuple) and all(map(self._is_text, value))
+            return whole and len(set(value)) == len(value)
         return self.kind == "part" or self._is_text(value)
 
     def _is_text(self, value: Any) -> bool:
-        if not isinstance(value, str) or not value or any(ord(c) < 32 for c in value):
+        if not isinstance(value, str) or not value:
+            return False
+        if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in value):  # or half a character
             return False
         return not self.choices or value in self.choices
 
