@@ -12,7 +12,6 @@ from typing import Any
 from .core.delegates.benchmark_flags import benchmark_command
 from .core.delegates.device import DeviceSettings
 from .core.delegates.kotlin import PACKAGE, kotlin_source
-from .core.delegates.options import Settings
 from .core.delegates.settings_file import (
     read_settings,
     settings_path,
@@ -20,8 +19,10 @@ from .core.delegates.settings_file import (
     write_settings,
 )
 from .core.delegates.targets import target
+from .core.delegates.trust import Held, hold
 from .core.errors import ConfigError
 from .core.files import check_output
+from .core.foreign_text import comment, one_line
 from .runtime.engine import plan_engine
 from .runtime.tflite_file import own_metadata, read_model
 
@@ -35,7 +36,7 @@ class FileSettings:
     Attributes:
         model: the .tflite.
         sha256: of its content.
-        settings: that hold for it.
+        held: what counts of them here, and what does not (see `core.delegates.trust`).
         source: where they come from.
         reasons: why they were chosen, where they just were.
         notes: what Python on this machine does otherwise.
@@ -43,14 +44,24 @@ class FileSettings:
 
     model: Path
     sha256: str
-    settings: DeviceSettings
+    held: Held
     source: str
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def settings(self) -> DeviceSettings:
+        """Those that count, as they were given."""
+        return self.held.settings
+
     def text(self) -> str:
         """For people."""
-        rows = [f"  {name} = {value}" for name, value in _flat(self.settings)]
+        by, ignored = self.held.given_by, self.held.ignored
+        rows = [
+            f"  {name} = {_shown(value)}" + (f" ({by[name]})" if name in by else "")
+            for name, value in self.settings.flat().items()
+        ]
+        rows += [f"  {name} = {_shown(value)} (ignored)" for name, value in ignored.items()]
         lines = [f"{self.model}: settings from {self.source}", *rows]
         lines += [f"  - {reason}" for reason in self.reasons]
         lines += [f"  in Python here: {note}" for note in self.notes]
@@ -69,10 +80,18 @@ def settings_of(model: str | os.PathLike[str]) -> FileSettings:
     metadata = own_metadata(graphs)
     settings, inside = travelling_settings(path, content, metadata)
     source = NOWHERE if settings is None else INSIDE if inside else str(settings_path(path))
-    plan = plan_engine(path, content, metadata)
     digest = hashlib.sha256(content).hexdigest()
-    notes = (plan.remark, *plan.notes) if plan.remark else plan.notes
-    return FileSettings(path, digest, plan.settings, source, notes=notes)
+    held = hold(settings or DeviceSettings(), path, digest)
+    return FileSettings(path, digest, held, source, notes=_notes(path, content, metadata, held))
+
+
+def _notes(path: Path, content: bytes, metadata: dict[str, Any], held: Held) -> tuple[str, ...]:
+    """What Python here does otherwise, or cannot do at all, such as load from an absent folder."""
+    try:
+        plan = plan_engine(path, content, metadata)
+    except ConfigError as error:
+        return tuple(filter(None, (held.warning, str(error))))
+    return tuple(dict.fromkeys(filter(None, (plan.remark, held.warning, *plan.notes))))
 
 
 def write_new(
@@ -101,14 +120,17 @@ def write_new(
         settings, reasons = chosen.settings, chosen.reasons
         reasons += _misfits(own_metadata(graphs), device)
     else:
-        settings = settings_of(path).settings
+        found, _ = travelling_settings(path, content, own_metadata(graphs))
+        settings = found or DeviceSettings()
+    given = set()
     for change in changes:
         name, equals, value = change.partition("=")
         if not equals:
             raise ConfigError(f"expected OPTION=VALUE, got {change!r}")
         settings = settings.with_option(name.strip(), value.strip())
+        given.add(name.strip())
     check_output(settings_path(path), force)
-    written = write_settings(path, settings, hashlib.sha256(content).hexdigest(), force)
+    written = write_settings(path, settings, hashlib.sha256(content).hexdigest(), force, given)
     read_settings(written, path, content)
     return dataclasses.replace(settings_of(path), reasons=reasons)
 
@@ -130,39 +152,27 @@ def _misfits(metadata: dict[str, Any], device: str) -> tuple[str, ...]:
 def code_of(found: FileSettings, kotlin: bool = False, package: str = PACKAGE) -> str:
     """Kotlin source, or the commands that time the file, with what they leave out as comments.
 
+    Paths that do not count here are left out as well.
+
     Raises:
         ConfigError: settings for a browser.
     """
+    warning = found.held.warning and comment(f"{found.model.name}: {found.held.warning}")
     if kotlin:
-        return kotlin_source(found.settings, found.model, found.sha256, package)
+        source = kotlin_source(found.settings, found.model, found.sha256, package)
+        return source + (warning and f"\n// {warning}\n")
     command = benchmark_command(found.settings, found.model, found.sha256)
     lines = [f"# benchmark_model is bazel target {command.tool}", *command.lines]
     lines += [f"# no flag for {note}" for note in command.notes]
+    lines += [f"# {warning}"] if warning else []
     return "\n".join(lines) + "\n"
 
 
 def list_options() -> str:
     """All options of all settings: what each takes, and where it is defined."""
-    rows = _all_options(DeviceSettings, "")
-    return "\n".join(f"{name}: {takes}\n    {source}" for name, takes, source in rows)
+    options = DeviceSettings.all_options().items()
+    return "\n".join(f"{name}: {option.expected}\n    {option.source}" for name, option in options)
 
 
-def _all_options(kind: type[Settings], prefix: str) -> list[tuple[str, str, str]]:
-    rows = []
-    for name, option in kind.options().items():
-        if name in kind.PARTS:
-            rows += _all_options(kind.PARTS[name], f"{prefix}{name}.")
-        else:
-            rows.append((f"{prefix}{name}", option.expected, option.source))
-    return rows
-
-
-def _flat(settings: Settings, prefix: str = "") -> list[tuple[str, object]]:
-    rows: list[tuple[str, object]] = []
-    for name, value in settings.given().items():
-        if isinstance(value, Settings):
-            rows += _flat(value, f"{prefix}{name}.")
-        else:
-            shown = ",".join(value) if isinstance(value, tuple) else value
-            rows.append((f"{prefix}{name}", shown))
-    return rows
+def _shown(value: Any) -> str:
+    return one_line(",".join(value) if isinstance(value, tuple) else value)

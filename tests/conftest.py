@@ -17,10 +17,11 @@ SIZE = (96, 160)
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory) -> None:
-    """Tests leave the user's cache folder alone; all processes that share the tests have one."""
+    """Tests leave the user's folders alone; all processes that share the tests have one cache."""
     base = tmp_path_factory.getbasetemp()
     root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     os.environ["FASTSCNN_CACHE"] = str(root / "cache")
+    os.environ["FASTSCNN_CONFIG"] = str(tmp_path_factory.mktemp("config"))
 
 
 @pytest.fixture(scope="session")

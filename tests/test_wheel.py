@@ -100,6 +100,7 @@ def device(site, tmp_path_factory):
     def call(*arguments):
         environment = {"PYTHONPATH": str(site), "PATH": "", "HOME": str(folder)}
         environment["FASTSCNN_CACHE"] = str(folder / "cache")
+        environment["FASTSCNN_CONFIG"] = str(folder / "config")
         command = [sys.executable, "-S", "-s", "-W", "error", "-c", DRIVER, *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
         assert done.returncode == 0, done.stderr

@@ -90,6 +90,7 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
 @opt.dataset()
 @opt.split
 @opt.skip_bad
+@opt.trust_settings
 @opt.json_path
 @opt.force
 def agreement(
@@ -148,6 +149,7 @@ def agreement(
     help="CPU threads of a .tflite, in each process; default: those of its settings, else 2, or 1 "
     "with several processes.",
 )
+@opt.trust_settings
 @opt.force
 def predict(folder: Path, format: str, threads: int | None, **arguments: Any) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..core.delegates.trust import trusting
 from ..core.files import check_output, write_json
 from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
@@ -59,10 +60,20 @@ pad = click.option(
     "--pad", is_flag=True, help="Take any --size: pad to multiples of 32, cut off the result."
 )
 force = click.option("--force", is_flag=True, help="Replace what is there already.")
-threads = click.option(
-    "--threads",
-    type=click.IntRange(1, MAX_THREADS),
-    help="CPU threads of a .tflite. [default: its settings', else 2]",
+trust_settings = click.option(
+    "--trust-settings",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _, given: given and context.with_resource(trusting()),
+    help="Load and write what settings name that came with a .tflite.",
+)
+threads = options(  # of commands that open a .tflite
+    click.option(
+        "--threads",
+        type=click.IntRange(1, MAX_THREADS),
+        help="CPU threads of a .tflite. [default: its settings', else 2]",
+    ),
+    trust_settings,
 )
 skip_bad = click.option(
     "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."

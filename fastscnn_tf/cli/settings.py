@@ -35,6 +35,7 @@ from . import options as opt
     metavar="[PATH]",
     help="Write the settings as JSON; to stdout without a path.",
 )
+@opt.trust_settings
 @opt.force
 def settings_command(
     model: str | None,
@@ -51,7 +52,9 @@ def settings_command(
     """Show the settings that travel with M.TFLITE, or write M.TFLITE.settings.json.
 
     With --for or --set they are written; --flags, --kotlin and --json turn what then holds into
-    commands, source or JSON.
+    commands, source or JSON. Paths hold where --set gave them on this machine; those that came with
+    the file are named and ignored unless --trust-settings, or a folder in FASTSCNN_TRUST_SETTINGS,
+    allows them.
     """
     from ..core.delegates.targets import decision_table
     from ..device_settings import code_of, list_options, settings_of, write_new
@@ -77,6 +80,8 @@ def settings_command(
         found = settings_of(model)
     if not quiet:
         click.echo(found.text())
+    elif found.held.warning:
+        click.echo(f"fastscnn: {found.model}: {found.held.warning}", err=True)
     if flags or kotlin:
         click.echo(code_of(found, kotlin, PACKAGE if package is None else package), nl=False)
     if json_path:

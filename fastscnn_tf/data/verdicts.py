@@ -12,9 +12,9 @@ import json
 from pathlib import Path
 
 from .. import __version__
-from ..core.cache_folder import cache_folder
 from ..core.errors import OutputError
 from ..core.files import write_json
+from ..core.user_folders import cache_folder
 from .dataset import FileDataset, SegmentationDataset
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from ..core.console import quiet_end, quiet_stderr
 from ..core.delegates.device import DeviceSettings
 from ..core.errors import ModelFileError
+from ..core.files import make_folder
 from . import native
 from .tflite_graph import Tensor
 from .tflite_parser import parse_tflite
@@ -33,6 +34,7 @@ class CompiledInterpreter:
     Raises:
         ConfigError: it cannot be compiled for that accelerator here.
         ModelFileError: its input or output is of a type that is not run.
+        OutputError: the folder of the weight cache cannot be written.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class CompiledInterpreter:
         options: dict[str, Any],
     ):
         if cache := options["cpu"].get("xnnpack_weight_cache_path"):
-            Path(cache).parent.mkdir(parents=True, exist_ok=True)
+            make_folder(Path(cache).parent)
         with quiet_stderr():
             self._native, reason = _compile(content, settings, threads, options)
         if reason:

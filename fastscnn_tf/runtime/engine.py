@@ -17,8 +17,10 @@ from ..core.delegates.npu import VENDORS, NpuSettings
 from ..core.delegates.options import Settings
 from ..core.delegates.places import weight_cache_name
 from ..core.delegates.settings_file import read_settings, travelling_settings
+from ..core.delegates.trust import Held, hold, own
 from ..core.errors import ConfigError
 from . import MAX_THREADS
+from .libraries import LIBRARIES, loaded_libraries
 
 DEFAULT_THREADS = 2
 # option of CpuSettings -> argument of ai_edge_litert.interpreter.Interpreter
@@ -49,12 +51,13 @@ class Plan:
     """How a file will be run.
 
     Attributes:
-        settings: in use.
+        settings: in use; its paths are absolute.
         threads: CPU threads.
         compiled: by `CompiledModel` instead of `Interpreter`.
         options: its further arguments.
         notes: what cannot be applied, one line each.
-        remark: that the settings are for another kind of machine, which is nobody's fault; or "".
+        remark: that the settings are for another kind of machine, which is nobody's fault, or
+            which libraries are loaded; or "".
     """
 
     settings: DeviceSettings
@@ -71,6 +74,7 @@ def plan_engine(
     metadata: Mapping[str, Any],
     threads: int | None = None,
     settings: DeviceSettings | str | os.PathLike[str] | None = None,
+    trust_settings: bool = False,
 ) -> Plan:
     """Decides how a file is run.
 
@@ -80,21 +84,18 @@ def plan_engine(
         metadata: our JSON inside it.
         threads: CPU threads; by default those of the settings, else 2.
         settings: or a settings file of this model; by default what travels with it.
+        trust_settings: paths in a settings file, or inside the .tflite, count as well (see
+            `core.delegates.trust`).
 
     Raises:
         ConfigError: the settings are another model's, not valid, or would kill this machine's
             Python; no such number of threads.
         ModelFileError: the settings inside the file are not valid.
     """
-    inside = False
-    if settings is None:
-        found, inside = travelling_settings(path, content, metadata)
-    elif isinstance(settings, DeviceSettings):
-        found = settings
-    else:
-        found = read_settings(settings, path, content)
-    if found is None:
+    held = _held(path, content, metadata, settings, trust_settings)
+    if held is None:
         return Plan(DeviceSettings(), _threads(threads, None)[0], False, {}, ())
+    found = held.here
     cpu = found.cpu or CpuSettings()
     count, notes = _threads(threads, cpu.num_threads)
     if found.on_android or found.api == LITERT_JS:
@@ -102,10 +103,13 @@ def plan_engine(
         device = f" ({found.device})" if found.device else ""
         remark = f"its settings are for {where}{device}; on this machine the CPU runs it"
         return Plan(found, count, False, {}, (), remark)
+    if held.warning:
+        notes.insert(0, held.warning)
     if found.api == COMPILED_MODEL:
         check_atomics()
-        options, more = _compiled(found, path, content, inside)
-        return Plan(found, count, True, options, (*notes, *more))
+        options, more = _compiled(found, path, content)
+        loaded = "; ".join(loaded_libraries(held, found))
+        return Plan(found, count, True, options, (*notes, *more), loaded)
     if found.accelerator != "cpu":
         notes.append(
             f"accelerator={found.accelerator} is not used: api={found.api} has none in Python, the "
@@ -113,6 +117,25 @@ def plan_engine(
         )
     options, more = _interpreter(cpu)
     return Plan(found, count, False, options, (*notes, *more))
+
+
+def _held(
+    path: Path,
+    content: bytes,
+    metadata: Mapping[str, Any],
+    settings: DeviceSettings | str | os.PathLike[str] | None,
+    trusted: bool,
+) -> Held | None:
+    """What counts of the settings that are given, else of those that travel with the file."""
+    if isinstance(settings, DeviceSettings):
+        return own(settings)
+    if settings is None:
+        found = travelling_settings(path, content, metadata)[0]
+    else:
+        found = read_settings(settings, path, content)
+    if found is None:
+        return None
+    return hold(found, path, hashlib.sha256(content).hexdigest(), trusted)
 
 
 def _threads(given: int | None, travelled: int | None) -> tuple[int, list[str]]:
@@ -152,7 +175,7 @@ def _unknown(part: Settings, known: set[str], api: str, hint: str = "") -> list[
 
 
 def _compiled(
-    settings: DeviceSettings, path: Path, content: bytes, inside: bool
+    settings: DeviceSettings, path: Path, content: bytes
 ) -> tuple[dict[str, Any], list[str]]:
     """Arguments of `ai_edge_litert.options` and `Environment`, by group."""
     cpu = settings.cpu or CpuSettings()
@@ -165,12 +188,8 @@ def _compiled(
     known = {"num_threads", "enable_ynnpack", "kernel_mode", "xnnpack_flags", "weight_cache_dir"}
     notes = _unknown(cpu, known, "CompiledModel")
     if cpu.weight_cache_dir:
-        if inside:
-            notes.append(_foreign("cpu.weight_cache_dir", path))
-        else:
-            name = weight_cache_name(path, hashlib.sha256(content).hexdigest())
-            cache = path.parent / cpu.weight_cache_dir / name
-            given["cpu"]["xnnpack_weight_cache_path"] = str(cache)
+        name = weight_cache_name(path, hashlib.sha256(content).hexdigest())
+        given["cpu"]["xnnpack_weight_cache_path"] = str(Path(cpu.weight_cache_dir) / name)
     if settings.accelerator == "gpu":
         gpu = settings.gpu or GpuSettings()
         given["gpu"] = {name: getattr(gpu, name) for name in _GPU if getattr(gpu, name) is not None}
@@ -178,36 +197,21 @@ def _compiled(
             given["gpu"]["enforce_f32"] = not gpu.precision_loss_allowed
         notes += _unknown(gpu, {"precision_loss_allowed", *_GPU}, "CompiledModel")
     if settings.accelerator == "npu":
-        notes += _npu(settings.npu or NpuSettings(), given, inside, path)
+        notes += _npu(settings.npu or NpuSettings(), given)
     return given, notes
 
 
-def _npu(npu: NpuSettings, given: dict[str, Any], inside: bool, path: Path) -> list[str]:
-    notes = _unknown(
-        npu, {"vendor", "dispatch_library_dir", "compiler_plugin_dir", *VENDORS}, "CompiledModel"
-    )
-    for name, argument in (
-        ("dispatch_library_dir", "dispatch_library_path"),
-        ("compiler_plugin_dir", "compiler_plugin_path"),
-    ):
-        folder = getattr(npu, name)
-        if folder and inside:  # libraries of these folders are loaded
-            notes.append(_foreign(f"npu.{name}", path))
-        elif folder:
-            given["environment"][argument] = str(path.parent / folder)
+def _npu(npu: NpuSettings, given: dict[str, Any]) -> list[str]:
+    notes = _unknown(npu, {"vendor", *LIBRARIES, *VENDORS}, "CompiledModel")
+    for name, (argument, _) in LIBRARIES.items():
+        if folder := getattr(npu, name):
+            given["environment"][argument] = folder
     part = getattr(npu, npu.vendor) if npu.vendor else None
     if part is not None and npu.vendor:
         lacking = _PYTHON_VENDORS.get(npu.vendor, set(part.given()))
         given[npu.vendor] = {k: v for k, v in part.given().items() if k not in lacking}
         notes += _unknown(part, set(given[npu.vendor]), "CompiledModel")
     return notes
-
-
-def _foreign(option: str, path: Path) -> str:
-    return (
-        f"{option} came inside the file and is not applied: put it into {path.name}.settings.json "
-        "to use it"
-    )
 
 
 def check_atomics(machine: str | None = None, cpuinfo: str | None = None) -> None:

@@ -42,9 +42,12 @@ class Segmenter:
         trusted: run the file at once. Otherwise one that this machine has not run before, with
             these settings, is first run once in a process of its own, where it may crash (see
             `trial`); FASTSCNN_TRUSTED=1 in the environment trusts all files.
+        trust_settings: paths that stand there count, so that the file's maker may choose which
+            libraries are loaded and where is written. Without it they are left out and named
+            unless they were given on this machine (see `core.delegates.trust`).
 
     Attributes:
-        settings: the settings in use.
+        settings: the settings in use, their paths absolute.
         threads: CPU threads in use.
         trial_seconds: what trying the file out took; 0 for one that the machine knows.
         notes: settings that this runtime cannot apply, one line each; they are logged, too.
@@ -68,11 +71,12 @@ class Segmenter:
         threads: int | None = None,
         settings: DeviceSettings | str | os.PathLike[str] | None = None,
         trusted: bool = False,
+        trust_settings: bool = False,
     ):
         self.path = Path(path)
         content, graphs = read_model(path)
         self.metadata = own_metadata(graphs)
-        plan = plan_engine(self.path, content, self.metadata, threads, settings)
+        plan = plan_engine(self.path, content, self.metadata, threads, settings, trust_settings)
         self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
         logger = logging.getLogger("fastscnn_tf")
         for note in plan.notes:

@@ -27,7 +27,8 @@ def filled(kind):
         elif option.kind == "choice":
             values[name] = option.choices[-1]
         else:
-            kinds = {"flag": True, "number": option.high, "text": "a folder", "texts": ("a=b", "c")}
+            kinds = {"flag": True, "number": option.high, "texts": ("a=b", "c")}
+            kinds |= {"text": "a name", "path": "a folder"}
             values[name] = option.choices[:1] if option.choices else kinds[option.kind]
     fixed = {
         CpuSettings: {"kernel_mode": "xnnpack"},
@@ -73,8 +74,10 @@ def test_numbers_of_options():
         (lambda: CpuSettings(kernel_mode="fast"), "xnnpack, builtin, reference, got 'fast'"),
         (lambda: CpuSettings(xnnpack_flags=("qs9",)), "cpu.xnnpack_flags must be names among qs8"),
         (lambda: CpuSettings(xnnpack_flags=("qs8", "qs8")), "cpu.xnnpack_flags"),
-        (lambda: CpuSettings(weight_cache_dir=""), "cpu.weight_cache_dir must be text"),
-        (lambda: CpuSettings(weight_cache_dir="a\nb"), "cpu.weight_cache_dir must be text"),
+        (lambda: CpuSettings(weight_cache_dir=""), "cpu.weight_cache_dir must be a path"),
+        (lambda: CpuSettings(weight_cache_dir="a\nb"), "cpu.weight_cache_dir must be a path"),
+        (lambda: CpuSettings(weight_cache_dir="a\ud800"), "cpu.weight_cache_dir must be a path"),
+        (lambda: CpuSettings(xnnpack_flags=[["qs8"]]), "cpu.xnnpack_flags must be names among"),
         (
             lambda: CpuSettings(kernel_mode="builtin", weight_cache_dir="x"),
             "which cpu.kernel_mode=builtin keeps out",

@@ -55,10 +55,12 @@ def test_another_models_settings_are_refused(model):
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("{", OutputError, "as JSON"),
-        ("[]", ConfigError, "no settings file"),
+        ("{", ConfigError, "not valid JSON"),
+        ("[]", ConfigError, "expected object, got array"),
         ('{"settings": {}}', ConfigError, "no settings file"),
         ('{"settings": {}, "sha256": "", "format": 2}', ConfigError, "settings of format 2"),
+        ('{"settings": {}, "sha256": ["a"]}', ConfigError, "sha256: expected"),
+        ('{"settings": ' + "[" * 99_999, ConfigError, "nested too deeply|JSON"),
         (
             json.dumps(
                 {

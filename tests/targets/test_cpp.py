@@ -5,7 +5,11 @@ Label maps of one and the same logits are equal on both; the programs run the re
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import ai_edge_litert
@@ -144,3 +148,35 @@ def test_bad_input_is_one_line(programs, model_files, street, tmp_path):
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1] == f"segment: {message}"
         assert not out.exists()
+
+
+STRANGER = """
+#include <fcntl.h>
+__attribute__((constructor)) static void run(void) { creat("%s", 0600); }
+"""
+
+
+def test_a_strangers_settings_load_nothing(programs, model_files, street, tmp_path, monkeypatch):
+    """The program reads no settings, and takes no library from the current folder."""
+    folder, witness = tmp_path / "archive", tmp_path / "witness"
+    folder.mkdir()
+    model = Path(shutil.copy(model_files["int8"], folder / "m.tflite"))
+    (tmp_path / "stranger.c").write_text(STRANGER % witness)
+    library = folder / "libLiteRtCompilerPlugin_Stranger.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "stranger.c"], check=True)
+    for name in ("LiteRtDispatch_Stranger", "LiteRtGpuAccelerator", "LiteRtWebGpuAccelerator"):
+        shutil.copy(library, folder / f"lib{name}.so")
+    content = {"format": 1, "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
+    npu = {"compiler_plugin_dir": str(folder), "dispatch_library_dir": str(folder)}
+    cpu = {"weight_cache_dir": str(tmp_path / "chosen")}
+    content["settings"] = {"accelerator": "npu", "api": "compiled_model", "npu": npu, "cpu": cpu}
+    (folder / "m.tflite.settings.json").write_text(json.dumps(content))
+    monkeypatch.chdir(folder)
+    done = programs(NATIVE, "segment", model, street, tmp_path / "labels.pgm", 1)
+    assert done.returncode == 0, done.stderr
+    assert not witness.exists()
+    assert not (tmp_path / "chosen").exists()
+    subprocess.run(
+        [sys.executable, "-c", f"import ctypes; ctypes.CDLL({str(library)!r})"], check=True
+    )
+    assert witness.exists()  # the library would have said so

@@ -260,3 +260,55 @@ def test_json_is_pythons(ask, text):
 def test_what_is_no_json_is_refused(ask, text):
     (answer,) = ask({"op": "json", "text": text})
     assert answer["failure"].startswith("text: no valid JSON (")
+
+
+def test_paths_that_came_with_a_model_do_not_count(ask, small_files, tmp_path, monkeypatch):
+    """The same options as in Python, in the same words."""
+    monkeypatch.setenv("FASTSCNN_CONFIG", str(tmp_path / "config"))
+    model = small_files / "bytes.tflite"
+    request = written_settings(tmp_path, model, TARGETS["android-npu"].settings)
+    path = Path(request["settings"])
+    whole = json.loads(path.read_text())
+    guarded = {n: o for n, o in fs.DeviceSettings.all_options().items() if o.guarded}
+    asked = []
+    for name, option in guarded.items():
+        value = ["CACHE_DIR=/x"] if option.kind == "texts" else "/x"
+        for part in reversed(name.split(".")):
+            value = {part: value}
+        made = tmp_path / f"{name}.json"
+        inner = whole["settings"] | {"cpu": {"num_threads": 3}, **value}
+        made.write_text(json.dumps(whole | {"settings": inner}))
+        asked.append(request | {"build": "compiled", "settings": str(made)})
+    answers = ask(*asked, *(one | {"trusted": True} for one in asked))
+    said = "ignored, since it came with the file and makes the runtime load or write files: "
+    for name, answer in zip(guarded, answers, strict=False):
+        (note,) = [note for note in answer["notes"] if note.startswith(said)]
+        assert note.removeprefix(said).startswith(f"{name}=")
+        assert note.endswith("/x; DeviceSettings.of(trusted = true) allows it")
+    for answer in answers[len(guarded) :]:
+        assert not [note for note in answer["notes"] if note.startswith(said)]
+    assert any("npu.dispatch_library_dir=/x" in note for a in answers for note in a["notes"])
+
+
+def test_ignored_paths_are_not_among_the_options(ask, small_files, tmp_path):
+    model = small_files / "bytes.tflite"
+    request = written_settings(tmp_path, model, TARGETS["android-gpu"].settings)
+    path = Path(request["settings"])
+    whole = json.loads(path.read_text())
+    whole["settings"]["gpu"] = {
+        "serialization_dir": "\u202e../files" + "x" * 90,
+        "serialize_program_cache": True,
+        "model_token": "../../databases/x",
+        "precision_loss_allowed": True,
+        "wait_type": "active",
+    }
+    path.write_text(json.dumps(whole))
+    ignoring, trusting = ask(
+        request | {"build": "compiled"}, request | {"build": "compiled", "trusted": True}
+    )
+    assert "?../files" in ignoring["notes"][0]
+    assert len(ignoring["notes"][0]) < 400
+    assert "gpu.serialize_program_cache=true" in ignoring["notes"][0]
+    left = [note for note in ignoring["notes"][1:] if note.startswith("gpu.")]
+    assert left == ["gpu.precision_loss_allowed=true", "gpu.wait_type=active"]
+    assert len([note for note in trusting["notes"] if note.startswith("gpu.")]) == 5

@@ -43,6 +43,7 @@ def device(request, target_tools, wheel, tmp_path_factory):
     def call(*arguments, code=0, said=""):
         environment = {"PATH": "", "HOME": str(folder), "PYTHONWARNINGS": "error"}
         environment["FASTSCNN_CACHE"] = str(folder / "cache")
+        environment["FASTSCNN_CONFIG"] = str(folder / "config")
         command = [programs / "fastscnn", *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
         assert done.returncode == code, done.stderr

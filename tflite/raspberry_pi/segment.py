@@ -32,13 +32,15 @@ def main() -> None:
     parser.add_argument("--mirror", action="store_true")
     parser.add_argument("--fit", default="resize", choices=("resize", "letterbox"))
     parser.add_argument("--threads", type=int, help="default: the settings', else 2")
+    trust = "load and write what settings name that came with the model"
+    parser.add_argument("--trust-settings", action="store_true", help=trust)
     parser.add_argument("--frames", type=int, help="end after so many")
     given = parser.parse_args()
     if given.frames is not None and given.frames < 1:
         parser.error(f"--frames must be at least 1, got {given.frames}")
     if given.output and given.output.exists():
         parser.error(f"{given.output} exists: name a new folder")
-    segmenter = fs.Segmenter(given.model, given.threads)
+    segmenter = fs.Segmenter(given.model, given.threads, trust_settings=given.trust_settings)
     frames = fs.open_frames(given.source, rotate=given.rotate, mirror=given.mirror)
     if given.output:
         given.output.mkdir(parents=True)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import ClassVar
 
 from ..errors import ConfigError
-from .options import Settings, choice, flag, number, text, texts
+from .options import Settings, choice, flag, number, path, texts
 
 MAX_THREADS = 256  # the interpreter crashes when it cannot start them all
 XNNPACK_H = "tflite/delegates/xnnpack/xnnpack_delegate.h: TfLiteXNNPackDelegateOptions"
@@ -41,7 +41,8 @@ class CpuSettings(Settings):
         xnnpack_runtime_flags: passed to `xnn_create_runtime`, as XNNPACK defines them.
         weight_cache_dir: folder for packed weights, to start faster and share them between
             processes. The file in it is named by the model's SHA-256: XNNPACK does not notice
-            that a cache is another model's and computes with its weights.
+            that a cache is another model's and computes with its weights. Where it counts, and
+            where a relative one lies: `trust`.
         disable_delegate_clustering: keep the order of control dependencies.
         default_delegate_latest_features: XNNPACK's newest operations.
         compress_quantization_zero_points: one zero point per tensor where all are equal.
@@ -63,7 +64,7 @@ class CpuSettings(Settings):
     enable_ynnpack: bool | None = flag(f"{CPU_OPTIONS}.enable_ynnpack")
     xnnpack_flags: tuple[str, ...] | None = texts(f"{XNNPACK_H}.flags", *XNNPACK_FLAGS)
     xnnpack_runtime_flags: int | None = number(f"{XNNPACK_H}.runtime_flags", 0, 2**31 - 1)
-    weight_cache_dir: str | None = text(f"{XNNPACK_H}.weight_cache_file_path")
+    weight_cache_dir: str | None = path(f"{XNNPACK_H}.weight_cache_file_path")
     disable_delegate_clustering: bool | None = flag(
         f"{INTERPRETER}(experimental_disable_delegate_clustering)"
     )

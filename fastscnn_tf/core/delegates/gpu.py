@@ -6,7 +6,7 @@ import dataclasses
 from typing import ClassVar
 
 from ..errors import ConfigError
-from .options import Settings, choice, flag, number, text, texts
+from .options import Settings, choice, flag, number, path, text, texts
 
 CLASSIC = "tensorflow/lite/delegates/gpu/delegate_options.h: TfLiteGpuDelegateOptionsV2"
 LITERT = "litert/c/options/litert_gpu_options.h: "
@@ -78,8 +78,8 @@ class GpuSettings(Settings):
         "webgpu",
     )
     max_delegated_partitions: int | None = number(f"{CLASSIC}.max_delegated_partitions", 1, 1000)
-    serialization_dir: str | None = text(f"{CLASSIC}.serialization_dir")
-    model_token: str | None = text(f"{CLASSIC}.model_token")
+    serialization_dir: str | None = path(f"{CLASSIC}.serialization_dir")
+    model_token: str | None = text(f"{CLASSIC}.model_token", guarded=True)  # of file names
     constant_tensor_sharing: bool | None = flag(f"{LITERT}ConstantTensorSharing")
     infinite_float_capping: bool | None = flag(f"{LITERT}InfiniteFloatCapping")
     benchmark_mode: bool | None = flag(f"{LITERT}BenchmarkMode")
@@ -91,7 +91,9 @@ class GpuSettings(Settings):
         f"{COMMON}LiteRtDelegateBufferStorageType", "default", "buffer", "texture_2d"
     )
     prefer_texture_weights: bool | None = flag(f"{LITERT}PreferTextureWeights")
-    serialize_program_cache: bool | None = flag(f"{LITERT}SerializeProgramCache")
+    serialize_program_cache: bool | None = flag(
+        f"{LITERT}SerializeProgramCache", needs="serialization_dir"
+    )
     serialize_external_tensors: bool | None = flag(f"{LITERT}SerializeExternalTensors")
     external_tensors_mode: bool | None = flag(f"{LITERT}ExternalTensorsMode")
     external_tensor_patterns: tuple[str, ...] | None = texts(f"{LITERT}ExternalTensorPattern")
@@ -132,5 +134,3 @@ class GpuSettings(Settings):
                 f"gpu.inference_priority1={chosen[0]} computes in float16: allow "
                 "gpu.precision_loss_allowed, or put max_precision first"
             )
-        if self.serialize_program_cache and not self.serialization_dir:
-            raise ConfigError("gpu.serialize_program_cache needs gpu.serialization_dir")

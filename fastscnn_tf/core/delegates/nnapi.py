@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from ..errors import ConfigError
-from .options import Settings, choice, flag, number, text
+from .options import Settings, choice, flag, number, path, text
 
 OPTIONS = "tflite/delegates/nnapi/nnapi_delegate.h: StatefulNnApiDelegate::Options"
 LONGEST = 2**63 - 1  # nanoseconds
@@ -55,8 +54,8 @@ class NnapiSettings(Settings):
         "sustained_speed",
     )
     accelerator_name: str | None = text(f"{OPTIONS}.accelerator_name")
-    cache_dir: str | None = text(f"{OPTIONS}.cache_dir")
-    model_token: str | None = text(f"{OPTIONS}.model_token")
+    cache_dir: str | None = path(f"{OPTIONS}.cache_dir")
+    model_token: str | None = text(f"{OPTIONS}.model_token", guarded=True)  # of file names
     disallow_nnapi_cpu: bool | None = flag(f"{OPTIONS}.disallow_nnapi_cpu")
     max_delegated_partitions: int | None = number(
         f"{OPTIONS}.max_number_delegated_partitions", 0, 1000
@@ -82,11 +81,7 @@ class NnapiSettings(Settings):
     disable_debugging_diagnostics_callbacks: bool | None = flag(
         f"{OPTIONS}.disable_debugging_diagnostics_callbacks"
     )
-    support_library_path: str | None = text(
-        "tflite/tools/delegates/nnapi_delegate_provider.cc: nnapi_support_library_path"
+    support_library_path: str | None = path(
+        "tflite/tools/delegates/nnapi_delegate_provider.cc: nnapi_support_library_path",
+        needs="accelerator_name",
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.support_library_path and not self.accelerator_name:
-            raise ConfigError("nnapi.support_library_path needs nnapi.accelerator_name")

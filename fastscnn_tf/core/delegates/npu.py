@@ -13,7 +13,7 @@ from .npu_vendors import (
     QualcommSettings,
     SamsungSettings,
 )
-from .options import Settings, choice, part, text
+from .options import Settings, choice, part, path
 
 ENVIRONMENT = "litert/c/litert_environment_options.h: LiteRtEnvOptionTag"
 VENDORS: dict[str, type[Settings]] = {
@@ -49,9 +49,9 @@ class NpuSettings(Settings):
     PARTS: ClassVar[dict[str, type[Settings]]] = VENDORS
 
     vendor: str | None = choice("litert/vendors: one folder each", *VENDORS)
-    dispatch_library_dir: str | None = text(f"{ENVIRONMENT}DispatchLibraryDir")
-    compiler_plugin_dir: str | None = text(f"{ENVIRONMENT}CompilerPluginLibraryDir")
-    compiler_cache_dir: str | None = text(f"{ENVIRONMENT}CompilerCacheDir")
+    dispatch_library_dir: str | None = path(f"{ENVIRONMENT}DispatchLibraryDir")
+    compiler_plugin_dir: str | None = path(f"{ENVIRONMENT}CompilerPluginLibraryDir")
+    compiler_cache_dir: str | None = path(f"{ENVIRONMENT}CompilerCacheDir")
     partition_strategy: str | None = choice(
         "litert/c/options/litert_compiler_options.h: LiteRtCompilerOptionsPartitionStrategy",
         "default",

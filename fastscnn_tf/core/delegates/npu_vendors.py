@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from .options import Settings, choice, flag, number, text, texts
+from .options import Settings, choice, flag, number, path, text, texts
 
 QUALCOMM = "litert/c/options/litert_qualcomm_options.h: LrtQualcommOptionsSet"
 MEDIATEK = "litert/c/options/litert_mediatek_options.h: LiteRtMediatekOptionsSet"
@@ -57,9 +57,9 @@ class QualcommSettings(Settings):
     )
     backend: str | None = choice(f"{QUALCOMM}Backend", "gpu", "htp", "dsp", "ir")
     htp_p_point: int | None = number(f"{QUALCOMM}HtpPPoint", 0, 100)
-    ir_json_dir: str | None = text(f"{QUALCOMM}IrJsonDir")
-    dlc_dir: str | None = text(f"{QUALCOMM}DlcDir")
-    saver_output_dir: str | None = text(f"{QUALCOMM}SaverOutputDir")
+    ir_json_dir: str | None = path(f"{QUALCOMM}IrJsonDir")
+    dlc_dir: str | None = path(f"{QUALCOMM}DlcDir")
+    saver_output_dir: str | None = path(f"{QUALCOMM}SaverOutputDir")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,12 +84,13 @@ class MediatekSettings(Settings):
     l1_cache_optimizations: bool | None = flag(f"{MEDIATEK}L1CacheOptimizations")
     gemma_compiler_optimizations: bool | None = flag(f"{MEDIATEK}GemmaCompilerOptimizations")
     disable_dla_dir_removal: bool | None = flag(f"{MEDIATEK}DisableDlaDirRemoval")
-    dla_dir: str | None = text(f"{MEDIATEK}MediatekDlaDir")
+    dla_dir: str | None = path(f"{MEDIATEK}MediatekDlaDir")
     use_get_supported_operations: bool | None = flag(
         "litert/tools/flags/vendors/mediatek_flags.cc: mediatek_use_get_supported_operations"
     )
     aot_compilation_options: str | None = text(
-        "litert/tools/flags/vendors/mediatek_flags.cc: mediatek_aot_compilation_options"
+        "litert/tools/flags/vendors/mediatek_flags.cc: mediatek_aot_compilation_options",
+        guarded=True,  # a compiler's command line
     )
 
 
@@ -121,8 +122,8 @@ class GoogleTensorSettings(Settings):
     enable_dynamic_range_quantization: bool | None = flag(
         f"{TENSOR}enable_dynamic_range_quantization"
     )
-    op_filters_proto: str | None = text(f"{TENSOR}op_filters_proto")
-    extra_options_path: str | None = text(f"{TENSOR}extra_options_path")
+    op_filters_proto: str | None = path(f"{TENSOR}op_filters_proto")
+    extra_options_path: str | None = path(f"{TENSOR}extra_options_path")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +136,10 @@ class IntelOpenvinoSettings(Settings):
     performance_mode: str | None = choice(
         f"{OPENVINO}.performance_mode", "latency", "throughput", "cumulative_throughput"
     )
-    configs: tuple[str, ...] | None = texts(f"{OPENVINO}.configs_map, as KEY=VALUE")
+    configs: tuple[str, ...] | None = texts(
+        f"{OPENVINO}.configs_map, as KEY=VALUE",
+        guarded=True,  # CACHE_DIR, CONFIG_FILE and others among them
+    )
     enable_weight_sharing: bool | None = flag(f"{OPENVINO}.enable_weight_sharing")
 
 

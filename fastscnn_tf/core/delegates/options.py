@@ -17,11 +17,14 @@ class Option:
     """What a field of a settings class may hold; None leaves it to the runtime.
 
     Attributes:
-        kind: `flag`, `number`, `choice`, `text`, `texts` or `part` (settings of their own).
+        kind: `flag`, `number`, `choice`, `text`, `path`, `texts` or `part` (settings of their own).
         source: where the option is defined.
         choices: of a `choice`, or of each entry of `texts`; empty: any.
         low: of a `number`.
         high: of a `number`.
+        guarded: it makes the runtime load or write files, so that it counts only where the person
+            at this machine gave it (see `trust`); every `path` is.
+        needs: another option of the same settings without which this one has no meaning; or "".
     """
 
     kind: str
@@ -29,6 +32,8 @@ class Option:
     choices: tuple[str, ...] = ()
     low: int = 0
     high: int = 0
+    guarded: bool = False
+    needs: str = ""
 
     @property
     def expected(self) -> str:
@@ -37,9 +42,8 @@ class Option:
             return f"{self.low}..{self.high}"
         if self.kind == "texts":
             return f"names among {', '.join(self.choices)}" if self.choices else "texts"
-        return {"flag": "true or false", "text": "text", "part": "named values"}.get(
-            self.kind, ", ".join(self.choices)
-        )
+        names = {"flag": "true or false", "text": "text", "path": "a path", "part": "named values"}
+        return names.get(self.kind, ", ".join(self.choices))
 
     def accepts(self, value: Any) -> bool:
         """Whether a value other than None is one of this option's."""
@@ -48,12 +52,14 @@ class Option:
         if self.kind == "number":
             return type(value) is int and self.low <= value <= self.high
         if self.kind == "texts":
-            whole = isinstance(value, tuple) and len(set(value)) == len(value)
-            return whole and all(map(self._is_text, value))
+            whole = isinstance(value, tuple) and all(map(self._is_text, value))
+            return whole and len(set(value)) == len(value)
         return self.kind == "part" or self._is_text(value)
 
     def _is_text(self, value: Any) -> bool:
-        if not isinstance(value, str) or not value or any(ord(c) < 32 for c in value):
+        if not isinstance(value, str) or not value:
+            return False
+        if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in value):  # or half a character
             return False
         return not self.choices or value in self.choices
 
@@ -62,9 +68,9 @@ def _field(option: Option, default: Any = None) -> Any:
     return dataclasses.field(default=default, metadata={OPTION: option})
 
 
-def flag(source: str) -> Any:
+def flag(source: str, needs: str = "") -> Any:
     """A field that is true, false or left to the runtime."""
-    return _field(Option("flag", source))
+    return _field(Option("flag", source, needs=needs))
 
 
 def number(source: str, low: int, high: int) -> Any:
@@ -77,14 +83,19 @@ def choice(source: str, *choices: str, default: str | None = None) -> Any:
     return _field(Option("choice", source, choices), default)
 
 
-def text(source: str) -> Any:
-    """A field that is a path or name or left to the runtime."""
-    return _field(Option("text", source))
+def text(source: str, guarded: bool = False) -> Any:
+    """A field that is text or left to the runtime; a name of something to load is `guarded`."""
+    return _field(Option("text", source, guarded=guarded))
 
 
-def texts(source: str, *choices: str) -> Any:
+def path(source: str, needs: str = "") -> Any:
+    """A field that is the path of a file or folder or left to the runtime."""
+    return _field(Option("path", source, guarded=True, needs=needs))
+
+
+def texts(source: str, *choices: str, guarded: bool = False) -> Any:
     """A field that is a tuple of names (of `choices`, if there are any)."""
-    return _field(Option("texts", source, choices))
+    return _field(Option("texts", source, choices, guarded=guarded))
 
 
 def part(source: str) -> dict[str, Option]:
@@ -113,8 +124,10 @@ class Settings:
             wanted = self.PARTS.get(name)
             if not (isinstance(value, wanted) if wanted else option.accepts(value)):
                 raise ConfigError(
-                    f"{self._called(name)} must be {option.expected}, got {_shown(value)}"
+                    f"{self._called(name)} must be {option.expected}, got {shown(value)}"
                 )
+            if value and option.needs and not getattr(self, option.needs):
+                raise ConfigError(f"{self._called(name)} needs {self._called(option.needs)}")
 
     @classmethod
     def options(cls) -> dict[str, Option]:
@@ -130,6 +143,38 @@ class Settings:
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
+    @classmethod
+    def all_options(cls, prefix: str = "") -> dict[str, Option]:
+        """Full name, such as `npu.qualcomm.log_level`, -> what it may hold; of the parts, too."""
+        found: dict[str, Option] = {}
+        for name, option in cls.options().items():
+            part = cls.PARTS.get(name)
+            found |= part.all_options(f"{prefix}{name}.") if part else {f"{prefix}{name}": option}
+        return found
+
+    def flat(self, prefix: str = "") -> dict[str, Any]:
+        """Full name -> value of what is given, of the parts, too."""
+        found: dict[str, Any] = {}
+        for name, value in self.given().items():
+            part = isinstance(value, Settings)
+            found |= value.flat(f"{prefix}{name}.") if part else {f"{prefix}{name}": value}
+        return found
+
+    def guarded(self) -> dict[str, Option]:
+        """Full name -> option of what is given and guarded."""
+        known = self.all_options()
+        return {name: known[name] for name in self.flat() if known[name].guarded}
+
+    def replaced(self, changes: Mapping[str, Any]) -> Self:
+        """These settings with other values; keys are full names of options that are given."""
+        parts = {
+            name: value.replaced(inner)
+            for name, value in self.given().items()
+            if isinstance(value, Settings) and (inner := _below(name, changes))
+        }
+        own = {name: value for name, value in changes.items() if "." not in name}
+        return dataclasses.replace(self, **own, **parts)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; what is left to the runtime is left out."""
         return {name: _plain(value) for name, value in self.given().items()}
@@ -143,7 +188,7 @@ class Settings:
         """
         if not isinstance(values, Mapping):
             raise ConfigError(
-                f"{cls.NAME or 'settings'}: expected named values, got {_shown(values)}"
+                f"{cls.NAME or 'settings'}: expected named values, got {shown(values)}"
             )
         known = cls.options()
         for name in values:
@@ -162,7 +207,7 @@ class Settings:
         near = difflib.get_close_matches(name, known, 1, 0.5)
         called = ", ".join(map(cls._called, near or known))
         hint = f"did you mean {called!r}?" if near else f"expected one of {called}"
-        return f"unknown option {cls._called(name)!r}: {hint}"
+        return f"unknown option {shown(cls._called(name))}: {hint}"
 
     def with_option(self, path: str, value: str) -> Self:
         """These settings with one option set from text, as on the command line.
@@ -188,6 +233,12 @@ class Settings:
         return dataclasses.replace(self, **{name: _parsed(self.options()[name], value)})
 
 
+def _below(part: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What changes in a part, by its own names."""
+    start = f"{part}."
+    return {n.removeprefix(start): v for n, v in changes.items() if n.startswith(start)}
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Settings):
         return value.to_dict()
@@ -205,6 +256,7 @@ def _parsed(option: Option, value: str) -> Any:
     return tuple(value.split(",")) if option.kind == "texts" else value
 
 
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+def shown(value: Any) -> str:
+    """A value in a message: as Python writes it, shortened."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

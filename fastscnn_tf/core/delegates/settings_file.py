@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError, ModelFileError
-from ..files import check_output, read_json, write_json
+import msgspec
+
+from ..errors import ConfigError, InputError, ModelFileError
+from ..files import check_output, write_json
+from ..json_text import read_json
+from ..reading import read_bytes
 from .device import DeviceSettings
+from .options import shown
+from .recorded import record
 
 SUFFIX = ".settings.json"
 FORMAT = 1
 KEY = "settings"  # in the JSON inside a .tflite, and in this file
+LARGEST = 1 << 18  # bytes of such a file
+
+
+class _File(msgspec.Struct):
+    """What such a file holds; its settings are checked by `DeviceSettings`."""
+
+    format: int | None = None
+    sha256: str | None = None
+    settings: Any = None
 
 
 def settings_path(model: str | os.PathLike[str]) -> Path:
@@ -28,14 +44,19 @@ def write_settings(
     settings: DeviceSettings,
     sha256: str | None = None,
     force: bool = False,
+    given: Collection[str] | None = None,
 ) -> Path:
-    """Writes the settings beside a model.
+    """Writes the settings beside a model, and what of them counts on this machine elsewhere.
+
+    Paths in the file alone count nowhere, since it may be anybody's (see `trust`); those that are
+    given here are recorded in this user's configuration folder, too (see `recorded`).
 
     Args:
         model: the .tflite, which must be there unless `sha256` is given.
         settings: what to write.
         sha256: of the model's content, where it is known.
         force: replace settings that are there.
+        given: full names of the options that the person gave; all of them by default.
 
     Returns:
         The path written.
@@ -44,9 +65,14 @@ def write_settings(
         OutputError: settings are there already, or cannot be written.
     """
     path = check_output(settings_path(model), force)
-    digest = sha256 or hashlib.sha256(Path(model).read_bytes()).hexdigest()
+    digest = sha256 or hashlib.sha256(read_bytes(model, "model file")).hexdigest()
     content = {"format": FORMAT, "model": Path(model).name, "sha256": digest}
     write_json(path, {**content, KEY: settings.to_dict()})
+    try:
+        record(settings, Path(model), digest, settings.guarded() if given is None else given)
+    except InputError as error:
+        logger = logging.getLogger("fastscnn_tf")
+        logger.warning("%s: its paths will not count here, they are not recorded: %s", path, error)
     return path
 
 
@@ -59,25 +85,24 @@ def read_settings(path: str | os.PathLike[str], model: Path, content: bytes) -> 
         content: the model's bytes.
 
     Raises:
-        ConfigError: the settings are another model's, or not valid.
-        OutputError: no such file, or no JSON.
+        ConfigError: no such file, no JSON, another model's settings, or not valid.
     """
-    found = read_json(path)
-    if not isinstance(found, Mapping) or KEY not in found or "sha256" not in found:
+    found: _File = read_json(path, _File, what="settings file", largest=LARGEST, error=ConfigError)
+    if found.settings is None or found.sha256 is None:
         raise ConfigError(f"{path}: no settings file: expected sha256 and settings")
-    if found.get("format") != FORMAT:
+    if found.format != FORMAT:
         raise ConfigError(
-            f"{path}: settings of format {found.get('format')!r}, this program reads {FORMAT}: "
+            f"{path}: settings of format {found.format}, this program reads {FORMAT}: "
             "write them anew with fastscnn settings, or update"
         )
     digest = hashlib.sha256(content).hexdigest()
-    if found["sha256"] != digest:
+    if found.sha256 != digest:
         raise ConfigError(
-            f"{path} belongs to another model: it names SHA-256 {str(found['sha256'])[:12]}..., "
+            f"{path} belongs to another model: it names SHA-256 {shown(found.sha256[:12])}..., "
             f"{model} has {digest[:12]}...: write it anew with fastscnn settings {model} --for "
             "DEVICE --force, or delete it"
         )
-    return _valid(found[KEY], str(path))
+    return _valid(found.settings, str(path))
 
 
 def travelling_settings(
@@ -91,14 +116,14 @@ def travelling_settings(
         metadata: our JSON inside it.
 
     Returns:
-        The settings or None, and whether they came inside the file: such may be anybody's.
+        The settings or None, and whether they came inside the file.
 
     Raises:
         ConfigError: as `read_settings`.
         ModelFileError: settings inside the file that are not valid.
     """
     beside = settings_path(model)
-    if beside.exists():
+    if os.path.lexists(beside):
         return read_settings(beside, model, content), False
     if KEY not in metadata:
         return None, False

@@ -124,7 +124,11 @@ fun info(request: Request): ModelInfo {
 }
 
 fun settings(request: Request, info: ModelInfo) =
-  DeviceSettings.of(info, request.text("settings")?.let { File(it).readText() })
+  DeviceSettings.of(
+    info,
+    request.text("settings")?.let { File(it).readText() },
+    request.flag("trusted"),
+  )
 
 fun model(request: Request): Any {
   val info = info(request)

@@ -10,6 +10,9 @@ import org.fastscnn.core.Segmenter
 
 /** The models among the app's assets. */
 object Models {
+  /** Whether paths in settings count: say true if you wrote every `*.settings.json` yourself. */
+  private const val TRUST_SETTINGS = false
+
   fun names(context: Context): List<String> =
     context.assets.list("").orEmpty().filter { it.endsWith(".tflite") }.sorted()
 
@@ -21,7 +24,8 @@ object Models {
   fun open(context: Context, name: String): OpenModel {
     val content = context.assets.open(name).use { it.readBytes() }
     val info = ModelInfo.read(name, content, text(context, "$name.json"))
-    val settings = DeviceSettings.of(info, text(context, name + DeviceSettings.SUFFIX))
+    val beside = text(context, name + DeviceSettings.SUFFIX)
+    val settings = DeviceSettings.of(info, beside, trusted = TRUST_SETTINGS)
     val plan = EnginePlan.of(info, settings, Engine.BUILD)
     val opened =
       Opened.first(name, plan) { attempt, notes ->

@@ -53,6 +53,7 @@ enum class Api {
  * What travels with a model in `<model>.settings.json`, written by `fastscnn settings`.
  *
  * @property cpuFallback false: what the accelerator refuses is an error.
+ * @property ignored paths that came with the model and do not count, as `gpu.serialization_dir=x`.
  */
 class DeviceSettings
 private constructor(
@@ -61,6 +62,7 @@ private constructor(
   val api: Api,
   val cpuFallback: Boolean?,
   private val parts: Map<String, Map<String, Any?>>,
+  val ignored: List<String>,
 ) {
   /** A fresh view of `cpu`, `gpu`, `nnapi` or `npu`; empty where nothing is said. */
   fun part(name: String): Options = Options(name, parts[name].orEmpty())
@@ -73,12 +75,13 @@ private constructor(
     /**
      * The settings of a model: [beside] it, else those that came inside its metadata, else null.
      *
+     * @param trusted paths in them count: for settings that you wrote yourself.
      * @throws Failure they are another model's (SHA-256), of another format, or not valid.
      */
-    fun of(info: ModelInfo, beside: String?): DeviceSettings? {
+    fun of(info: ModelInfo, beside: String?, trusted: Boolean = false): DeviceSettings? {
       val where = "${info.file.name}$SUFFIX"
       if (beside == null) {
-        return info.settings?.let { of(it, "${info.file.name}: settings inside the file") }
+        return info.settings?.let { of(it, "${info.file.name}: settings inside the file", trusted) }
       }
       val found = Json.parseObject(beside, where)
       if ("settings" !in found || "sha256" !in found) {
@@ -98,11 +101,11 @@ private constructor(
             "fastscnn settings ${info.file.name} --for DEVICE --force, or delete it"
         )
       }
-      return of(found["settings"], where)
+      return of(found["settings"], where, trusted)
     }
 
     @Suppress("UNCHECKED_CAST")
-    private fun of(values: Any?, where: String): DeviceSettings {
+    private fun of(values: Any?, where: String, trusted: Boolean): DeviceSettings {
       val all = values as? Map<String, Any?> ?: throw Failure("$where: expected named values")
       val known = PARTS + listOf("device", "accelerator", "api", "cpu_fallback")
       all.keys.firstOrNull { it !in known }?.let {
@@ -113,12 +116,14 @@ private constructor(
         PARTS.filter { all[it] != null }.associateWith {
           all[it] as? Map<String, Any?> ?: throw Failure("$where: $it: expected named values")
         }
+      val ignored = ArrayList<String>()
       return DeviceSettings(
         options.text("device"),
         choice(where, "accelerator", options.text("accelerator") ?: "cpu"),
         choice(where, "api", options.text("api") ?: "interpreter"),
         options.flag("cpu_fallback"),
-        parts,
+        if (trusted) parts else parts.mapValues { Guarded.without(it.value, it.key, ignored) },
+        ignored,
       )
     }
 

@@ -32,6 +32,11 @@ data class EnginePlan(val attempts: List<List<Accelerator>>, val notes: List<Str
       check(info, settings, build)
       val wanted = settings.accelerator
       val notes = ArrayList<String>()
+      if (settings.ignored.isNotEmpty()) {
+        notes +=
+          "ignored, since it came with the file and makes the runtime load or write files: " +
+            "${settings.ignored.joinToString()}; DeviceSettings.of(trusted = true) allows it"
+      }
       if (settings.api != build.api) {
         val name = build.name.lowercase()
         notes += "settings for api=${settings.api.name.lowercase()}: the $name build has its own"

@@ -1,0 +1,47 @@
+"""The folders that LiteRT loads an NPU's libraries from."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+from ..core.delegates.device import DeviceSettings
+from ..core.delegates.trust import Held
+from ..core.errors import ConfigError
+from ..core.foreign_text import one_line
+
+MOST_FILES = 10_000  # that are looked at for names of libraries
+LONGEST = 300  # characters of such names in a message
+# option of NpuSettings -> argument of Environment, and how the names of libraries begin
+LIBRARIES = {
+    "dispatch_library_dir": ("dispatch_library_path", "LiteRtDispatch"),
+    "compiler_plugin_dir": ("compiler_plugin_path", "LiteRtCompilerPlugin"),
+}
+
+
+def loaded_libraries(held: Held, settings: DeviceSettings) -> list[str]:
+    """What is loaded out of the folders of settings, and who named them; one line each.
+
+    Args:
+        held: what counts of the settings.
+        settings: the same with absolute paths.
+
+    Raises:
+        ConfigError: no such folder.
+    """
+    if settings.accelerator != "npu" or settings.npu is None:
+        return []
+    said = []
+    for name, (_, start) in LIBRARIES.items():
+        if not (given := getattr(settings.npu, name)):
+            continue
+        folder = Path(given)
+        if not folder.is_dir():
+            kind = "not a folder" if folder.exists() else "no such folder"
+            raise ConfigError(f"npu.{name}={one_line(given)}: {kind}: name the one of the library")
+        below = itertools.islice(folder.rglob("*"), MOST_FILES)  # where LiteRT looks, too
+        names = [p.name for p in below if start in p.name and p.suffix in (".so", ".dll")]
+        by = held.given_by[f"npu.{name}"]
+        shown = one_line(", ".join(sorted(names)) or f"no {start}*")[:LONGEST]
+        said.append(f"loads {shown} of {one_line(folder)} (npu.{name}{by and ', '}{by})")
+    return said
