@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import ConfigError, DataError
+from ..core.foreign_text import one_line
 from ..core.images import read_image, to_rgb
 from ..core.sizes import Size
 
@@ -32,7 +33,10 @@ def as_pixels(image: Any) -> np.ndarray:
         DataError: an array of another shape or dtype, or an unreadable file.
     """
     if isinstance(image, Image.Image):
-        return to_rgb(image)
+        try:
+            return to_rgb(image)
+        except Exception as error:  # of a lazily opened file, any that its decoder raises
+            raise DataError(f"the Pillow image cannot be decoded ({one_line(error)})") from None
     if isinstance(image, str | os.PathLike):
         return read_image(image)
     if not isinstance(image, np.ndarray):
