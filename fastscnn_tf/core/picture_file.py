@@ -115,7 +115,7 @@ def _decoded(content: bytes, form: str) -> Image.Image:
     pixels = image.size[0] * image.size[1]
     _check_pixels(pixels, limit_of(form))
     if any(tile[0] in Image.DECODERS for tile in image.tile):
-        _check_pixels(pixels, PYTHON_PIXELS, f" of a {form} of this kind")
+        _check_pixels(pixels, PYTHON_PIXELS, f" for a {form} of this kind")
     if form == "TIFF":
         _check_tiles(image, content)
     elif form == "JPEG" and pixels * (scans := content.count(b"\xff\xda")) > SCANNED:
@@ -133,7 +133,7 @@ def limit_of(form: str) -> float:
 
 def _check_pixels(pixels: int, limit: float, what: str = "") -> None:
     if pixels > limit:
-        raise TooManyPixels(f"{pixels:,} pixels are more than the {int(limit):,}{what} allowed")
+        raise TooManyPixels(f"Image size ({pixels} pixels) exceeds limit of {int(limit)}{what}")
 
 
 @functools.cache
@@ -169,7 +169,7 @@ def _check_tiles(image: Any, content: bytes) -> None:
     """Refuses tiles larger than any picture, and JPEGs in many scans within a TIFF."""
     sides = image.tag_v2.get(322), image.tag_v2.get(323)
     if all(isinstance(side, int) for side in sides):
-        _check_pixels(sides[0] * sides[1], limit_of("TIFF"), " in a tile")
+        _check_pixels(sides[0] * sides[1], limit_of("TIFF"), " of a tile")
     if "jpeg" in str(image.info.get("compression")) and re.search(rb"\xff[\xc2\xc6\xca]", content):
         raise _Overrun("progressive JPEG within a TIFF")
 

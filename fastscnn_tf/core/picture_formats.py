@@ -40,8 +40,8 @@ _OTHERS = (
     (rb"v/1\x01|#\?RA|SIMPLE  =", "an EXR, HDR or FITS picture", _CONVERT),
     (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "a Windows metafile", _CONVERT),
     (
-        rb"\x01\xda|P7\s|\n[\x00-\x05]\x01[\x01\x02\x04\x08]|Y\xa6j\x95",
-        "an SGI, PAM, PCX or Sun file",
+        rb"\x01\xda|P7\s|\n[\x00-\x05]\x01[\x01\x02\x04\x08]",
+        "an SGI, PAM or PCX file",
         _CONVERT,
     ),
     (rb"PK[\x03\x05]|\x1f\x8b|7z\xbc\xaf|Rar!|BZh|\xfd7zXZ", "an archive", "unpack it"),
@@ -57,7 +57,7 @@ _OTHERS = (
     (rb"[\t\r\n\x20-\x7e]{16}", "a text file", "is this the right file?"),
 )
 _FORMAT_OF = tuple((name, re.compile(p, re.DOTALL)) for name, p in _READ.items())
-_OTHER = tuple((re.compile(p, re.DOTALL), *rest) for p, *rest in _OTHERS)
+_OTHER = tuple((re.compile(p, re.DOTALL), what, advice) for p, what, advice in _OTHERS)
 
 
 def picture_format(content: bytes) -> str | None:
