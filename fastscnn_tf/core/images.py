@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +13,10 @@ from .errors import DataError
 from .labels import IGNORE, UNKNOWN, Color
 from .picture_file import open_picture, read_picture
 from .picture_formats import IMAGE_SUFFIXES
+from .pixels import in_strips, to_rgb
 from .plain_png import decode_plain_png
 from .reading import open_regular
 from .sizes import Size
-
-STRIP = 1 << 22  # pixels that are converted at once: a large picture is not held several times
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_ORIENTATION = 0x0112  # the tag of EXIF
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -47,70 +35,6 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
     """`read_image` of a file's content, which messages call `name`."""
     pixels = decode_plain_png(content, 3)
     return to_rgb(open_picture(content, name)) if pixels is None else pixels
-
-
-def to_rgb(image: Image.Image) -> np.ndarray:
-    """Converts any Pillow image to (H, W, 3) uint8 RGB, upright."""
-    image.load()
-    orientation = None
-    with contextlib.suppress(Exception):  # a broken EXIF block is no reason to refuse the pixels
-        orientation = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-    if orientation is not None:
-        image = image.transpose(orientation)
-    if image.mode.startswith("I") or image.mode == "F":
-        return np.repeat(_in_strips(image, _to_bytes(image))[..., None], 3, axis=2)
-    return _in_strips(image, _rgb_pixels)
-
-
-def _rgb_pixels(image: Image.Image) -> np.ndarray:
-    if image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image)
-    return np.asarray(image.convert("RGB"))
-
-
-def _to_bytes(image: Image.Image) -> Callable[[Image.Image], np.ndarray]:
-    """How the values of an image of integers or floats become 0..255: its largest one decides."""
-    largest = max(_numbers(strip).max(initial=0) for strip in _strips(image))
-    factor = 1.0
-    if image.mode.startswith("I;16") or largest > 255:
-        factor = 1 / 257.0  # 65535 -> 255
-    elif image.mode == "F" and largest <= 1:
-        factor = 255.0  # floating-point pictures usually range from 0 to 1
-    return lambda strip: np.clip(np.rint(_numbers(strip) * factor), 0, 255).astype(np.uint8)
-
-
-def _numbers(image: Image.Image) -> np.ndarray:
-    return np.nan_to_num(np.asarray(image).astype(np.float64))
-
-
-def _strips(image: Image.Image) -> Iterator[Image.Image]:
-    """An image from top to bottom, in parts that are small enough to be converted."""
-    width, height = image.size
-    rows = max(1, STRIP // width)
-    if rows >= height:
-        yield image
-        return
-    for top in range(0, height, rows):
-        yield image.crop((0, top, width, min(height, top + rows)))
-
-
-def _in_strips(
-    image: Image.Image, convert: Callable[[Image.Image], np.ndarray] = np.asarray
-) -> np.ndarray:
-    """An image as an array, converted part by part."""
-    parts = (convert(strip) for strip in _strips(image))
-    first = next(parts)
-    if len(first) == image.size[1]:
-        return first
-    result = np.empty((image.size[1], *first.shape[1:]), first.dtype)
-    result[: len(first)] = first
-    row = len(first)
-    for part in parts:
-        result[row : row + len(part)] = part
-        row += len(part)
-    return result
 
 
 def read_label(
@@ -162,7 +86,7 @@ def read_color_label(
     image = open_picture(read_picture(path), str(path))
     if image.mode not in ("RGB", "RGBA", "P"):
         raise DataError(f"{path}: expected a colour-coded label PNG, got one of mode {image.mode}")
-    return _in_strips(image, lambda strip: _class_of_color(strip, path, colors, void))
+    return in_strips(image, lambda strip: _class_of_color(strip, path, colors, void))
 
 
 def _class_of_color(
@@ -199,7 +123,7 @@ def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         DataError: the file cannot be read or is no grey picture.
     """
-    ids = _in_strips(open_picture(read_picture(path), str(path)))
+    ids = in_strips(open_picture(read_picture(path), str(path)))
     if ids.ndim != 2 or ids.dtype.kind not in "ui":
         raise DataError(f"{path}: expected a grey PNG of instance ids, got a colour picture")
     return ids.astype(np.int32)
@@ -208,7 +132,7 @@ def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
 def _raw_label(
     image: Image.Image, path: str | os.PathLike[str], first_channel: bool = False
 ) -> np.ndarray:
-    values = _in_strips(image)
+    values = in_strips(image)
     if values.dtype == bool:
         values = values.astype(np.uint8)
     if values.ndim == 3:

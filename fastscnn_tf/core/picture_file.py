@@ -25,13 +25,13 @@ from .reading import read_bytes
 
 WHAT = "file of a picture"
 LARGEST = 384 << 20  # bytes of a file: four for each pixel that Pillow allows, and some more
-METADATA = 32 << 20  # bytes that a decoder may read before the pixels
-READS = 1_000_000  # pieces that a decoder may read a file in; each of them costs time and memory
+METADATA = 16 << 20  # bytes that a decoder may read before the pixels
+READS = 300_000  # pieces that a decoder may read it in; each of them costs time and memory
 NUMBERS = 200_000  # in a tag of a TIFF, such as the places of its strips; each becomes an object
 PYTHON_PIXELS = 1 << 22  # for decoders that are written in Python
 SCANNED = 1 << 31  # pixels times scans of a JPEG: a scan takes no bytes to speak of, but time
-# Their decoders keep several copies: this share of the pixels takes what all do elsewhere.
-SHARE = {"WEBP": 0.5, "AVIF": 0.5}
+# Of the pixels that others may have, where a decoder keeps several copies.
+SHARE = {"WEBP": 0.5, "AVIF": 0.5, "CMYK": 0.75}
 _TEXT_TYPES = (1, 2, 6, 7)  # of a TIFF's tags: bytes and texts, which stay one object
 _PLUGINS = {"PPM": "Ppm", "JPEG": "Jpeg", "PNG": "Png", "BMP": "Bmp", "TIFF": "Tiff", "GIF": "Gif"}
 _PLUGINS |= {"WEBP": "WebP", "AVIF": "Avif"}
@@ -52,22 +52,22 @@ class _Bounded(io.BytesIO):
     """A file's content that refuses to be read in too many pieces, or too far ahead of the pixels.
 
     Attributes:
-        room: bytes that may still be read; None for any number.
+        reads: how often it may still be read.
+        room: bytes that may still be read.
     """
 
-    def __init__(self, content: bytes, room: int | None):
+    def __init__(self, content: bytes, reads: int, room: float):
         super().__init__(content)
-        self.room, self._reads = room, 0
+        self.reads, self.room = reads, room
 
     def read(self, size: int | None = -1, /) -> bytes:
-        self._reads += 1
-        if self._reads > READS:
-            raise _Overrun(f"its data is in more than {READS:,} pieces")
         data = super().read(size)
-        if self.room is not None:
-            self.room -= len(data)
-            if self.room < 0:
-                raise _Overrun(f"more than {METADATA >> 20} MB of comments and other metadata")
+        self.reads -= 1
+        self.room -= len(data)
+        if self.reads < 0:
+            raise _Overrun("its data is in too many pieces")
+        if self.room < 0:
+            raise _Overrun(f"more than {METADATA >> 20} MB of comments and other metadata")
         return data
 
 
@@ -109,26 +109,27 @@ def _decoded(content: bytes, form: str) -> Image.Image:
     elif form == "TIFF":
         _check_tags(content)
     # WebP and AVIF are read in one go, pixels and all.
-    file = _Bounded(content, METADATA if form not in SHARE else None)
+    file = _Bounded(content, READS, float("inf") if form in SHARE else METADATA)
     # What Image.open(file, formats=(form,)) does, but it also warns of sizes that are refused here.
     image: Any = Image.OPEN[form][0](file, "")
     pixels = image.size[0] * image.size[1]
-    _check_pixels(pixels, limit_of(form))
+    _check_pixels(pixels, min(limit_of(form), limit_of(image.mode)))
+    file.reads, file.room = READS, float("inf")
     if any(tile[0] in Image.DECODERS for tile in image.tile):
         _check_pixels(pixels, PYTHON_PIXELS, f" for a {form} of this kind")
+        file.reads = 2 * PYTHON_PIXELS
     if form == "TIFF":
         _check_tiles(image, content)
     elif form == "JPEG" and pixels * (scans := content.count(b"\xff\xda")) > SCANNED:
         raise _Overrun(f"{scans:,} scans of {pixels:,} pixels")
-    file.room = None
     image.load()
     return image
 
 
-def limit_of(form: str) -> float:
-    """Pixels that a picture of a format may have; `PIL.Image.MAX_IMAGE_PIXELS` changes it."""
+def limit_of(kind: str) -> float:
+    """Pixels that a picture of a format or mode may have, by `PIL.Image.MAX_IMAGE_PIXELS`."""
     allowed = Image.MAX_IMAGE_PIXELS
-    return float("inf") if allowed is None else allowed * SHARE.get(form, 1)
+    return float("inf") if allowed is None else allowed * SHARE.get(kind, 1)
 
 
 def _check_pixels(pixels: int, limit: float, what: str = "") -> None:
@@ -179,4 +180,4 @@ def _reason(error: Exception, form: str) -> str:
     return text or f"a damaged {form} file, {type(error).__name__}"
 
 
-__all__ = ["EXPECTED", "LARGEST", "TooManyPixels", "limit_of", "open_picture", "read_picture"]
+__all__ = ["EXPECTED", "LARGEST", "TooManyPixels", "open_picture", "read_picture"]
