@@ -11,7 +11,7 @@ from PIL import Image
 
 from .errors import DataError
 from .labels import IGNORE, UNKNOWN, Color
-from .picture_file import open_picture, read_picture
+from .picture_file import decoding, open_picture, read_picture
 from .picture_formats import IMAGE_SUFFIXES
 from .pixels import in_strips, to_rgb
 from .plain_png import decode_plain_png
@@ -34,7 +34,11 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 def decode_image(content: bytes, name: str) -> np.ndarray:
     """`read_image` of a file's content, which messages call `name`."""
     pixels = decode_plain_png(content, 3)
-    return to_rgb(open_picture(content, name)) if pixels is None else pixels
+    if pixels is None:
+        image = open_picture(content, name)
+        with decoding(name):
+            pixels = to_rgb(image)
+    return pixels
 
 
 def read_label(
@@ -95,7 +99,8 @@ def _class_of_color(
     colors: Sequence[Color],
     void: Sequence[Color],
 ) -> np.ndarray:
-    pixels = _color_codes(np.asarray(image.convert("RGB")))
+    with decoding(str(path)):
+        pixels = _color_codes(np.asarray(image.convert("RGB")))
     known = _color_codes(np.array((*colors, *void), np.uint8))
     order = np.argsort(known)
     place = order[np.minimum(np.searchsorted(known, pixels, sorter=order), len(known) - 1)]

@@ -7,13 +7,17 @@ that takes long keeps no other thread from its own.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
 import importlib
 import io
+import logging
 import os
 import re
 import struct
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from PIL import Image
@@ -28,7 +32,8 @@ LARGEST = 384 << 20  # bytes of a file: four for each pixel that Pillow allows, 
 METADATA = 16 << 20  # bytes that a decoder may read before the pixels
 READS = 300_000  # pieces that a decoder may read it in; each of them costs time and memory
 NUMBERS = 200_000  # in a tag of a TIFF, such as the places of its strips; each becomes an object
-PYTHON_PIXELS = 1 << 22  # for decoders that are written in Python
+PYTHON_PIXELS = 1 << 21  # for decoders that are written in Python: 1024x2048
+COMMENTS = 1000  # in a PPM of text: for each, Pillow copies what follows
 SCANNED = 1 << 31  # pixels times scans of a JPEG: a scan takes no bytes to speak of, but time
 # Of the pixels that others may have, where a decoder keeps several copies.
 SHARE = {"WEBP": 0.5, "AVIF": 0.5, "CMYK": 0.75}
@@ -38,6 +43,7 @@ _PLUGINS |= {"WEBP": "WebP", "AVIF": "Avif"}
 # What Pillow says of odd metadata would flood the terminal; the pixels are read all the same. Set
 # once, since threads share the filters, and behind all others: who asked for warnings gets them.
 warnings.filterwarnings("ignore", "", UserWarning, r"PIL\.\w+ImagePlugin", append=True)
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # without any, errors are printed
 
 
 class TooManyPixels(DataError):
@@ -91,22 +97,39 @@ def open_picture(content: bytes, name: str) -> Image.Image:
         raise DataError(f"{name}: {what_it_is(content, name)}")
     if not _readable(form):
         raise DataError(f"{name}: {form}, which this Pillow cannot read: pip install -U pillow")
-    try:
+    with decoding(name, f"a damaged {form} file"):
         return _decoded(content, form)
+
+
+@contextlib.contextmanager
+def decoding(name: str, otherwise: str = "damaged") -> Iterator[None]:
+    """What a decoder raises on a file that somebody made up, as one line.
+
+    Args:
+        name: of the picture.
+        otherwise: what to say where the decoder says nothing.
+
+    Raises:
+        DataError: in the place of any error.
+    """
+    try:
+        yield
     except (TooManyPixels, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooManyPixels(f"{name}: refused, {error}") from None
     except _Overrun as error:
         raise DataError(f"{name}: refused, {error}: save it anew") from None
     except MemoryError:
         raise DataError(f"{name}: not a readable picture (it does not fit into memory)") from None
-    except Exception as error:  # decoders raise everything on a file that somebody made up
-        raise DataError(f"{name}: not a readable picture ({_reason(error, form)})") from None
+    except Exception as error:  # struct.error, KeyError, RecursionError, zlib.error: any comes
+        text = one_line(str(error).split(" <")[0])[:200]  # Pillow names its file object
+        reason = text or f"{otherwise}, {type(error).__name__}"
+        raise DataError(f"{name}: not a readable picture ({reason})") from None
 
 
 def _decoded(content: bytes, form: str) -> Image.Image:
-    if form == "PPM":
-        content = _without_comments(content)
-    elif form == "TIFF":
+    if form == "PPM" and content[1:2] in b"123" and content.count(b"#") > COMMENTS:
+        raise _Overrun(f"more than {COMMENTS:,} comments")
+    if form == "TIFF":
         _check_tags(content)
     # WebP and AVIF are read in one go, pixels and all.
     file = _Bounded(content, READS, float("inf") if form in SHARE else METADATA)
@@ -144,12 +167,17 @@ def _readable(form: str) -> bool:
         plugin = importlib.import_module(f"PIL.{_PLUGINS[form]}ImagePlugin")
     except ImportError:  # AVIF came with 11.3
         return False
+    if form == "TIFF":
+        _silence_libtiff()
     return bool(getattr(plugin, "SUPPORTED", True))
 
 
-def _without_comments(content: bytes) -> bytes:
-    """A plain PPM without its comments, for each of which Pillow copies what follows."""
-    return re.sub(rb"#[^\r\n]*", b"", content) if content[1:2] in b"123" else content
+def _silence_libtiff() -> None:
+    """Keeps libtiff from printing what is wrong with each tag: errors are raised all the same."""
+    with contextlib.suppress(OSError, AttributeError):  # built without it, or another system
+        library = ctypes.CDLL(Image.core.__file__)
+        library.TIFFSetErrorHandler.argtypes = [ctypes.c_void_p]
+        library.TIFFSetErrorHandler(None)
 
 
 def _check_tags(content: bytes) -> None:
@@ -175,9 +203,4 @@ def _check_tiles(image: Any, content: bytes) -> None:
         raise _Overrun("progressive JPEG within a TIFF")
 
 
-def _reason(error: Exception, form: str) -> str:
-    text = one_line(str(error).split(" <")[0])[:200]  # Pillow names its file object
-    return text or f"a damaged {form} file, {type(error).__name__}"
-
-
-__all__ = ["EXPECTED", "LARGEST", "TooManyPixels", "open_picture", "read_picture"]
+__all__ = ["EXPECTED", "LARGEST", "TooManyPixels", "decoding", "open_picture", "read_picture"]

@@ -30,7 +30,8 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     if orientation is not None:
         image = image.transpose(orientation)
     if image.mode.startswith("I") or image.mode == "F":
-        return np.repeat(in_strips(image, _to_bytes(image))[..., None], 3, axis=2)
+        with np.errstate(invalid="ignore", over="ignore"):  # of NaN and infinity
+            return in_strips(image, _grey_as_rgb(image))
     return in_strips(image, _rgb_pixels)
 
 
@@ -42,15 +43,21 @@ def _rgb_pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def _to_bytes(image: Image.Image) -> Callable[[Image.Image], np.ndarray]:
-    """How the values of an image of integers or floats become 0..255: its largest one decides."""
-    largest = max(_numbers(strip).max(initial=0) for strip in _strips(image))
-    factor = 1.0
-    if image.mode.startswith("I;16") or largest > 255:
-        factor = 1 / 257.0  # 65535 -> 255
-    elif image.mode == "F" and largest <= 1:
-        factor = 255.0  # floating-point pictures usually range from 0 to 1
-    return lambda strip: np.clip(np.rint(_numbers(strip) * factor), 0, 255).astype(np.uint8)
+def _grey_as_rgb(image: Image.Image) -> Callable[[Image.Image], np.ndarray]:
+    """How an image of integers or floats becomes RGB: its largest value decides."""
+    largest = np.inf
+    if not image.mode.startswith("I;16"):
+        largest = max(_numbers(strip).max(initial=0) for strip in _strips(image))
+    # 65535 -> 255; floating-point pictures usually range from 0 to 1.
+    divisor = 257.0 if largest > 255 else 1.0
+    factor = 255.0 if image.mode == "F" and largest <= 1 else 1.0
+
+    def convert(strip: Image.Image) -> np.ndarray:
+        values = _numbers(strip) / divisor * factor
+        grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+
+    return convert
 
 
 def _numbers(image: Image.Image) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import ConfigError, DataError
-from ..core.foreign_text import one_line
 from ..core.images import read_image, to_rgb
+from ..core.picture_file import decoding
 from ..core.sizes import Size
 
 Picture = np.ndarray | Image.Image | str | os.PathLike[str]
@@ -33,10 +33,8 @@ def as_pixels(image: Any) -> np.ndarray:
         DataError: an array of another shape or dtype, or an unreadable file.
     """
     if isinstance(image, Image.Image):
-        try:
+        with decoding("the Pillow image"):  # it may have been opened, but not read yet
             return to_rgb(image)
-        except Exception as error:  # of a lazily opened file, any that its decoder raises
-            raise DataError(f"the Pillow image cannot be decoded ({one_line(error)})") from None
     if isinstance(image, str | os.PathLike):
         return read_image(image)
     if not isinstance(image, np.ndarray):

@@ -158,7 +158,8 @@ def _listed(source: str) -> list[Path]:
 
 def _matching(pattern: str) -> list[Path]:
     """What has such a name and is no folder; `**` looks into each folder once."""
-    top, deep, rest = pattern.partition(f"**{os.sep}")
+    whole = f"{pattern}{os.sep}*" if pattern.endswith("**") else pattern
+    top, deep, rest = whole.partition(f"**{os.sep}")
     # Path.glob takes no absolute pattern, and glob's own `**` goes round loops of links.
     if not deep:
         found = map(Path, glob.glob(pattern))  # noqa: PTH207
