@@ -41,7 +41,7 @@ def check_name(path: Path) -> None:
         OutputError: it cannot: too long, or with a zero byte.
     """
     try:
-        path.lstat()
+        (_nearest(path.parent) / path.name).lstat()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         pass  # which are other matters
     except OSError as error:
@@ -67,9 +67,14 @@ def check_output_folder(path: str | os.PathLike[str], force: bool = False) -> Pa
 
 def _check_writable(folder: Path) -> None:
     """Tries the folder, or the nearest one above it that exists; leaves nothing behind."""
+    make_folder(_nearest(folder))
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    make_folder(folder)
+    return folder
 
 
 def make_folder(path: Path) -> Path:
