@@ -40,7 +40,7 @@ def _rgb_pixels(image: Image.Image) -> np.ndarray:
         image = image.convert("RGBA")
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image = Image.alpha_composite(black, image)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _grey_as_rgb(image: Image.Image) -> Callable[[Image.Image], np.ndarray]:
