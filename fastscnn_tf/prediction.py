@@ -5,29 +5,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import logging
 import os
-import re
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from .core.errors import ConfigError, DataError, OutputError
-from .core.files import check_output, replacing
-from .core.images import IMAGE_SUFFIXES, list_images, read_image, save_label
-from .core.labels import CITYSCAPES, LabelSpace
+from .core.files import check_name, check_output
+from .core.folders import walk
+from .core.images import is_picture_name, list_images, read_image
 from .core.sizes import Size
+from .core.written_files import LIST, WrittenFiles
 from .evaluation import open_inference
 from .runtime.class_mapping import label_space_of
+from .runtime.results import ENDINGS, Pictures, Submission, results_of
 from .runtime.views import Inference
-from .runtime.visualize import overlay
 from .runtime.workers import in_processes
-
-FORMATS = ("pictures", "cityscapes")
-# What cityscapesScripts looks for: <city>_<sequence>_<frame>*.png.
-CITYSCAPES_NAME = re.compile(r"[^_]+_\d+_\d+(?=_leftImg8bit$|$)")
 
 
 def predict_files(
@@ -48,13 +42,17 @@ def predict_files(
 ) -> list[Path]:
     """Segments pictures, each at its own size.
 
+    Where pictures lie in the folder of the results, a hidden list tells these from those: results
+    of earlier calls are left out, and what is not on the list is never replaced. A picture is left
+    out, too, if it is given twice by one path; two links to it are two pictures.
+
     Args:
         model: a path or a Keras model, as for `evaluate`.
         paths: pictures, or folders of pictures.
         folder: where the results go.
         opacity: of the overlay's colours.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
-        force: replace existing results.
+        force: replace existing results; among pictures, those that an earlier call wrote.
         progress: wraps the picture indices.
         size: run a Keras model at another (height, width).
         pad: take any `size`, padding the image to multiples of 32.
@@ -77,20 +75,27 @@ def predict_files(
         WorkerDied: a process was killed.
         OutputError: a result exists, two pictures share a name, or the folder cannot be written.
     """
-    kind = _kind(format)
+    kind = results_of(format)
     folder = Path(folder)
-    listed = (picture for path in paths for picture in find_pictures(Path(path), recursive))
-    pictures = list({p.resolve(): p for p in listed if not _is_result(p, folder)}.values())
+    pictures, among = _to_segment([Path(path) for path in paths], folder, recursive)
     targets = [folder / kind.name(picture) for picture in pictures]
     _check_distinct(pictures, targets)
     make = functools.partial(
-        picture_writer, model, threads, size, pad, opacity=opacity, format=format, **views
+        picture_writer,
+        *(model, threads, size, pad),
+        opacity=opacity,
+        format=format,
+        results=folder if among else None,
+        **views,
     )
     if processes != 1 and not isinstance(model, str | os.PathLike):
         raise ConfigError("several processes need the path of a model, got one in memory")
     here = make()  # names what is wrong with the model, once
     for target in targets:
         for path in here.write.files(target):
+            check_name(path)
+            if among and force:
+                among.check(path)
             check_output(path, force)
     jobs = list(zip(pictures, targets, strict=True))
     # Closed at once on an error, so that no process outlives this call.
@@ -118,23 +123,19 @@ def picture_writer(
     *,
     opacity: float = 0.5,
     format: str = "pictures",
+    results: Path | None = None,
     **views: Any,
 ) -> _Writer:
     """What `predict_files` does with each picture, as a function of (picture, label map) paths.
 
-    The arguments are those of `predict_files`.
+    The arguments are those of `predict_files`; `results` is their folder if a list is to be kept.
 
     Raises:
         ModelFileError, ConfigError: the model cannot be used, or not so.
     """
     inference, predictor = open_inference(model, threads, size, pad, **views)
-    return _Writer(inference, _kind(format)(label_space_of(predictor), opacity))
-
-
-def _kind(format: str) -> type[_Pictures] | type[_Submission]:
-    if format not in FORMATS:
-        raise ConfigError(f"unknown format {format!r}: expected one of {', '.join(FORMATS)}")
-    return _Submission if format == "cityscapes" else _Pictures
+    written = WrittenFiles(results) if results else None
+    return _Writer(inference, results_of(format)(label_space_of(predictor), opacity, written))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +143,7 @@ class _Writer:
     """Writes what a model sees in a picture."""
 
     inference: Inference
-    write: _Pictures | _Submission
+    write: Pictures | Submission
 
     def __call__(self, job: tuple[Path, Path]) -> None:
         picture, target = job
@@ -163,21 +164,44 @@ def find_pictures(path: Path, recursive: bool) -> list[Path]:
             return list_images(path)
         except DataError as error:
             raise DataError(f"{error}; --recursive looks into its sub-folders") from None
-    found = sorted(
-        Path(folder) / name
-        for folder, _, names in os.walk(path, followlinks=True)
-        for name in names
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
-    )
+    again: list[Path] = []
+    walked = walk(path, again.append)
+    found = sorted(filter(is_picture_name, (f / name for f, names in walked for name in names)))
     if not found:
         raise DataError(f"{path}: no pictures in this folder or below it")
+    if again:
+        _say(f"left out {_several(again, 'link')} to folders that are looked into already")
     return found
 
 
-def _is_result(picture: Path, folder: Path) -> bool:
-    """Whether an earlier call wrote this picture (input and output folder are the same)."""
-    ours = picture.stem.endswith(("_labels", "_overlay", "_pred_labelIds"))
-    return ours and picture.parent.resolve() == folder.resolve()
+def _say(line: str) -> None:
+    logging.getLogger("fastscnn_tf").warning(line)
+
+
+def _several(paths: Sequence[Path], what: str) -> str:
+    return f"{len(paths)} {what}{'s' if len(paths) > 1 else ''} (first: {paths[0]})"
+
+
+def _to_segment(
+    paths: Sequence[Path], folder: Path, recursive: bool
+) -> tuple[list[Path], WrittenFiles | None]:
+    """The pictures, and the list of results in their folder if some lie there."""
+    found = [picture for path in paths for picture in find_pictures(path, recursive)]
+    pictures = list({(p.parent.resolve(), p.name): p for p in found}.values())
+    if more := len(found) - len(pictures):
+        _say(f"{more} of {len(found)} pictures are given twice by one path: each is taken once")
+    there = folder.resolve()
+    within = [p for p in pictures if p.parent.resolve() == there]
+    if not within and not any(path.resolve() == there for path in paths):
+        return pictures, None
+    written = WrittenFiles(folder)
+    results = set(filter(written.has, within))
+    if results:
+        first = sorted(results)
+        _say(f"left out {_several(first, 'result')} of earlier calls, listed in {folder / LIST}")
+    if like := [p for p in within if p.stem.endswith(ENDINGS) and p not in results]:
+        _say(f"takes {_several(like, 'file')} for pictures: {LIST} does not list them as results")
+    return [picture for picture in pictures if picture not in results], written
 
 
 def _check_distinct(pictures: list[Path], targets: list[Path]) -> None:
@@ -186,64 +210,3 @@ def _check_distinct(pictures: list[Path], targets: list[Path]) -> None:
     twice = next(t for i, t in enumerate(targets) if t in targets[:i])
     names = ", ".join(str(p) for p, t in zip(pictures, targets, strict=True) if t == twice)
     raise OutputError(f"{names} would both become {twice.name}: predict them one by one")
-
-
-@dataclasses.dataclass(frozen=True)
-class _Pictures:
-    """Writes a label map in colours and the picture with its classes laid over it."""
-
-    space: LabelSpace
-    opacity: float
-
-    @staticmethod
-    def name(picture: Path) -> str:
-        return f"{picture.stem}_labels.png"
-
-    @staticmethod
-    def files(target: Path) -> tuple[Path, ...]:
-        stem = target.stem.removesuffix("_labels")
-        return target, target.with_name(f"{stem}_overlay.png")
-
-    def __call__(self, image: np.ndarray, labels: np.ndarray, target: Path) -> None:
-        label_map, laid_over = self.files(target)
-        with replacing(label_map) as temporary:
-            save_label(temporary, labels, self.space.palette())
-        picture = Image.fromarray(overlay(image, labels, self.space, self.opacity))
-        with replacing(laid_over) as temporary:
-            # A quarter of the time of the usual level, for a tenth more bytes.
-            picture.save(temporary, compress_level=1)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Submission:
-    """Writes label ids as the Cityscapes benchmark takes them, and nothing beside them."""
-
-    space: LabelSpace
-    opacity: float
-
-    def __post_init__(self) -> None:
-        if self.space.names != CITYSCAPES.names:
-            raise ConfigError(
-                "--format cityscapes needs a model with the 19 classes of Cityscapes, got "
-                f"{len(self.space)} ({self.space.names[0]}, ...); import names them with "
-                "--labels cityscapes"
-            )
-
-    @staticmethod
-    def name(picture: Path) -> str:
-        match = CITYSCAPES_NAME.match(picture.stem)
-        if not match:
-            raise DataError(
-                f"{picture}: expected <city>_<sequence>_<frame>_leftImg8bit.png for --format "
-                "cityscapes"
-            )
-        return f"{match[0]}_pred_labelIds.png"
-
-    @staticmethod
-    def files(target: Path) -> tuple[Path, ...]:
-        return (target,)
-
-    def __call__(self, image: np.ndarray, labels: np.ndarray, target: Path) -> None:
-        label_ids = np.array(CITYSCAPES.raw_values, np.uint8)[labels]
-        with replacing(target) as temporary:
-            Image.fromarray(label_ids).save(temporary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -13,6 +14,7 @@ from typing import Any
 from .errors import OutputError
 
 FORCE = "--force (force=True in Python)"
+NAME_MAX = 255  # bytes of a name on common file systems; some count characters, which allows more
 PART = ".part"  # in the names of files that are being written
 
 
@@ -23,12 +25,31 @@ def check_output(path: str | os.PathLike[str], force: bool = False) -> Path:
         OutputError: it exists and `force` is false, or its folder cannot be written.
     """
     path = Path(path)
+    check_name(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder: name a file")
-    if path.exists() and not force:
+    if (path.exists() or path.is_symlink()) and not force:
         raise OutputError(f"{path} exists: choose another output, or replace it with {FORCE}")
     _check_writable(path.parent)
     return path
+
+
+def check_name(path: Path) -> None:
+    """Makes sure that a file can have this name.
+
+    Raises:
+        OutputError: it cannot: too long, or with a zero byte.
+    """
+    try:
+        (_nearest(path.parent) / path.name).lstat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # which are other matters
+    except OSError as error:
+        length = len(os.fsencode(path.name))
+        name = path.name if length <= NAME_MAX else f"a name of {length} bytes, {path.name[:60]}..."
+        raise OutputError(f"cannot write {name} into {path.parent}: {_reason(error)}") from None
+    except ValueError:
+        raise OutputError(f"cannot write {str(path)!r}: no file can have this name") from None
 
 
 def check_output_folder(path: str | os.PathLike[str], force: bool = False) -> Path:
@@ -46,9 +67,14 @@ def check_output_folder(path: str | os.PathLike[str], force: bool = False) -> Pa
 
 def _check_writable(folder: Path) -> None:
     """Tries the folder, or the nearest one above it that exists; leaves nothing behind."""
+    make_folder(_nearest(folder))
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    make_folder(folder)
+    return folder
 
 
 def make_folder(path: Path) -> Path:
@@ -77,8 +103,9 @@ def replacing(path: str | os.PathLike[str], sync: bool = False) -> Iterator[Path
     """
     path = Path(path)
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{PART}{path.suffix}")
+    temporary = path.with_name(_temporary_name(path))
     try:
+        temporary.unlink(missing_ok=True)  # a link that somebody laid there would be followed
         yield temporary
         if sync:
             with temporary.open("rb") as file:
@@ -88,6 +115,23 @@ def replacing(path: str | os.PathLike[str], sync: bool = False) -> Iterator[Path
         raise OutputError(f"cannot write {path}: {_reason(error)}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary_name(path: Path) -> str:
+    """A name that is allowed wherever the final one is."""
+    ending = f".{os.getpid()}{PART}{path.suffix}"
+    name = f".{path.stem}{ending}"
+    if len(os.fsencode(name)) <= NAME_MAX:
+        return name
+    # Shortened, with a digest in the place of what is missing.
+    digest = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()
+    ending = f".{digest}.{os.getpid()}{PART}{path.suffix if len(path.suffix) < 32 else ''}"
+    return f".{_cut(path.stem, NAME_MAX - len(os.fsencode(ending)) - 1)}{ending}"
+
+
+def _cut(text: str, room: int) -> str:
+    """The first letters of a text, as many as fit into so many bytes, none of them cut."""
+    return os.fsencode(text)[: max(0, room)].decode("utf-8", "ignore")
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

@@ -1,27 +1,22 @@
-"""Reading and resizing images and label maps: the only place that opens picture files."""
+"""Reading and resizing images and label maps, whatever their format."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
-import threading
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from .errors import DataError
 from .labels import IGNORE, UNKNOWN, Color
+from .picture_file import decoding, open_picture, read_picture
+from .picture_formats import IMAGE_SUFFIXES
+from .pixels import in_strips, to_rgb
 from .plain_png import decode_plain_png
+from .reading import open_regular
 from .sizes import Size
-
-_filters = threading.Lock()  # threads share the filters of warnings
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -33,29 +28,17 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         DataError: the file is missing, truncated, too large or no picture.
     """
-    pixels = decode_plain_png(path, 3)
-    return to_rgb(_open(path)) if pixels is None else pixels
+    return decode_image(read_picture(path), str(path))
 
 
-def to_rgb(image: Image.Image) -> np.ndarray:
-    """Converts any Pillow image to (H, W, 3) uint8 RGB, upright."""
-    # A broken EXIF block is no reason to refuse the pixels.
-    with contextlib.suppress(Exception), _filters, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.nan_to_num(np.asarray(image).astype(np.float64))
-        if image.mode.startswith("I;16") or values.max(initial=0) > 255:
-            values = values / 257.0  # 65535 -> 255
-        elif image.mode == "F" and values.max(initial=0) <= 1:
-            values = values * 255.0  # floating-point pictures usually range from 0 to 1
-        grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image)
-    return np.asarray(image.convert("RGB"))
+def decode_image(content: bytes, name: str) -> np.ndarray:
+    """`read_image` of a file's content, which messages call `name`."""
+    pixels = decode_plain_png(content, 3)
+    if pixels is None:
+        image = open_picture(content, name)
+        with decoding(name):
+            pixels = to_rgb(image)
+    return pixels
 
 
 def read_label(
@@ -72,8 +55,12 @@ def read_label(
         DataError: the file cannot be read, is colour-coded, or holds a value that the table does
             not know (the message names file, value and count).
     """
-    plain = decode_plain_png(path, 1)
-    raw = _raw_label(_open(path), path, first_channel) if plain is None else plain[..., 0]
+    content = read_picture(path)
+    plain = decode_plain_png(content, 1)
+    if plain is None:
+        raw = _raw_label(open_picture(content, str(path)), path, first_channel)
+    else:
+        raw = plain[..., 0]
     if int(raw.max(initial=0)) > 255:
         above = int((raw > 255).sum())
         raise DataError(f"{path}: label value {raw.max()} is above 255 ({above} pixels are)")
@@ -100,10 +87,20 @@ def read_color_label(
     Raises:
         DataError: the file cannot be read, or has a colour that is none of these.
     """
-    image = _open(path)
+    image = open_picture(read_picture(path), str(path))
     if image.mode not in ("RGB", "RGBA", "P"):
         raise DataError(f"{path}: expected a colour-coded label PNG, got one of mode {image.mode}")
-    pixels = _color_codes(np.asarray(image.convert("RGB")))
+    return in_strips(image, lambda strip: _class_of_color(strip, path, colors, void))
+
+
+def _class_of_color(
+    image: Image.Image,
+    path: str | os.PathLike[str],
+    colors: Sequence[Color],
+    void: Sequence[Color],
+) -> np.ndarray:
+    with decoding(str(path)):
+        pixels = _color_codes(np.asarray(image.convert("RGB")))
     known = _color_codes(np.array((*colors, *void), np.uint8))
     order = np.argsort(known)
     place = order[np.minimum(np.searchsorted(known, pixels, sorter=order), len(known) - 1)]
@@ -131,7 +128,7 @@ def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         DataError: the file cannot be read or is no grey picture.
     """
-    ids = np.asarray(_open(path))
+    ids = in_strips(open_picture(read_picture(path), str(path)))
     if ids.ndim != 2 or ids.dtype.kind not in "ui":
         raise DataError(f"{path}: expected a grey PNG of instance ids, got a colour picture")
     return ids.astype(np.int32)
@@ -140,7 +137,7 @@ def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
 def _raw_label(
     image: Image.Image, path: str | os.PathLike[str], first_channel: bool = False
 ) -> np.ndarray:
-    values = np.asarray(image)
+    values = in_strips(image)
     if values.dtype == bool:
         values = values.astype(np.uint8)
     if values.ndim == 3:
@@ -152,45 +149,6 @@ def _raw_label(
             )
         values = values[..., 0]
     return values
-
-
-def decode_image(data: bytes, name: str) -> np.ndarray:
-    """`read_image` of a file's content, which messages call `name`."""
-    pixels = decode_plain_png(data, 3)
-    return to_rgb(open_picture(io.BytesIO(data), name)) if pixels is None else pixels
-
-
-def _open(path: str | os.PathLike[str]) -> Image.Image:
-    path = Path(path)
-    if path.is_dir():
-        raise DataError(f"{path}: a folder, expected the file of a picture")
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        with path.open("rb") as file:
-            return open_picture(file, str(path))
-    except OSError as error:
-        raise DataError(f"{path}: not a readable picture ({error.strerror or error})") from None
-
-
-def open_picture(file: IO[bytes], name: str) -> Image.Image:
-    """The picture in an open file, loaded; messages call it `name`.
-
-    Raises:
-        DataError: it is truncated, too large or no picture.
-    """
-    try:
-        with _filters, warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)
-            image = Image.open(file)
-        image.load()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{name}: refused, {error}") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        reason = str(error).split(" <_io")[0]  # Pillow names its file object
-        raise DataError(f"{name}: not a readable picture ({reason})") from None
-    return image
 
 
 def resize_image(image: np.ndarray, size: Size) -> np.ndarray:
@@ -211,18 +169,23 @@ def list_images(path: str | os.PathLike[str]) -> list[Path]:
     """The picture itself, or the pictures directly in a folder, sorted by name.
 
     Raises:
-        DataError: the path does not exist, or the folder holds no picture.
+        DataError: the path does not exist or is no regular file, or the folder holds no picture.
     """
     path = Path(path)
-    if path.is_file():
+    try:
+        listed = list(path.iterdir())
+    except OSError:
+        open_regular(path, "file or folder of pictures", error=DataError).close()  # or says why not
         return [path]
-    if not path.is_dir():
-        raise DataError(f"{path}: no such file or folder")
-    listed = (p for p in path.iterdir() if not p.name.startswith("."))  # copies from macOS
-    found = sorted(p for p in listed if p.suffix.lower() in IMAGE_SUFFIXES)
+    found = sorted(filter(is_picture_name, listed))
     if not found:
         raise DataError(f"{path}: no pictures in this folder ({', '.join(IMAGE_SUFFIXES)})")
     return found
+
+
+def is_picture_name(path: Path) -> bool:
+    """Whether a file in a folder is taken for a picture; macOS' hidden `._` companions are not."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def save_label(path: str | os.PathLike[str], label: np.ndarray, palette: np.ndarray) -> None:
@@ -235,6 +198,8 @@ def save_label(path: str | os.PathLike[str], label: np.ndarray, palette: np.ndar
 __all__ = [
     "IGNORE",
     "IMAGE_SUFFIXES",
+    "decode_image",
+    "is_picture_name",
     "list_images",
     "read_color_label",
     "read_ids",

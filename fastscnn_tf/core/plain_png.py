@@ -6,16 +6,15 @@ pixels alone say what the picture is: every decoder gives the same ones.
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOR_TYPES = {1: 0, 3: 2}  # channels -> colour type of the header
+CHUNKS = 200_000  # a PNG of more pieces goes to Pillow, which counts them
 # Chunks that leave the pixels as they are; text may hold EXIF, so it is not among them.
 HARMLESS = {b"IHDR", b"IDAT", b"IEND", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME", b"bKGD"}
 
@@ -34,20 +33,16 @@ def use_png_decoder(decoder: Decoder | None) -> None:
     _decoder = decoder
 
 
-def decode_plain_png(source: str | os.PathLike[str] | bytes, channels: int) -> np.ndarray | None:
-    """(H, W, channels) uint8 of a plain PNG with 1 or 3 channels, from its path or content.
+def decode_plain_png(content: bytes, channels: int) -> np.ndarray | None:
+    """(H, W, channels) uint8 of a plain PNG with 1 or 3 channels, from its content.
 
     Returns:
-        None where there is no decoder, the file is not plain or cannot be read: Pillow then
-        reads it, or says what is wrong.
+        None where there is no decoder, or the file is not plain or damaged: Pillow then reads it,
+        or says what is wrong.
     """
-    if _decoder is None:
+    if _decoder is None or not _is_plain(content, channels):
         return None
-    try:
-        content = source if isinstance(source, bytes) else Path(source).read_bytes()
-    except OSError:
-        return None
-    return _decoder(content, channels) if _is_plain(content, channels) else None
+    return _decoder(content, channels)
 
 
 def _is_plain(content: bytes, channels: int) -> bool:
@@ -59,7 +54,9 @@ def _is_plain(content: bytes, channels: int) -> bool:
     if width * height > (Image.MAX_IMAGE_PIXELS or 0):  # Pillow refuses it with a reason
         return False
     position = 8
-    while position + 8 <= len(content):
+    for _ in range(CHUNKS):
+        if position + 8 > len(content):
+            break
         size, kind = struct.unpack_from(">I4s", content, position)
         if kind not in HARMLESS:
             return False

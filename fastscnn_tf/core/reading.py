@@ -91,8 +91,11 @@ def read_bytes(
     """
     with open_regular(path, what, largest=largest, error=error) as file:
         try:
-            # A file may grow while it is read.
-            content = file.read() if largest is None else file.read(largest + 1)
+            # Python takes as much memory as it is asked to read. A file may grow while it is read.
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(size + 1)
+            if len(content) > size:
+                content += file.read(-1 if largest is None else max(0, largest - size))
         except OSError as failure:
             raise error(f"{path}: {_why(failure, what)}") from None
         except (MemoryError, OverflowError):

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import DataError
-from ..core.images import open_picture
 from ..core.labels import UNKNOWN
+from ..core.picture_file import open_picture
 from ..core.plain_png import decode_plain_png
 
 
@@ -22,7 +22,7 @@ def decode_label(data: bytes, table: np.ndarray, name: str) -> np.ndarray:
     plain = decode_plain_png(data, 1)
     if plain is not None:
         return _classes(plain[..., 0], table, name)
-    image = open_picture(io.BytesIO(data), name)
+    image = open_picture(data, name)
     if (image.format, image.mode) != ("PNG", "L"):
         raise DataError(f"{name}: expected an 8-bit grey PNG, got {image.format} {image.mode}")
     return _classes(np.asarray(image), table, name)
@@ -41,12 +41,12 @@ def decode_instances(data: bytes, name: str) -> np.ndarray:
     Raises:
         DataError: it is no picture.
     """
-    return np.asarray(open_picture(io.BytesIO(data), name)).astype(np.int32)
+    return np.asarray(open_picture(data, name)).astype(np.int32)
 
 
 def is_plain_picture(data: bytes, pixels: np.ndarray) -> bool:
     """Whether any program that reads PNG and JPEG sees `pixels`: upright RGB in one of the two."""
-    image = open_picture(io.BytesIO(data), "picture")
+    image = open_picture(data, "picture")
     plain = image.format in ("PNG", "JPEG") and image.mode == "RGB"
     return plain and np.array_equal(np.asarray(image), pixels)
 

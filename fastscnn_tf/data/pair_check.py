@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ..core.errors import ConfigError, DataError
 from ..core.images import read_image
 from ..core.labels import IGNORE
+from ..core.picture_file import TooManyPixels
 from ..core.sizes import Size, format_size
 from .dataset import SegmentationDataset
 
@@ -153,9 +153,7 @@ def count_pixels(label: np.ndarray, classes: int) -> np.ndarray:
 
 def _problem(error: DataError, places: Sequence[str]) -> Problem:
     """Splits `PATH: reason`; what names none of the places is put down to the first."""
-    # `core.images` turns Pillow's refusal into its own error, which keeps it as the context.
-    bomb = Image.DecompressionBombError, Image.DecompressionBombWarning
-    kind, text = BOMB if isinstance(error.__context__, bomb) else UNREADABLE, str(error)
+    kind, text = BOMB if isinstance(error, TooManyPixels) else UNREADABLE, str(error)
     for place in places:
         if text.startswith(f"{place}: "):
             return Problem(kind, place, text[len(place) + 2 :])

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..core.errors import ConfigError, DataError
 from ..core.images import read_image, to_rgb
+from ..core.picture_file import decoding
 from ..core.sizes import Size
 
 Picture = np.ndarray | Image.Image | str | os.PathLike[str]
@@ -32,7 +33,8 @@ def as_pixels(image: Any) -> np.ndarray:
         DataError: an array of another shape or dtype, or an unreadable file.
     """
     if isinstance(image, Image.Image):
-        return to_rgb(image)
+        with decoding("the Pillow image"):  # it may have been opened, but not read yet
+            return to_rgb(image)
     if isinstance(image, str | os.PathLike):
         return read_image(image)
     if not isinstance(image, np.ndarray):

@@ -20,7 +20,8 @@ import numpy as np
 
 from ..core.errors import ConfigError, DataError, StreamEnded
 from ..core.extras import pip_install
-from ..core.images import IMAGE_SUFFIXES, list_images, read_image
+from ..core.folders import walk
+from ..core.images import IMAGE_SUFFIXES, is_picture_name, list_images, read_image
 from ..core.sizes import format_size
 from . import pi_camera
 from .frame import Frame
@@ -156,9 +157,24 @@ def _listed(source: str) -> list[Path]:
 
 
 def _matching(pattern: str) -> list[Path]:
-    # Path.glob takes no absolute pattern.
-    found = map(Path, glob.glob(pattern, recursive=True))  # noqa: PTH207
-    return sorted(p for p in found if p.is_file())
+    """What has such a name and is no folder; `**` looks into each folder once."""
+    whole = f"{pattern}{os.sep}*" if pattern.endswith("**") else pattern
+    top, deep, rest = whole.partition(f"**{os.sep}")
+    # Path.glob takes no absolute pattern, and glob's own `**` goes round loops of links.
+    if not deep:
+        found = map(Path, glob.glob(pattern))  # noqa: PTH207
+        return sorted(p for p in found if not p.is_dir())
+    starts = glob.glob(top) if top else ["."]  # noqa: PTH207
+    folders = {
+        folder for start in starts for folder, _ in walk(start) if not _hidden(folder, start)
+    }
+    return sorted(
+        {path for f in folders for path in _matching(str(Path(glob.escape(str(f)), rest)))}
+    )
+
+
+def _hidden(folder: Path, start: str) -> bool:
+    return any(part.startswith(".") for part in folder.relative_to(start).parts)
 
 
 def _frame(path: Path) -> Frame:
@@ -182,9 +198,11 @@ def _followed(source: str, on_bad: Callable[[str], None], stop: threading.Event)
                 continue
             try:
                 found = path.stat()
-            except OSError:  # gone again
+                state = (found.st_size, found.st_mtime_ns)
+            except FileNotFoundError:  # gone again
                 continue
-            state = (found.st_size, found.st_mtime_ns)
+            except OSError:  # a loop of links: reading it says so
+                state = (0, 0)
             if seen.get(path) != state:
                 seen[path] = state
                 continue
@@ -206,8 +224,7 @@ def _there(source: str) -> list[Path]:
     """Pictures of a folder that may still be empty."""
     if _is_pattern(source):
         return _matching(source)
-    listed = (p for p in Path(source).iterdir() if not p.name.startswith("."))
-    return sorted(p for p in listed if p.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(filter(is_picture_name, Path(source).iterdir()))
 
 
 def _capture(source: str, wanted: CameraOptions) -> Iterator[Frame]:

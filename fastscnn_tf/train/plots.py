@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..core.errors import InputError
 from ..core.extras import pip_install
-from ..core.images import resize_image, resize_label
+from ..core.images import decode_image, resize_image, resize_label
 from ..core.labels import LabelSpace
 from ..runtime.visualize import hatched, legend, overlay, printable
 
@@ -161,8 +161,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 def pixels(content: bytes) -> np.ndarray:
     """A PNG file as (H, W, 3) uint8 RGB."""
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert("RGB"))
+    return decode_image(content, "plot")
 
 
 def require_matplotlib() -> None:

@@ -120,8 +120,8 @@ def test_without_a_decoder_pillow_reads(street, tmp_path):
     Image.fromarray(street[0]).save(tmp_path / "x.png")
     before = plain_png._decoder
     use_png_decoder(None)
-    assert decode_plain_png(tmp_path / "x.png", 3) is None
+    assert decode_plain_png((tmp_path / "x.png").read_bytes(), 3) is None
     assert np.array_equal(read_image(tmp_path / "x.png"), street[0])
     use_fast_png(with_tensorflow=True)
-    assert decode_plain_png(tmp_path / "x.png", 3) is not None
+    assert decode_plain_png((tmp_path / "x.png").read_bytes(), 3) is not None
     use_png_decoder(before)

@@ -1,0 +1,97 @@
+"""Pillow's images as arrays: upright, as RGB, and a large one part by part."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from PIL import Image
+
+STRIP = 1 << 22  # pixels that are converted at once: a large picture is not held several times
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112  # the tag of EXIF
+
+
+def to_rgb(image: Image.Image) -> np.ndarray:
+    """Converts any Pillow image to (H, W, 3) uint8 RGB, upright."""
+    image.load()
+    orientation = None
+    with contextlib.suppress(Exception):  # a broken EXIF block is no reason to refuse the pixels
+        orientation = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    if orientation is not None:
+        image = image.transpose(orientation)
+    if image.mode.startswith("I") or image.mode == "F":
+        with np.errstate(invalid="ignore", over="ignore"):  # of NaN and infinity
+            return in_strips(image, _grey_as_rgb(image))
+    return in_strips(image, _rgb_pixels)
+
+
+def _rgb_pixels(image: Image.Image) -> np.ndarray:
+    if image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        image = Image.alpha_composite(black, image)
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _grey_as_rgb(image: Image.Image) -> Callable[[Image.Image], np.ndarray]:
+    """How an image of integers or floats becomes RGB: its largest value decides."""
+    largest = np.inf
+    if not image.mode.startswith("I;16"):
+        largest = max(_numbers(strip).max(initial=0) for strip in _strips(image))
+    # 65535 -> 255; floating-point pictures usually range from 0 to 1.
+    divisor = 257.0 if largest > 255 else 1.0
+    factor = 255.0 if image.mode == "F" and largest <= 1 else 1.0
+
+    def convert(strip: Image.Image) -> np.ndarray:
+        values = _numbers(strip) / divisor * factor
+        grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+
+    return convert
+
+
+def _numbers(image: Image.Image) -> np.ndarray:
+    return np.nan_to_num(np.asarray(image).astype(np.float64))
+
+
+def _strips(image: Image.Image) -> Iterator[Image.Image]:
+    """An image from top to bottom, in parts that are small enough to be converted."""
+    width, height = image.size
+    rows = max(1, STRIP // width)
+    if rows >= height:
+        yield image
+        return
+    for top in range(0, height, rows):
+        yield image.crop((0, top, width, min(height, top + rows)))
+
+
+def in_strips(
+    image: Image.Image, convert: Callable[[Image.Image], np.ndarray] = np.asarray
+) -> np.ndarray:
+    """An image as an array, converted part by part.
+
+    Args:
+        image: decoded.
+        convert: from a part, some rows high, to its array.
+    """
+    parts = (convert(strip) for strip in _strips(image))
+    first = next(parts)
+    if len(first) == image.size[1]:
+        return first
+    result = np.empty((image.size[1], *first.shape[1:]), first.dtype)
+    result[: len(first)] = first
+    row = len(first)
+    for part in parts:
+        result[row : row + len(part)] = part
+        row += len(part)
+    return result

@@ -1,0 +1,233 @@
+"""predict among the user's own pictures: results are known by a list, never by their names."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastscnn_tf.core.errors import DataError, OutputError
+from fastscnn_tf.core.folders import walk
+from fastscnn_tf.core.written_files import LIST, WrittenFiles
+from fastscnn_tf.prediction import find_pictures
+from fastscnn_tf.runtime.sources import open_source
+
+MODEL = Path(__file__).parents[1] / "tflite" / "fastscnn_camvid_int8.tflite"
+
+
+def picture(path, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 60, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def contents(folder):
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != LIST}
+
+
+@pytest.fixture
+def streets(tmp_path):
+    """A folder with a picture, and one that is named as results are."""
+    folder = tmp_path / "streets"
+    folder.mkdir()
+    picture(folder / "a.png", 1)
+    picture(folder / "b_labels.png", 2)
+    return folder
+
+
+def test_results_among_pictures_are_told_by_a_list(streets, run):
+    own = contents(streets)
+    code, out, err = run("predict", MODEL, streets, "--output", streets)
+    assert (code, out) == (0, f"{streets}: label map and overlay of 2 pictures\n")
+    assert f"takes 1 file (first: {streets / 'b_labels.png'}) for pictures" in err
+    written = contents(streets)
+    assert own.items() < written.items()
+    assert len(written) == 6
+    code, _, err = run("predict", MODEL, streets, "--output", streets)
+    assert code == 2
+    assert "a_labels.png exists" in err
+    code, out, err = run("predict", MODEL, streets, "--output", streets, "--force")
+    assert (code, out) == (0, f"{streets}: label map and overlay of 2 pictures\n")
+    assert "left out 4 results (first: " in err
+    assert contents(streets) == written
+
+
+def test_force_never_replaces_what_predict_did_not_write(streets, run):
+    """Neither the user's own, nor a result that was worked on, nor what a link points to."""
+    command = ["predict", MODEL, streets, "--output", streets, "--force"]
+    picture(streets / "a_overlay.png", 3)
+    own = contents(streets)
+    code, _, err = run(*command)
+    assert code == 2
+    assert f"{streets / 'a_overlay.png'} is among the pictures and not listed" in err
+    assert contents(streets) == own
+    (streets / "a_overlay.png").unlink()
+    assert run(*command)[0] == 0
+    picture(streets / "a_overlay.png", 4)  # edited
+    edited = contents(streets)
+    assert run(*command)[0] == 2
+    assert contents(streets) == edited
+    (streets / "a_overlay.png").unlink()
+    (streets / "a_overlay.png").symlink_to("a_labels.png")  # of listed content, but a link
+    assert run(*command)[0] == 2
+    assert (streets / "a_overlay.png").is_symlink()
+
+
+def test_results_without_a_list_are_taken_for_pictures_and_said(streets, run):
+    assert run("predict", MODEL, streets, "--output", streets)[0] == 0
+    (streets / LIST).unlink()  # as earlier versions left them
+    before = contents(streets)
+    code, _, err = run("predict", MODEL, streets, "--output", streets, "--force")
+    assert code == 2
+    assert "takes 5 files (first: " in err
+    assert "a_labels.png is among the pictures and not listed" in err
+    assert contents(streets) == before
+
+
+def test_a_folder_of_results_alone_holds_no_list(streets, tmp_path, run):
+    for _ in range(2):
+        code, _, err = run("predict", MODEL, streets, "--output", tmp_path / "out", "--force")
+        assert (code, err) == (0, "")
+    assert len(list((tmp_path / "out").iterdir())) == 4
+
+
+def test_a_forged_list_puts_nothing_at_risk(streets, tmp_path, run):
+    victim = picture(tmp_path / "victim.png", 5)
+    own = picture(streets / "a_overlay.png", 3).read_bytes()
+    names = ["../victim.png", str(victim), "a_overlay.png", "..", "", "b_labels.png"]
+    lines = [json.dumps({"name": n, "bytes": len(own), "blake2b": "00" * 16}) for n in names]
+    (streets / LIST).write_text("\n".join([*lines, "[" * 9999, '{"name": 3}', "\0\xff"]))
+    before = contents(streets), victim.read_bytes()
+    code, _, err = run("predict", MODEL, streets, "--output", streets, "--force")
+    assert code == 2
+    assert "a_overlay.png is among the pictures" in err
+    assert (contents(streets), victim.read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (os.mkfifo, "a pipe, expected a list"),
+        (lambda p: p.symlink_to(p.parent.parent / "victim"), "a link, expected a list"),
+        (lambda p: p.mkdir(), "a folder, expected a list"),
+    ],
+)
+def test_a_list_that_is_no_file_is_refused(streets, run, make, said):
+    make(streets / LIST)
+    code, out, err = run("predict", MODEL, streets, "--output", streets)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert not (streets.parent / "victim").exists()
+
+
+def test_a_list_survives_cut_lines_other_writers_and_its_own_length(tmp_path, monkeypatch):
+    first, second = WrittenFiles(tmp_path), WrittenFiles(tmp_path)
+    for number, written in ((1, first), (2, second)):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(b"%d" % number)
+        written.add(path.name, path)
+    with (tmp_path / LIST).open("ab") as file:
+        file.write(b'{"name":"3.png","byt')
+    (tmp_path / "4.png").write_bytes(b"4")
+    first.add("4.png", tmp_path / "4.png")
+    found = WrittenFiles(tmp_path)
+    assert [found.has(tmp_path / f"{n}.png") for n in (1, 2, 3, 4)] == [True, True, False, True]
+    second.check(tmp_path / "4.png")  # which another one wrote meanwhile
+    (tmp_path / "4.png").write_bytes(b"5")
+    with pytest.raises(OutputError, match=r"4\.png is among the pictures"):
+        second.check(tmp_path / "4.png")
+    (tmp_path / "1.png").unlink()
+    monkeypatch.setattr("fastscnn_tf.core.written_files.SHORTEN", 10)
+    WrittenFiles(tmp_path)
+    assert b"1.png" not in (tmp_path / LIST).read_bytes()
+    assert WrittenFiles(tmp_path).has(tmp_path / "2.png")
+
+
+def test_an_interrupted_call_leaves_no_result_unlisted(tmp_path, run):
+    for i in range(200):
+        picture(tmp_path / f"{i:03}.png", i)
+    command = [
+        sys.executable,
+        "-m",
+        "fastscnn_tf",
+        "predict",
+        MODEL,
+        tmp_path,
+        "--output",
+        tmp_path,
+    ]
+    process = subprocess.Popen(
+        list(map(str, command)),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "002_overlay.png").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "fastscnn: interrupted\n")
+    written = WrittenFiles(tmp_path)
+    results = [p for p in tmp_path.iterdir() if p.stem.endswith(("_labels", "_overlay"))]
+    assert 6 <= len(results) < 400
+    assert all(map(written.has, results))
+    assert not [p for p in tmp_path.iterdir() if ".part" in p.name]
+
+
+def test_two_links_to_a_picture_are_two_pictures(streets, tmp_path, run):
+    original = picture(tmp_path / "original.png", 1)
+    for name in ("one.png", "two.png"):
+        (streets / name).symlink_to(original)
+    again = streets / "../streets/one.png"
+    code, out, err = run("predict", MODEL, streets, again, "--output", tmp_path / "out")
+    assert (code, out) == (0, f"{tmp_path / 'out'}: label map and overlay of 4 pictures\n")
+    assert err == "fastscnn: 1 of 5 pictures are given twice by one path: each is taken once\n"
+    one, two = (tmp_path / "out" / f"{name}_labels.png" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_loops_of_links_end(tmp_path, caplog):
+    """Two links in each folder would give 2 ** 40 paths."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    picture(tmp_path / "a" / "b" / "x.png")
+    for name in ("up", "upper"):
+        (tmp_path / "a" / "b" / name).symlink_to(tmp_path)
+    (tmp_path / "a" / "self.png").symlink_to("self.png")
+    again = []
+    assert len(list(walk(tmp_path, again.append))) == 3
+    assert len(again) == 2
+    found = find_pictures(tmp_path, recursive=True)
+    assert [p.name for p in found] == ["x.png", "self.png"]
+    assert "left out 2 links (first: " in caplog.text
+    assert [f.name for f in open_source(f"{tmp_path}/**/x.png").frames(None)] == ["x"]
+    with pytest.raises(DataError, match=r"self\.png: a loop of links"):
+        list(open_source(f"{tmp_path}/**").frames(None))
+
+
+def test_a_picture_that_is_none_is_named(streets, tmp_path, run):
+    os.mkfifo(streets / "c.png")
+    code, _, err = run("predict", MODEL, streets, "--output", tmp_path / "out")
+    assert code == 2
+    assert "c.png: a pipe, expected a file of a picture" in err
+    for path, said in (("/dev/null", "a device, expected"), (streets / "none", "no such file")):
+        code, _, err = run("predict", MODEL, path, "--output", tmp_path / "out")
+        assert code == 2
+        assert said in err
+
+
+def test_names_whose_results_cannot_exist_get_one_line(tmp_path, run):
+    picture(tmp_path / f"{'ä' * 120}.png")  # 244 bytes; its label map's name has 251
+    long = picture(tmp_path / f"{'x' * 249}.png")
+    code, _, err = run("predict", MODEL, long, "--output", tmp_path / "out")
+    assert code == 2
+    assert "a name of 260 bytes" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
