@@ -40,8 +40,8 @@ class Served:
 
     def ask(self, content, seconds=20, context=None, host="127.0.0.1"):
         """What comes back for bytes, until the server closes."""
-        with socket.create_connection((host, self.port), timeout=seconds) as plain:
-            connection = context.wrap_socket(plain) if context else plain
+        plain = socket.create_connection((host, self.port), timeout=seconds)
+        with context.wrap_socket(plain) if context else plain as connection:
             connection.sendall(content)
             return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
@@ -323,7 +323,9 @@ def test_no_request_ends_the_server(serve, models, tmp_path):
         assert answer.startswith(b"HTTP/1.1 %d " % status), (request[:60], answer[:60])
         assert b"Content-Security-Policy: default-src 'none'" in answer
         assert b"Traceback" not in answer
-    assert server.get("/models/m.tflite") == (200, b"model")
+    for changed in (-(2**40), 2**40):
+        os.utime(models / "m.tflite", (0, changed))
+        assert server.get("/models/m.tflite") == (200, b"model")
     assert not [line for line in server.end() if "internal" in line or "Traceback" in line]
 
 
@@ -383,8 +385,9 @@ def test_three_hundred_half_sent_requests_hold_up_nobody(serve):
 def in_process(monkeypatch, web, models, context=None, **limits):
     """(port, lines of the log) of a server with limits of its own."""
     monkeypatch.syspath_prepend(str(web))
-    from guarded_server import GuardedServer, Limits
+    from guarded_server import GuardedServer
     from http_request import Doors
+    from limits import Limits
     from site_files import Site
 
     class Lines(list):

@@ -25,8 +25,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from guarded_server import GuardedServer, Log
+from guarded_server import GuardedServer
 from http_request import Doors, printable, spelled
+from limits import Log
 from site_files import HERE, LITERT, Site
 
 

@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE / "page"
 LITERT = HERE / "node_modules" / "@litertjs"
 MOST_MODELS = 1000  # that are listed
+LATEST = 253402300799.0  # the last second that HTTP's dates can tell
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -87,11 +88,12 @@ class Site:
         if suffix not in suffixes or os.sep in name or (os.altsep or "\0") in name or "\0" in name:
             raise RefusedError(HTTPStatus.NOT_FOUND, "there is nothing under this path")
         file, status = opened_inside(folder, name)
+        changed = min(max(status.st_mtime, 1.0), LATEST)
         if (folder, name) == (self._core, "index.js"):
             with file:
                 content = file.read().replace(*BARE)
-            return Content(BytesIO(content), len(content), TYPES[suffix], status.st_mtime)
-        return Content(file, status.st_size, TYPES[suffix], status.st_mtime)
+            return Content(BytesIO(content), len(content), TYPES[suffix], changed)
+        return Content(file, status.st_size, TYPES[suffix], changed)
 
     def _listed(self) -> Iterator[dict[str, str | int]]:
         """The models that can be opened, under names that can be shown."""
