@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..core.errors import ConfigError, DataError
 from ..core.folders import walk
-from ..core.images import is_picture_name, list_images, read_image
+from ..core.images import IMAGE_SUFFIXES, is_picture_name, list_images, read_image
 from . import pi_camera
 from .frame import Frame
 from .orientation import Orientation
