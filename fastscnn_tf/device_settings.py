@@ -22,6 +22,7 @@ from .core.delegates.settings_file import (
 from .core.delegates.targets import target
 from .core.errors import ConfigError
 from .core.files import check_output
+from .core.foreign_text import comment, printable_lines
 from .runtime.engine import plan_engine
 from .runtime.tflite_file import own_metadata, read_model
 
@@ -54,7 +55,7 @@ class FileSettings:
         lines = [f"{self.model}: settings from {self.source}", *rows]
         lines += [f"  - {reason}" for reason in self.reasons]
         lines += [f"  in Python here: {note}" for note in self.notes]
-        return "\n".join(lines)
+        return printable_lines(lines)
 
 
 def settings_of(model: str | os.PathLike[str]) -> FileSettings:
@@ -137,7 +138,7 @@ def code_of(found: FileSettings, kotlin: bool = False, package: str = PACKAGE) -
         return kotlin_source(found.settings, found.model, found.sha256, package)
     command = benchmark_command(found.settings, found.model, found.sha256)
     lines = [f"# benchmark_model is bazel target {command.tool}", *command.lines]
-    lines += [f"# no flag for {note}" for note in command.notes]
+    lines += [f"# no flag for {comment(note)}" for note in command.notes]
     return "\n".join(lines) + "\n"
 
 
