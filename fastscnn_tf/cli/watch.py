@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..core.console import warn
 from ..core.errors import Interrupted, StreamEnded
 from ..runtime.fit import FITS
 from ..runtime.orientation import ROTATIONS
@@ -81,7 +82,7 @@ def watch_command(
         source,
         rotate=int(rotate),
         force=force,
-        on_bad=lambda line: click.echo(f"fastscnn: {line}", err=True),
+        on_bad=warn,
         **arguments,
     )
     opt.write_result(result.to_dict(), json_path, result.text())

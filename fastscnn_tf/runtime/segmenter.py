@@ -16,6 +16,7 @@ import numpy as np
 from ..core.console import quiet_stderr
 from ..core.delegates.device import DeviceSettings
 from ..core.errors import ConfigError, DataError, ModelFileError
+from ..core.foreign_text import printable
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.sizes import Size
 from . import MAX_THREADS
@@ -69,9 +70,9 @@ class Segmenter:
         self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
         logger = logging.getLogger("fastscnn_tf")
         for note in plan.notes:
-            logger.warning("%s: %s", path, note)
+            logger.warning("%s: %s", printable(path), printable(note))
         if plan.remark:
-            logger.info("%s: %s", path, plan.remark)
+            logger.info("%s: %s", printable(path), printable(plan.remark))
         if plan.compiled:
             self._interpreter = open_compiled(self.path, content, plan)
         else:

@@ -88,10 +88,8 @@ def _gpu(gpu: GpuSettings, token: str, missing: list[str]) -> list[str]:
         setters.append(f".setInferencePreference({kind}.INFERENCE_PREFERENCE_{preference})")
         taken.append("inference_preference")
     if gpu.serialization_dir:
-        folder, name = (
-            private_folder(gpu.serialization_dir),
-            kotlin_string(gpu.model_token or token),
-        )
+        folder = private_folder(gpu.serialization_dir)
+        name = kotlin_string(gpu.model_token or token)
         setters.append(f".setSerializationParams({folder}, {name})")
         taken += ["serialization_dir", "model_token"]
     missing += left_out(gpu, *taken)

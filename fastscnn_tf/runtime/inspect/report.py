@@ -170,7 +170,8 @@ def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
     if not targets:
         return []
     lines = [f"{_target_names(names)}: {line}" for (line, _, _), names in targets.items()]
-    return ["", *lines, "", *(f"[{number}] {source}" for source, number in sources.items())]
+    numbered = (f"[{number}] {source}" for source, number in sources.items())
+    return ["", *map(printable, lines), "", *numbered]
 
 
 def _target_names(names: Sequence[str]) -> str:

@@ -154,9 +154,7 @@ def _operations(
     return markdown_table(["operation", *names, *columns], rows)
 
 
-def _left(
-    left: dict[str, list[Finding]], counts: dict[str, int], notes: dict[str, int]
-) -> Markdown:
+def _left(left: dict[str, list[Finding]], counts: dict[str, int], notes: dict[str, int]) -> str:
     """`·`, or what is taken where something is left out: `int8, float16 1/3 [2]`."""
     groups: dict[str, list[str]] = {}
     for name, findings in left.items():
