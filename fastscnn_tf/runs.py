@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import ConfigError, FastSCNNError, InputError
-from .core.foreign_text import printable_lines
+from .core.foreign_text import one_line, printable_lines
 from .core.text_table import text_table
 from .run_record import PRETRAIN, QUANTIZE, Run, read_run
 from .train.run_folder import RUN
@@ -60,7 +60,7 @@ def find_runs(
             try:
                 found.setdefault(folder.resolve(), read_run(folder))
             except (FastSCNNError, OSError) as error:
-                reason = str(error).removeprefix(f"{folder}{os.sep}").splitlines()[0]
+                reason = one_line(str(error).removeprefix(f"{folder}{os.sep}"))
                 found.setdefault(folder.resolve(), Damaged(folder, reason))
     runs = sorted((r for r in found.values() if isinstance(r, Run)), key=_ORDERS[sort])
     return [*runs, *(d for d in found.values() if isinstance(d, Damaged))]

@@ -43,7 +43,10 @@ def _names(files: Sequence[Inspection]) -> list[str]:
     recipes = [clean(str(found.metadata.get("recipe", ""))) for found in files]
     if all(recipes) and len(set(recipes)) == len(files):
         return recipes
-    return [file_name(found.path) for found in files]
+    names = [file_name(found.path) for found in files]
+    if len(set(names)) == len(files):
+        return names
+    return [f"{name} ({number})" for number, name in enumerate(names, 1)]
 
 
 def _by_target(found: Inspection) -> dict[str, Verdict]:
@@ -144,27 +147,32 @@ def _operations(
     columns = [name for name in targets if not name.startswith(CLIENTS)]
     rows = []
     for kind in sorted({kind for found in files for kind in found.ops}):
-        counts = {n: found.ops.get(kind, 0) for n, found in zip(names, files, strict=True)}
+        counts = [found.ops.get(kind, 0) for found in files]
         cells = []
         for column in columns:
             answers = [by_name[targets[column][0]] for by_name in verdicts]
             left = [[f for f in answer.findings if f.kind == kind] for answer in answers]
-            cells.append(_left(dict(zip(names, left, strict=True)), counts, notes))
-        rows.append([clean(kind), *(n or "" for n in counts.values()), *cells])
+            cells.append(_left(names, left, counts, notes))
+        rows.append([clean(kind), *(n or "" for n in counts), *cells])
     return markdown_table(["operation", *names, *columns], rows)
 
 
-def _left(left: dict[str, list[Finding]], counts: dict[str, int], notes: dict[str, int]) -> str:
+def _left(
+    names: Sequence[str],
+    left: Sequence[list[Finding]],
+    counts: Sequence[int],
+    notes: dict[str, int],
+) -> str:
     """`·`, or what is taken where something is left out: `int8, float16 1/3 [2]`."""
     groups: dict[str, list[str]] = {}
-    for name, findings in left.items():
+    for name, findings, count in zip(names, left, counts, strict=True):
         if findings:
-            share = f"{counts[name] - len(findings)}/{counts[name]} {_numbers(findings, notes)}"
+            share = f"{count - len(findings)}/{count} {_numbers(findings, notes)}"
             groups.setdefault(share, []).append(name)
-    present = [name for name, count in counts.items() if count]
+    present = [name for name, count in zip(names, counts, strict=True) if count]
     cells = [
-        share if names == present else f"{markdown_cell(', '.join(names))} {share}"
-        for share, names in groups.items()
+        share if some == present else f"{markdown_cell(', '.join(some))} {share}"
+        for share, some in groups.items()
     ]
     return Markdown("; ".join(cells)) or TAKEN
 
