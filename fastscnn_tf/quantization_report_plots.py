@@ -11,6 +11,7 @@ from .train.plots import COLORS, axis_name, figure_png, new_figure
 WORST = 20  # layers with bars
 WIDEST = 2.0  # calibrated ranges to either side that the axis shows
 EMPTY = float("nan")
+LONGEST = 48  # letters of a layer's name
 
 
 def harm_bars(layers: Sequence[LayerReport]) -> bytes:
@@ -90,6 +91,6 @@ def _scales(axes: Any, layers: Sequence[LayerReport]) -> None:
 
 
 def _name_rows(axes: Any, layers: Sequence[LayerReport]) -> None:
-    names = [axis_name(layer.name) for layer in layers]
+    names = [axis_name(layer.name, LONGEST) for layer in layers]
     axes.set_yticks(range(len(layers)), names, fontsize=8, parse_math=False)
     axes.set_ylim(len(layers) - 0.5, -0.5)

