@@ -29,7 +29,9 @@ from typing import Any
 
 import numpy as np
 
+from fastscnn_tf.core.foreign_text import Markdown
 from fastscnn_tf.core.sizes import Size, format_size, parse_size
+from fastscnn_tf.core.text_table import markdown_table
 
 CLASSES = 19
 MEAN = np.array((123.675, 116.28, 103.53), np.float32)
@@ -386,11 +388,8 @@ def table(report: dict[str, Any], recipe: str) -> str:
     """A Markdown table of one size and recipe."""
     heads = ["", "ops", "XNNPACK partitions", "bytes", "ms, 2 threads", "ms, 1 thread"]
     heads += ["max, mean difference from PyTorch", "same argmax", "GPU-only"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for entry in report["files"]:
-        if entry["recipe"] == recipe:
-            lines.append(f"| {' | '.join([entry['name'], *cells(entry['result'])])} |")
-    return "\n".join(lines)
+    files = [entry for entry in report["files"] if entry["recipe"] == recipe]
+    return markdown_table(heads, ([each["name"], *cells(each["result"])] for each in files))
 
 
 def cells(r: dict[str, Any]) -> list[str]:
@@ -411,14 +410,13 @@ def cells(r: dict[str, Any]) -> list[str]:
 
 def ratio_table(report: dict[str, Any]) -> str:
     """A Markdown table of our times to the rival's."""
-    lines = ["| | threads | ours | rival's fastest | ours / rival's: median (quartiles) |"]
-    lines.append("|---" * 5 + "|")
+    head = ["", "threads", "ours", "rival's fastest", "ours / rival's: median (quartiles)"]
+    rows = []
     for r in report["ratios"]:
         low, high = r["quartiles"]
-        figure = f"**{r['median']:.2f}** ({low:.2f}-{high:.2f})"
-        row = [r["recipe"], str(r["threads"]), r["ours"], r["rival"], figure]
-        lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines)
+        figure = Markdown(f"**{r['median']:.2f}** ({low:.2f}-{high:.2f})")
+        rows.append([r["recipe"], r["threads"], r["ours"], r["rival"], figure])
+    return markdown_table(head, rows)
 
 
 def show(report: dict[str, Any]) -> None:

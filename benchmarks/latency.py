@@ -30,6 +30,7 @@ from turns import Program
 
 from fastscnn_tf.core.files import write_json
 from fastscnn_tf.core.images import list_images, read_image, resize_image
+from fastscnn_tf.core.text_table import markdown_table
 from fastscnn_tf.runtime.device_report import cpu_name
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.runtime.upsample import border_share
@@ -169,9 +170,8 @@ def table(report: dict[str, Any]) -> str:
         f"blocks on borders of classes: {low:.1%} to {high:.1%}",
         f"load average at the start and the end: {report['load'][0]:.1f}, {report['load'][1]:.1f}",
         "",
-        f"| {'':62} | ms (least) | / graph | / ours | CPU ms | start, first ms | peak MB |",
-        "|---" * 7 + "|",
     ]
+    rows = []
     for name, row in report["rows"].items():
         cells = [
             f"{row['ms']:.1f} ({row['least_ms']:.1f})",
@@ -181,8 +181,9 @@ def table(report: dict[str, Any]) -> str:
             f"{row['start_ms']}, {row['first_ms']:.0f}",
             str(row["peak_mb"]),
         ]
-        lines.append(f"| {name:62} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([name, *cells])
+    heads = ("", "ms (least)", "/ graph", "/ ours", "CPU ms", "start, first ms", "peak MB")
+    return "\n".join([*lines, markdown_table(heads, rows)])
 
 
 def note(text: str) -> None:

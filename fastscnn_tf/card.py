@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 from .about import run_folder_of, training_run
 from .core.errors import DataError, ModelFileError
 from .core.files import read_json
+from .core.foreign_text import (
+    Markdown,
+    markdown,
+    markdown_cell,
+    markdown_code,
+    python_string,
+    shell_path,
+    shell_word,
+)
 from .core.labels import LabelSpace
+from .core.text_table import markdown_table
 from .device_settings import settings_of
 from .runtime.tflite_file import graph_summary, own_metadata, read_model
 
@@ -77,22 +87,22 @@ def _run_parts(folder: Path, license: str | None) -> list[str]:
         ("best", _best(run)),
         ("licence of the weights", license or UNKNOWN),
     ]
-    parts = [f"# Model card: {folder.resolve().name}", _table(("what", "value"), rows)]
-    parts.append("## Files\n" + _table(("file", "bytes", "SHA-256"), [_file(p) for p in files]))
+    parts = [f"# Model card: {markdown(folder.resolve().name)}", _facts(rows)]
+    parts.append(f"## Files\n{markdown_table(('file', 'bytes', 'SHA-256'), map(_file, files))}")
     if names:
-        parts.append(f"## Classes\n{', '.join(names)}")
+        parts.append(f"## Classes\n{markdown(', '.join(names))}")
     if run.class_iou:
         iou = [(name, _percent(value)) for name, value in run.class_iou.items()]
         title = f"## Validation, epoch {run.best_epoch}, as the run measured it"
-        parts.append(f"{title}\n{_table(('class', 'IoU in %'), iou)}")
-    parts.append(f"## Settings of the run\n{_table(('option', 'value'), _given(run.settings))}")
+        parts.append(f"{title}\n{markdown_table(('class', 'IoU in %'), iou)}")
+    parts.append(f"## Settings of the run\n{_options(run.settings)}")
     if run.versions:
-        parts.append(f"## Versions\n{_table(('program', 'version'), list(run.versions.items()))}")
-    data = (
-        f" --dataset {run.settings['dataset']} --data-dir DIR" if "dataset" in run.settings else ""
-    )
-    use = f"    fastscnn export {folder} --for pi5{data} --output m.tflite    # or another device"
-    parts.append(f"## How to use\n{use}")
+        versions = markdown_table(("program", "version"), run.versions.items())
+        parts.append(f"## Versions\n{versions}")
+    dataset = run.settings.get("dataset")
+    data = "" if dataset is None else f" --dataset {shell_word(dataset)} --data-dir DIR"
+    use = f"fastscnn export {shell_path(folder)} --for pi5{data} --output m.tflite"
+    parts.append(f"## How to use\n    {use}    # or another device")
     return parts
 
 
@@ -114,8 +124,8 @@ def _file_parts(path: Path, license: str | None) -> list[str]:
     summary = graph_summary(content)
     space = LabelSpace.make("model", 0, tuple(metadata["class_names"]))
     rows: list[Row] = [
-        ("file", f"`{path.name}`, {len(content):,} bytes"),
-        ("SHA-256", f"`{hashlib.sha256(content).hexdigest()}`"),
+        ("file", Markdown(f"{markdown_code(path.name)}, {len(content):,} bytes")),
+        ("SHA-256", markdown_code(hashlib.sha256(content).hexdigest())),
         ("made by", metadata["producer"]),
         ("recipe", metadata["recipe"]),
         ("input", f"{metadata['input_size']}, {metadata['input']}"),
@@ -125,27 +135,27 @@ def _file_parts(path: Path, license: str | None) -> list[str]:
         ("licence of the weights", license or metadata.get("license") or UNKNOWN),
     ]
     title = metadata.get("name") or path.stem
-    parts = [f"# Model card: {title}"]
+    parts = [f"# Model card: {markdown(title)}"]
     if metadata.get("description"):
-        parts.append(metadata["description"])
-    parts.append(_table(("what", "value"), rows))
+        parts.append(markdown(metadata["description"]))
+    parts.append(_facts(rows))
     colors = [
         (name, f"{r}, {g}, {b}")
         for name, (r, g, b) in zip(space.names, metadata["class_colors"], strict=True)
     ]
-    parts.append(f"## Classes\n{_table(('class', 'RGB'), colors)}")
+    parts.append(f"## Classes\n{markdown_table(('class', 'RGB'), colors)}")
     run = _run_of(path, metadata)
-    trained = _table(("what", "value"), _given(run)) if run else f"Training: {UNKNOWN}."
+    trained = _facts(_given(run)) if run else f"Training: {UNKNOWN}."
     parts.append(f"## Training run\n{trained}")
     found = settings_of(path)
-    given, source = _given(found.settings.to_dict()), Path(found.source).name
-    parts.append(f"## Device settings, {source}\n{_table(('option', 'value'), given)}")
-    operations = list(summary.ops.items())
+    source = markdown(Path(found.source).name)
+    parts.append(f"## Device settings, {source}\n{_options(found.settings.to_dict())}")
+    operations = markdown_table(("operation", "count"), summary.ops.items())
     floats = f"{summary.float_tensors} of {summary.tensors} tensors are float."
-    parts.append(f"## Operations\n{_table(('operation', 'count'), operations)}\n\n{floats}")
-    use = [f"    fastscnn predict {path.name} street.jpg --output pictures", ""]
+    parts.append(f"## Operations\n{operations}\n\n{floats}")
+    use = [f"    fastscnn predict {shell_path(path.name)} street.jpg --output pictures", ""]
     use += ["```python", "from fastscnn_tf import Segmenter", ""]
-    use += [f'labels = Segmenter("{path.name}").predict("street.jpg")', "```"]
+    use += [f'labels = Segmenter({python_string(path.name)}).predict("street.jpg")', "```"]
     parts.append("## How to use\n" + "\n".join(use))
     return parts
 
@@ -202,10 +212,15 @@ def _scores(
     classes = dict.fromkeys(name for e in evaluations for name in e["class_iou"])
     rows += [(n, *(_percent(e["class_iou"].get(n)) for e in evaluations)) for n in classes]
     protocols = dict.fromkeys(str(e["protocol"]) for e in evaluations)
-    table = _table(("in %", *heads), rows)
-    parts = [f"## Scores\n{table}", f"Protocol: {'; '.join(protocols)}."]
+    table = markdown_table(("in %", *heads), rows)
+    parts = [f"## Scores\n{table}", f"Protocol: {markdown_cell('; '.join(protocols))}."]
     measured = dict.fromkeys((str(e["dataset"]), str(e["split"])) for e in evaluations)
-    if seen := [f"`{split}` of {name}" for name, split in measured if (name, split) in trained_on]:
+    seen = [
+        f"{markdown_code(split)} of {markdown_cell(name)}"
+        for name, split in measured
+        if (name, split) in trained_on
+    ]
+    if seen:
         parts.append(
             f"**The model saw {' and '.join(seen)} in training: scores on it say nothing of new "
             "pictures.**"
@@ -215,7 +230,7 @@ def _scores(
 
 def _file(path: Path) -> tuple[object, ...]:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return f"`{path.name}`", f"{path.stat().st_size:,}", f"`{digest}`"
+    return markdown_code(path.name), f"{path.stat().st_size:,}", markdown_code(digest)
 
 
 def _percent(value: float | None) -> str:
@@ -233,7 +248,9 @@ def _given(values: Mapping[str, Any], prefix: str = "") -> list[Row]:
     return rows
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
-    lines = [f"| {' | '.join(row)} |" for row in ([*head], *cells)]
-    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+def _facts(rows: Sequence[Row]) -> str:
+    return markdown_table(("what", "value"), rows)
+
+
+def _options(values: Mapping[str, Any]) -> str:
+    return markdown_table(("option", "value"), _given(values))

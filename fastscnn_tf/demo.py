@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from .core.console import echo
 from .core.files import check_output_folder, write_json
 from .core.sizes import Size
 
@@ -27,7 +28,7 @@ def run_demo(
     folder: str | os.PathLike[str],
     force: bool = False,
     verbose: int = 2,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = echo,
     epochs: int | None = None,
 ) -> dict[str, Any]:
     """Trains, quantizes, exports and scores on toy streets.

@@ -22,7 +22,7 @@ from .core.delegates.targets import target
 from .core.delegates.trust import Held, hold
 from .core.errors import ConfigError
 from .core.files import check_output
-from .core.foreign_text import comment, one_line
+from .core.foreign_text import comment, one_line, printable_lines
 from .runtime.engine import plan_engine
 from .runtime.tflite_file import own_metadata, read_model
 
@@ -65,7 +65,7 @@ class FileSettings:
         lines = [f"{self.model}: settings from {self.source}", *rows]
         lines += [f"  - {reason}" for reason in self.reasons]
         lines += [f"  in Python here: {note}" for note in self.notes]
-        return "\n".join(lines)
+        return printable_lines(lines)
 
 
 def settings_of(model: str | os.PathLike[str]) -> FileSettings:
@@ -163,7 +163,7 @@ def code_of(found: FileSettings, kotlin: bool = False, package: str = PACKAGE) -
         return source + (warning and f"\n// {warning}\n")
     command = benchmark_command(found.settings, found.model, found.sha256)
     lines = [f"# benchmark_model is bazel target {command.tool}", *command.lines]
-    lines += [f"# no flag for {note}" for note in command.notes]
+    lines += [f"# no flag for {comment(note)}" for note in command.notes]
     lines += [f"# {warning}"] if warning else []
     return "\n".join(lines) + "\n"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -15,6 +14,7 @@ from .model_comparison import ModelPair
 from .model_comparison_result import ComparedPicture, ModelComparison, percent, signed
 from .run_report_page import Figure, Page, Section, Table
 from .runtime.visualize import font, hatched, legend, overlay
+from .train.plots import png
 
 HTML, JSON = "report.html", "comparison.json"
 SHEET_WIDTH = 1400  # pixels
@@ -102,15 +102,13 @@ def _worst(result: ModelComparison, figures: tuple[Figure, ...]) -> Section:
 
 def _figure(place: int, item: ComparedPicture, pair: ModelPair) -> Figure:
     image, label, (first, second) = pair.predictions(item.index)
-    buffer = io.BytesIO()
     sheet = comparison_sheet(image, label, first, second, pair.data.labels)
-    Image.fromarray(sheet).save(buffer, "PNG")
     alt = (
         f"{PurePath(item.name).name}, agreement {item.agreement:.2%}: picture, label map, where "
         "the models differ (blue: the first is right, orange: the second, white: neither, pink: "
         "no label), first and second prediction, with the colours of the classes"
     )
-    return Figure(f"worst_{place}.png", buffer.getvalue(), alt)
+    return Figure(f"worst_{place}.png", png(sheet), alt)
 
 
 def comparison_sheet(

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from .core.foreign_text import printable
 from .core.scores import Scores
 from .core.text_table import text_table
 
@@ -113,11 +114,11 @@ class ModelComparison:
         rows += [(n, percent(a), percent(b), signed(d)) for n, a, b, d in self.deltas()]
         worst = self.pictures[0]
         lines = [
-            f"first: {self.models[0]}",
-            f"second: {self.models[1]}",
+            f"first: {printable(self.models[0])}",
+            f"second: {printable(self.models[1])}",
             text_table(rows, None),
             f"{self.agreement * 100:.3f} % of the pixels of {len(self.pictures)} pictures agree; "
-            f"least {worst.agreement * 100:.2f} % in {Path(worst.name).name}",
+            f"least {worst.agreement * 100:.2f} % in {printable(Path(worst.name).name)}",
         ]
         if self.right:
             shares = (f"{share * 100:.1f} %" for share in self.right)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .core.files import make_folder, write_bytes, write_json
+from .core.foreign_text import printable
 from .core.sizes import format_size
 from .quantization_report_plots import harm_bars, layer_panels
 from .quantize.layer_report import LayerReport
@@ -116,8 +117,12 @@ def layers_csv(layers: Sequence[LayerReport]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([column.key for column in COLUMNS])
-    writer.writerows([[column.value(layer) for column in COLUMNS] for layer in layers])
+    writer.writerows([[_plain(column.value(layer)) for column in COLUMNS] for layer in layers])
     return text.getvalue()
+
+
+def _plain(value: str | float | None) -> str | float | None:
+    return printable(value) if isinstance(value, str) else value
 
 
 def _page(report: QuantizationReport) -> Page:

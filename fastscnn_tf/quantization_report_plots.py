@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 from .quantize.layer_report import LayerReport
-from .train.plots import COLORS, DPI, require_matplotlib
+from .train.plots import COLORS, axis_name, figure_png, new_figure
 
 WORST = 20  # layers with bars
 WIDEST = 2.0  # calibrated ranges to either side that the axis shows
 EMPTY = float("nan")
+LONGEST = 48  # letters of a layer's name
 
 
 def harm_bars(layers: Sequence[LayerReport]) -> bytes:
@@ -24,14 +24,14 @@ def harm_bars(layers: Sequence[LayerReport]) -> bytes:
         InputError: matplotlib is missing.
     """
     shown = layers[:WORST]
-    figure = _figure(9, 1.2 + 0.25 * len(shown))
+    figure = new_figure(9, 1.2 + 0.25 * len(shown))
     axes = figure.subplots()
     axes.barh(range(len(shown)), [100 * layer.harm for layer in shown], color=COLORS[0])
     _name_rows(axes, shown)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_xlabel("divergence from float that goes when this layer alone stays in float, %")
     axes.grid(axis="x", alpha=0.3)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def layer_panels(layers: Sequence[LayerReport]) -> bytes:
@@ -44,7 +44,7 @@ def layer_panels(layers: Sequence[LayerReport]) -> bytes:
         InputError: matplotlib is missing.
     """
     ordered = sorted(layers, key=lambda layer: layer.place)
-    figure = _figure(13, 1.5 + 0.2 * len(ordered))
+    figure = new_figure(13, 1.5 + 0.2 * len(ordered))
     first, second, third = figure.subplots(1, 3, sharey=True)
     _sqnr(first, ordered)
     figure.legend(*first.get_legend_handles_labels(), loc="outside upper left", frameon=False)
@@ -53,7 +53,7 @@ def layer_panels(layers: Sequence[LayerReport]) -> bytes:
     _name_rows(first, ordered)
     for axes in (first, second, third):
         axes.grid(alpha=0.3)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def _sqnr(axes: Any, layers: Sequence[LayerReport]) -> None:
@@ -91,19 +91,6 @@ def _scales(axes: Any, layers: Sequence[LayerReport]) -> None:
 
 
 def _name_rows(axes: Any, layers: Sequence[LayerReport]) -> None:
-    axes.set_yticks(range(len(layers)), [layer.name for layer in layers], fontsize=8)
+    names = [axis_name(layer.name, LONGEST) for layer in layers]
+    axes.set_yticks(range(len(layers)), names, fontsize=8, parse_math=False)
     axes.set_ylim(len(layers) - 0.5, -0.5)
-
-
-def _figure(width: float, height: float) -> Any:
-    """A figure of its own, in inches: no state of pyplot is touched."""
-    require_matplotlib()
-    from matplotlib.figure import Figure
-
-    return Figure((width, height), dpi=DPI, layout="constrained")
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()

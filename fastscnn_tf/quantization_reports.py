@@ -13,6 +13,7 @@ import numpy as np
 from .core.config import FastSCNNConfig
 from .core.errors import DataError
 from .core.files import check_output_folder
+from .core.foreign_text import printable_lines
 from .core.images import resize_image
 from .core.scores import confusion_matrix
 from .core.sizes import Size, format_size
@@ -86,7 +87,7 @@ class QuantizationReport:
     def verdict(self) -> str:
         """The layers that hurt, one a line with the reasons."""
         lines = [f"{layer.name}: {'; '.join(self.reasons(layer))}" for layer in self.hurting]
-        return "\n".join(lines) or "no layer stands out"
+        return printable_lines(lines) or "no layer stands out"
 
     def reasons(self, layer: LayerReport) -> list[str]:
         """Why a layer is named."""

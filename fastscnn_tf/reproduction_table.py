@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from .core.foreign_text import Markdown, markdown, printable_lines
 from .core.published import SOURCES, PublishedRow
 from .core.sizes import format_size
-from .core.text_table import text_table
+from .core.text_table import markdown_table, text_table
 from .reproduction_ledger import Record
 
 COLUMNS = (
     *("row", "data set", "setting", "claimed", "measured", "difference", "date", "model"),
     *("protocol", "source"),
 )
-NUMBERS = ("claimed", "measured", "difference")
+NUMBERS = [COLUMNS.index(name) for name in ("claimed", "measured", "difference")]
 NOT_MEASURED = "not measured"
 TITLE = "Published mIoU of Fast-SCNN in percent, and what was measured here (difference in points)"
 
@@ -45,15 +46,14 @@ class Reproduction:
     def text(self) -> str:
         """An aligned table with notes, for the console."""
         table = [COLUMNS, *(self._cells(row) for row in self.rows)]
-        numbers = [i for i, name in enumerate(COLUMNS) if name in NUMBERS]
-        return "\n".join([TITLE, "", text_table(table, numbers), "", *self._remarks()])
+        remarks = printable_lines(self._remarks())
+        return "\n".join([TITLE, "", text_table(table, NUMBERS), "", remarks])
 
     def markdown(self) -> str:
         """The same as Markdown."""
-        rule = ["---:" if name in NUMBERS else "---" for name in COLUMNS]
-        cells = ([cell.replace("|", "\\|") for cell in self._cells(row)] for row in self.rows)
-        lines = [f"| {' | '.join(line)} |" for line in (COLUMNS, rule, *cells)]
-        return "\n".join([TITLE, "", *lines, "", *(f"- {line}" for line in self._remarks())]) + "\n"
+        table = markdown_table(COLUMNS, map(self._cells, self.rows), NUMBERS)
+        remarks = (f"- {markdown(line)}" for line in self._remarks())
+        return "\n".join([TITLE, "", table, "", *remarks]) + "\n"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; what was not measured is None."""
@@ -89,9 +89,10 @@ class Reproduction:
         notes: dict[str, list[str]] = {}
         for row in self.rows:
             notes.setdefault(row.note, []).append(row.key)
-        lines += [f"{', '.join(keys)}: {note}" for note, keys in notes.items() if note]
+        known = [f"{', '.join(keys)}: {note}" for note, keys in notes.items() if note]
         used = dict.fromkeys(row.source for row in self.rows)
-        return [*lines, *(f"source {name}: {SOURCES[name]}" for name in used)]
+        known += [f"source {name}: {SOURCES[name]}" for name in used]
+        return [*lines, *map(Markdown, known)]  # they are this package's own
 
     def _row_dict(self, row: PublishedRow) -> dict[str, Any]:
         record = self.records.get(row.key)

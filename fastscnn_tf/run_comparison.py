@@ -11,6 +11,7 @@ from typing import Any
 
 from .core.errors import ConfigError, InputError
 from .core.files import check_output, write_bytes
+from .core.foreign_text import printable_lines
 from .core.text_table import text_table
 from .run_record import TOP1, Run, read_run
 from .train.callbacks import SCORE
@@ -48,7 +49,8 @@ class Comparison:
     def text(self) -> str:
         """Tables for the console."""
         letters = LETTERS[: len(self.runs)]
-        parts = ["\n".join(f"{a}  {run.folder}" for a, run in zip(letters, self.runs, strict=True))]
+        named = zip(letters, self.runs, strict=True)
+        parts = [printable_lines(f"{letter}  {run.folder}" for letter, run in named)]
         if self.settings:
             rows = [(name, *map(_shown, values)) for name, values in self.settings.items()]
             parts.append(text_table([("setting", *letters), *rows]))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import html
-import re
+import hashlib
+
+from .core.foreign_text import Markdown, html, markdown, markdown_cell
+from .core.text_table import markdown_table
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;
 color:#111;background:#fff}
@@ -13,6 +15,11 @@ table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .8em;text-align:l
 thead th{border-bottom:2px solid #666}tbody th{font-weight:normal}
 .changed{background:#fff0c2;font-weight:bold}.changed th{font-weight:bold}
 figure{margin:1em 0}img{max-width:100%}figcaption{color:#444}"""
+# Even if a text got through as markup: no script, and nothing is fetched or sent.
+POLICY = (
+    "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; style-src 'sha256-"
+    f"{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,10 +76,11 @@ class Page:
 
     def html(self) -> str:
         """A page that needs no other file and runs no script."""
-        title = html.escape(self.title)
+        title = html(self.title)
         body = "\n".join(map(_section_html, self.sections))
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
             '<meta name="viewport" content="width=device-width">'
             f"<title>{title}</title><style>{STYLE}</style></head>\n"
             f"<body><main><h1>{title}</h1>\n{body}\n</main></body></html>\n"
@@ -80,14 +88,14 @@ class Page:
 
     def markdown(self) -> str:
         """Text that refers to the figures by their file names."""
-        parts = [f"# {_plain(self.title)}", *map(_section_markdown, self.sections)]
+        parts = [f"# {markdown(self.title)}", *map(_section_markdown, self.sections)]
         return "\n\n".join(parts) + "\n"
 
 
 def _section_html(section: Section) -> str:
-    parts = [f"<section><h2>{html.escape(section.title)}</h2>"]
+    parts = [f"<section><h2>{html(section.title)}</h2>"]
     if section.text:
-        parts.append(f"<p>{html.escape(section.text)}</p>")
+        parts.append(f"<p>{html(section.text)}</p>")
     parts += map(_figure_html, section.figures)
     if section.table:
         parts.append(_table_html(section.table, section.title))
@@ -96,7 +104,7 @@ def _section_html(section: Section) -> str:
 
 def _figure_html(figure: Figure) -> str:
     data = base64.b64encode(figure.content).decode()
-    alt = html.escape(figure.alt)
+    alt = html(figure.alt)
     return (
         f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">'
         f"<figcaption>{alt}</figcaption></figure>"
@@ -104,39 +112,33 @@ def _figure_html(figure: Figure) -> str:
 
 
 def _table_html(table: Table, name: str) -> str:
-    head = "".join(f'<th scope="col">{html.escape(text)}</th>' for text in table.head)
-    lines = [f'<table aria-label="{html.escape(name)}"><thead><tr>{head}</tr></thead><tbody>']
+    head = "".join(f'<th scope="col">{html(text)}</th>' for text in table.head)
+    lines = [f'<table aria-label="{html(name)}"><thead><tr>{head}</tr></thead><tbody>']
     for index, (first, *others) in enumerate(table.rows):
         mark = ' class="changed"' if index in table.changed else ""
-        cells = "".join(f"<td>{html.escape(text)}</td>" for text in others)
-        lines.append(f'<tr{mark}><th scope="row">{html.escape(first)}</th>{cells}</tr>')
+        cells = "".join(f"<td>{html(text)}</td>" for text in others)
+        lines.append(f'<tr{mark}><th scope="row">{html(first)}</th>{cells}</tr>')
     return "\n".join([*lines, "</tbody></table>"])
 
 
 def _section_markdown(section: Section) -> str:
-    parts = [f"## {_plain(section.title)}"]
+    parts = [f"## {markdown(section.title)}"]
     if section.text:
-        parts.append(_plain(section.text))
-    parts += [f"![{_plain(figure.alt)}]({figure.file})" for figure in section.figures]
+        parts.append(markdown(section.text))
+    parts += [f"![{markdown_cell(figure.alt)}]({figure.file})" for figure in section.figures]
     if section.table:
         parts.append(_table_markdown(section.table))
     return "\n\n".join(parts)
 
 
 def _table_markdown(table: Table) -> str:
-    lines = [_row(map(_plain, table.head)), _row(["---"] * len(table.head))]
-    for index, row in enumerate(table.rows):
-        cells = [_plain(text) for text in row]
-        if index in table.changed:
-            cells = [f"**{text}**" if text else "" for text in cells]
-        lines.append(_row(cells))
-    return "\n".join(lines)
+    rows = [
+        [_bold(text) if index in table.changed else text for text in row]
+        for index, row in enumerate(table.rows)
+    ]
+    return markdown_table(table.head, rows)
 
 
-def _row(cells) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _plain(text: str) -> str:
-    """A text in which no sign has a meaning for Markdown, on one line."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~$])", r"\\\1", " ".join(text.split()))
+def _bold(text: str) -> Markdown:
+    shown = markdown_cell(text)
+    return Markdown(f"**{shown}**" if shown else "")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import ConfigError, FastSCNNError, InputError
+from .core.foreign_text import one_line, printable_lines
 from .core.text_table import text_table
 from .run_record import PRETRAIN, QUANTIZE, Run, read_run
 from .train.run_folder import RUN
@@ -59,7 +60,7 @@ def find_runs(
             try:
                 found.setdefault(folder.resolve(), read_run(folder))
             except (FastSCNNError, OSError) as error:
-                reason = str(error).removeprefix(f"{folder}{os.sep}").splitlines()[0]
+                reason = one_line(str(error).removeprefix(f"{folder}{os.sep}"))
                 found.setdefault(folder.resolve(), Damaged(folder, reason))
     runs = sorted((r for r in found.values() if isinstance(r, Run)), key=_ORDERS[sort])
     return [*runs, *(d for d in found.values() if isinstance(d, Damaged))]
@@ -88,19 +89,20 @@ def _run_folders(top: Path, found: dict[Path, Run | Damaged]) -> Iterable[Path]:
 def runs_table(runs: Sequence[Run | Damaged]) -> str:
     """Runs as aligned columns; damaged ones below, each with the reason."""
     rows = [COLUMNS, *(_cells(run) for run in runs if isinstance(run, Run))]
-    damaged = [f"{_line(d.folder)}: {DAMAGED}, {d.reason}" for d in runs if isinstance(d, Damaged)]
-    if len(rows) == 1:
-        return "\n".join(damaged) or "no runs found"
-    return "\n".join([text_table(rows), *damaged])
+    damaged = printable_lines(
+        f"{d.folder}: {DAMAGED}, {d.reason}" for d in runs if isinstance(d, Damaged)
+    )
+    table = text_table(rows) if len(rows) > 1 else ""
+    return "\n".join(filter(None, (table, damaged))) or "no runs found"
 
 
 def _cells(run: Run) -> tuple[str, ...]:
     data = run.settings.get("dataset") or run.settings.get("data_dir")
     planned = "?" if run.epochs is None else run.epochs
     return (
-        _line(run.folder),
+        str(run.folder),
         run.kind,
-        _line(data or "-"),
+        str(data or "-"),
         run.size or "-",
         recipe_name(run),
         f"{run.epochs_done}/{planned}",
@@ -113,7 +115,7 @@ def _cells(run: Run) -> tuple[str, ...]:
 def recipe_name(run: Run) -> str:
     """The recipe, or for kinds of runs that have none the augmentation or the wiring."""
     names = {QUANTIZE: "augment", PRETRAIN: "preset"}
-    return _line(run.settings.get(names.get(run.kind, "recipe")) or "paper")
+    return str(run.settings.get(names.get(run.kind, "recipe")) or "paper")
 
 
 def best_text(run: Run) -> str:
@@ -123,8 +125,3 @@ def best_text(run: Run) -> str:
     name = "top-1 " if run.kind == PRETRAIN else ""
     at = "" if run.best_epoch is None else f" (epoch {run.best_epoch})"
     return f"{name}{run.best:.4f}{at}"
-
-
-def _line(value: Any) -> str:
-    """A text without line breaks and other signs that would break a table."""
-    return "".join(c if c.isprintable() else "?" for c in str(value))

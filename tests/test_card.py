@@ -46,7 +46,7 @@ def test_of_a_run():
     assert "| licence of the weights | CC BY-NC 4.0 |" in card
     for name, value in state["class_iou"].items():
         assert f"| {name} | {value * 100:.2f} |" in card
-    assert "| loss | 0.5*cross_entropy + lovasz |" in card
+    assert r"| loss | 0.5\*cross_entropy + lovasz |" in card
     digest = hashlib.sha256((RUN / "best.keras").read_bytes()).hexdigest()
     assert f"| `best.keras` | 5,016,102 | `{digest}` |" in card
     assert "fastscnn export" in card and "## Scores" not in card

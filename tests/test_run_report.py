@@ -134,7 +134,7 @@ def test_what_differs_from_the_recipe_stands_out(run_of):
     assert page.changed == [["epochs", "2", "1000"], ["learning_rate", "0.01", "0.045"]]
     assert "2 settings differ from it" in " ".join(page.words)
     text = (path.parent / "report.md").read_text(encoding="utf-8")
-    assert "| **learning\\_rate** | **0.01** | **0.045** |" in text
+    assert "| **learning_rate** | **0.01** | **0.045** |" in text
     assert "| momentum | 0.9 | 0.9 |" in text
     assert "| seed | 3 |  |" in text
     assert "](confusion.png)" in text
@@ -208,7 +208,7 @@ def test_other_kinds_and_runs_before_their_first_epoch(tmp_path, settings):
     assert "No epoch is finished yet." in text
     assert "0 of 5" in text
     # 5 epochs at 0.0001 are what quantize does by default, 90 at 0.045 what pretrain does.
-    changed = "learning\\_rate" if "model" in settings else "epochs"
+    changed = "learning_rate" if "model" in settings else "epochs"
     marked = [line for line in text.splitlines() if line.startswith("| **")]
     assert marked[0].startswith(f"| **{changed}**")
     with pytest.raises(InputError):  # no weights, or no label maps

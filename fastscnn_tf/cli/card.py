@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..core.console import echo
 from ..core.files import check_output, write_bytes
 from . import options as opt
 
@@ -33,4 +34,4 @@ def card_command(
     opt.refuse_inputs(str(output), (source, *scores))
     check_output(output, force)
     write_bytes(output, model_card(source, scores, license).encode())
-    click.echo(output)
+    echo(output)

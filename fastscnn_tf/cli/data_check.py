@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..core.console import echo
 from ..core.sizes import Size
 from . import options as opt
 
@@ -64,7 +65,7 @@ def show(
 
     source = dataset, data_dir, split, augment, size
     samples = save_contact_sheet(output, *source, count, columns, seed, force)
-    click.echo(f"{output}: {opt.count(samples, 'sample')}")
+    echo(f"{output}: {opt.count(samples, 'sample')}")
 
 
 COMMANDS: tuple[click.Command, ...] = (check, show)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from ..core.console import echo
+from ..core.foreign_text import shell_path
 from . import options
 
 
@@ -37,18 +38,16 @@ def prepare(
 
     folder = str(output or name)
     if name not in FREE and not sources:
-        click.echo(instructions(name, folder))
+        echo(instructions(name, folder), keep="\n")
         return
     with _bytes_bar("downloading") as bar:
         steps = options.progress("unpacking")
         done = prepare(name, folder, sources, force, sha256, bar, steps)
     pairs = ", ".join(f"{split} {count}" for split, count in done.pairs.items())
     state = "already prepared" if done.already else "prepared"
-    click.echo(f"{folder}: {state}; pairs: {pairs or 'none yet, an archive is missing'}")
-    data = f"--dataset {name} --data-dir {shlex.quote(folder)}"
-    click.echo(
-        f"Next: fastscnn train {data} --size {TRAIN_SIZE.get(name, '1024x2048')} --output RUN"
-    )
+    echo(f"{folder}: {state}; pairs: {pairs or 'none yet, an archive is missing'}")
+    data = f"--dataset {name} --data-dir {shell_path(folder)}"
+    echo(f"Next: fastscnn train {data} --size {TRAIN_SIZE.get(name, '1024x2048')} --output RUN")
 
 
 @click.command()
@@ -85,11 +84,11 @@ def pack(
     index = pack(opened, output, shards, shard_mb << 20, force, options.progress("packing"))
     for split, noted in index["splits"].items():
         files = noted["shards"]
-        click.echo(
+        echo(
             f"{split}: {options.count(noted['pairs'], 'pair')} in "
             f"{options.count(len(files), 'shard')}, {sum(f['bytes'] for f in files):,} bytes"
         )
-    click.echo(f"Read them with --dataset records --data-dir {shlex.quote(str(output))}")
+    echo(f"Read them with --dataset records --data-dir {shell_path(output)}")
 
 
 @contextlib.contextmanager
@@ -106,14 +105,14 @@ def _bytes_bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
         shown = now
         rate = (done - first) / max(now - start, 1e-3) / 1e6
         of = f" of {total / 1e6:.1f} MB, {done / total:.0%}" if total else " MB"
-        click.echo(f"\r{label} {done / 1e6:.1f}{of}, {rate:.1f} MB/s  ", err=True, nl=False)
+        echo(f"{label} {done / 1e6:.1f}{of}, {rate:.1f} MB/s  ", err=True, end="\r")
 
     terminal = sys.stderr.isatty()
     try:
         yield show if terminal else lambda done, total: None
     finally:
         if terminal and shown:
-            click.echo(err=True)
+            echo(err=True)
 
 
 COMMANDS: tuple[click.Command, ...] = (prepare, pack)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..core.console import echo
 from . import options as opt
 from .training import fit_verbosity
 
@@ -18,6 +19,6 @@ def demo_command(output: Path, epochs: int | None, force: bool) -> None:
     """Train, quantize, export and score on toy streets: a table, overlays and report.html."""
     from ..demo import run_demo, table
 
-    summary = run_demo(output, force, fit_verbosity(), click.echo, epochs)
-    click.echo(table(summary))
-    click.echo(f"{output / 'report.html'}: report with pictures, {summary['seconds']:.0f} s in all")
+    summary = run_demo(output, force, fit_verbosity(), echo, epochs)
+    echo(table(summary), keep="\n")
+    echo(f"{output / 'report.html'}: report with pictures, {summary['seconds']:.0f} s in all")

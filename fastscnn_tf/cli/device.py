@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from ..core.console import echo, warn
+from ..core.foreign_text import printable
 from ..runtime import MAX_THREADS
 from ..runtime.fit import FITS
 from ..runtime.workers import MAX_PROCESSES
@@ -79,8 +81,8 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
     opt.check_json(json_path, force, arguments["model"])
     result = score(progress=opt.progress("evaluating"), **arguments)
     if warning := result.skip_warning():
-        click.echo(f"fastscnn: {warning}", err=True)
-    text = f"{result.table()}\nprotocol: {result.protocol}"
+        warn(warning)
+    text = f"{result.table()}\nprotocol: {printable(result.protocol)}"
     opt.write_result(result.to_dict(), json_path, text)
 
 
@@ -159,7 +161,7 @@ def predict(folder: Path, format: str, threads: int | None, **arguments: Any) ->
     progress = opt.progress("predicting")
     written = predict_files(folder=folder, format=format, progress=progress, **arguments)
     what = "label map and overlay" if format == "pictures" else "label ids"
-    click.echo(f"{folder}: {what} of {opt.count(len(written), 'picture')}")
+    echo(f"{folder}: {what} of {opt.count(len(written), 'picture')}")
 
 
 @click.command()
@@ -184,7 +186,7 @@ def benchmark(model: str, json_path: str | None, force: bool, **arguments: Any) 
     latency, frame = result["latency_ms"], result["frame"]
     steps = ", ".join(f"{name} {ms:.2f}" for name, ms in frame["step_ms"].items())
     text = (
-        f"{model} at {result['input_size']}, {result['threads']} threads: "
+        f"{printable(model)} at {result['input_size']}, {result['threads']} threads: "
         f"median {latency['median']:.2f} ms, p90 {latency['p90']:.2f} ms, "
         f"load {result['load_ms']:.1f} ms, first {result['first_ms']:.1f} ms\n"
         f"whole frames of {frame['size']}: median {frame['median']:.2f} ms ({steps}), "

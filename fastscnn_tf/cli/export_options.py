@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..core.console import echo
 from . import options as opt
 
 if TYPE_CHECKING:
@@ -50,5 +51,5 @@ def choose_for(
     aware = checkpoint_in(model).suffix == ".npz"
     choice = choose(device, recipe, outputs, input, aware, calibration)
     for line in choice.lines:
-        click.echo(line)
+        echo(line)
     return choice

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..core.config import FastSCNNConfig
+from ..core.console import echo
 from ..core.errors import ConfigError
 from ..core.files import check_output
 from ..core.sizes import Size
@@ -81,7 +82,7 @@ def import_command(
     config = model.config
     heads = "kept" if config.aux_heads else "left out"
     named = "" if config.class_names else " without names (--labels gives them)"
-    click.echo(
+    echo(
         f"{output}: {config.num_classes} classes{named}, {model.count_params():,} weights; "
         f"auxiliary heads {heads}; mean {config.mean}, std {config.std}"
     )
@@ -98,7 +99,7 @@ def export_weights_command(model: str, output: Path, force: bool) -> None:
 
     check_output(output, force)
     count = export_weights(load_model(model), output, force)
-    click.echo(f"{output}: {opt.count(count, 'array')}")
+    echo(f"{output}: {opt.count(count, 'array')}")
 
 
 @click.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import Any
 
 import click
 
+from ..core.console import echo
 from ..core.delegates.trust import trusting
 from ..core.files import check_output, write_json
+from ..core.foreign_text import json_text
 from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
 from ..data.registry import NAMES
@@ -128,9 +129,9 @@ def refuse_inputs(path: str, inputs: Iterable[str | None]) -> None:
 def write_result(result: dict[str, Any], path: str | None, text: str) -> None:
     """Prints `text`, or the JSON alone where it goes to stdout; writes the JSON file."""
     if path == "-":
-        click.echo(json.dumps(result, indent=2))
+        echo(json_text(result, indent=2), keep="\n")
         return
-    click.echo(text)
+    echo(text, keep="\n\t")
     if path:
         write_json(Path(path), result)
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from ..core.console import warn
+from ..core.foreign_text import printable
 from . import options as opt
 from .device import averaging
 
@@ -42,10 +44,8 @@ def pseudo_label_command(json_path: str | None, force: bool, **arguments: Any) -
     result = pseudo_label(force=force, progress=opt.progress("labelling"), **arguments)
     if result.skipped:
         lost = opt.count(len(result.skipped), "picture")
-        click.echo(f"fastscnn: skipped {lost} (first: {result.skipped[0]})", err=True)
+        warn(f"skipped {lost} (first: {result.skipped[0]})")
     if not sum(result.kept):
-        click.echo(
-            "fastscnn: no pixel is labelled, none was that sure: lower --confidence", err=True
-        )
-    done = f"{result.folder}: {opt.count(result.images, 'picture')}"
+        warn("no pixel is labelled, none was that sure: lower --confidence")
+    done = f"{printable(result.folder)}: {opt.count(result.images, 'picture')}"
     opt.write_result(result.to_dict(), json_path, f"{result.table()}\n{done}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..core.console import echo
 from . import options as opt
 
 
@@ -51,4 +52,5 @@ def quantization_report_command(model: str, **arguments: Any) -> None:
     from ..quantization_reports import quantization_report
 
     report = quantization_report(model, progress=opt.progress("comparing"), **arguments)
-    click.echo(f"{report.text()}\n\n{report.page}")
+    echo(f"{report.text()}\n", keep="\n")
+    echo(report.page)

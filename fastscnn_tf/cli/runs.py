@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..core.console import echo
 from . import options as opt
 
 
@@ -61,7 +62,7 @@ def report(folder: str, data_dir: str | None, pictures: bool, force: bool) -> No
     from ..run_report import write_run_report
 
     bar = opt.progress("scoring pictures")
-    click.echo(write_run_report(folder, data_dir, pictures, force, bar))
+    echo(write_run_report(folder, data_dir, pictures, force, bar))
 
 
 COMMANDS = (runs,)

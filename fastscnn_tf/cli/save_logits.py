@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..core.console import echo
 from . import options as opt
 
 
@@ -41,4 +42,4 @@ def save_logits_command(
     predictor = load_predictor(model, threads, size=size, pad=pad)
     data = open_dataset(dataset, data_dir, split, predictor.input_size)
     save_logits(predictor, data, folder, opt.progress("looking"))
-    click.echo(f"{folder}: logits of {opt.count(len(data), 'picture')}")
+    echo(f"{folder}: logits of {opt.count(len(data), 'picture')}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..core.console import echo
+from ..core.foreign_text import printable, shell_path
 from ..core.sizes import Size
 from . import options as opt
 from .train_options import given
@@ -61,16 +64,14 @@ def search(
 
     opt.check_json(json_path, force or resume)
     base = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **given(rest))
+    to_stderr = functools.partial(echo, err=True)
     with naming_interruptions():
         result = run_search(
-            base, space, output, trials, resume, force, warmup=warmup, report=_to_stderr
+            base, space, output, trials, resume, force, warmup=warmup, report=to_stderr
         )
-    text = f"{result.table()}\nbest settings: {result.recipe} (train --recipe {result.recipe})"
+    best = f"best settings: {result.recipe} (train --recipe {shell_path(result.recipe)})"
+    text = f"{result.table()}\n{printable(best)}"
     opt.write_result(result.to_dict(), json_path, text)
-
-
-def _to_stderr(line: str) -> None:
-    click.echo(line, err=True)
 
 
 search.params = [*(p for p in train.params if p.name not in _OWN), *search.params]

@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
+from ..core.console import echo, warn
 from ..core.delegates.device import DEVICES
 from ..core.delegates.kotlin import PACKAGE
+from ..core.foreign_text import printable
 from . import options as opt
 
 
@@ -68,7 +70,7 @@ def settings_command(
     if listing or table:
         if model or device or changes:
             raise click.UsageError(f"{wanted[0]} is the same for every model: leave the rest out")
-        click.echo(list_options() if listing else decision_table())
+        echo(list_options() if listing else decision_table(), keep="\n")
         return
     if not model:
         raise click.UsageError("name a .tflite, or ask for --options or --table")
@@ -79,11 +81,12 @@ def settings_command(
     else:
         found = settings_of(model)
     if not quiet:
-        click.echo(found.text())
+        echo(found.text(), keep="\n")
     elif found.held.warning:
-        click.echo(f"fastscnn: {found.model}: {found.held.warning}", err=True)
+        warn(f"{found.model}: {found.held.warning}")
     if flags or kotlin:
-        click.echo(code_of(found, kotlin, PACKAGE if package is None else package), nl=False)
+        code = code_of(found, kotlin, PACKAGE if package is None else package)
+        echo(code, end="", keep="\n")
     if json_path:
         result: dict[str, Any] = found.settings.to_dict()
-        opt.write_result(result, json_path, f"{json_path}: settings")
+        opt.write_result(result, json_path, f"{printable(json_path)}: settings")

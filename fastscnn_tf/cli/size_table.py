@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..core.console import echo
 from ..core.sizes import parse_size
 from . import options as opt
 
@@ -52,5 +53,5 @@ def size_table_command(models: tuple[str, ...], json_path: str | None, **argumen
     from ..size_comparison import size_table
 
     opt.check_json(json_path, arguments["force"], *models)
-    result = size_table(models, say=lambda line: click.echo(line, err=True), **arguments)
+    result = size_table(models, say=lambda line: echo(line, err=True), **arguments)
     opt.write_result(result.to_dict(), json_path, result.text())

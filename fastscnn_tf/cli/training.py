@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..core.console import echo
 from ..core.delegates.device import DEVICES
 from ..core.errors import Interrupted
 from ..core.sizes import Size
@@ -104,7 +105,7 @@ def train(
 
     report = write_run_report(output, force=True)
     score = "" if result.miou is None else f"val mIoU {result.miou:.4f} "
-    click.echo(f"{result.best}: {score}after {opt.count(result.epochs, 'epoch')}; {report}")
+    echo(f"{result.best}: {score}after {opt.count(result.epochs, 'epoch')}; {report}")
 
 
 @click.command()
@@ -136,7 +137,7 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     settings = PretrainSettings(**rest)
     with naming_interruptions():
         result = run_pretraining(settings, output, resume, force, fit_verbosity())
-    click.echo(
+    echo(
         f"{result.best}: val top-1 {result.top1:.4f}, top-5 {result.top5:.4f} "
         f"after {opt.count(result.epochs, 'epoch')}"
     )
@@ -184,9 +185,7 @@ def quantize(
     with naming_interruptions():
         bar = opt.progress("checking pairs")
         result = run_quantization(settings, output, resume, force, fit_verbosity(), bar)
-    click.echo(
-        f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}"
-    )
+    echo(f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}")
 
 
 @click.command()
@@ -297,8 +296,8 @@ def export(
         keep_float=keep_float,
     )
     ops = ", ".join(f"{count} {name}" for name, count in result.graph.ops.items())
-    click.echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")
-    click.echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")
+    echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")
+    echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")
 
 
 COMMANDS = (train, pretrain, quantize, export)

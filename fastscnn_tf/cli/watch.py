@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from ..core.console import warn
 from ..core.errors import Interrupted, StreamEnded
-from ..core.foreign_text import one_line
 from ..runtime.fit import FITS
 from ..runtime.orientation import ROTATIONS
 from ..runtime.pi_camera import FORMATS, LONGEST_TIMEOUT, TIMEOUT
@@ -89,7 +89,7 @@ def watch_command(
         source,
         rotate=int(rotate),
         force=force,
-        on_bad=lambda line: click.echo(f"fastscnn: {one_line(line)}", err=True),
+        on_bad=warn,
         **arguments,
     )
     opt.write_result(result.to_dict(), json_path, result.text())

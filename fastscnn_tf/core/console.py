@@ -1,4 +1,4 @@
-"""Keeping other people's messages off the console."""
+"""The console: how lines get there, and keeping other people's messages off it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,27 @@ import functools
 import os
 import sys
 from collections.abc import Iterator
+
+from .foreign_text import printable
+
+
+def echo(text: object = "", err: bool = False, end: str = "\n", keep: str = "") -> None:
+    """Prints a line; names of strangers in it cannot steer a terminal.
+
+    Args:
+        text: what is not printable in it is shown as escapes.
+        err: on stderr instead of stdout.
+        end: written behind it.
+        keep: characters that stay, such as the line ends of a text whose names are printable.
+    """
+    stream = sys.stderr if err else sys.stdout
+    if stream is not None:  # as where a program without a console runs it
+        print(printable(text, keep), file=stream, end=end, flush=True)
+
+
+def warn(message: object) -> None:
+    """Prints a warning as the command line does."""
+    echo(f"fastscnn: {message}", err=True)
 
 
 @contextlib.contextmanager

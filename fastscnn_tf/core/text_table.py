@@ -1,22 +1,41 @@
-"""`text_table`: rows of texts as aligned columns, for people."""
+"""Tables of texts for people: aligned columns for a console, or Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+
+from .foreign_text import markdown_cell, printable
 
 
 def text_table(rows: Sequence[Sequence[str]], right: Collection[int] | None = ()) -> str:
     """Columns as wide as their widest cell, two spaces between them.
 
     Args:
-        rows: the head and the rest, all of one length, at least one.
+        rows: the head and the rest, all of one length, at least one. What is not printable in them
+            is shown as escapes.
         right: indices of the columns that end flush, as numbers do; None: all but the first.
 
     Returns:
         Lines without spaces at their ends, and no line end after the last.
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    shown = [list(map(printable, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     flush = range(1, len(widths)) if right is None else right
     pads = [str.rjust if i in flush else str.ljust for i in range(len(widths))]
-    lines = ("  ".join(p(c, w) for p, c, w in zip(pads, row, widths, strict=True)) for row in rows)
+    lines = ("  ".join(p(c, w) for p, c, w in zip(pads, row, widths, strict=True)) for row in shown)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def markdown_table(
+    head: Sequence[object], rows: Iterable[Iterable[object]], right: Collection[int] = ()
+) -> str:
+    """A table of GitHub's Markdown.
+
+    Args:
+        head: of the columns.
+        rows: cells, as many as the head has: texts, in which no sign has a meaning, or `Markdown`.
+        right: indices of the columns that end flush.
+    """
+    top, *below = (f"| {' | '.join(map(markdown_cell, row))} |" for row in (head, *rows))
+    rule = "".join("|---:" if i in right else "|---" for i in range(len(head)))
+    return "\n".join([top, f"{rule}|", *below])

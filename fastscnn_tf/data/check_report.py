@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from typing import Any
 
+from ..core.foreign_text import printable, printable_lines
 from ..core.labels import LabelSpace
 from ..core.text_table import text_table
 from .class_weights import enet_weights, median_frequency_weights
@@ -133,7 +134,7 @@ class CheckReport:
         for kind, meaning in KINDS.items():
             parts.append(_first([f for f in self.findings if f.kind == kind], meaning, shown))
         parts.append(_first(self.warnings, "warning: pictures twice in one split", shown))
-        parts += self.notes
+        parts += map(printable, self.notes)
         count = len(self.findings)
         parts.append(f"{count} finding{'' if count == 1 else 's'}" if count else "nothing is wrong")
         return "\n\n".join(part for part in parts if part)
@@ -180,12 +181,12 @@ def _classes(report: CheckReport) -> str:
         rows.append([name, *shares, *(_number(rule[index]) for rule in weights.values())])
     lines = [
         text_table(rows, right=None),
-        f"(weights: ENet and median frequency balancing, from {trained.split})",
+        f"(weights: ENet and median frequency balancing, from {printable(trained.split)})",
     ]
     for split in splits:
         names = zip(report.labels.names, split.pixels, strict=True)
         if never := [name for name, pixels in names if not pixels]:
-            lines.append(f"never in {split.split}: {', '.join(never)}")
+            lines.append(printable(f"never in {split.split}: {', '.join(never)}"))
     return "\n".join(lines)
 
 
@@ -196,7 +197,7 @@ def _first(findings: Any, meaning: str, shown: int) -> str:
     lines += [f"  {finding.path}: {finding.message}" for finding in findings[:shown]]
     if len(findings) > shown:
         lines.append(f"  ... and {len(findings) - shown} more (all of them in --json)")
-    return "\n".join(lines)
+    return printable_lines(lines)
 
 
 def _percent(value: float | None) -> str:

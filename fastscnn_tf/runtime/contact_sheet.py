@@ -21,7 +21,7 @@ from ..data.dataset import SegmentationDataset
 from ..data.numpy_pipeline import BatchSource
 from ..data.pair_check import count_pixels
 from ..data.registry import open_dataset
-from .visualize import font, hatched, legend, overlay, printable
+from .visualize import drawable, font, hatched, legend, overlay
 
 SUFFIXES = (".png", ".jpg")
 SHEET_WIDTH = 1400  # pixels
@@ -190,7 +190,7 @@ def _cell(sample: Sample, space: LabelSpace, size: Size) -> np.ndarray:
 
 def _line(picture: Image.Image, text: str, x: int, y: int, width: int) -> None:
     """A line of text; one that is too long loses its beginning."""
-    type_face, text = font(LINE), printable(text)
+    type_face, text = font(LINE), drawable(text)
     shown = text
     while shown and type_face.getlength(shown) > width:
         text = text[1:]

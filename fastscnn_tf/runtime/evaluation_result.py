@@ -6,8 +6,10 @@ import dataclasses
 from typing import Any
 
 from ..core.boundary import BoundaryScores
+from ..core.foreign_text import printable
 from ..core.instances import InstanceScores
 from ..core.scores import Scores
+from ..core.text_table import text_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,15 +85,13 @@ class Evaluation:
 
     def table(self) -> str:
         """A table for people, in percent."""
-        rows = [*self.class_iou.items(), *self._means()]
-        width = max(len(name) for name, _ in rows)
-        lines = [f"{name:<{width}}  {_percent(value)}" for name, value in rows]
+        rows = [(n, _percent(value)) for n, value in (*self.class_iou.items(), *self._means())]
         latency = self.latency_ms
-        lines.append(
+        said = (
             f"{self.images} images at {self.details['input_size']}; "
             f"latency {latency['median']:.1f} ms median, {latency['p90']:.1f} ms p90"
         )
-        return "\n".join(lines)
+        return f"{text_table(rows)}\n{printable(said)}"
 
     def _means(self) -> list[tuple[str, float | None]]:
         scores = self.scores

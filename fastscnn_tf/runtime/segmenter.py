@@ -15,6 +15,7 @@ import numpy as np
 from ..core.console import quiet_stderr
 from ..core.delegates.device import DeviceSettings
 from ..core.errors import ConfigError, DataError, ModelFileError
+from ..core.foreign_text import printable
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.sizes import Size
 from . import native
@@ -80,9 +81,9 @@ class Segmenter:
         self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
         logger = logging.getLogger("fastscnn_tf")
         for note in plan.notes:
-            logger.warning("%s: %s", path, note)
+            logger.warning("%s: %s", printable(path), printable(note))
         if plan.remark:
-            logger.info("%s: %s", path, plan.remark)
+            logger.info("%s: %s", printable(path), printable(plan.remark))
         _check_ports(self.path, graphs.main)
         known = trusted or trusted_here()
         self.trial_seconds = 0.0 if known else ensure_tried(self.path, content, graphs.main, plan)

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ..core.foreign_text import printable
 from ..core.labels import IGNORE, Color, LabelSpace
 
 HATCH = 8  # pixels from line to line
+LONGEST = 60  # letters of a name in the legend
 PAPER: Color = (160, 160, 160)  # behind the hatching in the legend
 
 
@@ -68,7 +70,7 @@ def legend(
     Returns:
         (rows, width, 3) uint8 RGB, black on white.
     """
-    texts, colors = [printable(name) for name in space.names], [*space.colors]
+    texts, colors = [drawable(name)[:LONGEST] for name in space.names], [*space.colors]
     if shares:
         named = zip((*texts, "void"), shares, strict=True)
         texts = [f"{name}  {share:.1%}" for name, share in named]
@@ -108,16 +110,16 @@ def hatched(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return result
 
 
-def printable(text: str) -> str:
-    """The text in ASCII, which is all that Pillow's own font has.
+def drawable(text: str) -> str:
+    """The text in one line of ASCII, which is all that Pillow's own font has.
 
     Accents are dropped; what has no letter left becomes `?`.
 
     Example:
-        >>> printable("Straße für 車")
+        >>> drawable("Straße für 車")
         'Strasse fur ?'
     """
-    letters = unicodedata.normalize("NFKD", text.replace("ß", "ss"))
+    letters = unicodedata.normalize("NFKD", printable(text).replace("ß", "ss"))
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
     return plain.encode("ascii", "replace").decode("ascii")
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.config import FastSCNNConfig
+from ..core.console import echo
 from ..core.errors import ConfigError
 from ..core.files import check_output_folder, read_json
 from ..data.augment import augmentation
@@ -85,7 +86,7 @@ def run_on_workers(
     augmented = augmentation(settings.augment) is not None
     check_shares(settings.batch_size, group.replicas, len(training), augmented)
     if chief and verbose:
-        print(describe(settings))
+        echo(describe(settings))
     built = build(settings, config, training, progress)
     state: dict[str, Any] = {}
     if last:

@@ -14,7 +14,7 @@ from ..core.errors import InputError
 from ..core.extras import pip_install
 from ..core.images import decode_image, resize_image, resize_label
 from ..core.labels import LabelSpace
-from ..runtime.visualize import hatched, legend, overlay, printable
+from ..runtime.visualize import drawable, hatched, legend, overlay
 
 Row = Mapping[str, float | None]
 
@@ -45,7 +45,7 @@ def curves(runs: Sequence[tuple[str, Sequence[Row]]], panels: Mapping[str, str])
     columns = [name for name in panels if any(_points(rows, name)[0] for _, rows in runs)]
     if not columns:
         return None
-    figure = _figure(8, 0.6 + 2.2 * len(columns) + (0.3 * len(runs) if len(runs) > 1 else 0))
+    figure = new_figure(8, 0.6 + 2.2 * len(columns) + (0.3 * len(runs) if len(runs) > 1 else 0))
     all_axes = figure.subplots(len(columns), 1, sharex=True, squeeze=False)[:, 0]
     for axes, column in zip(all_axes, columns, strict=True):
         for i, (name, rows) in enumerate(runs):
@@ -57,7 +57,7 @@ def curves(runs: Sequence[tuple[str, Sequence[Row]]], panels: Mapping[str, str])
     if len(runs) > 1:
         names = [_escaped(name) for name, _ in runs]
         figure.legend(all_axes[0].get_lines(), names, loc="outside upper left", frameon=False)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def class_bars(class_iou: Mapping[str, float | None]) -> bytes:
@@ -69,18 +69,18 @@ def class_bars(class_iou: Mapping[str, float | None]) -> bytes:
     Raises:
         InputError: matplotlib is missing.
     """
-    figure = _figure(8, 1 + 0.3 * len(class_iou))
+    figure = new_figure(8, 1 + 0.3 * len(class_iou))
     axes = figure.subplots()
     places = range(len(class_iou))
     shares = [100 * (iou or 0.0) for iou in class_iou.values()]
     axes.barh(places, shares, color=COLORS[0])
     for place, (share, iou) in enumerate(zip(shares, class_iou.values(), strict=True)):
         axes.text(share + 1, place, _percent(iou), va="center")
-    axes.set_yticks(places, [_shown(name) for name in class_iou], parse_math=False)
+    axes.set_yticks(places, [axis_name(name) for name in class_iou], parse_math=False)
     axes.invert_yaxis()
     axes.set_xlim(0, 110)
     axes.set_xlabel("IoU, %")
-    return _png(figure)
+    return figure_png(figure)
 
 
 def confusion(matrix: np.ndarray, names: Sequence[str]) -> bytes:
@@ -100,13 +100,15 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> bytes:
     shares = row_shares(matrix)
     rows, columns = shares.shape
     side = max(4.0, 0.42 * rows)
-    figure = _figure(side + 2.6, side + 1.6)
+    figure = new_figure(side + 2.6, side + 1.6)
     axes = figure.subplots()
     color_map = _matplotlib("colormaps").colormaps["Blues"].with_extremes(bad="lightgrey")
     drawn = axes.imshow(np.ma.masked_invalid(shares), color_map, vmin=0, vmax=1)
     predicted = [*names, "no class"][:columns]
-    axes.set_xticks(range(columns), [_shown(n) for n in predicted], rotation=90, parse_math=False)
-    axes.set_yticks(range(rows), [_shown(n) for n in names], parse_math=False)
+    axes.set_xticks(
+        range(columns), [axis_name(n) for n in predicted], rotation=90, parse_math=False
+    )
+    axes.set_yticks(range(rows), [axis_name(n) for n in names], parse_math=False)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
     if rows <= NUMBERS:
@@ -114,7 +116,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> bytes:
             color = "white" if share > 0.5 else "black"
             axes.text(x, y, _percent(share, 0), ha="center", va="center", color=color, fontsize=7)
     figure.colorbar(drawn, ax=axes, label="share of the true class's pixels", shrink=0.8)
-    return _png(figure)
+    return figure_png(figure)
 
 
 def row_shares(matrix: np.ndarray) -> np.ndarray:
@@ -182,12 +184,17 @@ def _matplotlib(name: str) -> Any:
         ) from None
 
 
-def _figure(width: float, height: float) -> Any:
-    """A figure of its own, in inches: no state of pyplot is touched."""
+def new_figure(width: float, height: float) -> Any:
+    """A figure of its own, in inches: no state of pyplot is touched.
+
+    Raises:
+        InputError: matplotlib is missing.
+    """
     return _matplotlib("figure").Figure((width, height), dpi=DPI, layout="constrained")
 
 
-def _png(figure: Any) -> bytes:
+def figure_png(figure: Any) -> bytes:
+    """A figure as a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -211,16 +218,16 @@ def _percent(value: float | None, digits: int = 1) -> str:
     return "-" if value is None or np.isnan(value) else f"{value * 100:.{digits}f}"
 
 
-def _shown(name: str) -> str:
+def axis_name(name: str, longest: int = LONGEST) -> str:
     """A name that fits an axis, in letters that matplotlib's own font has."""
-    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
-    return name if all(ord(letter) in _letters() for letter in name) else printable(name)
+    name = name if len(name) <= longest else f"{name[: longest - 1]}…"
+    return name if all(ord(letter) in _letters() for letter in name) else drawable(name)
 
 
 def _escaped(name: str) -> str:
     """A name for a legend, where `$` would begin a formula."""
     known = all(ord(letter) in _letters() for letter in name)
-    return (name if known else printable(name)).replace("$", r"\$")
+    return (name if known else drawable(name)).replace("$", r"\$")
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.console import echo
 from ..core.files import check_output_folder, read_json, write_json
 from ..core.sizes import Size
 from ..data.augment import augmentation
@@ -100,7 +101,7 @@ def run_training(
         check_shares(settings.batch_size, replicas, len(training), augmented)
         check_batches(training, config, settings.batch_size, training=True)
         if verbose:
-            print(describe(settings))
+            echo(describe(settings))
         built = build(settings, config, training, progress)
         state: dict[str, Any] = {}
         if last:
@@ -108,7 +109,7 @@ def run_training(
         elif start:
             report = initialise(built.network, start)
             if verbose:
-                print(report)
+                echo(report)
         if not last:
             write_run(folder, settings.to_dict(), config)
             write_recipe(folder / RECIPE, settings)

@@ -8,7 +8,6 @@ import pytest
 from fastscnn_tf.core.delegates.benchmark_flags import benchmark_command
 from fastscnn_tf.core.delegates.device import DeviceSettings
 from fastscnn_tf.core.delegates.kotlin import kotlin_source
-from fastscnn_tf.core.delegates.kotlin_text import quoted
 from fastscnn_tf.core.delegates.targets import TARGETS
 from fastscnn_tf.core.errors import ConfigError
 
@@ -120,7 +119,6 @@ def test_names_with_spaces_and_quotes_survive_both_shells():
     assert f"--graph=/data/local/tmp/{model.name}" in shlex.split(on_the_phone)
     source = kotlin_source(CASES["android-gpu"], model, SHA256)
     assert '"o\'hara \\$1.tflite"' in source
-    assert quoted('a"\\') == '"a\\"\\\\"'
 
 
 def test_package_and_local_commands():

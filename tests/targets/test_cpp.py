@@ -138,6 +138,7 @@ def test_bad_input_is_one_line(programs, model_files, street, tmp_path):
         "608x448! OUT.ppm",
         (model, text, out): f"{text}: not a PPM picture (P6): convert it with ImageMagick",
         (model, short, out): f"{short}: truncated",
+        (model, "a\x1b[2J\u202e\n", out): "a\\x1b[2J\\xe2\\x80\\xae\\x0a: no such picture",
         (model, tmp_path / "none.ppm", out): f"{tmp_path / 'none.ppm'}: no such picture",
         (model, street, out, "0"): "THREADS must be 1..256, got 0",
         (model, street, tmp_path / "no" / "l.pgm"): f"{tmp_path / 'no' / 'l.pgm'}: cannot be "

@@ -15,6 +15,7 @@ import sys
 import tomllib
 
 import pytest
+from hostile_texts import make_sources
 from jvm_tools import ANDROID, JVM, ROOT, core_jar, kotlinc
 
 from fastscnn_tf.core.delegates.settings_file import settings_path
@@ -73,10 +74,23 @@ def golden_sources(folder, build):
     return sources
 
 
+def hostile_sources(folder, build):
+    """The same of settings and files with names that want to be code."""
+    sources = []
+    for name, text in make_sources().items():
+        if name.endswith(".kt") and ("CompiledModel" in text) == (build == "compiled"):
+            package = f"package hostile.{name.removesuffix('.kt')}\n"
+            sources.append(folder / f"hostile_{name}")
+            sources[-1].write_text(text.replace("package org.fastscnn\n", package, 1))
+    assert sources
+    return sources
+
+
 @pytest.mark.parametrize(("build", "generated"), [("compiled", 5), ("classic", 3)])
 def test_the_app_and_generated_kotlin_compile(target_tools, libraries, tmp_path, build, generated):
     golden = golden_sources(tmp_path, build)
     assert len(golden) == generated
+    golden += hostile_sources(tmp_path, build)
     tools = target_tools("jvm")
     sources = [*app_sources(build), *golden]
     made = kotlinc(tools, build, sources, (*libraries, core_jar(tools)))
@@ -84,7 +98,7 @@ def test_the_app_and_generated_kotlin_compile(target_tools, libraries, tmp_path,
     classes = listed.stdout.splitlines()
     for name in ("MainActivity", "BenchmarkActivity", "Engine", "OverlayView"):
         assert f"org/fastscnn/app/{name}.class" in classes
-    assert sum(name.endswith("/FastScnnModel.class") for name in classes) == generated
+    assert sum(name.endswith("/FastScnnModel.class") for name in classes) == len(golden)
 
 
 def test_the_compiler_would_see_a_wrong_call(target_tools, libraries, tmp_path):

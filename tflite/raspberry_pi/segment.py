@@ -9,7 +9,6 @@ videos. To watch with an overlay, or to measure, there is `fastscnn watch`.
 """
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -20,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.foreign_text import one_line
+from fastscnn_tf.core.foreign_text import json_text, one_line, printable
 
 
 def main() -> None:
@@ -79,7 +78,7 @@ def react(name: str, labels: np.ndarray, classes: tuple[str, ...], seconds: dict
         "lower_half": {c: round(float(s), 3) for c, s in zip(classes, shares, strict=False) if s},
         "ms": {step: round(1000 * spent, 1) for step, spent in seconds.items()},
     }
-    print(json.dumps(line), flush=True)
+    print(json_text(line), flush=True)
 
 
 if __name__ == "__main__":
@@ -92,7 +91,7 @@ if __name__ == "__main__":
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        print(f"segment.py: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(f"segment.py: {printable(error.filename)}: {error.strerror}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

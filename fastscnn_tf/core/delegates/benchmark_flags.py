@@ -7,10 +7,10 @@ Two programs have that name: `//tflite/tools/benchmark:benchmark_model` runs the
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import PurePath
 
 from ..errors import ConfigError
+from ..foreign_text import shell_path, shell_word
 from .cpu import CpuSettings
 from .device import COMPILED_MODEL, LITERT_JS, DeviceSettings
 from .gpu import GpuSettings
@@ -96,13 +96,14 @@ def benchmark_command(
     write = _compiled_model if compiled else _interpreter
     write(flags, settings, model, sha256)
     program = f"{ADB_FOLDER}/benchmark_model" if adb else "./benchmark_model"
-    call = shlex.join([program, *flags.flags])
+    words = [program, *flags.flags]
+    call = " ".join(map(shell_word, words))
     lines = [call]
     if adb:
-        push = shlex.join(["adb", "push", str(model), f"{ADB_FOLDER}/{model.name}"])
-        plain = call == " ".join([program, *flags.flags])
+        push = f"adb push {shell_path(model)} {shell_word(f'{ADB_FOLDER}/{model.name}')}"
+        plain = call == " ".join(words)
         # Two shells read it: this one, and the phone's.
-        lines = [push, f"adb shell {call if plain else shlex.quote(call)}"]
+        lines = [push, f"adb shell {call if plain else shell_word(call)}"]
     return BenchmarkCommand(TOOLS[compiled], tuple(flags.flags), tuple(lines), tuple(flags.notes))
 
 

@@ -13,6 +13,7 @@ import re
 from pathlib import PurePath
 
 from ..errors import ConfigError
+from ..foreign_text import comment
 from .device import COMPILED_MODEL, LITERT_JS, DeviceSettings
 from .kotlin_compiled import compiled_model
 from .kotlin_interpreter import interpreter
@@ -56,7 +57,7 @@ def kotlin_source(
     write = compiled_model if settings.api == COMPILED_MODEL else interpreter
     written = write(settings, model, sha256)
     lines = [
-        f"// {model.name}, SHA-256 {sha256}",
+        f"// {comment(model.name)}, SHA-256 {sha256}",
         f"// Needs {_packages(settings)}.",
         f"package {package}",
         "",
@@ -66,7 +67,7 @@ def kotlin_source(
     ]
     if written.missing:
         lines += ["", "// Options that this API has no place for:"]
-        lines += [f"//   {item}" for item in written.missing]
+        lines += [f"//   {comment(item)}" for item in written.missing]
     return "\n".join(lines) + "\n"
 
 

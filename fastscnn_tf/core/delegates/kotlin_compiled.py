@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
+from ..foreign_text import kotlin_string
 from .cpu import CpuSettings
 from .device import DeviceSettings
 from .gpu import GpuSettings
@@ -15,7 +16,6 @@ from .kotlin_text import (
     left_out,
     private_file,
     private_folder,
-    quoted,
 )
 from .npu import VENDORS, NpuSettings
 from .places import model_token, weight_cache_name
@@ -70,7 +70,7 @@ def compiled_model(settings: DeviceSettings, model: PurePath, sha256: str) -> Wr
         environment = "environment"
     lines = [
         f"object {OBJECT} {{",
-        f"  const val ASSET = {quoted(model.name)}",
+        f"  const val ASSET = {kotlin_string(model.name)}",
         "",
         "  /** Close it after use. */",
         "  fun open(context: Context): CompiledModel {",
@@ -116,11 +116,11 @@ def _gpu(gpu: GpuSettings, token: str, missing: list[str]) -> list[str]:
         taken.append("backend")
     if gpu.serialization_dir:
         values.append(f"serializationDir = {private_folder(gpu.serialization_dir)}")
-        values.append(f"modelCacheKey = {quoted(gpu.model_token or token)}")
+        values.append(f"modelCacheKey = {kotlin_string(gpu.model_token or token)}")
         taken += ["serialization_dir", "model_token"]
     patterns = gpu.external_tensor_patterns or ()
     if len(patterns) == 1:
-        values.append(f"externalTensorPattern = {quoted(patterns[0])}")
+        values.append(f"externalTensorPattern = {kotlin_string(patterns[0])}")
         taken.append("external_tensor_patterns")
     missing += left_out(gpu, *taken)
     return _assigned("gpuOptions", kind, values)
@@ -134,7 +134,7 @@ def _npu(npu: NpuSettings, missing: list[str]) -> list[str]:
         "CompilerPluginLibraryDir": npu.compiler_plugin_dir,
     }
     pairs = [
-        f"Environment.Option.{name} to {quoted(folder) if folder else libraries}"
+        f"Environment.Option.{name} to {kotlin_string(folder) if folder else libraries}"
         for name, folder in folders.items()
     ]
     folders_map = "\n".join(call("mapOf", pairs, "      "))

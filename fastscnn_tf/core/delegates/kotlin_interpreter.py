@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
+from ..foreign_text import comment, kotlin_string
 from .cpu import CpuSettings
 from .device import DeviceSettings
 from .gpu import GpuSettings
-from .kotlin_text import OBJECT, Written, left_out, literal, private_folder, quoted
+from .kotlin_text import OBJECT, Written, left_out, literal, private_folder
 from .nnapi import NnapiSettings
 from .places import model_token
 
@@ -39,12 +40,12 @@ def interpreter(settings: DeviceSettings, model: PurePath, sha256: str) -> Writt
     if delegate:
         options.append(".addDelegate(delegate)")
     lines = [
-        f"/** {model.name} with its settings; close it after use. */",
+        f"/** {comment(model.name)} with its settings; close it after use. */",
         f"class {OBJECT}(context: Context) : AutoCloseable {{",
         *(f"  {line}" for line in delegate),
         "  private val options = Interpreter.Options()",
         *(f"    {option}" for option in options),
-        f"  val interpreter = Interpreter(asset(context, {quoted(model.name)}), options)",
+        f"  val interpreter = Interpreter(asset(context, {kotlin_string(model.name)}), options)",
         "",
         "  override fun close() {",
         "    interpreter.close()",
@@ -87,7 +88,8 @@ def _gpu(gpu: GpuSettings, token: str, missing: list[str]) -> list[str]:
         setters.append(f".setInferencePreference({kind}.INFERENCE_PREFERENCE_{preference})")
         taken.append("inference_preference")
     if gpu.serialization_dir:
-        folder, name = private_folder(gpu.serialization_dir), quoted(gpu.model_token or token)
+        folder = private_folder(gpu.serialization_dir)
+        name = kotlin_string(gpu.model_token or token)
         setters.append(f".setSerializationParams({folder}, {name})")
         taken += ["serialization_dir", "model_token"]
     missing += left_out(gpu, *taken)
@@ -108,7 +110,7 @@ def _nnapi(nnapi: NnapiSettings, token: str, missing: list[str]) -> list[str]:
             setters.append(f".{setter}({literal(value)})")
     if nnapi.cache_dir:
         setters.append(f".setCacheDir({private_folder(nnapi.cache_dir)})")
-        setters.append(f".setModelToken({quoted(nnapi.model_token or token)})")
+        setters.append(f".setModelToken({kotlin_string(nnapi.model_token or token)})")
         taken += ["cache_dir", "model_token"]
     missing += left_out(nnapi, *taken)
     # Legacy: NNAPI is deprecated since Android 15.

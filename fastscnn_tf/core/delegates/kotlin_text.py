@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..foreign_text import kotlin_string
 from .options import Settings
 
 OBJECT = "FastScnnModel"
@@ -26,36 +27,25 @@ class Written:
     missing: list[str]
 
 
-def quoted(value: str) -> str:
-    """A Kotlin string literal.
-
-    Example:
-        >>> print(quoted('a"$b'))
-        "a\\"\\$b"
-    """
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
-    return f'"{escaped}"'
-
-
 def literal(value: Any) -> str:
     """A Kotlin literal of a flag, number or text."""
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value) if isinstance(value, int) else quoted(value)
+    return str(value) if isinstance(value, int) else kotlin_string(value)
 
 
 def private_folder(path: str) -> str:
     """Expression of a folder: a relative one lies in the app's code cache."""
     if path.startswith("/"):
-        return quoted(path)
-    return f"File(context.codeCacheDir, {quoted(path)}).apply {{ mkdirs() }}.path"
+        return kotlin_string(path)
+    return f"File(context.codeCacheDir, {kotlin_string(path)}).apply {{ mkdirs() }}.path"
 
 
 def private_file(folder: str, name: str) -> str:
     """Expression of a file in such a folder."""
     if folder.startswith("/"):
-        return quoted(f"{folder}/{name}")
-    path = quoted(f"{folder}/{name}")
+        return kotlin_string(f"{folder}/{name}")
+    path = kotlin_string(f"{folder}/{name}")
     return f"File(context.codeCacheDir, {path}).apply {{ parentFile?.mkdirs() }}.path"
 
 

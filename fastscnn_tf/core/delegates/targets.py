@@ -6,6 +6,8 @@ import dataclasses
 import difflib
 
 from ..errors import ConfigError
+from ..foreign_text import Markdown
+from ..text_table import markdown_table
 from .cpu import CpuSettings
 from .device import COMPILED_MODEL, DEVICES, LITERT_JS, DeviceSettings
 from .gpu import GpuSettings
@@ -180,18 +182,9 @@ def target(name: str) -> Target:
 
 def decision_table() -> str:
     """The table as Markdown, for the README."""
-    rows = [("`--for`", "device", "recipe", "input", "outputs", "runs on", "why")]
-    rows += [
-        (
-            f"`{t.name}`",
-            t.title,
-            t.recipe,
-            t.input,
-            t.outputs,
-            t.runs,
-            "; ".join(t.reasons),
-        )
+    head = (Markdown("`--for`"), "device", "recipe", "input", "outputs", "runs on", "why")
+    rows = (
+        (f"`{t.name}`", t.title, t.recipe, t.input, t.outputs, t.runs, "; ".join(t.reasons))
         for t in _TARGETS
-    ]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
+    )
+    return markdown_table(head, (map(Markdown, row) for row in rows))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...core.foreign_text import printable
 from ...core.text_table import text_table
 from ..tflite_graph import WEIGHT_ALIGNMENT
 from .rules_clients import size
@@ -37,7 +38,7 @@ def text_report(found: Inspection) -> str:
 
 
 def _head(found: Inspection) -> list[str]:
-    lines = [f"{found.path}: {found.size_bytes:,} bytes, sha256 {found.sha256[:16]}"]
+    lines = [f"{printable(found.path)}: {found.size_bytes:,} bytes, sha256 {found.sha256[:16]}"]
     entries = ", ".join(map(clean, found.metadata_entries)) or "none"
     lines.append(f"metadata: {entries}")
     if found.metadata:
@@ -169,7 +170,8 @@ def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
     if not targets:
         return []
     lines = [f"{_target_names(names)}: {line}" for (line, _, _), names in targets.items()]
-    return ["", *lines, "", *(f"[{number}] {source}" for source, number in sources.items())]
+    numbered = (f"[{number}] {source}" for source, number in sources.items())
+    return ["", *map(printable, lines), "", *numbered]
 
 
 def _target_names(names: Sequence[str]) -> str:
@@ -191,6 +193,6 @@ def masked(reason: str) -> str:
 
 
 def clean(text: str, widest: int = WIDEST) -> str:
-    """A text out of the file, cut, without control characters that a terminal would obey."""
-    shown = "".join(letter if letter.isprintable() else "?" for letter in text)
+    """A text out of the file, cut, with escapes for what a terminal would obey."""
+    shown = printable(text)
     return shown if len(shown) <= widest else f"{shown[:widest]}..."

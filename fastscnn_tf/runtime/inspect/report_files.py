@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from .report import masked
-from .report_markdown import LONGEST_NOTE, cell, table_row
+from ...core.foreign_text import Markdown, markdown_cell
+from ...core.text_table import markdown_table
+from .report import clean, masked
+from .report_markdown import TAKEN, file_name, footnotes
 from .verdict import CLIENTS, Finding, Verdict
 
 if TYPE_CHECKING:
@@ -26,27 +27,26 @@ def markdown_side_by_side(files: Sequence[Inspection]) -> str:
     notes: dict[str, int] = {}
     return "\n".join(
         [
-            *_files(names, files),
+            _files(names, files),
             "",
-            *_targets(names, files, verdicts, targets, notes),
+            _targets(names, files, verdicts, targets, notes),
             "",
-            *_operations(names, files, verdicts, targets, notes),
+            _operations(names, files, verdicts, targets, notes),
             "",
-            "· taken wherever it occurs  ",
-            *(f"[{number}] {cell(note, LONGEST_NOTE)}  " for note, number in notes.items()),
+            f"{TAKEN} taken wherever it occurs  ",
+            *footnotes(notes),
         ]
     )
 
 
 def _names(files: Sequence[Inspection]) -> list[str]:
-    recipes = [str(found.metadata.get("recipe", "")) for found in files]
+    recipes = [clean(str(found.metadata.get("recipe", ""))) for found in files]
     if all(recipes) and len(set(recipes)) == len(files):
         return recipes
-    return [_file_name(found) for found in files]
-
-
-def _file_name(found: Inspection) -> str:
-    return PurePath(found.path.replace("\\", "/")).name
+    names = [file_name(found.path) for found in files]
+    if len(set(names)) == len(files):
+        return names
+    return [f"{name} ({number})" for number, name in enumerate(names, 1)]
 
 
 def _by_target(found: Inspection) -> dict[str, Verdict]:
@@ -79,15 +79,15 @@ def _column(members: Sequence[str]) -> str:
     return members[0] if len(members) == 1 else f"{members[0]}-{members[-1].split()[-1]}"
 
 
-def _files(names: Sequence[str], files: Sequence[Inspection]) -> list[str]:
-    lines = [table_row(["", "file", "bytes", "MACs", "operations", "tensors", "float", "weights"])]
-    lines.append(f"|{'---|' * 8}")
+def _files(names: Sequence[str], files: Sequence[Inspection]) -> str:
+    rows = []
     for name, found in zip(names, files, strict=True):
         aligned = f"{found.constants - found.unaligned}/{found.constants} aligned"
         sizes = [found.size_bytes, found.macs, sum(found.ops.values()), found.tensors]
         sizes.append(found.float_tensors)
-        lines.append(table_row([name, _file_name(found), *(f"{n:,}" for n in sizes), aligned]))
-    return lines
+        rows.append([name, file_name(found.path), *(f"{n:,}" for n in sizes), aligned])
+    head = ["", "file", "bytes", "MACs", "operations", "tensors", "float", "weights"]
+    return markdown_table(head, rows)
 
 
 def _targets(
@@ -96,8 +96,8 @@ def _targets(
     verdicts: Sequence[dict[str, Verdict]],
     targets: dict[str, list[str]],
     notes: dict[str, int],
-) -> list[str]:
-    lines = [table_row(["target", *names, ""]), f"|{'---|' * (len(names) + 2)}"]
+) -> str:
+    rows = []
     for column, members in targets.items():
         answers = [by_name[members[0]] for by_name in verdicts]
         cells = [_answer(v, found, notes) for v, found in zip(answers, files, strict=True)]
@@ -106,13 +106,13 @@ def _targets(
             for target in members
             for name, by_name in zip(names, verdicts, strict=True)
         ]
-        lines.append(table_row([column, *cells, _remarks(remarks)]))
-    return lines
+        rows.append([column, *cells, _remarks(remarks)])
+    return markdown_table(["target", *names, ""], rows)
 
 
 def _answer(verdict: Verdict, found: Inspection, notes: dict[str, int]) -> str:
     if verdict.answer == "no":
-        return f"no {_numbers(verdict.findings, notes)}"
+        return Markdown(f"no {_numbers(verdict.findings, notes)}")
     parts = found.measured.partitions if verdict.target == "XNNPACK" else None
     suffix = "" if parts is None else f", {parts} partition{'' if parts == 1 else 's'}"
     return f"{verdict.taken}/{verdict.total}{suffix}"
@@ -143,34 +143,38 @@ def _operations(
     verdicts: Sequence[dict[str, Verdict]],
     targets: dict[str, list[str]],
     notes: dict[str, int],
-) -> list[str]:
+) -> str:
     columns = [name for name in targets if not name.startswith(CLIENTS)]
-    head = ["operation", *names, *columns]
-    lines = [table_row(head), f"|{'---|' * len(head)}"]
+    rows = []
     for kind in sorted({kind for found in files for kind in found.ops}):
-        counts = {n: found.ops.get(kind, 0) for n, found in zip(names, files, strict=True)}
+        counts = [found.ops.get(kind, 0) for found in files]
         cells = []
         for column in columns:
             answers = [by_name[targets[column][0]] for by_name in verdicts]
             left = [[f for f in answer.findings if f.kind == kind] for answer in answers]
-            cells.append(_left(dict(zip(names, left, strict=True)), counts, notes))
-        lines.append(table_row([kind, *(str(n or "") for n in counts.values()), *cells]))
-    return lines
+            cells.append(_left(names, left, counts, notes))
+        rows.append([clean(kind), *(n or "" for n in counts), *cells])
+    return markdown_table(["operation", *names, *columns], rows)
 
 
-def _left(left: dict[str, list[Finding]], counts: dict[str, int], notes: dict[str, int]) -> str:
+def _left(
+    names: Sequence[str],
+    left: Sequence[list[Finding]],
+    counts: Sequence[int],
+    notes: dict[str, int],
+) -> str:
     """`·`, or what is taken where something is left out: `int8, float16 1/3 [2]`."""
     groups: dict[str, list[str]] = {}
-    for name, findings in left.items():
+    for name, findings, count in zip(names, left, counts, strict=True):
         if findings:
-            share = f"{counts[name] - len(findings)}/{counts[name]} {_numbers(findings, notes)}"
+            share = f"{count - len(findings)}/{count} {_numbers(findings, notes)}"
             groups.setdefault(share, []).append(name)
-    present = [name for name, count in counts.items() if count]
+    present = [name for name, count in zip(names, counts, strict=True) if count]
     cells = [
-        share if names == present else f"{', '.join(names)} {share}"
-        for share, names in groups.items()
+        share if some == present else f"{markdown_cell(', '.join(some))} {share}"
+        for share, some in groups.items()
     ]
-    return "; ".join(cells) or "·"
+    return Markdown("; ".join(cells)) or TAKEN
 
 
 def _numbers(findings: Iterable[Finding], notes: dict[str, int]) -> str:

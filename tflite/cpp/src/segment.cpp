@@ -70,6 +70,17 @@ int count(const char* text, const std::string& what, int most) {
   return static_cast<int>(value);
 }
 
+// A message for a terminal: all but printable ASCII as \xNN, for names may hold what steers it.
+std::string printable(const std::string& text) {
+  std::string shown;
+  for (const unsigned char sign : text) {
+    char escape[5] = {static_cast<char>(sign)};
+    if (sign < 0x20 || sign > 0x7e) std::snprintf(escape, sizeof escape, "\\x%02x", sign);
+    shown += escape;
+  }
+  return shown;
+}
+
 double median(std::vector<double> times) {
   std::sort(times.begin(), times.end());
   return (times[(times.size() - 1) / 2] + times[times.size() / 2]) / 2;
@@ -102,7 +113,7 @@ int main(int argc, char** argv) {
     run(argc, argv);
     return 0;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "segment: %s\n", error.what());
+    std::fprintf(stderr, "segment: %s\n", printable(error.what()).c_str());
     return 2;
   }
 }
