@@ -117,11 +117,22 @@ def read_npz(
     """
     with open_zip(source, where, ".npz file", largest=largest, error=error) as archive:
         return {
-            name.removesuffix(".npy"): read_npy(
-                read_member(archive, name, where, error=error), f"{where}: {name!r}", error=error
-            )
+            name.removesuffix(".npy"): read_array(archive, name, where, error=error)
             for name in archive.namelist()
         }
+
+
+def read_array(
+    archive: zipfile.ZipFile,
+    name: str,
+    where: str,
+    *,
+    largest: int = LARGEST,
+    error: type[InputError] = InputError,
+) -> np.ndarray:
+    """A member of an open .npz; arguments and errors are those of `read_member` and `read_npy`."""
+    content = read_member(archive, name, where, largest=largest, error=error)
+    return read_npy(content, f"{where}: {name!r}", error=error)
 
 
 def read_npy(content: bytes, where: str, *, error: type[InputError] = InputError) -> np.ndarray:
@@ -149,4 +160,4 @@ def read_npy(content: bytes, where: str, *, error: type[InputError] = InputError
     return array.reshape(shape, order="F" if fortran else "C").copy()
 
 
-__all__ = ["open_zip", "read_member", "read_npy", "read_npz"]
+__all__ = ["open_zip", "read_array", "read_member", "read_npy", "read_npz"]
