@@ -32,7 +32,7 @@ D = TypeVar("D", bound=Description)
 
 
 def read_described(
-    path: Path, name: str, schema: type[D], format: str, what: str
+    path: Path, name: str, schema: type[D], format: str, what: str, hint: str = ""
 ) -> tuple[D, FastSCNNConfig, dict[str, np.ndarray]]:
     """The description, its configuration, and the other arrays by name.
 
@@ -42,6 +42,7 @@ def read_described(
         schema: of the JSON.
         format: that it has to name.
         what: messages call the file so.
+        hint: what to do where there is no array `name`.
 
     Raises:
         ModelFileError: missing, damaged, of another format, or more arrays than the network needs.
@@ -49,7 +50,7 @@ def read_described(
     where = str(path)
     with open_zip(path, where, what, error=ModelFileError) as archive:
         if f"{name}.npy" not in archive.namelist():
-            raise ModelFileError(f"{path}: not a {what}")
+            raise ModelFileError(f"{path}: not a {what}{hint}")
         text = read_array(archive, f"{name}.npy", where, largest=LARGEST, error=ModelFileError)
         where = f"{where}: {name}"
         found: Description = decode_json(text.tobytes(), where, Description, error=ModelFileError)

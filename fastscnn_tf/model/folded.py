@@ -25,7 +25,7 @@ from .described_npz import Description, read_described
 from .fast_scnn import require_fast_scnn
 
 FORMAT = "fastscnn_tf.folded/2"
-WHAT = "quantization-aware checkpoint (weights of export-weights are for fastscnn import)"
+HINT = "; if it is weights of export-weights, fastscnn import reads them"
 SUMMANDS, SUM_NORM = ("fusion.low", "fusion.high"), "fusion.add.bn"
 
 Weights = tuple[np.ndarray, np.ndarray]  # kernel, bias
@@ -158,7 +158,9 @@ def load_folded(path: str | os.PathLike[str]) -> FoldedNetwork:
         ModelFileError: missing, damaged, or another kind of file.
     """
     path = Path(path)
-    meta, config, values = read_described(path, "meta", _Meta, FORMAT, WHAT)
+    meta, config, values = read_described(
+        path, "meta", _Meta, FORMAT, "quantization-aware checkpoint", HINT
+    )
     weights = {
         name: (
             _floats(values, f"weights/{name}/kernel", kernel, path),
