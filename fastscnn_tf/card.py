@@ -12,6 +12,7 @@ from .about import run_folder_of, training_run
 from .core.errors import DataError, ModelFileError
 from .core.files import read_json
 from .core.labels import LabelSpace
+from .core.reading import read_bytes
 from .device_settings import settings_of
 from .runtime.tflite_file import graph_summary, own_metadata, read_model
 
@@ -182,7 +183,7 @@ def _check_names(path: Path, evaluations: Sequence[Mapping[str, Any]]) -> None:
                 f"these scores are those of {found['model']}, not of {path.name}: evaluate this "
                 "file, or leave them out"
             )
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256(read_bytes(path, "model file", error=ModelFileError)).hexdigest()
         if found.get("sha256", digest) != digest:  # older scores do not say it
             raise DataError(
                 f"these scores are those of a {path.name} of other content: evaluate it again, or "
@@ -214,7 +215,7 @@ def _scores(
 
 
 def _file(path: Path) -> tuple[object, ...]:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(read_bytes(path, "model file", error=ModelFileError)).hexdigest()
     return f"`{path.name}`", f"{path.stat().st_size:,}", f"`{digest}`"
 
 

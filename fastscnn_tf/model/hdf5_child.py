@@ -41,7 +41,8 @@ def datasets(file: Any) -> dict[str, Any]:
     """
     import h5py
 
-    found, seen, waiting = {}, set(), [("", file)]
+    found, waiting = {}, [("", file)]
+    seen = {h5py.h5o.get_info(file["/"].id).addr}
     while waiting:
         path, group = waiting.pop()
         for name in group:
