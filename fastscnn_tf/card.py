@@ -21,6 +21,7 @@ from .core.foreign_text import (
     shell_word,
 )
 from .core.labels import LabelSpace
+from .core.reading import read_bytes
 from .core.text_table import markdown_table
 from .device_settings import settings_of
 from .runtime.tflite_file import graph_summary, own_metadata, read_model
@@ -192,7 +193,7 @@ def _check_names(path: Path, evaluations: Sequence[Mapping[str, Any]]) -> None:
                 f"these scores are those of {found['model']}, not of {path.name}: evaluate this "
                 "file, or leave them out"
             )
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256(read_bytes(path, "model file", error=ModelFileError)).hexdigest()
         if found.get("sha256", digest) != digest:  # older scores do not say it
             raise DataError(
                 f"these scores are those of a {path.name} of other content: evaluate it again, or "
@@ -229,7 +230,7 @@ def _scores(
 
 
 def _file(path: Path) -> tuple[object, ...]:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256(read_bytes(path, "model file", error=ModelFileError)).hexdigest()
     return markdown_code(path.name), f"{path.stat().st_size:,}", markdown_code(digest)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -120,7 +121,8 @@ def check_json(path: str | None, force: bool, *inputs: str | None) -> None:
 
 def refuse_inputs(path: str, inputs: Iterable[str | None]) -> None:
     """Refuses an output that is one of the inputs, which --force would destroy."""
-    if Path(path).resolve() in {Path(given).resolve() for given in inputs if given}:
+    # `Path.resolve` fails at a loop of links, which whoever reads the input will name.
+    if os.path.realpath(path) in {os.path.realpath(given) for given in inputs if given}:
         raise click.UsageError(
             f"{path} is an input or another output of this command: name another file"
         )

@@ -10,6 +10,7 @@ import operator
 from typing import Any
 
 from .errors import ConfigError
+from .json_text import convert
 from .labels import MAX_CLASSES, LabelSpace, label_space
 from .presets import PRESETS
 from .sizes import Size, check_size, padded_size
@@ -276,13 +277,15 @@ class FastSCNNConfig:
         """Reads what `to_dict` wrote.
 
         Raises:
-            ConfigError: a field this version does not know.
+            ConfigError: a field this version does not know, or a value of another type or out of
+                range.
         """
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise ConfigError(f"unknown configuration fields {unknown}: made by a newer version?")
-        return cls(**values)
+            names = ", ".join(name[:40] for name in unknown[:4])
+            raise ConfigError(f"unknown configuration fields {names}: made by a newer version?")
+        return convert(values, "configuration", cls, error=ConfigError)
 
 
 def _known(cls: type[FastSCNNConfig], changes: dict[str, Any]) -> dict[str, Any]:

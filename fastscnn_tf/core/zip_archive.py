@@ -21,9 +21,11 @@ from .errors import InputError
 from .reading import open_regular
 
 MEMBERS = 10_000
+ENTRY = 300  # bytes that the archive's directory takes for a member, on the average
 LARGEST = 2 << 30  # bytes of all members, unpacked
 RATIO = 100  # of unpacked to packed bytes, beyond which nothing that we read is packed
 SMALL = 1 << 20  # bytes, below which the ratio does not matter
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # LZMA's dictionary takes gigabytes
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError)
 
 
@@ -54,8 +56,14 @@ def open_zip(
         else:
             file = stack.enter_context(open_regular(source, what, error=error))
         try:
+            end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # what ZipFile goes by
+            directory = end[5] if end else 0
+            if directory > MEMBERS * ENTRY:
+                raise error(f"{where}: {directory:,} bytes of names: more members than are read")
             archive = stack.enter_context(zipfile.ZipFile(file))
-        except (*_DAMAGE, UnicodeDecodeError):
+        except error:
+            raise
+        except (*_DAMAGE, MemoryError):
             raise error(f"{where}: damaged, or not a {what}") from None
         _check(archive, where, largest, error)
         yield archive
@@ -69,6 +77,8 @@ def _check(archive: zipfile.ZipFile, where: str, largest: int, error: type[Input
     if total > largest:
         raise error(f"{where}: {total:,} bytes unpacked, at most {largest:,} are read")
     for info in members:
+        if info.compress_type not in PACKINGS:
+            raise error(f"{where}: {info.filename!r} is packed as nothing that we read is")
         if info.file_size > SMALL and info.file_size > RATIO * max(info.compress_size, 1):
             raise error(
                 f"{where}: {info.filename!r} claims {info.file_size:,} bytes out of "
@@ -117,11 +127,22 @@ def read_npz(
     """
     with open_zip(source, where, ".npz file", largest=largest, error=error) as archive:
         return {
-            name.removesuffix(".npy"): read_npy(
-                read_member(archive, name, where, error=error), f"{where}: {name!r}", error=error
-            )
+            name.removesuffix(".npy"): read_array(archive, name, where, error=error)
             for name in archive.namelist()
         }
+
+
+def read_array(
+    archive: zipfile.ZipFile,
+    name: str,
+    where: str,
+    *,
+    largest: int = LARGEST,
+    error: type[InputError] = InputError,
+) -> np.ndarray:
+    """A member of an open .npz; arguments and errors are those of `read_member` and `read_npy`."""
+    content = read_member(archive, name, where, largest=largest, error=error)
+    return read_npy(content, f"{where}: {name!r}", error=error)
 
 
 def read_npy(content: bytes, where: str, *, error: type[InputError] = InputError) -> np.ndarray:
@@ -149,4 +170,4 @@ def read_npy(content: bytes, where: str, *, error: type[InputError] = InputError
     return array.reshape(shape, order="F" if fortran else "C").copy()
 
 
-__all__ = ["open_zip", "read_member", "read_npy", "read_npz"]
+__all__ = ["open_zip", "read_array", "read_member", "read_npy", "read_npz"]

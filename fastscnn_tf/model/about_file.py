@@ -12,9 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from ..core.about_schema import About
+from ..core.errors import ModelFileError
+from ..core.json_text import decode_json
+from ..core.zip_archive import open_zip, read_member
+
 MEMBER = "fastscnn_tf.json"
 TEXTS = ("name", "description", "version", "author", "license")
-RUN = "run"
 LARGEST = 1 << 20  # bytes; a training run takes some hundred
 
 
@@ -30,17 +36,17 @@ def add_about(path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
 
 
 def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What `add_about` wrote; empty where there is nothing of it, in whatever file."""
-    if Path(path).suffix != ".keras" or not zipfile.is_zipfile(path):
+    """What `add_about` wrote; empty where there is nothing of it, in whatever file.
+
+    Raises:
+        ModelFileError: a licence or another text is there and none, or the file is a bomb.
+    """
+    if Path(path).suffix != ".keras" or not Path(path).is_file() or not zipfile.is_zipfile(path):
         return {}
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(MEMBER).file_size > LARGEST:
-                return {}
-            found = json.loads(archive.read(MEMBER))
-    except (KeyError, ValueError, OSError, RecursionError, zipfile.BadZipFile):
-        return {}
-    if not isinstance(found, Mapping):
-        return {}
-    about = {name: found[name] for name in TEXTS if isinstance(found.get(name), str)}
-    return about | ({RUN: found[RUN]} if isinstance(found.get(RUN), dict) else {})
+    with open_zip(path, str(path), ".keras file", error=ModelFileError) as archive:
+        try:
+            content = read_member(archive, MEMBER, str(path), largest=LARGEST, error=ModelFileError)
+        except KeyError:
+            return {}
+    found: About = decode_json(content, f"{path}: {MEMBER}", About, error=ModelFileError)
+    return {name: value for name, value in msgspec.structs.asdict(found).items() if value}

@@ -5,10 +5,10 @@ Neither framework is needed, and nothing in a file is executed or imported: see 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import io
-import json
 import math
 import os
 import struct
@@ -21,7 +21,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..core.errors import ModelFileError
+from ..core.errors import InputError, ModelFileError
+from ..core.foreign_text import one_line
+from ..core.json_text import decode_json
+from ..core.reading import read_bytes
+from ..core.zip_archive import open_zip
 from .pickled_tensors import Storage, Tensor, extents, item_size, packed
 from .safe_pickle import InertUnpickler
 from .state_dict import COUNTERS, find_weights, tensor_of, without_prefixes
@@ -83,31 +87,23 @@ def read_checkpoint(path: str | os.PathLike[str], ema: bool = False) -> dict[str
         ModelFileError: missing, damaged, of another kind, without weights, or larger than 2 GiB.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such checkpoint")
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelFileError(
-                f"{path}: larger than {MAX_BYTES >> 30} GiB: keep only the weights"
-            )
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read ({error.strerror or error})") from None
+    data = read_bytes(path, "checkpoint", largest=MAX_BYTES, error=ModelFileError)
     reader, damage = _reader(data)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), contextlib.ExitStack() as stack:
             warnings.simplefilter("ignore")  # of odd escapes in odd pickles
-            contents = reader(data)
+            contents = reader(data, stack)
             return _arrays(find_weights(contents.root, ema), contents)
-    except ModelFileError as error:
+    except InputError as error:
         raise ModelFileError(f"{path}: {error}") from None
+    except MemoryError:
+        raise ModelFileError(f"{path}: {len(data):,} bytes unpack to more than memory") from None
     except _DAMAGE as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        reason = "".join(c if c.isprintable() else "?" for c in reason)
+        reason = one_line(error)[:120] or type(error).__name__
         raise ModelFileError(f"{path}: {damage} ({reason})") from None
 
 
-def _reader(data: bytes) -> tuple[Callable[[bytes], _Contents], str]:
+def _reader(data: bytes) -> tuple[Callable[[bytes, contextlib.ExitStack], _Contents], str]:
     """Who reads the file, judging by its first bytes, and what to say when that fails."""
     if data.startswith(_ZIP):
         return _read_zip, "truncated or damaged PyTorch checkpoint"
@@ -120,9 +116,12 @@ def _reader(data: bytes) -> tuple[Callable[[bytes], _Contents], str]:
     return _read_pickle, _UNKNOWN
 
 
-def _read_zip(data: bytes) -> _Contents:
+def _read_zip(data: bytes, stack: contextlib.ExitStack) -> _Contents:
     """PyTorch's format: the pickle in <top>/data.pkl, storages in <top>/data/<key>."""
-    archive = zipfile.ZipFile(io.BytesIO(data))
+    limit = _limit(data)
+    archive = stack.enter_context(
+        open_zip(data, "its archive", "PyTorch checkpoint", largest=limit, error=ModelFileError)
+    )
     names = archive.namelist()
     found = [n for n in names if n.count("/") < 2 and n.rpartition("/")[2] == "data.pkl"]
     if not found:
@@ -130,9 +129,6 @@ def _read_zip(data: bytes) -> _Contents:
     top = found[0].removesuffix("data.pkl")
     if f"{top}constants.pkl" in names:
         raise ModelFileError(_TORCH_SCRIPT)
-    limit = _limit(data)
-    if sum(info.file_size for info in archive.infolist()) > limit:
-        raise ModelFileError(f"unpacks to more than {limit >> 20} MiB: save it without compression")
     unpickler = InertUnpickler(io.BytesIO(_entry(archive, found[0])))
     order = _entry(archive, f"{top}byteorder") if f"{top}byteorder" in names else b"little"
     if order not in (b"little", b"big"):
@@ -151,15 +147,13 @@ def _limit(data: bytes) -> int:
 
 
 def _entry(archive: zipfile.ZipFile, name: str, size: int | None = None) -> bytes:
-    info = archive.getinfo(name)
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError("unknown compression")
-    if size is not None and info.file_size != size:
-        raise ValueError(f"{name!r} has {info.file_size} bytes instead of {size}")
-    return archive.read(info)
+    declared = archive.getinfo(name).file_size
+    if size is not None and declared != size:
+        raise ValueError(f"{name!r} has {declared} bytes instead of {size}")
+    return archive.read(name)
 
 
-def _read_pickle(data: bytes) -> _Contents:
+def _read_pickle(data: bytes, _: contextlib.ExitStack) -> _Contents:
     """One pickle of arrays, or PyTorch's old format: five pickles, then the storages."""
     stream = io.BytesIO(data)
     unpickler = InertUnpickler(stream)
@@ -183,14 +177,17 @@ def _nothing(storage: Storage) -> Buffer:
     raise ValueError(f"storage {storage.key!r} is missing")
 
 
-def _read_safetensors(data: bytes) -> _Contents:
+def _read_safetensors(data: bytes, _: contextlib.ExitStack) -> _Contents:
     """Length of a header, the header (JSON), and the tensors without gaps."""
     start = 8 + int.from_bytes(data[:8], "little")
     if not start <= min(len(data), MAX_HEADER):
         raise ValueError("its header is cut off or too long")
     body = memoryview(data)[start:]
     root = {}
-    for name, entry in json.loads(data[8:start].decode()).items():
+    header: dict[str, Any] = decode_json(
+        data[8:start], "its header", dict[str, Any], largest=MAX_HEADER, error=ModelFileError
+    )
+    for name, entry in header.items():
         if name == "__metadata__":
             continue
         begin, end = entry["data_offsets"]

@@ -11,6 +11,8 @@ from .topology import fast_scnn_outputs
 from .windows import adaptive_windows
 
 Shape = tuple[int, int, int]  # height, width, channels
+COPIES = 8  # of the weights, of four bytes each
+ROOM = 16 << 20  # bytes for names and the like
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,3 +195,19 @@ def _strided(x: Shape, stride: int, padding: str) -> Size:
     if padding == "valid":
         return (x[0] - 3) // stride + 1, (x[1] - 3) // stride + 1
     return -(-x[0] // stride), -(-x[1] // stride)
+
+
+def weights_room(config: FastSCNNConfig, extra: int = 0) -> int:
+    """Bytes that a file may need for a network's weights; what holds more is none of ours.
+
+    Args:
+        config: the network; its input size plays no part.
+        extra: weights that it does not tell of.
+
+    Returns:
+        Room for the weights and seven arrays of their shape: AdamW keeps two, averaging and
+        accumulated gradients one each. One network takes 5 MB, and the largest that there can be
+        (width 4, 16 bottlenecks in each group) 390.
+    """
+    layers = complexity(config.replace(input_size=(32, 32), pad=False)).layers
+    return ROOM + COPIES * 4 * (extra + sum(layer.parameters for layer in layers))

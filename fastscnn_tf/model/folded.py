@@ -11,7 +11,6 @@ import dataclasses
 import io
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,12 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import ModelFileError
 from ..core.files import replacing
 from .byte_input import FIRST, byte_weights
+from .complexity import complexity
+from .described_npz import Description, read_described
 from .fast_scnn import require_fast_scnn
 
 FORMAT = "fastscnn_tf.folded/2"
+HINT = "; if it is weights of export-weights, fastscnn import reads them"
 SUMMANDS, SUM_NORM = ("fusion.low", "fusion.high"), "fusion.add.bn"
 
 Weights = tuple[np.ndarray, np.ndarray]  # kernel, bias
@@ -143,6 +145,12 @@ def save_folded(network: FoldedNetwork, path: str | os.PathLike[str]) -> None:
         temporary.write_bytes(buffer.getvalue())
 
 
+class _Meta(Description):
+    fine_tuned: bool
+    takes_bytes: bool
+    frozen: bool = False
+
+
 def load_folded(path: str | os.PathLike[str]) -> FoldedNetwork:
     """Reads what `save_folded` wrote.
 
@@ -150,33 +158,43 @@ def load_folded(path: str | os.PathLike[str]) -> FoldedNetwork:
         ModelFileError: missing, damaged, or another kind of file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such checkpoint")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            values = {key: arrays[key] for key in arrays.files}
-        if "meta" not in values and "config" in values:
-            raise ModelFileError(f"{path}: weights of export-weights: `fastscnn import` reads them")
-        meta = json.loads(bytes(values.pop("meta")))
-        if meta["format"] != FORMAT:
-            raise ModelFileError(f"{path}: format {meta['format']!r}, expected {FORMAT!r}")
-        names = [key.split("/")[1] for key in values if key.endswith("/kernel")]
-        return FoldedNetwork(
-            config=FastSCNNConfig.from_dict(meta["config"]),
-            weights={
-                n: (values[f"weights/{n}/kernel"], values[f"weights/{n}/bias"]) for n in names
-            },
-            ranges={
-                key[len("ranges/") :]: (float(v[0]), float(v[1]))
-                for key, v in values.items()
-                if key.startswith("ranges/")
-            },
-            fine_tuned=bool(meta["fine_tuned"]),
-            frozen=bool(meta.get("frozen", False)),
-            takes_bytes=bool(meta["takes_bytes"]),
-            extra={k[len("extra/") :]: v for k, v in values.items() if k.startswith("extra/")},
+    meta, config, values = read_described(
+        path, "meta", _Meta, FORMAT, "quantization-aware checkpoint", HINT
+    )
+    weights = {
+        name: (
+            _floats(values, f"weights/{name}/kernel", kernel, path),
+            _floats(values, f"weights/{name}/bias", (channels,), path),
         )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"{path}: not a quantization-aware checkpoint of ours") from None
+        for name, kernel, channels in _expected(config)
+    }
+    ranges = {}
+    for key in values:
+        if key.startswith("ranges/"):
+            low, high = _floats(values, key, (2,), path).tolist()
+            ranges[key.removeprefix("ranges/")] = (low, high)
+    return FoldedNetwork(
+        config=config,
+        weights=weights,
+        ranges=ranges,
+        fine_tuned=meta.fine_tuned,
+        frozen=meta.frozen,
+        takes_bytes=meta.takes_bytes,
+        extra={k.removeprefix("extra/"): v for k, v in values.items() if k.startswith("extra/")},
+    )
+
+
+def _floats(
+    values: dict[str, np.ndarray], name: str, shape: tuple[int, ...], path: Path
+) -> np.ndarray:
+    array = values.get(name)
+    if array is None or array.shape != shape or array.dtype.kind != "f":
+        found = "is missing" if array is None else f"is {array.dtype} of shape {array.shape}"
+        raise ModelFileError(f"{path}: damaged, {name} {found}, expected floats of {shape}")
+    return array
+
+
+def _expected(config: FastSCNNConfig) -> list[tuple[str, tuple[int, ...], int]]:
+    """(layer, shape of its kernel, channels) of all convolutions."""
+    layers = complexity(config.replace(input_size=(32, 32), pad=False)).layers
+    return [(cost.name, cost.kernel, cost.output[2]) for cost in layers if cost.kernel]

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import os
-import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
+
+from ..core.config import FastSCNNConfig
 from ..core.errors import ModelFileError
 from ..core.files import replacing
+from ..core.json_text import convert
 from ..keras_api import keras3
 from .about_file import add_about
-from .classifier import classifier_class
+from .classifier import MAX_LABELS, classifier_class
+from .complexity import weights_room
+from .described_npz import described_config
 from .fast_scnn import model_class
-from .layers import layers_for
+from .keras_archive import KerasArchive, keras_model, open_keras
+from .layers import PACKAGE, layers_for
 
 CHECKPOINTS = ("best.keras", "best.npz")
+SEGMENTER, CLASSIFIER = "FastSCNN", "FastSCNNClassifier"
+
+
+class _Segmenter(msgspec.Struct):
+    fast_scnn: dict[str, Any]
+
+
+class _Classifier(_Segmenter):
+    num_labels: Annotated[int, msgspec.Meta(ge=2, le=MAX_LABELS)]
 
 
 def load_keras(
     path: str | os.PathLike[str], compile: bool = False, classifier: bool | None = False
 ) -> Any:
-    """Reads a `.keras` file of ours in any process.
+    """Reads a `.keras` file of ours in any process; of another's it runs nothing.
 
     Args:
         path: the file.
@@ -34,19 +48,15 @@ def load_keras(
     Raises:
         ModelFileError: missing, damaged, or not a Fast-SCNN of this project.
     """
-    path = Path(path)
-    check_keras_file(path, classifier)
     keras = keras3()
     # Keras finds classes only once they are made.
     layers_for(keras), model_class(keras), classifier_class(keras)
     _register_training_objects()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras warns of what it then fails on
-            return keras.models.load_model(path, compile=compile)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        reason = str(error).strip().splitlines()[0][:160]
-        raise ModelFileError(f"{path}: cannot be loaded ({reason})") from None
+    with open_keras(path) as file:
+        own = own_network(file, classifier)
+        weights = file.weights(own.room)
+    config = {**own.keras_config, "compile_config": file.config.compile_config if compile else None}
+    return keras_model(config, weights, file.path, compile)
 
 
 def _register_training_objects() -> None:
@@ -57,37 +67,69 @@ def _register_training_objects() -> None:
     losses.register()
 
 
-def check_keras_file(path: Path, classifier: bool | None = False) -> None:
-    """Makes sure that a file is a `.keras` archive with a Fast-SCNN in it.
+@dataclasses.dataclass(frozen=True)
+class OwnNetwork:
+    """What the configuration in a `.keras` file of ours says, checked.
+
+    Attributes:
+        config: of the network.
+        num_labels: of an image classifier; None for a segmentation model.
+    """
+
+    config: FastSCNNConfig
+    num_labels: int | None = None
+
+    @property
+    def keras_config(self) -> dict[str, Any]:
+        """What Keras rebuilds it from."""
+        labels = {} if self.num_labels is None else {"num_labels": self.num_labels}
+        kind = SEGMENTER if self.num_labels is None else CLASSIFIER
+        config = {"fast_scnn": self.config.to_dict(), **labels}
+        return {"class_name": kind, "config": config, "registered_name": f"{PACKAGE}>{kind}"}
+
+    @property
+    def room(self) -> int:
+        """Bytes that may be needed for its weights, and an optimizer's beside them."""
+        extra = 0 if self.num_labels is None else self.num_labels * (self.config.channels(128) + 1)
+        return weights_room(self.config, extra)
+
+
+def own_network(file: KerasArchive, classifier: bool | None = False) -> OwnNetwork:
+    """Makes sure that there is a Fast-SCNN in a `.keras` archive.
 
     Args:
-        path: the file.
+        file: the archive.
         classifier: as in `load_keras`.
 
     Raises:
-        ModelFileError: it is not.
+        ModelFileError: there is none.
     """
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such model file")
-    if path.suffix != ".keras":
-        raise ModelFileError(f"{path}: expected a .keras file or a run folder")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-            kind = json.loads(archive.read("config.json")).get("registered_name", "")
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, AttributeError):
-        raise ModelFileError(f"{path}: damaged, or not a .keras file") from None
-    if broken:
-        raise ModelFileError(f"{path}: damaged .keras file ({broken})")
-    if str(kind).endswith(">FastSCNNClassifier"):
-        if classifier is False:
-            raise ModelFileError(
-                f"{path}: an image classifier of pretrain: it is for train --init-from"
-            )
-    elif not str(kind).endswith(">FastSCNN"):
-        raise ModelFileError(f"{path}: not a Fast-SCNN of this project ({kind or 'unknown kind'})")
-    elif classifier:
+    path, name = file.path, file.config.registered_name or "unknown kind"
+    package, _, kind = name.partition(">")
+    if package != PACKAGE or kind not in (SEGMENTER, CLASSIFIER):
+        raise ModelFileError(f"{path}: not a Fast-SCNN of this project ({name[:80]!r})")
+    if kind == CLASSIFIER and classifier is False:
+        raise ModelFileError(
+            f"{path}: an image classifier of pretrain: it is for train --init-from"
+        )
+    if kind == SEGMENTER and classifier:
         raise ModelFileError(f"{path}: a segmentation model, expected an image classifier")
+    schema = _Segmenter if kind == SEGMENTER else _Classifier
+    found: _Segmenter = convert(
+        file.config.config, f"{path}: config.json", schema, error=ModelFileError
+    )
+    config = described_config(found.fast_scnn, f"{path}: config.json")
+    return OwnNetwork(config, getattr(found, "num_labels", None))
+
+
+def read_config(path: str | os.PathLike[str]) -> FastSCNNConfig:
+    """The configuration in a `.keras` file of ours; its weights are not read.
+
+    Raises:
+        ModelFileError: as `load_keras`.
+    """
+    with open_keras(path) as file:
+        return own_network(file, classifier=None).config
 
 
 def save_keras(

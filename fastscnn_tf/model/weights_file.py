@@ -14,15 +14,14 @@ from __future__ import annotations
 import io
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, FastSCNNError, ModelFileError
+from ..core.errors import ConfigError, ModelFileError
 from ..core.files import check_output, write_bytes
+from .described_npz import Description, read_described
 from .fast_scnn import fast_scnn, require_fast_scnn
 
 FORMAT = "fastscnn_tf.weights/1"
@@ -69,29 +68,16 @@ def import_weights(path: str | os.PathLike[str]) -> Any:
     Raises:
         ModelFileError: missing, damaged, or arrays are missing or of another shape.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such weights file")
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
-            arrays = {name: loaded[name] for name in loaded.files}
-        meta = json.loads(bytes(arrays.pop("config")))
-        kind = meta["format"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-        raise ModelFileError(f"{path}: not a weights file of export-weights") from None
-    if kind != FORMAT:
-        raise ModelFileError(f"{path}: format {kind!r}, expected {FORMAT!r}")
-    try:
-        model = fast_scnn(FastSCNNConfig.from_dict(meta["config"]))
-    except (FastSCNNError, TypeError, KeyError) as error:
-        raise ModelFileError(f"{path}: unknown configuration ({error})") from None
+    path, what = Path(path), "weights file of export-weights"
+    _, config, arrays = read_described(path, "config", Description, FORMAT, what)
+    model = fast_scnn(config)
     for layer in model.layers:
         shapes = [np.shape(w) for w in layer.get_weights()]
         names = NORM if layer.name.endswith(".bn") else LAYER
         stem = layer.name.removesuffix(".bn")
         values = [arrays.pop(f"{stem}/{kind}", None) for kind in names[: len(shapes)]]
         got = [None if value is None else value.shape for value in values]
-        if got != shapes:
+        if got != shapes or any(v is not None and v.dtype.kind not in "fiu" for v in values):
             raise ModelFileError(f"{path}: {stem!r} has arrays {got}, expected {shapes}")
         layer.set_weights(values)
     if arrays:

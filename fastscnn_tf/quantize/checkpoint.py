@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError, ModelFileError
+from ..core.json_text import decode_json
 from ..model.folded import load_folded, save_folded
 from ..train.checkpoint import optimizer_arrays, restore_optimizer
 from ..train.run_folder import check_state
@@ -53,9 +54,7 @@ def restore_run(model: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
     extra = load_folded(path).extra
     if STATE not in extra:
         raise ModelFileError(f"{path}: a model, but not a checkpoint to go on from")
-    try:
-        state = check_state(json.loads(extra[STATE].tobytes()), path)
-    except ValueError:
-        raise ModelFileError(f"{path}: damaged checkpoint") from None
+    found: Any = decode_json(extra[STATE].tobytes(), f"{path}: {STATE}", error=ModelFileError)
+    state = check_state(found, path)
     restore_optimizer(model, extra, path)
     return state

@@ -129,11 +129,11 @@ def _value(schema: Schema, kind: str, table: FlatTable, slot: int, depth: int) -
     if kind in _FORMATS:
         return table.integer(slot, _FORMATS[kind])
     if kind == "string":
-        return bytes(table.raw(slot)).decode()
+        return table.copy(slot).decode()
     if kind == "[ubyte]":
-        return bytes(table.raw(slot))
+        return table.copy(slot)
     if kind == "[string]":
-        return [bytes(each).decode() for each in table.raws(slot)]
+        return [each.decode() for each in table.copies(slot)]
     if kind == "[float]":
         return list(table.numbers(slot, "<f4"))
     inner = table.tables(slot) if kind.startswith("[") else [table.table(slot)]

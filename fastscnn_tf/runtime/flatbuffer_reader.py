@@ -145,6 +145,18 @@ class Table:
         place = self._place(slot)
         return memoryview(b"") if place is None else self._buffer.raw(place)
 
+    def copy(self, slot: int) -> bytes:
+        """A text or a vector of bytes; copies count, as many tables may refer to one."""
+        content = self.raw(slot)
+        self._afford(len(content) // ELEMENT_BYTES)
+        return bytes(content)
+
+    def copies(self, slot: int) -> list[bytes]:
+        """A vector of texts or byte vectors; they count like `copy`."""
+        contents = self.raws(slot)
+        self._afford(sum(map(len, contents)) // ELEMENT_BYTES)
+        return [bytes(content) for content in contents]
+
     def raws(self, slot: int) -> list[memoryview]:
         """A vector of texts or byte vectors, not copied."""
         place = self._place(slot)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.errors import ModelFileError
+from ..core.zip_archive import open_zip, read_member
 from .flat_tables import Table, read_table
 from .tflite_parser import parse_tflite
 
@@ -20,7 +21,7 @@ NAME = "TFLITE_METADATA"
 IDENTIFIER = b"M001"
 SEGMENTER = "SEGMENTER_METADATA"  # of the custom metadata that ImageSegmenter looks for
 SEGMENTER_IDENTIFIER = b"V001"
-LARGEST = 1 << 24  # bytes of a file behind a model; labels take some hundred
+LARGEST = 1 << 24  # bytes of the files behind a model; labels take some hundred
 LABELS, COLORS = "labels.txt", "colors.csv"
 ACTIVATIONS = ("NONE", "SIGMOID", "SOFTMAX")
 
@@ -107,16 +108,11 @@ def associated_files(content: bytes) -> dict[str, bytes]:
     Raises:
         ModelFileError: the archive is damaged.
     """
-    buffer = io.BytesIO(content)
-    if not zipfile.is_zipfile(buffer):
+    if not zipfile.is_zipfile(io.BytesIO(content)):
         return {}
-    try:
-        with zipfile.ZipFile(buffer) as archive:
-            for info in archive.infolist():
-                if info.file_size > LARGEST:
-                    raise ModelFileError(
-                        f"{info.filename} behind the model: {info.file_size} bytes"
-                    )
-            return {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
-        raise ModelFileError(f"the files behind the model: {error}") from None
+    where = "the files behind the model"
+    with open_zip(content, where, largest=LARGEST, error=ModelFileError) as archive:
+        return {
+            name: read_member(archive, name, where, error=ModelFileError)
+            for name in archive.namelist()
+        }

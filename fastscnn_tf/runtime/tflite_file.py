@@ -5,18 +5,22 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import ModelFileError
+from ..core.errors import InputError, ModelFileError
+from ..core.json_text import decode_json
+from ..core.reading import read_bytes
 from .flatbuffer_reader import DamagedFile
+from .own_metadata import check_metadata
 from .tflite_graph import Graph, ModelGraphs
 from .tflite_parser import MARK, parse_tflite
 
 METADATA_NAME = "fastscnn_tf"  # key of our JSON among the file's metadata buffers
 METADATA_FORMAT = 1
+LARGEST = 2 << 30  # bytes of a file; the format's offsets reach no further
+LARGEST_JSON = 1 << 20  # bytes of our metadata; 254 classes take 30 thousand
 FLOATS = ("float32", "float16")
 SMALL_KERNEL = 1024  # numbers; below, the converter's dynamic-range quantization leaves it float
 
@@ -46,16 +50,17 @@ def read_model(path: str | os.PathLike[str]) -> tuple[bytes, ModelGraphs]:
         ModelFileError: missing, not a .tflite, truncated or otherwise impossible.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such model file")
-    content = path.read_bytes()
+    content = read_bytes(path, "model file", largest=LARGEST, error=ModelFileError)
     if content[4:8] != MARK:
         raise ModelFileError(f"{path}: not a .tflite file (no TFL3 mark at byte 4)")
     try:
         graphs = parse_tflite(content)
-        own_metadata(graphs)
     except DamagedFile as error:
         raise ModelFileError(f"{path}: damaged or truncated .tflite file ({error})") from None
+    try:
+        own_metadata(graphs)
+    except DamagedFile as error:
+        raise ModelFileError(f"{path}: {error}") from None
     return content, graphs
 
 
@@ -118,15 +123,19 @@ def own_metadata(graphs: ModelGraphs) -> dict[str, Any]:
     """Our metadata among a file's; empty for files from elsewhere.
 
     Raises:
-        DamagedFile: the entry is there but no JSON object.
+        DamagedFile: the entry is there but no JSON object, a field is of another type (the message
+            names it), or the graph contradicts it.
     """
     content = graphs.metadata.get(METADATA_NAME)
     if content is None:
         return {}
+    where = "its fastscnn_tf metadata"
     try:
-        value = json.loads(bytes(content))
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise DamagedFile("its fastscnn_tf metadata is no JSON object")
+        value: dict[str, Any] = decode_json(content, where, dict[str, Any], largest=LARGEST_JSON)
+    except InputError as error:
+        raise DamagedFile(str(error)) from None
+    try:
+        check_metadata(value, graphs.main)
+    except DamagedFile as error:
+        raise DamagedFile(f"{where}: {error}") from None
     return value

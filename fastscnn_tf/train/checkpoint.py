@@ -19,13 +19,17 @@ import numpy as np
 
 from ..core.errors import ModelFileError
 from ..core.files import replacing
+from ..core.json_text import decode_json
+from ..core.zip_archive import read_npz
 from ..keras_api import keras3
 from ..model.fast_scnn import copy_weights
-from ..model.io import load_keras
+from ..model.io import load_keras, own_network
+from ..model.keras_archive import open_keras
 from .run_folder import check_state
 
 OPTIMIZER, EMA = "optimizer/", "ema/"
 ARRAYS, STATE_MEMBER = "fastscnn/training.npz", "fastscnn/state.json"
+LARGEST = 64 << 20  # bytes of the state; an epoch of the history takes a hundred
 
 
 def save_checkpoint(
@@ -77,15 +81,16 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     Raises:
         ModelFileError: not a checkpoint of a run, or damaged.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            state = check_state(json.loads(archive.read(STATE_MEMBER)), path)
-            with np.load(io.BytesIO(archive.read(ARRAYS)), allow_pickle=False) as arrays:
-                return state, dict(arrays)
-    except KeyError:
-        raise ModelFileError(f"{path}: a model, but not a checkpoint to go on from") from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ModelFileError(f"{path}: damaged checkpoint ({error})") from None
+    with open_keras(path) as file:
+        room = own_network(file, classifier=None).room
+        try:
+            state = file.member(STATE_MEMBER, LARGEST)
+            packed = file.member(ARRAYS, room)
+        except KeyError:
+            raise ModelFileError(f"{path}: a model, but not a checkpoint to go on from") from None
+    found: Any = decode_json(state, f"{path}: {STATE_MEMBER}", error=ModelFileError)
+    arrays = read_npz(packed, f"{path}: {ARRAYS}", largest=room, error=ModelFileError)
+    return check_state(found, path), arrays
 
 
 def restore_checkpoint(network: Any, fitted: Any, path: Path, ema: Any = None) -> dict[str, Any]:
@@ -126,7 +131,8 @@ def restore_optimizer(model: Any, arrays: dict[str, np.ndarray], path: Any) -> N
     model.optimizer.build(model.trainable_variables)
     variables = model.optimizer.variables
     values = [arrays[name] for name in sorted(arrays) if name.startswith(OPTIMIZER)]
-    if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
+    numbers = all(value.dtype.kind in "biuf" for value in values)
+    if not numbers or [v.shape for v in values] != [tuple(v.shape) for v in variables]:
         raise ModelFileError(f"{path}: holds the state of another optimizer")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
@@ -150,4 +156,6 @@ def restore_dropout(model: Any, state: dict[str, list[int]], path: Any) -> None:
         raise ModelFileError(f"{path}: damaged, its random streams are of other layers")
     for name, values in state.items():
         variable = model.get_layer(name).seed_generator.state
+        if len(values) != variable.shape[0] or not all(0 <= value < 1 << 32 for value in values):
+            raise ModelFileError(f"{path}: damaged, no random stream is at {values[:4]}")
         variable.assign(keras3().ops.convert_to_tensor(values, variable.dtype))

@@ -86,7 +86,10 @@ def ema_for(keras: Any) -> Any:
                 ConfigError: the state is of another model.
             """
             self._averages.write({name: state[name] for name in state if name != BATCHES})
-            self._batches = int(state[BATCHES])
+            batches = state.get(BATCHES)
+            if batches is None or batches.size != 1 or batches.dtype.kind not in "iu":
+                raise ConfigError(f"the saved average is damaged: its {BATCHES} is {batches}")
+            self._batches = int(batches.item())
 
         def _in_variables(self):
             """JAX' trainer takes the weights out of their variables during an epoch."""

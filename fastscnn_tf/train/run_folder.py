@@ -8,11 +8,14 @@ import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Annotated, Any
+
+import msgspec
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, ModelFileError, OutputError, TrainingDiverged
 from ..core.files import PART, make_folder, read_json, write_json
+from ..core.json_text import convert
 from ..keras_api import keras3, on_tensorflow, tensorflow
 from .callbacks import LOG, STATE
 from .machine import machine
@@ -185,13 +188,22 @@ def check_same_settings(folder: Path, before: dict[str, Any], settings: dict[str
             )
 
 
+class _State(msgspec.Struct):
+    """What runs read of it; other keys are left alone."""
+
+    epochs_done: Annotated[int, msgspec.Meta(ge=0)]
+    history: list[dict[str, Any]]
+    best: float | None = None
+    best_epoch: int | None = None
+    scores: dict[str, float | None] = {}
+    dropout: dict[str, list[int]] = {}
+
+
 def check_state(state: Any, path: Any) -> dict[str, Any]:
     """Makes sure that this is what `Checkpoint` keeps.
 
     Raises:
-        ModelFileError: it is not.
+        ModelFileError: it is not; the message names the field.
     """
-    done = state.get("epochs_done") if isinstance(state, dict) else None
-    if type(done) is not int or done < 0 or not isinstance(state.get("history"), list):
-        raise ModelFileError(f"{path}: damaged, it does not say how far the run came")
+    convert(state, f"{path}: damaged, its state", _State, error=ModelFileError)
     return state

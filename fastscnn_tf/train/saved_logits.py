@@ -13,13 +13,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, DataError
-from ..core.files import make_folder, read_json, replacing, write_json
+from ..core.files import make_folder, replacing, write_json
 from ..core.images import resize_image
+from ..core.json_text import read_json
+from ..core.reading import read_bytes
 from ..core.sizes import LOGITS_STRIDE
+from ..core.zip_archive import read_npy
 from ..data import numpy_ops
 from ..data.augment import Augmentation, Draws
 from ..data.dataset import SegmentationDataset
@@ -31,8 +35,15 @@ from ..runtime.postprocess import logit_strips
 from ..runtime.views import Predictor, frame_of
 
 INDEX = "logits.json"
+LARGEST_INDEX = 64 << 20  # bytes; a million pictures take fifty
+LARGEST = 1 << 29  # bytes of a picture's logits; Cityscapes' take one million
 # What moves or hides pixels in ways that saved logits do not follow.
 REFUSED = ("rotation", "cutout", "cutmix", "classmix")
+
+
+class _Index(msgspec.Struct):
+    classes: int
+    samples: list[str]
 
 
 def save_logits(
@@ -88,18 +99,20 @@ class SavedLogits:
         dataset: the split; it may lack samples of the folder, not the reverse.
 
     Raises:
-        DataError: the folder is of another data set or number of classes.
+        DataError: the folder is of another data set or number of classes, or its index is none.
     """
 
     def __init__(self, folder: str | os.PathLike[str], dataset: SegmentationDataset):
         self.folder, self.classes = Path(folder), len(dataset.labels)
-        index = read_json(self.folder / INDEX)
-        if index.get("classes") != self.classes:
+        index: _Index = read_json(
+            self.folder / INDEX, _Index, largest=LARGEST_INDEX, error=DataError
+        )
+        if index.classes != self.classes:
             raise DataError(
-                f"{self.folder}: logits of {index.get('classes')} classes, but {dataset.name} has "
+                f"{self.folder}: logits of {index.classes} classes, but {dataset.name} has "
                 f"{self.classes}"
             )
-        places = {name: place for place, name in enumerate(index.get("samples", ()))}
+        places = {name: place for place, name in enumerate(index.samples)}
         names = [dataset.sample_name(i) for i in range(len(dataset))]
         if lost := [name for name in names if name not in places]:
             raise DataError(
@@ -112,18 +125,18 @@ class SavedLogits:
         """(h, w, classes) float32 over the whole picture.
 
         Raises:
-            DataError: the file is missing, damaged, or of another shape.
+            DataError: the file is missing, damaged, of another shape, or not finite.
         """
         path = self.folder / f"{self._places[index]:06d}.npy"
-        try:
-            logits = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{path}: cannot be read as logits ({error})") from None
+        content = read_bytes(path, "file of logits", largest=LARGEST, error=DataError)
+        logits = read_npy(content, str(path), error=DataError)
         if logits.ndim != 3 or logits.shape[2] != self.classes or logits.dtype.kind != "f":
             raise DataError(
                 f"{path}: expected (h, w, {self.classes}) floats, got {logits.shape} of "
                 f"{logits.dtype}"
             )
+        if not np.isfinite(logits).all():
+            raise DataError(f"{path}: some logits are NaN or infinite: save them again")
         return logits.astype(np.float32)
 
 

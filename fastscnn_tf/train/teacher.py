@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import warnings
-import zipfile
 from typing import Any
 
 import numpy as np
 
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, ModelFileError
+from ..core.errors import ConfigError
 from ..core.sizes import format_size
 from ..keras_api import keras3
 from ..model.fast_scnn import logits_layer, resize_model
-from ..model.io import checkpoint_in, load_keras
+from .teacher_file import load_teacher
 
 _LEAST = 1e-7  # a probability of 0 has no logarithm
 
@@ -72,34 +69,6 @@ def open_teacher(source: Any, student: FastSCNNConfig) -> Teacher:
     teacher = teacher or _foreign(model, student)
     teacher.model.trainable = False
     return teacher
-
-
-def load_teacher(path: str | os.PathLike[str]) -> Any:
-    """Reads a `.keras` file of this project or of anyone.
-
-    Only what Keras can load without executing code of the file is loaded; custom layers have to be
-    registered before.
-
-    Raises:
-        ModelFileError: missing, damaged or not loadable.
-    """
-    path = checkpoint_in(path)
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such model file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            kind = str(json.loads(archive.read("config.json")).get("registered_name", ""))
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, AttributeError):
-        raise ModelFileError(f"{path}: a teacher is a .keras file; damaged, or not one") from None
-    if kind.startswith("fastscnn_tf>"):
-        return load_keras(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras warns of what it then fails on
-            return keras3().models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise ModelFileError(f"{path}: cannot be loaded ({reason})") from None
 
 
 def _own(model: Any, config: FastSCNNConfig, student: FastSCNNConfig) -> Teacher:

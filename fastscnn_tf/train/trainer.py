@@ -21,7 +21,7 @@ from ..data.usable import open_usable
 from ..keras_api import keras3, on_tensorflow
 from ..model.fast_scnn import copy_weights
 from ..model.initialise import initialise, read_start
-from ..model.io import load_keras, save_keras
+from ..model.io import read_config, save_keras
 from .board import board_for
 from .build import Training, build, epoch_steps, inference_copy, run_config
 from .callbacks import STATE, callbacks_for
@@ -94,7 +94,7 @@ def run_training(
     start = read_start(settings.init_from) if settings.init_from and not last else None
     training = training_data(settings, progress)
     validation = usable_split(settings, "val", settings.size, progress)
-    config = load_keras(last).config if last else run_config(settings, training.labels, start)
+    config = read_config(last) if last else run_config(settings, training.labels, start)
     config = config.replace(input_size=settings.size)
     with strategy_scope(settings.strategy) as replicas, run_folder(folder, resume):
         augmented = augmentation(settings.augment) is not None

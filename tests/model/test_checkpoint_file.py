@@ -342,7 +342,7 @@ def test_damaged_safetensors(read, change, words):
 
 def test_deep_json(read):
     text = b'{"a":' + b"[" * 200_000
-    with pytest.raises(ModelFileError, match="damaged safetensors"):
+    with pytest.raises(ModelFileError, match="its header: not valid JSON"):
         read(struct.pack("<Q", len(text)) + text)
 
 
@@ -453,11 +453,11 @@ def test_only_text_counts_as_name(read):
         (b"<!DOCTYPE html><html>", "not a PyTorch or PaddlePaddle checkpoint"),
         (b"version https://git-lfs.github.com/spec/v1\n", "not a PyTorch or PaddlePaddle"),
         (b"\x89HDF\r\n\x1a\n" + bytes(50), "not a PyTorch or PaddlePaddle checkpoint"),
-        (b"PK\x03\x04" + bytes(100), "truncated or damaged PyTorch checkpoint"),
+        (b"PK\x03\x04" + bytes(100), "damaged, or not a PyTorch checkpoint"),
         (b"\x80\x02}q", "truncated or damaged checkpoint"),
         (legacy_bytes(TENSORS)[:-1], "truncated or damaged PyTorch checkpoint .*'1' is cut off"),
         (legacy_bytes(TENSORS)[:60], "truncated or damaged PyTorch checkpoint"),
-        (zip_bytes(TENSORS)[:-30], "truncated or damaged PyTorch checkpoint"),
+        (zip_bytes(TENSORS)[:-30], "damaged, or not a PyTorch checkpoint"),
         (zip_bytes(TENSORS, drop=("data.pkl",)), "a zip archive without data.pkl"),
         (zip_bytes(TENSORS, drop=("data/1",)), "truncated or damaged .*data/1"),
         (zip_bytes(TENSORS, extra={"data/0": bytes(95)}), "95 bytes instead of 96"),
@@ -481,8 +481,8 @@ def test_refused(read, content, words):
 
 
 def test_missing(tmp_path):
-    for path in (tmp_path / "x.pth", tmp_path):
-        with pytest.raises(ModelFileError, match="no such checkpoint"):
+    for path, said in ((tmp_path / "x.pth", "no such checkpoint"), (tmp_path, "a folder")):
+        with pytest.raises(ModelFileError, match=said):
             read_checkpoint(path)
 
 
@@ -547,7 +547,7 @@ def test_zip_bomb(read):
     big = bytes(100 << 20)
     for name in ("data/0", "data.pkl", "unused"):
         content = zip_bytes(TENSORS, extra={name: big}, compression=zipfile.ZIP_DEFLATED)
-        with pytest.raises(ModelFileError, match="unpacks to more than"):
+        with pytest.raises(ModelFileError, match=r"bytes unpacked, at most [\d,]+ are read"):
             read(content)
 
 

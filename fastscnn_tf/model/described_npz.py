@@ -1,0 +1,90 @@
+"""Reading a `.npz` of ours: arrays beside JSON that says which network they belong to.
+
+The JSON is read first, so that the arrays can be no larger than the network needs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from ..core.config import FastSCNNConfig
+from ..core.errors import ConfigError, ModelFileError
+from ..core.json_text import decode_json
+from ..core.zip_archive import open_zip, read_array
+from .complexity import weights_room
+from .fast_scnn import check_patterns
+
+LARGEST = 1 << 20  # bytes of the JSON; 254 classes take 20 thousand
+
+
+class Description(msgspec.Struct):
+    """What the JSON of each kind of file holds."""
+
+    format: str
+    config: dict[str, Any]
+
+
+D = TypeVar("D", bound=Description)
+
+
+def read_described(
+    path: Path, name: str, schema: type[D], format: str, what: str, hint: str = ""
+) -> tuple[D, FastSCNNConfig, dict[str, np.ndarray]]:
+    """The description, its configuration, and the other arrays by name.
+
+    Args:
+        path: the file.
+        name: of the array of bytes that holds the JSON.
+        schema: of the JSON.
+        format: that it has to name.
+        what: messages call the file so.
+        hint: what to do where there is no array `name`.
+
+    Raises:
+        ModelFileError: missing, damaged, of another format, or more arrays than the network needs.
+    """
+    where = str(path)
+    with open_zip(path, where, what, error=ModelFileError) as archive:
+        if f"{name}.npy" not in archive.namelist():
+            raise ModelFileError(f"{path}: not a {what}{hint}")
+        text = read_array(archive, f"{name}.npy", where, largest=LARGEST, error=ModelFileError)
+        where = f"{where}: {name}"
+        found: Description = decode_json(text.tobytes(), where, Description, error=ModelFileError)
+        if found.format != format:
+            raise ModelFileError(f"{path}: format {found.format[:80]!r}, expected {format!r}")
+        meta: D = decode_json(text.tobytes(), where, schema, error=ModelFileError)
+        config = described_config(meta.config, where)
+        total, room = sum(info.file_size for info in archive.infolist()), weights_room(config)
+        if total > room:
+            raise ModelFileError(
+                f"{path}: {total:,} bytes of arrays, but this network has room for {room:,}"
+            )
+        arrays = {
+            member.removesuffix(".npy"): read_array(
+                archive, member, str(path), error=ModelFileError
+            )
+            for member in archive.namelist()
+        }
+    del arrays[name]
+    return meta, config, arrays
+
+
+def described_config(values: dict[str, Any], where: str) -> FastSCNNConfig:
+    """The configuration that a model file holds.
+
+    Raises:
+        ModelFileError: it is none; the message names the field.
+    """
+    try:
+        config = FastSCNNConfig.from_dict(values)
+        check_patterns(config)
+    except ConfigError as error:
+        raise ModelFileError(f"{where}: {str(error)[:300]}") from None
+    return config
+
+
+__all__ = ["Description", "described_config", "read_described"]
