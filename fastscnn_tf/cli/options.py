@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import click
 
 from ..core.files import check_output, write_json
+from ..core.json_text import dump_json
 from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
 from ..data.registry import NAMES
@@ -117,7 +117,7 @@ def refuse_inputs(path: str, inputs: Iterable[str | None]) -> None:
 def write_result(result: dict[str, Any], path: str | None, text: str) -> None:
     """Prints `text`, or the JSON alone where it goes to stdout; writes the JSON file."""
     if path == "-":
-        click.echo(json.dumps(result, indent=2))
+        click.echo(dump_json(result, 2))
         return
     click.echo(text)
     if path:

@@ -1,4 +1,4 @@
-"""Keeping other people's messages off the console."""
+"""Our own lines on stderr, and keeping other people's off it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+
+from .foreign_text import printable
+
+
+def to_stderr(message: str) -> None:
+    """Prints a warning as the command line does."""
+    print(f"fastscnn: {printable(message)}", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -6,12 +6,12 @@ Training, fine-tuning and their validation read every pair once before they begi
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ..core.console import to_stderr
 from ..core.errors import DataError
 from ..core.sizes import Size
 from .dataset import SegmentationDataset
@@ -20,11 +20,6 @@ from .registry import DataDir, find_pairs, find_splits, open_dataset
 from .verdicts import Verdicts
 
 Warn = Callable[[str], None]
-
-
-def to_stderr(message: str) -> None:
-    """Prints a warning as the command line does."""
-    print(f"fastscnn: {message}", file=sys.stderr)
 
 
 class Subset(SegmentationDataset):

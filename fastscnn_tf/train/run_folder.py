@@ -47,9 +47,9 @@ def run_folder(folder: Path, resume: bool) -> Iterator[None]:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     make_folder(folder)
     try:
-        with _lock(folder):
-            for leftover in folder.glob(f".*{PART}*"):
-                leftover.unlink(missing_ok=True)
+        with hold(folder):
+            if (folder / ASIDE).is_symlink():  # no run of ours: what it leads to is not touched
+                (folder / ASIDE).unlink()
             begins = not resume or not _holds_something(folder)
             if begins:
                 _move(folder, folder / ASIDE)
@@ -90,30 +90,6 @@ def _move(source: Path, target: Path) -> None:
 def _has_epochs(folder: Path) -> bool:
     path = folder / STATE
     return path.exists() and read_json(path)["epochs_done"] > 0
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Refuses a second process; does nothing where the system has no `flock`."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    path = folder / LOCK
-    with path.open("w") as file:
-        _acquire(fcntl, file, folder)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _acquire(fcntl: Any, file: IO[str], folder: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise OutputError(f"{folder}: another run is writing into this folder") from None
 
 
 def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig) -> None:
