@@ -147,7 +147,7 @@ def explain(failure: BaseException) -> str:
     if isinstance(failure, UnicodeDecodeError):
         return "not UTF-8"
     text = " ".join(str(failure).split())
-    found = re.fullmatch(r"(.*) - at `(?:key in )?`?\$\.?(.*?)`", text)
+    found = re.fullmatch(r"(.*) - at `(?:key` in `)?\$\.?(.*?)`", text)
     reason, place = found.groups() if found else (text.removeprefix("JSON is malformed: "), "")
     reason = reason.replace("`", "")
     reason = reason[:1].lower() + reason[1:]

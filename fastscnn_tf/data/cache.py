@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
+import stat
 import threading
 from pathlib import Path
 from typing import Protocol
@@ -97,6 +99,16 @@ class MemoryCache:
                 self._pairs[index] = pair
 
 
+# Not there, cut short, or another program's: numpy evaluates the header's text.
+_NO_PAIR = (OSError, ValueError, EOFError, MemoryError, RecursionError, SyntaxError)
+
+
+def _mapped(path: Path) -> np.ndarray:
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+        raise ValueError("no file")
+    return np.lib.format.open_memmap(path, mode="r")
+
+
 def _checked(image: np.ndarray, label: np.ndarray) -> Pair:
     if (image.dtype, label.dtype) != (np.uint8, np.uint8) or image.shape != (*label.shape, 3):
         raise ValueError("no pair")
@@ -126,10 +138,9 @@ class DiskCache:
     def get(self, index: int) -> Pair | None:
         """The pair, if it is kept."""
         image, label = self._paths(index)
-        try:
-            return _checked(np.load(image, "r"), np.load(label, "r"))
-        except (OSError, ValueError, EOFError):  # not there, cut short, or another program's
-            return None
+        with contextlib.suppress(*_NO_PAIR):
+            return _checked(_mapped(image), _mapped(label))
+        return None
 
     def put(self, index: int, pair: Pair) -> None:
         """Keeps a pair while the disk has room."""
