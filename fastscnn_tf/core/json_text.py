@@ -25,8 +25,8 @@ DEPTH = 64  # of nesting where no schema bounds it
 _STRINGS_AND_NAN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|-?(?:NaN|Infinity)', re.DOTALL)
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]  # of bytes, pixels, epochs
-Scalar = bool | int | float | str | None
-Setting = Scalar | list[Any]  # a value of plain settings
+Name = Annotated[str, msgspec.Meta(max_length=256)]
+Scalar = bool | int | float | Annotated[str, msgspec.Meta(max_length=8192)] | None
 
 
 def read_json(

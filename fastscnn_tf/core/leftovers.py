@@ -36,10 +36,10 @@ def remove_leftovers(folder: Path, held: bool = False) -> None:
             return
         _searched.add(str(folder.absolute()))
     try:
-        names = sorted(p.name for p in folder.iterdir() if p.name.startswith(".") and PART in p.name)
+        names = [path.name for path in folder.iterdir() if path.name.startswith(".")]
     except OSError:
         return
-    for name in names:
+    for name in sorted(names):
         found, path = _PROCESS.search(name), folder / name
         if found is None or not _is_dead(path, int(found[1] or found[2]), held):
             continue

@@ -141,7 +141,7 @@ class _Part:
     def mark(self) -> str | None:
         """The server's mark of the content, if the part is of this address."""
         try:
-            info = read_json(self.info, _Info)
+            info: _Info = read_json(self.info, _Info)
             return info.mark if info.url == self.url else None
         except InputError:  # none there, or not ours: the download starts again
             return None
@@ -224,7 +224,8 @@ def _receive(
     length = response.headers.get("Content-Length") or ""
     total = int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
     if response.status == 206:
-        sent = re.match(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]+|\*)", response.headers.get("Content-Range", ""))
+        said = response.headers.get("Content-Range", "")
+        sent = re.match(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]+|\*)", said)
         if sent is None or int(sent[1]) != have:
             part.discard()
             raise _Lost("the server sent another range than asked for")

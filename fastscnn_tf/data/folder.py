@@ -112,7 +112,7 @@ class _Description:
         self.path = path / DESCRIPTION if path.is_dir() else path
         if not os.path.lexists(self.path):
             raise DataError(f"{self.path}: no such file; describe your data set in {DESCRIPTION}")
-        content = read_yaml(self.path, _Content, what="description", error=DataError)
+        content: _Content = read_yaml(self.path, _Content, what="description", error=DataError)
         self.labels = _label_space(content, self.path)
         self._splits, self.splits = content.splits, tuple(content.splits)
 

@@ -137,7 +137,7 @@ def _check_output(output: Path, force: bool) -> list[Path]:
         return []
     content = read_bytes(output / INDEX, "index", largest=LARGEST, error=OutputError)
     where = f"{output / INDEX}: not an index of packed records, and not replaced"
-    old = decode_json(content, where, _OldIndex, largest=LARGEST, error=OutputError)
+    old: _OldIndex = decode_json(content, where, _OldIndex, largest=LARGEST, error=OutputError)
     listed = [(split, s.file) for split, noted in old.splits.items() for s in noted.shards]
     files = [output / name for split, name in listed if is_shard_name(name, split)]
     gone = [path for path in files if path.is_file() and not path.is_symlink()]

@@ -63,7 +63,8 @@ def prepare_camvid(
     whole = output.resolve()  # `.` has no name
     fetched = whole.with_name(f".{whole.name}.download.zip") if "://" in source else None
     try:
-        if fetched and not os.path.lexists(fetched):  # else an earlier call got so far, and no farther
+        # If it is there, an earlier call got so far, and no farther.
+        if fetched and not os.path.lexists(fetched):
             download(source, fetched, sha256, patience, progress)
         archive = fetched or _at_hand(source)
         if sha256:
@@ -74,7 +75,7 @@ def prepare_camvid(
             for name in folders:
                 put(stage / name, output / name, stage)
     except DataError:
-        if fetched:  # or the next try would meet it again
+        if fetched and not fetched.is_dir():  # or the next try would meet it again
             fetched.unlink(missing_ok=True)
         raise
     if fetched:

@@ -219,11 +219,11 @@ def read_index(folder: Path) -> Index:
         raise DataError(f"{path}: no such file; expected a folder made by `fastscnn data pack`")
     where = f"{path}: not an index of packed records"
     content = read_bytes(path, "index of packed records", largest=LARGEST, error=DataError)
-    kind = decode_json(content, where, _Kind, largest=LARGEST, error=DataError)
+    kind: _Kind = decode_json(content, where, _Kind, largest=LARGEST, error=DataError)
     if (kind.format, kind.version) != (FORMAT, VERSION):
         found = kind.format, kind.version
         raise DataError(f"{path}: expected {FORMAT} of version {VERSION}, got {found}")
-    index = decode_json(content, where, Index, largest=LARGEST, error=DataError)
+    index: Index = decode_json(content, where, Index, largest=LARGEST, error=DataError)
     if reason := _fault(index):
         raise DataError(f"{where} ({reason}): pack them again")
     return index

@@ -17,8 +17,9 @@ import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, DataError
-from ..core.files import make_folder, read_json, replacing, write_json
+from ..core.files import make_folder, replacing, write_json
 from ..core.images import resize_image
+from ..core.json_text import read_json
 from ..core.sizes import LOGITS_STRIDE
 from ..data import numpy_ops
 from ..data.augment import Augmentation, Draws
@@ -93,7 +94,7 @@ class SavedLogits:
 
     def __init__(self, folder: str | os.PathLike[str], dataset: SegmentationDataset):
         self.folder, self.classes = Path(folder), len(dataset.labels)
-        index = read_json(self.folder / INDEX)
+        index: Any = read_json(self.folder / INDEX)
         if index.get("classes") != self.classes:
             raise DataError(
                 f"{self.folder}: logits of {index.get('classes')} classes, but {dataset.name} has "

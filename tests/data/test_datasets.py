@@ -110,10 +110,10 @@ def test_own_folder_maps_raw_values(own_data):
         ("classes: [a, {name: b, color: red}]", r"classes\[1\]\.color: expected array"),
         ("classes: [a, {name: b, color: [1, 2]}]", r"color: expected array of length 3"),
         ("classes: [a, b]\nvoid: 3", "void: expected array"),
-        ("classes: [a, b]\nsplits: {val: {images: x, labels: " + 300 * "y" + "}}", "no such folder"),
+        ("classes: [a, b]\nsplits: {val: {images: " + 300 * "y" + ", labels: y}}", "no such"),
         ("classes: [a, b]\nvoid: [0]", "must be unique"),
         ("classes: [a, b]", "no split 'val'"),
-        ("classes: [a, b]\nsplits: {val: {images: x}}", r"splits\[.*\]: .*missing required field labels"),
+        ("classes: [a, b]\nsplits: {val: {images: x}}", "missing required field labels"),
         ("classes: [a, b]\nsplits: {val: {images: x, labels: y}}", "no such folder"),
     ],
 )

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, ModelFileError
-from ..files import check_output, read_json, write_json
+from ..files import check_output, write_json
+from ..json_text import read_json
 from .device import DeviceSettings
 
 SUFFIX = ".settings.json"
@@ -62,7 +63,7 @@ def read_settings(path: str | os.PathLike[str], model: Path, content: bytes) -> 
         ConfigError: the settings are another model's, or not valid.
         OutputError: no such file, or no JSON.
     """
-    found = read_json(path)
+    found: Any = read_json(path)
     if not isinstance(found, Mapping) or KEY not in found or "sha256" not in found:
         raise ConfigError(f"{path}: no settings file: expected sha256 and settings")
     if found.get("format") != FORMAT:

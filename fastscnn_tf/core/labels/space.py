@@ -63,7 +63,7 @@ class LabelSpace:
             if values and len(values) != len(names):
                 return f"{len(names)} classes but {len(values)} {what}"
         values = [*raw, *set(self.void_values)]
-        for what, found in (("class names", names), ("label values", values)):
+        for what, found in (("class names", [*names]), ("label values", values)):
             if twice := [value for value, count in Counter(found).items() if count > 1]:
                 return f"{what} must be unique, {twice[0]!r} comes twice"
         if IGNORE in raw:
