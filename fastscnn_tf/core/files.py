@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,6 +104,18 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Writes indented JSON, whole or not at all; what is no finite number becomes null."""
     write_bytes(path, (dump_json(value, 2) + "\n").encode())
+
+
+def remove_own(folder: Path, names: str) -> None:
+    """Removes files that an earlier call wrote into a folder, and nothing that is called otherwise.
+
+    Args:
+        folder: is there; what lies in folders below it stays.
+        names: a regular expression of whole names.
+    """
+    for path in folder.iterdir():
+        if re.fullmatch(names, path.name) and (path.is_symlink() or path.is_file()):
+            path.unlink()
 
 
 def _reason(error: OSError) -> str:

@@ -134,7 +134,7 @@ def _read_recipe(path: Path) -> tuple[str, dict[str, Any]]:
         raise ConfigError(f"{path}: {error}") from None
     types = {key: kind for key, kind in TYPES.items() if key in values}
     schema = msgspec.defstruct("Settings", list(types.items()))
-    checked = convert(values, f"{path}: settings", schema, error=ConfigError)
+    checked: msgspec.Struct = convert(values, f"{path}: settings", schema, error=ConfigError)
     return name, {**DEFAULTS, **msgspec.structs.asdict(checked)}
 
 

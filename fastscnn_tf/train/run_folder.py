@@ -125,8 +125,9 @@ def run_folder(folder: Path, resume: bool) -> Iterator[None]:
     make_folder(folder)
     try:
         with hold(folder):
-            if (folder / ASIDE).is_symlink():  # no run of ours: what it leads to is not touched
-                (folder / ASIDE).unlink()
+            for name in (ASIDE, "tensorboard", "report"):  # a foreign run: they may lead anywhere
+                if (folder / name).is_symlink():
+                    raise OutputError(f"{folder / name} is a link: remove it first")
             begins = not resume or not _holds_something(folder)
             if begins:
                 _move(folder, folder / ASIDE)
@@ -226,8 +227,8 @@ def check_same_settings(folder: Path, before: dict[str, Any], settings: dict[str
         old: Any = before.get(name, ADDED.get(name))
         if old != value and not (name in PATHS and _same_path(old, value)):
             raise ConfigError(
-                f"cannot resume {folder} with {name} {value}: it began with {old}; give that, or "
-                "train on from its weights in a new folder (train --init-from)"
+                f"cannot resume {folder} with {name} {value}: it began with {str(old)[:200]}; give "
+                "that, or train on from its weights in a new folder (train --init-from)"
             )
 
 

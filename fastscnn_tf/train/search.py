@@ -138,7 +138,7 @@ def _clear(folder: Path) -> None:
     """
     runs = [path for path in folder.iterdir() if TRIAL.fullmatch(path.name)]
     if foreign := [run for run in runs if not _is_trial(run)]:
-        raise OutputError(f"{foreign[0]} is no run of a search: move it away, or name another output")
+        raise OutputError(f"{foreign[0]} is no run of a search: move it, or name another output")
     for path in (folder / STUDY, folder / SEARCH, folder / BEST):
         path.unlink(missing_ok=True)
     for run in runs:

@@ -58,12 +58,13 @@ class LabelSpace:
         names, raw = self.names, self.raw_values or tuple(range(len(self.names)))
         if not 2 <= len(names) <= MAX_CLASSES:
             return f"expected 2 to {MAX_CLASSES} classes, got {len(names)}"
+        others: dict[str, tuple[object, ...]]
         others = {"colours": self.colors, "label values": raw, "categories": self.categories}
         for what, values in others.items():
             if values and len(values) != len(names):
                 return f"{len(names)} classes but {len(values)} {what}"
-        values = [*raw, *set(self.void_values)]
-        for what, found in (("class names", [*names]), ("label values", values)):
+        unique = {"class names": names, "label values": (*raw, *set(self.void_values))}
+        for what, found in unique.items():
             if twice := [value for value, count in Counter(found).items() if count > 1]:
                 return f"{what} must be unique, {twice[0]!r} comes twice"
         if IGNORE in raw:
