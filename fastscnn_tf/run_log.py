@@ -8,7 +8,6 @@ import itertools
 import math
 import os
 from pathlib import Path
-from typing import Any
 
 from .core.errors import InputError
 from .core.reading import read_bytes
@@ -50,9 +49,11 @@ def read_log(path: Path) -> tuple[Row, ...]:
     return tuple(rows[epoch] for epoch in sorted(rows))
 
 
-def _number(cell: Any) -> float | None:
+def _number(cell: str | None) -> float | None:
+    if not cell:
+        return None
     try:
         value = float(cell)
-    except (TypeError, ValueError):
+    except ValueError:
         return None
     return value if math.isfinite(value) else None

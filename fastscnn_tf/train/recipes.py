@@ -31,7 +31,7 @@ TYPES = typing.get_type_hints(TrainSettings)
 
 
 class _Kind(msgspec.Struct):
-    format: Any = None
+    format: Any
 
 
 class _Recipe(msgspec.Struct):
@@ -118,13 +118,13 @@ def recipe_settings(choice: str | os.PathLike[str]) -> tuple[str, dict[str, Any]
 
 
 def _read_recipe(path: Path) -> tuple[str, dict[str, Any]]:
-    kind: _Kind = read_json(path, _Kind, what="recipe.json", error=ConfigError)
+    kind: _Kind = _decoded(path, _Kind)
     if kind.format != FORMAT:
         raise ConfigError(
             f"{path}: a recipe of format {kind.format!r}, this version reads {FORMAT}: write it "
             "anew, or name a recipe and give the options that differ"
         )
-    content: _Recipe = read_json(path, _Recipe, what="recipe.json", error=ConfigError)
+    content: _Recipe = _decoded(path, _Recipe)
     name, values = content.name, content.settings
     try:
         check_names(values)
@@ -136,6 +136,13 @@ def _read_recipe(path: Path) -> tuple[str, dict[str, Any]]:
     schema = msgspec.defstruct("Settings", list(types.items()))
     checked: msgspec.Struct = convert(values, f"{path}: settings", schema, error=ConfigError)
     return name, {**DEFAULTS, **msgspec.structs.asdict(checked)}
+
+
+def _decoded(path: Path, schema: Any) -> Any:
+    try:
+        return read_json(path, schema, what="recipe", error=ConfigError)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; not a recipe: take a run's recipe.json") from None
 
 
 def write_recipe(path: str | os.PathLike[str], settings: TrainSettings) -> None:

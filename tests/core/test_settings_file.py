@@ -55,7 +55,7 @@ def test_another_models_settings_are_refused(model):
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("{", OutputError, "as JSON"),
+        ("{", ConfigError, "not valid JSON"),
         ("[]", ConfigError, "no settings file"),
         ('{"settings": {}}', ConfigError, "no settings file"),
         ('{"settings": {}, "sha256": "", "format": 2}', ConfigError, "settings of format 2"),

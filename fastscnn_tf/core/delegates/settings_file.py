@@ -60,10 +60,9 @@ def read_settings(path: str | os.PathLike[str], model: Path, content: bytes) -> 
         content: the model's bytes.
 
     Raises:
-        ConfigError: the settings are another model's, or not valid.
-        OutputError: no such file, or no JSON.
+        ConfigError: no such file, no JSON, another model's settings, or not valid.
     """
-    found: Any = read_json(path)
+    found: Any = read_json(path, error=ConfigError)
     if not isinstance(found, Mapping) or KEY not in found or "sha256" not in found:
         raise ConfigError(f"{path}: no settings file: expected sha256 and settings")
     if found.get("format") != FORMAT:
