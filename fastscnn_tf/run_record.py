@@ -217,4 +217,7 @@ def _state(folder: Path, settings: dict[str, Any], state: State) -> str:
 
 
 def _date(path: Path) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+    try:
+        return datetime.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+    except (OverflowError, ValueError, OSError):  # an archive may say any time
+        return datetime.datetime.fromtimestamp(0, datetime.UTC)
