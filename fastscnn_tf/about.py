@@ -48,7 +48,8 @@ def _licence_before(folder: Path) -> str | None:
     for _ in range(GENERATIONS):
         settings = read_run(folder).settings
         source = settings.get("model") or settings.get("init_from")
-        if not isinstance(source, str) or not Path(source).exists():
+        # As the run's files say; pipes are waited for, and names too long refused, by `pathlib`.
+        if not isinstance(source, str) or not (os.path.isfile(source) or os.path.isdir(source)):  # noqa: PTH112, PTH113
             return None
         if licence := read_about(source).get("license"):
             return licence
@@ -63,7 +64,7 @@ def run_folder_of(model: str | os.PathLike[str]) -> Path | None:
     """The run folder that a model is or lies in."""
     path = Path(model)
     for folder in (path, path.parent):
-        if (folder / RUN).is_file():
+        if os.path.isfile(folder / RUN):  # noqa: PTH113
             return folder
     return None
 

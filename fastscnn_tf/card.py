@@ -6,11 +6,12 @@ import hashlib
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from .about import run_folder_of, training_run
 from .core.errors import DataError, ModelFileError
-from .core.files import read_json
 from .core.foreign_text import (
     Markdown,
     markdown,
@@ -20,7 +21,8 @@ from .core.foreign_text import (
     shell_path,
     shell_word,
 )
-from .core.labels import LabelSpace
+from .core.json_text import Count, Name, read_json
+from .core.labels import MAX_CLASSES, LabelSpace
 from .core.reading import read_bytes
 from .core.text_table import markdown_table
 from .device_settings import settings_of
@@ -179,11 +181,25 @@ def _trained_on(path: Path) -> set[tuple[str, str]]:
 
 
 def _evaluation(path: str | os.PathLike[str]) -> dict[str, Any]:
-    found = read_json(path)
-    needed = {"miou", "class_iou", "protocol", "model", "dataset", "split", "images"}
-    if not isinstance(found, Mapping) or not needed <= found.keys():
-        raise DataError(f"{path}: expected the JSON of fastscnn evaluate --json")
-    return dict(found)
+    try:
+        found: _Scores = read_json(path, _Scores, what="JSON of scores", error=DataError, mend=True)
+    except DataError as error:
+        raise DataError(f"{error}; expected the JSON of fastscnn evaluate --json") from None
+    return {k: v for k, v in msgspec.structs.asdict(found).items() if v is not msgspec.UNSET}
+
+
+class _Scores(msgspec.Struct):
+    """What of the JSON of `evaluate` a card shows; there is more in it."""
+
+    miou: float | None
+    class_iou: Annotated[dict[Name, float | None], msgspec.Meta(max_length=MAX_CLASSES)]
+    protocol: str
+    model: str
+    dataset: str
+    split: str
+    images: Count
+    pixel_accuracy: float | None = None
+    sha256: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def _check_names(path: Path, evaluations: Sequence[Mapping[str, Any]]) -> None:

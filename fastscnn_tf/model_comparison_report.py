@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .core.files import make_folder, write_bytes, write_json
+from .core.files import make_folder, remove_own, write_bytes, write_json
 from .core.images import resize_image, resize_label
 from .core.labels import IGNORE, Color, LabelSpace
 from .model_comparison import ModelPair
@@ -37,8 +37,7 @@ def write_report(folder: Path, result: ModelComparison, pair: ModelPair, picture
         pictures: how many are drawn.
     """
     make_folder(folder)
-    for old in folder.glob("worst_*.png"):
-        old.unlink()
+    remove_own(folder, r"worst_\d+\.png")
     worst = [p for p in result.pictures[:pictures] if p.agreement < 1]
     figures = tuple(_figure(place, item, pair) for place, item in enumerate(worst, 1))
     for figure in figures:

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import yaml
 
 from .core.errors import ConfigError, OutputError
-from .core.files import (
-    check_output_folder,
-    make_folder,
-    read_json,
-    replacing,
-    write_bytes,
-    write_json,
-)
+from .core.files import check_output_folder, make_folder, replacing, write_bytes, write_json
 from .core.images import save_label
-from .core.labels import LabelSpace
+from .core.json_text import Count, Name, decode_json, dump_json, plain, read_json
+from .core.labels import MAX_CLASSES, LabelSpace
+from .core.reading import read_bytes
 from .core.text_table import text_table
 from .data.folder import DESCRIPTION
 
 SETTINGS, JOURNAL, SPLIT = "pseudo.json", "pseudo.counts.jsonl", "train"
+FOLDERS = ("images", "labels")
+LARGEST = 256 << 20  # bytes of the journal: a million pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +82,7 @@ class PseudoFolder:
         settings: what decides the labels; on resuming it must be the same.
         space: the classes.
         resume: go on in a folder that has some.
-        force: start anew in it.
+        force: start anew in it: what an earlier call wrote there goes, other files stay.
 
     Raises:
         OutputError: it is in use and neither is set, or it cannot be written.
@@ -95,23 +92,27 @@ class PseudoFolder:
     def __init__(
         self, path: Path, settings: dict[str, Any], space: LabelSpace, resume: bool, force: bool
     ):
-        self.path, self._palette, self.done = path, space.palette(), {}
-        if resume and (path / SETTINGS).exists():
+        self.path, self._palette = path, space.palette()
+        self.done: dict[str, Counts] = {}
+        settings = plain(settings)
+        if resume and os.path.lexists(path / SETTINGS):
+            for name in (JOURNAL, *FOLDERS):
+                if (path / name).is_symlink():
+                    raise OutputError(f"{path / name} is a link: a folder of our own has none")
             self._check_same(settings)
-            self.done = self._read_journal()
+            self.done = _read_journal(path / JOURNAL, len(space))
             return
         check_output_folder(path, force)
-        for name in ("images", "labels"):
-            if force:
-                shutil.rmtree(path / name, ignore_errors=True)
+        if force:
+            _clear(path)
+        for name in FOLDERS:
             make_folder(path / name)
-        (path / JOURNAL).unlink(missing_ok=True)
         write_json(path / SETTINGS, settings)
         write_bytes(path / DESCRIPTION, _description(path, space).encode())
 
     def has(self, name: str) -> bool:
         """Whether a picture is done."""
-        return name in self.done
+        return plain(name) in self.done
 
     def add(self, name: str, picture: Path, label: np.ndarray, counts: Counts, copy: bool) -> None:
         """Writes a label map and its picture, then notes that they are there.
@@ -129,33 +130,80 @@ class PseudoFolder:
             _place(picture.resolve(), temporary, copy)
         line = {"name": name, "predicted": counts.predicted, "kept": counts.kept}
         with (self.path / JOURNAL).open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps(line) + "\n")
-        self.done[name] = counts
+            journal.write(dump_json(line) + "\n")
+        self.done[plain(name)] = counts
 
     def _check_same(self, settings: dict[str, Any]) -> None:
-        before = read_json(self.path / SETTINGS)
+        path = self.path / SETTINGS
+        before: _Settings = read_json(path, _Settings, error=OutputError, mend=True)
         for name, value in settings.items():
-            old = before.get(name) if isinstance(before, dict) else None
-            if old != value:
+            if (old := plain(getattr(before, name))) != value:
                 raise ConfigError(
-                    f"cannot resume {self.path} with {name} {value}: it began with {old}"
+                    f"cannot resume {self.path} with {name} {value}: it began with {str(old)[:200]}"
                 )
 
-    def _read_journal(self) -> dict[str, Counts]:
-        """What is done; a line that a crash cut short counts for nothing."""
-        done: dict[str, Counts] = {}
-        path = self.path / JOURNAL
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        for number, line in enumerate(lines, 1):
-            try:
-                values = json.loads(line)
-                counts = Counts(tuple(values["predicted"]), tuple(values["kept"]))
-                done[values["name"]] = counts
-            except (ValueError, KeyError, TypeError):
-                if number < len(lines):
-                    raise OutputError(f"{path}: damaged at line {number}") from None
-                write_bytes(path, "".join(f"{x}\n" for x in lines[:-1]).encode())
+
+class _Settings(msgspec.Struct):
+    """The content of `pseudo.json`; later versions may say more."""
+
+    model: str
+    images: str
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    recursive: bool
+    sizes: Annotated[list[tuple[int, int]], msgspec.Meta(max_length=100)]
+    flip: bool
+    classes: Annotated[list[Name], msgspec.Meta(max_length=MAX_CLASSES)]
+
+
+class _Line(msgspec.Struct):
+    """A line of the journal."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+    predicted: tuple[Count, ...]
+    kept: tuple[Count, ...]
+
+
+def _read_journal(path: Path, classes: int | None = None) -> dict[str, Counts]:
+    """What is done; a line that a crash cut short counts for nothing, and goes."""
+    done: dict[str, Counts] = {}
+    if not os.path.lexists(path):
         return done
+    lines = read_bytes(path, "journal", largest=LARGEST, error=OutputError).splitlines()
+    for number, text in enumerate(lines, 1):
+        where = f"{path}: damaged at line {number}"
+        try:
+            line: _Line = decode_json(text, where, _Line, error=OutputError, mend=True)
+            if {len(line.predicted), len(line.kept)} != {classes or len(line.kept)}:
+                raise OutputError(f"{where}: expected {classes} counts each")
+        except OutputError:
+            if number < len(lines):
+                raise
+            write_bytes(path, b"".join(each + b"\n" for each in lines[:-1]))
+        else:
+            done[line.name] = Counts(line.predicted, line.kept)
+    return done
+
+
+def _clear(path: Path) -> None:
+    """Removes what an earlier call wrote, by its journal, and links; never a file of the user's.
+
+    Raises:
+        OutputError: there are other files where ours would go; nothing is removed then.
+    """
+    names = set(_read_journal(path / JOURNAL)) if (path / SETTINGS).is_file() else set()
+    ours = {"images": names, "labels": {f"{Path(name).stem}.png" for name in names}}
+    gone = []
+    for folder in FOLDERS:
+        if (path / folder).is_symlink():
+            gone.append(path / folder)
+        elif (path / folder).is_dir():
+            gone += sorted((path / folder).iterdir())
+    for each in gone:
+        own = each.is_file() and plain(each.name) in ours.get(each.parent.name, ())
+        if not (own or each.is_symlink()):
+            raise OutputError(f"{each} is none of ours: move it away, or choose another output")
+    for each in (*gone, path / JOURNAL):
+        each.unlink(missing_ok=True)
 
 
 def _place(picture: Path, target: Path, copy: bool) -> None:
@@ -182,4 +230,4 @@ def _description(path: Path, space: LabelSpace) -> str:
         "classes": classes,
         "splits": {SPLIT: {"images": "images", "labels": "labels"}},
     }
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(plain(values), sort_keys=False, allow_unicode=True)

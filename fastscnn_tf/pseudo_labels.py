@@ -83,6 +83,9 @@ def pseudo_label(
     if not 0 <= confidence <= 1:
         raise ConfigError(f"confidence must be 0..1, got {confidence}")
     pictures = _pictures(Path(images), recursive)
+    inside = os.path.realpath(Path(folder) / "images")
+    if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
+        raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
     predictors = _predictors(model, scales, size, pad, threads)
     space = label_space_of(predictors[0])
     source = str(model) if isinstance(model, str | os.PathLike) else type(model).__name__

@@ -11,6 +11,7 @@ from typing import Any
 
 from .core.errors import ConfigError
 from .core.files import check_output
+from .core.foreign_text import printable
 from .core.published import PUBLISHED, WITHHELD, PublishedRow
 from .core.sizes import format_size
 from .data.registry import open_dataset
@@ -192,7 +193,7 @@ class _Subject:
         return Record(
             measured=100 * (result.miou or 0.0),
             date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-            model=self.name,
+            model=printable(self.name),
             sha256=self.sha256,
             split=row.split or "",
             size=format_size(row.size),

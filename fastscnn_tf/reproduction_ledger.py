@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import os
-import re
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import msgspec
 
 from .core.errors import OutputError
-from .core.files import FORCE, read_json, write_json
+from .core.files import FORCE, write_json
+from .core.json_text import Name, read_json
 
 KIND = "fastscnn reproduce"
 
@@ -32,15 +32,30 @@ class Record:
         version: of this package.
     """
 
-    measured: float
-    date: str
+    measured: Annotated[float, msgspec.Meta(ge=0, le=100)]
+    date: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
     model: str
-    sha256: str
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
     split: str
     size: str
-    images: int
+    images: Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
     protocol: str
     version: str
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if isinstance(value, str) and not value.isprintable():
+                raise ValueError(f"{name} {value[:80]!r} is not printable")
+
+
+class _Kind(msgspec.Struct):
+    ledger: Any = None
+
+
+class _Ledger(msgspec.Struct):
+    """The content of a ledger; later versions may say more."""
+
+    rows: dict[Name, Record]
 
 
 def read_ledger(path: str | os.PathLike[str] | None) -> dict[str, Record]:
@@ -49,20 +64,19 @@ def read_ledger(path: str | os.PathLike[str] | None) -> dict[str, Record]:
     Raises:
         OutputError: the file is damaged or something else.
     """
-    if path is None or not Path(path).exists():
+    if path is None or not os.path.lexists(path):
         return {}
-    if not Path(path).is_file():
-        raise OutputError(f"{path} is a folder: name the ledger's file with --ledger")
     try:
-        content = read_json(path)
+        kind: _Kind = read_json(path, _Kind, what="ledger", error=OutputError)
+        if kind.ledger != KIND:
+            raise OutputError("another kind of file")
+        return read_json(path, _Ledger, what="ledger", error=OutputError, mend=True).rows
     except OutputError as error:
-        raise _damaged(path, str(error).removeprefix(f"cannot read {path} ")) from None
-    if not isinstance(content, dict) or content.get("ledger") != KIND:
-        raise _damaged(path, "another kind of file")
-    rows = content.get("rows")
-    if not isinstance(rows, dict):
-        raise _damaged(path, "it has no rows")
-    return {key: _record(path, key, values) for key, values in rows.items()}
+        reason = str(error).removeprefix(f"{path}: ")
+        raise OutputError(
+            f"{path}: no usable ledger of {KIND} ({reason}): mend or remove it, or choose another "
+            "with --ledger"
+        ) from None
 
 
 def add_record(path: str | os.PathLike[str], key: str, record: Record) -> None:
@@ -87,41 +101,3 @@ def check_owner(
                 f"{where}: row {key} holds {old.measured:.2f} of another model ({old.model}, "
                 f"{old.sha256[:12]}): choose another --ledger, or replace it with {FORCE}"
             )
-
-
-def _record(path: str | os.PathLike[str], key: str, values: Any) -> Record:
-    fields = {field.name: field.type for field in dataclasses.fields(Record)}
-    if not isinstance(values, dict) or set(values) != set(fields):
-        raise _damaged(path, f"row {key} does not have the fields {', '.join(fields)}")
-    for name, value in values.items():
-        kinds = {"str": str, "int": int, "float": (int, float)}[str(fields[name])]
-        if not isinstance(value, kinds) or isinstance(value, bool):  # type: ignore[arg-type]
-            raise _damaged(path, f"row {key} has {name} {value!r}")
-        if name in _VALID and not _VALID[name](value):
-            raise _damaged(path, f"row {key} has {name} {value!r}")
-        if isinstance(value, str) and not value.isprintable():
-            raise _damaged(path, f"row {key} has {name} {value!r}")
-    return Record(**values)
-
-
-def _is_day(value: str) -> bool:
-    try:
-        datetime.date.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
-
-
-_VALID: dict[str, Callable[[Any], bool]] = {
-    "measured": lambda value: 0 <= value <= 100,
-    "date": _is_day,
-    "sha256": lambda value: re.fullmatch("[0-9a-f]{64}", value) is not None,
-    "images": lambda value: value > 0,
-}
-
-
-def _damaged(path: str | os.PathLike[str], reason: str) -> OutputError:
-    return OutputError(
-        f"{path}: no usable ledger of {KIND} ({reason}): mend or remove it, or choose another "
-        "with --ledger"
-    )

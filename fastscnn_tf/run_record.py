@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
 from .core.errors import InputError
-from .core.files import read_json
+from .core.folder_lock import is_held
+from .core.json_text import Name, convert
+from .core.labels import MAX_CLASSES
 from .core.scores import scores
-from .core.sizes import format_size
+from .core.sizes import MAX_SIDE, format_size
 from .run_log import Row, read_log
 from .train.callbacks import LOG, SCORE, STATE
-from .train.run_folder import LOCK, RUN
+from .train.run_folder import RUN, Epochs, State, read_run_file, read_state
+
+Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_SIDE)]
 
 TRAIN, QUANTIZE, PRETRAIN = "train", "quantize", "pretrain"
 RUNNING, FINISHED, STOPPED = "running", "finished", "stopped"
@@ -84,9 +87,7 @@ class Run:
     def size(self) -> str:
         """`HxW` of the network's input; empty where it is not known."""
         size = self.config.get("input_size") or self.settings.get("size")
-        if not isinstance(size, list) or len(size) != 2:
-            return ""
-        return format_size((size[0], size[1]))
+        return format_size((size[0], size[1])) if size else ""
 
     @property
     def seconds(self) -> float | None:
@@ -120,65 +121,58 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
         InputError: it is no run folder, or a file in it is damaged.
     """
     folder = Path(folder)
-    if not (folder / RUN).is_file():
+    if not os.path.lexists(folder / RUN):
         raise InputError(f"{folder} is not a run: it holds no {RUN}")
-    run = _mapping(folder / RUN, read_json(folder / RUN))
-    settings = _part(folder / RUN, run, "settings", needed=True)
-    config = _part(folder / RUN, run, "config")
-    path = folder / STATE
-    state = _mapping(path, read_json(path)) if path.exists() else {"epochs_done": 0}
-    done, best, best_epoch = (state.get(name) for name in ("epochs_done", "best", "best_epoch"))
-    if not _is_count(done) or not (best is None or _is_score(best)):
-        raise InputError(f"{path}: damaged, it does not say how far the run came")
-    best_epoch = best_epoch if _is_count(best_epoch) else None
+    run, path = read_run_file(folder), folder / STATE
+    convert(run.settings, f"{folder / RUN}: damaged, settings", _Known)
+    network: _Network = convert(run.config, f"{folder / RUN}: damaged, config", _Network)
+    there = os.path.lexists(path)
+    state = read_state(folder) if there else State(0)
     rows = read_log(folder / LOG)
-    names = _names(folder / RUN, config)
-    matrix = _confusion(path, state.get("confusion"), names)
+    names = tuple(network.class_names or ())
+    matrix = _confusion(path, state.confusion, names)
     return Run(
         folder=folder,
-        kind=_kind(settings),
-        settings=settings,
-        config=config,
-        versions=_part(folder / RUN, run, "versions"),
-        machine=_part(folder / RUN, run, "machine"),
-        epochs_done=done,
-        best=best,
-        best_epoch=best_epoch,
-        scores=_part(path, state, "scores"),
+        kind=_kind(run.settings),
+        settings=run.settings,
+        config=run.config,
+        versions=run.versions,
+        machine=run.machine,
+        epochs_done=state.epochs_done,
+        best=state.best,
+        best_epoch=state.best_epoch,
+        scores=state.scores,
         confusion=matrix,
-        class_iou=_class_iou(matrix, names, state, rows, best_epoch),
+        class_iou=_class_iou(matrix, names, state, rows),
         rows=rows,
-        state=_state(folder, settings, done, best_epoch),
-        date=_date(path if path.exists() else folder / RUN),
+        state=_state(folder, run.settings, state),
+        date=_date(path if there else folder / RUN),
     )
 
 
-def _mapping(path: Path, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: damaged, expected names and values")
-    return value
+class _Known(msgspec.Struct):
+    """Settings that are looked at, of every kind of run; the others are shown only."""
+
+    epochs: Epochs | None = None
+    early_stopping: Epochs | None = None
+    size: tuple[Side, Side] | None = None
+    dataset: str | None = None
+    data_dir: str | None = None
+    recipe: str | None = None
+    augment: str | None = None
+    preset: str | None = None
+    model: str | None = None
+    init_from: str | None = None
+    extra_dataset: str | None = None
+    extra_split: str | None = None
+    skip_bad: bool = False
 
 
-def _part(path: Path, run: dict[str, Any], name: str, needed: bool = False) -> dict[str, Any]:
-    value = run.get(name, None if needed else {})
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: damaged, it holds no {name}")
-    return value
+class _Network(msgspec.Struct):
+    """What of a configuration is looked at."""
 
-
-def _names(path: Path, config: dict[str, Any]) -> tuple[str, ...]:
-    names = config.get("class_names") or []
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{path}: damaged, its class names are no list of names")
-    return tuple(names)
-
-
-def _is_count(value: Any) -> TypeGuard[int]:
-    return type(value) is int and value >= 0
-
-
-def _is_score(value: Any) -> TypeGuard[float]:
-    return isinstance(value, float | int) and not isinstance(value, bool) and math.isfinite(value)
+    class_names: Annotated[list[Name], msgspec.Meta(max_length=MAX_CLASSES)] | None = None
+    input_size: tuple[Side, Side] | None = None
 
 
 def _kind(settings: dict[str, Any]) -> str:
@@ -187,54 +181,43 @@ def _kind(settings: dict[str, Any]) -> str:
     return TRAIN if "dataset" in settings else PRETRAIN
 
 
-def _confusion(path: Path, value: Any, names: Sequence[str]) -> np.ndarray | None:
+def _confusion(
+    path: Path, value: list[list[int]] | None, names: Sequence[str]
+) -> np.ndarray | None:
     if value is None:
         return None
-    try:
-        matrix = np.array(value, np.int64)
-    except (TypeError, ValueError, OverflowError):
-        matrix = np.zeros(0, np.int64)
-    rows = len(names) or len(matrix)
-    if matrix.shape not in ((rows, rows), (rows, rows + 1)) or matrix.size == 0:
+    rows = len(names) or len(value)
+    widths = {len(row) for row in value}
+    if len(value) != rows or widths not in ({rows}, {rows + 1}):
         raise InputError(f"{path}: damaged, its confusion matrix is not one of {rows} classes")
-    return matrix
+    return np.array(value, np.int64)
 
 
-def _class_iou(matrix, names, state, rows, best_epoch) -> dict[str, float | None]:
+def _class_iou(
+    matrix: np.ndarray | None, names: Sequence[str], state: State, rows: Sequence[Row]
+) -> dict[str, float | None]:
     """From the confusion matrix, the saved values or the log, whichever there is."""
     if matrix is not None and len(names) == len(matrix):
         return dict(zip(names, scores(matrix).class_iou, strict=True))
-    saved = state.get("class_iou")
-    if isinstance(saved, dict) and all(v is None or _is_score(v) for v in saved.values()):
-        return saved
-    best: Row = next((row for row in rows if row["epoch"] == best_epoch), {})
+    if state.class_iou is not None:
+        return state.class_iou
+    best: Row = next((row for row in rows if row["epoch"] == state.best_epoch), {})
     columns = [name for name in best if name.startswith(CLASS_COLUMN)]
     return {name.removeprefix(CLASS_COLUMN): best[name] for name in columns}
 
 
-def _state(folder: Path, settings: dict[str, Any], done: int, best_epoch: int | None) -> str:
-    if _locked(folder / LOCK):
+def _state(folder: Path, settings: dict[str, Any], state: State) -> str:
+    if is_held(folder):
         return RUNNING
     planned, patience = settings.get("epochs"), settings.get("early_stopping")
-    if _is_count(planned) and done >= planned:
+    if planned is not None and state.epochs_done >= planned:
         return FINISHED
-    gave_up = _is_count(patience) and patience and done - (best_epoch or 0) >= patience
+    gave_up = patience and state.epochs_done - (state.best_epoch or 0) >= patience
     return FINISHED if gave_up else STOPPED
 
 
-def _locked(path: Path) -> bool:
-    """Whether a process holds the lock. A shared one is tried: two lists do not see each other."""
-    try:
-        import fcntl
-    except ImportError:
-        return False  # such systems have no lock
-    with contextlib.suppress(FileNotFoundError, PermissionError), path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
-
-
 def _date(path: Path) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+    try:
+        return datetime.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+    except (OverflowError, ValueError, OSError):  # an archive may say any time
+        return datetime.datetime.fromtimestamp(0, datetime.UTC)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .core.files import check_output_folder, make_folder, write_bytes
+from .core.errors import OutputError
+from .core.files import check_output_folder, make_folder, remove_own, write_bytes
 from .data.pair_check import Progress
 from .run_record import QUANTIZE, TRAIN, Run, read_run
 from .run_report_page import Figure, Page, Section, Table
@@ -19,7 +20,7 @@ from .train.plots import class_bars, confusion, curves, row_shares
 
 FOLDER, HTML, MARKDOWN = "report", "report.html", "report.md"
 # What a report consists of: a new one takes the place of all of it, pictures above all.
-OWN = (HTML, MARKDOWN, "curves.png", "class_iou.png", "confusion.png", "best_*.png", "worst_*.png")
+OWN = r"report\.(html|md)|(curves|class_iou|confusion)\.png|(best|worst)_\d+\.png"
 CONFUSIONS = 5  # listed in words
 
 
@@ -50,6 +51,8 @@ def write_run_report(
         ConfigError, DataError, ModelFileError: the pictures cannot be scored.
     """
     run = read_run(folder)
+    if (run.folder / FOLDER).is_symlink():  # it came with the run, and may lead anywhere
+        raise OutputError(f"{run.folder / FOLDER} is a link: remove it first")
     target = check_output_folder(run.folder / FOLDER, force)
     sections = [_result(run), _settings(run), _surroundings(run), *_plots(run)]
     if pictures or data_dir is not None:
@@ -63,9 +66,7 @@ def write_run_report(
 
 
 def _write(target: Path, page: Page) -> None:
-    for pattern in OWN:
-        for path in target.glob(pattern):
-            path.unlink()
+    remove_own(target, OWN)
     for figure in page.figures:
         write_bytes(target / figure.file, figure.content)
     write_bytes(target / MARKDOWN, page.markdown().encode())

@@ -59,6 +59,8 @@ class PictureRanking:
 
         self._predictor: Predictor = load_predictor(run.folder)
         settings, size = run.settings, self._predictor.input_size
+        if not settings.get("dataset"):
+            raise DataError(f"{run.folder}: it does not say which data set it was trained on")
         place = data_dir or settings.get("data_dir")
         skip_bad = bool(settings.get("skip_bad"))
         self.data: SegmentationDataset = open_usable(

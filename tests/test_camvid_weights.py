@@ -8,7 +8,7 @@ import pytest
 
 from fastscnn_tf.about import about_model
 from fastscnn_tf.agreement import argmax_agreement
-from fastscnn_tf.core.files import read_json
+from fastscnn_tf.core.json_text import read_json
 from fastscnn_tf.data.registry import open_dataset
 from fastscnn_tf.data.toy_streets import draw_scene
 from fastscnn_tf.evaluation import evaluate

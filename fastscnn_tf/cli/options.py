@@ -13,7 +13,7 @@ import click
 from ..core.console import echo
 from ..core.delegates.trust import trusting
 from ..core.files import check_output, write_json
-from ..core.foreign_text import json_text
+from ..core.json_text import dump_json
 from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
 from ..data.registry import NAMES
@@ -131,7 +131,7 @@ def refuse_inputs(path: str, inputs: Iterable[str | None]) -> None:
 def write_result(result: dict[str, Any], path: str | None, text: str) -> None:
     """Prints `text`, or the JSON alone where it goes to stdout; writes the JSON file."""
     if path == "-":
-        echo(json_text(result, indent=2), keep="\n")
+        echo(dump_json(result, 2), keep="\n")
         return
     echo(text, keep="\n\t")
     if path:

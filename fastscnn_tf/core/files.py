@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .errors import OutputError
+from .json_text import dump_json
+from .leftovers import PART, remove_leftovers
 
 FORCE = "--force (force=True in Python)"
 NAME_MAX = 255  # bytes of a name on common file systems; some count characters, which allows more
-PART = ".part"  # in the names of files that are being written
 
 
 def check_output(path: str | os.PathLike[str], force: bool = False) -> Path:
@@ -28,9 +29,10 @@ def check_output(path: str | os.PathLike[str], force: bool = False) -> Path:
     check_name(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder: name a file")
-    if (path.exists() or path.is_symlink()) and not force:
+    if os.path.lexists(path) and not force:  # a link to nothing, too
         raise OutputError(f"{path} exists: choose another output, or replace it with {FORCE}")
     _check_writable(path.parent)
+    remove_leftovers(path.parent)
     return path
 
 
@@ -59,6 +61,8 @@ def check_output_folder(path: str | os.PathLike[str], force: bool = False) -> Pa
         OutputError: it holds something already, is a file, or cannot be made.
     """
     path = Path(path)
+    if path.is_dir():
+        remove_leftovers(path)
     if path.is_dir() and any(path.iterdir()) and not force:
         raise OutputError(f"{path} is not empty: choose another output, or replace with {FORCE}")
     _check_writable(path)
@@ -103,6 +107,7 @@ def replacing(path: str | os.PathLike[str], sync: bool = False) -> Iterator[Path
     """
     path = Path(path)
     make_folder(path.parent)
+    # A later call removes what a killed process left: see `remove_leftovers`.
     temporary = path.with_name(_temporary_name(path))
     try:
         temporary.unlink(missing_ok=True)  # a link that somebody laid there would be followed
@@ -141,16 +146,20 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Writes indented JSON, whole or not at all."""
-    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
+    """Writes indented JSON, whole or not at all; what is no finite number becomes null."""
+    write_bytes(path, (dump_json(value, 2) + "\n").encode())
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """Reads JSON; a damaged file gives an InputError's one line."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise OutputError(f"cannot read {path} as JSON: {error}") from None
+def remove_own(folder: Path, names: str) -> None:
+    """Removes files that an earlier call wrote into a folder, and nothing that is called otherwise.
+
+    Args:
+        folder: is there; what lies in folders below it stays.
+        names: a regular expression of whole names.
+    """
+    for path in folder.iterdir():
+        if re.fullmatch(names, path.name) and (path.is_symlink() or path.is_file()):
+            path.unlink()
 
 
 def _reason(error: OSError) -> str:

@@ -7,11 +7,9 @@ function here through which such text goes in.
 from __future__ import annotations
 
 import html as _html
-import json
 import re
 import shlex
 from collections.abc import Iterable
-from typing import Any
 
 JOINERS = "\u200c\u200d"  # of Persian, Hindi and emoji; they move nothing
 
@@ -51,11 +49,6 @@ def printable_lines(lines: Iterable[object]) -> str:
 def one_line(text: object) -> str:
     """Printable text in which every run of white space is one space."""
     return printable(" ".join(str(text).split()))
-
-
-def json_text(value: Any, indent: int | None = None) -> str:
-    """JSON in printable ASCII, for a terminal, too."""
-    return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
 
 
 def html(text: object) -> str:

@@ -1,24 +1,32 @@
-"""Reading JSON of others: bounded, strict, and of the types that a schema names.
+"""JSON: what others wrote is read bounded, strictly, and of the types that a schema names.
 
 A schema is a type that msgspec reads: a `msgspec.Struct`, a dataclass, `dict[str, int]`. What does
-not fit is one line that names the field.
+not fit is one line that names the field. What is written here can be read so: `dump_json`.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 
 from .errors import InputError
+from .foreign_text import printable
 from .reading import read_bytes
 
 T = TypeVar("T")
 
 LARGEST = 16 << 20  # bytes; what this package writes takes less unless said otherwise
 DEPTH = 64  # of nesting where no schema bounds it
+_STRINGS_AND_NAN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|-?(?:NaN|Infinity)', re.DOTALL)
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]  # of bytes, pixels, epochs
+Name = Annotated[str, msgspec.Meta(max_length=256)]
+Scalar = bool | int | float | Annotated[str, msgspec.Meta(max_length=8192)] | None
 
 
 def read_json(
@@ -28,6 +36,7 @@ def read_json(
     what: str = "JSON file",
     largest: int = LARGEST,
     error: type[InputError] = InputError,
+    mend: bool = False,
 ) -> T:
     """Reads a JSON file.
 
@@ -37,6 +46,9 @@ def read_json(
         what: messages call it so.
         largest: bytes that it may have.
         error: the class to raise.
+        mend: a file that this package may have written before it wrote with `dump_json`: NaN and
+            infinity become null, and halves of surrogate pairs (bytes of file names that are no
+            UTF-8) their escapes.
 
     Returns:
         A value of the type `schema`; plain Python values where it is `Any`.
@@ -46,7 +58,7 @@ def read_json(
             and numbers beyond a double are no JSON.
     """
     content = read_bytes(path, what, largest=largest, error=error)
-    return decode_json(content, str(path), schema, largest=largest, error=error)
+    return decode_json(content, str(path), schema, largest=largest, error=error, mend=mend)
 
 
 def decode_json(
@@ -56,12 +68,14 @@ def decode_json(
     *,
     largest: int = LARGEST,
     error: type[InputError] = InputError,
+    mend: bool = False,
 ) -> T:
     """The value of JSON text, as `read_json`; messages call the text `where`."""
     if len(content) > largest:
         raise error(f"{where}: {len(content):,} bytes of JSON, at most {largest:,} are read")
     data = content.encode("utf-8", "replace") if isinstance(content, str) else bytes(content)
     try:
+        data = _STRINGS_AND_NAN.sub(_mended, data) if mend else data
         value = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=schema)
     except msgspec.ValidationError as failure:
         raise error(f"{where}: {explain(failure)}") from None
@@ -86,6 +100,44 @@ def convert(
         raise error(f"{where}: {explain(failure)}") from None
 
 
+def dump_json(value: Any, indent: int | None = None) -> str:
+    """Plain values as JSON text that every reader takes: see `plain`."""
+    try:
+        text = json.dumps(value, indent=indent, allow_nan=False)
+    except ValueError:
+        text = "\\ud"
+    if "\\ud" in text:  # rare: NaN, or half of a surrogate pair
+        text = json.dumps(plain(value), indent=indent, allow_nan=False)
+    return text.replace("\x7f", "\\u007f")  # all else that steers a terminal is escaped already
+
+
+def plain(value: Any) -> Any:
+    """A value as it comes back from JSON.
+
+    NaN and infinity are None, tuples lists, and halves of surrogate pairs escapes.
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        halves = any("\ud800" <= c <= "\udfff" for c in value)
+        return printable(value) if halves else value
+    if isinstance(value, dict):
+        return {plain(name): plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _mended(found: re.Match[bytes]) -> bytes:
+    token = found[0]
+    if not token.startswith(b'"'):
+        return b"null"
+    if b"\\ud" not in token.lower():
+        return token
+    try:
+        return json.dumps(plain(json.loads(token))).encode()
+    except ValueError:
+        return token
+
+
 def explain(failure: BaseException) -> str:
     """What msgspec says, as `starts[0]: expected int, got str`."""
     if isinstance(failure, RecursionError):
@@ -95,7 +147,7 @@ def explain(failure: BaseException) -> str:
     if isinstance(failure, UnicodeDecodeError):
         return "not UTF-8"
     text = " ".join(str(failure).split())
-    found = re.fullmatch(r"(.*) - at `(?:key in )?`?\$\.?(.*?)`", text)
+    found = re.fullmatch(r"(.*) - at `(?:key` in `)?\$\.?(.*?)`", text)
     reason, place = found.groups() if found else (text.removeprefix("JSON is malformed: "), "")
     reason = reason.replace("`", "")
     reason = reason[:1].lower() + reason[1:]
@@ -119,4 +171,4 @@ def _holds(value: Any) -> bool:
     return isinstance(value, dict | list)
 
 
-__all__ = ["convert", "decode_json", "explain", "read_json"]
+__all__ = ["convert", "decode_json", "dump_json", "explain", "plain", "read_json"]

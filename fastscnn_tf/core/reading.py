@@ -8,8 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from .errors import InputError
 
@@ -27,7 +27,7 @@ def open_regular(
     *,
     largest: int | None = None,
     error: type[InputError] = InputError,
-) -> BinaryIO:
+) -> BufferedReader:
     """Opens a regular file for reading; links to one are followed.
 
     Args:

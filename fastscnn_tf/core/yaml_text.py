@@ -70,6 +70,8 @@ def _load(text: str, where: str, error: type[InputError]) -> Any:
     try:
         _check_events(text, where, error)
         value = yaml.load(text, Loader=_Loader)
+    except InputError:
+        raise
     except yaml.YAMLError as failure:
         raise error(f"{where}: not valid YAML ({' '.join(str(failure).split())[:300]})") from None
     except (ValueError, OverflowError, RecursionError, MemoryError) as failure:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from ..core.errors import DataError, OutputError
+from ..core.reading import open_regular
 
 Choose = Callable[[PurePosixPath], PurePosixPath | None]
 MAX_FILES = 200_000
 MAX_RATIO = 100  # of a member's size to what it takes in the archive; photographs are near 1
 SMALL = 1 << 20  # bytes: below this no ratio is suspicious
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, NotImplementedError, UnicodeDecodeError, OverflowError),
+)
 
 
 def extract(
@@ -43,12 +50,15 @@ def extract(
         OutputError: the disk has no room for it.
     """
     try:
-        with zipfile.ZipFile(archive) as file:
+        with (
+            open_regular(archive, "ZIP archive", error=DataError) as source,
+            zipfile.ZipFile(source) as file,
+        ):
             chosen = _chosen(archive, file, choose)
             _check_sizes(archive, [info for info, _ in chosen], folder, max_bytes)
             for number in progress(range(len(chosen))):
                 _write(file, chosen[number][0], folder / chosen[number][1])
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, zlib.error) as error:
+    except _DAMAGE as error:
         raise DataError(f"{archive}: not a readable ZIP archive ({error})") from None
     return len(chosen)
 

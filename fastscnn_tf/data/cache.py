@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import shutil
+import stat
 import threading
 from pathlib import Path
 from typing import Protocol
@@ -97,6 +99,12 @@ class MemoryCache:
                 self._pairs[index] = pair
 
 
+def _mapped(path: Path) -> np.ndarray:
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+        raise ValueError("no file")
+    return np.lib.format.open_memmap(path, mode="r")
+
+
 def _checked(image: np.ndarray, label: np.ndarray) -> Pair:
     if (image.dtype, label.dtype) != (np.uint8, np.uint8) or image.shape != (*label.shape, 3):
         raise ValueError("no pair")
@@ -126,10 +134,10 @@ class DiskCache:
     def get(self, index: int) -> Pair | None:
         """The pair, if it is kept."""
         image, label = self._paths(index)
-        try:
-            return _checked(np.load(image, "r"), np.load(label, "r"))
-        except (OSError, ValueError, EOFError):  # not there, cut short, or another program's
-            return None
+        # Not there, cut short, or another program's: numpy's parser raises what it likes.
+        with contextlib.suppress(Exception):
+            return _checked(_mapped(image), _mapped(label))
+        return None
 
     def put(self, index: int, pair: Pair) -> None:
         """Keeps a pair while the disk has room."""

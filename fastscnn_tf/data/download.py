@@ -13,21 +13,25 @@ import dataclasses
 import errno
 import hashlib
 import http.client
-import json
 import os
 import re
 import shutil
 import ssl
+import stat
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
-from ..core.errors import DataError, FastSCNNError, Interrupted, OutputError
+import msgspec
+
+from ..core.errors import DataError, FastSCNNError, InputError, Interrupted, OutputError
 from ..core.files import make_folder, write_json
+from ..core.json_text import read_json
+from ..core.reading import open_regular
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all (where known)
 CHUNK = 1 << 17
@@ -114,6 +118,13 @@ def _plain_address(url: str) -> str:
     return urllib.parse.urlunsplit((parts.scheme, netloc, path, query, ""))
 
 
+class _Info(msgspec.Struct):
+    """What is noted beside an unfinished file: the mark goes into a header."""
+
+    url: str
+    mark: Annotated[str, msgspec.Meta(pattern="^[ -~]{1,1000}$")] | None = None
+
+
 class _Part:
     """The unfinished file and the mark of what it is a part of."""
 
@@ -121,6 +132,8 @@ class _Part:
         self.path, self.url = path, url
         self.file = path.with_name(f"{path.name}.part")
         self.info = path.with_name(f"{path.name}.part.json")
+        if os.path.lexists(self.file) and not stat.S_ISREG(self.file.lstat().st_mode):
+            raise OutputError(f"{self.file}: no plain file: remove it, or choose another output")
 
     def size(self) -> int:
         return self.file.stat().st_size if self.file.exists() else 0
@@ -128,9 +141,9 @@ class _Part:
     def mark(self) -> str | None:
         """The server's mark of the content, if the part is of this address."""
         try:
-            info = json.loads(self.info.read_text(encoding="utf-8"))
-            return info["mark"] if info["url"] == self.url else None
-        except (OSError, ValueError, TypeError, KeyError):
+            info: _Info = read_json(self.info, _Info)
+            return info.mark if info.url == self.url else None
+        except InputError:  # none there, or not ours: the download starts again
             return None
 
     def start(self, mark: str | None) -> None:
@@ -208,10 +221,11 @@ def _receive(
     part: _Part, response: http.client.HTTPResponse, have: int, progress: Progress
 ) -> None:
     """Appends the body to the part, or starts it anew where the whole file is sent."""
-    length = response.headers.get("Content-Length")
-    total = int(length) if length else None
+    length = response.headers.get("Content-Length") or ""
+    total = int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
     if response.status == 206:
-        sent = re.match(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        said = response.headers.get("Content-Range", "")
+        sent = re.match(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]+|\*)", said)
         if sent is None or int(sent[1]) != have:
             part.discard()
             raise _Lost("the server sent another range than asked for")
@@ -286,7 +300,7 @@ def check_sha256(path: Path, expected: str, name: str) -> None:
         DataError: it differs, or `expected` is no SHA-256; the message calls the file `name`.
     """
     check_digits(expected)
-    with path.open("rb") as file:
+    with open_regular(path, "file", error=DataError) as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected.lower():
         raise DataError(

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 Value = bytes | int
 _LENGTH = 2  # the wire type of strings and messages
 _BYTES_LIST, _INT64_LIST = 1, 3  # fields of a Feature
+_MOST = 64  # features; we write eight
 
 
 def encode_example(features: dict[str, Value]) -> bytes:
@@ -35,6 +36,8 @@ def decode_example(data: bytes | memoryview) -> dict[str, Value]:
     try:
         for _, message in _fields(memoryview(data), (1,)):
             for _, entry in _fields(message, (1,)):
+                if len(features) >= _MOST:
+                    raise ValueError(f"not a tf.train.Example of ours (more than {_MOST} features)")
                 parts = dict(_fields(entry, (1, 2)))
                 features[bytes(parts[1]).decode()] = _value(parts[2])
     except (IndexError, KeyError, UnicodeDecodeError) as error:
@@ -82,6 +85,8 @@ def _fields(data: memoryview, known: tuple[int, ...]) -> Iterator[tuple[int, mem
 def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
+        if shift > 63:
+            raise ValueError("not a tf.train.Example (a number of more than 64 bits)")
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift

@@ -16,14 +16,17 @@ Paths are relative to the YAML file. A picture `x.jpg` belongs to the label map 
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-import yaml
+import msgspec
 
 from ..core.errors import DataError
 from ..core.images import IMAGE_SUFFIXES
-from ..core.labels import IGNORE, MAX_CLASSES, LabelSpace, generated_palette
+from ..core.labels import MAX_CLASSES, LabelSpace, generated_palette
+from ..core.labels.space import Byte, Color
+from ..core.yaml_text import read_yaml
 from .dataset import FileDataset
 from .layout import Missing
 from .pairing import Pairing, files_under, pair_up, pictures_under
@@ -79,23 +82,48 @@ class OwnFolder:
 folder = OwnFolder()
 
 
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+
+
+class _Class(msgspec.Struct, forbid_unknown_fields=True):
+    name: Text
+    color: Color | None = None
+    value: Byte | None = None
+
+
+class _Split(msgspec.Struct):
+    images: Text
+    labels: Text
+
+
+class _Content(msgspec.Struct, forbid_unknown_fields=True):
+    """What `dataset.yaml` may hold; a key that it does not know may be misspelled."""
+
+    classes: list[Text | _Class]
+    splits: dict[Text, _Split] = {}
+    name: str | int | float | None = None
+    void: Annotated[list[Byte], msgspec.Meta(max_length=256)] = []
+
+
 class _Description:
     """A YAML file that was read."""
 
     def __init__(self, path: Path):
         self.path = path / DESCRIPTION if path.is_dir() else path
-        self._values = _read_yaml(self.path)
-        self.labels = _label_space(self._values, self.path)
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        splits = self._values.get("splits")
-        return tuple(map(str, splits)) if isinstance(splits, dict) else ()
+        if not os.path.lexists(self.path):
+            raise DataError(f"{self.path}: no such file; describe your data set in {DESCRIPTION}")
+        content: _Content = read_yaml(self.path, _Content, what="description", error=DataError)
+        self.labels = _label_space(content, self.path)
+        self._splits, self.splits = content.splits, tuple(content.splits)
 
     def pairs(self, split: str) -> Pairing:
-        images, labels = self._folder(split, "images"), self._folder(split, "labels")
+        noted = self._splits.get(split)
+        if noted is None:
+            known = ", ".join(self.splits) or "none"
+            raise DataError(f"{self.path}: no split {split!r}; it describes: {known}")
+        images, labels = self.path.parent / noted.images, self.path.parent / noted.labels
         for place in (images, labels):
-            if not place.is_dir():
+            if not os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises for names too long
                 raise DataError(f"{place}: no such folder; {self.path} names it for {split!r}")
         return pair_up(
             pictures_under(images, "*", IMAGE_SUFFIXES),
@@ -104,75 +132,17 @@ class _Description:
             lambda label_map: images / label_map.name,
         )
 
-    def _folder(self, split: str, key: str) -> Path:
-        values = (self._values.get("splits") or {}).get(split) if self.splits else None
-        if not isinstance(values, dict):
-            known = ", ".join(self.splits) or "none"
-            raise DataError(f"{self.path}: no split {split!r}; it describes: {known}")
-        if not isinstance(values.get(key), str):
-            raise DataError(f"{self.path}: split {split!r} needs the folder {key!r}")
-        return self.path.parent / values[key]
 
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; describe your data set in {DESCRIPTION}")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(values, dict):
-        raise DataError(f"{path}: expected keys 'classes' and 'splits'")
-    _check_keys(values, ("name", "classes", "void", "splits"), path)
-    return values
-
-
-def _check_keys(values: dict[str, Any], known: tuple[str, ...], path: Path) -> None:
-    unknown = [key for key in values if key not in known]
-    if unknown:
-        raise DataError(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
-
-
-def _label_space(values: dict[str, Any], path: Path) -> LabelSpace:
-    entries = values.get("classes")
-    if not isinstance(entries, list) or not 2 <= len(entries) <= MAX_CLASSES:
-        raise DataError(f"{path}: 'classes' must list 2 to {MAX_CLASSES} classes")
-    entries = [{"name": e} if isinstance(e, str) else e for e in entries]
-    generated = generated_palette(len(entries))
-    names, colors, raw = [], [], []
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-            raise DataError(f"{path}: class {index} needs a name")
-        _check_keys(entry, ("name", "color", "value"), path)
-        names.append(entry["name"])
-        colors.append(_color(entry.get("color", generated[index]), entry["name"], path))
-        raw.append(_value(entry.get("value", index), path))
-    void = values.get("void", [])
-    if not isinstance(void, list):
-        raise DataError(f"{path}: 'void' must be a list of label values")
-    void = [_value(v, path) for v in void]
-    for kind, found in (("class names", names), ("label values", raw + list(set(void)))):
-        if len(set(found)) != len(found):
-            raise DataError(f"{path}: {kind} must be unique, got {found}")
-    if IGNORE in raw:
-        raise DataError(f"{path}: label value {IGNORE} is always ignored and cannot be a class")
-    return LabelSpace(
-        str(values.get("name") or path.parent.name),
-        tuple(names),
-        tuple(colors),
-        tuple(raw),
-        tuple(void),
+def _label_space(content: _Content, path: Path) -> LabelSpace:
+    classes = [_Class(each) if isinstance(each, str) else each for each in content.classes]
+    generated = generated_palette(min(len(classes), MAX_CLASSES))
+    labels = LabelSpace(
+        path.parent.name if content.name in (None, "") else str(content.name),
+        tuple(each.name for each in classes),
+        tuple(each.color or color for each, color in zip(classes, generated, strict=False)),
+        tuple(index if each.value is None else each.value for index, each in enumerate(classes)),
+        tuple(content.void),
     )
-
-
-def _color(value: Any, name: str, path: Path) -> tuple[int, int, int]:
-    ok = isinstance(value, list | tuple) and len(value) == 3
-    if not ok or not all(isinstance(v, int) and 0 <= v <= 255 for v in value):
-        raise DataError(f"{path}: colour of {name!r} must be three numbers 0..255, got {value!r}")
-    return value[0], value[1], value[2]
-
-
-def _value(value: Any, path: Path) -> int:
-    if type(value) is not int or not 0 <= value <= 255:  # true is no label value
-        raise DataError(f"{path}: label values must be 0..255, got {value!r}")
-    return value
+    if reason := labels.fault():
+        raise DataError(f"{path}: {reason}")
+    return labels

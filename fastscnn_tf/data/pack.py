@@ -15,18 +15,31 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
+from ..core.console import warn
 from ..core.errors import ConfigError, DataError, OutputError
 from ..core.files import FORCE, check_output, write_json
+from ..core.json_text import decode_json, plain
 from ..core.labels import IGNORE, LabelSpace
+from ..core.reading import read_bytes
 from .dataset import SegmentationDataset
 from .encoded import decode_label, encode_png, is_plain_picture
 from .example_proto import Value, encode_example
-from .records import FORMAT, INDEX, VERSION, read_index
-from .staging import put, staging
+from .records import (
+    FORMAT,
+    INDEX,
+    LARGEST,
+    VERSION,
+    is_shard_name,
+    is_split_name,
+    read_index,
+    shard_name,
+)
+from .staging import holds_something, put, staging
 from .tfrecord import frame
 
 SHARD_BYTES = 128 << 20
@@ -52,7 +65,7 @@ def pack(
         output: a folder; new or empty, unless `force`.
         shards: how many for each split; else as many as `shard_bytes` asks for.
         shard_bytes: a shard is closed before it grows beyond this.
-        force: replace what was packed there before; other files stay.
+        force: replace what was packed there before; other files stay, whatever `records.json` says.
         steps: wraps the pair numbers of each split.
 
     Returns:
@@ -65,11 +78,12 @@ def pack(
     """
     output = Path(output)
     _check(datasets, shards, shard_bytes)
-    old_files = _check_output(output, force)
     with staging(output) as stage:
+        old_files = _check_output(output, force)
         splits = {d.split: _write_split(d, stage, shards, shard_bytes, steps) for d in datasets}
         index = _index(datasets[0], splits)
         write_json(stage / INDEX, index)
+        read_index(stage)  # what could not be read is not left to be found out later
         for old in old_files:  # the index first: never does it name shards that are not its own
             put(old, stage / "old" / old.name, stage)
         for shard in sorted(stage.glob("*.tfrecord")):
@@ -81,6 +95,8 @@ def pack(
 def _check(datasets: Sequence[SegmentationDataset], shards: int | None, shard_bytes: int) -> None:
     first = datasets[0]
     for dataset in datasets:
+        if not is_split_name(dataset.split):
+            raise ConfigError(f"the split {dataset.split!r} cannot begin a file's name: rename it")
         if (dataset.name, dataset.labels) != (first.name, first.labels):
             raise ConfigError(f"{first.name} and {dataset.name} cannot be packed together")
         if shards is not None and not 1 <= shards <= len(dataset):
@@ -94,16 +110,40 @@ def _check(datasets: Sequence[SegmentationDataset], shards: int | None, shard_by
         raise ConfigError(f"expected a shard size of at least one byte, got {shard_bytes}")
 
 
+class _OldShard(msgspec.Struct):
+    file: str
+
+
+class _OldSplit(msgspec.Struct):
+    shards: list[_OldShard]
+
+
+class _OldIndex(msgspec.Struct):
+    """What of an index that is replaced matters; it may be anybody's."""
+
+    format: Literal["fastscnn-records"]
+    splits: dict[str, _OldSplit]
+
+
 def _check_output(output: Path, force: bool) -> list[Path]:
-    """The files of an earlier packing there, the index first, to be replaced."""
+    """The files of an earlier packing there, the index first, to be replaced.
+
+    The index may be a stranger's: of what it names, only what `pack` could have written goes.
+    """
     check_output(output / INDEX, force)
-    if output.is_dir() and any(output.iterdir()) and not force:
+    if holds_something(output) and not force:
         raise OutputError(f"{output} is not empty: choose another output, or use {FORCE}")
-    if not (output / INDEX).exists():
+    if not os.path.lexists(output / INDEX):
         return []
-    splits = read_index(output)["splits"].values()  # someone else's records.json is refused
-    shards = [output / Path(s["file"]).name for split in splits for s in split["shards"]]
-    return [output / INDEX, *(shard for shard in shards if shard.exists())]
+    content = read_bytes(output / INDEX, "index", largest=LARGEST, error=OutputError)
+    where = f"{output / INDEX}: not an index of packed records, and not replaced"
+    old: _OldIndex = decode_json(content, where, _OldIndex, largest=LARGEST, error=OutputError)
+    listed = [(split, s.file) for split, noted in old.splits.items() for s in noted.shards]
+    files = [output / name for split, name in listed if is_shard_name(name, split)]
+    gone = [path for path in files if path.is_file() and not path.is_symlink()]
+    if kept := {name for _, name in listed} - {path.name for path in gone}:
+        warn(f"{output / INDEX} names {min(kept)} ({len(kept)} such), which stays as it is")
+    return [output / INDEX, *dict.fromkeys(gone)]
 
 
 def _index(dataset: SegmentationDataset, splits: dict[str, Any]) -> dict[str, Any]:
@@ -133,8 +173,7 @@ def _write_split(
         written[-1].append(record, names[i])
     noted = []
     for number, shard in enumerate(written):
-        name = f"{dataset.split}-{number:05d}-of-{len(written):05d}.tfrecord"
-        noted.append(shard.finish(stage / name))
+        noted.append(shard.finish(stage / shard_name(dataset.split, number, len(written))))
     return {"pairs": len(dataset), "shards": noted}
 
 
@@ -173,6 +212,9 @@ class _Shard:
 def _names(dataset: SegmentationDataset) -> list[str]:
     """Paths below the folder that all pictures share, or the names of drawn ones."""
     names = [dataset.sample_name(i) for i in range(len(dataset))]
+    for name in names:
+        if plain(name) != name:
+            raise DataError(f"{name!r}: no UTF-8: rename the file, records could not name it")
     if not all(dataset.files(i) for i in range(len(dataset))):
         return names
     shared = os.path.commonpath([Path(name).parent for name in names])
@@ -215,7 +257,7 @@ def _instance_bytes(ids: np.ndarray, name: str) -> bytes:
 
 def _picture_bytes(file: Path | None, image: np.ndarray) -> bytes:
     """The file as it is if any program reads `image` from it, else a PNG of `image`."""
-    data = file.read_bytes() if file else b""
+    data = read_bytes(file, "picture", error=DataError) if file else b""
     return data if data and is_plain_picture(data, image) else encode_png(image)
 
 
@@ -223,7 +265,7 @@ def _label_bytes(file: Path | None, label: np.ndarray, labels: LabelSpace, name:
     """The file as it is if the lookup table maps it to `label`, else a PNG of the same values."""
     table = labels.lookup_table()
     if file:
-        data = file.read_bytes()
+        data = read_bytes(file, "label map", error=DataError)
         try:
             if np.array_equal(decode_label(data, table, name), label):
                 return data

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from ..core.errors import DataError, OutputError
 from ..core.files import FORCE
+from ..core.reading import open_regular
 from .archive import extract
 from .camvid_content import CAMVID_CONTENT, CamVidContent, check_camvid
 from .download import Patience, Progress, check_sha256, download, ignore_progress
@@ -62,7 +63,8 @@ def prepare_camvid(
     whole = output.resolve()  # `.` has no name
     fetched = whole.with_name(f".{whole.name}.download.zip") if "://" in source else None
     try:
-        if fetched and not fetched.exists():  # else an earlier call got so far, and no farther
+        # If it is there, an earlier call got so far, and no farther.
+        if fetched and not os.path.lexists(fetched):
             download(source, fetched, sha256, patience, progress)
         archive = fetched or _at_hand(source)
         if sha256:
@@ -73,7 +75,7 @@ def prepare_camvid(
             for name in folders:
                 put(stage / name, output / name, stage)
     except DataError:
-        if fetched:  # or the next try would meet it again
+        if fetched and not fetched.is_dir():  # or the next try would meet it again
             fetched.unlink(missing_ok=True)
         raise
     if fetched:
@@ -117,6 +119,7 @@ def _camvid_path(folders: list[str]) -> Callable[[PurePosixPath], PurePosixPath 
 
 
 def _at_hand(source: str) -> Path:
-    if not Path(source).is_file():
+    if not os.path.lexists(source):
         raise DataError(f"{source}: no such archive; expected a ZIP file or an http address")
+    open_regular(source, "ZIP archive", error=DataError).close()
     return Path(source)

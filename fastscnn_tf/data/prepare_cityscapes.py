@@ -13,6 +13,7 @@ from ..core.errors import DataError, OutputError
 from ..core.files import FORCE
 from ..core.images import read_image, read_label
 from ..core.labels import CITYSCAPES
+from ..core.reading import open_regular
 from .archive import extract
 from .prepared import Prepared
 from .staging import put, staging
@@ -58,8 +59,7 @@ def prepare_cityscapes(
     """
     output = Path(output)
     for archive in map(Path, archives):
-        if not archive.is_file():
-            raise DataError(f"{archive}: no such archive")
+        open_regular(archive, "archive", error=DataError).close()
     with staging(output) as stage:
         for archive in map(Path, archives):
             if not extract(archive, stage, _path, MAX_BYTES, steps):
@@ -86,6 +86,8 @@ def _check_new(
     stage: Path, output: Path, folder: Path, counts: dict[str, dict[str, int]], force: bool
 ) -> None:
     kind, split = folder.parts
+    if (output / kind).is_symlink():
+        raise OutputError(f"{output / kind} is a link: name the folder it leads to as the output")
     if (output / folder).exists() and not force:
         raise OutputError(f"{output / folder} is there already: replace it with {FORCE}")
     suffix = f"_{kind}.png" if kind == "leftImg8bit" else f"_{kind}_labelIds.png"

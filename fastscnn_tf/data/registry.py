@@ -86,7 +86,7 @@ def find_splits(name: str, data_dir: DataDir = None) -> tuple[str, ...]:
     if name == "toy":
         return tuple(TOY_SPLITS)
     if name == "records":
-        return tuple(read_index(data_dir)["splits"])
+        return tuple(read_index(data_dir).splits)
     return _LAYOUTS[name].find_splits(data_dir)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ..core.errors import OutputError
 from ..core.files import make_folder
+from ..core.folder_lock import LOCK, hold
+from ..core.leftovers import PART
 
 
 @contextlib.contextmanager
@@ -17,29 +19,45 @@ def staging(output: Path) -> Iterator[Path]:
     """Yields an empty hidden folder inside `output`, and removes it in any case.
 
     Inside, because only there a rename is sure to stay on one file system. `output` is made if need
-    be; made for nothing, it goes again.
+    be; made for nothing, it goes again. It is held meanwhile, and what killed processes left in it
+    goes.
 
     Raises:
-        OutputError: a file cannot be written (disk full, no permission).
+        OutputError: another process holds the folder, or a file cannot be written (disk full, no
+            permission).
     """
     new = not output.exists()
-    folder = make_folder(output) / f".part.{os.getpid()}"
+    folder = make_folder(output) / f"{PART}.{os.getpid()}"
     try:
-        folder.mkdir()
-        yield folder
-    except OSError as error:
-        where = error.filename or output
-        raise OutputError(f"cannot write {where}: {error.strerror or error}") from error
+        with hold(output, "another process"):
+            try:
+                shutil.rmtree(folder, ignore_errors=True)  # of an earlier process of this number
+                folder.mkdir()
+                yield folder
+            except OSError as error:
+                where = error.filename or output
+                reason = error.strerror or error
+                raise OutputError(f"cannot write {where}: {reason}") from error
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         if new and not any(output.iterdir()):
             output.rmdir()
 
 
+def holds_something(output: Path) -> bool:
+    """Whether there is more in a folder than what `staging` puts there."""
+    own = (LOCK, f"{PART}.{os.getpid()}")
+    return output.is_dir() and any(path.name not in own for path in output.iterdir())
+
+
 def put(source: Path, target: Path, stage: Path) -> None:
-    """Renames a file or folder to `target`; what stands there moves into `stage`, to go with it."""
+    """Renames a file or folder to `target`; what stands there moves into `stage`, to go with it.
+
+    A link there goes, not what it leads to.
+    """
     make_folder(target.parent)
-    if target.exists():
+    if os.path.lexists(target):
         replaced = stage / "replaced"
         replaced.mkdir(exist_ok=True)
         target.rename(replaced / f"{len(list(replaced.iterdir()))}")

@@ -11,6 +11,8 @@ import struct
 import zlib
 from pathlib import Path
 
+from ..core.errors import DataError
+from ..core.reading import open_regular
 from .crc32c import masked_crc32c
 
 _LENGTH, _CHECKSUM = struct.Struct("<Q"), struct.Struct("<I")
@@ -46,12 +48,17 @@ def read_record(path: Path, start: int, stop: int, crc32: int) -> memoryview:
     Raises:
         ValueError: the file ends too soon or the checksum does not fit.
         OSError: the file cannot be read.
+        DataError: it is gone, or no plain file any more.
     """
-    with path.open("rb") as file:
+    if path.stat().st_size < stop:  # before memory is taken for it
+        raise ValueError("the file ends within it")
+    with open_regular(path, "shard", error=DataError) as file:
         file.seek(start)
         record = file.read(stop - start)
     if len(record) < stop - start:
         raise ValueError("the file ends within it")
+    if len(record) < _BEFORE + _CHECKSUM.size:
+        raise ValueError("it is shorter than a record can be")
     if zlib.crc32(record) != crc32:
         raise ValueError("its checksum does not fit")
     return memoryview(record)[_BEFORE : -_CHECKSUM.size]

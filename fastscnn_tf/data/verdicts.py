@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from pathlib import Path
 
 from .. import __version__
-from ..core.errors import OutputError
+from ..core.errors import InputError, OutputError
 from ..core.files import write_json
+from ..core.json_text import read_json
 from ..core.user_folders import cache_folder
 from .dataset import FileDataset, SegmentationDataset
+
+LARGEST = 256 << 20  # bytes: some five million pairs
 
 
 class Verdicts:
@@ -65,8 +67,6 @@ class Verdicts:
         return folder / "checked" / f"{name}.json"
 
     def _read(self) -> dict[str, bool]:
-        with contextlib.suppress(OSError, ValueError):
-            values = json.loads(self._path.read_text(encoding="utf-8")) if self._path else {}
-            if isinstance(values, dict):
-                return {k: v for k, v in values.items() if isinstance(v, bool)}
+        with contextlib.suppress(InputError):
+            return read_json(self._path, dict[str, bool], largest=LARGEST) if self._path else {}
         return {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import OutputError
-from ..core.files import check_output_folder, read_json
+from ..core.files import check_output_folder
 from ..core.sizes import Size
 from ..data.pair_check import Progress
 from ..data.pipeline import batches, check_batches
@@ -21,7 +21,7 @@ from ..train.callbacks import STATE, callbacks_for
 from ..train.losses import segmentation_loss
 from ..train.optimizers import optimizer
 from ..train.predictor import KerasPredictor
-from ..train.run_folder import check_resumable, run_folder, write_run
+from ..train.run_folder import check_resumable, read_state, run_folder, write_run
 from ..train.schedules import schedule
 from ..train.settings import check_settings
 from ..train.trainer import fit_epochs, usable_split
@@ -145,8 +145,10 @@ def run_quantization(
             write_run(folder, values, config)
         if state.get("epochs_done", 0) < settings.epochs:
             _fit(model, settings, folder, training, validation, state, verbose)
-    state = read_json(folder / STATE)
-    return QuantizeResult(folder, folder / BEST, state["best"], state["epochs_done"])
+    found = read_state(folder)
+    if found.best is None:
+        raise OutputError(f"{folder / STATE}: damaged, it does not say the best score")
+    return QuantizeResult(folder, folder / BEST, found.best, found.epochs_done)
 
 
 def _compile(model: Any, settings: QuantizeSettings, images: int) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError
+from ..core.files import replacing
+from ..core.reading import open_regular
 from ..keras_api import on_tensorflow, tensorflow
 from ..runtime.views import WholeImage
 from .callbacks import SCORE
@@ -135,17 +137,21 @@ def forget_after(folder: Path, step: int) -> None:
         step: the last one that is kept.
     """
     for path in sorted(folder.glob(EVENTS)):
+        open_regular(path, "file of TensorBoard").close()
         kept, whole = _records_until(path, step)
         if not whole:
-            temporary = path.with_name(f".{path.name}.part")
-            with tensorflow().io.TFRecordWriter(str(temporary)) as writer:
+            with (
+                replacing(path) as temporary,
+                tensorflow().io.TFRecordWriter(str(temporary)) as writer,
+            ):
                 for record in kept:
                     writer.write(record)
-            temporary.replace(path)
 
 
 def _records_until(path: Path, step: int) -> tuple[list[bytes], bool]:
     """The records of a file up to a step, and whether these are all."""
+    from google.protobuf.message import DecodeError
+
     tf = tensorflow()
     kept, whole = [], True
     try:
@@ -154,6 +160,6 @@ def _records_until(path: Path, step: int) -> tuple[list[bytes], bool]:
                 kept.append(record)
             else:
                 whole = False
-    except tf.errors.DataLossError:  # the writer was killed
+    except (tf.errors.DataLossError, DecodeError):  # the writer was killed
         whole = False
     return kept, whole

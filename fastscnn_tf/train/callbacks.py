@@ -142,7 +142,7 @@ def callbacks_for(keras: Any) -> SimpleNamespace:
                 **(logs or {}),
             }
             self.keep(epoch + 1, logs)
-            best_epoch = self.state.get("best_epoch", 0)
+            best_epoch = self.state.get("best_epoch") or 0
             if self.patience and epoch + 1 - best_epoch >= self.patience:
                 self.model.stop_training = True
 

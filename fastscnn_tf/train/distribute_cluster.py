@@ -7,15 +7,18 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
+
+import msgspec
 
 from ..core.errors import ConfigError
+from ..core.json_text import decode_json
 
 EXAMPLE = (
     '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, '
     '"task": {"type": "worker", "index": 0}}'
 )
 SLURM_PORT = 12345
+MOST = 10_000  # workers, and nodes that Slurm names
 _ADDRESS = re.compile(r"[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 
 
@@ -79,13 +82,12 @@ def cluster_from(environment: Mapping[str, str] = os.environ) -> Cluster:
             f"--strategy multi-worker needs the environment variable TF_CONFIG, such as {EXAMPLE}"
         )
     try:
-        value = json.loads(text)
-        cluster, task = value["cluster"], value["task"]
-        kind, index = task["type"], task["index"]
-        chiefs, workers = list(cluster.get("chief", ())), list(cluster.get("worker", ()))
-        others = set(cluster) - {"chief", "worker", "evaluator"}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ConfigError(f"TF_CONFIG must be JSON such as {EXAMPLE}, got {text[:200]!r}") from None
+        found: _TFConfig = decode_json(text, "TF_CONFIG", _TFConfig, error=ConfigError)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; it must be JSON such as {EXAMPLE}") from None
+    kind, index = found.task.type, found.task.index
+    chiefs, workers = (found.cluster.get(name, []) for name in ("chief", "worker"))
+    others = set(found.cluster) - {"chief", "worker", "evaluator"}
     if others or kind not in ("chief", "worker") or len(chiefs) > 1:
         wrong = f"task type {kind!r}" if kind not in ("chief", "worker") else "the cluster"
         raise ConfigError(f"TF_CONFIG: {wrong} is not of workers (and one chief) alone: {EXAMPLE}")
@@ -93,12 +95,26 @@ def cluster_from(environment: Mapping[str, str] = os.environ) -> Cluster:
     return Cluster((*chiefs, *workers), place)
 
 
-def _index(value: Any) -> int:
+class _Task(msgspec.Struct):
+    type: str
+    index: int | str
+
+
+class _TFConfig(msgspec.Struct):
+    """What of TF_CONFIG is read; launchers write more."""
+
+    cluster: dict[str, list[str]]
+    task: _Task
+
+
+def _index(value: int | str) -> int:
     """The task's index, which some launchers write as a text."""
     try:
         return int(value)
-    except (TypeError, ValueError):
-        raise ConfigError(f"TF_CONFIG: the task's index must be a number, got {value!r}") from None
+    except ValueError:
+        raise ConfigError(
+            f"TF_CONFIG: the task's index must be a number, got {value[:40]!r}"  # type: ignore[index]
+        ) from None
 
 
 def slurm_cluster(environment: Mapping[str, str], port: int = SLURM_PORT) -> Cluster:
@@ -121,7 +137,7 @@ def slurm_cluster(environment: Mapping[str, str], port: int = SLURM_PORT) -> Clu
     try:
         nodes = _nodes(environment["SLURM_STEP_NODELIST"])
         counts = _task_counts(environment["SLURM_STEP_TASKS_PER_NODE"])
-        index = int(environment["SLURM_PROCID"])
+        index = _number(environment["SLURM_PROCID"])
     except KeyError as error:
         raise ConfigError(
             f"{error.args[0]} is missing: start with srun, or set TF_CONFIG"
@@ -143,7 +159,9 @@ def _nodes(text: str) -> list[str]:
             continue
         for part in ranges.split(","):
             low, _, high = part.partition("-")
-            numbers = range(int(low), int(high or low) + 1)
+            numbers = range(_number(low), _number(high or low) + 1)
+            if len(names) + len(numbers) > MOST:
+                raise ValueError(f"more than {MOST:,} nodes")
             names += [f"{prefix}{number:0{len(low)}d}{suffix}" for number in numbers]
     return names
 
@@ -155,5 +173,14 @@ def _task_counts(text: str) -> list[int]:
         found = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)
         if not found:
             raise ValueError(f"tasks per node {text!r}")
-        counts += [int(found[1])] * int(found[2] or 1)
+        count, times = _number(found[1]), _number(found[2] or "1")
+        if sum(counts) + count * times > MOST or len(counts) + times > MOST:
+            raise ValueError(f"more than {MOST:,} tasks")
+        counts += [count] * times
     return counts
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise ValueError(f"expected a number, got {text[:40]!r}")
+    return int(text)

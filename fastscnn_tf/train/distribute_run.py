@@ -14,7 +14,7 @@ import numpy as np
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
 from ..core.errors import ConfigError
-from ..core.files import check_output_folder, read_json
+from ..core.files import check_output_folder
 from ..data.augment import augmentation
 from ..data.dataset import SegmentationDataset
 from ..data.pair_check import Progress
@@ -22,14 +22,21 @@ from ..data.pipeline import batches, check_batches
 from ..model.initialise import initialise, read_start
 from . import trainer
 from .build import Training, build, epoch_steps, optimizer_of, run_config
-from .callbacks import STATE
 from .checkpoint import restore_checkpoint
 from .distribute import MULTI_WORKER, check_shares, replica_losses
 from .distribute_cluster import Cluster, cluster_from
 from .losses import segmentation_losses
 from .multi_worker import WorkerGroup
 from .recipes import describe, write_recipe
-from .run_folder import FREE, PATHS, RECIPE, check_resumable, run_folder, write_run
+from .run_folder import (
+    FREE,
+    PATHS,
+    RECIPE,
+    check_resumable,
+    read_state,
+    run_folder,
+    write_run,
+)
 from .settings import TrainSettings
 from .trainer import BEST, LAST
 
@@ -107,8 +114,8 @@ def run_on_workers(
         if not over:
             callbacks = trainer.run_callbacks(settings, folder, built, validation, state)
             _fit(group, settings, built, training, int(done), callbacks, verbose)
-    state = read_json(folder / STATE)
-    return trainer.TrainResult(folder, folder / BEST, state["best"], state["epochs_done"])
+    found = read_state(folder)
+    return trainer.TrainResult(folder, folder / BEST, found.best, found.epochs_done)
 
 
 def _fit(

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..core.config import FastSCNNConfig
-from ..core.files import check_output_folder, read_json
+from ..core.errors import OutputError
+from ..core.files import check_output_folder
 from ..core.sizes import Size, check_size
 from ..data.classification import check_pictures, classification_batches
 from ..data.image_folders import ImageFolders
@@ -22,7 +23,7 @@ from ..model.io import save_keras
 from .callbacks import STATE, callbacks_for
 from .checkpoint import restore_checkpoint, save_checkpoint
 from .optimizers import optimizer
-from .run_folder import check_resumable, run_folder, write_run
+from .run_folder import check_resumable, read_state, run_folder, write_run
 from .schedules import schedule
 from .settings import check_common
 from .trainer import BEST, LAST
@@ -126,9 +127,11 @@ def run_pretraining(
             write_run(folder, settings.to_dict(), model.config)
         if state.get("epochs_done", 0) < settings.epochs:
             _fit(model, settings, folder, training, validation, state, verbose)
-    state = read_json(folder / STATE)
-    top5 = state["scores"][SCORE_TOP]
-    return PretrainResult(folder, folder / BEST, state["best"], top5, state["epochs_done"])
+    found = read_state(folder)
+    top5 = found.scores.get(SCORE_TOP)
+    if found.best is None or top5 is None:
+        raise OutputError(f"{folder / STATE}: damaged, it does not say the best scores")
+    return PretrainResult(folder, folder / BEST, found.best, top5, found.epochs_done)
 
 
 def _compiled(settings: PretrainSettings, training: ImageFolders) -> Any:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import typing
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import ConfigError, OutputError
-from ..core.files import read_json, write_json
+import msgspec
+
+from ..core.errors import ConfigError
+from ..core.files import write_json
+from ..core.json_text import Name, convert, read_json
 from ..core.sizes import format_size
 from .settings import FIELDS, TrainSettings, check_names
 
@@ -23,6 +27,19 @@ DEFAULTS = {
     for field in dataclasses.fields(TrainSettings)
     if field.name not in PLACES
 }
+TYPES = typing.get_type_hints(TrainSettings)
+
+
+class _Kind(msgspec.Struct):
+    format: Any
+
+
+class _Recipe(msgspec.Struct):
+    """The content of `recipe.json`; later versions may say more."""
+
+    name: Name
+    settings: dict[Name, Any]
+
 
 RECIPES: dict[str, dict[str, Any]] = {
     "paper": {},  # the defaults of `TrainSettings`
@@ -91,7 +108,7 @@ def recipe_settings(choice: str | os.PathLike[str]) -> tuple[str, dict[str, Any]
     path = Path(text)
     if path.is_dir():
         path = path / "recipe.json"
-    if not path.is_file():
+    if not os.path.lexists(path):
         if path.suffix or len(path.parts) > 1:
             raise ConfigError(f"{path}: no such file: name a recipe.json, or {', '.join(RECIPES)}")
         raise ConfigError(
@@ -101,28 +118,31 @@ def recipe_settings(choice: str | os.PathLike[str]) -> tuple[str, dict[str, Any]
 
 
 def _read_recipe(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        content = read_json(path)
-    except OutputError as error:
-        raise ConfigError(f"{error}: expected a recipe.json") from None
-    if not isinstance(content, dict) or "format" not in content:
-        raise ConfigError(f"{path}: not a recipe, it names no format: take a run's recipe.json")
-    version = content["format"]
-    if version != FORMAT:
+    kind: _Kind = _decoded(path, _Kind)
+    if kind.format != FORMAT:
         raise ConfigError(
-            f"{path}: a recipe of format {version}, this version reads {FORMAT}: write it anew, or "
-            "name a recipe and give the options that differ"
+            f"{path}: a recipe of format {kind.format!r}, this version reads {FORMAT}: write it "
+            "anew, or name a recipe and give the options that differ"
         )
-    name, values = content.get("name"), content.get("settings")
-    if not isinstance(name, str) or not isinstance(values, dict):
-        raise ConfigError(f"{path}: not a recipe, it needs a name and settings")
+    content: _Recipe = _decoded(path, _Recipe)
+    name, values = content.name, content.settings
     try:
         check_names(values)
         if misplaced := [key for key in values if key in PLACES]:
             raise ConfigError(f"{misplaced[0]} belongs to a run, not to a recipe")
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-    return name, {**DEFAULTS, **values}
+    types = {key: kind for key, kind in TYPES.items() if key in values}
+    schema = msgspec.defstruct("Settings", list(types.items()))
+    checked: msgspec.Struct = convert(values, f"{path}: settings", schema, error=ConfigError)
+    return name, {**DEFAULTS, **msgspec.structs.asdict(checked)}
+
+
+def _decoded(path: Path, schema: Any) -> Any:
+    try:
+        return read_json(path, schema, what="recipe", error=ConfigError)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; not a recipe: take a run's recipe.json") from None
 
 
 def write_recipe(path: str | os.PathLike[str], settings: TrainSettings) -> None:

@@ -4,34 +4,108 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import os
 import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, ModelFileError, OutputError, TrainingDiverged
-from ..core.files import PART, make_folder, read_json, write_json
-from ..core.json_text import convert
+from ..core.errors import ConfigError, InputError, ModelFileError, OutputError, TrainingDiverged
+from ..core.files import make_folder, write_json
+from ..core.folder_lock import hold
+from ..core.json_text import Name, Scalar, convert, plain, read_json
 from ..keras_api import keras3, on_tensorflow, tensorflow
 from .callbacks import LOG, STATE
 from .machine import machine
 
-RUN, RECIPE, LOCK, ASIDE = "run.json", "recipe.json", ".lock", ".replaced"
+RUN, RECIPE, ASIDE = "run.json", "recipe.json", ".replaced"
 # Everything that training and fine-tuning write; a folder holds one run.
 OWN = (
     *(RUN, RECIPE, STATE, LOG, "tensorboard", "report"),
     *("best.keras", "last.keras", "best.npz", "last.npz"),
 )
+LARGEST = 64 << 20  # bytes of a JSON file: 100,000 epochs of 20 classes take less
 KEPT = "finished epochs are kept, --resume goes on"
 NOT_KEPT = "nothing of this run is kept"
 # Settings that runs of before did not know, with what they did.
 ADDED = {"skip_bad": False, "freeze_ranges": 0}
 PATHS = ("data_dir", "model")  # settings that may be spelled in several ways
 FREE = ("cache", "strategy")  # settings that decide nothing
+
+_Values = Annotated[list[Scalar], msgspec.Meta(max_length=1000)]
+Settings = Annotated[dict[Name, Scalar | _Values], msgspec.Meta(max_length=1000)]
+Scores = Annotated[dict[Name, float | None], msgspec.Meta(max_length=1000)]
+Pixels = Annotated[int, msgspec.Meta(ge=0, le=1 << 46)]  # the sum of a confusion matrix fits int64
+Epochs = Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
+
+
+class RunFile(msgspec.Struct):
+    """The content of `run.json`; other versions may say more.
+
+    Attributes:
+        settings: those that the run was started with.
+        config: of its network, which earlier versions did not write.
+        versions: of the programs.
+        machine: what it runs on.
+    """
+
+    settings: Settings
+    config: dict[str, Any] = {}
+    versions: Settings = {}
+    machine: Settings = {}
+
+
+class State(msgspec.Struct):
+    """The content of `state.json`, which a checkpoint holds, too; other versions may say more.
+
+    Attributes:
+        epochs_done: finished epochs.
+        best: the best validation score, 0..1.
+        best_epoch: its epoch.
+        history: what `log.csv` says.
+        scores: of the best epoch, `val_...` -> value.
+        class_iou: of that epoch.
+        confusion: counts of that epoch, rows are true classes.
+        dropout: where the random streams stand; in a checkpoint.
+    """
+
+    epochs_done: Epochs
+    best: float | None = None
+    best_epoch: Epochs | None = None
+    history: list[Scores] = []
+    scores: Scores = {}
+    class_iou: Scores | None = None
+    confusion: list[list[Pixels]] | None = None
+    dropout: dict[str, list[Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]]] = {}
+
+
+def read_run_file(folder: Path, error: type[InputError] = InputError) -> RunFile:
+    """What `run.json` says.
+
+    Raises:
+        InputError: (of the class `error`) it is missing or damaged.
+    """
+    return _read(folder / RUN, RunFile, error)
+
+
+def read_state(folder: Path, error: type[InputError] = InputError) -> State:
+    """What `state.json` says.
+
+    Raises:
+        InputError: (of the class `error`) it is missing or damaged.
+    """
+    return _read(folder / STATE, State, error)
+
+
+def _read(path: Path, schema: Any, error: type[InputError]) -> Any:
+    try:
+        return read_json(path, schema, what="file of a run", largest=LARGEST, mend=True)
+    except InputError as failure:
+        raise error(f"{path}: damaged, {str(failure).removeprefix(f'{path}: ')}") from None
 
 
 @contextlib.contextmanager
@@ -50,9 +124,10 @@ def run_folder(folder: Path, resume: bool) -> Iterator[None]:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     make_folder(folder)
     try:
-        with _lock(folder):
-            for leftover in folder.glob(f".*{PART}*"):
-                leftover.unlink(missing_ok=True)
+        with hold(folder):
+            for name in (ASIDE, "tensorboard", "report"):  # a foreign run: they may lead anywhere
+                if (folder / name).is_symlink():
+                    raise OutputError(f"{folder / name} is a link: remove it first")
             begins = not resume or not _holds_something(folder)
             if begins:
                 _move(folder, folder / ASIDE)
@@ -85,38 +160,13 @@ def _move(source: Path, target: Path) -> None:
     for name in OWN:
         shutil.rmtree(target / name, ignore_errors=True)
         (target / name).unlink(missing_ok=True)
-        if (source / name).exists():
+        if os.path.lexists(source / name):
             target.mkdir(exist_ok=True)
             (source / name).rename(target / name)
 
 
 def _has_epochs(folder: Path) -> bool:
-    path = folder / STATE
-    return path.exists() and read_json(path)["epochs_done"] > 0
-
-
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Refuses a second process; does nothing where the system has no `flock`."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    path = folder / LOCK
-    with path.open("w") as file:
-        _acquire(fcntl, file, folder)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _acquire(fcntl: Any, file: IO[str], folder: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise OutputError(f"{folder}: another run is writing into this folder") from None
+    return (folder / STATE).exists() and read_state(folder).epochs_done > 0
 
 
 def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig) -> None:
@@ -152,15 +202,11 @@ def check_resumable(folder: Path, settings: dict[str, Any], last: str) -> Path |
         OutputError: the folder holds something else, or a file is damaged.
         ConfigError: naming the first setting that differs.
     """
-    if not (folder / RUN).is_file():
+    if not os.path.lexists(folder / RUN):
         if folder.is_dir() and _holds_something(folder):
             raise OutputError(f"{folder}: nothing to resume, {RUN} is missing")
         return None
-    run = read_json(folder / RUN)
-    before = run.get("settings") if isinstance(run, dict) else None
-    if not isinstance(before, dict):
-        raise OutputError(f"{folder / RUN}: damaged, it holds no settings")
-    check_same_settings(folder, before, settings)
+    check_same_settings(folder, read_run_file(folder, OutputError).settings, settings)
     return folder / last if (folder / last).is_file() else None
 
 
@@ -175,28 +221,21 @@ def check_same_settings(folder: Path, before: dict[str, Any], settings: dict[str
     Raises:
         ConfigError: naming the first one that differs.
     """
-    for name, value in settings.items():
+    for name, value in plain(settings).items():
         if name in FREE:
             continue
         old: Any = before.get(name, ADDED.get(name))
-        old = tuple(old) if isinstance(old, list) else old
-        same_path = name in PATHS and old and value and Path(old).resolve() == Path(value).resolve()
-        if old != value and not same_path:
+        if old != value and not (name in PATHS and _same_path(old, value)):
             raise ConfigError(
-                f"cannot resume {folder} with {name} {value}: it began with {old}; give that, or "
-                "train on from its weights in a new folder (train --init-from)"
+                f"cannot resume {folder} with {name} {value}: it began with {str(old)[:200]}; give "
+                "that, or train on from its weights in a new folder (train --init-from)"
             )
 
 
-class _State(msgspec.Struct):
-    """What runs read of it; other keys are left alone."""
-
-    epochs_done: Annotated[int, msgspec.Meta(ge=0)]
-    history: list[dict[str, Any]]
-    best: float | None = None
-    best_epoch: int | None = None
-    scores: dict[str, float | None] = {}
-    dropout: dict[str, list[int]] = {}
+def _same_path(old: Any, value: Any) -> bool:
+    if not (isinstance(old, str) and isinstance(value, str) and old and value):
+        return False
+    return os.path.realpath(old.replace("\0", "")) == os.path.realpath(value)
 
 
 def check_state(state: Any, path: Any) -> dict[str, Any]:
@@ -205,5 +244,7 @@ def check_state(state: Any, path: Any) -> dict[str, Any]:
     Raises:
         ModelFileError: it is not; the message names the field.
     """
-    convert(state, f"{path}: damaged, its state", _State, error=ModelFileError)
+    convert(state, f"{path}: damaged", State, error=ModelFileError)
+    if "history" not in state:
+        raise ModelFileError(f"{path}: damaged, it does not say how far the run came")
     return state

@@ -11,18 +11,23 @@ import contextlib
 import dataclasses
 import importlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import ConfigError, FastSCNNError, InputError, TrainingDiverged
+import msgspec
+
+from ..core.errors import ConfigError, FastSCNNError, InputError, OutputError, TrainingDiverged
 from ..core.extras import pip_install
-from ..core.files import check_output_folder, read_json, write_json
+from ..core.files import check_output_folder, write_json
+from ..core.json_text import plain, read_json
+from ..core.reading import open_regular
 from ..keras_api import keras3
 from .callbacks import SCORE
 from .recipes import write_recipe
-from .run_folder import RUN, check_same_settings, run_folder
+from .run_folder import RUN, Settings, check_same_settings, run_folder
 from .search_result import SearchResult, TrialResult
 from .search_space import Dimension, parse_space
 from .settings import TrainSettings
@@ -31,6 +36,7 @@ from .trainer import run_training
 STUDY, SEARCH, BEST = "study.db", "search.json", "best.json"
 UNPRUNED = 5  # trials that always run to their end: a median of fewer says little
 FOLDER, REPEATS = "folder", "repeats"  # attributes of a trial
+TRIAL = re.compile(r"trial-\d{4,9}")  # names of their run folders
 DIVERGED = "diverged"
 
 
@@ -92,6 +98,13 @@ def run_search(
             return _result(optuna, study, base, folder)
 
 
+class _Search(msgspec.Struct):
+    """The content of `search.json`."""
+
+    base: Settings
+    space: list[str]
+
+
 def _optuna() -> Any:
     try:
         optuna = importlib.import_module("optuna")
@@ -105,23 +118,38 @@ def _optuna() -> Any:
 
 def _prepare(folder: Path, what: dict[str, Any], resume: bool, force: bool) -> bool:
     """Makes sure that a folder may be written and holds no other search; whether it holds this."""
-    if resume and (folder / SEARCH).exists():
-        before = read_json(folder / SEARCH)
-        old = before if isinstance(before, dict) else {}
-        if old.get("space") != what["space"]:
-            raise ConfigError(f"cannot resume {folder} with another space than {old.get('space')}")
-        check_same_settings(folder, old.get("base", {}), what["base"])
+    if resume and os.path.lexists(folder / SEARCH):
+        before: _Search = read_json(folder / SEARCH, _Search, error=OutputError, mend=True)
+        if before.space != plain(what["space"]):
+            raise ConfigError(f"cannot resume {folder} with another space than {before.space}")
+        check_same_settings(folder, before.base, what["base"])
+        if os.path.lexists(folder / STUDY):
+            open_regular(folder / STUDY, "study", error=OutputError).close()
         return True
     check_output_folder(folder, force)
     return False
 
 
 def _clear(folder: Path) -> None:
-    """Removes what an earlier search left."""
+    """Removes what an earlier search left, and nothing else that is called so.
+
+    Raises:
+        OutputError: what is called as a trial's run folder is none.
+    """
+    runs = [path for path in folder.iterdir() if TRIAL.fullmatch(path.name)]
+    if foreign := [run for run in runs if not _is_trial(run)]:
+        raise OutputError(f"{foreign[0]} is no run of a search: move it, or name another output")
     for path in (folder / STUDY, folder / SEARCH, folder / BEST):
         path.unlink(missing_ok=True)
-    for run in folder.glob("trial-[0-9]*"):
+    for run in runs:
         shutil.rmtree(run)
+
+
+def _is_trial(folder: Path) -> bool:
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    names = [path.name for path in folder.iterdir()]
+    return RUN in names or all(name.startswith(".") for name in names)  # killed before it began
 
 
 @contextlib.contextmanager
@@ -168,7 +196,10 @@ def _run_trial(
     """Trains with one set of values and tells the study."""
     states = optuna.trial.TrialState
     values = {dimension.name: dimension.suggest(trial) for dimension in space}
-    run = folder / trial.user_attrs.get(FOLDER, f"trial-{trial.number:04d}")
+    name = str(trial.user_attrs.get(FOLDER, f"trial-{trial.number:04d}"))
+    run = folder / name
+    if not TRIAL.fullmatch(name) or run.is_symlink():
+        raise OutputError(f"{folder / STUDY}: a trial names {name!r}, no folder of a search")
     trial.set_user_attr(FOLDER, run.name)
     if REPEATS in trial.user_attrs:  # its epochs are not trained again, but count for the median
         for epoch, score in study.trials[trial.user_attrs[REPEATS]].intermediate_values.items():

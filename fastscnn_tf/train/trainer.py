@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.console import echo
-from ..core.files import check_output_folder, read_json, write_json
+from ..core.files import check_output_folder, write_json
 from ..core.sizes import Size
 from ..data.augment import augmentation
 from ..data.dataset import ConcatDataset, SegmentationDataset
@@ -29,7 +29,7 @@ from .checkpoint import restore_checkpoint, save_checkpoint
 from .distribute import check_shares, strategy_scope
 from .predictor import KerasPredictor
 from .recipes import describe, write_recipe
-from .run_folder import RECIPE, check_resumable, run_folder, write_run
+from .run_folder import RECIPE, check_resumable, read_state, run_folder, write_run
 from .saved_logits import logits_batches
 from .settings import TrainSettings
 
@@ -119,14 +119,15 @@ def run_training(
             callbacks = [*run_callbacks(settings, folder, built, validation, state)]
             callbacks += extra_callbacks
             fit_epochs(built, settings, training, state.get("epochs_done", 0), callbacks, verbose)
-    state = read_json(folder / STATE)
-    return TrainResult(folder, folder / BEST, state["best"], state["epochs_done"])
+    found = read_state(folder)
+    return TrainResult(folder, folder / BEST, found.best, found.epochs_done)
 
 
 def finished(state: dict[str, Any], settings: Any) -> bool:
     """Whether a run has nothing more to do: all epochs, or none that was better for too long."""
     done, patience = state.get("epochs_done", 0), getattr(settings, "early_stopping", 0)
-    waited = patience and done - state.get("best_epoch", done) >= patience
+    best = state.get("best_epoch")
+    waited = patience and best is not None and done - best >= patience
     return done >= settings.epochs or bool(waited)
 
 

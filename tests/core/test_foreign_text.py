@@ -11,7 +11,6 @@ from fastscnn_tf.core.foreign_text import (
     Markdown,
     comment,
     html,
-    json_text,
     kotlin_string,
     markdown,
     markdown_cell,
@@ -23,6 +22,7 @@ from fastscnn_tf.core.foreign_text import (
     shell_path,
     shell_word,
 )
+from fastscnn_tf.core.json_text import dump_json, plain
 from fastscnn_tf.core.text_table import markdown_table, text_table
 
 
@@ -115,10 +115,11 @@ CODE = [
 
 @pytest.mark.parametrize("text", CODE)
 def test_literals_of_python_and_json(text):
-    for literal, read in ((python_string(text), ast.literal_eval), (json_text(text), json.loads)):
-        assert read(literal) == text
+    assert ast.literal_eval(python_string(text)) == text
+    assert json.loads(dump_json(text)) == plain(text)
+    for literal in (python_string(text), dump_json(text)):
         assert literal.isprintable() and literal.startswith('"')
-    assert json_text("\x7f") == '"\\u007f"'
+    assert dump_json("\x7f") == '"\\u007f"'
 
 
 def test_literals_of_kotlin():

@@ -81,7 +81,7 @@ def test_unknown_recipes_name_the_known_ones():
             "format 2, this version reads 1",
         ),
         ("[]", ConfigError, "not a recipe"),
-        ('{"format": 1, "settings": {}}', ConfigError, "needs a name and settings"),
+        ('{"format": 1, "settings": {}}', ConfigError, "missing required field name"),
         (
             '{"format": 1, "name": "x", "settings": {"lerning_rate": 1}}',
             ConfigError,
@@ -93,7 +93,12 @@ def test_unknown_recipes_name_the_known_ones():
             "not to a recipe",
         ),
         ("{}", ConfigError, "not a recipe"),
-        ("{", ConfigError, "as JSON"),
+        ("{", ConfigError, "not valid JSON"),
+        (
+            '{"format": 1, "name": "x", "settings": {"epochs": "3"}}',
+            ConfigError,
+            "settings: epochs: expected int, got str",
+        ),
         ('{"format": 1, "name": "x", "settings": {"epochs": 0}}', ConfigError, "epochs must be"),
     ],
 )

@@ -19,7 +19,8 @@ import numpy as np
 from PIL import Image
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.foreign_text import json_text, one_line, printable
+from fastscnn_tf.core.foreign_text import one_line, printable
+from fastscnn_tf.core.json_text import dump_json
 
 
 def main() -> None:
@@ -78,7 +79,7 @@ def react(name: str, labels: np.ndarray, classes: tuple[str, ...], seconds: dict
         "lower_half": {c: round(float(s), 3) for c, s in zip(classes, shares, strict=False) if s},
         "ms": {step: round(1000 * spent, 1) for step, spent in seconds.items()},
     }
-    print(json_text(line), flush=True)
+    print(dump_json(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import colorsys
 import dataclasses
+from collections import Counter
+from typing import Annotated
 
+import msgspec
 import numpy as np
 
 IGNORE = 255  # neither trained on nor scored
 UNKNOWN = 254  # marks raw values that a data set's table does not list
 MAX_CLASSES = 254  # class indices below the two marks
 
-Color = tuple[int, int, int]
+Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
+Color = tuple[Byte, Byte, Byte]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +34,8 @@ class LabelSpace:
     name: str
     names: tuple[str, ...]
     colors: tuple[Color, ...]
-    raw_values: tuple[int, ...] = ()
-    void_values: tuple[int, ...] = ()
+    raw_values: tuple[Byte, ...] = ()
+    void_values: tuple[Byte, ...] = ()
     categories: tuple[str, ...] = ()
 
     @classmethod
@@ -48,6 +52,24 @@ class LabelSpace:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def fault(self) -> str:
+        """Why this is no label space of a data set; empty where it is one."""
+        names, raw = self.names, self.raw_values or tuple(range(len(self.names)))
+        if not 2 <= len(names) <= MAX_CLASSES:
+            return f"expected 2 to {MAX_CLASSES} classes, got {len(names)}"
+        others: dict[str, tuple[object, ...]]
+        others = {"colours": self.colors, "label values": raw, "categories": self.categories}
+        for what, values in others.items():
+            if values and len(values) != len(names):
+                return f"{len(names)} classes but {len(values)} {what}"
+        unique = {"class names": names, "label values": (*raw, *set(self.void_values))}
+        for what, found in unique.items():
+            if twice := [value for value, count in Counter(found).items() if count > 1]:
+                return f"{what} must be unique, {twice[0]!r} comes twice"
+        if IGNORE in raw:
+            return f"label value {IGNORE} is always ignored and cannot be a class"
+        return ""
 
     def lookup_table(self) -> np.ndarray:
         """(256,) uint8: class index, 255 for void, 254 for values the table does not know."""
