@@ -59,7 +59,7 @@ def report(tallies: dict[str, campaign.Tally], seconds: float) -> str:
         for name in verdict.OUTCOMES
         if name in verdict.HELD or any(tally.outcomes[name] for tally in tallies.values())
     ]
-    rows = [["kind", "mutants", *outcomes, "slowest", "MiB"]]
+    rows = [["kind", "mutants", *outcomes, "CPU", "MiB"]]
     for name, tally in tallies.items():
         counts = [str(tally.outcomes[o] or "-") for o in outcomes]
         most = [f"{tally.slowest:.1f} s", str(tally.largest >> 20)]

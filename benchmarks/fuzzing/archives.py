@@ -6,6 +6,7 @@ import io
 import random
 import stat
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -66,6 +67,7 @@ def _change_member(
 
 def _write(rng: random.Random, found: list[tuple[str, bytes]]) -> bytes:
     buffer = io.BytesIO()
+    warnings.simplefilter("ignore", UserWarning)  # zipfile's, of names that come twice
     pack = rng.choice((zipfile.ZIP_STORED,) * 5 + (zipfile.ZIP_DEFLATED,) * 3 + (zipfile.ZIP_LZMA,))
     with zipfile.ZipFile(buffer, "w", pack) as archive:
         for name, content in found:

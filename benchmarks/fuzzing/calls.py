@@ -35,4 +35,4 @@ def recipe(path: str) -> None:
     """The settings of a run by a recipe.json."""
     import fastscnn_tf as fs
 
-    fs.train_settings(path, dataset="toy", data_dir=None, size=(64, 64))
+    fs.train_settings(path, dataset="toy", data_dir=None, size=(352, 480))

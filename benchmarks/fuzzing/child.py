@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import dataclasses
@@ -22,7 +23,7 @@ from typing import Any, NoReturn
 
 from .hostile import PRECIOUS
 
-SECONDS = 20.0  # of wall clock
+SECONDS = 20.0  # of wall clock on a machine that has nothing else to do, and of CPU
 MEMORY = 1 << 30  # bytes beyond what the forking process holds
 ADDRESSES = 3 << 30  # bytes of address space beyond; threads reserve much of which they use little
 FILE = 256 << 20  # bytes that a file may get
@@ -39,10 +40,10 @@ class Run:
     Attributes:
         code: exit code, or None.
         signal: that ended it, or 0.
-        late: whether it was killed after `SECONDS`.
+        late: whether it was killed because it did not end.
         seconds: wall clock.
         cpu: seconds of its own and its children's.
-        memory: bytes of resident memory beyond the forking process'.
+        memory: bytes of resident memory beyond what it had at its start; its children's count, too.
         out, err: what it wrote.
         events: what it asked the system for that no reader of files should.
         touched: files that it changed, removed or made where it should not.
@@ -113,14 +114,14 @@ def run_command(scratch: Scratch, arguments: Sequence[str], writes: Sequence[str
         arguments: of the command line.
         writes: patterns of paths, from the case's folder, that it may write.
     """
-    before, base = scratch.state(), _resident()
+    before = scratch.state()
     sys.stdout.flush()
     sys.stderr.flush()
     start = time.monotonic()
     pid = os.fork()
     if not pid:
         _be_the_command(scratch, list(arguments))
-    late = not _ends_within(pid, SECONDS)
+    late = not _ends_within(pid, SECONDS * _crowd())
     if late:
         _kill(pid)
     _, status, usage = os.wait4(pid, 0)
@@ -134,7 +135,7 @@ def run_command(scratch: Scratch, arguments: Sequence[str], writes: Sequence[str
         late=late,
         seconds=seconds,
         cpu=usage.ru_utime + usage.ru_stime,
-        memory=max(0, usage.ru_maxrss * 1024 - base),
+        memory=max(0, usage.ru_maxrss * 1024 - int(_head(streams / "resident") or 0)),
         out=_head(streams / "out"),
         err=_head(streams / "err"),
         events=tuple(dict.fromkeys(events)),
@@ -147,6 +148,11 @@ def run_command(scratch: Scratch, arguments: Sequence[str], writes: Sequence[str
 def _resident() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def _crowd() -> float:
+    """How many times longer all takes where more processes want to run than there are cores."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def _ends_within(pid: int, seconds: float) -> bool:
@@ -214,11 +220,14 @@ def _be_the_command(scratch: Scratch, arguments: list[str]) -> NoReturn:
     code = CRASHED
     try:
         os.setsid()
+        atexit._clear()  # those of the forking process
+        (scratch.streams / "resident").write_text(str(_resident()))
         _redirect(scratch)
         _limit()
         _watch(scratch)
         code = _exit_code(arguments)
         threading._shutdown()  # as at the end of a program: threads that do not end, hang
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:

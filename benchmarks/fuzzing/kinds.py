@@ -39,7 +39,7 @@ class Kind:
         weight: how many of the mutants it gets, relative to the others.
         heavy: needs TensorFlow.
         writes: patterns of the files beside `out*` that its commands may write.
-        refused: commands that refuse the sound file, too (by what it holds).
+        refused: beginnings of commands that refuse the sound file, too, by what it holds.
         repair: mends other files after the mutated one, as its sender would.
         renames: the file gets another name instead of another content.
     """
@@ -156,7 +156,7 @@ KINDS = (
     _picture("bmp", mutate_head("little", 54)),
     _picture("ppm", mutate_head("big", 16, text=True)),
     _picture("avif", mutate_head("big", 320)),
-    Kind("image disguised", DISGUISED, {"picture.png": mutate_bytes}, (_PREDICT,), 0.5),
+    Kind("image disguised", DISGUISED, {"picture.png": mutate_bytes}, (_PREDICT,), 0.5, refused=("predict",)),
     Kind(
         "file names",
         ("pseudo",),
@@ -267,7 +267,7 @@ KINDS = (
         ".keras",
         ("keras",),
         {"k.keras": mutate_zip({".json": mutate_json, ".h5": mutate_bytes})},
-        (*_HEAVY_MODEL, "predict {f} street.png --output out"),
+        _HEAVY_MODEL,
         0.5,
         heavy=True,
     ),

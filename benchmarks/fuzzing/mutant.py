@@ -136,4 +136,5 @@ def sound(kind: Kind) -> list[tuple[str, str]]:
         (kind.seeds[0], command.replace("{f}", path))
         for path in kind.targets
         for command in kind.commands
+        if not command.startswith(kind.refused or "\0")
     ]

@@ -63,9 +63,11 @@ def _text(rng: random.Random, data: bytes) -> bytes:
 
 
 def _number(rng: random.Random, data: bytes) -> bytes:
+    if len(data) <= 16:
+        return _flip(rng, data)
     size = rng.choice((1, 2, 4, 8))
     fields = [(_place(rng, len(data) - size), size, rng.choice(("little", "big")))]
-    return set_field(rng, data, fields) if len(data) > 16 else data
+    return set_field(rng, data, fields)
 
 
 _WAYS = (_flip, _flip, _overwrite, _remove, _double, _cut, _splice, _text, _number)

@@ -39,7 +39,7 @@ def mutate_json(rng: random.Random, data: bytes) -> bytes:
     """Changes values, keys or the text of a JSON file."""
     try:
         tree = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return mutate_bytes(rng, data)
     if rng.random() < 0.12:
         return mutate_bytes(rng, data)
@@ -144,7 +144,7 @@ def _value(rng: random.Random, old: Any) -> Any:
     if isinstance(old, list):
         same += ([*old, *old], old[:1], old[1:], old * 50, dict(enumerate(old)), old[::-1])
     if isinstance(old, str):
-        same += (old + "\x1b[2J", old * 40, old.encode().hex(), old[:1], old.upper(), [*old])
+        same += (old + "\x1b[2J", old * 40, old.encode("utf-8", "replace").hex(), old[:1], old.upper(), [*old])
     if isinstance(old, int | float):
         same += (old + 1, -old, old * 1000, float(old), old + 0.5)
     return rng.choice(same)

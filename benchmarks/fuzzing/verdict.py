@@ -30,7 +30,7 @@ def outcome_of(run: Run) -> str:
         "crash": bool(run.signal) and not run.late,
         "ran something": bool(run.events),
         "outside": bool(run.touched),
-        "over time": run.late or run.seconds > SECONDS,
+        "over time": run.late or run.cpu > SECONDS,
         "over memory": run.memory > MEMORY or bool(_MEMORY.search(run.err)),
         "internal error": "fastscnn: internal error" in err,
         "traceback": run.code == CRASHED or "Traceback (most recent call last)" in err,
@@ -68,5 +68,5 @@ def describe(run: Run) -> str:
     """What is worth knowing of a bad run, on one line."""
     end = signal.Signals(run.signal).name if run.signal else f"code {run.code}"
     last = run.err.decode("utf-8", "replace").strip().split("\n")[-1]
-    parts = [end, f"{run.seconds:.1f} s", f"{run.memory >> 20} MiB", *run.events, *run.touched]
+    parts = [end, f"{run.seconds:.1f} s ({run.cpu:.1f} s CPU)", f"{run.memory >> 20} MiB", *run.events, *run.touched]
     return " | ".join([*parts[:8], *run.left, repr(last[-300:])])
