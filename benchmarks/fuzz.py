@@ -68,10 +68,15 @@ def report(tallies: dict[str, campaign.Tally], seconds: float) -> str:
     sums = [str(sum(t.outcomes[o] for t in tallies.values())) for o in outcomes]
     rows.append(["all", str(total), *sums, "", ""])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
     for name, tally in tallies.items():
         for index, outcome, command, what, kept in sorted(tally.bad):
-            lines.append(f"{name} {index}: {outcome}: fastscnn {command}\n    {what} {kept}".rstrip())
+            lines.append(
+                f"{name} {index}: {outcome}: fastscnn {command}\n    {what} {kept}".rstrip()
+            )
     return "\n".join([*lines, f"{total} mutants in {seconds:.0f} s"])
 
 
@@ -88,7 +93,12 @@ def reproduce(path: Path, keep: Path | None) -> int:
         run, outcome = campaign.run_mutant(mutant, seeds)
     print(f"fastscnn {mutant.command}\nchanged: {', '.join(mutant.changes)}")
     for stream in (run.out, run.err):
-        print(stream.decode("utf-8", "backslashreplace").encode("unicode_escape").decode().replace("\\n", "\n")[:4000])
+        print(
+            stream.decode("utf-8", "backslashreplace")
+            .encode("unicode_escape")
+            .decode()
+            .replace("\\n", "\n")[:4000]
+        )
     print(f"{outcome}: {verdict.describe(run)}")
     return int(outcome in verdict.BAD)
 

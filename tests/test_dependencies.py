@@ -20,7 +20,11 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 ALLOWED = [
     Requirement(text)
-    for group in (PROJECT["project"]["dependencies"], *EXTRAS.values(), PROJECT["build-system"]["requires"])
+    for group in (
+        PROJECT["project"]["dependencies"],
+        *EXTRAS.values(),
+        PROJECT["build-system"]["requires"],
+    )
     for text in group
 ]
 

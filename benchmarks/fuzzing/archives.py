@@ -120,7 +120,9 @@ def _bomb(rng: random.Random, found: list[tuple[str, bytes]]) -> bytes:
             data, real, crc, way = packed, size, _crc_of_zeros(size), 8
             real = rng.choice((real, real, 10, len(content)))
         head = struct.pack("<HHHHHIIIHH", 20, 0, way, 0, 33, crc, len(data), real, len(raw), 0)
-        entries += b"PK\1\2" + struct.pack("<H", 20) + head + struct.pack("<HHHII", 0, 0, 0, 0, len(body))
+        entries += (
+            b"PK\1\2" + struct.pack("<H", 20) + head + struct.pack("<HHHII", 0, 0, 0, 0, len(body))
+        )
         entries += raw
         body += b"PK\3\4" + head + raw + data
     end = struct.pack("<HHHHIIH", 0, 0, len(found), len(found), len(entries), len(body), 0)
@@ -133,12 +135,37 @@ def mutate_npy(rng: random.Random, data: bytes) -> bytes:
         return mutate_bytes(rng, data)
     size = int.from_bytes(data[8:10], "little")
     dtype = rng.choice(
-        ("<f4", "<f8", "|O", "<U9", "|V0", "<M8[ns]", ">f4", "<f2", "|b1", "x", "<i8", "f4,f4", "<c16")
+        (
+            "<f4",
+            "<f8",
+            "|O",
+            "<U9",
+            "|V0",
+            "<M8[ns]",
+            ">f4",
+            "<f2",
+            "|b1",
+            "x",
+            "<i8",
+            "f4,f4",
+            "<c16",
+        )
     )
-    shapes = ("(2,)", "()", "(-1,)", "(0,)", "(99999999999,)", "(3, 3, 3, 3)", "[1]", "(1e9,)", "(2**70,)")
+    shapes = (
+        "(2,)",
+        "()",
+        "(-1,)",
+        "(0,)",
+        "(99999999999,)",
+        "(3, 3, 3, 3)",
+        "[1]",
+        "(1e9,)",
+        "(2**70,)",
+    )
     shape = rng.choice((*shapes, "(" * 5000, f"({10**30},)", "(True,)", "(1,) * 99", "('a',)"))
     old = data[10 : 10 + size].decode("latin-1")
-    text = f"{{'descr': '{dtype}', 'fortran_order': {rng.choice(('False', 'True', '0'))}, 'shape': {shape}, }}"
+    order = rng.choice(("False", "True", "0"))
+    text = f"{{'descr': '{dtype}', 'fortran_order': {order}, 'shape': {shape}, }}"
     if rng.random() < 0.5:  # one of them only
         text = old.replace(old[old.find("(") : old.find(")") + 1], shape, 1)
     raw = text.encode("latin-1")[:65000]
@@ -160,7 +187,9 @@ def mutate_records(rng: random.Random, data: bytes) -> bytes:
         records.insert(number, records[number])
     out = b""
     for record in records:
-        length = struct.pack("<Q", len(record) if rng.random() < 0.9 else rng.choice(INTEGERS) % 2**64)
+        length = struct.pack(
+            "<Q", len(record) if rng.random() < 0.9 else rng.choice(INTEGERS) % 2**64
+        )
         out += length + _masked(length) + record + _masked(record)
     return out
 

@@ -26,8 +26,11 @@ CHUNK = 25  # mutants that a process takes at a time
 HEAVY = ("keras", "tensorflow", "tf_keras", "tensorflow_model_optimization", "h5py")
 # One thread, so that a fork is a whole copy.
 QUIET = {
-    **{"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"},
-    **{"CUDA_VISIBLE_DEVICES": "", "PYTHONDONTWRITEBYTECODE": "1"},
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "CUDA_VISIBLE_DEVICES": "",
+    "PYTHONDONTWRITEBYTECODE": "1",
 }
 
 
@@ -125,7 +128,11 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
 
 def _progress(done: int, total: int, seconds: float) -> None:
     if sys.stderr.isatty():
-        print(f"\r{done} of {total} mutants, {done / max(seconds, 1):.1f} per second ", end="", file=sys.stderr)
+        print(
+            f"\r{done} of {total} mutants, {done / max(seconds, 1):.1f} per second ",
+            end="",
+            file=sys.stderr,
+        )
 
 
 def _chunk(
@@ -145,9 +152,9 @@ def _chunk(
         tally.largest = max(tally.largest, run.memory)
         if outcome in verdict.BAD:
             kept = output / f"{name.replace(' ', '-').strip('.')}-{index}.json" if output else None
-            if kept:
-                kept.write_text(mutant.to_json())
             what = verdict.describe(run)
+            if kept:
+                kept.write_text(mutant.to_json(f"{outcome}: {what}"))
             tally.bad.append((index, outcome, mutant.command, what, kept.name if kept else ""))
     return name, tally
 
@@ -181,8 +188,9 @@ _warm: set[str] = set()
 def warm_up(heavy: bool) -> None:
     """Imports once what every child would import, and makes sure that there is one thread."""
     if not _warm:
-        import fastscnn_tf
         from PIL import Image
+
+        import fastscnn_tf
 
         found = pkgutil.walk_packages(fastscnn_tf.__path__, "fastscnn_tf.")
         _import(m.name for m in found if not m.name.endswith(("__main__", "probe_child")))
@@ -191,7 +199,7 @@ def warm_up(heavy: bool) -> None:
         child.become_reaper()
     if heavy and not _warm & set(HEAVY):
         _import(HEAVY)
-    if (threads := len(os.listdir("/proc/self/task"))) > 1:
+    if (threads := len([*Path("/proc/self/task").iterdir()])) > 1:
         raise RuntimeError(f"{threads} threads before a fork: its children would not be whole")
 
 

@@ -50,7 +50,9 @@ def _torch_pickle(legacy: bool = False) -> bytes:
     for number, (name, array) in enumerate(ARRAYS.items()):
         strides = tuple(s // array.itemsize for s in array.strides)
         out += _text(name) + b"ctorch._utils\n_rebuild_tensor_v2\n("
-        out += b"(" + _text("storage") + b"ctorch\nFloatStorage\n" + _text(str(number)) + _text("cpu")
+        out += (
+            b"(" + _text("storage") + b"ctorch\nFloatStorage\n" + _text(str(number)) + _text("cpu")
+        )
         out += _plain(array.size) + (b"N" if legacy else b"") + b"tQ"
         out += _plain(0) + _plain(array.shape) + _plain(strides) + b"\x89"
         out += b"ccollections\nOrderedDict\n)RtR"
@@ -100,10 +102,37 @@ _OPCODES = (
     b"\x8c\x02os\x8c\x06system\x93",
     b"(i__main__\nx\n",
     b"\x82\x01",
-    *(b"R", b"b", b"\x81", b"\x92", b"Q", b"Ppid\n", b"0" * 50, b"2" * 5000, b"(" * 50_000, b"]" * 50_000),
-    *(b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f", b"B\xff\xff\xff\x7f", b"\x8b\xff\xff\xff\x7f", b"r\xff\xff\xff\xff"),
-    *(b"\x8e\xff\xff\xff\xff\0\0\0\0", b"\x95\xff\xff\xff\xff\xff\xff\xff\x7f", b"I" + b"9" * 5000 + b"\n"),
-    *(b"L" + b"9" * 5000 + b"L\n", b"S'\\x1b[2J'\n", b"V\\ud800\n", b"h\xff", b"j\xff\xff\xff\xff", b"."),
+    *(
+        b"R",
+        b"b",
+        b"\x81",
+        b"\x92",
+        b"Q",
+        b"Ppid\n",
+        b"0" * 50,
+        b"2" * 5000,
+        b"(" * 50_000,
+        b"]" * 50_000,
+    ),
+    *(
+        b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7f",
+        b"B\xff\xff\xff\x7f",
+        b"\x8b\xff\xff\xff\x7f",
+        b"r\xff\xff\xff\xff",
+    ),
+    *(
+        b"\x8e\xff\xff\xff\xff\0\0\0\0",
+        b"\x95\xff\xff\xff\xff\xff\xff\xff\x7f",
+        b"I" + b"9" * 5000 + b"\n",
+    ),
+    *(
+        b"L" + b"9" * 5000 + b"L\n",
+        b"S'\\x1b[2J'\n",
+        b"V\\ud800\n",
+        b"h\xff",
+        b"j\xff\xff\xff\xff",
+        b".",
+    ),
     b"cnumpy.core.multiarray\nscalar\n",
     b"cnumpy\nndarray\n",
     b"ctorch\nload\n",

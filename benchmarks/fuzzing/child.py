@@ -91,9 +91,9 @@ class Scratch:
                 if Path(folder) == self.home and ".cache" in names:
                     names.remove(".cache")
                 for name in (*names, *files):
-                    path = os.path.join(folder, name)
+                    path = Path(folder, name)
                     status = os.lstat(path)
-                    directory = name in names and not os.path.islink(path)
+                    directory = name in names and not path.is_symlink()
                     size, when = (0, 0) if directory else (status.st_size, status.st_mtime_ns)
                     found[os.path.relpath(path, self.top)] = (
                         *(status.st_ino, size, when, status.st_mode),
@@ -146,8 +146,7 @@ def run_command(scratch: Scratch, arguments: Sequence[str], writes: Sequence[str
 
 
 def _resident() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _crowd() -> float:
@@ -184,7 +183,9 @@ def _left_behind(group: int) -> tuple[str, ...]:
     names = []
     for pid in Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split():
         with contextlib.suppress(OSError):
-            names.append(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:200])
+            names.append(
+                Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[:200]
+            )
         with contextlib.suppress(OSError):
             os.kill(int(pid), signal.SIGKILL)
             os.waitpid(int(pid), 0)
@@ -192,7 +193,7 @@ def _left_behind(group: int) -> tuple[str, ...]:
 
 
 def _forgotten(folder: Path) -> tuple[str, ...]:
-    return tuple(f"a temporary file: {name}" for name in os.listdir(folder))
+    return tuple(f"a temporary file: {path.name}" for path in folder.iterdir())
 
 
 def _touched(before: Touched, after: Touched, writes: Sequence[str]) -> list[str]:
@@ -202,7 +203,9 @@ def _touched(before: Touched, after: Touched, writes: Sequence[str]) -> list[str
         own = Path(path).relative_to("case")
         return str(own).startswith("out") or any(own.match(pattern) for pattern in writes)
 
-    changed = [p for p in before if after.get(p) != before[p]] + [p for p in after if p not in before]
+    changed = [p for p in before if after.get(p) != before[p]] + [
+        p for p in after if p not in before
+    ]
     return sorted(path for path in changed if not expected(path))
 
 
@@ -255,8 +258,7 @@ def _redirect(scratch: Scratch) -> None:
 
 def _limit() -> None:
     """Soft limits, so that the program's own children may set theirs."""
-    with open("/proc/self/statm") as file:
-        addresses = int(file.read().split()[0]) * resource.getpagesize()
+    addresses = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limits = ((resource.RLIMIT_AS, addresses + ADDRESSES), (resource.RLIMIT_FSIZE, FILE))
     for which, value in (*limits, (resource.RLIMIT_CORE, 0)):
         resource.setrlimit(which, (value, resource.getrlimit(which)[1]))

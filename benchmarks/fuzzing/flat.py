@@ -74,7 +74,11 @@ def _change(rng: random.Random, model: Any) -> None:
     holder, name = rng.choice(_places(model))
     old = getattr(holder, name)
     if isinstance(old, bool | int | np.integer):
-        setattr(holder, name, rng.choice((*(int(i) for i in INTEGERS if abs(i) < 1 << 31), int(old) + 1)))
+        setattr(
+            holder,
+            name,
+            rng.choice((*(int(i) for i in INTEGERS if abs(i) < 1 << 31), int(old) + 1)),
+        )
     elif isinstance(old, float):
         setattr(holder, name, rng.choice((*FLOATS[:6], float("nan"), float("inf"), -old)))
     elif isinstance(old, bytes | str):
@@ -82,7 +86,9 @@ def _change(rng: random.Random, model: Any) -> None:
     elif isinstance(old, np.ndarray):
         setattr(holder, name, _changed_array(rng, old))
     elif isinstance(old, list):
-        setattr(holder, name, rng.choice((None, [], old * 2, old[:1], old[1:], old * 30, old[::-1])))
+        setattr(
+            holder, name, rng.choice((None, [], old * 2, old[:1], old[1:], old * 30, old[::-1]))
+        )
     else:
         setattr(holder, name, None)
 
@@ -111,5 +117,9 @@ def _places(model: Any) -> list[tuple[Any, str]]:
             if value is not None:
                 found.append((item, name))
             children = value if isinstance(value, list) else [value]
-            waiting += [child for child in children if type(child).__name__.endswith("T") and hasattr(child, "Pack")]
+            waiting += [
+                child
+                for child in children
+                if type(child).__name__.endswith("T") and hasattr(child, "Pack")
+            ]
     return found

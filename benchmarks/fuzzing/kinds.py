@@ -104,7 +104,15 @@ def mutate_settings(rng: random.Random, data: bytes) -> bytes:
     options = DeviceSettings.PARTS[part].options()
     places = [name for name in options if name.endswith(("dir", "path", "file"))]
     name = rng.choice(places if places and rng.random() < 0.7 else [*options])
-    values = (f"{OUTSIDE}/plugins", PRECIOUS, f"{OUTSIDE}/new-folder", "/dev/zero", "\x1b[2J", True, 3)
+    values = (
+        f"{OUTSIDE}/plugins",
+        PRECIOUS,
+        f"{OUTSIDE}/new-folder",
+        "/dev/zero",
+        "\x1b[2J",
+        True,
+        3,
+    )
     found["settings"].setdefault(part, {})[name] = rng.choice(values)
     return json.dumps(found).encode()
 
@@ -115,7 +123,16 @@ def mutate_index(rng: random.Random, data: bytes) -> bytes:
         return mutate_json(rng, data)
     index = json.loads(data)
     shard = index["splits"]["val"]["shards"][0]
-    places = ("notes.txt", PRECIOUS, "../data/dataset.yaml", "records.json", "/dev/zero", ".", "", 5)
+    places = (
+        "notes.txt",
+        PRECIOUS,
+        "../data/dataset.yaml",
+        "records.json",
+        "/dev/zero",
+        ".",
+        "",
+        5,
+    )
     shard["file"] = rng.choice((*places, f"{OUTSIDE}/0.tfrecord", "val\x1b[2J.tfrecord", "a\0b"))
     return json.dumps(index).encode()
 
@@ -156,7 +173,14 @@ KINDS = (
     _picture("bmp", mutate_head("little", 54)),
     _picture("ppm", mutate_head("big", 16, text=True)),
     _picture("avif", mutate_head("big", 320)),
-    Kind("image disguised", DISGUISED, {"picture.png": mutate_bytes}, (_PREDICT,), 0.5, refused=("predict",)),
+    Kind(
+        "image disguised",
+        DISGUISED,
+        {"picture.png": mutate_bytes},
+        (_PREDICT,),
+        0.5,
+        refused=("predict",),
+    ),
     Kind(
         "file names",
         ("pseudo",),
@@ -184,7 +208,11 @@ KINDS = (
         "TFRecord",
         ("records",),
         {"rec/val-00000-of-00001.tfrecord": mutate_records},
-        (f"data check {_REC}", f"evaluate m.tflite {_REC}", f"data pack {_REC} --split val --output out"),
+        (
+            f"data check {_REC}",
+            f"evaluate m.tflite {_REC}",
+            f"data pack {_REC} --split val --output out",
+        ),
         repair=_index_again,
     ),
     Kind(
@@ -206,12 +234,20 @@ KINDS = (
         1.5,
         writes=("run/report", "run/report/*"),
     ),
-    Kind("recipe.json", ("run",), {"run/recipe.json": mutate_json}, ("call fuzzing.calls:recipe {f}",)),
+    Kind(
+        "recipe.json",
+        ("run",),
+        {"run/recipe.json": mutate_json},
+        ("call fuzzing.calls:recipe {f}",),
+    ),
     Kind(
         "scores",
         ("scores",),
         {"scores.json": mutate_json},
-        ("card m.tflite --scores {f} --output out.md", "card m.tflite --scores {f} --scores {f} --output out.md"),
+        (
+            "card m.tflite --scores {f} --output out.md",
+            "card m.tflite --scores {f} --scores {f} --output out.md",
+        ),
     ),
     Kind(
         "ledger",
@@ -228,7 +264,8 @@ KINDS = (
             "pseudo/dataset.yaml": mutate_yaml,
         },
         (
-            "pseudo-label m.tflite --images pictures --confidence 0.1 --copy --output pseudo --resume",
+            "pseudo-label m.tflite --images pictures --confidence 0.1 --copy --output pseudo"
+            " --resume",
             "data check --dataset folder --data-dir pseudo",
         ),
         writes=("pseudo/*", "pseudo/*/*"),
@@ -242,11 +279,23 @@ KINDS = (
     Kind(
         "archive",
         ("archives",),
-        {"camvid.zip": mutate_zip({".png": mutate_png}), "city.zip": mutate_zip({".png": mutate_png})},
-        ("data prepare camvid --from {f} --output out", "data prepare cityscapes --from {f} --output out"),
+        {
+            "camvid.zip": mutate_zip({".png": mutate_png}),
+            "city.zip": mutate_zip({".png": mutate_png}),
+        },
+        (
+            "data prepare camvid --from {f} --output out",
+            "data prepare cityscapes --from {f} --output out",
+        ),
         refused=("data prepare camvid", "data prepare cityscapes"),
     ),
-    Kind("TF_CONFIG", ("cluster",), {"tf_config.json": mutate_json}, ("call fuzzing.calls:cluster {f}",), 0.5),
+    Kind(
+        "TF_CONFIG",
+        ("cluster",),
+        {"tf_config.json": mutate_json},
+        ("call fuzzing.calls:cluster {f}",),
+        0.5,
+    ),
     _checkpoint("checkpoint .pth", {"zip.pth": mutate_torch, "legacy.pth": mutate_pickle}),
     _checkpoint("checkpoint .pdparams", {"paddle.pdparams": mutate_pickle}),
     _checkpoint("checkpoint .safetensors", {"x.safetensors": mutate_safetensors}),
@@ -271,6 +320,13 @@ KINDS = (
         0.5,
         heavy=True,
     ),
-    Kind(".npz weights", ("weights",), {"w.npz": _npz}, ("import {f} --output out.keras",), 0.3, heavy=True),
+    Kind(
+        ".npz weights",
+        ("weights",),
+        {"w.npz": _npz},
+        ("import {f} --output out.keras",),
+        0.3,
+        heavy=True,
+    ),
     Kind(".npz quantization-aware", ("qat",), {"q.npz": _npz}, _HEAVY_MODEL, 0.3, heavy=True),
 )

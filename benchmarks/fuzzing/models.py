@@ -85,7 +85,7 @@ class _Builder:
 
 
 def small_tflite() -> bytes:
-    """Convolutions, pooling, resizing, a sum: (1, 64, 64, 3) float32 in, (1, 8, 8, 3) logits out."""
+    """Convolutions, pooling, resizing, a sum: (1, 64, 64, 3) in, (1, 8, 8, 3) logits out."""
     rng = np.random.default_rng(0)
     build, steps = _Builder(), SIZE // 8
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from .hostile import NAMES, Special
 from .kinds import KINDS, Kind
+from .plain_bytes import mutate_bytes
 
 SPECIAL = 0.06  # share of mutants that are no regular file
 Change = bytes | Special
@@ -47,13 +48,13 @@ class Mutant:
             else:
                 with_depth(content, path, name)
 
-    def to_json(self) -> str:
-        """With everything that is needed to run it again beside the sound files."""
+    def to_json(self, note: str = "") -> str:
+        """With everything that is needed to run it again beside the sound files, and a note."""
         changes = {
             path: content.name if isinstance(content, Special) else [_packed(content)]
             for path, content in self.changes.items()
         }
-        values = {**dataclasses.asdict(self), "changes": changes}
+        values = {"note": note, **dataclasses.asdict(self), "changes": changes}
         return json.dumps(values, indent=1)
 
     @classmethod
@@ -109,7 +110,10 @@ def make_mutant(kind: Kind, index: int, number: int, seeds: Path) -> Mutant:
         return Mutant(kind.name, index, seed, command, special)
     before = dict(files)
     for _ in range(10):  # some changes change nothing
-        files[path] = kind.targets[path](rng, before[path])
+        try:
+            files[path] = kind.targets[path](rng, before[path])
+        except (ValueError, RecursionError):  # a part that was changed twice
+            files[path] = mutate_bytes(rng, before[path])
         if files[path] != before[path]:
             break
     if kind.repair:

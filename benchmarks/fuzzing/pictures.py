@@ -123,9 +123,7 @@ def mutate_jpeg(rng: random.Random, data: bytes) -> bytes:
             del segments[at]
         else:
             rest = mutate_bytes(rng, rest)
-    head = b"".join(
-        b"\xff" + bytes([m]) + struct.pack(">H", len(b) + 2) + b for m, b in segments
-    )
+    head = b"".join(b"\xff" + bytes([m]) + struct.pack(">H", len(b) + 2) + b for m, b in segments)
     return b"\xff\xd8" + head + rest
 
 
@@ -143,8 +141,15 @@ def _segments(data: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
 def _segment(rng: random.Random) -> bytes:
     exif = b"Exif\0\0" + rng.choice((b"MM\0*\0\0\0\x08", b"II*\0\x08\0\0\0"))
     entry = struct.pack(">HHHII", 1, 0x112, rng.choice((3, 4, 12, 99)), 1, rng.getrandbits(32))
-    texts = (exif + entry, exif + rng.randbytes(80), b"x" * 65000, b"ICC_PROFILE\0" + rng.randbytes(9))
-    return rng.choice((*texts, b"MPF\0MM\0*" + rng.randbytes(60), b"Photoshop 3.0\x008BIM" + rng.randbytes(30)))
+    texts = (
+        exif + entry,
+        exif + rng.randbytes(80),
+        b"x" * 65000,
+        b"ICC_PROFILE\0" + rng.randbytes(9),
+    )
+    return rng.choice(
+        (*texts, b"MPF\0MM\0*" + rng.randbytes(60), b"Photoshop 3.0\x008BIM" + rng.randbytes(30))
+    )
 
 
 def mutate_tiff(rng: random.Random, data: bytes) -> bytes:
@@ -185,7 +190,19 @@ def mutate_head(order: str, size: int, text: bool = False):
 def _ppm_text(rng: random.Random, data: bytes) -> bytes:
     words = data.split(b"\n", 3)
     at = rng.randrange(min(3, len(words)))
-    new = (b"P5", b"P4", b"P1", b"P3", b"Pf", b"Py", b"99999 99999", b"-1 -1", b"0 0", b"65536", b"0")
+    new = (
+        b"P5",
+        b"P4",
+        b"P1",
+        b"P3",
+        b"Pf",
+        b"Py",
+        b"99999 99999",
+        b"-1 -1",
+        b"0 0",
+        b"65536",
+        b"0",
+    )
     more = (b"# " + b"c" * 5_000_000, b"9" * 5000, b"100000000 100000000", b"1 4000000000", b"")
     words[at] = rng.choice((*new, *more))
     return b"\n".join(words)

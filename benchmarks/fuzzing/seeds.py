@@ -18,8 +18,14 @@ from .models import CLASSES, COLORS, small_tflite
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = {
-    **{"png": "PNG", "jpg": "JPEG", "tif": "TIFF", "gif": "GIF", "webp": "WEBP", "bmp": "BMP"},
-    **{"ppm": "PPM", "avif": "AVIF"},
+    "png": "PNG",
+    "jpg": "JPEG",
+    "tif": "TIFF",
+    "gif": "GIF",
+    "webp": "WEBP",
+    "bmp": "BMP",
+    "ppm": "PPM",
+    "avif": "AVIF",
 }
 OTHERS = ("EPS", "PCX", "ICO", "TGA", "SGI", "DDS", "PDF", "IM", "MSP", "XBM", "JPEG2000", "PALM")
 RUN_FILES = ("run.json", "state.json", "log.csv", "recipe.json")
@@ -153,7 +159,9 @@ def _archives(top: Path) -> None:
     folder, (image, label) = _folder(top, "archives"), _street(0)
     city = {"leftImg8bit/val/ulm/ulm_000000_000019_leftImg8bit.png": image}
     city["gtFine/val/ulm/ulm_000000_000019_gtFine_labelIds.png"] = label
-    camvid = {f"x/CamVid/{split}{kind}/0.png": (label if kind else image) for split, kind in _splits()}
+    camvid = {
+        f"x/CamVid/{split}{kind}/0.png": (label if kind else image) for split, kind in _splits()
+    }
     for name, files in (("camvid", camvid), ("city", city)):
         with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
             for path, picture in files.items():

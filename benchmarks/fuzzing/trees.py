@@ -26,7 +26,19 @@ class Twice(list):
 
 RAW = (
     *("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "1" * 400, "1" * 5000, "-" + "9" * 20),
-    *("1E+400", "0.1e-400", '"\\ud800"', '"\\u0000"', "tru", "'a'", "{", "[" * 2000, "[1,]", "", "01"),
+    *(
+        "1E+400",
+        "0.1e-400",
+        '"\\ud800"',
+        '"\\u0000"',
+        "tru",
+        "'a'",
+        "{",
+        "[" * 2000,
+        "[1,]",
+        "",
+        "01",
+    ),
     "[" * DEEP + "]" * DEEP,
     '{"a":' * DEEP + "1" + "}" * DEEP,
     "[" + "0," * 200_000 + "0]",
@@ -62,13 +74,16 @@ def mutate_yaml(rng: random.Random, data: bytes) -> bytes:
     if how < 0.12:
         return mutate_bytes(rng, data)
     if how < 0.45:
-        return _yaml_trick(rng, data.decode()).encode("utf-8", "surrogatepass")
-    tree = mutate_tree(rng, yaml.safe_load(data))
+        return _yaml_trick(rng, data.decode("utf-8", "replace")).encode("utf-8", "surrogatepass")
+    try:
+        tree = mutate_tree(rng, yaml.safe_load(data))
+    except (yaml.YAMLError, ValueError, RecursionError):  # a mutant already
+        return mutate_bytes(rng, data)
     return write_json(tree).encode("utf-8", "surrogatepass")  # which YAML reads, too
 
 
 def _yaml_trick(rng: random.Random, text: str) -> str:
-    lines = text.splitlines()
+    lines = text.splitlines() or [""]
     number = rng.randrange(len(lines))
     head = lines[number].split(":")[0]
     trick = rng.choice(_TRICKS)
@@ -93,12 +108,57 @@ def _merges(levels: int) -> str:
 _TRICKS = (
     *(_laugh(9, 9), _laugh(4, 9), _laugh(6, 9, "class"), _merges(8), _merges(25)),
     f"!!python/object/apply:os.system ['touch {PRECIOUS}']",
-    *("!!python/name:os.system", "!!float 1", "!!float x", "!!int 9:9:9", "!!binary aGk=", "!!timestamp x"),
-    *("2001-12-14t21:59:43.10-05:00", "2001-99-99", "9999-12-31T23:59:59.999999-99:99", "!!set {a, b}"),
-    *("&a [*a]", "&a {b: *a}", "*missing", "1:30:30", "010", "0b11", "0o17", "1_000", ".inf", ".nan"),
-    *("1" * 5000, "-" + "9" * 30, "0x" + "f" * 5000, "1e999", "!!int " + "1" * 20000, "? [a, b]\n: c"),
-    *("[" * 3000, "[" * 50_000 + "]" * 50_000, "{a: " * 3000, "- " * 3000 + "a", "'" + "x" * 500_000),
-    *('"\\ud800"', '"\\x1b[2J"', '"\\0"', "---\n---", "...\nx", "%YAML 9.9\n---", "|\n  a", "<<: {a: 1}"),
+    *(
+        "!!python/name:os.system",
+        "!!float 1",
+        "!!float x",
+        "!!int 9:9:9",
+        "!!binary aGk=",
+        "!!timestamp x",
+    ),
+    *(
+        "2001-12-14t21:59:43.10-05:00",
+        "2001-99-99",
+        "9999-12-31T23:59:59.999999-99:99",
+        "!!set {a, b}",
+    ),
+    *(
+        "&a [*a]",
+        "&a {b: *a}",
+        "*missing",
+        "1:30:30",
+        "010",
+        "0b11",
+        "0o17",
+        "1_000",
+        ".inf",
+        ".nan",
+    ),
+    *(
+        "1" * 5000,
+        "-" + "9" * 30,
+        "0x" + "f" * 5000,
+        "1e999",
+        "!!int " + "1" * 20000,
+        "? [a, b]\n: c",
+    ),
+    *(
+        "[" * 3000,
+        "[" * 50_000 + "]" * 50_000,
+        "{a: " * 3000,
+        "- " * 3000 + "a",
+        "'" + "x" * 500_000,
+    ),
+    *(
+        '"\\ud800"',
+        '"\\x1b[2J"',
+        '"\\0"',
+        "---\n---",
+        "...\nx",
+        "%YAML 9.9\n---",
+        "|\n  a",
+        "<<: {a: 1}",
+    ),
     *("[" + "a," * 100_000 + "]", "{" + ",".join(f"k{i}: 1" for i in range(20_000)) + "}"),
     *(f"{{images: {p}, labels: {p}}}" for p in ("..", "/", "/proc/self/fd", "../outside", "/dev")),
 )
@@ -108,7 +168,7 @@ def mutate_tree(rng: random.Random, tree: Any) -> Any:
     """A copy in which one to four places are changed."""
     tree = copy.deepcopy(tree)
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        places = [p for p in _places(tree) if p is not None]
+        places = _places(tree) if isinstance(tree, dict | list) else []
         if not places:
             return _value(rng, tree)
         holder, key = rng.choice(places)
@@ -144,7 +204,14 @@ def _value(rng: random.Random, old: Any) -> Any:
     if isinstance(old, list):
         same += ([*old, *old], old[:1], old[1:], old * 50, dict(enumerate(old)), old[::-1])
     if isinstance(old, str):
-        same += (old + "\x1b[2J", old * 40, old.encode("utf-8", "replace").hex(), old[:1], old.upper(), [*old])
+        same += (
+            old + "\x1b[2J",
+            old * 40,
+            old.encode("utf-8", "replace").hex(),
+            old[:1],
+            old.upper(),
+            [*old],
+        )
     if isinstance(old, int | float):
         same += (old + 1, -old, old * 1000, float(old), old + 0.5)
     return rng.choice(same)

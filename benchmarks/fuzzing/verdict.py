@@ -10,11 +10,21 @@ from .hostile import MARK
 
 HELD = ("ok", "refused", "failed")
 BAD = (
-    *("crash", "ran something", "outside", "over time", "over memory", "internal error", "traceback"),
+    *(
+        "crash",
+        "ran something",
+        "outside",
+        "over time",
+        "over memory",
+        "internal error",
+        "traceback",
+    ),
     *("left behind", "control", "markup", "stray", "silent"),
 )
 OUTCOMES = (*HELD, *BAD)
-_MEMORY = re.compile(rb"fit into memory|MemoryError|bad_alloc|[Oo]ut of memory|Cannot allocate memory")
+_MEMORY = re.compile(
+    rb"fit into memory|MemoryError|bad_alloc|[Oo]ut of memory|Cannot allocate memory"
+)
 _JOINERS = "\u200c\u200d"
 
 
@@ -38,13 +48,14 @@ def outcome_of(run: Run) -> str:
         "control": has_control(run.out) or has_control(run.err),
         "markup": has_markup(run.pages),
         "stray": any(not line.startswith("fastscnn: ") for line in lines) or _several(run, lines),
-        "silent": run.code not in (0, 1, 2) or bool(run.code and not lines and not run.out),
+        "silent": bool(run.code and not lines and not run.out),
     }
-    return next((name for name in BAD if checks[name]), HELD[(0, 2, 1).index(run.code or 0)])
+    held = {0: "ok", 2: "refused", 1: "failed"}.get(-1 if run.code is None else run.code, "silent")
+    return next((name for name in BAD if checks[name]), held)
 
 
 def _several(run: Run, lines: list[str]) -> bool:
-    """Whether a refusal takes more than a line; hints at what a file's settings do may precede it."""
+    """Whether a refusal floods; hints at what a file's settings do may precede its line."""
     return run.code in (1, 2) and len(lines) > 4
 
 
@@ -68,5 +79,11 @@ def describe(run: Run) -> str:
     """What is worth knowing of a bad run, on one line."""
     end = signal.Signals(run.signal).name if run.signal else f"code {run.code}"
     last = run.err.decode("utf-8", "replace").strip().split("\n")[-1]
-    parts = [end, f"{run.seconds:.1f} s ({run.cpu:.1f} s CPU)", f"{run.memory >> 20} MiB", *run.events, *run.touched]
+    parts = [
+        end,
+        f"{run.seconds:.1f} s ({run.cpu:.1f} s CPU)",
+        f"{run.memory >> 20} MiB",
+        *run.events,
+        *run.touched,
+    ]
     return " | ".join([*parts[:8], *run.left, repr(last[-300:])])
