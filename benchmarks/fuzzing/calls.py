@@ -36,3 +36,17 @@ def recipe(path: str) -> None:
     import fastscnn_tf as fs
 
     fs.train_settings(path, dataset="toy", data_dir=None, size=(352, 480))
+
+
+def prepare(archive: str) -> None:
+    """A data set from an archive of one pair a split: CamVid's or Cityscapes', by its name."""
+    from fastscnn_tf.data.camvid_content import SplitContent
+    from fastscnn_tf.data.prepare_camvid import prepare_camvid
+    from fastscnn_tf.data.prepare_cityscapes import prepare_cityscapes
+
+    if archive.startswith("camvid"):
+        content = dict.fromkeys(("train", "val", "test"), SplitContent(1))
+        prepare_camvid("out", archive, content=content)
+    else:
+        counts = {kind: {"val": 1} for kind in ("leftImg8bit", "gtFine", "gtCoarse")}
+        prepare_cityscapes("out", [archive], counts=counts)

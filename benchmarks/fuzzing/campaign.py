@@ -20,6 +20,7 @@ from pathlib import Path
 from . import child, verdict
 from .kinds import Kind
 from .mutant import BY_NAME, Mutant, make_mutant, sound
+from .scratch import fresh
 from .seeds import make_seeds
 
 CHUNK = 25  # mutants that a process takes at a time
@@ -163,7 +164,7 @@ def run_mutant(mutant: Mutant, seeds: Path) -> tuple[child.Run, str]:
     """Runs one; a second time where the first took too long, which a busy machine may cause."""
     for attempt in range(2):
         with tempfile.TemporaryDirectory(prefix="mutant-", dir=seeds.parent) as top:
-            scratch = child.fresh(Path(top) / "x")
+            scratch = fresh(Path(top) / "x")
             mutant.write(seeds, scratch.case)
             run = child.run_command(scratch, mutant.command.split(), BY_NAME[mutant.kind].writes)
             shutil.rmtree(scratch.top, ignore_errors=True)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import random
-import zlib
 from collections.abc import Callable
 
 from .archives import mutate_npy, mutate_records, mutate_zip
 from .checkpoints import mutate_pickle, mutate_safetensors, mutate_torch
 from .flat import mutate_metadata, mutate_tflite
-from .hostile import OUTSIDE, PRECIOUS
+from .own_files import index_again, mutate_index, mutate_settings
 from .pictures import (
     mutate_gif,
     mutate_head,
@@ -93,62 +91,6 @@ def _checkpoint(name: str, targets: dict[str, Mutate]) -> Kind:
     return Kind(name, ("checkpoints",), targets, ("call fuzzing.calls:read_checkpoint {f}",))
 
 
-def mutate_settings(rng: random.Random, data: bytes) -> bytes:
-    """Changes a settings file; often by an option that names a place."""
-    if rng.random() < 0.5:
-        return mutate_json(rng, data)
-    from fastscnn_tf.core.delegates.device import DeviceSettings
-
-    found = json.loads(data)
-    part = rng.choice([*DeviceSettings.PARTS])
-    options = DeviceSettings.PARTS[part].options()
-    places = [name for name in options if name.endswith(("dir", "path", "file"))]
-    name = rng.choice(places if places and rng.random() < 0.7 else [*options])
-    values = (
-        f"{OUTSIDE}/plugins",
-        PRECIOUS,
-        f"{OUTSIDE}/new-folder",
-        "/dev/zero",
-        "\x1b[2J",
-        True,
-        3,
-    )
-    found["settings"].setdefault(part, {})[name] = rng.choice(values)
-    return json.dumps(found).encode()
-
-
-def mutate_index(rng: random.Random, data: bytes) -> bytes:
-    """Changes records.json; often the files that it names."""
-    if rng.random() < 0.7:
-        return mutate_json(rng, data)
-    index = json.loads(data)
-    shard = index["splits"]["val"]["shards"][0]
-    places = (
-        "notes.txt",
-        PRECIOUS,
-        "../data/dataset.yaml",
-        "records.json",
-        "/dev/zero",
-        ".",
-        "",
-        5,
-    )
-    shard["file"] = rng.choice((*places, f"{OUTSIDE}/0.tfrecord", "val\x1b[2J.tfrecord", "a\0b"))
-    return json.dumps(index).encode()
-
-
-def _index_again(rng: random.Random, files: Files, path: str) -> None:
-    """Notes the shard's size and checksums in records.json, so that the shard itself is read."""
-    if rng.random() < 0.15:
-        return
-    index, shard = json.loads(files["rec/records.json"]), files[path]
-    noted = index["splits"]["val"]["shards"][0]
-    noted["bytes"] = len(shard)
-    ends = [*noted["starts"][1:], len(shard)]
-    noted["crc32"] = [zlib.crc32(shard[a:b]) for a, b in zip(noted["starts"], ends, strict=True)]
-    files["rec/records.json"] = json.dumps(index).encode()
-
-
 _REC = "--dataset records --data-dir rec"
 _npz = mutate_zip({".npy": mutate_npy})
 _HEAVY_MODEL = ("summary {f}", "export-weights {f} --output out.npz")
@@ -213,7 +155,7 @@ KINDS = (
             f"evaluate m.tflite {_REC}",
             f"data pack {_REC} --split val --output out",
         ),
-        repair=_index_again,
+        repair=index_again,
     ),
     Kind(
         "run folder",
@@ -284,6 +226,7 @@ KINDS = (
             "city.zip": mutate_zip({".png": mutate_png}),
         },
         (
+            "call fuzzing.calls:prepare {f}",
             "data prepare camvid --from {f} --output out",
             "data prepare cityscapes --from {f} --output out",
         ),

@@ -55,6 +55,7 @@ class _Builder:
     def tensor(self, shape: tuple[int, ...], data: np.ndarray | None = None, kind: int = 0) -> int:
         made = schema.TensorT()
         made.name, made.shape, made.type = f"t{len(self.graph.tensors)}", list(shape), kind
+        made.quantization = schema.QuantizationParametersT()  # an empty one, as converters write
         made.buffer = 0 if data is None else self.buffer(data.tobytes())
         self.graph.tensors.append(made)
         return len(self.graph.tensors) - 1

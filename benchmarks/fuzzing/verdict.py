@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import signal
 
-from .child import CRASHED, MEMORY, SECONDS, Run
+from .child import MEMORY, SECONDS, Run
 from .hostile import MARK
+from .inside import CRASHED
 
 HELD = ("ok", "refused", "failed")
 BAD = (
