@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/fuzz.py`: mutators, kinds of input, the runner and the report."""

@@ -1,0 +1,52 @@
+"""Functions of the library that no command reaches quickly, on files named by arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def read_checkpoint(path: str) -> None:
+    """Arrays of a checkpoint of another framework."""
+    from fastscnn_tf.model.checkpoint_file import read_checkpoint
+
+    read_checkpoint(path)
+
+
+def read_logits(folder: str, data: str) -> None:
+    """All logits of a teacher's folder."""
+    from fastscnn_tf.data.registry import open_dataset
+    from fastscnn_tf.train.saved_logits import SavedLogits
+
+    dataset = open_dataset("folder", data, "val")
+    logits = SavedLogits(folder, dataset)
+    for index in range(len(dataset)):
+        logits.read(index)
+
+
+def cluster(path: str) -> None:
+    """The cluster that a TF_CONFIG names."""
+    from fastscnn_tf.train.distribute_cluster import cluster_from
+
+    text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
+    cluster_from({"TF_CONFIG": text}).tf_config()
+
+
+def recipe(path: str) -> None:
+    """The settings of a run by a recipe.json."""
+    import fastscnn_tf as fs
+
+    fs.train_settings(path, dataset="toy", data_dir=None, size=(352, 480))
+
+
+def prepare(archive: str) -> None:
+    """A data set from an archive of one pair a split: CamVid's or Cityscapes', by its name."""
+    from fastscnn_tf.data.camvid_content import SplitContent
+    from fastscnn_tf.data.prepare_camvid import prepare_camvid
+    from fastscnn_tf.data.prepare_cityscapes import prepare_cityscapes
+
+    if archive.startswith("camvid"):
+        content = dict.fromkeys(("train", "val", "test"), SplitContent(1))
+        prepare_camvid("out", archive, content=content)
+    else:
+        counts = {kind: {"val": 1} for kind in ("leftImg8bit", "gtFine", "gtCoarse")}
+        prepare_cityscapes("out", [archive], counts=counts)
