@@ -3,12 +3,14 @@
 import contextlib
 import http.client
 import json
+import os
 import re
+import shutil
 import ssl
 import subprocess
 import sys
 
-from browser_page import SERVER
+from browser_page import PATIENCE, SERVER, start, wait_for
 
 
 def get(address, path, **headers):
@@ -105,3 +107,56 @@ def test_the_server_says_what_is_wrong(page_address, tmp_path):
     assert (code, message) == (2, "serve.py: --key is the key of a certificate: pass --cert, too\n")
     code, message = started_with("--port", "0", "--cert", tmp_path / "none.pem")
     assert (code, message) == (2, f"serve.py: {tmp_path / 'none.pem'}: no such PEM file\n")
+
+
+def test_a_model_with_a_name_of_any_bytes_runs(browser, model_files, tmp_path):
+    odd = os.fsencode(tmp_path) + b"/a'\"<b>#?%41\n\xff.tflite"
+    shutil.copy(model_files["int8"], odd)
+    command = [sys.executable, str(SERVER), "--port", "0", "--models", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        address = re.match(r"http://localhost:\d+", server.stdout.readline())[0]
+        with contextlib.closing(browser.new_context()) as context:
+            context.set_default_timeout(PATIENCE)
+            page = context.new_page()
+            page.goto(address)
+            wait_for(page, "is ready")
+            assert (
+                page.locator("#status").inner_text().startswith("a'\"<b>#?%41\\n\\udcff.tflite is")
+            )
+            assert page.locator("b").count() == 0
+        server.terminate()
+
+
+def test_a_browser_gives_nothing_to_other_names_and_pages(playwright, page_address):
+    """The name that is pointed here by its owner, and a page of another port of this machine."""
+    port = page_address.rpartition(":")[2]
+    rebound = f"http://rebound.example:{port}"
+    rules = "--host-resolver-rules=MAP rebound.example 127.0.0.1"
+    with contextlib.closing(start(playwright, "--disable-gpu", rules)) as browser:
+        page = browser.new_page()
+        answer = page.goto(f"{rebound}/models.json")
+        assert answer.status == 421
+        assert "this server has another name" in page.inner_text("body")
+        page.goto(f"{page_address}/none")  # of the server itself: its errors have no scripts
+        reads = "async (url) => (await fetch(url).catch((error) => error)).status"
+        assert page.evaluate(reads, f"{page_address}/models.json") == 200
+        page.route("http://127.0.0.1:9/", lambda route: route.fulfill(body="elsewhere"))
+        page.goto("http://127.0.0.1:9/")
+        for url in (f"{page_address}/models.json", f"{rebound}/models.json"):
+            for mode in ("cors", "no-cors"):
+                seen = page.evaluate(
+                    """async ([url, mode]) => {
+                        try { return await (await fetch(url, { mode })).text(); }
+                        catch (error) { return 'refused'; }
+                    }""",
+                    [url, mode],
+                )
+                assert "int8" not in seen
+        loads = """(url) => new Promise((done) => {
+            const script = document.createElement('script');
+            script.onload = () => done('loaded');
+            script.onerror = () => done('refused');
+            script.src = url;
+            document.head.append(script);
+        })"""
+        assert page.evaluate(loads, f"{page_address}/times.js") == "refused"

@@ -10,6 +10,7 @@ const at = (id) => document.getElementById(id);
 export class Network {
   #engine = new Engine();
   #own = new Map(); // name -> content of .tflite files that the user opened
+  #urls = new Map(); // name -> where the server has the file
   #backends = [];
   #model = null; // what runs: `{name, backend, file}`
   #turn = 0; // counts loads: only the last one asked for matters
@@ -34,7 +35,8 @@ export class Network {
     }
     at('backend').value = favourite(this.#backends).id;
     const models = await (await fetch('models.json')).json();
-    for (const { name, bytes } of models) {
+    for (const { name, url, bytes } of models) {
+      this.#urls.set(name, url);
       at('model').add(new Option(`${titled(name)} (${(bytes / 1e6).toFixed(1)} MB)`, name));
     }
     if (models.length === 0) {
@@ -53,7 +55,7 @@ export class Network {
     tell(`Loading ${name} for ${backend.label}`);
     at('stage').setAttribute('aria-busy', 'true');
     try {
-      const content = this.#own.get(name) ?? (await fetched(name));
+      const content = this.#own.get(name) ?? (await fetched(name, this.#urls.get(name)));
       const { file, notes } = await this.#engine.open(content, name, backend);
       if (turn !== this.#turn) return;
       this.#model = { name, backend, file };
@@ -103,8 +105,8 @@ export class Network {
   }
 }
 
-async function fetched(name) {
-  const response = await fetch(`models/${encodeURIComponent(name)}`);
+async function fetched(name, url) {
+  const response = await fetch(url);
   if (!response.ok) throw new InputError(`The server no longer has ${name}: reload the page.`);
   return response.arrayBuffer();
 }
