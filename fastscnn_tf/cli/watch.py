@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from ..core.errors import Interrupted, StreamEnded
+from ..core.foreign_text import one_line
 from ..runtime.fit import FITS
 from ..runtime.orientation import ROTATIONS
-from ..runtime.pi_camera import FORMATS
+from ..runtime.pi_camera import FORMATS, LONGEST_TIMEOUT, TIMEOUT
 from . import options as opt
 
 
@@ -62,6 +63,13 @@ from . import options as opt
     show_default=True,
     help="Of a Pi's camera; yuv420 is converted here.",
 )
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, LONGEST_TIMEOUT, min_open=True),
+    default=TIMEOUT,
+    show_default=True,
+    help="Seconds that a camera, a stream or a video has for each frame.",
+)
 @opt.threads
 @opt.json_path
 @opt.force
@@ -72,7 +80,7 @@ def watch_command(
 
     Pictures are a folder or a quoted pattern. Ends with the source, after --frames, by q in the
     window or by Ctrl-C, and prints frames per second with every step counted. A camera or a stream
-    that gives no more frames is a failure (code 1).
+    that gives no more frames, or none in time, is a failure (code 1).
     """
     from ..runtime.watch import watch
 
@@ -81,7 +89,7 @@ def watch_command(
         source,
         rotate=int(rotate),
         force=force,
-        on_bad=lambda line: click.echo(f"fastscnn: {line}", err=True),
+        on_bad=lambda line: click.echo(f"fastscnn: {one_line(line)}", err=True),
         **arguments,
     )
     opt.write_result(result.to_dict(), json_path, result.text())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from ..core.errors import DataError, StreamEnded
 from ..core.sizes import Size
 from .frame import Frame
 from .orientation import Orientation
-from .pi_camera import CameraOptions
+from .pi_camera import TIMEOUT, CameraOptions
 from .sources import open_source
 
 AHEAD = 2  # frames that wait where none is dropped
@@ -24,6 +26,7 @@ def open_frames(
     follow: bool = False,
     camera_size: Size | None = None,
     camera_format: str = "rgb",
+    timeout: float = TIMEOUT,
     on_bad: Callable[[str], None] | None = None,
 ) -> Capture:
     """Frames of pictures, a video or a camera, read by a thread of their own.
@@ -37,6 +40,7 @@ def open_frames(
         follow: wait for new pictures in a folder, for ever.
         camera_size: (height, width) to ask a camera for.
         camera_format: of a Pi's camera: `rgb` or `yuv420`.
+        timeout: seconds that a camera, a stream or a video has for each frame, the first one too.
         on_bad: gets a line for a picture of a followed folder that cannot be read.
 
     Returns:
@@ -53,9 +57,11 @@ def open_frames(
             for frame in frames:
                 labels = segmenter.predict(frame.image)
     """
-    turned, camera = Orientation(rotate, mirror), CameraOptions(camera_size, camera_format)
+    turned = Orientation(rotate, mirror)
+    camera = CameraOptions(camera_size, camera_format, timeout)
     opened = open_source(source, follow, on_bad, turned, camera)
-    return Capture(opened.frames, opened.live if drop is None else drop)
+    drop = opened.live if drop is None else drop
+    return Capture(opened.frames, drop, opened.timeout, source)
 
 
 class Capture:
@@ -64,14 +70,23 @@ class Capture:
     Args:
         frames: of a `Source`; the event it gets is set at the end.
         drop: keep only the newest frame while nobody takes one, and count the others.
+        timeout: seconds to wait for each frame; None: as long as it takes.
+        name: messages call the source so.
 
     Attributes:
         dropped: frames that nobody has seen.
     """
 
-    def __init__(self, frames: Callable[[threading.Event], Iterator[Frame]], drop: bool):
+    def __init__(
+        self,
+        frames: Callable[[threading.Event], Iterator[Frame]],
+        drop: bool,
+        timeout: float | None = None,
+        name: str = "the source",
+    ):
         self.dropped = 0
         self._frames, self._drop = frames, drop
+        self._timeout, self._name = timeout, name
         self._stop = threading.Event()
         self._change = threading.Condition()
         self._waiting: deque[Frame] = deque()
@@ -94,11 +109,13 @@ class Capture:
         """The frames, oldest first.
 
         Raises:
-            DataError: a frame cannot be read; those before it have come.
+            DataError: a frame cannot be read; those before it have come. Or none comes in time.
+            StreamEnded: no further one comes in time.
         """
-        while True:
+        for count in itertools.count():
             with self._change:
-                self._change.wait_for(lambda: self._waiting or self._ended)
+                if not self._change.wait_for(self._something, self._timeout):
+                    raise self._late(count)
                 if not self._waiting:
                     break
                 frame = self._waiting.popleft()
@@ -106,6 +123,22 @@ class Capture:
             yield frame
         if self._failure is not None:
             raise self._failure
+
+    def _something(self) -> bool:
+        return bool(self._waiting) or self._ended
+
+    def _late(self, count: int) -> Exception:
+        """Whatever the thread waits for goes on there; nobody waits for the thread."""
+        longer = "--timeout SECONDS (timeout= in Python) waits longer"
+        if count:
+            return StreamEnded(
+                f"{self._name}: after {count} frames none came for {self._timeout:g} seconds: "
+                f"{longer}"
+            )
+        hint = "is the address right, and does it send pictures? " if "://" in self._name else ""
+        return DataError(
+            f"{self._name}: no frame came within {self._timeout:g} seconds: {hint}{longer}"
+        )
 
     def _read(self) -> None:
         frames = None

@@ -19,13 +19,15 @@ from ..core.sizes import Size, format_size
 from . import yuv
 from .frame import Frame
 
-NAME = re.compile(r"picamera2?(?::(\d+))?")
+NAME = re.compile(r"picamera2?(?::(\d{1,3}))?", re.ASCII)
 INSTALL = (
     "the Pi's camera needs picamera2: sudo apt install -y python3-picamera2, and an environment "
     "made with python3 -m venv --system-site-packages"
 )
 FORMATS = {"rgb": "BGR888", "yuv420": "YUV420"}
 DEFAULT_SIZE: Size = (720, 1280)
+TIMEOUT = 20.0  # seconds for a frame, the first one among them
+LONGEST_TIMEOUT = 86_400.0
 # Where R, G and B lie in memory.
 _CHANNELS = {
     **dict.fromkeys(("BGR888", "XBGR8888"), slice(0, 3)),
@@ -42,22 +44,25 @@ class CameraOptions:
         size: (height, width) of its frames, even; by default 720x1280 of a Pi's camera, its own of
             others.
         format: `rgb`, or `yuv420` (half the bytes, converted here; a Pi's camera only).
+        timeout: seconds to wait for each frame, of a video file, too.
 
     Raises:
-        ConfigError: no such format, or an odd size.
+        ConfigError: no such format, an odd size, or no such time.
     """
 
     size: Size | None = None
     format: str = "rgb"
+    timeout: float = TIMEOUT
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
             raise ConfigError(f"camera format must be {' or '.join(FORMATS)}, got {self.format!r}")
         if self.size and (min(self.size) < 2 or self.size[0] % 2 or self.size[1] % 2):
             raise ConfigError(f"camera size must be even, got {format_size(self.size)}")
-
-    def __bool__(self) -> bool:
-        return self != CameraOptions()
+        if not 0 < self.timeout <= LONGEST_TIMEOUT:
+            raise ConfigError(
+                f"timeout must be above 0 and at most {LONGEST_TIMEOUT:g} s, got {self.timeout}"
+            )
 
 
 def pi_camera(source: str, module: Any, options: CameraOptions) -> Callable[[], Iterator[Frame]]:

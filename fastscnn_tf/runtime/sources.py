@@ -1,34 +1,27 @@
 """Frames from a folder of pictures, a video file or a camera.
 
 Pictures need nothing beyond the runtime. Video files, addresses and cameras are read by OpenCV
-(`opencv-python` or `opencv-python-headless`), `picamera` by picamera2 (`pi_camera`); neither is
-imported before it is needed.
+(`video`), `picamera` by picamera2 (`pi_camera`); neither is imported before it is needed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import glob
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from ..core.errors import ConfigError, DataError, StreamEnded
-from ..core.extras import pip_install
+from ..core.errors import ConfigError, DataError
 from ..core.images import IMAGE_SUFFIXES, list_images, read_image
-from ..core.sizes import format_size
 from . import pi_camera
 from .frame import Frame
 from .orientation import Orientation
-from .pi_camera import CameraOptions
+from .pi_camera import TIMEOUT, CameraOptions
+from .video import import_opencv, import_optional, video_frames
 
 POLL = 0.2  # seconds between two looks into a folder that is followed
-OPENCV = f"OpenCV, which is not installed: {pip_install('video')} (or opencv-python)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +32,12 @@ class Source:
         frames: opens it and gives its frames, until the event is set; closing the iterator closes
             it.
         live: frames come whether or not they are taken: a stale one is better dropped.
+        timeout: seconds that each frame has; None: as long as it takes.
     """
 
     frames: Callable[[threading.Event], Iterator[Frame]]
     live: bool = False
+    timeout: float | None = None
 
 
 def open_source(
@@ -72,7 +67,7 @@ def open_source(
     if not orientation:
         return opened
     frames = opened.frames
-    return Source(lambda stop: _turned(frames(stop), orientation), opened.live)
+    return dataclasses.replace(opened, frames=lambda stop: _turned(frames(stop), orientation))
 
 
 def _opened(
@@ -82,8 +77,12 @@ def _opened(
     pictures = path.is_dir() or _is_pattern(source) or path.suffix.lower() in IMAGE_SUFFIXES
     pi = pi_camera.NAME.fullmatch(source) is not None
     camera = source.isdecimal() or source.startswith("/dev/") or "://" in source
-    if wanted and not (camera or pi):
+    if (wanted.size, wanted.format) != (None, "rgb") and not (camera or pi):
         raise ConfigError(f"--camera-size and --camera-format are for cameras, got {source}")
+    if wanted.timeout != TIMEOUT and pictures and "://" not in source:
+        raise ConfigError(f"--timeout is for cameras and videos, got {source}")
+    if source.isdecimal() and len(source) > 3:
+        raise DataError(f"{source}: no camera has this number")
     if pictures and "://" not in source:
         if follow:
             return Source(lambda stop: _followed(source, on_bad or (lambda message: None), stop))
@@ -92,9 +91,9 @@ def _opened(
     if follow:
         raise ConfigError(f"--follow is for a folder or a pattern of pictures, got {source}")
     if pi:
-        picamera2 = _import("picamera2", pi_camera.INSTALL)
+        picamera2 = import_optional("picamera2", pi_camera.INSTALL)
         frames = pi_camera.pi_camera(source, picamera2, wanted)
-        return Source(lambda stop: frames(), live=True)
+        return Source(lambda stop: frames(), True, wanted.timeout)
     if wanted.format != "rgb":
         raise ConfigError(f"--camera-format {wanted.format} is for picamera, got {source}")
     if not camera and not path.is_file():
@@ -103,8 +102,8 @@ def _opened(
             "or address, or picamera"
         )
     what = "a camera" if camera else "a video file"
-    _opencv(f"{source}: {what}")
-    return Source(lambda stop: _capture(source, wanted), live=camera)
+    import_opencv(f"{source}: {what}")
+    return Source(lambda stop: video_frames(source, wanted), camera, wanted.timeout)
 
 
 def _turned(frames: Iterator[Frame], orientation: Orientation) -> Iterator[Frame]:
@@ -119,26 +118,6 @@ def _turned(frames: Iterator[Frame], orientation: Orientation) -> Iterator[Frame
     finally:
         if close := getattr(frames, "close", None):
             close()
-
-
-def _import(module: str, otherwise: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise ConfigError(otherwise) from None
-    except ValueError as error:  # apt's picamera2 beside pip's numpy 2
-        raise ConfigError(
-            f'{module} was compiled for another numpy ({error}): pip install "numpy<2"'
-        ) from None
-
-
-def _opencv(who: str) -> Any:
-    if not os.environ.get("FASTSCNN_DEBUG"):  # it and its ffmpeg write past Python
-        os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    return _import("cv2", f"{who} needs {OPENCV}")
 
 
 def _is_pattern(source: str) -> bool:
@@ -208,54 +187,3 @@ def _there(source: str) -> list[Path]:
         return _matching(source)
     listed = (p for p in Path(source).iterdir() if not p.name.startswith("."))
     return sorted(p for p in listed if p.suffix.lower() in IMAGE_SUFFIXES)
-
-
-def _capture(source: str, wanted: CameraOptions) -> Iterator[Frame]:
-    """Frames of a video file or a camera, by OpenCV.
-
-    Raises:
-        DataError: it cannot be opened, or gives no frame.
-        StreamEnded: a camera or a stream gives no more.
-    """
-    cv2 = _opencv(source)
-    capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
-    if not capture.isOpened():
-        hint = " (is the address right, and does it answer?)" if "://" in source else ""
-        raise DataError(f"{source}: OpenCV cannot open it as a video or a camera{hint}")
-    if wanted.size:
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wanted.size[0])
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, wanted.size[1])
-    # A file, here or at an address, knows how many frames it has; a camera does not.
-    endless = not Path(source).is_file() and capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
-    stem = Path(source).stem if Path(source).is_file() else "camera"
-    try:
-        count = 0
-        while True:
-            start = time.perf_counter()
-            there, pixels = capture.read()
-            if not there:
-                break
-            read = time.perf_counter()
-            _check_size(source, pixels, wanted)
-            image = np.ascontiguousarray(pixels[..., ::-1])  # BGR
-            end = time.perf_counter()
-            yield Frame(f"{stem}_{count:06}", image, read - start, end, convert=end - read)
-            count += 1
-        if not count:
-            raise DataError(f"{source}: not a single frame can be read")
-        if endless:
-            raise StreamEnded(
-                f"{source}: the stream ended or broke off after {count} frames: run the command "
-                "again, with another --output if it has one, to go on"
-            )
-    finally:
-        capture.release()
-
-
-def _check_size(source: str, pixels: np.ndarray, wanted: CameraOptions) -> None:
-    found = (pixels.shape[0], pixels.shape[1])
-    if wanted.size and found != tuple(wanted.size):
-        raise DataError(
-            f"{source}: the camera gives {format_size(found)}, not {format_size(wanted.size)}: see "
-            "v4l2-ctl --list-formats-ext"
-        )

@@ -18,6 +18,7 @@ from .capture import open_frames
 from .display import Files, Sink, open_window
 from .fit import check_fit, fitted
 from .frame import Frame
+from .pi_camera import TIMEOUT
 from .segmenter import Segmenter
 from .temporal import Flicker, FrameLabels
 from .visualize import overlay
@@ -97,6 +98,7 @@ def watch(
     mirror: bool = False,
     camera_size: Size | None = None,
     camera_format: str = "rgb",
+    timeout: float = TIMEOUT,
     threads: int | None = None,
     force: bool = False,
     on_bad: Callable[[str], None] | None = None,
@@ -124,6 +126,7 @@ def watch(
         mirror: swap left and right after that.
         camera_size: (height, width) to ask a camera for.
         camera_format: of a Pi's camera: `rgb` or `yuv420`.
+        timeout: seconds that a camera, a stream or a video has for each frame, the first one too.
         threads: CPU threads; by default those of the file's settings, else 2.
         force: write into a folder that is not empty.
         on_bad: gets a line for a picture of a followed folder that cannot be read.
@@ -145,6 +148,7 @@ def watch(
         follow=follow,
         camera_size=camera_size,
         camera_format=camera_format,
+        timeout=timeout,
         on_bad=on_bad,
     )
     eye = _Eye(segmenter, labels_of, fit, opacity)

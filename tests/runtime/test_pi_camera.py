@@ -195,6 +195,18 @@ def test_apts_picamera2_beside_pips_numpy_2_is_told(tmp_path, monkeypatch):
         open_frames("picamera")
 
 
+def test_a_camera_that_gives_no_frame_is_given_up(camera):
+    released = threading.Event()
+    camera.capture_array = lambda self, stream: released.wait(60)
+    try:
+        with pytest.raises(
+            DataError, match=r"^picamera: no frame came within 0\.5 seconds: --time"
+        ):
+            first(timeout=0.5)
+    finally:
+        released.set()
+
+
 def test_camera_options_are_for_cameras(tmp_path):
     for source, options in ((str(tmp_path), {"camera_size": (480, 640)}),):
         with pytest.raises(ConfigError, match="--camera-size and --camera-format are for cameras"):

@@ -389,6 +389,68 @@ def test_an_address_that_does_not_answer_is_told(camera):
             watch(url, MODEL, window=False)
 
 
+@pytest.mark.parametrize("path", ["silent", "nothing", "header", "slow"])
+def test_an_address_that_never_gives_a_frame_is_given_up(camera, path, run):
+    start = time.monotonic()
+    url = f"{camera}/{path}"
+    code, out, err = run("watch", url, MODEL, "--no-window", "--timeout", 2)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"fastscnn: {url}: no frame came within 2 seconds: is the address right")
+    assert "--timeout SECONDS" in err
+    assert err.count("\n") == 1
+    assert 2 < time.monotonic() - start < 20
+
+
+@pytest.mark.parametrize("path", ["half", "grows"])  # OpenCV takes no frame of another size then
+def test_a_stream_that_stops_within_a_frame_is_given_up(camera, path, tmp_path, run):
+    target = tmp_path / "w.json"
+    arguments = ["--no-window", "--keep-all", "--timeout", 2, "--json", target]
+    code, out, err = run("watch", f"{camera}/{path}", MODEL, *arguments)
+    assert code == 1
+    seen = json.loads(target.read_text())["frames"]
+    assert seen > 5
+    assert out.startswith(f"{seen} frames, ")
+    assert f"/{path}: after {seen} frames none came for 2 seconds" in err
+
+
+def test_frames_that_are_too_large_are_told(camera, run):
+    code, _, err = run("watch", f"{camera}/huge", MODEL, "--no-window", "--keep-all")
+    assert code == 2
+    assert "/huge: frames of 10000x10000, expected at most 50,000,000 pixels" in err
+
+
+def test_a_source_that_blocks_is_given_up_and_its_thread_does_not_matter():
+    """As a driver does that never returns."""
+    released = threading.Event()
+
+    def stuck(count):
+        yield from frames(count)
+        released.wait(60)
+
+    try:
+        for count, error in ((0, DataError), (2, StreamEnded)):
+            seen, start = [], time.monotonic()
+            capture = Capture(lambda _, count=count: stuck(count), False, 0.5, "rtsp://camera")
+            with pytest.raises(error, match=r"rtsp://camera: .* 0\.5 seconds: .*--timeout"):  # noqa: SIM117
+                with capture:
+                    seen.extend(frame.name for frame in capture)
+            assert time.monotonic() - start < 10
+    finally:
+        released.set()
+
+
+def test_what_waits_for_new_pictures_waits_for_them(drive):
+    """However long that takes: only cameras, streams and videos owe a frame."""
+    assert open_source(str(drive), follow=True).timeout is None
+    with pytest.raises(ConfigError, match="--timeout is for cameras and videos, got"):
+        watch(str(drive), MODEL, window=False, timeout=3)
+    for wrong in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="timeout must be above 0 and at most 86400 s"):
+            watch("rtsp://camera", MODEL, window=False, timeout=wrong)
+    with pytest.raises(DataError, match="no camera has this number"):
+        open_source("99999999999")
+
+
 @pytest.mark.skipif(not shutil.which("xvfb-run"), reason="xvfb-run is not installed: no display")
 def test_a_window_shows_the_frames(drive):
     pytest.importorskip("tkinter", reason="Python has no Tk")

@@ -135,5 +135,9 @@ def test_a_network_stream_is_watched_where_opencv_is(device, model_files, tmp_pa
             out = device(*watch, "--keep-all", code=1, said=ended)
             assert out.startswith(f"{PICTURES} frames, ")
             assert len(list((tmp_path / "w").glob("*_labels.png"))) == PICTURES
+            silent = ("watch", f"{address}/silent", model_files["int8"], "--no-window")
+            device(*silent, "--timeout", 2, code=2, said="no frame came within 2 seconds")
+            huge = ("watch", f"{address}/huge", model_files["int8"], "--no-window")
+            device(*huge, code=2, said="frames of 10000x10000, expected at most 50,000,000")
         else:
             device(*watch, code=2, said='needs OpenCV, which is not installed: pip install "fastsc')

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 import fastscnn_tf as fs
+from fastscnn_tf.core.foreign_text import one_line
 
 
 def main() -> None:
@@ -33,13 +34,15 @@ def main() -> None:
     parser.add_argument("--fit", default="resize", choices=("resize", "letterbox"))
     parser.add_argument("--threads", type=int, help="default: the settings', else 2")
     parser.add_argument("--frames", type=int, help="end after so many")
+    parser.add_argument("--timeout", type=float, default=20, help="seconds for each camera's frame")
     given = parser.parse_args()
     if given.frames is not None and given.frames < 1:
         parser.error(f"--frames must be at least 1, got {given.frames}")
     if given.output and given.output.exists():
         parser.error(f"{given.output} exists: name a new folder")
     segmenter = fs.Segmenter(given.model, given.threads)
-    frames = fs.open_frames(given.source, rotate=given.rotate, mirror=given.mirror)
+    turned = {"rotate": given.rotate, "mirror": given.mirror}
+    frames = fs.open_frames(given.source, **turned, timeout=given.timeout)
     if given.output:
         given.output.mkdir(parents=True)
     seen: Counter[str] = Counter()  # street.jpg and street.png have one name
@@ -81,7 +84,7 @@ if __name__ == "__main__":
     try:
         main()
     except fs.FastSCNNError as error:  # one line that says what to do
-        print(f"segment.py: {error}", file=sys.stderr)
+        print(f"segment.py: {one_line(error)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # nobody reads on, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
