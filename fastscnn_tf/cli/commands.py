@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
+from types import FrameType
 from typing import NoReturn
 
 import click
 
 from .. import __version__
-from ..core.errors import FastSCNNError, OutputError
+from ..core.foreign_text import one_line, printable
 from . import data, device, network, runs, training
 from .card import card_command
 from .compare import compare
 from .demo import demo_command
+from .failures import Ended, Failure, explained
 from .find_lr import find_lr
 from .inspect import inspect_command
 from .pseudo_label import pseudo_label_command
@@ -27,7 +30,10 @@ from .save_logits import save_logits_command
 from .search import search
 from .settings import settings_command
 from .size_table import size_table_command
+from .streams import discard, say
 from .watch import watch_command
+
+LONGEST = 4000  # characters of a message; what it quotes may be of any length
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -63,45 +69,67 @@ for command in _COMMANDS:
 
 
 def run_command(arguments: list[str]) -> NoReturn:
-    """Runs a command and exits: 0 done, 1 failure, 2 user's mistake, 130 Ctrl-C."""
+    """Runs a command and exits: 0 done, 1 failure, 2 user's mistake, 130 Ctrl-C, 143 SIGTERM."""
     debug = "--debug" in arguments  # wherever it stands
     try:
         rest = [a for a in arguments if a != "--debug"]
-        with _warnings_as_lines(), cli.make_context("fastscnn", rest) as context:
-            if debug:
-                os.environ["FASTSCNN_DEBUG"] = "1"
-            cli.invoke(context)
-        sys.exit(0)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
+        with _signals_end_it(), _warnings_as_lines():
+            with cli.make_context("fastscnn", rest) as context:
+                if debug:
+                    os.environ["FASTSCNN_DEBUG"] = "1"
+                cli.invoke(context)
+            sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        sys.exit(0)
-    except click.ClickException as error:
-        where = getattr(error, "ctx", None)
-        path = where.command_path if where else "fastscnn"
-        _stop(f"{error.format_message()} (see {path} --help)", error.exit_code, debug)
-    except (KeyboardInterrupt, click.Abort):
-        _stop("interrupted", 130, debug)
-    except FastSCNNError as error:
-        _stop(str(error), error.exit_code, debug)
-    except BrokenPipeError:  # as in `| head`: nobody listens any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        _stop(Failure("", 0), print_first=error.format_message())
+    except (Exception, KeyboardInterrupt, Ended) as error:
+        failure = explained(error)
+        if debug and failure.line:
+            say(printable(traceback.format_exc(), keep="\n"))
+        _stop(failure)
+    sys.exit(0)
+
+
+def _stop(failure: Failure, print_first: str = "") -> NoReturn:
+    """Says what there is to say, wherever that can be written, and exits."""
+    try:
+        if print_first:
+            click.echo(print_first)
+        sys.stdout.flush()
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        _stop(f"{name}{error.strerror or error}", OutputError.exit_code, debug)
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [""]
-        _stop(f"internal error, {type(error).__name__}: {lines[0]} (see --debug)", 1, debug)
+        failure = failure if failure.code else explained(error)
+        discard(sys.stdout)
+    if failure.line:
+        line = one_line(failure.line)
+        say(f"fastscnn: {line if len(line) <= LONGEST else line[:LONGEST] + ' ...'}")
+    sys.exit(failure.code)
+
+
+@contextlib.contextmanager
+def _signals_end_it() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the program as Ctrl-C does: half-written files are removed."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)  # the second one ends it at once
+        raise Ended(number)
+
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    taken = []
+    with contextlib.suppress(ValueError):  # only the main thread may
+        for number in numbers:
+            if signal.getsignal(number) is signal.SIG_DFL:  # not with nohup
+                signal.signal(number, end)
+                taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
 def _warnings_as_lines() -> Iterator[None]:
     """What the library says, as `fastscnn: ...` on stderr; each line once."""
-    logger, handler = logging.getLogger("fastscnn_tf"), logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("fastscnn: %(message)s"))
-    handler.addFilter(_Once())
+    logger, handler = logging.getLogger("fastscnn_tf"), _Lines()
     logger.addHandler(handler)
     level = logger.level
     logger.setLevel(logging.INFO)
@@ -112,22 +140,15 @@ def _warnings_as_lines() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-class _Once(logging.Filter):
-    """Lets each line pass once, however often a file is opened."""
+class _Lines(logging.Handler):
+    """Writes each line once, however often a file is opened."""
 
     def __init__(self) -> None:
         super().__init__()
         self._said: set[str] = set()
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        line = record.getMessage()
-        new = line not in self._said
-        self._said.add(line)
-        return new
-
-
-def _stop(message: str, code: int, debug: bool) -> NoReturn:
-    if debug:
-        traceback.print_exc()
-    click.echo(f"fastscnn: {' '.join(message.split())}", err=True)
-    sys.exit(code)
+    def emit(self, record: logging.LogRecord) -> None:
+        line = one_line(record.getMessage())
+        if line not in self._said:
+            self._said.add(line)
+            say(f"fastscnn: {line}", only_stderr=True)

@@ -7,7 +7,6 @@ import contextlib
 import functools
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 
 
@@ -21,16 +20,26 @@ def quiet_stderr() -> Iterator[None]:
     if os.environ.get("FASTSCNN_DEBUG"):
         yield
         return
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as sink:
+    try:
         saved = os.dup(2)
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(saved, 2)
-            os.close(saved)
+    except OSError:  # stderr is closed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        _flush()
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        _flush()
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
+def _flush() -> None:
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # no stderr, or a full disk
+        sys.stderr.flush()
 
 
 @functools.cache
