@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import glob
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
