@@ -32,7 +32,7 @@ LARGEST = 384 << 20  # bytes of a file: four for each pixel that Pillow allows, 
 METADATA = 16 << 20  # bytes that a decoder may read before the pixels
 READS = 300_000  # pieces that a decoder may read it in; each of them costs time and memory
 NUMBERS = 200_000  # in a tag of a TIFF, such as the places of its strips; each becomes an object
-PYTHON_PIXELS = 1 << 21  # for decoders that are written in Python: 1024x2048
+PYTHON_PIXELS = {"BMP": 1 << 21, "PPM": 1 << 20}  # for decoders that are written in Python
 COMMENTS = 1000  # in a PPM of text: for each, Pillow copies what follows
 SCANNED = 1 << 31  # pixels times scans of a JPEG: a scan takes no bytes to speak of, but time
 # Of the pixels that others may have, where a decoder keeps several copies.
@@ -138,9 +138,9 @@ def _decoded(content: bytes, form: str) -> Image.Image:
     pixels = image.size[0] * image.size[1]
     _check_pixels(pixels, min(limit_of(form), limit_of(image.mode)))
     file.reads, file.room = READS, float("inf")
-    if any(tile[0] in Image.DECODERS for tile in image.tile):
-        _check_pixels(pixels, PYTHON_PIXELS, f" for a {form} of this kind")
-        file.reads = 2 * PYTHON_PIXELS
+    if form in PYTHON_PIXELS and any(tile[0] in Image.DECODERS for tile in image.tile):
+        _check_pixels(pixels, PYTHON_PIXELS[form], f" for a {form} of this kind")
+        file.reads = 2 * PYTHON_PIXELS[form]
     if form == "TIFF":
         _check_tiles(image, content)
     elif form == "JPEG" and pixels * (scans := content.count(b"\xff\xda")) > SCANNED:

@@ -78,5 +78,5 @@ def what_it_is(content: bytes, name: str) -> str:
         if sign.match(content, 0, HEAD):
             suffix = PurePath(name).suffix.lower()
             named = f" named {suffix}" if suffix in _NAMED else ""
-            return f"{what}{named}, expected {EXPECTED}: {advice}"
+            return f"not a readable picture ({what}{named}, expected {EXPECTED}: {advice})"
     return f"not a readable picture (cannot identify its format; expected {EXPECTED})"

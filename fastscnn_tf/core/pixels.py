@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image
 
-STRIP = 1 << 22  # pixels that are converted at once: a large picture is not held several times
+STRIP = 1 << 21  # pixels that are converted at once: a large picture is not held several times
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -53,8 +53,10 @@ def _grey_as_rgb(image: Image.Image) -> Callable[[Image.Image], np.ndarray]:
     factor = 255.0 if image.mode == "F" and largest <= 1 else 1.0
 
     def convert(strip: Image.Image) -> np.ndarray:
-        values = _numbers(strip) / divisor * factor
-        grey = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+        values = _numbers(strip)
+        values /= divisor
+        values *= factor
+        grey = np.clip(np.rint(values, out=values), 0, 255, out=values).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
 
     return convert
