@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
+import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -450,3 +453,27 @@ def test_arrays_of_other_kinds(small, tmp_path):
     save_folded(network.replace(ranges={"x": (1.0, 2.0, 3.0)}), tmp_path / "q.npz")
     with pytest.raises(ModelFileError, match="ranges/x is float32 of shape"):
         load_folded(tmp_path / "q.npz")
+
+
+# Mutants
+
+
+def test_mutants_are_read_or_refused_in_one_line(small, tmp_path):
+    """Within 1 GB and 20 s each; `model_file_mutants.py` says what is changed."""
+    save_keras(small, tmp_path / "m.keras", about={"name": "small", "run": {"epochs": 3}})
+    export_weights(small, tmp_path / "w.npz")
+    save_folded(fold(small).replace(ranges={"x": (0.0, 1.0)}), tmp_path / "q.npz")
+    save_keras(small, tmp_path / "last.keras")
+    packed = io.BytesIO()
+    np.savez(packed, **{f"optimizer/{i:04d}": np.zeros(i, np.float32) for i in range(5)})
+    with zipfile.ZipFile(tmp_path / "last.keras", "a") as archive:
+        archive.writestr(ARRAYS, packed.getvalue())
+        archive.writestr(STATE_MEMBER, json.dumps({"epochs_done": 1, "history": [{"loss": 1.0}]}))
+    script = Path(__file__).with_name("model_file_mutants.py")
+    command = [sys.executable, "-W", "error", str(script), str(tmp_path), "1", "400"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    assert found["read"] > 50
+    assert found["refused"] > 200
