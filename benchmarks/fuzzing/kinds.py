@@ -271,5 +271,5 @@ KINDS = (
         0.3,
         heavy=True,
     ),
-    Kind(".npz quantization-aware", ("qat",), {"q.npz": _npz}, _HEAVY_MODEL, 0.3, heavy=True),
+    Kind(".npz quantization-aware", ("qat",), {"q.npz": _npz}, _HEAVY_MODEL[:1], 0.3, heavy=True),
 )

@@ -157,10 +157,11 @@ def _ledger() -> dict[str, object]:
 
 def _archives(top: Path) -> None:
     folder, (image, label) = _folder(top, "archives"), _street(0)
+    classes = Image.fromarray(np.asarray(label) // 10)
     city = {"leftImg8bit/val/ulm/ulm_000000_000019_leftImg8bit.png": image}
     city["gtFine/val/ulm/ulm_000000_000019_gtFine_labelIds.png"] = label
     camvid = {
-        f"x/CamVid/{split}{kind}/0.png": (label if kind else image) for split, kind in _splits()
+        f"x/CamVid/{split}{kind}/0.png": (classes if kind else image) for split, kind in _splits()
     }
     for name, files in (("camvid", camvid), ("city", city)):
         with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
