@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import glob
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
