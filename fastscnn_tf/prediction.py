@@ -182,17 +182,22 @@ def _several(paths: Sequence[Path], what: str) -> str:
     return f"{len(paths)} {what}{'s' if len(paths) > 1 else ''} (first: {paths[0]})"
 
 
+def _real(path: Path) -> str:
+    """Its place without links; `Path.resolve` fails at loops of them."""
+    return os.path.realpath(path)
+
+
 def _to_segment(
     paths: Sequence[Path], folder: Path, recursive: bool
 ) -> tuple[list[Path], WrittenFiles | None]:
     """The pictures, and the list of results in their folder if some lie there."""
     found = [picture for path in paths for picture in find_pictures(path, recursive)]
-    pictures = list({(p.parent.resolve(), p.name): p for p in found}.values())
+    pictures = list({(_real(p.parent), p.name): p for p in found}.values())
     if more := len(found) - len(pictures):
         _say(f"{more} of {len(found)} pictures are given twice by one path: each is taken once")
-    there = folder.resolve()
-    within = [p for p in pictures if p.parent.resolve() == there]
-    if not within and not any(path.resolve() == there for path in paths):
+    there = _real(folder)
+    within = [p for p in pictures if _real(p.parent) == there]
+    if not within and not any(_real(path) == there for path in paths):
         return pictures, None
     written = WrittenFiles(folder)
     results = set(filter(written.has, within))

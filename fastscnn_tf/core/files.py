@@ -77,6 +77,8 @@ def _check_writable(folder: Path) -> None:
 def _nearest(folder: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
     while not folder.exists() and folder != folder.parent:
+        if folder.is_symlink():
+            raise OutputError(f"cannot write into {folder}: a link to nothing, or a loop of links")
         folder = folder.parent
     return folder
 

@@ -119,7 +119,7 @@ def run_quantization(
     """
     folder, source = Path(folder), checkpoint_in(settings.model)
     values = {**dataclasses.asdict(settings), "model": str(source)}
-    if folder.resolve() == source.parent.resolve():
+    if os.path.realpath(folder) == os.path.realpath(source.parent):
         raise OutputError(f"{folder} holds the model itself: choose another output folder")
     prepare_backend(settings.deterministic)
     last = check_resumable(folder, values, LAST) if resume else None

@@ -67,3 +67,11 @@ def test_links_that_were_laid_in_the_way_are_not_followed(tmp_path):
         check_output(tmp_path / "dangling.json")
     assert victim.read_text() == "mine"
     assert (tmp_path / "out.json").read_text() == "1\n"
+
+
+@pytest.mark.parametrize("below", ["", "run", "run/qat"])
+def test_a_link_to_nothing_is_no_folder_to_write_into(tmp_path, below):
+    for name, target in (("loop", "loop"), ("lost", "nowhere")):
+        (tmp_path / name).symlink_to(target)
+        with pytest.raises(OutputError, match="a link to nothing, or a loop of links"):
+            check_output_folder(tmp_path / name / below)
