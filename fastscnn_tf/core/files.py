@@ -42,8 +42,9 @@ def check_name(path: Path) -> None:
     Raises:
         OutputError: it cannot: too long, or with a zero byte.
     """
+    folder = _nearest(path.parent)
     try:
-        (_nearest(path.parent) / path.name).lstat()
+        (folder / path.name).lstat()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         pass  # which are other matters
     except OSError as error:
