@@ -227,9 +227,10 @@ def check_same_settings(folder: Path, before: dict[str, Any], settings: dict[str
             continue
         old: Any = before.get(name, ADDED.get(name))
         if old != value and not (name in PATHS and _same_path(old, value)):
+            began = printable(old)[:200]
             raise ConfigError(
-                f"cannot resume {folder} with {name} {value}: it began with {printable(old)[:200]}; give "
-                "that, or train on from its weights in a new folder (train --init-from)"
+                f"cannot resume {folder} with {name} {value}: it began with {began}; give that, or "
+                "train on from its weights in a new folder (train --init-from)"
             )
 
 
