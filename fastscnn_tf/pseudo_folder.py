@@ -14,6 +14,7 @@ import yaml
 
 from .core.errors import ConfigError, OutputError
 from .core.files import check_output_folder, make_folder, replacing, write_bytes, write_json
+from .core.foreign_text import printable
 from .core.images import save_label
 from .core.json_text import Count, Name, decode_json, dump_json, plain, read_json
 from .core.labels import MAX_CLASSES, LabelSpace
@@ -138,8 +139,9 @@ class PseudoFolder:
         before: _Settings = read_json(path, _Settings, error=OutputError, mend=True)
         for name, value in settings.items():
             if (old := plain(getattr(before, name))) != value:
+                began = printable(old)[:200]
                 raise ConfigError(
-                    f"cannot resume {self.path} with {name} {value}: it began with {str(old)[:200]}"
+                    f"cannot resume {self.path} with {name} {value}: it began with {began}"
                 )
 
 

@@ -3,6 +3,7 @@
 `python tests/test_mutated_files.py 20000` tries more of them.
 """
 
+import copy
 import json
 import random
 import shutil
@@ -18,6 +19,7 @@ import yaml
 
 from fastscnn_tf.card import _evaluation, _scores
 from fastscnn_tf.core.errors import FastSCNNError
+from fastscnn_tf.core.json_text import read_json
 from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.data.records import RecordsDataset
 from fastscnn_tf.data.registry import find_pairs, find_splits
@@ -64,7 +66,7 @@ def mutate(value: Any, rng: random.Random) -> Any:
     """Changes, swaps, doubles or removes one part."""
     way = rng.choice(places(value))
     if not way:
-        return rng.choice([*VALUES, {"a": value}, [value]])
+        return copy.deepcopy(rng.choice([*VALUES, {"a": value}, [value]]))
     *before, last = way
     place = value
     for key in before:
@@ -75,14 +77,14 @@ def mutate(value: Any, rng: random.Random) -> Any:
     elif kind == 1 and isinstance(place, dict):
         place[rng.choice(["unknown", "", "a" * 300, "\x1b[2J", "../x", *place])] = place.pop(last)
     elif kind == 2 and isinstance(place, list):
-        place[last:last] = [place[last]] * rng.choice([1, 300])
+        place[last:last] = [copy.deepcopy(place[last]) for _ in range(rng.choice([1, 300]))]
     elif kind == 3:
         for _ in range(rng.choice([1, 70, 200])):
             place[last] = rng.choice([[place[last]], {"a": place[last]}])
     elif kind == 4 and isinstance(place[last], int | float):
         place[last] = place[last] * rng.choice([-1, 2, 0.5, 1 << 40])
     else:
-        place[last] = rng.choice(VALUES)
+        place[last] = copy.deepcopy(rng.choice(VALUES))
     return value
 
 
@@ -137,7 +139,7 @@ def runs(folder: Path) -> None:
 
 def state(folder: Path) -> None:
     runs(folder)
-    check_state(json.loads((folder / "run" / "state.json").read_text()), "last.keras")
+    check_state(read_json(folder / "run" / "state.json", mend=True), "last.keras")
 
 
 def records(folder: Path) -> None:
@@ -222,8 +224,6 @@ def try_one(name: str, seed: int, folder: Path) -> str:
     try:
         reader(folder)
         outcome = "read"
-    except json.JSONDecodeError:
-        outcome = "refused"  # the test's own reading
     except FastSCNNError as error:
         text = str(error)
         outcome = "refused" if "\n" not in text and 0 < len(text) < 2000 else f"said {text[:200]!r}"

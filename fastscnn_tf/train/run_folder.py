@@ -17,6 +17,7 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, InputError, ModelFileError, OutputError, TrainingDiverged
 from ..core.files import make_folder, write_json
 from ..core.folder_lock import hold
+from ..core.foreign_text import printable
 from ..core.json_text import Name, Scalar, convert, plain, read_json
 from ..keras_api import keras3, on_tensorflow, tensorflow
 from .callbacks import LOG, STATE
@@ -226,9 +227,10 @@ def check_same_settings(folder: Path, before: dict[str, Any], settings: dict[str
             continue
         old: Any = before.get(name, ADDED.get(name))
         if old != value and not (name in PATHS and _same_path(old, value)):
+            began = printable(old)[:200]
             raise ConfigError(
-                f"cannot resume {folder} with {name} {value}: it began with {str(old)[:200]}; give "
-                "that, or train on from its weights in a new folder (train --init-from)"
+                f"cannot resume {folder} with {name} {value}: it began with {began}; give that, or "
+                "train on from its weights in a new folder (train --init-from)"
             )
 
 

@@ -300,3 +300,16 @@ def test_a_cache_of_others_is_as_good_as_none(own_data, tmp_path):
     began = time.monotonic()
     assert cache.get(0) is None
     assert time.monotonic() - began < 5
+
+
+def test_what_a_killed_preparation_left_is_no_data_set(tmp_path, capsys):
+    from fastscnn_tf.core.folder_lock import hold
+    from fastscnn_tf.data.prepare_camvid import prepare_camvid
+
+    (tmp_path / "out" / ".part.2147483646" / "train").mkdir(parents=True)
+    with pytest.raises(DataError, match="no such archive"):
+        prepare_camvid(tmp_path / "out", str(tmp_path / "none.zip"))
+    assert list((tmp_path / "out").iterdir()) == []
+    assert "a killed process left" in capsys.readouterr().err
+    with hold(tmp_path / "out"), pytest.raises(OutputError, match="another process is writing"):
+        prepare_camvid(tmp_path / "out", "http://localhost:9/a.zip")
