@@ -82,7 +82,7 @@ def mutate(value: Any, rng: random.Random) -> Any:
         for _ in range(rng.choice([1, 70, 200])):
             place[last] = rng.choice([[place[last]], {"a": place[last]}])
     elif kind == 4 and isinstance(place[last], int | float):
-        place[last] = place[last] * rng.choice([-1, 2, 0.5, 1 << 40])
+        place[last] = place[last] * rng.choice([-1, 2, 1 << 40])
     else:
         place[last] = copy.deepcopy(rng.choice(VALUES))
     return value
