@@ -86,12 +86,10 @@ def reproduce(path: Path, keep: Path | None) -> int:
     mutant = Mutant.from_json(path.read_text())
     with tempfile.TemporaryDirectory(prefix="fastscnn-fuzz-") as top:
         seeds = Path(top) / "seeds"
-        campaign.prepare(seeds, [BY_NAME[mutant.kind]])
+        run, outcome = campaign.run_again(mutant, seeds)
         if keep:
             keep.mkdir(parents=True)
             mutant.write(seeds, keep)
-        campaign.warm_up(BY_NAME[mutant.kind].heavy)
-        run, outcome = campaign.run_mutant(mutant, seeds)
     print(f"fastscnn {mutant.command}\nchanged: {', '.join(mutant.changes)}")
     for stream in (run.out, run.err):
         print(

@@ -196,6 +196,15 @@ def run_mutant(mutant: Mutant, seeds: Path) -> tuple[child.Run, str]:
     return run, outcome
 
 
+def run_again(mutant: Mutant, seeds: Path) -> tuple[child.Run, str]:
+    """Writes the sound files of a mutant's kind and runs it, in a process of its own."""
+    kind = BY_NAME[mutant.kind]
+    prepare(seeds, [kind])
+    with _pool(1) as pool:
+        pool.submit(warm_up, kind.heavy).result()
+        return pool.submit(run_mutant, mutant, seeds).result()
+
+
 def check_sound(kind: Kind, seeds: Path, quick: bool) -> None:
     """Makes sure that the commands take the sound files; else mutants would tell nothing."""
     for seed, command in sound(kind)[: 1 if quick else None]:
