@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=BY_NAME, metavar="KIND", help="default: all")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--output", type=Path, help="folder for the mutants that end badly")
+    parser.add_argument("--quick", action="store_true", help="try fewer of the sound files first")
     parser.add_argument("--list", action="store_true", help="the kinds and what opens them")
     parser.add_argument("--reproduce", type=Path, metavar="FILE", help="run one of these again")
     parser.add_argument("--keep", type=Path, help="with --reproduce: leave its files here, too")
@@ -43,7 +44,7 @@ def main() -> int:
     kinds = [k for k in KINDS if not options.kinds or k.name in options.kinds]
     start = time.monotonic()
     tallies = campaign.run_campaign(
-        kinds, options.mutants, options.seed, options.jobs, options.output
+        kinds, options.mutants, options.seed, options.jobs, options.output, options.quick
     )
     text = report(tallies, time.monotonic() - start)
     print(text)
@@ -85,12 +86,10 @@ def reproduce(path: Path, keep: Path | None) -> int:
     mutant = Mutant.from_json(path.read_text())
     with tempfile.TemporaryDirectory(prefix="fastscnn-fuzz-") as top:
         seeds = Path(top) / "seeds"
-        campaign.prepare(seeds, BY_NAME[mutant.kind].heavy)
+        run, outcome = campaign.run_again(mutant, seeds)
         if keep:
             keep.mkdir(parents=True)
             mutant.write(seeds, keep)
-        campaign.warm_up(BY_NAME[mutant.kind].heavy)
-        run, outcome = campaign.run_mutant(mutant, seeds)
     print(f"fastscnn {mutant.command}\nchanged: {', '.join(mutant.changes)}")
     for stream in (run.out, run.err):
         print(

@@ -27,7 +27,10 @@ def cluster(path: str) -> None:
     """The cluster that a TF_CONFIG names."""
     from fastscnn_tf.train.distribute_cluster import cluster_from
 
-    text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
+    if not Path(path).is_file():  # it comes in a variable: there is nothing to open
+        return
+    with Path(path).open("rb") as file:
+        text = file.read(128 << 10).decode("utf-8", "surrogateescape")
     cluster_from({"TF_CONFIG": text}).tf_config()
 
 

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -66,7 +67,12 @@ def shares(kinds: Sequence[Kind], mutants: int) -> dict[str, int]:
 
 
 def run_campaign(
-    kinds: Sequence[Kind], mutants: int, number: int, jobs: int, output: Path | None
+    kinds: Sequence[Kind],
+    mutants: int,
+    number: int,
+    jobs: int,
+    output: Path | None,
+    quick: bool = False,
 ) -> dict[str, Tally]:
     """Runs mutants of some kinds.
 
@@ -76,6 +82,7 @@ def run_campaign(
         number: the campaign's seed.
         jobs: processes.
         output: folder for those that ended badly, or None.
+        quick: of the commands that open a sound file, try only the first.
 
     Returns:
         The tally of each kind.
@@ -87,13 +94,12 @@ def run_campaign(
     if output:
         output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="fastscnn-fuzz-") as top:
-        seeds = Path(top) / "seeds"
-        prepare(seeds, any(kind.heavy for kind in kinds))
-        counts = shares(kinds, mutants)
-        tasks = [(kind.name, 0, -1) for kind in kinds]  # the sound files
+        seeds, counts = Path(top) / "seeds", shares(kinds, mutants)
+        tasks = [(kind.name, int(quick), -1) for kind in kinds]  # the sound files
         tasks += _interleaved(kinds, counts)
         tasks.sort(key=lambda task: BY_NAME[task[0]].heavy)
         with _pool(jobs) as pool:
+            pool.submit(_make_seeds, seeds, [kind.name for kind in kinds]).result()
             waiting = [pool.submit(_chunk, *task, number, seeds, output) for task in tasks]
             start, done = time.monotonic(), 0
             try:
@@ -116,10 +122,26 @@ def _interleaved(kinds: Sequence[Kind], counts: dict[str, int]) -> list[tuple[st
     return [task for row in itertools.zip_longest(*chunks) for task in row if task]
 
 
-def prepare(seeds: Path, heavy: bool) -> None:
+def prepare(seeds: Path, kinds: Sequence[Kind]) -> None:
     """Writes the sound files, in a process that ends afterwards."""
     with _pool(1) as pool:
-        pool.submit(make_seeds, seeds, heavy).result()
+        pool.submit(_make_seeds, seeds, [kind.name for kind in kinds]).result()
+
+
+def _make_seeds(seeds: Path, names: list[str]) -> None:
+    """In a fork: writing them starts threads."""
+    kinds = [BY_NAME[name] for name in names]
+    warm_up(any(kind.heavy for kind in kinds))
+    pid = os.fork()
+    if not pid:
+        try:
+            make_seeds(seeds, {seed for kind in kinds if kind.heavy for seed in kind.seeds})
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    if os.waitpid(pid, 0)[1]:
+        raise RuntimeError("the sound files could not be written")
 
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
@@ -143,7 +165,7 @@ def _chunk(
     kind, tally = BY_NAME[name], Tally()
     warm_up(kind.heavy)
     if stop < 0:
-        check_sound(kind, seeds)
+        check_sound(kind, seeds, quick=bool(start))
         return name, tally
     for index in range(start, stop):
         mutant = make_mutant(kind, index, number, seeds)
@@ -174,9 +196,18 @@ def run_mutant(mutant: Mutant, seeds: Path) -> tuple[child.Run, str]:
     return run, outcome
 
 
-def check_sound(kind: Kind, seeds: Path) -> None:
+def run_again(mutant: Mutant, seeds: Path) -> tuple[child.Run, str]:
+    """Writes the sound files of a mutant's kind and runs it, in a process of its own."""
+    kind = BY_NAME[mutant.kind]
+    prepare(seeds, [kind])
+    with _pool(1) as pool:
+        pool.submit(warm_up, kind.heavy).result()
+        return pool.submit(run_mutant, mutant, seeds).result()
+
+
+def check_sound(kind: Kind, seeds: Path, quick: bool) -> None:
     """Makes sure that the commands take the sound files; else mutants would tell nothing."""
-    for seed, command in sound(kind):
+    for seed, command in sound(kind)[: 1 if quick else None]:
         run, outcome = run_mutant(Mutant(kind.name, -1, seed, command, {}), seeds)
         findings = outcome == "failed" and not run.err  # of `data check`
         if outcome != "ok" and not findings:

@@ -7,7 +7,7 @@ import io
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +31,8 @@ OTHERS = ("EPS", "PCX", "ICO", "TGA", "SGI", "DDS", "PDF", "IM", "MSP", "XBM", "
 RUN_FILES = ("run.json", "state.json", "log.csv", "recipe.json")
 
 
-def make_seeds(top: Path, heavy: bool) -> None:
-    """Writes a folder for each kind of input below `top`; `heavy` ones need TensorFlow."""
+def make_seeds(top: Path, heavy: Collection[str]) -> None:
+    """Writes a folder for each kind of input below `top`; the `heavy` need TensorFlow."""
     common = top / "common"
     common.mkdir(parents=True)
     (common / "m.tflite").write_bytes(small_tflite())
@@ -43,7 +43,7 @@ def make_seeds(top: Path, heavy: bool) -> None:
     _pictures(top)
     _others(top)
     if heavy:
-        _keras(top)
+        _keras(top, heavy)
 
 
 def _folder(top: Path, kind: str) -> Path:
@@ -175,7 +175,7 @@ def _splits() -> Iterator[tuple[str, str]]:
     return ((split, kind) for split in ("train", "val", "test") for kind in ("", "annot"))
 
 
-def _keras(top: Path) -> None:
+def _keras(top: Path, wanted: Collection[str]) -> None:
     """A small Fast-SCNN as .keras, as .npz, and its quantization-aware twin."""
     import fastscnn_tf as fs
     from fastscnn_tf.quantize.checkpoint import save_qat
@@ -186,6 +186,8 @@ def _keras(top: Path) -> None:
     model = fs.fast_scnn(config)
     fs.save_model(model, _folder(top, "keras") / "k.keras")
     fs.export_weights(model, _folder(top, "weights") / "w.npz")
+    if "qat" not in wanted:  # it takes a while
+        return
     noise = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
     twin = fs.quantize_aware(model, [noise])
     save_qat(twin, _folder(top, "qat") / "q.npz")
