@@ -8,7 +8,7 @@ CAMVID ?= CamVid
 # Processes that share the test files; each wants a core and 3 GB of memory.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo camvid test test-targets web cityscapes backends lint format clean
+.PHONY: setup demo camvid test test-targets web cityscapes backends fuzz audit lint format clean
 
 setup: $(VENV)/.done
 
@@ -49,6 +49,14 @@ tflite/web/node_modules/.package-lock.json: tflite/web/package-lock.json
 
 backends: setup
 	bash tests/backends/run.sh
+
+# Files of strangers by the thousand; some 300 of them are part of `make test`.
+fuzz: setup
+	$(BIN)/python benchmarks/fuzz.py --seed 0 --mutants 20000 --output fuzzed
+
+# Versions with known faults, pinned or allowed.
+audit: setup
+	$(BIN)/python -m pytest tests/test_dependencies.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import fastscnn_tf as fs
+
 SIZE = (96, 160)
 
 
@@ -22,6 +24,8 @@ def own_cache(tmp_path_factory) -> None:
     root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     os.environ["FASTSCNN_CACHE"] = str(root / "cache")
     os.environ["FASTSCNN_CONFIG"] = str(tmp_path_factory.mktemp("config"))
+    for shipped in (Path(__file__).parents[1] / "tflite").glob("*.tflite"):
+        fs.Segmenter(shipped)  # tried out once, so that no command says so in the midst of a test
 
 
 @pytest.fixture(scope="session")

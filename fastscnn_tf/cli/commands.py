@@ -73,10 +73,8 @@ def run_command(arguments: list[str]) -> NoReturn:
     debug = "--debug" in arguments  # wherever it stands
     try:
         rest = [a for a in arguments if a != "--debug"]
-        with _signals_end_it(), _warnings_as_lines():
+        with _signals_end_it(), _warnings_as_lines(), _native_messages(debug):
             with cli.make_context("fastscnn", rest) as context:
-                if debug:
-                    os.environ["FASTSCNN_DEBUG"] = "1"
                 cli.invoke(context)
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
@@ -124,6 +122,18 @@ def _signals_end_it() -> Iterator[None]:
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _native_messages(shown: bool) -> Iterator[None]:
+    """Shows what `console.quiet_stderr` swallows otherwise, here and in child processes."""
+    if shown:
+        os.environ["FASTSCNN_DEBUG"] = "1"
+    try:
+        yield
+    finally:
+        if shown:
+            os.environ.pop("FASTSCNN_DEBUG", None)
 
 
 @contextlib.contextmanager

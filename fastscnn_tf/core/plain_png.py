@@ -15,8 +15,18 @@ from PIL import Image
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 COLOR_TYPES = {1: 0, 3: 2}  # channels -> colour type of the header
 CHUNKS = 200_000  # a PNG of more pieces goes to Pillow, which counts them
-# Chunks that leave the pixels as they are; text may hold EXIF, so it is not among them.
-HARMLESS = {b"IHDR", b"IDAT", b"IEND", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME", b"bKGD"}
+# Chunks that leave the pixels as they are, and their sizes; text may hold EXIF, so it is not among
+# them. Of another size they are damaged, which decoders say on stderr.
+HARMLESS: dict[bytes, tuple[int, ...]] = {
+    b"IHDR": (13,),
+    b"IEND": (0,),
+    b"gAMA": (4,),
+    b"cHRM": (32,),
+    b"sRGB": (1,),
+    b"pHYs": (9,),
+    b"tIME": (7,),
+    b"bKGD": (2, 6),
+}
 
 Decoder = Callable[[bytes, int], np.ndarray | None]
 _decoder: Decoder | None = None
@@ -58,7 +68,7 @@ def _is_plain(content: bytes, channels: int) -> bool:
         if position + 8 > len(content):
             break
         size, kind = struct.unpack_from(">I4s", content, position)
-        if kind not in HARMLESS:
+        if kind != b"IDAT" and size not in HARMLESS.get(kind, ()):
             return False
         position += size + 12
     return position == len(content)

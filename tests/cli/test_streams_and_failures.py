@@ -236,7 +236,12 @@ commands.run_command(["write", sys.argv[1]])
 """
     command = [sys.executable, "-c", driver, tmp_path / "out.json"]
     with subprocess.Popen(
-        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What nohup starts ignores SIGHUP, and so do its children.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     ) as process:
         assert process.stdout.readline() == "begun\n"
         assert len(list(tmp_path.iterdir())) == 1
