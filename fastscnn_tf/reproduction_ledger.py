@@ -11,7 +11,8 @@ import msgspec
 
 from .core.errors import OutputError
 from .core.files import FORCE, write_json
-from .core.json_text import Name, read_json
+from .core.foreign_text import printable
+from .core.json_text import Name, decode_json, read_json
 
 KIND = "fastscnn reproduce"
 
@@ -55,7 +56,7 @@ class _Kind(msgspec.Struct):
 class _Ledger(msgspec.Struct):
     """The content of a ledger; later versions may say more."""
 
-    rows: dict[Name, Record]
+    rows: dict[Name, msgspec.Raw]  # of `Record`s
 
 
 def read_ledger(path: str | os.PathLike[str] | None) -> dict[str, Record]:
@@ -70,7 +71,11 @@ def read_ledger(path: str | os.PathLike[str] | None) -> dict[str, Record]:
         kind: _Kind = read_json(path, _Kind, what="ledger", error=OutputError)
         if kind.ledger != KIND:
             raise OutputError("another kind of file")
-        return read_json(path, _Ledger, what="ledger", error=OutputError, mend=True).rows
+        found: _Ledger = read_json(path, _Ledger, what="ledger", error=OutputError)
+        return {
+            key: decode_json(bytes(row), f"row {printable(key)}", Record, error=OutputError)
+            for key, row in found.rows.items()
+        }
     except OutputError as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise OutputError(

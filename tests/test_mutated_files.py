@@ -3,6 +3,7 @@
 `python tests/test_mutated_files.py 20000` tries more of them.
 """
 
+import contextlib
 import copy
 import json
 import random
@@ -122,7 +123,10 @@ def as_json(value: Any, rng: random.Random) -> str:
 
 
 def as_yaml(value: Any, rng: random.Random) -> str:
-    return yaml.safe_dump(value) if rng.random() < 0.5 else json.dumps(value)
+    with contextlib.suppress(RecursionError):
+        if rng.random() < 0.5:
+            return yaml.safe_dump(value)
+    return json.dumps(value)
 
 
 def lines(values: list[Any], rng: random.Random) -> str:

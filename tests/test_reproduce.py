@@ -295,19 +295,29 @@ def test_the_ledger_fills_over_runs_and_guards_other_models(
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda text: text[:100], "as JSON"),
-        (lambda text: "[]", "another kind of file"),
-        (lambda text: text.replace('"rows"', '"lines"'), "it has no rows"),
-        (lambda text: text.replace('"date"', '"day"'), "row dada-seg does not have the fields"),
-        (lambda text: text.replace("12.5", '"12.5"'), "row dada-seg has measured '12.5'"),
-        (lambda text: text.replace("12.5", "NaN"), "row dada-seg has measured nan"),
-        (lambda text: text.replace("252", "true"), "row dada-seg has images True"),
-        (lambda text: text.replace("252", "-3"), "row dada-seg has images -3"),
-        (lambda text: text.replace("12.5", "1" + "0" * 400), "row dada-seg has measured 1000"),
-        (lambda text: text.replace("12.5", "-5"), "row dada-seg has measured -5"),
-        (lambda text: text.replace("2026-01-02", "yesterday"), "row dada-seg has date 'yesterday'"),
-        (lambda text: text.replace("ab" * 32, ""), "row dada-seg has sha256 ''"),
-        (lambda text: text.replace("m.keras", "m\\n.keras"), "row dada-seg has model"),
+        (lambda text: text[:100], "not valid JSON"),
+        (lambda text: "[]", "expected object, got array"),
+        (lambda text: text.replace("reproduce", "x"), "another kind of file"),
+        (lambda text: text.replace('"rows"', '"lines"'), "missing required field rows"),
+        (
+            lambda text: text.replace('"date"', '"day"'),
+            "row dada-seg: object missing required field date",
+        ),
+        (
+            lambda text: text.replace("12.5", '"12.5"'),
+            "row dada-seg: measured: expected float, got str",
+        ),
+        (lambda text: text.replace("12.5", "NaN"), "not valid JSON"),
+        (lambda text: text.replace("252", "true"), "images: expected int, got bool"),
+        (lambda text: text.replace("252", "-3"), "images: expected int >= 1"),
+        (
+            lambda text: text.replace("12.5", "1" + "0" * 400),
+            "row dada-seg: measured: number out of range",
+        ),
+        (lambda text: text.replace("12.5", "-5"), "measured: expected float >= 0"),
+        (lambda text: text.replace("2026-01-02", "yesterday"), "date: expected str matching"),
+        (lambda text: text.replace("ab" * 32, ""), "sha256: expected str matching"),
+        (lambda text: text.replace("m.keras", "m\\n.keras"), "is not printable"),
     ],
 )
 def test_a_damaged_ledger_is_one_clear_line(tmp_path, change, reason):
