@@ -164,13 +164,14 @@ def find_pictures(path: Path, recursive: bool) -> list[Path]:
             return list_images(path)
         except DataError as error:
             raise DataError(f"{error}; --recursive looks into its sub-folders") from None
-    again: list[Path] = []
-    walked = walk(path, again.append)
+    left_out: list[Path] = []
+    walked = walk(path, left_out.append)
     found = sorted(filter(is_picture_name, (f / name for f, names in walked for name in names)))
     if not found:
         raise DataError(f"{path}: no pictures in this folder or below it")
-    if again:
-        _say(f"left out {_several(again, 'link')} to folders that are looked into already")
+    if left_out:
+        links = _several(left_out, "link")
+        _say(f"left out {links} that lead out of {path} or to a folder in it: name it to take it")
     return found
 
 
@@ -195,18 +196,30 @@ def _to_segment(
     pictures = list({(_real(p.parent), p.name): p for p in found}.values())
     if more := len(found) - len(pictures):
         _say(f"{more} of {len(found)} pictures are given twice by one path: each is taken once")
+    results = _results_among(pictures)
+    pictures = [picture for picture in pictures if picture not in results]
     there = _real(folder)
     within = [p for p in pictures if _real(p.parent) == there]
     if not within and not any(_real(path) == there for path in paths):
         return pictures, None
-    written = WrittenFiles(folder)
-    results = set(filter(written.has, within))
-    if results:
-        first = sorted(results)
-        _say(f"left out {_several(first, 'result')} of earlier calls, listed in {folder / LIST}")
-    if like := [p for p in within if p.stem.endswith(ENDINGS) and p not in results]:
+    if like := [p for p in within if p.stem.endswith(ENDINGS)]:
         _say(f"takes {_several(like, 'file')} for pictures: {LIST} does not list them as results")
-    return [picture for picture in pictures if picture not in results], written
+    return pictures, WrittenFiles(folder)
+
+
+def _results_among(pictures: Sequence[Path]) -> set[Path]:
+    """Those that earlier calls wrote, as the lists beside them say."""
+    results: set[Path] = set()
+    for parent in sorted({picture.parent for picture in pictures}):
+        if not os.path.lexists(parent / LIST):
+            continue
+        written = WrittenFiles(parent)
+        found = [p for p in pictures if p.parent == parent and written.has(p)]
+        if found:
+            results_found = _several(found, "result")
+            _say(f"left out {results_found} of earlier calls, listed in {parent / LIST}")
+        results.update(found)
+    return results
 
 
 def _check_distinct(pictures: list[Path], targets: list[Path]) -> None:

@@ -212,6 +212,26 @@ def test_loops_of_links_end(tmp_path, caplog):
         list(open_source(f"{tmp_path}/**").frames(None))
 
 
+def test_links_out_of_a_folder_are_left_out(tmp_path, caplog):
+    for name in ("streets", "private", "streets of others"):
+        (tmp_path / name).mkdir()
+        picture(tmp_path / name / f"{name}.png")
+    (tmp_path / "streets" / "more").symlink_to(tmp_path / "private")
+    (tmp_path / "streets" / "others").symlink_to("../streets of others")
+    (tmp_path / "streets" / "root").symlink_to("/")
+    assert [p.name for p in find_pictures(tmp_path / "streets", True)] == ["streets.png"]
+    assert "left out 3 links (first: " in caplog.text
+    (tmp_path / "link").symlink_to("private")  # what the person names is followed
+    assert [p.name for p in find_pictures(tmp_path / "link", True)] == ["private.png"]
+
+
+def test_results_are_no_pictures_for_another_folder_either(streets, tmp_path, run):
+    assert run("predict", MODEL, streets, "--output", streets)[0] == 0
+    code, out, err = run("predict", MODEL, streets, "--output", tmp_path / "out")
+    assert (code, out) == (0, f"{tmp_path / 'out'}: label map and overlay of 2 pictures\n")
+    assert "left out 4 results (first: " in err
+
+
 def test_a_picture_that_is_none_is_named(streets, tmp_path, run):
     os.mkfifo(streets / "c.png")
     code, _, err = run("predict", MODEL, streets, "--output", tmp_path / "out")

@@ -37,6 +37,7 @@ def compare(json_path: str | None, force: bool, **arguments: Any) -> None:
     """
     from ..model_comparison import compare_models
 
-    opt.check_json(json_path, force, arguments["first"], arguments["second"])
+    models = arguments["first"], arguments["second"]
+    opt.check_json(json_path, force, *models, data_dir=arguments["data_dir"])
     result = compare_models(progress=opt.progress("comparing"), force=force, **arguments)
     opt.write_result(result.to_dict(), json_path, result.text())

@@ -26,7 +26,7 @@ def check(json_path: str | None, force: bool, **arguments: Any) -> None:
     """
     from ..data.check import check_dataset
 
-    opt.check_json(json_path, force)
+    opt.check_json(json_path, force, data_dir=arguments["data_dir"])
     arguments["name"] = arguments.pop("dataset")
     report = check_dataset(progress=opt.progress("checking"), **arguments)
     opt.write_result(report.to_dict(), json_path, report.text())

@@ -78,7 +78,7 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
     """
     from ..evaluation import evaluate as score
 
-    opt.check_json(json_path, force, arguments["model"])
+    opt.check_json(json_path, force, arguments["model"], data_dir=arguments["data_dir"])
     result = score(progress=opt.progress("evaluating"), **arguments)
     if warning := result.skip_warning():
         warn(warning)
@@ -110,7 +110,7 @@ def agreement(
     from ..data.usable import open_split
     from ..evaluation import load_predictor
 
-    opt.check_json(json_path, force, first, second)
+    opt.check_json(json_path, force, first, second, data_dir=data_dir)
     data = open_split(dataset, data_dir, split, load_predictor(first).input_size, skip_bad)
     share = argmax_agreement(first, second, data, opt.progress("comparing"))
     result = {"first": first, "second": second, "images": len(data), "agreement": share}

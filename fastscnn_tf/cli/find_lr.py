@@ -52,7 +52,7 @@ def find_lr(
     from ..train.plots import require_matplotlib
     from ..train.recipes import train_settings
 
-    opt.check_json(json_path, force, str(output) if output else None)
+    opt.check_json(json_path, force, str(output) if output else None, data_dir=data_dir)
     if output:
         check_output(output, force)
         require_matplotlib()

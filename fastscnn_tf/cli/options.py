@@ -110,22 +110,34 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def check_json(path: str | None, force: bool, *inputs: str | None) -> None:
+def check_json(
+    path: str | None, force: bool, *inputs: str | None, data_dir: str | None = None
+) -> None:
     """Refuses an existing JSON file, and always one of the inputs, before the work starts."""
     if path == "":
         raise click.UsageError("--json needs a path, or - for stdout")
     if path and path != "-":
-        refuse_inputs(path, inputs)
+        refuse_inputs(path, inputs, data_dir)
         check_output(path, force)
 
 
-def refuse_inputs(path: str, inputs: Iterable[str | None]) -> None:
-    """Refuses an output that is one of the inputs, which --force would destroy."""
+def refuse_inputs(path: str, inputs: Iterable[str | None], data_dir: str | None = None) -> None:
+    """Refuses an output that is one of the inputs, which --force would destroy.
+
+    Args:
+        path: the output.
+        inputs: files that the command reads, or writes besides.
+        data_dir: a data set, or its description: what lies in its folder is not replaced.
+    """
     # `Path.resolve` fails at a loop of links, which whoever reads the input will name.
-    if os.path.realpath(path) in {os.path.realpath(given) for given in inputs if given}:
+    target = os.path.realpath(path)
+    if target in {os.path.realpath(given) for given in (*inputs, data_dir) if given}:
         raise click.UsageError(
             f"{path} is an input or another output of this command: name another file"
         )
+    data = os.path.realpath(data_dir) if data_dir else ""
+    if os.path.isdir(data) and os.path.exists(path) and Path(target).is_relative_to(data):  # noqa: PTH110, PTH112
+        raise click.UsageError(f"{path} lies in the data set {data_dir}: name another file")
 
 
 def write_result(result: dict[str, Any], path: str | None, text: str) -> None:

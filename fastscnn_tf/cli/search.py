@@ -62,7 +62,7 @@ def search(
     from ..train.recipes import train_settings
     from ..train.search import run_search
 
-    opt.check_json(json_path, force or resume)
+    opt.check_json(json_path, force or resume, data_dir=data_dir)
     base = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **given(rest))
     to_stderr = functools.partial(echo, err=True)
     with naming_interruptions():

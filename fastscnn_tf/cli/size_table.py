@@ -52,6 +52,6 @@ def size_table_command(models: tuple[str, ...], json_path: str | None, **argumen
     """
     from ..size_comparison import size_table
 
-    opt.check_json(json_path, arguments["force"], *models)
+    opt.check_json(json_path, arguments["force"], *models, data_dir=arguments["data_dir"])
     result = size_table(models, say=lambda line: echo(line, err=True), **arguments)
     opt.write_result(result.to_dict(), json_path, result.text())

@@ -1,4 +1,4 @@
-"""Walking through folders whose links may lead in circles."""
+"""Walking through folders whose links may lead in circles, or out of them."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from pathlib import Path
 
 def walk(
     top: str | os.PathLike[str],
-    repeated: Callable[[Path], None] = lambda folder: None,
+    left_out: Callable[[Path], None] = lambda folder: None,
     onerror: Callable[[OSError], object] | None = None,
 ) -> Iterator[tuple[Path, list[str]]]:
     """A folder and those below it, each once, also where links lead to it several times.
 
-    Links to folders are followed.
+    Links to folders are followed within the folder; those that lead out of it, to the rest of a
+    disk perhaps, are left out.
 
     Args:
         top: where to begin.
-        repeated: gets each path that leads to a folder that was given already, under another path.
+        left_out: gets each path that leads out of it, or to a folder that was given already.
         onerror: gets what keeps a folder from being listed.
 
     Yields:
         (folder, names of the files in it), sorted.
     """
     seen: set[tuple[int, int]] = set()
+    inside = os.path.join(os.path.realpath(top), "")  # noqa: PTH118 - ends with a separator
     for name, folders, files in os.walk(top, followlinks=True, onerror=onerror):
         folder = Path(name)
         status = folder.stat()
         key = (status.st_dev, status.st_ino)
-        if key in seen:
+        if key in seen or not os.path.join(os.path.realpath(folder), "").startswith(inside):  # noqa: PTH118
             folders.clear()
-            repeated(folder)
+            left_out(folder)
             continue
         seen.add(key)
         folders.sort()

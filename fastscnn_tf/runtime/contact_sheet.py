@@ -82,6 +82,9 @@ def save_contact_sheet(
     if path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{path}: a contact sheet is a {' or '.join(SUFFIXES)} file")
     data = open_dataset(dataset, data_dir, split, size)
+    files = (file for i in range(len(data)) for file in data.files(i))
+    if path.exists() and os.path.realpath(path) in map(os.path.realpath, files):
+        raise OutputError(f"{path} is a file of the data set: name another one")
     samples = draw_samples(data, size, augmentation(augment), count, seed)
     shape = format_size((samples[0].label.shape[0], samples[0].label.shape[1]))
     title = f"{data.name}, {split}: {shape}, augmentation {augment}, seed {seed}"

@@ -93,6 +93,31 @@ def test_show_draws_a_sheet(own_data, tmp_path, run):
     assert Image.open(path).tobytes() != first
 
 
+def test_no_output_replaces_a_file_of_the_data_set(own_data, run):
+    description = own_data / "dataset.yaml"
+    data = ("--dataset", "folder", "--data-dir")
+    before = {p: p.read_bytes() for p in own_data.rglob("*") if p.is_file()}
+    for place in (own_data, description):
+        code, _, err = run("data", "check", *data, place, "--json", description, "--force")
+        assert code == 2 and "name another file" in err
+    sheet = next(p for p in before if p.suffix == ".png" and "val" in p.parts)
+    code, _, err = run(
+        "data",
+        "show",
+        *data,
+        description,
+        "--split",
+        "val",
+        "--size",
+        "64x96",
+        "--output",
+        sheet,
+        "--force",
+    )
+    assert code == 2 and "is a file of the data set" in err
+    assert {p: p.read_bytes() for p in own_data.rglob("*") if p.is_file()} == before
+
+
 def test_training_and_quantization_stop_before_the_first_step_or_go_on(broken, tmp_path, run):
     folder = tmp_path / "run"
     short = ["--epochs", 1, "--batch-size", 3]

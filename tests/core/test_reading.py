@@ -114,6 +114,7 @@ def test_yaml(tmp_path):
         ("a: 2001-99-99\n? [b]\n: 1", "not valid YAML"),
         ('a: "\\ud800"', "not valid YAML|surrogate pair"),
         ("a: [", "not valid YAML"),
+        ("a: 1\nb: 2\na: 3", "the key 'a' stands twice.*line 3"),
         ("a: \x00", "not valid YAML"),
     ],
 )

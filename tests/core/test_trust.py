@@ -185,6 +185,9 @@ def test_options_that_were_not_given_are_not_recorded(model):
     assert set(recorded(DIGEST)) == {"npu.dispatch_library_dir"}
     write_settings(model, FOLDERS, force=True, given=())
     assert set(recorded(DIGEST)) == {"npu.dispatch_library_dir"}  # said before, and the same
+    threads = DeviceSettings(cpu=CpuSettings(num_threads=1))
+    write_settings(model, threads, force=True, given=("cpu.num_threads",))
+    assert set(recorded(DIGEST)) == {"npu.dispatch_library_dir"}  # another copy's, perhaps
     write_settings(model, DeviceSettings(), force=True)
     assert recorded(DIGEST) == {}
 

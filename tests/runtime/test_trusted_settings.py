@@ -238,6 +238,7 @@ def test_settings_show_what_counts_and_why(attack, run):
             assert f"{mark}{NAMED}" in out
         lines = [line for line in out.splitlines() if NAMED not in line]
         assert not [line for line in lines if str(attack.cache) in line or '"lib"' in line]
+        assert "library_path=" not in out  # of the folder where the command is pasted
     code, out, err = run("settings", attack.model, "--trust-settings")
     assert "npu.compiler_plugin_dir = lib (all is trusted)" in out
     assert VARIABLE not in os.environ

@@ -216,9 +216,17 @@ def _compiled_model(flags: _Flags, settings: DeviceSettings, model: PurePath, sh
 
 
 def _npu(flags: _Flags, npu: NpuSettings) -> None:
-    # Without the compiler's folder a model that is not compiled yet runs on the CPU, unsaid.
-    flags.path("dispatch_library_path", npu.dispatch_library_dir or ".")
-    flags.path("compiler_plugin_library_path", npu.compiler_plugin_dir or ".")
+    # Without the compiler's folder a model that is not compiled yet runs on the CPU, unsaid. On a
+    # phone it is where everything lies; here `.` would be wherever the command is pasted.
+    everything = "." if flags.folder == ADB_FOLDER else None
+    for flag, option in (
+        ("dispatch_library_path", "dispatch_library_dir"),
+        ("compiler_plugin_library_path", "compiler_plugin_dir"),
+    ):
+        folder = getattr(npu, option) or everything
+        flags.path(flag, folder)
+        if folder is None:
+            flags.notes.append(f"{flag}: npu.{option} names no folder, so the CPU may run it")
     flags.path("compiler_cache_path", npu.compiler_cache_dir)
     if npu.partition_strategy:
         flags.notes.append(f"npu.partition_strategy={npu.partition_strategy}")

@@ -92,7 +92,7 @@ def _is_ours(path: Path) -> bool:
 def record(settings: Settings, model: Path, sha256: str, given: Collection[str]) -> None:
     """Writes down which guarded options of a model's settings were given here.
 
-    What was recorded before stays as long as the settings say the same.
+    What was recorded before stays, and counts where settings say the same.
 
     Args:
         settings: of the model.
@@ -105,7 +105,8 @@ def record(settings: Settings, model: Path, sha256: str, given: Collection[str])
         ConfigError: the record that is there is damaged.
     """
     values, guarded, before = settings.flat(), settings.guarded(), recorded(sha256)
-    options = {n: e for n, e in before.items() if n in guarded and e.value == plain(values[n])}
+    # Another copy of the model may have other settings: what it lacks stays, unless taken back.
+    options = {n: e for n, e in before.items() if n not in given}
     for name in guarded.keys() & set(given):
         options[name] = _entry(values[name])
     if options == before:

@@ -17,7 +17,7 @@ from ..json_text import read_json
 from ..reading import read_bytes
 from .device import DeviceSettings
 from .options import shown
-from .recorded import record
+from .recorded import record, recorded
 
 SUFFIX = ".settings.json"
 FORMAT = 1
@@ -69,7 +69,8 @@ def write_settings(
     content = {"format": FORMAT, "model": Path(model).name, "sha256": digest}
     write_json(path, {**content, KEY: settings.to_dict()})
     try:
-        record(settings, Path(model), digest, settings.guarded() if given is None else given)
+        everything = {*settings.guarded(), *recorded(digest)}  # what is left out is taken back
+        record(settings, Path(model), digest, everything if given is None else given)
     except InputError as error:
         logger = logging.getLogger("fastscnn_tf")
         logger.warning("%s: its paths will not count here, they are not recorded: %s", path, error)
