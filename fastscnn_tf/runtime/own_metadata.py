@@ -13,7 +13,9 @@ from ..core.sizes import format_size
 from .flatbuffer_reader import DamagedFile
 from .tflite_graph import Graph
 
-Above0 = Annotated[float, msgspec.Meta(gt=0)]
+# In units of 0..255; beyond these bounds float32 overflows.
+Mean = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
+Std = Annotated[float, msgspec.Meta(ge=1e-6, le=1e6)]
 Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -32,8 +34,8 @@ class OwnMetadata(About):
         msgspec.UNSET
     )
     input_size: str | msgspec.UnsetType = msgspec.UNSET
-    mean: tuple[float, float, float] = (128.0,) * 3
-    std: tuple[Above0, Above0, Above0] = (128.0,) * 3
+    mean: tuple[Mean, Mean, Mean] = (128.0,) * 3
+    std: tuple[Std, Std, Std] = (128.0,) * 3
     class_names: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_CLASSES)] = ()
     class_colors: tuple[tuple[Byte, Byte, Byte], ...] = ()
     config: _Config = _Config()
