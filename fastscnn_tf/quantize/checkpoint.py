@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import ConfigError, ModelFileError
-from ..core.json_text import decode_json
+from ..core.json_text import decode_json, dump_json
 from ..model.folded import load_folded, save_folded
 from ..train.checkpoint import optimizer_arrays, restore_optimizer
 from ..train.run_folder import check_state
@@ -28,7 +27,7 @@ def save_qat(model: Any, path: str | os.PathLike[str], state: dict[str, Any] | N
     """
     network = folded_of(model)
     if state is not None:
-        packed = np.frombuffer(json.dumps(state).encode(), np.uint8)
+        packed = np.frombuffer(dump_json(state).encode(), np.uint8)
         network = network.replace(extra={**optimizer_arrays(model.optimizer), STATE: packed})
     save_folded(network, path)
 
@@ -54,7 +53,8 @@ def restore_run(model: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
     extra = load_folded(path).extra
     if STATE not in extra:
         raise ModelFileError(f"{path}: a model, but not a checkpoint to go on from")
-    found: Any = decode_json(extra[STATE].tobytes(), f"{path}: {STATE}", error=ModelFileError)
+    text = extra[STATE].tobytes()
+    found: Any = decode_json(text, f"{path}: {STATE}", error=ModelFileError, mend=True)
     state = check_state(found, path)
     restore_optimizer(model, extra, path)
     return state

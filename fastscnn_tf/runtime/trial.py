@@ -40,6 +40,7 @@ BASE_SECONDS = 15  # of a PC, which starts Python and LiteRT in 0.2 s
 SPEED = 200_000_000  # multiply-accumulates a second: a fifth of what its reference kernels do
 MOST_SECONDS = 300
 PATIENCE = 60  # seconds more, for what neither ends nor computes
+FELT = 2  # seconds, from which on it is said what took so long
 DRIVER_SECONDS = 600  # GPUs compile shaders, NPUs the network
 
 
@@ -75,7 +76,8 @@ def ensure_tried(path: Path, content: bytes, graph: Graph, plan: Plan) -> float:
     remember(key)
     seconds = time.perf_counter() - start
     logger = logging.getLogger("fastscnn_tf")
-    logger.info("%s: opened here for the first time: tried out in %.1f s", path, seconds)
+    if seconds >= FELT:
+        logger.info("%s: opened here for the first time: tried out in %.1f s", path, seconds)
     return seconds
 
 

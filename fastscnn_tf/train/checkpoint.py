@@ -8,7 +8,6 @@ halves of two epochs: the `.keras` file of the model with two members more, whic
 from __future__ import annotations
 
 import io
-import json
 import os
 import warnings
 import zipfile
@@ -19,7 +18,7 @@ import numpy as np
 
 from ..core.errors import ModelFileError
 from ..core.files import replacing
-from ..core.json_text import decode_json
+from ..core.json_text import decode_json, dump_json
 from ..core.zip_archive import read_npz
 from ..keras_api import keras3
 from ..model.fast_scnn import copy_weights
@@ -61,7 +60,7 @@ def save_checkpoint(
         save_model(network, temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(ARRAYS, packed.getvalue())
-            archive.writestr(STATE_MEMBER, json.dumps(state))
+            archive.writestr(STATE_MEMBER, dump_json(state))
 
 
 def save_model(model: Any, path: Path) -> None:
@@ -88,7 +87,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
             packed = file.member(ARRAYS, room)
         except KeyError:
             raise ModelFileError(f"{path}: a model, but not a checkpoint to go on from") from None
-    found: Any = decode_json(state, f"{path}: {STATE_MEMBER}", error=ModelFileError)
+    found: Any = decode_json(state, f"{path}: {STATE_MEMBER}", error=ModelFileError, mend=True)
     arrays = read_npz(packed, f"{path}: {ARRAYS}", largest=room, error=ModelFileError)
     return check_state(found, path), arrays
 
