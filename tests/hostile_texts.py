@@ -22,6 +22,7 @@ from fastscnn_tf.core.delegates.gpu import GpuSettings
 from fastscnn_tf.core.delegates.nnapi import NnapiSettings
 from fastscnn_tf.core.delegates.settings_file import write_settings
 from fastscnn_tf.core.delegates.targets import TARGETS
+from fastscnn_tf.core.delegates.trust import own
 from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.core.scores import scores
 from fastscnn_tf.data.registry import open_dataset
@@ -57,13 +58,11 @@ NAMES = (
     '"""${x}*/ fun x() {} /*',
     "\u202egnp.exe\u2028- item\u2029",
     "[a](javascript:b) ![a](https://h.example/x.png) <!-- www.h.example",
-    "\ud800 &lt;b&gt; **b** __c__ ~~d~~ _e_ $f$",
+    "&lt;b&gt; **b** __c__ ~~d~~ _e_ $f$",
 )
 FILE = "a|b`$(touch owned)\n# x \x1b[2J\u202e<img src=x onerror=alert(1)>'"
 # Settings refuse more, line ends above all.
-OPTION = (
-    '$(touch owned)`touch owned`\';touch owned;\' """${x}*/ fun x() {} /* a|b <b>\u202e\x7f\ud800'
-)
+OPTION = '$(touch owned)`touch owned`\';touch owned;\' """${x}*/ fun x() {} /* a|b <b>\u202e\x7f'
 FOLDER = f"{FILE} folder"
 SIZE = (8, 12)
 
@@ -157,7 +156,7 @@ def make_sources() -> dict[str, str]:
         ),
         "pi": TARGETS["pi5"].settings,
     }.items():
-        found = FileSettings(model, digest, settings, NAMES[0])
+        found = FileSettings(model, digest, own(settings), NAMES[0])
         sources[f"{name}.sh"] = code_of(found)
         sources[f"{name}.kt"] = code_of(found, kotlin=True)
     return sources
@@ -171,7 +170,7 @@ def make_run(folder: Path) -> Path:
     run.mkdir()
     config = FastSCNNConfig(len(NAMES), class_names=NAMES).to_dict()
     settings = {"dataset": NAMES[6], "data_dir": NAMES[3], "epochs": 2, "recipe": NAMES[0]}
-    settings |= {NAMES[2]: NAMES[3], "nested": {NAMES[3]: list(NAMES)}}
+    settings |= {NAMES[2]: NAMES[3], "nested": list(NAMES)}
     facts = {"settings": settings, "config": config, "versions": {NAMES[3]: NAMES[1]}}
     (run / "run.json").write_text(json.dumps(facts | {"machine": {NAMES[3]: NAMES[1]}}))
     matrix = (np.eye(len(NAMES), dtype=np.int64) + 1).tolist()
@@ -208,12 +207,12 @@ def make_scores(folder: Path, model: Path) -> Path:
     """What `evaluate --json` might have written."""
     path = folder / "scores.json"
     values = {"miou": 0.5, "class_iou": dict.fromkeys(NAMES, 0.5), "protocol": NAMES[3]}
-    values |= {"model": str(model), "dataset": NAMES[3], "split": "train", "images": NAMES[1]}
+    values |= {"model": str(model), "dataset": NAMES[3], "split": "train", "images": 1}
     path.write_text(json.dumps(values))
     return path
 
 
-SPACE = LabelSpace.make("own", len(NAMES), tuple(n.replace("\ud800", "") for n in NAMES))
+SPACE = LabelSpace.make("own", len(NAMES), NAMES)
 
 
 class Reader:
