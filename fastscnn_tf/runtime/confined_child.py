@@ -19,7 +19,10 @@ USUAL_START = 0.2  # seconds of computing until here, on a PC; a Pi or an emulat
 
 
 def limit(memory: int | None, seconds: int) -> None:
-    """Bounds this process where the system can: address space, CPU time, no core file, no files."""
+    """Bounds this process where the system can: address space, CPU time, no core file, no files.
+
+    Without a bound of memory, as for drivers, files are allowed: drivers map memory as such.
+    """
     try:
         import resource
     except ImportError:  # Windows
@@ -28,7 +31,7 @@ def limit(memory: int | None, seconds: int) -> None:
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_FSIZE, None if memory is None else 0),
     )
     for kind, value in wanted:
         _, most = resource.getrlimit(kind)
