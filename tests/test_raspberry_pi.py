@@ -45,7 +45,7 @@ def test_the_script_gives_predicts_label_maps_of_upright_frames(tmp_path):
     [
         ("picamera", "the Pi's camera needs picamera2: sudo apt install -y python3-picamera2"),
         ("nothing", "no such file or folder"),
-        ("a\x1b[2J\n\u202e", "a\\x1b[2J\\n\\u202e: no file has a name of"),
+        ("a\x1b[2J\n\u202e", "a\\x1b[2J \\u202e: no file has a name of"),
     ],
 )
 def test_the_script_says_in_one_line_what_is_missing(source, said):

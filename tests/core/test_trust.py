@@ -163,7 +163,7 @@ def test_what_was_written_here_is_recorded_elsewhere(model, tmp_path, monkeypatc
     entry = found["options"]["npu.compiler_plugin_dir"]
     assert (entry["value"], entry["folder"]) == ("lib", str(tmp_path))
     assert entry["date"].startswith("20") and entry["program"].startswith("fastscnn-tf ")
-    assert "pytest" in entry["command"]
+    assert "python" in entry["command"]  # pytest-xdist starts its workers so
     monkeypatch.chdir("/")  # where it was said counts, not where it is used
     held = hold(FOLDERS, model, DIGEST)
     assert held.settings == FOLDERS and not held.ignored

@@ -40,7 +40,7 @@ def test_one_picture_is_no_stream_and_a_folder_no_picture(segmenter, tmp_path):
         with pytest.raises(DataError, match="got a single one: that is for predict"):
             segmenter.stream(one)
     assert len(list(segmenter.stream(np.stack([image, image])))) == 2
-    with pytest.raises(DataError, match="a folder, expected the file of a picture"):
+    with pytest.raises(DataError, match="a folder, expected a file of a picture"):
         segmenter.predict(tmp_path)
 
 

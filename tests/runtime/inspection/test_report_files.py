@@ -79,4 +79,5 @@ def test_recipes_name_the_columns_where_they_differ():
     assert cells(lines, "target")[1:3] == ["int8", "float16"]
     assert cells(lines, "XNNPACK")[1:3] == ["113/115, 1 partition", "203/203, 1 partition"]
     lines = markdown_side_by_side([found[0], found[0]]).splitlines()
-    assert cells(lines, "target")[1:3] == ["fastscnn_camvid_int8.tflite"] * 2
+    name = "fastscnn_camvid_int8.tflite"
+    assert cells(lines, "target")[1:3] == [f"{name} (1)", f"{name} (2)"]
