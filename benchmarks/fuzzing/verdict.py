@@ -72,8 +72,8 @@ def has_control(text: bytes) -> bool:
 def has_markup(pages: bytes) -> bool:
     """Whether a script of ours stands in a page, or in Markdown outside of code."""
     text = re.sub(rb"(`+)(?!`).*?(?<!`)\1(?!`)", b"", pages)
-    mark = MARK.encode()
-    return any(m + mark in text for m in (b"<script>", b"<img src=x onerror=", b"](javascript:"))
+    opened = rb"(?<!\\)(\\\\)*(<script>|<img src=x onerror=|\]\(javascript:)"
+    return bool(re.search(opened + re.escape(MARK.encode()), text))
 
 
 def describe(run: Run) -> str:

@@ -1,7 +1,7 @@
 """Reading zip archives of others (.keras, .npz): no member is unpacked before its size is known.
 
-zipfile never yields more of a member than the archive declares, so that bounds of the declared
-sizes hold for what is read.
+A read of the declared size unpacks no more than that, so that bounds of the declared sizes hold for
+what is read; a read without a size unpacks all that there is before it is cut.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ def read_member(
     if info.file_size > largest:
         raise error(f"{where}: {name!r} has {info.file_size:,} bytes, at most {largest:,} are read")
     try:
-        return archive.read(info)
+        with archive.open(info) as member:
+            return member.read(info.file_size)  # without a size all of it is unpacked at once
     except (*_DAMAGE, RuntimeError, MemoryError) as failure:
         reason = "encrypted" if info.flag_bits & 1 else str(failure)[:120] or "damaged"
         raise error(f"{where}: {name!r} cannot be read ({reason})") from None

@@ -25,7 +25,7 @@ from ..core.errors import InputError, ModelFileError
 from ..core.foreign_text import one_line
 from ..core.json_text import decode_json
 from ..core.reading import read_bytes
-from ..core.zip_archive import open_zip
+from ..core.zip_archive import open_zip, read_member
 from .pickled_tensors import Storage, Tensor, extents, item_size, packed
 from .safe_pickle import InertUnpickler
 from .state_dict import COUNTERS, find_weights, tensor_of, without_prefixes
@@ -150,7 +150,7 @@ def _entry(archive: zipfile.ZipFile, name: str, size: int | None = None) -> byte
     declared = archive.getinfo(name).file_size
     if size is not None and declared != size:
         raise ValueError(f"{name!r} has {declared} bytes instead of {size}")
-    return archive.read(name)
+    return read_member(archive, name, "its archive", error=ModelFileError)
 
 
 def _read_pickle(data: bytes, _: contextlib.ExitStack) -> _Contents:

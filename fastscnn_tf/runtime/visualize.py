@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..core.foreign_text import printable
 from ..core.labels import IGNORE, Color, LabelSpace
 
+STRIP = 1 << 18  # pixels that are mixed at once
 HATCH = 8  # pixels from line to line
 LONGEST = 60  # letters of a name in the legend
 PAPER: Color = (160, 160, 160)  # behind the hatching in the legend
@@ -33,10 +34,14 @@ def overlay(
         (H, W, 3) uint8 RGB.
     """
     table = _mixtures(space.colors, opacity)
-    place = labels.astype(np.intp) << 8
     mixed = np.empty_like(image)
-    for channel in range(3):
-        np.take(table[channel], place + image[..., channel], out=mixed[..., channel], mode="clip")
+    rows = max(1, STRIP // max(1, image.shape[1]))  # the places of a large image take gigabytes
+    for top in range(0, len(image), rows):
+        part = slice(top, top + rows)
+        place = labels[part].astype(np.intp) << 8
+        for channel in range(3):
+            values = place + image[part, :, channel]
+            np.take(table[channel], values, out=mixed[part, :, channel], mode="clip")
     return mixed
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import tracemalloc
 import zipfile
 from typing import Annotated, Any
 
@@ -171,6 +172,19 @@ def test_a_damaged_member_is_named():
     content[60] ^= 1
     with open_zip(bytes(content), "x") as archive, pytest.raises(InputError, match="x: 'a' cannot"):
         read_member(archive, "a", "x")
+
+
+def test_a_member_larger_than_declared_is_not_unpacked():
+    content = bytearray(packed(a=bytes(64 << 20)))
+    for place, field in ((0, 22), (content.rindex(b"PK\1\2"), 24)):  # local and central header
+        content[place + field : place + field + 4] = (320).to_bytes(4, "little")
+    with open_zip(bytes(content), "x") as archive:
+        tracemalloc.start()
+        with pytest.raises(InputError, match="x: 'a' cannot be read .Bad CRC"):
+            read_member(archive, "a", "x")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 def test_npz(tmp_path):
