@@ -102,11 +102,9 @@ def graph_summary(content: bytes) -> GraphSummary:
 
 def _float_kernels(graph: Graph) -> int:
     kernels = [
-        graph.tensors[op.inputs[1]]
-        for op in graph.ops
-        if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D")
+        graph.input(op, 1) for op in graph.ops if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D")
     ]
-    floats = [kernel for kernel in kernels if kernel.dtype in FLOATS]
+    floats = [kernel for kernel in kernels if kernel and kernel.dtype in FLOATS]
     return sum(kernel.elements >= SMALL_KERNEL for kernel in floats)
 
 

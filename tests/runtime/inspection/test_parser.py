@@ -8,6 +8,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from hostile_models import changed
 from tiny_models import TinyModel, convolution, unary
 
 from fastscnn_tf.core.errors import ModelFileError
@@ -65,6 +66,16 @@ def test_counts_and_metadata_of_the_shipped_int8_file():
     assert (summary.tensors, summary.float_tensors, sum(summary.ops.values())) == (242, 0, 115)
     assert summary.ops["CONV_2D"] == 31
     assert read_metadata(content)["recipe"] == "int8"
+
+
+def test_operations_without_inputs_or_outputs_are_counted(tmp_path):
+    def cut(model):
+        for op in model.subgraphs[0].operators:
+            op.inputs, op.outputs = op.inputs[:1], []
+
+    (tmp_path / "m.tflite").write_bytes(changed(cut))
+    assert graph_summary((tmp_path / "m.tflite").read_bytes()).ops["CONV_2D"] == 31
+    assert "CONV_2D" in inspect(tmp_path / "m.tflite").markdown()
 
 
 def mutants(content, count):
