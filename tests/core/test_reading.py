@@ -180,7 +180,7 @@ def test_a_member_larger_than_declared_is_not_unpacked():
         content[place + field : place + field + 4] = (320).to_bytes(4, "little")
     with open_zip(bytes(content), "x") as archive:
         tracemalloc.start()
-        with pytest.raises(InputError, match="x: 'a' cannot be read .Bad CRC"):
+        with pytest.raises(InputError, match=r"x: 'a' cannot be read .Bad CRC"):
             read_member(archive, "a", "x")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
