@@ -33,10 +33,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "not stated"
 # What `export_tflite` writes into every file.
-NEEDED = (
-    *("producer", "recipe", "input_size", "input", "outputs", "mean", "std"),
-    *("class_names", "class_colors"),
-)
+NEEDED = ("producer", "recipe", "input_size", "input", "outputs", "mean", "std", "class_names")
 Row = tuple[str, object]
 
 
@@ -120,12 +117,13 @@ def _best(run: Run) -> str:
 def _file_parts(path: Path, license: str | None) -> list[str]:
     content, graphs = read_model(path)
     metadata = own_metadata(graphs)
-    if missing := [name for name in NEEDED if name not in metadata]:
+    if missing := [name for name in NEEDED if not metadata.get(name)]:
         raise ModelFileError(
             f"{path}: no card can be made, its metadata of this package lacks {', '.join(missing)}"
         )
     summary = graph_summary(content)
-    space = LabelSpace.make("model", 0, tuple(metadata["class_names"]))
+    names, palette = tuple(metadata["class_names"]), metadata.get("class_colors", ())
+    space = LabelSpace.make("model", 0, names, tuple((r, g, b) for r, g, b in palette))
     rows: list[Row] = [
         ("file", Markdown(f"{markdown_code(path.name)}, {len(content):,} bytes")),
         ("SHA-256", markdown_code(hashlib.sha256(content).hexdigest())),
@@ -142,10 +140,8 @@ def _file_parts(path: Path, license: str | None) -> list[str]:
     if metadata.get("description"):
         parts.append(markdown(metadata["description"]))
     parts.append(_facts(rows))
-    colors = [
-        (name, f"{r}, {g}, {b}")
-        for name, (r, g, b) in zip(space.names, metadata["class_colors"], strict=True)
-    ]
+    named = zip(space.names, space.colors, strict=True)
+    colors = [(name, f"{r}, {g}, {b}") for name, (r, g, b) in named]
     parts.append(f"## Classes\n{markdown_table(('class', 'RGB'), colors)}")
     run = _run_of(path, metadata)
     trained = _facts(_given(run)) if run else f"Training: {UNKNOWN}."

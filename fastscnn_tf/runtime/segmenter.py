@@ -114,7 +114,7 @@ class Segmenter:
         names = tuple(self.metadata.get("class_names", ()))
         colors = tuple(tuple(c) for c in self.metadata.get("class_colors", ()))
         if names:
-            return LabelSpace(str(self.metadata.get("name", "model")), names, colors)
+            return LabelSpace.make(str(self.metadata.get("name", "model")), 0, names, colors)
         return LabelSpace.make("model", result[3] if len(result) == 4 else 255)
 
     @property

@@ -48,7 +48,7 @@ class LabelSpace:
     ) -> LabelSpace:
         """A label space whose missing names and colours are generated."""
         names = names or tuple(f"class_{i}" for i in range(num_classes))
-        return cls(name, names, colors or generated_palette(num_classes))
+        return cls(name, names, colors or generated_palette(len(names)))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 from tiny_models import TinyModel
 
+from fastscnn_tf import model_card
 from fastscnn_tf.core.errors import ModelFileError
+from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.runtime.flat_tables import read_table, write_table
 from fastscnn_tf.runtime.flatbuffer_reader import DamagedFile
 from fastscnn_tf.runtime.model_metadata import SCHEMA, associated_files, read_model_metadata
@@ -49,6 +51,13 @@ def written(tmp_path):
         return path
 
     return write
+
+
+def test_colours_that_are_left_out_are_made_up(written):
+    assert len(set(LabelSpace.make("x", 0, ("a", "b")).colors)) == 2
+    assert "| b | " in model_card(written({**GOOD, "class_colors": []}))
+    with pytest.raises(ModelFileError, match="lacks class_names"):
+        model_card(written({**GOOD, "class_names": []}))
 
 
 def test_ours_are_read_as_they_are(written):
