@@ -84,6 +84,12 @@ def on_tensorflow(keras: Any) -> bool:
     return not is_keras3(keras) or keras.backend.backend() == "tensorflow"
 
 
+@functools.cache
+def of_keras(own: type, base: type) -> Any:
+    """A class of ours that knows neither Keras, made a subclass of a class of one of them."""
+    return type(own.__name__, (own, base), {"__module__": own.__module__, "__doc__": own.__doc__})
+
+
 def _prepare() -> None:
     """Keeps start-up lines off the console; what the user set in the environment stays.
 

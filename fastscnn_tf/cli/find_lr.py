@@ -9,21 +9,20 @@ import click
 
 from ..core.files import check_output
 from ..core.sizes import Size
+from ..train.settings import TrainSettings
 from . import options as opt
-from .train_options import AUGMENT_HELP, aux, given
-from .training import cache
+from .train_options import aux, cache
 
 
 @click.command("find-lr")
 @opt.dataset()
 @opt.size
 @click.option("--recipe", default="paper", show_default=True, help="As for train.")
-@click.option("--batch-size", type=int, help="Pairs per step. [paper: 12]")
-@click.option("--augment", help=f"{AUGMENT_HELP} [paper: paper]")
-@click.option("--optimizer", help="sgd or adamw. [paper: sgd]")
+@opt.setting_option(TrainSettings, "batch_size", "Pairs per step.", label="paper")
+@opt.setting_options(TrainSettings, "augment", "optimizer", label="paper")
 @aux
-@click.option("--init-from", help="Start from a .keras file, run folder or checkpoint.")
-@click.option("--seed", type=int, default=0, show_default=True, help="As for train.")
+@opt.setting_option(TrainSettings, "init_from")
+@opt.setting_option(TrainSettings, "seed", "As for train.")
 @click.option("--low", type=float, default=1e-5, show_default=True, help="The first rate.")
 @click.option("--high", type=float, default=1.0, show_default=True, help="The last rate.")
 @click.option("--steps", type=int, default=100, show_default=True, help="Updates between them.")
@@ -56,7 +55,9 @@ def find_lr(
     if output:
         check_output(output, force)
         require_matplotlib()
-    settings = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **given(rest))
+    settings = train_settings(
+        recipe, dataset=dataset, data_dir=data_dir, size=size, **opt.given(rest)
+    )
     finding = find_learning_rate(settings, low, high, steps, opt.progress("checking pairs"))
     if output:
         finding.plot(output, force)

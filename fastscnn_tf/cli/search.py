@@ -12,7 +12,6 @@ from ..core.console import echo
 from ..core.foreign_text import printable, shell_path
 from ..core.sizes import Size
 from . import options as opt
-from .train_options import given
 from .training import naming_interruptions, train
 
 _OWN = ("output", "resume", "force")  # of `train`; a search has its own
@@ -63,7 +62,7 @@ def search(
     from ..train.search import run_search
 
     opt.check_json(json_path, force or resume, data_dir=data_dir)
-    base = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **given(rest))
+    base = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **opt.given(rest))
     to_stderr = functools.partial(echo, err=True)
     with naming_interruptions():
         result = run_search(

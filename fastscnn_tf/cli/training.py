@@ -14,19 +14,11 @@ from ..core.console import echo
 from ..core.delegates.device import DEVICES
 from ..core.errors import Interrupted
 from ..core.sizes import Size
+from ..quantize.settings import QuantizeSettings
+from ..train.settings import PretrainSettings
 from . import options as opt
 from .export_options import about_options, choose_for, engine_options
-from .train_options import AUGMENT_HELP, given, recipe_options
-
-cache = click.option(
-    "--cache",
-    default="auto",
-    show_default=True,
-    help="Where decoded pairs are kept: auto (memory, while they fit), memory, none, or a folder.",
-)
-deterministic = click.option(
-    "--deterministic", is_flag=True, help="The same bits each time; slower."
-)
+from .train_options import cache, place_options, recipe_options
 
 
 def fit_verbosity() -> int:
@@ -58,23 +50,10 @@ def naming_interruptions() -> Iterator[None]:
     "folder stands for its own). Options given beside it replace what it says.",
 )
 @recipe_options
-@click.option("--init-from", help="Start from a .keras file, run folder or checkpoint.")
-@click.option(
-    "--teacher", help="A Keras segmentation model, or what save-logits wrote, to learn from."
-)
-@click.option("--extra-dataset", help="More training data, such as cityscapes-coarse.")
-@click.option("--extra-data-dir", help="Where it lies. [default: --data-dir]")
-@click.option("--extra-split", help="Which split of it. [default: train_extra]")
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
-)
-@deterministic
-@click.option(
-    "--strategy", help="none, mirrored (this machine's devices) or multi-worker. [default: none]"
-)
+@place_options
 @opt.skip_bad
 @cache
-@click.option("--output", required=True, type=opt.PATH, help="Run folder.")
+@opt.output
 @click.option(
     "--resume", is_flag=True, help="Go on with the run in --output; begin it if there is none yet."
 )
@@ -95,7 +74,9 @@ def train(
     from ..train.distribute_run import run_anywhere
     from ..train.recipes import train_settings
 
-    settings = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **given(rest))
+    settings = train_settings(
+        recipe, dataset=dataset, data_dir=data_dir, size=size, **opt.given(rest)
+    )
     with naming_interruptions():
         bar = opt.progress("checking pairs")
         result = run_anywhere(settings, output, resume, force, fit_verbosity(), bar)
@@ -109,32 +90,19 @@ def train(
 
 
 @click.command()
-@click.option("--data-dir", required=True, help="Folder with train/<class>/ and val/<class>/.")
-@click.option(
-    "--size", type=opt.SizeType(), default="224x224", show_default=True, help="Height x width."
+@opt.setting_options(
+    PretrainSettings,
+    *("data_dir", "size", "epochs", "batch_size", "learning_rate", "preset", "width"),
+    *("bn_momentum", "seed", "validate_every"),
 )
-@click.option("--epochs", type=int, default=90, show_default=True, help="Passes over train.")
-@click.option("--batch-size", type=int, default=64, show_default=True, help="Pictures per step.")
-@click.option(
-    "--learning-rate", type=float, default=0.045, show_default=True, help="Start of the schedule."
-)
-@click.option("--preset", default="paper", show_default=True, help=f"{opt.PRESET_NAMES}.")
-@click.option("--width", type=float, default=1.0, show_default=True, help="Of all channel counts.")
-@click.option(
-    "--bn-momentum", type=float, help="Of batch normalisation: 0.9 for runs of few steps."
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
-)
-@click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
-@click.option("--output", required=True, type=opt.PATH, help="Run folder.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --output.")
+@opt.output
+@opt.resume
 @opt.force
 def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     """Train the trunk as an image classifier (ImageNet), for train --init-from."""
-    from ..train.pretrain import PretrainSettings, run_pretraining
+    from ..train.pretrain import run_pretraining
 
-    settings = PretrainSettings(**rest)
+    settings = PretrainSettings(**opt.given(rest))
     with naming_interruptions():
         result = run_pretraining(settings, output, resume, force, fit_verbosity())
     echo(
@@ -147,26 +115,15 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @click.argument("model")
 @opt.dataset()
 @opt.size
-@click.option("--epochs", type=int, default=5, show_default=True, help="Of fine-tuning.")
-@click.option("--batch-size", type=int, default=12, show_default=True, help="Pairs per step.")
-@click.option(
-    "--learning-rate", type=float, default=0.0001, show_default=True, help="Start of the schedule."
+@opt.setting_options(
+    QuantizeSettings,
+    *("epochs", "batch_size", "learning_rate", "freeze_ranges", "augment", "seed"),
+    *("validate_every", "deterministic"),
 )
-@click.option(
-    "--freeze-ranges",
-    type=int,
-    help="How many of the last epochs keep the activation ranges. [default: a third of them]",
-)
-@click.option("--augment", default="gentle", show_default=True, help=AUGMENT_HELP)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
-)
-@click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
-@deterministic
 @opt.skip_bad
 @cache
-@click.option("--output", required=True, type=opt.PATH, help="Run folder.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --output.")
+@opt.output
+@opt.resume
 @opt.force
 def quantize(
     model: str,
@@ -179,9 +136,9 @@ def quantize(
     **rest: Any,
 ) -> None:
     """Fine-tune MODEL (a .keras file or run folder) with int8 quantization in the loop (TFMOT)."""
-    from ..quantize.fine_tune import QuantizeSettings, run_quantization
+    from ..quantize.fine_tune import run_quantization
 
-    settings = QuantizeSettings(model, dataset, data_dir, size, **rest)
+    settings = QuantizeSettings(model, dataset, data_dir, size, **opt.given(rest))
     with naming_interruptions():
         bar = opt.progress("checking pairs")
         result = run_quantization(settings, output, resume, force, fit_verbosity(), bar)

@@ -10,7 +10,6 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
 from ..core.labels import LabelSpace
 from ..core.sizes import Size
-from ..data.augment import augmentation
 from ..data.class_weights import training_class_weights
 from ..data.dataset import SegmentationDataset
 from ..data.pair_check import Progress
@@ -18,13 +17,13 @@ from ..keras_api import keras3, on_tensorflow, tensorflow
 from ..model.fast_scnn import fast_scnn, resize_model
 from ..model.initialise import Start
 from .distill import distilling_model
-from .distribute import NONE, replica_losses
+from .distribute import replica_losses
 from .ema import ema_for
 from .losses import SegmentationLoss, register, segmentation_losses
 from .optimizers import optimizer, precision_policy
 from .saved_logits import saved_logits_in
 from .schedules import schedule
-from .settings import TrainSettings
+from .settings import NONE, TrainSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +156,7 @@ def optimizer_of(
 def epoch_steps(settings: Any, images: int) -> int:
     """Batches in an epoch: full ones only with augmentation, else all (see `load_dataset`)."""
     full = images // settings.batch_size
-    return full if augmentation(settings.augment) else -(-images // settings.batch_size)
+    return full if settings.augmentation else -(-images // settings.batch_size)
 
 
 def inference_copy(training: Training) -> Any:

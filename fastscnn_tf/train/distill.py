@@ -9,13 +9,12 @@ network: what lies between the cells is interpolated and teaches nothing more.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
-from ..core.errors import ConfigError
 from ..keras_api import keras3
 from ..model.fast_scnn import logits_layer, model_class, require_fast_scnn
+from .settings import check_run_values
 from .teacher import open_teacher
 
 DISTILL = "distill"
@@ -38,7 +37,7 @@ def distillation_loss(temperature: float = 1.0) -> Callable[[Any, Any], Any]:
     Raises:
         ConfigError: no such temperature.
     """
-    _check_positive("temperature", temperature)
+    check_run_values(distill_temperature=temperature)
     ops = keras3().ops
 
     def distillation(y_true: Any, y_pred: Any) -> Any:
@@ -81,8 +80,7 @@ def distilling_model(
         ModelFileError: the teacher's file is missing, damaged or of another kind.
     """
     config = require_fast_scnn(model)
-    if not 0 <= weight < math.inf:
-        raise ConfigError(f"distillation weight must be 0 or more, got {weight}")
+    check_run_values(distill_weight=weight)
     loss = distillation_loss(temperature)
     keras, names = keras3(), model.output_names
     logits = model.get_layer(logits_layer(config)).output
@@ -184,8 +182,3 @@ def _parted(outputs: Any) -> tuple[Any, Any]:
     """The student's outputs as its own model gives them, and the logits of both."""
     own = {name: value for name, value in outputs.items() if name != DISTILL}
     return (next(iter(own.values())) if len(own) == 1 else own), outputs[DISTILL]
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise ConfigError(f"{name} must be above 0 and finite, got {value}")

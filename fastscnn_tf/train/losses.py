@@ -11,6 +11,7 @@ from ..keras_api import keras3
 from .loss_batch import REGIONS, Batch
 from .loss_terms import check_class_weights, parse_terms
 from .pixel_losses import WEIGHING
+from .settings import check_run_values
 
 AUX_WEIGHT = 0.4  # paper, section 3.3
 
@@ -44,8 +45,7 @@ class SegmentationLoss:
     ):
         self.text, self.terms = terms, parse_terms(terms)
         self.class_weights = check_class_weights(class_weights)
-        if not 0 <= label_smoothing < 1:
-            raise ConfigError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+        check_run_values(label_smoothing=label_smoothing)
         self.label_smoothing = float(label_smoothing)
         self._weighing = tuple(term for term in self.terms if term.name in WEIGHING)
         self._focal = tuple(term for term in self.terms if term.name == "focal")

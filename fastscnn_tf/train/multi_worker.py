@@ -19,10 +19,11 @@ import numpy as np
 from ..core.errors import ConfigError, FastSCNNError
 from ..keras_api import keras3, tensorflow, tf_keras
 from ..model.fast_scnn import fast_scnn
-from .callbacks import callbacks_for
-from .distribute import MULTI_WORKER, check_strategy
+from .callbacks import callback_of, callbacks_for
+from .distribute import check_strategy
 from .distribute_cluster import Cluster
 from .distribute_twin import paired_variables
+from .settings import MULTI_WORKER
 
 
 class WorkerLost(FastSCNNError):
@@ -152,7 +153,7 @@ class WorkerGroup:
                 steps_per_epoch=steps,
                 callbacks=[
                     callbacks_for(keras).StopOnBrokenLoss(),
-                    _relay(self, model, callbacks if chief else ()),
+                    callback_of(keras, Relay)(self, model, callbacks if chief else ()),
                 ],
                 verbose=verbose if chief else 0,
             )
@@ -189,36 +190,38 @@ class WorkerGroup:
             ) from None
 
 
-def _relay(group: WorkerGroup, model: Any, callbacks: Sequence[Any]) -> Any:
+class Relay:
     """A tf_keras callback that brings `model` up to date and calls the callbacks of Keras 3.
 
     `fit` calls it within the strategy's scope, where every new variable is one of all workers. A
     scope is its thread's, so the chief's callbacks run in another one.
     """
-    base: Any = tf_keras().callbacks.Callback
-    listeners = keras3().callbacks.CallbackList(list(callbacks), model=model)
-    outside = ThreadPoolExecutor(1)
 
-    class Relay(base):
-        def on_train_begin(self, logs=None):
-            outside.submit(listeners.on_train_begin, logs).result()
+    model: Any
 
-        def on_epoch_begin(self, epoch, logs=None):
-            outside.submit(listeners.on_epoch_begin, epoch, logs).result()
+    def __init__(self, group: WorkerGroup, ours: Any, callbacks: Sequence[Any]):
+        super().__init__()
+        self.group, self.ours, self.reports = group, ours, bool(callbacks)
+        self.listeners = keras3().callbacks.CallbackList(list(callbacks), model=ours)
+        self.outside = ThreadPoolExecutor(1)
 
-        def on_epoch_end(self, epoch, logs=None):
-            if callbacks:
-                outside.submit(self.report, epoch, logs).result()
-            # The others wait here until the chief has validated and written.
-            stop = group.from_chief([np.array(bool(model.stop_training))])
-            self.model.stop_training = bool(stop[0])
+    def on_train_begin(self, logs=None):
+        self.outside.submit(self.listeners.on_train_begin, logs).result()
 
-        def report(self, epoch, logs):
-            group.pull(self.model, model)
-            listeners.on_epoch_end(epoch, logs)
+    def on_epoch_begin(self, epoch, logs=None):
+        self.outside.submit(self.listeners.on_epoch_begin, epoch, logs).result()
 
-        def on_train_end(self, logs=None):
-            outside.submit(listeners.on_train_end, logs).result()
-            outside.shutdown()
+    def on_epoch_end(self, epoch, logs=None):
+        if self.reports:
+            self.outside.submit(self.report, epoch, logs).result()
+        # The others wait here until the chief has validated and written.
+        stop = self.group.from_chief([np.array(bool(self.ours.stop_training))])
+        self.model.stop_training = bool(stop[0])
 
-    return Relay()
+    def report(self, epoch, logs):
+        self.group.pull(self.model, self.ours)
+        self.listeners.on_epoch_end(epoch, logs)
+
+    def on_train_end(self, logs=None):
+        self.outside.submit(self.listeners.on_train_end, logs).result()
+        self.outside.shutdown()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import typing
 from pathlib import Path
@@ -11,22 +10,15 @@ from typing import Any
 import msgspec
 
 from ..core.errors import ConfigError
+from ..core.fields import declared, defaults
 from ..core.files import write_json
 from ..core.json_text import Name, convert, read_json
 from ..core.sizes import format_size
 from .settings import FIELDS, TrainSettings, check_names
 
 FORMAT = 1
-# What belongs to a place or a run rather than to a way of training.
-PLACES = (
-    *("dataset", "data_dir", "size", "recipe", "seed", "init_from", "teacher", "cache"),
-    *("extra_dataset", "extra_data_dir", "extra_split", "skip_bad", "strategy", "deterministic"),
-)
-DEFAULTS = {
-    field.name: field.default
-    for field in dataclasses.fields(TrainSettings)
-    if field.name not in PLACES
-}
+PLACES = tuple(name for name, field in declared(TrainSettings).items() if field.place)
+DEFAULTS = {name: value for name, value in defaults(TrainSettings).items() if name not in PLACES}
 TYPES = typing.get_type_hints(TrainSettings)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ import msgspec
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, InputError, ModelFileError, OutputError, TrainingDiverged
-from ..core.files import make_folder, write_json
+from ..core.files import check_output_folder, make_folder, write_json
 from ..core.folder_lock import hold
 from ..core.foreign_text import printable
 from ..core.json_text import Name, Scalar, convert, plain, read_json
@@ -107,6 +108,94 @@ def _read(path: Path, schema: Any, error: type[InputError]) -> Any:
         return read_json(path, schema, what="file of a run", largest=LARGEST, mend=True)
     except InputError as failure:
         raise error(f"{path}: damaged, {str(failure).removeprefix(f'{path}: ')}") from None
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenRun:
+    """A run from the check of its folder to what it leaves there; see `open_run`.
+
+    Attributes:
+        folder: of the run.
+        settings: plain values; they say how many `epochs` there are.
+        resume: whether it goes on with what is there.
+        last: the checkpoint to go on from; None where the run begins.
+    """
+
+    folder: Path
+    settings: dict[str, Any]
+    resume: bool
+    last: Path | None
+
+    def over(self, state: dict[str, Any]) -> bool:
+        """Whether nothing is left to do: all epochs, or none that was better for too long."""
+        done, patience = state.get("epochs_done", 0), self.settings.get("early_stopping", 0)
+        best = state.get("best_epoch")
+        waited = patience and best is not None and done - best >= patience
+        return done >= self.settings["epochs"] or bool(waited)
+
+    def train(
+        self,
+        config: FastSCNNConfig,
+        state: dict[str, Any],
+        fit: Callable[[], None],
+        begin: Callable[[], None] = lambda: None,
+    ) -> State:
+        """Holds the folder, trains what is left, and reads what came out.
+
+        Args:
+            config: of the network, for `run.json`.
+            state: that of `last`; nothing where the run begins.
+            fit: trains and writes checkpoints.
+            begin: writes what else belongs to a run that begins.
+
+        Raises:
+            OutputError: as `run_folder`.
+        """
+        with run_folder(self.folder, self.resume):
+            if not self.last:
+                write_run(self.folder, self.settings, config)
+                begin()
+            if self.over(state):
+                write_json(self.folder / STATE, state)  # a copy, which may have been lost
+            else:
+                fit()
+        return read_state(self.folder)
+
+    def required(self, score: float | None, name: str = "score") -> float:
+        """A score that a run of this kind always has.
+
+        Raises:
+            OutputError: it has none.
+        """
+        if score is None:
+            raise OutputError(f"{self.folder / STATE}: damaged, it does not say the best {name}")
+        return score
+
+
+def open_run(
+    folder: str | os.PathLike[str],
+    settings: dict[str, Any],
+    last: str,
+    resume: bool = False,
+    force: bool = False,
+) -> OpenRun:
+    """Makes sure that a run may begin or go on in a folder, before anything is read or built.
+
+    Args:
+        folder: of the run.
+        settings: plain values; on resuming they must be those it was started with.
+        last: name of the checkpoint.
+        resume: go on after the last finished epoch; begin where there is none.
+        force: begin anew in a folder that is not empty.
+
+    Raises:
+        OutputError: the folder holds something (else), or a file is damaged.
+        ConfigError: naming the first setting that differs.
+    """
+    folder = Path(folder)
+    if resume:
+        return OpenRun(folder, settings, resume, check_resumable(folder, settings, last))
+    return OpenRun(check_output_folder(folder, force), settings, resume, None)
 
 
 @contextlib.contextmanager

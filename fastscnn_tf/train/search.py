@@ -25,7 +25,7 @@ from ..core.files import check_output_folder, write_json
 from ..core.json_text import plain, read_json
 from ..core.reading import open_regular
 from ..keras_api import keras3
-from .callbacks import SCORE
+from .callbacks import SCORE, callback_of
 from .recipes import write_recipe
 from .run_folder import RUN, Settings, check_same_settings, run_folder
 from .search_result import SearchResult, TrialResult
@@ -204,7 +204,7 @@ def _run_trial(
     if REPEATS in trial.user_attrs:  # its epochs are not trained again, but count for the median
         for epoch, score in study.trials[trial.user_attrs[REPEATS]].intermediate_values.items():
             trial.report(score, epoch)
-    watcher = _pruning(keras3())(trial)
+    watcher = callback_of(keras3(), Pruning)(trial)
     try:
         settings = dataclasses.replace(base, **values)
         resume = (run / RUN).exists()
@@ -225,24 +225,24 @@ def _run_trial(
     return _trial_result(study.trials[trial.number])
 
 
-def _pruning(keras: Any) -> Any:
-    class Pruning(keras.callbacks.Callback):
-        """Reports each validation and ends the run where the study says so."""
+class Pruning:
+    """Reports each validation and ends the run where the study says so."""
 
-        def __init__(self, trial: Any):
-            super().__init__()
-            self.trial, self.pruned = trial, False
+    model: Any
+    params: dict[str, Any]
 
-        def on_epoch_end(self, epoch, logs=None):
-            score = (logs or {}).get(SCORE)
-            if score is None:
-                return
-            self.trial.report(score, epoch + 1)
-            last = epoch + 1 == self.params["epochs"]  # nothing left to save
-            if not last and self.trial.should_prune():
-                self.pruned = self.model.stop_training = True
+    def __init__(self, trial: Any):
+        super().__init__()
+        self.trial, self.pruned = trial, False
 
-    return Pruning
+    def on_epoch_end(self, epoch, logs=None):
+        score = (logs or {}).get(SCORE)
+        if score is None:
+            return
+        self.trial.report(score, epoch + 1)
+        last = epoch + 1 == self.params["epochs"]  # nothing left to save
+        if not last and self.trial.should_prune():
+            self.pruned = self.model.stop_training = True
 
 
 def _finished(optuna: Any, study: Any) -> list[Any]:
