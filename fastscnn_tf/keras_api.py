@@ -9,7 +9,6 @@ means for the rest of the process; `tfmot_keras` puts the variable back.
 from __future__ import annotations
 
 import functools
-import importlib
 import logging
 import os
 import platform
@@ -17,8 +16,8 @@ import warnings
 from typing import Any
 
 from .core.console import quiet_stderr
-from .core.errors import ConfigError, InputError
-from .core.extras import pip_install
+from .core.errors import ConfigError
+from .core.extras import import_extra
 
 
 @functools.cache
@@ -115,9 +114,6 @@ def _keep_convolutions_apart(tf: Any) -> None:
 
 
 def _import(name: str) -> Any:
-    try:
-        with quiet_stderr(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed: {pip_install('train')}") from None
+    with quiet_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return import_extra(name, "train")

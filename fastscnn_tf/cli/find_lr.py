@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from ..core.files import check_output
-from ..core.sizes import Size
 from ..train.settings import TrainSettings
 from . import options as opt
-from .train_options import aux, cache
+from .train_options import aux, cache, settings_given
 
 
 @click.command("find-lr")
@@ -32,10 +31,6 @@ from .train_options import aux, cache
 @opt.json_path
 @opt.force
 def find_lr(
-    dataset: str,
-    data_dir: str | None,
-    size: Size | None,
-    recipe: str,
     low: float,
     high: float,
     steps: int,
@@ -45,19 +40,14 @@ def find_lr(
     **rest: Any,
 ) -> None:
     """Suggest a learning rate: train for a moment while it rises, and see where the loss falls."""
-    if size is None:
-        raise click.UsageError("--size is needed, such as 352x480")
+    settings = settings_given(rest)
     from ..train.lr_finder import find_learning_rate
     from ..train.plots import require_matplotlib
-    from ..train.recipes import train_settings
 
-    opt.check_json(json_path, force, str(output) if output else None, data_dir=data_dir)
+    opt.check_json(json_path, force, str(output) if output else None, data_dir=rest["data_dir"])
     if output:
         check_output(output, force)
         require_matplotlib()
-    settings = train_settings(
-        recipe, dataset=dataset, data_dir=data_dir, size=size, **opt.given(rest)
-    )
     finding = find_learning_rate(settings, low, high, steps, opt.progress("checking pairs"))
     if output:
         finding.plot(output, force)

@@ -10,9 +10,9 @@ import click
 
 from ..core.console import echo
 from ..core.foreign_text import printable, shell_path
-from ..core.sizes import Size
 from . import options as opt
-from .training import naming_interruptions, train
+from .train_options import naming_interruptions, settings_given
+from .training import train
 
 _OWN = ("output", "resume", "force")  # of `train`; a search has its own
 
@@ -39,10 +39,6 @@ _OWN = ("output", "resume", "force")  # of `train`; a search has its own
 @opt.json_path
 @opt.force
 def search(
-    dataset: str,
-    data_dir: str | None,
-    size: Size | None,
-    recipe: str,
     space: tuple[str, ...],
     trials: int,
     warmup: int,
@@ -56,13 +52,10 @@ def search(
 
     Writes OUTPUT/best.json for train --recipe, and a run folder for each trial.
     """
-    if size is None:
-        raise click.UsageError("--size is needed, such as 352x480")
-    from ..train.recipes import train_settings
+    base = settings_given(rest)
     from ..train.search import run_search
 
-    opt.check_json(json_path, force or resume, data_dir=data_dir)
-    base = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **opt.given(rest))
+    opt.check_json(json_path, force or resume, data_dir=rest["data_dir"])
     to_stderr = functools.partial(echo, err=True)
     with naming_interruptions():
         result = run_search(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 import click
 
+from ..core.errors import Interrupted
 from ..train.settings import TrainSettings
 from . import options as opt
 
@@ -30,3 +35,25 @@ aux = click.option(
 recipe_options = opt.options(opt.setting_options(TrainSettings, *RECIPE, label="paper"), aux)
 place_options = opt.setting_options(TrainSettings, *PLACES)
 cache = opt.setting_option(TrainSettings, "cache")
+
+
+def settings_given(values: dict[str, Any]) -> TrainSettings:
+    """The settings of a run: the recipe's, and the options that were given beside it."""
+    if values["size"] is None:
+        raise click.UsageError("--size is needed, such as 352x480")
+    from ..train.recipes import train_settings
+
+    return train_settings(**{"data_dir": None, **opt.given(values)})
+
+
+@contextlib.contextmanager
+def naming_interruptions() -> Iterator[None]:
+    """On Ctrl-C, says what of a run was kept.
+
+    Raises:
+        Interrupted: for the line on the console.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"interrupted {str(error) or 'before the run began'}") from None

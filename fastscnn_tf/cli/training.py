@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +10,23 @@ import click
 
 from ..core.console import echo
 from ..core.delegates.device import DEVICES
-from ..core.errors import Interrupted
 from ..core.sizes import Size
 from ..quantize.settings import QuantizeSettings
 from ..train.settings import PretrainSettings
 from . import options as opt
 from .export_options import about_options, choose_for, engine_options
-from .train_options import cache, place_options, recipe_options
+from .train_options import (
+    cache,
+    naming_interruptions,
+    place_options,
+    recipe_options,
+    settings_given,
+)
 
 
 def fit_verbosity() -> int:
     """A progress bar on a terminal, one line per epoch elsewhere."""
     return 1 if sys.stdout.isatty() else 2
-
-
-@contextlib.contextmanager
-def naming_interruptions() -> Iterator[None]:
-    """On Ctrl-C, says what of a run was kept.
-
-    Raises:
-        Interrupted: for the line on the console.
-    """
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise Interrupted(f"interrupted {str(error) or 'before the run began'}") from None
 
 
 @click.command()
@@ -58,25 +48,11 @@ def naming_interruptions() -> Iterator[None]:
     "--resume", is_flag=True, help="Go on with the run in --output; begin it if there is none yet."
 )
 @opt.force
-def train(
-    dataset: str,
-    data_dir: str | None,
-    size: Size | None,
-    recipe: str,
-    output: Path,
-    resume: bool,
-    force: bool,
-    **rest: Any,
-) -> None:
+def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     """Train by a recipe; writes best.keras, last.keras, recipe.json, logs and a report."""
-    if size is None:
-        raise click.UsageError("--size is needed, such as 352x480")
     from ..train.distribute_run import run_anywhere
-    from ..train.recipes import train_settings
 
-    settings = train_settings(
-        recipe, dataset=dataset, data_dir=data_dir, size=size, **opt.given(rest)
-    )
+    settings = settings_given(rest)
     with naming_interruptions():
         bar = opt.progress("checking pairs")
         result = run_anywhere(settings, output, resume, force, fit_verbosity(), bar)
@@ -125,20 +101,11 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @opt.output
 @opt.resume
 @opt.force
-def quantize(
-    model: str,
-    dataset: str,
-    data_dir: str | None,
-    size: Size | None,
-    output: Path,
-    resume: bool,
-    force: bool,
-    **rest: Any,
-) -> None:
+def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     """Fine-tune MODEL (a .keras file or run folder) with int8 quantization in the loop (TFMOT)."""
     from ..quantize.fine_tune import run_quantization
 
-    settings = QuantizeSettings(model, dataset, data_dir, size, **opt.given(rest))
+    settings = QuantizeSettings(**{"data_dir": None, **opt.given(rest)})
     with naming_interruptions():
         bar = opt.progress("checking pairs")
         result = run_quantization(settings, output, resume, force, fit_verbosity(), bar)

@@ -16,8 +16,9 @@ from ..core.files import replacing
 from ..core.reading import open_regular
 from ..keras_api import on_tensorflow, tensorflow
 from ..runtime.views import WholeImage
-from .callbacks import SCORE, callback_of
+from .callbacks import callback_of
 from .plots import confusion, pixels, require_matplotlib, strip
+from .run_files import SCORE
 
 EVENTS = "events.out.tfevents.*"
 PICTURE_EPOCHS = 20  # pictures of 20 epochs show a run; those of 1000 fill a disk

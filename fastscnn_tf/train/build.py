@@ -138,19 +138,13 @@ def optimizer_of(
         settings.schedule,
         settings.learning_rate,
         updates,
-        settings.power,
-        round(settings.warmup_epochs * epoch / settings.accumulate),
-        settings.cycles,
+        power=settings.power,
+        warmup_steps=round(settings.warmup_epochs * epoch / settings.accumulate),
+        cycles=settings.cycles,
     )
-    return optimizer(
-        keras,
-        settings.optimizer,
-        rate,
-        settings.momentum,
-        settings.weight_decay,
-        settings.clip_norm,
-        settings.accumulate,
-    )
+    names = ("momentum", "weight_decay", "clip_norm", "accumulate")
+    options = {name: getattr(settings, name) for name in names}
+    return optimizer(keras, settings.optimizer, rate, **options)
 
 
 def epoch_steps(settings: Any, images: int) -> int:

@@ -25,9 +25,8 @@ from ..data.dataset import SegmentationDataset
 from ..keras_api import of_keras
 from ..runtime.evaluate import Predictor, evaluate_predictor
 from ..runtime.evaluation_result import Evaluation
+from .run_files import LOG, SCORE, STATE
 
-STATE, LOG = "state.json", "log.csv"
-SCORE = "val_miou"
 LOGGED = ("loss", "learning_rate", SCORE, "val_pixel_accuracy", "seconds")
 Averaged = Callable[[], AbstractContextManager[None]]
 START: dict[str, Any] = {"epochs_done": 0, "best": None, "history": []}

@@ -19,7 +19,7 @@ from ..data.pipeline import batches
 from ..data.reader import named_data_errors
 from ..keras_api import keras3, on_tensorflow
 from .build import Training, epoch_steps
-from .plots import require_matplotlib
+from .plots import new_figure
 from .settings import TrainSettings
 from .trainer import prepare
 
@@ -60,10 +60,7 @@ class LrFinding:
             OutputError: the file exists and `force` is false, or it cannot be written.
         """
         check_output(path, force)
-        require_matplotlib()
-        from matplotlib.figure import Figure
-
-        figure = Figure((7, 4), layout="constrained")
+        figure = new_figure(7, 4)
         axes = figure.subplots()
         count = len(self.smoothed)
         axes.plot(self.learning_rates[:count], self.losses[:count], color="0.75", label="loss")

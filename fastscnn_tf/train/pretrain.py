@@ -94,7 +94,7 @@ def _compiled(settings: PretrainSettings, training: ImageFolders) -> Any:
     )
     model = fast_scnn_classifier(config, len(training.class_names))
     steps = len(training) // settings.batch_size * settings.epochs
-    rate = schedule(keras, "poly", settings.learning_rate, steps, settings.power)
+    rate = schedule(keras, "poly", settings.learning_rate, steps, power=settings.power)
     model.compile(
         optimizer(keras, "sgd", rate, settings.momentum),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),

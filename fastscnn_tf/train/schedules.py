@@ -26,15 +26,7 @@ END = START / 1e4
 TRIANGLE_BASE = 1 / 4.0  # of the peak: "1/3 or 1/4" (Smith 2017, section 3.3)
 
 
-def schedule(
-    keras: Any,
-    kind: str,
-    learning_rate: float,
-    steps: int,
-    power: float = 0.9,
-    warmup_steps: int = 0,
-    cycles: int | None = None,
-) -> Any:
+def schedule(keras: Any, kind: str, learning_rate: float, steps: int, **options: Any) -> Any:
     """A learning rate for every update of a run, as a serialisable Keras schedule.
 
     | kind | from the first update to the last |
@@ -52,10 +44,10 @@ def schedule(
         kind: one of `settings.SCHEDULES`.
         learning_rate: the highest rate, above 0.
         steps: updates of the run, warm-up included.
-        power: exponent of `poly`, above 0.
-        warmup_steps: updates over which the rate rises linearly from 0 to the first value of the
+        **options: `power`, the exponent of `poly`, above 0 (0.9 by default); `warmup_steps`,
+            updates over which the rate rises linearly from 0 to the first value of the
             schedule, which then has the steps that are left (Goyal et al. 2017, section 2.2).
-        cycles: repetitions of `cosine` (1 by default) and `cyclic` (4).
+            `cycles`, repetitions of `cosine` (1 by default) and `cyclic` (4).
 
     Returns:
         A `keras.optimizers.schedules.LearningRateSchedule` from an integer step to a float32
@@ -69,7 +61,7 @@ def schedule(
         >>> [round(float(rate(step)), 4) for step in (0, 3, 4, 7, 10)]
         [0.02, 0.08, 0.1, 0.05, 0.0]
     """
-    return schedule_class(keras)(kind, learning_rate, steps, power, warmup_steps, cycles)
+    return schedule_class(keras)(kind, learning_rate, steps, **options)
 
 
 class Schedule:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import os
 import re
 import shutil
@@ -19,15 +18,16 @@ from typing import Any
 
 import msgspec
 
-from ..core.errors import ConfigError, FastSCNNError, InputError, OutputError, TrainingDiverged
-from ..core.extras import pip_install
+from ..core.errors import ConfigError, FastSCNNError, OutputError, TrainingDiverged
+from ..core.extras import import_extra
 from ..core.files import check_output_folder, write_json
 from ..core.json_text import plain, read_json
 from ..core.reading import open_regular
 from ..keras_api import keras3
-from .callbacks import SCORE, callback_of
+from .callbacks import callback_of
 from .recipes import write_recipe
-from .run_folder import RUN, Settings, check_same_settings, run_folder
+from .run_files import RUN, SCORE, Settings
+from .run_folder import check_same_settings, run_folder
 from .search_result import SearchResult, TrialResult
 from .search_space import Dimension, parse_space
 from .settings import TrainSettings
@@ -106,12 +106,7 @@ class _Search(msgspec.Struct):
 
 
 def _optuna() -> Any:
-    try:
-        optuna = importlib.import_module("optuna")
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"{error.name} is not installed, which a search needs: {pip_install('search')}"
-        ) from None
+    optuna = import_extra("optuna", "search", ", which a search needs")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 

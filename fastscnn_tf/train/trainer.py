@@ -28,7 +28,8 @@ from .checkpoint import restore_checkpoint, save_checkpoint
 from .distribute import check_shares, strategy_scope
 from .predictor import KerasPredictor
 from .recipes import describe, write_recipe
-from .run_folder import RECIPE, OpenRun, open_run
+from .run_files import RECIPE
+from .run_folder import OpenRun, open_run
 from .saved_logits import logits_batches
 from .settings import TrainSettings
 
