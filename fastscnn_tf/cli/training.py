@@ -14,7 +14,7 @@ from ..core.sizes import Size
 from ..quantize.settings import QuantizeSettings
 from ..train.settings import PretrainSettings
 from . import options as opt
-from .export_options import about_options, choose_for, engine_options
+from .export_options import TEXTS, about_options, choose_for, engine_options
 from .train_options import (
     cache,
     naming_interruptions,
@@ -155,22 +155,16 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @opt.force
 def export(
     model: str,
+    output: Path,
     device: str | None,
-    recipe: str | None,
     size: Size | None,
     pad: bool,
-    outputs: str | None,
-    input: str | None,
     dataset: str | None,
     data_dir: str | None,
     calibration_images: int,
-    calibration_method: str,
     skip_bad: bool,
-    engine: str,
-    keep_float: tuple[str, ...],
-    output: Path,
     force: bool,
-    **texts: str | None,
+    **rest: Any,
 ) -> None:
     """Write MODEL (.keras, .npz or run folder) as a .tflite, by default with raw uint8 RGB input.
 
@@ -181,17 +175,17 @@ def export(
     from ..export.export import check_export, export_tflite
 
     opt.check_pad(pad, size)
+    texts = {name: rest.pop(name) for name in TEXTS}
     settings = None
     if device:
-        choice = choose_for(device, model, recipe, outputs, input, bool(dataset))
-        recipe, outputs, input = choice.recipe, choice.outputs, choice.input
+        wanted = (rest[name] for name in ("recipe", "outputs", "input"))
+        choice = choose_for(device, model, *wanted, bool(dataset))
+        rest |= {"recipe": choice.recipe, "outputs": choice.outputs, "input": choice.input}
         settings = choice.settings
-    elif not recipe:
+    elif not rest["recipe"]:
         raise click.UsageError("--recipe or --for is needed")
-    outputs = outputs or "logits"
-    rules, _ = check_export(
-        output, recipe, outputs, input, calibration_method, engine, keep_float, force
-    )
+    rest["outputs"] = rest["outputs"] or "logits"
+    rules, _ = check_export(output, force=force, **rest)
     loaded = load_model(model)
     calibration = None
     if rules.needs_calibration and dataset:
@@ -203,22 +197,14 @@ def export(
             dataset, data_dir, split="train", config=config, batch_size=1, skip_bad=skip_bad
         )
         calibration = images.take(calibration_images)
-    result = export_tflite(
-        loaded,
-        output,
-        recipe,
-        outputs,
-        size,
-        calibration,
-        force,
-        pad,
-        input,
-        calibration_method=calibration_method,
-        settings=settings,
-        about=about_model(model, **texts),
-        engine=engine,
-        keep_float=keep_float,
-    )
+    about = about_model(model, **texts)
+    given: dict[str, Any] = {
+        "size": size,
+        "pad": pad,
+        "calibration": calibration,
+        "settings": settings,
+    }
+    result = export_tflite(loaded, output, force=force, about=about, **given, **rest)
     ops = ", ".join(f"{count} {name}" for name, count in result.graph.ops.items())
     echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")
     echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")

@@ -8,10 +8,11 @@ come of that declaration.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .errors import ConfigError
@@ -162,3 +163,9 @@ def fields_table(cls: Any) -> str:
         if field.help
     ]
     return markdown_table(("setting", "default", "may be", "meaning"), rows)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean NAME?` of a known one that is nearly the same; else empty."""
+    near = difflib.get_close_matches(name, [*known], 1)
+    return f"; did you mean {near[0]}?" if near else ""

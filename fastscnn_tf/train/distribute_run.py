@@ -14,10 +14,8 @@ from ..core.errors import ConfigError
 from ..data.pair_check import Progress
 from ..data.pipeline import batches
 from . import trainer
-from .build import epoch_steps, optimizer_of
-from .distribute import replica_losses
+from .build import compiled_with, epoch_steps
 from .distribute_cluster import Cluster, cluster_from
-from .losses import segmentation_losses
 from .multi_worker import WorkerGroup
 from .run_folder import FREE, PATHS, open_run
 from .settings import MULTI_WORKER, TrainSettings
@@ -102,26 +100,9 @@ def _fit(
     stream = group.replica_batches(stream if preset else stream.repeat(), settings.batch_size)
 
     def compile_twin(keras: Any, twin: Any) -> None:
-        losses = segmentation_losses(
-            config.aux_heads,
-            config.aux_layout,
-            loss=ready.built.loss,
-            aux_weight=settings.aux_weight,
-        )
-        rates = optimizer_of(keras, settings, steps)
-        twin.compile(optimizer=rates, **replica_losses(losses))
+        twin.compile(**compiled_with(keras, settings, config, ready.built.loss, steps))
 
-    group.fit(
-        network,
-        compile_twin,
-        stream,
-        steps=steps,
-        epochs=settings.epochs,
-        done=done,
-        seed=settings.seed,
-        callbacks=callbacks,
-        verbose=verbose,
-    )
+    group.fit(network, compile_twin, stream, settings, steps, done, callbacks, verbose)
 
 
 def check_supported(settings: Any) -> None:

@@ -22,7 +22,7 @@ from ..model.fast_scnn import fast_scnn
 from .callbacks import callback_of, callbacks_for
 from .distribute import check_strategy
 from .distribute_cluster import Cluster
-from .settings import MULTI_WORKER
+from .settings import MULTI_WORKER, TrainSettings
 
 
 class WorkerLost(FastSCNNError):
@@ -107,13 +107,11 @@ class WorkerGroup:
         model: Any,
         compile_twin: Callable[[Any, Any], None],
         stream: Any,
-        *,
+        settings: TrainSettings,
         steps: int,
-        epochs: int,
-        done: int = 0,
-        seed: int = 0,
-        callbacks: Sequence[Any] = (),
-        verbose: int | str = "auto",
+        done: int,
+        callbacks: Sequence[Any],
+        verbose: int | str,
     ) -> None:
         """Trains a Keras 3 model on all workers; on the chief it ends as trained.
 
@@ -123,10 +121,10 @@ class WorkerGroup:
                 of `model`.
             stream: tf.data batches of one replica each; those of this worker's replicas in turn
                 are its `share` (see `replica_batches`).
+            settings: the epochs to train in all, and the seed of the dropout masks, which are each
+                worker's own.
             steps: per epoch.
-            epochs: to train in all.
-            done: of them, before.
-            seed: of the dropout masks, which are each worker's own.
+            done: epochs before.
             callbacks: of Keras 3; on the chief their methods for epochs and the whole training are
                 called with `model`, those for batches are not.
             verbose: as in `model.fit`.
@@ -136,7 +134,7 @@ class WorkerGroup:
             TrainingDiverged: the loss became NaN or infinite.
         """
         keras, chief = tf_keras(), self.cluster.chief
-        draws = np.random.SeedSequence((seed, self.cluster.index, done)).generate_state(1)
+        draws = np.random.SeedSequence((settings.seed, self.cluster.index, done)).generate_state(1)
         keras.utils.set_random_seed(int(draws[0]))
         model.optimizer.build(model.trainable_variables)
         with self._naming_lost_workers():
@@ -148,7 +146,7 @@ class WorkerGroup:
             twin.fit(
                 self.strategy.distribute_datasets_from_function(lambda _: stream),
                 initial_epoch=done,
-                epochs=epochs,
+                epochs=settings.epochs,
                 steps_per_epoch=steps,
                 callbacks=[
                     callbacks_for(keras).StopOnBrokenLoss(),

@@ -33,51 +33,40 @@ class _Recipe(msgspec.Struct):
     settings: dict[Name, Any]
 
 
+# What the recipes for few pictures have in common.
+_FEW: dict[str, Any] = {
+    "optimizer": "adamw",
+    "weight_decay": 0.05,
+    "schedule": "cosine",
+    "bn_momentum": 0.9,
+}
+_LATE = {**_FEW, "loss": "0.5*cross_entropy + lovasz", "warmup_epochs": 1.0, "ema": 0.99}
 RECIPES: dict[str, dict[str, Any]] = {
     "paper": {},  # the defaults of `TrainSettings`
     # For few pictures, from scratch: that of the CamVid model (see its card under tflite/).
     "strong": {
+        **_FEW,
         "epochs": 150,
-        "optimizer": "adamw",
         "learning_rate": 0.003,
-        "weight_decay": 0.05,
         "class_weights": "enet",
-        "schedule": "cosine",
         "warmup_epochs": 5.0,
         "augment": "strong",
-        "bn_momentum": 0.9,
         "ema": 0.998,
         "validate_every": 15,
     },
     # From weights that are good already (--init-from), on the same or other streets; 8 epochs of
     # it after `strong` brought the CamVid model 2.3 points of mIoU.
     "finetune": {
+        **_LATE,
         "epochs": 20,
-        "optimizer": "adamw",
         "learning_rate": 0.0005,
-        "weight_decay": 0.05,
         "class_weights": "enet",
-        "loss": "0.5*cross_entropy + lovasz",
-        "schedule": "cosine",
-        "warmup_epochs": 1.0,
         "augment": "strong",
-        "bn_momentum": 0.9,
-        "ema": 0.99,
     },
     # The last stage after both: classes as frequent as the data have them, mild augmentation.
     # Class weights and crops laid around rare classes make these likelier than they are: before it
     # the CamVid model found 98 % of the fences, and half of what it called a fence was none.
-    "settle": {
-        "epochs": 16,
-        "optimizer": "adamw",
-        "learning_rate": 0.001,
-        "weight_decay": 0.05,
-        "loss": "0.5*cross_entropy + lovasz",
-        "schedule": "cosine",
-        "warmup_epochs": 1.0,
-        "bn_momentum": 0.9,
-        "ema": 0.99,
-    },
+    "settle": {**_LATE, "epochs": 16, "learning_rate": 0.001},
 }
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..core.fields import kinds
+from ..core.fields import kinds, nearest
 from .recipes import DEFAULTS
 from .settings import FIELDS, TrainSettings
 
@@ -100,8 +99,7 @@ def _check_name(name: str, text: str) -> None:
     elif name in FIELDS:
         reason = f"{name} belongs to a run, not to a way of training: it cannot be searched"
     else:
-        near = difflib.get_close_matches(name, known, 1)
-        reason = f"unknown setting {name!r}" + (f"; did you mean {near[0]}?" if near else "")
+        reason = f"unknown setting {name!r}{nearest(name, known)}"
     raise ConfigError(f"--space {text!r}: {reason}")
 
 

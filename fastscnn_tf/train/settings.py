@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..core.fields import Declared, check_values, defaults, like, setting
+from ..core.fields import Declared, check_values, defaults, like, nearest, setting
 from ..core.presets import PRESETS
 from ..core.sizes import Size, check_size, format_size
 from ..data.augment import Augmentation, augmentation
@@ -244,8 +243,7 @@ def check_names(values: dict[str, Any]) -> None:
     """
     for name in values:
         if name not in FIELDS:
-            near = difflib.get_close_matches(name, FIELDS, 1)
-            hint = f"; did you mean {near[0]}?" if near else ": saved by another version?"
+            hint = nearest(name, FIELDS) or ": saved by another version?"
             raise ConfigError(f"unknown setting {name!r}{hint}")
 
 
