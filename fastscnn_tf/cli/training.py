@@ -178,8 +178,8 @@ def export(
     texts = {name: rest.pop(name) for name in TEXTS}
     settings = None
     if device:
-        wanted = (rest[name] for name in ("recipe", "outputs", "input"))
-        choice = choose_for(device, model, *wanted, bool(dataset))
+        wanted = {name: rest[name] for name in ("recipe", "outputs", "input")}
+        choice = choose_for(device, model, **wanted, calibration=bool(dataset))
         rest |= {"recipe": choice.recipe, "outputs": choice.outputs, "input": choice.input}
         settings = choice.settings
     elif not rest["recipe"]:
