@@ -18,13 +18,18 @@ from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
 from ..model.windows import Pads
 from . import integer
 from .integer import Limits, grid_of
-from .qat_layers import AddReLU, Exact, Frame, ImageBytes, layer_of, wrapper
-from .quantizers import (
+from .qat_layers import (
     EMA_DECAY,
     ActivationRange,
+    AddReLU,
+    Exact,
+    Frame,
+    ImageBytes,
     LayerQuantization,
     PartOfRange,
     RectifiedRange,
+    layer_of,
+    wrapper,
 )
 
 

@@ -66,21 +66,18 @@ def run_on_workers(
     if chief:
         run = open_run(folder, settings.to_dict(), trainer.LAST, resume, force)
     last, said = (run.last, verbose) if run else (None, 0)
-    ready = trainer.prepare(settings, last, group.replicas, said, progress)
+    ready = trainer.prepare(settings, last, group.replicas, said, progress, validates=chief)
     state = [ready.epochs_done, int(run is not None and run.over(ready.state))]
     done, over = map(int, _agreed(group, settings, ready, state))
-    if not run:
-        if not over:
-            _fit(group, settings, ready, done, (), 0)
-        return None
-    validation = trainer.usable_split(settings, "val", settings.size, progress)
 
-    def fit() -> None:
-        folder, state = run.folder, ready.state
-        callbacks = trainer.run_callbacks(settings, folder, ready.built, validation, state)
-        _fit(group, settings, ready, done, callbacks, verbose)
+    def fit(callbacks: Sequence[Any]) -> None:
+        _fit(group, settings, ready, done, callbacks, said)
 
-    return trainer.finish(run, settings, ready, fit)
+    if run:
+        return trainer.finish(run, settings, ready, fit)
+    if not over:
+        fit(())
+    return None
 
 
 def _fit(

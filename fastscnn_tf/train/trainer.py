@@ -90,10 +90,8 @@ def run_training(
     run = open_run(folder, settings.to_dict(), LAST, resume, force)
     with strategy_scope(settings.strategy) as replicas:
         ready = prepare(settings, run.last, replicas, verbose, progress)
-        validation = usable_split(settings, "val", settings.size, progress)
 
-        def fit() -> None:
-            callbacks = run_callbacks(settings, run.folder, ready.built, validation, ready.state)
+        def fit(callbacks: list[Any]) -> None:
             callbacks += extra_callbacks
             fit_epochs(ready.built, settings, ready.training, ready.epochs_done, callbacks, verbose)
 
@@ -106,12 +104,14 @@ class Prepared:
 
     Attributes:
         training: the training split.
+        validation: the validation split; None where nothing validates.
         config: of the network at its own size.
         built: the network and what trains it, as far as it was trained before.
         state: of the checkpoint that it goes on from; empty where it begins.
     """
 
     training: SegmentationDataset
+    validation: SegmentationDataset | None
     config: FastSCNNConfig
     built: Training
     state: dict[str, Any]
@@ -126,18 +126,21 @@ def prepare(
     settings: TrainSettings,
     last: Path | None,
     replicas: int,
-    verbose: int | str,
+    verbose: int | str = 0,
     progress: Progress = iter,
+    validates: bool = True,
 ) -> Prepared:
-    """Reads the training split and builds the network of a run.
+    """Reads the data and builds the network of a run.
 
     Args:
         settings, verbose, progress: as for `run_training`.
         last: the checkpoint to go on from; None where the run begins.
         replicas: devices that share each batch.
+        validates: whether the validation split is needed.
     """
     start = read_start(settings.init_from) if settings.init_from and not last else None
     training = training_data(settings, progress)
+    split = usable_split(settings, "val", settings.size, progress) if validates else None
     config = read_config(last) if last else run_config(settings, training.labels, start)
     config = config.replace(input_size=settings.size)
     augmented = settings.augmentation is not None
@@ -152,17 +155,17 @@ def prepare(
         report = initialise(built.network, start)
         if verbose:
             echo(report)
-    return Prepared(training, config, built, state)
+    return Prepared(training, split, config, built, state)
 
 
 def finish(
-    run: OpenRun, settings: TrainSettings, ready: Prepared, fit: Callable[[], None]
+    run: OpenRun, settings: TrainSettings, ready: Prepared, fit: Callable[[list[Any]], None]
 ) -> TrainResult:
-    """Trains what is left of a run in its folder; its result."""
+    """Trains what is left of a run in its folder; `fit` takes the callbacks. Its result."""
     found = run.train(
         ready.config,
         ready.state,
-        fit,
+        fit=lambda: fit(run_callbacks(settings, run.folder, ready)),
         begin=lambda: write_recipe(run.folder / RECIPE, settings),
     )
     return TrainResult(run.folder, run.folder / BEST, found.best, found.epochs_done)
@@ -229,17 +232,10 @@ def fit_stream(fitted, stream, settings, done: int, steps, callbacks, verbose) -
     )
 
 
-def run_callbacks(
-    settings: TrainSettings,
-    folder: Path,
-    built: Training,
-    validation: SegmentationDataset,
-    state: dict[str, Any],
-) -> list[Any]:
+def run_callbacks(settings: TrainSettings, folder: Path, ready: Prepared) -> list[Any]:
     """Validation, checkpoints, logs and the moving average of a run, in their order."""
-    keras = keras3()
+    keras, built = keras3(), ready.built
     own, ema = callbacks_for(keras), built.ema
-
     scored = inference_copy(built)
     predictor = KerasPredictor(scored)
 
@@ -254,7 +250,7 @@ def run_callbacks(
 
     validate = own.Validate(
         as_it_is,
-        validation,
+        ready.validation,
         settings.validate_every,
         settings.epochs,
         ema.applied if ema else contextlib.nullcontext,
@@ -263,7 +259,7 @@ def run_callbacks(
         folder,
         lambda state: save_checkpoint(built.network, built.fitted, folder / LAST, state, ema),
         save_best,
-        state,
+        ready.state,
         details=validate.details,
         epochs=settings.epochs,
         patience=settings.early_stopping,
