@@ -89,6 +89,11 @@ def of_keras(own: type, base: type) -> Any:
     return type(own.__name__, (own, base), {"__module__": own.__module__, "__doc__": own.__doc__})
 
 
+def callback_of(keras: Any, own: type) -> Any:
+    """A class with the methods of a callback as a callback of one Keras."""
+    return of_keras(own, keras.callbacks.Callback)
+
+
 def _prepare() -> None:
     """Keeps start-up lines off the console; what the user set in the environment stays.
 

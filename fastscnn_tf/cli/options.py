@@ -68,7 +68,7 @@ def setting_options(settings: Any, *names: str, label: str = "") -> Callable[[An
 
 def setting_option(settings: Any, name: str, help: str = "", label: str = "") -> Any:
     """The option of one setting; `help` replaces what the setting says of itself."""
-    field, kind = declared(settings)[name], next(iter(kinds(settings, name) - {type(None)}))
+    field, kind = declared(settings)[name], next(iter(kinds(settings)[name] - {type(None)}))
     text, otherwise = help or field.help, default_text(settings, name)
     if otherwise and kind is not bool:
         # Two spaces where click would show a default of its own.

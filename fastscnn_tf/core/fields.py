@@ -109,10 +109,13 @@ def defaults(cls: Any) -> dict[str, Any]:
 
 
 @functools.cache
-def kinds(cls: Any, name: str) -> frozenset[Any]:
-    """The types that a setting takes; `NoneType` among them where it may be None."""
-    hint = typing.get_type_hints(cls)[name]
-    return frozenset(typing.get_args(hint) if isinstance(hint, types.UnionType) else [hint])
+def kinds(cls: Any) -> dict[str, frozenset[Any]]:
+    """Name -> the types that a setting takes; `NoneType` among them where it may be None."""
+    hints = typing.get_type_hints(cls)
+    return {
+        name: frozenset(typing.get_args(hint) if isinstance(hint, types.UnionType) else [hint])
+        for name, hint in hints.items()
+    }
 
 
 def default_text(cls: Any, name: str) -> str:
@@ -122,7 +125,7 @@ def default_text(cls: Any, name: str) -> str:
         return text
     if value is None:
         return ""
-    if Size in kinds(cls, name):
+    if Size in kinds(cls)[name]:
         return format_size(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -137,8 +140,9 @@ def check_values(cls: Any, values: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: naming the first one that is something else.
     """
+    fields = declared(cls)
     for name, value in values.items():
-        field, known = declared(cls)[name], kinds(cls, name)
+        field, known = fields[name], kinds(cls)[name]
         if not ((value is None and type(None) in known) or field.accepts(value, known)):
             raise ConfigError(f"{name} must be {field.expected}, got {value!r}")
 

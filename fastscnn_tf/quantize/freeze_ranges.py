@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..keras_api import tf_keras
-from ..train.callbacks import callback_of
+from ..keras_api import callback_of, tf_keras
 
 
 def freeze_ranges(epochs: int | None = None) -> Any:

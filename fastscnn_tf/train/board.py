@@ -14,9 +14,8 @@ import numpy as np
 from ..core.errors import ConfigError
 from ..core.files import replacing
 from ..core.reading import open_regular
-from ..keras_api import on_tensorflow, tensorflow
+from ..keras_api import callback_of, on_tensorflow, tensorflow
 from ..runtime.views import WholeImage
-from .callbacks import callback_of
 from .plots import confusion, pixels, require_matplotlib, strip
 from .run_files import SCORE
 

@@ -22,7 +22,7 @@ import numpy as np
 from ..core.errors import NonFiniteLogits, TrainingDiverged
 from ..core.files import write_bytes, write_json
 from ..data.dataset import SegmentationDataset
-from ..keras_api import of_keras
+from ..keras_api import callback_of
 from ..runtime.evaluate import Predictor, evaluate_predictor
 from ..runtime.evaluation_result import Evaluation
 from .run_files import LOG, SCORE, STATE
@@ -203,11 +203,6 @@ def callbacks_for(keras: Any) -> SimpleNamespace:
     """`Validate`, `Checkpoint` and `StopOnBrokenLoss` for one Keras."""
     own = (Validate, Checkpoint, StopOnBrokenLoss)
     return SimpleNamespace(**{one.__name__: callback_of(keras, one) for one in own})
-
-
-def callback_of(keras: Any, own: type) -> Any:
-    """A class with the methods of a callback as a callback of one Keras."""
-    return of_keras(own, keras.callbacks.Callback)
 
 
 def csv_of(rows: Sequence[dict[str, Any]]) -> str:

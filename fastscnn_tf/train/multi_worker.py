@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError, FastSCNNError
-from ..keras_api import keras3, tensorflow, tf_keras
+from ..keras_api import callback_of, keras3, tensorflow, tf_keras
 from ..model.fast_scnn import fast_scnn
-from .callbacks import callback_of, callbacks_for
+from .callbacks import callbacks_for
 from .distribute import check_strategy
 from .distribute_cluster import Cluster
 from .settings import MULTI_WORKER, TrainSettings

@@ -14,10 +14,10 @@ from ..core.config import FastSCNNConfig
 from ..data.classification import check_pictures, classification_batches
 from ..data.image_folders import ImageFolders
 from ..data.reader import named_data_errors
-from ..keras_api import keras3, tensorflow
+from ..keras_api import callback_of, keras3, tensorflow
 from ..model.classifier import fast_scnn_classifier
 from ..model.io import save_keras
-from .callbacks import Validate, callback_of, callbacks_for
+from .callbacks import Validate, callbacks_for
 from .checkpoint import restore_checkpoint, save_checkpoint
 from .optimizers import optimizer
 from .run_folder import open_run

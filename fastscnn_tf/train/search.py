@@ -23,8 +23,7 @@ from ..core.extras import import_extra
 from ..core.files import check_output_folder, write_json
 from ..core.json_text import plain, read_json
 from ..core.reading import open_regular
-from ..keras_api import keras3
-from .callbacks import callback_of
+from ..keras_api import callback_of, keras3
 from .recipes import write_recipe
 from .run_files import RUN, SCORE, Settings
 from .run_folder import check_same_settings, run_folder

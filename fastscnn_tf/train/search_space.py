@@ -81,7 +81,7 @@ def _dimension(text: str) -> Dimension:
         raise ConfigError(f"--space {text!r}: {FORM}")
     name = name.replace("-", "_")
     _check_name(name, text)
-    known = kinds(TrainSettings, name)
+    known = kinds(TrainSettings)[name]
     if ".." in values:
         return _range(name, values, known, text)
     choices = tuple(_value(part.strip(), known, text) for part in values.split(","))
