@@ -121,6 +121,12 @@ split = click.option(
     show_default=True,
     help="train, val, test, train_extra, or what the YAML names.",
 )
+calibration_method = click.option(
+    "--calibration-method",
+    default="minmax",
+    show_default=True,
+    help="How they set them: minmax, percentile (99.99) or mse.",
+)
 json_path = click.option(
     "--json", "json_path", metavar="PATH", help="Write the result as JSON; - for stdout."
 )

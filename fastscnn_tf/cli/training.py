@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..core.console import echo
 from ..core.delegates.device import DEVICES
 from ..core.sizes import Size
 from ..quantize.settings import QuantizeSettings
-from ..train.settings import PretrainSettings
+from ..train.settings import MULTI_WORKER, PretrainSettings
 from . import options as opt
 from .export_options import TEXTS, about_options, choose_for, engine_options
 from .train_options import (
@@ -50,12 +51,15 @@ def fit_verbosity() -> int:
 @opt.force
 def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     """Train by a recipe; writes best.keras, last.keras, recipe.json, logs and a report."""
-    from ..train.distribute_run import run_anywhere
-
     settings = settings_given(rest)
+    run: Callable[..., Any]
+    if settings.strategy == MULTI_WORKER:
+        from ..train.distribute_run import run_on_workers as run
+    else:
+        from ..train.trainer import run_training as run
     with naming_interruptions():
         bar = opt.progress("checking pairs")
-        result = run_anywhere(settings, output, resume, force, fit_verbosity(), bar)
+        result = run(settings, output, resume, force, fit_verbosity(), bar)
     if result is None:
         return  # a worker that is not the chief
     from ..run_report import write_run_report
@@ -142,12 +146,7 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     show_default=True,
     help="Training images that set the ranges of int8 and int16x8.",
 )
-@click.option(
-    "--calibration-method",
-    default="minmax",
-    show_default=True,
-    help="How they set them: minmax, percentile (99.99) or mse.",
-)
+@opt.calibration_method
 @opt.skip_bad
 @engine_options
 @about_options

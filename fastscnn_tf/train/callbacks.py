@@ -100,7 +100,7 @@ class Checkpoint:
         save_last: writes the state to go on from; gets what `state.json` says.
         save_best: writes the weights with the best score so far.
         state: of the run that goes on.
-            details: more to keep of a validated epoch: `class_iou`, `confusion`.
+        details: more to keep of a validated epoch: `class_iou`, `confusion`.
         score: name in the logs of what makes an epoch the best.
         columns: of `log.csv`, after the epoch.
         epochs: the last one; without validation its weights are the best.

@@ -18,18 +18,10 @@ from .build import compiled_with, epoch_steps
 from .distribute_cluster import Cluster, cluster_from
 from .multi_worker import WorkerGroup
 from .run_folder import FREE, PATHS, open_run
-from .settings import MULTI_WORKER, TrainSettings
+from .settings import TrainSettings
 
 # What the twin does not do, and the value that says so.
 NOT_HERE = {"ema": 0.0, "teacher": None, "precision": "float32", "accumulate": 1}
-
-
-def run_anywhere(
-    settings: TrainSettings, *arguments: Any, **options: Any
-) -> trainer.TrainResult | None:
-    """`run_training`, or `run_on_workers` where that is the settings' strategy; see there."""
-    run = run_on_workers if settings.strategy == MULTI_WORKER else trainer.run_training
-    return run(settings, *arguments, **options)
 
 
 def run_on_workers(

@@ -13,7 +13,7 @@ from typing import Any
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, OutputError, TrainingDiverged
 from ..core.files import check_output_folder, make_folder, write_json
-from ..core.folder_lock import hold
+from ..core.folder_lock import hold, is_held
 from ..core.foreign_text import printable
 from ..core.json_text import plain
 from .run_files import LOG, RECIPE, RUN, STATE, State, read_run_file, read_state, write_run
@@ -111,10 +111,12 @@ def open_run(
         force: begin anew in a folder that is not empty.
 
     Raises:
-        OutputError: the folder holds something (else), or a file is damaged.
+        OutputError: the folder is in use or holds something (else), or a file is damaged.
         ConfigError: naming the first setting that differs.
     """
     folder = Path(folder)
+    if is_held(folder):  # now rather than when all is read and built
+        raise OutputError(f"{folder}: another run is writing into this folder")
     if resume:
         return OpenRun(folder, settings, resume, check_resumable(folder, settings, last))
     return OpenRun(check_output_folder(folder, force), settings, resume, None)
