@@ -13,8 +13,7 @@ from ..core.files import check_output
 from ..core.foreign_text import printable, shell_path
 from ..train.settings import TrainSettings
 from . import options as opt
-from .train_options import aux, cache, naming_interruptions, settings_given
-from .training import train
+from .training import aux, cache, naming_interruptions, settings_given, train
 
 _OWN = ("output", "resume", "force")  # of `train`; a search has its own
 

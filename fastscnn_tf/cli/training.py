@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,58 @@ import click
 
 from ..core.console import echo
 from ..core.delegates.device import DEVICES
+from ..core.errors import Interrupted
 from ..core.sizes import Size
 from ..quantize.settings import QuantizeSettings
-from ..train.settings import MULTI_WORKER, PretrainSettings
+from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
 from . import options as opt
 from .export_options import TEXTS, about_options, choose_for, engine_options
-from .train_options import (
-    cache,
-    naming_interruptions,
-    place_options,
-    recipe_options,
-    settings_given,
+
+# What a recipe decides, in the order of `--help`.
+RECIPE = (
+    *("epochs", "crop", "batch_size", "optimizer", "learning_rate", "schedule", "power", "cycles"),
+    *("warmup_epochs", "momentum", "weight_decay", "l2", "clip_norm", "accumulate", "loss"),
+    *("class_weights", "label_smoothing", "aux_weight", "dropout", "bn_momentum", "ema"),
+    *("precision", "augment", "distill_weight", "distill_temperature", "early_stopping"),
+    *("validate_every", "preset", "width"),
 )
+# What belongs to a run.
+PLACES = (
+    *("init_from", "teacher", "extra_dataset", "extra_data_dir", "extra_split", "seed"),
+    *("deterministic", "strategy"),
+)
+
+aux = click.option(
+    "--aux/--no-aux",
+    "aux_heads",
+    default=None,
+    help="Auxiliary losses; by default where the wiring has such heads.",
+)
+recipe_options = opt.options(opt.setting_options(TrainSettings, *RECIPE, label="paper"), aux)
+place_options = opt.setting_options(TrainSettings, *PLACES)
+cache = opt.setting_option(TrainSettings, "cache")
+
+
+def settings_given(values: dict[str, Any]) -> TrainSettings:
+    """The settings of a run: the recipe's, and the options that were given beside it."""
+    if values["size"] is None:
+        raise click.UsageError("--size is needed, such as 352x480")
+    from ..train.recipes import train_settings
+
+    return train_settings(**{"data_dir": None, **opt.given(values)})
+
+
+@contextlib.contextmanager
+def naming_interruptions() -> Iterator[None]:
+    """On Ctrl-C, says what of a run was kept.
+
+    Raises:
+        Interrupted: for the line on the console.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"interrupted {str(error) or 'before the run began'}") from None
 
 
 def fit_verbosity() -> int:

@@ -92,7 +92,8 @@ def build(
         network = fast_scnn(config.replace(input_size=settings.crop or settings.size))
     weights = training_class_weights(data, settings.class_weights, progress)
     loss = SegmentationLoss(settings.loss, weights, settings.label_smoothing)
-    fitted, saved = network, saved_logits_in(settings.teacher)
+    fitted = network
+    saved = saved_logits_in(settings.teacher) if settings.teacher else None
     if saved and settings.strategy != NONE:
         raise ConfigError("saved logits train one device: give --teacher a model, or no --strategy")
     if settings.teacher:
