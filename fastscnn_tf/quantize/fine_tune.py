@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from ..train.optimizers import optimizer
 from ..train.predictor import KerasPredictor
 from ..train.run_folder import open_run
 from ..train.schedules import schedule
-from ..train.trainer import fit_epochs, usable_split
+from ..train.trainer import TrainResult, fit_epochs, usable_split
 from .checkpoint import load_qat, restore_run, save_qat
 from .freeze_ranges import freeze_ranges
 from .quantize_aware import CALIBRATION_IMAGES, quantize_aware
@@ -30,21 +29,10 @@ from .settings import QuantizeSettings as QuantizeSettings
 BEST, LAST = "best.npz", "last.npz"
 
 
-@dataclasses.dataclass(frozen=True)
-class QuantizeResult:
-    """A finished fine-tuning run.
+class QuantizeResult(TrainResult):
+    """A finished fine-tuning run; epoch 0 of `best` is calibration alone."""
 
-    Attributes:
-        folder: the run folder.
-        best: the checkpoint with the best validation mIoU; epoch 0 is calibration alone.
-        miou: that mIoU, 0..1.
-        epochs: epochs trained in all.
-    """
-
-    folder: Path
-    best: Path
     miou: float
-    epochs: int
 
 
 def run_quantization(
