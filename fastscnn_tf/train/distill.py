@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ..keras_api import keras3
+from ..keras_api import keras3, of_keras
 from ..model.fast_scnn import logits_layer, model_class, require_fast_scnn
 from .settings import check_run_values
 from .teacher import open_teacher
@@ -84,7 +84,7 @@ def distilling_model(
     loss = distillation_loss(temperature)
     keras, names = keras3(), model.output_names
     logits = model.get_layer(logits_layer(config)).output
-    layer = _layer_class(keras)
+    layer = of_keras(TeacherAndStudent, keras.layers.Layer)
     inputs: Any = model.inputs[0]
     if teacher is None:
         given = keras.Input((*logits.shape[1:3], config.num_classes + 1), name="teacher")
@@ -98,35 +98,30 @@ def distilling_model(
     return training
 
 
-@functools.cache
-def _layer_class(keras: Any) -> Any:
-    ops = keras3().ops
+class TeacherAndStudent:
+    """The logits of both, side by side, at the coarser of both resolutions.
 
-    class TeacherAndStudent(keras.layers.Layer):
-        """The logits of both, side by side, at the coarser of both resolutions.
+    Args:
+        teacher: a `Teacher`, or None where its logits are an input.
+    """
 
-        Args:
-            teacher: a `Teacher`, or None where its logits are an input.
-        """
+    def __init__(self, teacher: Any, **kwargs):
+        super().__init__(**kwargs)
+        self.rule = teacher
+        # Tracked, so that its weights are known to the backend; frozen for good.
+        self.network = teacher.model if teacher else None
+        self.trainable = False
 
-        def __init__(self, teacher: Any, **kwargs):
-            super().__init__(**kwargs)
-            self.rule = teacher
-            # Tracked, so that its weights are known to the backend; frozen for good.
-            self.network = teacher.model if teacher else None
-            self.trainable = False
-
-        def call(self, inputs):
-            student, second = inputs
-            if self.rule is None:
-                return ops.concatenate([student, second], -1)
-            # Without `training=False` the teacher's dropout and statistics would follow `fit`.
-            told = ops.stop_gradient(self.rule(second, training=False))
-            sizes = student.shape[1:3], told.shape[1:3]
-            size = tuple(min(sides) for sides in zip(*sizes, strict=True))
-            return ops.concatenate([_resized(student, size), _resized(told, size)], -1)
-
-    return TeacherAndStudent
+    def call(self, inputs):
+        ops = keras3().ops
+        student, second = inputs
+        if self.rule is None:
+            return ops.concatenate([student, second], -1)
+        # Without `training=False` the teacher's dropout and statistics would follow `fit`.
+        told = ops.stop_gradient(self.rule(second, training=False))
+        sizes = student.shape[1:3], told.shape[1:3]
+        size = tuple(min(sides) for sides in zip(*sizes, strict=True))
+        return ops.concatenate([_resized(student, size), _resized(told, size)], -1)
 
 
 def _resized(logits: Any, size: tuple[int, int]) -> Any:
