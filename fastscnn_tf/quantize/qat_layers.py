@@ -9,6 +9,7 @@ quantizers have the methods that TFMOT's wrapper calls; it asks for no base clas
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -134,9 +135,8 @@ class ActivationRange:
         least = tf.minimum(tf.reduce_mean(tf.reduce_min(inputs, axes)), 0.0)
         greatest = tf.maximum(tf.reduce_mean(tf.reduce_max(inputs, axes)), 0.0)
         decay = tf.where(greatest - least < DEAD, 1.0, self.decay)
-        move = tf.__internal__.train.assign_moving_average
-        ends = (low, least), (high, greatest)
-        return tuple(move(end, found, decay, zero_debias=False) for end, found in ends)
+        move = functools.partial(tf.__internal__.train.assign_moving_average, zero_debias=False)
+        return move(low, least, decay), move(high, greatest, decay)
 
 
 class PartOfRange(ActivationRange):
