@@ -73,6 +73,7 @@ def setting_option(settings: Any, name: str, help: str = "", label: str = "") ->
     if otherwise and kind is not bool:
         # Two spaces where click would show a default of its own.
         gap = " " if label or field.shown else "  "
+        otherwise = otherwise.removesuffix(".0") if label else otherwise
         text += f"{gap}[{label or 'default'}: {otherwise}]"
     needed = name not in defaults(settings)
     shown: Any = {"is_flag": True} if kind is bool else {"type": TYPES.get(kind, kind)}

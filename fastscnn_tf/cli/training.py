@@ -27,12 +27,6 @@ RECIPE = (
     *("precision", "augment", "distill_weight", "distill_temperature", "early_stopping"),
     *("validate_every", "preset", "width"),
 )
-# What belongs to a run.
-PLACES = (
-    *("init_from", "teacher", "extra_dataset", "extra_data_dir", "extra_split", "seed"),
-    *("deterministic", "strategy"),
-)
-
 aux = click.option(
     "--aux/--no-aux",
     "aux_heads",
@@ -40,7 +34,11 @@ aux = click.option(
     help="Auxiliary losses; by default where the wiring has such heads.",
 )
 recipe_options = opt.options(opt.setting_options(TrainSettings, *RECIPE, label="paper"), aux)
-place_options = opt.setting_options(TrainSettings, *PLACES)
+source_options = opt.setting_options(
+    TrainSettings,
+    *("init_from", "teacher", "extra_dataset", "extra_data_dir", "extra_split"),
+    label="default",
+)
 cache = opt.setting_option(TrainSettings, "cache")
 
 
@@ -82,7 +80,9 @@ def fit_verbosity() -> int:
     "folder stands for its own). Options given beside it replace what it says.",
 )
 @recipe_options
-@place_options
+@source_options
+@opt.setting_options(TrainSettings, "seed", "deterministic")
+@opt.setting_option(TrainSettings, "strategy", label="default")
 @opt.skip_bad
 @cache
 @opt.output

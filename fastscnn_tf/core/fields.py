@@ -125,9 +125,7 @@ def default_text(cls: Any, name: str) -> str:
         return text
     if value is None:
         return ""
-    if Size in kinds(cls)[name]:
-        return format_size(value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return format_size(value) if Size in kinds(cls)[name] else str(value)
 
 
 def check_values(cls: Any, values: Mapping[str, Any]) -> None:
