@@ -8,7 +8,7 @@ from typing import Any
 
 from .core.errors import ConfigError
 from .model.about_file import TEXTS, read_about
-from .train.run_folder import RUN
+from .train.run_files import RUN
 
 GENERATIONS = 10  # of runs that began with each other's weights
 

@@ -9,7 +9,6 @@ means for the rest of the process; `tfmot_keras` puts the variable back.
 from __future__ import annotations
 
 import functools
-import importlib
 import logging
 import os
 import platform
@@ -17,8 +16,8 @@ import warnings
 from typing import Any
 
 from .core.console import quiet_stderr
-from .core.errors import ConfigError, InputError
-from .core.extras import pip_install
+from .core.errors import ConfigError
+from .core.extras import import_extra
 
 
 @functools.cache
@@ -84,6 +83,17 @@ def on_tensorflow(keras: Any) -> bool:
     return not is_keras3(keras) or keras.backend.backend() == "tensorflow"
 
 
+@functools.cache
+def of_keras(own: type, base: type) -> Any:
+    """A class of ours that knows neither Keras, made a subclass of a class of one of them."""
+    return type(own.__name__, (own, base), {"__module__": own.__module__, "__doc__": own.__doc__})
+
+
+def callback_of(keras: Any, own: type) -> Any:
+    """A class with the methods of a callback as a callback of one Keras."""
+    return of_keras(own, keras.callbacks.Callback)
+
+
 def _prepare() -> None:
     """Keeps start-up lines off the console; what the user set in the environment stays.
 
@@ -109,9 +119,6 @@ def _keep_convolutions_apart(tf: Any) -> None:
 
 
 def _import(name: str) -> Any:
-    try:
-        with quiet_stderr(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed: {pip_install('train')}") from None
+    with quiet_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return import_extra(name, "train")

@@ -14,8 +14,8 @@ from .core.files import check_output, write_bytes
 from .core.foreign_text import printable_lines
 from .core.text_table import text_table
 from .run_record import TOP1, Run, read_run
-from .train.callbacks import SCORE
 from .train.plots import curves
+from .train.run_files import SCORE
 
 PANELS = {
     "loss": "loss",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import datetime
+import io
+import itertools
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,17 +20,28 @@ from .core.errors import InputError
 from .core.folder_lock import is_held
 from .core.json_text import Name, convert
 from .core.labels import MAX_CLASSES
+from .core.reading import read_bytes
 from .core.scores import scores
 from .core.sizes import MAX_SIDE, format_size
-from .run_log import Row, read_log
-from .train.callbacks import LOG, SCORE, STATE
-from .train.run_folder import RUN, Epochs, State, read_run_file, read_state
+from .train.run_files import (
+    LOG,
+    RUN,
+    SCORE,
+    STATE,
+    Epochs,
+    State,
+    read_run_file,
+    read_state,
+)
 
 Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_SIDE)]
 
 TRAIN, QUANTIZE, PRETRAIN = "train", "quantize", "pretrain"
 RUNNING, FINISHED, STOPPED = "running", "finished", "stopped"
 TOP1 = "val_top1"
+Row = dict[str, float | None]
+LARGEST, CELLS = 16 << 20, 3_000_000  # bytes and cells: those of 100,000 epochs and 20 classes
+COLUMNS = 1000  # those of every class, and some more
 CLASS_COLUMN = "val_iou_"  # what the log's columns of class IoU begin with
 
 
@@ -134,14 +149,8 @@ def read_run(folder: str | os.PathLike[str]) -> Run:
     return Run(
         folder=folder,
         kind=_kind(run.settings),
-        settings=run.settings,
-        config=run.config,
-        versions=run.versions,
-        machine=run.machine,
-        epochs_done=state.epochs_done,
-        best=state.best,
-        best_epoch=state.best_epoch,
-        scores=state.scores,
+        **msgspec.structs.asdict(run),
+        **{name: getattr(state, name) for name in ("epochs_done", "best", "best_epoch", "scores")},
         confusion=matrix,
         class_iou=_class_iou(matrix, names, state, rows),
         rows=rows,
@@ -221,3 +230,45 @@ def _date(path: Path) -> datetime.datetime:
         return datetime.datetime.fromtimestamp(path.stat().st_mtime).astimezone()
     except (OverflowError, ValueError, OSError):  # an archive may say any time
         return datetime.datetime.fromtimestamp(0, datetime.UTC)
+
+
+def read_log(path: Path) -> tuple[Row, ...]:
+    """Reads a log; older versions wrote fewer columns.
+
+    Returns:
+        A row for each epoch in their order, None where a cell is empty or no finite number. A row
+        that a resumed run wrote again replaces the first one. Nothing without a file.
+
+    Raises:
+        InputError: the file is no text, no table with a column `epoch`, or too large.
+    """
+    if not os.path.lexists(path):
+        return ()
+    rows: dict[int, Row] = {}
+    try:
+        text = read_bytes(path, "log", largest=LARGEST).decode()
+        lines = csv.reader(io.StringIO(text, newline=""))
+        columns = next(lines, ["epoch"])
+        if "epoch" not in columns or len(columns) > COLUMNS:
+            raise ValueError(f"expected at most {COLUMNS} columns, epoch among them")
+        for line in lines:
+            cells = itertools.zip_longest(columns, line[: len(columns)])
+            row = {name: _number(cell) for name, cell in cells}
+            epoch = row.get("epoch")
+            if epoch is not None and epoch.is_integer():  # else the last line, cut off
+                rows[int(epoch)] = row
+            if len(rows) * len(columns) > CELLS:
+                raise ValueError(f"more than {CELLS:,} cells")
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path}: damaged ({str(error).removeprefix(f'{path}: ')})") from None
+    return tuple(rows[epoch] for epoch in sorted(rows))
+
+
+def _number(cell: str | None) -> float | None:
+    if not cell:
+        return None
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

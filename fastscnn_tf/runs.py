@@ -12,7 +12,7 @@ from .core.errors import ConfigError, FastSCNNError, InputError
 from .core.foreign_text import one_line, printable_lines
 from .core.text_table import text_table
 from .run_record import PRETRAIN, QUANTIZE, Run, read_run
-from .train.run_folder import RUN
+from .train.run_files import RUN
 
 DAMAGED = "damaged"
 NOT_SEARCHED = ("tensorboard", "report")  # folders of a run that hold no others

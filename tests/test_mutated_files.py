@@ -32,7 +32,8 @@ from fastscnn_tf.run_record import read_run
 from fastscnn_tf.runs import find_runs, runs_table
 from fastscnn_tf.train.distribute_cluster import cluster_from
 from fastscnn_tf.train.recipes import train_settings
-from fastscnn_tf.train.run_folder import check_resumable, check_state
+from fastscnn_tf.train.run_files import check_state
+from fastscnn_tf.train.run_folder import check_resumable
 
 WRITTEN = Path(__file__).parent / "written"
 SLOWEST = 5.0  # seconds; most take a millisecond

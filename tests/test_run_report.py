@@ -22,8 +22,8 @@ from fastscnn_tf.run_report import duration, greatest_confusions, write_run_repo
 from fastscnn_tf.run_report_page import Page, Section, Table
 from fastscnn_tf.run_report_pictures import PictureRanking
 from fastscnn_tf.runtime.views import WholeImage
-from fastscnn_tf.train.machine import machine
 from fastscnn_tf.train.plots import class_bars, confusion, curves, pixels, row_shares
+from fastscnn_tf.train.run_files import machine
 
 SIZE = (64, 96)
 

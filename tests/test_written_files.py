@@ -20,7 +20,8 @@ from fastscnn_tf.pseudo_folder import PseudoFolder
 from fastscnn_tf.reproduction_ledger import add_record, read_ledger
 from fastscnn_tf.run_record import read_run
 from fastscnn_tf.train.recipes import recipe_settings
-from fastscnn_tf.train.run_folder import RUN, check_resumable, check_same_settings, check_state
+from fastscnn_tf.train.run_files import RUN, check_state
+from fastscnn_tf.train.run_folder import check_resumable, check_same_settings
 from fastscnn_tf.train.settings import TrainSettings
 
 WRITTEN = Path(__file__).parent / "written"

@@ -21,13 +21,12 @@ from .card import card_command
 from .compare import compare
 from .demo import demo_command
 from .failures import Ended, Failure, explained
-from .find_lr import find_lr
 from .inspect import inspect_command
 from .pseudo_label import pseudo_label_command
 from .quantization_report import quantization_report_command
 from .reproduce import reproduce_command
 from .save_logits import save_logits_command
-from .search import search
+from .search import find_lr, search
 from .settings import settings_command
 from .size_table import size_table_command
 from .streams import discard, say

@@ -12,6 +12,8 @@ from . import options as opt
 if TYPE_CHECKING:
     from ..export.choice import Choice
 
+TEXTS = ("author", "license", "description", "version")  # of what `about_options` asks
+
 about_options = opt.options(
     click.option("--author", help="Into the metadata."),
     click.option("--license", help="Of the weights, into the metadata."),

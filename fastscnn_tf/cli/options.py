@@ -12,6 +12,7 @@ import click
 
 from ..core.console import echo
 from ..core.delegates.trust import trusting
+from ..core.fields import declared, default_text, defaults, kinds
 from ..core.files import check_output, write_json
 from ..core.json_text import dump_json
 from ..core.presets import PRESETS
@@ -52,7 +53,40 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return apply
 
 
+def setting_options(settings: Any, *names: str, label: str = "") -> Callable[[Any], Any]:
+    """An option for each of some settings, as they declare it.
+
+    None has a default: what is not given (see `given`) is left to the settings.
+
+    Args:
+        settings: their class.
+        names: of its fields.
+        label: what `--help` calls the value that holds otherwise; empty: `default`.
+    """
+    return options(*(setting_option(settings, name, label=label) for name in names))
+
+
+def setting_option(settings: Any, name: str, help: str = "", label: str = "") -> Any:
+    """The option of one setting; `help` replaces what the setting says of itself."""
+    field, kind = declared(settings)[name], next(iter(kinds(settings)[name] - {type(None)}))
+    text, otherwise = help or field.help, default_text(settings, name)
+    if otherwise and kind is not bool:
+        # Two spaces where click would show a default of its own.
+        gap = " " if label or field.shown else "  "
+        otherwise = otherwise.removesuffix(".0") if label else otherwise
+        text += f"{gap}[{label or 'default'}: {otherwise}]"
+    needed = name not in defaults(settings)
+    shown: Any = {"is_flag": True} if kind is bool else {"type": TYPES.get(kind, kind)}
+    return click.option(f"--{name.replace('_', '-')}", required=needed, help=text, **shown)
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 PRESET_NAMES = ", ".join(PRESETS)
+TYPES: dict[Any, Any] = {Size: SizeType()}
 
 size = click.option("--size", type=SizeType(), help="Height x width, multiples of 32.")
 model_size = click.option(
@@ -61,6 +95,8 @@ model_size = click.option(
 pad = click.option(
     "--pad", is_flag=True, help="Take any --size: pad to multiples of 32, cut off the result."
 )
+output = click.option("--output", required=True, type=PATH, help="Run folder.")
+resume = click.option("--resume", is_flag=True, help="Go on with the run in --output.")
 force = click.option("--force", is_flag=True, help="Replace what is there already.")
 trust_settings = click.option(
     "--trust-settings",
@@ -85,6 +121,12 @@ split = click.option(
     default="val",
     show_default=True,
     help="train, val, test, train_extra, or what the YAML names.",
+)
+calibration_method = click.option(
+    "--calibration-method",
+    default="minmax",
+    show_default=True,
+    help="How they set them: minmax, percentile (99.99) or mse.",
 )
 json_path = click.option(
     "--json", "json_path", metavar="PATH", help="Write the result as JSON; - for stdout."

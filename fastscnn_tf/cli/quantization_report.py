@@ -29,12 +29,7 @@ from . import options as opt
     show_default=True,
     help="Training images that set the ranges of a float model.",
 )
-@click.option(
-    "--calibration-method",
-    default="minmax",
-    show_default=True,
-    help="How they set them: minmax, percentile (99.99) or mse.",
-)
+@opt.calibration_method
 @opt.skip_bad
 @click.option("--sensitivity", is_flag=True, help="Measure what each layer returns in mIoU, too.")
 @click.option(

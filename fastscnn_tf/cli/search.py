@@ -1,4 +1,4 @@
-"""`fastscnn search`: a hyper-parameter search around `train`."""
+"""`fastscnn search` and `find-lr`: what looks for settings of `train`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from ..core.console import echo
+from ..core.files import check_output
 from ..core.foreign_text import printable, shell_path
-from ..core.sizes import Size
+from ..train.settings import TrainSettings
 from . import options as opt
-from .train_options import given
-from .training import naming_interruptions, train
+from .training import aux, cache, naming_interruptions, settings_given, train
 
 _OWN = ("output", "resume", "force")  # of `train`; a search has its own
 
@@ -40,10 +40,6 @@ _OWN = ("output", "resume", "force")  # of `train`; a search has its own
 @opt.json_path
 @opt.force
 def search(
-    dataset: str,
-    data_dir: str | None,
-    size: Size | None,
-    recipe: str,
     space: tuple[str, ...],
     trials: int,
     warmup: int,
@@ -57,13 +53,10 @@ def search(
 
     Writes OUTPUT/best.json for train --recipe, and a run folder for each trial.
     """
-    if size is None:
-        raise click.UsageError("--size is needed, such as 352x480")
-    from ..train.recipes import train_settings
+    base = settings_given(rest)
     from ..train.search import run_search
 
-    opt.check_json(json_path, force or resume, data_dir=data_dir)
-    base = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **given(rest))
+    opt.check_json(json_path, force or resume, data_dir=rest["data_dir"])
     to_stderr = functools.partial(echo, err=True)
     with naming_interruptions():
         result = run_search(
@@ -75,3 +68,45 @@ def search(
 
 
 search.params = [*(p for p in train.params if p.name not in _OWN), *search.params]
+
+
+@click.command("find-lr")
+@opt.dataset()
+@opt.size
+@click.option("--recipe", default="paper", show_default=True, help="As for train.")
+@opt.setting_option(TrainSettings, "batch_size", "Pairs per step.", label="paper")
+@opt.setting_options(TrainSettings, "augment", "optimizer", label="paper")
+@aux
+@opt.setting_option(TrainSettings, "init_from")
+@opt.setting_option(TrainSettings, "seed", "As for train.")
+@click.option("--low", type=float, default=1e-5, show_default=True, help="The first rate.")
+@click.option("--high", type=float, default=1.0, show_default=True, help="The last rate.")
+@click.option("--steps", type=int, default=100, show_default=True, help="Updates between them.")
+@opt.skip_bad
+@cache
+@click.option("--output", type=opt.PATH, help="Plot the test to this PNG.")
+@opt.json_path
+@opt.force
+def find_lr(
+    low: float,
+    high: float,
+    steps: int,
+    output: Path | None,
+    json_path: str | None,
+    force: bool,
+    **rest: Any,
+) -> None:
+    """Suggest a learning rate: train for a moment while it rises, and see where the loss falls."""
+    settings = settings_given(rest)
+    from ..train.lr_finder import find_learning_rate
+    from ..train.plots import require_matplotlib
+
+    opt.check_json(json_path, force, str(output) if output else None, data_dir=rest["data_dir"])
+    if output:
+        check_output(output, force)
+        require_matplotlib()
+    finding = find_learning_rate(settings, low, high, steps, opt.progress("checking pairs"))
+    if output:
+        finding.plot(output, force)
+    found = "none" if finding.suggestion is None else f"{finding.suggestion:.2g}"
+    opt.write_result(finding.to_dict(), json_path, f"learning rate {found}: {finding.reason}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +14,41 @@ from ..core.console import echo
 from ..core.delegates.device import DEVICES
 from ..core.errors import Interrupted
 from ..core.sizes import Size
+from ..quantize.settings import QuantizeSettings
+from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
 from . import options as opt
-from .export_options import about_options, choose_for, engine_options
-from .train_options import AUGMENT_HELP, given, recipe_options
+from .export_options import TEXTS, about_options, choose_for, engine_options
 
-cache = click.option(
-    "--cache",
-    default="auto",
-    show_default=True,
-    help="Where decoded pairs are kept: auto (memory, while they fit), memory, none, or a folder.",
+# What a recipe decides, in the order of `--help`.
+RECIPE = (
+    *("epochs", "crop", "batch_size", "optimizer", "learning_rate", "schedule", "power", "cycles"),
+    *("warmup_epochs", "momentum", "weight_decay", "l2", "clip_norm", "accumulate", "loss"),
+    *("class_weights", "label_smoothing", "aux_weight", "dropout", "bn_momentum", "ema"),
+    *("precision", "augment", "distill_weight", "distill_temperature", "early_stopping"),
+    *("validate_every", "preset", "width"),
 )
-deterministic = click.option(
-    "--deterministic", is_flag=True, help="The same bits each time; slower."
+aux = click.option(
+    "--aux/--no-aux",
+    "aux_heads",
+    default=None,
+    help="Auxiliary losses; by default where the wiring has such heads.",
 )
+recipe_options = opt.options(opt.setting_options(TrainSettings, *RECIPE, label="paper"), aux)
+source_options = opt.setting_options(
+    TrainSettings,
+    *("init_from", "teacher", "extra_dataset", "extra_data_dir", "extra_split"),
+    label="default",
+)
+cache = opt.setting_option(TrainSettings, "cache")
 
 
-def fit_verbosity() -> int:
-    """A progress bar on a terminal, one line per epoch elsewhere."""
-    return 1 if sys.stdout.isatty() else 2
+def settings_given(values: dict[str, Any]) -> TrainSettings:
+    """The settings of a run: the recipe's, and the options that were given beside it."""
+    if values["size"] is None:
+        raise click.UsageError("--size is needed, such as 352x480")
+    from ..train.recipes import train_settings
+
+    return train_settings(**{"data_dir": None, **opt.given(values)})
 
 
 @contextlib.contextmanager
@@ -47,6 +64,11 @@ def naming_interruptions() -> Iterator[None]:
         raise Interrupted(f"interrupted {str(error) or 'before the run began'}") from None
 
 
+def fit_verbosity() -> int:
+    """A progress bar on a terminal, one line per epoch elsewhere."""
+    return 1 if sys.stdout.isatty() else 2
+
+
 @click.command()
 @opt.dataset()
 @opt.size
@@ -58,47 +80,27 @@ def naming_interruptions() -> Iterator[None]:
     "folder stands for its own). Options given beside it replace what it says.",
 )
 @recipe_options
-@click.option("--init-from", help="Start from a .keras file, run folder or checkpoint.")
-@click.option(
-    "--teacher", help="A Keras segmentation model, or what save-logits wrote, to learn from."
-)
-@click.option("--extra-dataset", help="More training data, such as cityscapes-coarse.")
-@click.option("--extra-data-dir", help="Where it lies. [default: --data-dir]")
-@click.option("--extra-split", help="Which split of it. [default: train_extra]")
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
-)
-@deterministic
-@click.option(
-    "--strategy", help="none, mirrored (this machine's devices) or multi-worker. [default: none]"
-)
+@source_options
+@opt.setting_options(TrainSettings, "seed", "deterministic")
+@opt.setting_option(TrainSettings, "strategy", label="default")
 @opt.skip_bad
 @cache
-@click.option("--output", required=True, type=opt.PATH, help="Run folder.")
+@opt.output
 @click.option(
     "--resume", is_flag=True, help="Go on with the run in --output; begin it if there is none yet."
 )
 @opt.force
-def train(
-    dataset: str,
-    data_dir: str | None,
-    size: Size | None,
-    recipe: str,
-    output: Path,
-    resume: bool,
-    force: bool,
-    **rest: Any,
-) -> None:
+def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     """Train by a recipe; writes best.keras, last.keras, recipe.json, logs and a report."""
-    if size is None:
-        raise click.UsageError("--size is needed, such as 352x480")
-    from ..train.distribute_run import run_anywhere
-    from ..train.recipes import train_settings
-
-    settings = train_settings(recipe, dataset=dataset, data_dir=data_dir, size=size, **given(rest))
+    settings = settings_given(rest)
+    run: Callable[..., Any]
+    if settings.strategy == MULTI_WORKER:
+        from ..train.distribute_run import run_on_workers as run
+    else:
+        from ..train.trainer import run_training as run
     with naming_interruptions():
         bar = opt.progress("checking pairs")
-        result = run_anywhere(settings, output, resume, force, fit_verbosity(), bar)
+        result = run(settings, output, resume, force, fit_verbosity(), bar)
     if result is None:
         return  # a worker that is not the chief
     from ..run_report import write_run_report
@@ -109,32 +111,19 @@ def train(
 
 
 @click.command()
-@click.option("--data-dir", required=True, help="Folder with train/<class>/ and val/<class>/.")
-@click.option(
-    "--size", type=opt.SizeType(), default="224x224", show_default=True, help="Height x width."
+@opt.setting_options(
+    PretrainSettings,
+    *("data_dir", "size", "epochs", "batch_size", "learning_rate", "preset", "width"),
+    *("bn_momentum", "seed", "validate_every"),
 )
-@click.option("--epochs", type=int, default=90, show_default=True, help="Passes over train.")
-@click.option("--batch-size", type=int, default=64, show_default=True, help="Pictures per step.")
-@click.option(
-    "--learning-rate", type=float, default=0.045, show_default=True, help="Start of the schedule."
-)
-@click.option("--preset", default="paper", show_default=True, help=f"{opt.PRESET_NAMES}.")
-@click.option("--width", type=float, default=1.0, show_default=True, help="Of all channel counts.")
-@click.option(
-    "--bn-momentum", type=float, help="Of batch normalisation: 0.9 for runs of few steps."
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
-)
-@click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
-@click.option("--output", required=True, type=opt.PATH, help="Run folder.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --output.")
+@opt.output
+@opt.resume
 @opt.force
 def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     """Train the trunk as an image classifier (ImageNet), for train --init-from."""
-    from ..train.pretrain import PretrainSettings, run_pretraining
+    from ..train.pretrain import run_pretraining
 
-    settings = PretrainSettings(**rest)
+    settings = PretrainSettings(**opt.given(rest))
     with naming_interruptions():
         result = run_pretraining(settings, output, resume, force, fit_verbosity())
     echo(
@@ -147,41 +136,21 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @click.argument("model")
 @opt.dataset()
 @opt.size
-@click.option("--epochs", type=int, default=5, show_default=True, help="Of fine-tuning.")
-@click.option("--batch-size", type=int, default=12, show_default=True, help="Pairs per step.")
-@click.option(
-    "--learning-rate", type=float, default=0.0001, show_default=True, help="Start of the schedule."
+@opt.setting_options(
+    QuantizeSettings,
+    *("epochs", "batch_size", "learning_rate", "freeze_ranges", "augment", "seed"),
+    *("validate_every", "deterministic"),
 )
-@click.option(
-    "--freeze-ranges",
-    type=int,
-    help="How many of the last epochs keep the activation ranges. [default: a third of them]",
-)
-@click.option("--augment", default="gentle", show_default=True, help=AUGMENT_HELP)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Weights, order and augmentation."
-)
-@click.option("--validate-every", type=int, default=1, show_default=True, help="Epochs.")
-@deterministic
 @opt.skip_bad
 @cache
-@click.option("--output", required=True, type=opt.PATH, help="Run folder.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --output.")
+@opt.output
+@opt.resume
 @opt.force
-def quantize(
-    model: str,
-    dataset: str,
-    data_dir: str | None,
-    size: Size | None,
-    output: Path,
-    resume: bool,
-    force: bool,
-    **rest: Any,
-) -> None:
+def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     """Fine-tune MODEL (a .keras file or run folder) with int8 quantization in the loop (TFMOT)."""
-    from ..quantize.fine_tune import QuantizeSettings, run_quantization
+    from ..quantize.fine_tune import run_quantization
 
-    settings = QuantizeSettings(model, dataset, data_dir, size, **rest)
+    settings = QuantizeSettings(**{"data_dir": None, **opt.given(rest)})
     with naming_interruptions():
         bar = opt.progress("checking pairs")
         result = run_quantization(settings, output, resume, force, fit_verbosity(), bar)
@@ -218,12 +187,7 @@ def quantize(
     show_default=True,
     help="Training images that set the ranges of int8 and int16x8.",
 )
-@click.option(
-    "--calibration-method",
-    default="minmax",
-    show_default=True,
-    help="How they set them: minmax, percentile (99.99) or mse.",
-)
+@opt.calibration_method
 @opt.skip_bad
 @engine_options
 @about_options
@@ -231,22 +195,16 @@ def quantize(
 @opt.force
 def export(
     model: str,
+    output: Path,
     device: str | None,
-    recipe: str | None,
     size: Size | None,
     pad: bool,
-    outputs: str | None,
-    input: str | None,
     dataset: str | None,
     data_dir: str | None,
     calibration_images: int,
-    calibration_method: str,
     skip_bad: bool,
-    engine: str,
-    keep_float: tuple[str, ...],
-    output: Path,
     force: bool,
-    **texts: str | None,
+    **rest: Any,
 ) -> None:
     """Write MODEL (.keras, .npz or run folder) as a .tflite, by default with raw uint8 RGB input.
 
@@ -257,17 +215,17 @@ def export(
     from ..export.export import check_export, export_tflite
 
     opt.check_pad(pad, size)
+    texts = {name: rest.pop(name) for name in TEXTS}
     settings = None
     if device:
-        choice = choose_for(device, model, recipe, outputs, input, bool(dataset))
-        recipe, outputs, input = choice.recipe, choice.outputs, choice.input
+        wanted = {name: rest[name] for name in ("recipe", "outputs", "input")}
+        choice = choose_for(device, model, **wanted, calibration=bool(dataset))
+        rest |= {"recipe": choice.recipe, "outputs": choice.outputs, "input": choice.input}
         settings = choice.settings
-    elif not recipe:
+    elif not rest["recipe"]:
         raise click.UsageError("--recipe or --for is needed")
-    outputs = outputs or "logits"
-    rules, _ = check_export(
-        output, recipe, outputs, input, calibration_method, engine, keep_float, force
-    )
+    rest["outputs"] = rest["outputs"] or "logits"
+    rules, _ = check_export(output, force=force, **rest)
     loaded = load_model(model)
     calibration = None
     if rules.needs_calibration and dataset:
@@ -279,22 +237,14 @@ def export(
             dataset, data_dir, split="train", config=config, batch_size=1, skip_bad=skip_bad
         )
         calibration = images.take(calibration_images)
-    result = export_tflite(
-        loaded,
-        output,
-        recipe,
-        outputs,
-        size,
-        calibration,
-        force,
-        pad,
-        input,
-        calibration_method=calibration_method,
-        settings=settings,
-        about=about_model(model, **texts),
-        engine=engine,
-        keep_float=keep_float,
-    )
+    about = about_model(model, **texts)
+    given: dict[str, Any] = {
+        "size": size,
+        "pad": pad,
+        "calibration": calibration,
+        "settings": settings,
+    }
+    result = export_tflite(loaded, output, force=force, about=about, **given, **rest)
     ops = ", ".join(f"{count} {name}" for name, count in result.graph.ops.items())
     echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")
     echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
+from .errors import InputError
+
 DISTRIBUTION = "fastscnn-tf"
 
 
@@ -16,3 +21,20 @@ def pip_install(*extras: str) -> str:
         'pip install "fastscnn-tf[train,search]"'
     """
     return f'pip install "{DISTRIBUTION}[{",".join(extras)}]"'
+
+
+def import_extra(name: str, extra: str, needed: str = "") -> Any:
+    """A module that an extra brings.
+
+    Args:
+        name: of the module.
+        extra: that brings it.
+        needed: ends the message's first half, such as `, which plots need`.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed{needed}: {pip_install(extra)}") from None

@@ -11,7 +11,7 @@ from ..core.errors import ConfigError, ModelFileError
 from ..core.json_text import decode_json, dump_json
 from ..model.folded import load_folded, save_folded
 from ..train.checkpoint import optimizer_arrays, restore_optimizer
-from ..train.run_folder import check_state
+from ..train.run_files import check_state
 from .quantize_aware import folded_of, qat_model
 
 STATE = "state"

@@ -2,94 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import Any
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import OutputError
-from ..core.files import check_output_folder
-from ..core.sizes import Size
 from ..data.pair_check import Progress
 from ..data.pipeline import batches, check_batches
 from ..keras_api import tf_keras, tfmot
 from ..model.fast_scnn import resize_model
 from ..model.io import checkpoint_in, load_keras
 from ..train.build import Training, epoch_steps, prepare_backend
-from ..train.callbacks import STATE, callbacks_for
+from ..train.callbacks import callbacks_for
 from ..train.losses import segmentation_loss
 from ..train.optimizers import optimizer
 from ..train.predictor import KerasPredictor
-from ..train.run_folder import check_resumable, read_state, run_folder, write_run
+from ..train.run_folder import open_run
 from ..train.schedules import schedule
-from ..train.settings import check_settings
-from ..train.trainer import fit_epochs, usable_split
+from ..train.trainer import TrainResult, fit_epochs, usable_split
 from .checkpoint import load_qat, restore_run, save_qat
-from .freeze_ranges import freeze_ranges, frozen_epochs
+from .freeze_ranges import freeze_ranges
 from .quantize_aware import CALIBRATION_IMAGES, quantize_aware
+from .settings import QuantizeSettings as QuantizeSettings
 
 BEST, LAST = "best.npz", "last.npz"
 
 
-@dataclasses.dataclass(frozen=True)
-class QuantizeSettings:
-    """A fine-tuning run.
+class QuantizeResult(TrainResult):
+    """A finished fine-tuning run; epoch 0 of `best` is calibration alone."""
 
-    Args:
-        model: the trained `.keras` file, or its run folder.
-        dataset: its name, as for `open_dataset`.
-        data_dir: where it lies.
-        size: (height, width); the model's own by default.
-        epochs: passes over the training split.
-        batch_size: pairs per step.
-        learning_rate: start of the polynomial schedule. A converged model needs a small one: on
-            CamVid 0.001 cost 1 to 3 points of mIoU within 5 epochs, 0.0001 at most 0.7 within 2.
-        freeze_ranges: how many of the last epochs keep the activation ranges, see
-            `freeze_ranges`; None: a third of the epochs.
-        augment: augmentation preset.
-        seed: order and augmentation.
-        validate_every: epochs between validations; the last epoch always validates.
-        skip_bad: go on without pairs that cannot be used, with a counted warning.
-        cache: where decoded pairs are kept, as in `TrainSettings`.
-        deterministic: only operations that give the same bits each time.
-    """
-
-    model: str
-    dataset: str
-    data_dir: str | None
-    size: Size | None = None
-    epochs: int = 5
-    batch_size: int = 12
-    learning_rate: float = 0.0001
-    freeze_ranges: int | None = None
-    augment: str = "gentle"
-    seed: int = 0
-    validate_every: int = 1
-    skip_bad: bool = False
-    cache: str = "auto"
-    deterministic: bool = False
-
-    def __post_init__(self) -> None:
-        check_settings(self)
-        frozen_epochs(self.epochs, self.freeze_ranges)
-
-
-@dataclasses.dataclass(frozen=True)
-class QuantizeResult:
-    """A finished fine-tuning run.
-
-    Attributes:
-        folder: the run folder.
-        best: the checkpoint with the best validation mIoU; epoch 0 is calibration alone.
-        miou: that mIoU, 0..1.
-        epochs: epochs trained in all.
-    """
-
-    folder: Path
-    best: Path
     miou: float
-    epochs: int
 
 
 def run_quantization(
@@ -117,38 +60,34 @@ def run_quantization(
         DataError, OutputError, ConfigError, ModelFileError, TrainingDiverged: as for
             `run_training`.
     """
-    folder, source = Path(folder), checkpoint_in(settings.model)
-    values = {**dataclasses.asdict(settings), "model": str(source)}
+    source = checkpoint_in(settings.model)
+    values = {**settings.to_dict(), "model": str(source)}
     if os.path.realpath(folder) == os.path.realpath(source.parent):
         raise OutputError(f"{folder} holds the model itself: choose another output folder")
     prepare_backend(settings.deterministic)
-    last = check_resumable(folder, values, LAST) if resume else None
-    if not resume:
-        check_output_folder(folder, force)
-    if last:
-        model = load_qat(last)
+    run = open_run(folder, values, LAST, resume, force)
+    if run.last:
+        model = load_qat(run.last)
     else:
         float_model = load_keras(source)
         float_model = resize_model(float_model, settings.size or float_model.config.input_size)
-    config: FastSCNNConfig = model.config if last else float_model.config
+    config: FastSCNNConfig = model.config if run.last else float_model.config
     training = usable_split(settings, "train", config.input_size, progress)
     validation = usable_split(settings, "val", config.input_size, progress)
     check_batches(training, config, settings.batch_size, training=True)
-    if not last:
+    if not run.last:
         calibration = batches(training, config, batch_size=4)
         tfmot()
         model = quantize_aware(float_model, calibration.take(-(-CALIBRATION_IMAGES // 4)))
     _compile(model, settings, len(training))
-    state = restore_run(model, last) if last else {}
-    with run_folder(folder, resume):
-        if not last:
-            write_run(folder, values, config)
-        if state.get("epochs_done", 0) < settings.epochs:
-            _fit(model, settings, folder, training, validation, state, verbose)
-    found = read_state(folder)
-    if found.best is None:
-        raise OutputError(f"{folder / STATE}: damaged, it does not say the best score")
-    return QuantizeResult(folder, folder / BEST, found.best, found.epochs_done)
+    state = restore_run(model, run.last) if run.last else {}
+    found = run.train(
+        config,
+        state,
+        lambda: _fit(model, settings, run.folder, training, validation, state, verbose),
+    )
+    best = run.required(found.best)
+    return QuantizeResult(run.folder, run.folder / BEST, best, found.epochs_done)
 
 
 def _compile(model: Any, settings: QuantizeSettings, images: int) -> None:

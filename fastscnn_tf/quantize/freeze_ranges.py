@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..keras_api import tf_keras
+from ..keras_api import callback_of, tf_keras
 
 
 def freeze_ranges(epochs: int | None = None) -> Any:
@@ -32,7 +31,7 @@ def freeze_ranges(epochs: int | None = None) -> Any:
         ConfigError: not a number of epochs; in `fit`: more than there are, or another model.
     """
     _check(epochs)
-    return _callback_class()(epochs)
+    return callback_of(tf_keras(), FreezeRanges)(epochs)
 
 
 def frozen_epochs(epochs: int, last: int | None) -> int:
@@ -58,24 +57,21 @@ def _check(epochs: Any) -> None:
         raise ConfigError(f"freeze_ranges must be a number of epochs, 0 or more, got {epochs!r}")
 
 
-@functools.cache
-def _callback_class() -> Any:
-    base: Any = tf_keras().callbacks.Callback
+class FreezeRanges:
+    """See `freeze_ranges`."""
 
-    class FreezeRanges(base):
-        """See `freeze_ranges`."""
+    model: Any
+    params: dict[str, Any]
 
-        def __init__(self, epochs: int | None):
-            super().__init__()
-            self.epochs, self.first = epochs, 0
+    def __init__(self, epochs: int | None):
+        super().__init__()
+        self.epochs, self.first = epochs, 0
 
-        def on_train_begin(self, logs=None):
-            if not hasattr(self.model, "blocks"):
-                raise ConfigError("freeze_ranges is for a model that quantize_aware made")
-            epochs = self.params["epochs"]
-            self.first = epochs - frozen_epochs(epochs, self.epochs)
+    def on_train_begin(self, logs=None):
+        if not hasattr(self.model, "blocks"):
+            raise ConfigError("freeze_ranges is for a model that quantize_aware made")
+        epochs = self.params["epochs"]
+        self.first = epochs - frozen_epochs(epochs, self.epochs)
 
-        def on_epoch_begin(self, epoch, logs=None):
-            self.model.blocks.freeze(epoch >= self.first)
-
-    return FreezeRanges
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.blocks.freeze(epoch >= self.first)

@@ -18,8 +18,19 @@ from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
 from ..model.windows import Pads
 from . import integer
 from .integer import Limits, grid_of
-from .qat_layers import Exact, add_relu_class, bytes_class, frame_class, wrapper_class
-from .quantizers import EMA_DECAY, quantizers
+from .qat_layers import (
+    EMA_DECAY,
+    ActivationRange,
+    AddReLU,
+    Exact,
+    Frame,
+    ImageBytes,
+    LayerQuantization,
+    PartOfRange,
+    RectifiedRange,
+    layer_of,
+    wrapper,
+)
 
 
 class QATBlocks(FoldedBlocks):
@@ -35,7 +46,7 @@ class QATBlocks(FoldedBlocks):
     """
 
     def __init__(self, config: FastSCNNConfig) -> None:
-        self.keras, self.own, self.types = tf_keras().layers, layers_for(tf_keras()), quantizers()
+        self.keras, self.own = tf_keras().layers, layers_for(tf_keras())
         self.config, self.sharing = config, sharing(config)
         self.border = border_colour(config)
         self.ranges: dict[str, dict[str, Any]] = {}
@@ -67,24 +78,17 @@ class QATBlocks(FoldedBlocks):
         """One wrapped layer; `exact` is what it computes in inference."""
         name = layer.name
         quantizer = quantizer or self._quantizer(name)
-        wrapper = wrapper_class()(
-            layer,
-            self.types.LayerQuantization(
-                quantizer,
-                kernel,
-                is_depthwise(name),
-                self.limits_of(x) if kernel else None,
-            ),
-            name=f"quant_{name}",
-        )
-        wrapper.exact, wrapper.limits = exact, quantizer.limits
-        y = wrapper(x)
-        variables = wrapper._output_quantizer_vars
+        source = self.limits_of(x) if kernel else None
+        config = LayerQuantization(quantizer, kernel, is_depthwise(name), source)
+        wrapped = wrapper(layer, config, name=f"quant_{name}")
+        wrapped.exact, wrapped.limits = exact, quantizer.limits
+        y = wrapped(x)
+        variables = wrapped._output_quantizer_vars
         if name != RECTIFIED:
             self.ranges[self.sharing.owner(name)] = variables
         if kernel:
             # The wrapper replaces the attributes by quantized tensors and keeps the variables.
-            kernel_variable, bias = (entry[0] for entry in wrapper._weight_vars)
+            kernel_variable, bias = (entry[0] for entry in wrapped._weight_vars)
             self.weights[name] = (kernel_variable, bias)
         return self._on_grid(y, quantizer.limits)
 
@@ -92,10 +96,10 @@ class QATBlocks(FoldedBlocks):
         """What quantizes the output of a layer in training."""
         key = self.sharing.owner(name)
         if key == CONCAT:  # the first part makes the variables, the concatenation moves them
-            return self.types.PartOfRange(variables=self.ranges.get(key))
+            return PartOfRange(variables=self.ranges.get(key))
         if key in self.ranges:
-            return self.types.SharedRange(self.ranges[key])
-        return self.types.ActivationRange(self.decay)
+            return ActivationRange(variables=self.ranges[key])
+        return ActivationRange(self.decay)
 
     def _on_grid(self, y: Any, limits: Limits) -> Any:
         """Remembers the range of a tensor."""
@@ -114,12 +118,12 @@ class QATBlocks(FoldedBlocks):
 
     def input(self, x):
         """Normalised images as the int8 graph sees them: on the grid of raw bytes."""
-        layer = bytes_class()(self.config, name=INPUT)
+        layer = layer_of(ImageBytes)(self.config, name=INPUT)
         return self._wrap(
             layer,
             x,
             lambda x, own: integer.quantize(layer.call(x), grid_of(own)),
-            quantizer=self.types.ActivationRange(),
+            quantizer=ActivationRange(),
         )
 
     def conv(self, x, filters, kernel, *, name, stride=1, relu=True, padding="same", **folded):
@@ -155,7 +159,7 @@ class QATBlocks(FoldedBlocks):
 
     def _framed(self, x, pads: Pads, name: str):
         """The mean colour around the image, on its grid."""
-        return self._on_grid(frame_class()(pads, self.border, name=name)(x), self.limits_of(x))
+        return self._on_grid(layer_of(Frame)(pads, self.border, name=name)(x), self.limits_of(x))
 
     def _zeros(self, x, pads: Pads, name: str):
         """Zero lies on every grid."""
@@ -179,7 +183,7 @@ class QATBlocks(FoldedBlocks):
 
     def add(self, x, y, *, name, relu=False, norm=False):
         sources = self.limits_of(x), self.limits_of(y)
-        layer = add_relu_class()(relu, name=name)
+        layer = layer_of(AddReLU, "Add")(relu, name=name)
 
         def exact(inputs, own):
             first, second = map(grid_of, sources)
@@ -188,7 +192,7 @@ class QATBlocks(FoldedBlocks):
         return self._wrap(layer, [x, y], exact)
 
     def concat(self, xs, *, name):
-        quantizer = self.types.ActivationRange(self.decay, self.ranges[CONCAT])
+        quantizer = ActivationRange(self.decay, self.ranges[CONCAT])
         layer = self.keras.Concatenate(name=name)
         return self._wrap(layer, xs, lambda xs, own: layer.call(xs), quantizer=quantizer)
 
@@ -224,7 +228,7 @@ class QATBlocks(FoldedBlocks):
 
     def relu(self, x, *, name):
         source, owner = self.limits_of(x), self.ranges[self.sharing.owner(name)]
-        quantizer = self.types.RectifiedRange(owner)
+        quantizer = RectifiedRange(variables=owner)
 
         def exact(x, own):
             return integer.rectify(x, grid_of(source), grid_of(quantizer.limits))

@@ -22,7 +22,7 @@ from ..train.optimizers import optimizers_for
 from ..train.schedules import schedule_class
 from .calibrate import calibrate
 from .qat_blocks import QATBlocks
-from .quantizers import START
+from .qat_layers import START
 
 PARITY = 1e-4  # greatest difference of the folded twin, in standard deviations of the logits
 CALIBRATION_IMAGES = 100

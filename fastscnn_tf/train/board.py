@@ -1,12 +1,11 @@
 """TensorBoard files of a run: losses, scores of every class, pictures and the confusion matrix.
 
-Made per Keras namespace, for models on TensorFlow, whose file writer it uses. The step is the
+For models of either Keras on TensorFlow, whose file writer it uses. The step is the
 number of finished epochs, as in `log.csv`.
 """
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,101 @@ import numpy as np
 from ..core.errors import ConfigError
 from ..core.files import replacing
 from ..core.reading import open_regular
-from ..keras_api import on_tensorflow, tensorflow
+from ..keras_api import callback_of, on_tensorflow, tensorflow
 from ..runtime.views import WholeImage
-from .callbacks import SCORE
 from .plots import confusion, pixels, require_matplotlib, strip
+from .run_files import SCORE
 
 EVENTS = "events.out.tfevents.*"
 PICTURE_EPOCHS = 20  # pictures of 20 epochs show a run; those of 1000 fill a disk
 
 
-@functools.cache
+class Board:
+    """Writes TensorBoard files; stands behind `Validate` in the list of callbacks.
+
+    Scalars: `loss/total` and `loss/<head>`, `learning_rate`, `val_miou`, `val_pixel_accuracy`,
+    `val_iou/<class>`. Images: `confusion_matrix` and `val/<n>` (picture, label map and
+    prediction side by side).
+
+    Args:
+        folder: where the files go. On resuming, what they say of later epochs than the last
+            finished one is removed, so that no step comes twice.
+        validate: the `Validate` callback, whose last result, predictor and averaged weights
+            are shown.
+        pictures: validation pictures, evenly spaced over the split; 0 for none.
+        picture_every: epochs between pictures; by default a 20th of the run. The last epoch
+            always has some.
+    """
+
+    model: Any
+
+    def __init__(
+        self,
+        folder: Path,
+        validate: Any,
+        pictures: int = 4,
+        picture_every: int | None = None,
+    ):
+        super().__init__()
+        require_matplotlib()
+        self.folder, self.validate = Path(folder), validate
+        self.every = picture_every or -(-validate.epochs // PICTURE_EPOCHS)
+        count = len(validate.dataset)
+        spaced = np.linspace(0, count - 1, min(pictures, count))
+        self.indices = [int(index) for index in spaced.round()]
+        self.writer: Any = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.writer is None:
+            forget_after(self.folder, epoch)
+            self.writer = tensorflow().summary.create_file_writer(str(self.folder))
+
+    def on_epoch_end(self, epoch, logs=None):
+        done, logs = epoch + 1, logs or {}
+        with self.writer.as_default(step=done):
+            self._losses(logs)
+            if SCORE in logs:
+                self._scores(self.validate.result)
+                if self.shows_pictures(done):
+                    self._pictures()
+        self.writer.flush()  # a run that is killed loses nothing
+
+    def on_train_end(self, logs=None):
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
+
+    def _losses(self, logs):
+        for name, value in logs.items():
+            if name == "loss":
+                _scalar("loss/total", value)
+            elif name.endswith("_loss") and not name.startswith("val_"):
+                _scalar(f"loss/{name.removesuffix('_loss')}", value)
+        rate = logs.get("learning_rate")
+        _scalar("learning_rate", self.model.optimizer.learning_rate if rate is None else rate)
+
+    def _scores(self, result):
+        _scalar(SCORE, result.miou)
+        _scalar("val_pixel_accuracy", result.pixel_accuracy)
+        for name, iou in result.class_iou.items():
+            if iou is not None:
+                _scalar(f"val_iou/{name}", iou)
+        _image("confusion_matrix", pixels(confusion(result.scores.matrix, [*result.class_iou])))
+
+    def shows_pictures(self, done):
+        """At the first validation in each span of `every` epochs, and at the last one."""
+        spans = done // self.every, (done - self.validate.every) // self.every
+        return done == self.validate.epochs or spans[0] != spans[1]
+
+    def _pictures(self):
+        inference, dataset = WholeImage(self.validate.predictor), self.validate.dataset
+        with self.validate.averaged():
+            for number, index in enumerate(self.indices, 1):
+                image, label = dataset.read(index)
+                prediction = inference.label_map(image, label.shape)
+                _image(f"val/{number}", strip(image, label, prediction, dataset.labels))
+
+
 def board_for(keras: Any) -> Any:
     """The callback class `Board` for one Keras.
 
@@ -33,92 +117,7 @@ def board_for(keras: Any) -> Any:
     """
     if not on_tensorflow(keras):
         raise ConfigError("TensorBoard files need KERAS_BACKEND=tensorflow")
-    base: Any = keras.callbacks.Callback
-
-    class Board(base):
-        """Writes TensorBoard files; stands behind `Validate` in the list of callbacks.
-
-        Scalars: `loss/total` and `loss/<head>`, `learning_rate`, `val_miou`, `val_pixel_accuracy`,
-        `val_iou/<class>`. Images: `confusion_matrix` and `val/<n>` (picture, label map and
-        prediction side by side).
-
-        Args:
-            folder: where the files go. On resuming, what they say of later epochs than the last
-                finished one is removed, so that no step comes twice.
-            validate: the `Validate` callback, whose last result, predictor and averaged weights
-                are shown.
-            pictures: validation pictures, evenly spaced over the split; 0 for none.
-            picture_every: epochs between pictures; by default a 20th of the run. The last epoch
-                always has some.
-        """
-
-        def __init__(
-            self,
-            folder: Path,
-            validate: Any,
-            pictures: int = 4,
-            picture_every: int | None = None,
-        ):
-            super().__init__()
-            require_matplotlib()
-            self.folder, self.validate = Path(folder), validate
-            self.every = picture_every or -(-validate.epochs // PICTURE_EPOCHS)
-            count = len(validate.dataset)
-            spaced = np.linspace(0, count - 1, min(pictures, count))
-            self.indices = [int(index) for index in spaced.round()]
-            self.writer: Any = None
-
-        def on_epoch_begin(self, epoch, logs=None):
-            if self.writer is None:
-                forget_after(self.folder, epoch)
-                self.writer = tensorflow().summary.create_file_writer(str(self.folder))
-
-        def on_epoch_end(self, epoch, logs=None):
-            done, logs = epoch + 1, logs or {}
-            with self.writer.as_default(step=done):
-                self._losses(logs)
-                if SCORE in logs:
-                    self._scores(self.validate.result)
-                    if self.shows_pictures(done):
-                        self._pictures()
-            self.writer.flush()  # a run that is killed loses nothing
-
-        def on_train_end(self, logs=None):
-            if self.writer is not None:
-                self.writer.close()
-                self.writer = None
-
-        def _losses(self, logs):
-            for name, value in logs.items():
-                if name == "loss":
-                    _scalar("loss/total", value)
-                elif name.endswith("_loss") and not name.startswith("val_"):
-                    _scalar(f"loss/{name.removesuffix('_loss')}", value)
-            rate = logs.get("learning_rate")
-            _scalar("learning_rate", self.model.optimizer.learning_rate if rate is None else rate)
-
-        def _scores(self, result):
-            _scalar(SCORE, result.miou)
-            _scalar("val_pixel_accuracy", result.pixel_accuracy)
-            for name, iou in result.class_iou.items():
-                if iou is not None:
-                    _scalar(f"val_iou/{name}", iou)
-            _image("confusion_matrix", pixels(confusion(result.scores.matrix, [*result.class_iou])))
-
-        def shows_pictures(self, done):
-            """At the first validation in each span of `every` epochs, and at the last one."""
-            spans = done // self.every, (done - self.validate.every) // self.every
-            return done == self.validate.epochs or spans[0] != spans[1]
-
-        def _pictures(self):
-            inference, dataset = WholeImage(self.validate.predictor), self.validate.dataset
-            with self.validate.averaged():
-                for number, index in enumerate(self.indices, 1):
-                    image, label = dataset.read(index)
-                    prediction = inference.label_map(image, label.shape)
-                    _image(f"val/{number}", strip(image, label, prediction, dataset.labels))
-
-    return Board
+    return callback_of(keras, Board)
 
 
 def _scalar(name: str, value: Any) -> None:

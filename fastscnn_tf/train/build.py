@@ -10,7 +10,6 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
 from ..core.labels import LabelSpace
 from ..core.sizes import Size
-from ..data.augment import augmentation
 from ..data.class_weights import training_class_weights
 from ..data.dataset import SegmentationDataset
 from ..data.pair_check import Progress
@@ -18,13 +17,13 @@ from ..keras_api import keras3, on_tensorflow, tensorflow
 from ..model.fast_scnn import fast_scnn, resize_model
 from ..model.initialise import Start
 from .distill import distilling_model
-from .distribute import NONE, replica_losses
+from .distribute import replica_losses
 from .ema import ema_for
 from .losses import SegmentationLoss, register, segmentation_losses
 from .optimizers import optimizer, precision_policy
 from .saved_logits import saved_logits_in
 from .schedules import schedule
-from .settings import TrainSettings
+from .settings import NONE, TrainSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +76,6 @@ def build(
     config: FastSCNNConfig,
     data: SegmentationDataset,
     progress: Progress = iter,
-    steps: int | None = None,
 ) -> Training:
     """A network with fresh weights, compiled by the settings.
 
@@ -86,7 +84,6 @@ def build(
         config: of the network.
         data: the training split: its size sets the schedule, its labels the class weights.
         progress: wraps the indices of the label maps that are counted for class weights.
-        steps: length of the schedule in batches, where it is not the settings'.
     """
     keras = keras3()
     prepare_backend(settings.deterministic)
@@ -95,18 +92,14 @@ def build(
         network = fast_scnn(config.replace(input_size=settings.crop or settings.size))
     weights = training_class_weights(data, settings.class_weights, progress)
     loss = SegmentationLoss(settings.loss, weights, settings.label_smoothing)
-    heads = config.aux_heads, config.aux_layout
-    losses = segmentation_losses(*heads, loss=loss, aux_weight=settings.aux_weight)
-    if settings.strategy != NONE:
-        losses = replica_losses(losses)
-    fitted, saved = network, saved_logits_in(settings.teacher)
+    fitted = network
+    saved = saved_logits_in(settings.teacher) if settings.teacher else None
     if saved and settings.strategy != NONE:
         raise ConfigError("saved logits train one device: give --teacher a model, or no --strategy")
     if settings.teacher:
         strength = settings.distill_temperature, settings.distill_weight
         fitted = distilling_model(network, None if saved else settings.teacher, *strength)
-    epoch = epoch_steps(settings, len(data))
-    fitted.compile(optimizer=optimizer_of(keras, settings, epoch, steps), **losses)
+    fitted.compile(**compiled_with(keras, settings, config, loss, epoch_steps(settings, len(data))))
     # Variables made in the first step would have TensorFlow trace it twice.
     fitted.optimizer.build(fitted.trainable_variables)
     ema = ema_for(keras)(settings.ema, network, settings.accumulate) if settings.ema else None
@@ -122,42 +115,40 @@ def prepare_backend(deterministic: bool) -> None:
     register()
 
 
-def optimizer_of(
-    keras: Any, settings: TrainSettings, epoch: int, batches: int | None = None
-) -> Any:
-    """The optimizer with its schedule, which counts updates.
+def compiled_with(
+    keras: Any, settings: TrainSettings, config: FastSCNNConfig, loss: Any, epoch: int
+) -> dict[str, Any]:
+    """Optimizer and losses of a run, as `model.compile` takes them.
 
     Args:
         keras: the namespace.
         settings: of the run.
-        epoch: batches in an epoch.
-        batches: in the whole run, where it is not the settings' epochs.
+        config: of the network.
+        loss: of every head.
+        epoch: batches in an epoch; the schedule counts updates.
     """
-    updates = max((batches or epoch * settings.epochs) // settings.accumulate, 1)
+    losses = segmentation_losses(config.aux_heads, config.aux_layout, loss, settings.aux_weight)
+    if settings.strategy != NONE:
+        losses = replica_losses(losses)
+    updates = max(epoch * settings.epochs // settings.accumulate, 1)
     rate = schedule(
         keras,
         settings.schedule,
         settings.learning_rate,
         updates,
-        settings.power,
-        round(settings.warmup_epochs * epoch / settings.accumulate),
-        settings.cycles,
+        power=settings.power,
+        warmup_steps=round(settings.warmup_epochs * epoch / settings.accumulate),
+        cycles=settings.cycles,
     )
-    return optimizer(
-        keras,
-        settings.optimizer,
-        rate,
-        settings.momentum,
-        settings.weight_decay,
-        settings.clip_norm,
-        settings.accumulate,
-    )
+    names = ("momentum", "weight_decay", "clip_norm", "accumulate")
+    options = {name: getattr(settings, name) for name in names}
+    return {"optimizer": optimizer(keras, settings.optimizer, rate, **options), **losses}
 
 
 def epoch_steps(settings: Any, images: int) -> int:
     """Batches in an epoch: full ones only with augmentation, else all (see `load_dataset`)."""
     full = images // settings.batch_size
-    return full if augmentation(settings.augment) else -(-images // settings.batch_size)
+    return full if settings.augmentation else -(-images // settings.batch_size)
 
 
 def inference_copy(training: Training) -> Any:

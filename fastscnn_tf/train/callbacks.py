@@ -1,13 +1,13 @@
 """Callbacks: protocol validation, atomic checkpoints, and the stop on a broken loss.
 
-Made per Keras namespace, so that Keras 3 training and tf_keras fine-tuning share them.
+They know neither Keras: `callbacks_for` makes them callbacks of Keras 3, for training, and of
+tf_keras, for fine-tuning.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import functools
 import io
 import math
 import time
@@ -22,184 +22,187 @@ import numpy as np
 from ..core.errors import NonFiniteLogits, TrainingDiverged
 from ..core.files import write_bytes, write_json
 from ..data.dataset import SegmentationDataset
+from ..keras_api import callback_of
 from ..runtime.evaluate import Predictor, evaluate_predictor
 from ..runtime.evaluation_result import Evaluation
+from .run_files import LOG, SCORE, STATE
 
-STATE, LOG = "state.json", "log.csv"
-SCORE = "val_miou"
 LOGGED = ("loss", "learning_rate", SCORE, "val_pixel_accuracy", "seconds")
 Averaged = Callable[[], AbstractContextManager[None]]
 START: dict[str, Any] = {"epochs_done": 0, "best": None, "history": []}
 
 
-@functools.cache
+class Validate:
+    """Scores the validation split as `evaluate` does and adds `val_miou` to the logs.
+
+    Args:
+        make_predictor: makes what `evaluate_predictor` takes of the weights as they are.
+        dataset: the validation split.
+        every: epochs between validations; 0: none.
+        epochs: the last one always validates.
+        averaged: puts averaged weights into the model for as long as it is entered.
+
+    Attributes:
+        predictor: what scored last.
+        result: its result; None before the first validation.
+    """
+
+    model: Any
+
+    def __init__(
+        self,
+        make_predictor: Callable[[], Predictor],
+        dataset: SegmentationDataset,
+        every: int = 1,
+        epochs: int = 1,
+        averaged: Averaged = contextlib.nullcontext,
+    ):
+        super().__init__()
+        self.make_predictor, self.dataset = make_predictor, dataset
+        self.every, self.epochs, self.averaged = every, epochs, averaged
+        self.predictor: Predictor | None = None
+        self.result: Evaluation | None = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.every and ((epoch + 1) % self.every == 0 or epoch + 1 == self.epochs):
+            self.score(logs)
+
+    def score(self, logs: dict[str, Any]):
+        """Puts the scores of the model as it is into `logs`."""
+        try:
+            with self.averaged():
+                self.predictor = self.make_predictor()
+                self.result = evaluate_predictor(self.predictor, self.dataset)
+        except NonFiniteLogits:
+            what = "the logits of a validation image became NaN or infinite"
+            raise _diverged(self.model, what) from None
+        logs[SCORE] = self.result.miou
+        logs["val_pixel_accuracy"] = self.result.pixel_accuracy
+
+    def details(self) -> dict[str, Any]:
+        """What of the last validation is kept beside its scores."""
+        if self.result is None:
+            return {}
+        return {
+            "class_iou": self.result.class_iou,
+            "confusion": self.result.scores.matrix.tolist(),
+        }
+
+
+class Checkpoint:
+    """Keeps the last and the best state, each written whole or not at all.
+
+    `state.json` and `log.csv` are copies for people and other programs; a run goes on from
+    what `save_last` wrote.
+
+    Args:
+        folder: where `state.json` and `log.csv` go.
+        save_last: writes the state to go on from; gets what `state.json` says.
+        save_best: writes the weights with the best score so far.
+        state: of the run that goes on.
+        details: more to keep of a validated epoch: `class_iou`, `confusion`.
+        score: name in the logs of what makes an epoch the best.
+        columns: of `log.csv`, after the epoch.
+        epochs: the last one; without validation its weights are the best.
+        patience: epochs without a better score after which training ends; 0: never.
+    """
+
+    model: Any
+
+    def __init__(
+        self,
+        folder: Path,
+        save_last: Callable[[dict[str, Any]], None],
+        save_best: Callable[[], None],
+        state: dict[str, Any] | None = None,
+        details: Callable[[], dict[str, Any]] = dict,
+        score: str = SCORE,
+        columns: Sequence[str] = LOGGED,
+        epochs: int = 0,
+        patience: int = 0,
+    ):
+        super().__init__()
+        self.folder, self.save_last, self.save_best = folder, save_last, save_best
+        self.details, self.score = details, score
+        self.columns, self.epochs, self.patience = tuple(columns), epochs, patience
+        self.state = {**START, "history": [], **(state or {})}
+        self.began = time.monotonic()
+
+    def on_train_begin(self, logs=None):
+        if not (self.folder / STATE).exists():
+            self.keep(0, {})
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {
+            "learning_rate": float(self.model.optimizer.learning_rate),
+            "seconds": round(time.monotonic() - self.began, 2),
+            **(logs or {}),
+        }
+        self.keep(epoch + 1, logs)
+        best_epoch = self.state.get("best_epoch") or 0
+        if self.patience and epoch + 1 - best_epoch >= self.patience:
+            self.model.stop_training = True
+
+    def keep(self, epochs_done: int, logs: dict[str, Any]):
+        """Saves the state after `epochs_done` epochs, and the best weights if these are."""
+        score = logs.get(self.score)
+        best = self.state["best"]
+        if score is not None and (best is None or score > best):
+            self.state["best"], self.state["best_epoch"] = score, epochs_done
+            self.state["scores"] = {k: v for k, v in logs.items() if k.startswith("val_")}
+            self.state.update(self.details())
+            self.save_best()
+        elif best is None and epochs_done == self.epochs:
+            self.state["best_epoch"] = epochs_done
+            self.save_best()
+        if logs:
+            self.state["history"].append(self.row(epochs_done, logs))
+        self.state["epochs_done"] = epochs_done
+        self.save_last(self.state)
+        self.publish()
+
+    def row(self, epochs_done: int, logs: dict[str, Any]) -> dict[str, Any]:
+        """What `log.csv` says of an epoch."""
+        row = {"epoch": epochs_done, **{name: logs.get(name) for name in self.columns}}
+        if self.score in logs:
+            scores = self.details().get("class_iou", {})
+            row.update({f"val_iou_{name}": value for name, value in scores.items()})
+        return row
+
+    def publish(self):
+        """Writes `state.json` and `log.csv` for others to read."""
+        write_json(self.folder / STATE, self.state)
+        if rows := self.state["history"]:
+            write_bytes(self.folder / LOG, csv_of(rows).encode())
+
+
+class StopOnBrokenLoss:
+    """Stops at the first non-finite loss, with step and learning rate.
+
+    Raises:
+        TrainingDiverged: the loss is NaN or infinite.
+    """
+
+    model: Any
+
+    def on_train_batch_end(self, batch, logs=None):
+        loss = float((logs or {}).get("loss", 0.0))
+        if not math.isfinite(loss):
+            raise _diverged(self.model, f"the loss became {loss}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        """The last step may have broken the weights after a finite loss."""
+        if not all(np.isfinite(w).all() for w in self.model.get_weights()):
+            raise _diverged(self.model, "the weights became non-finite")
+
+
 def callbacks_for(keras: Any) -> SimpleNamespace:
     """`Validate`, `Checkpoint` and `StopOnBrokenLoss` for one Keras."""
-    base: Any = keras.callbacks.Callback
-
-    class Validate(base):
-        """Scores the validation split as `evaluate` does and adds `val_miou` to the logs.
-
-        Args:
-            make_predictor: makes what `evaluate_predictor` takes of the weights as they are.
-            dataset: the validation split.
-            every: epochs between validations; 0: none.
-            epochs: the last one always validates.
-            averaged: puts averaged weights into the model for as long as it is entered.
-
-        Attributes:
-            predictor: what scored last.
-            result: its result; None before the first validation.
-        """
-
-        def __init__(
-            self,
-            make_predictor: Callable[[], Predictor],
-            dataset: SegmentationDataset,
-            every: int = 1,
-            epochs: int = 1,
-            averaged: Averaged = contextlib.nullcontext,
-        ):
-            super().__init__()
-            self.make_predictor, self.dataset = make_predictor, dataset
-            self.every, self.epochs, self.averaged = every, epochs, averaged
-            self.predictor: Predictor | None = None
-            self.result: Evaluation | None = None
-
-        def on_epoch_end(self, epoch, logs=None):
-            if self.every and ((epoch + 1) % self.every == 0 or epoch + 1 == self.epochs):
-                self.score(logs)
-
-        def score(self, logs: dict[str, Any]):
-            """Puts the scores of the model as it is into `logs`."""
-            try:
-                with self.averaged():
-                    self.predictor = self.make_predictor()
-                    self.result = evaluate_predictor(self.predictor, self.dataset)
-            except NonFiniteLogits:
-                what = "the logits of a validation image became NaN or infinite"
-                raise _diverged(self.model, what) from None
-            logs[SCORE] = self.result.miou
-            logs["val_pixel_accuracy"] = self.result.pixel_accuracy
-
-        def details(self) -> dict[str, Any]:
-            """What of the last validation is kept beside its scores."""
-            if self.result is None:
-                return {}
-            return {
-                "class_iou": self.result.class_iou,
-                "confusion": self.result.scores.matrix.tolist(),
-            }
-
-    class Checkpoint(base):
-        """Keeps the last and the best state, each written whole or not at all.
-
-        `state.json` and `log.csv` are copies for people and other programs; a run goes on from
-        what `save_last` wrote.
-
-        Args:
-            folder: where `state.json` and `log.csv` go.
-            save_last: writes the state to go on from; gets what `state.json` says.
-            save_best: writes the weights with the best score so far.
-            state: of the run that goes on.
-                details: more to keep of a validated epoch: `class_iou`, `confusion`.
-            score: name in the logs of what makes an epoch the best.
-            columns: of `log.csv`, after the epoch.
-            epochs: the last one; without validation its weights are the best.
-            patience: epochs without a better score after which training ends; 0: never.
-        """
-
-        def __init__(
-            self,
-            folder: Path,
-            save_last: Callable[[dict[str, Any]], None],
-            save_best: Callable[[], None],
-            state: dict[str, Any] | None = None,
-            details: Callable[[], dict[str, Any]] = dict,
-            score: str = SCORE,
-            columns: Sequence[str] = LOGGED,
-            epochs: int = 0,
-            patience: int = 0,
-        ):
-            super().__init__()
-            self.folder, self.save_last, self.save_best = folder, save_last, save_best
-            self.details, self.score = details, score
-            self.columns, self.epochs, self.patience = tuple(columns), epochs, patience
-            self.state = {**START, "history": [], **(state or {})}
-            self.began = time.monotonic()
-
-        def on_train_begin(self, logs=None):
-            if not (self.folder / STATE).exists():
-                self.keep(0, {})
-
-        def on_epoch_begin(self, epoch, logs=None):
-            self.began = time.monotonic()
-
-        def on_epoch_end(self, epoch, logs=None):
-            logs = {
-                "learning_rate": float(self.model.optimizer.learning_rate),
-                "seconds": round(time.monotonic() - self.began, 2),
-                **(logs or {}),
-            }
-            self.keep(epoch + 1, logs)
-            best_epoch = self.state.get("best_epoch") or 0
-            if self.patience and epoch + 1 - best_epoch >= self.patience:
-                self.model.stop_training = True
-
-        def keep(self, epochs_done: int, logs: dict[str, Any]):
-            """Saves the state after `epochs_done` epochs, and the best weights if these are."""
-            score = logs.get(self.score)
-            best = self.state["best"]
-            if score is not None and (best is None or score > best):
-                self.state["best"], self.state["best_epoch"] = score, epochs_done
-                self.state["scores"] = {k: v for k, v in logs.items() if k.startswith("val_")}
-                self.state.update(self.details())
-                self.save_best()
-            elif best is None and epochs_done == self.epochs:
-                self.state["best_epoch"] = epochs_done
-                self.save_best()
-            if logs:
-                self.state["history"].append(self.row(epochs_done, logs))
-            self.state["epochs_done"] = epochs_done
-            self.save_last(self.state)
-            self.publish()
-
-        def row(self, epochs_done: int, logs: dict[str, Any]) -> dict[str, Any]:
-            """What `log.csv` says of an epoch."""
-            row = {"epoch": epochs_done, **{name: logs.get(name) for name in self.columns}}
-            if self.score in logs:
-                scores = self.details().get("class_iou", {})
-                row.update({f"val_iou_{name}": value for name, value in scores.items()})
-            return row
-
-        def publish(self):
-            """Writes `state.json` and `log.csv` for others to read."""
-            write_json(self.folder / STATE, self.state)
-            if rows := self.state["history"]:
-                write_bytes(self.folder / LOG, csv_of(rows).encode())
-
-    class StopOnBrokenLoss(base):
-        """Stops at the first non-finite loss, with step and learning rate.
-
-        Raises:
-            TrainingDiverged: the loss is NaN or infinite.
-        """
-
-        def on_train_batch_end(self, batch, logs=None):
-            loss = float((logs or {}).get("loss", 0.0))
-            if not math.isfinite(loss):
-                raise _diverged(self.model, f"the loss became {loss}")
-
-        def on_epoch_end(self, epoch, logs=None):
-            """The last step may have broken the weights after a finite loss."""
-            if not all(np.isfinite(w).all() for w in self.model.get_weights()):
-                raise _diverged(self.model, "the weights became non-finite")
-
-    return SimpleNamespace(
-        Validate=Validate,
-        Checkpoint=Checkpoint,
-        StopOnBrokenLoss=StopOnBrokenLoss,
-    )
+    own = (Validate, Checkpoint, StopOnBrokenLoss)
+    return SimpleNamespace(**{one.__name__: callback_of(keras, one) for one in own})
 
 
 def csv_of(rows: Sequence[dict[str, Any]]) -> str:

@@ -24,7 +24,7 @@ from ..keras_api import keras3
 from ..model.fast_scnn import copy_weights
 from ..model.io import load_keras, own_network
 from ..model.keras_archive import open_keras
-from .run_folder import check_state
+from .run_files import check_state
 
 OPTIMIZER, EMA = "optimizer/", "ema/"
 ARRAYS, STATE_MEMBER = "fastscnn/training.npz", "fastscnn/state.json"

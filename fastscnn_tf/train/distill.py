@@ -9,13 +9,12 @@ network: what lies between the cells is interpolated and teaches nothing more.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
-from ..core.errors import ConfigError
-from ..keras_api import keras3
+from ..keras_api import keras3, of_keras
 from ..model.fast_scnn import logits_layer, model_class, require_fast_scnn
+from .settings import check_run_values
 from .teacher import open_teacher
 
 DISTILL = "distill"
@@ -38,7 +37,7 @@ def distillation_loss(temperature: float = 1.0) -> Callable[[Any, Any], Any]:
     Raises:
         ConfigError: no such temperature.
     """
-    _check_positive("temperature", temperature)
+    check_run_values(distill_temperature=temperature)
     ops = keras3().ops
 
     def distillation(y_true: Any, y_pred: Any) -> Any:
@@ -81,12 +80,11 @@ def distilling_model(
         ModelFileError: the teacher's file is missing, damaged or of another kind.
     """
     config = require_fast_scnn(model)
-    if not 0 <= weight < math.inf:
-        raise ConfigError(f"distillation weight must be 0 or more, got {weight}")
+    check_run_values(distill_weight=weight)
     loss = distillation_loss(temperature)
     keras, names = keras3(), model.output_names
     logits = model.get_layer(logits_layer(config)).output
-    layer = _layer_class(keras)
+    layer = of_keras(TeacherAndStudent, keras.layers.Layer)
     inputs: Any = model.inputs[0]
     if teacher is None:
         given = keras.Input((*logits.shape[1:3], config.num_classes + 1), name="teacher")
@@ -100,35 +98,30 @@ def distilling_model(
     return training
 
 
-@functools.cache
-def _layer_class(keras: Any) -> Any:
-    ops = keras3().ops
+class TeacherAndStudent:
+    """The logits of both, side by side, at the coarser of both resolutions.
 
-    class TeacherAndStudent(keras.layers.Layer):
-        """The logits of both, side by side, at the coarser of both resolutions.
+    Args:
+        teacher: a `Teacher`, or None where its logits are an input.
+    """
 
-        Args:
-            teacher: a `Teacher`, or None where its logits are an input.
-        """
+    def __init__(self, teacher: Any, **kwargs):
+        super().__init__(**kwargs)
+        self.rule = teacher
+        # Tracked, so that its weights are known to the backend; frozen for good.
+        self.network = teacher.model if teacher else None
+        self.trainable = False
 
-        def __init__(self, teacher: Any, **kwargs):
-            super().__init__(**kwargs)
-            self.rule = teacher
-            # Tracked, so that its weights are known to the backend; frozen for good.
-            self.network = teacher.model if teacher else None
-            self.trainable = False
-
-        def call(self, inputs):
-            student, second = inputs
-            if self.rule is None:
-                return ops.concatenate([student, second], -1)
-            # Without `training=False` the teacher's dropout and statistics would follow `fit`.
-            told = ops.stop_gradient(self.rule(second, training=False))
-            sizes = student.shape[1:3], told.shape[1:3]
-            size = tuple(min(sides) for sides in zip(*sizes, strict=True))
-            return ops.concatenate([_resized(student, size), _resized(told, size)], -1)
-
-    return TeacherAndStudent
+    def call(self, inputs):
+        ops = keras3().ops
+        student, second = inputs
+        if self.rule is None:
+            return ops.concatenate([student, second], -1)
+        # Without `training=False` the teacher's dropout and statistics would follow `fit`.
+        told = ops.stop_gradient(self.rule(second, training=False))
+        sizes = student.shape[1:3], told.shape[1:3]
+        size = tuple(min(sides) for sides in zip(*sizes, strict=True))
+        return ops.concatenate([_resized(student, size), _resized(told, size)], -1)
 
 
 def _resized(logits: Any, size: tuple[int, int]) -> Any:
@@ -184,8 +177,3 @@ def _parted(outputs: Any) -> tuple[Any, Any]:
     """The student's outputs as its own model gives them, and the logits of both."""
     own = {name: value for name, value in outputs.items() if name != DISTILL}
     return (next(iter(own.values())) if len(own) == 1 else own), outputs[DISTILL]
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise ConfigError(f"{name} must be above 0 and finite, got {value}")

@@ -15,8 +15,7 @@ from typing import Any
 from ..core.errors import ConfigError
 from ..core.labels import IGNORE
 from ..keras_api import keras3, on_tensorflow, tensorflow
-
-NONE, MIRRORED, MULTI_WORKER = STRATEGIES = ("none", "mirrored", "multi-worker")
+from .settings import MIRRORED, MULTI_WORKER, NONE, check_run_values
 
 
 def check_strategy(name: str) -> str:
@@ -25,8 +24,7 @@ def check_strategy(name: str) -> str:
     Raises:
         ConfigError: an unknown name, or Keras does not run on TensorFlow.
     """
-    if name not in STRATEGIES:
-        raise ConfigError(f"strategy must be one of {', '.join(STRATEGIES)}, got {name!r}")
+    check_run_values(strategy=name)
     if name != NONE and not on_tensorflow(keras3()):
         backend = keras3().backend.backend()
         raise ConfigError(f"--strategy {name} needs KERAS_BACKEND=tensorflow, this is {backend}")

@@ -6,50 +6,22 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..core.config import FastSCNNConfig
-from ..core.console import echo
 from ..core.errors import ConfigError
-from ..core.files import check_output_folder
-from ..data.augment import augmentation
-from ..data.dataset import SegmentationDataset
 from ..data.pair_check import Progress
-from ..data.pipeline import batches, check_batches
-from ..model.initialise import initialise, read_start
+from ..data.pipeline import batches
 from . import trainer
-from .build import Training, build, epoch_steps, optimizer_of, run_config
-from .checkpoint import restore_checkpoint
-from .distribute import MULTI_WORKER, check_shares, replica_losses
+from .build import compiled_with, epoch_steps
 from .distribute_cluster import Cluster, cluster_from
-from .losses import segmentation_losses
 from .multi_worker import WorkerGroup
-from .recipes import describe, write_recipe
-from .run_folder import (
-    FREE,
-    PATHS,
-    RECIPE,
-    check_resumable,
-    read_state,
-    run_folder,
-    write_run,
-)
+from .run_folder import FREE, PATHS, open_run
 from .settings import TrainSettings
-from .trainer import BEST, LAST
 
 # What the twin does not do, and the value that says so.
 NOT_HERE = {"ema": 0.0, "teacher": None, "precision": "float32", "accumulate": 1}
-
-
-def run_anywhere(
-    settings: TrainSettings, *arguments: Any, **options: Any
-) -> trainer.TrainResult | None:
-    """`run_training`, or `run_on_workers` where that is the settings' strategy; see there."""
-    run = run_on_workers if settings.strategy == MULTI_WORKER else trainer.run_training
-    return run(settings, *arguments, **options)
 
 
 def run_on_workers(
@@ -82,80 +54,44 @@ def run_on_workers(
     """
     check_supported(settings)
     group = WorkerGroup(cluster or cluster_from())
-    chief, folder = group.cluster.chief, Path(folder)
-    last = check_resumable(folder, settings.to_dict(), LAST) if resume and chief else None
-    if chief and not resume:
-        check_output_folder(folder, force)
-    start = read_start(settings.init_from) if settings.init_from else None
-    training = trainer.training_data(settings, progress)
-    config = run_config(settings, training.labels, start)
-    check_batches(training, config, settings.batch_size, training=True)
-    augmented = augmentation(settings.augment) is not None
-    check_shares(settings.batch_size, group.replicas, len(training), augmented)
-    if chief and verbose:
-        echo(describe(settings))
-    built = build(settings, config, training, progress)
-    state: dict[str, Any] = {}
-    if last:
-        state = restore_checkpoint(built.network, built.fitted, last)
-    elif start:
-        initialise(built.network, start)
-    ended = [np.array(state.get("epochs_done", 0)), np.array(trainer.finished(state, settings))]
-    done, over = _agreed(group, settings, config, len(training), ended)
-    if not chief:
-        if not over:
-            _fit(group, settings, built, training, int(done), (), 0)
-        return None
-    validation = trainer.usable_split(settings, "val", settings.size, progress)
-    with run_folder(folder, resume):
-        if not last:
-            write_run(folder, settings.to_dict(), config)
-            write_recipe(folder / RECIPE, settings)
-        if not over:
-            callbacks = trainer.run_callbacks(settings, folder, built, validation, state)
-            _fit(group, settings, built, training, int(done), callbacks, verbose)
-    found = read_state(folder)
-    return trainer.TrainResult(folder, folder / BEST, found.best, found.epochs_done)
+    chief, run = group.cluster.chief, None
+    if chief:
+        run = open_run(folder, settings.to_dict(), trainer.LAST, resume, force)
+    last, said = (run.last, verbose) if run else (None, 0)
+    ready = trainer.prepare(settings, last, group.replicas, said, progress, validates=chief)
+    state = [ready.epochs_done, int(run is not None and run.over(ready.state))]
+    done, over = map(int, _agreed(group, settings, ready, state))
+
+    def fit(callbacks: Sequence[Any]) -> None:
+        _fit(group, settings, ready, done, callbacks, said)
+
+    if run:
+        return trainer.finish(run, settings, ready, fit)
+    if not over:
+        fit(())
+    return None
 
 
 def _fit(
     group: WorkerGroup,
     settings: TrainSettings,
-    built: Training,
-    training: SegmentationDataset,
+    ready: trainer.Prepared,
     done: int,
     callbacks: Sequence[Any],
     verbose: int | str,
 ) -> None:
     """Trains from epoch `done` to the last one of the settings."""
-    network, steps = built.network, epoch_steps(settings, len(training))
-    preset, config = augmentation(settings.augment), network.config
-    source = training, config, preset, settings.batch_size, settings.seed
+    network, steps = ready.built.network, epoch_steps(settings, len(ready.training))
+    preset, config = settings.augmentation, network.config
+    source = ready.training, config, preset, settings.batch_size, settings.seed
     epochs = range(done, settings.epochs)
     stream = batches(*source, epochs, cache=settings.cache, share=group.share)
     stream = group.replica_batches(stream if preset else stream.repeat(), settings.batch_size)
 
     def compile_twin(keras: Any, twin: Any) -> None:
-        losses = segmentation_losses(
-            config.aux_heads,
-            config.aux_layout,
-            loss=built.loss,
-            aux_weight=settings.aux_weight,
-        )
-        rates = optimizer_of(keras, settings, steps)
-        twin.compile(optimizer=rates, **replica_losses(losses))
+        twin.compile(**compiled_with(keras, settings, config, ready.built.loss, steps))
 
-    group.fit(
-        network,
-        compile_twin,
-        stream,
-        steps=steps,
-        epochs=settings.epochs,
-        done=done,
-        seed=settings.seed,
-        callbacks=callbacks,
-        verbose=verbose,
-    )
+    group.fit(network, compile_twin, stream, settings, steps, done, callbacks, verbose)
 
 
 def check_supported(settings: Any) -> None:
@@ -173,21 +109,18 @@ def check_supported(settings: Any) -> None:
 
 
 def _agreed(
-    group: WorkerGroup,
-    settings: TrainSettings,
-    config: FastSCNNConfig,
-    pairs: int,
-    state: list[np.ndarray],
+    group: WorkerGroup, settings: TrainSettings, ready: trainer.Prepared, state: list[int]
 ) -> list[np.ndarray]:
     """What the chief says of the run's state, once all train the same.
 
     Raises:
         ConfigError: this worker's settings, network or data are not the chief's.
     """
+    pairs = len(ready.training)
     values = {k: v for k, v in settings.to_dict().items() if k not in (*PATHS, *FREE)}
-    text = json.dumps([values, config.to_dict(), pairs], sort_keys=True)
+    text = json.dumps([values, ready.config.to_dict(), pairs], sort_keys=True)
     own = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
-    chiefs, *agreed = group.from_chief([own, *state])
+    chiefs, *agreed = group.from_chief([own, *map(np.array, state)])
     if not np.array_equal(own, chiefs):
         raise ConfigError(
             f"worker {group.cluster.index} has other settings, network or data than worker 0 "

@@ -3,99 +3,98 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import ConfigError
-from ..keras_api import keras3, on_tensorflow, tensorflow
+from ..keras_api import callback_of, keras3, on_tensorflow, tensorflow
+from .settings import check_run_values
 
 BATCHES = "batches"  # in `state`: how many there were
 
 
-@functools.cache
-def ema_for(keras: Any) -> Any:
-    """The callback `Ema` of one Keras."""
-    base: Any = keras.callbacks.Callback
+class Ema:
+    """Averages the weights of a model in training, batch by batch.
 
-    class Ema(base):
-        """Averages the weights of a model in training, batch by batch.
+    With update n (from 0) an average moves by 1 - min(momentum, (1 + n) / (10 + n)) of the way
+    to its weight: early updates move it far, so that the start is soon forgotten (TensorFlow's
+    `ExponentialMovingAverage` with `num_updates`). It begins as the weights when it is made,
+    or changed last before training. The moving mean and variance of batch normalisation are
+    averaged as well: they belong to the weights that made them.
 
-        With update n (from 0) an average moves by 1 - min(momentum, (1 + n) / (10 + n)) of the way
-        to its weight: early updates move it far, so that the start is soon forgotten (TensorFlow's
-        `ExponentialMovingAverage` with `num_updates`). It begins as the weights when it is made,
-        or changed last before training. The moving mean and variance of batch normalisation are
-        averaged as well: they belong to the weights that made them.
+    In the list that `fit` is given it stands before the callbacks that use it.
 
-        In the list that `fit` is given it stands before the callbacks that use it.
+    Args:
+        momentum: 0..1, exclusive; 1 / (1 - momentum) updates is how far it looks back.
+        network: the model; `fit` may run another one that holds it.
+        every: batches between updates, as many as the optimizer accumulates.
 
-        Args:
-            momentum: 0..1, exclusive; 1 / (1 - momentum) updates is how far it looks back.
-            network: the model; `fit` may run another one that holds it.
-            every: batches between updates, as many as the optimizer accumulates.
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    model: Any
+
+    def __init__(self, momentum: float, network: Any, every: int = 1):
+        super().__init__()
+        check_run_values(ema=momentum)
+        if every < 1:
+            raise ConfigError(f"EMA needs at least 1 batch between updates, got {every}")
+        self.momentum, self.every = float(momentum), every
+        self._batches, self._averages = 0, _Averages(network)
+
+    def on_train_begin(self, logs=None):
+        if not self._batches:  # weights may have come from a file meanwhile
+            self._averages.begin()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._batches += 1
+        if self._batches % self.every:
+            return
+        self._in_variables()
+        updates = self._batches // self.every - 1
+        self._averages.move(1.0 - min(self.momentum, (1.0 + updates) / (10.0 + updates)))
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        """Puts the averages into the network; its own weights come back at the end, always."""
+        self._in_variables()
+        weights = self._averages.weights
+        raw = _arrays(weights)
+        try:
+            _assign(weights, self._averages.read())
+            yield
+        finally:
+            _assign(weights, raw)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that `restore` needs to go on bit for bit; fit for `numpy.savez`."""
+        averages = self._averages
+        values = dict(zip(averages.names, averages.read(), strict=True))
+        return {BATCHES: np.array(self._batches, np.int64), **values}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Goes on from what `state` gave.
 
         Raises:
-            ConfigError: a value is out of range.
+            ConfigError: the state is of another model.
         """
+        self._averages.write({name: state[name] for name in state if name != BATCHES})
+        batches = state.get(BATCHES)
+        if batches is None or batches.size != 1 or batches.dtype.kind not in "iu":
+            raise ConfigError(f"the saved average is damaged: its {BATCHES} is {batches}")
+        self._batches = int(batches.item())
 
-        def __init__(self, momentum: float, network: Any, every: int = 1):
-            super().__init__()
-            if not 0 <= momentum < 1:
-                raise ConfigError(f"EMA momentum must be at least 0 and below 1, got {momentum}")
-            if every < 1:
-                raise ConfigError(f"EMA needs at least 1 batch between updates, got {every}")
-            self.momentum, self.every = float(momentum), every
-            self._batches, self._averages = 0, _Averages(network, keras)
+    def _in_variables(self):
+        """JAX' trainer takes the weights out of their variables during an epoch."""
+        getattr(self.model, "jax_state_sync", lambda: None)()
 
-        def on_train_begin(self, logs=None):
-            if not self._batches:  # weights may have come from a file meanwhile
-                self._averages.begin()
 
-        def on_train_batch_end(self, batch, logs=None):
-            self._batches += 1
-            if self._batches % self.every:
-                return
-            self._in_variables()
-            updates = self._batches // self.every - 1
-            self._averages.move(1.0 - min(self.momentum, (1.0 + updates) / (10.0 + updates)))
-
-        @contextlib.contextmanager
-        def applied(self) -> Iterator[None]:
-            """Puts the averages into the network; its own weights come back at the end, always."""
-            self._in_variables()
-            weights = self._averages.weights
-            raw = _arrays(weights)
-            try:
-                _assign(weights, self._averages.read())
-                yield
-            finally:
-                _assign(weights, raw)
-
-        def state(self) -> dict[str, np.ndarray]:
-            """All that `restore` needs to go on bit for bit; fit for `numpy.savez`."""
-            averages = self._averages
-            values = dict(zip(averages.names, averages.read(), strict=True))
-            return {BATCHES: np.array(self._batches, np.int64), **values}
-
-        def restore(self, state: dict[str, np.ndarray]) -> None:
-            """Goes on from what `state` gave.
-
-            Raises:
-                ConfigError: the state is of another model.
-            """
-            self._averages.write({name: state[name] for name in state if name != BATCHES})
-            batches = state.get(BATCHES)
-            if batches is None or batches.size != 1 or batches.dtype.kind not in "iu":
-                raise ConfigError(f"the saved average is damaged: its {BATCHES} is {batches}")
-            self._batches = int(batches.item())
-
-        def _in_variables(self):
-            """JAX' trainer takes the weights out of their variables during an epoch."""
-            getattr(self.model, "jax_state_sync", lambda: None)()
-
-    return Ema
+def ema_for(keras: Any) -> Any:
+    """The callback `Ema` of one Keras."""
+    return callback_of(keras, Ema)
 
 
 class _Averages:
@@ -106,11 +105,13 @@ class _Averages:
         names: such as `0012/gamma`: by position, as each backend names variables otherwise.
     """
 
-    def __init__(self, network: Any, keras: Any):
+    def __init__(self, network: Any):
         self.weights = [w for w in network.weights if "float" in str(w.dtype)]
         leaves = (w.name.rsplit("/", 1)[-1].split(":")[0] for w in self.weights)
         self.names = [f"{i:04d}/{leaf}" for i, leaf in enumerate(leaves)]
-        make = _on_tensorflow if on_tensorflow(keras) else _on_any_backend
+        keras = keras3()  # models of tf_keras run on TensorFlow, whatever Keras 3 runs on
+        other = isinstance(network, keras.Model) and not on_tensorflow(keras)
+        make = _on_any_backend if other else _on_tensorflow
         self._values, self.move = make(self.weights)
 
     def begin(self) -> None:

@@ -1,18 +1,143 @@
-"""`SegmentationLoss` and `segmentation_loss`, for Keras 3 on any backend and for tf_keras."""
+"""`SegmentationLoss` and `segmentation_loss`, for Keras 3 on any backend and for tf_keras.
+
+`Batch` finds the shortest way from the labels and logits of a batch to each kind of loss. On
+TensorFlow a tensor that our `ResizeBilinear` made carries the logits it was made of. Weighed
+cross-entropy is then computed by `fused_cross_entropy`, and losses of regions interpolate only the
+pixels they look at: the full-resolution logits, which the graph then leaves out, are for `focal`
+alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.config import AUX_HEADS
 from ..core.errors import ConfigError
-from ..keras_api import keras3
-from .loss_batch import REGIONS, Batch
-from .loss_terms import check_class_weights, parse_terms
+from ..core.interpolation import interpolation_matrix
+from ..core.labels import IGNORE
+from ..keras_api import keras3, on_tensorflow, tensorflow
+from ..model.layers import COARSE, resize_bilinear
+from . import pixel_losses, region_losses
+from .fused_cross_entropy import fits_fused, fused_cross_entropy, fused_probability
+from .loss_terms import Term, check_class_weights, parse_terms
 from .pixel_losses import WEIGHING
+from .settings import check_run_values
 
 AUX_WEIGHT = 0.4  # paper, section 3.3
+REGIONS = {"dice": region_losses.dice, "lovasz": region_losses.lovasz}
+
+
+class Batch:
+    """One batch of labels and logits.
+
+    Args:
+        y_true: (B, H, W) class indices of any dtype, 255 for void.
+        y_pred: (B, h, w, classes) logits; smaller ones read the labels at their cells' centres.
+        class_weights: of the classes; None for 1.
+        smoothing: of the labels, in `weighed`.
+    """
+
+    def __init__(
+        self, y_true: Any, y_pred: Any, class_weights: Sequence[float] | None, smoothing: float
+    ):
+        ops = keras3().ops
+        self.logits, self.coarse = y_pred, getattr(y_pred, COARSE, None)
+        self.size, self.classes = (y_pred.shape[1], y_pred.shape[2]), y_pred.shape[3]
+        self.smoothing = smoothing
+        self.full_labels = _checked(ops.cast(y_true, "int32"), self.classes)
+        self.labels = at_cells(self.full_labels, self.size)
+        self.factors = pixel_losses.class_factors(self.labels, self.classes, class_weights)
+
+    def weighed(self, terms: Sequence[Term], fused: bool) -> Any:
+        """Sum of the terms that only weigh the cross-entropy of each pixel.
+
+        Args:
+            terms: of the kinds in `pixel_losses.WEIGHING`.
+            fused: whether to spare the full-resolution logits where possible.
+        """
+        if self.coarse is None or not fused:
+            return self._weighed(terms, self.logits, self._entropy)
+        tf, (coarse, aligned) = tensorflow(), self.coarse
+        coarse = tf.cast(coarse, tf.float32)
+
+        def short() -> Any:
+            source = self.labels, coarse
+            weights = self._weights(terms, lambda: fused_probability(*source, aligned))
+            return fused_cross_entropy(*source, weights, aligned, self.smoothing)
+
+        def plain() -> Any:  # y_pred itself would be computed either way
+            logits = resize_bilinear(coarse, self.size, aligned)
+            return self._weighed(terms, logits, pixel_losses.cross_entropy_map(self.labels, logits))
+
+        return tf.cond(fits_fused(coarse), short, plain)
+
+    def focal(self, gamma: float) -> Any:
+        """`pixel_losses.focal`."""
+        return pixel_losses.focal(self._entropy, self.factors, gamma)
+
+    def region(self, name: str, step: int) -> Any:
+        """`region_losses.dice` or `lovasz` on every `step`-th row and column of the label map."""
+        ops = keras3().ops
+        stride = max(1, step * self.size[0] // self.full_labels.shape[1])  # in pixels of the logits
+        labels = every(self.labels, stride)
+        counted = pixel_losses.class_factors(labels, self.classes)
+        truth = region_losses.targets(labels, counted, self.classes)
+        return REGIONS[name](ops.softmax(self._logits(stride), -1), truth, counted)
+
+    @functools.cached_property
+    def _entropy(self) -> Any:
+        return pixel_losses.cross_entropy_map(self.labels, self.logits)
+
+    def _weighed(self, terms: Sequence[Term], logits: Any, entropy: Any) -> Any:
+        ops = keras3().ops
+        weights = self._weights(terms, lambda: ops.exp(-entropy))
+        return ops.sum(weights * pixel_losses.smoothed(entropy, logits, self.smoothing))
+
+    def _weights(self, terms: Sequence[Term], probability: Callable[[], Any]) -> Any:
+        return pixel_losses.weight_map(terms, self.factors, probability, self._near)
+
+    def _near(self, width: int) -> Any:
+        """`near_border` in pixels of the label map, whatever the size of the logits."""
+        return at_cells(pixel_losses.near_border(self.full_labels, width), self.size)
+
+    def _logits(self, stride: int) -> Any:
+        """Logits of every `stride`-th row and column."""
+        if self.coarse is None:
+            return every(self.logits, stride)
+        tf, (coarse, aligned) = tensorflow(), self.coarse
+        rows, columns = (
+            interpolation_matrix(n, m, aligned)[stride // 2 :: stride]
+            for n, m in zip(coarse.shape[1:3], self.size, strict=True)
+        )
+        coarse = tf.einsum("Hh,bhwc->bHwc", rows, tf.cast(coarse, tf.float32))
+        return tf.einsum("Ww,bHwc->bHWc", columns, coarse)
+
+
+def every(x: Any, stride: int) -> Any:
+    """Every `stride`-th row and column of (B, H, W, ...), from the middle of the first stride."""
+    return x if stride == 1 else x[:, stride // 2 :: stride, stride // 2 :: stride]
+
+
+def at_cells(labels: Any, size: tuple[int, int]) -> Any:
+    """(B, H, W) read at the centres of the cells of a smaller map; as they are if there is none."""
+    rows, columns = labels.shape[1] // size[0], labels.shape[2] // size[1]
+    if (rows, columns) == (1, 1):
+        return labels
+    return labels[:, rows // 2 :: rows, columns // 2 :: columns]
+
+
+def _checked(labels: Any, classes: int) -> Any:
+    """The labels; on TensorFlow an error of the step where one is neither a class nor 255."""
+    if not on_tensorflow(keras3()):
+        return labels
+    tf = tensorflow()
+    good = (labels == IGNORE) | ((labels >= 0) & (labels < classes))
+    wrong = tf.reduce_max(tf.where(good, labels.dtype.min, labels))
+    message = f"expected labels from 0 to {classes - 1}, or {IGNORE} for void; got the label"
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(good), [message, wrong])]):
+        return tf.identity(labels)
 
 
 class SegmentationLoss:
@@ -44,8 +169,7 @@ class SegmentationLoss:
     ):
         self.text, self.terms = terms, parse_terms(terms)
         self.class_weights = check_class_weights(class_weights)
-        if not 0 <= label_smoothing < 1:
-            raise ConfigError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+        check_run_values(label_smoothing=label_smoothing)
         self.label_smoothing = float(label_smoothing)
         self._weighing = tuple(term for term in self.terms if term.name in WEIGHING)
         self._focal = tuple(term for term in self.terms if term.name == "focal")

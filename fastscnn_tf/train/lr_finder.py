@@ -13,17 +13,15 @@ import numpy as np
 
 from ..core.errors import ConfigError
 from ..core.files import check_output, replacing
-from ..data.augment import augmentation
 from ..data.numpy_pipeline import numpy_batches
 from ..data.pair_check import Progress
-from ..data.pipeline import batches, check_batches
+from ..data.pipeline import batches
 from ..data.reader import named_data_errors
 from ..keras_api import keras3, on_tensorflow
-from ..model.initialise import initialise, read_start
-from .build import Training, build, epoch_steps, run_config
-from .plots import require_matplotlib
+from .build import Training, epoch_steps
+from .plots import new_figure
 from .settings import TrainSettings
-from .trainer import training_data
+from .trainer import prepare
 
 SMOOTHING = 0.9  # of the loss: about the last ten updates count
 DIVERGED = 4.0  # times the lowest smoothed loss ends the test (fast.ai's learner does the same)
@@ -62,10 +60,7 @@ class LrFinding:
             OutputError: the file exists and `force` is false, or it cannot be written.
         """
         check_output(path, force)
-        require_matplotlib()
-        from matplotlib.figure import Figure
-
-        figure = Figure((7, 4), layout="constrained")
+        figure = new_figure(7, 4)
         axes = figure.subplots()
         count = len(self.smoothed)
         axes.plot(self.learning_rates[:count], self.losses[:count], color="0.75", label="loss")
@@ -106,21 +101,15 @@ def find_learning_rate(
         raise ConfigError(f"low must be above 0 and below high, got {low} and {high}")
     if steps < NEEDED:
         raise ConfigError(f"a range test needs at least {NEEDED} steps, got {steps}")
-    start = read_start(settings.init_from) if settings.init_from else None
-    data = training_data(settings, progress)
-    config = run_config(settings, data.labels, start)
-    check_batches(data, config, settings.batch_size, training=True)
-    training = build(settings, config, data, progress)
-    if start:
-        initialise(training.network, start)
-    stream = _stream(settings, config, data, steps * settings.accumulate)
+    ready = prepare(settings, None, 1, progress=progress, validates=False)
+    stream = _stream(settings, ready.config, ready.training, steps * settings.accumulate)
     with named_data_errors():
-        return judge(*_range_test(training, stream, settings.accumulate, low, high, steps))
+        return judge(*_range_test(ready.built, stream, settings.accumulate, low, high, steps))
 
 
 def _stream(settings: TrainSettings, config: Any, data: Any, count: int) -> Iterator[Any]:
     """So many batches as a run would see them first."""
-    source = data, config, augmentation(settings.augment), settings.batch_size, settings.seed
+    source = data, config, settings.augmentation, settings.batch_size, settings.seed
     epochs = range(-(-count // epoch_steps(settings, len(data))))
     if on_tensorflow(keras3()):
         given = batches(*source, epochs, cache=settings.cache)

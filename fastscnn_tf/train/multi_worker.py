@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError, FastSCNNError
-from ..keras_api import keras3, tensorflow, tf_keras
+from ..keras_api import callback_of, keras3, tensorflow, tf_keras
 from ..model.fast_scnn import fast_scnn
 from .callbacks import callbacks_for
-from .distribute import MULTI_WORKER, check_strategy
+from .distribute import check_strategy
 from .distribute_cluster import Cluster
-from .distribute_twin import paired_variables
+from .settings import MULTI_WORKER, TrainSettings
 
 
 class WorkerLost(FastSCNNError):
@@ -107,13 +107,11 @@ class WorkerGroup:
         model: Any,
         compile_twin: Callable[[Any, Any], None],
         stream: Any,
-        *,
+        settings: TrainSettings,
         steps: int,
-        epochs: int,
-        done: int = 0,
-        seed: int = 0,
-        callbacks: Sequence[Any] = (),
-        verbose: int | str = "auto",
+        done: int,
+        callbacks: Sequence[Any],
+        verbose: int | str,
     ) -> None:
         """Trains a Keras 3 model on all workers; on the chief it ends as trained.
 
@@ -123,10 +121,10 @@ class WorkerGroup:
                 of `model`.
             stream: tf.data batches of one replica each; those of this worker's replicas in turn
                 are its `share` (see `replica_batches`).
+            settings: the epochs to train in all, and the seed of the dropout masks, which are each
+                worker's own.
             steps: per epoch.
-            epochs: to train in all.
-            done: of them, before.
-            seed: of the dropout masks, which are each worker's own.
+            done: epochs before.
             callbacks: of Keras 3; on the chief their methods for epochs and the whole training are
                 called with `model`, those for batches are not.
             verbose: as in `model.fit`.
@@ -136,7 +134,7 @@ class WorkerGroup:
             TrainingDiverged: the loss became NaN or infinite.
         """
         keras, chief = tf_keras(), self.cluster.chief
-        draws = np.random.SeedSequence((seed, self.cluster.index, done)).generate_state(1)
+        draws = np.random.SeedSequence((settings.seed, self.cluster.index, done)).generate_state(1)
         keras.utils.set_random_seed(int(draws[0]))
         model.optimizer.build(model.trainable_variables)
         with self._naming_lost_workers():
@@ -148,11 +146,11 @@ class WorkerGroup:
             twin.fit(
                 self.strategy.distribute_datasets_from_function(lambda _: stream),
                 initial_epoch=done,
-                epochs=epochs,
+                epochs=settings.epochs,
                 steps_per_epoch=steps,
                 callbacks=[
                     callbacks_for(keras).StopOnBrokenLoss(),
-                    _relay(self, model, callbacks if chief else ()),
+                    callback_of(keras, Relay)(self, model, callbacks if chief else ()),
                 ],
                 verbose=verbose if chief else 0,
             )
@@ -189,36 +187,72 @@ class WorkerGroup:
             ) from None
 
 
-def _relay(group: WorkerGroup, model: Any, callbacks: Sequence[Any]) -> Any:
+class Relay:
     """A tf_keras callback that brings `model` up to date and calls the callbacks of Keras 3.
 
     `fit` calls it within the strategy's scope, where every new variable is one of all workers. A
     scope is its thread's, so the chief's callbacks run in another one.
     """
-    base: Any = tf_keras().callbacks.Callback
-    listeners = keras3().callbacks.CallbackList(list(callbacks), model=model)
-    outside = ThreadPoolExecutor(1)
 
-    class Relay(base):
-        def on_train_begin(self, logs=None):
-            outside.submit(listeners.on_train_begin, logs).result()
+    model: Any
 
-        def on_epoch_begin(self, epoch, logs=None):
-            outside.submit(listeners.on_epoch_begin, epoch, logs).result()
+    def __init__(self, group: WorkerGroup, ours: Any, callbacks: Sequence[Any]):
+        super().__init__()
+        self.group, self.ours, self.reports = group, ours, bool(callbacks)
+        self.listeners = keras3().callbacks.CallbackList(list(callbacks), model=ours)
+        self.outside = ThreadPoolExecutor(1)
 
-        def on_epoch_end(self, epoch, logs=None):
-            if callbacks:
-                outside.submit(self.report, epoch, logs).result()
-            # The others wait here until the chief has validated and written.
-            stop = group.from_chief([np.array(bool(model.stop_training))])
-            self.model.stop_training = bool(stop[0])
+    def on_train_begin(self, logs=None):
+        self.outside.submit(self.listeners.on_train_begin, logs).result()
 
-        def report(self, epoch, logs):
-            group.pull(self.model, model)
-            listeners.on_epoch_end(epoch, logs)
+    def on_epoch_begin(self, epoch, logs=None):
+        self.outside.submit(self.listeners.on_epoch_begin, epoch, logs).result()
 
-        def on_train_end(self, logs=None):
-            outside.submit(listeners.on_train_end, logs).result()
-            outside.shutdown()
+    def on_epoch_end(self, epoch, logs=None):
+        if self.reports:
+            self.outside.submit(self.report, epoch, logs).result()
+        # The others wait here until the chief has validated and written.
+        stop = self.group.from_chief([np.array(bool(self.ours.stop_training))])
+        self.model.stop_training = bool(stop[0])
 
-    return Relay()
+    def report(self, epoch, logs):
+        self.group.pull(self.model, self.ours)
+        self.listeners.on_epoch_end(epoch, logs)
+
+    def on_train_end(self, logs=None):
+        self.outside.submit(self.listeners.on_train_end, logs).result()
+        self.outside.shutdown()
+
+
+def paired_variables(model: Any, twin: Any) -> tuple[list[Any], list[Any]]:
+    """Weights and optimizer variables of a Keras 3 model, and those of its twin, in one order.
+
+    Raises:
+        ConfigError: the optimizers keep other variables.
+    """
+    ours, theirs = [], []
+    for layer in model.layers:
+        if layer.weights:
+            ours += layer.weights
+            theirs += twin.get_layer(layer.name).weights
+    ours += _optimizer_variables(model)
+    theirs += _optimizer_variables(twin)
+    if [tuple(v.shape) for v in ours] != [tuple(v.shape) for v in theirs]:
+        raise ConfigError("the optimizer of the twin keeps other variables than the model's")
+    return ours, theirs
+
+
+def _optimizer_variables(model: Any) -> list[Any]:
+    """The step, and what SGD and Adam keep of each trainable variable, by the layers' order."""
+    optimizer = model.optimizer
+    order = {id(v): i for i, v in enumerate(model.trainable_variables)}
+    trainable = [v for layer in _weighted(model) for v in layer.trainable_weights]
+    variables = [optimizer.iterations]
+    for name in ("momentums", "_momentums", "_velocities"):
+        if kept := getattr(optimizer, name, None):
+            variables += [kept[order[id(v)]] for v in trainable]
+    return variables
+
+
+def _weighted(model: Any) -> list[Any]:
+    return sorted((x for x in model.layers if x.trainable_weights), key=lambda x: x.name)

@@ -10,11 +10,8 @@ from typing import Any
 
 from ..core.errors import ConfigError
 from ..keras_api import is_keras3
-from ..model.layers import PACKAGE
-from .schedules import schedule_class
-
-OPTIMIZERS = ("sgd", "adamw")
-PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+from .schedules import registered, schedule_class
+from .settings import check_run_values
 
 
 def optimizer(
@@ -47,7 +44,15 @@ def optimizer(
         ConfigError: a value is out of range, tf_keras cannot accumulate, or a schedule of another
             kind is to be used with accumulation.
     """
-    _check(name, momentum, weight_decay, clip_norm, accumulate, nesterov)
+    check_run_values(
+        optimizer=name,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        clip_norm=clip_norm,
+        accumulate=accumulate,
+    )
+    if nesterov and name != "sgd":
+        raise ConfigError(f"nesterov goes with sgd, not with {name}")
     if accumulate > 1 and not is_keras3(keras):
         raise ConfigError(f"tf_keras cannot accumulate {accumulate} batches: use 1")
     common: dict[str, Any] = {"global_clipnorm": clip_norm}
@@ -64,28 +69,6 @@ def optimizer(
     return own.SGD(schedule, **options, **common)
 
 
-def _check(
-    name: str,
-    momentum: float,
-    weight_decay: float,
-    clip_norm: float | None,
-    accumulate: int,
-    nesterov: bool,
-) -> None:
-    if name not in OPTIMIZERS:
-        raise ConfigError(f"unknown optimizer {name!r}: use one of {', '.join(OPTIMIZERS)}")
-    if not 0 <= momentum < 1:
-        raise ConfigError(f"momentum must be at least 0 and below 1, got {momentum}")
-    if not 0 <= weight_decay < 1:
-        raise ConfigError(f"weight_decay must be at least 0 and below 1, got {weight_decay}")
-    if clip_norm is not None and not clip_norm > 0:
-        raise ConfigError(f"clip_norm must be above 0, or None for no limit, got {clip_norm}")
-    if accumulate < 1:
-        raise ConfigError(f"accumulate must be at least 1 batch, got {accumulate}")
-    if nesterov and name != "sgd":
-        raise ConfigError(f"nesterov goes with sgd, not with {name}")
-
-
 def _counting_updates(keras: Any, schedule: Any, accumulate: int) -> Any:
     """The same schedule for Keras' count, which is of batches (`_get_current_learning_rate`)."""
     if isinstance(schedule, float):
@@ -99,19 +82,20 @@ def _counting_updates(keras: Any, schedule: Any, accumulate: int) -> Any:
     return own(**{**schedule.get_config(), "batches_per_step": accumulate})
 
 
-@functools.cache
-def optimizers_for(keras: Any) -> SimpleNamespace:
-    """`SGD` and `AdamW` of a namespace that leave vectors out of the weight decay.
+class KernelDecay:
+    """Leaves vectors out of the weight decay of an optimizer.
 
-    Classes, because Keras does not save what `exclude_from_weight_decay` was told: a loaded run
+    A class, because Keras does not save what `exclude_from_weight_decay` was told: a loaded run
     would go on with other decay. All biases, scales and offsets are vectors; no kernel is.
     """
-    saving = keras.saving if is_keras3(keras) else keras.utils
-    register = saving.register_keras_serializable(PACKAGE)
 
-    class KernelDecay:
-        def _use_weight_decay(self, variable):
-            return len(variable.shape) > 1
+    def _use_weight_decay(self, variable):
+        return len(variable.shape) > 1
+
+
+@functools.cache
+def optimizers_for(keras: Any) -> SimpleNamespace:
+    """`SGD` and `AdamW` of a namespace with the weight decay of `KernelDecay`."""
 
     class SGD(KernelDecay, keras.optimizers.SGD):
         """SGD with decoupled weight decay of the kernels."""
@@ -119,7 +103,7 @@ def optimizers_for(keras: Any) -> SimpleNamespace:
     class AdamW(KernelDecay, keras.optimizers.AdamW):
         """AdamW whose weight decay is that of the kernels."""
 
-    return SimpleNamespace(SGD=register(SGD), AdamW=register(AdamW))
+    return SimpleNamespace(SGD=registered(keras, SGD), AdamW=registered(keras, AdamW))
 
 
 @contextlib.contextmanager
@@ -132,13 +116,12 @@ def precision_policy(keras: Any, name: str) -> Iterator[None]:
 
     Args:
         keras: the Keras namespace, Keras 3 or tf_keras.
-        name: one of `PRECISIONS`.
+        name: one of `settings.PRECISIONS`.
 
     Raises:
         ConfigError: unknown precision.
     """
-    if name not in PRECISIONS:
-        raise ConfigError(f"unknown precision {name!r}: use one of {', '.join(PRECISIONS)}")
+    check_run_values(precision=name)
     if is_keras3(keras):
         read, write = keras.config.dtype_policy, keras.config.set_dtype_policy
     else:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..core.errors import InputError
-from ..core.extras import pip_install
+from ..core.extras import import_extra
 from ..core.images import decode_image, resize_image, resize_label
 from ..core.labels import LabelSpace
 from ..runtime.visualize import drawable, hatched, legend, overlay
@@ -102,7 +101,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> bytes:
     side = max(4.0, 0.42 * rows)
     figure = new_figure(side + 2.6, side + 1.6)
     axes = figure.subplots()
-    color_map = _matplotlib("colormaps").colormaps["Blues"].with_extremes(bad="lightgrey")
+    color_map = _matplotlib("").colormaps["Blues"].with_extremes(bad="lightgrey")
     drawn = axes.imshow(np.ma.masked_invalid(shares), color_map, vmin=0, vmax=1)
     predicted = [*names, "no class"][:columns]
     axes.set_xticks(
@@ -168,20 +167,11 @@ def pixels(content: bytes) -> np.ndarray:
 
 def require_matplotlib() -> None:
     """Raises InputError now instead of after an epoch if matplotlib is missing."""
-    _matplotlib("figure")
+    _matplotlib(".figure")
 
 
 def _matplotlib(name: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(
-            "matplotlib" if name == "colormaps" else f"matplotlib.{name}"
-        )
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"{error.name} is not installed, which plots need: {pip_install('train')}"
-        ) from None
+    return import_extra(f"matplotlib{name}", "train", ", which plots need")
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -190,7 +180,7 @@ def new_figure(width: float, height: float) -> Any:
     Raises:
         InputError: matplotlib is missing.
     """
-    return _matplotlib("figure").Figure((width, height), dpi=DPI, layout="constrained")
+    return _matplotlib(".figure").Figure((width, height), dpi=DPI, layout="constrained")
 
 
 def figure_png(figure: Any) -> bytes:
@@ -232,6 +222,6 @@ def _escaped(name: str) -> str:
 
 @functools.cache
 def _letters() -> frozenset[int]:
-    manager = _matplotlib("font_manager")
+    manager = _matplotlib(".font_manager")
     font = manager.get_font(manager.findfont("DejaVu Sans"))
     return frozenset(font.get_charmap())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import typing
 from pathlib import Path
@@ -11,22 +10,15 @@ from typing import Any
 import msgspec
 
 from ..core.errors import ConfigError
+from ..core.fields import declared, defaults
 from ..core.files import write_json
 from ..core.json_text import Name, convert, read_json
 from ..core.sizes import format_size
 from .settings import FIELDS, TrainSettings, check_names
 
 FORMAT = 1
-# What belongs to a place or a run rather than to a way of training.
-PLACES = (
-    *("dataset", "data_dir", "size", "recipe", "seed", "init_from", "teacher", "cache"),
-    *("extra_dataset", "extra_data_dir", "extra_split", "skip_bad", "strategy", "deterministic"),
-)
-DEFAULTS = {
-    field.name: field.default
-    for field in dataclasses.fields(TrainSettings)
-    if field.name not in PLACES
-}
+PLACES = tuple(name for name, field in declared(TrainSettings).items() if field.place)
+DEFAULTS = {name: value for name, value in defaults(TrainSettings).items() if name not in PLACES}
 TYPES = typing.get_type_hints(TrainSettings)
 
 
@@ -41,51 +33,40 @@ class _Recipe(msgspec.Struct):
     settings: dict[Name, Any]
 
 
+# What the recipes for few pictures have in common.
+_FEW: dict[str, Any] = {
+    "optimizer": "adamw",
+    "weight_decay": 0.05,
+    "schedule": "cosine",
+    "bn_momentum": 0.9,
+}
+_LATE = {**_FEW, "loss": "0.5*cross_entropy + lovasz", "warmup_epochs": 1.0, "ema": 0.99}
 RECIPES: dict[str, dict[str, Any]] = {
     "paper": {},  # the defaults of `TrainSettings`
     # For few pictures, from scratch: that of the CamVid model (see its card under tflite/).
     "strong": {
+        **_FEW,
         "epochs": 150,
-        "optimizer": "adamw",
         "learning_rate": 0.003,
-        "weight_decay": 0.05,
         "class_weights": "enet",
-        "schedule": "cosine",
         "warmup_epochs": 5.0,
         "augment": "strong",
-        "bn_momentum": 0.9,
         "ema": 0.998,
         "validate_every": 15,
     },
     # From weights that are good already (--init-from), on the same or other streets; 8 epochs of
     # it after `strong` brought the CamVid model 2.3 points of mIoU.
     "finetune": {
+        **_LATE,
         "epochs": 20,
-        "optimizer": "adamw",
         "learning_rate": 0.0005,
-        "weight_decay": 0.05,
         "class_weights": "enet",
-        "loss": "0.5*cross_entropy + lovasz",
-        "schedule": "cosine",
-        "warmup_epochs": 1.0,
         "augment": "strong",
-        "bn_momentum": 0.9,
-        "ema": 0.99,
     },
     # The last stage after both: classes as frequent as the data have them, mild augmentation.
     # Class weights and crops laid around rare classes make these likelier than they are: before it
     # the CamVid model found 98 % of the fences, and half of what it called a fence was none.
-    "settle": {
-        "epochs": 16,
-        "optimizer": "adamw",
-        "learning_rate": 0.001,
-        "weight_decay": 0.05,
-        "loss": "0.5*cross_entropy + lovasz",
-        "schedule": "cosine",
-        "warmup_epochs": 1.0,
-        "bn_momentum": 0.9,
-        "ema": 0.99,
-    },
+    "settle": {**_LATE, "epochs": 16, "learning_rate": 0.001},
 }
 
 

@@ -1,35 +1,29 @@
-"""A run folder: what is in it, who may write into it, and what comes back when a run fails."""
+"""The life of a run in its folder: who may write into it, and what comes back when it fails."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
+import dataclasses
 import os
-import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
-
-import msgspec
+from typing import Any
 
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, InputError, ModelFileError, OutputError, TrainingDiverged
-from ..core.files import make_folder, write_json
-from ..core.folder_lock import hold
+from ..core.errors import ConfigError, OutputError, TrainingDiverged
+from ..core.files import check_output_folder, make_folder, write_json
+from ..core.folder_lock import hold, is_held
 from ..core.foreign_text import printable
-from ..core.json_text import Name, Scalar, convert, plain, read_json
-from ..keras_api import keras3, on_tensorflow, tensorflow
-from .callbacks import LOG, STATE
-from .machine import machine
+from ..core.json_text import plain
+from .run_files import LOG, RECIPE, RUN, STATE, State, read_run_file, read_state, write_run
 
-RUN, RECIPE, ASIDE = "run.json", "recipe.json", ".replaced"
+ASIDE = ".replaced"  # where an older run waits
 # Everything that training and fine-tuning write; a folder holds one run.
 OWN = (
     *(RUN, RECIPE, STATE, LOG, "tensorboard", "report"),
     *("best.keras", "last.keras", "best.npz", "last.npz"),
 )
-LARGEST = 64 << 20  # bytes of a JSON file: 100,000 epochs of 20 classes take less
 KEPT = "finished epochs are kept, --resume goes on"
 NOT_KEPT = "nothing of this run is kept"
 # Settings that runs of before did not know, with what they did.
@@ -37,76 +31,95 @@ ADDED = {"skip_bad": False, "freeze_ranges": 0}
 PATHS = ("data_dir", "model")  # settings that may be spelled in several ways
 FREE = ("cache", "strategy")  # settings that decide nothing
 
-_Values = Annotated[list[Scalar], msgspec.Meta(max_length=1000)]
-Settings = Annotated[dict[Name, Scalar | _Values], msgspec.Meta(max_length=1000)]
-Scores = Annotated[dict[Name, float | None], msgspec.Meta(max_length=1000)]
-Pixels = Annotated[int, msgspec.Meta(ge=0, le=1 << 46)]  # the sum of a confusion matrix fits int64
-Epochs = Annotated[int, msgspec.Meta(ge=0, le=1 << 31)]
 
-
-class RunFile(msgspec.Struct):
-    """The content of `run.json`; other versions may say more.
+@dataclasses.dataclass(frozen=True)
+class OpenRun:
+    """A run from the check of its folder to what it leaves there; see `open_run`.
 
     Attributes:
-        settings: those that the run was started with.
-        config: of its network, which earlier versions did not write.
-        versions: of the programs.
-        machine: what it runs on.
+        folder: of the run.
+        settings: plain values; they say how many `epochs` there are.
+        resume: whether it goes on with what is there.
+        last: the checkpoint to go on from; None where the run begins.
     """
 
-    settings: Settings
-    config: dict[str, Any] = {}
-    versions: Settings = {}
-    machine: Settings = {}
+    folder: Path
+    settings: dict[str, Any]
+    resume: bool
+    last: Path | None
+
+    def over(self, state: dict[str, Any]) -> bool:
+        """Whether nothing is left to do: all epochs, or none that was better for too long."""
+        done, patience = state.get("epochs_done", 0), self.settings.get("early_stopping", 0)
+        best = state.get("best_epoch")
+        waited = patience and best is not None and done - best >= patience
+        return done >= self.settings["epochs"] or bool(waited)
+
+    def train(
+        self,
+        config: FastSCNNConfig,
+        state: dict[str, Any],
+        fit: Callable[[], None],
+        begin: Callable[[], None] = lambda: None,
+    ) -> State:
+        """Holds the folder, trains what is left, and reads what came out.
+
+        Args:
+            config: of the network, for `run.json`.
+            state: that of `last`; nothing where the run begins.
+            fit: trains and writes checkpoints.
+            begin: writes what else belongs to a run that begins.
+
+        Raises:
+            OutputError: as `run_folder`.
+        """
+        with run_folder(self.folder, self.resume):
+            if not self.last:
+                write_run(self.folder, self.settings, config)
+                begin()
+            if self.over(state):
+                write_json(self.folder / STATE, state)  # a copy, which may have been lost
+            else:
+                fit()
+        return read_state(self.folder)
+
+    def required(self, score: float | None, name: str = "score") -> float:
+        """A score that a run of this kind always has.
+
+        Raises:
+            OutputError: it has none.
+        """
+        if score is None:
+            raise OutputError(f"{self.folder / STATE}: damaged, it does not say the best {name}")
+        return score
 
 
-class State(msgspec.Struct):
-    """The content of `state.json`, which a checkpoint holds, too; other versions may say more.
+def open_run(
+    folder: str | os.PathLike[str],
+    settings: dict[str, Any],
+    last: str,
+    resume: bool = False,
+    force: bool = False,
+) -> OpenRun:
+    """Makes sure that a run may begin or go on in a folder, before anything is read or built.
 
-    Attributes:
-        epochs_done: finished epochs.
-        best: the best validation score, 0..1.
-        best_epoch: its epoch.
-        history: what `log.csv` says.
-        scores: of the best epoch, `val_...` -> value.
-        class_iou: of that epoch.
-        confusion: counts of that epoch, rows are true classes.
-        dropout: where the random streams stand; in a checkpoint.
-    """
-
-    epochs_done: Epochs
-    best: float | None = None
-    best_epoch: Epochs | None = None
-    history: list[Scores] = []
-    scores: Scores = {}
-    class_iou: Scores | None = None
-    confusion: list[list[Pixels]] | None = None
-    dropout: dict[str, list[Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]]] = {}
-
-
-def read_run_file(folder: Path, error: type[InputError] = InputError) -> RunFile:
-    """What `run.json` says.
+    Args:
+        folder: of the run.
+        settings: plain values; on resuming they must be those it was started with.
+        last: name of the checkpoint.
+        resume: go on after the last finished epoch; begin where there is none.
+        force: begin anew in a folder that is not empty.
 
     Raises:
-        InputError: (of the class `error`) it is missing or damaged.
+        OutputError: the folder is in use or holds something (else), or a file is damaged.
+        ConfigError: naming the first setting that differs.
     """
-    return _read(folder / RUN, RunFile, error)
-
-
-def read_state(folder: Path, error: type[InputError] = InputError) -> State:
-    """What `state.json` says.
-
-    Raises:
-        InputError: (of the class `error`) it is missing or damaged.
-    """
-    return _read(folder / STATE, State, error)
-
-
-def _read(path: Path, schema: Any, error: type[InputError]) -> Any:
-    try:
-        return read_json(path, schema, what="file of a run", largest=LARGEST, mend=True)
-    except InputError as failure:
-        raise error(f"{path}: damaged, {str(failure).removeprefix(f'{path}: ')}") from None
+    folder = Path(folder)
+    if is_held(folder):  # now rather than when all is read and built
+        raise OutputError(f"{folder}: another run is writing into this folder")
+    if resume:
+        return OpenRun(folder, settings, resume, check_resumable(folder, settings, last))
+    return OpenRun(check_output_folder(folder, force), settings, resume, None)
 
 
 @contextlib.contextmanager
@@ -170,28 +183,6 @@ def _has_epochs(folder: Path) -> bool:
     return (folder / STATE).exists() and read_state(folder).epochs_done > 0
 
 
-def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig) -> None:
-    """Writes `run.json`: settings, configuration and versions."""
-    import fastscnn_tf
-
-    versions = {
-        "fastscnn_tf": fastscnn_tf.__version__,
-        "python": platform.python_version(),
-        "keras": keras3().__version__,
-        **_backend_version(),
-    }
-    values = {"settings": settings, "config": config.to_dict(), "versions": versions}
-    values["machine"] = machine()
-    write_json(folder / RUN, values)
-
-
-def _backend_version() -> dict[str, str]:
-    if on_tensorflow(keras3()):
-        return {"tensorflow": tensorflow().__version__}
-    backend = keras3().backend.backend()
-    return {backend: importlib.metadata.version(backend)}
-
-
 def check_resumable(folder: Path, settings: dict[str, Any], last: str) -> Path | None:
     """Makes sure that a run can go on with these settings.
 
@@ -238,15 +229,3 @@ def _same_path(old: Any, value: Any) -> bool:
     if not (isinstance(old, str) and isinstance(value, str) and old and value):
         return False
     return os.path.realpath(old.replace("\0", "")) == os.path.realpath(value)
-
-
-def check_state(state: Any, path: Any) -> dict[str, Any]:
-    """Makes sure that this is what `Checkpoint` keeps.
-
-    Raises:
-        ModelFileError: it is not; the message names the field.
-    """
-    convert(state, f"{path}: damaged", State, error=ModelFileError)
-    if "history" not in state:
-        raise ModelFileError(f"{path}: damaged, it does not say how far the run came")
-    return state

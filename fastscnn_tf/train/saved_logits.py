@@ -86,9 +86,9 @@ def save_logits(
     return folder
 
 
-def saved_logits_in(teacher: str | os.PathLike[str] | None) -> Path | None:
+def saved_logits_in(teacher: str | os.PathLike[str]) -> Path | None:
     """The folder, where what is named as the teacher is one that `save_logits` wrote."""
-    return Path(teacher) if teacher and (Path(teacher) / INDEX).is_file() else None
+    return Path(teacher) if (Path(teacher) / INDEX).is_file() else None
 
 
 class SavedLogits:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..keras_api import is_keras3, keras3
+from ..keras_api import is_keras3, keras3, of_keras
 from ..model.layers import PACKAGE
+from .settings import check_run_values
 
-KINDS = ("constant", "poly", "cosine", "one_cycle", "cyclic")
 CYCLES = {"cosine": 1, "cyclic": 4}  # by default; "4 or more" (Smith 2017, section 3.2)
 
 # Of `torch.optim.lr_scheduler.OneCycleLR`.
@@ -26,15 +26,7 @@ END = START / 1e4
 TRIANGLE_BASE = 1 / 4.0  # of the peak: "1/3 or 1/4" (Smith 2017, section 3.3)
 
 
-def schedule(
-    keras: Any,
-    kind: str,
-    learning_rate: float,
-    steps: int,
-    power: float = 0.9,
-    warmup_steps: int = 0,
-    cycles: int | None = None,
-) -> Any:
+def schedule(keras: Any, kind: str, learning_rate: float, steps: int, **options: Any) -> Any:
     """A learning rate for every update of a run, as a serialisable Keras schedule.
 
     | kind | from the first update to the last |
@@ -49,13 +41,13 @@ def schedule(
 
     Args:
         keras: the Keras namespace, Keras 3 or tf_keras.
-        kind: one of `KINDS`.
+        kind: one of `settings.SCHEDULES`.
         learning_rate: the highest rate, above 0.
         steps: updates of the run, warm-up included.
-        power: exponent of `poly`, above 0.
-        warmup_steps: updates over which the rate rises linearly from 0 to the first value of the
+        **options: `power`, the exponent of `poly`, above 0 (0.9 by default); `warmup_steps`,
+            updates over which the rate rises linearly from 0 to the first value of the
             schedule, which then has the steps that are left (Goyal et al. 2017, section 2.2).
-        cycles: repetitions of `cosine` (1 by default) and `cyclic` (4).
+            `cycles`, repetitions of `cosine` (1 by default) and `cyclic` (4).
 
     Returns:
         A `keras.optimizers.schedules.LearningRateSchedule` from an integer step to a float32
@@ -69,56 +61,73 @@ def schedule(
         >>> [round(float(rate(step)), 4) for step in (0, 3, 4, 7, 10)]
         [0.02, 0.08, 0.1, 0.05, 0.0]
     """
-    return schedule_class(keras)(kind, learning_rate, steps, power, warmup_steps, cycles)
+    return schedule_class(keras)(kind, learning_rate, steps, **options)
+
+
+class Schedule:
+    """See `schedule`.
+
+    Args:
+        kind, learning_rate, steps, power, warmup_steps, cycles: as for `schedule`.
+        batches_per_step: batches that make one update. Keras counts batches where it
+            accumulates gradients, and asks its schedule with that number.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        learning_rate: float,
+        steps: int,
+        power: float = 0.9,
+        warmup_steps: int = 0,
+        cycles: int | None = None,
+        batches_per_step: int = 1,
+    ):
+        super().__init__()
+        check_run_values(schedule=kind, learning_rate=learning_rate, power=power)
+        if steps < 1:
+            raise ConfigError(f"a schedule needs at least 1 step, got {steps}")
+        if not 0 <= warmup_steps < steps:
+            raise ConfigError(
+                f"warmup_steps must be less than the {steps} steps, got {warmup_steps}"
+            )
+        left = steps - warmup_steps
+        if kind == "one_cycle" and left < 4:
+            raise ConfigError(f"one_cycle needs at least 4 steps after the warm-up, got {left}")
+        if cycles is not None and kind not in CYCLES:
+            raise ConfigError(f"cycles go with {' and '.join(CYCLES)}, not with {kind}")
+        if cycles is not None and not 1 <= cycles <= left:
+            raise ConfigError(f"cycles must be between 1 and the {left} steps left, got {cycles}")
+        self.kind, self.learning_rate, self.steps = kind, float(learning_rate), steps
+        self.power, self.warmup_steps, self.cycles = float(power), warmup_steps, cycles
+        self.batches_per_step = batches_per_step
+        self._share = _shape(kind, left, power, cycles)
+
+    def __call__(self, step):
+        ops = keras3().ops
+        step = ops.convert_to_tensor(step)
+        if self.batches_per_step > 1:
+            step = ops.floor_divide(step, self.batches_per_step)
+        step = ops.cast(step, "float32")
+        after = ops.maximum(step - self.warmup_steps, 0.0)
+        warm = ops.minimum((step + 1.0) / (self.warmup_steps + 1.0), 1.0)
+        return self.learning_rate * warm * self._share(ops, after)
+
+    def get_config(self):
+        names = ("kind", "learning_rate", "steps", "power", "warmup_steps", "cycles")
+        return {name: getattr(self, name) for name in (*names, "batches_per_step")}
 
 
 @functools.cache
 def schedule_class(keras: Any) -> Any:
     """The schedule of one Keras namespace; making it also makes it known to Keras' loader."""
-    base: Any = keras.optimizers.schedules.LearningRateSchedule
+    return registered(keras, of_keras(Schedule, keras.optimizers.schedules.LearningRateSchedule))
 
-    class Schedule(base):
-        """See `schedule`.
 
-        Args:
-            kind, learning_rate, steps, power, warmup_steps, cycles: as for `schedule`.
-            batches_per_step: batches that make one update. Keras counts batches where it
-                accumulates gradients, and asks its schedule with that number.
-        """
-
-        def __init__(
-            self,
-            kind: str,
-            learning_rate: float,
-            steps: int,
-            power: float = 0.9,
-            warmup_steps: int = 0,
-            cycles: int | None = None,
-            batches_per_step: int = 1,
-        ):
-            super().__init__()
-            _check(kind, learning_rate, steps, power, warmup_steps, cycles)
-            self.kind, self.learning_rate, self.steps = kind, float(learning_rate), steps
-            self.power, self.warmup_steps, self.cycles = float(power), warmup_steps, cycles
-            self.batches_per_step = batches_per_step
-            self._share = _shape(kind, steps - warmup_steps, power, cycles)
-
-        def __call__(self, step):
-            ops = keras3().ops
-            step = ops.convert_to_tensor(step)
-            if self.batches_per_step > 1:
-                step = ops.floor_divide(step, self.batches_per_step)
-            step = ops.cast(step, "float32")
-            after = ops.maximum(step - self.warmup_steps, 0.0)
-            warm = ops.minimum((step + 1.0) / (self.warmup_steps + 1.0), 1.0)
-            return self.learning_rate * warm * self._share(ops, after)
-
-        def get_config(self):
-            names = ("kind", "learning_rate", "steps", "power", "warmup_steps", "cycles")
-            return {name: getattr(self, name) for name in (*names, "batches_per_step")}
-
+def registered(keras: Any, own: Any) -> Any:
+    """A class of ours, known to the loader of one Keras."""
     saving = keras.saving if is_keras3(keras) else keras.utils
-    return saving.register_keras_serializable(PACKAGE)(Schedule)
+    return saving.register_keras_serializable(PACKAGE)(own)
 
 
 def _shape(kind: str, steps: int, power: float, cycles: int | None) -> Callable[[Any, Any], Any]:
@@ -149,30 +158,3 @@ def _shape(kind: str, steps: int, power: float, cycles: int | None) -> Callable[
 
     shapes = (constant, poly, cosine, one_cycle, cyclic)
     return {shape.__name__: shape for shape in shapes}[kind]
-
-
-def _check(
-    kind: str,
-    learning_rate: float,
-    steps: int,
-    power: float,
-    warmup_steps: int,
-    cycles: int | None,
-) -> None:
-    if kind not in KINDS:
-        raise ConfigError(f"unknown schedule {kind!r}: use one of {', '.join(KINDS)}")
-    if not 0 < learning_rate < 100:
-        raise ConfigError(f"learning_rate must be between 0 and 100, got {learning_rate}")
-    if not 0 < power < 100:
-        raise ConfigError(f"power must be between 0 and 100, got {power}")
-    if steps < 1:
-        raise ConfigError(f"a schedule needs at least 1 step, got {steps}")
-    if not 0 <= warmup_steps < steps:
-        raise ConfigError(f"warmup_steps must be less than the {steps} steps, got {warmup_steps}")
-    left = steps - warmup_steps
-    if kind == "one_cycle" and left < 4:
-        raise ConfigError(f"one_cycle needs at least 4 steps after the warm-up, got {left}")
-    if cycles is not None and kind not in CYCLES:
-        raise ConfigError(f"cycles go with {' and '.join(CYCLES)}, not with {kind}")
-    if cycles is not None and not 1 <= cycles <= left:
-        raise ConfigError(f"cycles must be between 1 and the {left} steps left, got {cycles}")

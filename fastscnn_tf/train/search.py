@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 import os
 import re
 import shutil
@@ -19,15 +18,15 @@ from typing import Any
 
 import msgspec
 
-from ..core.errors import ConfigError, FastSCNNError, InputError, OutputError, TrainingDiverged
-from ..core.extras import pip_install
+from ..core.errors import ConfigError, FastSCNNError, OutputError, TrainingDiverged
+from ..core.extras import import_extra
 from ..core.files import check_output_folder, write_json
 from ..core.json_text import plain, read_json
 from ..core.reading import open_regular
-from ..keras_api import keras3
-from .callbacks import SCORE
+from ..keras_api import callback_of, keras3
 from .recipes import write_recipe
-from .run_folder import RUN, Settings, check_same_settings, run_folder
+from .run_files import RUN, SCORE, Settings
+from .run_folder import check_same_settings, run_folder
 from .search_result import SearchResult, TrialResult
 from .search_space import Dimension, parse_space
 from .settings import TrainSettings
@@ -106,12 +105,7 @@ class _Search(msgspec.Struct):
 
 
 def _optuna() -> Any:
-    try:
-        optuna = importlib.import_module("optuna")
-    except ModuleNotFoundError as error:
-        raise InputError(
-            f"{error.name} is not installed, which a search needs: {pip_install('search')}"
-        ) from None
+    optuna = import_extra("optuna", "search", ", which a search needs")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 
@@ -204,7 +198,7 @@ def _run_trial(
     if REPEATS in trial.user_attrs:  # its epochs are not trained again, but count for the median
         for epoch, score in study.trials[trial.user_attrs[REPEATS]].intermediate_values.items():
             trial.report(score, epoch)
-    watcher = _pruning(keras3())(trial)
+    watcher = callback_of(keras3(), Pruning)(trial)
     try:
         settings = dataclasses.replace(base, **values)
         resume = (run / RUN).exists()
@@ -225,24 +219,24 @@ def _run_trial(
     return _trial_result(study.trials[trial.number])
 
 
-def _pruning(keras: Any) -> Any:
-    class Pruning(keras.callbacks.Callback):
-        """Reports each validation and ends the run where the study says so."""
+class Pruning:
+    """Reports each validation and ends the run where the study says so."""
 
-        def __init__(self, trial: Any):
-            super().__init__()
-            self.trial, self.pruned = trial, False
+    model: Any
+    params: dict[str, Any]
 
-        def on_epoch_end(self, epoch, logs=None):
-            score = (logs or {}).get(SCORE)
-            if score is None:
-                return
-            self.trial.report(score, epoch + 1)
-            last = epoch + 1 == self.params["epochs"]  # nothing left to save
-            if not last and self.trial.should_prune():
-                self.pruned = self.model.stop_training = True
+    def __init__(self, trial: Any):
+        super().__init__()
+        self.trial, self.pruned = trial, False
 
-    return Pruning
+    def on_epoch_end(self, epoch, logs=None):
+        score = (logs or {}).get(SCORE)
+        if score is None:
+            return
+        self.trial.report(score, epoch + 1)
+        last = epoch + 1 == self.params["epochs"]  # nothing left to save
+        if not last and self.trial.should_prune():
+            self.pruned = self.model.stop_training = True
 
 
 def _finished(optuna: Any, study: Any) -> list[Any]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import types
-import typing
 from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import ConfigError
+from ..core.fields import kinds, nearest
 from .recipes import DEFAULTS
 from .settings import FIELDS, TrainSettings
 
 # Trials are compared epoch by epoch, so these are the same for all of them.
 FIXED = ("epochs", "validate_every", "early_stopping")
+NONE = type(None)
 FORM = "expected NAME=A..B, NAME=log:A..B or NAME=X,Y,Z"
 
 
@@ -82,10 +81,10 @@ def _dimension(text: str) -> Dimension:
         raise ConfigError(f"--space {text!r}: {FORM}")
     name = name.replace("-", "_")
     _check_name(name, text)
-    kinds, optional = _kinds(name)
+    known = kinds(TrainSettings)[name]
     if ".." in values:
-        return _range(name, values, kinds, text)
-    choices = tuple(_value(part.strip(), kinds, optional, text) for part in values.split(","))
+        return _range(name, values, known, text)
+    choices = tuple(_value(part.strip(), known, text) for part in values.split(","))
     if len(set(choices)) != len(choices):
         raise ConfigError(f"--space {text!r}: a value is given twice")
     return Dimension(name, choices=choices)
@@ -100,34 +99,25 @@ def _check_name(name: str, text: str) -> None:
     elif name in FIELDS:
         reason = f"{name} belongs to a run, not to a way of training: it cannot be searched"
     else:
-        near = difflib.get_close_matches(name, known, 1)
-        reason = f"unknown setting {name!r}" + (f"; did you mean {near[0]}?" if near else "")
+        reason = f"unknown setting {name!r}{nearest(name, known)}"
     raise ConfigError(f"--space {text!r}: {reason}")
 
 
-def _kinds(name: str) -> tuple[set[type], bool]:
-    """The types that a setting takes, and whether it may be None."""
-    hint = typing.get_type_hints(TrainSettings)[name]
-    union = isinstance(hint, types.UnionType)
-    members = set(typing.get_args(hint)) if union else {hint}
-    return members - {type(None)}, type(None) in members
-
-
-def _range(name: str, values: str, kinds: set[type], text: str) -> Dimension:
+def _range(name: str, values: str, kinds: frozenset[type], text: str) -> Dimension:
     log = values.startswith("log:")
     ends = values.removeprefix("log:").split("..")
     if len(ends) != 2 or not kinds & {int, float}:
         what = FORM if kinds & {int, float} else f"{name} is no number: list its values"
         raise ConfigError(f"--space {text!r}: {what}")
-    low, high = (_value(end.strip(), kinds, False, text) for end in ends)
+    low, high = (_value(end.strip(), kinds - {NONE}, text) for end in ends)
     if not low < high or (log and low <= 0):
         least = "0 < A < B" if log else "A < B"
         raise ConfigError(f"--space {text!r}: a range needs {least}")
     return Dimension(name, low, high, log)
 
 
-def _value(text: str, kinds: set[type], optional: bool, whole: str) -> Any:
-    if optional and text.lower() == "none":
+def _value(text: str, kinds: frozenset[type], whole: str) -> Any:
+    if NONE in kinds and text.lower() == "none":
         return None
     if bool in kinds and text.lower() in ("true", "false"):
         return text.lower() == "true"
@@ -139,5 +129,5 @@ def _value(text: str, kinds: set[type], optional: bool, whole: str) -> Any:
                 continue
     if str in kinds and text:
         return text
-    names = " or ".join(sorted(kind.__name__ for kind in kinds))
+    names = " or ".join(sorted(kind.__name__ for kind in kinds - {NONE}))
     raise ConfigError(f"--space {whole!r}: expected {names}, got {text!r}")

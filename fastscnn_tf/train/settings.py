@@ -1,24 +1,49 @@
-"""`TrainSettings`: everything that decides a run, saved beside its weights."""
+"""`TrainSettings` and `PretrainSettings`: everything that decides a run, kept with its weights."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import Any
 
 from ..core.errors import ConfigError
+from ..core.fields import Declared, check_values, defaults, like, nearest, setting
+from ..core.presets import PRESETS
 from ..core.sizes import Size, check_size, format_size
-from ..data.augment import augmentation
+from ..data.augment import Augmentation, augmentation
 from ..data.cache import check_cache
 from ..data.class_weights import KINDS as CLASS_WEIGHT_KINDS
-from .distribute import STRATEGIES
 from .loss_terms import parse_terms
-from .optimizers import OPTIMIZERS, PRECISIONS
-from .schedules import KINDS as SCHEDULES
+
+NONE, MIRRORED, MULTI_WORKER = STRATEGIES = ("none", "mirrored", "multi-worker")
+OPTIMIZERS = ("sgd", "adamw")
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+SCHEDULES = ("poly", "cosine", "one_cycle", "cyclic", "constant")
+MANY = 1 << 20  # more repetitions than any run has
+
+
+class RunSettings(Declared):
+    """Base of the settings of runs that train on pairs: `augment` and `cache` are checked, too."""
+
+    augment: str
+    cache: str
+
+    def __post_init__(self) -> None:
+        _ = self.augmentation
+        check_cache(self.cache)
+        super().__post_init__()
+
+    @property
+    def augmentation(self) -> Augmentation | None:
+        """What `augment` names; None for none.
+
+        Raises:
+            ConfigError: there is no such preset.
+        """
+        return augmentation(self.augment)
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainSettings:
+class TrainSettings(RunSettings):
     """A training run; the defaults are the paper's (section 4).
 
     Args:
@@ -78,64 +103,114 @@ class TrainSettings:
             `load_dataset`; changes no batch.
     """
 
-    dataset: str
-    data_dir: str | None
-    size: Size
-    epochs: int = 1000
-    batch_size: int = 12
-    learning_rate: float = 0.045
-    power: float = 0.9
-    momentum: float = 0.9
-    augment: str = "paper"
-    aux_heads: bool | None = None
-    bn_momentum: float | None = None
-    seed: int = 0
-    validate_every: int = 1
-    preset: str | None = None
-    width: float | None = None
-    init_from: str | None = None
-    extra_dataset: str | None = None
-    extra_data_dir: str | None = None
-    extra_split: str = "train_extra"
-    skip_bad: bool = False
-    cache: str = "auto"
-    recipe: str = "paper"
-    optimizer: str = "sgd"
-    schedule: str = "poly"
-    cycles: int | None = None
-    warmup_epochs: float = 0.0
-    weight_decay: float = 0.0
-    l2: float | None = None
-    clip_norm: float | None = None
-    accumulate: int = 1
-    crop: Size | None = None
-    loss: str = "cross_entropy"
-    class_weights: str = "none"
-    label_smoothing: float = 0.0
-    aux_weight: float = 0.4
-    dropout: float | None = None
-    ema: float = 0.0
-    precision: str = "float32"
-    teacher: str | None = None
-    distill_weight: float = 1.0
-    distill_temperature: float = 1.0
-    early_stopping: int = 0
-    deterministic: bool = False
-    strategy: str = "none"
+    dataset: str = setting(place=True)
+    data_dir: str | None = setting(place=True)
+    size: Size = setting(place=True)
+    epochs: int = setting(1000, "Passes over the training split.", 1)
+    batch_size: int = setting(12, "Pairs per step, over all replicas.", 1)
+    learning_rate: float = setting(
+        0.045, "Start of the schedule, or its peak.", 0, 100, between=True
+    )
+    power: float = setting(0.9, "Exponent of poly.", 0.01, 10)
+    momentum: float = setting(0.9, "Of SGD; beta 1 of AdamW.", 0, 0.9999)
+    augment: str = setting("paper", "Augmentation: paper, gentle, strong or none.")
+    aux_heads: bool | None = setting(None)
+    bn_momentum: float | None = setting(
+        None, "Of batch normalisation; 0.9 for short runs.", 0, 0.9999999, shown="0.99"
+    )
+    seed: int = setting(0, "Weights, order and augmentation.", 0, (1 << 32) - 1, place=True)
+    validate_every: int = setting(
+        1, "Epochs between validations; 0: none, the last weights stay.", 0
+    )
+    preset: str | None = setting(None, f"Wiring: {', '.join(PRESETS)}.", shown="paper")
+    width: float | None = setting(None, "Factor of all channel counts, 0.25..4.", shown="1")
+    init_from: str | None = setting(
+        None, "Start from a .keras file, run folder or checkpoint.", place=True
+    )
+    extra_dataset: str | None = setting(
+        None, "More training data, such as cityscapes-coarse.", place=True
+    )
+    extra_data_dir: str | None = setting(None, "Where it lies.", shown="--data-dir", place=True)
+    extra_split: str = setting("train_extra", "Which split of it.", place=True)
+    skip_bad: bool = setting(False, place=True)
+    cache: str = setting(
+        "auto",
+        "Where decoded pairs are kept: auto (memory, while they fit), memory, none, or a folder.",
+        place=True,
+    )
+    recipe: str = setting("paper", place=True)
+    optimizer: str = setting("sgd", choices=OPTIMIZERS)
+    schedule: str = setting("poly", choices=SCHEDULES)
+    cycles: int | None = setting(
+        None, "Repetitions of cosine and cyclic.", 1, MANY, shown="1 and 4"
+    )
+    warmup_epochs: float = setting(0.0, "Epochs of linear rise before the schedule.", 0, 1e6)
+    weight_decay: float = setting(0.0, "Decoupled decay of the kernels.", 0, 0.9999)
+    l2: float | None = setting(None, "L2 regularisation as the paper's.", 0, 1, shown="4e-5")
+    clip_norm: float | None = setting(
+        None, "Greatest global norm of the gradients.", 1e-12, 1e12, shown="none"
+    )
+    accumulate: int = setting(1, "Batches whose gradients make one update.", 1, MANY)
+    crop: Size | None = setting(
+        None, "Training crops smaller than --size, height x width.", shown="--size"
+    )
+    loss: str = setting(
+        "cross_entropy",
+        "Sum of cross_entropy, ohem, focal, dice, lovasz, boundary, as in 'ohem + 0.5*dice'.",
+    )
+    class_weights: str = setting(
+        "none", "none, enet or median (frequency).", choices=CLASS_WEIGHT_KINDS
+    )
+    label_smoothing: float = setting(0.0, "Share of the target spread over all classes.", 0, 0.9999)
+    aux_weight: float = setting(0.4, "Weight of each auxiliary loss.", 0, 100)
+    dropout: float | None = setting(None, "Rate before the logits.", 0, 0.9999, shown="0.1")
+    ema: float = setting(
+        0.0, "Momentum of averaged weights, which are scored and kept as the best.", 0, 0.9999999
+    )
+    precision: str = setting("float32", choices=PRECISIONS)
+    teacher: str | None = setting(
+        None, "A Keras segmentation model, or what save-logits wrote, to learn from.", place=True
+    )
+    distill_weight: float = setting(1.0, "Weight of --teacher's loss.", 0, 1e6)
+    distill_temperature: float = setting(1.0, "Temperature of its softmax.", 0.01, 1000)
+    early_stopping: int = setting(
+        0, "End after this many epochs without a better score.", 0, MANY, shown="never"
+    )
+    deterministic: bool = setting(False, "The same bits each time; slower.", place=True)
+    strategy: str = setting(
+        "none",
+        "none, mirrored (this machine's devices) or multi-worker.",
+        choices=STRATEGIES,
+        place=True,
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", check_size(self.size))
         if self.crop is not None:
             object.__setattr__(self, "crop", check_size(self.crop))
-        check_settings(self, least_validations=0)
+        super().__post_init__()
         parse_terms(self.loss)
-        _check_choices(self)
-        _check_ranges(self)
-        _check_sources(self)
+        self._check_together()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        return dataclasses.asdict(self)
+    def _check_together(self) -> None:
+        """Refuses settings of which one leaves the other without a meaning."""
+        if self.warmup_epochs >= self.epochs:
+            raise ConfigError(
+                f"warmup_epochs {self.warmup_epochs:g} leave nothing of {self.epochs} "
+                "epochs: give fewer --warmup-epochs, or more --epochs"
+            )
+        if self.crop and any(c > s for c, s in zip(self.crop, self.size, strict=True)):
+            sizes = format_size(self.crop), format_size(self.size)
+            raise ConfigError(f"crop {sizes[0]} is larger than size {sizes[1]}: take a smaller one")
+        if self.init_from and (self.preset or self.width):
+            raise ConfigError("init_from brings its own wiring: leave out preset and width")
+        if self.extra_data_dir and not self.extra_dataset:
+            raise ConfigError("extra_data_dir needs extra_dataset: the name of that data set")
+        for name in () if self.teacher else ("distill_weight", "distill_temperature"):
+            if getattr(self, name) != defaults(TrainSettings)[name]:
+                raise ConfigError(f"{name} needs a teacher to learn from: give --teacher")
+        if self.early_stopping and not self.validate_every:
+            raise ConfigError("early_stopping needs validations: set validate_every to 1 or more")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainSettings:
@@ -149,31 +224,15 @@ class TrainSettings:
 
 
 FIELDS = tuple(field.name for field in dataclasses.fields(TrainSettings))
-_CHOICES = {
-    "optimizer": OPTIMIZERS,
-    "schedule": SCHEDULES,
-    "precision": PRECISIONS,
-    "class_weights": CLASS_WEIGHT_KINDS,
-    "strategy": STRATEGIES,
-}
-_RANGES: dict[str, tuple[float, float]] = {  # inclusive
-    "power": (0.01, 10.0),
-    "momentum": (0.0, 0.9999),
-    "cycles": (1, 1 << 20),
-    "warmup_epochs": (0.0, 1e6),
-    "weight_decay": (0.0, 0.9999),
-    "l2": (0.0, 1.0),
-    "clip_norm": (1e-12, 1e12),
-    "accumulate": (1, 1 << 20),
-    "label_smoothing": (0.0, 0.9999),
-    "aux_weight": (0.0, 100.0),
-    "dropout": (0.0, 0.9999),
-    "bn_momentum": (0.0, 0.9999999),
-    "ema": (0.0, 0.9999999),
-    "distill_weight": (0.0, 1e6),
-    "distill_temperature": (0.01, 1000.0),
-    "early_stopping": (0, 1 << 20),
-}
+
+
+def check_run_values(**values: Any) -> None:
+    """Refuses values that no run could have; the names are those of `TrainSettings`.
+
+    Raises:
+        ConfigError: naming the first one and what it may be.
+    """
+    check_values(TrainSettings, values)
 
 
 def check_names(values: dict[str, Any]) -> None:
@@ -184,84 +243,43 @@ def check_names(values: dict[str, Any]) -> None:
     """
     for name in values:
         if name not in FIELDS:
-            near = difflib.get_close_matches(name, FIELDS, 1)
-            hint = f"; did you mean {near[0]}?" if near else ": saved by another version?"
+            hint = nearest(name, FIELDS) or ": saved by another version?"
             raise ConfigError(f"unknown setting {name!r}{hint}")
 
 
-def _check_choices(settings: TrainSettings) -> None:
-    for name, choices in _CHOICES.items():
-        if (value := getattr(settings, name)) not in choices:
-            raise ConfigError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-
-
-def _check_ranges(settings: TrainSettings) -> None:
-    for name, (low, high) in _RANGES.items():
-        value = getattr(settings, name)
-        optional = _DEFAULTS[name] is None
-        if value is None and optional:
-            continue
-        if not _is_number(value) or not low <= value <= high:
-            raise ConfigError(f"{name} must be {low:.7g}..{high:.7g}, got {value!r}")
-    if settings.warmup_epochs >= settings.epochs:
-        raise ConfigError(
-            f"warmup_epochs {settings.warmup_epochs:g} leave nothing of {settings.epochs} "
-            "epochs: give fewer --warmup-epochs, or more --epochs"
-        )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_sources(settings: TrainSettings) -> None:
-    if settings.crop and any(c > s for c, s in zip(settings.crop, settings.size, strict=True)):
-        sizes = format_size(settings.crop), format_size(settings.size)
-        raise ConfigError(f"crop {sizes[0]} is larger than size {sizes[1]}: take a smaller one")
-    if settings.init_from and (settings.preset or settings.width):
-        raise ConfigError("init_from brings its own wiring: leave out preset and width")
-    if settings.extra_data_dir and not settings.extra_dataset:
-        raise ConfigError("extra_data_dir needs extra_dataset: the name of that data set")
-    if not settings.teacher:
-        for name in ("distill_weight", "distill_temperature"):
-            if getattr(settings, name) != _DEFAULTS[name]:
-                raise ConfigError(f"{name} needs a teacher to learn from: give --teacher")
-    if settings.early_stopping and not settings.validate_every:
-        raise ConfigError("early_stopping needs validations: set validate_every to 1 or more")
-
-
-_DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainSettings)}
-
-
-def check_settings(settings: Any, least_validations: int = 1) -> None:
-    """Checks what training and fine-tuning settings have in common.
-
-    Raises:
-        ConfigError: a value is out of range.
-    """
-    augmentation(settings.augment)
-    check_cache(settings.cache)
-    check_common(settings, least_validations)
-
-
-def check_common(settings: Any, least_validations: int = 1) -> None:
-    """Checks what every kind of training has in common.
+@dataclasses.dataclass(frozen=True)
+class PretrainSettings(Declared):
+    """A pre-training run. The paper names the data (ImageNet) but no recipe; this is a usual one.
 
     Args:
-        settings: with epochs, batch_size, learning_rate, seed and validate_every.
-        least_validations: 0 where a run may do without validation.
-
-    Raises:
-        ConfigError: a value is out of range.
+        data_dir: folder with `train/<class>/` and `val/<class>/`.
+        size: (height, width) of the pictures.
+        epochs: passes over `train`.
+        batch_size: pictures per step.
+        learning_rate: start of the polynomial schedule, which steps every batch.
+        power: its exponent.
+        momentum: of SGD.
+        preset: wiring, see `FastSCNNConfig.preset`.
+        width: factor of all channel counts.
+        bn_momentum: of batch normalisation, None for the wiring's own; a run of less than a few
+            hundred steps needs a lower one for its statistics to follow.
+        seed: weights, order and augmentation.
+        validate_every: epochs between validations; the last epoch always validates.
     """
-    least = {"epochs": 1, "batch_size": 1, "validate_every": least_validations}
-    for name, low in least.items():
-        value = getattr(settings, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            raise ConfigError(f"{name} must be at least {low}, got {value}")
-    if not _is_number(settings.learning_rate) or not 0 < settings.learning_rate < 100:
-        raise ConfigError(
-            f"learning_rate must be above 0 and below 100, got {settings.learning_rate}"
-        )
-    if not isinstance(settings.seed, int) or not 0 <= settings.seed < 1 << 32:
-        raise ConfigError(f"seed must be between 0 and {(1 << 32) - 1}, got {settings.seed}")
+
+    data_dir: str = setting(help="Folder with train/<class>/ and val/<class>/.")
+    size: Size = setting((224, 224), "Height x width.")
+    epochs: int = setting(90, "Passes over train.", 1)
+    batch_size: int = setting(64, "Pictures per step.", 1)
+    learning_rate: float = like(TrainSettings, "learning_rate", help="Start of the schedule.")
+    power: float = like(TrainSettings, "power", help="")
+    momentum: float = like(TrainSettings, "momentum", help="")
+    preset: str = setting("paper", f"{', '.join(PRESETS)}.")
+    width: float = setting(1.0, "Of all channel counts.")
+    bn_momentum: float | None = setting(None, "Of batch normalisation: 0.9 for runs of few steps.")
+    seed: int = like(TrainSettings, "seed")
+    validate_every: int = setting(1, "Epochs.", 1)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", check_size(self.size))
+        super().__post_init__()

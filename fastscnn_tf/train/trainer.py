@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.config import FastSCNNConfig
 from ..core.console import echo
-from ..core.files import check_output_folder, write_json
 from ..core.sizes import Size
-from ..data.augment import augmentation
 from ..data.dataset import ConcatDataset, SegmentationDataset
 from ..data.numpy_pipeline import numpy_batches
 from ..data.pair_check import Progress
@@ -24,12 +23,13 @@ from ..model.initialise import initialise, read_start
 from ..model.io import read_config, save_keras
 from .board import board_for
 from .build import Training, build, epoch_steps, inference_copy, run_config
-from .callbacks import STATE, callbacks_for
+from .callbacks import callbacks_for
 from .checkpoint import restore_checkpoint, save_checkpoint
 from .distribute import check_shares, strategy_scope
 from .predictor import KerasPredictor
 from .recipes import describe, write_recipe
-from .run_folder import RECIPE, check_resumable, read_state, run_folder, write_run
+from .run_files import RECIPE
+from .run_folder import OpenRun, open_run
 from .saved_logits import logits_batches
 from .settings import TrainSettings
 
@@ -87,48 +87,88 @@ def run_training(
         TrainingDiverged: the loss became NaN or infinite.
         KeyboardInterrupt: passed on; the last checkpoint is whole.
     """
-    folder = Path(folder)
-    last = check_resumable(folder, settings.to_dict(), LAST) if resume else None
-    if not resume:
-        check_output_folder(folder, force)
+    run = open_run(folder, settings.to_dict(), LAST, resume, force)
+    with strategy_scope(settings.strategy) as replicas:
+        ready = prepare(settings, run.last, replicas, verbose, progress)
+
+        def fit(callbacks: list[Any]) -> None:
+            callbacks += extra_callbacks
+            fit_epochs(ready.built, settings, ready.training, ready.epochs_done, callbacks, verbose)
+
+        return finish(run, settings, ready, fit)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """All that a run needs before it holds its folder.
+
+    Attributes:
+        training: the training split.
+        validation: the validation split; None where nothing validates.
+        config: of the network at its own size.
+        built: the network and what trains it, as far as it was trained before.
+        state: of the checkpoint that it goes on from; empty where it begins.
+    """
+
+    training: SegmentationDataset
+    validation: SegmentationDataset | None
+    config: FastSCNNConfig
+    built: Training
+    state: dict[str, Any]
+
+    @property
+    def epochs_done(self) -> int:
+        """Finished epochs."""
+        return int(self.state.get("epochs_done", 0))
+
+
+def prepare(
+    settings: TrainSettings,
+    last: Path | None,
+    replicas: int,
+    verbose: int | str = 0,
+    progress: Progress = iter,
+    validates: bool = True,
+) -> Prepared:
+    """Reads the data and builds the network of a run.
+
+    Args:
+        settings, verbose, progress: as for `run_training`.
+        last: the checkpoint to go on from; None where the run begins.
+        replicas: devices that share each batch.
+        validates: whether the validation split is needed.
+    """
     start = read_start(settings.init_from) if settings.init_from and not last else None
     training = training_data(settings, progress)
-    validation = usable_split(settings, "val", settings.size, progress)
+    split = usable_split(settings, "val", settings.size, progress) if validates else None
     config = read_config(last) if last else run_config(settings, training.labels, start)
     config = config.replace(input_size=settings.size)
-    with strategy_scope(settings.strategy) as replicas, run_folder(folder, resume):
-        augmented = augmentation(settings.augment) is not None
-        check_shares(settings.batch_size, replicas, len(training), augmented)
-        check_batches(training, config, settings.batch_size, training=True)
+    augmented = settings.augmentation is not None
+    check_shares(settings.batch_size, replicas, len(training), augmented)
+    check_batches(training, config, settings.batch_size, training=True)
+    if verbose:
+        echo(describe(settings))
+    built, state = build(settings, config, training, progress), {}
+    if last:
+        state = restore_checkpoint(built.network, built.fitted, last, built.ema)
+    elif start:
+        report = initialise(built.network, start)
         if verbose:
-            echo(describe(settings))
-        built = build(settings, config, training, progress)
-        state: dict[str, Any] = {}
-        if last:
-            state = restore_checkpoint(built.network, built.fitted, last, built.ema)
-        elif start:
-            report = initialise(built.network, start)
-            if verbose:
-                echo(report)
-        if not last:
-            write_run(folder, settings.to_dict(), config)
-            write_recipe(folder / RECIPE, settings)
-        if finished(state, settings):
-            write_json(folder / STATE, state)  # a copy, which may have been lost
-        else:
-            callbacks = [*run_callbacks(settings, folder, built, validation, state)]
-            callbacks += extra_callbacks
-            fit_epochs(built, settings, training, state.get("epochs_done", 0), callbacks, verbose)
-    found = read_state(folder)
-    return TrainResult(folder, folder / BEST, found.best, found.epochs_done)
+            echo(report)
+    return Prepared(training, split, config, built, state)
 
 
-def finished(state: dict[str, Any], settings: Any) -> bool:
-    """Whether a run has nothing more to do: all epochs, or none that was better for too long."""
-    done, patience = state.get("epochs_done", 0), getattr(settings, "early_stopping", 0)
-    best = state.get("best_epoch")
-    waited = patience and best is not None and done - best >= patience
-    return done >= settings.epochs or bool(waited)
+def finish(
+    run: OpenRun, settings: TrainSettings, ready: Prepared, fit: Callable[[list[Any]], None]
+) -> TrainResult:
+    """Trains what is left of a run in its folder; `fit` takes the callbacks. Its result."""
+    found = run.train(
+        ready.config,
+        ready.state,
+        fit=lambda: fit(run_callbacks(settings, run.folder, ready)),
+        begin=lambda: write_recipe(run.folder / RECIPE, settings),
+    )
+    return TrainResult(run.folder, run.folder / BEST, found.best, found.epochs_done)
 
 
 def usable_split(
@@ -160,7 +200,7 @@ def fit_epochs(built, settings, training, done: int, callbacks, verbose) -> None
         callbacks, verbose: as in `model.fit`.
     """
     keras, config = keras3(), built.network.config
-    pairs = augmentation(settings.augment), settings.batch_size, settings.seed
+    pairs = settings.augmentation, settings.batch_size, settings.seed
     steps: int | None = epoch_steps(settings, len(training))
     if on_tensorflow(keras) and not built.logits:
         epochs = range(done, settings.epochs)
@@ -176,28 +216,26 @@ def fit_epochs(built, settings, training, done: int, callbacks, verbose) -> None
             on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)
         )
         callbacks = [at_epoch, *callbacks]
-    built.fitted.fit(
+    fit_stream(built.fitted, stream, settings, done, steps, callbacks, verbose)
+
+
+def fit_stream(fitted, stream, settings, done: int, steps, callbacks, verbose) -> None:
+    """`model.fit` from epoch `done` to the last one, in the order of the stream."""
+    fitted.fit(
         stream,
         initial_epoch=done,
         epochs=settings.epochs,
         steps_per_epoch=steps,
-        shuffle=False,  # order is the stream's own
+        shuffle=False,
         callbacks=callbacks,
         verbose=verbose,
     )
 
 
-def run_callbacks(
-    settings: TrainSettings,
-    folder: Path,
-    built: Training,
-    validation: SegmentationDataset,
-    state: dict[str, Any],
-) -> list[Any]:
+def run_callbacks(settings: TrainSettings, folder: Path, ready: Prepared) -> list[Any]:
     """Validation, checkpoints, logs and the moving average of a run, in their order."""
-    keras = keras3()
+    keras, built = keras3(), ready.built
     own, ema = callbacks_for(keras), built.ema
-
     scored = inference_copy(built)
     predictor = KerasPredictor(scored)
 
@@ -212,7 +250,7 @@ def run_callbacks(
 
     validate = own.Validate(
         as_it_is,
-        validation,
+        ready.validation,
         settings.validate_every,
         settings.epochs,
         ema.applied if ema else contextlib.nullcontext,
@@ -221,7 +259,7 @@ def run_callbacks(
         folder,
         lambda state: save_checkpoint(built.network, built.fitted, folder / LAST, state, ema),
         save_best,
-        state,
+        ready.state,
         details=validate.details,
         epochs=settings.epochs,
         patience=settings.early_stopping,

@@ -22,7 +22,7 @@ from fastscnn_tf.model.hdf5_arrays import read_hdf5
 from fastscnn_tf.model.io import load_keras, read_config, save_keras
 from fastscnn_tf.model.weights_file import export_weights, import_weights
 from fastscnn_tf.train.checkpoint import ARRAYS, STATE_MEMBER, read_checkpoint
-from fastscnn_tf.train.teacher_file import load_teacher
+from fastscnn_tf.train.teacher import load_teacher
 
 WEIGHTS = "model.weights.h5"
 

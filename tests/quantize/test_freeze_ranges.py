@@ -15,8 +15,8 @@ from fastscnn_tf.quantize.calibrate import calibrate
 from fastscnn_tf.quantize.checkpoint import load_qat
 from fastscnn_tf.quantize.fine_tune import QuantizeSettings, run_quantization
 from fastscnn_tf.quantize.freeze_ranges import frozen_epochs
+from fastscnn_tf.quantize.qat_layers import EMA_DECAY
 from fastscnn_tf.quantize.quantize_aware import folded_of, qat_model, set_ranges
-from fastscnn_tf.quantize.quantizers import EMA_DECAY
 
 SIZE = (64, 96)
 

@@ -17,8 +17,8 @@ from fastscnn_tf.model.tf_blocks import TFBlocks, logits_of, quantized_kernel
 from fastscnn_tf.quantize.calibrate import calibrate
 from fastscnn_tf.quantize.checkpoint import load_qat
 from fastscnn_tf.quantize.fine_tune import QuantizeSettings, run_quantization
+from fastscnn_tf.quantize.qat_layers import START
 from fastscnn_tf.quantize.quantize_aware import folded_of, quantize_aware
-from fastscnn_tf.quantize.quantizers import START
 from fastscnn_tf.saving import save_model
 from fastscnn_tf.train.losses import segmentation_loss
 from fastscnn_tf.train.metrics import mean_iou

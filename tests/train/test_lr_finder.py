@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from fastscnn_tf.cli.find_lr import find_lr
+from fastscnn_tf.cli.search import find_lr
 from fastscnn_tf.core.errors import ConfigError, InputError, OutputError
 from fastscnn_tf.data import toy_streets
 from fastscnn_tf.train.lr_finder import find_learning_rate, judge, smooth

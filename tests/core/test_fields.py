@@ -1,0 +1,85 @@
+"""Settings that are declared once: what they may be, and the table of them for people."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.core.fields import Declared, default_text, fields_table, like, setting
+from fastscnn_tf.quantize.settings import QuantizeSettings
+from fastscnn_tf.train.settings import PretrainSettings, TrainSettings
+
+DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+@dataclasses.dataclass(frozen=True)
+class Some(Declared):
+    count: int = setting(1, "How many.", 1)
+    share: float | None = setting(None, "A part.", 0, 1, shown="all")
+    rate: float = setting(0.5, "A rate.", 0, 10.0, between=True)
+    kind: str = setting("a", choices=("a", "b", "c"))
+    free: str = setting("x")
+
+
+@dataclasses.dataclass(frozen=True)
+class Other(Declared):
+    share: float = like(Some, "share", 0.25, help="Another part.", shown="")
+
+
+@pytest.mark.parametrize(
+    "good", [{}, {"count": 7}, {"share": 0}, {"share": 1.0}, {"rate": 9}, {"kind": "c"}], ids=str
+)
+def test_what_a_setting_may_be(good):
+    assert Some(**good).to_dict() == {**Some().to_dict(), **good}
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"count": 0}, "count must be at least 1, got 0"),
+        ({"count": 1.5}, "count must be at least 1, got 1.5"),
+        ({"count": True}, "count must be at least 1, got True"),
+        ({"count": None}, "count must be at least 1, got None"),
+        ({"share": 1.01}, r"share must be 0\.\.1, got 1.01"),
+        ({"share": float("nan")}, r"share must be 0\.\.1, got nan"),
+        ({"share": "1"}, r"share must be 0\.\.1, got '1'"),
+        ({"rate": 0}, "rate must be above 0 and below 10, got 0"),
+        ({"rate": 10}, "rate must be above 0 and below 10, got 10"),
+        ({"kind": "d"}, "kind must be one of a, b, c, got 'd'"),
+    ],
+    ids=str,
+)
+def test_what_it_may_not_be_is_named(bad, message):
+    with pytest.raises(ConfigError, match=message):
+        Some(**bad)
+
+
+def test_a_setting_like_another_one():
+    assert (Other().share, default_text(Other, "share")) == (0.25, "0.25")
+    with pytest.raises(ConfigError, match=r"share must be 0\.\.1, got 2"):
+        Other(2)
+
+
+def test_the_table_shows_what_is_declared():
+    assert fields_table(Some).splitlines()[2:] == [
+        "| `count` | 1 | at least 1 | How many. |",
+        "| `share` | all | 0..1 | A part. |",
+        "| `rate` | 0.5 | above 0 and below 10 | A rate. |",
+        "| `kind` | a | one of a, b, c | a, b or c. |",
+    ]
+
+
+def settings_page() -> str:
+    """`docs/settings.md`; `python tests/core/test_fields.py` writes it anew."""
+    kinds = {"train": TrainSettings, "quantize": QuantizeSettings, "pretrain": PretrainSettings}
+    parts = [f"## {name}\n\n{fields_table(kind)}\n" for name, kind in kinds.items()]
+    return "\n".join(["# Settings of runs, as the code declares them\n", *parts])
+
+
+def test_the_page_of_settings_is_that_of_the_code():
+    assert DOCS.read_text() == settings_page()
+
+
+if __name__ == "__main__":
+    DOCS.write_text(settings_page())
