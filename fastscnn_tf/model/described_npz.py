@@ -5,6 +5,8 @@ The JSON is read first, so that the arrays can be no larger than the network nee
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,6 +75,14 @@ def read_described(
     return meta, config, arrays
 
 
+def described_bytes(name: str, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+    """The content of such a file: arrays, and JSON in an array of bytes of that name."""
+    buffer = io.BytesIO()
+    text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    np.savez(buffer, **{name: text, **arrays})  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
 def described_config(values: dict[str, Any], where: str) -> FastSCNNConfig:
     """The configuration that a model file holds.
 
@@ -87,4 +97,4 @@ def described_config(values: dict[str, Any], where: str) -> FastSCNNConfig:
     return config
 
 
-__all__ = ["Description", "described_config", "read_described"]
+__all__ = ["Description", "described_bytes", "described_config", "read_described"]
