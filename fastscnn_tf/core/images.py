@@ -193,20 +193,3 @@ def save_label(path: str | os.PathLike[str], label: np.ndarray, palette: np.ndar
     image = Image.fromarray(label)
     image.putpalette(palette.astype(np.uint8).tobytes())
     image.save(path, format="PNG")
-
-
-__all__ = [
-    "IGNORE",
-    "IMAGE_SUFFIXES",
-    "decode_image",
-    "is_picture_name",
-    "list_images",
-    "read_color_label",
-    "read_ids",
-    "read_image",
-    "read_label",
-    "resize_image",
-    "resize_label",
-    "save_label",
-    "to_rgb",
-]

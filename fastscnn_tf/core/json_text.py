@@ -169,6 +169,3 @@ def _check_plain(value: Any, where: str, error: type[InputError]) -> None:
 
 def _holds(value: Any) -> bool:
     return isinstance(value, dict | list)
-
-
-__all__ = ["convert", "decode_json", "dump_json", "explain", "plain", "read_json"]

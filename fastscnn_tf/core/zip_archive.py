@@ -169,6 +169,3 @@ def read_npy(content: bytes, where: str, *, error: type[InputError] = InputError
         raise error(f"{where}: {rest:,} bytes cannot be an array of {dtype} and shape {shape}")
     array = np.frombuffer(content, dtype, offset=file.tell())
     return array.reshape(shape, order="F" if fortran else "C").copy()
-
-
-__all__ = ["open_zip", "read_array", "read_member", "read_npy", "read_npz"]

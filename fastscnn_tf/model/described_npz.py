@@ -95,6 +95,3 @@ def described_config(values: dict[str, Any], where: str) -> FastSCNNConfig:
     except ConfigError as error:
         raise ModelFileError(f"{where}: {str(error)[:300]}") from None
     return config
-
-
-__all__ = ["Description", "described_bytes", "described_config", "read_described"]

@@ -41,6 +41,3 @@ def read_hdf5(content: bytes, where: str, largest: int) -> dict[str, np.ndarray]
         how = "came to no end with" if slow else "crashed on"
         raise ModelFileError(f"{where}: HDF5 {how} it: damaged")
     return read_npz(outcome.result, where, largest=2 * largest + BASE_MEMORY, error=ModelFileError)
-
-
-__all__ = ["read_hdf5"]

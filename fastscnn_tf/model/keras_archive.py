@@ -149,6 +149,3 @@ def _write(path: Path, config: dict[str, Any], weights: dict[str, np.ndarray]) -
         archive.writestr(METADATA, json.dumps({"keras_version": keras3().__version__}))
         archive.writestr(CONFIG, json.dumps(config))
         archive.writestr(WEIGHTS, stored.getbuffer())
-
-
-__all__ = ["KerasArchive", "keras_model", "line_of", "open_keras"]

@@ -74,6 +74,3 @@ def _check_shapes(found: OwnMetadata, image: tuple[int, ...], result: tuple[int,
         raise DamagedFile(
             f"class_names: {len(found.class_names)} names, but the graph gives {result[3]} channels"
         )
-
-
-__all__ = ["OwnMetadata", "check_metadata"]
