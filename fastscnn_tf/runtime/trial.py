@@ -143,11 +143,9 @@ def _try(path: Path, content: bytes, graph: Graph, plan: Plan) -> None:
         )
     if "refused" not in stages:
         slow = outcome.ending.startswith("no end")
-        hint = (
-            f"too slow, damaged or hostile; {TRUST} runs it all the same"
-            if slow
-            else ("damaged or hostile; it was not run here")
-        )
+        hint = "damaged or hostile; it was not run here"
+        if slow:
+            hint = f"too slow, damaged or hostile; {TRUST} runs it all the same"
         raise ModelFileError(f"{path}: {outcome.ending}: {hint}")
     reason = stages["refused"]["error"]
     if plan.compiled and "opened" not in stages:
