@@ -76,11 +76,8 @@ class _Flags:
         self.add(name, value and below(self.folder, value))
 
     def none_for(self, part: CpuSettings | GpuSettings | NnapiSettings, *taken: str) -> None:
-        self.notes += [
-            f"{part.NAME}.{name}={value}"
-            for name, value in part.given().items()
-            if name not in taken
-        ]
+        given = part.given().items()
+        self.notes += [f"{part.NAME}.{name}={v}" for name, v in given if name not in taken]
 
 
 def benchmark_command(
