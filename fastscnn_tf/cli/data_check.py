@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from ..core.console import echo
-from ..core.sizes import Size
 from . import options as opt
 
 
@@ -48,23 +47,11 @@ def check(json_path: str | None, force: bool, **arguments: Any) -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Of order and augmentation.")
 @click.option("--output", required=True, type=opt.PATH, help="The picture.")
 @opt.force
-def show(
-    dataset: str,
-    data_dir: str | None,
-    split: str,
-    augment: str,
-    size: Size | None,
-    count: int,
-    columns: int,
-    seed: int,
-    output: Path,
-    force: bool,
-) -> None:
+def show(output: Path, **arguments: Any) -> None:
     """Draw samples as training sees them, with their labels laid over them and a legend."""
     from ..runtime.contact_sheet import save_contact_sheet
 
-    source = dataset, data_dir, split, augment, size
-    samples = save_contact_sheet(output, *source, count, columns, seed, force)
+    samples = save_contact_sheet(output, **arguments)
     echo(f"{output}: {opt.count(samples, 'sample')}")
 
 

@@ -19,6 +19,3 @@ class About(msgspec.Struct):
     author: Text | None = None
     license: Text | None = None
     run: dict[str, Any] | None = None
-
-
-__all__ = ["About", "Text"]

@@ -12,6 +12,7 @@ from typing import Any
 from .errors import ConfigError
 from .json_text import convert
 from .labels import MAX_CLASSES, LabelSpace, label_space
+from .numbers import check_number
 from .presets import PRESETS
 from .sizes import Size, check_size, padded_size
 
@@ -27,6 +28,14 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "fusion_norm": ("branches", "sum"),
 }
 _SUBSETS = {"align_corners": RESIZES, "aux_layout": AUX_HEADS}
+_RANGES: dict[str, tuple[float, float]] = {
+    "width": (0.25, 4.0),
+    "dropout": (0.0, 0.99),
+    "l2": (0.0, 1.0),
+    "bn_momentum": (0.0, 1.0),
+    "bn_epsilon": (1e-7, 1.0),
+}
+_WHOLE = {"num_classes": (2, MAX_CLASSES), "aux_width": (1, 1024), "fusion_dilation": (1, 64)}
 _FLAGS = ("pad", "separable_relu", "pyramid_branch_norm", "logits_norm", "aux_heads")
 
 
@@ -111,13 +120,7 @@ class FastSCNNConfig:
     def __post_init__(self) -> None:
         self._check_wiring()
         put = object.__setattr__
-        if not _is_int(self.num_classes) or not 2 <= self.num_classes <= MAX_CLASSES:
-            raise ConfigError(f"num_classes must be 2..{MAX_CLASSES}, got {self.num_classes!r}")
         put(self, "input_size", check_size(self.input_size, self.pad))
-        self._check_range("dropout", 0.0, 0.99)
-        self._check_range("l2", 0.0, 1.0)
-        self._check_range("bn_momentum", 0.0, 1.0)
-        self._check_range("bn_epsilon", 1e-7, 1.0)
         for name in ("mean", "std"):
             value = self._numbers(name, float)
             bad = not all(map(math.isfinite, value)) or (name == "std" and min(value) <= 0)
@@ -141,8 +144,11 @@ class FastSCNNConfig:
                 raise ConfigError(f"class_colors must be three numbers 0..255 each, got {color}")
 
     def _check_wiring(self) -> None:
-        """Checks the network's own options, first each for itself and then together."""
-        self._check_range("width", 0.25, 4.0)
+        """Checks the options one by one, and those of the network together."""
+        for name, (low, high) in _RANGES.items():
+            check_number(name, getattr(self, name), low, high, between=True)
+        for name, (least, most) in _WHOLE.items():
+            check_number(name, getattr(self, name), least, most, whole=True)
         self._check_counts("repeats", 16, 3)
         self._check_counts("pyramid_bins", 64)
         for name, known in _CHOICES.items():
@@ -150,13 +156,9 @@ class FastSCNNConfig:
                 raise ConfigError(f"{name} must be {_or(known)}, got {getattr(self, name)!r}")
         for name, members in _SUBSETS.items():
             self._check_members(name, members)
-        if not _is_int(self.aux_width) or not 1 <= self.aux_width <= 1024:
-            raise ConfigError(f"aux_width must be 1..1024, got {self.aux_width!r}")
         for name in _FLAGS:
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} must be True or False, got {getattr(self, name)!r}")
-        if not _is_int(self.fusion_dilation) or not 1 <= self.fusion_dilation <= 64:
-            raise ConfigError(f"fusion_dilation must be 1..64, got {self.fusion_dilation!r}")
         object.__setattr__(self, "conv_bias", _names("conv_bias", self.conv_bias))
         self._check_together()
 
@@ -202,12 +204,6 @@ class FastSCNNConfig:
         if not set(value) <= set(known) or len(set(value)) != len(value):
             raise ConfigError(f"{name} may name {_or(known)}, each once, got {value}")
         object.__setattr__(self, name, tuple(n for n in known if n in value))
-
-    def _check_range(self, name: str, low: float, high: float) -> None:
-        value = getattr(self, name)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not low <= value <= high:
-            raise ConfigError(f"{name} must be between {low} and {high}, got {value!r}")
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> FastSCNNConfig:
@@ -308,10 +304,6 @@ def _colours(value: Any) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(operator.index(v) for v in colour) for colour in value)
     except TypeError:
         raise ConfigError(f"class_colors must be a list of (R, G, B), got {value!r}") from None
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _or(names: tuple[Any, ...]) -> str:

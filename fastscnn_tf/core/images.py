@@ -64,13 +64,22 @@ def read_label(
     if int(raw.max(initial=0)) > 255:
         above = int((raw > 255).sum())
         raise DataError(f"{path}: label value {raw.max()} is above 255 ({above} pixels are)")
-    mapped = table.take(raw.astype(np.uint8, copy=False))
+    return classes_of(raw.astype(np.uint8, copy=False), table, str(path))
+
+
+def classes_of(raw: np.ndarray, table: np.ndarray, name: str) -> np.ndarray:
+    """The class indices of label values (H, W) uint8, by a table of `LabelSpace.lookup_table`.
+
+    Raises:
+        DataError: a value that the table does not know; the message calls the label map `name`.
+    """
+    mapped = table.take(raw)
     unknown = mapped == UNKNOWN
     if unknown.any():
         values, counts = np.unique(raw[unknown], return_counts=True)
         found = ", ".join(f"{v} ({c} pixels)" for v, c in zip(values[:5], counts[:5], strict=True))
         known = ", ".join(str(v) for v in np.flatnonzero(table != UNKNOWN)[:40])
-        raise DataError(f"{path}: unknown label value {found}; known are {known}")
+        raise DataError(f"{name}: unknown label value {found}; known are {known}")
     return mapped
 
 
@@ -193,20 +202,3 @@ def save_label(path: str | os.PathLike[str], label: np.ndarray, palette: np.ndar
     image = Image.fromarray(label)
     image.putpalette(palette.astype(np.uint8).tobytes())
     image.save(path, format="PNG")
-
-
-__all__ = [
-    "IGNORE",
-    "IMAGE_SUFFIXES",
-    "decode_image",
-    "is_picture_name",
-    "list_images",
-    "read_color_label",
-    "read_ids",
-    "read_image",
-    "read_label",
-    "resize_image",
-    "resize_label",
-    "save_label",
-    "to_rgb",
-]

@@ -71,10 +71,8 @@ class InstanceCounts:
         order = list(dict.fromkeys(CITYSCAPES.categories))
         self._category_of = np.full(256, IGNORE, np.uint8)
         self._category_of[: len(self._columns)] = [order.index(c) for c in self._columns]
-        with_instances = [name in MEAN_SIZES for name in CITYSCAPES.names]
-        without = {
-            c for c, has in zip(CITYSCAPES.categories, with_instances, strict=True) if not has
-        }
+        pairs = zip(CITYSCAPES.names, CITYSCAPES.categories, strict=True)
+        without = {category for name, category in pairs if name not in MEAN_SIZES}
         self._classes = {name: _Weighted() for name in CITYSCAPES.names if name in MEAN_SIZES}
         self._categories = {c: _Weighted() for c in order if c not in without}
 

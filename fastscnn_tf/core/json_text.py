@@ -161,14 +161,6 @@ def _check_plain(value: Any, where: str, error: type[InputError]) -> None:
         item, depth = waiting.pop()
         if depth > DEPTH:
             raise error(f"{where}: nested more than {DEPTH} deep")
-        if isinstance(item, dict):
-            waiting += [(each, depth + 1) for each in item.values() if _holds(each)]
-        elif isinstance(item, list):
-            waiting += [(each, depth + 1) for each in item if _holds(each)]
-
-
-def _holds(value: Any) -> bool:
-    return isinstance(value, dict | list)
-
-
-__all__ = ["convert", "decode_json", "dump_json", "explain", "plain", "read_json"]
+        if isinstance(item, dict | list):
+            inner = item.values() if isinstance(item, dict) else item
+            waiting += [(each, depth + 1) for each in inner if isinstance(each, dict | list)]

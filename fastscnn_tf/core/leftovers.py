@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -16,7 +17,6 @@ PART = ".part"  # in the names of what is being written, beside the number of th
 _STAGE = re.compile(re.escape(PART) + r"\.(\d{1,10})")  # a folder that is built up, see `staging`
 _PROCESS = re.compile(r"(?<!\d)(\d{1,10})\.?" + re.escape(PART) + "|^" + _STAGE.pattern)
 MINUTE, DAY = 60, 86_400  # seconds
-_searched: set[str] = set()
 
 
 def remove_leftovers(folder: Path, held: bool = False) -> None:
@@ -31,10 +31,18 @@ def remove_leftovers(folder: Path, held: bool = False) -> None:
             there, too: only files go that have not changed for a minute, and this process looks
             once.
     """
-    if not held:
-        if str(folder.absolute()) in _searched:
-            return
-        _searched.add(str(folder.absolute()))
+    if held:
+        _remove(folder, held=True)
+    else:
+        _search_once(folder.absolute())
+
+
+@functools.cache
+def _search_once(folder: Path) -> None:
+    _remove(folder, held=False)
+
+
+def _remove(folder: Path, held: bool) -> None:
     try:
         names = [path.name for path in folder.iterdir() if path.name.startswith(".")]
     except OSError:

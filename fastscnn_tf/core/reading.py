@@ -104,6 +104,3 @@ def read_bytes(
     if largest is not None and len(content) > largest:
         raise error(f"{path}: it grew beyond {largest:,} bytes while it was read")
     return content
-
-
-__all__ = ["open_regular", "read_bytes"]

@@ -121,6 +121,3 @@ def _check_texts(value: Any, where: str, error: type[InputError]) -> None:
             waiting += item
         elif isinstance(item, str) and any("\ud800" <= c <= "\udfff" for c in item):
             raise error(f"{where}: a text with half of a surrogate pair: {item[:40]!r}")
-
-
-__all__ = ["read_yaml"]

@@ -29,6 +29,49 @@ PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # LZMA's dictionary takes
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError)
 
 
+class Archive:
+    """An open archive whose members were found to be of sane sizes.
+
+    Args:
+        file: the archive.
+        where: messages call it so.
+        error: the class to raise.
+
+    Attributes:
+        sizes: name -> bytes of each member, unpacked.
+    """
+
+    def __init__(self, file: zipfile.ZipFile, where: str, error: type[InputError]):
+        self._file, self._where, self._error = file, where, error
+        self.sizes = {info.filename: info.file_size for info in file.infolist()}
+
+    def read(self, name: str, largest: int = LARGEST) -> bytes:
+        """The content of a member, its checksum compared.
+
+        Raises:
+            KeyError: there is none of that name.
+            InputError: (of the archive's class) it is damaged or larger than `largest` bytes.
+        """
+        info, where = self._file.getinfo(name), f"{self._where}: {name!r}"
+        if info.file_size > largest:
+            raise self._error(f"{where} has {info.file_size:,} bytes, at most {largest:,} are read")
+        try:
+            with self._file.open(info) as member:
+                return member.read(info.file_size)  # without a size all of it is unpacked at once
+        except (*_DAMAGE, RuntimeError, MemoryError) as failure:
+            reason = "encrypted" if info.flag_bits & 1 else str(failure)[:120] or "damaged"
+            raise self._error(f"{where} cannot be read ({reason})") from None
+
+    def array(self, name: str, largest: int = LARGEST) -> np.ndarray:
+        """A member of a .npz; arguments and errors are those of `read` and `read_npy`."""
+        content = self.read(name, largest)
+        return read_npy(content, f"{self._where}: {name!r}", error=self._error)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All members of a .npz, by the arrays' names."""
+        return {name.removesuffix(".npy"): self.array(name) for name in self.sizes}
+
+
 @contextlib.contextmanager
 def open_zip(
     source: str | os.PathLike[str] | bytes,
@@ -37,7 +80,7 @@ def open_zip(
     *,
     largest: int = LARGEST,
     error: type[InputError] = InputError,
-) -> Iterator[zipfile.ZipFile]:
+) -> Iterator[Archive]:
     """Opens an archive and checks what it declares.
 
     Args:
@@ -66,7 +109,7 @@ def open_zip(
         except (*_DAMAGE, MemoryError):
             raise error(f"{where}: damaged, or not a {what}") from None
         _check(archive, where, largest, error)
-        yield archive
+        yield Archive(archive, where, error)
 
 
 def _check(archive: zipfile.ZipFile, where: str, largest: int, error: type[InputError]) -> None:
@@ -88,31 +131,6 @@ def _check(archive: zipfile.ZipFile, where: str, largest: int, error: type[Input
         raise error(f"{where}: two members of one name: refused")
 
 
-def read_member(
-    archive: zipfile.ZipFile,
-    name: str,
-    where: str,
-    *,
-    largest: int = LARGEST,
-    error: type[InputError] = InputError,
-) -> bytes:
-    """The content of a member of an archive that `open_zip` gave, its checksum compared.
-
-    Raises:
-        KeyError: there is none of that name.
-        InputError: (of the class `error`) it is damaged or larger than `largest` bytes.
-    """
-    info = archive.getinfo(name)
-    if info.file_size > largest:
-        raise error(f"{where}: {name!r} has {info.file_size:,} bytes, at most {largest:,} are read")
-    try:
-        with archive.open(info) as member:
-            return member.read(info.file_size)  # without a size all of it is unpacked at once
-    except (*_DAMAGE, RuntimeError, MemoryError) as failure:
-        reason = "encrypted" if info.flag_bits & 1 else str(failure)[:120] or "damaged"
-        raise error(f"{where}: {name!r} cannot be read ({reason})") from None
-
-
 def read_npz(
     source: str | os.PathLike[str] | bytes,
     where: str,
@@ -127,23 +145,7 @@ def read_npz(
             array of numbers.
     """
     with open_zip(source, where, ".npz file", largest=largest, error=error) as archive:
-        return {
-            name.removesuffix(".npy"): read_array(archive, name, where, error=error)
-            for name in archive.namelist()
-        }
-
-
-def read_array(
-    archive: zipfile.ZipFile,
-    name: str,
-    where: str,
-    *,
-    largest: int = LARGEST,
-    error: type[InputError] = InputError,
-) -> np.ndarray:
-    """A member of an open .npz; arguments and errors are those of `read_member` and `read_npy`."""
-    content = read_member(archive, name, where, largest=largest, error=error)
-    return read_npy(content, f"{where}: {name!r}", error=error)
+        return archive.arrays()
 
 
 def read_npy(content: bytes, where: str, *, error: type[InputError] = InputError) -> np.ndarray:
@@ -169,6 +171,3 @@ def read_npy(content: bytes, where: str, *, error: type[InputError] = InputError
         raise error(f"{where}: {rest:,} bytes cannot be an array of {dtype} and shape {shape}")
     array = np.frombuffer(content, dtype, offset=file.tell())
     return array.reshape(shape, order="F" if fortran else "C").copy()
-
-
-__all__ = ["open_zip", "read_array", "read_member", "read_npy", "read_npz"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.errors import ConfigError
 from ..core.labels import MAX_CLASSES
+from ..core.numbers import check_number
 
 # Parts of class names that mark what is small, rare and matters.
 RARE = ("pole", "sign", "light", "pedestrian", "person", "rider", "bicycl", "motorcycl", "fence")
@@ -74,14 +75,14 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
-            self._check_number(name, getattr(self, name), low, high)
+            check_number(f"augmentation {name}", getattr(self, name), low, high)
         for name, (low, high) in _PAIRS.items():
             share, strength = self._check_pair(name)
-            self._check_number(f"{name}'s share", share, 0, 1)
-            self._check_number(f"{name}'s strength", strength, low, high)
+            check_number(f"augmentation {name}'s share", share, 0, 1)
+            check_number(f"augmentation {name}'s strength", strength, low, high)
         least, greatest = self._check_pair("scale")
         for factor in (least, greatest):
-            self._check_number("scale", factor, 0.05, 20)
+            check_number("augmentation scale", factor, 0.05, 20)
         if least > greatest:
             raise ConfigError(f"augmentation scale must be (least, greatest), got {self.scale}")
         self._check_others()
@@ -92,12 +93,6 @@ class Augmentation:
             raise ConfigError(f"augmentation {name} must be two numbers, got {value!r}")
         object.__setattr__(self, name, tuple(value))
         return value[0], value[1]
-
-    @staticmethod
-    def _check_number(name: str, value: Any, low: float, high: float) -> None:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not low <= value <= high:
-            raise ConfigError(f"augmentation {name} must be {low}..{high}, got {value!r}")
 
     def _check_others(self) -> None:
         if not isinstance(self.flip, bool):

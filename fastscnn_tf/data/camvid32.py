@@ -16,12 +16,11 @@ import numpy as np
 
 from ..core.errors import DataError
 from ..core.images import read_color_label
-from ..core.labels import CAMVID, CAMVID32, LabelSpace
+from ..core.labels import CAMVID, CAMVID32
 from .dataset import FileDataset
 from .layout import Layout
-from .pairing import Pairing, files_under, pair_up, pictures_under
+from .pairing import Files, Pairing, pair_by_name
 
-PICTURES, LABEL_MAPS = "701_StillsRaw_full", "LabeledApproved_full"
 VOID = (0, 0, 0)
 LAST_TRAIN_0001TP = 8520
 VAL_0016E5 = range(7959, 8160)  # every other frame
@@ -37,43 +36,15 @@ class ColorCodedDataset(FileDataset):
 
 
 class CamVid32(Layout):
-    """The original CamVid in its own classes, or merged.
-
-    Args:
-        name: as on the command line.
-        labels: the 31 classes without void, or the 11 they are merged into.
-    """
-
-    splits = ("train", "val", "test")
-    stored = CAMVID32
-    dataset_type = ColorCodedDataset
-
-    def __init__(self, name: str, labels: LabelSpace):
-        self.name, self.labels = name, labels
-
-    def folders(self, data_dir: Path, split: str) -> tuple[Path, ...]:
-        return data_dir / PICTURES, data_dir / LABEL_MAPS
+    """The original CamVid: the names of its files tell the split."""
 
     def find_splits(self, data_dir: Path) -> tuple[str, ...]:
         found = super().find_splits(data_dir)
-        there = {split_of(p) for p in files_under(data_dir / PICTURES, "*", (".png",))}
+        there = {split_of(path) for path in self.files(data_dir, "")[0].found()}
         return tuple(split for split in found if split in there)
 
     def list_pairs(self, data_dir: Path, split: str) -> Pairing:
-        pictures, label_maps = self.folders(data_dir, split)
-        in_split = _only(split, pictures_under(pictures, "*", (".png",)))
-        if not in_split:
-            raise DataError(f"{pictures}: no pictures of split {split!r}")
-        return pair_up(
-            in_split,
-            _only(split, files_under(label_maps, "*", ("_L.png",))),
-            lambda picture: label_maps / f"{picture.stem}_L.png",
-            lambda label_map: pictures / f"{label_map.stem.removesuffix('_L')}.png",
-        )
-
-
-def _only(split: str, paths: list[Path]) -> list[Path]:
-    return [path for path in paths if split_of(path) == split]
+        return pair_by_name(*self.files(data_dir, split), lambda path: split_of(path) == split)
 
 
 def split_of(path: Path) -> str:
@@ -93,5 +64,14 @@ def split_of(path: Path) -> str:
     return "val" if sequence == "0016E5" and frame in VAL_0016E5 else "train"
 
 
-camvid32 = CamVid32("camvid32", CAMVID32)
-camvid32_11 = CamVid32("camvid32-11", CAMVID)
+camvid32 = CamVid32(
+    "camvid32",
+    ("train", "val", "test"),
+    CAMVID32,
+    Files(Path("701_StillsRaw_full"), (".png",)),
+    Files(Path("LabeledApproved_full"), ("_L.png",)),
+    stored=CAMVID32,
+    dataset_type=ColorCodedDataset,
+)
+# Its 31 classes without void, merged into 11.
+camvid32_11 = dataclasses.replace(camvid32, name="camvid32-11", labels=CAMVID)

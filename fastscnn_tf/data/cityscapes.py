@@ -20,10 +20,8 @@ from ..core.images import read_ids, read_label
 from ..core.labels import CITYSCAPES, CITYSCAPES_TRAIN_IDS, IGNORE
 from .dataset import FileDataset
 from .layout import Layout
-from .pairing import Pairing, files_under, pair_up, pictures_under
+from .pairing import Files, Pairing
 
-PICTURES = "leftImg8bit"
-PICTURE = f"_{PICTURES}.png"
 LABEL_IDS, TRAIN_IDS, INSTANCE_IDS = "labelIds.png", "labelTrainIds.png", "instanceIds.png"
 
 
@@ -63,31 +61,15 @@ class WithheldLabels(CityscapesDataset):
 
 
 class Cityscapes(Layout):
-    """Cityscapes with one kind of label maps.
+    """Cityscapes with one kind of label maps."""
 
-    Args:
-        name: as on the command line.
-        kind: `gtFine` or `gtCoarse`.
-        splits: those that have label maps of this kind.
-    """
-
-    labels = CITYSCAPES
-
-    def __init__(self, name: str, kind: str, splits: tuple[str, ...]):
-        self.name, self.kind, self.splits = name, kind, splits
-
-    def folders(self, data_dir: Path, split: str) -> tuple[Path, ...]:
-        return data_dir / PICTURES / split, data_dir / self.kind / split
-
-    def list_pairs(self, data_dir: Path, split: str) -> Pairing:
-        pictures, label_maps = self.folders(data_dir, split)
-        ending, found = self._label_maps(label_maps)
-        return pair_up(
-            pictures_under(pictures, "*/*", (PICTURE,)),
-            found,
-            lambda path: _in_city(label_maps, path, PICTURE, ending),
-            lambda path: _in_city(pictures, path, ending, PICTURE),
-        )
+    def files(self, data_dir: Path, split: str) -> tuple[Files, Files]:
+        """Label maps with label ids; those with class indices where a split has no others."""
+        pictures, by_id = super().files(data_dir, split)
+        ending = by_id.endings[0].replace(LABEL_IDS, TRAIN_IDS)
+        by_index = dataclasses.replace(by_id, endings=(ending,))
+        use_indices = not by_id.found() and by_index.found()
+        return pictures, by_index if use_indices else by_id
 
     def open_pairs(self, split: str, pairing: Pairing) -> CityscapesDataset:
         kind = WithheldLabels if split == "test" else CityscapesDataset
@@ -95,17 +77,17 @@ class Cityscapes(Layout):
         labels = CITYSCAPES if ids else CITYSCAPES_TRAIN_IDS
         return kind(self.name, split, labels, pairing.pairs, None, self.protocol)
 
-    def _label_maps(self, folder: Path) -> tuple[str, list[Path]]:
-        """Those with label ids; those with class indices where a split has no others."""
-        by_id, by_index = f"_{self.kind}_{LABEL_IDS}", f"_{self.kind}_{TRAIN_IDS}"
-        found = files_under(folder, "*/*", (by_id,))
-        others = [] if found else files_under(folder, "*/*", (by_index,))
-        return (by_index, others) if others else (by_id, found)
 
-
-def _in_city(folder: Path, path: Path, ending: str, other: str) -> Path:
-    return folder / path.parent.name / f"{path.name.removesuffix(ending)}{other}"
-
-
-cityscapes = Cityscapes("cityscapes", "gtFine", ("train", "val", "test"))
-cityscapes_coarse = Cityscapes("cityscapes-coarse", "gtCoarse", ("train", "train_extra", "val"))
+cityscapes = Cityscapes(
+    "cityscapes",
+    ("train", "val", "test"),
+    CITYSCAPES,
+    Files(Path("leftImg8bit/{split}"), ("_leftImg8bit.png",), "*/*"),
+    Files(Path("gtFine/{split}"), (f"_gtFine_{LABEL_IDS}",), "*/*"),
+)
+cityscapes_coarse = dataclasses.replace(
+    cityscapes,
+    name="cityscapes-coarse",
+    splits=("train", "train_extra", "val"),
+    label_maps=Files(Path("gtCoarse/{split}"), (f"_gtCoarse_{LABEL_IDS}",), "*/*"),
+)

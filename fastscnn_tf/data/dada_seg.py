@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import re
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +18,11 @@ from ..core.errors import DataError
 from ..core.images import read_image, read_label, resize_image, resize_label
 from ..core.labels import CITYSCAPES_TRAIN_IDS
 from .dataset import FileDataset
-from .layout import Layout, inner_folder
-from .pairing import Pairing, files_under, pair_up, pictures_under
+from .layout import Layout
+from .pairing import Files
 
 LEFT, TOP, RIGHT, BOTTOM = 162, 0, 1422, 600
 SIZE = (512, 1024)
-_PICTURE_ENDING = re.compile(r"(_leftImg8bit)?\.jpe?g$", re.IGNORECASE)
-_LABEL_ENDING = re.compile(r"(_gtFine)?_?labelTrainIds\.png$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,46 +66,23 @@ def _crop(path: Path, pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[TOP:BOTTOM, LEFT:RIGHT])
 
 
-class DadaSeg(Layout):
-    """DADA-seg; its train pictures have no label maps."""
-
-    name = "dada-seg"
-    splits = ("val",)
-    labels = CITYSCAPES_TRAIN_IDS
-    dataset_type = CroppedDataset
-    protocol = (
-        f"border cut off (left {LEFT}, top {TOP}, right {RIGHT}, bottom {BOTTOM}), resized to "
-        "512x1024 (bilinear, label maps nearest), zero-shot from Cityscapes"
-    )
-
-    def folders(self, data_dir: Path, split: str) -> tuple[Path, ...]:
-        root = inner_folder(data_dir, "DADA_seg")
-        return root / "leftImg8bit" / split, root / "gtFine" / split
-
-    def list_pairs(self, data_dir: Path, split: str) -> Pairing:
-        pictures, label_maps = self.folders(data_dir, split)
-        found = files_under(label_maps, "**/*", ("labelTrainIds.png",))
-        by_key = {_key(label_maps, path): path for path in found}
-        return pair_up(
-            pictures_under(pictures, "**/*", (".jpg", ".jpeg")),
-            found,
-            lambda path: by_key.get(
-                key := _key(pictures, path), label_maps / f"{key}{_usual_ending(found)}"
-            ),
-            lambda path: pictures / f"{_key(label_maps, path)}.jpg",
-        )
-
-
-def _key(folder: Path, path: Path) -> str:
-    """What a picture and its label map share: the path without what tells them apart."""
-    name = _PICTURE_ENDING.sub("", _LABEL_ENDING.sub("", path.name))
-    return (path.parent / name).relative_to(folder).as_posix()
-
-
-def _usual_ending(label_maps: list[Path]) -> str:
-    """How the names of these label maps end, for the message that one is missing."""
-    match = _LABEL_ENDING.search(label_maps[0].name) if label_maps else None
-    return match[0] if match else "_labelTrainIds.png"
-
-
-dada_seg = DadaSeg()
+# Its train pictures have no label maps.
+dada_seg = Layout(
+    "dada-seg",
+    ("val",),
+    CITYSCAPES_TRAIN_IDS,
+    Files(
+        Path("leftImg8bit/{split}"),
+        (".jpg", ".jpeg", "_leftImg8bit.jpg", "_leftImg8bit.jpeg"),
+        "**/*",
+    ),
+    Files(
+        Path("gtFine/{split}"),
+        ("_labelTrainIds.png", "_gtFine_labelTrainIds.png", "labelTrainIds.png"),
+        "**/*",
+    ),
+    protocol=f"border cut off (left {LEFT}, top {TOP}, right {RIGHT}, bottom {BOTTOM}), resized to "
+    "512x1024 (bilinear, label maps nearest), zero-shot from Cityscapes",
+    dataset_type=CroppedDataset,
+    inner="DADA_seg",
+)

@@ -133,7 +133,39 @@ def _table(stored: LabelSpace, labels: LabelSpace) -> np.ndarray:
     return np.where(table == UNKNOWN, np.uint8(UNKNOWN), merge[table])
 
 
-class ConcatDataset(SegmentationDataset):
+class DatasetView(SegmentationDataset):
+    """Pairs that lie in other data sets."""
+
+    @abc.abstractmethod
+    def find(self, index: int) -> tuple[SegmentationDataset, int]:
+        """The data set that holds a pair, and the pair's index in it."""
+
+    def sample_name(self, index: int) -> str:
+        dataset, own = self.find(index)
+        return dataset.sample_name(own)
+
+    def read_image(self, index: int) -> np.ndarray:
+        dataset, own = self.find(index)
+        return dataset.read_image(own)
+
+    def read_label(self, index: int) -> np.ndarray:
+        dataset, own = self.find(index)
+        return dataset.read_label(own)
+
+    def read_instances(self, index: int) -> np.ndarray | None:
+        dataset, own = self.find(index)
+        return dataset.read_instances(own)
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        dataset, own = self.find(index)
+        return dataset.files(own)
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        dataset, own = self.find(index)
+        return dataset.read(own)
+
+
+class ConcatDataset(DatasetView):
     """Several data sets with the same classes as one, the pairs of the first before the others'.
 
     Its `name`, `split` and `protocol` join theirs (equal ones once); `labels` are the first one's.
@@ -161,32 +193,12 @@ class ConcatDataset(SegmentationDataset):
     def __len__(self) -> int:
         return self._stops[-1]
 
-    def sample_name(self, index: int) -> str:
-        dataset, own = self._find(index)
-        return dataset.sample_name(own)
+    def find(self, index: int) -> tuple[SegmentationDataset, int]:
+        """As in `DatasetView`.
 
-    def read_image(self, index: int) -> np.ndarray:
-        dataset, own = self._find(index)
-        return dataset.read_image(own)
-
-    def read_label(self, index: int) -> np.ndarray:
-        dataset, own = self._find(index)
-        return dataset.read_label(own)
-
-    def read_instances(self, index: int) -> np.ndarray | None:
-        dataset, own = self._find(index)
-        return dataset.read_instances(own)
-
-    def files(self, index: int) -> tuple[Path, ...]:
-        dataset, own = self._find(index)
-        return dataset.files(own)
-
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        dataset, own = self._find(index)
-        return dataset.read(own)
-
-    def _find(self, index: int) -> tuple[SegmentationDataset, int]:
-        """The data set that holds a pair, and the pair's index in it."""
+        Raises:
+            IndexError: there is no such pair.
+        """
         if not 0 <= index < len(self):
             raise IndexError(index)
         which = bisect_right(self._stops, index)

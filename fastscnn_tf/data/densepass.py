@@ -8,54 +8,48 @@ Source: Ma et al., ITSC 2021; merge of Zhang et al., Trans4PASS (2022).
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
-from ..core.labels import CITYSCAPES_TRAIN_IDS, PANORAMA13, LabelSpace
+from ..core.labels import CITYSCAPES_TRAIN_IDS, PANORAMA13
 from .layout import Layout
-from .pairing import Pairing, files_under, pair_up, pictures_under
+from .pairing import Files, Pairing, pair_up
 
 ENDING = "_labelTrainIds.png"
 
 
 class DensePass(Layout):
-    """DensePASS in 19 or 13 classes; its train pictures have no label maps.
-
-    Args:
-        name: as on the command line.
-        labels: the classes that are scored.
-        protocol: how the literature scores them.
-    """
-
-    splits = ("val",)
-    stored = CITYSCAPES_TRAIN_IDS
-
-    def __init__(self, name: str, labels: LabelSpace, protocol: str):
-        self.name, self.labels, self.protocol = name, labels, protocol
-
-    def folders(self, data_dir: Path, split: str) -> tuple[Path, ...]:
-        return data_dir / "leftImg8bit" / split, data_dir / "gtFine" / split
+    """DensePASS, whose pictures may have an underscore at the end that label maps lack."""
 
     def list_pairs(self, data_dir: Path, split: str) -> Pairing:
-        pictures, label_maps = self.folders(data_dir, split)
-        return pair_up(
-            pictures_under(pictures, "*/*", (".png",)),
-            files_under(label_maps, "*/*", (ENDING,)),
-            lambda path: _label_map(path, label_maps / path.parent.name),
-            lambda path: pictures / path.parent.name / f"{path.name.removesuffix(ENDING)}.png",
-        )
+        pictures, label_maps = self.files(data_dir, split)
+        found = label_maps.found()
+        there = {label_maps.key(path): path for path in found}
+
+        def label_of(picture: Path) -> Path:
+            key = pictures.key(picture)
+            exact = label_maps.folder / f"{key}{ENDING}"
+            return there.get(key) or there.get(key.rstrip("_")) or exact
+
+        def picture_of(label_map: Path) -> Path:
+            return pictures.folder / f"{label_maps.key(label_map)}.png"
+
+        return pair_up(pictures.found_any(), found, label_of, picture_of)
 
 
-def _label_map(picture: Path, folder: Path) -> Path:
-    exact = folder / f"{picture.stem}{ENDING}"
-    other = folder / f"{picture.stem.rstrip('_')}{ENDING}"
-    return other if other.is_file() and not exact.is_file() else exact
-
-
+# Its train pictures have no label maps.
 densepass = DensePass(
     "densepass",
+    ("val",),
     CITYSCAPES_TRAIN_IDS,
-    "whole panoramas at 400x2048, 19 classes, zero-shot from Cityscapes",
+    Files(Path("leftImg8bit/{split}"), (".png",), "*/*"),
+    Files(Path("gtFine/{split}"), (ENDING,), "*/*"),
+    stored=CITYSCAPES_TRAIN_IDS,
+    protocol="whole panoramas at 400x2048, 19 classes, zero-shot from Cityscapes",
 )
-densepass13 = DensePass(
-    "densepass13", PANORAMA13, "whole panoramas at 400x2048, 19 classes merged into 13"
+densepass13 = dataclasses.replace(
+    densepass,
+    name="densepass13",
+    labels=PANORAMA13,
+    protocol="whole panoramas at 400x2048, 19 classes merged into 13",
 )

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import DataError
-from ..core.labels import UNKNOWN
+from ..core.images import classes_of
 from ..core.picture_file import open_picture
 from ..core.plain_png import decode_plain_png
 
@@ -21,18 +21,11 @@ def decode_label(data: bytes, table: np.ndarray, name: str) -> np.ndarray:
     """
     plain = decode_plain_png(data, 1)
     if plain is not None:
-        return _classes(plain[..., 0], table, name)
+        return classes_of(plain[..., 0], table, name)
     image = open_picture(data, name)
     if (image.format, image.mode) != ("PNG", "L"):
         raise DataError(f"{name}: expected an 8-bit grey PNG, got {image.format} {image.mode}")
-    return _classes(np.asarray(image), table, name)
-
-
-def _classes(values: np.ndarray, table: np.ndarray, name: str) -> np.ndarray:
-    label = table[values]
-    if (label == UNKNOWN).any():
-        raise DataError(f"{name}: unknown label value {values[label == UNKNOWN][0]}")
-    return label
+    return classes_of(np.asarray(image), table, name)
 
 
 def decode_instances(data: bytes, name: str) -> np.ndarray:

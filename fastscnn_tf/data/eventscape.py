@@ -21,7 +21,7 @@ from ..core.images import read_label
 from ..core.labels import EVENTSCAPE
 from .dataset import FileDataset
 from .layout import Layout
-from .pairing import Pairing, files_under, pair_up
+from .pairing import Files, Pairing, pair_up
 
 PICTURE, LABEL_MAP = "_image.png", "_gt_labelIds.png"
 TRAIN_TOWNS = ("Town01", "Town02", "Town03")
@@ -38,12 +38,6 @@ class FirstChannelDataset(FileDataset):
 class EventScape(Layout):
     """EventScape's pictures and labels; its events and depth are left alone."""
 
-    name = "eventscape"
-    splits = ("train", "val", "test")
-    labels = EVENTSCAPE
-    dataset_type = FirstChannelDataset
-    protocol = "whole RGB images at 256x512, 12 classes; no class (sky among it) is void"
-
     def folders(self, data_dir: Path, split: str) -> tuple[Path, ...]:
         names = sorted(path.name for path in data_dir.glob("Town*/")) if data_dir.is_dir() else []
         usual = "Town01-03_train" if split == "train" else f"Town05_{split}"
@@ -51,10 +45,10 @@ class EventScape(Layout):
 
     def list_pairs(self, data_dir: Path, split: str) -> Pairing:
         folders = self.folders(data_dir, split)
-        pictures = [p for f in folders for p in files_under(f, "**/rgb/**/*", (PICTURE,))]
-        label_maps = [
-            p for f in folders for p in files_under(f, "**/semantic/data/*", (LABEL_MAP,))
-        ]
+        pictures, label_maps = (
+            [path for folder in folders for path in files.at(folder, split).found()]
+            for files in (self.pictures, self.label_maps)
+        )
         if not pictures:
             raise DataError(
                 f"{folders[0]}: no pictures in this split (.../<sequence>/rgb/*{PICTURE})"
@@ -79,4 +73,12 @@ def _picture_of(label_map: Path) -> Path:
     return folder / f"{label_map.name.removesuffix(LABEL_MAP)}{PICTURE}"
 
 
-eventscape = EventScape()
+eventscape = EventScape(
+    "eventscape",
+    ("train", "val", "test"),
+    EVENTSCAPE,
+    Files(Path(), (PICTURE,), "**/rgb/**/*"),
+    Files(Path(), (LABEL_MAP,), "**/semantic/data/*"),
+    protocol="whole RGB images at 256x512, 12 classes; no class (sky among it) is void",
+    dataset_type=FirstChannelDataset,
+)

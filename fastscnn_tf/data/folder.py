@@ -29,7 +29,7 @@ from ..core.labels.space import Byte, Color
 from ..core.yaml_text import read_yaml
 from .dataset import FileDataset
 from .layout import Missing
-from .pairing import Pairing, files_under, pair_up, pictures_under
+from .pairing import Files, Pairing, pair_by_name
 
 DESCRIPTION = "dataset.yaml"
 
@@ -125,12 +125,7 @@ class _Description:
         for place in (images, labels):
             if not os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises for names too long
                 raise DataError(f"{place}: no such folder; {self.path} names it for {split!r}")
-        return pair_up(
-            pictures_under(images, "*", IMAGE_SUFFIXES),
-            files_under(labels, "*", (".png",)),
-            lambda picture: labels / f"{picture.stem}.png",
-            lambda label_map: images / label_map.name,
-        )
+        return pair_by_name(Files(images, IMAGE_SUFFIXES), Files(labels, (".png",)))
 
 
 def _label_space(content: _Content, path: Path) -> LabelSpace:

@@ -2,48 +2,61 @@
 
 from __future__ import annotations
 
-import abc
+import dataclasses
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from ..core.errors import DataError
 from ..core.labels import LabelSpace
 from .dataset import WHOLE_IMAGES, FileDataset, SegmentationDataset
-from .pairing import Pairing
+from .pairing import Files, Pairing, pair_by_name
 
 Missing = Literal["refuse", "skip"]
 
 
-class Layout(abc.ABC):
+@dataclasses.dataclass(frozen=True)
+class Layout:
     """A published data set of picture files.
 
-    Attributes:
+    Args:
         name: as on the command line.
         splits: those that have label maps.
         labels: the label space of its class indices.
+        pictures: where they lie.
+        label_maps: where they lie.
         stored: the label space of its files, where that is another one.
         protocol: how the literature scores it.
         dataset_type: what reads its pairs.
+        inner: the folder that its archive unpacks to; the data set may lie in it.
     """
 
     name: str
     splits: tuple[str, ...]
     labels: LabelSpace
+    pictures: Files
+    label_maps: Files
     stored: LabelSpace | None = None
     protocol: str = WHOLE_IMAGES
-    dataset_type: ClassVar[type[FileDataset]] = FileDataset
+    dataset_type: type[FileDataset] = FileDataset
+    inner: str = ""
 
-    @abc.abstractmethod
+    def files(self, data_dir: Path, split: str) -> tuple[Files, Files]:
+        """The pictures and the label maps of a split."""
+        inner = data_dir / self.inner
+        root = inner if inner.is_dir() else data_dir
+        return self.pictures.at(root, split), self.label_maps.at(root, split)
+
     def folders(self, data_dir: Path, split: str) -> tuple[Path, ...]:
         """The folders that a split needs."""
+        return tuple(files.folder for files in self.files(data_dir, split))
 
-    @abc.abstractmethod
     def list_pairs(self, data_dir: Path, split: str) -> Pairing:
         """The files of a split whose folders are there.
 
         Raises:
             DataError: there is no picture.
         """
+        return pair_by_name(*self.files(data_dir, split))
 
     def find_splits(self, data_dir: Path) -> tuple[str, ...]:
         """The splits whose folders are there.
@@ -114,8 +127,3 @@ def _outermost_missing(folder: Path) -> Path:
     while not folder.parent.is_dir():
         folder = folder.parent
     return folder
-
-
-def inner_folder(data_dir: Path, name: str) -> Path:
-    """The folder that an archive unpacks to, where `data_dir` holds that folder."""
-    return data_dir / name if (data_dir / name).is_dir() else data_dir

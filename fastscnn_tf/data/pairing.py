@@ -78,27 +78,90 @@ def pair_up(
     )
 
 
-def files_under(folder: Path, pattern: str, suffixes: Sequence[str]) -> list[Path]:
-    """The files that match, sorted by path.
-
-    Hidden files and folders, which copies from macOS contain, are left out.
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """The pictures or the label maps of a split: where they lie, and how their names end.
 
     Args:
-        folder: where to look.
-        pattern: a glob pattern such as `*` or `*/*`.
-        suffixes: endings of the names; `.png` fits `.PNG`, too.
+        folder: where to look; in a layout below the data set's folder, with `{split}` in it.
+        endings: of the names, the usual one first; `.png` fits `.PNG`, too. What stands in front
+            of it is the same in a picture and its label map.
+        pattern: a glob pattern such as `*` or `*/*`, with `{split}` as above.
+    """
+
+    folder: Path
+    endings: tuple[str, ...]
+    pattern: str = "*"
+
+    def at(self, root: Path, split: str) -> Files:
+        """These files of one data set and split."""
+        folder = root / str(self.folder).format(split=split)
+        return Files(folder, self.endings, self.pattern.format(split=split))
+
+    def found(self) -> list[Path]:
+        """Those that are there, sorted by path.
+
+        Hidden files and folders, which copies from macOS contain, are left out.
+
+        Raises:
+            DataError: a folder cannot be listed, which `glob` takes for an empty one.
+        """
+        _check_listable(self.folder)
+        return sorted(
+            path
+            for path in self.folder.glob(self.pattern)
+            if (path.name.endswith(self.endings) or path.suffix.lower() in self.endings)
+            and not any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+        )
+
+    def found_any(self, wanted: Callable[[Path], bool] = lambda path: True) -> list[Path]:
+        """Those that are there and wanted.
+
+        Raises:
+            DataError: there are none, or a folder cannot be listed.
+        """
+        if found := list(filter(wanted, self.found())):
+            return found
+        place = self.pattern.rpartition("*")[0].replace("**", "...").replace("*", "<folder>")
+        kinds = ", ".join(f"{place}*{ending}" for ending in self.endings)
+        raise DataError(f"{self.folder}: no pictures in this split ({kinds})")
+
+    def ending(self, path: Path) -> str:
+        """How the name of one of them ends: the longest of `endings` that fits."""
+        name = path.name.lower()
+        return max((e for e in self.endings if name.endswith(e.lower())), key=len)
+
+    def key(self, path: Path) -> str:
+        """The path of one of them below the folder, without its ending."""
+        name = path.name[: -len(self.ending(path))]
+        return (path.parent / name).relative_to(self.folder).as_posix()
+
+
+def pair_by_name(
+    pictures: Files, label_maps: Files, wanted: Callable[[Path], bool] = lambda path: True
+) -> Pairing:
+    """Pairs pictures and label maps whose names differ in their endings alone.
+
+    Args:
+        pictures: where they lie.
+        label_maps: where they lie.
+        wanted: whether a file belongs to the split, where its folder does not say so.
 
     Raises:
-        DataError: a folder cannot be listed, which `glob` takes for an empty one.
+        DataError: there is no picture, or a folder cannot be listed.
     """
-    endings = tuple(suffixes)
-    _check_listable(folder)
-    return sorted(
-        path
-        for path in folder.glob(pattern)
-        if (path.name.endswith(endings) or path.suffix.lower() in endings)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    images, labels = pictures.found_any(wanted), list(filter(wanted, label_maps.found()))
+    by_key = {label_maps.key(path): path for path in labels}
+    usual = label_maps.ending(labels[0]) if labels else label_maps.endings[0]
+
+    def label_of(path: Path) -> Path:
+        key = pictures.key(path)
+        return by_key.get(key) or label_maps.folder / f"{key}{usual}"
+
+    def picture_of(path: Path) -> Path:
+        return pictures.folder / f"{label_maps.key(path)}{pictures.endings[0]}"
+
+    return pair_up(images, labels, label_of, picture_of)
 
 
 def _check_listable(folder: Path) -> None:
@@ -109,17 +172,3 @@ def _check_listable(folder: Path) -> None:
 
     for _ in os.walk(folder, onerror=refuse):
         pass
-
-
-def pictures_under(folder: Path, pattern: str, suffixes: Sequence[str]) -> list[Path]:
-    """`files_under` that are there.
-
-    Raises:
-        DataError: there are none.
-    """
-    found = files_under(folder, pattern, suffixes)
-    if not found:
-        place = pattern.rpartition("*")[0].replace("**", "...").replace("*", "<folder>")
-        kinds = ", ".join(f"{place}*{suffix}" for suffix in suffixes)
-        raise DataError(f"{folder}: no pictures in this split ({kinds})")
-    return found

@@ -15,6 +15,7 @@ from ..core.images import read_image, read_label
 from ..core.labels import CITYSCAPES
 from ..core.reading import open_regular
 from .archive import extract
+from .pairing import Files
 from .prepared import Prepared
 from .staging import put, staging
 
@@ -122,5 +123,5 @@ def _check_split(images: Path, labels: Path, kind: str) -> int:
 
 def _ids(folder: Path, suffix: str) -> list[str]:
     """`<city>/<id>` of the files with that suffix."""
-    found = folder.glob(f"*/*{suffix}")
-    return [f"{p.parent.name}/{p.name.removesuffix(suffix)}" for p in found]
+    files = Files(folder, (suffix,), "*/*")
+    return [files.key(path) for path in files.found()]

@@ -105,18 +105,14 @@ class Shard:
 
     Attributes:
         path: the file.
-        starts: where each record begins, and where the file ends; bytes.
-        crc32: zlib's checksum of each record.
-        names: of each record, for messages and output files.
+        noted: what the index says of it.
     """
 
     path: Path
-    starts: tuple[int, ...]
-    crc32: tuple[int, ...]
-    names: tuple[str, ...]
+    noted: ShardNote
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.noted.names)
 
     def read(self, number: int) -> dict[str, Value]:
         """The features of one record, its checksums compared.
@@ -124,12 +120,14 @@ class Shard:
         Raises:
             DataError: it is damaged or cannot be read.
         """
-        start, stop = self.starts[number : number + 2]
+        noted = self.noted
+        stop = noted.starts[number + 1] if number + 1 < len(self) else noted.bytes
         try:
-            return decode_example(read_record(self.path, start, stop, self.crc32[number]))
+            record = read_record(self.path, noted.starts[number], stop, noted.crc32[number])
+            return decode_example(record)
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{self.path}: record {number} of {len(self)} ({self.names[number]}) is damaged: "
+                f"{self.path}: record {number} of {len(self)} ({noted.names[number]}) is damaged: "
                 f"{error}; copy or pack the shard again"
             ) from None
 
@@ -166,7 +164,7 @@ class RecordsDataset(SegmentationDataset):
 
     def sample_name(self, index: int) -> str:
         shard, number = self._places[index]
-        return shard.names[number]
+        return shard.noted.names[number]
 
     def files(self, index: int) -> tuple[Path, ...]:
         return (self._places[index][0].path,)
@@ -284,5 +282,4 @@ def _shard(folder: Path, noted: ShardNote) -> Shard:
         size = os.fstat(file.fileno()).st_size
     if size != noted.bytes:
         raise DataError(f"{path}: expected {noted.bytes:,} bytes, got {size:,}; copy it again")
-    starts = (*noted.starts, noted.bytes)
-    return Shard(path, starts, tuple(noted.crc32), tuple(noted.names))
+    return Shard(path, noted)

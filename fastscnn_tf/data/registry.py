@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Protocol
 
 from ..core.errors import DataError
 from ..core.sizes import Size
@@ -15,27 +14,15 @@ from .dada_seg import dada_seg
 from .dataset import SegmentationDataset
 from .densepass import densepass, densepass13
 from .eventscape import eventscape
-from .folder import folder
-from .layout import Missing
+from .folder import OwnFolder, folder
+from .layout import Layout, Missing
 from .pairing import Pairing
 from .records import RecordsDataset, read_index
 from .synpass import synpass, synpass13
 from .toy_streets import SPLITS as TOY_SPLITS
 from .toy_streets import ToyStreets
 
-
-class _Layout(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    def find_splits(self, data_dir: Path, /) -> tuple[str, ...]: ...
-
-    def find_pairs(self, data_dir: Path, split: str, /) -> Pairing: ...
-
-    def __call__(self, data_dir: Path, split: str, missing: Missing, /) -> SegmentationDataset: ...
-
-
-_ALL: tuple[_Layout, ...] = (
+_ALL: tuple[Layout | OwnFolder, ...] = (
     *(cityscapes, cityscapes_coarse, camvid, camvid32, camvid32_11),
     *(dada_seg, densepass, densepass13, synpass, synpass13, eventscape),
     folder,

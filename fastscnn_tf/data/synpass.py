@@ -12,51 +12,33 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..core.labels import PANORAMA13, SYNPASS, LabelSpace
-from .layout import Layout, inner_folder
-from .pairing import Pairing, files_under, pair_up, pictures_under
+from .layout import Layout
+from .pairing import Files
 
 WEATHERS = ("cloud", "fog", "rain", "sun")
-PICTURES, LABEL_MAPS = "img", "semantic"
-ENDING = "_trainID.png"
 
 
 class SynPass(Layout):
-    """SynPASS in 22 or 13 classes; a split is that of all four kinds of weather.
-
-    Args:
-        name: as on the command line.
-        labels: the classes that are scored.
-    """
-
-    splits = ("train", "val", "test")
-    stored = SYNPASS
-
-    def __init__(self, name: str, labels: LabelSpace):
-        self.name, self.labels = name, labels
-        self.protocol = f"whole panoramas of all four kinds of weather, {len(labels)} classes"
+    """SynPASS; a split is that of all four kinds of weather."""
 
     def folders(self, data_dir: Path, split: str) -> tuple[Path, ...]:
-        root = inner_folder(data_dir, "SynPASS")
-        kinds = (PICTURES, LABEL_MAPS)
-        return tuple(root / kind / weather / split for kind in kinds for weather in WEATHERS)
-
-    def list_pairs(self, data_dir: Path, split: str) -> Pairing:
-        root = inner_folder(data_dir, "SynPASS")
-        pictures, label_maps = root / PICTURES, root / LABEL_MAPS
-        found = files_under(label_maps, f"*/{split}/*/*", (ENDING,))
-        return pair_up(
-            pictures_under(pictures, f"*/{split}/*/*", (".jpg",)),
-            found,
-            lambda path: _moved(path, pictures, label_maps, f"{path.stem}{ENDING}"),
-            lambda path: _moved(
-                path, label_maps, pictures, path.name.removesuffix(ENDING) + ".jpg"
-            ),
-        )
+        kinds = super().folders(data_dir, split)
+        return tuple(kind / weather / split for kind in kinds for weather in WEATHERS)
 
 
-def _moved(path: Path, here: Path, there: Path, name: str) -> Path:
-    return there / path.parent.relative_to(here) / name
+def _in_classes(name: str, labels: LabelSpace) -> SynPass:
+    """In 22 or 13 classes."""
+    return SynPass(
+        name,
+        ("train", "val", "test"),
+        labels,
+        Files(Path("img"), (".jpg",), "*/{split}/*/*"),
+        Files(Path("semantic"), ("_trainID.png",), "*/{split}/*/*"),
+        stored=SYNPASS,
+        protocol=f"whole panoramas of all four kinds of weather, {len(labels)} classes",
+        inner="SynPASS",
+    )
 
 
-synpass = SynPass("synpass", SYNPASS)
-synpass13 = SynPass("synpass13", PANORAMA13)
+synpass = _in_classes("synpass", SYNPASS)
+synpass13 = _in_classes("synpass13", PANORAMA13)

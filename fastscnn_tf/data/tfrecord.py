@@ -22,14 +22,8 @@ _BEFORE = _LENGTH.size + _CHECKSUM.size  # bytes before the data
 def frame(data: bytes) -> bytes:
     """A record as it stands in the file."""
     length = _LENGTH.pack(len(data))
-    return b"".join(
-        (
-            length,
-            _CHECKSUM.pack(masked_crc32c(length)),
-            data,
-            _CHECKSUM.pack(masked_crc32c(data)),
-        )
-    )
+    sums = [_CHECKSUM.pack(masked_crc32c(part)) for part in (length, data)]
+    return b"".join((length, sums[0], data, sums[1]))
 
 
 def read_record(path: Path, start: int, stop: int, crc32: int) -> memoryview:

@@ -9,12 +9,10 @@ import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from ..core import console
 from ..core.errors import DataError
 from ..core.sizes import Size
-from .dataset import SegmentationDataset
+from .dataset import DatasetView, SegmentationDataset
 from .pair_check import MISSING_IMAGE, MISSING_LABEL, Problem, Progress, check_pairs
 from .registry import DataDir, find_pairs, find_splits, open_dataset
 from .verdicts import Verdicts
@@ -22,7 +20,7 @@ from .verdicts import Verdicts
 Warn = Callable[[str], None]
 
 
-class Subset(SegmentationDataset):
+class Subset(DatasetView):
     """Some pairs of a data set, under its name.
 
     Args:
@@ -38,23 +36,8 @@ class Subset(SegmentationDataset):
     def __len__(self) -> int:
         return len(self._indices)
 
-    def sample_name(self, index: int) -> str:
-        return self._dataset.sample_name(self._indices[index])
-
-    def files(self, index: int) -> tuple[Path, ...]:
-        return self._dataset.files(self._indices[index])
-
-    def read_image(self, index: int) -> np.ndarray:
-        return self._dataset.read_image(self._indices[index])
-
-    def read_label(self, index: int) -> np.ndarray:
-        return self._dataset.read_label(self._indices[index])
-
-    def read_instances(self, index: int) -> np.ndarray | None:
-        return self._dataset.read_instances(self._indices[index])
-
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        return self._dataset.read(self._indices[index])
+    def find(self, index: int) -> tuple[SegmentationDataset, int]:
+        return self._dataset, self._indices[index]
 
 
 def usable(

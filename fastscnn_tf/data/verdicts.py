@@ -10,11 +10,11 @@ import contextlib
 import hashlib
 from pathlib import Path
 
-from .. import __version__
 from ..core.errors import InputError, OutputError
 from ..core.files import write_json
 from ..core.json_text import read_json
 from ..core.user_folders import cache_folder
+from ..core.version import __version__
 from .dataset import FileDataset, SegmentationDataset
 
 LARGEST = 256 << 20  # bytes: some five million pairs

@@ -17,7 +17,7 @@ import msgspec
 from ..core.about_schema import About
 from ..core.errors import ModelFileError
 from ..core.json_text import decode_json
-from ..core.zip_archive import open_zip, read_member
+from ..core.zip_archive import open_zip
 
 MEMBER = "fastscnn_tf.json"
 TEXTS = ("name", "description", "version", "author", "license")
@@ -45,7 +45,7 @@ def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
         return {}
     with open_zip(path, str(path), ".keras file", error=ModelFileError) as archive:
         try:
-            content = read_member(archive, MEMBER, str(path), largest=LARGEST, error=ModelFileError)
+            content = archive.read(MEMBER, LARGEST)
         except KeyError:
             return {}
     found: About = decode_json(content, f"{path}: {MEMBER}", About, error=ModelFileError)

@@ -25,7 +25,7 @@ from ..core.errors import InputError, ModelFileError
 from ..core.foreign_text import one_line
 from ..core.json_text import decode_json
 from ..core.reading import read_bytes
-from ..core.zip_archive import open_zip, read_member
+from ..core.zip_archive import open_zip
 from .pickled_tensors import Storage, Tensor, extents, item_size, packed
 from .safe_pickle import InertUnpickler
 from .state_dict import COUNTERS, find_weights, tensor_of, without_prefixes
@@ -122,21 +122,25 @@ def _read_zip(data: bytes, stack: contextlib.ExitStack) -> _Contents:
     archive = stack.enter_context(
         open_zip(data, "its archive", "PyTorch checkpoint", largest=limit, error=ModelFileError)
     )
-    names = archive.namelist()
-    found = [n for n in names if n.count("/") < 2 and n.rpartition("/")[2] == "data.pkl"]
+    found = [n for n in archive.sizes if n.count("/") < 2 and n.rpartition("/")[2] == "data.pkl"]
     if not found:
         raise ModelFileError(f"{_UNKNOWN}: a zip archive without data.pkl")
     top = found[0].removesuffix("data.pkl")
-    if f"{top}constants.pkl" in names:
+    if f"{top}constants.pkl" in archive.sizes:
         raise ModelFileError(_TORCH_SCRIPT)
-    unpickler = InertUnpickler(io.BytesIO(_entry(archive, found[0])))
-    order = _entry(archive, f"{top}byteorder") if f"{top}byteorder" in names else b"little"
+    unpickler = InertUnpickler(io.BytesIO(archive.read(found[0])))
+    named = f"{top}byteorder"
+    order = archive.read(named) if named in archive.sizes else b"little"
     if order not in (b"little", b"big"):
         raise ValueError("unknown byte order")
 
     @functools.cache
     def fetch(storage: Storage) -> bytes:
-        return _entry(archive, f"{top}data/{storage.key}", storage.nbytes)
+        name = f"{top}data/{storage.key}"
+        content = archive.read(name)
+        if len(content) != storage.nbytes:
+            raise ValueError(f"{name!r} has {len(content)} bytes instead of {storage.nbytes}")
+        return content
 
     return _Contents(unpickler.load(), limit, fetch, "<" if order == b"little" else ">")
 
@@ -144,13 +148,6 @@ def _read_zip(data: bytes, stack: contextlib.ExitStack) -> _Contents:
 def _limit(data: bytes) -> int:
     """Weights barely compress; views may share a storage or repeat its elements, within reason."""
     return min(MAX_BYTES, (64 << 20) + 16 * len(data))
-
-
-def _entry(archive: zipfile.ZipFile, name: str, size: int | None = None) -> bytes:
-    declared = archive.getinfo(name).file_size
-    if size is not None and declared != size:
-        raise ValueError(f"{name!r} has {declared} bytes instead of {size}")
-    return read_member(archive, name, "its archive", error=ModelFileError)
 
 
 def _read_pickle(data: bytes, _: contextlib.ExitStack) -> _Contents:

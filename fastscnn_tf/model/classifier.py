@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError
+from ..core.numbers import check_number
 from ..keras_api import is_keras3, keras3
 from .fast_scnn import check_patterns
 from .keras_blocks import KerasBlocks
@@ -36,8 +36,7 @@ def fast_scnn_classifier(config: FastSCNNConfig, num_labels: int, keras: Any = N
         >>> fast_scnn_classifier(config, 1000).output_shape
         (None, 1000)
     """
-    if not isinstance(num_labels, int) or not 2 <= num_labels <= MAX_LABELS:
-        raise ConfigError(f"num_labels must be 2..{MAX_LABELS}, got {num_labels!r}")
+    check_number("num_labels", num_labels, 2, MAX_LABELS, whole=True)
     keras = keras or keras3()
     config = config.replace(aux_heads=False)
     check_patterns(config)

@@ -5,6 +5,8 @@ The JSON is read first, so that the arrays can be no larger than the network nee
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +16,7 @@ import numpy as np
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, ModelFileError
 from ..core.json_text import decode_json
-from ..core.zip_archive import open_zip, read_array
+from ..core.zip_archive import open_zip
 from .complexity import weights_room
 from .fast_scnn import check_patterns
 
@@ -49,28 +51,31 @@ def read_described(
     """
     where = str(path)
     with open_zip(path, where, what, error=ModelFileError) as archive:
-        if f"{name}.npy" not in archive.namelist():
+        if f"{name}.npy" not in archive.sizes:
             raise ModelFileError(f"{path}: not a {what}{hint}")
-        text = read_array(archive, f"{name}.npy", where, largest=LARGEST, error=ModelFileError)
+        text = archive.array(f"{name}.npy", LARGEST)
         where = f"{where}: {name}"
         found: Description = decode_json(text.tobytes(), where, Description, error=ModelFileError)
         if found.format != format:
             raise ModelFileError(f"{path}: format {found.format[:80]!r}, expected {format!r}")
         meta: D = decode_json(text.tobytes(), where, schema, error=ModelFileError)
         config = described_config(meta.config, where)
-        total, room = sum(info.file_size for info in archive.infolist()), weights_room(config)
+        total, room = sum(archive.sizes.values()), weights_room(config)
         if total > room:
             raise ModelFileError(
                 f"{path}: {total:,} bytes of arrays, but this network has room for {room:,}"
             )
-        arrays = {
-            member.removesuffix(".npy"): read_array(
-                archive, member, str(path), error=ModelFileError
-            )
-            for member in archive.namelist()
-        }
+        arrays = archive.arrays()
     del arrays[name]
     return meta, config, arrays
+
+
+def described_bytes(name: str, meta: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
+    """The content of such a file: arrays, and JSON in an array of bytes of that name."""
+    buffer = io.BytesIO()
+    text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+    np.savez(buffer, **{name: text, **arrays})  # type: ignore[arg-type]
+    return buffer.getvalue()
 
 
 def described_config(values: dict[str, Any], where: str) -> FastSCNNConfig:
@@ -85,6 +90,3 @@ def described_config(values: dict[str, Any], where: str) -> FastSCNNConfig:
     except ConfigError as error:
         raise ModelFileError(f"{where}: {str(error)[:300]}") from None
     return config
-
-
-__all__ = ["Description", "described_config", "read_described"]

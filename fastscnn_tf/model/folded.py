@@ -8,8 +8,6 @@ every depthwise channel its own weight scale and leaves nothing for the converte
 from __future__ import annotations
 
 import dataclasses
-import io
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,10 @@ import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import ModelFileError
-from ..core.files import replacing
+from ..core.files import write_bytes
 from .byte_input import FIRST, byte_weights
 from .complexity import complexity
-from .described_npz import Description, read_described
+from .described_npz import Description, described_bytes, read_described
 from .fast_scnn import require_fast_scnn
 
 FORMAT = "fastscnn_tf.folded/2"
@@ -138,11 +136,7 @@ def save_folded(network: FoldedNetwork, path: str | os.PathLike[str]) -> None:
         "frozen": network.frozen,
         "takes_bytes": network.takes_bytes,
     }
-    arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    with replacing(path) as temporary:
-        temporary.write_bytes(buffer.getvalue())
+    write_bytes(path, described_bytes("meta", meta, arrays))
 
 
 class _Meta(Description):

@@ -1,36 +1,17 @@
-"""The process in which HDF5 reads a file of anybody; it knows nothing of this package.
+"""How HDF5 reads a file of anybody, for the process of `core.confined_child`.
 
-The library is C, and made files have it run for ever, crash, or follow links into other files. Run
-as a script: limits in the arguments, the file on stdin. Stdout gets a .npz of all arrays by their
-paths, or, with the exit code `REFUSED`, one line that says what is wrong.
+The library is C, and made files have it run for ever, crash, or follow links into other files.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
-import os
-import sys
+from collections.abc import Callable
 from typing import Any
 
-REFUSED = 3
 OBJECTS = 50_000  # a network of 100 layers takes 500
 DEPTH = 32  # groups inside each other; Keras writes 6, and a few more for models inside models
-
-
-def limit(memory: int, seconds: int) -> None:
-    """Bounds this process where the system can: address space, CPU time, no core file, no files."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    kinds = (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_CORE, resource.RLIMIT_FSIZE)
-    for kind, value in zip(kinds, (memory, seconds, 0, 0), strict=True):
-        _, most = resource.getrlimit(kind)
-        value = value if most == resource.RLIM_INFINITY else min(value, most)
-        with contextlib.suppress(ValueError, OSError):  # macOS has no usable RLIMIT_AS
-            resource.setrlimit(kind, (value, most))
 
 
 def datasets(file: Any) -> dict[str, Any]:
@@ -100,27 +81,14 @@ def arrays(content: bytes, largest: int) -> dict[str, Any]:
     return found
 
 
-def main() -> None:
-    """Reads stdin, writes stdout."""
-    largest, memory, seconds = map(int, sys.argv[1:])
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever native code prints is not ours
-    content = sys.stdin.buffer.read()
-    import h5py  # noqa: F401
+def run(content: bytes, largest: int, say: Callable[..., None]) -> bytes | None:
+    """A .npz of all arrays by their paths, or None where `say` was told what is wrong."""
     import numpy as np
 
-    limit(memory, seconds)
     try:
-        found, packed = arrays(content, largest), io.BytesIO()
-        np.savez(packed, **found)
+        packed = io.BytesIO()
+        np.savez(packed, **arrays(content, largest))
+        return packed.getvalue()
     except Exception as error:  # HDF5's errors come as those of any kind
-        output.write((" ".join(str(error).split())[:200] or type(error).__name__).encode())
-        output.close()
-        os._exit(REFUSED)  # freeing what is half read may crash
-    output.write(packed.getbuffer())
-    output.close()
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
+        say(refused=" ".join(str(error).split())[:200] or type(error).__name__)
+        return None

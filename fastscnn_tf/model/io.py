@@ -42,7 +42,8 @@ def load_keras(
 
     Args:
         path: the file.
-        compile: restore optimizer and losses too, to go on training.
+        compile: restore optimizer and losses too, to go on training; Keras must know them, see
+            `train.registered`.
         classifier: an image classifier of `pretrain` is expected; None takes either kind.
 
     Raises:
@@ -51,20 +52,11 @@ def load_keras(
     keras = keras3()
     # Keras finds classes only once they are made.
     layers_for(keras), model_class(keras), classifier_class(keras)
-    _register_training_objects()
     with open_keras(path) as file:
         own = own_network(file, classifier)
         weights = file.weights(own.room)
     config = {**own.keras_config, "compile_config": file.config.compile_config if compile else None}
     return keras_model(config, weights, file.path, compile)
-
-
-def _register_training_objects() -> None:
-    from ..train import losses, metrics, optimizers, schedules
-
-    metrics.mean_iou(2)
-    schedules.schedule_class(keras3()), optimizers.optimizers_for(keras3())
-    losses.register()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,7 +24,7 @@ import numpy as np
 from ..core.errors import ModelFileError
 from ..core.foreign_text import one_line
 from ..core.json_text import decode_json
-from ..core.zip_archive import open_zip, read_member
+from ..core.zip_archive import Archive, open_zip
 from ..keras_api import keras3
 from .hdf5_arrays import read_hdf5
 
@@ -42,7 +42,7 @@ class Config(msgspec.Struct):
 
 @dataclasses.dataclass(frozen=True)
 class KerasArchive:
-    """An open `.keras` file whose members were found to be of sane sizes.
+    """An open `.keras` file.
 
     Attributes:
         path: for messages.
@@ -52,20 +52,9 @@ class KerasArchive:
     """
 
     path: Path
-    archive: zipfile.ZipFile
+    archive: Archive
     config: Config
     whole: dict[str, Any]
-
-    def member(self, name: str, largest: int) -> bytes:
-        """A member's content.
-
-        Raises:
-            KeyError: there is none of that name.
-            ModelFileError: it is damaged or larger.
-        """
-        return read_member(
-            self.archive, name, str(self.path), largest=largest, error=ModelFileError
-        )
 
     def weights(self, largest: int) -> dict[str, np.ndarray]:
         """The arrays of the model by their paths in the HDF5 file.
@@ -74,7 +63,7 @@ class KerasArchive:
             ModelFileError: damaged, or more than `largest` bytes.
         """
         try:
-            content = self.member(WEIGHTS, largest)
+            content = self.archive.read(WEIGHTS, largest)
         except KeyError:
             raise ModelFileError(f"{self.path}: damaged, {WEIGHTS} is missing") from None
         most = min(largest, PACKED * len(content))
@@ -93,7 +82,7 @@ def open_keras(path: str | os.PathLike[str]) -> Iterator[KerasArchive]:
         raise ModelFileError(f"{path}: expected a .keras file or a run folder")
     with open_zip(path, str(path), "model file", error=ModelFileError) as archive:
         try:
-            text = read_member(archive, CONFIG, str(path), error=ModelFileError)
+            text = archive.read(CONFIG)
         except KeyError:
             raise ModelFileError(f"{path}: damaged, or not a .keras file") from None
         where = f"{path}: {CONFIG}"
@@ -149,6 +138,3 @@ def _write(path: Path, config: dict[str, Any], weights: dict[str, np.ndarray]) -
         archive.writestr(METADATA, json.dumps({"keras_version": keras3().__version__}))
         archive.writestr(CONFIG, json.dumps(config))
         archive.writestr(WEIGHTS, stored.getbuffer())
-
-
-__all__ = ["KerasArchive", "keras_model", "line_of", "open_keras"]

@@ -22,11 +22,7 @@ COARSE = "_fastscnn_coarse"  # attribute of an interpolated tensor: (what was in
 @functools.cache
 def layers_for(keras: Any) -> SimpleNamespace:
     """`AdaptivePooling`, `ResizeBilinear` and `BatchNormalization` of a Keras namespace."""
-    register = (
-        keras.saving.register_keras_serializable(package=PACKAGE)
-        if is_keras3(keras)
-        else keras.utils.register_keras_serializable(package=PACKAGE)
-    )
+    register = keras.saving.register_keras_serializable(package=PACKAGE)
     return SimpleNamespace(
         AdaptivePooling=register(_adaptive_pooling(keras)),
         ResizeBilinear=register(_resize_bilinear(keras)),

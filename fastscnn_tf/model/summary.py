@@ -63,24 +63,14 @@ class Summary:
     def table(self) -> str:
         """For people; memory is that of float32, int8 takes a quarter."""
         head = ("stage", "output", "parameters", "MACs", "receptive field", "activations")
-        rows = [head, *map(_row, self.stages)]
-        rows.append(
-            (
-                "total",
-                "",
-                f"{self.parameters:,}",
-                _millions(self.macs),
-                "",
-                _megabytes(self.activations),
-            )
-        )
-        lines = [text_table(rows, right=None)]
-        lines.append(
-            f"{format_size(self.config.input_size)}, {self.config.num_classes} classes: "
+        costs = f"{self.parameters:,}", _millions(self.macs), "", _megabytes(self.activations)
+        rows = [head, *map(_row, self.stages), ("total", "", *costs)]
+        table = text_table(rows, right=None)
+        return (
+            f"{table}\n{format_size(self.config.input_size)}, {self.config.num_classes} classes: "
             f"{self.kernel_weights:,} kernel weights, {self.trainable:,} trainable parameters; "
             "activations as float32"
         )
-        return "\n".join(lines)
 
 
 def summary(config: FastSCNNConfig) -> Summary:

@@ -11,8 +11,6 @@ Layers are named as in the Keras model, such as `global_features.bottleneck1_1.e
 
 from __future__ import annotations
 
-import io
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ import numpy as np
 
 from ..core.errors import ConfigError, ModelFileError
 from ..core.files import check_output, write_bytes
-from .described_npz import Description, read_described
+from .described_npz import Description, described_bytes, read_described
 from .fast_scnn import fast_scnn, require_fast_scnn
 
 FORMAT = "fastscnn_tf.weights/1"
@@ -50,16 +48,14 @@ def export_weights(model: Any, path: str | os.PathLike[str], force: bool = False
     if Path(path).suffix != ".npz":
         raise ConfigError(f"{path}: the output must end in .npz")
     meta = {"format": FORMAT, "config": require_fast_scnn(model).to_dict()}
-    arrays = {"config": np.frombuffer(json.dumps(meta).encode(), np.uint8)}
+    arrays = {}
     for layer in model.layers:
         weights = layer.get_weights()
         names = NORM if layer.name.endswith(".bn") else LAYER
         for kind, value in zip(names, weights, strict=False):
             arrays[f"{layer.name.removesuffix('.bn')}/{kind}"] = np.asarray(value, np.float32)
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_bytes(check_output(path, force), buffer.getvalue())
-    return len(arrays) - 1
+    write_bytes(check_output(path, force), described_bytes("config", meta, arrays))
+    return len(arrays)
 
 
 def import_weights(path: str | os.PathLike[str]) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.errors import ModelFileError
-from ..core.zip_archive import open_zip, read_member
+from ..core.zip_archive import open_zip
 from .flat_tables import Table, read_table
 from .tflite_parser import parse_tflite
 
@@ -112,7 +112,4 @@ def associated_files(content: bytes) -> dict[str, bytes]:
         return {}
     where = "the files behind the model"
     with open_zip(content, where, largest=LARGEST, error=ModelFileError) as archive:
-        return {
-            name: read_member(archive, name, where, error=ModelFileError)
-            for name in archive.namelist()
-        }
+        return {name: archive.read(name) for name in archive.sizes}

@@ -8,7 +8,7 @@ import msgspec
 
 from ..core.about_schema import About, Text
 from ..core.json_text import explain
-from ..core.labels import MAX_CLASSES
+from ..core.labels import MAX_CLASSES, Color
 from ..core.sizes import format_size
 from .flatbuffer_reader import DamagedFile
 from .tflite_graph import Graph
@@ -16,7 +16,6 @@ from .tflite_graph import Graph
 # In units of 0..255; beyond these bounds float32 overflows.
 Mean = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
 Std = Annotated[float, msgspec.Meta(ge=1e-6, le=1e6)]
-Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
@@ -37,7 +36,7 @@ class OwnMetadata(About):
     mean: tuple[Mean, Mean, Mean] = (128.0,) * 3
     std: tuple[Std, Std, Std] = (128.0,) * 3
     class_names: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_CLASSES)] = ()
-    class_colors: tuple[tuple[Byte, Byte, Byte], ...] = ()
+    class_colors: tuple[Color, ...] = ()
     config: _Config = _Config()
     settings: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
     engine: Text = ""
@@ -74,6 +73,3 @@ def _check_shapes(found: OwnMetadata, image: tuple[int, ...], result: tuple[int,
         raise DamagedFile(
             f"class_names: {len(found.class_names)} names, but the graph gives {result[3]} channels"
         )
-
-
-__all__ = ["OwnMetadata", "check_metadata"]

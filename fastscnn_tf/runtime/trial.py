@@ -27,7 +27,7 @@ from .tflite_parser import parse_tflite
 from .tried import is_known, key_of, remember
 
 if TYPE_CHECKING:
-    from .confined import Limits
+    from ..core.confined import Limits
 
 VARIABLE = "FASTSCNN_TRUSTED"
 TRUST = f"trusted=True ({VARIABLE}=1)"
@@ -126,7 +126,7 @@ def _order(plan: Plan) -> dict[str, Any]:
 
 
 def _try(path: Path, content: bytes, graph: Graph, plan: Plan) -> None:
-    from .confined import run_confined  # only where a file is new
+    from ..core.confined import run_confined  # only where a file is new
 
     driver = plan.compiled and plan.settings.accelerator != "cpu"
     ports = zip(("input", "output"), (graph.inputs[0], graph.outputs[0]), strict=True)
@@ -143,11 +143,9 @@ def _try(path: Path, content: bytes, graph: Graph, plan: Plan) -> None:
         )
     if "refused" not in stages:
         slow = outcome.ending.startswith("no end")
-        hint = (
-            f"too slow, damaged or hostile; {TRUST} runs it all the same"
-            if slow
-            else ("damaged or hostile; it was not run here")
-        )
+        hint = "damaged or hostile; it was not run here"
+        if slow:
+            hint = f"too slow, damaged or hostile; {TRUST} runs it all the same"
         raise ModelFileError(f"{path}: {outcome.ending}: {hint}")
     reason = stages["refused"]["error"]
     if plan.compiled and "opened" not in stages:
@@ -157,7 +155,7 @@ def _try(path: Path, content: bytes, graph: Graph, plan: Plan) -> None:
 
 def _limits(graph: Graph, threads: int, driver: bool) -> Limits:
     """What an honest file of this size needs, with room to spare."""
-    from .confined import Limits
+    from ..core.confined import Limits
 
     if driver:  # these reserve address space by the terabyte
         return Limits(None, DRIVER_SECONDS, DRIVER_SECONDS)

@@ -83,8 +83,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     with open_keras(path) as file:
         room = own_network(file, classifier=None).room
         try:
-            state = file.member(STATE_MEMBER, LARGEST)
-            packed = file.member(ARRAYS, room)
+            state = file.archive.read(STATE_MEMBER, LARGEST)
+            packed = file.archive.read(ARRAYS, room)
         except KeyError:
             raise ModelFileError(f"{path}: a model, but not a checkpoint to go on from") from None
     found: Any = decode_json(state, f"{path}: {STATE_MEMBER}", error=ModelFileError, mend=True)

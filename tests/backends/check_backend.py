@@ -23,7 +23,7 @@ from fastscnn_tf.data.reader import named_data_errors
 from fastscnn_tf.keras_api import keras3
 from fastscnn_tf.model.io import load_keras, save_keras
 from fastscnn_tf.train.checkpoint import read_checkpoint
-from fastscnn_tf.train.losses import register
+from fastscnn_tf.train.registered import register_training_objects
 
 FOLDER = os.environ.get("FASTSCNN_REFERENCE", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="FASTSCNN_REFERENCE is not set")
@@ -41,7 +41,7 @@ def reference():
 
 @pytest.fixture
 def model():
-    register()  # the loss, which the compiled model names
+    register_training_objects()  # which the compiled model names
     return load_keras(Path(FOLDER) / "model.keras", compile=True)
 
 

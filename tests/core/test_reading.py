@@ -15,7 +15,7 @@ from fastscnn_tf.core.errors import DataError, InputError
 from fastscnn_tf.core.json_text import decode_json, read_json
 from fastscnn_tf.core.reading import open_regular, read_bytes
 from fastscnn_tf.core.yaml_text import read_yaml
-from fastscnn_tf.core.zip_archive import open_zip, read_member, read_npy, read_npz
+from fastscnn_tf.core.zip_archive import open_zip, read_npy, read_npz
 
 
 class Shard(msgspec.Struct, forbid_unknown_fields=True):
@@ -145,11 +145,11 @@ def packed(**members: bytes) -> bytes:
 def test_members_of_an_archive(tmp_path):
     (tmp_path / "a.keras").write_bytes(packed(config=b"abc"))
     with open_zip(tmp_path / "a.keras", "a.keras") as archive:
-        assert read_member(archive, "config", "a.keras") == b"abc"
+        assert archive.read("config") == b"abc"
         with pytest.raises(InputError, match="at most 2"):
-            read_member(archive, "config", "a.keras", largest=2)
+            archive.read("config", 2)
         with pytest.raises(KeyError):
-            read_member(archive, "weights", "a.keras")
+            archive.read("weights")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_damaged_member_is_named():
     content = bytearray(packed(a=os.urandom(100)))
     content[60] ^= 1
     with open_zip(bytes(content), "x") as archive, pytest.raises(InputError, match="x: 'a' cannot"):
-        read_member(archive, "a", "x")
+        archive.read("a")
 
 
 def test_a_member_larger_than_declared_is_not_unpacked():
@@ -181,7 +181,7 @@ def test_a_member_larger_than_declared_is_not_unpacked():
     with open_zip(bytes(content), "x") as archive:
         tracemalloc.start()
         with pytest.raises(InputError, match=r"x: 'a' cannot be read .Bad CRC"):
-            read_member(archive, "a", "x")
+            archive.read("a")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 1 << 20

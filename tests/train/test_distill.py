@@ -18,6 +18,7 @@ from fastscnn_tf.train.checkpoint import read_checkpoint
 from fastscnn_tf.train.distill import distillation_loss, distilling_model
 from fastscnn_tf.train.losses import segmentation_losses
 from fastscnn_tf.train.recipes import train_settings
+from fastscnn_tf.train.registered import register_training_objects
 from fastscnn_tf.train.saved_logits import logits_batches, sampled, save_logits, shown_cells
 from fastscnn_tf.train.teacher import open_teacher
 from fastscnn_tf.train.trainer import run_training
@@ -112,6 +113,7 @@ def test_only_the_student_learns(learned):
 def test_the_saved_file_is_the_student_with_its_optimizer(learned):
     _, student, training, *_, folder = learned
     save_keras(training, folder / "student.keras")
+    register_training_objects()
     loaded = load_keras(folder / "student.keras", compile=True)
     assert type(loaded).__name__ == "FastSCNN"
     assert loaded.count_params() == student.count_params()

@@ -10,6 +10,7 @@ from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.model.layers import COARSE, layers_for
 from fastscnn_tf.train.fused_cross_entropy import fits_fused, fused_probability
 from fastscnn_tf.train.losses import SegmentationLoss, segmentation_losses
+from fastscnn_tf.train.registered import register_training_objects
 
 SIZE = (64, 96)
 WEIGHED = "cross_entropy + 0.5*ohem(0.3, 0.6) + boundary(2)"
@@ -124,6 +125,7 @@ def test_a_compiled_model_is_saved_and_trained_on(tmp_path):
     y = dict.fromkeys(model.loss, labels)
     expected = model.evaluate(images, y, verbose=0)
     model.save(tmp_path / "m.keras")
+    register_training_objects()
     again = load_keras(tmp_path / "m.keras", compile=True)
     assert {name: x.get_config() for name, x in again.loss.items()} == dict.fromkeys(
         ("logits", "aux_ltd", "aux_gfe"), loss.get_config()

@@ -31,6 +31,17 @@ _PRIORITIES = {
 }
 
 
+_NNAPI = {  # flag -> option
+    "nnapi_execution_preference": "execution_preference",
+    "nnapi_execution_priority": "execution_priority",
+    "nnapi_accelerator_name": "accelerator_name",
+    "disable_nnapi_cpu": "disallow_nnapi_cpu",
+    "nnapi_allow_fp16": "allow_fp16",
+    "nnapi_allow_dynamic_dimensions": "allow_dynamic_dimensions",
+    "nnapi_use_burst_mode": "use_burst_computation",
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class BenchmarkCommand:
     """How to time a model with its settings.
@@ -65,11 +76,8 @@ class _Flags:
         self.add(name, value and below(self.folder, value))
 
     def none_for(self, part: CpuSettings | GpuSettings | NnapiSettings, *taken: str) -> None:
-        self.notes += [
-            f"{part.NAME}.{name}={value}"
-            for name, value in part.given().items()
-            if name not in taken
-        ]
+        given = part.given().items()
+        self.notes += [f"{part.NAME}.{name}={v}" for name, v in given if name not in taken]
 
 
 def benchmark_command(
@@ -166,20 +174,11 @@ def _classic_gpu(flags: _Flags, gpu: GpuSettings, token: str) -> None:
 
 def _nnapi(flags: _Flags, nnapi: NnapiSettings, token: str) -> None:
     flags.add("use_nnapi", True)
-    flags.add("nnapi_execution_preference", nnapi.execution_preference)
-    flags.add("nnapi_execution_priority", nnapi.execution_priority)
-    flags.add("nnapi_accelerator_name", nnapi.accelerator_name)
-    flags.add("disable_nnapi_cpu", nnapi.disallow_nnapi_cpu)
-    flags.add("nnapi_allow_fp16", nnapi.allow_fp16)
-    flags.add("nnapi_allow_dynamic_dimensions", nnapi.allow_dynamic_dimensions)
-    flags.add("nnapi_use_burst_mode", nnapi.use_burst_computation)
+    for flag, option in _NNAPI.items():
+        flags.add(flag, getattr(nnapi, option))
     flags.path("nnapi_support_library_path", nnapi.support_library_path)
     flags.add("max_delegated_partitions", nnapi.max_delegated_partitions)
-    taken = [
-        *("execution_preference", "execution_priority", "accelerator_name", "disallow_nnapi_cpu"),
-        *("allow_fp16", "allow_dynamic_dimensions", "use_burst_computation"),
-        *("support_library_path", "max_delegated_partitions"),
-    ]
+    taken = [*_NNAPI.values(), "support_library_path", "max_delegated_partitions"]
     if nnapi.cache_dir:
         flags.path("delegate_serialize_dir", nnapi.cache_dir)
         flags.add("delegate_serialize_token", nnapi.model_token or token)

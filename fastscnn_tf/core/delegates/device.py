@@ -66,18 +66,10 @@ class DeviceSettings(Settings):
         default=INTERPRETER,
     )
     cpu_fallback: bool | None = flag("litert/c/litert_common.h: LiteRtHwAcceleratorSet")
-    cpu: CpuSettings | None = dataclasses.field(
-        default=None, metadata=part("core/delegates/cpu.py")
-    )
-    gpu: GpuSettings | None = dataclasses.field(
-        default=None, metadata=part("core/delegates/gpu.py")
-    )
-    nnapi: NnapiSettings | None = dataclasses.field(
-        default=None, metadata=part("core/delegates/nnapi.py")
-    )
-    npu: NpuSettings | None = dataclasses.field(
-        default=None, metadata=part("core/delegates/npu.py")
-    )
+    cpu: CpuSettings | None = part("core/delegates/cpu.py")
+    gpu: GpuSettings | None = part("core/delegates/gpu.py")
+    nnapi: NnapiSettings | None = part("core/delegates/nnapi.py")
+    npu: NpuSettings | None = part("core/delegates/npu.py")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -106,11 +106,10 @@ def _cpu(cpu: CpuSettings | None, model: PurePath, sha256: str, missing: list[st
 def _gpu(gpu: GpuSettings, token: str, missing: list[str]) -> list[str]:
     kind = "CompiledModel.GpuOptions"
     values = arguments(gpu, _GPU, kind)
-    taken = [*_GPU]
+    taken = [*_GPU, "precision_loss_allowed"]
     if gpu.precision_loss_allowed is not None:
         precision = "FP16" if gpu.precision_loss_allowed else "FP32"
         values.insert(0, f"precision = {kind}.Precision.{precision}")
-        taken.append("precision_loss_allowed")
     if gpu.backend in ("opencl", "webgpu"):
         values.append(f"backend = {kind}.Backend.{gpu.backend.upper()}")
         taken.append("backend")

@@ -98,11 +98,10 @@ def _gpu(gpu: GpuSettings, token: str, missing: list[str]) -> list[str]:
 
 def _nnapi(nnapi: NnapiSettings, token: str, missing: list[str]) -> list[str]:
     kind = "NnApiDelegate.Options"
-    setters, taken = [], [*_NNAPI, "disallow_nnapi_cpu"]
+    setters, taken = [], [*_NNAPI, "disallow_nnapi_cpu", "execution_preference"]
     if nnapi.execution_preference:
         preference = nnapi.execution_preference.upper()
         setters.append(f".setExecutionPreference({kind}.EXECUTION_PREFERENCE_{preference})")
-        taken.append("execution_preference")
     if nnapi.disallow_nnapi_cpu is not None:
         setters.append(f".setUseNnapiCpu({literal(not nnapi.disallow_nnapi_cpu)})")
     for name, setter in _NNAPI.items():

@@ -16,6 +16,7 @@ from .npu_vendors import (
 from .options import Settings, choice, part, path
 
 ENVIRONMENT = "litert/c/litert_environment_options.h: LiteRtEnvOptionTag"
+HEADERS = "litert/c/options/litert_"
 VENDORS: dict[str, type[Settings]] = {
     "qualcomm": QualcommSettings,
     "mediatek": MediatekSettings,
@@ -57,21 +58,11 @@ class NpuSettings(Settings):
         "default",
         "weakly_connected",
     )
-    qualcomm: QualcommSettings | None = dataclasses.field(
-        default=None, metadata=part("litert/c/options/litert_qualcomm_options.h")
-    )
-    mediatek: MediatekSettings | None = dataclasses.field(
-        default=None, metadata=part("litert/c/options/litert_mediatek_options.h")
-    )
-    google_tensor: GoogleTensorSettings | None = dataclasses.field(
-        default=None, metadata=part("litert/c/options/litert_google_tensor_options.h")
-    )
-    intel_openvino: IntelOpenvinoSettings | None = dataclasses.field(
-        default=None, metadata=part("litert/c/options/litert_intel_openvino_options.h")
-    )
-    samsung: SamsungSettings | None = dataclasses.field(
-        default=None, metadata=part("litert/c/options/litert_samsung_options.h")
-    )
+    qualcomm: QualcommSettings | None = part(f"{HEADERS}qualcomm_options.h")
+    mediatek: MediatekSettings | None = part(f"{HEADERS}mediatek_options.h")
+    google_tensor: GoogleTensorSettings | None = part(f"{HEADERS}google_tensor_options.h")
+    intel_openvino: IntelOpenvinoSettings | None = part(f"{HEADERS}intel_openvino_options.h")
+    samsung: SamsungSettings | None = part(f"{HEADERS}samsung_options.h")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -98,9 +98,9 @@ def texts(source: str, *choices: str, guarded: bool = False) -> Any:
     return _field(Option("texts", source, choices, guarded=guarded))
 
 
-def part(source: str) -> dict[str, Option]:
-    """The metadata of a field that holds settings of its own."""
-    return {OPTION: Option("part", source)}
+def part(source: str) -> Any:
+    """A field that holds settings of its own, named in `PARTS`, or nothing."""
+    return _field(Option("part", source))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,12 +17,12 @@ from typing import Any
 
 import msgspec
 
-from ... import __version__
 from ..errors import ConfigError, OutputError
 from ..files import replacing
 from ..foreign_text import shell_word
 from ..json_text import read_json
 from ..user_folders import CONFIG, config_folder
+from ..version import __version__
 from .options import Settings
 
 FOLDER = "trusted-settings"  # of the user's configuration

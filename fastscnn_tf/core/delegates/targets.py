@@ -20,24 +20,27 @@ class Target:
     """The choice for one device.
 
     Attributes:
-        name: as `--for` takes it.
         title: the device, for people.
+        settings: that travel with the file; they name the device.
+        runs: what runs it, in short.
+        reasons: one line each.
         recipe: of the export; `int8` becomes `int8-qat` for a quantization-aware model.
         outputs: of the export.
         input: of the export.
-        settings: that travel with the file.
-        runs: what runs it, in short.
-        reasons: one line each.
     """
 
-    name: str
     title: str
-    recipe: str
-    outputs: str
-    input: str
     settings: DeviceSettings
     runs: str
     reasons: tuple[str, ...]
+    recipe: str = "int8"
+    outputs: str = "logits"
+    input: str = "uint8"
+
+    @property
+    def name(self) -> str:
+        """As `--for` takes it."""
+        return self.settings.device or ""
 
 
 _INT8 = "int8: a third of float32's bytes, and the fastest kernels of ARM and x86 CPUs"
@@ -48,31 +51,19 @@ _CORES = "4 threads: one for each core"
 
 _TARGETS = (
     Target(
-        "pi4",
         "Raspberry Pi 4 (and 3)",
-        "int8",
-        "logits",
-        "uint8",
         DeviceSettings("pi4", cpu=CpuSettings(num_threads=4, kernel_mode="xnnpack")),
         "Interpreter, XNNPACK, 4 threads",
         (_INT8, _LOGITS, _BYTES, _PI4_API, _CORES),
     ),
     Target(
-        "pi5",
         "Raspberry Pi 5",
-        "int8",
-        "logits",
-        "uint8",
         DeviceSettings("pi5", cpu=CpuSettings(num_threads=4, kernel_mode="xnnpack")),
         "Interpreter, XNNPACK, 4 threads",
         (_INT8, _LOGITS, _BYTES, _CORES),
     ),
     Target(
-        "android-gpu",
         "Android, GPU",
-        "float16",
-        "logits",
-        "float32",
         DeviceSettings(
             "android-gpu",
             accelerator="gpu",
@@ -88,13 +79,11 @@ _TARGETS = (
             "logits at 1/8: ARG_MAX is no operation of GPU delegates, and fewer bytes come back",
             "GPU alone: with the CPU as fallback it may run there unseen",
         ),
+        recipe="float16",
+        input="float32",
     ),
     Target(
-        "android-nnapi",
         "Android 11 to 14, NNAPI (legacy)",
-        "int8",
-        "logits",
-        "uint8",
         DeviceSettings(
             "android-nnapi",
             accelerator="nnapi",
@@ -116,11 +105,7 @@ _TARGETS = (
         ),
     ),
     Target(
-        "android-npu",
         "Android, NPU",
-        "int8",
-        "logits",
-        "uint8",
         DeviceSettings(
             "android-npu",
             accelerator="npu",
@@ -138,11 +123,7 @@ _TARGETS = (
         ),
     ),
     Target(
-        "browser",
         "Browser (LiteRT.js)",
-        "int8",
-        "logits",
-        "uint8",
         DeviceSettings("browser", api=LITERT_JS),
         "LiteRT.js, WebAssembly",
         (
@@ -153,11 +134,7 @@ _TARGETS = (
         ),
     ),
     Target(
-        "edge-cpu",
         "Another ARM or x86 CPU",
-        "int8",
-        "logits",
-        "uint8",
         DeviceSettings("edge-cpu", cpu=CpuSettings(kernel_mode="xnnpack")),
         "Interpreter, XNNPACK",
         (_INT8, _LOGITS, _BYTES, "threads: 2 unless --threads or --set cpu.num_threads says more"),

@@ -156,6 +156,3 @@ def _lies_in(path: str, folders: Iterable[Path]) -> bool:
 def _text(value: Any) -> str:
     text = one_line(",".join(value) if isinstance(value, tuple) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-__all__ = ["ALLOW", "EVERYTHING", "VARIABLE", "Held", "hold", "own", "trusting"]

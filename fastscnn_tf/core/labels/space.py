@@ -39,6 +39,13 @@ class LabelSpace:
     categories: tuple[str, ...] = ()
 
     @classmethod
+    def of(
+        cls, name: str, colors: dict[str, Color], void_values: tuple[int, ...] = ()
+    ) -> LabelSpace:
+        """A label space of class names with their colours; its label values are the indices."""
+        return cls(name, tuple(colors), tuple(colors.values()), void_values=void_values)
+
+    @classmethod
     def make(
         cls,
         name: str,

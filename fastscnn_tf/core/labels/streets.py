@@ -4,61 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 
-from .space import LabelSpace
+from .space import Color, LabelSpace
 
-# Names, colours and label ids of the authors' cityscapesScripts (helpers/labels.py).
+# Class, label id, category and colour, as in the authors' cityscapesScripts (helpers/labels.py).
+_CITYSCAPES: tuple[tuple[str, int, str, Color], ...] = (
+    ("road", 7, "flat", (128, 64, 128)),
+    ("sidewalk", 8, "flat", (244, 35, 232)),
+    ("building", 11, "construction", (70, 70, 70)),
+    ("wall", 12, "construction", (102, 102, 156)),
+    ("fence", 13, "construction", (190, 153, 153)),
+    ("pole", 17, "object", (153, 153, 153)),
+    ("traffic light", 19, "object", (250, 170, 30)),
+    ("traffic sign", 20, "object", (220, 220, 0)),
+    ("vegetation", 21, "nature", (107, 142, 35)),
+    ("terrain", 22, "nature", (152, 251, 152)),
+    ("sky", 23, "sky", (70, 130, 180)),
+    ("person", 24, "human", (220, 20, 60)),
+    ("rider", 25, "human", (255, 0, 0)),
+    ("car", 26, "vehicle", (0, 0, 142)),
+    ("truck", 27, "vehicle", (0, 0, 70)),
+    ("bus", 28, "vehicle", (0, 60, 100)),
+    ("train", 31, "vehicle", (0, 80, 100)),
+    ("motorcycle", 32, "vehicle", (0, 0, 230)),
+    ("bicycle", 33, "vehicle", (119, 11, 32)),
+)
 CITYSCAPES = LabelSpace(
     "cityscapes",
-    (
-        "road",
-        "sidewalk",
-        "building",
-        "wall",
-        "fence",
-        "pole",
-        "traffic light",
-        "traffic sign",
-        "vegetation",
-        "terrain",
-        "sky",
-        "person",
-        "rider",
-        "car",
-        "truck",
-        "bus",
-        "train",
-        "motorcycle",
-        "bicycle",
-    ),
-    (
-        (128, 64, 128),
-        (244, 35, 232),
-        (70, 70, 70),
-        (102, 102, 156),
-        (190, 153, 153),
-        (153, 153, 153),
-        (250, 170, 30),
-        (220, 220, 0),
-        (107, 142, 35),
-        (152, 251, 152),
-        (70, 130, 180),
-        (220, 20, 60),
-        (255, 0, 0),
-        (0, 0, 142),
-        (0, 0, 70),
-        (0, 60, 100),
-        (0, 80, 100),
-        (0, 0, 230),
-        (119, 11, 32),
-    ),
-    raw_values=(7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33),
+    tuple(name for name, _, _, _ in _CITYSCAPES),
+    tuple(color for _, _, _, color in _CITYSCAPES),
+    raw_values=tuple(value for _, value, _, _ in _CITYSCAPES),
     # 34 and -1 (255 in a PNG) are number plates.
     void_values=(0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30, 34),
-    categories=(
-        *("flat", "flat", "construction", "construction", "construction"),
-        *("object", "object", "object", "nature", "nature", "sky", "human", "human"),
-        *("vehicle", "vehicle", "vehicle", "vehicle", "vehicle", "vehicle"),
-    ),
+    categories=tuple(category for _, _, category, _ in _CITYSCAPES),
 )
 
 # The class indices themselves, as in `_labelTrainIds.png`.
@@ -72,18 +49,17 @@ PANORAMA13 = LabelSpace(
     (*CITYSCAPES.colors[:12], CITYSCAPES.colors[13]),
 )
 
-TOY_STREETS = LabelSpace(
+TOY_STREETS = LabelSpace.of(
     "toy",
-    ("road", "pavement", "building", "tree", "sky", "car", "person", "pole", "sign"),
-    (
-        (128, 64, 128),
-        (244, 35, 232),
-        (70, 70, 70),
-        (107, 142, 35),
-        (70, 130, 180),
-        (0, 0, 142),
-        (220, 20, 60),
-        (153, 153, 153),
-        (220, 220, 0),
-    ),
+    {
+        "road": (128, 64, 128),
+        "pavement": (244, 35, 232),
+        "building": (70, 70, 70),
+        "tree": (107, 142, 35),
+        "sky": (70, 130, 180),
+        "car": (0, 0, 142),
+        "person": (220, 20, 60),
+        "pole": (153, 153, 153),
+        "sign": (220, 220, 0),
+    },
 )

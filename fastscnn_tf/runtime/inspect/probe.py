@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ..confined import Limits, run_confined
+from ...core.confined import Limits, run_confined
 from ..tflite_graph import Graph
 
 MEMORY_LIMIT = 4 << 30  # bytes of address space

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from fastscnn_tf.runtime.confined import Limits, run_confined
+from fastscnn_tf.core.confined import Limits, run_confined
 
 TASK = """
 import os, sys

@@ -1,0 +1,13 @@
+"""What Keras must know before it reads a compiled model of ours: losses, metrics, optimizers."""
+
+from __future__ import annotations
+
+from ..keras_api import keras3
+from . import losses, metrics, optimizers, schedules
+
+
+def register_training_objects() -> None:
+    """Registers them with Keras, which finds classes only once they are made."""
+    metrics.mean_iou(2)
+    schedules.schedule_class(keras3()), optimizers.optimizers_for(keras3())
+    losses.register()
