@@ -24,7 +24,7 @@ from .core.foreign_text import (
 from .core.json_text import Count, Name, read_json
 from .core.labels import MAX_CLASSES, LabelSpace
 from .core.reading import read_bytes
-from .core.text_table import markdown_table
+from .core.text_table import markdown_table, percent
 from .device_settings import settings_of
 from .runtime.tflite_file import graph_summary, own_metadata, read_model
 
@@ -95,7 +95,7 @@ def _run_parts(folder: Path, license: str | None) -> list[str]:
     if names:
         parts.append(f"## Classes\n{markdown(', '.join(names))}")
     if run.class_iou:
-        iou = [(name, _percent(value)) for name, value in run.class_iou.items()]
+        iou = [(name, percent(value)) for name, value in run.class_iou.items()]
         title = f"## Validation, epoch {run.best_epoch}, as the run measured it"
         parts.append(f"{title}\n{markdown_table(('class', 'IoU in %'), iou)}")
     parts.append(f"## Settings of the run\n{_options(run.settings)}")
@@ -222,12 +222,12 @@ def _scores(
 ) -> str:
     heads = [f"{Path(str(e['model'])).name}, {e['dataset']} {e['split']}" for e in evaluations]
     rows: list[Sequence[object]] = [
-        ("mean IoU", *(_percent(e["miou"]) for e in evaluations)),
-        ("pixel accuracy", *(_percent(e.get("pixel_accuracy")) for e in evaluations)),
+        ("mean IoU", *(percent(e["miou"]) for e in evaluations)),
+        ("pixel accuracy", *(percent(e.get("pixel_accuracy")) for e in evaluations)),
         ("images", *(e["images"] for e in evaluations)),
     ]
     classes = dict.fromkeys(name for e in evaluations for name in e["class_iou"])
-    rows += [(n, *(_percent(e["class_iou"].get(n)) for e in evaluations)) for n in classes]
+    rows += [(n, *(percent(e["class_iou"].get(n)) for e in evaluations)) for n in classes]
     protocols = dict.fromkeys(str(e["protocol"]) for e in evaluations)
     table = markdown_table(("in %", *heads), rows)
     parts = [f"## Scores\n{table}", f"Protocol: {markdown_cell('; '.join(protocols))}."]
@@ -248,10 +248,6 @@ def _scores(
 def _file(path: Path) -> tuple[object, ...]:
     digest = hashlib.sha256(read_bytes(path, "model file", error=ModelFileError)).hexdigest()
     return markdown_code(path.name), f"{path.stat().st_size:,}", markdown_code(digest)
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value * 100:.2f}"
 
 
 def _given(values: Mapping[str, Any], prefix: str = "") -> list[Row]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .core.files import make_folder, write_bytes
+from .core.files import make_folder
+from .core.report_page import Figure, Page, Section, Table
+from .core.text_table import percent
 from .data.dataset import SegmentationDataset
-from .run_report_page import Figure, Page, Section, Table
 from .runtime.segmenter import Segmenter
 from .runtime.visualize import legend, overlay
 from .train.plots import png
@@ -23,12 +24,9 @@ def write_report(folder: Path, summary: dict[str, Any], data: SegmentationDatase
     segmenter = Segmenter(folder / "int8_qat.tflite")
     pictures = [_picture(segmenter, data, i) for i in range(min(PICTURES, len(data)))]
     make_folder(folder / "overlays")
-    for figure in pictures:
-        write_bytes(folder / figure.file, figure.content)
-    key = Figure("legend.png", png(legend(data.labels)), "the colours of the classes")
+    key = Figure("", png(legend(data.labels)), "the colours of the classes")
     sections = (_files(summary, len(data)), Section("Pictures", figures=(*pictures, key)))
-    page = Page("Fast-SCNN on toy streets", (*sections, _classes(summary)))
-    write_bytes(folder / "report.html", page.html().encode())
+    Page("Fast-SCNN on toy streets", (*sections, _classes(summary))).write(folder)
 
 
 def _picture(segmenter: Segmenter, data: SegmentationDataset, index: int) -> Figure:
@@ -41,11 +39,11 @@ def _picture(segmenter: Segmenter, data: SegmentationDataset, index: int) -> Fig
 
 
 def _files(summary: dict[str, Any], scenes: int) -> Section:
-    agreement = {name: f"{share * 100:.3f} %" for name, share in summary["agreement"].items()}
+    agreement = {name: f"{percent(share, 3)} %" for name, share in summary["agreement"].items()}
     text = (
         "Trained, quantized with TFMOT, converted and scored through the LiteRT interpreter in "
         f"{summary['seconds']:.0f} s. Scores are on {scenes} held-out scenes. The float Keras "
-        f"model reaches {summary['float_miou'] * 100:.2f} mIoU. Argmax agreement: float Keras / "
+        f"model reaches {percent(summary['float_miou'])} mIoU. Argmax agreement: float Keras / "
         f"float32 .tflite {agreement['float_tflite']}, QAT Keras / QAT .tflite "
         f"{agreement['qat_tflite']}, float / QAT {agreement['float_qat']}."
     )
@@ -53,12 +51,12 @@ def _files(summary: dict[str, Any], scenes: int) -> Section:
     for name, miou in summary["miou"].items():
         latency, size = summary["latency_ms"][name], summary["sizes_bytes"][name]
         times = (f"{latency['median']:.2f}", f"{latency['p90']:.2f}")
-        rows.append((name, f"{miou * 100:.2f}", f"{size / 1000:.0f}", *times))
+        rows.append((name, percent(miou), f"{size / 1000:.0f}", *times))
     head = ("file", "mIoU, %", "kB", "median ms", "p90 ms")
     return Section("Files", text, table=Table(head, tuple(rows)))
 
 
 def _classes(summary: dict[str, Any]) -> Section:
     ious = summary["class_iou"].items()
-    rows = tuple((name, "-" if iou is None else f"{iou * 100:.1f}") for name, iou in ious)
+    rows = tuple((name, percent(iou, 1)) for name, iou in ious)
     return Section("Class IoU of int8_qat.tflite", table=Table(("class", "IoU, %"), rows))

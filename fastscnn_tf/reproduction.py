@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .core.errors import ConfigError
 from .core.files import check_output
 from .core.foreign_text import printable
+from .core.progress import Progress
 from .core.published import PUBLISHED, WITHHELD, PublishedRow
 from .core.sizes import format_size
 from .data.registry import open_dataset
@@ -35,7 +36,7 @@ def reproduce(
     *,
     threads: int | None = None,
     force: bool = False,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
     table: Rows = PUBLISHED,
 ) -> Reproduction:
     """The table of published numbers; given a model and data, its rows are measured.
@@ -167,7 +168,7 @@ class _Subject:
         self,
         row: PublishedRow,
         data_dir: FilePath | None,
-        progress: Callable[[Iterable[int]], Iterable[int]],
+        progress: Progress,
     ) -> Record:
         """Scores the model by the protocol of a row, with the evaluator of `evaluate`."""
         model, size, pad = self.model, row.size, row.pad

@@ -68,13 +68,22 @@ class AveragedViews(_InOneStep):
 
     def label_map(self, image: np.ndarray, size: Size) -> np.ndarray:
         """As in `Inference`."""
+        return self._summed(image, size).argmax(-1).astype(np.uint8)
+
+    def probabilities(self, image: np.ndarray, size: Size) -> np.ndarray:
+        """(height, width, classes) float32 that sum to 1, of a (H, W, 3) uint8 RGB image."""
+        total = self._summed(image, size)
+        total /= len(self._networks) * len(self._flips)
+        return total
+
+    def _summed(self, image: np.ndarray, size: Size) -> np.ndarray:
         total = np.zeros((*size, self._networks[0].predictor.num_classes), np.float32)
         for network in self._networks:
             network.seconds = 0.0
             resized = resize_image(image, network.predictor.input_size)
             for flip in self._flips:
                 _add_probabilities(network, resized, total, flip)
-        return total.argmax(-1).astype(np.uint8)
+        return total
 
 
 class SlidingWindows(_InOneStep):

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 
 from ..core.errors import DataError, StreamEnded
 from ..core.sizes import Size
-from .frame import Frame
-from .orientation import Orientation
+from .frame import Frame, Orientation
 from .pi_camera import TIMEOUT, CameraOptions
 from .sources import open_source
 

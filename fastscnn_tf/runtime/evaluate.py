@@ -8,7 +8,7 @@ confusion matrix collects all pixels that are not void; `views` has other ways.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from ..core.boundary import BoundaryCounts
 from ..core.errors import DataError
 from ..core.instances import InstanceCounts
+from ..core.progress import Progress
 from ..core.scores import confusion_matrix, scores
 from ..core.sizes import format_size
 from ..data.dataset import WHOLE_IMAGES, SegmentationDataset
@@ -32,7 +33,7 @@ __all__ = ["PROTOCOL", "Evaluation", "Predictor", "evaluate_predictor", "frame_o
 def evaluate_predictor(
     predictor: Predictor,
     dataset: SegmentationDataset,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
     *,
     inference: Inference | None = None,
     boundary: bool = False,

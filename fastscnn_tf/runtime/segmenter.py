@@ -20,9 +20,8 @@ from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.sizes import Size
 from . import native
 from .engine import Plan, open_compiled, plan_engine
-from .fit import Fitted, check_fit, fitted
+from .fit import Fitted, Picture, as_pixels, check_fit, check_several, check_target, fitted
 from .overlap import AHEAD, overlapped
-from .picture import Picture, as_pixels, check_several, check_target
 from .postprocess import LogitsFrame
 from .tflite_file import own_metadata, read_model
 from .tflite_graph import Graph

@@ -6,11 +6,14 @@ several views and of windows are in `averaged_views`.
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 
+from ..core.errors import ConfigError
 from ..core.sizes import Size
 from .fit import check_fit, fitted, mean_color
 from .postprocess import LogitsFrame
@@ -24,6 +27,59 @@ LETTERBOX = WHOLE.replace(
     "image resized bilinearly into the model's input with its proportions kept, the rest filled "
     "with the model's mean; logits of the image",
 )
+
+
+class ViewOptions(TypedDict, total=False):
+    """The fields of `Views` as keywords."""
+
+    scales: Sequence[float]
+    flip: bool
+    window: Size | None
+    stride: Size | None
+    fit: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Views:
+    """How a model looks at an image; by default once, at the whole.
+
+    Attributes:
+        scales: average the probabilities of a Keras model at these multiples of its size, each
+            rounded to multiples of 32 (unless it pads).
+        flip: average with the mirrored image as well.
+        window: look at the image at its own size through windows of this (height, width), the
+            input size of a .tflite, and average where they overlap.
+        stride: (height, width) from window to window; half the window by default.
+        fit: `resize` stretches the image to the model's size, `letterbox` keeps its proportions.
+
+    Raises:
+        ConfigError: no such fit, or ways that contradict each other.
+    """
+
+    scales: Sequence[float] = (1.0,)
+    flip: bool = False
+    window: Size | None = None
+    stride: Size | None = None
+    fit: str = "resize"
+
+    def __post_init__(self) -> None:
+        averaged = self.window is not None or self.flip or not self.one_scale
+        if check_fit(self.fit) != "resize" and averaged:
+            raise ConfigError(
+                "--fit is for one look at the whole image: leave --scales, --flip and --window out"
+            )
+        if self.stride is not None and self.window is None:
+            raise ConfigError("a stride needs a window: pass --window HxW, too")
+
+    @property
+    def one_scale(self) -> bool:
+        """Whether the model runs at its own size alone."""
+        return tuple(self.scales) == (1.0,)
+
+    @classmethod
+    def of(cls, views: Views | None, given: ViewOptions) -> Views:
+        """A group of options with those that are given by themselves."""
+        return dataclasses.replace(views or cls(), **given)
 
 
 class Predictor(Protocol):

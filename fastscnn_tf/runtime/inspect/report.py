@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ...core.foreign_text import printable
 from ...core.text_table import text_table
 from ..tflite_graph import WEIGHT_ALIGNMENT
+from .found import Findings, Port
 from .rules_clients import size
 from .verdict import Finding, Verdict
-
-if TYPE_CHECKING:
-    from .inspection import Inspection, Port
 
 SHOWN = 3  # operations named per reason
 WIDEST = 200  # letters of a name in the file
 
 
-def text_report(found: Inspection) -> str:
+def text_report(found: Findings) -> str:
     """What it is, what it costs, what runs it."""
     return "\n".join(
         [
@@ -37,7 +34,7 @@ def text_report(found: Inspection) -> str:
     )
 
 
-def _head(found: Inspection) -> list[str]:
+def _head(found: Findings) -> list[str]:
     lines = [f"{printable(found.path)}: {found.size_bytes:,} bytes, sha256 {found.sha256[:16]}"]
     entries = ", ".join(map(clean, found.metadata_entries)) or "none"
     lines.append(f"metadata: {entries}")
@@ -52,7 +49,7 @@ def _head(found: Inspection) -> list[str]:
     return lines
 
 
-def _ports(found: Inspection) -> list[str]:
+def _ports(found: Findings) -> list[str]:
     ports = [("input", port) for port in found.inputs]
     ports += [("output", port) for port in found.outputs]
     rows: list[tuple[str, ...]] = [("", "shape", "type", "scale", "zero point", "name")]
@@ -66,7 +63,7 @@ def _port(port: Port) -> tuple[str, ...]:
     return size(port.shape), port.dtype, scale, zero, clean(port.name)[:40]
 
 
-def _contents(found: Inspection) -> list[str]:
+def _contents(found: Findings) -> list[str]:
     counts = sorted(found.ops.items(), key=lambda item: (-item[1], item[0]))
     total = sum(found.ops.values())
     names = ", ".join(f"{count} {clean(kind)}" for kind, count in counts)
@@ -78,7 +75,7 @@ def _contents(found: Inspection) -> list[str]:
     ]
 
 
-def _costs(found: Inspection) -> list[str]:
+def _costs(found: Findings) -> list[str]:
     measured = found.measured
     lines = [
         f"multiply-accumulates: {found.macs:,} (every tap counts; {found.padding_macs:,} meet the "
@@ -103,7 +100,7 @@ def _costs(found: Inspection) -> list[str]:
     return lines + [f"not measured {problem}" for problem in map(clean, measured.problems)]
 
 
-def _scale_changes(found: Inspection) -> list[str]:
+def _scale_changes(found: Findings) -> list[str]:
     if not found.scale_changes:
         return ["QUANTIZE and DEQUANTIZE: none", ""]
     groups: dict[str, list[int]] = {}

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from ...core.foreign_text import Markdown, markdown_cell
 from ...core.text_table import markdown_table
+from .found import Findings
 from .report import clean, masked
 from .report_markdown import TAKEN, file_name, footnotes
 from .verdict import CLIENTS, Finding, Verdict
 
-if TYPE_CHECKING:
-    from .inspection import Inspection
 
-
-def markdown_side_by_side(files: Sequence[Inspection]) -> str:
+def markdown_side_by_side(files: Sequence[Findings]) -> str:
     """Targets by files, then operations by targets, each with the reasons of what is left out.
 
     Args:
@@ -39,7 +36,7 @@ def markdown_side_by_side(files: Sequence[Inspection]) -> str:
     )
 
 
-def _names(files: Sequence[Inspection]) -> list[str]:
+def _names(files: Sequence[Findings]) -> list[str]:
     recipes = [clean(str(found.metadata.get("recipe", ""))) for found in files]
     if all(recipes) and len(set(recipes)) == len(files):
         return recipes
@@ -49,7 +46,7 @@ def _names(files: Sequence[Inspection]) -> list[str]:
     return [f"{name} ({number})" for number, name in enumerate(names, 1)]
 
 
-def _by_target(found: Inspection) -> dict[str, Verdict]:
+def _by_target(found: Findings) -> dict[str, Verdict]:
     """Verdicts by name, XNNPACK's two as one."""
     by_name = {verdict.target: verdict for verdict in found.verdicts}
     parts = [by_name.pop(name) for name in list(by_name) if name.startswith("XNNPACK")]
@@ -79,7 +76,7 @@ def _column(members: Sequence[str]) -> str:
     return members[0] if len(members) == 1 else f"{members[0]}-{members[-1].split()[-1]}"
 
 
-def _files(names: Sequence[str], files: Sequence[Inspection]) -> str:
+def _files(names: Sequence[str], files: Sequence[Findings]) -> str:
     rows = []
     for name, found in zip(names, files, strict=True):
         aligned = f"{found.constants - found.unaligned}/{found.constants} aligned"
@@ -92,7 +89,7 @@ def _files(names: Sequence[str], files: Sequence[Inspection]) -> str:
 
 def _targets(
     names: Sequence[str],
-    files: Sequence[Inspection],
+    files: Sequence[Findings],
     verdicts: Sequence[dict[str, Verdict]],
     targets: dict[str, list[str]],
     notes: dict[str, int],
@@ -110,7 +107,7 @@ def _targets(
     return markdown_table(["target", *names, ""], rows)
 
 
-def _answer(verdict: Verdict, found: Inspection, notes: dict[str, int]) -> str:
+def _answer(verdict: Verdict, found: Findings, notes: dict[str, int]) -> str:
     if verdict.answer == "no":
         return Markdown(f"no {_numbers(verdict.findings, notes)}")
     parts = found.measured.partitions if verdict.target == "XNNPACK" else None
@@ -139,7 +136,7 @@ def _remarks(remarks: Iterable[tuple[str, str, str]]) -> str:
 
 def _operations(
     names: Sequence[str],
-    files: Sequence[Inspection],
+    files: Sequence[Findings],
     verdicts: Sequence[dict[str, Verdict]],
     targets: dict[str, list[str]],
     notes: dict[str, int],

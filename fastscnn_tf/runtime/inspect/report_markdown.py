@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...core.foreign_text import Markdown, markdown_cell, markdown_code
 from ...core.text_table import markdown_table
+from .found import Findings, OpCost
 from .report import clean, grouped, masked
 from .rules_clients import size
 from .verdict import CLIENTS, Verdict
-
-if TYPE_CHECKING:
-    from .inspection import Inspection, OpCost
 
 LONGEST_NOTE = 600  # letters of a reason with its source
 TAKEN = "·"
 
 
-def markdown_report(found: Inspection) -> str:
+def markdown_report(found: Findings) -> str:
     """Targets, then operation by operation: a dot where a target takes it, a number where not."""
     verdicts = [(names, verdict) for names, verdict in grouped(found.verdicts) if verdict.total]
     answers = [(names, v.answer, f"{v.taken}/{v.total}") for names, v in verdicts]

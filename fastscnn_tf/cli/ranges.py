@@ -1,0 +1,29 @@
+"""Options that take numbers of a range; a default is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+def whole(name: str, help: str, low: int = 1, high: int | None = None, default: Any = None) -> Any:
+    """An option of whole numbers."""
+    return _option(name, click.IntRange(low, high), help, default)
+
+
+def share(name: str, help: str, default: float | None = None, below_one: bool = False) -> Any:
+    """An option of shares, 0..1."""
+    return _option(name, click.FloatRange(0, 1, max_open=below_one), help, default)
+
+
+def above_zero(
+    name: str, help: str, high: float | None = None, default: float | None = None
+) -> Any:
+    """An option of numbers above 0."""
+    return _option(name, click.FloatRange(0, high, min_open=True), help, default)
+
+
+def _option(name: str, kind: click.ParamType, help: str, default: Any) -> Any:
+    shown = default is not None
+    return click.option(name, type=kind, default=default, show_default=shown, help=help)
