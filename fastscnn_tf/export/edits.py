@@ -172,9 +172,7 @@ def input_of_type(edit: Editor, wanted: str, step: float, zero: int) -> None:
     if wanted != "float32":
         outer.quantization.scale = [step]
         outer.quantization.zeroPoint = [zero if wanted == "uint8" else zero - 128]
-    tensor.name += b".inner"
-    edit.graph.tensors.append(outer)
-    index = len(edit.graph.tensors) - 1
+    index = _put_outside(edit, outer, tensor)
     edit.graph.operators.insert(0, _change(edit, index, inner, is_float))
     edit.graph.inputs = [index]
     for signature in edit.model.signatureDefs or ():
@@ -191,13 +189,18 @@ def output_of_bytes(edit: Editor) -> None:
     outer = copy.deepcopy(tensor)
     outer.type = types.UINT8
     outer.quantization.zeroPoint = [int(tensor.quantization.zeroPoint[0]) + 128]
-    tensor.name += b".inner"
-    edit.graph.tensors.append(outer)
-    index = len(edit.graph.tensors) - 1
+    index = _put_outside(edit, outer, tensor)
     edit.graph.operators.append(_change(edit, inner, index, False))
     edit.graph.outputs = [index]
     for signature in edit.model.signatureDefs or ():
         signature.outputs[0].tensorIndex = index
+
+
+def _put_outside(edit: Editor, outer: Any, inner: Any) -> int:
+    """Adds a tensor that takes the name of one; returns its index."""
+    inner.name += b".inner"
+    edit.graph.tensors.append(outer)
+    return len(edit.graph.tensors) - 1
 
 
 def argmax_of_integers(edit: Editor) -> None:

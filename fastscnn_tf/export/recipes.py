@@ -8,16 +8,10 @@ from ..core.errors import ConfigError, ExportError
 from ..runtime.tflite_file import GraphSummary
 
 COMMON = frozenset(
-    {
-        "CONV_2D",
-        "DEPTHWISE_CONV_2D",
-        "ADD",
-        "CONCATENATION",
-        "MEAN",
-        "STRIDED_SLICE",
-        "PAD",
-        "RESIZE_BILINEAR",
-    }
+    (
+        *("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "CONCATENATION", "MEAN", "STRIDED_SLICE"),
+        *("PAD", "RESIZE_BILINEAR"),
+    )
 )
 # Raw bytes: DEQUANTIZE, and where the mean is no single byte and the first convolution pads, one
 # SUB. The scale is folded into the first convolution.

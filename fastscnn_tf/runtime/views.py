@@ -98,10 +98,12 @@ class Predictor(Protocol):
     def run(self, image: np.ndarray) -> np.ndarray: ...
 
 
-class Inference(Protocol):
+class Inference:
     """A way from an image to a label map, in three steps that may overlap between images.
 
     `run` is for one thread at a time; `prepare` and `finish` may be called from others meanwhile.
+    A way has `label_map` alone, whose network needs the steps before and after it for every view,
+    or the three steps.
 
     Attributes:
         protocol: what it does, in one sentence.
@@ -111,24 +113,24 @@ class Inference(Protocol):
 
     def prepare(self, image: np.ndarray, size: Size) -> Any:
         """What `run` takes, of a (H, W, 3) uint8 RGB image and the size of its label map."""
-        ...
+        return image, size
 
     def run(self, prepared: Any) -> Any:
         """The network's part."""
-        ...
+        return self.label_map(*prepared)
 
     def finish(self, done: Any) -> np.ndarray:
         """(height, width) uint8 class indices from what `run` returned."""
-        ...
+        return done
 
     @property
     def seconds(self) -> float:
         """Time of the network alone for the last image."""
-        ...
+        raise NotImplementedError
 
     def label_map(self, image: np.ndarray, size: Size) -> np.ndarray:
         """(height, width) uint8 class indices of a (H, W, 3) uint8 RGB image."""
-        ...
+        return self.finish(self.run(self.prepare(image, size)))
 
 
 def frame_of(predictor: Predictor) -> LogitsFrame:
@@ -136,7 +138,7 @@ def frame_of(predictor: Predictor) -> LogitsFrame:
     return getattr(predictor, "frame", None) or LogitsFrame.of(predictor.input_size)
 
 
-class WholeImage:
+class WholeImage(Inference):
     """One look at the whole image: the default.
 
     Args:
@@ -172,10 +174,6 @@ class WholeImage:
         """As in `Inference`."""
         seen, output, size = done
         return seen.labels(output, frame_of(self._network.predictor), size)
-
-    def label_map(self, image: np.ndarray, size: Size) -> np.ndarray:
-        """As in `Inference`."""
-        return self.finish(self.run(self.prepare(image, size)))
 
 
 class TimedPredictor:

@@ -138,7 +138,7 @@ class Findings:
                 "macs": self.macs,
                 "padding_macs": self.padding_macs,
                 "filling_macs": self.filling_macs,
-                "scale_changes": [change.to_dict() for change in self.scale_changes],
+                "scale_changes": [dataclasses.asdict(change) for change in self.scale_changes],
                 "verdicts": [verdict.to_dict() for verdict in self.verdicts],
             }
         )

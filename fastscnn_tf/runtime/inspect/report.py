@@ -10,6 +10,7 @@ from ...core.text_table import text_table
 from ..tflite_graph import WEIGHT_ALIGNMENT
 from .found import Findings, Port
 from .rules_clients import size
+from .scale_changes import End
 from .verdict import Finding, Verdict
 
 SHOWN = 3  # operations named per reason
@@ -105,20 +106,16 @@ def _scale_changes(found: Findings) -> list[str]:
         return ["QUANTIZE and DEQUANTIZE: none", ""]
     groups: dict[str, list[int]] = {}
     for change in found.scale_changes:
-        ends = "" if "weights" in change.reason else f", {_scales(change.source, change.target)}"
+        ends = f", {_scale(change.source)} -> {_scale(change.target)}"
+        ends = "" if "weights" in change.reason else ends
         groups.setdefault(f"{change.reason}{ends}", []).append(change.op)
     lines = [f"QUANTIZE and DEQUANTIZE: {len(found.scale_changes)}"]
     lines += [f"  {_operations(ops)}: {reason}" for reason, ops in groups.items()]
     return [*lines, ""]
 
 
-def _scales(source: tuple[int, str, float, int], target: tuple[int, str, float, int]) -> str:
-    return f"{_scale(source)} -> {_scale(target)}"
-
-
-def _scale(end: tuple[int, str, float, int]) -> str:
-    _, dtype, scale, zero = end
-    return f"{scale:.4g} (zero at {zero})" if scale else dtype
+def _scale(end: End) -> str:
+    return f"{end.scale:.4g} (zero at {end.zero_point})" if end.scale else end.dtype
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
