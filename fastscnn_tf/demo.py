@@ -10,10 +10,11 @@ from typing import Any
 from .core.console import echo
 from .core.files import check_output_folder, write_json
 from .core.sizes import Size
+from .core.text_table import percent
 
 SIZE: Size = (128, 224)
-TRAIN = {"epochs": 12, "batch_size": 8, "learning_rate": 0.08, "bn_momentum": 0.9}
-FINE_TUNE = {"epochs": 1, "batch_size": 8, "learning_rate": 0.002}
+TRAIN: dict[str, Any] = {"epochs": 12, "batch_size": 8, "learning_rate": 0.08, "bn_momentum": 0.9}
+FINE_TUNE: dict[str, Any] = {"epochs": 1, "batch_size": 8, "learning_rate": 0.002}
 CALIBRATION_IMAGES = 100
 FILES = {  # file -> (recipe, outputs)
     "float32.tflite": ("float32", "logits"),
@@ -61,31 +62,15 @@ def run_demo(
     start = time.perf_counter()
     folder = check_output_folder(folder, force)
     train = {**TRAIN, "epochs": epochs or TRAIN["epochs"]}
-    every = max(1, train["epochs"] // 2)
+    train["validate_every"] = max(1, train["epochs"] // 2)
 
     say(f"1/4 training on 400 toy streets of {SIZE[0]}x{SIZE[1]}, epochs: {train['epochs']}")
-    settings = TrainSettings(
-        "toy",
-        None,
-        SIZE,
-        augment="gentle",
-        validate_every=int(every),
-        **train,  # type: ignore[arg-type]
-    )
+    settings = TrainSettings("toy", None, SIZE, augment="gentle", **train)
     trained = run_training(settings, folder / "train", force=force, verbose=verbose)
 
     say("2/4 quantization-aware fine-tuning")
-    tuned = run_quantization(
-        QuantizeSettings(
-            str(trained.best),
-            "toy",
-            None,
-            **FINE_TUNE,  # type: ignore[arg-type]
-        ),
-        folder / "qat",
-        force=force,
-        verbose=verbose,
-    )
+    tuning = QuantizeSettings(str(trained.best), "toy", None, **FINE_TUNE)
+    tuned = run_quantization(tuning, folder / "qat", force=force, verbose=verbose)
 
     say("3/4 exporting and checking the .tflite files")
     float_model, qat_model = load_model(trained.best), load_model(tuned.best)
@@ -127,8 +112,8 @@ def table(summary: dict[str, Any]) -> str:
     lines = [f"{'file':<24}{'mIoU':>8}{'kB':>8}{'ms':>8}"]
     for name, miou in summary["miou"].items():
         size, latency = summary["sizes_bytes"][name], summary["latency_ms"][name]["median"]
-        lines.append(f"{name:<24}{miou * 100:>8.2f}{size / 1000:>8.0f}{latency:>8.2f}")
-    lines.append(f"{'float Keras model':<24}{summary['float_miou'] * 100:>8.2f}")
+        lines.append(f"{name:<24}{percent(miou):>8}{size / 1000:>8.0f}{latency:>8.2f}")
+    lines.append(f"{'float Keras model':<24}{percent(summary['float_miou']):>8}")
     names = {
         "float_tflite": "float Keras / float32 .tflite",
         "qat_tflite": "QAT Keras / QAT .tflite",

@@ -130,7 +130,7 @@ def _network(
     skip_bad: bool,
 ) -> tuple[FoldedNetwork, str]:
     """The network with its ranges, and where these are from."""
-    from .data.pipeline import load_dataset
+    from .export.representative import training_images
     from .model.fast_scnn import resized_config
     from .model.folded import check_finite, fold
     from .quantize.calibrate import calibrate
@@ -143,10 +143,8 @@ def _network(
         network = network.replace(config=resized_config(network.config, size))
     if network.ranges:
         return network, "the model's own"
-    source = load_dataset(
-        dataset, data_dir, split="train", config=network.config, batch_size=1, skip_bad=skip_bad
-    )
-    network = calibrate(network, source.take(images), method=method)
+    pictures = training_images(network.config, dataset, data_dir, images, skip_bad)
+    network = calibrate(network, pictures, method=method)
     return network, f"{method} over {images} images of train"
 
 

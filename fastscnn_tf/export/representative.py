@@ -1,7 +1,8 @@
-"""The images from which the converter sets the ranges of an int16 graph."""
+"""The images that set the ranges of a graph: of a data set, and as the converter wants them."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,6 +12,30 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import DataError
 from ..core.sizes import format_size
 from ..data.reader import named_data_errors
+
+
+def training_images(
+    config: FastSCNNConfig,
+    dataset: str,
+    data_dir: str | os.PathLike[str] | None,
+    count: int,
+    skip_bad: bool = False,
+) -> Any:
+    """The first normalised images of a training split, with their label maps, in batches of one.
+
+    Args:
+        config: gives their size, mean and std.
+        dataset: its name, as for `open_dataset`.
+        data_dir: where it lies.
+        count: how many.
+        skip_bad: leave out pairs that cannot be used.
+    """
+    from ..data.pipeline import load_dataset
+
+    batches = load_dataset(
+        dataset, data_dir, split="train", config=config, batch_size=1, skip_bad=skip_bad
+    )
+    return batches.take(count)
 
 
 def images_for(
