@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .core.arguments import check_number
 from .core.errors import ConfigError, DataError
 from .core.images import read_image
 from .core.labels import IGNORE
@@ -80,8 +81,7 @@ def pseudo_label(
         ModelFileError: the model cannot be used.
         OutputError: the folder is in use or cannot be written.
     """
-    if not 0 <= confidence <= 1:
-        raise ConfigError(f"confidence must be 0..1, got {confidence}")
+    check_number("confidence", confidence, 0, 1)
     pictures = _pictures(Path(images), recursive)
     inside = os.path.realpath(Path(folder) / "images")
     if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):

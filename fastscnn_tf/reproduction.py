@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .core.arguments import check_name
 from .core.errors import ConfigError
 from .core.files import check_output
 from .core.foreign_text import printable
@@ -123,10 +124,7 @@ def _choose(
 
 def _named(table: Rows, keys: Sequence[str]) -> list[PublishedRow]:
     by_key = {row.key: row for row in table}
-    for key in keys:
-        if key not in by_key:
-            raise ConfigError(f"unknown row {key!r}: expected one of {', '.join(by_key)}")
-    return [by_key[key] for key in keys]
+    return [by_key[check_name("row", key, by_key)] for key in keys]
 
 
 def _of_dataset(table: Rows, dataset: str | None) -> list[PublishedRow]:

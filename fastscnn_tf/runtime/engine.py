@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.arguments import check_number
 from ..core.delegates.cpu import CpuSettings
 from ..core.delegates.device import COMPILED_MODEL, LITERT_JS, DeviceSettings
 from ..core.delegates.gpu import GpuSettings
@@ -141,17 +142,12 @@ def _held(
 def _threads(given: int | None, travelled: int | None) -> tuple[int, list[str]]:
     """Of the caller as they are; of the settings no more than there are cores."""
     if given is not None or travelled is None:
-        return _checked(DEFAULT_THREADS if given is None else given), []
+        threads = DEFAULT_THREADS if given is None else given
+        return check_number("threads", threads, 1, MAX_THREADS), []
     cores = os.cpu_count() or 1
     if travelled <= cores:
         return travelled, []
     return cores, [f"cpu.num_threads={travelled}, but this machine has {cores} cores: {cores} used"]
-
-
-def _checked(threads: int) -> int:
-    if not 1 <= threads <= MAX_THREADS:
-        raise ConfigError(f"threads must be 1..{MAX_THREADS}, got {threads}")
-    return threads
 
 
 def _interpreter(cpu: CpuSettings) -> tuple[dict[str, Any], list[str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..core.arguments import check_name
 from ..core.errors import ConfigError, DataError
 from ..core.files import replacing
 from ..core.images import save_label
@@ -30,9 +31,7 @@ def results_of(format: str) -> type[Pictures] | type[Submission]:
     Raises:
         ConfigError: there is no such format.
     """
-    if format not in FORMATS:
-        raise ConfigError(f"unknown format {format!r}: expected one of {', '.join(FORMATS)}")
-    return Submission if format == "cityscapes" else Pictures
+    return Submission if check_name("format", format, FORMATS) == "cityscapes" else Pictures
 
 
 @contextlib.contextmanager

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.arguments import check_number
 from ..core.console import quiet_stderr
 from ..core.delegates.device import DeviceSettings
-from ..core.errors import ConfigError, DataError, ModelFileError
+from ..core.errors import DataError, ModelFileError
 from ..core.foreign_text import printable
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.sizes import Size
@@ -219,8 +220,7 @@ class Segmenter:
         check_fit(fit)
         check_target(size)
         check_several(images)
-        if ahead < 0:
-            raise ConfigError(f"ahead must be at least 0, got {ahead}")
+        check_number("ahead", ahead, 0)
         return self._label_maps(images, size, fit, ahead)
 
     def _label_maps(

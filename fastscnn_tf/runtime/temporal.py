@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.arguments import check_number
 from ..core.errors import ConfigError, NonFiniteLogits
 from ..core.labels import IGNORE
 from ..core.sizes import Size
@@ -31,8 +32,8 @@ class FrameLabels:
     def __init__(self, segmenter: Segmenter, smooth: float = 0.0, confidence: float | None = None):
         if not 0 <= smooth < 1:
             raise ConfigError(f"smooth must be 0 to below 1, got {smooth}")
-        if confidence is not None and not 0 <= confidence <= 1:
-            raise ConfigError(f"confidence must be 0..1, got {confidence}")
+        if confidence is not None:
+            check_number("confidence", confidence, 0, 1)
         plain = not smooth and confidence is None
         if not plain and segmenter.outputs not in ("logits", "logits-full"):
             raise ConfigError(

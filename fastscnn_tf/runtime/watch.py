@@ -13,7 +13,8 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from ..core.errors import ConfigError, StreamEnded
+from ..core.arguments import check_number
+from ..core.errors import StreamEnded
 from ..core.sizes import format_size
 from .capture import FrameOptions, open_frames
 from .display import Files, Sink, open_window
@@ -125,8 +126,8 @@ def watch(
             cannot be used.
     """
     check_fit(fit)
-    if frames is not None and frames < 1:
-        raise ConfigError(f"frames must be at least 1, got {frames}")
+    if frames is not None:
+        check_number("frames", frames, 1)
     segmenter = Segmenter(model, threads, trust_settings=trust_settings)
     labels_of = FrameLabels(segmenter, smooth, confidence)
     capture = open_frames(source, **camera)

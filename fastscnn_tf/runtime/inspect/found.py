@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-from ...core.errors import ConfigError
+from ...core.arguments import check_name
 from .probe import Probe
 from .scale_changes import ScaleChange
 from .verdict import Verdict
@@ -122,9 +122,7 @@ class Findings:
             ConfigError: no such target.
         """
         found = {verdict.target: verdict for verdict in self.verdicts}
-        if target not in found:
-            raise ConfigError(f"unknown target {target!r}: expected one of {', '.join(found)}")
-        return found[target]
+        return found[check_name("target", target, found)]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; a scale that is no finite number becomes None."""
