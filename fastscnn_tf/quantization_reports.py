@@ -85,9 +85,14 @@ def quantization_report(
     wanted = size or keras_model.config.input_size
     opened = open_split(dataset, data_dir, split, wanted, skip_bad)
     chosen = _chosen(opened, images)
-    network, ranges = _network(
-        keras_model, size, dataset, data_dir, calibration_images, calibration_method, skip_bad
-    )
+    network, ranges = _folded(keras_model, size), "the model's own"
+    if not network.ranges:
+        from .export.representative import training_images
+        from .quantize.calibrate import calibrate
+
+        pictures = training_images(network.config, dataset, data_dir, calibration_images, skip_bad)
+        network = calibrate(network, pictures, method=calibration_method)
+        ranges = f"{calibration_method} over {calibration_images} images of train"
     measured = _measure(network, opened, chosen, sensitivity, progress)
     report = QuantizationReport(
         model=name_of(model),
@@ -120,32 +125,18 @@ def _chosen(dataset: SegmentationDataset, count: int) -> list[int]:
     return np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int)).tolist()
 
 
-def _network(
-    model: Any,
-    size: Size | None,
-    dataset: str,
-    data_dir: Any,
-    images: int,
-    method: str,
-    skip_bad: bool,
-) -> tuple[FoldedNetwork, str]:
-    """The network with its ranges, and where these are from."""
-    from .export.representative import training_images
+def _folded(model: Any, size: Size | None) -> FoldedNetwork:
+    """The network of a model, at another size if one is given."""
     from .model.fast_scnn import resized_config
     from .model.folded import check_finite, fold
-    from .quantize.calibrate import calibrate
     from .quantize.quantize_aware import folded_of, is_qat
 
     network = folded_of(model) if is_qat(model) else fold(model)
     for name, weights in network.weights.items():
         check_finite(name, *weights)
-    if size is not None:
-        network = network.replace(config=resized_config(network.config, size))
-    if network.ranges:
-        return network, "the model's own"
-    pictures = training_images(network.config, dataset, data_dir, images, skip_bad)
-    network = calibrate(network, pictures, method=method)
-    return network, f"{method} over {images} images of train"
+    if size is None:
+        return network
+    return network.replace(config=resized_config(network.config, size))
 
 
 def _measure(

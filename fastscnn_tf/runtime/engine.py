@@ -231,14 +231,3 @@ def check_atomics(machine: str | None = None, cpuinfo: str | None = None) -> Non
             "api=compiled_model kills Python on this CPU, which lacks LSE atomics (a Raspberry Pi "
             "4 or older?): use api=interpreter"
         )
-
-
-def open_compiled(path: Path, content: bytes, plan: Plan) -> Any:
-    """The `CompiledModel` of a plan, with the methods of `Interpreter` that are used here.
-
-    Raises:
-        ConfigError: it cannot be compiled for that accelerator here.
-    """
-    from .compiled import CompiledInterpreter
-
-    return CompiledInterpreter(path, content, plan.settings, plan.threads, plan.options)

@@ -20,7 +20,7 @@ from ..core.foreign_text import printable
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.sizes import Size
 from . import native
-from .engine import Plan, open_compiled, plan_engine
+from .engine import Plan, plan_engine
 from .fit import Fitted, Picture, as_pixels, check_fit, check_several, check_target, fitted
 from .overlap import AHEAD, overlapped
 from .postprocess import LogitsFrame
@@ -88,7 +88,10 @@ class Segmenter:
         known = trusted or trusted_here()
         self.trial_seconds = 0.0 if known else ensure_tried(self.path, content, graphs.main, plan)
         if plan.compiled:
-            self._interpreter = open_compiled(self.path, content, plan)
+            from .compiled import CompiledInterpreter
+
+            how = plan.settings, plan.threads, plan.options
+            self._interpreter: Any = CompiledInterpreter(self.path, content, *how)
         else:
             self._interpreter = _open_interpreter(self.path, content, plan)
         self._turn = threading.Lock()

@@ -43,6 +43,11 @@ def _since(first: int, level: int, *checks: Check) -> tuple[Check, ...]:
     return (lambda node: f"NNAPI has {node.kind} from API level {first} on",)
 
 
+def _before(level: int, *checks: Check) -> tuple[Check, ...]:
+    """Checks of what NNAPI takes without conditions from 1.2 on."""
+    return () if level >= _NNAPI_1_2 else checks
+
+
 def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
     either = rules.input_type(0, *_FLOAT_OR_BYTE)
     any_number = rules.input_type(0, *_FLOAT_OR_BYTE, "int32")
@@ -50,6 +55,8 @@ def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
     from_1_2 = lambda *checks: _since(_NNAPI_1_2, level, *checks)  # noqa: E731
     from_1_1 = lambda *checks: _since(_NNAPI_1_1, level, *checks)  # noqa: E731
     floats = rules.input_type(0, "float32", "float16")
+    narrow = rules.input_type(0, "float32", "float16", "uint8")
+    convolution = _before(level, narrow, _one_scale, _undilated, _hybrid)
     return {
         "ADD": (numbers,),
         "MUL": (numbers,),
@@ -58,11 +65,16 @@ def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
         "ARG_MAX": from_1_2(any_number, rules.output_type("int32")),
         "AVERAGE_POOL_2D": (either, _window),
         "MAX_POOL_2D": (either,),
-        "CONV_2D": (_BIAS, *_convolution(level)),
-        "DEPTHWISE_CONV_2D": _convolution(level),
+        "CONV_2D": (_BIAS, *convolution),
+        "DEPTHWISE_CONV_2D": convolution,
         "TRANSPOSE_CONV": from_1_2(rules.constant(0, 1)),
-        "FULLY_CONNECTED": (rules.output_type(*_FLOAT_OR_BYTE), *_matrix(level)),
-        "CONCATENATION": (_NO_ACTIVATION, rules.rank(0, 1, 2, 3, 4), either, *_concat(level)),
+        "FULLY_CONNECTED": (rules.output_type(*_FLOAT_OR_BYTE), *_before(level, narrow, _hybrid)),
+        "CONCATENATION": (
+            _NO_ACTIVATION,
+            rules.rank(0, 1, 2, 3, 4),
+            either,
+            *_before(level, rules.same_quantization),
+        ),
         "MEAN": from_1_1(_mean_types(level), rules.same_quantization),
         "PAD": from_1_1(either if level >= _NNAPI_1_2 else rules.input_type(0, "float32")),
         "PADV2": from_1_2(either),
@@ -108,23 +120,11 @@ def _window(node: Node) -> str | None:
     return None
 
 
-def _convolution(level: int) -> tuple[Check, ...]:
-    if level >= _NNAPI_1_2:
-        return ()
-    return (rules.input_type(0, "float32", "float16", "uint8"), _one_scale, _undilated, _hybrid)
-
-
 def _hybrid(node: Node) -> str | None:
     x, weights = node.input(0), node.input(1)
     if x is not None and weights is not None and x.is_float and weights.dtype in rules.BYTES:
         return "8-bit weights on a float input from API level 29 on"
     return None
-
-
-def _matrix(level: int) -> tuple[Check, ...]:
-    if level >= _NNAPI_1_2:
-        return ()
-    return (rules.input_type(0, "float32", "float16", "uint8"), _hybrid)
 
 
 def _one_scale(node: Node) -> str | None:
@@ -139,18 +139,12 @@ def _undilated(node: Node) -> str | None:
     return "dilation from API level 29 on" if dilated else None
 
 
-def _concat(level: int) -> tuple[Check, ...]:
-    return () if level >= _NNAPI_1_2 else (rules.same_quantization,)
-
-
 def _mean_types(level: int) -> Check:
     return rules.input_type(0, *(("float32", "int8", "uint8") if level >= 29 else ("float32",)))
 
 
 def _resize(level: int) -> tuple[Check, ...]:
-    if level >= _NNAPI_1_2:
-        return (_alignment(level),)
-    return rules.input_type(0, "float32"), _square, _alignment(level)
+    return *_before(level, rules.input_type(0, "float32"), _square), _alignment(level)
 
 
 @rules.maker
