@@ -111,7 +111,7 @@ def run_demo(
         "seconds": time.perf_counter() - start,
     }
     write_json(folder / "summary.json", summary)
-    _write_report(folder, summary, data)
+    write_report(folder, summary, data)
     return summary
 
 
@@ -132,7 +132,7 @@ def table(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _write_report(folder: Path, summary: dict[str, Any], data: SegmentationDataset) -> None:
+def write_report(folder: Path, summary: dict[str, Any], data: SegmentationDataset) -> None:
     """Writes `overlays/*.png` and `report.html` (self-contained) into the demo's folder."""
     segmenter = Segmenter(folder / "int8_qat.tflite")
     pictures = [_picture(segmenter, data, i) for i in range(min(PICTURES, len(data)))]

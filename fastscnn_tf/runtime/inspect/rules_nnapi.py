@@ -56,6 +56,7 @@ def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
     from_1_1 = lambda *checks: _since(_NNAPI_1_1, level, *checks)  # noqa: E731
     floats = rules.input_type(0, "float32", "float16")
     narrow = rules.input_type(0, "float32", "float16", "uint8")
+    one_scale = _before(level, rules.same_quantization)
     convolution = _before(level, narrow, _one_scale, _undilated, _hybrid)
     return {
         "ADD": (numbers,),
@@ -69,12 +70,7 @@ def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
         "DEPTHWISE_CONV_2D": convolution,
         "TRANSPOSE_CONV": from_1_2(rules.constant(0, 1)),
         "FULLY_CONNECTED": (rules.output_type(*_FLOAT_OR_BYTE), *_before(level, narrow, _hybrid)),
-        "CONCATENATION": (
-            _NO_ACTIVATION,
-            rules.rank(0, 1, 2, 3, 4),
-            either,
-            *_before(level, rules.same_quantization),
-        ),
+        "CONCATENATION": (_NO_ACTIVATION, rules.rank(0, 1, 2, 3, 4), either, *one_scale),
         "MEAN": from_1_1(_mean_types(level), rules.same_quantization),
         "PAD": from_1_1(either if level >= _NNAPI_1_2 else rules.input_type(0, "float32")),
         "PADV2": from_1_2(either),
