@@ -52,14 +52,25 @@ class Editor:
         """The operations that read a tensor."""
         return [op for op in self.graph.operators if tensor in op.inputs]
 
+    def buffer(self, content: bytes) -> int:
+        """Adds bytes that something of the file refers to; returns their index."""
+        buffer = self.schema.BufferT()
+        buffer.data = np.frombuffer(content, np.uint8)
+        self.model.buffers.append(buffer)
+        return len(self.model.buffers) - 1
+
+    def metadata(self, name: str, content: bytes) -> None:
+        """Adds an entry of metadata."""
+        entry = self.schema.MetadataT()
+        entry.name, entry.buffer = name, self.buffer(content)
+        self.model.metadata = [*(self.model.metadata or []), entry]
+
     def constant(self, name: str, values: np.ndarray, scales: np.ndarray, axis: int) -> int:
         """Adds an integer constant with a scale for each index of `axis`; returns its index."""
-        tensor, buffer = self.schema.TensorT(), self.schema.BufferT()
-        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-        self.model.buffers.append(buffer)
+        tensor = self.schema.TensorT()
         tensor.name, tensor.shape = name, list(values.shape)
         tensor.type = getattr(self.schema.TensorType, values.dtype.name.upper())
-        tensor.buffer = len(self.model.buffers) - 1
+        tensor.buffer = self.buffer(values.tobytes())
         tensor.quantization = self.schema.QuantizationParametersT()
         tensor.quantization.scale = scales.astype(np.float32)
         tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)

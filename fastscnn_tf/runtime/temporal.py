@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.arguments import check_number
-from ..core.errors import ConfigError, NonFiniteLogits
+from ..core.errors import ConfigError
 from ..core.labels import IGNORE
 from ..core.sizes import Size
 from .fit import Fitted
-from .postprocess import logit_tiles
+from .postprocess import check_finite, logit_tiles
 from .segmenter import Segmenter
 
 
@@ -69,8 +69,7 @@ class FrameLabels:
         return now
 
     def _sure(self, seen: Fitted, output: np.ndarray, size: Size) -> np.ndarray:
-        if not np.isfinite(output).all():
-            raise NonFiniteLogits("the model's logits are NaN or infinite: train it again")
+        check_finite(output)
         labels, least = np.empty(size, np.uint8), np.float32(self._confidence or 0)
         scale = np.float32(self._segmenter.logit_scale)
         placed, frame = seen.placed(output, self._segmenter.frame)
