@@ -14,8 +14,8 @@ from ..runtime import MAX_THREADS
 from ..runtime.frame import ROTATIONS
 from ..runtime.pi_camera import FORMATS, LONGEST_TIMEOUT, TIMEOUT
 from ..runtime.workers import MAX_PROCESSES
+from . import declared
 from . import options as opt
-from . import ranges
 from .scoring import fit, views
 
 
@@ -23,24 +23,23 @@ from .scoring import fit, views
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--output", "folder", required=True, type=opt.PATH, help="Folder.")
-@click.option(
+@declared.text(
     "--format",
-    default="pictures",
-    show_default=True,
-    help="pictures, or cityscapes: NAME_pred_labelIds.png with label ids, for its benchmark.",
+    "pictures, or cityscapes: NAME_pred_labelIds.png with label ids, for its benchmark.",
+    "pictures",
 )
 @click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")
-@ranges.share("--opacity", "Of the overlay's colours.", default=0.5)
+@declared.share("--opacity", "Of the overlay's colours.", default=0.5)
 @opt.model_size
 @opt.pad
 @views
-@ranges.whole(
+@declared.whole(
     "--processes",
     "Share the pictures among so many processes: one per core is fastest.",
     high=MAX_PROCESSES,
     default=1,
 )
-@ranges.whole(
+@declared.whole(
     "--threads",
     "CPU threads of a .tflite, in each process; default: those of its settings, else 2, or 1 "
     "with several processes.",
@@ -62,8 +61,8 @@ def predict(folder: Path, format: str, threads: int | None, **arguments: Any) ->
 @click.command()
 @click.argument("model", metavar="M.TFLITE")
 @opt.threads
-@ranges.whole("--runs", "Timed runs.", default=50)
-@ranges.whole("--warmup", "Runs before, not timed.", low=0, default=5)
+@declared.whole("--runs", "Timed runs.", default=50)
+@declared.whole("--warmup", "Runs before, not timed.", low=0, default=5)
 @click.option("--image", help="Picture of the whole frames. [default: a drawn street, 720x1280]")
 @opt.json_path
 @opt.force
@@ -91,23 +90,24 @@ def benchmark(model: str, json_path: str | None, force: bool, **arguments: Any) 
 @click.command("watch")
 @click.argument("source")
 @click.argument("model", metavar="M.TFLITE")
-@click.option(
+@declared.path(
     "--output",
-    type=opt.PATH,
-    help="Folder for NAME_overlay.jpg and NAME_labels.png of every frame; else a window opens.",
+    "Folder for NAME_overlay.jpg and NAME_labels.png of every frame; else a window opens.",
 )
 @click.option("--window/--no-window", default=None, help="Show them in a window, or only measure.")
 @click.option("--follow", is_flag=True, help="Wait for new pictures in a folder.")
-@ranges.whole("--frames", "End after so many.")
+@declared.whole("--frames", "End after so many.")
 @click.option(
     "--drop/--keep-all",
     default=None,
     help="Drop stale frames, or look at each; default: drop those of cameras.",
 )
 @fit("As in predict.")
-@ranges.share("--smooth", "Weight of the past in the logits, against flicker.", 0.0, below_one=True)
-@ranges.share("--confidence", "Below this probability a pixel is unknown (255).")
-@ranges.share("--opacity", "Of the colours.", default=0.5)
+@declared.share(
+    "--smooth", "Weight of the past in the logits, against flicker.", 0.0, below_one=True
+)
+@declared.share("--confidence", "Below this probability a pixel is unknown (255).")
+@declared.share("--opacity", "Of the colours.", default=0.5)
 @click.option(
     "--rotate",
     type=click.Choice(list(map(str, ROTATIONS))),
@@ -116,14 +116,8 @@ def benchmark(model: str, json_path: str | None, force: bool, **arguments: Any) 
 )
 @click.option("--mirror", is_flag=True, help="Swap left and right, after that.")
 @click.option("--camera-size", type=opt.SizeType(), help="Ask a camera for frames of this size.")
-@click.option(
-    "--camera-format",
-    type=click.Choice(list(FORMATS)),
-    default="rgb",
-    show_default=True,
-    help="Of a Pi's camera; yuv420 is converted here.",
-)
-@ranges.above_zero(
+@declared.choice("--camera-format", "Of a Pi's camera; yuv420 is converted here.", FORMATS, "rgb")
+@declared.above_zero(
     "--timeout",
     "Seconds that a camera, a stream or a video has for each frame.",
     LONGEST_TIMEOUT,

@@ -9,8 +9,8 @@ import click
 
 from ..core.console import echo
 from ..core.files import check_output, write_bytes
+from . import declared
 from . import options as opt
-from . import ranges
 from .training import fit_verbosity
 
 
@@ -22,7 +22,7 @@ from .training import fit_verbosity
     help="Tables for a README: operation by operation and target; of several files side by side.",
 )
 @click.option("--parse-only", is_flag=True, help="Do not load it into this machine's interpreter.")
-@ranges.whole(
+@declared.whole(
     "--timeout", "Seconds that the interpreter may take to load it.", high=3600, default=60
 )
 @opt.json_path
@@ -67,7 +67,7 @@ def inspect_command(
     help="What evaluate --json wrote. May be repeated.",
 )
 @click.option("--license", help="Of the weights. [default: what the file says]")
-@click.option("--output", required=True, type=opt.PATH, help="The Markdown file.")
+@declared.path("--output", "The Markdown file.", required=True)
 @opt.force
 def card_command(
     source: str, scores: tuple[str, ...], license: str | None, output: Path, force: bool
@@ -88,30 +88,22 @@ def card_command(
 @click.argument("model")
 @opt.dataset()
 @opt.split
-@ranges.whole(
+@declared.whole(
     "--images", "Images of the split that are compared, spread evenly over it.", default=50
 )
 @opt.size
-@ranges.whole(
+@declared.whole(
     "--calibration-images",
     "Training images that set the ranges of a float model.",
     high=200,
     default=100,
 )
-@click.option(
-    "--calibration-method",
-    default="minmax",
-    show_default=True,
-    help="How they set them: minmax, percentile (99.99) or mse.",
+@declared.text(
+    "--calibration-method", "How they set them: minmax, percentile (99.99) or mse.", "minmax"
 )
 @opt.skip_bad
 @click.option("--sensitivity", is_flag=True, help="Measure what each layer returns in mIoU, too.")
-@click.option(
-    "--output",
-    required=True,
-    type=opt.PATH,
-    help="Folder for report.html, report.json, layers.csv.",
-)
+@declared.path("--output", "Folder for report.html, report.json, layers.csv.", required=True)
 @opt.force
 def quantization_report_command(model: str, **arguments: Any) -> None:
     """Say what int8 costs MODEL (.keras, .npz or run folder), and which of its layers hurt.
@@ -126,8 +118,8 @@ def quantization_report_command(model: str, **arguments: Any) -> None:
 
 
 @click.command("demo")
-@click.option("--output", required=True, type=opt.PATH, help="Folder.")
-@ranges.whole("--epochs", "Training epochs; fewer for a quick look.")
+@declared.path("--output", "Folder.", required=True)
+@declared.whole("--epochs", "Training epochs; fewer for a quick look.")
 @opt.force
 def demo_command(output: Path, epochs: int | None, force: bool) -> None:
     """Train, quantize, export and score on toy streets: a table, overlays and report.html."""

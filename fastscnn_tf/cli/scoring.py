@@ -10,8 +10,8 @@ from ..core.console import echo, warn
 from ..core.foreign_text import printable
 from ..core.sizes import parse_size
 from ..runtime.fit import FITS
+from . import declared
 from . import options as opt
-from . import ranges
 
 
 class Scales(click.ParamType):
@@ -39,8 +39,7 @@ class Sizes(click.ParamType):
 
 def fit(help: str) -> Any:
     """`--fit`."""
-    kind = click.Choice(FITS)
-    return click.option("--fit", type=kind, default="resize", show_default=True, help=help)
+    return declared.choice("--fit", help, FITS, "resize")
 
 
 averaging = opt.options(
@@ -124,12 +123,8 @@ def agreement(
 @click.argument("second")
 @opt.dataset()
 @opt.split
-@click.option(
-    "--output",
-    type=opt.PATH,
-    help="Folder for report.html, comparison.json and the worst pictures.",
-)
-@ranges.whole(
+@declared.path("--output", "Folder for report.html, comparison.json and the worst pictures.")
+@declared.whole(
     "--pictures",
     "How many of the worst to draw into --output; mind the data's licence before you pass "
     "them on. [default: 5]",
@@ -161,9 +156,9 @@ def compare(json_path: str | None, force: bool, **arguments: Any) -> None:
 @opt.skip_bad
 @click.option("--recipe", help="Of the exports; default: int8 with --dataset, else float16.")
 @click.option("--frame", type=opt.SizeType(), help="Size of the pictures; default: the model's.")
-@ranges.above_zero("--fps", "Mark the best that gives so many frames per second.")
-@click.option("--output", type=opt.PATH, help="Folder that keeps the exports.")
-@ranges.whole("--rounds", "How often each is timed.", default=7)
+@declared.above_zero("--fps", "Mark the best that gives so many frames per second.")
+@declared.path("--output", "Folder that keeps the exports.")
+@declared.whole("--rounds", "How often each is timed.", default=7)
 @opt.threads
 @opt.json_path
 @opt.force
@@ -186,11 +181,8 @@ def size_table_command(models: tuple[str, ...], json_path: str | None, **argumen
 @click.option(
     "--row", "rows", metavar="KEY", multiple=True, help="Measure this row; may be repeated."
 )
-@click.option(
-    "--ledger",
-    default="reproduced.json",
-    show_default=True,
-    help="Where measurements are kept, row by row, from run to run.",
+@declared.text(
+    "--ledger", "Where measurements are kept, row by row, from run to run.", "reproduced.json"
 )
 @click.option("--markdown", metavar="PATH", help="Write the table as Markdown.")
 @opt.threads

@@ -10,8 +10,8 @@ import click
 from ..core.console import echo, warn
 from ..core.foreign_text import printable
 from ..core.sizes import Size
+from . import declared
 from . import options as opt
-from . import ranges
 from .scoring import averaging
 
 
@@ -19,7 +19,7 @@ from .scoring import averaging
 @click.argument("model")
 @click.option("--images", required=True, help="A folder of pictures.")
 @click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")
-@ranges.share(
+@declared.share(
     "--confidence",
     "Least probability of a pixel that is labelled; the others are ignored (255).",
     default=0.9,
@@ -55,7 +55,7 @@ def pseudo_label_command(json_path: str | None, force: bool, **arguments: Any) -
 @click.command("save-logits")
 @click.argument("model")
 @opt.dataset()
-@click.option("--split", default="train", show_default=True, help="Which split.")
+@declared.text("--split", "Which split.", "train")
 @opt.model_size
 @opt.pad
 @opt.threads

@@ -48,12 +48,14 @@ def _writing(path: Path, written: WrittenFiles | None) -> Iterator[Path]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pictures:
-    """Writes a label map in colours and the picture with its classes laid over it."""
-
+class _Results:
     space: LabelSpace
     opacity: float
     written: WrittenFiles | None = None
+
+
+class Pictures(_Results):
+    """Writes a label map in colours and the picture with its classes laid over it."""
 
     @staticmethod
     def name(picture: Path) -> str:
@@ -76,13 +78,8 @@ class Pictures:
             picture.save(temporary, compress_level=1)
 
 
-@dataclasses.dataclass(frozen=True)
-class Submission:
+class Submission(_Results):
     """Writes label ids as the Cityscapes benchmark takes them, and nothing beside them."""
-
-    space: LabelSpace
-    opacity: float
-    written: WrittenFiles | None = None
 
     def __post_init__(self) -> None:
         if self.space.names != CITYSCAPES.names:

@@ -19,20 +19,9 @@ WIDEST = 200  # letters of a name in the file
 
 def text_report(found: Findings) -> str:
     """What it is, what it costs, what runs it."""
-    return "\n".join(
-        [
-            *_head(found),
-            "",
-            *_ports(found),
-            "",
-            *_contents(found),
-            "",
-            *_costs(found),
-            "",
-            *_scale_changes(found),
-            *_verdicts(found.verdicts),
-        ]
-    )
+    parts = [_head(found), _ports(found), _contents(found), _costs(found), _scale_changes(found)]
+    lines = [line for part in parts for line in (*part, "")]
+    return "\n".join([*lines, *_verdicts(found.verdicts)])
 
 
 def _head(found: Findings) -> list[str]:
@@ -103,7 +92,7 @@ def _costs(found: Findings) -> list[str]:
 
 def _scale_changes(found: Findings) -> list[str]:
     if not found.scale_changes:
-        return ["QUANTIZE and DEQUANTIZE: none", ""]
+        return ["QUANTIZE and DEQUANTIZE: none"]
     groups: dict[str, list[int]] = {}
     for change in found.scale_changes:
         ends = f", {_scale(change.source)} -> {_scale(change.target)}"
@@ -111,7 +100,7 @@ def _scale_changes(found: Findings) -> list[str]:
         groups.setdefault(f"{change.reason}{ends}", []).append(change.op)
     lines = [f"QUANTIZE and DEQUANTIZE: {len(found.scale_changes)}"]
     lines += [f"  {_operations(ops)}: {reason}" for reason, ops in groups.items()]
-    return [*lines, ""]
+    return lines
 
 
 def _scale(end: End) -> str:

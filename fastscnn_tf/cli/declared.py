@@ -1,10 +1,13 @@
-"""Options that take numbers of a range; a default is shown."""
+"""Options in one line each; where they have a default, the help shows it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import click
+
+from . import options as opt
 
 
 def whole(name: str, help: str, low: int = 1, high: int | None = None, default: Any = None) -> Any:
@@ -22,6 +25,21 @@ def above_zero(
 ) -> Any:
     """An option of numbers above 0."""
     return _option(name, click.FloatRange(0, high, min_open=True), help, default)
+
+
+def text(name: str, help: str, default: str) -> Any:
+    """An option of any text."""
+    return _option(name, click.STRING, help, default)
+
+
+def path(name: str, help: str, required: bool = False) -> Any:
+    """A file or a folder that is written."""
+    return click.option(name, type=opt.PATH, required=required, help=help)
+
+
+def choice(name: str, help: str, names: Iterable[str], default: str) -> Any:
+    """An option of one of some names."""
+    return _option(name, click.Choice(list(names)), help, default)
 
 
 def _option(name: str, kind: click.ParamType, help: str, default: Any) -> Any:
