@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress
 from .core.errors import ConfigError
 from .core.images import resize_image
-from .core.progress import Progress
 from .data.dataset import SegmentationDataset
 from .evaluation import is_path, load_predictor
 from .runtime.evaluate import frame_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .core.aliases import StrPath
 from .core.console import echo
 from .core.files import check_output_folder, make_folder, write_json
 from .core.report_page import Figure, Page, Section, Table
@@ -35,7 +35,7 @@ FILES = {  # file -> (recipe, outputs)
 
 
 def run_demo(
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     force: bool = False,
     verbose: int = 2,
     say: Callable[[str], None] = echo,

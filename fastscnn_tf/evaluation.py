@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, ModelFileError
-from .core.progress import Progress
 from .core.sizes import STRIDE, Size, format_size
 from .data.registry import find_pairs, open_dataset
 from .data.usable import open_usable
@@ -22,7 +22,7 @@ from .runtime.segmenter import Segmenter
 from .runtime.views import Inference, Predictor, ViewOptions, Views, WholeImage
 
 
-def load_model(path: str | os.PathLike[str]) -> Any:
+def load_model(path: StrPath) -> Any:
     """Reads a model this project wrote, in any process.
 
     Args:
@@ -122,7 +122,7 @@ def _at_size(model: Any, size: Size | None, pad: bool) -> Any:
 def evaluate(
     model: Any,
     dataset: str,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     split: str = "val",
     threads: int | None = None,
     progress: Progress = iter,

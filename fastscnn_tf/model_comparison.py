@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, DataError
 from .core.files import check_output_folder
 from .core.labels import IGNORE
-from .core.progress import Progress
 from .core.scores import confusion_matrix, ratio, scores
 from .data.dataset import SegmentationDataset
 from .data.usable import open_usable
@@ -31,9 +30,9 @@ def compare_models(
     first: Any,
     second: Any,
     dataset: str,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     split: str = "val",
-    output: str | os.PathLike[str] | None = None,
+    output: StrPath | None = None,
     *,
     threads: int = 2,
     pictures: int | None = None,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .core.progress import Progress
+from .core.aliases import Progress
 from .data.dataset import SegmentationDataset
 from .runtime.overlap import overlapped, readers
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, DataError, OutputError
 from .core.files import check_name, check_output
 from .core.folders import walk
 from .core.images import is_picture_name, list_images, read_image
-from .core.progress import Progress
 from .core.sizes import Size
 from .core.written_files import LIST, WrittenFiles
 from .evaluation import is_path, open_inference
@@ -27,8 +27,8 @@ from .runtime.workers import in_processes
 
 def predict_files(
     model: Any,
-    paths: Sequence[str | os.PathLike[str]],
-    folder: str | os.PathLike[str],
+    paths: Sequence[StrPath],
+    folder: StrPath,
     opacity: float = 0.5,
     threads: int | None = None,
     force: bool = False,

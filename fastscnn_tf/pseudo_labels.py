@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.arguments import check_number
 from .core.errors import ConfigError, DataError
 from .core.images import read_image
 from .core.labels import IGNORE
-from .core.progress import Progress
 from .core.sizes import Size
 from .evaluation import is_path, load_predictor, loaded, name_of, scaled_sizes
 from .prediction import find_pictures
@@ -33,8 +33,8 @@ from .runtime.views import Predictor
 
 def pseudo_label(
     model: Any,
-    images: str | os.PathLike[str],
-    folder: str | os.PathLike[str],
+    images: StrPath,
+    folder: StrPath,
     confidence: float = 0.9,
     *,
     recursive: bool = False,

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.config import FastSCNNConfig
 from .core.errors import DataError
 from .core.files import check_output_folder
 from .core.images import resize_image
-from .core.progress import Progress
 from .core.scores import confusion_matrix
 from .core.sizes import Size
 from .data.dataset import SegmentationDataset
@@ -34,8 +33,8 @@ PIXELS = 1 << 19  # of the images that run together
 def quantization_report(
     model: Any,
     dataset: str,
-    data_dir: str | os.PathLike[str] | None = None,
-    output: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
+    output: StrPath | None = None,
     *,
     split: str = "val",
     images: int = 50,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.errors import OutputError
 from .core.files import check_output_folder
-from .core.progress import Progress
 from .core.report_page import Figure, Page, Section, Table, facts
 from .core.text_table import percent
 from .run_record import QUANTIZE, TRAIN, Run, read_run
@@ -26,8 +25,8 @@ CONFUSIONS = 5  # listed in words
 
 
 def write_run_report(
-    folder: str | os.PathLike[str],
-    data_dir: str | os.PathLike[str] | None = None,
+    folder: StrPath,
+    data_dir: StrPath | None = None,
     pictures: bool = False,
     force: bool = False,
     progress: Progress = iter,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import PurePath
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, DataError
-from .core.progress import Progress
 from .core.report_page import Figure, Section, Table
 from .core.scores import confusion_matrix, scores
 from .core.text_table import percent
@@ -51,9 +50,7 @@ class PictureRanking:
         DataError, ModelFileError: data set or weights are not at hand.
     """
 
-    def __init__(
-        self, run: Run, data_dir: str | os.PathLike[str] | None = None, progress: Progress = iter
-    ):
+    def __init__(self, run: Run, data_dir: StrPath | None = None, progress: Progress = iter):
         if run.kind == PRETRAIN:
             raise ConfigError(f"{run.folder}: a run of pretrain has no label maps to show")
         from .evaluation import load_predictor

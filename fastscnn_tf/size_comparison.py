@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .core.aliases import StrPath
 from .core.errors import ConfigError
 from .core.files import check_output_folder, make_folder
 from .core.sizes import Size, format_size
@@ -24,10 +24,10 @@ ROUNDS, RUNS = 7, 5
 
 
 def size_table(
-    models: Sequence[str | os.PathLike[str]],
+    models: Sequence[StrPath],
     sizes: Sequence[Size] = (),
     dataset: str | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     split: str = "val",
     *,
     recipe: str | None = None,
@@ -36,7 +36,7 @@ def size_table(
     fps: float | None = None,
     threads: int = 2,
     rounds: int = ROUNDS,
-    output: str | os.PathLike[str] | None = None,
+    output: StrPath | None = None,
     force: bool = False,
     skip_bad: bool = False,
     say: Callable[[str], None] = lambda line: None,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.aliases import Progress
 from ..core.errors import ConfigError, DataError
 from ..core.images import read_image
 from ..core.labels import IGNORE
 from ..core.picture_file import TooManyPixels
-from ..core.progress import Progress
 from ..core.sizes import Size, format_size
 from .dataset import SegmentationDataset
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import fastscnn_tf
 
+from ..core.aliases import StrPath
 from ..core.delegates.device import DeviceSettings
 from ..core.delegates.settings_file import KEY, settings_path, write_settings
 from ..core.errors import ConfigError
@@ -78,7 +78,7 @@ class ExportOptions:
 
 def export_tflite(
     model: Any,
-    path: str | os.PathLike[str],
+    path: StrPath,
     recipe: str = "float32",
     outputs: str = "logits",
     size: Size | None = None,
@@ -174,7 +174,7 @@ def export_tflite(
 
 
 def check_export(
-    path: str | os.PathLike[str],
+    path: StrPath,
     recipe: str,
     outputs: str = "logits",
     input: str | None = None,
@@ -203,7 +203,7 @@ def check_export(
     return found
 
 
-def _check_target(path: str | os.PathLike[str], force: bool) -> Path:
+def _check_target(path: StrPath, force: bool) -> Path:
     target = check_output(path, force)
     if target.suffix != ".tflite":
         raise ConfigError(f"{target}: the output must end in .tflite")

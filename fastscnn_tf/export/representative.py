@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import DataError
 from ..core.sizes import format_size
@@ -17,7 +17,7 @@ from ..data.reader import named_data_errors
 def training_images(
     config: FastSCNNConfig,
     dataset: str,
-    data_dir: str | os.PathLike[str] | None,
+    data_dir: StrPath | None,
     count: int,
     skip_bad: bool = False,
 ) -> Any:

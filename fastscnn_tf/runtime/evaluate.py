@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from ..core.aliases import Progress
 from ..core.boundary import BoundaryCounts
 from ..core.errors import DataError
 from ..core.instances import InstanceCounts
-from ..core.progress import Progress
 from ..core.scores import confusion_matrix, scores
 from ..core.sizes import format_size
 from ..data.dataset import WHOLE_IMAGES, SegmentationDataset

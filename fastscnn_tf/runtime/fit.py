@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError, DataError
 from ..core.images import read_image, resize_image, resize_label, to_rgb
 from ..core.picture_file import decoding
@@ -24,7 +25,7 @@ from .postprocess import LogitsFrame, labels_from_output
 
 FITS = ("resize", "letterbox")
 GREY = (128.0, 128.0, 128.0)  # the default mean
-Picture = np.ndarray | Image.Image | str | os.PathLike[str]
+Picture = np.ndarray | Image.Image | StrPath
 
 
 class Box(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.arguments import check_number
 from ..core.errors import StreamEnded
 from ..core.sizes import format_size
@@ -85,8 +85,8 @@ class Watched:
 
 def watch(
     source: str,
-    model: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
+    model: StrPath,
+    output: StrPath | None = None,
     *,
     window: bool | None = None,
     frames: int | None = None,

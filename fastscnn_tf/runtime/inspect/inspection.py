@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import collections
 import hashlib
-import os
 
+from ...core.aliases import StrPath
 from ..tflite_file import own_metadata, read_model
 from ..tflite_graph import WEIGHT_ALIGNMENT, Graph, Op, Tensor
 from .found import Findings, OpCost, Port
@@ -31,7 +31,7 @@ class Inspection(Findings):
 
 
 def inspect(
-    path: str | os.PathLike[str],
+    path: StrPath,
     *,
     load: bool = True,
     memory: int = MEMORY_LIMIT,
