@@ -54,6 +54,7 @@ class _Results:
     written: WrittenFiles | None = None
 
 
+@dataclasses.dataclass(frozen=True)
 class Pictures(_Results):
     """Writes a label map in colours and the picture with its classes laid over it."""
 
@@ -78,6 +79,7 @@ class Pictures(_Results):
             picture.save(temporary, compress_level=1)
 
 
+@dataclasses.dataclass(frozen=True)
 class Submission(_Results):
     """Writes label ids as the Cityscapes benchmark takes them, and nothing beside them."""
 

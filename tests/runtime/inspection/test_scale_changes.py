@@ -53,4 +53,4 @@ def test_changes_of_scale_name_who_needs_them():
         "int8 to float32 at the graph's output: another representation",
     ]
     assert changes[1].source == End(a, "int8", float(np.float32(0.1)), 0)
-    assert changes[1].target == (b, "int8", float(np.float32(0.2)), 0)
+    assert changes[1].target == End(b, "int8", float(np.float32(0.2)), 0)
