@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress
 from .core.errors import ConfigError
 from .core.images import resize_image
 from .data.dataset import SegmentationDataset
-from .evaluation import load_predictor
+from .evaluation import is_path, load_predictor
 from .runtime.evaluate import frame_of
 from .runtime.postprocess import labels_from_output
 from .runtime.segmenter import Segmenter
@@ -41,7 +40,7 @@ def argmax_agreement(
     first: Any,
     second: Any,
     dataset: SegmentationDataset,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
 ) -> float:
     """Share of pixels, at the models' input resolution, to which both give the same class.
 
@@ -76,7 +75,7 @@ def argmax_agreement(
 
 
 def _is_tflite(model: Any) -> bool:
-    return isinstance(model, str | os.PathLike) and str(model).endswith(".tflite")
+    return is_path(model) and str(model).endswith(".tflite")
 
 
 def agreement(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from .about import run_folder_of, training_run
+from .core.aliases import StrPath
 from .core.errors import DataError, ModelFileError
 from .core.foreign_text import (
     Markdown,
@@ -24,7 +24,7 @@ from .core.foreign_text import (
 from .core.json_text import Count, Name, read_json
 from .core.labels import MAX_CLASSES, LabelSpace
 from .core.reading import read_bytes
-from .core.text_table import markdown_table
+from .core.text_table import markdown_table, percent
 from .device_settings import settings_of
 from .runtime.tflite_file import graph_summary, own_metadata, read_model
 
@@ -38,8 +38,8 @@ Row = tuple[str, object]
 
 
 def model_card(
-    source: str | os.PathLike[str],
-    scores: Sequence[str | os.PathLike[str]] = (),
+    source: StrPath,
+    scores: Sequence[StrPath] = (),
     license: str | None = None,
 ) -> str:
     """The card of a run folder or a .tflite.
@@ -92,7 +92,7 @@ def _run_parts(folder: Path, license: str | None) -> list[str]:
     if names:
         parts.append(f"## Classes\n{markdown(', '.join(names))}")
     if run.class_iou:
-        iou = [(name, _percent(value)) for name, value in run.class_iou.items()]
+        iou = [(name, percent(value)) for name, value in run.class_iou.items()]
         title = f"## Validation, epoch {run.best_epoch}, as the run measured it"
         parts.append(f"{title}\n{markdown_table(('class', 'IoU in %'), iou)}")
     parts.append(f"## Settings of the run\n{_options(run.settings)}")
@@ -176,7 +176,7 @@ def _trained_on(path: Path) -> set[tuple[str, str]]:
     return seen
 
 
-def _evaluation(path: str | os.PathLike[str]) -> dict[str, Any]:
+def _evaluation(path: StrPath) -> dict[str, Any]:
     try:
         found: _Scores = read_json(path, _Scores, what="JSON of scores", error=DataError, mend=True)
     except DataError as error:
@@ -218,12 +218,12 @@ def _scores(
 ) -> str:
     heads = [f"{Path(str(e['model'])).name}, {e['dataset']} {e['split']}" for e in evaluations]
     rows: list[Sequence[object]] = [
-        ("mean IoU", *(_percent(e["miou"]) for e in evaluations)),
-        ("pixel accuracy", *(_percent(e.get("pixel_accuracy")) for e in evaluations)),
+        ("mean IoU", *(percent(e["miou"]) for e in evaluations)),
+        ("pixel accuracy", *(percent(e.get("pixel_accuracy")) for e in evaluations)),
         ("images", *(e["images"] for e in evaluations)),
     ]
     classes = dict.fromkeys(name for e in evaluations for name in e["class_iou"])
-    rows += [(n, *(_percent(e["class_iou"].get(n)) for e in evaluations)) for n in classes]
+    rows += [(n, *(percent(e["class_iou"].get(n)) for e in evaluations)) for n in classes]
     protocols = dict.fromkeys(str(e["protocol"]) for e in evaluations)
     table = markdown_table(("in %", *heads), rows)
     parts = [f"## Scores\n{table}", f"Protocol: {markdown_cell('; '.join(protocols))}."]
@@ -244,10 +244,6 @@ def _scores(
 def _file(path: Path) -> tuple[object, ...]:
     digest = hashlib.sha256(read_bytes(path, "model file", error=ModelFileError)).hexdigest()
     return markdown_code(path.name), f"{path.stat().st_size:,}", markdown_code(digest)
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value * 100:.2f}"
 
 
 def _given(values: Mapping[str, Any], prefix: str = "") -> list[Row]:

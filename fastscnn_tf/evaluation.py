@@ -6,10 +6,11 @@ import dataclasses
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, ModelFileError
 from .core.sizes import STRIDE, Size, format_size
 from .data.registry import find_pairs, open_dataset
@@ -17,12 +18,11 @@ from .data.usable import open_usable
 from .runtime.averaged_views import AveragedViews, SlidingWindows
 from .runtime.evaluate import evaluate_predictor
 from .runtime.evaluation_result import Evaluation
-from .runtime.fit import check_fit
 from .runtime.segmenter import Segmenter
-from .runtime.views import Inference, Predictor, WholeImage
+from .runtime.views import Inference, Predictor, ViewOptions, Views, WholeImage
 
 
-def load_model(path: str | os.PathLike[str]) -> Any:
+def load_model(path: StrPath) -> Any:
     """Reads a model this project wrote, in any process.
 
     Args:
@@ -49,12 +49,28 @@ def load_model(path: str | os.PathLike[str]) -> Any:
     raise ModelFileError(f"{path}: expected a .keras or .npz file or a run folder")
 
 
+def is_path(model: Any) -> bool:
+    """Whether a model is given as a file or a run folder, not in memory."""
+    return isinstance(model, str | os.PathLike)
+
+
+def name_of(model: Any) -> str:
+    """A model's path, or the name of its class."""
+    return str(model) if is_path(model) else type(model).__name__
+
+
+def loaded(model: Any) -> Any:
+    """The Keras model of a path; one in memory as it is."""
+    return load_model(model) if is_path(model) else model
+
+
 def load_predictor(
     model: Any,
     threads: int | None = None,
     full: bool = False,
     size: Size | None = None,
     pad: bool = False,
+    trust_settings: bool = False,
 ) -> Predictor:
     """A predictor from a path or a Keras model; a .tflite needs no TensorFlow.
 
@@ -65,26 +81,28 @@ def load_predictor(
         full: take a Keras model's logits at full resolution, as its graph upsamples them.
         size: run a Keras model at another (height, width).
         pad: take any `size`: the image is padded to multiples of 32, and the result is cropped.
+        trust_settings: as for `Segmenter`.
 
     Raises:
         ModelFileError: the file is missing, damaged or of another kind.
         ConfigError: no valid size, one for a .tflite, or `pad` without one.
     """
     if _has_one_size(model) and (size is not None or pad):
-        name = model if isinstance(model, str | os.PathLike) else type(model).__name__
         with_it = "--size HxW --pad" if pad else "--size"
-        raise ConfigError(f"{name}: a .tflite has one size: export it with {with_it} instead")
+        raise ConfigError(
+            f"{name_of(model)}: a .tflite has one size: export it with {with_it} instead"
+        )
     if pad and size is None:
         raise ConfigError("--pad is for a size that is no multiple of 32: pass --size HxW, too")
     if _is_predictor(model):
         return model
-    if not isinstance(model, str | os.PathLike):
+    if not is_path(model):
         from .train.predictor import KerasPredictor
 
         return KerasPredictor(_at_size(model, size, pad), full)
     path = Path(model)
     if path.suffix == ".tflite":
-        return Segmenter(path, threads)
+        return Segmenter(path, threads, trust_settings=trust_settings)
     if not path.exists():
         raise ModelFileError(f"{path}: no such model file")
     if not path.is_dir() and path.suffix not in (".keras", ".npz"):
@@ -104,21 +122,19 @@ def _at_size(model: Any, size: Size | None, pad: bool) -> Any:
 def evaluate(
     model: Any,
     dataset: str,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     split: str = "val",
     threads: int | None = None,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
     size: Size | None = None,
     pad: bool = False,
     *,
-    scales: Sequence[float] = (1.0,),
-    flip: bool = False,
-    window: Size | None = None,
-    stride: Size | None = None,
-    fit: str = "resize",
+    views: Views | None = None,
     boundary: bool = False,
     instances: bool = False,
     skip_bad: bool = False,
+    trust_settings: bool = False,
+    **ways: Unpack[ViewOptions],
 ) -> Evaluation:
     """Scores a model on every image of a split; by default in one look at the whole image.
 
@@ -132,18 +148,14 @@ def evaluate(
         progress: wraps the image indices, to show a progress bar.
         size: run a Keras model at another (height, width).
         pad: take any `size`, padding the image to multiples of 32.
-        scales: average the probabilities of a Keras model at these multiples of its size, each
-            rounded to multiples of 32 (unless `pad`).
-        flip: average with the mirrored image as well.
-        window: look at the image at its own size through windows of this (height, width), the
-            input size of a .tflite, and average where they overlap.
-        stride: (height, width) from window to window; half the window by default.
-        fit: `resize` stretches the image to the model's size, `letterbox` keeps its proportions.
+        views: how it looks at an image.
         boundary: boundary F-scores, too.
         instances: iIoU, too; for data sets with Cityscapes' instance ids.
         skip_bad: leave out pairs that are incomplete or cannot be read, and count them. By
             default all pairs are read before the first is scored, unless they were found good
             before, and a bad one is an error.
+        trust_settings: as for `Segmenter`.
+        ways: `scales`, `flip`, `window`, `stride` and `fit`: fields of `views` by themselves.
 
     Returns:
         The scores and how they were measured; see `Evaluation`.
@@ -152,7 +164,7 @@ def evaluate(
         ModelFileError, DataError, ConfigError: model, data or options cannot be used.
     """
     inference, predictor = open_inference(
-        model, threads, size, pad, scales=scales, flip=flip, window=window, stride=stride, fit=fit
+        model, threads, size, pad, views=views, trust_settings=trust_settings, **ways
     )
     if skip_bad:
         missing = find_pairs(dataset, data_dir, split).missing
@@ -170,14 +182,13 @@ def evaluate(
         skip_bad=skip_bad,
         missing=[f"{path}: no such file" for path in missing],
     )
-    name = str(model) if isinstance(model, str | os.PathLike) else type(model).__name__
-    details = {"model": name, **_fingerprint(model), **result.details}
+    details = {"model": name_of(model), **_fingerprint(model), **result.details}
     return dataclasses.replace(result, details=details)
 
 
 def _fingerprint(model: Any) -> dict[str, str]:
     """SHA-256 of a model file, so that scores cannot be taken for another one's of that name."""
-    if not isinstance(model, str | os.PathLike) or not Path(model).is_file():
+    if not is_path(model) or not Path(model).is_file():
         return {}
     return {"sha256": hashlib.sha256(Path(model).read_bytes()).hexdigest()}
 
@@ -188,11 +199,9 @@ def open_inference(
     size: Size | None = None,
     pad: bool = False,
     *,
-    scales: Sequence[float] = (1.0,),
-    flip: bool = False,
-    window: Size | None = None,
-    stride: Size | None = None,
-    fit: str = "resize",
+    views: Views | None = None,
+    trust_settings: bool = False,
+    **ways: Unpack[ViewOptions],
 ) -> tuple[Inference, Predictor]:
     """A model and the way it looks at images; the arguments are those of `evaluate`.
 
@@ -200,35 +209,34 @@ def open_inference(
         ModelFileError: the file is missing, damaged or of another kind.
         ConfigError: options that contradict each other or the model.
     """
-    plain = tuple(scales) == (1.0,)
-    if check_fit(fit) != "resize" and (window is not None or flip or not plain):
-        raise ConfigError(
-            "--fit is for one look at the whole image: leave --scales, --flip and --window out"
-        )
-    if stride is not None and window is None:
-        raise ConfigError("a stride needs a window: pass --window HxW, too")
-    if window is not None:
-        if size is not None or not plain:
+    way = Views.of(views, ways)
+    if way.window is not None:
+        if size is not None or not way.one_scale:
             raise ConfigError("choose one of --window and --size or --scales")
-        predictor = _windowed(model, threads, window, pad)
-        half = (max(1, window[0] // 2), max(1, window[1] // 2))
-        return SlidingWindows(predictor, stride or half, flip), predictor
-    own = pad and size is None and not plain and not _has_one_size(model)  # for the scales alone
-    predictor = load_predictor(model, threads, size=size, pad=pad and not own)
-    if plain and not flip:
-        return WholeImage(predictor, fit), predictor
-    sizes = _scaled_sizes(model, predictor.input_size, scales, pad)
+        predictor = _windowed(model, threads, way.window, pad, trust_settings)
+        half = (max(1, way.window[0] // 2), max(1, way.window[1] // 2))
+        return SlidingWindows(predictor, way.stride or half, way.flip), predictor
+    # The size of the scales alone may need the padding.
+    own = pad and size is None and not way.one_scale and not _has_one_size(model)
+    padded = pad and not own
+    predictor = load_predictor(model, threads, size=size, pad=padded, trust_settings=trust_settings)
+    if way.one_scale and not way.flip:
+        return WholeImage(predictor, way.fit), predictor
+    sizes = _scaled_sizes(model, predictor.input_size, way.scales, pad)
     if sizes == [predictor.input_size]:
-        return AveragedViews([predictor], flip), predictor
-    loaded = load_model(model) if isinstance(model, str | os.PathLike) else model
-    views = [load_predictor(loaded, size=each, pad=pad) for each in sizes]
-    return AveragedViews(views, flip), predictor
+        return AveragedViews([predictor], way.flip), predictor
+    keras_model = loaded(model)
+    predictors = [load_predictor(keras_model, size=each, pad=pad) for each in sizes]
+    return AveragedViews(predictors, way.flip), predictor
 
 
-def _windowed(model: Any, threads: int | None, window: Size, pad: bool) -> Predictor:
+def _windowed(
+    model: Any, threads: int | None, window: Size, pad: bool, trust_settings: bool
+) -> Predictor:
     if not _has_one_size(model):
         return load_predictor(model, threads, size=window, pad=pad)
-    predictor = load_predictor(model, threads, pad=pad)  # which names what a .tflite has not
+    # `pad` is named as what a .tflite has not.
+    predictor = load_predictor(model, threads, pad=pad, trust_settings=trust_settings)
     if predictor.input_size != tuple(window):
         raise ConfigError(
             f"the window of a .tflite is its input size {format_size(predictor.input_size)}, got "
@@ -248,6 +256,11 @@ def _scaled_sizes(model: Any, size: Size, scales: Sequence[float], pad: bool) ->
         )
     if set(scales) == {1.0}:
         return [size]
+    return scaled_sizes(size, scales, pad)
+
+
+def scaled_sizes(size: Size, scales: Sequence[float], pad: bool) -> list[Size]:
+    """Multiples of a size, each once, rounded to multiples of 32 unless it pads."""
     unit = 1 if pad else STRIDE
     height, width = (
         [max(1, round(side * scale / unit)) * unit for scale in scales] for side in size
@@ -261,6 +274,4 @@ def _is_predictor(model: Any) -> bool:
 
 def _has_one_size(model: Any) -> bool:
     """Whether a model is a .tflite or an opened predictor, not Keras'."""
-    if isinstance(model, str | os.PathLike):
-        return Path(model).suffix == ".tflite"
-    return _is_predictor(model)
+    return Path(model).suffix == ".tflite" if is_path(model) else _is_predictor(model)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, DataError
 from .core.files import check_output_folder
 from .core.labels import IGNORE
 from .core.scores import confusion_matrix, ratio, scores
 from .data.dataset import SegmentationDataset
-from .data.pair_check import Progress
 from .data.usable import open_usable
-from .evaluation import open_inference
+from .evaluation import name_of, open_inference
 from .model_comparison_result import ComparedPicture, Departure, ModelComparison
+from .model_pair import ModelPair
 from .runtime.class_mapping import mapping_between
-from .runtime.overlap import overlapped, readers
+from .runtime.overlap import overlapped
 
 LISTED = 10  # pairs of classes
 PICTURES = 5
@@ -31,9 +30,9 @@ def compare_models(
     first: Any,
     second: Any,
     dataset: str,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     split: str = "val",
-    output: str | os.PathLike[str] | None = None,
+    output: StrPath | None = None,
     *,
     threads: int = 2,
     pictures: int | None = None,
@@ -74,52 +73,12 @@ def compare_models(
     if len(data) == 0:
         raise DataError(f"{data.name}: split {data.split!r} is empty")
     pair = ModelPair(looks, tuple(mapping_between(p, data) for p in predictors), data)
-    names = tuple(_name(model) for model in (first, second))
-    result = _Tally(data).result((names[0], names[1]), pair, progress)
+    result = _Tally(data).result((name_of(first), name_of(second)), pair, progress)
     if output is not None:
         from .model_comparison_report import write_report
 
         write_report(Path(output), result, pair, PICTURES if pictures is None else pictures)
     return result
-
-
-def _name(model: Any) -> str:
-    return str(model) if isinstance(model, str | os.PathLike) else type(model).__name__
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelPair:
-    """Two models that look at the pictures of a data set."""
-
-    looks: tuple[Any, ...]
-    mappings: tuple[Any, ...]
-    data: SegmentationDataset
-
-    def seen(self, progress: Progress) -> Generator[tuple[int, np.ndarray, list[Any]]]:
-        """Index, label map and what the networks said, of every picture; reads ahead."""
-        indices = range(len(self.data))
-        threads = readers()
-        with closing(overlapped(self._read, indices, 2 * threads, threads)) as pairs:
-            for index, (label, prepared) in zip(progress(indices), pairs, strict=True):
-                yield index, label, self._run(prepared)
-
-    def predictions(self, index: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-        """Picture, label map and the two predictions."""
-        image, label = self.data.read(index)
-        prepared = [look.prepare(image, label.shape) for look in self.looks]
-        return image, label, self.finish(self._run(prepared))
-
-    def finish(self, done: list[Any]) -> list[np.ndarray]:
-        """The two label maps, in the data set's classes."""
-        both = zip(self.looks, self.mappings, done, strict=True)
-        return [mapping.apply(look.finish(each)) for look, mapping, each in both]
-
-    def _read(self, index: int) -> tuple[np.ndarray, list[Any]]:
-        image, label = self.data.read(index)
-        return label, [look.prepare(image, label.shape) for look in self.looks]
-
-    def _run(self, prepared: list[Any]) -> list[Any]:
-        return [look.run(each) for look, each in zip(self.looks, prepared, strict=True)]
 
 
 class _Tally:

@@ -7,16 +7,17 @@ from pathlib import Path, PurePath
 import numpy as np
 from PIL import Image, ImageDraw
 
-from .core.files import make_folder, remove_own, write_bytes, write_json
+from .core.files import write_json
 from .core.images import resize_image, resize_label
 from .core.labels import IGNORE, Color, LabelSpace
-from .model_comparison import ModelPair
-from .model_comparison_result import ComparedPicture, ModelComparison, percent, signed
-from .run_report_page import Figure, Page, Section, Table
+from .core.report_page import Figure, Page, Section, Table
+from .core.text_table import percent
+from .model_comparison_result import ComparedPicture, Delta, ModelComparison
+from .model_pair import ModelPair
 from .runtime.visualize import font, hatched, legend, overlay
 from .train.plots import png
 
-HTML, JSON = "report.html", "comparison.json"
+JSON = "comparison.json"
 SHEET_WIDTH = 1400  # pixels
 GAP, LINE = 10, 20
 # Of Okabe and Ito's palette, which the colour-blind can tell apart.
@@ -36,36 +37,23 @@ def write_report(folder: Path, result: ModelComparison, pair: ModelPair, picture
         pair: the models and their data, which are looked at again for the pictures.
         pictures: how many are drawn.
     """
-    make_folder(folder)
-    remove_own(folder, r"worst_\d+\.png")
     worst = [p for p in result.pictures[:pictures] if p.agreement < 1]
     figures = tuple(_figure(place, item, pair) for place, item in enumerate(worst, 1))
-    for figure in figures:
-        write_bytes(folder / figure.file, figure.content)
     sections = (_result(result), _classes(result), _departures(result), _worst(result, figures))
-    page = Page("Fast-SCNN: two models compared", sections)
-    write_bytes(folder / HTML, page.html().encode())
+    Page("Fast-SCNN: two models compared", sections).write(folder, own=r"worst_\d+\.png")
     write_json(folder / JSON, result.to_dict())
 
 
 def _result(result: ModelComparison) -> Section:
-    first, second = result.scores
-    rows = [
-        ("model", *result.models, ""),
-        ("mean IoU, %", percent(first.miou), percent(second.miou), signed(result.deltas()[-1][-1])),
-        (
-            "pixel accuracy, %",
-            percent(first.pixel_accuracy),
-            percent(second.pixel_accuracy),
-            signed((second.pixel_accuracy or 0) - (first.pixel_accuracy or 0)),
-        ),
-    ]
+    rows = [("model", *result.models, "")]
+    accuracy = Delta("pixel accuracy", *(s.pixel_accuracy for s in result.scores))
+    rows += [delta.cells(", %") for delta in (result.deltas()[-1], accuracy)]
     if result.right:
         shares = [percent(share) for share in result.right]
         rows.append(("right where they differ, %", shares[0], shares[1], f"neither {shares[2]}"))
     text = (
         f"{result.dataset}, split {result.split}, {len(result.pictures)} pictures, scored at their "
-        f"labels' own size. Both models give the same class to {result.agreement * 100:.3f} % of "
+        f"labels' own size. Both models give the same class to {percent(result.agreement, 3)} % of "
         "all pixels."
     )
     return Section("Result", text, table=Table(("", "first", "second", "change"), tuple(rows)))
@@ -73,8 +61,8 @@ def _result(result: ModelComparison) -> Section:
 
 def _classes(result: ModelComparison) -> Section:
     deltas = result.deltas()
-    rows = tuple((n, percent(a), percent(b), signed(d)) for n, a, b, d in deltas)
-    large = frozenset(i for i, row in enumerate(deltas) if abs(row[3] or 0) >= LARGE)
+    rows = tuple(delta.cells() for delta in deltas)
+    large = frozenset(i for i, delta in enumerate(deltas) if abs(delta.change or 0) >= LARGE)
     text = f"IoU in percent; changes of {LARGE * 100} points and more stand out."
     return Section(
         "Classes", text, table=Table(("class", "first", "second", "change"), rows, large)
@@ -84,14 +72,14 @@ def _classes(result: ModelComparison) -> Section:
 def _departures(result: ModelComparison) -> Section:
     if not result.departures:
         return Section("Where they differ", "Nowhere.")
-    rows = tuple((d.first, d.second, f"{d.share * 100:.4f}") for d in result.departures)
+    rows = tuple((d.first, d.second, percent(d.share, 4)) for d in result.departures)
     head = ("first says", "second says", "share of all pixels, %")
     return Section("Where they differ", "The commonest pairs.", table=Table(head, rows))
 
 
 def _worst(result: ModelComparison, figures: tuple[Figure, ...]) -> Section:
     rows = tuple(
-        (PurePath(p.name).name, f"{p.agreement * 100:.3f}", *(percent(iou) for iou in p.miou))
+        (PurePath(p.name).name, percent(p.agreement, 3), *(percent(iou) for iou in p.miou))
         for p in result.pictures[: max(5, len(figures))]
     )
     head = ("picture", "agreement, %", "mean IoU of the first, %", "of the second, %")

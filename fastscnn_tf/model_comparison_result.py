@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .core.foreign_text import printable
 from .core.scores import Scores
-from .core.text_table import text_table
+from .core.text_table import percent, text_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +43,26 @@ class Departure:
     share: float
 
 
+class Delta(NamedTuple):
+    """A score of two models, 0..1; None where there is none."""
+
+    name: str
+    first: float | None
+    second: float | None
+
+    @property
+    def change(self) -> float | None:
+        """The second minus the first."""
+        if self.first is None or self.second is None:
+            return None
+        return self.second - self.first
+
+    def cells(self, unit: str = "") -> tuple[str, str, str, str]:
+        """Name, both in percent, and the change in points."""
+        change = percent(self.change, sign=True)
+        return f"{self.name}{unit}", percent(self.first), percent(self.second), change
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelComparison:
     """Two models on the same pictures, at the labels' own size.
@@ -70,67 +90,52 @@ class ModelComparison:
     departures: tuple[Departure, ...]
     pictures: tuple[ComparedPicture, ...]
 
-    def deltas(self) -> list[tuple[str, float | None, float | None, float | None]]:
-        """Class, IoU of the first, of the second, and the second minus the first; mean IoU last."""
+    def deltas(self) -> list[Delta]:
+        """The IoU of each class, and the mean IoU last."""
         first, second = self.scores
         rows = [*zip(self.class_names, first.class_iou, second.class_iou, strict=True)]
-        rows.append(("mean IoU", first.miou, second.miou))
-        return [(n, a, b, None if a is None or b is None else b - a) for n, a, b in rows]
+        return [Delta(*row) for row in (*rows, ("mean IoU", first.miou, second.miou))]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, shares 0..1; None for what has no value."""
-        sides = ("first", "second")
+        *classes, mean = self.deltas()
         return {
-            "models": dict(zip(sides, self.models, strict=True)),
+            "models": _sides(*self.models),
             "dataset": self.dataset,
             "split": self.split,
             "images": len(self.pictures),
             "agreement": self.agreement,
-            "miou": dict(zip(sides, (s.miou for s in self.scores), strict=True)),
-            "pixel_accuracy": dict(
-                zip(sides, (s.pixel_accuracy for s in self.scores), strict=True)
-            ),
+            "miou": _sides(*(s.miou for s in self.scores)),
+            "pixel_accuracy": _sides(*(s.pixel_accuracy for s in self.scores)),
             "class_iou": {
-                name: {"first": a, "second": b, "delta": delta}
-                for name, a, b, delta in self.deltas()[:-1]
+                d.name: {**_sides(d.first, d.second), "delta": d.change} for d in classes
             },
-            "miou_delta": self.deltas()[-1][-1],
+            "miou_delta": mean.change,
             "right_where_they_differ": self.right
-            and dict(zip((*sides, "neither"), self.right, strict=True)),
+            and {**_sides(*self.right[:2]), "neither": self.right[2]},
             "departures": [dataclasses.asdict(item) for item in self.departures],
             "pictures": [
-                {
-                    "name": p.name,
-                    "agreement": p.agreement,
-                    "miou": dict(zip(sides, p.miou, strict=True)),
-                }
+                {"name": p.name, "agreement": p.agreement, "miou": _sides(*p.miou)}
                 for p in self.pictures
             ],
         }
 
     def text(self) -> str:
         """Tables for people, in percent."""
-        rows = [("IoU, %", "first", "second", "delta")]
-        rows += [(n, percent(a), percent(b), signed(d)) for n, a, b, d in self.deltas()]
+        rows = [("IoU, %", "first", "second", "delta"), *(d.cells() for d in self.deltas())]
         worst = self.pictures[0]
         lines = [
             f"first: {printable(self.models[0])}",
             f"second: {printable(self.models[1])}",
             text_table(rows, None),
-            f"{self.agreement * 100:.3f} % of the pixels of {len(self.pictures)} pictures agree; "
-            f"least {worst.agreement * 100:.2f} % in {printable(Path(worst.name).name)}",
+            f"{percent(self.agreement, 3)} % of the pixels of {len(self.pictures)} pictures agree; "
+            f"least {percent(worst.agreement)} % in {printable(Path(worst.name).name)}",
         ]
         if self.right:
-            shares = (f"{share * 100:.1f} %" for share in self.right)
+            shares = (f"{percent(share, 1)} %" for share in self.right)
             lines.append("where they differ: first right {}, second {}, neither {}".format(*shares))
         return "\n".join(lines)
 
 
-def percent(share: float | None) -> str:
-    """A share 0..1 in percent, with two digits."""
-    return "-" if share is None else f"{share * 100:.2f}"
-
-
-def signed(share: float | None) -> str:
-    """A difference of shares in points, with its sign."""
-    return "-" if share is None else f"{share * 100:+.2f}"
+def _sides(first: Any, second: Any) -> dict[str, Any]:
+    return {"first": first, "second": second}

@@ -7,38 +7,40 @@ import dataclasses
 import functools
 import logging
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, DataError, OutputError
 from .core.files import check_name, check_output
 from .core.folders import walk
 from .core.images import is_picture_name, list_images, read_image
 from .core.sizes import Size
 from .core.written_files import LIST, WrittenFiles
-from .evaluation import open_inference
+from .evaluation import is_path, open_inference
 from .runtime.class_mapping import label_space_of
 from .runtime.results import ENDINGS, Pictures, Submission, results_of
-from .runtime.views import Inference
+from .runtime.views import Inference, ViewOptions, Views
 from .runtime.workers import in_processes
 
 
 def predict_files(
     model: Any,
-    paths: Sequence[str | os.PathLike[str]],
-    folder: str | os.PathLike[str],
+    paths: Sequence[StrPath],
+    folder: StrPath,
     opacity: float = 0.5,
     threads: int | None = None,
     force: bool = False,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
     size: Size | None = None,
     pad: bool = False,
     *,
     format: str = "pictures",
     recursive: bool = False,
     processes: int = 1,
-    **views: Any,
+    views: Views | None = None,
+    **ways: Unpack[ViewOptions],
 ) -> list[Path]:
     """Segments pictures, each at its own size.
 
@@ -62,7 +64,8 @@ def predict_files(
         recursive: take the pictures of a folder's sub-folders, too.
         processes: share the pictures among so many processes, each with an interpreter of its
             own (and `threads` threads); then `model` is a path.
-        views: `scales`, `flip`, `window`, `stride` and `fit`, as for `evaluate`.
+        views: how the model looks at a picture.
+        ways: `scales`, `flip`, `window`, `stride` and `fit`, as for `evaluate`.
 
     Returns:
         The label maps written, in the order of the pictures.
@@ -86,9 +89,9 @@ def predict_files(
         opacity=opacity,
         format=format,
         results=folder if among else None,
-        **views,
+        views=Views.of(views, ways),
     )
-    if processes != 1 and not isinstance(model, str | os.PathLike):
+    if processes != 1 and not is_path(model):
         raise ConfigError("several processes need the path of a model, got one in memory")
     here = make()  # names what is wrong with the model, once
     for target in targets:
@@ -124,7 +127,7 @@ def picture_writer(
     opacity: float = 0.5,
     format: str = "pictures",
     results: Path | None = None,
-    **views: Any,
+    views: Views | None = None,
 ) -> _Writer:
     """What `predict_files` does with each picture, as a function of (picture, label map) paths.
 
@@ -133,7 +136,7 @@ def picture_writer(
     Raises:
         ModelFileError, ConfigError: the model cannot be used, or not so.
     """
-    inference, predictor = open_inference(model, threads, size, pad, **views)
+    inference, predictor = open_inference(model, threads, size, pad, views=views)
     written = WrittenFiles(results) if results else None
     return _Writer(inference, results_of(format)(label_space_of(predictor), opacity, written))
 

@@ -11,29 +11,30 @@ teacher's predictions where it is sure, 255 elsewhere, added to the human labels
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
+from .core.arguments import check_number
 from .core.errors import ConfigError, DataError
-from .core.images import read_image, resize_image
+from .core.images import read_image
 from .core.labels import IGNORE
-from .core.sizes import STRIDE, Size
-from .evaluation import load_model, load_predictor
+from .core.sizes import Size
+from .evaluation import is_path, load_predictor, loaded, name_of, scaled_sizes
 from .prediction import find_pictures
 from .pseudo_folder import Counts, PseudoFolder, PseudoLabels
-from .runtime.averaged_views import softmax
+from .runtime.averaged_views import AveragedViews
 from .runtime.class_mapping import label_space_of
-from .runtime.postprocess import logit_strips
-from .runtime.views import Predictor, frame_of
+from .runtime.views import Predictor
 
 
 def pseudo_label(
     model: Any,
-    images: str | os.PathLike[str],
-    folder: str | os.PathLike[str],
+    images: StrPath,
+    folder: StrPath,
     confidence: float = 0.9,
     *,
     recursive: bool = False,
@@ -46,7 +47,7 @@ def pseudo_label(
     resume: bool = False,
     force: bool = False,
     skip_bad: bool = False,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
 ) -> PseudoLabels:
     """Labels pictures where a model is sure, and writes a `folder` data set.
 
@@ -80,17 +81,15 @@ def pseudo_label(
         ModelFileError: the model cannot be used.
         OutputError: the folder is in use or cannot be written.
     """
-    if not 0 <= confidence <= 1:
-        raise ConfigError(f"confidence must be 0..1, got {confidence}")
+    check_number("confidence", confidence, 0, 1)
     pictures = _pictures(Path(images), recursive)
     inside = os.path.realpath(Path(folder) / "images")
     if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
         raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
     predictors = _predictors(model, scales, size, pad, threads)
-    space = label_space_of(predictors[0])
-    source = str(model) if isinstance(model, str | os.PathLike) else type(model).__name__
+    views, space = AveragedViews(predictors, flip), label_space_of(predictors[0])
     settings = {
-        "model": source,
+        "model": name_of(model),
         "images": str(images),
         "confidence": confidence,
         "recursive": recursive,
@@ -111,7 +110,8 @@ def pseudo_label(
                 raise
             skipped.append(str(error))
             continue
-        label, counts = confident_labels(class_probabilities(predictors, pixels, flip), confidence)
+        probabilities = views.probabilities(pixels, pixels.shape[:2])
+        label, counts = confident_labels(probabilities, confidence)
         out.add(name, picture, label, counts, copy)
     if not out.done:
         raise DataError(f"none of the {len(pictures)} pictures can be read (first: {skipped[0]})")
@@ -121,33 +121,6 @@ def pseudo_label(
     )
     names = tuple(space.names)
     return PseudoLabels(out.path, len(out.done), names, predicted, kept, tuple(skipped))
-
-
-def class_probabilities(
-    predictors: Sequence[Predictor], image: np.ndarray, flip: bool = False
-) -> np.ndarray:
-    """Softmax of the logits at the image's own size, averaged over views.
-
-    Args:
-        predictors: the same network at each size; outputs are logits.
-        image: (H, W, 3) uint8 RGB.
-        flip: each view mirrored as well.
-
-    Returns:
-        (H, W, classes) float32 that sum to 1.
-    """
-    size, flips = image.shape[:2], (False, True) if flip else (False,)
-    total = np.zeros((*size, predictors[0].num_classes), np.float32)
-    for predictor in predictors:
-        resized = resize_image(image, predictor.input_size)
-        scale = np.float32(getattr(predictor, "logit_scale", 1.0))
-        for mirrored in flips:
-            seen = np.ascontiguousarray(resized[:, ::-1]) if mirrored else resized
-            for rows, strip in logit_strips(predictor.run(seen), frame_of(predictor), size):
-                values = softmax(strip * scale)
-                total[rows] += values[:, ::-1] if mirrored else values
-    total /= len(predictors) * len(flips)
-    return total
 
 
 def confident_labels(probabilities: np.ndarray, confidence: float) -> tuple[np.ndarray, Counts]:
@@ -177,22 +150,19 @@ def _predictors(
     if not scales or any(not 0 < scale < 16 for scale in scales):
         raise ConfigError(f"scales must be above 0 and below 16, got {tuple(scales)}")
     plain = set(scales) == {1.0}
-    is_file = isinstance(model, str | os.PathLike)
-    if not plain and is_file and Path(model).suffix == ".tflite":
+    if not plain and is_path(model) and Path(model).suffix == ".tflite":
         raise ConfigError("a .tflite has one size: leave --scales out, or give the Keras model")
-    if is_file and not plain:
-        model = load_model(model)
+    model = model if plain else loaded(model)
     first = load_predictor(model, threads, size=size, pad=pad)
-    if not getattr(first, "outputs", "logits").startswith("logits"):
+    outputs = getattr(first, "outputs", "logits")
+    if not outputs.startswith("logits"):
         raise ConfigError(
-            f"the model gives {first.outputs}, which say little of how sure it is: export it with "  # type: ignore[attr-defined]
+            f"the model gives {outputs}, which say little of how sure it is: export it with "
             "--outputs logits"
         )
     if plain:
         return [first]
-    unit = 1 if pad else STRIDE
-    sides = ([max(1, round(side * s / unit)) * unit for s in scales] for side in first.input_size)
-    sizes = dict.fromkeys(zip(*sides, strict=True))
+    sizes = scaled_sizes(first.input_size, scales, pad)
     return [load_predictor(model, threads, size=each, pad=pad) for each in sizes]
 
 

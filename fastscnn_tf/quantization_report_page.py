@@ -2,81 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
-from .core.files import make_folder, write_bytes, write_json
-from .core.foreign_text import printable
+from .core.files import write_bytes, write_json
+from .core.report_page import Figure, Page, Section, Table, facts
 from .core.sizes import format_size
+from .core.text_table import percent
 from .quantization_report_plots import harm_bars, layer_panels
-from .quantize.layer_report import LayerReport
-from .run_report_page import Figure, Page, Section, Table
+from .quantization_report_result import COLUMNS, QuantizationReport, cells, layers_csv, shown
 
-if TYPE_CHECKING:
-    from .quantization_reports import QuantizationReport
+JSON, CSV = "report.json", "layers.csv"
 
-HTML, JSON, CSV = "report.html", "report.json", "layers.csv"
-
-
-class Column(NamedTuple):
-    """A column of the layers' table.
-
-    Attributes:
-        key: in the CSV.
-        head: for people.
-        value: of a layer; None where it has none.
-        digits: after the point, for people; None shows the value as it is.
-        console: also in the table on the console.
-        score: only where mIoU was measured.
-    """
-
-    key: str
-    head: str
-    value: Callable[[LayerReport], str | float | None]
-    digits: int | None = None
-    console: bool = False
-    score: bool = False
-
-
-def _weight(name: str) -> Callable[[LayerReport], float | None]:
-    return lambda layer: getattr(layer.weights, name) if layer.weights else None
-
-
-def _points(value: float | None) -> float | None:
-    return None if value is None else 100.0 * value
-
-
-COLUMNS = (
-    Column("layer", "layer", lambda x: x.name, console=True),
-    Column("place", "place", lambda x: x.place, 0),
-    Column("kind", "kind", lambda x: x.kind),
-    Column("harm_percent", "harm, %", lambda x: _points(x.harm), 1, True),
-    Column("agreement_points", "agreement back", lambda x: _points(x.agreement_returned), 3, True),
-    Column("miou_points", "mIoU back", lambda x: _points(x.miou_returned), 3, True, True),
-    Column("own_sqnr_db", "own SQNR, dB", lambda x: x.own_sqnr_db, 1, True),
-    Column("own_cosine", "own cosine", lambda x: x.own_cosine, 5),
-    Column("sqnr_db", "SQNR so far, dB", lambda x: x.sqnr_db, 1, True),
-    Column("cosine", "cosine so far", lambda x: x.cosine, 5),
-    Column("range_low", "range from", lambda x: x.activation.range[0], 3),
-    Column("range_high", "range to", lambda x: x.activation.range[1], 3),
-    Column("seen_low", "seen from", lambda x: x.activation.seen[0], 3),
-    Column("seen_high", "seen to", lambda x: x.activation.seen[1], 3),
-    Column("percentile_0_1", "0.1 %", lambda x: x.activation.percentiles[0], 3),
-    Column("percentile_99_9", "99.9 %", lambda x: x.activation.percentiles[1], 3),
-    Column("clipped_percent", "clipped, %", lambda x: _points(x.activation.clipped), 3, True),
-    Column("channel_levels", "channel levels", lambda x: x.activation.channel_levels, 0, True),
-    Column("weight_low", "weights from", _weight("low"), 4),
-    Column("weight_high", "weights to", _weight("high"), 4),
-    Column("scale_min", "smallest scale", _weight("scale_min"), 6),
-    Column("scale_median", "median scale", _weight("scale_median"), 6),
-    Column("scale_max", "largest scale", _weight("scale_max"), 6),
-    Column("scale_spread", "scale spread", _weight("spread"), 1, True),
-    Column("weight_sqnr_db", "weights' SQNR, dB", _weight("sqnr_db"), 1),
-    Column("findings", "findings", lambda x: "; ".join(x.findings)),
-)
 
 LEGEND = (
     "What is plainly wrong first, then by harm: the share of the divergence (Kullback-Leibler) of "
@@ -89,40 +25,12 @@ LEGEND = (
 )
 
 
-def cells(layer: LayerReport, columns: Sequence[Column]) -> tuple[str, ...]:
-    """A row for people."""
-    return tuple(_shown(column.value(layer), column.digits) for column in columns)
-
-
-def _shown(value: str | float | None, digits: int | None) -> str:
-    if value is None:
-        return "-"
-    return str(value) if digits is None else f"{value:.{digits}f}"
-
-
 def write_report(report: QuantizationReport, folder: Path) -> Path:
     """Writes all files and returns the HTML's path."""
-    page = _page(report)
-    make_folder(folder)
-    for figure in page.figures:
-        write_bytes(folder / figure.file, figure.content)
+    page = _page(report).write(folder)
     write_bytes(folder / CSV, layers_csv(report.layers).encode())
     write_json(folder / JSON, report.to_dict())
-    write_bytes(folder / HTML, page.html().encode())
-    return folder / HTML
-
-
-def layers_csv(layers: Sequence[LayerReport]) -> str:
-    """All columns in full precision, one layer a line; empty where there is no value."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([column.key for column in COLUMNS])
-    writer.writerows([[_plain(column.value(layer)) for column in COLUMNS] for layer in layers])
-    return text.getvalue()
-
-
-def _plain(value: str | float | None) -> str | float | None:
-    return printable(value) if isinstance(value, str) else value
+    return page
 
 
 def _page(report: QuantizationReport) -> Page:
@@ -151,14 +59,14 @@ def _result(report: QuantizationReport) -> Section:
         ("activation ranges", report.ranges),
         ("size", format_size(report.size)),
         ("images", f"{report.images} of {report.dataset}, split {report.split}"),
-        ("cells with float's class", f"{report.agreement * 100:.2f} %"),
-        ("SQNR of the logits, dB", _shown(report.sqnr_db, 2)),
-        ("cosine of the logits", _shown(report.cosine, 5)),
+        ("cells with float's class", f"{percent(report.agreement)} %"),
+        ("SQNR of the logits, dB", shown(report.sqnr_db, 2)),
+        ("cosine of the logits", shown(report.cosine, 5)),
     ]
     if report.int8_miou is not None:
-        rows.append(("mIoU in float, %", _shown(_points(report.float_miou), 2)))
-        rows.append(("mIoU in int8, %", _shown(_points(report.int8_miou), 2)))
-    return Section("Result", f"{report.summary()}.", table=Table(("", "value"), tuple(rows)))
+        rows.append(("mIoU in float, %", percent(report.float_miou)))
+        rows.append(("mIoU in int8, %", percent(report.int8_miou)))
+    return facts("Result", rows, f"{report.summary()}.")
 
 
 def _harm_text(report: QuantizationReport) -> str:

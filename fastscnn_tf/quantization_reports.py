@@ -3,127 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.config import FastSCNNConfig
 from .core.errors import DataError
 from .core.files import check_output_folder
-from .core.foreign_text import printable_lines
 from .core.images import resize_image
 from .core.scores import confusion_matrix
-from .core.sizes import Size, format_size
-from .core.text_table import text_table
+from .core.sizes import Size
 from .data.dataset import SegmentationDataset
-from .data.pair_check import Progress
 from .data.usable import open_split
-from .evaluation import load_model
+from .evaluation import loaded, name_of
 from .model.folded import FoldedNetwork
+from .quantization_report_result import QuantizationReport
 from .quantize.clipping import check_method
-from .quantize.layer_report import LayerReport, layer_reports, miou_of
+from .quantize.layer_report import layer_reports, miou_of
 from .quantize.sensitivity import Sensitivity
 from .runtime.class_mapping import mapping_between
 from .runtime.postprocess import LogitsFrame, labels_from_logits
 
 PIXELS = 1 << 19  # of the images that run together
-SHOWN = 15  # layers in the console's table
-
-
-@dataclasses.dataclass(frozen=True)
-class QuantizationReport:
-    """What int8 does to a network.
-
-    Attributes:
-        model: its file, or the name of its class.
-        recipe: the one of `export` whose arithmetic this is: `int8` or `int8-qat`.
-        ranges: where the activation ranges are from.
-        size: (height, width) of the input.
-        dataset, split: where the images are from.
-        images: how many were run.
-        agreement: share of the cells at 1/8 to which the float and the int8 network give the same
-            class, 0..1.
-        sqnr_db, cosine: of the int8 network's logits against the float network's.
-        float_miou, int8_miou: on the label maps of these images; None where not asked for.
-        layers: the most harmful first.
-        page: the HTML file; None where none was written.
-    """
-
-    model: str
-    recipe: str
-    ranges: str
-    size: Size
-    dataset: str
-    split: str
-    images: int
-    agreement: float
-    sqnr_db: float | None
-    cosine: float | None
-    float_miou: float | None
-    int8_miou: float | None
-    layers: tuple[LayerReport, ...]
-    page: Path | None = None
-
-    @property
-    def hurting(self) -> tuple[LayerReport, ...]:
-        """Layers that are plainly wrong, and those that hurt."""
-        return tuple(x for x in self.layers if x.severity or x.hurts)
-
-    def summary(self) -> str:
-        """What int8 costs in all, in one sentence."""
-        parts = [f"int8 gives {self.agreement * 100:.2f} % of the cells float's class"]
-        if self.float_miou is not None and self.int8_miou is not None:
-            parts.append(
-                f"mIoU {self.float_miou * 100:.2f} becomes {self.int8_miou * 100:.2f} on "
-                f"{self.images} images"
-            )
-        if self.sqnr_db is not None:
-            parts.append(f"the logits' SQNR is {self.sqnr_db:.1f} dB")
-        return "; ".join(parts)
-
-    def verdict(self) -> str:
-        """The layers that hurt, one a line with the reasons."""
-        lines = [f"{layer.name}: {'; '.join(self.reasons(layer))}" for layer in self.hurting]
-        return printable_lines(lines) or "no layer stands out"
-
-    def reasons(self, layer: LayerReport) -> list[str]:
-        """Why a layer is named."""
-        said = list(layer.findings)
-        if layer.hurts:
-            said.append(
-                f"{layer.harm:.0%} of the harm; in float the agreement gains "
-                f"{layer.agreement_returned * 100:.2f} of the {(1 - self.agreement) * 100:.2f} "
-                "points that int8 loses"
-            )
-        return said
-
-    def text(self) -> str:
-        """Summary, the layers that hurt, and a table of the first ones."""
-        from .quantization_report_page import COLUMNS, cells
-
-        names = [c for c in COLUMNS if c.console and (self.int8_miou is not None or not c.score)]
-        rows = [cells(layer, names) for layer in self.layers[:SHOWN]]
-        parts = [self.summary(), self.verdict(), text_table([[c.head for c in names], *rows], None)]
-        if len(self.layers) > SHOWN:
-            parts.append(f"and {len(self.layers) - SHOWN} more layers")
-        return "\n\n".join(parts)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        fields = dataclasses.fields(self)
-        result = {f.name: getattr(self, f.name) for f in fields if f.name not in ("page", "layers")}
-        result |= {"size": format_size(self.size), "hurting": [x.name for x in self.hurting]}
-        return {**result, "layers": [layer.to_dict() for layer in self.layers]}
 
 
 def quantization_report(
     model: Any,
     dataset: str,
-    data_dir: str | os.PathLike[str] | None = None,
-    output: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
+    output: StrPath | None = None,
     *,
     split: str = "val",
     images: int = 50,
@@ -169,15 +80,21 @@ def quantization_report(
 
         require_matplotlib()
         check_output_folder(output, force)
-    loaded = load_model(model) if isinstance(model, str | os.PathLike) else model
-    opened = open_split(dataset, data_dir, split, size or loaded.config.input_size, skip_bad)
+    keras_model = loaded(model)
+    wanted = size or keras_model.config.input_size
+    opened = open_split(dataset, data_dir, split, wanted, skip_bad)
     chosen = _chosen(opened, images)
-    network, ranges = _network(
-        loaded, size, dataset, data_dir, calibration_images, calibration_method, skip_bad
-    )
+    network, ranges = _folded(keras_model, size), "the model's own"
+    if not network.ranges:
+        from .export.representative import training_images
+        from .quantize.calibrate import calibrate
+
+        pictures = training_images(network.config, dataset, data_dir, calibration_images, skip_bad)
+        network = calibrate(network, pictures, method=calibration_method)
+        ranges = f"{calibration_method} over {calibration_images} images of train"
     measured = _measure(network, opened, chosen, sensitivity, progress)
     report = QuantizationReport(
-        model=str(model) if isinstance(model, str | os.PathLike) else type(model).__name__,
+        model=name_of(model),
         recipe="int8-qat" if network.fine_tuned else "int8",
         ranges=ranges,
         size=network.config.input_size,
@@ -207,34 +124,18 @@ def _chosen(dataset: SegmentationDataset, count: int) -> list[int]:
     return np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int)).tolist()
 
 
-def _network(
-    model: Any,
-    size: Size | None,
-    dataset: str,
-    data_dir: Any,
-    images: int,
-    method: str,
-    skip_bad: bool,
-) -> tuple[FoldedNetwork, str]:
-    """The network with its ranges, and where these are from."""
-    from .data.pipeline import load_dataset
+def _folded(model: Any, size: Size | None) -> FoldedNetwork:
+    """The network of a model, at another size if one is given."""
     from .model.fast_scnn import resized_config
     from .model.folded import check_finite, fold
-    from .quantize.calibrate import calibrate
     from .quantize.quantize_aware import folded_of, is_qat
 
     network = folded_of(model) if is_qat(model) else fold(model)
     for name, weights in network.weights.items():
         check_finite(name, *weights)
-    if size is not None:
-        network = network.replace(config=resized_config(network.config, size))
-    if network.ranges:
-        return network, "the model's own"
-    source = load_dataset(
-        dataset, data_dir, split="train", config=network.config, batch_size=1, skip_bad=skip_bad
-    )
-    network = calibrate(network, source.take(images), method=method)
-    return network, f"{method} over {images} images of train"
+    if size is None:
+        return network
+    return network.replace(config=resized_config(network.config, size))
 
 
 def _measure(

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.errors import OutputError
-from .core.files import check_output_folder, make_folder, remove_own, write_bytes
-from .data.pair_check import Progress
+from .core.files import check_output_folder
+from .core.report_page import Figure, Page, Section, Table, facts
+from .core.text_table import percent
 from .run_record import QUANTIZE, TRAIN, Run, read_run
-from .run_report_page import Figure, Page, Section, Table
 from .runs import best_text, recipe_name
 from .train.plots import class_bars, confusion, curves, row_shares
 
-FOLDER, HTML, MARKDOWN = "report", "report.html", "report.md"
+FOLDER, MARKDOWN = "report", "report.md"
 # What a report consists of: a new one takes the place of all of it, pictures above all.
 OWN = r"report\.(html|md)|(curves|class_iou|confusion)\.png|(best|worst)_\d+\.png"
 CONFUSIONS = 5  # listed in words
 
 
 def write_run_report(
-    folder: str | os.PathLike[str],
-    data_dir: str | os.PathLike[str] | None = None,
+    folder: StrPath,
+    data_dir: StrPath | None = None,
     pictures: bool = False,
     force: bool = False,
     progress: Progress = iter,
@@ -61,16 +61,7 @@ def write_run_report(
         sections += PictureRanking(run, data_dir, progress).sections(pictures)
     name = run.folder.resolve().name
     page = Page(f"Fast-SCNN, {run.kind}: {name}", tuple(sections))
-    _write(make_folder(target), page)
-    return target / HTML
-
-
-def _write(target: Path, page: Page) -> None:
-    remove_own(target, OWN)
-    for figure in page.figures:
-        write_bytes(target / figure.file, figure.content)
-    write_bytes(target / MARKDOWN, page.markdown().encode())
-    write_bytes(target / HTML, page.html().encode())
+    return page.write(target, OWN, MARKDOWN)
 
 
 def _result(run: Run) -> Section:
@@ -85,7 +76,7 @@ def _result(run: Run) -> Section:
         ("last change", f"{run.date:%Y-%m-%d %H:%M %Z}"),
         ("time of all epochs", duration(run.seconds)),
     ]
-    return Section("Result", table=Table(("", "this run"), tuple(rows)))
+    return facts("Result", rows, of="this run")
 
 
 def _score_name(run: Run) -> str:
@@ -155,7 +146,7 @@ def _surroundings(run: Run) -> Section:
     rows += [(name, str(value)) for name, value in run.machine.items()]
     if not run.machine:
         rows.append(("machine", "not recorded"))
-    return Section("Programs and machine", table=Table(("", "value"), tuple(rows)))
+    return facts("Programs and machine", rows)
 
 
 def _plots(run: Run) -> list[Section]:
@@ -185,7 +176,7 @@ def _classes(run: Run) -> list[Section]:
     if known:
         low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
         alt += f", from {low} ({known[low]:.1%}) to {high} ({known[high]:.1%})"
-    rows = tuple((n, "-" if v is None else f"{v * 100:.2f}") for n, v in run.class_iou.items())
+    rows = tuple((name, percent(iou)) for name, iou in run.class_iou.items())
     figure = Figure("class_iou.png", class_bars(run.class_iou), f"{alt}; the table has them all.")
     return [Section("Class IoU", figures=(figure,), table=Table(("class", "IoU, %"), rows))]
 
@@ -200,7 +191,7 @@ def _confusion(run: Run) -> list[Section]:
         f"Confusion matrix of {count} classes; each row shows what a class's pixels were taken for."
     )
     rows = [
-        (names[true], [*names, "no class"][predicted], f"{share * 100:.1f}")
+        (names[true], [*names, "no class"][predicted], percent(share, 1))
         for true, predicted, share in greatest_confusions(run.confusion)
     ]
     table = Table(("true class", "taken for", "share of its pixels, %"), tuple(rows))

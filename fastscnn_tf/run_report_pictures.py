@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import PurePath
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, DataError
+from .core.report_page import Figure, Section, Table
 from .core.scores import confusion_matrix, scores
+from .core.text_table import percent
 from .data.dataset import SegmentationDataset
-from .data.pair_check import Progress
 from .data.usable import open_usable
 from .run_record import PRETRAIN, Run
-from .run_report_page import Figure, Section, Table
 from .runtime.class_mapping import mapping_between
 from .runtime.views import Predictor, WholeImage
 from .train.plots import png, strip
@@ -50,9 +50,7 @@ class PictureRanking:
         DataError, ModelFileError: data set or weights are not at hand.
     """
 
-    def __init__(
-        self, run: Run, data_dir: str | os.PathLike[str] | None = None, progress: Progress = iter
-    ):
+    def __init__(self, run: Run, data_dir: StrPath | None = None, progress: Progress = iter):
         if run.kind == PRETRAIN:
             raise ConfigError(f"{run.folder}: a run of pretrain has no label maps to show")
         from .evaluation import load_predictor
@@ -99,7 +97,7 @@ class PictureRanking:
                 "prediction side by side, with the colours of the classes"
             )
             figures.append(Figure(f"{end}_{place}.png", content, alt))
-        rows = tuple((PurePath(r.name).name, f"{r.iou * 100:.1f}") for r in ranked)
+        rows = tuple((PurePath(r.name).name, percent(r.iou, 1)) for r in ranked)
         return Section(
             f"Validation pictures with the {end} IoU",
             "IoU of one picture: the mean over the classes in its label map or prediction.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .core.aliases import StrPath
 from .core.errors import ConfigError
 from .core.files import check_output_folder, make_folder
 from .core.sizes import Size, format_size
@@ -23,10 +24,10 @@ ROUNDS, RUNS = 7, 5
 
 
 def size_table(
-    models: Sequence[str | os.PathLike[str]],
+    models: Sequence[StrPath],
     sizes: Sequence[Size] = (),
     dataset: str | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     split: str = "val",
     *,
     recipe: str | None = None,
@@ -35,7 +36,7 @@ def size_table(
     fps: float | None = None,
     threads: int = 2,
     rounds: int = ROUNDS,
-    output: str | os.PathLike[str] | None = None,
+    output: StrPath | None = None,
     force: bool = False,
     skip_bad: bool = False,
     say: Callable[[str], None] = lambda line: None,
@@ -69,20 +70,27 @@ def size_table(
         OutputError: the folder is in use, or cannot be written.
     """
     _check(models, fps, rounds)
-    _check_options(models, sizes, recipe, output, dataset, data_dir, skip_bad)
+    given = {"--sizes": sizes, "--recipe": recipe, "--output": output}
+    if all(Path(model).suffix == ".tflite" for model in models):
+        does_nothing = "would do nothing: a .tflite is measured as it is; pass Keras models, or one"
+        _refuse(given, f"{does_nothing} .tflite for each size")
+    if not dataset:
+        of_data = {"--data-dir": data_dir, "--skip-bad": skip_bad}
+        _refuse(of_data, "would do nothing without --dataset")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if output is not None:
             folder = make_folder(check_output_folder(output, force))
+        export = _Exporter(folder, recipe, dataset, data_dir, calibration_images, skip_bad)
         files: list[tuple[str, Path]] = []
         for model in map(Path, models):
             if model.suffix == ".tflite":
                 files.append((str(model), model))
                 continue
-            export = _Exporter(model, recipe, dataset, data_dir, calibration_images, skip_bad)
+            keras_model = load_model(model)
             for size in sizes or (None,):
                 say(f"exporting {model} at {format_size(size) if size else 'its own size'}")
-                files.append((str(model), export(folder, len(files), size)))
+                files.append((str(model), export(keras_model, len(files), size)))
         found = [inspect(path) for _, path in files]
         times = _measure([path for _, path in files], frame, threads, rounds)
         scores: list[float | None] = [None] * len(files)
@@ -117,27 +125,10 @@ def _check(models: Sequence[Any], fps: float | None, rounds: int) -> None:
         raise ConfigError(f"rounds must be at least 1 and fps above 0, got {rounds} and {fps}")
 
 
-def _check_options(
-    models: Sequence[Any],
-    sizes: Sequence[Size],
-    recipe: str | None,
-    output: Any,
-    dataset: str | None,
-    data_dir: Any,
-    skip_bad: bool,
-) -> None:
+def _refuse(options: dict[str, Any], reason: str) -> None:
     """Refuses options that would have no effect."""
-    of_exports = {"--sizes": sizes, "--recipe": recipe, "--output": output}
-    given = [name for name, value in of_exports.items() if value]
-    if given and all(Path(model).suffix == ".tflite" for model in models):
-        raise ConfigError(
-            f"{' and '.join(given)} would do nothing: a .tflite is measured as it is; pass Keras "
-            "models, or one .tflite for each size"
-        )
-    of_data = {"--data-dir": data_dir, "--skip-bad": skip_bad}
-    given = [name for name, value in of_data.items() if value]
-    if given and not dataset:
-        raise ConfigError(f"{' and '.join(given)} would do nothing without --dataset")
+    if given := [name for name, value in options.items() if value]:
+        raise ConfigError(f"{' and '.join(given)} {reason}")
 
 
 def _measure(
@@ -168,47 +159,31 @@ def _median(function: Callable[[Any], Any], argument: Any) -> float:
     return float(np.median(times[1:]))
 
 
+@dataclasses.dataclass(frozen=True)
 class _Exporter:
-    """Writes a Keras model as .tflite files of several sizes."""
+    """Writes Keras models as .tflite files of several sizes."""
 
-    def __init__(
-        self,
-        model: Path,
-        recipe: str | None,
-        dataset: str | None,
-        data_dir: Any,
-        images: int,
-        skip_bad: bool,
-    ):
+    folder: Path
+    recipe: str | None
+    dataset: str | None
+    data_dir: Any
+    images: int
+    skip_bad: bool
+
+    def __call__(self, model: Any, number: int, size: Size | None) -> Path:
+        """The file of a model; its number keeps names apart."""
+        from .export.export import export_tflite
+        from .export.representative import training_images
+        from .model.fast_scnn import resized_config
         from .quantize.quantize_aware import is_qat
 
-        self._model = load_model(model)
-        usual = "int8-qat" if is_qat(self._model) else "int8" if dataset else "float16"
-        self._recipe = recipe or usual
-        self._dataset, self._data_dir, self._images = dataset, data_dir, images
-        self._skip_bad = skip_bad
-
-    def __call__(self, folder: Path, number: int, size: Size | None) -> Path:
-        """The file, in a folder; its number keeps names apart."""
-        from .export.export import export_tflite
-
-        size = size or self._model.config.input_size
-        path = folder / f"{number:02}_{format_size(size)}_{self._recipe}.tflite"
+        usual = "int8-qat" if is_qat(model) else "int8" if self.dataset else "float16"
+        recipe, size = self.recipe or usual, size or model.config.input_size
         calibration = None
-        if self._recipe == "int8" and self._dataset:
-            from .data.pipeline import load_dataset
-            from .model.fast_scnn import resized_config
-
-            config = resized_config(self._model.config, size)
-            calibration = load_dataset(
-                self._dataset,
-                self._data_dir,
-                split="train",
-                config=config,
-                batch_size=1,
-                skip_bad=self._skip_bad,
-            ).take(self._images)
-        export_tflite(
-            self._model, path, self._recipe, size=size, calibration=calibration, force=True
-        )
+        if recipe == "int8" and self.dataset:
+            config = resized_config(model.config, size)
+            source = self.dataset, self.data_dir, self.images, self.skip_bad
+            calibration = training_images(config, *source)
+        path = self.folder / f"{number:02}_{format_size(size)}_{recipe}.tflite"
+        export_tflite(model, path, recipe, size=size, calibration=calibration, force=True)
         return path

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .core.sizes import Size, format_size
-from .core.text_table import text_table
+from .core.text_table import percent, text_table
 
 MARK = "<-"
 
@@ -82,7 +82,7 @@ class SizeTable:
         cells = [[*head, "frames/s", ""]]
         for i, row in enumerate(self.rows):
             numbers = (
-                "-" if row.miou is None else f"{row.miou * 100:.2f}",
+                percent(row.miou),
                 f"{row.macs / 1e6:.0f}",
                 f"{row.arena_bytes / 1e6:.2f}",
                 *(f"{value:.2f}" for value in (row.network_ms, row.frame_ms, row.ratio)),

@@ -26,13 +26,13 @@ from fastscnn_tf.core.delegates.trust import own
 from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.core.scores import scores
 from fastscnn_tf.data.registry import open_dataset
-from fastscnn_tf.demo_report import write_report as write_demo
+from fastscnn_tf.demo import write_report as write_demo
 from fastscnn_tf.device_settings import FileSettings, code_of, settings_of
 from fastscnn_tf.export.pack import pack
 from fastscnn_tf.model_comparison import compare_models
 from fastscnn_tf.pseudo_folder import PseudoLabels
 from fastscnn_tf.quantization_report_page import write_report as write_quantization
-from fastscnn_tf.quantization_reports import QuantizationReport
+from fastscnn_tf.quantization_report_result import QuantizationReport
 from fastscnn_tf.quantize.layer_report import LayerReport
 from fastscnn_tf.quantize.layer_stats import ActivationStats
 from fastscnn_tf.reproduction_table import Reproduction

@@ -8,7 +8,7 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image
 
-from fastscnn_tf.cli.pseudo_label import pseudo_label_command
+from fastscnn_tf.cli.teaching import pseudo_label_command
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
 from fastscnn_tf.data.registry import open_dataset
@@ -17,9 +17,14 @@ from fastscnn_tf.evaluation import load_predictor
 from fastscnn_tf.keras_api import keras3
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import save_keras
-from fastscnn_tf.pseudo_labels import class_probabilities, confident_labels, pseudo_label
+from fastscnn_tf.pseudo_labels import confident_labels, pseudo_label
+from fastscnn_tf.runtime.averaged_views import AveragedViews
 from fastscnn_tf.train.settings import TrainSettings
 from fastscnn_tf.train.trainer import run_training
+
+
+def class_probabilities(predictor, image, flip=False):
+    return AveragedViews([predictor], flip).probabilities(image, image.shape[:2])
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,7 @@ def model(randomise):
 def middle(model):
     """A confidence that about half of the pixels of the first picture reach."""
     image = ToyStreets("train", (96, 160)).read_image(0)
-    return float(np.median(class_probabilities([load_predictor(model)], image).max(-1)))
+    return float(np.median(class_probabilities(load_predictor(model), image).max(-1)))
 
 
 def test_a_worked_example():
@@ -62,7 +67,7 @@ def test_probabilities_are_averaged_over_views():
     image = np.random.default_rng(0).integers(0, 64, (4, 8, 3)).astype(np.uint8)
     expected = np.exp(image[..., :2] / 16.0)
     expected /= expected.sum(-1, keepdims=True)
-    assert np.allclose(class_probabilities([Ramp()], image), expected, atol=1e-6)
+    assert np.allclose(class_probabilities(Ramp(), image), expected, atol=1e-6)
 
     class Sided(Ramp):
         def run(self, image):
@@ -71,7 +76,7 @@ def test_probabilities_are_averaged_over_views():
     mirrored = image[..., :2] + np.arange(8)[::-1, None] * [4, 0]
     plain = image[..., :2] + np.arange(8)[:, None] * [4, 0]
     both = [np.exp(x / 16) / np.exp(x / 16).sum(-1, keepdims=True) for x in (plain, mirrored)]
-    found = class_probabilities([Sided()], image, flip=True)
+    found = class_probabilities(Sided(), image, flip=True)
     assert np.allclose(found, np.mean(both, 0), atol=1e-6)
 
 
@@ -86,7 +91,7 @@ def test_the_folder_is_a_data_set_and_trains(model, middle, own_data, tmp_path):
     kept = np.zeros(9, int)
     for index in range(4):
         image, label = data.read(index)
-        probabilities = class_probabilities([load_predictor(model)], image, flip=True)
+        probabilities = class_probabilities(load_predictor(model), image, flip=True)
         sure = probabilities.max(-1) >= np.float32(middle)
         assert np.array_equal(label, np.where(sure, probabilities.argmax(-1), 255))
         kept += np.bincount(label[label < 255], minlength=9)

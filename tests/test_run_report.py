@@ -11,6 +11,7 @@ from PIL import Image
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, InputError, OutputError
+from fastscnn_tf.core.report_page import Page, Section, Table
 from fastscnn_tf.core.scores import confusion_matrix, scores
 from fastscnn_tf.data.registry import open_dataset
 from fastscnn_tf.evaluation import load_predictor
@@ -19,7 +20,6 @@ from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import save_keras
 from fastscnn_tf.run_record import read_run
 from fastscnn_tf.run_report import duration, greatest_confusions, write_run_report
-from fastscnn_tf.run_report_page import Page, Section, Table
 from fastscnn_tf.run_report_pictures import PictureRanking
 from fastscnn_tf.runtime.views import WholeImage
 from fastscnn_tf.train.plots import class_bars, confusion, curves, pixels, row_shares

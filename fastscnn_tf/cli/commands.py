@@ -16,21 +16,11 @@ import click
 
 from .. import __version__
 from ..core.foreign_text import one_line, printable
-from . import data, device, network, runs, training
-from .card import card_command
-from .compare import compare
-from .demo import demo_command
+from . import data, device, explaining, network, runs, scoring, teaching, training
 from .failures import Ended, Failure, explained
-from .inspect import inspect_command
-from .pseudo_label import pseudo_label_command
-from .quantization_report import quantization_report_command
-from .reproduce import reproduce_command
-from .save_logits import save_logits_command
 from .search import find_lr, search
 from .settings import settings_command
-from .size_table import size_table_command
 from .streams import discard, say
-from .watch import watch_command
 
 LONGEST = 4000  # characters of a message; what it quotes may be of any length
 
@@ -49,21 +39,9 @@ def cli(debug: bool) -> None:
     """
 
 
-_COMMANDS = (
-    *(
-        *training.COMMANDS,
-        quantization_report_command,
-        find_lr,
-        search,
-        pseudo_label_command,
-        save_logits_command,
-    ),
-    *runs.COMMANDS,
-    *(*network.COMMANDS, *device.COMMANDS, inspect_command),
-    *(compare, watch_command, size_table_command, settings_command, card_command),
-    *(*data.COMMANDS, reproduce_command, demo_command),
-)
-for command in _COMMANDS:
+_GROUPS = (training, teaching, runs, network, scoring, device, explaining, data)
+_COMMANDS = (*(command for group in _GROUPS for command in group.COMMANDS), find_lr, search)
+for command in (*_COMMANDS, settings_command):
     cli.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""Commands that run on a device: evaluate, predict, benchmark. A .tflite needs no TensorFlow."""
+"""Commands that run a model on a device: predict, benchmark and watch."""
 
 from __future__ import annotations
 
@@ -8,148 +8,42 @@ from typing import Any
 import click
 
 from ..core.console import echo, warn
+from ..core.errors import Interrupted, StreamEnded
 from ..core.foreign_text import printable
 from ..runtime import MAX_THREADS
-from ..runtime.fit import FITS
+from ..runtime.frame import ROTATIONS
+from ..runtime.pi_camera import FORMATS, LONGEST_TIMEOUT, TIMEOUT
 from ..runtime.workers import MAX_PROCESSES
+from . import declared
 from . import options as opt
-
-
-class Scales(click.ParamType):
-    """`0.5,1.0` -> (0.5, 1.0)."""
-
-    name = "S,S,..."
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        if not isinstance(value, str):
-            return value
-        try:
-            return tuple(float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"expected numbers such as 0.5,1.0, got {value!r}", param, ctx)
-
-
-averaging = opt.options(
-    click.option(
-        "--scales",
-        type=Scales(),
-        default=(1.0,),
-        help="Average a Keras model at these multiples of its size: 0.5,0.75,1.0,1.25.",
-    ),
-    click.option("--flip", is_flag=True, help="Average with the mirrored image."),
-)
-views = opt.options(
-    averaging,
-    click.option(
-        "--window",
-        type=opt.SizeType(),
-        help="Look through windows of this size at the image's own size.",
-    ),
-    click.option("--stride", type=opt.SizeType(), help="From window to window; default: half."),
-    click.option(
-        "--fit",
-        type=click.Choice(FITS),
-        default="resize",
-        show_default=True,
-        help="Stretch the image to the model's size, or keep its proportions and fill the rest.",
-    ),
-)
-
-
-@click.command()
-@click.argument("model")
-@opt.dataset()
-@opt.split
-@opt.model_size
-@opt.pad
-@views
-@click.option("--boundary", is_flag=True, help="Boundary F-scores, too.")
-@click.option("--instances", is_flag=True, help="iIoU, too (Cityscapes' instance ids).")
-@opt.skip_bad
-@opt.threads
-@opt.json_path
-@opt.force
-def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
-    """Score MODEL (.tflite, .keras, .npz or run folder): mIoU, class IoU, accuracy, latency.
-
-    Every image counts and scores are taken at the label's own size, in one look at the whole image
-    unless --scales, --flip or --window say otherwise. A Cityscapes model is scored on data sets of
-    other classes where a class map between them is known.
-    """
-    from ..evaluation import evaluate as score
-
-    opt.check_json(json_path, force, arguments["model"], data_dir=arguments["data_dir"])
-    result = score(progress=opt.progress("evaluating"), **arguments)
-    if warning := result.skip_warning():
-        warn(warning)
-    text = f"{result.table()}\nprotocol: {printable(result.protocol)}"
-    opt.write_result(result.to_dict(), json_path, text)
-
-
-@click.command()
-@click.argument("first")
-@click.argument("second")
-@opt.dataset()
-@opt.split
-@opt.skip_bad
-@opt.trust_settings
-@opt.json_path
-@opt.force
-def agreement(
-    first: str,
-    second: str,
-    dataset: str,
-    data_dir: str | None,
-    split: str,
-    skip_bad: bool,
-    json_path: str | None,
-    force: bool,
-) -> None:
-    """Share of pixels to which two models or files give the same class, at their input size."""
-    from ..agreement import argmax_agreement
-    from ..data.usable import open_split
-    from ..evaluation import load_predictor
-
-    opt.check_json(json_path, force, first, second, data_dir=data_dir)
-    data = open_split(dataset, data_dir, split, load_predictor(first).input_size, skip_bad)
-    share = argmax_agreement(first, second, data, opt.progress("comparing"))
-    result = {"first": first, "second": second, "images": len(data), "agreement": share}
-    opt.write_result(result, json_path, f"{share * 100:.3f} % of the pixels agree")
+from .scoring import fit, views
 
 
 @click.command()
 @click.argument("model")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--output", "folder", required=True, type=opt.PATH, help="Folder.")
-@click.option(
+@declared.text(
     "--format",
-    default="pictures",
-    show_default=True,
-    help="pictures, or cityscapes: NAME_pred_labelIds.png with label ids, for its benchmark.",
+    "pictures, or cityscapes: NAME_pred_labelIds.png with label ids, for its benchmark.",
+    "pictures",
 )
 @click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")
-@click.option(
-    "--opacity",
-    type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="Of the overlay's colours.",
-)
+@declared.share("--opacity", "Of the overlay's colours.", default=0.5)
 @opt.model_size
 @opt.pad
 @views
-@click.option(
+@declared.whole(
     "--processes",
-    type=click.IntRange(1, MAX_PROCESSES),
+    "Share the pictures among so many processes: one per core is fastest.",
+    high=MAX_PROCESSES,
     default=1,
-    show_default=True,
-    help="Share the pictures among so many processes: one per core is fastest.",
 )
-@click.option(
+@declared.whole(
     "--threads",
-    type=click.IntRange(1, MAX_THREADS),
-    help="CPU threads of a .tflite, in each process; default: those of its settings, else 2, or 1 "
+    "CPU threads of a .tflite, in each process; default: those of its settings, else 2, or 1 "
     "with several processes.",
+    high=MAX_THREADS,
 )
 @opt.trust_settings
 @opt.force
@@ -167,10 +61,8 @@ def predict(folder: Path, format: str, threads: int | None, **arguments: Any) ->
 @click.command()
 @click.argument("model", metavar="M.TFLITE")
 @opt.threads
-@click.option("--runs", type=click.IntRange(1), default=50, show_default=True, help="Timed runs.")
-@click.option(
-    "--warmup", type=click.IntRange(0), default=5, show_default=True, help="Runs before, not timed."
-)
+@declared.whole("--runs", "Timed runs.", default=50)
+@declared.whole("--warmup", "Runs before, not timed.", low=0, default=5)
 @click.option("--image", help="Picture of the whole frames. [default: a drawn street, 720x1280]")
 @opt.json_path
 @opt.force
@@ -195,4 +87,61 @@ def benchmark(model: str, json_path: str | None, force: bool, **arguments: Any) 
     opt.write_result(result, json_path, text)
 
 
-COMMANDS = (evaluate, predict, benchmark, agreement)
+@click.command("watch")
+@click.argument("source")
+@click.argument("model", metavar="M.TFLITE")
+@declared.path(
+    "--output",
+    "Folder for NAME_overlay.jpg and NAME_labels.png of every frame; else a window opens.",
+)
+@click.option("--window/--no-window", default=None, help="Show them in a window, or only measure.")
+@click.option("--follow", is_flag=True, help="Wait for new pictures in a folder.")
+@declared.whole("--frames", "End after so many.")
+@click.option(
+    "--drop/--keep-all",
+    default=None,
+    help="Drop stale frames, or look at each; default: drop those of cameras.",
+)
+@fit("As in predict.")
+@declared.share(
+    "--smooth", "Weight of the past in the logits, against flicker.", 0.0, below_one=True
+)
+@declared.share("--confidence", "Below this probability a pixel is unknown (255).")
+@declared.share("--opacity", "Of the colours.", default=0.5)
+@click.option(
+    "--rotate",
+    type=click.Choice(list(map(str, ROTATIONS))),
+    default="0",
+    help="Turn frames upright: degrees clockwise.",
+)
+@click.option("--mirror", is_flag=True, help="Swap left and right, after that.")
+@click.option("--camera-size", type=opt.SizeType(), help="Ask a camera for frames of this size.")
+@declared.choice("--camera-format", "Of a Pi's camera; yuv420 is converted here.", FORMATS, "rgb")
+@declared.above_zero(
+    "--timeout",
+    "Seconds that a camera, a stream or a video has for each frame.",
+    LONGEST_TIMEOUT,
+    TIMEOUT,
+)
+@opt.threads
+@opt.json_path
+@opt.force
+def watch_command(source: str, rotate: str, json_path: str | None, **arguments: Any) -> None:
+    """Segment SOURCE as it comes: pictures, a video, a camera (0, /dev/video0, rtsp://, picamera).
+
+    Pictures are a folder or a quoted pattern. Ends with the source, after --frames, by q in the
+    window or by Ctrl-C, and prints frames per second with every step counted. A camera or a stream
+    that gives no more frames, or none in time, is a failure (code 1).
+    """
+    from ..runtime.watch import watch
+
+    opt.check_json(json_path, arguments["force"], source, arguments["model"])
+    result = watch(source, rotate=int(rotate), on_bad=warn, **arguments)
+    opt.write_result(result.to_dict(), json_path, result.text())
+    if result.interrupted:
+        raise Interrupted("interrupted")
+    if result.ended:
+        raise StreamEnded(result.ended)
+
+
+COMMANDS = (predict, benchmark, watch_command)

@@ -39,3 +39,10 @@ def markdown_table(
     top, *below = (f"| {' | '.join(map(markdown_cell, row))} |" for row in (head, *rows))
     rule = "".join("|---:" if i in right else "|---" for i in range(len(head)))
     return "\n".join([top, f"{rule}|", *below])
+
+
+def percent(share: float | None, digits: int = 2, sign: bool = False) -> str:
+    """A share 0..1 in percent, or a difference of shares in points; `-` where there is none."""
+    if share is None:
+        return "-"
+    return f"{share * 100:{'+' if sign else ''}.{digits}f}"

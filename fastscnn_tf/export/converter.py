@@ -75,8 +75,6 @@ def finish(content: bytes, metadata: dict[str, Any], input_zero: int | None = No
         metadata: goes into the file.
         input_zero: the byte that is 0.0 to a float graph of raw bytes.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
     model = unpack(content)
     edit = edits.Editor(model)
     edits.relu_to_quantize(edit)
@@ -84,8 +82,8 @@ def finish(content: bytes, metadata: dict[str, Any], input_zero: int | None = No
     means_to_convolutions(edit)
     if input_zero is not None:
         edits.dequantize_input(edit, input_zero)
-    _add_metadata(model, schema, METADATA_NAME, json.dumps(metadata).encode())
-    _add_metadata(model, schema, TFLITE_METADATA, model_metadata(model, metadata))
+    edit.metadata(METADATA_NAME, json.dumps(metadata).encode())
+    edit.metadata(TFLITE_METADATA, model_metadata(model, metadata))
     return append_files(pack(model, len(content)), label_files(metadata))
 
 
@@ -102,11 +100,3 @@ def check_runs(path: Path, content: bytes) -> None:
             f"{error}; in int8 a layer whose outputs are almost all zero can be the reason: look "
             "at the calibration images, or train on"
         ) from None
-
-
-def _add_metadata(model: Any, schema: Any, name: str, content: bytes) -> None:
-    buffer, entry = schema.BufferT(), schema.MetadataT()
-    buffer.data = np.frombuffer(content, np.uint8)
-    model.buffers.append(buffer)
-    entry.name, entry.buffer = name, len(model.buffers) - 1
-    model.metadata = [*(model.metadata or []), entry]

@@ -52,14 +52,25 @@ class Editor:
         """The operations that read a tensor."""
         return [op for op in self.graph.operators if tensor in op.inputs]
 
+    def buffer(self, content: bytes) -> int:
+        """Adds bytes that something of the file refers to; returns their index."""
+        buffer = self.schema.BufferT()
+        buffer.data = np.frombuffer(content, np.uint8)
+        self.model.buffers.append(buffer)
+        return len(self.model.buffers) - 1
+
+    def metadata(self, name: str, content: bytes) -> None:
+        """Adds an entry of metadata."""
+        entry = self.schema.MetadataT()
+        entry.name, entry.buffer = name, self.buffer(content)
+        self.model.metadata = [*(self.model.metadata or []), entry]
+
     def constant(self, name: str, values: np.ndarray, scales: np.ndarray, axis: int) -> int:
         """Adds an integer constant with a scale for each index of `axis`; returns its index."""
-        tensor, buffer = self.schema.TensorT(), self.schema.BufferT()
-        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-        self.model.buffers.append(buffer)
+        tensor = self.schema.TensorT()
         tensor.name, tensor.shape = name, list(values.shape)
         tensor.type = getattr(self.schema.TensorType, values.dtype.name.upper())
-        tensor.buffer = len(self.model.buffers) - 1
+        tensor.buffer = self.buffer(values.tobytes())
         tensor.quantization = self.schema.QuantizationParametersT()
         tensor.quantization.scale = scales.astype(np.float32)
         tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
@@ -172,9 +183,7 @@ def input_of_type(edit: Editor, wanted: str, step: float, zero: int) -> None:
     if wanted != "float32":
         outer.quantization.scale = [step]
         outer.quantization.zeroPoint = [zero if wanted == "uint8" else zero - 128]
-    tensor.name += b".inner"
-    edit.graph.tensors.append(outer)
-    index = len(edit.graph.tensors) - 1
+    index = _put_outside(edit, outer, tensor)
     edit.graph.operators.insert(0, _change(edit, index, inner, is_float))
     edit.graph.inputs = [index]
     for signature in edit.model.signatureDefs or ():
@@ -191,13 +200,18 @@ def output_of_bytes(edit: Editor) -> None:
     outer = copy.deepcopy(tensor)
     outer.type = types.UINT8
     outer.quantization.zeroPoint = [int(tensor.quantization.zeroPoint[0]) + 128]
-    tensor.name += b".inner"
-    edit.graph.tensors.append(outer)
-    index = len(edit.graph.tensors) - 1
+    index = _put_outside(edit, outer, tensor)
     edit.graph.operators.append(_change(edit, inner, index, False))
     edit.graph.outputs = [index]
     for signature in edit.model.signatureDefs or ():
         signature.outputs[0].tensorIndex = index
+
+
+def _put_outside(edit: Editor, outer: Any, inner: Any) -> int:
+    """Adds a tensor that takes the name of one; returns its index."""
+    inner.name += b".inner"
+    edit.graph.tensors.append(outer)
+    return len(edit.graph.tensors) - 1
 
 
 def argmax_of_integers(edit: Editor) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from ..core.arguments import check_name
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, InputError
 from ..core.extras import pip_install
@@ -28,9 +29,7 @@ def check_engine(
         ConfigError: unknown engine, or what it cannot do.
         InputError: it is not installed.
     """
-    if engine not in ENGINES:
-        raise ConfigError(f"unknown engine {engine!r}: expected one of {', '.join(ENGINES)}")
-    if engine == OWN:
+    if check_name("engine", engine, ENGINES) == OWN:
         if keep_float:
             raise ConfigError(f"layers can stay in float with engine {AI_EDGE} only: pass it too")
         return

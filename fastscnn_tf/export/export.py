@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import fastscnn_tf
 
+from ..core.aliases import StrPath
 from ..core.delegates.device import DeviceSettings
 from ..core.delegates.settings_file import KEY, settings_path, write_settings
 from ..core.errors import ConfigError
@@ -48,9 +48,37 @@ class ExportResult:
     metadata: dict[str, Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """What kind of .tflite is wanted; the fields are described with `export_tflite`."""
+
+    recipe: str = "float32"
+    outputs: str = "logits"
+    size: Size | None = None
+    pad: bool = False
+    input: str | None = None
+    calibration_method: str = "minmax"
+    engine: str = OWN
+    keep_float: Sequence[str] = ()
+
+    def checked(self) -> tuple[Recipe, str]:
+        """The recipe, and the input that it will have.
+
+        Raises:
+            ConfigError: no such thing, or what the recipe or the engine cannot have.
+            InputError: the engine is not installed.
+        """
+        rules = recipes.recipe(self.recipe)
+        recipes.check_outputs(self.outputs, rules)
+        input = recipes.check_input(self.input, rules)
+        check_method(self.calibration_method)
+        check_engine(self.engine, rules, self.keep_float, self.calibration_method)
+        return rules, input
+
+
 def export_tflite(
     model: Any,
-    path: str | os.PathLike[str],
+    path: StrPath,
     recipe: str = "float32",
     outputs: str = "logits",
     size: Size | None = None,
@@ -63,6 +91,7 @@ def export_tflite(
     about: Mapping[str, Any] | None = None,
     engine: str = OWN,
     keep_float: Sequence[str] = (),
+    options: ExportOptions | None = None,
 ) -> ExportResult:
     """Writes a .tflite with raw uint8 RGB input and normalisation inside, and a JSON sidecar.
 
@@ -94,6 +123,8 @@ def export_tflite(
             converter, or `ai-edge-quantizer` (extra `quantizer`).
         keep_float: layers that stay in float, by name or by regular expressions of whole names
             (`engine.kept_layers`); engine `ai-edge-quantizer` only.
+        options: recipe, outputs, size, pad, input, calibration method, engine and the layers in
+            float as a group, which takes the place of these arguments.
 
     Raises:
         ConfigError: unknown recipe, output, input, calibration method, engine or layer, or what
@@ -105,22 +136,24 @@ def export_tflite(
         ExportError: the graph is not what the recipe promises, or the interpreter refuses it;
             nothing is written.
     """
-    rules, input = check_export(
-        path, recipe, outputs, input, calibration_method, engine, keep_float, force
+    wanted = options or ExportOptions(
+        recipe, outputs, size, pad, input, calibration_method, engine, keep_float
     )
-    target = Path(path)
-    network = _network_for(model, rules, size, calibration, pad)
-    layers = kept_layers(network.config, keep_float)
+    rules, input = wanted.checked()
+    target, outputs = _check_target(path, force), wanted.outputs
+    network = _network_for(model, rules, wanted, calibration)
+    layers = kept_layers(network.config, wanted.keep_float)
     floats: frozenset[str] = frozenset()
-    if engine == OWN:
+    ours, images = wanted.engine == OWN, calibration or ()
+    if ours:
         network, content = _converted(
-            network, rules, outputs, input, calibration or (), calibration_method
+            network, rules, outputs, input, images, wanted.calibration_method
         )
     else:
-        content, floats = ai_edge.quantize_file(network, outputs, input, calibration or (), layers)
+        content, floats = ai_edge.quantize_file(network, outputs, input, images, layers)
         network = on_bytes(network)
     metadata = {**_metadata(network, rules, outputs, input), **(about or {})}
-    if engine != OWN:
+    if not ours:
         metadata |= {"engine": engine_version(), "float_layers": list(layers)}
     if settings is not None:
         metadata[KEY] = settings.to_dict()
@@ -141,7 +174,7 @@ def export_tflite(
 
 
 def check_export(
-    path: str | os.PathLike[str],
+    path: StrPath,
     recipe: str,
     outputs: str = "logits",
     input: str | None = None,
@@ -157,17 +190,26 @@ def check_export(
     Returns:
         The recipe, and the input that it will have.
     """
-    rules = recipes.recipe(recipe)
-    recipes.check_outputs(outputs, rules)
-    input = recipes.check_input(input, rules)
-    check_method(calibration_method)
-    check_engine(engine, rules, keep_float, calibration_method)
+    options = ExportOptions(
+        recipe,
+        outputs,
+        input=input,
+        calibration_method=calibration_method,
+        engine=engine,
+        keep_float=keep_float,
+    )
+    found = options.checked()
+    _check_target(path, force)
+    return found
+
+
+def _check_target(path: StrPath, force: bool) -> Path:
     target = check_output(path, force)
     if target.suffix != ".tflite":
         raise ConfigError(f"{target}: the output must end in .tflite")
     for beside in (_sidecar(target), settings_path(target)):
         check_output(beside, force)
-    return rules, input
+    return target
 
 
 def _sidecar(target: Path) -> Path:
@@ -175,11 +217,7 @@ def _sidecar(target: Path) -> Path:
 
 
 def _network_for(
-    model: Any,
-    rules: Recipe,
-    size: Size | None,
-    calibration: Iterable[Any] | None,
-    pad: bool,
+    model: Any, rules: Recipe, wanted: ExportOptions, calibration: Iterable[Any] | None
 ) -> FoldedNetwork:
     """The folded network of the wanted size; what the recipe lacks is refused."""
     if rules.name == "int8-qat":
@@ -195,8 +233,9 @@ def _network_for(
         network = fold(model)
     for name, weights in network.weights.items():
         check_finite(name, *weights)
-    if size is not None:
-        network = network.replace(config=resized_config(network.config, size, pad))
+    if wanted.size is not None:
+        config = resized_config(network.config, wanted.size, wanted.pad)
+        network = network.replace(config=config)
     if rules.needs_calibration and calibration is None:
         raise ConfigError(
             f"recipe {rules.name} needs calibration images: pass --dataset/--data-dir"

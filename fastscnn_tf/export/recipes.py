@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
+from ..core.arguments import check_name
 from ..core.errors import ConfigError, ExportError
 from ..runtime.tflite_file import GraphSummary
 
 COMMON = frozenset(
-    {
-        "CONV_2D",
-        "DEPTHWISE_CONV_2D",
-        "ADD",
-        "CONCATENATION",
-        "MEAN",
-        "STRIDED_SLICE",
-        "PAD",
-        "RESIZE_BILINEAR",
-    }
+    (
+        *("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "CONCATENATION", "MEAN", "STRIDED_SLICE"),
+        *("PAD", "RESIZE_BILINEAR"),
+    )
 )
 # Raw bytes: DEQUANTIZE, and where the mean is no single byte and the first convolution pads, one
 # SUB. The scale is folded into the first convolution.
@@ -98,9 +93,7 @@ def recipe(name: str) -> Recipe:
     Raises:
         ConfigError: no such recipe.
     """
-    if name not in RECIPES:
-        raise ConfigError(f"unknown recipe {name!r}: expected one of {', '.join(RECIPES)}")
-    return RECIPES[name]
+    return RECIPES[check_name("recipe", name, RECIPES)]
 
 
 def check_outputs(name: str, rules: Recipe) -> str:
@@ -109,9 +102,7 @@ def check_outputs(name: str, rules: Recipe) -> str:
     Raises:
         ConfigError: no such output, or not with this recipe.
     """
-    if name not in OUTPUTS:
-        raise ConfigError(f"unknown output {name!r}: expected one of {', '.join(OUTPUTS)}")
-    if name not in rules.outputs:
+    if check_name("output", name, OUTPUTS) not in rules.outputs:
         raise ConfigError(
             f"recipe {rules.name} cannot have output {name}: TensorFlow's converter has no int16 "
             f"ARG_MAX; use output {' or '.join(rules.outputs)}"
@@ -127,9 +118,7 @@ def check_input(name: str | None, rules: Recipe) -> str:
     """
     if name is None:
         return rules.inputs[0]
-    if name not in INPUTS:
-        raise ConfigError(f"unknown input {name!r}: expected one of {', '.join(INPUTS)}")
-    if name not in rules.inputs:
+    if check_name("input", name, INPUTS) not in rules.inputs:
         raise ConfigError(
             f"recipe {rules.name} takes input {' or '.join(rules.inputs)}: not {name}"
         )

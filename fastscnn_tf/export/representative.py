@@ -1,4 +1,4 @@
-"""The images from which the converter sets the ranges of an int16 graph."""
+"""The images that set the ranges of a graph: of a data set, and as the converter wants them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,35 @@ from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import DataError
 from ..core.sizes import format_size
 from ..data.reader import named_data_errors
+
+
+def training_images(
+    config: FastSCNNConfig,
+    dataset: str,
+    data_dir: StrPath | None,
+    count: int,
+    skip_bad: bool = False,
+) -> Any:
+    """The first normalised images of a training split, with their label maps, in batches of one.
+
+    Args:
+        config: gives their size, mean and std.
+        dataset: its name, as for `open_dataset`.
+        data_dir: where it lies.
+        count: how many.
+        skip_bad: leave out pairs that cannot be used.
+    """
+    from ..data.pipeline import load_dataset
+
+    batches = load_dataset(
+        dataset, data_dir, split="train", config=config, batch_size=1, skip_bad=skip_bad
+    )
+    return batches.take(count)
 
 
 def images_for(

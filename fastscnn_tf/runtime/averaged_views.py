@@ -7,7 +7,6 @@ and the mean have the same argmax), as PSPNet (Zhao et al., CVPR 2017) and mmseg
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -15,32 +14,12 @@ from ..core.errors import ConfigError
 from ..core.images import resize_image
 from ..core.sizes import Size, format_size
 from .postprocess import logit_strips
-from .views import Predictor, TimedPredictor, frame_of
+from .views import Inference, Predictor, TimedPredictor, frame_of
 
 GREY = 128  # fills what a window reaches beyond a small image: the default mean
 
 
-class _InOneStep:
-    """A way whose network needs the steps before and after it for every view."""
-
-    def prepare(self, image: np.ndarray, size: Size) -> Any:
-        """As in `Inference`."""
-        return image, size
-
-    def run(self, prepared: Any) -> Any:
-        """As in `Inference`."""
-        return self.label_map(*prepared)
-
-    def finish(self, done: Any) -> np.ndarray:
-        """As in `Inference`."""
-        return done
-
-    def label_map(self, image: np.ndarray, size: Size) -> np.ndarray:
-        """As in `Inference`."""
-        raise NotImplementedError
-
-
-class AveragedViews(_InOneStep):
+class AveragedViews(Inference):
     """The whole image at several sizes and, if wanted, mirrored; probabilities averaged.
 
     Args:
@@ -68,16 +47,25 @@ class AveragedViews(_InOneStep):
 
     def label_map(self, image: np.ndarray, size: Size) -> np.ndarray:
         """As in `Inference`."""
+        return self._summed(image, size).argmax(-1).astype(np.uint8)
+
+    def probabilities(self, image: np.ndarray, size: Size) -> np.ndarray:
+        """(height, width, classes) float32 that sum to 1, of a (H, W, 3) uint8 RGB image."""
+        total = self._summed(image, size)
+        total /= len(self._networks) * len(self._flips)
+        return total
+
+    def _summed(self, image: np.ndarray, size: Size) -> np.ndarray:
         total = np.zeros((*size, self._networks[0].predictor.num_classes), np.float32)
         for network in self._networks:
             network.seconds = 0.0
             resized = resize_image(image, network.predictor.input_size)
             for flip in self._flips:
                 _add_probabilities(network, resized, total, flip)
-        return total.argmax(-1).astype(np.uint8)
+        return total
 
 
-class SlidingWindows(_InOneStep):
+class SlidingWindows(Inference):
     """Windows of the model's input size over the image at its own size; overlaps averaged.
 
     The last window of a row or column ends at the image's edge. An image smaller than the window

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError
 from ..core.images import read_image
 from ..core.sizes import Size, format_size
@@ -23,11 +23,12 @@ STEPS = ("resize", "network", "labels")
 
 
 def benchmark(
-    path: str | os.PathLike[str],
+    path: StrPath,
     threads: int | None = None,
     runs: int = 50,
     warmup: int = 5,
-    image: str | os.PathLike[str] | None = None,
+    image: StrPath | None = None,
+    trust_settings: bool = False,
 ) -> dict[str, Any]:
     """Times the network on random bytes, then whole frames: from RGB pixels to the label map.
 
@@ -37,6 +38,7 @@ def benchmark(
         runs: timed runs, of each.
         warmup: runs before, not counted.
         image: the picture of the frames; by default a drawn street of 720x1280.
+        trust_settings: as for `Segmenter`.
 
     Returns:
         `latency_ms` (`median`, `p90`, `p95`, `p99`, `min`, `max`) of the network; `frame`: its
@@ -54,7 +56,7 @@ def benchmark(
     picture = draw_scene((0,), FRAME)[0] if image is None else read_image(image)
     before = thermal_state()
     start = time.perf_counter()
-    segmenter = Segmenter(path, threads)
+    segmenter = Segmenter(path, threads, trust_settings=trust_settings)
     loaded = time.perf_counter()
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (*segmenter.input_size, 3), dtype=np.uint8)

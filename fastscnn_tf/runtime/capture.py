@@ -6,15 +6,28 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import TypedDict
 
 from ..core.errors import DataError, StreamEnded
 from ..core.sizes import Size
-from .frame import Frame
-from .orientation import Orientation
+from .frame import Frame, Orientation
 from .pi_camera import TIMEOUT, CameraOptions
 from .sources import open_source
 
 AHEAD = 2  # frames that wait where none is dropped
+
+
+class FrameOptions(TypedDict, total=False):
+    """What `open_frames` takes beside the source."""
+
+    rotate: int
+    mirror: bool
+    drop: bool | None
+    follow: bool
+    camera_size: Size | None
+    camera_format: str
+    timeout: float
+    on_bad: Callable[[str], None] | None
 
 
 def open_frames(

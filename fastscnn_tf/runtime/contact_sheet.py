@@ -10,8 +10,10 @@ from pathlib import PurePath
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..core.aliases import StrPath
+from ..core.arguments import check_number
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, DataError, OutputError
+from ..core.errors import DataError, OutputError
 from ..core.files import check_output, replacing
 from ..core.images import resize_image, resize_label
 from ..core.labels import LabelSpace
@@ -46,9 +48,9 @@ class Sample:
 
 
 def save_contact_sheet(
-    path: str | os.PathLike[str],
+    path: StrPath,
     dataset: str,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     split: str = "train",
     augment: str = "paper",
     size: Size | None = None,
@@ -115,8 +117,7 @@ def draw_samples(
         ConfigError: `count` is below 1.
         DataError: a file cannot be read, or the split is empty.
     """
-    if count < 1:
-        raise ConfigError(f"count must be at least 1, got {count}")
+    check_number("count", count, 1)
     if len(dataset) == 0:
         raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
     if size is None:
@@ -152,8 +153,7 @@ def contact_sheet(
     Raises:
         ConfigError: `columns` is below 1.
     """
-    if columns < 1:
-        raise ConfigError(f"columns must be at least 1, got {columns}")
+    check_number("columns", columns, 1)
     columns = min(columns, len(samples))
     cells = [_cell(sample, space, _cell_size(samples[0], columns)) for sample in samples]
     height, width = cells[0].shape[:2]

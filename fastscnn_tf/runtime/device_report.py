@@ -29,12 +29,9 @@ PACKAGES = ("ai-edge-litert", "numpy", "pillow")
 
 def cpu_name(root: Path = Path("/")) -> str:
     """The processor, as the system names it."""
-    try:
-        for line in (root / "proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith(("model name", "Model")):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
+    for line in (_text(root / "proc/cpuinfo") or "").splitlines():
+        if line.startswith(("model name", "Model")):
+            return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
 
 

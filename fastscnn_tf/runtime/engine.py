@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.aliases import StrPath
+from ..core.arguments import check_number
 from ..core.delegates.cpu import CpuSettings
 from ..core.delegates.device import COMPILED_MODEL, LITERT_JS, DeviceSettings
 from ..core.delegates.gpu import GpuSettings
@@ -73,7 +75,7 @@ def plan_engine(
     content: bytes,
     metadata: Mapping[str, Any],
     threads: int | None = None,
-    settings: DeviceSettings | str | os.PathLike[str] | None = None,
+    settings: DeviceSettings | StrPath | None = None,
     trust_settings: bool = False,
 ) -> Plan:
     """Decides how a file is run.
@@ -123,7 +125,7 @@ def _held(
     path: Path,
     content: bytes,
     metadata: Mapping[str, Any],
-    settings: DeviceSettings | str | os.PathLike[str] | None,
+    settings: DeviceSettings | StrPath | None,
     trusted: bool,
 ) -> Held | None:
     """What counts of the settings that are given, else of those that travel with the file."""
@@ -141,17 +143,12 @@ def _held(
 def _threads(given: int | None, travelled: int | None) -> tuple[int, list[str]]:
     """Of the caller as they are; of the settings no more than there are cores."""
     if given is not None or travelled is None:
-        return _checked(DEFAULT_THREADS if given is None else given), []
+        threads = DEFAULT_THREADS if given is None else given
+        return check_number("threads", threads, 1, MAX_THREADS), []
     cores = os.cpu_count() or 1
     if travelled <= cores:
         return travelled, []
     return cores, [f"cpu.num_threads={travelled}, but this machine has {cores} cores: {cores} used"]
-
-
-def _checked(threads: int) -> int:
-    if not 1 <= threads <= MAX_THREADS:
-        raise ConfigError(f"threads must be 1..{MAX_THREADS}, got {threads}")
-    return threads
 
 
 def _interpreter(cpu: CpuSettings) -> tuple[dict[str, Any], list[str]]:
@@ -235,14 +232,3 @@ def check_atomics(machine: str | None = None, cpuinfo: str | None = None) -> Non
             "api=compiled_model kills Python on this CPU, which lacks LSE atomics (a Raspberry Pi "
             "4 or older?): use api=interpreter"
         )
-
-
-def open_compiled(path: Path, content: bytes, plan: Plan) -> Any:
-    """The `CompiledModel` of a plan, with the methods of `Interpreter` that are used here.
-
-    Raises:
-        ConfigError: it cannot be compiled for that accelerator here.
-    """
-    from .compiled import CompiledInterpreter
-
-    return CompiledInterpreter(path, content, plan.settings, plan.threads, plan.options)

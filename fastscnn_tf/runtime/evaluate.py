@@ -8,12 +8,13 @@ confusion matrix collects all pixels that are not void; `views` has other ways.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import Progress
 from ..core.boundary import BoundaryCounts
 from ..core.errors import DataError
 from ..core.instances import InstanceCounts
@@ -32,7 +33,7 @@ __all__ = ["PROTOCOL", "Evaluation", "Predictor", "evaluate_predictor", "frame_o
 def evaluate_predictor(
     predictor: Predictor,
     dataset: SegmentationDataset,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
     *,
     inference: Inference | None = None,
     boundary: bool = False,
@@ -65,7 +66,7 @@ def evaluate_predictor(
     counts = _Counts(dataset, boundary, instances)
     skipped = list(missing)
 
-    def look(samples: Iterable[_Sample | DataError]) -> Generator[_Look]:
+    def look(samples: Iterable[_Sample | DataError]) -> Generator[tuple[_Sample, Any, float]]:
         """Runs the network in this thread: Keras and its strategies belong to one."""
         for _, sample in zip(progress(indices), samples, strict=True):
             if isinstance(sample, DataError):
@@ -74,11 +75,11 @@ def evaluate_predictor(
                 skipped.append(str(sample))
                 continue
             done = inference.run(sample.prepared)
-            yield _Look(sample, done, inference.seconds)
+            yield sample, done, inference.seconds
 
-    def score(seen: _Look) -> None:
-        prediction = mapping.apply(inference.finish(seen.done))
-        counts.add(seen.sample, prediction, seen.seconds)
+    def score(looked: tuple[_Sample, Any, float]) -> None:
+        sample, done, seconds = looked
+        counts.add(sample, mapping.apply(inference.finish(done)), seconds)
 
     def read(index: int) -> _Sample | DataError:
         return _read(dataset, index, instances, inference)
@@ -118,15 +119,6 @@ class _Sample:
     prepared: Any
     label: np.ndarray
     instances: np.ndarray | None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Look:
-    """A pair, what the network said of it, and how long that took."""
-
-    sample: _Sample
-    done: Any
-    seconds: float
 
 
 def _read(

@@ -9,7 +9,7 @@ from ..core.boundary import BoundaryScores
 from ..core.foreign_text import printable
 from ..core.instances import InstanceScores
 from ..core.scores import Scores
-from ..core.text_table import text_table
+from ..core.text_table import percent, text_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +85,8 @@ class Evaluation:
 
     def table(self) -> str:
         """A table for people, in percent."""
-        rows = [(n, _percent(value)) for n, value in (*self.class_iou.items(), *self._means())]
+        shares = (*self.class_iou.items(), *self._means())
+        rows = [(name, percent(share, 1).rjust(5)) for name, share in shares]
         latency = self.latency_ms
         said = (
             f"{self.images} images at {self.details['input_size']}; "
@@ -115,7 +116,3 @@ def _boundary(item: BoundaryScores, names: tuple[str, ...]) -> dict[str, Any]:
         "mean_absent_as_one": item.mean_absent_as_one,
         "class_f": dict(zip(names, item.class_f, strict=True)),
     }
-
-
-def _percent(value: float | None) -> str:
-    return "    -" if value is None else f"{value * 100:5.1f}"

@@ -9,18 +9,23 @@ say of the rest is cut off.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from ..core.errors import ConfigError
-from ..core.images import resize_image, resize_label
+from ..core.aliases import StrPath
+from ..core.errors import ConfigError, DataError
+from ..core.images import read_image, resize_image, resize_label, to_rgb
+from ..core.picture_file import decoding
 from ..core.sizes import Size
 from .postprocess import LogitsFrame, labels_from_output
 
 FITS = ("resize", "letterbox")
 GREY = (128.0, 128.0, 128.0)  # the default mean
+Picture = np.ndarray | Image.Image | StrPath
 
 
 class Box(NamedTuple):
@@ -140,3 +145,48 @@ def check_fit(fit: str) -> str:
 def mean_color(predictor: Any) -> tuple[float, ...]:
     """The mean that a predictor subtracts, in 0..255; grey where it does not say."""
     return tuple(getattr(predictor, "mean_color", None) or GREY)
+
+
+def check_target(size: Size | None) -> None:
+    """Refuses a size of a label map that no picture has.
+
+    Raises:
+        ConfigError: a side below 1.
+    """
+    if size is not None and min(size) < 1:
+        raise ConfigError(f"size must be at least 1x1, got {size[0]}x{size[1]}")
+
+
+def as_pixels(image: Any) -> np.ndarray:
+    """(H, W, 3) uint8 RGB from an array, a Pillow image or a path.
+
+    Raises:
+        DataError: an array of another shape or dtype, or an unreadable file.
+    """
+    if isinstance(image, Image.Image):
+        with decoding("the Pillow image"):  # it may have been opened, but not read yet
+            return to_rgb(image)
+    if isinstance(image, str | os.PathLike):
+        return read_image(image)
+    if not isinstance(image, np.ndarray):
+        kind = type(image).__name__
+        raise DataError(f"expected an array, a Pillow image or the path of a picture, got {kind}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise DataError(
+            f"expected an RGB array (H, W, 3) of uint8, got {image.shape} of {image.dtype}"
+        )
+    return image
+
+
+def check_several(images: Any) -> None:
+    """Refuses a single picture, whose letters or rows would be taken for pictures.
+
+    Raises:
+        DataError: it is one.
+    """
+    one = isinstance(images, str | os.PathLike | Image.Image)
+    if one or (isinstance(images, np.ndarray) and images.ndim == 3):
+        raise DataError(
+            'expected pictures to go through, such as ["a.png", "b.png"], got a single one: '
+            "that is for predict"
+        )

@@ -30,6 +30,22 @@ _FORMATS = {"byte": "b", "ubyte": "B", "int": "i", "uint": "I"}
 _DEEPEST = 16  # tables inside each other
 
 
+def schema_of(text: str, unions: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """A schema from lines such as `Table field:kind other:kind`, which may go on indented.
+
+    Args:
+        text: one paragraph for each table.
+        unions: the kinds that a union may be, by its name.
+    """
+    tables = (line.split() for line in text.replace("\n    ", " ").strip().splitlines())
+    return {
+        name: {
+            field: unions.get(kind, kind) for field, kind in (each.split(":") for each in fields)
+        }
+        for name, *fields in tables
+    }
+
+
 def write_table(schema: Schema, root: str, value: Table, identifier: bytes) -> bytes:
     """A finished flatbuffer.
 

@@ -153,17 +153,13 @@ class Table:
 
     def copies(self, slot: int) -> list[bytes]:
         """A vector of texts or byte vectors; they count like `copy`."""
-        contents = self.raws(slot)
-        self._afford(sum(map(len, contents)) // ELEMENT_BYTES)
-        return [bytes(content) for content in contents]
-
-    def raws(self, slot: int) -> list[memoryview]:
-        """A vector of texts or byte vectors, not copied."""
         place = self._place(slot)
         if place is None:
             return []
         start, length = self._buffer.vector(place, 4)
-        return [self._buffer.raw(start + 4 * i) for i in range(self._afford(length))]
+        contents = [self._buffer.raw(start + 4 * i) for i in range(self._afford(length))]
+        self._afford(sum(map(len, contents)) // ELEMENT_BYTES)
+        return [bytes(content) for content in contents]
 
     def text(self, slot: int) -> str:
         """A string, cut at `MAX_TEXT` bytes."""

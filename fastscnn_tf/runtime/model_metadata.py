@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core.errors import ModelFileError
 from ..core.zip_archive import open_zip
-from .flat_tables import Table, read_table
+from .flat_tables import Table, read_table, schema_of
 from .tflite_parser import parse_tflite
 
 NAME = "TFLITE_METADATA"
@@ -25,63 +25,40 @@ LARGEST = 1 << 24  # bytes of the files behind a model; labels take some hundred
 LABELS, COLORS = "labels.txt", "colors.csv"
 ACTIVATIONS = ("NONE", "SIGMOID", "SOFTMAX")
 
-_CONTENT = "FeatureProperties|ImageProperties|BoundingBoxProperties|AudioProperties"
-_UNITS = (
-    "NormalizationOptions|ScoreCalibrationOptions|ScoreThresholdingOptions|BertTokenizerOptions|"
-    "SentencePieceTokenizerOptions|RegexTokenizerOptions"
-)
-SCHEMA: dict[str, dict[str, str]] = {
-    "ModelMetadata": {
-        "name": "string",
-        "description": "string",
-        "version": "string",
-        "subgraph_metadata": "[SubGraphMetadata]",
-        "author": "string",
-        "license": "string",
-        "associated_files": "[AssociatedFile]",
-        "min_parser_version": "string",
-    },
-    "SubGraphMetadata": {
-        "name": "string",
-        "description": "string",
-        "input_tensor_metadata": "[TensorMetadata]",
-        "output_tensor_metadata": "[TensorMetadata]",
-        "associated_files": "[AssociatedFile]",
-        "input_process_units": "[ProcessUnit]",
-        "output_process_units": "[ProcessUnit]",
-        "input_tensor_groups": "[TensorGroup]",
-        "output_tensor_groups": "[TensorGroup]",
-        "custom_metadata": "[CustomMetadata]",
-    },
-    "TensorMetadata": {
-        "name": "string",
-        "description": "string",
-        "dimension_names": "[string]",
-        "content": "Content",
-        "process_units": "[ProcessUnit]",
-        "stats": "Stats",
-        "associated_files": "[AssociatedFile]",
-    },
-    "AssociatedFile": {
-        "name": "string",
-        "description": "string",
-        "type": "byte",
-        "locale": "string",
-        "version": "string",
-    },
-    "Content": {"content_properties": _CONTENT, "range": "ValueRange"},
-    "ValueRange": {"min": "int", "max": "int"},
-    "FeatureProperties": {},
-    "ImageProperties": {"color_space": "byte", "default_size": "ImageSize"},
-    "ImageSize": {"width": "uint", "height": "uint"},
-    "ProcessUnit": {"options": _UNITS},
-    "NormalizationOptions": {"mean": "[float]", "std": "[float]"},
-    "Stats": {"max": "[float]", "min": "[float]"},
-    "TensorGroup": {"name": "string", "tensor_names": "[string]"},
-    "CustomMetadata": {"name": "string", "data": "[ubyte]"},
-    # image_segmenter_metadata_schema.fbs
-    "ImageSegmenterOptions": {"activation": "byte", "min_parser_version": "string"},
+# The tables in the schemas' own words: fields in the order of their slots.
+_TABLES = """
+ModelMetadata name:string description:string version:string subgraph_metadata:[SubGraphMetadata]
+    author:string license:string associated_files:[AssociatedFile] min_parser_version:string
+SubGraphMetadata name:string description:string input_tensor_metadata:[TensorMetadata]
+    output_tensor_metadata:[TensorMetadata] associated_files:[AssociatedFile]
+    input_process_units:[ProcessUnit] output_process_units:[ProcessUnit]
+    input_tensor_groups:[TensorGroup] output_tensor_groups:[TensorGroup]
+    custom_metadata:[CustomMetadata]
+TensorMetadata name:string description:string dimension_names:[string] content:Content
+    process_units:[ProcessUnit] stats:Stats associated_files:[AssociatedFile]
+AssociatedFile name:string description:string type:byte locale:string version:string
+Content content_properties:ContentProperties range:ValueRange
+ValueRange min:int max:int
+FeatureProperties
+ImageProperties color_space:byte default_size:ImageSize
+ImageSize width:uint height:uint
+ProcessUnit options:ProcessUnitOptions
+NormalizationOptions mean:[float] std:[float]
+Stats max:[float] min:[float]
+TensorGroup name:string tensor_names:[string]
+CustomMetadata name:string data:[ubyte]
+ImageSegmenterOptions activation:byte min_parser_version:string
+"""
+_UNIONS = {
+    "ContentProperties": (
+        "FeatureProperties|ImageProperties|BoundingBoxProperties|AudioProperties"
+    ),
+    "ProcessUnitOptions": (
+        "NormalizationOptions|ScoreCalibrationOptions|ScoreThresholdingOptions|"
+        "BertTokenizerOptions|SentencePieceTokenizerOptions|RegexTokenizerOptions"
+    ),
 }
+SCHEMA = schema_of(_TABLES, _UNIONS)
 
 
 def read_model_metadata(content: bytes) -> Table:

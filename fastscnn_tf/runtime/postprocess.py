@@ -77,7 +77,7 @@ def labels_from_logits(
         NonFiniteLogits: a logit is NaN or infinite.
     """
     frame = model_size if isinstance(model_size, LogitsFrame) else LogitsFrame.of(model_size)
-    _check_finite(logits)
+    check_finite(logits)
     if frame.size == tuple(target_size) and _are_eighths(logits, frame):
         top, left = frame.origin
         whole = upsampled_labels(logits)
@@ -154,7 +154,7 @@ def _are_eighths(logits: np.ndarray, frame: LogitsFrame) -> bool:
     return is_half_pixel and logits.shape[2] <= MAX_CLASSES
 
 
-def _check_finite(logits: np.ndarray) -> None:
+def check_finite(logits: np.ndarray) -> None:
     """Refuses logits that cannot be compared.
 
     Raises:
@@ -181,7 +181,7 @@ def logit_strips(
         NonFiniteLogits: a logit is NaN or infinite.
     """
     height, width, classes = logits.shape
-    _check_finite(logits)
+    check_finite(logits)
     if (height, width) == frame.size == tuple(target_size):  # the graph has upsampled them
         yield slice(0, height), logits
         return

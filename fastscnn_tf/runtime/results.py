@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..core.arguments import check_name
 from ..core.errors import ConfigError, DataError
 from ..core.files import replacing
 from ..core.images import save_label
@@ -30,9 +31,7 @@ def results_of(format: str) -> type[Pictures] | type[Submission]:
     Raises:
         ConfigError: there is no such format.
     """
-    if format not in FORMATS:
-        raise ConfigError(f"unknown format {format!r}: expected one of {', '.join(FORMATS)}")
-    return Submission if format == "cityscapes" else Pictures
+    return Submission if check_name("format", format, FORMATS) == "cityscapes" else Pictures
 
 
 @contextlib.contextmanager
@@ -49,12 +48,15 @@ def _writing(path: Path, written: WrittenFiles | None) -> Iterator[Path]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pictures:
-    """Writes a label map in colours and the picture with its classes laid over it."""
-
+class _Results:
     space: LabelSpace
     opacity: float
     written: WrittenFiles | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures(_Results):
+    """Writes a label map in colours and the picture with its classes laid over it."""
 
     @staticmethod
     def name(picture: Path) -> str:
@@ -78,12 +80,8 @@ class Pictures:
 
 
 @dataclasses.dataclass(frozen=True)
-class Submission:
+class Submission(_Results):
     """Writes label ids as the Cityscapes benchmark takes them, and nothing beside them."""
-
-    space: LabelSpace
-    opacity: float
-    written: WrittenFiles | None = None
 
     def __post_init__(self) -> None:
         if self.space.names != CITYSCAPES.names:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,17 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
+from ..core.arguments import check_number
 from ..core.console import quiet_stderr
 from ..core.delegates.device import DeviceSettings
-from ..core.errors import ConfigError, DataError, ModelFileError
+from ..core.errors import DataError, ModelFileError
 from ..core.foreign_text import printable
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.sizes import Size
 from . import native
-from .engine import Plan, open_compiled, plan_engine
-from .fit import Fitted, check_fit, fitted
+from .engine import Plan, plan_engine
+from .fit import Fitted, Picture, as_pixels, check_fit, check_several, check_target, fitted
 from .overlap import AHEAD, overlapped
-from .picture import Picture, as_pixels, check_several, check_target
 from .postprocess import LogitsFrame
 from .tflite_file import own_metadata, read_model
 from .tflite_graph import Graph
@@ -68,9 +68,9 @@ class Segmenter:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: StrPath,
         threads: int | None = None,
-        settings: DeviceSettings | str | os.PathLike[str] | None = None,
+        settings: DeviceSettings | StrPath | None = None,
         trusted: bool = False,
         trust_settings: bool = False,
     ):
@@ -88,7 +88,10 @@ class Segmenter:
         known = trusted or trusted_here()
         self.trial_seconds = 0.0 if known else ensure_tried(self.path, content, graphs.main, plan)
         if plan.compiled:
-            self._interpreter = open_compiled(self.path, content, plan)
+            from .compiled import CompiledInterpreter
+
+            how = plan.settings, plan.threads, plan.options
+            self._interpreter: Any = CompiledInterpreter(self.path, content, *how)
         else:
             self._interpreter = _open_interpreter(self.path, content, plan)
         self._turn = threading.Lock()
@@ -220,8 +223,7 @@ class Segmenter:
         check_fit(fit)
         check_target(size)
         check_several(images)
-        if ahead < 0:
-            raise ConfigError(f"ahead must be at least 0, got {ahead}")
+        check_number("ahead", ahead, 0)
         return self._label_maps(images, size, fit, ahead)
 
     def _label_maps(

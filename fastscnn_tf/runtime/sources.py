@@ -18,8 +18,7 @@ from ..core.errors import ConfigError, DataError
 from ..core.folders import walk
 from ..core.images import IMAGE_SUFFIXES, is_picture_name, list_images, read_image
 from . import pi_camera
-from .frame import Frame
-from .orientation import Orientation
+from .frame import Frame, Orientation
 from .pi_camera import TIMEOUT, CameraOptions
 from .video import import_opencv, import_optional, video_frames
 

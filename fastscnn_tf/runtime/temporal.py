@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.errors import ConfigError, NonFiniteLogits
+from ..core.arguments import check_number
+from ..core.errors import ConfigError
 from ..core.labels import IGNORE
 from ..core.sizes import Size
 from .fit import Fitted
-from .postprocess import logit_tiles
+from .postprocess import check_finite, logit_tiles
 from .segmenter import Segmenter
 
 
@@ -31,8 +32,8 @@ class FrameLabels:
     def __init__(self, segmenter: Segmenter, smooth: float = 0.0, confidence: float | None = None):
         if not 0 <= smooth < 1:
             raise ConfigError(f"smooth must be 0 to below 1, got {smooth}")
-        if confidence is not None and not 0 <= confidence <= 1:
-            raise ConfigError(f"confidence must be 0..1, got {confidence}")
+        if confidence is not None:
+            check_number("confidence", confidence, 0, 1)
         plain = not smooth and confidence is None
         if not plain and segmenter.outputs not in ("logits", "logits-full"):
             raise ConfigError(
@@ -68,8 +69,7 @@ class FrameLabels:
         return now
 
     def _sure(self, seen: Fitted, output: np.ndarray, size: Size) -> np.ndarray:
-        if not np.isfinite(output).all():
-            raise NonFiniteLogits("the model's logits are NaN or infinite: train it again")
+        check_finite(output)
         labels, least = np.empty(size, np.uint8), np.float32(self._confidence or 0)
         scale = np.float32(self._segmenter.logit_scale)
         placed, frame = seen.placed(output, self._segmenter.frame)

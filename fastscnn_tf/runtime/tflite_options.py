@@ -11,73 +11,43 @@ SAME, VALID = 0, 1
 
 Fields = dict[str, tuple[int, str, float]]  # name -> (field number, struct format, default)
 
-_ACTIVATION: Fields = {"activation": (0, "b", 0)}
-_POOL: Fields = {
-    "padding": (0, "b", 0),
-    "stride_w": (1, "i", 0),
-    "stride_h": (2, "i", 0),
-    "filter_w": (3, "i", 0),
-    "filter_h": (4, "i", 0),
-    "activation": (5, "b", 0),
-}
+
+def _fields(text: str, first: int = 0) -> Fields:
+    """`name:format` or `name:format=default`, in the order of the schema's fields."""
+    entries = (entry.partition(":") for entry in text.split())
+    found = {}
+    for number, (name, _, kind) in enumerate(entries, first):
+        form, _, default = kind.partition("=")
+        found[name] = (number, form, float(default or 0))
+    return found
+
+
+_ACTIVATION = _fields("activation:b")
+_WINDOW = "padding:b stride_w:i stride_h:i"
+_DILATION = "activation:b dilation_w:i=1 dilation_h:i=1"
+_POOL = _fields(f"{_WINDOW} filter_w:i filter_h:i activation:b")
 _FIELDS: dict[str, Fields] = {
-    "CONV_2D": {
-        "padding": (0, "b", 0),
-        "stride_w": (1, "i", 0),
-        "stride_h": (2, "i", 0),
-        "activation": (3, "b", 0),
-        "dilation_w": (4, "i", 1),
-        "dilation_h": (5, "i", 1),
-    },
-    "DEPTHWISE_CONV_2D": {
-        "padding": (0, "b", 0),
-        "stride_w": (1, "i", 0),
-        "stride_h": (2, "i", 0),
-        "multiplier": (3, "i", 0),
-        "activation": (4, "b", 0),
-        "dilation_w": (5, "i", 1),
-        "dilation_h": (6, "i", 1),
-    },
-    "TRANSPOSE_CONV": {
-        "padding": (0, "b", 0),
-        "stride_w": (1, "i", 0),
-        "stride_h": (2, "i", 0),
-        "activation": (3, "b", 0),
-    },
-    "FULLY_CONNECTED": {
-        "activation": (0, "b", 0),
-        "weights_format": (1, "b", 0),
-        "keep_num_dims": (2, "?", 0),
-    },
-    "AVERAGE_POOL_2D": _POOL,
-    "MAX_POOL_2D": _POOL,
-    "L2_POOL_2D": _POOL,
-    "ADD": _ACTIVATION,
-    "SUB": _ACTIVATION,
-    "MUL": _ACTIVATION,
-    "DIV": _ACTIVATION,
-    "CONCATENATION": {"axis": (0, "i", 0), "activation": (1, "b", 0)},
+    "CONV_2D": _fields(f"{_WINDOW} {_DILATION}"),
+    "DEPTHWISE_CONV_2D": _fields(f"{_WINDOW} multiplier:i {_DILATION}"),
+    "TRANSPOSE_CONV": _fields(f"{_WINDOW} activation:b"),
+    "FULLY_CONNECTED": _fields("activation:b weights_format:b keep_num_dims:?"),
+    **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"), _POOL),
+    **dict.fromkeys(("ADD", "SUB", "MUL", "DIV"), _ACTIVATION),
+    "CONCATENATION": _fields("axis:i activation:b"),
     # Fields 0 and 1 were the output's size once.
-    "RESIZE_BILINEAR": {"align_corners": (2, "?", 0), "half_pixel_centers": (3, "?", 0)},
-    "RESIZE_NEAREST_NEIGHBOR": {"align_corners": (0, "?", 0), "half_pixel_centers": (1, "?", 0)},
-    "STRIDED_SLICE": {
-        "begin_mask": (0, "i", 0),
-        "end_mask": (1, "i", 0),
-        "ellipsis_mask": (2, "i", 0),
-        "new_axis_mask": (3, "i", 0),
-        "shrink_axis_mask": (4, "i", 0),
-    },
-    "BATCH_MATMUL": {"adjoint_x": (0, "?", 0), "adjoint_y": (1, "?", 0)},
-    "SPACE_TO_DEPTH": {"block_size": (0, "i", 0)},
-    "DEPTH_TO_SPACE": {"block_size": (0, "i", 0)},
-    "SOFTMAX": {"beta": (0, "f", 0.0)},
-    "MEAN": {"keep_dims": (0, "?", 0)},
-    "SUM": {"keep_dims": (0, "?", 0)},
-    "ARG_MAX": {"output_type": (0, "b", 0)},
-    "ARG_MIN": {"output_type": (0, "b", 0)},
-    "LEAKY_RELU": {"alpha": (0, "f", 0.0)},
-    "GELU": {"approximate": (0, "?", 0)},
-    "MIRROR_PAD": {"mode": (0, "b", 0)},
+    "RESIZE_BILINEAR": _fields("align_corners:? half_pixel_centers:?", first=2),
+    "RESIZE_NEAREST_NEIGHBOR": _fields("align_corners:? half_pixel_centers:?"),
+    "STRIDED_SLICE": _fields(
+        "begin_mask:i end_mask:i ellipsis_mask:i new_axis_mask:i shrink_axis_mask:i"
+    ),
+    "BATCH_MATMUL": _fields("adjoint_x:? adjoint_y:?"),
+    **dict.fromkeys(("SPACE_TO_DEPTH", "DEPTH_TO_SPACE"), _fields("block_size:i")),
+    "SOFTMAX": _fields("beta:f"),
+    **dict.fromkeys(("MEAN", "SUM"), _fields("keep_dims:?")),
+    **dict.fromkeys(("ARG_MAX", "ARG_MIN"), _fields("output_type:b")),
+    "LEAKY_RELU": _fields("alpha:f"),
+    "GELU": _fields("approximate:?"),
+    "MIRROR_PAD": _fields("mode:b"),
 }
 
 

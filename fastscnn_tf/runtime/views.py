@@ -6,11 +6,14 @@ several views and of windows are in `averaged_views`.
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 
+from ..core.errors import ConfigError
 from ..core.sizes import Size
 from .fit import check_fit, fitted, mean_color
 from .postprocess import LogitsFrame
@@ -24,6 +27,59 @@ LETTERBOX = WHOLE.replace(
     "image resized bilinearly into the model's input with its proportions kept, the rest filled "
     "with the model's mean; logits of the image",
 )
+
+
+class ViewOptions(TypedDict, total=False):
+    """The fields of `Views` as keywords."""
+
+    scales: Sequence[float]
+    flip: bool
+    window: Size | None
+    stride: Size | None
+    fit: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Views:
+    """How a model looks at an image; by default once, at the whole.
+
+    Attributes:
+        scales: average the probabilities of a Keras model at these multiples of its size, each
+            rounded to multiples of 32 (unless it pads).
+        flip: average with the mirrored image as well.
+        window: look at the image at its own size through windows of this (height, width), the
+            input size of a .tflite, and average where they overlap.
+        stride: (height, width) from window to window; half the window by default.
+        fit: `resize` stretches the image to the model's size, `letterbox` keeps its proportions.
+
+    Raises:
+        ConfigError: no such fit, or ways that contradict each other.
+    """
+
+    scales: Sequence[float] = (1.0,)
+    flip: bool = False
+    window: Size | None = None
+    stride: Size | None = None
+    fit: str = "resize"
+
+    def __post_init__(self) -> None:
+        averaged = self.window is not None or self.flip or not self.one_scale
+        if check_fit(self.fit) != "resize" and averaged:
+            raise ConfigError(
+                "--fit is for one look at the whole image: leave --scales, --flip and --window out"
+            )
+        if self.stride is not None and self.window is None:
+            raise ConfigError("a stride needs a window: pass --window HxW, too")
+
+    @property
+    def one_scale(self) -> bool:
+        """Whether the model runs at its own size alone."""
+        return tuple(self.scales) == (1.0,)
+
+    @classmethod
+    def of(cls, views: Views | None, given: ViewOptions) -> Views:
+        """A group of options with those that are given by themselves."""
+        return dataclasses.replace(views or cls(), **given)
 
 
 class Predictor(Protocol):
@@ -42,10 +98,12 @@ class Predictor(Protocol):
     def run(self, image: np.ndarray) -> np.ndarray: ...
 
 
-class Inference(Protocol):
+class Inference:
     """A way from an image to a label map, in three steps that may overlap between images.
 
     `run` is for one thread at a time; `prepare` and `finish` may be called from others meanwhile.
+    A way has `label_map` alone, whose network needs the steps before and after it for every view,
+    or the three steps.
 
     Attributes:
         protocol: what it does, in one sentence.
@@ -55,24 +113,24 @@ class Inference(Protocol):
 
     def prepare(self, image: np.ndarray, size: Size) -> Any:
         """What `run` takes, of a (H, W, 3) uint8 RGB image and the size of its label map."""
-        ...
+        return image, size
 
     def run(self, prepared: Any) -> Any:
         """The network's part."""
-        ...
+        return self.label_map(*prepared)
 
     def finish(self, done: Any) -> np.ndarray:
         """(height, width) uint8 class indices from what `run` returned."""
-        ...
+        return done
 
     @property
     def seconds(self) -> float:
         """Time of the network alone for the last image."""
-        ...
+        raise NotImplementedError
 
     def label_map(self, image: np.ndarray, size: Size) -> np.ndarray:
         """(height, width) uint8 class indices of a (H, W, 3) uint8 RGB image."""
-        ...
+        return self.finish(self.run(self.prepare(image, size)))
 
 
 def frame_of(predictor: Predictor) -> LogitsFrame:
@@ -80,7 +138,7 @@ def frame_of(predictor: Predictor) -> LogitsFrame:
     return getattr(predictor, "frame", None) or LogitsFrame.of(predictor.input_size)
 
 
-class WholeImage:
+class WholeImage(Inference):
     """One look at the whole image: the default.
 
     Args:
@@ -116,10 +174,6 @@ class WholeImage:
         """As in `Inference`."""
         seen, output, size = done
         return seen.labels(output, frame_of(self._network.predictor), size)
-
-    def label_map(self, image: np.ndarray, size: Size) -> np.ndarray:
-        """As in `Inference`."""
-        return self.finish(self.run(self.prepare(image, size)))
 
 
 class TimedPredictor:

@@ -5,24 +5,26 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any, Unpack
 
 import numpy as np
 
-from ..core.errors import ConfigError, StreamEnded
-from ..core.sizes import Size, format_size
-from .capture import open_frames
+from ..core.aliases import StrPath
+from ..core.arguments import check_number
+from ..core.errors import StreamEnded
+from ..core.sizes import format_size
+from .capture import FrameOptions, open_frames
 from .display import Files, Sink, open_window
 from .fit import check_fit, fitted
 from .frame import Frame
-from .pi_camera import TIMEOUT
 from .segmenter import Segmenter
 from .temporal import Flicker, FrameLabels
 from .visualize import overlay
 
+KEPT = 1000  # durations
 STEPS = ("decode", "convert", "resize", "network", "labels", "draw", "show")
 
 
@@ -83,25 +85,19 @@ class Watched:
 
 def watch(
     source: str,
-    model: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
+    model: StrPath,
+    output: StrPath | None = None,
     *,
     window: bool | None = None,
-    follow: bool = False,
     frames: int | None = None,
-    drop: bool | None = None,
     fit: str = "resize",
     smooth: float = 0.0,
     confidence: float | None = None,
     opacity: float = 0.5,
-    rotate: int = 0,
-    mirror: bool = False,
-    camera_size: Size | None = None,
-    camera_format: str = "rgb",
-    timeout: float = TIMEOUT,
     threads: int | None = None,
     force: bool = False,
-    on_bad: Callable[[str], None] | None = None,
+    trust_settings: bool = False,
+    **camera: Unpack[FrameOptions],
 ) -> Watched:
     """Segments frames as they come and shows or writes them with their classes laid over them.
 
@@ -114,43 +110,27 @@ def watch(
         model: a .tflite.
         output: a folder for the overlays and label maps; its writing is timed, too.
         window: show them in a window; by default where there is no `output`.
-        follow: wait for new pictures in a folder, for ever.
         frames: end after so many.
-        drop: drop frames that are stale, instead of looking at each; by default of live sources.
         fit: as for `Segmenter.predict`.
         smooth: weight of the past, as for `FrameLabels`.
         confidence: least probability of a class, as for `FrameLabels`; below it the picture shows.
         opacity: of the overlay's colours.
-        rotate: turn frames upright by 0, 90, 180 or 270 degrees clockwise; what is shown and the
-            label maps are upright.
-        mirror: swap left and right after that.
-        camera_size: (height, width) to ask a camera for.
-        camera_format: of a Pi's camera: `rgb` or `yuv420`.
-        timeout: seconds that a camera, a stream or a video has for each frame, the first one too.
         threads: CPU threads; by default those of the file's settings, else 2.
         force: write into a folder that is not empty.
-        on_bad: gets a line for a picture of a followed folder that cannot be read.
+        trust_settings: as for `Segmenter`.
+        camera: `rotate`, `mirror`, `drop`, `follow`, `camera_size`, `camera_format`, `timeout` and
+            `on_bad`, as for `open_frames`; what is shown and the label maps are upright.
 
     Raises:
         ModelFileError, DataError, ConfigError, OutputError: model, source, options or output
             cannot be used.
     """
     check_fit(fit)
-    if frames is not None and frames < 1:
-        raise ConfigError(f"frames must be at least 1, got {frames}")
-    segmenter = Segmenter(model, threads)
+    if frames is not None:
+        check_number("frames", frames, 1)
+    segmenter = Segmenter(model, threads, trust_settings=trust_settings)
     labels_of = FrameLabels(segmenter, smooth, confidence)
-    capture = open_frames(
-        source,
-        rotate=rotate,
-        mirror=mirror,
-        drop=drop,
-        follow=follow,
-        camera_size=camera_size,
-        camera_format=camera_format,
-        timeout=timeout,
-        on_bad=on_bad,
-    )
+    capture = open_frames(source, **camera)
     eye = _Eye(segmenter, labels_of, fit, opacity)
     interrupted, ended = False, None
     with contextlib.ExitStack() as stack:
@@ -179,19 +159,22 @@ class _Eye:
     def __init__(self, segmenter: Segmenter, labels_of: FrameLabels, fit: str, opacity: float):
         self._segmenter, self._labels_of = segmenter, labels_of
         self._fit, self._opacity = fit, opacity
-        self._flicker, self._times, self._delays = Flicker(), _Times(), _Medians()
+        self._flicker = Flicker()
+        # The latest durations of each: a camera may run for weeks.
+        self._times = {name: deque[float](maxlen=KEPT) for name in (*STEPS, "delay")}
+        self._count = 0
         self._start: float | None = None
         self._end = 0.0
         self._unknown = self._pixels = 0
 
     def look(self, frame: Frame, sinks: Sequence[Sink]) -> bool:
         """All steps for one frame; false when a window was closed."""
-        segmenter, time_of = self._segmenter, self._times.of
+        segmenter, time_of = self._segmenter, self._time_of
         if self._start is None:
             self._start = frame.at
         size = (frame.image.shape[0], frame.image.shape[1])
-        self._times.add("decode", frame.seconds)
-        self._times.add("convert", frame.convert)
+        self._times["decode"].append(frame.seconds)
+        self._times["convert"].append(frame.convert)
         with time_of("resize"):
             seen = fitted(frame.image, segmenter.input_size, self._fit, segmenter.mean_color)
         with time_of("network"):
@@ -203,7 +186,8 @@ class _Eye:
         with time_of("show"):
             wanted = [sink.show(frame.name, picture, labels) for sink in sinks]
         self._end = time.perf_counter()
-        self._delays.add(self._end - frame.at)
+        self._times["delay"].append(self._end - frame.at)
+        self._count += 1
         self._flicker.add(labels)
         self._unknown += int(np.count_nonzero(labels == 255))
         self._pixels += labels.size
@@ -213,14 +197,16 @@ class _Eye:
         self, dropped: int, interrupted: bool, ended: str | None, model: str, source: str
     ) -> Watched:
         """What was seen so far."""
-        count = self._delays.count
+        count = self._count
+        medians = {name: float(np.median(s)) * 1000 for name, s in self._times.items() if s}
+        delay = medians.pop("delay", None)
         seconds = self._end - self._start if self._start is not None and count else 0.0
         return Watched(
             frames=count,
             dropped=dropped,
             fps=count / seconds if seconds > 0 else None,
-            step_ms=self._times.medians(),
-            delay_ms=self._delays.median_ms(),
+            step_ms=medians,
+            delay_ms=delay,
             flicker=self._flicker.share,
             unknown=self._unknown / self._pixels if self._pixels else 0.0,
             interrupted=interrupted,
@@ -230,42 +216,8 @@ class _Eye:
             input_size=format_size(self._segmenter.input_size),
         )
 
-
-class _Medians:
-    """Durations, of which the latest are kept: a camera may run for weeks."""
-
-    KEPT = 1000
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._latest: list[float] = []
-
-    def add(self, seconds: float) -> None:
-        if len(self._latest) < self.KEPT:
-            self._latest.append(seconds)
-        else:
-            self._latest[self.count % self.KEPT] = seconds
-        self.count += 1
-
-    def median_ms(self) -> float | None:
-        return float(np.median(self._latest)) * 1000 if self._latest else None
-
-
-class _Times:
-    """Durations of each step."""
-
-    def __init__(self) -> None:
-        self._steps = {name: _Medians() for name in STEPS}
-
-    def add(self, step: str, seconds: float) -> None:
-        self._steps[step].add(seconds)
-
     @contextlib.contextmanager
-    def of(self, step: str) -> Iterator[None]:
+    def _time_of(self, step: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self.add(step, time.perf_counter() - start)
-
-    def medians(self) -> dict[str, float]:
-        found = {name: step.median_ms() for name, step in self._steps.items()}
-        return {name: ms for name, ms in found.items() if ms is not None}
+        self._times[step].append(time.perf_counter() - start)

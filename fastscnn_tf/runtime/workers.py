@@ -19,7 +19,8 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
-from ..core.errors import ConfigError, FastSCNNError
+from ..core.arguments import check_number
+from ..core.errors import FastSCNNError
 from .tried import known_here, learn
 
 Item = TypeVar("Item")
@@ -58,8 +59,7 @@ def in_processes(
         ConfigError: no such number of processes.
         WorkerDied: a process ended without an answer.
     """
-    if not 1 <= processes <= MAX_PROCESSES:
-        raise ConfigError(f"processes must be 1..{MAX_PROCESSES}, got {processes}")
+    check_number("processes", processes, 1, MAX_PROCESSES)
     crew = _Crew(make, items, min(processes, len(items)), name)
     try:
         for index in range(len(items)):

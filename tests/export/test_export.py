@@ -11,7 +11,7 @@ from fastscnn_tf.core.errors import ConfigError, DataError, ExportError, OutputE
 from fastscnn_tf.data.registry import open_dataset
 from fastscnn_tf.data.toy_streets import ToyStreets
 from fastscnn_tf.export.converter import check_runs
-from fastscnn_tf.export.export import export_tflite
+from fastscnn_tf.export.export import ExportOptions, export_tflite
 from fastscnn_tf.export.model_metadata import append_files
 from fastscnn_tf.export.pack import pack
 from fastscnn_tf.export.recipes import OUTPUTS, RECIPES, check_graph
@@ -75,6 +75,12 @@ def test_what_a_strangers_weights_would_abort_at_is_not_run(tflite_files, tmp_pa
     graph.tensors[add.outputs[0]].quantization.scale = np.float32([1e-9])
     with pytest.raises(ExportError, match="which it cannot"):
         check_runs(tmp_path / "m.tflite", pack(model, 1 << 20))
+
+
+def test_options_as_a_group_are_the_keywords(trained, tflite_files, tmp_path):
+    options = ExportOptions("float32", "labels")
+    written = export_tflite(trained, tmp_path / "m.tflite", options=options).path
+    assert written.read_bytes() == tflite_files["float32", "labels"].read_bytes()
 
 
 @pytest.mark.parametrize(("recipe", "outputs"), FILES)

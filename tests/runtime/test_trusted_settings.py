@@ -1,7 +1,6 @@
 """A stranger's settings load no library and write nowhere: with LiteRT, a compiler and a model."""
 
 import hashlib
-import inspect
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import fastscnn_tf as fs
 from fastscnn_tf.cli.commands import cli
 from fastscnn_tf.core.delegates.cpu import CpuSettings
 from fastscnn_tf.core.delegates.device import DeviceSettings
@@ -283,5 +283,26 @@ def test_settings_that_are_a_pipe_or_a_loop_are_one_line(attack):
             Segmenter(attack.model)
 
 
-def test_segmenters_say_how_to_trust():
-    assert "trust_settings" in inspect.signature(Segmenter).parameters
+CALLS = {
+    "Segmenter": lambda model, street, trust: Segmenter(model, trust_settings=trust),
+    "benchmark": lambda model, street, trust: fs.benchmark(model, 1, 1, 0, trust_settings=trust),
+    "evaluate": lambda model, street, trust: fs.evaluate(
+        model, "camvid", street.parent / "camvid", trust_settings=trust
+    ),
+    "watch": lambda model, street, trust: fs.watch(
+        str(street), model, window=False, trust_settings=trust
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_functions_write_where_a_stranger_says_only_if_told_to(tmp_path, street, name):
+    made, model = Attack(tmp_path, tmp_path / "witness", tmp_path / "chosen"), tmp_path / "m.tflite"
+    shutil.copy(INT8, model)
+    cpu = {"weight_cache_dir": str(made.cache)}
+    made.settings = lambda api: {"accelerator": "cpu", "api": api, "cpu": cpu}
+    made.write()
+    CALLS[name](model, street, False)
+    assert made.worked == []
+    CALLS[name](model, street, True)
+    assert made.worked == ["cache"]

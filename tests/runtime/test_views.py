@@ -6,7 +6,7 @@ import pytest
 from fastscnn_tf.core.errors import ConfigError, NonFiniteLogits
 from fastscnn_tf.evaluation import open_inference
 from fastscnn_tf.runtime.averaged_views import AveragedViews, SlidingWindows, softmax
-from fastscnn_tf.runtime.views import WholeImage
+from fastscnn_tf.runtime.views import Views, WholeImage
 
 
 class PerPixel:
@@ -196,3 +196,30 @@ def test_softmax():
     assert softmax(np.log(np.float32([[1, 3, 4]]))) == pytest.approx(
         np.array([[0.125, 0.375, 0.5]])
     )
+
+
+@pytest.mark.parametrize(
+    "ways", [{"flip": True}, {"window": (16, 24), "stride": (8, 8)}, {"fit": "letterbox"}, {}]
+)
+def test_views_as_a_group_are_the_keywords(ways):
+    grouped, _ = open_inference(PerPixel(), views=Views(**ways))
+    single, _ = open_inference(PerPixel(), **ways)
+    image = picture((32, 30))
+    assert grouped.protocol == single.protocol
+    labels = [way.label_map(image, (32, 30)) for way in (grouped, single)]
+    assert np.array_equal(*labels)
+
+
+def test_a_keyword_beside_a_group_replaces_its_field():
+    way, _ = open_inference(PerPixel(), views=Views(window=(16, 24), flip=True), flip=False)
+    assert "mirrored" not in way.protocol
+    assert way.protocol.startswith("windows of 16x24 every 8x12")
+
+
+def test_views_that_contradict_each_other_are_refused_at_once():
+    with pytest.raises(ConfigError, match="--fit is for one look"):
+        Views(fit="letterbox", flip=True)
+    with pytest.raises(ConfigError, match="a stride needs a window"):
+        Views(stride=(8, 8))
+    with pytest.raises(ConfigError, match="fit must be resize or letterbox"):
+        Views(fit="stretch")

@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from ...core.foreign_text import printable
 from ...core.text_table import text_table
 from ..tflite_graph import WEIGHT_ALIGNMENT
+from .found import Findings, Port
 from .rules_clients import size
+from .scale_changes import End
 from .verdict import Finding, Verdict
-
-if TYPE_CHECKING:
-    from .inspection import Inspection, Port
 
 SHOWN = 3  # operations named per reason
 WIDEST = 200  # letters of a name in the file
 
 
-def text_report(found: Inspection) -> str:
+def text_report(found: Findings) -> str:
     """What it is, what it costs, what runs it."""
-    return "\n".join(
-        [
-            *_head(found),
-            "",
-            *_ports(found),
-            "",
-            *_contents(found),
-            "",
-            *_costs(found),
-            "",
-            *_scale_changes(found),
-            *_verdicts(found.verdicts),
-        ]
-    )
+    parts = [_head(found), _ports(found), _contents(found), _costs(found), _scale_changes(found)]
+    lines = [line for part in parts for line in (*part, "")]
+    return "\n".join([*lines, *_verdicts(found.verdicts)])
 
 
-def _head(found: Inspection) -> list[str]:
+def _head(found: Findings) -> list[str]:
     lines = [f"{printable(found.path)}: {found.size_bytes:,} bytes, sha256 {found.sha256[:16]}"]
     entries = ", ".join(map(clean, found.metadata_entries)) or "none"
     lines.append(f"metadata: {entries}")
@@ -52,7 +39,7 @@ def _head(found: Inspection) -> list[str]:
     return lines
 
 
-def _ports(found: Inspection) -> list[str]:
+def _ports(found: Findings) -> list[str]:
     ports = [("input", port) for port in found.inputs]
     ports += [("output", port) for port in found.outputs]
     rows: list[tuple[str, ...]] = [("", "shape", "type", "scale", "zero point", "name")]
@@ -66,7 +53,7 @@ def _port(port: Port) -> tuple[str, ...]:
     return size(port.shape), port.dtype, scale, zero, clean(port.name)[:40]
 
 
-def _contents(found: Inspection) -> list[str]:
+def _contents(found: Findings) -> list[str]:
     counts = sorted(found.ops.items(), key=lambda item: (-item[1], item[0]))
     total = sum(found.ops.values())
     names = ", ".join(f"{count} {clean(kind)}" for kind, count in counts)
@@ -78,7 +65,7 @@ def _contents(found: Inspection) -> list[str]:
     ]
 
 
-def _costs(found: Inspection) -> list[str]:
+def _costs(found: Findings) -> list[str]:
     measured = found.measured
     lines = [
         f"multiply-accumulates: {found.macs:,} (every tap counts; {found.padding_macs:,} meet the "
@@ -103,25 +90,21 @@ def _costs(found: Inspection) -> list[str]:
     return lines + [f"not measured {problem}" for problem in map(clean, measured.problems)]
 
 
-def _scale_changes(found: Inspection) -> list[str]:
+def _scale_changes(found: Findings) -> list[str]:
     if not found.scale_changes:
-        return ["QUANTIZE and DEQUANTIZE: none", ""]
+        return ["QUANTIZE and DEQUANTIZE: none"]
     groups: dict[str, list[int]] = {}
     for change in found.scale_changes:
-        ends = "" if "weights" in change.reason else f", {_scales(change.source, change.target)}"
+        ends = f", {_scale(change.source)} -> {_scale(change.target)}"
+        ends = "" if "weights" in change.reason else ends
         groups.setdefault(f"{change.reason}{ends}", []).append(change.op)
     lines = [f"QUANTIZE and DEQUANTIZE: {len(found.scale_changes)}"]
     lines += [f"  {_operations(ops)}: {reason}" for reason, ops in groups.items()]
-    return [*lines, ""]
+    return lines
 
 
-def _scales(source: tuple[int, str, float, int], target: tuple[int, str, float, int]) -> str:
-    return f"{_scale(source)} -> {_scale(target)}"
-
-
-def _scale(end: tuple[int, str, float, int]) -> str:
-    _, dtype, scale, zero = end
-    return f"{scale:.4g} (zero at {zero})" if scale else dtype
+def _scale(end: End) -> str:
+    return f"{end.scale:.4g} (zero at {end.zero_point})" if end.scale else end.dtype
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:

@@ -7,7 +7,9 @@ or how it was measured. An operation that is not listed is not taken.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Collection, Mapping
+from typing import Concatenate, ParamSpec
 
 from ..tflite_graph import Graph, Op, Tensor
 from ..tflite_options import activation_name
@@ -70,6 +72,7 @@ class Node:
 
 
 Check = Callable[[Node], str | None]
+P = ParamSpec("P")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,55 +120,48 @@ def half_constants(graph: Graph) -> frozenset[int]:
     return frozenset(found)
 
 
-def inputs(lowest: int, highest: int | None = None) -> Check:
+def maker(check: Callable[Concatenate[Node, P], str | None]) -> Callable[P, Check]:
+    """Turns a check of a node and what it wants into what makes such checks: `rank(0, 4)`."""
+
+    @functools.wraps(check)
+    def make(*wanted: P.args, **more: P.kwargs) -> Check:
+        return lambda node: check(node, *wanted, **more)
+
+    return make
+
+
+@maker
+def inputs(node: Node, lowest: int, highest: int | None = None) -> str | None:
     """How many inputs it may have."""
-    highest = lowest if highest is None else highest
+    count, highest = len(node.inputs), lowest if highest is None else highest
     wanted = str(lowest) if lowest == highest else f"{lowest} to {highest}"
-
-    def check(node: Node) -> str | None:
-        count = len(node.inputs)
-        return None if lowest <= count <= highest else f"{count} inputs, {wanted} are taken"
-
-    return check
+    return None if lowest <= count <= highest else f"{count} inputs, {wanted} are taken"
 
 
-def runtime_inputs(*counts: int) -> Check:
+@maker
+def runtime_inputs(node: Node, *counts: int) -> str | None:
     """How many inputs that are no constants it may have."""
-    wanted = " or ".join(map(str, counts))
-
-    def check(node: Node) -> str | None:
-        count = len(node.runtime_inputs)
-        return None if count in counts else f"{count} inputs that vary, {wanted} are taken"
-
-    return check
+    count, wanted = len(node.runtime_inputs), " or ".join(map(str, counts))
+    return None if count in counts else f"{count} inputs that vary, {wanted} are taken"
 
 
-def data_types(*allowed: str) -> Check:
+@maker
+def data_types(node: Node, *allowed: str) -> str | None:
     """Types of the tensors that are no constants."""
-
-    def check(node: Node) -> str | None:
-        return wrong_type(node.data, allowed)
-
-    return check
+    return wrong_type(node.data, allowed)
 
 
-def input_type(place: int, *allowed: str) -> Check:
+@maker
+def input_type(node: Node, place: int, *allowed: str) -> str | None:
     """Type of one input."""
-
-    def check(node: Node) -> str | None:
-        tensor = node.input(place)
-        return wrong_type([tensor] if tensor else [], allowed)
-
-    return check
+    tensor = node.input(place)
+    return wrong_type([tensor] if tensor else [], allowed)
 
 
-def output_type(*allowed: str) -> Check:
+@maker
+def output_type(node: Node, *allowed: str) -> str | None:
     """Type of the first output."""
-
-    def check(node: Node) -> str | None:
-        return wrong_type(node.outputs[:1], allowed)
-
-    return check
+    return wrong_type(node.outputs[:1], allowed)
 
 
 def wrong_type(tensors: Collection[Tensor], allowed: Collection[str]) -> str | None:
@@ -176,52 +172,36 @@ def wrong_type(tensors: Collection[Tensor], allowed: Collection[str]) -> str | N
     return None
 
 
-def constant(*places: int) -> Check:
+@maker
+def constant(node: Node, *places: int) -> str | None:
     """Inputs that must be constants, where they exist."""
-
-    def check(node: Node) -> str | None:
-        for place in places:
-            tensor = node.input(place)
-            if tensor is not None and not node.fixed(tensor):
-                return f"input {place} (tensor {tensor.index}) is no constant"
-        return None
-
-    return check
-
-
-def rank(place: int, *allowed: int) -> Check:
-    """Dimensions of an input."""
-    wanted = " or ".join(map(str, allowed))
-
-    def check(node: Node) -> str | None:
+    for place in places:
         tensor = node.input(place)
-        if tensor is None or len(tensor.shape) in allowed:
-            return None
-        return f"input {place} has {len(tensor.shape)} dimensions, {wanted} are taken"
-
-    return check
+        if tensor is not None and not node.fixed(tensor):
+            return f"input {place} (tensor {tensor.index}) is no constant"
+    return None
 
 
-def activation(*allowed: str) -> Check:
-    """The fused activation."""
-
-    def check(node: Node) -> str | None:
-        name = activation_name(node.option("activation"))
-        return None if name in allowed else f"fused activation {name} is not supported"
-
-    return check
-
-
-def no_option(*names: str) -> Check:
-    """Options that must not be set."""
-
-    def check(node: Node) -> str | None:
-        for name in names:
-            if node.option(name):
-                return f"{name} is set"
+@maker
+def rank(node: Node, place: int, *allowed: int) -> str | None:
+    """Dimensions of an input."""
+    tensor, wanted = node.input(place), " or ".join(map(str, allowed))
+    if tensor is None or len(tensor.shape) in allowed:
         return None
+    return f"input {place} has {len(tensor.shape)} dimensions, {wanted} are taken"
 
-    return check
+
+@maker
+def activation(node: Node, *allowed: str) -> str | None:
+    """The fused activation."""
+    name = activation_name(node.option("activation"))
+    return None if name in allowed else f"fused activation {name} is not supported"
+
+
+@maker
+def no_option(node: Node, *names: str) -> str | None:
+    """Options that must not be set."""
+    return next((f"{name} is set" for name in names if node.option(name)), None)
 
 
 def not_both_alignments(node: Node) -> str | None:

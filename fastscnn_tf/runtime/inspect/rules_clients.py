@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..flatbuffer_reader import DamagedFile
+import dataclasses
+
+from ..flatbuffer_reader import DamagedFile, FlatBuffer, Table
 from ..tflite_graph import Graph, ModelGraphs, Tensor
-from .task_metadata import TaskMetadata, task_metadata
 
 LITERTJS_TYPES = ("float32", "int32", "uint8")
 LITERTJS_SOURCE = "npm @litertjs/core 2.5.3, dist/index.d.ts; later sources list int8, too"
@@ -14,6 +15,10 @@ MEDIAPIPE_GRAPH = "mediapipe/tasks/cc/vision/image_segmenter/image_segmenter_gra
 MEDIAPIPE_SHAPE = "mediapipe/calculators/tensor/tensors_to_segmentation_utils.cc"
 MEDIAPIPE_MEASURED = "measured with mediapipe 1.2.2"
 MEDIAPIPE_DOCS = "developers.google.com/edge/api/mediapipe/python/mp/tasks/vision/ImageSegmenter"
+
+METADATA = "TFLITE_METADATA"  # of the entry
+_NORMALIZATION, _LABELS = 1, 2  # ProcessUnitOptions, AssociatedFileType
+# Field numbers of metadata_schema.fbs (tflite-support).
 
 Objection = tuple[str, str]  # (reason, source)
 
@@ -110,3 +115,56 @@ def _ends(graphs: ModelGraphs) -> list[tuple[str, Tensor]]:
 def size(shape: tuple[int, ...]) -> str:
     """`1x352x480x3`; `?` for a size that is not fixed."""
     return "x".join("?" if n < 0 else str(n) for n in shape) or "scalar"
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskMetadata:
+    """What a client needs of it.
+
+    Attributes:
+        inputs, outputs: tensors that are described.
+        normalized: whether the first input has NormalizationOptions.
+        per_channel: whether these differ from channel to channel.
+        labels: name of the label file of the last output, empty without.
+    """
+
+    inputs: int
+    outputs: int
+    normalized: bool
+    per_channel: bool
+    labels: str
+
+
+def task_metadata(graphs: ModelGraphs) -> TaskMetadata | None:
+    """Reads it; None where the file has none.
+
+    Raises:
+        DamagedFile: it is there and cannot be read.
+    """
+    content = graphs.metadata.get(METADATA)
+    if content is None:
+        return None
+    model = FlatBuffer(bytes(content)).root()
+    described = model.tables(3)
+    if not described:
+        raise DamagedFile("its TFLITE_METADATA describes no graph")
+    sources, results = described[0].tables(2), described[0].tables(3)
+    options = _normalization(sources)
+    return TaskMetadata(
+        len(sources),
+        len(results),
+        bool(options),
+        any(len(set(table.numbers(slot, "<f4"))) > 1 for table in options for slot in (0, 1)),
+        next((file.text(0) for file in _files(results) if file.integer(2, "b") == _LABELS), ""),
+    )
+
+
+def _normalization(tensors: list[Table]) -> list[Table]:
+    """The NormalizationOptions of the first tensor: mean and std."""
+    units = tensors[0].tables(4) if tensors else []
+    options = [unit.table(1) for unit in units if unit.integer(0, "B") == _NORMALIZATION]
+    return [table for table in options if table is not None]
+
+
+def _files(tensors: list[Table]) -> list[Table]:
+    return tensors[-1].tables(6) if tensors else []

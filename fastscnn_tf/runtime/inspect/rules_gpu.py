@@ -36,10 +36,6 @@ def _multiplier(node: Node) -> str | None:
     return None
 
 
-def _slice(node: Node) -> str | None:
-    return rules.rank(0, 3, 4)(node)
-
-
 def _padding(node: Node) -> str | None:
     pads = node.input(1)
     if pads is not None and tuple(pads.shape) not in ((3, 2), (4, 2)):
@@ -51,6 +47,7 @@ def _block(node: Node) -> str | None:
     return None if node.option("block_size") > 1 else "its block size is not above 1"
 
 
+_SLICED = rules.rank(0, 3, 4)
 _MASKS = rules.no_option("ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 _CONV: tuple[Check, ...] = (rules.runtime_inputs(1, 2), _TYPES, _ACTIVATION)
 _REDUCE: tuple[Check, ...] = (*_ONE, rules.constant(1), rules.input_type(1, "int32"))
@@ -74,8 +71,8 @@ GPU_DELEGATE = RuleTable(
         "RESIZE_BILINEAR": (*_ONE, rules.not_both_alignments),
         "RESIZE_NEAREST_NEIGHBOR": _ONE,
         "SOFTMAX": (*_ONE, rules.beta_one),
-        "STRIDED_SLICE": (*_ONE, _MASKS, _slice),
-        "SLICE": (*_ONE, _slice),
+        "STRIDED_SLICE": (*_ONE, _MASKS, _SLICED),
+        "SLICE": (*_ONE, _SLICED),
         "SPACE_TO_DEPTH": (*_ONE, _block),
         "DEPTH_TO_SPACE": (*_ONE, _block),
         "CAST": (rules.runtime_inputs(1), _cast),

@@ -43,30 +43,39 @@ def _since(first: int, level: int, *checks: Check) -> tuple[Check, ...]:
     return (lambda node: f"NNAPI has {node.kind} from API level {first} on",)
 
 
+def _before(level: int, *checks: Check) -> tuple[Check, ...]:
+    """Checks of what NNAPI takes without conditions from 1.2 on."""
+    return () if level >= _NNAPI_1_2 else checks
+
+
 def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
     either = rules.input_type(0, *_FLOAT_OR_BYTE)
-    numbers = rules.input_type(0, *_FLOAT_OR_BYTE, "int32") if level >= _NNAPI_1_3 else either
+    any_number = rules.input_type(0, *_FLOAT_OR_BYTE, "int32")
+    numbers = any_number if level >= _NNAPI_1_3 else either
     from_1_2 = lambda *checks: _since(_NNAPI_1_2, level, *checks)  # noqa: E731
     from_1_1 = lambda *checks: _since(_NNAPI_1_1, level, *checks)  # noqa: E731
     floats = rules.input_type(0, "float32", "float16")
+    narrow = rules.input_type(0, "float32", "float16", "uint8")
+    one_scale = _before(level, rules.same_quantization)
+    convolution = _before(level, narrow, _one_scale, _undilated, _hybrid)
     return {
         "ADD": (numbers,),
         "MUL": (numbers,),
         "SUB": from_1_1(_sub(level)),
         "DIV": from_1_1(rules.input_type(0, "float32")),
-        "ARG_MAX": from_1_2(rules.input_type(0, *_FLOAT_OR_BYTE, "int32"), _int32_output),
+        "ARG_MAX": from_1_2(any_number, rules.output_type("int32")),
         "AVERAGE_POOL_2D": (either, _window),
         "MAX_POOL_2D": (either,),
-        "CONV_2D": (_BIAS, *_convolution(level)),
-        "DEPTHWISE_CONV_2D": _convolution(level),
+        "CONV_2D": (_BIAS, *convolution),
+        "DEPTHWISE_CONV_2D": convolution,
         "TRANSPOSE_CONV": from_1_2(rules.constant(0, 1)),
-        "FULLY_CONNECTED": (rules.output_type(*_FLOAT_OR_BYTE), *_matrix(level)),
-        "CONCATENATION": (_NO_ACTIVATION, rules.rank(0, 1, 2, 3, 4), either, *_concat(level)),
+        "FULLY_CONNECTED": (rules.output_type(*_FLOAT_OR_BYTE), *_before(level, narrow, _hybrid)),
+        "CONCATENATION": (_NO_ACTIVATION, rules.rank(0, 1, 2, 3, 4), either, *one_scale),
         "MEAN": from_1_1(_mean_types(level), rules.same_quantization),
         "PAD": from_1_1(either if level >= _NNAPI_1_2 else rules.input_type(0, "float32")),
         "PADV2": from_1_2(either),
         "RESIZE_BILINEAR": (rules.rank(0, 4), either, rules.constant(1), *_resize(level)),
-        "RESIZE_NEAREST_NEIGHBOR": from_1_2(either, rules.constant(1), *_alignment(level)),
+        "RESIZE_NEAREST_NEIGHBOR": from_1_2(either, rules.constant(1), _alignment(level)),
         "SOFTMAX": (either, rules.rank(0, *((1, 2, 3, 4) if level >= _NNAPI_1_2 else (2, 4)))),
         "RESHAPE": (either, rules.constant(1)),
         "STRIDED_SLICE": from_1_1(),
@@ -76,7 +85,7 @@ def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
         "DEPTH_TO_SPACE": (rules.input_type(0, "float32", "uint8", "int8"),),
         "CAST": from_1_2(*_cast(level)),
         "QUANTIZE": from_1_2(*_quantize(level)),
-        "DEQUANTIZE": _dequantize(level),
+        "DEQUANTIZE": (_dequantize(level),),
         "MAXIMUM": from_1_2(rules.input_type(0, "float32", "uint8", "int8", "int32")),
         "MINIMUM": from_1_2(rules.input_type(0, "float32", "uint8", "int8", "int32")),
         "SPLIT": from_1_2(rules.constant(0)),
@@ -100,10 +109,6 @@ def _sub(level: int) -> Check:
     return rules.input_type(0, *allowed)
 
 
-def _int32_output(node: Node) -> str | None:
-    return rules.wrong_type(node.outputs[:1], ("int32",))
-
-
 def _window(node: Node) -> str | None:
     x, pixels = node.input(0), node.option("filter_h") * node.option("filter_w")
     if x is not None and x.quantized and pixels > 256:
@@ -111,23 +116,11 @@ def _window(node: Node) -> str | None:
     return None
 
 
-def _convolution(level: int) -> tuple[Check, ...]:
-    if level >= _NNAPI_1_2:
-        return ()
-    return (rules.input_type(0, "float32", "float16", "uint8"), _one_scale, _undilated, _hybrid)
-
-
 def _hybrid(node: Node) -> str | None:
     x, weights = node.input(0), node.input(1)
     if x is not None and weights is not None and x.is_float and weights.dtype in rules.BYTES:
         return "8-bit weights on a float input from API level 29 on"
     return None
-
-
-def _matrix(level: int) -> tuple[Check, ...]:
-    if level >= _NNAPI_1_2:
-        return ()
-    return (rules.input_type(0, "float32", "float16", "uint8"), _hybrid)
 
 
 def _one_scale(node: Node) -> str | None:
@@ -142,31 +135,20 @@ def _undilated(node: Node) -> str | None:
     return "dilation from API level 29 on" if dilated else None
 
 
-def _concat(level: int) -> tuple[Check, ...]:
-    return () if level >= _NNAPI_1_2 else (rules.same_quantization,)
-
-
 def _mean_types(level: int) -> Check:
     return rules.input_type(0, *(("float32", "int8", "uint8") if level >= 29 else ("float32",)))
 
 
 def _resize(level: int) -> tuple[Check, ...]:
-    if level >= _NNAPI_1_2:
-        return _alignment(level)
-    return (rules.input_type(0, "float32"), _square, *_alignment(level))
+    return *_before(level, rules.input_type(0, "float32"), _square), _alignment(level)
 
 
-def _alignment(level: int) -> tuple[Check, ...]:
-    if level > _NNAPI_1_2:
-        return ()
-
-    def check(node: Node) -> str | None:
-        for name in ("align_corners", "half_pixel_centers"):
-            if node.option(name):
-                return f"{name} from API level 30 on"
-        return None
-
-    return (check,)
+@rules.maker
+def _alignment(node: Node, level: int) -> str | None:
+    for name in ("align_corners", "half_pixel_centers") if level <= _NNAPI_1_2 else ():
+        if node.option(name):
+            return f"{name} from API level 30 on"
+    return None
 
 
 def _square(node: Node) -> str | None:
@@ -185,17 +167,13 @@ def _quantize(level: int) -> tuple[Check, ...]:
     return rules.input_type(0, "float32", "int8", "uint8"), rules.output_type(*results)
 
 
-def _dequantize(level: int) -> tuple[Check, ...]:
-    allowed = ("uint8",) if level < _NNAPI_1_2 else ("uint8", "int8")
-
-    def check(node: Node) -> str | None:
-        source = node.input(0)
-        if source is None:
-            return "it lacks its input"
-        if source.dtype == "float16" and source.constant:
-            return None  # read as float32 constants when the model is built
-        if level == _NNAPI_1_2 and source.dtype == "int8" and any(source.zero_points):
-            return "int8 with a zero point from API level 30 on"
-        return rules.wrong_type([source], allowed)
-
-    return (check,)
+@rules.maker
+def _dequantize(node: Node, level: int) -> str | None:
+    source = node.input(0)
+    if source is None:
+        return "it lacks its input"
+    if source.dtype == "float16" and source.constant:
+        return None  # read as float32 constants when the model is built
+    if level == _NNAPI_1_2 and source.dtype == "int8" and any(source.zero_points):
+        return "int8 with a zero point from API level 30 on"
+    return rules.wrong_type([source], ("uint8",) if level < _NNAPI_1_2 else ("uint8", "int8"))

@@ -37,32 +37,27 @@ def _activation(node: Node) -> str | None:
     return None
 
 
-def _filter(hybrid: bool, axis: int) -> Check:
-    def check(node: Node) -> str | None:
-        x, weights = node.input(0), node.input(1)
-        if x is None or weights is None:
-            return "it lacks its input or its filter"
-        mixed = hybrid and x.dtype == "float32" and weights.dtype == "int8"
-        if weights.dtype != x.dtype and not mixed:
-            return f"a filter of {weights.dtype} on an input of {x.dtype}"
-        if len(weights.scales) > 1 and weights.axis != axis:
-            return f"the filter's scales go along dimension {weights.axis}, not {axis}"
-        return None
-
-    return check
+@rules.maker
+def _filter(node: Node, hybrid: bool, axis: int) -> str | None:
+    x, weights = node.input(0), node.input(1)
+    if x is None or weights is None:
+        return "it lacks its input or its filter"
+    mixed = hybrid and x.dtype == "float32" and weights.dtype == "int8"
+    if weights.dtype != x.dtype and not mixed:
+        return f"a filter of {weights.dtype} on an input of {x.dtype}"
+    if len(weights.scales) > 1 and weights.axis != axis:
+        return f"the filter's scales go along dimension {weights.axis}, not {axis}"
+    return None
 
 
-def _ratio(lowest: float, highest: float) -> Check:
+@rules.maker
+def _ratio(node: Node, lowest: float, highest: float) -> str | None:
     """Bounds of input scale / output scale."""
-
-    def check(node: Node) -> str | None:
-        for tensor in node.runtime_inputs:
-            ratio = _scale(tensor) / _scale(node.outputs[0])
-            if tensor.dtype == node.outputs[0].dtype and not lowest <= ratio < highest:
-                return f"tensor {tensor.index} has {ratio:.3g} times the output's scale"
-        return None
-
-    return check
+    for tensor in node.runtime_inputs:
+        ratio = _scale(tensor) / _scale(node.outputs[0])
+        if tensor.dtype == node.outputs[0].dtype and not lowest <= ratio < highest:
+            return f"tensor {tensor.index} has {ratio:.3g} times the output's scale"
+    return None
 
 
 def _scale(tensor: Tensor) -> float:
@@ -91,15 +86,9 @@ def _quantize(node: Node) -> str | None:
     source, target = node.input(0), node.outputs[0]
     if source is None:
         return "it has no input"
-    pair = (source.dtype, target.dtype)
-    if pair not in {
-        ("float32", "int8"),
-        ("float32", "uint8"),
-        ("int8", "int8"),
-        ("uint8", "uint8"),
-    }:
-        return f"{source.dtype} to {target.dtype} is not supported"
-    return None
+    if target.dtype in BYTES and source.dtype in ("float32", target.dtype):
+        return None
+    return f"{source.dtype} to {target.dtype} is not supported"
 
 
 def _dequantize(node: Node) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from ..tflite_graph import Graph, Op, Tensor
 
@@ -13,32 +12,31 @@ ONE_SCALE = ("CONCATENATION", "RESIZE_BILINEAR", "MAX_POOL_2D", "PAD", "STRIDED_
 
 
 @dataclasses.dataclass(frozen=True)
+class End:
+    """A tensor at one end of a scale change; scale 0 without quantization."""
+
+    tensor: int
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+@dataclasses.dataclass(frozen=True)
 class ScaleChange:
     """One QUANTIZE or DEQUANTIZE.
 
     Attributes:
         op: its index.
         kind: QUANTIZE or DEQUANTIZE.
-        source, target: (tensor index, dtype, scale, zero point); scale 0 without quantization.
+        source, target: what it reads and writes.
         reason: what it is for.
     """
 
     op: int
     kind: str
-    source: tuple[int, str, float, int]
-    target: tuple[int, str, float, int]
+    source: End
+    target: End
     reason: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types."""
-        names = ("tensor", "dtype", "scale", "zero_point")
-        return {
-            "op": self.op,
-            "kind": self.kind,
-            "source": dict(zip(names, self.source, strict=True)),
-            "target": dict(zip(names, self.target, strict=True)),
-            "reason": self.reason,
-        }
 
 
 def scale_changes(graph: Graph) -> tuple[ScaleChange, ...]:
@@ -58,10 +56,10 @@ def scale_changes(graph: Graph) -> tuple[ScaleChange, ...]:
     return tuple(changes)
 
 
-def _end(tensor: Tensor) -> tuple[int, str, float, int]:
+def _end(tensor: Tensor) -> End:
     scale = tensor.scales[0] if len(tensor.scales) == 1 else 0.0
     zero = tensor.zero_points[0] if len(tensor.zero_points) == 1 else 0
-    return tensor.index, tensor.dtype, scale, zero
+    return End(tensor.index, tensor.dtype, scale, zero)
 
 
 def _reason(
@@ -69,21 +67,21 @@ def _reason(
 ) -> str:
     if source.constant:
         return f"{source.dtype} weights are widened to {target.dtype} when the file is loaded"
-    (_, was, scale, zero), (_, now, new_scale, new_zero) = _end(source), _end(target)
-    kinds = f"{was} to {now}"
+    old, new = _end(source), _end(target)
     if source.index in graph.inputs:
         end = "the graph's input"
     elif target.index in graph.outputs:
         end = "the graph's output"
     else:
         end = ""
-    if was != now:
-        same = scale == new_scale and abs(zero - new_zero) == 128
-        how = "the same values 128 apart" if same else "another representation"
+    shift = abs(old.zero_point - new.zero_point) if old.scale == new.scale else None
+    if old.dtype != new.dtype:
+        kinds = f"{old.dtype} to {new.dtype}"
+        how = "the same values 128 apart" if shift == 128 else "another representation"
         return f"{kinds} at {end}: {how}" if end else f"{kinds} between two parts of the graph"
-    if scale == new_scale and zero == new_zero:
+    if shift == 0:
         return "changes nothing: same scale and zero point"
-    if now == "int8" and new_zero == -128 and zero > -128:
+    if new.dtype == "int8" and new.zero_point == -128 and old.zero_point > -128:
         return f"cuts off what is below 0, as a RELU behind {_kind(before)} would"
     names = sorted({f"{op.kind} {op.index}" for op in after if op.kind in ONE_SCALE})
     if names:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from tiny_models import TinyModel
 
-from fastscnn_tf.runtime.inspect.scale_changes import scale_changes
+from fastscnn_tf.runtime.inspect.scale_changes import End, scale_changes
 from fastscnn_tf.runtime.tflite_parser import parse_tflite
 
 TFLITE = Path(__file__).parents[3] / "tflite"
@@ -52,5 +52,5 @@ def test_changes_of_scale_name_who_needs_them():
         "brings QUANTIZE 0 to the range that ADD 5 was quantized for",
         "int8 to float32 at the graph's output: another representation",
     ]
-    assert changes[1].source == (a, "int8", float(np.float32(0.1)), 0)
-    assert changes[1].target == (b, "int8", float(np.float32(0.2)), 0)
+    assert changes[1].source == End(a, "int8", float(np.float32(0.1)), 0)
+    assert changes[1].target == End(b, "int8", float(np.float32(0.2)), 0)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+from collections.abc import Iterable
+from pathlib import Path
 
-from .core.foreign_text import Markdown, html, markdown, markdown_cell
-from .core.text_table import markdown_table
+from .files import make_folder, remove_own, write_bytes
+from .foreign_text import Markdown, html, markdown, markdown_cell
+from .text_table import markdown_table
 
+HTML = "report.html"
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;
 color:#111;background:#fff}
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .8em;text-align:left}
@@ -42,7 +46,7 @@ class Figure:
     """A picture.
 
     Attributes:
-        file: its name beside the Markdown.
+        file: its name beside the page; empty for one that stands in the page alone.
         content: the PNG.
         alt: what it shows, for those who cannot see it.
     """
@@ -60,6 +64,13 @@ class Section:
     text: str = ""
     figures: tuple[Figure, ...] = ()
     table: Table | None = None
+
+
+def facts(
+    title: str, rows: Iterable[tuple[str, ...]], text: str = "", of: str = "value"
+) -> Section:
+    """A section whose table says what is what."""
+    return Section(title, text, table=Table(("", of), tuple(rows)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +96,31 @@ class Page:
             f"<title>{title}</title><style>{STYLE}</style></head>\n"
             f"<body><main><h1>{title}</h1>\n{body}\n</main></body></html>\n"
         )
+
+    def write(self, folder: Path, own: str = "", markdown: str = "") -> Path:
+        """Writes the page and its figures into a folder, which is made where it is not there.
+
+        Args:
+            folder: gets `report.html` and the figures.
+            own: a regular expression of the names that a new report takes the place of.
+            markdown: name of the Markdown, where it is wanted, too.
+
+        Returns:
+            The HTML file.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        make_folder(folder)
+        if own:
+            remove_own(folder, own)
+        for figure in self.figures:
+            if figure.file:
+                write_bytes(folder / figure.file, figure.content)
+        if markdown:
+            write_bytes(folder / markdown, self.markdown().encode())
+        write_bytes(folder / HTML, self.html().encode())
+        return folder / HTML
 
     def markdown(self) -> str:
         """Text that refers to the figures by their file names."""

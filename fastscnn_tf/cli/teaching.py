@@ -1,27 +1,28 @@
-"""`fastscnn pseudo-label`: a `folder` data set from unlabelled pictures."""
+"""Commands by which one model teaches another: pseudo-label and save-logits."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from ..core.console import warn
+from ..core.console import echo, warn
 from ..core.foreign_text import printable
+from ..core.sizes import Size
+from . import declared
 from . import options as opt
-from .device import averaging
+from .scoring import averaging
 
 
 @click.command("pseudo-label")
 @click.argument("model")
 @click.option("--images", required=True, help="A folder of pictures.")
 @click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")
-@click.option(
+@declared.share(
     "--confidence",
-    type=click.FloatRange(0, 1),
+    "Least probability of a pixel that is labelled; the others are ignored (255).",
     default=0.9,
-    show_default=True,
-    help="Least probability of a pixel that is labelled; the others are ignored (255).",
 )
 @opt.model_size
 @opt.pad
@@ -49,3 +50,34 @@ def pseudo_label_command(json_path: str | None, force: bool, **arguments: Any) -
         warn("no pixel is labelled, none was that sure: lower --confidence")
     done = f"{printable(result.folder)}: {opt.count(result.images, 'picture')}"
     opt.write_result(result.to_dict(), json_path, f"{result.table()}\n{done}")
+
+
+@click.command("save-logits")
+@click.argument("model")
+@opt.dataset()
+@declared.text("--split", "Which split.", "train")
+@opt.model_size
+@opt.pad
+@opt.threads
+@click.option(
+    "--output", "folder", required=True, type=opt.PATH, help="Folder; pictures done before stay."
+)
+def save_logits_command(
+    model: str, threads: int | None, size: Size | None, pad: bool, folder: Path, **data: Any
+) -> None:
+    """Write the logits of MODEL (.tflite, .keras, .npz or run folder) for every picture of a split.
+
+    They are a teacher for train --teacher OUTPUT. The teacher looks at each picture once, as it
+    is, so rotation, cutout and mixing cannot be learnt from it (--augment paper or gentle).
+    """
+    from ..data.registry import open_dataset
+    from ..evaluation import load_predictor
+    from ..train.saved_logits import save_logits
+
+    predictor = load_predictor(model, threads, size=size, pad=pad)
+    opened = open_dataset(data["dataset"], data["data_dir"], data["split"], predictor.input_size)
+    save_logits(predictor, opened, folder, opt.progress("looking"))
+    echo(f"{folder}: logits of {opt.count(len(opened), 'picture')}")
+
+
+COMMANDS = (pseudo_label_command, save_logits_command)

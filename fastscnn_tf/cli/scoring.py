@@ -1,0 +1,214 @@
+"""Commands that score: evaluate, agreement, compare, size-table and reproduce."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..core.console import echo, warn
+from ..core.foreign_text import printable
+from ..core.sizes import parse_size
+from ..runtime.fit import FITS
+from . import declared
+from . import options as opt
+
+
+class Scales(click.ParamType):
+    """`0.5,1.0` -> (0.5, 1.0)."""
+
+    name = "S,S,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"expected numbers such as 0.5,1.0, got {value!r}", param, ctx)
+
+
+class Sizes(click.ParamType):
+    """`256x512,352x480` -> ((256, 512), (352, 480))."""
+
+    name = "HxW,HxW,..."
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return tuple(map(parse_size, value.split(","))) if isinstance(value, str) else value
+
+
+def fit(help: str) -> Any:
+    """`--fit`."""
+    return declared.choice("--fit", help, FITS, "resize")
+
+
+averaging = opt.options(
+    click.option(
+        "--scales",
+        type=Scales(),
+        default=(1.0,),
+        help="Average a Keras model at these multiples of its size: 0.5,0.75,1.0,1.25.",
+    ),
+    click.option("--flip", is_flag=True, help="Average with the mirrored image."),
+)
+views = opt.options(
+    averaging,
+    click.option(
+        "--window",
+        type=opt.SizeType(),
+        help="Look through windows of this size at the image's own size.",
+    ),
+    click.option("--stride", type=opt.SizeType(), help="From window to window; default: half."),
+    fit("Stretch the image to the model's size, or keep its proportions and fill the rest."),
+)
+
+
+@click.command()
+@click.argument("model")
+@opt.dataset()
+@opt.split
+@opt.model_size
+@opt.pad
+@views
+@click.option("--boundary", is_flag=True, help="Boundary F-scores, too.")
+@click.option("--instances", is_flag=True, help="iIoU, too (Cityscapes' instance ids).")
+@opt.skip_bad
+@opt.threads
+@opt.json_path
+@opt.force
+def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
+    """Score MODEL (.tflite, .keras, .npz or run folder): mIoU, class IoU, accuracy, latency.
+
+    Every image counts and scores are taken at the label's own size, in one look at the whole image
+    unless --scales, --flip or --window say otherwise. A Cityscapes model is scored on data sets of
+    other classes where a class map between them is known.
+    """
+    from ..evaluation import evaluate as score
+
+    opt.check_json(json_path, force, arguments["model"], data_dir=arguments["data_dir"])
+    result = score(progress=opt.progress("evaluating"), **arguments)
+    if warning := result.skip_warning():
+        warn(warning)
+    text = f"{result.table()}\nprotocol: {printable(result.protocol)}"
+    opt.write_result(result.to_dict(), json_path, text)
+
+
+@click.command()
+@click.argument("first")
+@click.argument("second")
+@opt.dataset()
+@opt.split
+@opt.skip_bad
+@opt.trust_settings
+@opt.json_path
+@opt.force
+def agreement(
+    first: str, second: str, json_path: str | None, force: bool, skip_bad: bool, **data: Any
+) -> None:
+    """Share of pixels to which two models or files give the same class, at their input size."""
+    from ..agreement import argmax_agreement
+    from ..data.usable import open_split
+    from ..evaluation import load_predictor
+
+    opt.check_json(json_path, force, first, second, data_dir=data["data_dir"])
+    size = load_predictor(first).input_size
+    opened = open_split(data["dataset"], data["data_dir"], data["split"], size, skip_bad)
+    share = argmax_agreement(first, second, opened, opt.progress("comparing"))
+    result = {"first": first, "second": second, "images": len(opened), "agreement": share}
+    opt.write_result(result, json_path, f"{share * 100:.3f} % of the pixels agree")
+
+
+@click.command()
+@click.argument("first")
+@click.argument("second")
+@opt.dataset()
+@opt.split
+@declared.path("--output", "Folder for report.html, comparison.json and the worst pictures.")
+@declared.whole(
+    "--pictures",
+    "How many of the worst to draw into --output; mind the data's licence before you pass "
+    "them on. [default: 5]",
+    low=0,
+)
+@opt.skip_bad
+@opt.threads
+@opt.json_path
+@opt.force
+def compare(json_path: str | None, force: bool, **arguments: Any) -> None:
+    """Compare FIRST with SECOND, such as a float file with its int8 twin.
+
+    Agreement, change of mIoU and of each class, and the pictures on which they differ most, at the
+    labels' own size. `agreement` compares at the models' input size, and `runs compare` runs.
+    """
+    from ..model_comparison import compare_models
+
+    models = arguments["first"], arguments["second"]
+    opt.check_json(json_path, force, *models, data_dir=arguments["data_dir"])
+    result = compare_models(progress=opt.progress("comparing"), force=force, **arguments)
+    opt.write_result(result.to_dict(), json_path, result.text())
+
+
+@click.command("size-table")
+@click.argument("models", nargs=-1, required=True)
+@click.option("--sizes", type=Sizes(), default=(), help="Export Keras models at these.")
+@opt.dataset(required=False)
+@opt.split
+@opt.skip_bad
+@click.option("--recipe", help="Of the exports; default: int8 with --dataset, else float16.")
+@click.option("--frame", type=opt.SizeType(), help="Size of the pictures; default: the model's.")
+@declared.above_zero("--fps", "Mark the best that gives so many frames per second.")
+@declared.path("--output", "Folder that keeps the exports.")
+@declared.whole("--rounds", "How often each is timed.", default=7)
+@opt.threads
+@opt.json_path
+@opt.force
+def size_table_command(models: tuple[str, ...], json_path: str | None, **arguments: Any) -> None:
+    """Cost, speed and score of MODELS (.tflite, or Keras at --sizes), measured in turns here.
+
+    A frame is a picture to its label map at the picture's own size. .tflite files need no
+    TensorFlow; pass one for each size or width.
+    """
+    from ..size_comparison import size_table
+
+    opt.check_json(json_path, arguments["force"], *models, data_dir=arguments["data_dir"])
+    result = size_table(models, say=lambda line: echo(line, err=True), **arguments)
+    opt.write_result(result.to_dict(), json_path, result.text())
+
+
+@click.command("reproduce")
+@click.argument("model", required=False)
+@opt.dataset(required=False)
+@click.option(
+    "--row", "rows", metavar="KEY", multiple=True, help="Measure this row; may be repeated."
+)
+@declared.text(
+    "--ledger", "Where measurements are kept, row by row, from run to run.", "reproduced.json"
+)
+@click.option("--markdown", metavar="PATH", help="Write the table as Markdown.")
+@opt.threads
+@opt.json_path
+@opt.force
+def reproduce_command(
+    ledger: str, markdown: str | None, json_path: str | None, force: bool, **arguments: Any
+) -> None:
+    """Published accuracies of Fast-SCNN beside what MODEL reaches by the same protocols.
+
+    Without MODEL the table with what was measured so far. With MODEL and --data-dir the rows of
+    --dataset are measured that need no other training than its first; name others with --row, such
+    as cityscapes-val-imagenet. --force replaces the outputs, and rows that another model holds.
+    """
+    from ..core.files import check_output, write_bytes
+    from ..reproduction import reproduce
+
+    opt.check_json(json_path, force, ledger, markdown, arguments["model"])
+    if markdown is not None:
+        opt.refuse_inputs(markdown, (ledger, arguments["model"]))
+        check_output(markdown, force)
+    progress = opt.progress("evaluating")
+    result = reproduce(ledger=ledger, force=force, progress=progress, **arguments)
+    if markdown is not None:
+        write_bytes(markdown, result.markdown().encode())
+    opt.write_result(result.to_dict(), json_path, result.text())
+
+
+COMMANDS = (evaluate, agreement, compare, size_table_command, reproduce_command)
