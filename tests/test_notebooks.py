@@ -18,6 +18,7 @@ NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 HIDING = ("TF_CPP_MIN_LOG_LEVEL", "PYTEST_CURRENT_TEST")
 
 
+@pytest.mark.notebook
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs(path):
     environment = {name: value for name, value in os.environ.items() if name not in HIDING}

@@ -12,6 +12,8 @@ import pytest
 from built_wheel import build_wheel, install_wheel
 from PIL import Image
 
+pytestmark = pytest.mark.process
+
 from fastscnn_tf.core.labels import CAMVID
 
 ROOT = Path(__file__).parents[1]

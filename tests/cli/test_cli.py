@@ -20,6 +20,7 @@ def one_line(err: str) -> str:
     return err
 
 
+@pytest.mark.train
 def test_train_quantize_export_evaluate_predict_benchmark(own_data, tmp_path, run):
     """The whole chain on own data, with the interfaces scripts rely on."""
     data = ["--dataset", "folder", "--data-dir", own_data]
@@ -116,6 +117,7 @@ def remove_folder(root):
     (root / "dataset.yaml").unlink()
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -138,6 +140,7 @@ def test_bad_data_stops_training_with_one_line(own_data, tmp_path, run, spoil, m
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.train
 def test_bad_file_in_the_middle_of_training(own_data, tmp_path, run):
     path = own_data / "train" / "images" / "3.jpg"
     path.write_bytes(path.read_bytes()[:300])
@@ -149,6 +152,7 @@ def test_bad_file_in_the_middle_of_training(own_data, tmp_path, run):
     assert "3.jpg: not a readable picture" in one_line(err)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("spoil", [break_label_value, break_label_size, break_image])
 def test_bad_file_in_calibration(own_data, run_folder, tmp_path, run, spoil):
     spoil(own_data)
@@ -255,6 +259,7 @@ def test_usage_errors_are_one_line(run):
         assert "--help" in one_line(err)
 
 
+@pytest.mark.process
 def test_ctrl_c_keeps_the_last_checkpoint(tmp_path):
     """A real process, interrupted after its first epoch: exit code 130, and it resumes."""
     folder = tmp_path / "run"
@@ -329,6 +334,7 @@ def test_help_texts_name_every_command(run):
         assert run(name, "--help")[0] == 0
 
 
+@pytest.mark.process
 def test_export_ends_where_the_first_calibration_picture_is_bad(own_data, tmp_path):
     """In a process of its own: an iterator of tf.data that outlives Python keeps it from ending."""
     import fastscnn_tf as fs

@@ -118,6 +118,7 @@ def test_no_output_replaces_a_file_of_the_data_set(own_data, run):
     assert {p: p.read_bytes() for p in own_data.rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.train
 def test_training_and_quantization_stop_before_the_first_step_or_go_on(broken, tmp_path, run):
     folder = tmp_path / "run"
     short = ["--epochs", 1, "--batch-size", 3]

@@ -151,6 +151,7 @@ def test_a_tensor_that_is_always_zero_keeps_its_range(network, start):
     assert fitted(start(before), 2)[-1].ranges[name] == (0.0, 1.0)
 
 
+@pytest.mark.train
 def test_a_run_holds_the_ranges_of_its_last_epochs(run_folder, own_data, tmp_path):
     settings = QuantizeSettings(
         str(run_folder), "folder", str(own_data), SIZE, epochs=2, batch_size=2, freeze_ranges=2

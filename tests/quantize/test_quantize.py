@@ -196,6 +196,7 @@ def test_calibration_alone_takes_part_in_the_choice(qat_folder):
     assert state["best"] > 0.2
 
 
+@pytest.mark.train
 def test_fine_tuning_resumes(run_folder, own_data, tmp_path):
     settings = QuantizeSettings(
         str(run_folder), "folder", str(own_data), (64, 96), epochs=2, batch_size=2

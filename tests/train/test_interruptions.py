@@ -92,6 +92,7 @@ def assert_same_run(one, other):
     assert rows(one) == rows(other)
 
 
+@pytest.mark.process
 def test_killed_at_five_moments_the_weights_are_those_of_an_uninterrupted_run(own_data, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     began = time.monotonic()
@@ -109,6 +110,7 @@ def test_killed_at_five_moments_the_weights_are_those_of_an_uninterrupted_run(ow
     assert not list(killed.glob(".*.part*"))
 
 
+@pytest.mark.process
 def test_killed_fine_tuning_ends_with_the_same_integers(run_folder, own_data, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = (
@@ -130,6 +132,7 @@ def test_killed_fine_tuning_ends_with_the_same_integers(run_folder, own_data, tm
     assert rows(whole) == rows(killed)
 
 
+@pytest.mark.train
 def test_a_full_disk_ends_the_run_and_keeps_its_last_checkpoint(own_data, tmp_path):
     """Files may not grow beyond 1 MB from the second epoch on."""
     folder, old = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -141,6 +141,7 @@ def test_fit_reports_the_loss_of_its_arithmetic():
     assert model.evaluate(images, labels, verbose=0) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.train
 def test_tf_keras_trains_with_it_on_replicas():
     tf, (images, labels) = tensorflow(), batch()
     with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():

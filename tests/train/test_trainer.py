@@ -60,6 +60,7 @@ def test_best_has_no_auxiliary_heads_and_last_has(run_folder):
     assert load_keras(run_folder / "last.keras").config.aux_heads
 
 
+@pytest.mark.train
 def test_resumed_weights_equal_an_uninterrupted_run(few_scenes, tmp_path):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     # Three batches in an epoch: an update is half done when it ends.
@@ -87,6 +88,7 @@ def test_resumed_weights_equal_an_uninterrupted_run(few_scenes, tmp_path):
     assert [row["epoch"] for row in rows] == ["1", "2"]
 
 
+@pytest.mark.train
 def test_resume_is_refused_with_other_settings_or_in_a_folder_of_something_else(own_data, tmp_path):
     with pytest.raises(OutputError, match=r"nothing to resume, run\.json is missing"):
         run_training(settings_for(own_data), own_data, resume=True)
@@ -100,6 +102,7 @@ def test_resume_is_refused_with_other_settings_or_in_a_folder_of_something_else(
         run_training(settings_for(own_data, epochs=1), folder)
 
 
+@pytest.mark.train
 def test_a_failed_run_gives_the_old_one_back(own_data, tmp_path):
     folder = tmp_path / "run"
     run_training(settings_for(own_data, epochs=1), folder, verbose=0)
@@ -125,6 +128,7 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("resume", [False, True])
 def test_broken_loss_stops_with_step_and_rate(own_data, tmp_path, resume):
     folder, settings = tmp_path / "run", settings_for(own_data, learning_rate=99.0, epochs=20)
@@ -137,6 +141,7 @@ def test_broken_loss_stops_with_step_and_rate(own_data, tmp_path, resume):
         assert all(np.isfinite(w).all() for w in weights)
 
 
+@pytest.mark.train
 def test_a_run_that_never_began_leaves_nothing(own_data, tmp_path):
     folder = tmp_path / "run"
 
@@ -151,6 +156,7 @@ def test_a_run_that_never_began_leaves_nothing(own_data, tmp_path):
     assert not folder.exists()
 
 
+@pytest.mark.train
 def test_logits_that_overflow_stop_the_run(own_data, tmp_path):
     folder = tmp_path / "run"
 
@@ -171,6 +177,7 @@ def test_logits_that_overflow_stop_the_run(own_data, tmp_path):
     assert json.loads((folder / "state.json").read_text())["epochs_done"] == 1
 
 
+@pytest.mark.train
 def test_damaged_state_is_named(own_data, tmp_path):
     folder, settings = tmp_path / "run", settings_for(own_data, epochs=1)
     run_training(settings, folder, verbose=0)
@@ -193,6 +200,7 @@ def test_damaged_state_is_named(own_data, tmp_path):
         run_training(settings, folder, resume=True, verbose=0)
 
 
+@pytest.mark.train
 def test_crops_weights_and_schedules_train_and_the_last_weights_stay(own_data, tmp_path):
     """Everything at once that changes no file format; validation only where it is asked for."""
     settings = settings_for(
@@ -257,6 +265,7 @@ def test_settings_are_checked(change):
         TrainSettings("toy", None, (64, 96), **change)
 
 
+@pytest.mark.train
 def test_plain_compile_and_fit_learn():
     import fastscnn_tf as fs
 
