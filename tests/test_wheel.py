@@ -12,9 +12,9 @@ import pytest
 from built_wheel import build_wheel, install_wheel
 from PIL import Image
 
-pytestmark = pytest.mark.process
-
 from fastscnn_tf.core.labels import CAMVID
+
+pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "tflite" / "fastscnn_camvid_int8.tflite"
