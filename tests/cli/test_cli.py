@@ -21,12 +21,13 @@ def one_line(err: str) -> str:
 
 
 @pytest.mark.train
-def test_train_quantize_export_evaluate_predict_benchmark(own_data, tmp_path, run):
+def test_train_quantize_export_evaluate_predict_benchmark(own_data, small_weights, tmp_path, run):
     """The whole chain on own data, with the interfaces scripts rely on."""
     data = ["--dataset", "folder", "--data-dir", own_data]
     folder = tmp_path / "run"
     short = ["--epochs", 1, "--batch-size", 2]
-    code, _, err = run("train", *data, "--size", "64x96", *short, "--output", folder)
+    start = ["--init-from", small_weights]
+    code, _, err = run("train", *data, *start, "--size", "64x96", *short, "--output", folder)
     assert (code, err) == (0, "")
     for name in ("best.keras", "last.keras", "run.json", "log.csv"):
         assert (folder / name).is_file()
@@ -341,7 +342,7 @@ def test_export_ends_where_the_first_calibration_picture_is_bad(own_data, tmp_pa
 
     first = own_data / "train" / "images" / "0.jpg"
     first.write_text("bad")
-    config = fs.FastSCNNConfig(9, (64, 96), width=0.25)
+    config = fs.FastSCNNConfig(9, (64, 96), width=0.25, repeats=(1, 1, 1))
     fs.save_model(fs.fast_scnn(config), tmp_path / "m.keras")
     command = [sys.executable, "-m", "fastscnn_tf", "export", tmp_path / "m.keras"]
     command += ["--recipe", "int8", "--dataset", "folder", "--data-dir", own_data]

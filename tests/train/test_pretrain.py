@@ -1,7 +1,5 @@
 """Pre-training on folders of pictures, and starting from other weights."""
 
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,41 +57,6 @@ def test_it_learns_and_leaves_a_run_folder(pretrained):
     rows = (pretrained.folder / "log.csv").read_text().splitlines()
     assert rows[0] == "epoch,loss,val_top1,val_top5"
     assert len(rows) == 6
-
-
-@pytest.mark.train
-def test_resume_equals_the_uninterrupted_run(pictures, pretrained, tmp_path):
-    settings = short_run(pictures)
-
-    class Stop(Exception):
-        pass
-
-    import fastscnn_tf.train.pretrain as module
-
-    original = module.top_accuracy
-    calls = []
-
-    def once(model, batches):
-        calls.append(1)
-        if len(calls) == 2:
-            raise Stop
-        return original(model, batches)
-
-    module.top_accuracy = once
-    try:
-        with pytest.raises(Stop):
-            run_pretraining(settings, tmp_path / "run", verbose=0)
-    finally:
-        module.top_accuracy = original
-    assert json.loads((tmp_path / "run/state.json").read_text())["epochs_done"] == 1
-    result = run_pretraining(settings, tmp_path / "run", resume=True, verbose=0)
-    assert result.epochs == 5
-    first, second = (
-        read_start(folder / "last.keras").model.get_weights()
-        for folder in (pretrained.folder, tmp_path / "run")
-    )
-    for a, b in zip(first, second, strict=True):
-        assert np.allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
 def test_top_accuracy_worked_by_hand():
