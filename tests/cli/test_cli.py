@@ -261,11 +261,12 @@ def test_usage_errors_are_one_line(run):
 
 
 @pytest.mark.process
-def test_ctrl_c_keeps_the_last_checkpoint(tmp_path):
+def test_ctrl_c_keeps_the_last_checkpoint(small_weights, tmp_path):
     """A real process, interrupted after its first epoch: exit code 130, and it resumes."""
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "fastscnn_tf", "train", "--dataset", "toy", "--size", "32x32"]
     command += ["--epochs", "500", "--validate-every", "500", "--output", str(folder)]
+    command += ["--init-from", str(small_weights)]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
