@@ -29,9 +29,7 @@ WEIGHTS = "model.weights.h5"
 
 @pytest.fixture(scope="session")
 def small():
-    return fast_scnn(
-        FastSCNNConfig(num_classes=3, input_size=(32, 32), width=0.25, repeats=(1, 1, 1))
-    )
+    return fast_scnn(FastSCNNConfig(num_classes=3, input_size=(32, 32), width=0.25))
 
 
 @pytest.fixture(scope="session")
