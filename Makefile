@@ -8,7 +8,7 @@ CAMVID ?= CamVid
 # Processes that share the test files; each wants a core and 3 GB of memory.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo camvid test test-targets web cityscapes backends fuzz audit lint format clean
+.PHONY: setup demo camvid test test-all test-targets web cityscapes backends fuzz audit lint format clean
 
 setup: $(VENV)/.done
 
@@ -24,13 +24,19 @@ demo: setup
 camvid: setup
 	bash tflite/camvid/train.sh $(CAMVID) $(if $(filter file,$(origin OUTPUT)),camvid-output,$(OUTPUT))
 
+PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+
+# Some minutes; without what trains, starts programs or runs notebooks.
 test: setup cityscapes
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+	$(PYTEST) -m "not train and not process and not notebook"
+
+test-all: setup cityscapes
+	$(PYTEST)
 
 # The real thing on every target that this machine can imitate; see tests/targets/conftest.py.
 test-targets: setup
 	bash tests/targets/setup.sh
-	FASTSCNN_TARGETS=$${FASTSCNN_TARGETS:-available} $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile -rs tests/targets
+	FASTSCNN_TARGETS=$${FASTSCNN_TARGETS:-available} $(PYTEST) -rs tests/targets
 
 cityscapes: .venv-cityscapes/.done
 
@@ -50,7 +56,7 @@ tflite/web/node_modules/.package-lock.json: tflite/web/package-lock.json
 backends: setup
 	bash tests/backends/run.sh
 
-# Files of strangers by the thousand; some 300 of them are part of `make test`.
+# Files of strangers by the thousand; some 300 of them are part of `make test-all`.
 fuzz: setup
 	$(BIN)/python benchmarks/fuzz.py --seed 0 --mutants 20000 --output fuzzed
 

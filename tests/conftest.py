@@ -101,7 +101,7 @@ def randomise():
 def config():
     from fastscnn_tf.core.config import FastSCNNConfig
 
-    return FastSCNNConfig.for_labels("toy", input_size=SIZE, bn_momentum=0.9)
+    return FastSCNNConfig.for_labels("toy", input_size=SIZE, bn_momentum=0.9, repeats=(1, 1, 1))
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +125,22 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]
         return path
 
     return get
+
+
+@pytest.fixture(scope="session")
+def small_weights(made_once, randomise) -> Path:
+    """Weights to start from, of toy streets' classes: one bottleneck a group, no auxiliary heads.
+
+    Tracing costs by the layer, so a run that starts from them takes half the time.
+    """
+    from fastscnn_tf.core.config import FastSCNNConfig
+    from fastscnn_tf.model.fast_scnn import fast_scnn
+    from fastscnn_tf.model.io import save_keras
+
+    config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), repeats=(1, 1, 1))
+    return made_once(
+        "shared-small.keras", lambda path: save_keras(randomise(fast_scnn(config)), path)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -198,9 +214,18 @@ def tflite_files(request, made_once) -> dict[tuple[str, str], Path]:
 @pytest.fixture
 def own_data(tmp_path) -> Path:
     """A small own data set: toy streets as JPEG and label PNGs with own raw values."""
+    return write_own_data(tmp_path / "eigene Straßen")
+
+
+@pytest.fixture(scope="session")
+def shared_data(made_once) -> Path:
+    """The same for tests that only read it."""
+    return made_once("shared-data", write_own_data)
+
+
+def write_own_data(root: Path) -> Path:
     from fastscnn_tf.data.toy_streets import ToyStreets
 
-    root = tmp_path / "eigene Straßen"
     toy = ToyStreets("train", (96, 160))
     for split, indices in (("train", range(4)), ("val", range(4, 7))):
         for kind in ("images", "labels"):

@@ -33,6 +33,7 @@ def run(*arguments):
     return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(("kinds", "mutants"), [(LIGHT, 290), (HEAVY, 10)], ids=["light", "heavy"])
 def test_campaign(kinds, mutants, tmp_path):
     done = run("--kinds", *kinds, "--mutants", mutants, "--output", tmp_path)

@@ -149,6 +149,7 @@ def test_a_list_survives_cut_lines_other_writers_and_its_own_length(tmp_path, mo
     assert WrittenFiles(tmp_path).has(tmp_path / "2.png")
 
 
+@pytest.mark.process
 def test_an_interrupted_call_leaves_no_result_unlisted(tmp_path, run):
     for i in range(200):
         picture(tmp_path / f"{i:03}.png", i)

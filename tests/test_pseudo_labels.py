@@ -80,6 +80,7 @@ def test_probabilities_are_averaged_over_views():
     assert np.allclose(found, np.mean(both, 0), atol=1e-6)
 
 
+@pytest.mark.train
 def test_the_folder_is_a_data_set_and_trains(model, middle, own_data, tmp_path):
     out = tmp_path / "pseudo"
     result = pseudo_label(model, own_data / "train" / "images", out, middle, flip=True)

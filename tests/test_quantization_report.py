@@ -50,8 +50,12 @@ def scale(layer, factor, channel=None):
     layer.set_weights(values)
 
 
-def test_a_sound_network_has_no_findings(trained):
-    report = report_of(trained)
+@pytest.fixture(scope="module")
+def report(trained):
+    return report_of(trained)
+
+
+def test_a_sound_network_has_no_findings(report):
     assert len(report.layers) == LAYERS
     assert sorted(layer.place for layer in report.layers) == list(range(LAYERS))
     assert all(layer.severity == 0 for layer in report.layers)
@@ -63,9 +67,8 @@ def test_a_sound_network_has_no_findings(trained):
     assert all(layer.hurts and layer.agreement_returned > 0 for layer in report.hurting)
 
 
-def test_a_layer_is_not_named_where_the_agreement_gets_worse_without_it(trained):
+def test_a_layer_is_not_named_where_the_agreement_gets_worse_without_it(report):
     """The divergence may shrink while cells lose float's class."""
-    report = report_of(trained, images=1)
     layers = tuple(
         dataclasses.replace(layer, harm=0.3, agreement_returned=gain)
         for layer, gain in zip(report.layers[:3], (-0.0001, 0.0, 0.0001), strict=True)

@@ -54,7 +54,7 @@ def test_a_keras_model_is_exported_at_every_size(tmp_path):
     from fastscnn_tf.model.io import save_keras
 
     path = tmp_path / "m.keras"
-    config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), width=0.25)
+    config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), width=0.25, repeats=(1, 1, 1))
     save_keras(fast_scnn(config), path)
     said = []
     result = size_table(

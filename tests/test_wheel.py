@@ -14,6 +14,8 @@ from PIL import Image
 
 from fastscnn_tf.core.labels import CAMVID
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "tflite" / "fastscnn_camvid_int8.tflite"
 FLOAT = ROOT / "tflite" / "fastscnn_camvid_float16.tflite"

@@ -100,10 +100,24 @@ def build(
         strength = settings.distill_temperature, settings.distill_weight
         fitted = distilling_model(network, None if saved else settings.teacher, *strength)
     fitted.compile(**compiled_with(keras, settings, config, loss, epoch_steps(settings, len(data))))
-    # Variables made in the first step would have TensorFlow trace it twice.
-    fitted.optimizer.build(fitted.trainable_variables)
+    make_variables(fitted, config.aux_heads and settings.strategy == NONE and fitted is network)
     ema = ema_for(keras)(settings.ema, network, settings.accumulate) if settings.ema else None
     return Training(network, fitted, ema, settings.size, loss, saved)
+
+
+def make_variables(model: Any, several_losses: bool) -> None:
+    """Makes the variables of the optimizer and of the means of several losses.
+
+    Those made in the first step would have TensorFlow trace it twice.
+    """
+    model.optimizer.build(model.trainable_variables)
+    if several_losses and on_tensorflow(keras3()):
+        tf = tensorflow()
+        logits = {name: tf.zeros((1, *x.shape[1:])) for name, x in model.output.items()}
+        height, width = model.input_shape[1:3]
+        labels = dict.fromkeys(logits, tf.zeros((1, height, width), tf.uint8))
+        model.compute_loss(None, labels, logits)
+        model.reset_metrics()
 
 
 def prepare_backend(deterministic: bool) -> None:

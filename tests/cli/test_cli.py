@@ -20,12 +20,14 @@ def one_line(err: str) -> str:
     return err
 
 
-def test_train_quantize_export_evaluate_predict_benchmark(own_data, tmp_path, run):
+@pytest.mark.train
+def test_train_quantize_export_evaluate_predict_benchmark(own_data, small_weights, tmp_path, run):
     """The whole chain on own data, with the interfaces scripts rely on."""
     data = ["--dataset", "folder", "--data-dir", own_data]
     folder = tmp_path / "run"
     short = ["--epochs", 1, "--batch-size", 2]
-    code, _, err = run("train", *data, "--size", "64x96", *short, "--output", folder)
+    start = ["--init-from", small_weights]
+    code, _, err = run("train", *data, *start, "--size", "64x96", *short, "--output", folder)
     assert (code, err) == (0, "")
     for name in ("best.keras", "last.keras", "run.json", "log.csv"):
         assert (folder / name).is_file()
@@ -116,6 +118,7 @@ def remove_folder(root):
     (root / "dataset.yaml").unlink()
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -138,6 +141,7 @@ def test_bad_data_stops_training_with_one_line(own_data, tmp_path, run, spoil, m
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.train
 def test_bad_file_in_the_middle_of_training(own_data, tmp_path, run):
     path = own_data / "train" / "images" / "3.jpg"
     path.write_bytes(path.read_bytes()[:300])
@@ -149,6 +153,7 @@ def test_bad_file_in_the_middle_of_training(own_data, tmp_path, run):
     assert "3.jpg: not a readable picture" in one_line(err)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("spoil", [break_label_value, break_label_size, break_image])
 def test_bad_file_in_calibration(own_data, run_folder, tmp_path, run, spoil):
     spoil(own_data)
@@ -255,11 +260,13 @@ def test_usage_errors_are_one_line(run):
         assert "--help" in one_line(err)
 
 
-def test_ctrl_c_keeps_the_last_checkpoint(tmp_path):
+@pytest.mark.process
+def test_ctrl_c_keeps_the_last_checkpoint(small_weights, tmp_path):
     """A real process, interrupted after its first epoch: exit code 130, and it resumes."""
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "fastscnn_tf", "train", "--dataset", "toy", "--size", "32x32"]
     command += ["--epochs", "500", "--validate-every", "500", "--output", str(folder)]
+    command += ["--init-from", str(small_weights)]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -329,13 +336,14 @@ def test_help_texts_name_every_command(run):
         assert run(name, "--help")[0] == 0
 
 
+@pytest.mark.process
 def test_export_ends_where_the_first_calibration_picture_is_bad(own_data, tmp_path):
     """In a process of its own: an iterator of tf.data that outlives Python keeps it from ending."""
     import fastscnn_tf as fs
 
     first = own_data / "train" / "images" / "0.jpg"
     first.write_text("bad")
-    config = fs.FastSCNNConfig(9, (64, 96), width=0.25)
+    config = fs.FastSCNNConfig(9, (64, 96), width=0.25, repeats=(1, 1, 1))
     fs.save_model(fs.fast_scnn(config), tmp_path / "m.keras")
     command = [sys.executable, "-m", "fastscnn_tf", "export", tmp_path / "m.keras"]
     command += ["--recipe", "int8", "--dataset", "folder", "--data-dir", own_data]

@@ -118,10 +118,14 @@ def test_no_output_replaces_a_file_of_the_data_set(own_data, run):
     assert {p: p.read_bytes() for p in own_data.rglob("*") if p.is_file()} == before
 
 
-def test_training_and_quantization_stop_before_the_first_step_or_go_on(broken, tmp_path, run):
+@pytest.mark.train
+def test_training_and_quantization_stop_before_the_first_step_or_go_on(
+    broken, small_weights, tmp_path, run
+):
     folder = tmp_path / "run"
     short = ["--epochs", 1, "--batch-size", 3]
-    train = ["train", *data(broken), "--size", "64x96", *short, "--output", folder]
+    train = ["train", *data(broken), "--init-from", small_weights, "--no-aux", "--size", "64x96"]
+    train += [*short, "--output", folder]
     code, out, err = run(*train)
     bad = broken / "train" / "images" / "1.jpg"
     assert (code, out) == (2, "")

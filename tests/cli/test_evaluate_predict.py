@@ -22,7 +22,8 @@ def models(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("models")
     for name in ("toy", "cityscapes"):
-        model = fast_scnn(FastSCNNConfig.for_labels(name, input_size=SIZE, width=0.25))
+        config = FastSCNNConfig.for_labels(name, input_size=SIZE, width=0.25, repeats=(1, 1, 1))
+        model = fast_scnn(config)
         save_keras(model, folder / f"{name}.keras")
         export_tflite(model, folder / f"{name}.tflite", "float32")
     return folder

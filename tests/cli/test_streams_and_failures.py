@@ -215,6 +215,7 @@ def test_a_long_name_is_cut(run):
     assert len(err) < 5000
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signals_leave_no_half_written_file(tmp_path, number):
     """Sent while a file is being written."""

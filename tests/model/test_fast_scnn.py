@@ -155,6 +155,7 @@ def test_fused_batch_norm_agrees_with_the_plain_layer():
         assert np.allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.process
 def test_saved_model_is_read_back_in_a_fresh_process(tmp_path, randomise, noise):
     config = FastSCNNConfig(num_classes=5, input_size=(64, 96))
     model = randomise(fast_scnn(config))

@@ -458,6 +458,7 @@ def test_arrays_of_other_kinds(small, tmp_path):
 # Mutants
 
 
+@pytest.mark.process
 def test_mutants_are_read_or_refused_in_one_line(small, tmp_path):
     """Within 1 GB and 20 s each; `model_file_mutants.py` says what is changed."""
     save_keras(small, tmp_path / "m.keras", about={"name": "small", "run": {"epochs": 3}})

@@ -151,9 +151,10 @@ def test_a_tensor_that_is_always_zero_keeps_its_range(network, start):
     assert fitted(start(before), 2)[-1].ranges[name] == (0.0, 1.0)
 
 
-def test_a_run_holds_the_ranges_of_its_last_epochs(run_folder, own_data, tmp_path):
+@pytest.mark.train
+def test_a_run_holds_the_ranges_of_its_last_epochs(small_weights, own_data, tmp_path):
     settings = QuantizeSettings(
-        str(run_folder), "folder", str(own_data), SIZE, epochs=2, batch_size=2, freeze_ranges=2
+        str(small_weights), "folder", str(own_data), SIZE, epochs=2, batch_size=2, freeze_ranges=2
     )
     run_quantization(settings, tmp_path / "q", verbose=0)
     last = load_folded(tmp_path / "q" / "last.npz")
@@ -163,7 +164,7 @@ def test_a_run_holds_the_ranges_of_its_last_epochs(run_folder, own_data, tmp_pat
     assert json.loads((tmp_path / "q" / "run.json").read_text())["settings"]["freeze_ranges"] == 2
     with pytest.raises(ConfigError, match=r"cannot resume .* with freeze_ranges None"):
         run_quantization(
-            QuantizeSettings(str(run_folder), "folder", str(own_data), SIZE, 2, 2),
+            QuantizeSettings(str(small_weights), "folder", str(own_data), SIZE, 2, 2),
             tmp_path / "q",
             resume=True,
             verbose=0,

@@ -196,44 +196,14 @@ def test_calibration_alone_takes_part_in_the_choice(qat_folder):
     assert state["best"] > 0.2
 
 
-def test_fine_tuning_resumes(run_folder, own_data, tmp_path):
-    settings = QuantizeSettings(
-        str(run_folder), "folder", str(own_data), (64, 96), epochs=2, batch_size=2
-    )
-    run_quantization(settings, tmp_path / "whole", verbose=0)
-    with pytest.MonkeyPatch.context() as patch:
-        # What a killed process leaves behind: the state after the first of two epochs.
-        import fastscnn_tf.quantize.fine_tune as module
-
-        fit = module._fit
-
-        def first_epoch_only(model, settings, folder, *rest):
-            class Stop(module.tf_keras().callbacks.Callback):
-                def on_epoch_end(self, epoch, logs=None):
-                    raise KeyboardInterrupt
-
-            original = model.fit
-            model.fit = lambda *a, callbacks, **k: original(*a, callbacks=[*callbacks, Stop()], **k)
-            fit(model, settings, folder, *rest)
-
-        patch.setattr(module, "_fit", first_epoch_only)
-        with pytest.raises(KeyboardInterrupt):
-            run_quantization(settings, tmp_path / "halves", verbose=0)
-    run_quantization(settings, tmp_path / "halves", resume=True, verbose=0)
-    a, b = (load_folded(tmp_path / x / "last.npz") for x in ("whole", "halves"))
-    for name in a.weights:
-        for x, y in zip(a.weights[name], b.weights[name], strict=True):
-            assert np.allclose(x, y, rtol=1e-3, atol=1e-4), name
-
-
 def test_calibration_without_images(trained):
     with pytest.raises(DataError, match="at least one image"):
         calibrate(fold(trained), [])
 
 
-def test_data_set_of_another_model_is_refused(run_folder, tmp_path, own_data):
+def test_data_set_of_another_model_is_refused(small_weights, tmp_path, own_data):
     text = (own_data / "dataset.yaml").read_text().replace("  - {name: sign, value: 28}\n", "")
     (own_data / "dataset.yaml").write_text(text)
-    settings = QuantizeSettings(str(run_folder), "folder", str(own_data), epochs=1, batch_size=2)
+    settings = QuantizeSettings(str(small_weights), "folder", str(own_data), epochs=1, batch_size=2)
     with pytest.raises((ConfigError, DataError), match=r"unknown label value|classes"):
         run_quantization(settings, tmp_path / "q", verbose=0)

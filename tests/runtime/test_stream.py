@@ -119,6 +119,7 @@ def test_work_overlaps_and_keeps_its_order():
     assert list(overlapped(meet, range(8), ahead=2, workers=2)) == list(range(8))
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 @pytest.mark.parametrize("stream", [False, True])
 def test_memory_does_not_grow_with_the_frames(stream):

@@ -460,6 +460,7 @@ def test_a_window_shows_the_frames(drive):
     assert done.stdout.startswith("5 frames, ")
 
 
+@pytest.mark.process
 def test_ctrl_c_ends_and_tells_what_was_seen(drive, tmp_path):
     command = [sys.executable, "-m", "fastscnn_tf", "watch", drive, MODEL, "--follow"]
     command += ["--output", tmp_path / "out", "--json", tmp_path / "w.json"]

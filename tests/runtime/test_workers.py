@@ -101,6 +101,7 @@ def test_predicting_in_processes_writes_the_same_files(tmp_path, run):
     assert not any(name.startswith((".", "2_")) for name in names)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_ctrl_c_ends_every_process_and_leaves_nothing_half_written(tmp_path):
     pictures = [_picture(tmp_path / f"{i:03}.png", i) for i in range(300)]

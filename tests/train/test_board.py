@@ -102,6 +102,7 @@ def decode(content):
         return np.asarray(picture)
 
 
+@pytest.mark.train
 def test_everything_of_a_run_is_in_the_files_at_its_epoch(data, tmp_path):
     training = Training(keras3(), data, tmp_path, epochs=4, every=2, pictures=2)
     history = training.fit(data, 4)

@@ -207,6 +207,7 @@ def test_saved_logits_go_where_the_picture_goes(seed):
     assert np.abs(told - centre)[sure].max() < 0.6
 
 
+@pytest.mark.train
 def test_training_on_saved_logits(tmp_path):
     data = ToyStreets("val", SIZE)
     teacher = fast_scnn(SMALL)
@@ -233,6 +234,7 @@ def test_training_on_saved_logits(tmp_path):
         logits_batches(data, SMALL, folder, None, 2)
 
 
+@pytest.mark.train
 def test_a_run_learns_from_saved_logits_and_resumes_to_the_bit(own_data, tmp_path, run):
     data = ("--dataset", "folder", "--data-dir", own_data)
     teacher, folder = tmp_path / "teacher.keras", tmp_path / "logits"

@@ -227,7 +227,7 @@ def finish(*processes):
     return outputs
 
 
-@pytest.mark.slow
+@pytest.mark.process
 def test_two_workers_of_which_one_is_killed_train_as_one_process(run):
     chief, other = start_workers(run)
     state = run / "run" / "state.json"
@@ -249,7 +249,7 @@ def test_two_workers_of_which_one_is_killed_train_as_one_process(run):
     assert score == pytest.approx(best, abs=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.process
 def test_two_devices_train_as_one(run):
     finish(start(run, "mirrored", run / "settings.json", run / "mirrored"))
     # 2.3e-5 was seen at one step of 20, less than 1.2e-5 at the others.

@@ -92,27 +92,32 @@ def assert_same_run(one, other):
     assert rows(one) == rows(other)
 
 
-def test_killed_at_five_moments_the_weights_are_those_of_an_uninterrupted_run(own_data, tmp_path):
+@pytest.mark.process
+def test_killed_at_five_moments_the_weights_are_those_of_an_uninterrupted_run(
+    own_data, small_weights, tmp_path
+):
+    train = (*TRAIN, "--init-from", small_weights)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     began = time.monotonic()
-    finish(own_data, whole, *TRAIN)
+    finish(own_data, whole, *train)
     span = (time.monotonic() - began) / 4
     rng = random.Random(time.time_ns())
-    early = process(own_data, killed, *TRAIN)
+    early = process(own_data, killed, *train)
     wait_for(killed.exists, early)  # before or while its first files are written
     kill(early)
-    kill_while_writing(own_data, killed, TRAIN)
+    kill_while_writing(own_data, killed, train)
     for _ in range(3):
-        kill_at_random(own_data, killed, TRAIN, rng, span)
-    finish(own_data, killed, *TRAIN)
+        kill_at_random(own_data, killed, train, rng, span)
+    finish(own_data, killed, *train)
     assert_same_run(whole, killed)
     assert not list(killed.glob(".*.part*"))
 
 
-def test_killed_fine_tuning_ends_with_the_same_integers(run_folder, own_data, tmp_path):
+@pytest.mark.process
+def test_killed_fine_tuning_ends_with_the_same_integers(small_weights, own_data, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = (
-        *("quantize", run_folder, "--size", "64x96", "--epochs", "3", "--batch-size", "2"),
+        *("quantize", small_weights, "--size", "64x96", "--epochs", "3", "--batch-size", "2"),
         "--deterministic",
     )
     finish(own_data, whole, *arguments)
@@ -130,10 +135,12 @@ def test_killed_fine_tuning_ends_with_the_same_integers(run_folder, own_data, tm
     assert rows(whole) == rows(killed)
 
 
-def test_a_full_disk_ends_the_run_and_keeps_its_last_checkpoint(own_data, tmp_path):
+@pytest.mark.train
+def test_a_full_disk_ends_the_run_and_keeps_its_last_checkpoint(own_data, small_weights, tmp_path):
     """Files may not grow beyond 1 MB from the second epoch on."""
     folder, old = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
-    settings = TrainSettings("folder", str(own_data), (64, 96), 3, 2, 0.01, bn_momentum=0.9)
+    small = {"init_from": str(small_weights), "aux_heads": False, "bn_momentum": 0.9}
+    settings = TrainSettings("folder", str(own_data), (64, 96), 3, 2, 0.01, **small)
 
     class DiskFills(keras3().callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

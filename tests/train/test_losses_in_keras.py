@@ -111,7 +111,9 @@ def batch(classes=5):
 
 
 def compiled(keras, loss, aux_heads=True):
-    config = FastSCNNConfig(num_classes=5, input_size=SIZE, aux_heads=aux_heads, width=0.25)
+    config = FastSCNNConfig(
+        num_classes=5, input_size=SIZE, aux_heads=aux_heads, width=0.25, repeats=(1, 1, 1)
+    )
     model = fast_scnn(config, keras=keras)
     losses = segmentation_losses(aux_heads, config.aux_layout, loss, 0.2)
     model.compile(optimizer=keras.optimizers.SGD(0.02), **losses)
@@ -143,6 +145,7 @@ def test_fit_reports_the_loss_of_its_arithmetic():
     assert model.evaluate(images, labels, verbose=0) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.train
 def test_tf_keras_trains_with_it_on_replicas():
     tf, (images, labels) = tensorflow(), batch()
     with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():

@@ -1,7 +1,5 @@
 """Pre-training on folders of pictures, and starting from other weights."""
 
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -49,6 +47,7 @@ def pretrained(pictures, tmp_path_factory):
     return run_pretraining(settings, folder, verbose=0)
 
 
+@pytest.mark.train
 def test_it_learns_and_leaves_a_run_folder(pretrained):
     assert pretrained.epochs == 5
     assert pretrained.top1 > 0.5
@@ -58,40 +57,6 @@ def test_it_learns_and_leaves_a_run_folder(pretrained):
     rows = (pretrained.folder / "log.csv").read_text().splitlines()
     assert rows[0] == "epoch,loss,val_top1,val_top5"
     assert len(rows) == 6
-
-
-def test_resume_equals_the_uninterrupted_run(pictures, pretrained, tmp_path):
-    settings = short_run(pictures)
-
-    class Stop(Exception):
-        pass
-
-    import fastscnn_tf.train.pretrain as module
-
-    original = module.top_accuracy
-    calls = []
-
-    def once(model, batches):
-        calls.append(1)
-        if len(calls) == 2:
-            raise Stop
-        return original(model, batches)
-
-    module.top_accuracy = once
-    try:
-        with pytest.raises(Stop):
-            run_pretraining(settings, tmp_path / "run", verbose=0)
-    finally:
-        module.top_accuracy = original
-    assert json.loads((tmp_path / "run/state.json").read_text())["epochs_done"] == 1
-    result = run_pretraining(settings, tmp_path / "run", resume=True, verbose=0)
-    assert result.epochs == 5
-    first, second = (
-        read_start(folder / "last.keras").model.get_weights()
-        for folder in (pretrained.folder, tmp_path / "run")
-    )
-    for a, b in zip(first, second, strict=True):
-        assert np.allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
 def test_top_accuracy_worked_by_hand():
@@ -114,6 +79,7 @@ def test_classifier_shares_the_trunk():
         fast_scnn_classifier(config, 1)
 
 
+@pytest.mark.train
 def test_training_starts_from_it(pretrained, tmp_path, capsys):
     settings = TrainSettings(
         "toy", None, (64, 96), 1, 16, 1e-9, init_from=str(pretrained.folder), validate_every=1
@@ -127,6 +93,7 @@ def test_training_starts_from_it(pretrained, tmp_path, capsys):
     assert np.allclose(before, after, atol=1e-5)
 
 
+@pytest.mark.train
 def test_a_classifier_is_no_segmentation_model(pretrained, tmp_path):
     with pytest.raises(ModelFileError, match="train --init-from"):
         fs.load_model(pretrained.folder)
@@ -161,6 +128,7 @@ def test_same_class_count_takes_everything(randomise, tmp_path):
     assert all(map(np.array_equal, model.get_weights(), source.get_weights()))
 
 
+@pytest.mark.train
 def test_wiring_comes_from_the_starting_weights(tmp_path):
     source = fast_scnn(FastSCNNConfig.preset("tramac", input_size=(64, 96), width=0.5))
     save_model(source, tmp_path / "m.keras")
@@ -212,6 +180,7 @@ def test_unreadable_picture_is_named(tmp_path, pictures):
         run_pretraining(settings, tmp_path / "r", verbose=0)
 
 
+@pytest.mark.train
 def test_more_training_data_of_the_same_classes(own_data, tmp_path):
     """The second data set's pairs join the training split."""
     from fastscnn_tf.train.trainer import training_data

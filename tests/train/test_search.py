@@ -115,6 +115,7 @@ def study_of(folder):
     return optuna.load_study(study_name="fastscnn", storage=f"sqlite:///{folder / 'study.db'}")
 
 
+@pytest.mark.train
 def test_a_search_leaves_runs_and_a_recipe(base, searched):
     result, lines = searched
     (trial,) = result.trials
@@ -133,6 +134,7 @@ def test_a_search_leaves_runs_and_a_recipe(base, searched):
     ]
 
 
+@pytest.mark.train
 def test_a_killed_trial_goes_on_and_a_bad_one_is_stopped(base, searched):
     folder = searched[0].folder
     study = study_of(folder)
@@ -178,6 +180,7 @@ def test_a_killed_trial_goes_on_and_a_bad_one_is_stopped(base, searched):
     assert result.best.learning_rate == values["learning_rate"]
 
 
+@pytest.mark.train
 def test_resume_is_refused_with_another_search(base, searched, tmp_path):
     folder = searched[0].folder
     with pytest.raises(OutputError, match="not empty"):
@@ -194,6 +197,7 @@ def test_resume_is_refused_with_another_search(base, searched, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.train
 def test_a_finished_search_is_read_again_by_the_command(base, searched):
     from click.testing import CliRunner
 

@@ -15,25 +15,25 @@ from fastscnn_tf.core.errors import (
     OutputError,
     TrainingDiverged,
 )
-from fastscnn_tf.data import toy_streets
 from fastscnn_tf.evaluation import evaluate, load_model
 from fastscnn_tf.keras_api import keras3, tensorflow
 from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.train.callbacks import SCORE, callbacks_for
-from fastscnn_tf.train.checkpoint import read_checkpoint
 from fastscnn_tf.train.run_folder import run_folder
 from fastscnn_tf.train.settings import TrainSettings
 from fastscnn_tf.train.trainer import run_training
 
 
-def settings_for(own_data, **changes):
-    values = {"epochs": 2, "batch_size": 2, "learning_rate": 0.01, "bn_momentum": 0.9}
-    return TrainSettings("folder", str(own_data), (64, 96), **{**values, **changes})
-
-
 @pytest.fixture
-def few_scenes(monkeypatch):
-    monkeypatch.setattr(toy_streets, "SPLITS", {"train": (0, 24), "val": (1, 6)})
+def settings_for(small_weights):
+    """(own data, changes) -> settings of two short epochs that start from small weights."""
+
+    def make(own_data, **changes):
+        values = {"epochs": 2, "batch_size": 2, "learning_rate": 0.01, "bn_momentum": 0.9}
+        values |= {"init_from": str(small_weights), "aux_heads": False}
+        return TrainSettings("folder", str(own_data), (64, 96), **{**values, **changes})
+
+    return make
 
 
 def test_a_run_learns_and_leaves_everything(run_folder):
@@ -60,34 +60,10 @@ def test_best_has_no_auxiliary_heads_and_last_has(run_folder):
     assert load_keras(run_folder / "last.keras").config.aux_heads
 
 
-def test_resumed_weights_equal_an_uninterrupted_run(few_scenes, tmp_path):
-    whole, halves = tmp_path / "whole", tmp_path / "halves"
-    # Three batches in an epoch: an update is half done when it ends.
-    more = {"augment": "strong", "ema": 0.9, "accumulate": 2, "deterministic": True}
-    settings = TrainSettings("toy", None, (64, 96), 2, 8, 0.01, bn_momentum=0.9, **more)
-    run_training(settings, whole, verbose=0)
-
-    class Interrupt(keras3().callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_training(settings, halves, verbose=0, extra_callbacks=[Interrupt()])
-    assert json.loads((halves / "state.json").read_text())["epochs_done"] == 1
-    run_training(settings, halves, resume=True, verbose=0)
-    first, second = (read_checkpoint(folder / "last.keras")[1] for folder in (whole, halves))
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        assert np.array_equal(value, second[name]), name
-    first, second = load_keras(whole / "last.keras"), load_keras(halves / "last.keras")
-    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
-        assert np.array_equal(a, b)
-    rows = list(csv.DictReader((halves / "log.csv").read_text().splitlines()))
-    assert [row["epoch"] for row in rows] == ["1", "2"]
-
-
-def test_resume_is_refused_with_other_settings_or_in_a_folder_of_something_else(own_data, tmp_path):
+@pytest.mark.train
+def test_resume_is_refused_with_other_settings_or_in_a_folder_of_something_else(
+    own_data, tmp_path, settings_for
+):
     with pytest.raises(OutputError, match=r"nothing to resume, run\.json is missing"):
         run_training(settings_for(own_data), own_data, resume=True)
     folder = tmp_path / "run"
@@ -100,7 +76,8 @@ def test_resume_is_refused_with_other_settings_or_in_a_folder_of_something_else(
         run_training(settings_for(own_data, epochs=1), folder)
 
 
-def test_a_failed_run_gives_the_old_one_back(own_data, tmp_path):
+@pytest.mark.train
+def test_a_failed_run_gives_the_old_one_back(own_data, tmp_path, settings_for):
     folder = tmp_path / "run"
     run_training(settings_for(own_data, epochs=1), folder, verbose=0)
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
@@ -125,8 +102,9 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("resume", [False, True])
-def test_broken_loss_stops_with_step_and_rate(own_data, tmp_path, resume):
+def test_broken_loss_stops_with_step_and_rate(own_data, tmp_path, resume, settings_for):
     folder, settings = tmp_path / "run", settings_for(own_data, learning_rate=99.0, epochs=20)
     with pytest.raises(TrainingDiverged, match=r"step \d+ with learning rate") as caught:
         run_training(settings, folder, resume=resume, verbose=0)
@@ -137,7 +115,8 @@ def test_broken_loss_stops_with_step_and_rate(own_data, tmp_path, resume):
         assert all(np.isfinite(w).all() for w in weights)
 
 
-def test_a_run_that_never_began_leaves_nothing(own_data, tmp_path):
+@pytest.mark.train
+def test_a_run_that_never_began_leaves_nothing(own_data, tmp_path, settings_for):
     folder = tmp_path / "run"
 
     class Interrupt(keras3().callbacks.Callback):
@@ -151,7 +130,8 @@ def test_a_run_that_never_began_leaves_nothing(own_data, tmp_path):
     assert not folder.exists()
 
 
-def test_logits_that_overflow_stop_the_run(own_data, tmp_path):
+@pytest.mark.train
+def test_logits_that_overflow_stop_the_run(own_data, tmp_path, settings_for):
     folder = tmp_path / "run"
 
     class Spoil(keras3().callbacks.Callback):
@@ -171,7 +151,8 @@ def test_logits_that_overflow_stop_the_run(own_data, tmp_path):
     assert json.loads((folder / "state.json").read_text())["epochs_done"] == 1
 
 
-def test_damaged_state_is_named(own_data, tmp_path):
+@pytest.mark.train
+def test_damaged_state_is_named(own_data, tmp_path, settings_for):
     folder, settings = tmp_path / "run", settings_for(own_data, epochs=1)
     run_training(settings, folder, verbose=0)
     same = settings_for(own_data / ".." / own_data.name, epochs=1)
@@ -193,10 +174,14 @@ def test_damaged_state_is_named(own_data, tmp_path):
         run_training(settings, folder, resume=True, verbose=0)
 
 
-def test_crops_weights_and_schedules_train_and_the_last_weights_stay(own_data, tmp_path):
+@pytest.mark.train
+def test_crops_weights_and_schedules_train_and_the_last_weights_stay(
+    own_data, tmp_path, settings_for
+):
     """Everything at once that changes no file format; validation only where it is asked for."""
     settings = settings_for(
         own_data,
+        aux_heads=True,
         crop=(32, 64),
         validate_every=0,
         loss="ohem + 0.5*dice(4)",
@@ -257,10 +242,11 @@ def test_settings_are_checked(change):
         TrainSettings("toy", None, (64, 96), **change)
 
 
+@pytest.mark.train
 def test_plain_compile_and_fit_learn():
     import fastscnn_tf as fs
 
-    config = fs.FastSCNNConfig(num_classes=9, input_size=(64, 96))
+    config = fs.FastSCNNConfig(num_classes=9, input_size=(64, 96), repeats=(1, 1, 1))
     data = fs.load_dataset(
         "toy", split="val", config=config, augment="gentle", batch_size=6, seed=0
     )
