@@ -14,15 +14,27 @@ import logging
 import os
 import platform
 import warnings
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeAlias
 
 from .core.console import quiet_stderr
 from .core.errors import ConfigError, InputError
 from .core.extras import pip_install
 
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+# Neither framework ships types: to mypy these are `Any`, editors find the classes.
+KerasModel: TypeAlias = "keras.Model"  # of Keras 3 or tf_keras, as the others
+KerasLayer: TypeAlias = "keras.layers.Layer"
+Tensor: TypeAlias = "tf.Tensor"  # or the tensor of Keras' backend
+Variable: TypeAlias = "tf.Variable"
+TFDataset: TypeAlias = "tf.data.Dataset"
+
 
 @functools.cache
-def keras3() -> Any:
+def keras3() -> ModuleType:
     """Keras 3, imported without TensorFlow's start-up messages.
 
     Raises:
@@ -33,7 +45,7 @@ def keras3() -> Any:
 
 
 @functools.cache
-def tensorflow() -> Any:
+def tensorflow() -> ModuleType:
     """TensorFlow, imported without its start-up messages.
 
     Raises:
@@ -48,7 +60,7 @@ def tensorflow() -> Any:
 
 
 @functools.cache
-def tf_keras() -> Any:
+def tf_keras() -> ModuleType:
     """tf_keras (Keras 2), for quantization-aware training.
 
     Raises:
@@ -61,7 +73,7 @@ def tf_keras() -> Any:
 
 
 @functools.cache
-def tfmot() -> Any:
+def tfmot() -> ModuleType:
     """tensorflow_model_optimization; the environment variable it sets is restored."""
     tf_keras()
     before = os.environ.get("TF_USE_LEGACY_KERAS")
@@ -74,12 +86,12 @@ def tfmot() -> Any:
             os.environ["TF_USE_LEGACY_KERAS"] = before
 
 
-def is_keras3(keras: Any) -> bool:
+def is_keras3(keras: ModuleType) -> bool:
     """Whether a Keras namespace is Keras 3."""
     return keras.__version__.startswith("3.")
 
 
-def on_tensorflow(keras: Any) -> bool:
+def on_tensorflow(keras: ModuleType) -> bool:
     """Whether models of this namespace run on TensorFlow."""
     return not is_keras3(keras) or keras.backend.backend() == "tensorflow"
 
@@ -96,7 +108,7 @@ def _prepare() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
-def _keep_convolutions_apart(tf: Any) -> None:
+def _keep_convolutions_apart(tf: ModuleType) -> None:
     """Stops TensorFlow from merging convolution and batch normalisation in inference on a CPU.
 
     oneDNN has no fast kernel for what comes out: without AVX-512 one picture of 352x480 takes a
@@ -108,7 +120,7 @@ def _keep_convolutions_apart(tf: Any) -> None:
         tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
-def _import(name: str) -> Any:
+def _import(name: str) -> ModuleType:
     try:
         with quiet_stderr(), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -9,7 +9,7 @@ Names are `stage.part`; Keras 3 refuses `/` in names.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from ..core.config import FUSION_FACTOR, FastSCNNConfig
 from ..core.sizes import Size, padded_size
@@ -19,10 +19,10 @@ EXPANSION = 6  # bottleneck expansion factor t (table 1)
 BOTTLENECKS = ((64, 2), (96, 2), (128, 1))
 DEEP = 128  # channels of the global features, the fusion and the classifier
 
-Tensor = Any
+Tensor = TypeVar("Tensor")  # whatever a vocabulary computes with: tensors, signals, shapes
 
 
-class Blocks(Protocol):
+class Blocks(Protocol[Tensor]):
     """The vocabulary of the topology. Tensors are NHWC; `name` is unique.
 
     A convolution is followed by batch normalisation unless `norm` is false, then by a ReLU where
@@ -66,7 +66,16 @@ class Blocks(Protocol):
     def channels(self, x: Tensor) -> int: ...
 
 
-def fast_scnn_outputs(blocks: Blocks, image: Tensor, config: FastSCNNConfig) -> dict[str, Tensor]:
+class FullSizeBlocks(Protocol[Tensor]):
+    """What it takes to bring logits to the size of the image."""
+
+    def resize(self, x: Tensor, size: Size, *, name: str, aligned: bool = False) -> Tensor: ...
+    def crop(self, x: Tensor, size: Size, *, name: str) -> Tensor: ...
+
+
+def fast_scnn_outputs(
+    blocks: Blocks[Tensor], image: Tensor, config: FastSCNNConfig
+) -> dict[str, Tensor]:
     """The whole network.
 
     Args:
@@ -88,7 +97,7 @@ def fast_scnn_outputs(blocks: Blocks, image: Tensor, config: FastSCNNConfig) -> 
     return outputs
 
 
-def trunk(b: Blocks, image: Tensor, config: FastSCNNConfig) -> tuple[Tensor, Tensor]:
+def trunk(b: Blocks[Tensor], image: Tensor, config: FastSCNNConfig) -> tuple[Tensor, Tensor]:
     """What an ImageNet classifier shares: the features at 1/8 and the global ones at 1/32."""
     if b.size(image) != padded_size(b.size(image)):
         image = b.pad(image, padded_size(b.size(image)), name="image.padded")
@@ -97,7 +106,7 @@ def trunk(b: Blocks, image: Tensor, config: FastSCNNConfig) -> tuple[Tensor, Ten
     return skip, pyramid_pooling(b, deep, config)  # H/32 x 128
 
 
-def learning_to_downsample(b: Blocks, image: Tensor, config: FastSCNNConfig) -> Tensor:
+def learning_to_downsample(b: Blocks[Tensor], image: Tensor, config: FastSCNNConfig) -> Tensor:
     """Three strided layers to H/8 (section 3.2.1)."""
     stage, wide = "learning_to_downsample", config.channels
     x = b.conv(
@@ -114,7 +123,13 @@ def learning_to_downsample(b: Blocks, image: Tensor, config: FastSCNNConfig) -> 
 
 
 def separable(
-    b: Blocks, x: Tensor, filters: int, config: FastSCNNConfig, *, name: str, stride: int = 1
+    b: Blocks[Tensor],
+    x: Tensor,
+    filters: int,
+    config: FastSCNNConfig,
+    *,
+    name: str,
+    stride: int = 1,
 ) -> Tensor:
     """Depthwise 3x3 then pointwise 1x1; in the paper without a ReLU between (section 3.2.1)."""
     first, second = f"{name}_depthwise", f"{name}_pointwise"
@@ -129,7 +144,7 @@ def separable(
     return b.conv(x, filters, 1, bias=config.has_bias(second), name=second)
 
 
-def global_features(b: Blocks, x: Tensor, config: FastSCNNConfig) -> Tensor:
+def global_features(b: Blocks[Tensor], x: Tensor, config: FastSCNNConfig) -> Tensor:
     """Inverted residual bottlenecks in three groups, to H/32 (section 3.2.2)."""
     for group, (filters, stride) in enumerate(BOTTLENECKS, 1):
         for i in range(config.repeats[group - 1]):
@@ -140,7 +155,7 @@ def global_features(b: Blocks, x: Tensor, config: FastSCNNConfig) -> Tensor:
 
 
 def bottleneck(
-    b: Blocks, x: Tensor, filters: int, config: FastSCNNConfig, *, stride: int, name: str
+    b: Blocks[Tensor], x: Tensor, filters: int, config: FastSCNNConfig, *, stride: int, name: str
 ) -> Tensor:
     """Expand, depthwise, project; residual where input and output shapes agree (table 2)."""
     expand, depthwise, project = (f"{name}.{part}" for part in ("expand", "depthwise", "project"))
@@ -159,7 +174,7 @@ def bottleneck(
     return y
 
 
-def pyramid_pooling(b: Blocks, x: Tensor, config: FastSCNNConfig) -> Tensor:
+def pyramid_pooling(b: Blocks[Tensor], x: Tensor, config: FastSCNNConfig) -> Tensor:
     """Context from poolings to 1, 2, 3 and 6 bins (PSPNet; section 3.2.2)."""
     branches, norm = [x], config.pyramid_branch_norm
     for n in config.pyramid_bins:
@@ -176,7 +191,7 @@ def pyramid_pooling(b: Blocks, x: Tensor, config: FastSCNNConfig) -> Tensor:
     return b.conv(y, b.channels(x), config.pyramid_kernel, bias=config.has_bias(name), name=name)
 
 
-def feature_fusion(b: Blocks, skip: Tensor, deep: Tensor, config: FastSCNNConfig) -> Tensor:
+def feature_fusion(b: Blocks[Tensor], skip: Tensor, deep: Tensor, config: FastSCNNConfig) -> Tensor:
     """Adds the upsampled deep branch to the high-resolution one (section 3.2.3, table 3).
 
     A dilation-4 depthwise convolution after a x4 half-pixel bilinear upsampling equals a
@@ -201,7 +216,7 @@ def feature_fusion(b: Blocks, skip: Tensor, deep: Tensor, config: FastSCNNConfig
     return b.add(low, high, relu=True, norm=not norm, name="fusion.add")
 
 
-def classifier(b: Blocks, x: Tensor, config: FastSCNNConfig) -> Tensor:
+def classifier(b: Blocks[Tensor], x: Tensor, config: FastSCNNConfig) -> Tensor:
     """Two separable convolutions and a pointwise one (section 3.2.4)."""
     x = separable(b, x, b.channels(x), config, name="classifier.ds1")
     x = separable(b, x, b.channels(x), config, name="classifier.ds2")
@@ -217,7 +232,7 @@ def classifier(b: Blocks, x: Tensor, config: FastSCNNConfig) -> Tensor:
     )
 
 
-def auxiliary_head(b: Blocks, x: Tensor, config: FastSCNNConfig, name: str) -> Tensor:
+def auxiliary_head(b: Blocks[Tensor], x: Tensor, config: FastSCNNConfig, name: str) -> Tensor:
     """A small classifier on an inner feature map, for training only (section 3.3)."""
     first = f"{name}.conv"
     x = b.conv(x, config.channels(config.aux_width), 3, bias=config.has_bias(first), name=first)
