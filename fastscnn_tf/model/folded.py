@@ -87,7 +87,9 @@ def fold(model: Any) -> FoldedNetwork:
     return FoldedNetwork(config.replace(aux_heads=False), folded)
 
 
-def _fold_layer(weights: list[np.ndarray], norm: list[np.ndarray], depthwise: bool, epsilon: float) -> Weights:
+def _fold_layer(
+    weights: list[np.ndarray], norm: list[np.ndarray], depthwise: bool, epsilon: float
+) -> Weights:
     kernel = weights[0].astype(np.float64)
     channels = kernel.shape[2] if depthwise else kernel.shape[3]
     bias = weights[1].astype(np.float64) if len(weights) > 1 else np.zeros(channels)
