@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress
 from .core.errors import ConfigError
 from .core.images import resize_image
 from .data.dataset import SegmentationDataset
@@ -41,7 +41,7 @@ def argmax_agreement(
     first: Any,
     second: Any,
     dataset: SegmentationDataset,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
 ) -> float:
     """Share of pixels, at the models' input resolution, to which both give the same class.
 

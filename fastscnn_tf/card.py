@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from .about import run_folder_of, training_run
+from .core.aliases import StrPath
 from .core.errors import DataError, ModelFileError
 from .core.foreign_text import (
     Markdown,
@@ -38,8 +38,8 @@ Row = tuple[str, object]
 
 
 def model_card(
-    source: str | os.PathLike[str],
-    scores: Sequence[str | os.PathLike[str]] = (),
+    source: StrPath,
+    scores: Sequence[StrPath] = (),
     license: str | None = None,
 ) -> str:
     """The card of a run folder or a .tflite.
@@ -176,7 +176,7 @@ def _trained_on(path: Path) -> set[tuple[str, str]]:
     return seen
 
 
-def _evaluation(path: str | os.PathLike[str]) -> dict[str, Any]:
+def _evaluation(path: StrPath) -> dict[str, Any]:
     try:
         found: _Scores = read_json(path, _Scores, what="JSON of scores", error=DataError, mend=True)
     except DataError as error:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
 
+from .core.aliases import StrPath
 from .core.console import echo
 from .core.files import check_output_folder, write_json
 from .core.sizes import Size
@@ -25,7 +25,7 @@ FILES = {  # file -> (recipe, outputs)
 
 
 def run_demo(
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     force: bool = False,
     verbose: int = 2,
     say: Callable[[str], None] = echo,

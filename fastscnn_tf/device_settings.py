@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .core.aliases import StrPath
 from .core.delegates.benchmark_flags import benchmark_command
 from .core.delegates.device import DeviceSettings
 from .core.delegates.kotlin import PACKAGE, kotlin_source
@@ -68,7 +68,7 @@ class FileSettings:
         return printable_lines(lines)
 
 
-def settings_of(model: str | os.PathLike[str]) -> FileSettings:
+def settings_of(model: StrPath) -> FileSettings:
     """The settings that travel with a file.
 
     Raises:
@@ -95,7 +95,7 @@ def _notes(path: Path, content: bytes, metadata: dict[str, Any], held: Held) -> 
 
 
 def write_new(
-    model: str | os.PathLike[str],
+    model: StrPath,
     device: str | None = None,
     changes: Sequence[str] = (),
     force: bool = False,
@@ -174,5 +174,5 @@ def list_options() -> str:
     return "\n".join(f"{name}: {option.expected}\n    {option.source}" for name, option in options)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return one_line(",".join(value) if isinstance(value, tuple) else value)

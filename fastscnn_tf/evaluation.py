@@ -6,14 +6,16 @@ import dataclasses
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, ModelFileError
 from .core.sizes import STRIDE, Size, format_size
 from .data.registry import find_pairs, open_dataset
 from .data.usable import open_usable
+from .keras_api import KerasModel
 from .runtime.averaged_views import AveragedViews, SlidingWindows
 from .runtime.evaluate import evaluate_predictor
 from .runtime.evaluation_result import Evaluation
@@ -22,7 +24,7 @@ from .runtime.segmenter import Segmenter
 from .runtime.views import Inference, Predictor, WholeImage
 
 
-def load_model(path: str | os.PathLike[str]) -> Any:
+def load_model(path: StrPath) -> KerasModel:
     """Reads a model this project wrote, in any process.
 
     Args:
@@ -92,7 +94,7 @@ def load_predictor(
     return load_predictor(load_model(path), full=full, size=size, pad=pad)
 
 
-def _at_size(model: Any, size: Size | None, pad: bool) -> Any:
+def _at_size(model: Any, size: Size | None, pad: bool) -> KerasModel:
     if size is None:
         return model
     from .model.fast_scnn import resize_model
@@ -104,10 +106,10 @@ def _at_size(model: Any, size: Size | None, pad: bool) -> Any:
 def evaluate(
     model: Any,
     dataset: str,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     split: str = "val",
     threads: int | None = None,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
     size: Size | None = None,
     pad: bool = False,
     *,

@@ -31,6 +31,7 @@ KerasLayer: TypeAlias = "keras.layers.Layer"
 Tensor: TypeAlias = "tf.Tensor"  # or the tensor of Keras' backend
 Variable: TypeAlias = "tf.Variable"
 TFDataset: TypeAlias = "tf.data.Dataset"
+PyDataset: TypeAlias = "keras.utils.PyDataset"
 
 
 @functools.cache

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, DataError
 from .core.files import check_output_folder
 from .core.labels import IGNORE
 from .core.scores import confusion_matrix, ratio, scores
 from .data.dataset import SegmentationDataset
-from .data.pair_check import Progress
 from .data.usable import open_usable
 from .evaluation import open_inference
 from .model_comparison_result import ComparedPicture, Departure, ModelComparison
@@ -31,9 +31,9 @@ def compare_models(
     first: Any,
     second: Any,
     dataset: str,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     split: str = "val",
-    output: str | os.PathLike[str] | None = None,
+    output: StrPath | None = None,
     *,
     threads: int = 2,
     pictures: int | None = None,

@@ -7,10 +7,11 @@ import dataclasses
 import functools
 import logging
 import os
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, DataError, OutputError
 from .core.files import check_name, check_output
 from .core.folders import walk
@@ -26,12 +27,12 @@ from .runtime.workers import in_processes
 
 def predict_files(
     model: Any,
-    paths: Sequence[str | os.PathLike[str]],
-    folder: str | os.PathLike[str],
+    paths: Sequence[StrPath],
+    folder: StrPath,
     opacity: float = 0.5,
     threads: int | None = None,
     force: bool = False,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
     size: Size | None = None,
     pad: bool = False,
     *,

@@ -11,12 +11,13 @@ teacher's predictions where it is sure, 255 elsewhere, added to the human labels
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, DataError
 from .core.images import read_image, resize_image
 from .core.labels import IGNORE
@@ -32,8 +33,8 @@ from .runtime.views import Predictor, frame_of
 
 def pseudo_label(
     model: Any,
-    images: str | os.PathLike[str],
-    folder: str | os.PathLike[str],
+    images: StrPath,
+    folder: StrPath,
     confidence: float = 0.9,
     *,
     recursive: bool = False,
@@ -46,7 +47,7 @@ def pseudo_label(
     resume: bool = False,
     force: bool = False,
     skip_bad: bool = False,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
 ) -> PseudoLabels:
     """Labels pictures where a model is sure, and writes a `folder` data set.
 

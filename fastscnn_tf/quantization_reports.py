@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.config import FastSCNNConfig
 from .core.errors import DataError
 from .core.files import check_output_folder
@@ -19,7 +20,6 @@ from .core.scores import confusion_matrix
 from .core.sizes import Size, format_size
 from .core.text_table import text_table
 from .data.dataset import SegmentationDataset
-from .data.pair_check import Progress
 from .data.usable import open_split
 from .evaluation import load_model
 from .model.folded import FoldedNetwork
@@ -122,8 +122,8 @@ class QuantizationReport:
 def quantization_report(
     model: Any,
     dataset: str,
-    data_dir: str | os.PathLike[str] | None = None,
-    output: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
+    output: StrPath | None = None,
     *,
     split: str = "val",
     images: int = 50,

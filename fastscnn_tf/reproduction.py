@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError
 from .core.files import check_output
 from .core.foreign_text import printable
@@ -22,20 +22,19 @@ from .reproduction_table import Reproduction
 from .runtime.evaluation_result import Evaluation
 from .runtime.segmenter import Segmenter
 
-FilePath = str | os.PathLike[str]
 Rows = Sequence[PublishedRow]
 
 
 def reproduce(
-    model: FilePath | None = None,
+    model: StrPath | None = None,
     dataset: str | None = None,
-    data_dir: FilePath | None = None,
+    data_dir: StrPath | None = None,
     rows: Sequence[str] = (),
-    ledger: FilePath | None = None,
+    ledger: StrPath | None = None,
     *,
     threads: int | None = None,
     force: bool = False,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
     table: Rows = PUBLISHED,
 ) -> Reproduction:
     """The table of published numbers; given a model and data, its rows are measured.
@@ -139,7 +138,7 @@ def _of_dataset(table: Rows, dataset: str | None) -> list[PublishedRow]:
 class _Subject:
     """The model file that is measured."""
 
-    def __init__(self, path: FilePath, threads: int | None):
+    def __init__(self, path: StrPath, threads: int | None):
         given = Path(path)
         self.is_tflite = given.suffix == ".tflite"
         self.model: Any = Segmenter(given, threads) if self.is_tflite else load_model(given)
@@ -166,8 +165,8 @@ class _Subject:
     def measure(
         self,
         row: PublishedRow,
-        data_dir: FilePath | None,
-        progress: Callable[[Iterable[int]], Iterable[int]],
+        data_dir: StrPath | None,
+        progress: Progress,
     ) -> Record:
         """Scores the model by the protocol of a row, with the evaluator of `evaluate`."""
         model, size, pad = self.model, row.size, row.pad

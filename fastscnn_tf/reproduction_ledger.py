@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from .core.aliases import StrPath
 from .core.errors import OutputError
 from .core.files import FORCE, write_json
 from .core.foreign_text import printable
@@ -59,7 +60,7 @@ class _Ledger(msgspec.Struct):
     rows: dict[Name, msgspec.Raw]  # of `Record`s
 
 
-def read_ledger(path: str | os.PathLike[str] | None) -> dict[str, Record]:
+def read_ledger(path: StrPath | None) -> dict[str, Record]:
     """The measurements by row; none where there is no such file yet.
 
     Raises:
@@ -84,7 +85,7 @@ def read_ledger(path: str | os.PathLike[str] | None) -> dict[str, Record]:
         ) from None
 
 
-def add_record(path: str | os.PathLike[str], key: str, record: Record) -> None:
+def add_record(path: StrPath, key: str, record: Record) -> None:
     """Adds a measurement to what is in the file now; writes it whole or not at all."""
     records = {**read_ledger(path), key: record}
     rows = {name: dataclasses.asdict(value) for name, value in records.items()}

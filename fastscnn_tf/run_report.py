@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.errors import OutputError
 from .core.files import check_output_folder, make_folder, remove_own, write_bytes
-from .data.pair_check import Progress
 from .run_record import QUANTIZE, TRAIN, Run, read_run
 from .run_report_page import Figure, Page, Section, Table
 from .runs import best_text, recipe_name
@@ -25,8 +24,8 @@ CONFUSIONS = 5  # listed in words
 
 
 def write_run_report(
-    folder: str | os.PathLike[str],
-    data_dir: str | os.PathLike[str] | None = None,
+    folder: StrPath,
+    data_dir: StrPath | None = None,
     pictures: bool = False,
     force: bool = False,
     progress: Progress = iter,
@@ -146,7 +145,7 @@ def _recipe(run: Run) -> dict[str, Any]:
     return {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import PurePath
 
 import numpy as np
 
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, DataError
 from .core.scores import confusion_matrix, scores
 from .data.dataset import SegmentationDataset
-from .data.pair_check import Progress
 from .data.usable import open_usable
 from .run_record import PRETRAIN, Run
 from .run_report_page import Figure, Section, Table
@@ -50,9 +49,7 @@ class PictureRanking:
         DataError, ModelFileError: data set or weights are not at hand.
     """
 
-    def __init__(
-        self, run: Run, data_dir: str | os.PathLike[str] | None = None, progress: Progress = iter
-    ):
+    def __init__(self, run: Run, data_dir: StrPath | None = None, progress: Progress = iter):
         if run.kind == PRETRAIN:
             raise ConfigError(f"{run.folder}: a run of pretrain has no label maps to show")
         from .evaluation import load_predictor

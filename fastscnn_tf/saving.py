@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .core.aliases import StrPath
 from .core.errors import ConfigError
 from .core.files import check_output
 
 
 def save_model(
     model: Any,
-    path: str | os.PathLike[str],
+    path: StrPath,
     force: bool = False,
     about: Mapping[str, Any] | None = None,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .core.aliases import StrPath
 from .core.errors import ConfigError
 from .core.files import check_output_folder, make_folder
 from .core.sizes import Size, format_size
@@ -23,10 +23,10 @@ ROUNDS, RUNS = 7, 5
 
 
 def size_table(
-    models: Sequence[str | os.PathLike[str]],
+    models: Sequence[StrPath],
     sizes: Sequence[Size] = (),
     dataset: str | None = None,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     split: str = "val",
     *,
     recipe: str | None = None,
@@ -35,7 +35,7 @@ def size_table(
     fps: float | None = None,
     threads: int = 2,
     rounds: int = ROUNDS,
-    output: str | os.PathLike[str] | None = None,
+    output: StrPath | None = None,
     force: bool = False,
     skip_bad: bool = False,
     say: Callable[[str], None] = lambda line: None,

@@ -16,7 +16,7 @@ class Sizes(click.ParamType):
 
     name = "HxW,HxW,..."
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+    def convert(self, value: object, param: Any, ctx: Any) -> Any:
         return tuple(map(parse_size, value.split(","))) if isinstance(value, str) else value
 
 

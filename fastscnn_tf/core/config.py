@@ -310,7 +310,7 @@ def _colours(value: Any) -> tuple[tuple[int, ...], ...]:
         raise ConfigError(f"class_colors must be a list of (R, G, B), got {value!r}") from None
 
 
-def _is_int(value: Any) -> bool:
+def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

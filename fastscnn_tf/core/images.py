@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from .aliases import StrPath
 from .errors import DataError
 from .labels import IGNORE, UNKNOWN, Color
 from .picture_file import decoding, open_picture, read_picture
@@ -19,7 +19,7 @@ from .reading import open_regular
 from .sizes import Size
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+def read_image(path: StrPath) -> np.ndarray:
     """Reads a picture as (H, W, 3) uint8 RGB, upright.
 
     EXIF rotation is applied, alpha is composed over black, palette, CMYK and grey pictures are
@@ -41,9 +41,7 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
     return pixels
 
 
-def read_label(
-    path: str | os.PathLike[str], table: np.ndarray, *, first_channel: bool = False
-) -> np.ndarray:
+def read_label(path: StrPath, table: np.ndarray, *, first_channel: bool = False) -> np.ndarray:
     """Reads a label map as (H, W) uint8 class indices, 255 where ignored.
 
     Args:
@@ -74,9 +72,7 @@ def read_label(
     return mapped
 
 
-def read_color_label(
-    path: str | os.PathLike[str], colors: Sequence[Color], void: Sequence[Color]
-) -> np.ndarray:
+def read_color_label(path: StrPath, colors: Sequence[Color], void: Sequence[Color]) -> np.ndarray:
     """Reads a colour-coded label map as (H, W) uint8 class indices, 255 where void.
 
     Args:
@@ -95,7 +91,7 @@ def read_color_label(
 
 def _class_of_color(
     image: Image.Image,
-    path: str | os.PathLike[str],
+    path: StrPath,
     colors: Sequence[Color],
     void: Sequence[Color],
 ) -> np.ndarray:
@@ -122,7 +118,7 @@ def _color_codes(pixels: np.ndarray) -> np.ndarray:
     return red << 16 | green << 8 | blue
 
 
-def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
+def read_ids(path: StrPath) -> np.ndarray:
     """Reads a map of instance ids, a grey PNG of 8, 16 or 32 bits, as (H, W) int32.
 
     Raises:
@@ -134,9 +130,7 @@ def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
     return ids.astype(np.int32)
 
 
-def _raw_label(
-    image: Image.Image, path: str | os.PathLike[str], first_channel: bool = False
-) -> np.ndarray:
+def _raw_label(image: Image.Image, path: StrPath, first_channel: bool = False) -> np.ndarray:
     values = in_strips(image)
     if values.dtype == bool:
         values = values.astype(np.uint8)
@@ -165,7 +159,7 @@ def resize_label(label: np.ndarray, size: Size) -> np.ndarray:
     return np.asarray(Image.fromarray(label).resize(size[::-1], Image.Resampling.NEAREST))
 
 
-def list_images(path: str | os.PathLike[str]) -> list[Path]:
+def list_images(path: StrPath) -> list[Path]:
     """The picture itself, or the pictures directly in a folder, sorted by name.
 
     Raises:
@@ -188,7 +182,7 @@ def is_picture_name(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def save_label(path: str | os.PathLike[str], label: np.ndarray, palette: np.ndarray) -> None:
+def save_label(path: StrPath, label: np.ndarray, palette: np.ndarray) -> None:
     """Writes (H, W) uint8 class indices as a palette PNG that opens in colours."""
     image = Image.fromarray(label)
     image.putpalette(palette.astype(np.uint8).tobytes())

@@ -13,7 +13,6 @@ import functools
 import importlib
 import io
 import logging
-import os
 import re
 import struct
 import warnings
@@ -22,6 +21,7 @@ from typing import Any
 
 from PIL import Image
 
+from .aliases import StrPath
 from .errors import DataError
 from .foreign_text import one_line
 from .picture_formats import EXPECTED, picture_format, what_it_is
@@ -77,7 +77,7 @@ class _Bounded(io.BytesIO):
         return data
 
 
-def read_picture(path: str | os.PathLike[str]) -> bytes:
+def read_picture(path: StrPath) -> bytes:
     """The content of a picture's file, not yet decoded.
 
     Raises:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .aliases import StrPath
 from .errors import InputError
 from .reading import open_regular
 
@@ -31,7 +31,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueE
 
 @contextlib.contextmanager
 def open_zip(
-    source: str | os.PathLike[str] | bytes,
+    source: StrPath | bytes,
     where: str,
     what: str = "zip archive",
     *,
@@ -114,7 +114,7 @@ def read_member(
 
 
 def read_npz(
-    source: str | os.PathLike[str] | bytes,
+    source: StrPath | bytes,
     where: str,
     *,
     largest: int = LARGEST,

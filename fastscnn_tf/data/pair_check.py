@@ -5,20 +5,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+from ..core.aliases import Progress
 from ..core.errors import ConfigError, DataError
 from ..core.images import read_image
 from ..core.labels import IGNORE
 from ..core.picture_file import TooManyPixels
 from ..core.sizes import Size, format_size
 from .dataset import SegmentationDataset
-
-Progress = Callable[[Iterable[int]], Iterable[int]]
 
 # Kinds of problems; only a pair whose label map is all void can be used.
 MISSING_LABEL, MISSING_IMAGE = "missing-label", "missing-image"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Protocol
 
+from ..core.aliases import StrPath
 from ..core.errors import DataError
 from ..core.sizes import Size
 from .camvid import camvid
@@ -43,7 +43,7 @@ _ALL: tuple[_Layout, ...] = (
 _LAYOUTS = {layout.name: layout for layout in _ALL}
 NAMES = (*_LAYOUTS, "records", "toy")
 
-DataDir = str | os.PathLike[str] | None
+DataDir = StrPath | None
 
 
 def open_dataset(

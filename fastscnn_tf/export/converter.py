@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.console import quiet_stderr
 from ..core.errors import ExportError, ModelFileError
-from ..keras_api import tensorflow
+from ..keras_api import KerasModel, tensorflow
 from ..runtime.model_metadata import NAME as TFLITE_METADATA
 from ..runtime.tflite_file import METADATA_NAME, unpack
 from ..runtime.trial import run_here
@@ -104,7 +104,7 @@ def check_runs(path: Path, content: bytes) -> None:
         ) from None
 
 
-def _add_metadata(model: Any, schema: Any, name: str, content: bytes) -> None:
+def _add_metadata(model: KerasModel, schema: Any, name: str, content: bytes) -> None:
     buffer, entry = schema.BufferT(), schema.MetadataT()
     buffer.data = np.frombuffer(content, np.uint8)
     model.buffers.append(buffer)

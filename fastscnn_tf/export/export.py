@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import fastscnn_tf
 
+from ..core.aliases import StrPath
 from ..core.delegates.device import DeviceSettings
 from ..core.delegates.settings_file import KEY, settings_path, write_settings
 from ..core.errors import ConfigError
 from ..core.files import check_output, write_bytes, write_json
 from ..core.sizes import Size, format_size
+from ..keras_api import KerasModel
 from ..model.byte_input import STEP, centre
 from ..model.fast_scnn import resized_config
 from ..model.folded import FoldedNetwork, check_finite, fold, on_bytes
@@ -50,7 +51,7 @@ class ExportResult:
 
 def export_tflite(
     model: Any,
-    path: str | os.PathLike[str],
+    path: StrPath,
     recipe: str = "float32",
     outputs: str = "logits",
     size: Size | None = None,
@@ -141,7 +142,7 @@ def export_tflite(
 
 
 def check_export(
-    path: str | os.PathLike[str],
+    path: StrPath,
     recipe: str,
     outputs: str = "logits",
     input: str | None = None,
@@ -175,7 +176,7 @@ def _sidecar(target: Path) -> Path:
 
 
 def _network_for(
-    model: Any,
+    model: KerasModel,
     rules: Recipe,
     size: Size | None,
     calibration: Iterable[Any] | None,

@@ -10,15 +10,16 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ModelFileError
 from ..core.files import replacing
+from ..keras_api import KerasModel
 from .byte_input import FIRST, byte_weights
 from .complexity import complexity
 from .described_npz import Description, read_described
@@ -60,7 +61,7 @@ class FoldedNetwork:
         return dataclasses.replace(self, **changes)
 
 
-def fold(model: Any) -> FoldedNetwork:
+def fold(model: KerasModel) -> FoldedNetwork:
     """Folds the batch normalisation of a trained Keras model into its convolutions.
 
     Args:
@@ -124,7 +125,7 @@ def is_depthwise(name: str) -> bool:
     return name.endswith("depthwise")
 
 
-def save_folded(network: FoldedNetwork, path: str | os.PathLike[str]) -> None:
+def save_folded(network: FoldedNetwork, path: StrPath) -> None:
     """Writes a .npz: `weights/<layer>/kernel|bias`, `ranges/<tensor>`, `extra/<name>`, `meta`."""
     arrays: dict[str, np.ndarray] = {}
     for name, (kernel, bias) in network.weights.items():
@@ -153,7 +154,7 @@ class _Meta(Description):
     frozen: bool = False
 
 
-def load_folded(path: str | os.PathLike[str]) -> FoldedNetwork:
+def load_folded(path: StrPath) -> FoldedNetwork:
     """Reads what `save_folded` wrote.
 
     Raises:

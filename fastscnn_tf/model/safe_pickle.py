@@ -69,7 +69,7 @@ class InertUnpickler:
         if self._steps > MAX_STEPS:
             raise PickleError(f"more than {MAX_STEPS} steps")
 
-    def _push(self, value: Any) -> None:
+    def _push(self, value: object) -> None:
         self._stack.append(value)
 
     def _pop(self) -> Any:

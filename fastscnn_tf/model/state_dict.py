@@ -66,7 +66,7 @@ def _under(node: Any, keys: tuple[str, ...], depth: int = 1) -> dict[str, Any] |
     return None
 
 
-def tensor_of(value: Any) -> Tensor | None:
+def tensor_of(value: object) -> Tensor | None:
     """The tensor itself, or that in paddle's (name, array)."""
     if isinstance(value, tuple) and len(value) == 2:
         value = value[1]

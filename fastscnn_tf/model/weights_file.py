@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError, ModelFileError
 from ..core.files import check_output, write_bytes
+from ..keras_api import KerasModel
 from .described_npz import Description, read_described
 from .fast_scnn import fast_scnn, require_fast_scnn
 
@@ -29,7 +29,7 @@ NORM = ("gamma", "beta", "mean", "variance")
 LAYER = ("kernel", "bias")
 
 
-def export_weights(model: Any, path: str | os.PathLike[str], force: bool = False) -> int:
+def export_weights(model: KerasModel, path: StrPath, force: bool = False) -> int:
     """Writes all weights of a Keras model as a .npz.
 
     Args:
@@ -62,7 +62,7 @@ def export_weights(model: Any, path: str | os.PathLike[str], force: bool = False
     return len(arrays) - 1
 
 
-def import_weights(path: str | os.PathLike[str]) -> Any:
+def import_weights(path: StrPath) -> KerasModel:
     """The Keras 3 model of a .npz that `export_weights` wrote.
 
     Raises:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError
 from ..core.images import read_image
 from ..core.sizes import Size, format_size
@@ -23,11 +23,11 @@ STEPS = ("resize", "network", "labels")
 
 
 def benchmark(
-    path: str | os.PathLike[str],
+    path: StrPath,
     threads: int | None = None,
     runs: int = 50,
     warmup: int = 5,
-    image: str | os.PathLike[str] | None = None,
+    image: StrPath | None = None,
 ) -> dict[str, Any]:
     """Times the network on random bytes, then whole frames: from RGB pixels to the label map.
 

@@ -10,6 +10,7 @@ from pathlib import PurePath
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, DataError, OutputError
 from ..core.files import check_output, replacing
@@ -46,9 +47,9 @@ class Sample:
 
 
 def save_contact_sheet(
-    path: str | os.PathLike[str],
+    path: StrPath,
     dataset: str,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     split: str = "train",
     augment: str = "paper",
     size: Size | None = None,

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from ..core.aliases import StrPath
 from ..core.errors import OutputError
 from ..core.files import check_output_folder, make_folder, replacing
 from ..core.images import save_label
@@ -42,7 +43,7 @@ class Files:
         OutputError: it is in use, or cannot be written.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], space: LabelSpace, force: bool = False):
+    def __init__(self, folder: StrPath, space: LabelSpace, force: bool = False):
         self._folder = make_folder(check_output_folder(folder, force))
         self._palette = space.palette()
         self._names: dict[str, int] = {}

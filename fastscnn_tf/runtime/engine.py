@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.aliases import StrPath
 from ..core.delegates.cpu import CpuSettings
 from ..core.delegates.device import COMPILED_MODEL, LITERT_JS, DeviceSettings
 from ..core.delegates.gpu import GpuSettings
@@ -73,7 +74,7 @@ def plan_engine(
     content: bytes,
     metadata: Mapping[str, Any],
     threads: int | None = None,
-    settings: DeviceSettings | str | os.PathLike[str] | None = None,
+    settings: DeviceSettings | StrPath | None = None,
     trust_settings: bool = False,
 ) -> Plan:
     """Decides how a file is run.
@@ -123,7 +124,7 @@ def _held(
     path: Path,
     content: bytes,
     metadata: Mapping[str, Any],
-    settings: DeviceSettings | str | os.PathLike[str] | None,
+    settings: DeviceSettings | StrPath | None,
     trusted: bool,
 ) -> Held | None:
     """What counts of the settings that are given, else of those that travel with the file."""

@@ -8,12 +8,13 @@ confusion matrix collects all pixels that are not void; `views` has other ways.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import Progress
 from ..core.boundary import BoundaryCounts
 from ..core.errors import DataError
 from ..core.instances import InstanceCounts
@@ -32,7 +33,7 @@ __all__ = ["PROTOCOL", "Evaluation", "Predictor", "evaluate_predictor", "frame_o
 def evaluate_predictor(
     predictor: Predictor,
     dataset: SegmentationDataset,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
     *,
     inference: Inference | None = None,
     boundary: bool = False,

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError, DataError
 from ..core.images import read_image, to_rgb
 from ..core.picture_file import decoding
 from ..core.sizes import Size
 
-Picture = np.ndarray | Image.Image | str | os.PathLike[str]
+Picture = np.ndarray | Image.Image | StrPath
 
 
 def check_target(size: Size | None) -> None:

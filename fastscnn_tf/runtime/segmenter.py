@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.console import quiet_stderr
 from ..core.delegates.device import DeviceSettings
 from ..core.errors import ConfigError, DataError, ModelFileError
@@ -68,9 +68,9 @@ class Segmenter:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: StrPath,
         threads: int | None = None,
-        settings: DeviceSettings | str | os.PathLike[str] | None = None,
+        settings: DeviceSettings | StrPath | None = None,
         trusted: bool = False,
         trust_settings: bool = False,
     ):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
-import os
 from pathlib import Path
 from typing import Any
 
+from ..core.aliases import StrPath
 from ..core.errors import InputError, ModelFileError
 from ..core.json_text import decode_json
 from ..core.reading import read_bytes
@@ -43,7 +43,7 @@ class GraphSummary:
     float_kernels: int = 0
 
 
-def read_model(path: str | os.PathLike[str]) -> tuple[bytes, ModelGraphs]:
+def read_model(path: StrPath) -> tuple[bytes, ModelGraphs]:
     """Reads a .tflite from anywhere: its bytes, and its graphs with every index checked.
 
     Raises:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError, StreamEnded
 from ..core.sizes import Size, format_size
 from .capture import open_frames
@@ -83,8 +83,8 @@ class Watched:
 
 def watch(
     source: str,
-    model: str | os.PathLike[str],
-    output: str | os.PathLike[str] | None = None,
+    model: StrPath,
+    output: StrPath | None = None,
     *,
     window: bool | None = None,
     follow: bool = False,

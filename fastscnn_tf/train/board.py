@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ PICTURE_EPOCHS = 20  # pictures of 20 epochs show a run; those of 1000 fill a di
 
 
 @functools.cache
-def board_for(keras: Any) -> Any:
+def board_for(keras: ModuleType) -> Any:
     """The callback class `Board` for one Keras.
 
     Raises:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from ..core.aliases import Progress
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
 from ..core.labels import LabelSpace
@@ -13,8 +15,7 @@ from ..core.sizes import Size
 from ..data.augment import augmentation
 from ..data.class_weights import training_class_weights
 from ..data.dataset import SegmentationDataset
-from ..data.pair_check import Progress
-from ..keras_api import keras3, on_tensorflow, tensorflow
+from ..keras_api import KerasModel, keras3, on_tensorflow, tensorflow
 from ..model.fast_scnn import fast_scnn, resize_model
 from ..model.initialise import Start
 from .distill import distilling_model
@@ -123,7 +124,7 @@ def prepare_backend(deterministic: bool) -> None:
 
 
 def optimizer_of(
-    keras: Any, settings: TrainSettings, epoch: int, batches: int | None = None
+    keras: ModuleType, settings: TrainSettings, epoch: int, batches: int | None = None
 ) -> Any:
     """The optimizer with its schedule, which counts updates.
 
@@ -160,6 +161,6 @@ def epoch_steps(settings: Any, images: int) -> int:
     return full if augmentation(settings.augment) else -(-images // settings.batch_size)
 
 
-def inference_copy(training: Training) -> Any:
+def inference_copy(training: Training) -> KerasModel:
     """The network as it is used: at its own size, float32, without auxiliary heads."""
     return resize_model(training.network, training.size or training.network.config.input_size)

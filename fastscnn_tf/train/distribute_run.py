@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import Progress, StrPath
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
 from ..core.errors import ConfigError
 from ..core.files import check_output_folder
 from ..data.augment import augmentation
 from ..data.dataset import SegmentationDataset
-from ..data.pair_check import Progress
 from ..data.pipeline import batches, check_batches
 from ..model.initialise import initialise, read_start
 from . import trainer
@@ -54,7 +54,7 @@ def run_anywhere(
 
 def run_on_workers(
     settings: TrainSettings,
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     resume: bool = False,
     force: bool = False,
     verbose: int | str = "auto",
@@ -135,7 +135,7 @@ def _fit(
     stream = batches(*source, epochs, cache=settings.cache, share=group.share)
     stream = group.replica_batches(stream if preset else stream.repeat(), settings.batch_size)
 
-    def compile_twin(keras: Any, twin: Any) -> None:
+    def compile_twin(keras: ModuleType, twin: Any) -> None:
         losses = segmentation_losses(
             config.aux_heads,
             config.aux_layout,

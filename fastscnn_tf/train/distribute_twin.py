@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.errors import ConfigError
+from ..keras_api import KerasModel
 
 
-def paired_variables(model: Any, twin: Any) -> tuple[list[Any], list[Any]]:
+def paired_variables(model: KerasModel, twin: Any) -> tuple[list[Any], list[Any]]:
     """Weights and optimizer variables of a Keras 3 model, and those of its twin, in one order.
 
     Raises:
@@ -25,7 +26,7 @@ def paired_variables(model: Any, twin: Any) -> tuple[list[Any], list[Any]]:
     return ours, theirs
 
 
-def _optimizer_variables(model: Any) -> list[Any]:
+def _optimizer_variables(model: KerasModel) -> list[Any]:
     """The step, and what SGD and Adam keep of each trainable variable, by the layers' order."""
     optimizer = model.optimizer
     order = {id(v): i for i, v in enumerate(model.trainable_variables)}
@@ -37,5 +38,5 @@ def _optimizer_variables(model: Any) -> list[Any]:
     return variables
 
 
-def _weighted(model: Any) -> list[Any]:
+def _weighted(model: KerasModel) -> list[Any]:
     return sorted((x for x in model.layers if x.trainable_weights), key=lambda x: x.name)

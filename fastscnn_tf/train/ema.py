@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ BATCHES = "batches"  # in `state`: how many there were
 
 
 @functools.cache
-def ema_for(keras: Any) -> Any:
+def ema_for(keras: ModuleType) -> Any:
     """The callback `Ema` of one Keras."""
     base: Any = keras.callbacks.Callback
 
@@ -106,7 +107,7 @@ class _Averages:
         names: such as `0012/gamma`: by position, as each backend names variables otherwise.
     """
 
-    def __init__(self, network: Any, keras: Any):
+    def __init__(self, network: Any, keras: ModuleType):
         self.weights = [w for w in network.weights if "float" in str(w.dtype)]
         leaves = (w.name.rsplit("/", 1)[-1].split(":")[0] for w in self.weights)
         self.names = [f"{i:04d}/{leaf}" for i, leaf in enumerate(leaves)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.config import AUX_HEADS
 from ..core.errors import ConfigError
-from ..keras_api import keras3
+from ..keras_api import Tensor, keras3
 from .loss_batch import REGIONS, Batch
 from .loss_terms import check_class_weights, parse_terms
 from .pixel_losses import WEIGHING
@@ -51,7 +51,7 @@ class SegmentationLoss:
         self._focal = tuple(term for term in self.terms if term.name == "focal")
         self._regions = tuple(term for term in self.terms if term.name in REGIONS)
 
-    def __call__(self, y_true: Any, y_pred: Any) -> Any:
+    def __call__(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of a batch.
 
         Args:
@@ -97,7 +97,7 @@ class SegmentationLoss:
 _CROSS_ENTROPY = SegmentationLoss()
 
 
-def segmentation_loss(y_true: Any, y_pred: Any) -> Any:
+def segmentation_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Mean cross-entropy over the pixels that are not 255: `SegmentationLoss()` as a function.
 
     Args:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import Progress, StrPath
 from ..core.errors import ConfigError
 from ..core.files import check_output, replacing
 from ..data.augment import augmentation
 from ..data.numpy_pipeline import numpy_batches
-from ..data.pair_check import Progress
 from ..data.pipeline import batches, check_batches
 from ..data.reader import named_data_errors
-from ..keras_api import keras3, on_tensorflow
+from ..keras_api import KerasModel, keras3, on_tensorflow
 from ..model.initialise import initialise, read_start
 from .build import Training, build, epoch_steps, run_config
 from .plots import require_matplotlib
@@ -54,7 +53,7 @@ class LrFinding:
         finite = [loss if math.isfinite(loss) else None for loss in self.losses]
         return {**dataclasses.asdict(self), "losses": finite}
 
-    def plot(self, path: str | os.PathLike[str], force: bool = False) -> None:
+    def plot(self, path: StrPath, force: bool = False) -> None:
         """Writes the loss over the learning rate as a PNG.
 
         Raises:
@@ -159,7 +158,7 @@ def _range_test(
     return rates, losses
 
 
-def _loss(model: Any, batch: Any) -> float:
+def _loss(model: KerasModel, batch: Any) -> float:
     model.reset_metrics()  # `train_on_batch` reports their mean since then
     return float(model.train_on_batch(*batch, return_dict=True)["loss"])
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+from types import ModuleType
 from typing import Any
 
 from ..core.labels import IGNORE
 from ..keras_api import is_keras3, keras3, on_tensorflow
 
 
-def mean_iou(num_classes: int, keras: Any = None, name: str = "miou") -> Any:
+def mean_iou(num_classes: int, keras: ModuleType | None = None, name: str = "miou") -> Any:
     """A metric for `model.compile(metrics=[...])`: mean IoU of logits, 255 ignored.
 
     Args:

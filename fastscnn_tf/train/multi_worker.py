@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError, FastSCNNError
-from ..keras_api import keras3, tensorflow, tf_keras
+from ..keras_api import KerasModel, keras3, tensorflow, tf_keras
 from ..model.fast_scnn import fast_scnn
 from .callbacks import callbacks_for
 from .distribute import MULTI_WORKER, check_strategy
@@ -104,7 +104,7 @@ class WorkerGroup:
 
     def fit(
         self,
-        model: Any,
+        model: KerasModel,
         compile_twin: Callable[[Any, Any], None],
         stream: Any,
         *,
@@ -157,14 +157,14 @@ class WorkerGroup:
                 verbose=verbose if chief else 0,
             )
 
-    def _push(self, model: Any, twin: Any) -> None:
+    def _push(self, model: KerasModel, twin: Any) -> None:
         """Weights and optimizer state of the chief's Keras 3 model into everyone's twin."""
         source, target = paired_variables(model, twin)
         values = self.from_chief([np.asarray(variable) for variable in source])
         for variable, value in zip(target, values, strict=True):
             variable.assign(value)
 
-    def pull(self, twin: Any, model: Any) -> None:
+    def pull(self, twin: Any, model: KerasModel) -> None:
         """Weights and optimizer state of this worker's twin into the Keras 3 model.
 
         No worker waits for another here: the replicas' values are the same, statistics of batch
@@ -189,7 +189,7 @@ class WorkerGroup:
             ) from None
 
 
-def _relay(group: WorkerGroup, model: Any, callbacks: Sequence[Any]) -> Any:
+def _relay(group: WorkerGroup, model: KerasModel, callbacks: Sequence[Any]) -> Any:
     """A tf_keras callback that brings `model` up to date and calls the callbacks of Keras 3.
 
     `fit` calls it within the strategy's scope, where every new variable is one of all workers. A

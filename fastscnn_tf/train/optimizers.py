@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from ..core.errors import ConfigError
@@ -18,7 +18,7 @@ PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
 def optimizer(
-    keras: Any,
+    keras: ModuleType,
     name: str,
     schedule: Any,
     momentum: float = 0.9,
@@ -86,7 +86,7 @@ def _check(
         raise ConfigError(f"nesterov goes with sgd, not with {name}")
 
 
-def _counting_updates(keras: Any, schedule: Any, accumulate: int) -> Any:
+def _counting_updates(keras: ModuleType, schedule: Any, accumulate: int) -> Any:
     """The same schedule for Keras' count, which is of batches (`_get_current_learning_rate`)."""
     if isinstance(schedule, float):
         return schedule
@@ -123,7 +123,7 @@ def optimizers_for(keras: Any) -> SimpleNamespace:
 
 
 @contextlib.contextmanager
-def precision_policy(keras: Any, name: str) -> Iterator[None]:
+def precision_policy(keras: ModuleType, name: str) -> Iterator[None]:
     """Models made inside compute in this precision; what is made outside does not change.
 
     Weights and their updates are float32 in each. `model.compile` adds dynamic loss scaling to the

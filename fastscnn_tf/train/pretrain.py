@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import OutputError
 from ..core.files import check_output_folder
@@ -17,7 +17,7 @@ from ..core.sizes import Size, check_size
 from ..data.classification import check_pictures, classification_batches
 from ..data.image_folders import ImageFolders
 from ..data.reader import named_data_errors
-from ..keras_api import keras3, tensorflow
+from ..keras_api import KerasModel, keras3, tensorflow
 from ..model.classifier import fast_scnn_classifier
 from ..model.io import save_keras
 from .callbacks import STATE, callbacks_for
@@ -95,7 +95,7 @@ class PretrainResult:
 
 def run_pretraining(
     settings: PretrainSettings,
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     resume: bool = False,
     force: bool = False,
     verbose: int | str = "auto",
@@ -134,7 +134,7 @@ def run_pretraining(
     return PretrainResult(folder, folder / BEST, found.best, top5, found.epochs_done)
 
 
-def _compiled(settings: PretrainSettings, training: ImageFolders) -> Any:
+def _compiled(settings: PretrainSettings, training: ImageFolders) -> KerasModel:
     keras = keras3()
     tensorflow()  # before Keras asks for it, so that it starts quietly
     keras.utils.set_random_seed(settings.seed)
@@ -206,7 +206,7 @@ def _validate_class() -> Any:
     return ValidateTop
 
 
-def top_accuracy(model: Any, batches: Any) -> tuple[float, float]:
+def top_accuracy(model: KerasModel, batches: Any) -> tuple[float, float]:
     """Top-1 and top-5 accuracy, 0..1.
 
     Args:

@@ -234,7 +234,7 @@ def check_same_settings(folder: Path, before: dict[str, Any], settings: dict[str
             )
 
 
-def _same_path(old: Any, value: Any) -> bool:
+def _same_path(old: Any, value: object) -> bool:
     if not (isinstance(old, str) and isinstance(value, str) and old and value):
         return False
     return os.path.realpath(old.replace("\0", "")) == os.path.realpath(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from ..core.errors import ConfigError
@@ -27,7 +28,7 @@ TRIANGLE_BASE = 1 / 4.0  # of the peak: "1/3 or 1/4" (Smith 2017, section 3.3)
 
 
 def schedule(
-    keras: Any,
+    keras: ModuleType,
     kind: str,
     learning_rate: float,
     steps: int,
@@ -73,7 +74,7 @@ def schedule(
 
 
 @functools.cache
-def schedule_class(keras: Any) -> Any:
+def schedule_class(keras: ModuleType) -> Any:
     """The schedule of one Keras namespace; making it also makes it known to Keras' loader."""
     base: Any = keras.optimizers.schedules.LearningRateSchedule
 

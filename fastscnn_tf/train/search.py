@@ -15,10 +15,12 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError, FastSCNNError, InputError, OutputError, TrainingDiverged
 from ..core.extras import pip_install
 from ..core.files import check_output_folder, write_json
@@ -43,7 +45,7 @@ DIVERGED = "diverged"
 def run_search(
     base: TrainSettings,
     space: Sequence[str],
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     trials: int = 20,
     resume: bool = False,
     force: bool = False,
@@ -153,7 +155,7 @@ def _is_trial(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _study(optuna: Any, folder: Path, warmup: int) -> Iterator[Any]:
+def _study(optuna: ModuleType, folder: Path, warmup: int) -> Iterator[Any]:
     """The study in its SQLite file, which is closed afterwards."""
     storage = optuna.storages.RDBStorage(f"sqlite:///{(folder / STUDY).resolve()}")
     try:
@@ -174,7 +176,7 @@ def _seed(base: TrainSettings, study: Any) -> int:
     return (base.seed + len(study.trials)) % (1 << 32)
 
 
-def _retry_killed(optuna: Any, study: Any) -> None:
+def _retry_killed(optuna: ModuleType, study: Any) -> None:
     """Puts what a killed process left half-way first in the queue; the folder's lock is ours."""
     states = optuna.trial.TrialState
     for old in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
@@ -185,7 +187,7 @@ def _retry_killed(optuna: Any, study: Any) -> None:
 
 
 def _run_trial(
-    optuna: Any,
+    optuna: ModuleType,
     study: Any,
     trial: Any,
     base: TrainSettings,
@@ -245,7 +247,7 @@ def _pruning(keras: Any) -> Any:
     return Pruning
 
 
-def _finished(optuna: Any, study: Any) -> list[Any]:
+def _finished(optuna: ModuleType, study: Any) -> list[Any]:
     states = optuna.trial.TrialState
     return study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
 
@@ -261,7 +263,7 @@ def _trial_result(trial: Any) -> TrialResult:
     )
 
 
-def _result(optuna: Any, study: Any, base: TrainSettings, folder: Path) -> SearchResult:
+def _result(optuna: ModuleType, study: Any, base: TrainSettings, folder: Path) -> SearchResult:
     results = [_trial_result(trial) for trial in _finished(optuna, study)]
     results.sort(key=lambda t: (t.state != "complete", -t.miou, t.number))
     if results[0].state != "complete":

@@ -210,7 +210,7 @@ def _check_ranges(settings: TrainSettings) -> None:
         )
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
 from ..core.sizes import format_size
-from ..keras_api import keras3
+from ..keras_api import KerasModel, keras3
 from ..model.fast_scnn import logits_layer, resize_model
 from .teacher_file import load_teacher
 
@@ -71,7 +71,7 @@ def open_teacher(source: Any, student: FastSCNNConfig) -> Teacher:
     return teacher
 
 
-def _own(model: Any, config: FastSCNNConfig, student: FastSCNNConfig) -> Teacher:
+def _own(model: KerasModel, config: FastSCNNConfig, student: FastSCNNConfig) -> Teacher:
     _check_classes(config.num_classes, student)
     named = config.class_names and student.class_names
     if named and config.class_names != student.class_names:
@@ -92,7 +92,7 @@ def _own(model: Any, config: FastSCNNConfig, student: FastSCNNConfig) -> Teacher
     return Teacher(head, tuple(map(float, scale)), tuple(map(float, shift)))
 
 
-def _foreign(model: Any, student: FastSCNNConfig) -> Teacher:
+def _foreign(model: KerasModel, student: FastSCNNConfig) -> Teacher:
     wanted = (*student.input_size, 3)
     shapes = [tuple(x.shape[1:]) for x in getattr(model, "inputs", None) or ()]
     fits = len(shapes) == 1 and len(shapes[0]) == 3

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import ModelFileError
-from ..keras_api import keras3
+from ..keras_api import KerasModel, keras3
 from ..model.io import checkpoint_in, load_keras
 from ..model.keras_archive import keras_model, line_of, open_keras
 from ..model.layers import PACKAGE
@@ -31,7 +31,7 @@ MODULES = (
 )
 
 
-def load_teacher(path: str | os.PathLike[str]) -> Any:
+def load_teacher(path: StrPath) -> KerasModel:
     """Reads a `.keras` file of this project or of anyone.
 
     Only what Keras can load without executing code of the file is loaded; custom layers have to be
@@ -72,7 +72,7 @@ def _check_objects(config: dict[str, Any], path: Path) -> None:
             raise ModelFileError(f"{path}: asks for {name!r}, which is no part of a network")
 
 
-def _holds(value: Any) -> bool:
+def _holds(value: object) -> bool:
     return isinstance(value, dict | list)
 
 

@@ -6,9 +6,9 @@ import collections
 import dataclasses
 import hashlib
 import math
-import os
 from typing import Any
 
+from ...core.aliases import StrPath
 from ...core.errors import ConfigError
 from ..tflite_file import own_metadata, read_model
 from ..tflite_graph import WEIGHT_ALIGNMENT, Graph, Op, Tensor
@@ -162,7 +162,7 @@ class Inspection:
 
 
 def inspect(
-    path: str | os.PathLike[str],
+    path: StrPath,
     *,
     load: bool = True,
     memory: int = MEMORY_LIMIT,
@@ -216,7 +216,7 @@ def inspect(
     )
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
