@@ -56,9 +56,10 @@ def _named(block: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The block, with the layer's name before those of its operations."""
 
     @functools.wraps(block)
-    def run(self: ExportBlocks, *inputs: Any, name: str, **options: Any) -> Tensor:
-        with self.tf.name_scope(name):
-            return block(self, *inputs, name=name, **options)
+    def run(self: ExportBlocks, *inputs: Any, **options: Any) -> Tensor:
+        # Convolutions bring their name in their description.
+        with self.tf.name_scope(options.get("name") or inputs[1].name):
+            return block(self, *inputs, **options)
 
     return run
 

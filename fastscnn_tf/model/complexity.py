@@ -7,7 +7,7 @@ import math
 
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
-from .topology import fast_scnn_outputs
+from .topology import Conv, Depthwise, fast_scnn_outputs
 from .windows import adaptive_windows
 
 Shape = tuple[int, int, int]  # height, width, channels
@@ -109,57 +109,31 @@ class _ShapeBlocks:
         self.whole = whole
         self.layers: list[LayerCost] = []
 
-    def conv(
-        self,
-        x: _Map,
-        filters: int,
-        kernel: int,
-        *,
-        name: str,
-        stride: int = 1,
-        relu: bool = True,
-        norm: bool = True,
-        bias: bool = False,
-        padding: str = "same",
-    ) -> _Map:
-        weights = (kernel, kernel, x.shape[2], filters)
-        return self._convolution(x, weights, filters, name, stride, 1, norm, bias, padding)
+    def conv(self, x: _Map, conv: Conv) -> _Map:
+        kernel = (conv.kernel, conv.kernel, x.shape[2], conv.filters)
+        return self._convolution(x, conv, kernel, conv.filters, conv.norm)
 
-    def depthwise(
-        self,
-        x: _Map,
-        *,
-        name: str,
-        stride: int = 1,
-        dilation: int = 1,
-        relu: bool = False,
-        bias: bool = False,
-        padding: str = "same",
-    ) -> _Map:
+    def depthwise(self, x: _Map, conv: Depthwise) -> _Map:
         channels = x.shape[2]
-        weights = (3, 3, channels, 1)
-        return self._convolution(x, weights, channels, name, stride, dilation, True, bias, padding)
+        return self._convolution(x, conv, (3, 3, channels, 1), channels, True, conv.dilation)
 
     def _convolution(
         self,
         x: _Map,
+        conv: Conv | Depthwise,
         kernel: tuple[int, ...],
         filters: int,
-        name: str,
-        stride: int,
-        dilation: int,
         norm: bool,
-        bias: bool,
-        padding: str,
+        dilation: int = 1,
     ) -> _Map:
-        height, width = _strided(x.shape, stride, padding)
+        height, width = _strided(x.shape, conv.stride, conv.padding)
         reach = (kernel[0] - 1) * dilation
         y = _Map(
             (height, width, filters),
-            (x.step[0] * stride, x.step[1] * stride),
+            (x.step[0] * conv.stride, x.step[1] * conv.stride),
             (x.field[0] + reach * x.step[0], x.field[1] + reach * x.step[1]),
         )
-        return self._note(y, name, kernel, filters * bias, 4 * filters * norm)
+        return self._note(y, conv.name, kernel, filters * conv.bias, 4 * filters * norm)
 
     def _note(
         self,

@@ -7,6 +7,7 @@ import numpy as np
 from ..core.sizes import Size
 from ..keras_api import Tensor
 from .byte_input import FIRST, frame_pads
+from .topology import Conv, Depthwise
 from .windows import Pads, explicit_pads, pads_to
 
 
@@ -32,15 +33,16 @@ class FoldedBlocks:
     def _frame_pads(self, size: Size, padding: str) -> Pads | None:
         return frame_pads(size, padding)
 
-    def _padded(self, x: Tensor, stride: int, padding: str, name: str) -> tuple[Tensor, str]:
+    def _padded(self, x: Tensor, conv: Conv | Depthwise) -> tuple[Tensor, str]:
         """The input of a convolution, and the padding that is left for it to do.
 
         A PAD in front of it costs a .tflite nothing: XNNPACK fuses the two.
         """
+        name, padding = conv.name, conv.padding
         if name == FIRST and self.border is not None:
             pads = self._frame_pads(self.size(x), padding)
             x, padding = self._framed(x, self.border, pads, f"{name}.frame") if pads else x, "valid"
-        pads, padding = explicit_pads(self.size(x), stride, padding)
+        pads, padding = explicit_pads(self.size(x), conv.stride, padding)
         return self._zeros(x, pads, f"{name}.pad") if pads else x, padding
 
     def pad(self, x: Tensor, size: Size, *, name: str) -> Tensor:

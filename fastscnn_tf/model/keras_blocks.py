@@ -9,6 +9,7 @@ from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
 from ..keras_api import KerasLayer, Tensor
 from .layers import batch_normalization, layers_for
+from .topology import Conv, Depthwise
 from .windows import explicit_pads, pads_to
 
 
@@ -32,60 +33,38 @@ class KerasBlocks:
         # Half of l2: the paper's framework defines the L2 loss as sum(w ** 2) / 2.
         self.l2 = keras.regularizers.L2(config.l2 / 2) if config.l2 else None
 
-    def conv(
-        self,
-        x: Tensor,
-        filters: int,
-        kernel: int,
-        *,
-        name: str,
-        stride: int = 1,
-        relu: bool = True,
-        norm: bool = True,
-        bias: bool = False,
-        padding: str = "same",
-    ) -> Tensor:
-        x, padding = self._padded(x, stride, padding, name)
+    def conv(self, x: Tensor, conv: Conv) -> Tensor:
+        x, padding = self._padded(x, conv)
         layer = self.layers.Conv2D(
-            filters,
-            kernel,
-            strides=stride,
+            conv.filters,
+            conv.kernel,
+            strides=conv.stride,
             padding=padding,
-            use_bias=bias,
+            use_bias=conv.bias,
             kernel_initializer="he_normal",
             kernel_regularizer=self.l2,
-            dtype=precision_of(name),
-            name=name,
+            dtype=precision_of(conv.name),
+            name=conv.name,
         )
-        return self._finish(self.apply(layer, x), norm, relu, name)
+        return self._finish(self.apply(layer, x), conv.norm, conv.relu, conv.name)
 
-    def depthwise(
-        self,
-        x: Tensor,
-        *,
-        name: str,
-        stride: int = 1,
-        dilation: int = 1,
-        relu: bool = False,
-        bias: bool = False,
-        padding: str = "same",
-    ) -> Tensor:
-        x, padding = self._padded(x, stride, padding, name)
+    def depthwise(self, x: Tensor, conv: Depthwise) -> Tensor:
+        x, padding = self._padded(x, conv)
         layer = self.layers.DepthwiseConv2D(
             3,
-            strides=stride,
-            dilation_rate=dilation,
+            strides=conv.stride,
+            dilation_rate=conv.dilation,
             padding=padding,
-            use_bias=bias,
+            use_bias=conv.bias,
             depthwise_initializer="he_normal",
-            name=name,
+            name=conv.name,
         )
-        return self._finish(self.apply(layer, x), True, relu, name)
+        return self._finish(self.apply(layer, x), True, conv.relu, conv.name)
 
-    def _padded(self, x: Tensor, stride: int, padding: str, name: str) -> tuple[Tensor, str]:
+    def _padded(self, x: Tensor, conv: Conv | Depthwise) -> tuple[Tensor, str]:
         """The input of a convolution, and the padding that is left for its layer to do."""
-        pads, padding = explicit_pads(self.size(x), stride, padding)
-        return self.layers.ZeroPadding2D(pads, name=f"{name}.pad")(x) if pads else x, padding
+        pads, padding = explicit_pads(self.size(x), conv.stride, conv.padding)
+        return self.layers.ZeroPadding2D(pads, name=f"{conv.name}.pad")(x) if pads else x, padding
 
     def apply(self, layer: KerasLayer, x: Tensor) -> Tensor:
         """Calls a layer with weights for the first time, which makes them.

@@ -19,7 +19,7 @@ from .folded import FoldedNetwork, is_depthwise
 from .folded_blocks import FoldedBlocks
 from .layers import resize_bilinear
 from .ranges import INPUT, sharing
-from .topology import fast_scnn_outputs
+from .topology import Conv, Depthwise, fast_scnn_outputs
 from .windows import Pads, adaptive_windows
 
 MAX_CONCAT = 5  # the int8 XNNPACK kernel takes no more inputs; longer ones are nested
@@ -53,44 +53,22 @@ class TFBlocks(FoldedBlocks):
         low, high = self.sharing.range(self.ranges, name)
         return self.tf.quantization.fake_quant_with_min_max_args(x, low, high)
 
-    def conv(
-        self,
-        x: Tensor,
-        filters: int,
-        kernel: int,
-        *,
-        name: str,
-        stride: int = 1,
-        relu: bool = True,
-        norm: bool = True,
-        bias: bool = False,
-        padding: str = "same",
-    ) -> Tensor:
-        weights, offset = self.weights[name]
-        x, padding = self._padded(x, stride, padding, name)
-        x = self._convolution(x, weights, stride, padding.upper()) + offset
-        return self.quantize(self.tf.nn.relu(x) if relu else x, name)
+    def conv(self, x: Tensor, conv: Conv) -> Tensor:
+        weights, offset = self.weights[conv.name]
+        x, padding = self._padded(x, conv)
+        x = self._convolution(x, weights, conv.stride, padding.upper()) + offset
+        return self.quantize(self.tf.nn.relu(x) if conv.relu else x, conv.name)
 
     def _convolution(self, x: Tensor, kernel: np.ndarray, stride: int, padding: str) -> Tensor:
         return self.tf.nn.conv2d(x, kernel, stride, padding)
 
-    def depthwise(
-        self,
-        x: Tensor,
-        *,
-        name: str,
-        stride: int = 1,
-        dilation: int = 1,
-        relu: bool = False,
-        bias: bool = False,
-        padding: str = "same",
-    ) -> Tensor:
-        weights, offset = self.weights[name]
-        strides, dilations = [1, stride, stride, 1], [dilation, dilation]
-        x, padding = self._padded(x, stride, padding, name)
+    def depthwise(self, x: Tensor, conv: Depthwise) -> Tensor:
+        weights, offset = self.weights[conv.name]
+        strides, dilations = [1, conv.stride, conv.stride, 1], [conv.dilation] * 2
+        x, padding = self._padded(x, conv)
         x = self.tf.nn.depthwise_conv2d(x, weights, strides, padding.upper(), dilations=dilations)
         x = x + offset
-        return self.quantize(self.tf.nn.relu(x) if relu else x, name)
+        return self.quantize(self.tf.nn.relu(x) if conv.relu else x, conv.name)
 
     def _zeros(self, x: Tensor, pads: Pads, name: str) -> Tensor:
         return self.tf.pad(x, [[0, 0], *map(list, pads), [0, 0]])

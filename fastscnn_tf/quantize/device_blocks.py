@@ -20,7 +20,7 @@ from ..model.folded_blocks import FoldedBlocks
 from ..model.layers import resize_bilinear
 from ..model.ranges import sharing
 from ..model.tf_blocks import framed, image_bytes, quantized_kernel
-from ..model.topology import fast_scnn_outputs
+from ..model.topology import Conv, Depthwise, fast_scnn_outputs
 from ..model.windows import Pads, adaptive_windows
 from . import integer
 from .integer import Grid
@@ -132,46 +132,24 @@ class DeviceBlocks(FoldedBlocks):
         self.layers[layer.name], self.signals[layer.name] = layer, output
         return output
 
-    def conv(
-        self,
-        x: Signal,
-        filters: int,
-        kernel: int,
-        *,
-        name: str,
-        stride: int = 1,
-        relu: bool = True,
-        norm: bool = True,
-        bias: bool = False,
-        padding: str = "same",
-    ) -> Signal:
-        x, padding = self._padded(x, stride, padding, name)
+    def conv(self, x: Signal, conv: Conv) -> Signal:
+        x, padding = self._padded(x, conv)
 
         def run(x: Tensor, kernel: Tensor) -> Tensor:
-            return self.tf.nn.conv2d(x, kernel, stride, padding.upper())
+            return self.tf.nn.conv2d(x, kernel, conv.stride, padding.upper())
 
-        return self._weighted(x, name, "conv", run, relu)
+        return self._weighted(x, conv.name, "conv", run, conv.relu)
 
-    def depthwise(
-        self,
-        x: Signal,
-        *,
-        name: str,
-        stride: int = 1,
-        dilation: int = 1,
-        relu: bool = False,
-        bias: bool = False,
-        padding: str = "same",
-    ) -> Signal:
-        x, padding = self._padded(x, stride, padding, name)
+    def depthwise(self, x: Signal, conv: Depthwise) -> Signal:
+        x, padding = self._padded(x, conv)
 
         def run(x: Tensor, kernel: Tensor) -> Tensor:
-            strides, dilations = [1, stride, stride, 1], [dilation, dilation]
+            strides, dilations = [1, conv.stride, conv.stride, 1], [conv.dilation] * 2
             return self.tf.nn.depthwise_conv2d(
                 x, kernel, strides, padding.upper(), dilations=dilations
             )
 
-        return self._weighted(x, name, "depthwise", run, relu)
+        return self._weighted(x, conv.name, "depthwise", run, conv.relu)
 
     def _weighted(
         self, x: Signal, name: str, kind: str, run: Callable[[Tensor, Tensor], Tensor], relu: bool

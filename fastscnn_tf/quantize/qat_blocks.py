@@ -18,6 +18,7 @@ from ..model.folded_blocks import FoldedBlocks
 from ..model.keras_blocks import KerasBlocks
 from ..model.layers import layers_for
 from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
+from ..model.topology import Conv, Depthwise
 from ..model.windows import Pads
 from . import integer
 from .integer import Limits, grid_of
@@ -125,58 +126,37 @@ class QATBlocks(FoldedBlocks):
             quantizer=self.types.ActivationRange(),
         )
 
-    def conv(
-        self,
-        x: Tensor,
-        filters: int,
-        kernel: int,
-        *,
-        name: str,
-        stride: int = 1,
-        relu: bool = True,
-        norm: bool = True,
-        bias: bool = False,
-        padding: str = "same",
-    ) -> Tensor:
-        x, padding = self._padded(x, stride, padding, name)
+    def conv(self, x: Tensor, conv: Conv) -> Tensor:
+        x, padding = self._padded(x, conv)
         layer = self.keras.Conv2D(
-            filters,
-            kernel,
-            strides=stride,
+            conv.filters,
+            conv.kernel,
+            strides=conv.stride,
             padding=padding,
-            activation="relu" if relu else None,
-            name=name,
+            activation="relu" if conv.relu else None,
+            name=conv.name,
         )
-        run = functools.partial(tensorflow().nn.conv2d, strides=stride, padding=padding.upper())
-        return self._weighted(layer, x, "kernel", run, relu)
+        operation = tensorflow().nn.conv2d
+        run = functools.partial(operation, strides=conv.stride, padding=padding.upper())
+        return self._weighted(layer, x, "kernel", run, conv.relu)
 
-    def depthwise(
-        self,
-        x: Tensor,
-        *,
-        name: str,
-        stride: int = 1,
-        dilation: int = 1,
-        relu: bool = False,
-        bias: bool = False,
-        padding: str = "same",
-    ) -> Tensor:
-        x, padding = self._padded(x, stride, padding, name)
+    def depthwise(self, x: Tensor, conv: Depthwise) -> Tensor:
+        x, padding = self._padded(x, conv)
         layer = self.keras.DepthwiseConv2D(
             3,
-            strides=stride,
+            strides=conv.stride,
             padding=padding,
-            dilation_rate=dilation,
-            activation="relu" if relu else None,
-            name=name,
+            dilation_rate=conv.dilation,
+            activation="relu" if conv.relu else None,
+            name=conv.name,
         )
         run = functools.partial(
             tensorflow().nn.depthwise_conv2d,
-            strides=[1, stride, stride, 1],
+            strides=[1, conv.stride, conv.stride, 1],
             padding=padding.upper(),
-            dilations=[dilation, dilation],
+            dilations=[conv.dilation, conv.dilation],
         )
-        return self._weighted(layer, x, "depthwise_kernel", run, relu)
+        return self._weighted(layer, x, "depthwise_kernel", run, conv.relu)
 
     def _framed(self, x: Tensor, colour: np.ndarray, pads: Pads, name: str) -> Tensor:
         """The mean colour around the image, on its grid."""
