@@ -3,7 +3,7 @@
 Keras 3 is what people write today, and what models are built, trained and saved with. TensorFlow
 Model Optimization refuses Keras 3 models and needs tf_keras (Keras 2), so quantization-aware
 training happens there. Importing it sets TF_USE_LEGACY_KERAS and thereby flips what `tf.keras`
-means for the rest of the process; `tfmot_keras` puts the variable back.
+means for the rest of the process; `tfmot` puts the variable back.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _prepare() -> None:
 def _keep_convolutions_apart(tf: ModuleType) -> None:
     """Stops TensorFlow from merging convolution and batch normalisation in inference on a CPU.
 
-    oneDNN has no fast kernel for what comes out: without AVX-512 one picture of 352x480 takes a
+    oneDNN has no fast kernel for what comes out: without AVX-512 one image of 352x480 takes a
     second instead of 60 ms. Training steps are not merged, and have nothing to lose.
     """
     with quiet_stderr():

@@ -106,7 +106,8 @@ def replacing(path: StrPath, sync: bool = False) -> Iterator[Path]:
         sync: wait until it is on the disk, so that not even a power cut leaves half of it.
 
     Raises:
-        OutputError: the file cannot be written; whatever stood at `path` is untouched.
+        OutputError: the file cannot be written, or an `OSError` comes out of the block, as from
+            reading something; whatever stood at `path` is untouched.
     """
     path = Path(path)
     make_folder(path.parent)
@@ -149,7 +150,7 @@ def write_bytes(path: StrPath, content: bytes) -> None:
 
 
 def write_json(path: StrPath, value: object) -> None:
-    """Writes indented JSON, whole or not at all; what is no finite number becomes null."""
+    """Writes indented JSON, whole or not at all; what is not a finite number becomes null."""
     write_bytes(path, (dump_json(value, 2) + "\n").encode())
 
 

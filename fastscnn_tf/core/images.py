@@ -20,13 +20,13 @@ from .sizes import Size
 
 
 def read_image(path: StrPath) -> np.ndarray:
-    """Reads a picture as (H, W, 3) uint8 RGB, upright.
+    """Reads an image as (H, W, 3) uint8 RGB, upright.
 
-    EXIF rotation is applied, alpha is composed over black, palette, CMYK and grey pictures are
+    EXIF rotation is applied, alpha is composed over black, palette, CMYK and grey images are
     converted, 16-bit ones are scaled to 8 bits, and floating-point ones from 0..1 (or 0..255).
 
     Raises:
-        DataError: the file is missing, truncated, too large or no picture.
+        DataError: the file is missing, truncated, too large or no image.
     """
     return decode_image(read_picture(path), str(path))
 
@@ -122,7 +122,7 @@ def read_ids(path: StrPath) -> np.ndarray:
     """Reads a map of instance ids, a grey PNG of 8, 16 or 32 bits, as (H, W) int32.
 
     Raises:
-        DataError: the file cannot be read or is no grey picture.
+        DataError: the file cannot be read or is not a grey image.
     """
     ids = in_strips(open_picture(read_picture(path), str(path)))
     if ids.ndim != 2 or ids.dtype.kind not in "ui":
@@ -160,10 +160,10 @@ def resize_label(label: np.ndarray, size: Size) -> np.ndarray:
 
 
 def list_images(path: StrPath) -> list[Path]:
-    """The picture itself, or the pictures directly in a folder, sorted by name.
+    """The image itself, or the images directly in a folder, sorted by name.
 
     Raises:
-        DataError: the path does not exist or is no regular file, or the folder holds no picture.
+        DataError: the path does not exist or is not a regular file, or the folder holds no image.
     """
     path = Path(path)
     try:
@@ -178,7 +178,7 @@ def list_images(path: StrPath) -> list[Path]:
 
 
 def is_picture_name(path: Path) -> bool:
-    """Whether a file in a folder is taken for a picture; macOS' hidden `._` companions are not."""
+    """Whether a file in a folder is taken for an image; macOS' hidden `._` companions are not."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 

@@ -55,7 +55,7 @@ def read_json(
 
     Raises:
         InputError: (of the class `error`) no such file, no JSON, or not of this type; NaN, infinity
-            and numbers beyond a double are no JSON.
+            and numbers beyond a double are not JSON.
     """
     content = read_bytes(path, what, largest=largest, error=error)
     return decode_json(content, str(path), schema, largest=largest, error=error, mend=mend)

@@ -171,7 +171,7 @@ def resize_model(model: KerasModel, size: Size, pad: bool = False) -> KerasModel
         A Keras 3 model from normalised float32 images (B, *size, 3) to logits (B, *size, classes).
 
     Raises:
-        ConfigError: the size is no multiple of 32 and `pad` is false, or another kind of model.
+        ConfigError: the size is not a multiple of 32 and `pad` is false, or another kind of model.
     """
     config = resized_config(require_fast_scnn(model), size, pad)
     resized = fast_scnn(config)

@@ -148,7 +148,7 @@ def _classes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig) -> int 
 
 
 def _check_path(path: Path) -> None:
-    """Names what is no checkpoint of another implementation.
+    """Names what is not a checkpoint of another implementation.
 
     Raises:
         ModelFileError: a folder, or a file of this project.

@@ -33,7 +33,7 @@ class Start:
 
     @property
     def config(self) -> FastSCNNConfig:
-        """Its wiring and normalisation."""
+        """Its architecture and normalisation."""
         return self.model.config
 
 
@@ -50,7 +50,7 @@ def read_start(path: StrPath) -> Start:
 
 
 def initialise(model: KerasModel, start: Start) -> str:
-    """Copies what fits from `start` into a new model of the same wiring.
+    """Copies what fits from `start` into a new model of the same architecture.
 
     Logits of another number of classes, and heads that `start` does not have, keep their random
     weights.

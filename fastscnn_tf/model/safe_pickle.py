@@ -7,7 +7,7 @@ tensors (`pickled_tensors.MAKERS`) have functions standing in for them, everythi
 `Opaque` that swallows its arguments and state. From the standard library comes
 `pickletools.genops` alone, a disassembler.
 
-Tensors are not built here but described (`Tensor`), so what is no weight costs nothing. Time and
+Tensors are not built here but described (`Tensor`), so what is not a weight costs nothing. Time and
 memory are bounded by the file's size and `MAX_STEPS`: no operation copies what exists already.
 """
 

@@ -19,7 +19,7 @@ EMA_KEYS = (
 )
 # Attribute names that wrappers put before all names: DataParallel, torch.compile, Lightning.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
-COUNTERS = ("num_batches_tracked", "n_averaged", "steps")  # tensors that are no weights
+COUNTERS = ("num_batches_tracked", "n_averaged", "steps")  # tensors that are not weights
 WHOLE_MODEL = (
     "holds a whole pickled model, not its weights: write them with "
     "torch.save(model.state_dict(), ...)"

@@ -36,7 +36,7 @@ def benchmark(
         threads: CPU threads; by default those of the file's settings, else 2.
         runs: timed runs, of each.
         warmup: runs before, not counted.
-        image: the picture of the frames; by default a drawn street of 720x1280.
+        image: the image of the frames; by default a drawn street of 720x1280.
 
     Returns:
         `latency_ms` (`median`, `p90`, `p95`, `p99`, `min`, `max`) of the network; `frame`: its
@@ -47,7 +47,7 @@ def benchmark(
     Raises:
         ConfigError: `runs` below 1.
         ModelFileError: not a usable model.
-        DataError: the picture cannot be read.
+        DataError: the image cannot be read.
     """
     if runs < 1 or warmup < 0:
         raise ConfigError(f"runs must be at least 1, got {runs}")

@@ -1,4 +1,4 @@
-"""`Frame`: a picture on its way from a source."""
+"""`Frame`: an image on its way from a source."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """A picture to look at.
+    """An image to look at.
 
     Attributes:
         name: for files made of it.

@@ -1,4 +1,4 @@
-"""What `Segmenter` takes as a picture."""
+"""What `Segmenter` takes as an image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Picture = np.ndarray | Image.Image | StrPath
 
 
 def check_target(size: Size | None) -> None:
-    """Refuses a size of a label map that no picture has.
+    """Refuses a size of a label map that no image has.
 
     Raises:
         ConfigError: a side below 1.
@@ -49,7 +49,7 @@ def as_pixels(image: Any) -> np.ndarray:
 
 
 def check_several(images: Any) -> None:
-    """Refuses a single picture, whose letters or rows would be taken for pictures.
+    """Refuses a single image, whose letters or rows would be taken for images.
 
     Raises:
         DataError: it is one.

@@ -1,4 +1,4 @@
-"""What `predict` writes of a picture: a label map and an overlay, or a submission to Cityscapes."""
+"""What `predict` writes of an image: a label map and an overlay, or a submission to Cityscapes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def results_of(format: str) -> type[Pictures] | type[Submission]:
 
 @contextlib.contextmanager
 def _writing(path: Path, written: WrittenFiles | None) -> Iterator[Path]:
-    """`replacing`; among pictures, only what is new or was written by `predict`, and it is noted.
+    """`replacing`; among images, only what is new or was written by `predict`, and it is noted.
 
     It is noted before it gets its name: a call that is cut off leaves nothing that is not listed.
     """
@@ -50,7 +50,7 @@ def _writing(path: Path, written: WrittenFiles | None) -> Iterator[Path]:
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """Writes a label map in colours and the picture with its classes laid over it."""
+    """Writes a label map in colours and the image with its classes laid over it."""
 
     space: LabelSpace
     opacity: float
@@ -98,7 +98,7 @@ class Submission:
         """Of the label ids.
 
         Raises:
-            DataError: the picture has no Cityscapes name.
+            DataError: the image has no Cityscapes name.
         """
         match = CITYSCAPES_NAME.match(picture.stem)
         if not match:

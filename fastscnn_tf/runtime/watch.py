@@ -109,17 +109,17 @@ def watch(
     measured until then is returned, with `ended` if a camera or a stream gives no more.
 
     Args:
-        source: a picture, a folder of pictures or a pattern such as `drive/*.jpg`; a video file; a
+        source: an image, a folder of images or a pattern such as `drive/*.jpg`; a video file; a
             camera's number, device (`/dev/video0`) or address (`rtsp://...`); or `picamera`.
         model: a .tflite.
         output: a folder for the overlays and label maps; its writing is timed, too.
         window: show them in a window; by default where there is no `output`.
-        follow: wait for new pictures in a folder, for ever.
+        follow: wait for new images in a folder, for ever.
         frames: end after so many.
         drop: drop frames that are stale, instead of looking at each; by default of live sources.
         fit: as for `Segmenter.predict`.
         smooth: weight of the past, as for `FrameLabels`.
-        confidence: least probability of a class, as for `FrameLabels`; below it the picture shows.
+        confidence: least probability of a class, as for `FrameLabels`; below it the image shows.
         opacity: of the overlay's colours.
         rotate: turn frames upright by 0, 90, 180 or 270 degrees clockwise; what is shown and the
             label maps are upright.
@@ -129,7 +129,7 @@ def watch(
         timeout: seconds that a camera, a stream or a video has for each frame, the first one too.
         threads: CPU threads; by default those of the file's settings, else 2.
         force: write into a folder that is not empty.
-        on_bad: gets a line for a picture of a followed folder that cannot be read.
+        on_bad: gets a line for an image of a followed folder that cannot be read.
 
     Raises:
         ModelFileError, DataError, ConfigError, OutputError: model, source, options or output

@@ -136,7 +136,7 @@ class Inspection:
         return found[target]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; a scale that is no finite number becomes None."""
+        """Plain JSON types; a scale that is not a finite number becomes None."""
         return _finite(
             {
                 **vars(self),

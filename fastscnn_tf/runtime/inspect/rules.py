@@ -48,7 +48,7 @@ class Node:
 
     @property
     def runtime_inputs(self) -> list[Tensor]:
-        """Inputs that are no constants."""
+        """Inputs that are not constants."""
         return [tensor for tensor in self.inputs if not self.fixed(tensor)]
 
     @property
@@ -130,7 +130,7 @@ def inputs(lowest: int, highest: int | None = None) -> Check:
 
 
 def runtime_inputs(*counts: int) -> Check:
-    """How many inputs that are no constants it may have."""
+    """How many inputs that are not constants it may have."""
     wanted = " or ".join(map(str, counts))
 
     def check(node: Node) -> str | None:
@@ -141,7 +141,7 @@ def runtime_inputs(*counts: int) -> Check:
 
 
 def data_types(*allowed: str) -> Check:
-    """Types of the tensors that are no constants."""
+    """Types of the tensors that are not constants."""
 
     def check(node: Node) -> str | None:
         return wrong_type(node.data, allowed)
