@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
-from .core.aliases import Progress
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError
 from .core.images import resize_image
 from .data.dataset import SegmentationDataset
@@ -16,6 +16,7 @@ from .evaluation import load_predictor
 from .runtime.evaluate import frame_of
 from .runtime.postprocess import labels_from_output
 from .runtime.segmenter import Segmenter
+from .runtime.views import AnyModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Agreement:
 
 
 def argmax_agreement(
-    first: Any,
-    second: Any,
+    first: AnyModel,
+    second: AnyModel,
     dataset: SegmentationDataset,
     progress: Progress = iter,
 ) -> float:
@@ -75,7 +76,7 @@ def argmax_agreement(
     return equal / total
 
 
-def _is_tflite(model: Any) -> bool:
+def _is_tflite(model: object) -> TypeGuard[StrPath]:
     return isinstance(model, str | os.PathLike) and str(model).endswith(".tflite")
 
 

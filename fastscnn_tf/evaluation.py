@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, ModelFileError
@@ -21,7 +21,7 @@ from .runtime.evaluate import evaluate_predictor
 from .runtime.evaluation_result import Evaluation
 from .runtime.fit import check_fit
 from .runtime.segmenter import Segmenter
-from .runtime.views import Inference, Predictor, WholeImage
+from .runtime.views import AnyModel, Inference, Predictor, WholeImage
 
 
 def load_model(path: StrPath) -> KerasModel:
@@ -52,7 +52,7 @@ def load_model(path: StrPath) -> KerasModel:
 
 
 def load_predictor(
-    model: Any,
+    model: AnyModel,
     threads: int | None = None,
     full: bool = False,
     size: Size | None = None,
@@ -104,7 +104,7 @@ def _at_size(model: Any, size: Size | None, pad: bool) -> KerasModel:
 
 
 def evaluate(
-    model: Any,
+    model: AnyModel,
     dataset: str,
     data_dir: StrPath | None = None,
     split: str = "val",
@@ -177,7 +177,7 @@ def evaluate(
     return dataclasses.replace(result, details=details)
 
 
-def _fingerprint(model: Any) -> dict[str, str]:
+def _fingerprint(model: object) -> dict[str, str]:
     """SHA-256 of a model file, so that scores cannot be taken for another one's of that name."""
     if not isinstance(model, str | os.PathLike) or not Path(model).is_file():
         return {}
@@ -185,7 +185,7 @@ def _fingerprint(model: Any) -> dict[str, str]:
 
 
 def open_inference(
-    model: Any,
+    model: AnyModel,
     threads: int | None = None,
     size: Size | None = None,
     pad: bool = False,
@@ -257,11 +257,11 @@ def _scaled_sizes(model: Any, size: Size, scales: Sequence[float], pad: bool) ->
     return list(dict.fromkeys(zip(height, width, strict=True)))
 
 
-def _is_predictor(model: Any) -> bool:
+def _is_predictor(model: object) -> TypeGuard[Predictor]:
     return hasattr(model, "run") and hasattr(model, "input_size")
 
 
-def _has_one_size(model: Any) -> bool:
+def _has_one_size(model: object) -> bool:
     """Whether a model is a .tflite or an opened predictor, not Keras'."""
     if isinstance(model, str | os.PathLike):
         return Path(model).suffix == ".tflite"

@@ -22,14 +22,15 @@ from .evaluation import open_inference
 from .model_comparison_result import ComparedPicture, Departure, ModelComparison
 from .runtime.class_mapping import mapping_between
 from .runtime.overlap import overlapped, readers
+from .runtime.views import AnyModel
 
 LISTED = 10  # pairs of classes
 PICTURES = 5
 
 
 def compare_models(
-    first: Any,
-    second: Any,
+    first: AnyModel,
+    second: AnyModel,
     dataset: str,
     data_dir: StrPath | None = None,
     split: str = "val",
@@ -83,7 +84,7 @@ def compare_models(
     return result
 
 
-def _name(model: Any) -> str:
+def _name(model: object) -> str:
     return str(model) if isinstance(model, str | os.PathLike) else type(model).__name__
 
 

@@ -21,12 +21,12 @@ from .core.written_files import LIST, WrittenFiles
 from .evaluation import open_inference
 from .runtime.class_mapping import label_space_of
 from .runtime.results import ENDINGS, Pictures, Submission, results_of
-from .runtime.views import Inference
+from .runtime.views import AnyModel, Inference
 from .runtime.workers import in_processes
 
 
 def predict_files(
-    model: Any,
+    model: AnyModel,
     paths: Sequence[StrPath],
     folder: StrPath,
     opacity: float = 0.5,
@@ -117,7 +117,7 @@ def _done(
 
 
 def picture_writer(
-    model: Any,
+    model: AnyModel,
     threads: int | None = None,
     size: Size | None = None,
     pad: bool = False,

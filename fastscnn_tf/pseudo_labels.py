@@ -28,11 +28,11 @@ from .pseudo_folder import Counts, PseudoFolder, PseudoLabels
 from .runtime.averaged_views import softmax
 from .runtime.class_mapping import label_space_of
 from .runtime.postprocess import logit_strips
-from .runtime.views import Predictor, frame_of
+from .runtime.views import AnyModel, Predictor, frame_of
 
 
 def pseudo_label(
-    model: Any,
+    model: AnyModel,
     images: StrPath,
     folder: StrPath,
     confidence: float = 0.9,

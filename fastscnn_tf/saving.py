@@ -9,10 +9,11 @@ from typing import Any
 from .core.aliases import StrPath
 from .core.errors import ConfigError
 from .core.files import check_output
+from .keras_api import KerasModel
 
 
 def save_model(
-    model: Any,
+    model: KerasModel,
     path: StrPath,
     force: bool = False,
     about: Mapping[str, Any] | None = None,

@@ -50,7 +50,7 @@ class ExportResult:
 
 
 def export_tflite(
-    model: Any,
+    model: KerasModel,
     path: StrPath,
     recipe: str = "float32",
     outputs: str = "logits",

@@ -101,7 +101,7 @@ def import_checkpoint(
 
 
 def _own(
-    path: Any, num_classes: int | None, aux_heads: bool, ema: bool, changes: dict
+    path: StrPath, num_classes: int | None, aux_heads: bool, ema: bool, changes: dict[str, Any]
 ) -> KerasModel:
     """A .npz of `export_weights`; it says itself what it is.
 

@@ -7,11 +7,13 @@ several views and of windows are in `averaged_views`.
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.sizes import Size
+from ..keras_api import KerasModel
 from .fit import check_fit, fitted, mean_color
 from .postprocess import LogitsFrame
 
@@ -40,6 +42,10 @@ class Predictor(Protocol):
     def num_classes(self) -> int: ...
 
     def run(self, image: np.ndarray) -> np.ndarray: ...
+
+
+# A path of a .tflite, `.keras`, `.npz` or run folder, a Keras model, or what predicts.
+AnyModel: TypeAlias = "StrPath | KerasModel | Predictor"
 
 
 class Inference(Protocol):
