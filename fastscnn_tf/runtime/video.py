@@ -23,7 +23,7 @@ LARGEST_FRAME = 50_000_000  # pixels; 8K video has 33 millions
 OPENCV = f"OpenCV, which is not installed: {pip_install('video')} (or opencv-python)"
 
 
-def import_optional(module: str, otherwise: str) -> Any:
+def import_optional(module: str, otherwise: str) -> ModuleType:
     """A module that the runtime needs for some sources only.
 
     Raises:
@@ -39,7 +39,7 @@ def import_optional(module: str, otherwise: str) -> Any:
         ) from None
 
 
-def import_opencv(who: str) -> Any:
+def import_opencv(who: str) -> ModuleType:
     """OpenCV, and quiet.
 
     Raises:

@@ -107,7 +107,7 @@ class _Search(msgspec.Struct):
     space: list[str]
 
 
-def _optuna() -> Any:
+def _optuna() -> ModuleType:
     try:
         optuna = importlib.import_module("optuna")
     except ModuleNotFoundError as error:
