@@ -6,7 +6,7 @@ Importing this package is cheap and brings in no TensorFlow; every name below lo
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .core.version import __version__
 
@@ -80,30 +80,69 @@ __all__ = ["__version__", *sorted(_NAMES)]
 
 if TYPE_CHECKING:
     from .agreement import argmax_agreement as argmax_agreement
+    from .card import model_card as model_card
     from .core.config import FastSCNNConfig as FastSCNNConfig
+    from .core.delegates.benchmark_flags import benchmark_command as benchmark_command
     from .core.delegates.cpu import CpuSettings as CpuSettings
     from .core.delegates.device import DeviceSettings as DeviceSettings
     from .core.delegates.gpu import GpuSettings as GpuSettings
+    from .core.delegates.kotlin import kotlin_source as kotlin_source
     from .core.delegates.nnapi import NnapiSettings as NnapiSettings
     from .core.delegates.npu import NpuSettings as NpuSettings
+    from .core.delegates.settings_file import write_settings as write_settings
     from .core.errors import FastSCNNError as FastSCNNError
+    from .data.augment import Augmentation as Augmentation
     from .data.check import check_dataset as check_dataset
+    from .data.load_records import load_records as load_records
+    from .data.numpy_pipeline import load_pydataset as load_pydataset
+    from .data.pipeline import load_dataset as load_dataset
     from .data.registry import open_dataset as open_dataset
     from .evaluation import evaluate as evaluate
     from .evaluation import load_model as load_model
+    from .export.export import export_tflite as export_tflite
+    from .model.classifier import fast_scnn_classifier as fast_scnn_classifier
+    from .model.complexity import complexity as complexity
+    from .model.fast_scnn import fast_scnn as fast_scnn
+    from .model.fast_scnn import resize_model as resize_model
+    from .model.import_checkpoint import import_checkpoint as import_checkpoint
+    from .model.summary import summary as summary
+    from .model.weights_file import export_weights as export_weights
+    from .model_comparison import compare_models as compare_models
+    from .pseudo_labels import pseudo_label as pseudo_label
+    from .quantization_reports import quantization_report as quantization_report
+    from .quantize.fine_tune import QuantizeSettings as QuantizeSettings
+    from .quantize.fine_tune import run_quantization as run_quantization
+    from .quantize.freeze_ranges import freeze_ranges as freeze_ranges
+    from .quantize.quantize_aware import quantize_aware as quantize_aware
     from .reproduction import reproduce as reproduce
     from .runtime.benchmark import benchmark as benchmark
+    from .runtime.capture import open_frames as open_frames
     from .runtime.inspect.inspection import inspect as inspect
     from .runtime.segmenter import Segmenter as Segmenter
     from .runtime.visualize import overlay as overlay
+    from .runtime.watch import watch as watch
+    from .saving import save_model as save_model
+    from .size_comparison import size_table as size_table
+    from .train.distill import distilling_model as distilling_model
+    from .train.losses import SegmentationLoss as SegmentationLoss
+    from .train.losses import segmentation_loss as segmentation_loss
+    from .train.losses import segmentation_losses as segmentation_losses
+    from .train.lr_finder import find_learning_rate as find_learning_rate
+    from .train.metrics import mean_iou as mean_iou
+    from .train.pretrain import PretrainSettings as PretrainSettings
+    from .train.pretrain import run_pretraining as run_pretraining
+    from .train.recipes import train_settings as train_settings
+    from .train.search import run_search as run_search
+    from .train.settings import TrainSettings as TrainSettings
+    from .train.trainer import run_training as run_training
+else:  # to a type checker a name that is not here is a mistake
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _NAMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        if name not in _NAMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f".{_NAMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from .core.aliases import StrPath
 from .core.errors import ConfigError
 from .model.about_file import TEXTS, read_about
 from .train.run_files import RUN
@@ -13,7 +14,7 @@ from .train.run_files import RUN
 GENERATIONS = 10  # of runs that began with each other's weights
 
 
-def about_model(model: str | os.PathLike[str], **texts: str | None) -> dict[str, Any]:
+def about_model(model: StrPath, **texts: str | None) -> dict[str, Any]:
     """What travels in the metadata of a .tflite besides the network.
 
     Args:
@@ -60,7 +61,7 @@ def _licence_before(folder: Path) -> str | None:
     return None
 
 
-def run_folder_of(model: str | os.PathLike[str]) -> Path | None:
+def run_folder_of(model: StrPath) -> Path | None:
     """The run folder that a model is or lies in."""
     path = Path(model)
     for folder in (path, path.parent):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
-from .core.aliases import Progress
+from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError
 from .core.images import resize_image
 from .data.dataset import SegmentationDataset
@@ -15,6 +15,7 @@ from .evaluation import is_path, load_predictor
 from .runtime.evaluate import frame_of
 from .runtime.postprocess import labels_from_output
 from .runtime.segmenter import Segmenter
+from .runtime.views import AnyModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Agreement:
 
 
 def argmax_agreement(
-    first: Any,
-    second: Any,
+    first: AnyModel,
+    second: AnyModel,
     dataset: SegmentationDataset,
     progress: Progress = iter,
 ) -> float:
@@ -74,7 +75,7 @@ def argmax_agreement(
     return equal / total
 
 
-def _is_tflite(model: Any) -> bool:
+def _is_tflite(model: object) -> TypeGuard[StrPath]:
     return is_path(model) and str(model).endswith(".tflite")
 
 

@@ -174,5 +174,5 @@ def list_options() -> str:
     return "\n".join(f"{name}: {option.expected}\n    {option.source}" for name, option in options)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return one_line(",".join(value) if isinstance(value, tuple) else value)

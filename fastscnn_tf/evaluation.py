@@ -8,21 +8,22 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, TypeGuard, Unpack
 
 from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, ModelFileError
 from .core.sizes import STRIDE, Size, format_size
 from .data.registry import find_pairs, open_dataset
 from .data.usable import open_usable
+from .keras_api import KerasModel
 from .runtime.averaged_views import AveragedViews, SlidingWindows
 from .runtime.evaluate import evaluate_predictor
 from .runtime.evaluation_result import Evaluation
 from .runtime.segmenter import Segmenter
-from .runtime.views import Inference, Predictor, ViewOptions, Views, WholeImage
+from .runtime.views import AnyModel, Inference, Predictor, ViewOptions, Views, WholeImage
 
 
-def load_model(path: StrPath) -> Any:
+def load_model(path: StrPath) -> KerasModel:
     """Reads a model this project wrote, in any process.
 
     Args:
@@ -49,7 +50,7 @@ def load_model(path: StrPath) -> Any:
     raise ModelFileError(f"{path}: expected a .keras or .npz file or a run folder")
 
 
-def is_path(model: Any) -> bool:
+def is_path(model: object) -> TypeGuard[StrPath]:
     """Whether a model is given as a file or a run folder, not in memory."""
     return isinstance(model, str | os.PathLike)
 
@@ -65,7 +66,7 @@ def loaded(model: Any) -> Any:
 
 
 def load_predictor(
-    model: Any,
+    model: AnyModel,
     threads: int | None = None,
     full: bool = False,
     size: Size | None = None,
@@ -110,7 +111,7 @@ def load_predictor(
     return load_predictor(load_model(path), full=full, size=size, pad=pad)
 
 
-def _at_size(model: Any, size: Size | None, pad: bool) -> Any:
+def _at_size(model: Any, size: Size | None, pad: bool) -> KerasModel:
     if size is None:
         return model
     from .model.fast_scnn import resize_model
@@ -120,7 +121,7 @@ def _at_size(model: Any, size: Size | None, pad: bool) -> Any:
 
 
 def evaluate(
-    model: Any,
+    model: AnyModel,
     dataset: str,
     data_dir: StrPath | None = None,
     split: str = "val",
@@ -186,7 +187,7 @@ def evaluate(
     return dataclasses.replace(result, details=details)
 
 
-def _fingerprint(model: Any) -> dict[str, str]:
+def _fingerprint(model: object) -> dict[str, str]:
     """SHA-256 of a model file, so that scores cannot be taken for another one's of that name."""
     if not is_path(model) or not Path(model).is_file():
         return {}
@@ -194,7 +195,7 @@ def _fingerprint(model: Any) -> dict[str, str]:
 
 
 def open_inference(
-    model: Any,
+    model: AnyModel,
     threads: int | None = None,
     size: Size | None = None,
     pad: bool = False,
@@ -268,10 +269,10 @@ def scaled_sizes(size: Size, scales: Sequence[float], pad: bool) -> list[Size]:
     return list(dict.fromkeys(zip(height, width, strict=True)))
 
 
-def _is_predictor(model: Any) -> bool:
+def _is_predictor(model: object) -> TypeGuard[Predictor]:
     return hasattr(model, "run") and hasattr(model, "input_size")
 
 
-def _has_one_size(model: Any) -> bool:
+def _has_one_size(model: object) -> bool:
     """Whether a model is a .tflite or an opened predictor, not Keras'."""
     return Path(model).suffix == ".tflite" if is_path(model) else _is_predictor(model)

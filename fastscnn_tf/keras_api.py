@@ -3,7 +3,7 @@
 Keras 3 is what people write today, and what models are built, trained and saved with. TensorFlow
 Model Optimization refuses Keras 3 models and needs tf_keras (Keras 2), so quantization-aware
 training happens there. Importing it sets TF_USE_LEGACY_KERAS and thereby flips what `tf.keras`
-means for the rest of the process; `tfmot_keras` puts the variable back.
+means for the rest of the process; `tfmot` puts the variable back.
 """
 
 from __future__ import annotations
@@ -13,15 +13,28 @@ import logging
 import os
 import platform
 import warnings
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .core.console import quiet_stderr
 from .core.errors import ConfigError
 from .core.extras import import_extra
 
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+# Neither framework ships types: to mypy these are `Any`, editors find the classes.
+KerasModel: TypeAlias = "keras.Model"  # of Keras 3 or tf_keras, as the others
+KerasLayer: TypeAlias = "keras.layers.Layer"
+Tensor: TypeAlias = "tf.Tensor"  # or the tensor of Keras' backend
+Variable: TypeAlias = "tf.Variable"
+TFDataset: TypeAlias = "tf.data.Dataset"
+PyDataset: TypeAlias = "keras.utils.PyDataset"
+
 
 @functools.cache
-def keras3() -> Any:
+def keras3() -> ModuleType:
     """Keras 3, imported without TensorFlow's start-up messages.
 
     Raises:
@@ -32,7 +45,7 @@ def keras3() -> Any:
 
 
 @functools.cache
-def tensorflow() -> Any:
+def tensorflow() -> ModuleType:
     """TensorFlow, imported without its start-up messages.
 
     Raises:
@@ -47,7 +60,7 @@ def tensorflow() -> Any:
 
 
 @functools.cache
-def tf_keras() -> Any:
+def tf_keras() -> ModuleType:
     """tf_keras (Keras 2), for quantization-aware training.
 
     Raises:
@@ -60,7 +73,7 @@ def tf_keras() -> Any:
 
 
 @functools.cache
-def tfmot() -> Any:
+def tfmot() -> ModuleType:
     """tensorflow_model_optimization; the environment variable it sets is restored."""
     tf_keras()
     before = os.environ.get("TF_USE_LEGACY_KERAS")
@@ -73,12 +86,12 @@ def tfmot() -> Any:
             os.environ["TF_USE_LEGACY_KERAS"] = before
 
 
-def is_keras3(keras: Any) -> bool:
+def is_keras3(keras: ModuleType) -> bool:
     """Whether a Keras namespace is Keras 3."""
     return keras.__version__.startswith("3.")
 
 
-def on_tensorflow(keras: Any) -> bool:
+def on_tensorflow(keras: ModuleType) -> bool:
     """Whether models of this namespace run on TensorFlow."""
     return not is_keras3(keras) or keras.backend.backend() == "tensorflow"
 
@@ -106,10 +119,10 @@ def _prepare() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
-def _keep_convolutions_apart(tf: Any) -> None:
+def _keep_convolutions_apart(tf: ModuleType) -> None:
     """Stops TensorFlow from merging convolution and batch normalisation in inference on a CPU.
 
-    oneDNN has no fast kernel for what comes out: without AVX-512 one picture of 352x480 takes a
+    oneDNN has no fast kernel for what comes out: without AVX-512 one image of 352x480 takes a
     second instead of 60 ms. Training steps are not merged, and have nothing to lose.
     """
     with quiet_stderr():

@@ -21,14 +21,15 @@ from .model_comparison_result import ComparedPicture, Departure, ModelComparison
 from .model_pair import ModelPair
 from .runtime.class_mapping import mapping_between
 from .runtime.overlap import overlapped
+from .runtime.views import AnyModel
 
 LISTED = 10  # pairs of classes
 PICTURES = 5
 
 
 def compare_models(
-    first: Any,
-    second: Any,
+    first: AnyModel,
+    second: AnyModel,
     dataset: str,
     data_dir: StrPath | None = None,
     split: str = "val",

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
 from .core.aliases import Progress, StrPath
 from .core.errors import ConfigError, DataError, OutputError
@@ -21,12 +21,12 @@ from .core.written_files import LIST, WrittenFiles
 from .evaluation import is_path, open_inference
 from .runtime.class_mapping import label_space_of
 from .runtime.results import ENDINGS, Pictures, Submission, results_of
-from .runtime.views import Inference, ViewOptions, Views
+from .runtime.views import AnyModel, Inference, ViewOptions, Views
 from .runtime.workers import in_processes
 
 
 def predict_files(
-    model: Any,
+    model: AnyModel,
     paths: Sequence[StrPath],
     folder: StrPath,
     opacity: float = 0.5,
@@ -119,7 +119,7 @@ def _done(
 
 
 def picture_writer(
-    model: Any,
+    model: AnyModel,
     threads: int | None = None,
     size: Size | None = None,
     pad: bool = False,

@@ -28,11 +28,11 @@ from .prediction import find_pictures
 from .pseudo_folder import Counts, PseudoFolder, PseudoLabels
 from .runtime.averaged_views import AveragedViews
 from .runtime.class_mapping import label_space_of
-from .runtime.views import Predictor
+from .runtime.views import AnyModel, Predictor
 
 
 def pseudo_label(
-    model: Any,
+    model: AnyModel,
     images: StrPath,
     folder: StrPath,
     confidence: float = 0.9,

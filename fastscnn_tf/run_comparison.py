@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .core.aliases import StrPath
 from .core.errors import ConfigError, InputError
 from .core.files import check_output, write_bytes
 from .core.foreign_text import printable_lines
@@ -85,8 +85,8 @@ class Comparison:
 
 
 def compare_runs(
-    folders: Sequence[str | os.PathLike[str]],
-    output: str | os.PathLike[str] | None = None,
+    folders: Sequence[StrPath],
+    output: StrPath | None = None,
     force: bool = False,
 ) -> Comparison:
     """Reads runs to compare them, and draws their curves if wanted.
@@ -137,7 +137,7 @@ def _scores(runs: Sequence[Run]) -> dict[str, tuple[float | None, ...]]:
     return {name: values for name, values in rows.items() if any(v is not None for v in values)}
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return "-" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 

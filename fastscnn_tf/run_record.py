@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
+from .core.aliases import StrPath
 from .core.errors import InputError
 from .core.folder_lock import is_held
 from .core.json_text import Name, convert
@@ -129,7 +130,7 @@ class Run:
         }
 
 
-def read_run(folder: str | os.PathLike[str]) -> Run:
+def read_run(folder: StrPath) -> Run:
     """Reads a run folder; runs of older versions, and those still in training, as far as they go.
 
     Raises:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .core.aliases import StrPath
 from .core.errors import ConfigError, FastSCNNError, InputError
 from .core.foreign_text import one_line, printable_lines
 from .core.text_table import text_table
@@ -37,9 +38,7 @@ class Damaged:
         return {"folder": str(self.folder), "state": DAMAGED, "reason": self.reason}
 
 
-def find_runs(
-    folders: Iterable[str | os.PathLike[str]] = (".",), sort: str = "date"
-) -> list[Run | Damaged]:
+def find_runs(folders: Iterable[StrPath] = (".",), sort: str = "date") -> list[Run | Damaged]:
     """All runs in some folders and the folders below them.
 
     Args:

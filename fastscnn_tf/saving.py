@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .core.aliases import StrPath
 from .core.errors import ConfigError
 from .core.files import check_output
+from .keras_api import KerasModel
 
 
 def save_model(
-    model: Any,
-    path: str | os.PathLike[str],
+    model: KerasModel,
+    path: StrPath,
     force: bool = False,
     about: Mapping[str, Any] | None = None,
 ) -> None:

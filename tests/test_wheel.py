@@ -114,6 +114,7 @@ def device(site, tmp_path_factory):
 
 def test_the_wheel_holds_the_package_and_its_command(site):
     assert (site / "fastscnn_tf" / "runtime" / "segmenter.py").is_file()
+    assert (site / "fastscnn_tf" / "py.typed").is_file()  # without it mypy skips the package
     assert not (site / "tests").exists()
     assert not any((site / name).exists() for name in BLOCKED)
     (entry,) = site.glob("fastscnn_tf-*.dist-info/entry_points.txt")

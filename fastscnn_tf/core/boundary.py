@@ -61,7 +61,7 @@ class BoundaryCounts:
 
         Args:
             labels: (H, W) uint8 class indices; 255 is ignored, in the prediction too.
-            predictions: (H, W) uint8 class indices; other values are no class.
+            predictions: (H, W) uint8 class indices; other values are not classes.
 
         Raises:
             DataError: the shapes differ.

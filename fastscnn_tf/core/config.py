@@ -43,12 +43,12 @@ _FLAGS = ("pad", "separable_relu", "pyramid_branch_norm", "logits_norm", "aux_he
 class FastSCNNConfig:
     """The Fast-SCNN of Poudel et al., BMVC 2019; defaults are the paper's where it speaks.
 
-    `FastSCNNConfig.preset` gives the wiring of other implementations.
+    `FastSCNNConfig.preset` gives the architecture of other implementations.
 
     Args:
         num_classes: classes of the output, 2..254 (255 is the ignore index).
         input_size: (height, width) in pixels, each a multiple of 32. The paper: 1024x2048.
-        pad: take an `input_size` that is no multiple of 32 as well: the image is padded at the
+        pad: take an `input_size` that is not a multiple of 32 as well: the image is padded at the
             bottom and on the right with its mean, and the result is cropped. For inference.
         width: factor of all channel counts, rounded to multiples of 8; 0.25..4.
         repeats: bottlenecks in each of the three groups (paper: n = 3, 3, 3).
@@ -118,7 +118,7 @@ class FastSCNNConfig:
     class_colors: tuple[tuple[int, int, int], ...] = ()
 
     def __post_init__(self) -> None:
-        self._check_wiring()
+        self._check_architecture()
         put = object.__setattr__
         put(self, "input_size", check_size(self.input_size, self.pad))
         for name in ("mean", "std"):
@@ -143,7 +143,7 @@ class FastSCNNConfig:
             if len(color) != 3 or not all(0 <= v <= 255 for v in color):
                 raise ConfigError(f"class_colors must be three numbers 0..255 each, got {color}")
 
-    def _check_wiring(self) -> None:
+    def _check_architecture(self) -> None:
         """Checks the options one by one, and those of the network together."""
         for name, (low, high) in _RANGES.items():
             check_number(name, getattr(self, name), low, high, between=True)
@@ -207,7 +207,7 @@ class FastSCNNConfig:
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> FastSCNNConfig:
-        """The wiring of a public implementation (see `core.presets`), with changes.
+        """The architecture of a public implementation (see `core.presets`), with changes.
 
         Args:
             name: `paper`, `mmseg`, `paddleseg`, `gluon`, `tramac`, `mindspore` or `zh320`.

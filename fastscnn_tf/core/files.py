@@ -9,8 +9,8 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from .aliases import StrPath
 from .errors import OutputError
 from .json_text import dump_json
 from .leftovers import PART, remove_leftovers
@@ -19,7 +19,7 @@ FORCE = "--force (force=True in Python)"
 NAME_MAX = 255  # bytes of a name on common file systems; some count characters, which allows more
 
 
-def check_output(path: str | os.PathLike[str], force: bool = False) -> Path:
+def check_output(path: StrPath, force: bool = False) -> Path:
     """Makes sure that `path` may be written, before any long work starts.
 
     Raises:
@@ -55,7 +55,7 @@ def check_name(path: Path) -> None:
         raise OutputError(f"cannot write {str(path)!r}: no file can have this name") from None
 
 
-def check_output_folder(path: str | os.PathLike[str], force: bool = False) -> Path:
+def check_output_folder(path: StrPath, force: bool = False) -> Path:
     """Makes sure that an output folder is new or empty (unless `force`) and can be written.
 
     Raises:
@@ -98,7 +98,7 @@ def make_folder(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], sync: bool = False) -> Iterator[Path]:
+def replacing(path: StrPath, sync: bool = False) -> Iterator[Path]:
     """Yields a temporary path beside `path` (same suffix); renames it over `path` on success.
 
     Args:
@@ -106,7 +106,8 @@ def replacing(path: str | os.PathLike[str], sync: bool = False) -> Iterator[Path
         sync: wait until it is on the disk, so that not even a power cut leaves half of it.
 
     Raises:
-        OutputError: the file cannot be written; whatever stood at `path` is untouched.
+        OutputError: the file cannot be written, or an `OSError` comes out of the block, as from
+            reading something; whatever stood at `path` is untouched.
     """
     path = Path(path)
     make_folder(path.parent)
@@ -142,14 +143,14 @@ def _cut(text: str, room: int) -> str:
     return os.fsencode(text)[: max(0, room)].decode("utf-8", "ignore")
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+def write_bytes(path: StrPath, content: bytes) -> None:
     """Writes a whole file or nothing."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
-def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Writes indented JSON, whole or not at all; what is no finite number becomes null."""
+def write_json(path: StrPath, value: object) -> None:
+    """Writes indented JSON, whole or not at all; what is not a finite number becomes null."""
     write_bytes(path, (dump_json(value, 2) + "\n").encode())
 
 

@@ -25,7 +25,7 @@ def hold(folder: Path, what: str = "another run") -> Iterator[None]:
         what: messages call the other process so.
 
     Raises:
-        OutputError: another process holds it, or its lock is no plain file.
+        OutputError: another process holds it, or its lock is not a plain file.
     """
     try:
         import fcntl

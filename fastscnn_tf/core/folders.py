@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from .aliases import StrPath
+
 
 def walk(
-    top: str | os.PathLike[str],
+    top: StrPath,
     left_out: Callable[[Path], None] = lambda folder: None,
     onerror: Callable[[OSError], object] | None = None,
 ) -> Iterator[tuple[Path, list[str]]]:

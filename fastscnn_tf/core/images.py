@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from .aliases import StrPath
 from .errors import DataError
 from .labels import IGNORE, UNKNOWN, Color
 from .picture_file import decoding, open_picture, read_picture
@@ -19,14 +19,14 @@ from .reading import open_regular
 from .sizes import Size
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads a picture as (H, W, 3) uint8 RGB, upright.
+def read_image(path: StrPath) -> np.ndarray:
+    """Reads an image as (H, W, 3) uint8 RGB, upright.
 
-    EXIF rotation is applied, alpha is composed over black, palette, CMYK and grey pictures are
+    EXIF rotation is applied, alpha is composed over black, palette, CMYK and grey images are
     converted, 16-bit ones are scaled to 8 bits, and floating-point ones from 0..1 (or 0..255).
 
     Raises:
-        DataError: the file is missing, truncated, too large or no picture.
+        DataError: the file is missing, truncated, too large or no image.
     """
     return decode_image(read_picture(path), str(path))
 
@@ -41,9 +41,7 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
     return pixels
 
 
-def read_label(
-    path: str | os.PathLike[str], table: np.ndarray, *, first_channel: bool = False
-) -> np.ndarray:
+def read_label(path: StrPath, table: np.ndarray, *, first_channel: bool = False) -> np.ndarray:
     """Reads a label map as (H, W) uint8 class indices, 255 where ignored.
 
     Args:
@@ -83,9 +81,7 @@ def classes_of(raw: np.ndarray, table: np.ndarray, name: str) -> np.ndarray:
     return mapped
 
 
-def read_color_label(
-    path: str | os.PathLike[str], colors: Sequence[Color], void: Sequence[Color]
-) -> np.ndarray:
+def read_color_label(path: StrPath, colors: Sequence[Color], void: Sequence[Color]) -> np.ndarray:
     """Reads a colour-coded label map as (H, W) uint8 class indices, 255 where void.
 
     Args:
@@ -104,7 +100,7 @@ def read_color_label(
 
 def _class_of_color(
     image: Image.Image,
-    path: str | os.PathLike[str],
+    path: StrPath,
     colors: Sequence[Color],
     void: Sequence[Color],
 ) -> np.ndarray:
@@ -131,11 +127,11 @@ def _color_codes(pixels: np.ndarray) -> np.ndarray:
     return red << 16 | green << 8 | blue
 
 
-def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
+def read_ids(path: StrPath) -> np.ndarray:
     """Reads a map of instance ids, a grey PNG of 8, 16 or 32 bits, as (H, W) int32.
 
     Raises:
-        DataError: the file cannot be read or is no grey picture.
+        DataError: the file cannot be read or is not a grey image.
     """
     ids = in_strips(open_picture(read_picture(path), str(path)))
     if ids.ndim != 2 or ids.dtype.kind not in "ui":
@@ -143,9 +139,7 @@ def read_ids(path: str | os.PathLike[str]) -> np.ndarray:
     return ids.astype(np.int32)
 
 
-def _raw_label(
-    image: Image.Image, path: str | os.PathLike[str], first_channel: bool = False
-) -> np.ndarray:
+def _raw_label(image: Image.Image, path: StrPath, first_channel: bool = False) -> np.ndarray:
     values = in_strips(image)
     if values.dtype == bool:
         values = values.astype(np.uint8)
@@ -174,11 +168,11 @@ def resize_label(label: np.ndarray, size: Size) -> np.ndarray:
     return np.asarray(Image.fromarray(label).resize(size[::-1], Image.Resampling.NEAREST))
 
 
-def list_images(path: str | os.PathLike[str]) -> list[Path]:
-    """The picture itself, or the pictures directly in a folder, sorted by name.
+def list_images(path: StrPath) -> list[Path]:
+    """The image itself, or the images directly in a folder, sorted by name.
 
     Raises:
-        DataError: the path does not exist or is no regular file, or the folder holds no picture.
+        DataError: the path does not exist or is not a regular file, or the folder holds no image.
     """
     path = Path(path)
     try:
@@ -193,11 +187,11 @@ def list_images(path: str | os.PathLike[str]) -> list[Path]:
 
 
 def is_picture_name(path: Path) -> bool:
-    """Whether a file in a folder is taken for a picture; macOS' hidden `._` companions are not."""
+    """Whether a file in a folder is taken for an image; macOS' hidden `._` companions are not."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def save_label(path: str | os.PathLike[str], label: np.ndarray, palette: np.ndarray) -> None:
+def save_label(path: StrPath, label: np.ndarray, palette: np.ndarray) -> None:
     """Writes (H, W) uint8 class indices as a palette PNG that opens in colours."""
     image = Image.fromarray(label)
     image.putpalette(palette.astype(np.uint8).tobytes())

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
 from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 
+from .aliases import StrPath
 from .errors import InputError
 from .foreign_text import printable
 from .reading import read_bytes
@@ -30,7 +30,7 @@ Scalar = bool | int | float | Annotated[str, msgspec.Meta(max_length=8192)] | No
 
 
 def read_json(
-    path: str | os.PathLike[str],
+    path: StrPath,
     schema: type[T] | Any = Any,
     *,
     what: str = "JSON file",
@@ -55,7 +55,7 @@ def read_json(
 
     Raises:
         InputError: (of the class `error`) no such file, no JSON, or not of this type; NaN, infinity
-            and numbers beyond a double are no JSON.
+            and numbers beyond a double are not JSON.
     """
     content = read_bytes(path, what, largest=largest, error=error)
     return decode_json(content, str(path), schema, largest=largest, error=error, mend=mend)
@@ -86,7 +86,7 @@ def decode_json(
 
 
 def convert(
-    value: Any, where: str, schema: type[T] | Any, *, error: type[InputError] = InputError
+    value: object, where: str, schema: type[T] | Any, *, error: type[InputError] = InputError
 ) -> T:
     """Plain values, of YAML for example, as a value of the type `schema`.
 
@@ -100,7 +100,7 @@ def convert(
         raise error(f"{where}: {explain(failure)}") from None
 
 
-def dump_json(value: Any, indent: int | None = None) -> str:
+def dump_json(value: object, indent: int | None = None) -> str:
     """Plain values as JSON text that every reader takes: see `plain`."""
     try:
         text = json.dumps(value, indent=indent, allow_nan=False)
@@ -111,7 +111,7 @@ def dump_json(value: Any, indent: int | None = None) -> str:
     return text.replace("\x7f", "\\u007f")  # all else that steers a terminal is escaped already
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """A value as it comes back from JSON.
 
     NaN and infinity are None, tuples lists, and halves of surrogate pairs escapes.
@@ -154,7 +154,7 @@ def explain(failure: BaseException) -> str:
     return f"{place}: {reason}" if place else reason
 
 
-def _check_plain(value: Any, where: str, error: type[InputError]) -> None:
+def _check_plain(value: object, where: str, error: type[InputError]) -> None:
     """Refuses nesting beyond `DEPTH` among values that no schema describes."""
     waiting = [(value, 0)]
     while waiting:

@@ -1,7 +1,7 @@
-"""Opening pictures that may come from anybody: the only place where a decoder meets a file.
+"""Opening images that may come from anybody: the only place where a decoder meets a file.
 
 Pillow's decoders of the formats in `picture_formats` are reached and no others, each within bounds
-of pixels, bytes and steps, and whatever one raises is a `DataError`. No lock is held: a picture
+of pixels, bytes and steps, and whatever one raises is a `DataError`. No lock is held: an image
 that takes long keeps no other thread from its own.
 """
 
@@ -13,7 +13,6 @@ import functools
 import importlib
 import io
 import logging
-import os
 import re
 import struct
 import warnings
@@ -22,6 +21,7 @@ from typing import Any
 
 from PIL import Image
 
+from .aliases import StrPath
 from .errors import DataError
 from .foreign_text import one_line
 from .picture_formats import EXPECTED, picture_format, what_it_is
@@ -47,7 +47,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # without any, error
 
 
 class TooManyPixels(DataError):
-    """A picture has more pixels than may be decoded."""
+    """An image has more pixels than may be decoded."""
 
 
 class _Overrun(Exception):
@@ -77,20 +77,20 @@ class _Bounded(io.BytesIO):
         return data
 
 
-def read_picture(path: str | os.PathLike[str]) -> bytes:
-    """The content of a picture's file, not yet decoded.
+def read_picture(path: StrPath) -> bytes:
+    """The content of an image's file, not yet decoded.
 
     Raises:
-        DataError: there is no such file, it is no regular one, or too large.
+        DataError: there is no such file, it is not a regular one, or too large.
     """
     return read_bytes(path, WHAT, largest=LARGEST, error=DataError)
 
 
 def open_picture(content: bytes, name: str) -> Image.Image:
-    """The first frame of a picture, decoded; messages call it `name`.
+    """The first frame of an image, decoded; messages call it `name`.
 
     Raises:
-        DataError: it is of another format, truncated, too large or no picture.
+        DataError: it is of another format, truncated, too large or no image.
     """
     form = picture_format(content)
     if form is None:
@@ -106,7 +106,7 @@ def decoding(name: str, otherwise: str = "damaged") -> Iterator[None]:
     """What a decoder raises on a file that somebody made up, as one line.
 
     Args:
-        name: of the picture.
+        name: of the image.
         otherwise: what to say where the decoder says nothing.
 
     Raises:
@@ -150,7 +150,7 @@ def _decoded(content: bytes, form: str) -> Image.Image:
 
 
 def limit_of(kind: str) -> float:
-    """Pixels that a picture of a format or mode may have, by `PIL.Image.MAX_IMAGE_PIXELS`."""
+    """Pixels that an image of a format or mode may have, by `PIL.Image.MAX_IMAGE_PIXELS`."""
     allowed = Image.MAX_IMAGE_PIXELS
     return float("inf") if allowed is None else allowed * SHARE.get(kind, 1)
 
@@ -195,7 +195,7 @@ def _check_tags(content: bytes) -> None:
 
 
 def _check_tiles(image: Any, content: bytes) -> None:
-    """Refuses tiles larger than any picture, and JPEGs in many scans within a TIFF."""
+    """Refuses tiles larger than any image, and JPEGs in many scans within a TIFF."""
     sides = image.tag_v2.get(322), image.tag_v2.get(323)
     if all(isinstance(side, int) for side in sides):
         _check_pixels(sides[0] * sides[1], limit_of("TIFF"), " of a tile")

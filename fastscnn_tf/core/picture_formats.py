@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: the formats of pictures that are read, and names for others.
+"""What a file is, by its first bytes: the formats of images that are read, and names for others.
 
 The name of a file says nothing: an EPS named .png would run a PostScript interpreter.
 """
@@ -10,7 +10,7 @@ from pathlib import PurePath
 
 HEAD = 1024  # bytes that tell what a file is
 EXPECTED = "JPEG, PNG, BMP, TIFF, GIF, WebP, AVIF or PPM"
-# Files with such names are taken for pictures in folders.
+# Files with such names are taken for images in folders.
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
 _NAMED = (*IMAGE_SUFFIXES, ".gif", ".avif", ".pgm", ".pbm")
 
@@ -61,12 +61,12 @@ _OTHER = tuple((re.compile(p, re.DOTALL), what, advice) for p, what, advice in _
 
 
 def picture_format(content: bytes) -> str | None:
-    """Pillow's name of a picture's format, or None if it is none of those that are read."""
+    """Pillow's name of an image's format, or None if it is none of those that are read."""
     return next((name for name, sign in _FORMAT_OF if sign.match(content)), None)
 
 
 def what_it_is(content: bytes, name: str) -> str:
-    """Names a file that is no picture which can be read: what it is, what was expected, what to do.
+    """Names a file that is not a readable image: what it is, what was expected, what to do.
 
     Args:
         content: of the file; its first bytes suffice.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image
 
-STRIP = 1 << 21  # pixels that are converted at once: a large picture is not held several times
+STRIP = 1 << 21  # pixels that are converted at once: a large image is not held several times
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -25,7 +25,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
     """Converts any Pillow image to (H, W, 3) uint8 RGB, upright."""
     image.load()
     orientation = None
-    with contextlib.suppress(Exception):  # a broken EXIF block is no reason to refuse the pixels
+    with contextlib.suppress(Exception):  # a broken EXIF block is not a reason to refuse the pixels
         orientation = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
     if orientation is not None:
         image = image.transpose(orientation)
@@ -48,7 +48,7 @@ def _grey_as_rgb(image: Image.Image) -> Callable[[Image.Image], np.ndarray]:
     largest = np.inf
     if not image.mode.startswith("I;16"):
         largest = max(_numbers(strip).max(initial=0) for strip in _strips(image))
-    # 65535 -> 255; floating-point pictures usually range from 0 to 1.
+    # 65535 -> 255; floating-point images usually range from 0 to 1.
     divisor = 257.0 if largest > 255 else 1.0
     factor = 255.0 if image.mode == "F" and largest <= 1 else 1.0
 

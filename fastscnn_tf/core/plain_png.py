@@ -1,7 +1,7 @@
 """A faster decoder for plain PNGs, where one is registered; Pillow reads everything else.
 
 Plain means 8-bit grey or RGB without interlacing, transparency or a note of rotation, so that the
-pixels alone say what the picture is: every decoder gives the same ones.
+pixels alone say what the image is: every decoder gives the same ones.
 """
 
 from __future__ import annotations

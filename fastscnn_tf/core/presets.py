@@ -1,4 +1,4 @@
-"""Named wirings: the paper's, and those of the public implementations whose weights people have.
+"""Named architectures: the paper's, and those of public implementations whose weights people have.
 
 Each entry lists how the implementation differs from the defaults of `FastSCNNConfig`, which are
 the paper's. Read in their code and checked against outputs of the original programs.
@@ -63,7 +63,7 @@ PRESETS: MappingProxyType[str, dict[str, Any]] = MappingProxyType(
         },
         "gluon": {**_TRAMAC, "aux_width": 64},
         "tramac": _TRAMAC,
-        # Tramac's wiring; its first convolution pads as TensorFlow does, and it has both heads.
+        # Tramac's; its first convolution pads as TensorFlow does, and it has both heads.
         "mindspore": {**_TRAMAC, "stem_padding": "same", "aux_layout": ("ltd", "gfe")},
         "zh320": {
             **_TORCH_NORM,

@@ -43,7 +43,7 @@ class PublishedRow:
         split: the split that is scored here; None where its labels are withheld.
         size: input (height, width) of the network.
         scored: what the mean is taken over.
-        images: pictures of `split`; None where their number is not known.
+        images: images of `split`; None where their number is not known.
         source: key of `SOURCES`.
         another_training: whether a model for this row was trained otherwise than for the first
             row of the data set that can be scored.

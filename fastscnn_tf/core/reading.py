@@ -11,6 +11,7 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
+from .aliases import StrPath
 from .errors import InputError
 
 ENDLESS = {
@@ -22,7 +23,7 @@ ENDLESS = {
 
 
 def open_regular(
-    path: str | os.PathLike[str],
+    path: StrPath,
     what: str = "file",
     *,
     largest: int | None = None,
@@ -79,7 +80,7 @@ def _why(failure: OSError, what: str) -> str:
 
 
 def read_bytes(
-    path: str | os.PathLike[str],
+    path: StrPath,
     what: str = "file",
     *,
     largest: int | None = None,

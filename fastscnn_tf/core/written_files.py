@@ -40,7 +40,7 @@ class WrittenFiles:
         folder: need not exist yet.
 
     Raises:
-        OutputError: the list is no regular file, or too large.
+        OutputError: the list is not a regular file, or too large.
     """
 
     def __init__(self, folder: Path):

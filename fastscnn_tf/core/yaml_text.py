@@ -6,12 +6,12 @@ this package has no use for. What remains is what JSON has; dates stay texts.
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Any, TypeVar
 
 import yaml
 
+from .aliases import StrPath
 from .errors import InputError
 from .json_text import convert
 from .reading import read_bytes
@@ -52,7 +52,7 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.012345
 
 
 def read_yaml(
-    path: str | os.PathLike[str],
+    path: StrPath,
     schema: type[T] | Any = Any,
     *,
     what: str = "YAML file",
@@ -110,7 +110,7 @@ def _check_events(text: str, where: str, error: type[InputError]) -> None:
             raise error(f"{where}: line {line}: nested more than {DEPTH} deep")
 
 
-def _check_texts(value: Any, where: str, error: type[InputError]) -> None:
+def _check_texts(value: object, where: str, error: type[InputError]) -> None:
     """Refuses halves of surrogate pairs, which no file and no terminal takes."""
     waiting = [value]
     while waiting:

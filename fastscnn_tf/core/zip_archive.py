@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .aliases import StrPath
 from .errors import InputError
 from .reading import open_regular
 
@@ -74,7 +74,7 @@ class Archive:
 
 @contextlib.contextmanager
 def open_zip(
-    source: str | os.PathLike[str] | bytes,
+    source: StrPath | bytes,
     where: str,
     what: str = "zip archive",
     *,
@@ -132,7 +132,7 @@ def _check(archive: zipfile.ZipFile, where: str, largest: int, error: type[Input
 
 
 def read_npz(
-    source: str | os.PathLike[str] | bytes,
+    source: StrPath | bytes,
     where: str,
     *,
     largest: int = LARGEST,

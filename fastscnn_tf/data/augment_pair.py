@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import Any
 
 from ..core.config import FastSCNNConfig
@@ -13,7 +14,12 @@ from .light import relit
 
 
 def augment_pair(
-    image: Any, label: Any, vector: Any, settings: Augmentation, config: FastSCNNConfig, ops: Any
+    image: Any,
+    label: Any,
+    vector: Any,
+    settings: Augmentation,
+    config: FastSCNNConfig,
+    ops: ModuleType,
 ) -> tuple[Any, Any]:
     """Augments one pair to the training size.
 
@@ -43,7 +49,9 @@ def augment_pair(
     return image, ops.pad(label, before, config.input_size, IGNORE)
 
 
-def _placed(image, label, window, draws, settings: Augmentation, config: FastSCNNConfig, ops: Any):
+def _placed(
+    image, label, window, draws, settings: Augmentation, config: FastSCNNConfig, ops: ModuleType
+):
     """What the crop shows of a pair, and the rows and columns of padding before it."""
     share, degrees = settings.rotation
 
@@ -59,7 +67,7 @@ def _placed(image, label, window, draws, settings: Augmentation, config: FastSCN
     return ops.when(draws.of("rotation")[0] < share, askew, upright)
 
 
-def _blotted(image, label, draws: Draws, settings: Augmentation, ops: Any):
+def _blotted(image, label, draws: Draws, settings: Augmentation, ops: ModuleType):
     """A rectangle of the mean colour, void in the label, in some of the pairs."""
     share, most = settings.cutout
     numbers = draws.of("cutout")

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ..core.aliases import Progress
 from ..core.errors import DataError
 from ..core.labels import LabelSpace
 from ..core.sizes import format_size
 from .check_report import CheckReport, Finding, SplitReport
 from .cityscapes import WithheldLabels
 from .dataset import FileDataset, SegmentationDataset
-from .pair_check import ALL_VOID, PairFacts, Problem, Progress, check_pairs
+from .pair_check import ALL_VOID, PairFacts, Problem, check_pairs
 from .registry import DataDir, find_splits, open_dataset
 from .usable import find_missing
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from ..core.aliases import Progress
 from .dataset import SegmentationDataset
 
 KINDS = ("none", "enet", "median")
@@ -60,7 +61,7 @@ def median_frequency_weights(
 def training_class_weights(
     dataset: SegmentationDataset,
     kind: str,
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    progress: Progress = iter,
 ) -> tuple[float, ...] | None:
     """Weights of the classes by their frequency in a data set; reads all its label maps.
 

@@ -28,12 +28,13 @@ from typing import Annotated, BinaryIO
 
 import msgspec
 
+from ..core.aliases import StrPath
 from ..core.errors import DataError, FastSCNNError, InputError, Interrupted, OutputError
 from ..core.files import make_folder, write_json
 from ..core.json_text import read_json
 from ..core.reading import open_regular
 
-Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all (where known)
+ByteProgress = Callable[[int, int | None], None]  # bytes so far, bytes in all (where known)
 CHUNK = 1 << 17
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)  # what may be gone at the next try
 _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
@@ -60,10 +61,10 @@ class Patience:
 
 def download(
     url: str,
-    path: str | os.PathLike[str],
+    path: StrPath,
     sha256: str | None = None,
     patience: Patience | None = None,
-    progress: Progress = ignore_progress,
+    progress: ByteProgress = ignore_progress,
 ) -> Path:
     """Fetches `url` into `path`, going on where an earlier try stopped.
 
@@ -169,7 +170,7 @@ class _Lost(Exception):
     """This try failed; the next may not."""
 
 
-def _fetch_patiently(part: _Part, patience: Patience, progress: Progress) -> None:
+def _fetch_patiently(part: _Part, patience: Patience, progress: ByteProgress) -> None:
     """Tries until the file is whole; one that brought more than any before counts anew."""
     failures, farthest = 0, part.size()
     while True:
@@ -184,7 +185,7 @@ def _fetch_patiently(part: _Part, patience: Patience, progress: Progress) -> Non
         time.sleep(min(60.0, patience.wait * 2 ** max(0, failures - 1)))
 
 
-def _fetch(part: _Part, timeout: float, progress: Progress) -> None:
+def _fetch(part: _Part, timeout: float, progress: ByteProgress) -> None:
     """One request, from where the part ends."""
     have, mark = part.size(), part.mark()
     headers = {"User-Agent": "fastscnn-tf", "Accept-Encoding": "identity"}
@@ -218,7 +219,7 @@ def _refused(part: _Part, error: urllib.error.HTTPError, have: int) -> None:
 
 
 def _receive(
-    part: _Part, response: http.client.HTTPResponse, have: int, progress: Progress
+    part: _Part, response: http.client.HTTPResponse, have: int, progress: ByteProgress
 ) -> None:
     """Appends the body to the part, or starts it anew where the whole file is sent."""
     length = response.headers.get("Content-Length") or ""
@@ -253,7 +254,7 @@ def _copy(
     file: BinaryIO,
     done: int,
     total: int | None,
-    progress: Progress,
+    progress: ByteProgress,
 ) -> int:
     progress(done, total)
     while chunk := response.read(CHUNK):

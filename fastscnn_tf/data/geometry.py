@@ -7,6 +7,7 @@ picture first. Image and label go through the same numbers; labels are resized n
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from ..core.config import FastSCNNConfig
@@ -31,7 +32,7 @@ class Window(NamedTuple):
 
 
 def choose_window(
-    label: Any, draws: Draws, settings: Augmentation, config: FastSCNNConfig, ops: Any
+    label: Any, draws: Draws, settings: Augmentation, config: FastSCNNConfig, ops: ModuleType
 ) -> Window:
     """Draws scale, stretch and place of the crop."""
     full, extent = ops.floats(config.input_size), ops.extent(label)
@@ -44,7 +45,7 @@ def choose_window(
     return Window(start, ops.integers(size), shown, ops.minimum(before, missing))
 
 
-def _factors(draws: Draws, settings: Augmentation, ops: Any) -> Any:
+def _factors(draws: Draws, settings: Augmentation, ops: ModuleType) -> Any:
     """How much rows and columns grow."""
     low, high = settings.scale
     factor = low + draws.one("scale") * (high - low)
@@ -54,7 +55,9 @@ def _factors(draws: Draws, settings: Augmentation, ops: Any) -> Any:
     return ops.stack([factor / stretch, factor * stretch])
 
 
-def _start(label, size, room, draws, settings: Augmentation, config: FastSCNNConfig, ops: Any):
+def _start(
+    label, size, room, draws, settings: Augmentation, config: FastSCNNConfig, ops: ModuleType
+):
     """The first row and column of the window, which may begin up to `room`."""
     places = draws.of("places")
 
@@ -80,7 +83,7 @@ def _start(label, size, room, draws, settings: Augmentation, config: FastSCNNCon
     )
 
 
-def _around_a_class(label, size, room, classes, draws: Draws, otherwise, ops: Any):
+def _around_a_class(label, size, room, classes, draws: Draws, otherwise, ops: ModuleType):
     """A window that shows a pixel of one of the classes, each present one as likely."""
     numbers = draws.of("balance")
     first = ops.integers(numbers[5] * THIN)  # every row has its turn
@@ -98,7 +101,7 @@ def _around_a_class(label, size, room, classes, draws: Draws, otherwise, ops: An
     return ops.when(ops.total(ops.integers(counts >= FEW)) > 0, around, otherwise)
 
 
-def shown_part(image: Any, label: Any, window: Window, ops: Any) -> tuple[Any, Any]:
+def shown_part(image: Any, label: Any, window: Window, ops: ModuleType) -> tuple[Any, Any]:
     """The window of a pair, resized to `window.shown`: float32 0..255 and uint8."""
     image = ops.resize_bilinear(ops.crop(image, window.start, window.size), window.shown)
     label = ops.resize_nearest(ops.crop(label, window.start, window.size), window.shown)
@@ -106,7 +109,7 @@ def shown_part(image: Any, label: Any, window: Window, ops: Any) -> tuple[Any, A
 
 
 def turned(
-    image: Any, label: Any, window: Window, angle: Any, config: FastSCNNConfig, ops: Any
+    image: Any, label: Any, window: Window, angle: Any, config: FastSCNNConfig, ops: ModuleType
 ) -> tuple[Any, Any]:
     """The whole crop, turned about the middle of the window by `angle` (radians).
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import DataError
 from ..core.images import read_image
 
@@ -39,7 +40,7 @@ class ImageFolders:
             not those of `train`, a class has no pictures, or a picture lies in no class.
     """
 
-    def __init__(self, root: str | os.PathLike[str], split: str = TRAIN):
+    def __init__(self, root: StrPath, split: str = TRAIN):
         self.split = split
         self._folder = Path(root) / split
         self.class_names = _classes(Path(root) / TRAIN)

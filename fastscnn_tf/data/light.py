@@ -9,6 +9,7 @@ The label never comes here.
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ DIM = 0.5  # a night keeps at least this much of the light that its curve leaves
 
 
 def relit(
-    image: Any, draws: Draws, settings: Augmentation, config: FastSCNNConfig, ops: Any
+    image: Any, draws: Draws, settings: Augmentation, config: FastSCNNConfig, ops: ModuleType
 ) -> Any:
     """The picture in other light, normalised.
 
@@ -46,7 +47,7 @@ def relit(
     return ops.scaled(image, ops.floats(1 / std), ops.floats(-mean / std))
 
 
-def _photographed(image, draws: Draws, settings: Augmentation, ops: Any):
+def _photographed(image, draws: Draws, settings: Augmentation, ops: ModuleType):
     """What scene, lens, sensor and encoder do, in this order."""
     share, strength = settings.night
     night = draws.of("night")
@@ -67,7 +68,7 @@ def _photographed(image, draws: Draws, settings: Augmentation, ops: Any):
     return _maybe(settings.jpeg, draws.of("jpeg"), image, _compressed, ops)
 
 
-def _maybe(setting, numbers, image, change, ops: Any) -> Any:
+def _maybe(setting, numbers, image, change, ops: ModuleType) -> Any:
     share, strength = setting
     if not share:
         return image
@@ -76,24 +77,24 @@ def _maybe(setting, numbers, image, change, ops: Any) -> Any:
     )
 
 
-def _at_night(image, numbers, strength, ops: Any):
+def _at_night(image, numbers, strength, ops: ModuleType):
     exponent = 1.0 + numbers[1] * (strength - 1.0)
     dim = 1.0 - numbers[2] * (1.0 - DIM)
     return ops.power(image / 255.0, exponent) * (dim * 255.0)
 
 
-def _blurred(image, number, strength, ops: Any):
+def _blurred(image, number, strength, ops: ModuleType):
     sigma = ops.maximum(number * strength, 0.1)
     distance = ops.floats(range(-BLUR_RADIUS, BLUR_RADIUS + 1)) / sigma
     weights = ops.exp(distance * distance * -0.5)
     return ops.blur(image, weights / ops.total(weights))
 
 
-def _compressed(image, number, strength, ops: Any):
+def _compressed(image, number, strength, ops: ModuleType):
     return ops.jpeg(image, strength + number * (96 - strength))
 
 
-def _recolored(image, draws: Draws, settings: Augmentation, ops: Any, mean, std):
+def _recolored(image, draws: Draws, settings: Augmentation, ops: ModuleType, mean, std):
     """All linear changes and the normalisation as one; clipped to what was 0..255."""
     low, high = -mean / std, (np.float32(255) - mean) / std
     matrices, offsets, pivots = _changes(draws, settings, ops)
@@ -105,7 +106,7 @@ def _recolored(image, draws: Draws, settings: Augmentation, ops: Any, mean, std)
     return ops.color_transform(image, matrix / ops.floats(std), offset, low, high)
 
 
-def _chain(image, matrices, offsets, pivots, draws: Draws, settings: Augmentation, ops: Any):
+def _chain(image, matrices, offsets, pivots, draws: Draws, settings: Augmentation, ops: ModuleType):
     """One matrix and offset: each change is applied after those that the draw puts before it."""
     count = len(matrices)
     matrices, offsets, pivots = ops.stack(matrices), ops.stack(offsets), ops.stack(pivots)
@@ -125,7 +126,7 @@ def _chain(image, matrices, offsets, pivots, draws: Draws, settings: Augmentatio
     return matrix, offset
 
 
-def _changes(draws: Draws, settings: Augmentation, ops: Any):
+def _changes(draws: Draws, settings: Augmentation, ops: ModuleType):
     """Of each change: its matrix for row vectors, its offset, and its share of the mean grey."""
     eye, zero = ops.floats(np.eye(3)), ops.floats((0.0, 0.0, 0.0))
     matrices, offsets, pivots = [], [], []
@@ -152,7 +153,7 @@ def _changes(draws: Draws, settings: Augmentation, ops: Any):
     return matrices, offsets, pivots
 
 
-def _hue_matrix(angle, ops: Any):
+def _hue_matrix(angle, ops: ModuleType):
     cosine, sine = ops.cos(angle), ops.sin(angle)
     zero, one = angle * 0.0, angle * 0.0 + 1.0
     turn = ops.stack(

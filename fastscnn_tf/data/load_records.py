@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
+from ..keras_api import TFDataset
 from .augment import Augmentation, augmentation
 from .pipeline import batches
 from .records import RecordsDataset
 
 
 def load_records(
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     *,
     split: str = "train",
     config: FastSCNNConfig,
@@ -20,7 +19,7 @@ def load_records(
     batch_size: int = 1,
     seed: int | None = None,
     shard: tuple[int, int] = (0, 1),
-) -> Any:
+) -> TFDataset:
     """`load_dataset` of packed records, or of a worker's share of their shards.
 
     Each worker shuffles its own shards; together they give every pair once in an epoch. Shards may

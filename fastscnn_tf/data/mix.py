@@ -6,6 +6,7 @@ void pixels never.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from .augment import Augmentation, Draws
 
 
 def mix_batch(
-    images: Any, labels: Any, vectors: Any, settings: Augmentation, ops: Any
+    images: Any, labels: Any, vectors: Any, settings: Augmentation, ops: ModuleType
 ) -> tuple[Any, Any]:
     """Pastes a part of its neighbour into some pairs of a batch.
 
@@ -42,7 +43,7 @@ def mix_batch(
     return images, ops.replaced(labels, chosen, ops.where(pasted, partner, own))
 
 
-def _pasted(partner: Any, draws: Draws, settings: Augmentation, ops: Any) -> Any:
+def _pasted(partner: Any, draws: Draws, settings: Augmentation, ops: ModuleType) -> Any:
     """(n, H, W) bool: which pixels of their partner n pictures get."""
     numbers = draws.of("mix")
     boxes = _boxes(partner, numbers, ops)
@@ -52,7 +53,7 @@ def _pasted(partner: Any, draws: Draws, settings: Augmentation, ops: Any) -> Any
     return boxes & (partner != ops.bytes_(IGNORE))
 
 
-def _boxes(labels, numbers, ops: Any):
+def _boxes(labels, numbers, ops: ModuleType):
     """(n, H, W) bool: a rectangle of each picture."""
     size = ops.floats(labels.shape[1:])
     side = ops.floor(ops.power(numbers[:, 1:2], 0.5) * size + 0.5)
@@ -64,7 +65,7 @@ def _boxes(labels, numbers, ops: Any):
     return inside & (columns >= start[:, 1:, None]) & (columns < stop[:, 1:, None])
 
 
-def _classes(partner, draws: Draws, ops: Any):
+def _classes(partner, draws: Draws, ops: ModuleType):
     """(n, H, W) bool: the pixels of about half of the classes."""
     coins = ops.integers(draws.of("classes") < 0.5)
     never = coins[:, : 256 - MAX_CLASSES] * 0

@@ -77,7 +77,7 @@ def class_counts(label: np.ndarray) -> np.ndarray:
     return np.bincount(label.reshape(-1), minlength=256)
 
 
-def pixels_of(label: np.ndarray, value: Any) -> np.ndarray:
+def pixels_of(label: np.ndarray, value: object) -> np.ndarray:
     """(n, 2) int positions of a value, row by row."""
     return np.argwhere(label == value)
 
@@ -103,7 +103,7 @@ def crop(x: np.ndarray, start: np.ndarray, size: np.ndarray) -> np.ndarray:
     return x[top : top + height, left : left + width]
 
 
-def pad(x: np.ndarray, before: np.ndarray, size: Size, value: Any) -> np.ndarray:
+def pad(x: np.ndarray, before: np.ndarray, size: Size, value: object) -> np.ndarray:
     """Framed to `size` with a value."""
     if x.shape[:2] == tuple(size):
         return x

@@ -7,16 +7,16 @@ threads nor where training was resumed changes a batch.
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
-from ..keras_api import keras3
+from ..keras_api import PyDataset, keras3
 from . import numpy_ops
 from .augment import DRAWS, Augmentation, augmentation
 from .augment_pair import augment_pair
@@ -33,7 +33,7 @@ Batch = tuple[np.ndarray, Any]  # images, and labels or a dict of them
 
 def load_pydataset(
     name: str,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     *,
     split: str = "train",
     config: FastSCNNConfig,
@@ -43,7 +43,7 @@ def load_pydataset(
     workers: int = 2,
     cache: str = "auto",
     skip_bad: bool = False,
-) -> Any:
+) -> PyDataset:
     """A `keras.utils.PyDataset` of batches for `model.fit` on any backend, without TensorFlow.
 
     Args:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.console import warn
 from ..core.errors import ConfigError, DataError, OutputError
 from ..core.files import FORCE, check_output, write_json
@@ -50,7 +51,7 @@ Steps = Callable[[Iterable[int]], Iterator[int]]
 
 def pack(
     datasets: Sequence[SegmentationDataset],
-    output: str | os.PathLike[str],
+    output: StrPath,
     shards: int | None = None,
     shard_bytes: int = SHARD_BYTES,
     force: bool = False,

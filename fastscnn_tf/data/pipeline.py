@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import os
 from typing import Any
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, DataError
-from ..keras_api import tensorflow
+from ..keras_api import TFDataset, tensorflow
 from .augment import DRAWS, Augmentation, augmentation
 from .augment_pair import augment_pair
 from .batch_order import batch_rows, position_of, shuffled_indices
@@ -22,7 +22,7 @@ from .usable import open_split
 
 def load_dataset(
     name: str,
-    data_dir: str | os.PathLike[str] | None = None,
+    data_dir: StrPath | None = None,
     *,
     split: str = "train",
     config: FastSCNNConfig,
@@ -31,7 +31,7 @@ def load_dataset(
     seed: int | None = None,
     cache: str = "auto",
     skip_bad: bool = False,
-) -> Any:
+) -> TFDataset:
     """A `tf.data.Dataset` of batches for `model.fit`.
 
     Args:
@@ -78,7 +78,7 @@ def batches(
     cache: str = "auto",
     workers: int | None = None,
     share: tuple[int, int] = (0, 1),
-) -> Any:
+) -> TFDataset:
     """`load_dataset` for an opened data set.
 
     Args:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError
-from .download import Progress, ignore_progress
+from .download import ByteProgress, ignore_progress
 from .prepare_camvid import URL, prepare_camvid
 from .prepare_cityscapes import prepare_cityscapes
 from .prepared import Prepared
@@ -18,11 +18,11 @@ TRAIN_SIZE = {"camvid": "352x480"}  # nearest multiples of 32; Cityscapes' own s
 
 def prepare(
     name: str,
-    output: str | os.PathLike[str],
+    output: StrPath,
     sources: Sequence[str] = (),
     force: bool = False,
     sha256: str | None = None,
-    progress: Progress = ignore_progress,
+    progress: ByteProgress = ignore_progress,
     steps: Callable[[Iterable[int]], Iterator[int]] = iter,
 ) -> Prepared:
     """Fetches, unpacks and checks a data set; `sources.instructions` has words for the others.

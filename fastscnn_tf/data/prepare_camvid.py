@@ -12,12 +12,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from ..core.aliases import StrPath
 from ..core.errors import DataError, OutputError
 from ..core.files import FORCE
 from ..core.reading import open_regular
 from .archive import extract
 from .camvid_content import CAMVID_CONTENT, CamVidContent, check_camvid
-from .download import Patience, Progress, check_sha256, download, ignore_progress
+from .download import ByteProgress, Patience, check_sha256, download, ignore_progress
 from .prepared import Prepared
 from .staging import holds_something, put, staging
 
@@ -27,13 +28,13 @@ Steps = Callable[[Iterable[int]], Iterator[int]]
 
 
 def prepare_camvid(
-    output: str | os.PathLike[str],
+    output: StrPath,
     source: str = URL,
     force: bool = False,
     sha256: str | None = None,
     content: CamVidContent = CAMVID_CONTENT,
     patience: Patience | None = None,
-    progress: Progress = ignore_progress,
+    progress: ByteProgress = ignore_progress,
     steps: Steps = iter,
 ) -> Prepared:
     """Makes `output` a CamVid folder: `train/`, `trainannot/`, `val/`, ... of 360x480 PNGs.

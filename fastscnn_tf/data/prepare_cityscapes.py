@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import DataError, OutputError
 from ..core.files import FORCE
 from ..core.images import read_image, read_label
@@ -35,8 +35,8 @@ _FILES = {
 
 
 def prepare_cityscapes(
-    output: str | os.PathLike[str],
-    archives: Sequence[str | os.PathLike[str]],
+    output: StrPath,
+    archives: Sequence[StrPath],
     force: bool = False,
     counts: dict[str, dict[str, int]] = COUNTS,
     steps: Callable[[Iterable[int]], Iterator[int]] = iter,

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError, DataError
 from ..core.images import decode_image
 from ..core.json_text import Count, decode_json
@@ -147,7 +148,7 @@ class RecordsDataset(SegmentationDataset):
         DataError: no such split, or a shard is missing or of another size than noted.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], split: str, part: tuple[int, int] = (0, 1)):
+    def __init__(self, folder: StrPath, split: str, part: tuple[int, int] = (0, 1)):
         index = read_index(Path(folder))
         if split not in index.splits:
             known = ", ".join(index.splits)

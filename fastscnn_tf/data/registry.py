@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from ..core.aliases import StrPath
 from ..core.errors import DataError
 from ..core.sizes import Size
 from .camvid import camvid
@@ -30,7 +30,7 @@ _ALL: tuple[Layout | OwnFolder, ...] = (
 _LAYOUTS = {layout.name: layout for layout in _ALL}
 NAMES = (*_LAYOUTS, "records", "toy")
 
-DataDir = str | os.PathLike[str] | None
+DataDir = StrPath | None
 
 
 def open_dataset(

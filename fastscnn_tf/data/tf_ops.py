@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..core.sizes import Size
-from ..keras_api import tensorflow
+from ..keras_api import Tensor, tensorflow
 
 tf = tensorflow()
 
@@ -20,72 +20,72 @@ power, exp, matmul, stack = tf.pow, tf.exp, tf.linalg.matmul, tf.stack
 take, peak, total = tf.gather, tf.reduce_max, tf.reduce_sum
 
 
-def floats(x: Any) -> Any:
+def floats(x: Tensor) -> Tensor:
     return tf.cast(x, tf.float32)
 
 
-def integers(x: Any) -> Any:
+def integers(x: Tensor) -> Tensor:
     return tf.cast(x, tf.int32)
 
 
-def bytes_(x: Any) -> Any:
+def bytes_(x: Tensor) -> Tensor:
     return tf.cast(x, tf.uint8)
 
 
-def concat(parts: list[Any]) -> Any:
+def concat(parts: list[Any]) -> Tensor:
     return tf.concat(parts, -1)
 
 
-def extent(x: Any) -> Any:
+def extent(x: Tensor) -> Tensor:
     return tf.cast(tf.shape(x)[:2], tf.float32)
 
 
-def mean_color(image: Any) -> Any:
+def mean_color(image: Tensor) -> Tensor:
     return tf.reduce_mean(image, (0, 1))
 
 
-def reverse_columns(x: Any) -> Any:
+def reverse_columns(x: Tensor) -> Tensor:
     return tf.reverse(x, [1])
 
 
-def when(condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+def when(condition: Tensor, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Tensor:
     return tf.cond(condition, then, otherwise)
 
 
-def first(count: int, make: Callable[[Any], Any], accept: Callable[[Any], Any]) -> Any:
+def first(count: int, make: Callable[[Any], Any], accept: Callable[[Any], Any]) -> Tensor:
     def again(i, candidate):
         return tf.logical_and(i < count, tf.logical_not(accept(candidate)))
 
     return tf.while_loop(again, lambda i, _: (i + 1, make(i)), (1, make(0)))[1]
 
 
-def class_counts(label: Any) -> Any:
+def class_counts(label: Tensor) -> Tensor:
     return tf.math.bincount(tf.cast(tf.reshape(label, [-1]), tf.int32), minlength=256)
 
 
-def pixels_of(label: Any, value: Any) -> Any:
+def pixels_of(label: Tensor, value: object) -> Tensor:
     return tf.cast(tf.where(label == tf.cast(value, label.dtype)), tf.int32)
 
 
-def nonzero(x: Any) -> Any:
+def nonzero(x: Tensor) -> Tensor:
     return tf.cast(tf.where(x)[:, 0], tf.int32)
 
 
-def one_of(values: Any, draw: Any) -> Any:
+def one_of(values: Tensor, draw: Tensor) -> Tensor:
     count = tf.shape(values)[0]
     return values[tf.minimum(tf.cast(draw * tf.cast(count, tf.float32), tf.int32), count - 1)]
 
 
-def pair_of(x: Any) -> Any:
+def pair_of(x: Tensor) -> Tensor:
     return x[0], x[1]
 
 
-def crop(x: Any, start: Any, size: Any) -> Any:
+def crop(x: Tensor, start: Tensor, size: Tensor) -> Tensor:
     stop = start + size
     return x[start[0] : stop[0], start[1] : stop[1]]
 
 
-def pad(x: Any, before: Any, size: Size, value: Any) -> Any:
+def pad(x: Tensor, before: Tensor, size: Size, value: object) -> Tensor:
     after = tf.constant(size) - tf.shape(x)[:2] - before
     if x.shape.rank == 2:
         return tf.pad(x, tf.stack([before, after], 1), constant_values=value)
@@ -93,11 +93,11 @@ def pad(x: Any, before: Any, size: Size, value: Any) -> Any:
     return tf.pad(x, pads, constant_values=value)
 
 
-def resize_bilinear(image: Any, size: Any) -> Any:
+def resize_bilinear(image: Tensor, size: Tensor) -> Tensor:
     return tf.image.resize(image, size)
 
 
-def resize_nearest(label: Any, size: Any) -> Any:
+def resize_nearest(label: Tensor, size: Tensor) -> Tensor:
     # Rows are copied whole: a third of the time of `tf.image.resize`, which gives the same.
     for target in (size[0], size[1]):
         cells = tf.shape(label)[0]
@@ -108,7 +108,7 @@ def resize_nearest(label: Any, size: Any) -> Any:
     return label
 
 
-def warp_image(image: Any, transform: Any, size: Size, color: Any) -> Any:
+def warp_image(image: Tensor, transform: Tensor, size: Size, color: Tensor) -> Tensor:
     shade = color[0] if len(set(color)) == 1 else None
     image = tf.cast(image, tf.float32)
     if shade is None:
@@ -116,11 +116,11 @@ def warp_image(image: Any, transform: Any, size: Size, color: Any) -> Any:
     return _warp(image, transform, size, shade, "BILINEAR")
 
 
-def warp_label(label: Any, transform: Any, size: Size, value: int) -> Any:
+def warp_label(label: Tensor, transform: Tensor, size: Size, value: int) -> Tensor:
     return _warp(label[..., None], transform, size, float(value), "NEAREST")[..., 0]
 
 
-def _warp(image: Any, transform: Any, size: Size, fill: float, how: str) -> Any:
+def _warp(image: Tensor, transform: Tensor, size: Size, fill: float, how: str) -> Tensor:
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=image[None],
         transforms=tf.concat([transform, [0.0, 0.0]], 0)[None],
@@ -131,7 +131,9 @@ def _warp(image: Any, transform: Any, size: Size, fill: float, how: str) -> Any:
     )[0]
 
 
-def color_transform(image: Any, matrix: Any, offset: Any, low: Any, high: Any) -> Any:
+def color_transform(
+    image: Tensor, matrix: Tensor, offset: Tensor, low: Tensor, high: Tensor
+) -> Tensor:
     shape = tf.shape(image)
     result = tf.matmul(tf.reshape(image, [-1, 3]), matrix)
     rows = tf.reshape(result, [shape[0], -1]) + tf.tile(offset, shape[1:2])
@@ -141,18 +143,18 @@ def color_transform(image: Any, matrix: Any, offset: Any, low: Any, high: Any) -
     return tf.reshape(rows, shape)
 
 
-def scaled(image: Any, factor: Any, offset: Any) -> Any:
+def scaled(image: Tensor, factor: Tensor, offset: Tensor) -> Tensor:
     shape = tf.shape(image)
     rows = tf.reshape(image, [shape[0], -1])
     rows = rows * tf.tile(factor, shape[1:2]) + tf.tile(offset, shape[1:2])
     return tf.reshape(rows, shape)
 
 
-def clip(image: Any) -> Any:
+def clip(image: Tensor) -> Tensor:
     return tf.clip_by_value(image, 0.0, 255.0)
 
 
-def blur(image: Any, taps: Any) -> Any:
+def blur(image: Tensor, taps: Tensor) -> Tensor:
     radius = taps.shape[0] // 2
     fits = tf.reduce_min(tf.shape(image)[:2]) > radius
     pads = [[radius, radius], [radius, radius], [0, 0]]
@@ -166,7 +168,7 @@ def blur(image: Any, taps: Any) -> Any:
     return wide
 
 
-def _edge_padded(image: Any, radius: int) -> Any:
+def _edge_padded(image: Tensor, radius: int) -> Tensor:
     for axis in (0, 1):
         count = tf.shape(image)[axis]
         index = tf.clip_by_value(tf.range(-radius, count + radius), 0, count - 1)
@@ -174,12 +176,12 @@ def _edge_padded(image: Any, radius: int) -> Any:
     return image
 
 
-def normal_like(image: Any, seed: Any) -> Any:
+def normal_like(image: Tensor, seed: Tensor) -> Tensor:
     key = tf.cast(seed * (1 << 24), tf.int32)
     return tf.random.stateless_normal(tf.shape(image), tf.stack([key, 0]))
 
 
-def jpeg(image: Any, quality: Any) -> Any:
+def jpeg(image: Tensor, quality: Tensor) -> Tensor:
     pixels = tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
     content = tf.raw_ops.EncodeJpegVariableQuality(
         images=pixels, quality=tf.cast(quality, tf.int32)
@@ -188,15 +190,15 @@ def jpeg(image: Any, quality: Any) -> Any:
     return tf.cast(decoded, tf.float32)
 
 
-def box_mask(size: Any, start: Any, stop: Any) -> Any:
+def box_mask(size: Tensor, start: Tensor, stop: Tensor) -> Tensor:
     rows, columns = tf.range(size[0])[:, None], tf.range(size[1])[None]
     inside = (rows >= start[0]) & (rows < stop[0])
     return inside & (columns >= start[1]) & (columns < stop[1])
 
 
-def replaced(batch: Any, index: Any, rows: Any) -> Any:
+def replaced(batch: Tensor, index: Tensor, rows: Tensor) -> Tensor:
     return tf.tensor_scatter_nd_update(batch, index[:, None], rows)
 
 
-def lookup(table: Any, label: Any) -> Any:
+def lookup(table: Tensor, label: Tensor) -> Tensor:
     return tf.gather(table, tf.cast(label, tf.int32), batch_dims=1)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..core import console
+from ..core.aliases import Progress
 from ..core.errors import DataError
 from ..core.sizes import Size
 from .dataset import DatasetView, SegmentationDataset
-from .pair_check import MISSING_IMAGE, MISSING_LABEL, Problem, Progress, check_pairs
+from .pair_check import MISSING_IMAGE, MISSING_LABEL, Problem, check_pairs
 from .registry import DataDir, find_pairs, find_splits, open_dataset
 from .verdicts import Verdicts
 

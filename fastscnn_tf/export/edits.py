@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ExportError
+from ..keras_api import KerasModel
 from ..runtime.tflite_file import operation
 
 RESHAPING = ("RESIZE_BILINEAR", "STRIDED_SLICE")  # same scale in and out: they commute with it
@@ -23,7 +24,7 @@ class Editor:
         model: `ModelT` of a .tflite with one graph.
     """
 
-    def __init__(self, model: Any):
+    def __init__(self, model: KerasModel):
         from ai_edge_litert import schema_py_generated as schema
 
         self.model, self.schema, self.graph = model, schema, model.subgraphs[0]

@@ -7,7 +7,7 @@ import importlib
 import re
 from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Any
+from types import ModuleType
 
 from ..core.arguments import check_name
 from ..core.config import FastSCNNConfig
@@ -75,7 +75,7 @@ def engine_version() -> str:
     return f"{AI_EDGE} {version(AI_EDGE)}"
 
 
-def ai_edge_module(name: str) -> Any:
+def ai_edge_module(name: str) -> ModuleType:
     """A module of ai-edge-quantizer.
 
     Raises:

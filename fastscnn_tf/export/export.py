@@ -16,6 +16,7 @@ from ..core.delegates.settings_file import KEY, settings_path, write_settings
 from ..core.errors import ConfigError
 from ..core.files import check_output, write_bytes, write_json
 from ..core.sizes import Size, format_size
+from ..keras_api import KerasModel
 from ..model.byte_input import STEP, centre
 from ..model.fast_scnn import resized_config
 from ..model.folded import FoldedNetwork, check_finite, fold, on_bytes
@@ -77,7 +78,7 @@ class ExportOptions:
 
 
 def export_tflite(
-    model: Any,
+    model: KerasModel,
     path: StrPath,
     recipe: str = "float32",
     outputs: str = "logits",
@@ -217,7 +218,7 @@ def _sidecar(target: Path) -> Path:
 
 
 def _network_for(
-    model: Any, rules: Recipe, wanted: ExportOptions, calibration: Iterable[Any] | None
+    model: KerasModel, rules: Recipe, wanted: ExportOptions, calibration: Iterable[Any] | None
 ) -> FoldedNetwork:
     """The folded network of the wanted size; what the recipe lacks is refused."""
     if rules.name == "int8-qat":

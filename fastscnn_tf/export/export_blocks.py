@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..core.sizes import Size
+from ..keras_api import Tensor
 from ..model.folded import FoldedNetwork
 from ..model.tf_blocks import TFBlocks
 from ..model.windows import Pads
@@ -24,7 +25,7 @@ class ExportBlocks(TFBlocks):
         super().__init__(network)
         self._becomes_int8 = network.takes_bytes
 
-    def _convolution(self, x: Any, kernel: np.ndarray, stride: int, padding: str) -> Any:
+    def _convolution(self, x: Tensor, kernel: np.ndarray, stride: int, padding: str) -> Tensor:
         """The first convolution of an int8 graph reads pairs of pixels.
 
         XNNPACK's int8 kernels take 8 channels of a tap at once. Of 3 channels that is 9 taps of 8,
@@ -51,13 +52,14 @@ class ExportBlocks(TFBlocks):
         return rows, (left, right + (size[1] + left + right) % 2)
 
 
-def _named(block: Callable[..., Any]) -> Callable[..., Any]:
+def _named(block: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The block, with the layer's name before those of its operations."""
 
     @functools.wraps(block)
-    def run(self: Any, *inputs: Any, name: str, **options: Any) -> Any:
-        with self.tf.name_scope(name):
-            return block(self, *inputs, name=name, **options)
+    def run(self: ExportBlocks, *inputs: Any, **options: Any) -> Tensor:
+        # Convolutions bring their name in their description.
+        with self.tf.name_scope(options.get("name") or inputs[1].name):
+            return block(self, *inputs, **options)
 
     return run
 

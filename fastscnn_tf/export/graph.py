@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..keras_api import tensorflow
+from ..keras_api import Tensor, tensorflow
 from ..model.byte_input import FIRST, centre
 from ..model.fast_scnn import full_resolution
 from ..model.folded import FoldedNetwork
@@ -43,7 +43,7 @@ def graph_function(
     if raw and not quantized:
         source, shift = _on_raw_bytes(network)
 
-    def run(image):
+    def run(image: Tensor) -> Tensor:
         blocks = (blocks_type or ExportBlocks)(source)
         if quantized:
             x = blocks.quantize(image, INPUT)

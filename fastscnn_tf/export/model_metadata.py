@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core.sizes import parse_size
+from ..keras_api import KerasModel
 from ..runtime.flat_tables import Table, write_table
 from ..runtime.model_metadata import (
     COLORS,
@@ -27,7 +28,7 @@ NONE, SOFTMAX = 0, 2  # Activation
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever a model is exported
 
 
-def model_metadata(model: Any, metadata: Mapping[str, Any]) -> bytes:
+def model_metadata(model: KerasModel, metadata: Mapping[str, Any]) -> bytes:
     """The content of `TFLITE_METADATA`.
 
     Args:
@@ -65,7 +66,7 @@ def _description(metadata: Mapping[str, Any]) -> str:
     )
 
 
-def _input(model: Any, metadata: Mapping[str, Any]) -> Table:
+def _input(model: KerasModel, metadata: Mapping[str, Any]) -> Table:
     mean, std = input_normalisation(model, metadata)
     height, width = parse_size(metadata["input_size"], pad=True)
     return {
@@ -86,7 +87,9 @@ def _input(model: Any, metadata: Mapping[str, Any]) -> Table:
     }
 
 
-def input_normalisation(model: Any, metadata: Mapping[str, Any]) -> tuple[list[float], list[float]]:
+def input_normalisation(
+    model: KerasModel, metadata: Mapping[str, Any]
+) -> tuple[list[float], list[float]]:
     """Mean and std by which a reader gets from bytes 0..255 to the input's real values.
 
     An input of bytes has a scale and zero point of its own, whatever the network's mean and std

@@ -6,6 +6,7 @@ from typing import Any
 
 import flatbuffers
 
+from ..keras_api import KerasModel
 from ..runtime.tflite_graph import WEIGHT_ALIGNMENT
 
 
@@ -21,7 +22,7 @@ class _AlignedBuilder(flatbuffers.Builder):
         return super().StartVector(elemSize, numElems, bytes_align)
 
 
-def pack(model: Any, size: int) -> bytes:
+def pack(model: KerasModel, size: int) -> bytes:
     """The .tflite of an object tree (`ModelT`) of about `size` bytes, its weights aligned."""
     builder = _AlignedBuilder(size)
     builder.Finish(model.Pack(builder), b"TFL3")

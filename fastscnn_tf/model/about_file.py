@@ -6,7 +6,6 @@ Keras reads the members that it knows, and leaves others alone.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import msgspec
 
 from ..core.about_schema import About
+from ..core.aliases import StrPath
 from ..core.errors import ModelFileError
 from ..core.json_text import decode_json
 from ..core.zip_archive import open_zip
@@ -24,7 +24,7 @@ TEXTS = ("name", "description", "version", "author", "license")
 LARGEST = 1 << 20  # bytes; a training run takes some hundred
 
 
-def add_about(path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
+def add_about(path: StrPath, about: Mapping[str, Any]) -> None:
     """Appends it to a `.keras` that has none; the weights' bytes stay.
 
     Args:
@@ -35,7 +35,7 @@ def add_about(path: str | os.PathLike[str], about: Mapping[str, Any]) -> None:
         archive.writestr(zipfile.ZipInfo(MEMBER), json.dumps(about, indent=2) + "\n")
 
 
-def read_about(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_about(path: StrPath) -> dict[str, Any]:
     """What `add_about` wrote; empty where there is nothing of it, in whatever file.
 
     Raises:

@@ -40,7 +40,7 @@ def border_colour(config: FastSCNNConfig) -> np.ndarray | None:
     """The mean colour (3,) on the grid of bytes, or None where that is zero.
 
     Raises:
-        ConfigError: the mean is no colour.
+        ConfigError: the mean is not a colour.
     """
     mean = np.rint(config.mean)
     if mean.min() < 0 or mean.max() > 255:

@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import io
 import math
-import os
 import struct
 import warnings
 import zipfile
@@ -21,6 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import InputError, ModelFileError
 from ..core.foreign_text import one_line
 from ..core.json_text import decode_json
@@ -67,7 +67,7 @@ class _Contents:
     order: Literal["<", ">"] = "<"
 
 
-def read_checkpoint(path: str | os.PathLike[str], ema: bool = False) -> dict[str, np.ndarray]:
+def read_checkpoint(path: StrPath, ema: bool = False) -> dict[str, np.ndarray]:
     """Reads the weights of a checkpoint; nothing in it is executed or imported.
 
     Understood are PyTorch's zip format (since 1.6) and the one before, PaddlePaddle's .pdparams

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+from types import ModuleType
 from typing import Any
 
 from ..core.config import FastSCNNConfig
 from ..core.numbers import check_number
-from ..keras_api import is_keras3, keras3
+from ..keras_api import KerasModel, is_keras3, keras3
 from .fast_scnn import check_patterns
 from .keras_blocks import KerasBlocks
 from .layers import PACKAGE
@@ -16,7 +17,9 @@ from .topology import trunk
 MAX_LABELS = 100_000
 
 
-def fast_scnn_classifier(config: FastSCNNConfig, num_labels: int, keras: Any = None) -> Any:
+def fast_scnn_classifier(
+    config: FastSCNNConfig, num_labels: int, keras: ModuleType | None = None
+) -> KerasModel:
     """Fast-SCNN for whole images (paper, section 4.3): average pooling instead of the fusion.
 
     Args:
@@ -54,7 +57,7 @@ def fast_scnn_classifier(config: FastSCNNConfig, num_labels: int, keras: Any = N
 
 
 @functools.cache
-def classifier_class(keras: Any) -> Any:
+def classifier_class(keras: Any) -> type[KerasModel]:
     """`keras.Model` that carries its configuration and is rebuilt from it."""
 
     class FastSCNNClassifier(keras.Model):
@@ -63,13 +66,15 @@ def classifier_class(keras: Any) -> Any:
         config: FastSCNNConfig
         num_labels: int
 
-        def get_config(self):
+        def get_config(self) -> dict[str, Any]:
             return {"fast_scnn": self.config.to_dict(), "num_labels": self.num_labels}
 
         @classmethod
-        def from_config(cls, config, custom_objects=None):
-            wiring = FastSCNNConfig.from_dict(config["fast_scnn"])
-            return fast_scnn_classifier(wiring, config["num_labels"], keras)
+        def from_config(
+            cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+        ) -> KerasModel:
+            network = FastSCNNConfig.from_dict(config["fast_scnn"])
+            return fast_scnn_classifier(network, config["num_labels"], keras)
 
     if is_keras3(keras):
         return keras.saving.register_keras_serializable(package=PACKAGE)(FastSCNNClassifier)

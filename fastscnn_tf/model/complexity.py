@@ -7,7 +7,7 @@ import math
 
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
-from .topology import fast_scnn_outputs
+from .topology import Conv, Depthwise, fast_scnn_outputs
 from .windows import adaptive_windows
 
 Shape = tuple[int, int, int]  # height, width, channels
@@ -109,38 +109,40 @@ class _ShapeBlocks:
         self.whole = whole
         self.layers: list[LayerCost] = []
 
-    def conv(
-        self,
-        x,
-        filters,
-        kernel,
-        *,
-        name,
-        stride=1,
-        relu=True,
-        norm=True,
-        bias=False,
-        padding="same",
-    ):
-        weights = (kernel, kernel, x.shape[2], filters)
-        return self._convolution(x, weights, filters, name, stride, 1, norm, bias, padding)
+    def conv(self, x: _Map, conv: Conv) -> _Map:
+        kernel = (conv.kernel, conv.kernel, x.shape[2], conv.filters)
+        return self._convolution(x, conv, kernel, conv.filters, conv.norm)
 
-    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"):
+    def depthwise(self, x: _Map, conv: Depthwise) -> _Map:
         channels = x.shape[2]
-        weights = (3, 3, channels, 1)
-        return self._convolution(x, weights, channels, name, stride, dilation, True, bias, padding)
+        return self._convolution(x, conv, (3, 3, channels, 1), channels, True, conv.dilation)
 
-    def _convolution(self, x, kernel, filters, name, stride, dilation, norm, bias, padding):
-        height, width = _strided(x.shape, stride, padding)
+    def _convolution(
+        self,
+        x: _Map,
+        conv: Conv | Depthwise,
+        kernel: tuple[int, ...],
+        filters: int,
+        norm: bool,
+        dilation: int = 1,
+    ) -> _Map:
+        height, width = _strided(x.shape, conv.stride, conv.padding)
         reach = (kernel[0] - 1) * dilation
         y = _Map(
             (height, width, filters),
-            (x.step[0] * stride, x.step[1] * stride),
+            (x.step[0] * conv.stride, x.step[1] * conv.stride),
             (x.field[0] + reach * x.step[0], x.field[1] + reach * x.step[1]),
         )
-        return self._note(y, name, kernel, filters * bias, 4 * filters * norm)
+        return self._note(y, conv.name, kernel, filters * conv.bias, 4 * filters * norm)
 
-    def _note(self, y: _Map, name: str, kernel=(), bias_weights=0, norm_weights=0) -> _Map:
+    def _note(
+        self,
+        y: _Map,
+        name: str,
+        kernel: tuple[int, ...] = (),
+        bias_weights: int = 0,
+        norm_weights: int = 0,
+    ) -> _Map:
         macs = math.prod(kernel) * math.prod(y.shape[:2]) if kernel else 0
         height, width = (min(round(f), side) for f, side in zip(y.field, self.whole, strict=True))
         self.layers.append(
@@ -148,45 +150,42 @@ class _ShapeBlocks:
         )
         return y
 
-    def add(self, x, y, *, name, relu=False, norm=False):
+    def add(self, x: _Map, y: _Map, *, name: str, relu: bool = False, norm: bool = False) -> _Map:
         field = max(x.field[0], y.field[0]), max(x.field[1], y.field[1])
         norm_weights = 4 * x.shape[2] if norm else 0
         return self._note(_Map(x.shape, x.step, field), name, norm_weights=norm_weights)
 
-    def concat(self, xs, *, name):
+    def concat(self, xs: list[_Map], *, name: str) -> _Map:
         field = max(x.field[0] for x in xs), max(x.field[1] for x in xs)
         shape = (*xs[0].shape[:2], sum(x.shape[2] for x in xs))
         return self._note(_Map(shape, xs[0].step, field), name)
 
-    def pool(self, x, bins, *, name):
+    def pool(self, x: _Map, bins: int, *, name: str) -> _Map:
         windows = [max(b - a for a, b in adaptive_windows(n, bins)) for n in x.shape[:2]]
-        y = _Map(
-            (bins, bins, x.shape[2]),
-            (x.step[0] * x.shape[0] / bins, x.step[1] * x.shape[1] / bins),
-            tuple(f + (w - 1) * s for f, w, s in zip(x.field, windows, x.step, strict=True)),
-        )
-        return self._note(y, name)
+        step = x.step[0] * x.shape[0] / bins, x.step[1] * x.shape[1] / bins
+        rows, columns = (f + (w - 1) * s for f, w, s in zip(x.field, windows, x.step, strict=True))
+        return self._note(_Map((bins, bins, x.shape[2]), step, (rows, columns)), name)
 
-    def resize(self, x, size: Size, *, name, aligned=False):
+    def resize(self, x: _Map, size: Size, *, name: str, aligned: bool = False) -> _Map:
         step = x.step[0] * x.shape[0] / size[0], x.step[1] * x.shape[1] / size[1]
         # Interpolation reads two neighbours, where there are two.
         two = [s if n > 1 else 0 for s, n in zip(x.step, x.shape[:2], strict=True)]
         field = x.field[0] + two[0], x.field[1] + two[1]
         return self._note(_Map((*size, x.shape[2]), step, field), name)
 
-    def pad(self, x, size: Size, *, name):
+    def pad(self, x: _Map, size: Size, *, name: str) -> _Map:
         return self._note(_Map((*size, x.shape[2]), x.step, x.field), name)
 
-    def relu(self, x, *, name):
+    def relu(self, x: _Map, *, name: str) -> _Map:
         return x
 
-    def dropout(self, x, rate, *, name):
+    def dropout(self, x: _Map, rate: float, *, name: str) -> _Map:
         return x
 
-    def size(self, x) -> Size:
+    def size(self, x: _Map) -> Size:
         return x.shape[0], x.shape[1]
 
-    def channels(self, x) -> int:
+    def channels(self, x: _Map) -> int:
         return x.shape[2]
 
 

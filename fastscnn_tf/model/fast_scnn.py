@@ -5,20 +5,21 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import functools
+from types import ModuleType
 from typing import Any
 
 from ..core.config import AUX_HEADS, FastSCNNConfig
 from ..core.errors import ConfigError
 from ..core.sizes import Size, check_size, padded_size
 from ..data.reader import named_data_errors
-from ..keras_api import is_keras3, keras3
+from ..keras_api import KerasModel, is_keras3, keras3
 from .complexity import complexity
 from .keras_blocks import KerasBlocks
 from .layers import PACKAGE
-from .topology import fast_scnn_outputs
+from .topology import FullSizeBlocks, Tensor, fast_scnn_outputs
 
 
-def fast_scnn(config: FastSCNNConfig, keras: Any = None) -> Any:
+def fast_scnn(config: FastSCNNConfig, keras: ModuleType | None = None) -> KerasModel:
     """Builds Fast-SCNN as a flat functional model with every layer named.
 
     Args:
@@ -51,7 +52,9 @@ def fast_scnn(config: FastSCNNConfig, keras: Any = None) -> Any:
     return model
 
 
-def full_resolution(blocks: Any, logits: Any, config: FastSCNNConfig) -> Any:
+def full_resolution(
+    blocks: FullSizeBlocks[Tensor], logits: Tensor, config: FastSCNNConfig
+) -> Tensor:
     """Upsamples logits at 1/8 to the input's size, in any vocabulary that can `crop`."""
     aligned, padded = "logits" in config.align_corners, config.padded_size
     if padded == config.input_size:
@@ -83,7 +86,7 @@ def check_patterns(config: FastSCNNConfig) -> None:
 
 
 @functools.cache
-def model_class(keras: Any) -> Any:
+def model_class(keras: Any) -> type[KerasModel]:
     """`keras.Model` that carries its `FastSCNNConfig` and is rebuilt from it."""
 
     class FastSCNN(keras.Model):
@@ -91,21 +94,23 @@ def model_class(keras: Any) -> Any:
 
         config: FastSCNNConfig
 
-        def fit(self, x=None, *args, **kwargs):
+        def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
             if hasattr(x, "element_spec") or hasattr(x, "epoch"):  # our data shuffle themselves
                 kwargs.setdefault("shuffle", False)
             with named_data_errors():
                 return super().fit(x, *args, **kwargs)
 
-        def evaluate(self, x=None, *args, **kwargs):
+        def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
             with named_data_errors():
                 return super().evaluate(x, *args, **kwargs)
 
-        def get_config(self):
+        def get_config(self) -> dict[str, Any]:
             return {"fast_scnn": self.config.to_dict()}
 
         @classmethod
-        def from_config(cls, config, custom_objects=None):
+        def from_config(
+            cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+        ) -> KerasModel:
             return fast_scnn(FastSCNNConfig.from_dict(config["fast_scnn"]), keras)
 
     if is_keras3(keras):
@@ -113,7 +118,7 @@ def model_class(keras: Any) -> Any:
     return FastSCNN
 
 
-def require_fast_scnn(model: Any) -> FastSCNNConfig:
+def require_fast_scnn(model: KerasModel) -> FastSCNNConfig:
     """The configuration of a model that `fast_scnn` built.
 
     Raises:
@@ -133,7 +138,7 @@ def require_fast_scnn(model: Any) -> FastSCNNConfig:
     )
 
 
-def copy_weights(source: Any, target: Any) -> None:
+def copy_weights(source: KerasModel, target: KerasModel) -> None:
     """Copies weights by layer name; every weighted layer of `target` must be in `source`.
 
     Raises:
@@ -153,7 +158,7 @@ def copy_weights(source: Any, target: Any) -> None:
         layer.set_weights(values)
 
 
-def resize_model(model: Any, size: Size, pad: bool = False) -> Any:
+def resize_model(model: KerasModel, size: Size, pad: bool = False) -> KerasModel:
     """The same weights at another input size, as an inference model without auxiliary heads.
 
     Args:
@@ -166,7 +171,7 @@ def resize_model(model: Any, size: Size, pad: bool = False) -> Any:
         A Keras 3 model from normalised float32 images (B, *size, 3) to logits (B, *size, classes).
 
     Raises:
-        ConfigError: the size is no multiple of 32 and `pad` is false, or another kind of model.
+        ConfigError: the size is not a multiple of 32 and `pad` is false, or another kind of model.
     """
     config = resized_config(require_fast_scnn(model), size, pad)
     resized = fast_scnn(config)
@@ -180,7 +185,7 @@ def resized_config(config: FastSCNNConfig, size: Size, pad: bool = False) -> Fas
     return config.replace(input_size=size, pad=size != padded_size(size), aux_heads=False)
 
 
-def inference_model(model: Any) -> Any:
+def inference_model(model: KerasModel) -> KerasModel:
     """The model itself, or a copy without its auxiliary heads."""
     config = require_fast_scnn(model)
     return resize_model(model, config.input_size, config.pad) if config.aux_heads else model

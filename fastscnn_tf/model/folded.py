@@ -8,15 +8,16 @@ every depthwise channel its own weight scale and leaves nothing for the converte
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ModelFileError
 from ..core.files import write_bytes
+from ..keras_api import KerasModel
 from .byte_input import FIRST, byte_weights
 from .complexity import complexity
 from .described_npz import Description, described_bytes, read_described
@@ -58,7 +59,7 @@ class FoldedNetwork:
         return dataclasses.replace(self, **changes)
 
 
-def fold(model: Any) -> FoldedNetwork:
+def fold(model: KerasModel) -> FoldedNetwork:
     """Folds the batch normalisation of a trained Keras model into its convolutions.
 
     Args:
@@ -85,7 +86,9 @@ def fold(model: Any) -> FoldedNetwork:
     return FoldedNetwork(config.replace(aux_heads=False), folded)
 
 
-def _fold_layer(weights: list, norm: list, depthwise: bool, epsilon: float) -> Weights:
+def _fold_layer(
+    weights: list[np.ndarray], norm: list[np.ndarray], depthwise: bool, epsilon: float
+) -> Weights:
     kernel = weights[0].astype(np.float64)
     channels = kernel.shape[2] if depthwise else kernel.shape[3]
     bias = weights[1].astype(np.float64) if len(weights) > 1 else np.zeros(channels)
@@ -120,7 +123,7 @@ def is_depthwise(name: str) -> bool:
     return name.endswith("depthwise")
 
 
-def save_folded(network: FoldedNetwork, path: str | os.PathLike[str]) -> None:
+def save_folded(network: FoldedNetwork, path: StrPath) -> None:
     """Writes a .npz: `weights/<layer>/kernel|bias`, `ranges/<tensor>`, `extra/<name>`, `meta`."""
     arrays: dict[str, np.ndarray] = {}
     for name, (kernel, bias) in network.weights.items():
@@ -145,7 +148,7 @@ class _Meta(Description):
     frozen: bool = False
 
 
-def load_folded(path: str | os.PathLike[str]) -> FoldedNetwork:
+def load_folded(path: StrPath) -> FoldedNetwork:
     """Reads what `save_folded` wrote.
 
     Raises:

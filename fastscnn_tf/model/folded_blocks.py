@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
 from ..core.sizes import Size
+from ..keras_api import Tensor
 from .byte_input import FIRST, frame_pads
+from .topology import Conv, Depthwise
 from .windows import Pads, explicit_pads, pads_to
 
 
@@ -18,39 +20,42 @@ class FoldedBlocks:
         border: colour of what is padded around an image of raw bytes; None: zeros.
     """
 
-    border: Any
+    border: np.ndarray | None
 
-    def _zeros(self, x: Any, pads: Pads, name: str) -> Any:
+    def _zeros(self, x: Tensor, pads: Pads, name: str) -> Tensor:
         """A tensor with zeros around it."""
         raise NotImplementedError
 
-    def _framed(self, x: Any, pads: Pads, name: str) -> Any:
-        """An image with the border's colour around it."""
+    def _framed(self, x: Tensor, colour: np.ndarray, pads: Pads, name: str) -> Tensor:
+        """An image with a colour around it."""
         raise NotImplementedError
 
     def _frame_pads(self, size: Size, padding: str) -> Pads | None:
         return frame_pads(size, padding)
 
-    def _padded(self, x: Any, stride: int, padding: str, name: str) -> tuple[Any, str]:
+    def _padded(self, x: Tensor, conv: Conv | Depthwise) -> tuple[Tensor, str]:
         """The input of a convolution, and the padding that is left for it to do.
 
         A PAD in front of it costs a .tflite nothing: XNNPACK fuses the two.
         """
+        name, padding = conv.name, conv.padding
         if name == FIRST and self.border is not None:
             pads = self._frame_pads(self.size(x), padding)
-            x, padding = self._framed(x, pads, f"{name}.frame") if pads else x, "valid"
-        pads, padding = explicit_pads(self.size(x), stride, padding)
+            x, padding = self._framed(x, self.border, pads, f"{name}.frame") if pads else x, "valid"
+        pads, padding = explicit_pads(self.size(x), conv.stride, padding)
         return self._zeros(x, pads, f"{name}.pad") if pads else x, padding
 
-    def pad(self, x, size: Size, *, name):
-        add = self._zeros if self.border is None else self._framed
-        return add(x, pads_to(self.size(x), size), name)
+    def pad(self, x: Tensor, size: Size, *, name: str) -> Tensor:
+        pads = pads_to(self.size(x), size)
+        if self.border is None:
+            return self._zeros(x, pads, name)
+        return self._framed(x, self.border, pads, name)
 
-    def dropout(self, x, rate, *, name):
+    def dropout(self, x: Tensor, rate: float, *, name: str) -> Tensor:
         return x
 
-    def size(self, x) -> Size:
+    def size(self, x: Tensor) -> Size:
         return int(x.shape[1]), int(x.shape[2])
 
-    def channels(self, x) -> int:
+    def channels(self, x: Tensor) -> int:
         return int(x.shape[3])

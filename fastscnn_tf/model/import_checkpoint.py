@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, ModelFileError
 from ..core.labels import MAX_CLASSES
+from ..keras_api import KerasModel
 from .checkpoint_file import read_checkpoint
 from .complexity import LayerCost, complexity
 from .fast_scnn import fast_scnn, resize_model
@@ -38,14 +39,14 @@ class _Wanted:
 
 
 def import_checkpoint(
-    path: str | os.PathLike[str],
+    path: StrPath,
     source: str = AUTO,
     num_classes: int | None = None,
     *,
     aux_heads: bool = False,
     ema: bool = False,
     **changes: Any,
-) -> Any:
+) -> KerasModel:
     """Reads a checkpoint of another implementation; nothing in the file is executed.
 
     Args:
@@ -99,7 +100,9 @@ def import_checkpoint(
     return model
 
 
-def _own(path: Any, num_classes: int | None, aux_heads: bool, ema: bool, changes: dict) -> Any:
+def _own(
+    path: StrPath, num_classes: int | None, aux_heads: bool, ema: bool, changes: dict[str, Any]
+) -> KerasModel:
     """A .npz of `export_weights`; it says itself what it is.
 
     Raises:
@@ -145,7 +148,7 @@ def _classes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig) -> int 
 
 
 def _check_path(path: Path) -> None:
-    """Names what is no checkpoint of another implementation.
+    """Names what is not a checkpoint of another implementation.
 
     Raises:
         ModelFileError: a folder, or a file of this project.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
-from ..keras_api import keras3
+from ..keras_api import KerasModel, keras3
 from .classifier import classifier_class
 from .import_checkpoint import import_checkpoint
 from .io import checkpoint_in, load_keras
@@ -33,11 +33,11 @@ class Start:
 
     @property
     def config(self) -> FastSCNNConfig:
-        """Its wiring and normalisation."""
+        """Its architecture and normalisation."""
         return self.model.config
 
 
-def read_start(path: str | os.PathLike[str]) -> Start:
+def read_start(path: StrPath) -> Start:
     """Reads a `.keras` file or run folder of ours, or a checkpoint of another implementation.
 
     Raises:
@@ -49,8 +49,8 @@ def read_start(path: str | os.PathLike[str]) -> Start:
     return Start(import_checkpoint(found), found)
 
 
-def initialise(model: Any, start: Start) -> str:
-    """Copies what fits from `start` into a new model of the same wiring.
+def initialise(model: KerasModel, start: Start) -> str:
+    """Copies what fits from `start` into a new model of the same architecture.
 
     Logits of another number of classes, and heads that `start` does not have, keep their random
     weights.
@@ -90,7 +90,7 @@ def _may_be_new(name: str, missing: bool, classifier: bool) -> bool:
     return logits or (missing and name.startswith(heads))
 
 
-def _sentence(start: Start, model: Any, taken: int, new: list[str]) -> str:
+def _sentence(start: Start, model: KerasModel, taken: int, new: list[str]) -> str:
     parts = [f"{start.path}: weights of {taken} layers taken"]
     before, after = start.config.num_classes, model.config.num_classes
     fresh = {name.split(".")[0] for name in new if name.removesuffix(".bn") not in LOGITS}

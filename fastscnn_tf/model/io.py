@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ModelFileError
 from ..core.files import replacing
 from ..core.json_text import convert
-from ..keras_api import keras3
+from ..keras_api import KerasModel, keras3
 from .about_file import add_about
 from .classifier import MAX_LABELS, classifier_class
 from .complexity import weights_room
@@ -35,9 +35,7 @@ class _Classifier(_Segmenter):
     num_labels: Annotated[int, msgspec.Meta(ge=2, le=MAX_LABELS)]
 
 
-def load_keras(
-    path: str | os.PathLike[str], compile: bool = False, classifier: bool | None = False
-) -> Any:
+def load_keras(path: StrPath, compile: bool = False, classifier: bool | None = False) -> KerasModel:
     """Reads a `.keras` file of ours in any process; of another's it runs nothing.
 
     Args:
@@ -114,7 +112,7 @@ def own_network(file: KerasArchive, classifier: bool | None = False) -> OwnNetwo
     return OwnNetwork(config, getattr(found, "num_labels", None))
 
 
-def read_config(path: str | os.PathLike[str]) -> FastSCNNConfig:
+def read_config(path: StrPath) -> FastSCNNConfig:
     """The configuration in a `.keras` file of ours; its weights are not read.
 
     Raises:
@@ -125,8 +123,8 @@ def read_config(path: str | os.PathLike[str]) -> FastSCNNConfig:
 
 
 def save_keras(
-    model: Any,
-    path: str | os.PathLike[str],
+    model: KerasModel,
+    path: StrPath,
     optimizer: bool = True,
     about: Mapping[str, Any] | None = None,
 ) -> None:
@@ -137,7 +135,7 @@ def save_keras(
             add_about(temporary, about)
 
 
-def checkpoint_in(path: str | os.PathLike[str]) -> Path:
+def checkpoint_in(path: StrPath) -> Path:
     """The model file itself, or the best checkpoint of a run folder.
 
     Raises:

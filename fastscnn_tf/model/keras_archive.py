@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import io
 import json
-import os
 import tempfile
 import warnings
 import zipfile
@@ -21,6 +20,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import ModelFileError
 from ..core.foreign_text import one_line
 from ..core.json_text import decode_json
@@ -71,7 +71,7 @@ class KerasArchive:
 
 
 @contextlib.contextmanager
-def open_keras(path: str | os.PathLike[str]) -> Iterator[KerasArchive]:
+def open_keras(path: StrPath) -> Iterator[KerasArchive]:
     """Opens a `.keras` file; nothing but its configuration is unpacked yet.
 
     Raises:

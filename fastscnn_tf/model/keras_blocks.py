@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from types import ModuleType
 
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
+from ..keras_api import KerasLayer, Tensor
 from .layers import batch_normalization, layers_for
+from .topology import Conv, Depthwise
 from .windows import explicit_pads, pads_to
 
 
@@ -24,59 +26,47 @@ class KerasBlocks:
         config: regularisation and batch normalisation settings.
     """
 
-    def __init__(self, keras: Any, config: FastSCNNConfig):
+    def __init__(self, keras: ModuleType, config: FastSCNNConfig) -> None:
         self.layers, self.own, self.config = keras.layers, layers_for(keras), config
         self.batch_normalization = batch_normalization(keras)
         self.backend = keras.backend.backend()
         # Half of l2: the paper's framework defines the L2 loss as sum(w ** 2) / 2.
         self.l2 = keras.regularizers.L2(config.l2 / 2) if config.l2 else None
 
-    def conv(
-        self,
-        x,
-        filters,
-        kernel,
-        *,
-        name,
-        stride=1,
-        relu=True,
-        norm=True,
-        bias=False,
-        padding="same",
-    ):
-        x, padding = self._padded(x, stride, padding, name)
+    def conv(self, x: Tensor, conv: Conv) -> Tensor:
+        x, padding = self._padded(x, conv)
         layer = self.layers.Conv2D(
-            filters,
-            kernel,
-            strides=stride,
+            conv.filters,
+            conv.kernel,
+            strides=conv.stride,
             padding=padding,
-            use_bias=bias,
+            use_bias=conv.bias,
             kernel_initializer="he_normal",
             kernel_regularizer=self.l2,
-            dtype=precision_of(name),
-            name=name,
+            dtype=precision_of(conv.name),
+            name=conv.name,
         )
-        return self._finish(self.apply(layer, x), norm, relu, name)
+        return self._finish(self.apply(layer, x), conv.norm, conv.relu, conv.name)
 
-    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, bias=False, padding="same"):
-        x, padding = self._padded(x, stride, padding, name)
+    def depthwise(self, x: Tensor, conv: Depthwise) -> Tensor:
+        x, padding = self._padded(x, conv)
         layer = self.layers.DepthwiseConv2D(
             3,
-            strides=stride,
-            dilation_rate=dilation,
+            strides=conv.stride,
+            dilation_rate=conv.dilation,
             padding=padding,
-            use_bias=bias,
+            use_bias=conv.bias,
             depthwise_initializer="he_normal",
-            name=name,
+            name=conv.name,
         )
-        return self._finish(self.apply(layer, x), True, relu, name)
+        return self._finish(self.apply(layer, x), True, conv.relu, conv.name)
 
-    def _padded(self, x, stride: int, padding: str, name: str):
+    def _padded(self, x: Tensor, conv: Conv | Depthwise) -> tuple[Tensor, str]:
         """The input of a convolution, and the padding that is left for its layer to do."""
-        pads, padding = explicit_pads(self.size(x), stride, padding)
-        return self.layers.ZeroPadding2D(pads, name=f"{name}.pad")(x) if pads else x, padding
+        pads, padding = explicit_pads(self.size(x), conv.stride, conv.padding)
+        return self.layers.ZeroPadding2D(pads, name=f"{conv.name}.pad")(x) if pads else x, padding
 
-    def apply(self, layer, x):
+    def apply(self, layer: KerasLayer, x: Tensor) -> Tensor:
         """Calls a layer with weights for the first time, which makes them.
 
         PyTorch refuses parameters with a dot in their name, and Keras names them after the layer:
@@ -89,7 +79,7 @@ class KerasBlocks:
         layer.name = name
         return x
 
-    def _finish(self, x, norm: bool, relu: bool, name: str):
+    def _finish(self, x: Tensor, norm: bool, relu: bool, name: str) -> Tensor:
         if norm:
             layer = self.batch_normalization(
                 momentum=self.config.bn_momentum,
@@ -100,40 +90,42 @@ class KerasBlocks:
             x = self.apply(layer, x)
         return self.layers.ReLU(dtype=precision_of(name), name=f"{name}.relu")(x) if relu else x
 
-    def add(self, x, y, *, name, relu=False, norm=False):
+    def add(
+        self, x: Tensor, y: Tensor, *, name: str, relu: bool = False, norm: bool = False
+    ) -> Tensor:
         return self._finish(self.layers.Add(name=name)([x, y]), norm, relu, name)
 
-    def concat(self, xs, *, name):
+    def concat(self, xs: list[Tensor], *, name: str) -> Tensor:
         return self.layers.Concatenate(name=name)(xs)
 
-    def pool(self, x, bins, *, name):
+    def pool(self, x: Tensor, bins: int, *, name: str) -> Tensor:
         # In float32: the sum over a map overflows float16.
         if bins == 1:
             return self.own.AdaptivePooling(1, dtype="float32", name=name)(x)
         x = self.own.AdaptivePooling(bins, axis=1, dtype="float32", name=f"{name}.rows")(x)
         return self.own.AdaptivePooling(bins, axis=2, dtype="float32", name=name)(x)
 
-    def resize(self, x, size: Size, *, name, aligned=False):
+    def resize(self, x: Tensor, size: Size, *, name: str, aligned: bool = False) -> Tensor:
         return self.own.ResizeBilinear(size, aligned, dtype=precision_of(name), name=name)(x)
 
-    def pad(self, x, size: Size, *, name):
+    def pad(self, x: Tensor, size: Size, *, name: str) -> Tensor:
         return self.layers.ZeroPadding2D(pads_to(self.size(x), size), name=name)(x)
 
-    def crop(self, x, size: Size, *, name):
+    def crop(self, x: Tensor, size: Size, *, name: str) -> Tensor:
         """The top left `size` of a map."""
         pads = pads_to(size, self.size(x))
         return self.layers.Cropping2D(pads, dtype=precision_of(name), name=name)(x)
 
-    def relu(self, x, *, name):
+    def relu(self, x: Tensor, *, name: str) -> Tensor:
         return self.layers.ReLU(name=name)(x)
 
-    def dropout(self, x, rate, *, name):
+    def dropout(self, x: Tensor, rate: float, *, name: str) -> Tensor:
         # Without a seed PyTorch draws from one global stream, which no checkpoint holds.
         seed = random.randint(1, 10**9) if self.backend == "torch" else None
         return self.layers.Dropout(rate, seed=seed, name=name)(x)
 
-    def size(self, x) -> Size:
+    def size(self, x: Tensor) -> Size:
         return int(x.shape[1]), int(x.shape[2])
 
-    def channels(self, x) -> int:
+    def channels(self, x: Tensor) -> int:
         return int(x.shape[3])

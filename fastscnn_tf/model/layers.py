@@ -7,20 +7,30 @@ TensorFlow backend). The only TensorFlow-specific code is the fused batch normal
 from __future__ import annotations
 
 import functools
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from ..core.interpolation import interpolation_matrix
 from ..core.sizes import Size
-from ..keras_api import is_keras3, keras3, on_tensorflow, tensorflow
+from ..keras_api import (
+    KerasLayer,
+    Tensor,
+    Variable,
+    is_keras3,
+    keras3,
+    on_tensorflow,
+    tensorflow,
+)
 from .windows import adaptive_windows
 
 PACKAGE = "fastscnn_tf"
 COARSE = "_fastscnn_coarse"  # attribute of an interpolated tensor: (what was interpolated, aligned)
 
+Shape = tuple[int | None, ...]
+
 
 @functools.cache
-def layers_for(keras: Any) -> SimpleNamespace:
+def layers_for(keras: ModuleType) -> SimpleNamespace:
     """`AdaptivePooling`, `ResizeBilinear` and `BatchNormalization` of a Keras namespace."""
     register = keras.saving.register_keras_serializable(package=PACKAGE)
     return SimpleNamespace(
@@ -32,7 +42,7 @@ def layers_for(keras: Any) -> SimpleNamespace:
     )
 
 
-def batch_normalization(keras: Any) -> Any:
+def batch_normalization(keras: ModuleType) -> type[KerasLayer]:
     """The layer class for batch normalisation in a model that is built here and now.
 
     In the scope of a `tf.distribute` strategy of several replicas its statistics are those of the
@@ -43,7 +53,7 @@ def batch_normalization(keras: Any) -> Any:
     return layers_for(keras).BatchNormalization
 
 
-def _adaptive_pooling(keras):
+def _adaptive_pooling(keras: Any) -> type[KerasLayer]:
     ops = keras3().ops
 
     class AdaptivePooling(keras.layers.Layer):
@@ -55,11 +65,11 @@ def _adaptive_pooling(keras):
                 since every window is a rectangle.
         """
 
-        def __init__(self, bins: int, axis: int = 1, **kwargs):
+        def __init__(self, bins: int, axis: int = 1, **kwargs: Any) -> None:
             super().__init__(**kwargs)
             self.bins, self.axis = int(bins), int(axis)
 
-        def call(self, x):
+        def call(self, x: Tensor) -> Tensor:
             if self.bins == 1:
                 return ops.mean(x, axis=(1, 2), keepdims=True)
             windows = adaptive_windows(x.shape[self.axis], self.bins)
@@ -69,19 +79,19 @@ def _adaptive_pooling(keras):
             ]
             return ops.concatenate(parts, axis=self.axis)
 
-        def compute_output_shape(self, input_shape):
+        def compute_output_shape(self, input_shape: Shape) -> Shape:
             shape = list(input_shape)
             for axis in (1, 2) if self.bins == 1 else (self.axis,):
                 shape[axis] = self.bins
             return tuple(shape)
 
-        def get_config(self):
+        def get_config(self) -> dict[str, Any]:
             return {**super().get_config(), "bins": self.bins, "axis": self.axis}
 
     return AdaptivePooling
 
 
-def _resize_bilinear(keras):
+def _resize_bilinear(keras: Any) -> type[KerasLayer]:
     ops = keras3().ops
 
     class ResizeBilinear(keras.layers.Layer):
@@ -93,11 +103,11 @@ def _resize_bilinear(keras):
                 instead of using half-pixel centres.
         """
 
-        def __init__(self, size: Size, aligned: bool = False, **kwargs):
+        def __init__(self, size: Size, aligned: bool = False, **kwargs: Any) -> None:
             super().__init__(**kwargs)
             self.size, self.aligned = (int(size[0]), int(size[1])), bool(aligned)
 
-        def call(self, x):
+        def call(self, x: Tensor) -> Tensor:
             if on_tensorflow(keras):
                 # TensorFlow interpolates every float type to float32.
                 y = ops.cast(resize_bilinear(x, self.size, self.aligned), x.dtype)
@@ -112,16 +122,16 @@ def _resize_bilinear(keras):
                 return ops.einsum("Ww,bHwc->bHWc", columns, ops.einsum("Hh,bhwc->bHwc", rows, x))
             return ops.image.resize(x, self.size, antialias=False, data_format="channels_last")
 
-        def compute_output_shape(self, input_shape):
+        def compute_output_shape(self, input_shape: Shape) -> Shape:
             return (input_shape[0], *self.size, input_shape[3])
 
-        def get_config(self):
+        def get_config(self) -> dict[str, Any]:
             return {**super().get_config(), "size": list(self.size), "aligned": self.aligned}
 
     return ResizeBilinear
 
 
-def resize_bilinear(x: Any, size: Size, aligned: bool) -> Any:
+def resize_bilinear(x: Tensor, size: Size, aligned: bool) -> Tensor:
     """TensorFlow's bilinear interpolation, with half-pixel centres or aligned corners."""
     tf = tensorflow()
     if aligned:
@@ -129,7 +139,7 @@ def resize_bilinear(x: Any, size: Size, aligned: bool) -> Any:
     return tf.image.resize(x, size)
 
 
-def _fused_batch_normalization(keras):
+def _fused_batch_normalization(keras: Any) -> type[KerasLayer]:
     tf = tensorflow()
 
     class BatchNormalization(keras.layers.BatchNormalization):
@@ -139,12 +149,14 @@ def _fused_batch_normalization(keras):
         biased one that every Keras backend keeps.
         """
 
-        def __init__(self, **kwargs):
+        def __init__(self, **kwargs: Any) -> None:
             super().__init__(**kwargs)
             # Keras would otherwise compile with XLA, which is slower than no XLA on a CPU.
             self.supports_jit = bool(tf.config.list_physical_devices("GPU"))
 
-        def call(self, inputs, training=None, mask=None):
+        def call(
+            self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+        ) -> Tensor:
             learn = bool(training) and self.trainable
             y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
                 x=inputs,
@@ -166,7 +178,7 @@ def _fused_batch_normalization(keras):
 
 
 @functools.cache
-def synchronised_batch_normalization(keras: Any) -> Any:
+def synchronised_batch_normalization(keras: Any) -> type[KerasLayer]:
     """The class of a Keras namespace's batch normalisation over all replicas of a strategy."""
     tf = tensorflow()
 
@@ -178,7 +190,9 @@ def synchronised_batch_normalization(keras: Any) -> Any:
         before the squares are summed.
         """
 
-        def call(self, inputs, training=None, mask=None):
+        def call(
+            self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+        ) -> Tensor:
             x = tf.cast(inputs, tf.float32)
             mean, variance = (tf.convert_to_tensor(v) for v in self._moving())
             if training and self.trainable:
@@ -192,13 +206,13 @@ def synchronised_batch_normalization(keras: Any) -> Any:
             y = (x - mean) * (tf.math.rsqrt(variance + self.epsilon) * scale) + offset
             return tf.cast(y, inputs.dtype)
 
-        def _moving(self):
+        def _moving(self) -> tuple[Variable, Variable]:
             return self.moving_mean, self.moving_variance
 
     return BatchNormalization
 
 
-def _over_replicas(x: Any) -> Any:
+def _over_replicas(x: Tensor) -> Tensor:
     """The mean over all replicas, which have equal shares; while a model is built x itself."""
     tf = tensorflow()
     context = tf.distribute.get_replica_context()

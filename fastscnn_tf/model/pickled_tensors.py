@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeGuard
 MAX_RANK = 8
 MAX_EXTENT = 1 << 48  # keeps products of hostile integers small enough to compute
 MAX_ARGUMENTS = 16
-MAX_NAME = 1000  # longer text is no name; comparing and joining megabytes again and again hangs
+MAX_NAME = 1000  # longer text is not a name; comparing and joining megabytes again and again hangs
 
 # Element types are numpy's codes, letter and size; "B2" stands for bfloat16, which numpy lacks.
 # fmt: off

@@ -7,7 +7,7 @@ tensors (`pickled_tensors.MAKERS`) have functions standing in for them, everythi
 `Opaque` that swallows its arguments and state. From the standard library comes
 `pickletools.genops` alone, a disassembler.
 
-Tensors are not built here but described (`Tensor`), so what is no weight costs nothing. Time and
+Tensors are not built here but described (`Tensor`), so what is not a weight costs nothing. Time and
 memory are bounded by the file's size and `MAX_STEPS`: no operation copies what exists already.
 """
 
@@ -69,7 +69,7 @@ class InertUnpickler:
         if self._steps > MAX_STEPS:
             raise PickleError(f"more than {MAX_STEPS} steps")
 
-    def _push(self, value: Any) -> None:
+    def _push(self, value: object) -> None:
         self._stack.append(value)
 
     def _pop(self) -> Any:

@@ -19,7 +19,7 @@ EMA_KEYS = (
 )
 # Attribute names that wrappers put before all names: DataParallel, torch.compile, Lightning.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
-COUNTERS = ("num_batches_tracked", "n_averaged", "steps")  # tensors that are no weights
+COUNTERS = ("num_batches_tracked", "n_averaged", "steps")  # tensors that are not weights
 WHOLE_MODEL = (
     "holds a whole pickled model, not its weights: write them with "
     "torch.save(model.state_dict(), ...)"
@@ -66,7 +66,7 @@ def _under(node: Any, keys: tuple[str, ...], depth: int = 1) -> dict[str, Any] |
     return None
 
 
-def tensor_of(value: Any) -> Tensor | None:
+def tensor_of(value: object) -> Tensor | None:
     """The tensor itself, or that in paddle's (name, array)."""
     if isinstance(value, tuple) and len(value) == 2:
         value = value[1]

@@ -8,19 +8,18 @@ nothing in a .tflite depends on how Keras happens to lower a layer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
-from ..keras_api import tensorflow
+from ..keras_api import Tensor, tensorflow
 from .byte_input import STEP, border_colour, centre
 from .folded import FoldedNetwork, is_depthwise
 from .folded_blocks import FoldedBlocks
 from .layers import resize_bilinear
 from .ranges import INPUT, sharing
-from .topology import fast_scnn_outputs
+from .topology import Conv, Depthwise, fast_scnn_outputs
 from .windows import Pads, adaptive_windows
 
 MAX_CONCAT = 5  # the int8 XNNPACK kernel takes no more inputs; longer ones are nested
@@ -35,7 +34,7 @@ class TFBlocks(FoldedBlocks):
     """
 
     def __init__(
-        self, network: FoldedNetwork, observe: Callable[[str, Any], None] | None = None
+        self, network: FoldedNetwork, observe: Callable[[str, Tensor], None] | None = None
     ) -> None:
         self.tf, self.ranges, self.observe = tensorflow(), network.ranges, observe
         self.weights, self.sharing = network.weights, sharing(network.config)
@@ -45,7 +44,7 @@ class TFBlocks(FoldedBlocks):
                 n: (quantized_kernel(n, k), uneven(b)) for n, (k, b) in network.weights.items()
             }
 
-    def quantize(self, x, name: str):
+    def quantize(self, x: Tensor, name: str) -> Tensor:
         """Marks a tensor with its range; reports it if the range is its own."""
         if self.observe and self.sharing.owner(name) == name:
             self.observe(name, x)
@@ -54,43 +53,45 @@ class TFBlocks(FoldedBlocks):
         low, high = self.sharing.range(self.ranges, name)
         return self.tf.quantization.fake_quant_with_min_max_args(x, low, high)
 
-    def conv(self, x, filters, kernel, *, name, stride=1, relu=True, padding="same", **folded):
-        weights, offset = self.weights[name]
-        x, padding = self._padded(x, stride, padding, name)
-        x = self._convolution(x, weights, stride, padding.upper()) + offset
-        return self.quantize(self.tf.nn.relu(x) if relu else x, name)
+    def conv(self, x: Tensor, conv: Conv) -> Tensor:
+        weights, offset = self.weights[conv.name]
+        x, padding = self._padded(x, conv)
+        x = self._convolution(x, weights, conv.stride, padding.upper()) + offset
+        return self.quantize(self.tf.nn.relu(x) if conv.relu else x, conv.name)
 
-    def _convolution(self, x, kernel, stride: int, padding: str):
+    def _convolution(self, x: Tensor, kernel: np.ndarray, stride: int, padding: str) -> Tensor:
         return self.tf.nn.conv2d(x, kernel, stride, padding)
 
-    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, padding="same", **folded):
-        weights, offset = self.weights[name]
-        strides, dilations = [1, stride, stride, 1], [dilation, dilation]
-        x, padding = self._padded(x, stride, padding, name)
+    def depthwise(self, x: Tensor, conv: Depthwise) -> Tensor:
+        weights, offset = self.weights[conv.name]
+        strides, dilations = [1, conv.stride, conv.stride, 1], [conv.dilation] * 2
+        x, padding = self._padded(x, conv)
         x = self.tf.nn.depthwise_conv2d(x, weights, strides, padding.upper(), dilations=dilations)
         x = x + offset
-        return self.quantize(self.tf.nn.relu(x) if relu else x, name)
+        return self.quantize(self.tf.nn.relu(x) if conv.relu else x, conv.name)
 
-    def _zeros(self, x, pads: Pads, name: str):
+    def _zeros(self, x: Tensor, pads: Pads, name: str) -> Tensor:
         return self.tf.pad(x, [[0, 0], *map(list, pads), [0, 0]])
 
-    def _framed(self, x, pads: Pads, name: str):
-        return framed(x, pads, self.border)
+    def _framed(self, x: Tensor, colour: np.ndarray, pads: Pads, name: str) -> Tensor:
+        return framed(x, pads, colour)
 
-    def add(self, x, y, *, name, relu=False, norm=False):
+    def add(
+        self, x: Tensor, y: Tensor, *, name: str, relu: bool = False, norm: bool = False
+    ) -> Tensor:
         x = x + y
         return self.quantize(self.tf.nn.relu(x) if relu else x, name)
 
-    def concat(self, xs, *, name):
+    def concat(self, xs: list[Tensor], *, name: str) -> Tensor:
         return self.quantize(self.tf.concat(xs, -1), name)
 
-    def pool(self, x, bins, *, name):
+    def pool(self, x: Tensor, bins: int, *, name: str) -> Tensor:
         if bins == 1:
             return self.quantize(self.tf.reduce_mean(x, [1, 2], keepdims=True), name)
         x = self.quantize(self._window_means(x, bins, 1), f"{name}.rows")
         return self.quantize(self._window_means(x, bins, 2), name)
 
-    def _window_means(self, x, bins: int, axis: int):
+    def _window_means(self, x: Tensor, bins: int, axis: int) -> Tensor:
         """MEAN over static slices: the average pooling kernel has no int8 XNNPACK version."""
         means = [
             self.tf.reduce_mean(x[:, a:b] if axis == 1 else x[:, :, a:b], axis, keepdims=True)
@@ -101,14 +102,14 @@ class TFBlocks(FoldedBlocks):
             means = [self.tf.concat(g, axis) if len(g) > 1 else g[0] for g in groups]
         return means[0]
 
-    def resize(self, x, size: Size, *, name, aligned=False):
+    def resize(self, x: Tensor, size: Size, *, name: str, aligned: bool = False) -> Tensor:
         return self.quantize(resize_bilinear(x, size, aligned), name)
 
-    def crop(self, x, size: Size, *, name):
+    def crop(self, x: Tensor, size: Size, *, name: str) -> Tensor:
         """The top left `size` of a map."""
         return x[:, : size[0], : size[1]]
 
-    def relu(self, x, *, name):
+    def relu(self, x: Tensor, *, name: str) -> Tensor:
         return self.quantize(self.tf.nn.relu(x), name)
 
 
@@ -134,12 +135,12 @@ def uneven(bias: np.ndarray) -> np.ndarray:
     return bias
 
 
-def image_bytes(image: Any, config: FastSCNNConfig) -> Any:
+def image_bytes(image: Tensor, config: FastSCNNConfig) -> Tensor:
     """Normalised images as (byte - centre) / 128, not rounded."""
     return (image * config.std + (np.asarray(config.mean, np.float32) - centre(config))) * STEP
 
 
-def framed(x: Any, pads: Pads, colour: np.ndarray) -> Any:
+def framed(x: Tensor, pads: Pads, colour: np.ndarray) -> Tensor:
     """An image with rows and columns of one colour around it, as concatenations of constants."""
     tf = tensorflow()
     for axis, ends in enumerate(pads, 1):
@@ -156,8 +157,8 @@ def framed(x: Any, pads: Pads, colour: np.ndarray) -> Any:
 
 
 def logits_of(
-    network: FoldedNetwork, image: Any, observe: Callable[[str, Any], None] | None = None
-) -> Any:
+    network: FoldedNetwork, image: Tensor, observe: Callable[[str, Tensor], None] | None = None
+) -> Tensor:
     """Logits at 1/8 of a normalised image (B, H, W, 3), float or fake-quantized."""
     blocks, config = TFBlocks(network, observe), network.config
     if network.takes_bytes:

@@ -11,14 +11,14 @@ Layers are named as in the Keras model, such as `global_features.bottleneck1_1.e
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError, ModelFileError
 from ..core.files import check_output, write_bytes
+from ..keras_api import KerasModel
 from .described_npz import Description, described_bytes, read_described
 from .fast_scnn import fast_scnn, require_fast_scnn
 
@@ -27,7 +27,7 @@ NORM = ("gamma", "beta", "mean", "variance")
 LAYER = ("kernel", "bias")
 
 
-def export_weights(model: Any, path: str | os.PathLike[str], force: bool = False) -> int:
+def export_weights(model: KerasModel, path: StrPath, force: bool = False) -> int:
     """Writes all weights of a Keras model as a .npz.
 
     Args:
@@ -58,7 +58,7 @@ def export_weights(model: Any, path: str | os.PathLike[str], force: bool = False
     return len(arrays)
 
 
-def import_weights(path: str | os.PathLike[str]) -> Any:
+def import_weights(path: StrPath) -> KerasModel:
     """The Keras 3 model of a .npz that `export_weights` wrote.
 
     Raises:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ..core.sizes import Size
+from ..keras_api import KerasModel
 from .fast_scnn import require_fast_scnn, resize_model
 
 BRANCH = "fusion.high"
 
 
-def without_skip(model: Any, size: Size | None = None, pad: bool = False) -> Any:
+def without_skip(model: KerasModel, size: Size | None = None, pad: bool = False) -> KerasModel:
     """A copy for inference in which the fusion gets the deep branch alone.
 
     The paper zeroes the skip connection of a trained model to see what it is worth (64.30 mIoU

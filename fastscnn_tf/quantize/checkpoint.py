@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError, ModelFileError
 from ..core.json_text import decode_json, dump_json
+from ..keras_api import KerasModel
 from ..model.folded import load_folded, save_folded
 from ..train.checkpoint import optimizer_arrays, restore_optimizer
 from ..train.run_files import check_state
@@ -17,7 +18,7 @@ from .quantize_aware import folded_of, qat_model
 STATE = "state"
 
 
-def save_qat(model: Any, path: str | os.PathLike[str], state: dict[str, Any] | None = None) -> None:
+def save_qat(model: KerasModel, path: StrPath, state: dict[str, Any] | None = None) -> None:
     """Writes weights, ranges and configuration, whole or not at all.
 
     Args:
@@ -32,7 +33,7 @@ def save_qat(model: Any, path: str | os.PathLike[str], state: dict[str, Any] | N
     save_folded(network, path)
 
 
-def load_qat(path: str | os.PathLike[str]) -> Any:
+def load_qat(path: StrPath) -> KerasModel:
     """The quantization-aware tf_keras model that `save_qat` wrote.
 
     Raises:
@@ -44,7 +45,7 @@ def load_qat(path: str | os.PathLike[str]) -> Any:
         raise ModelFileError(f"{path}: damaged checkpoint ({error})") from None
 
 
-def restore_run(model: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
+def restore_run(model: KerasModel, path: StrPath) -> dict[str, Any]:
     """Sets the optimizer's variables of a compiled model from a checkpoint; returns its state.
 
     Raises:

@@ -7,20 +7,20 @@ and exchanged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ..core.sizes import Size
-from ..keras_api import tensorflow
+from ..keras_api import Tensor, tensorflow
 from ..model.byte_input import border_colour, byte_range
 from ..model.folded import FoldedNetwork, Weights, is_depthwise, on_bytes
 from ..model.folded_blocks import FoldedBlocks
 from ..model.layers import resize_bilinear
 from ..model.ranges import sharing
 from ..model.tf_blocks import framed, image_bytes, quantized_kernel
-from ..model.topology import fast_scnn_outputs
+from ..model.topology import Conv, Depthwise, fast_scnn_outputs
 from ..model.windows import Pads, adaptive_windows
 from . import integer
 from .integer import Grid
@@ -35,14 +35,21 @@ class Signal(NamedTuple):
         changed: whether it may differ from the same tensor of the run that is known.
     """
 
-    x: Any
+    x: Tensor
     grid: Grid | None
     changed: bool = True
 
     @property
-    def shape(self) -> Any:
+    def shape(self) -> Sequence[int]:
         """(B, H, W, C)."""
         return self.x.shape
+
+
+class OnGrid(NamedTuple):
+    """A tensor of integers: real values, (B, H, W, C) float32, and the grid they lie on."""
+
+    x: Tensor
+    grid: Grid
 
 
 class Layer(NamedTuple):
@@ -52,14 +59,14 @@ class Layer(NamedTuple):
         name: as in the topology.
         kind: `conv`, `depthwise`, `add`, `concat`, `pool`, `resize` or `relu`.
         real: (inputs..., kernel, bias) -> output, in float32; without weights (inputs...).
-        integers: (inputs as signals, output's grid) -> output on that grid.
+        integers: (inputs on their grids, output's grid) -> output on that grid.
         weights: kernel and bias in float32.
     """
 
     name: str
     kind: str
-    real: Callable[..., Any]
-    integers: Callable[[tuple[Signal, ...], Grid], Any]
+    real: Callable[..., Tensor]
+    integers: Callable[[list[OnGrid], Grid], Tensor]
     weights: Weights | tuple[()] = ()
 
 
@@ -90,7 +97,7 @@ class DeviceBlocks(FoldedBlocks):
         self.signals: dict[str, Signal] = {}
         self.layers: dict[str, Layer] = {}
 
-    def run(self, images: Any) -> Signal:
+    def run(self, images: Tensor) -> Signal:
         """Logits at 1/8 of normalised images (B, H, W, 3) float32, which become bytes."""
         config = self.network.config
         grid, images = _grid(byte_range(config)), self.tf.convert_to_tensor(images, "float32")
@@ -107,8 +114,9 @@ class DeviceBlocks(FoldedBlocks):
         if layer.name in self.floats:
             return Signal(layer.real(*values, *layer.weights), None)
         grid = self.grid_of(layer.name)
-        if all(signal.grid is not None for signal in inputs):
-            return Signal(layer.integers(inputs, grid), grid)
+        integers = [OnGrid(s.x, s.grid) for s in inputs if s.grid is not None]
+        if len(integers) == len(inputs):
+            return Signal(layer.integers(integers, grid), grid)
         weights = layer.weights and (
             quantized_kernel(layer.name, layer.weights[0]),
             *layer.weights[1:],
@@ -124,34 +132,36 @@ class DeviceBlocks(FoldedBlocks):
         self.layers[layer.name], self.signals[layer.name] = layer, output
         return output
 
-    def conv(self, x, filters, kernel, *, name, stride=1, relu=True, padding="same", **folded):
-        x, padding = self._padded(x, stride, padding, name)
+    def conv(self, x: Signal, conv: Conv) -> Signal:
+        x, padding = self._padded(x, conv)
 
-        def run(x, kernel):
-            return self.tf.nn.conv2d(x, kernel, stride, padding.upper())
+        def run(x: Tensor, kernel: Tensor) -> Tensor:
+            return self.tf.nn.conv2d(x, kernel, conv.stride, padding.upper())
 
-        return self._weighted(x, name, "conv", run, relu)
+        return self._weighted(x, conv.name, "conv", run, conv.relu)
 
-    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, padding="same", **folded):
-        x, padding = self._padded(x, stride, padding, name)
+    def depthwise(self, x: Signal, conv: Depthwise) -> Signal:
+        x, padding = self._padded(x, conv)
 
-        def run(x, kernel):
-            strides, dilations = [1, stride, stride, 1], [dilation, dilation]
+        def run(x: Tensor, kernel: Tensor) -> Tensor:
+            strides, dilations = [1, conv.stride, conv.stride, 1], [conv.dilation] * 2
             return self.tf.nn.depthwise_conv2d(
                 x, kernel, strides, padding.upper(), dilations=dilations
             )
 
-        return self._weighted(x, name, "depthwise", run, relu)
+        return self._weighted(x, conv.name, "depthwise", run, conv.relu)
 
-    def _weighted(self, x: Signal, name: str, kind: str, run, relu: bool) -> Signal:
+    def _weighted(
+        self, x: Signal, name: str, kind: str, run: Callable[[Tensor, Tensor], Tensor], relu: bool
+    ) -> Signal:
         weights = self.network.weights[name]
 
-        def real(x, kernel, bias):
+        def real(x: Tensor, kernel: np.ndarray, bias: np.ndarray) -> Tensor:
             y = run(x, kernel) + bias
             return self.tf.nn.relu(y) if relu else y
 
-        def integers(inputs, grid):
-            x, source, _ = inputs[0]
+        def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
+            x, source = inputs[0]
             kernel, bias = map(self.tf.constant, weights)
             rest = source, grid, is_depthwise(name), relu
             return integer.convolution(x, kernel, bias, run, *rest)
@@ -162,53 +172,55 @@ class DeviceBlocks(FoldedBlocks):
         """Zero lies on every grid."""
         return x._replace(x=self.tf.pad(x.x, [[0, 0], *map(list, pads), [0, 0]]))
 
-    def _framed(self, x: Signal, pads: Pads, name: str) -> Signal:
-        return x._replace(x=framed(x.x, pads, self.border))
+    def _framed(self, x: Signal, colour: np.ndarray, pads: Pads, name: str) -> Signal:
+        return x._replace(x=framed(x.x, pads, colour))
 
-    def add(self, x, y, *, name, relu=False, norm=False):
-        def real(x, y):
+    def add(
+        self, x: Signal, y: Signal, *, name: str, relu: bool = False, norm: bool = False
+    ) -> Signal:
+        def real(x: Tensor, y: Tensor) -> Tensor:
             return self.tf.nn.relu(x + y) if relu else x + y
 
-        def integers(inputs, grid):
-            (x, first, _), (y, second, _) = inputs
+        def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
+            (x, first), (y, second) = inputs
             return integer.addition(x, y, first, second, grid, relu)
 
         return self._layer(Layer(name, "add", real, integers), x, y)
 
-    def concat(self, xs, *, name):
-        def real(*xs):
+    def concat(self, xs: list[Signal], *, name: str) -> Signal:
+        def real(*xs: Tensor) -> Tensor:
             return self.tf.concat(xs, -1)
 
         return self._layer(Layer(name, "concat", real, lambda xs, _: real(*(s.x for s in xs))), *xs)
 
-    def pool(self, x, bins, *, name):
+    def pool(self, x: Signal, bins: int, *, name: str) -> Signal:
         if bins == 1:
             return self._means(x, name, lambda x: self.tf.reduce_mean(x, [1, 2], keepdims=True))
         x = self._means(x, f"{name}.rows", lambda x: self._window_means(x, bins, 1))
         return self._means(x, name, lambda x: self._window_means(x, bins, 2))
 
-    def _means(self, x: Signal, name: str, run) -> Signal:
-        def integers(inputs, grid):
+    def _means(self, x: Signal, name: str, run: Callable[[Tensor], Tensor]) -> Signal:
+        def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
             return integer.means(inputs[0].x, run, inputs[0].grid, grid)
 
         return self._layer(Layer(name, "pool", run, integers), x)
 
-    def _window_means(self, x, bins: int, axis: int):
+    def _window_means(self, x: Tensor, bins: int, axis: int) -> Tensor:
         windows = adaptive_windows(x.shape[axis], bins)
         slices = [x[:, a:b] if axis == 1 else x[:, :, a:b] for a, b in windows]
         return self.tf.concat([self.tf.reduce_mean(s, axis, keepdims=True) for s in slices], axis)
 
-    def resize(self, x, size: Size, *, name, aligned=False):
-        def real(x):
+    def resize(self, x: Signal, size: Size, *, name: str, aligned: bool = False) -> Signal:
+        def real(x: Tensor) -> Tensor:
             return resize_bilinear(x, size, aligned)
 
-        def integers(inputs, grid):
+        def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
             return integer.resize(inputs[0].x, size, grid, aligned)
 
         return self._layer(Layer(name, "resize", real, integers), x)
 
-    def relu(self, x, *, name):
-        def integers(inputs, grid):
+    def relu(self, x: Signal, *, name: str) -> Signal:
+        def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
             return integer.rectify(inputs[0].x, inputs[0].grid, grid)
 
         return self._layer(Layer(name, "relu", self.tf.nn.relu, integers), x)
@@ -238,7 +250,7 @@ class OwnErrors(DeviceBlocks):
     def __init__(self, network: FoldedNetwork, real: Mapping[str, Signal]) -> None:
         super().__init__(network)
         self.real = real
-        self.expected: dict[str, Any] = {}
+        self.expected: dict[str, Tensor] = {}
 
     def compute(self, layer: Layer, inputs: tuple[Signal, ...]) -> Signal:
         values = (signal.x for signal in inputs)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
+from ..core.aliases import Progress, StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import OutputError
-from ..data.pair_check import Progress
 from ..data.pipeline import batches, check_batches
-from ..keras_api import tf_keras, tfmot
+from ..keras_api import KerasModel, tf_keras, tfmot
 from ..model.fast_scnn import resize_model
 from ..model.io import checkpoint_in, load_keras
 from ..train.build import Training, epoch_steps, prepare_backend
@@ -37,7 +36,7 @@ class QuantizeResult(TrainResult):
 
 def run_quantization(
     settings: QuantizeSettings,
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     resume: bool = False,
     force: bool = False,
     verbose: int | str = "auto",
@@ -90,7 +89,7 @@ def run_quantization(
     return QuantizeResult(run.folder, run.folder / BEST, best, found.epochs_done)
 
 
-def _compile(model: Any, settings: QuantizeSettings, images: int) -> None:
+def _compile(model: KerasModel, settings: QuantizeSettings, images: int) -> None:
     keras = tf_keras()
     steps = epoch_steps(settings, images) * settings.epochs
     rate = schedule(keras, "poly", settings.learning_rate, steps)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.interpolation import interpolation_matrix
 from ..core.sizes import Size
-from ..keras_api import tensorflow
+from ..keras_api import Tensor, tensorflow
 
 Limits = Callable[[], tuple[Any, Any]]  # the (min, max) of a range, as it is now
 
@@ -33,7 +33,7 @@ class Grid(NamedTuple):
     high: Any
 
 
-def grid(low: Any, high: Any) -> Grid:
+def grid(low: Tensor, high: Tensor) -> Grid:
     """The grid of a range, nudged as fake quantization and the converter do it."""
     tf = tensorflow()
     low, high = tf.cast(low, tf.float64), tf.cast(high, tf.float64)
@@ -47,27 +47,27 @@ def grid_of(limits: Limits) -> Grid:
     return grid(*map(tensorflow().convert_to_tensor, limits()))
 
 
-def levels(x: Any, of: Grid) -> Any:
+def levels(x: Tensor, of: Grid) -> Tensor:
     """Integers of a tensor that lies on a grid."""
     return tensorflow().round(x / _float32(of.step))
 
 
-def quantize(x: Any, to: Grid) -> Any:
+def quantize(x: Tensor, to: Grid) -> Tensor:
     """Rounds real values to a grid."""
     tf = tensorflow()
     return real(tf.clip_by_value(tf.round(x / _float32(to.step)), to.low, to.high), to)
 
 
-def real(x: Any, of: Grid) -> Any:
+def real(x: Tensor, of: Grid) -> Tensor:
     """Real values of levels."""
     return x * _float32(of.step)
 
 
-def _float32(x: Any) -> Any:
+def _float32(x: Tensor) -> Tensor:
     return tensorflow().cast(x, "float32")
 
 
-def _ratio(target: Grid, *steps: Any) -> Any:
+def _ratio(target: Grid, *steps: Any) -> Tensor:
     """The float32 scale of a sum: product of the input's steps over the output's."""
     product = _float32(steps[0])
     for step in steps[1:]:
@@ -76,15 +76,15 @@ def _ratio(target: Grid, *steps: Any) -> Any:
 
 
 def convolution(
-    x: Any,
-    kernel: Any,
-    bias: Any,
+    x: Tensor,
+    kernel: Tensor,
+    bias: Tensor,
     run: Callable[[Any, Any], Any],
     source: Grid,
     target: Grid,
     depthwise: bool,
     relu: bool,
-) -> Any:
+) -> Tensor:
     """CONV_2D or DEPTHWISE_CONV_2D: exact sums, then one float32 scale and round to even.
 
     Args:
@@ -116,7 +116,7 @@ def convolution(
     return real(tf.clip_by_value(scaled, low, target.high), target)
 
 
-def addition(x: Any, y: Any, first: Grid, second: Grid, target: Grid, relu: bool) -> Any:
+def addition(x: Tensor, y: Tensor, first: Grid, second: Grid, target: Grid, relu: bool) -> Tensor:
     """ADD: multipliers of 21 bits, one shift, rounding half up."""
     tf = tensorflow()
     scales = [tf.cast(_ratio(target, g.step), tf.float64) for g in (first, second)]
@@ -131,7 +131,7 @@ def addition(x: Any, y: Any, first: Grid, second: Grid, target: Grid, relu: bool
     return real(tf.clip_by_value(result, low, target.high), target)
 
 
-def means(x: Any, run: Callable[[Any], Any], source: Grid, target: Grid) -> Any:
+def means(x: Tensor, run: Callable[[Any], Any], source: Grid, target: Grid) -> Tensor:
     """MEAN: `run` takes means of levels; one float32 scale.
 
     Rounded to an even byte; between equal grids, where export makes a convolution of it, to an even
@@ -144,7 +144,7 @@ def means(x: Any, run: Callable[[Any], Any], source: Grid, target: Grid) -> Any:
     return real(tf.clip_by_value(scaled, target.low, target.high), target)
 
 
-def resize(x: Any, size: Size, both: Grid, aligned: bool = False) -> Any:
+def resize(x: Tensor, size: Size, both: Grid, aligned: bool = False) -> Tensor:
     """RESIZE_BILINEAR: weights of 11 bits, rounding half up."""
     tf = tensorflow()
     rows, columns = (
@@ -157,7 +157,7 @@ def resize(x: Any, size: Size, both: Grid, aligned: bool = False) -> Any:
     return real(_float32(tf.floor(exact + 0.5)), both)
 
 
-def rectify(x: Any, source: Grid, target: Grid) -> Any:
+def rectify(x: Tensor, source: Grid, target: Grid) -> Tensor:
     """QUANTIZE to a grid that starts at 0, by a factor of 1 or 2: a clamp."""
     tf = tensorflow()
     factor = _float32(tf.round(source.step / target.step))

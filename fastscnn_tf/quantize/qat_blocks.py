@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
-from ..keras_api import tensorflow, tf_keras
+from ..keras_api import KerasLayer, Tensor, Variable, tensorflow, tf_keras
 from ..model.byte_input import border_colour
 from ..model.fast_scnn import full_resolution
 from ..model.folded import is_depthwise
@@ -15,6 +18,7 @@ from ..model.folded_blocks import FoldedBlocks
 from ..model.keras_blocks import KerasBlocks
 from ..model.layers import layers_for
 from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
+from ..model.topology import Conv, Depthwise
 from ..model.windows import Pads
 from . import integer
 from .integer import Limits, grid_of
@@ -49,11 +53,11 @@ class QATBlocks(FoldedBlocks):
         self.keras, self.own = tf_keras().layers, layers_for(tf_keras())
         self.config, self.sharing = config, sharing(config)
         self.border = border_colour(config)
-        self.ranges: dict[str, dict[str, Any]] = {}
-        self.weights: dict[str, tuple[Any, Any]] = {}
+        self.ranges: dict[str, dict[str, Variable]] = {}
+        self.weights: dict[str, tuple[Variable, Variable]] = {}
         self.decay = tensorflow().Variable(EMA_DECAY, trainable=False, name="range_decay")
         self._limits_of: dict[int, Limits] = {}
-        self._tensors: list[Any] = []
+        self._tensors: list[Tensor] = []
 
     @property
     def frozen(self) -> bool:
@@ -69,12 +73,12 @@ class QATBlocks(FoldedBlocks):
 
     def _wrap(
         self,
-        layer: Any,
-        x: Any,
+        layer: KerasLayer,
+        x: Tensor | list[Tensor],
         exact: Exact,
         kernel: str | None = None,
         quantizer: Any = None,
-    ) -> Any:
+    ) -> Tensor:
         """One wrapped layer; `exact` is what it computes in inference."""
         name = layer.name
         quantizer = quantizer or self._quantizer(name)
@@ -101,7 +105,7 @@ class QATBlocks(FoldedBlocks):
             return ActivationRange(variables=self.ranges[key])
         return ActivationRange(self.decay)
 
-    def _on_grid(self, y: Any, limits: Limits) -> Any:
+    def _on_grid(self, y: Tensor, limits: Limits) -> Tensor:
         """Remembers the range of a tensor."""
         self._limits_of[id(y)] = limits
         self._tensors.append(y)  # ids stay unique while the tensors live
@@ -112,11 +116,11 @@ class QATBlocks(FoldedBlocks):
         variables = self.ranges[LOGITS]
         return (float(variables["max_var"]) - float(variables["min_var"])) / 255.0
 
-    def limits_of(self, x: Any) -> Limits:
+    def limits_of(self, x: Tensor) -> Limits:
         """The range of a tensor."""
         return self._limits_of[id(x)]
 
-    def input(self, x):
+    def input(self, x: Tensor) -> Tensor:
         """Normalised images as the int8 graph sees them: on the grid of raw bytes."""
         layer = layer_of(ImageBytes)(self.config, name=INPUT)
         return self._wrap(
@@ -126,66 +130,70 @@ class QATBlocks(FoldedBlocks):
             quantizer=ActivationRange(),
         )
 
-    def conv(self, x, filters, kernel, *, name, stride=1, relu=True, padding="same", **folded):
-        x, padding = self._padded(x, stride, padding, name)
+    def conv(self, x: Tensor, conv: Conv) -> Tensor:
+        x, padding = self._padded(x, conv)
         layer = self.keras.Conv2D(
-            filters,
-            kernel,
-            strides=stride,
+            conv.filters,
+            conv.kernel,
+            strides=conv.stride,
             padding=padding,
-            activation="relu" if relu else None,
-            name=name,
+            activation="relu" if conv.relu else None,
+            name=conv.name,
         )
-        run = functools.partial(tensorflow().nn.conv2d, strides=stride, padding=padding.upper())
-        return self._weighted(layer, x, "kernel", run, relu)
+        operation = tensorflow().nn.conv2d
+        run = functools.partial(operation, strides=conv.stride, padding=padding.upper())
+        return self._weighted(layer, x, "kernel", run, conv.relu)
 
-    def depthwise(self, x, *, name, stride=1, dilation=1, relu=False, padding="same", **folded):
-        x, padding = self._padded(x, stride, padding, name)
+    def depthwise(self, x: Tensor, conv: Depthwise) -> Tensor:
+        x, padding = self._padded(x, conv)
         layer = self.keras.DepthwiseConv2D(
             3,
-            strides=stride,
+            strides=conv.stride,
             padding=padding,
-            dilation_rate=dilation,
-            activation="relu" if relu else None,
-            name=name,
+            dilation_rate=conv.dilation,
+            activation="relu" if conv.relu else None,
+            name=conv.name,
         )
         run = functools.partial(
             tensorflow().nn.depthwise_conv2d,
-            strides=[1, stride, stride, 1],
+            strides=[1, conv.stride, conv.stride, 1],
             padding=padding.upper(),
-            dilations=[dilation, dilation],
+            dilations=[conv.dilation, conv.dilation],
         )
-        return self._weighted(layer, x, "depthwise_kernel", run, relu)
+        return self._weighted(layer, x, "depthwise_kernel", run, conv.relu)
 
-    def _framed(self, x, pads: Pads, name: str):
+    def _framed(self, x: Tensor, colour: np.ndarray, pads: Pads, name: str) -> Tensor:
         """The mean colour around the image, on its grid."""
         return self._on_grid(layer_of(Frame)(pads, self.border, name=name)(x), self.limits_of(x))
 
-    def _zeros(self, x, pads: Pads, name: str):
+    def _zeros(self, x: Tensor, pads: Pads, name: str) -> Tensor:
         """Zero lies on every grid."""
         return self._on_grid(self.keras.ZeroPadding2D(pads, name=name)(x), self.limits_of(x))
 
-    def _weighted(self, layer, x, kernel: str, run, relu: bool):
+    def _weighted(
+        self,
+        layer: KerasLayer,
+        x: Tensor,
+        kernel: str,
+        run: Callable[[Tensor, Tensor], Tensor],
+        relu: bool,
+    ) -> Tensor:
         source, name = self.limits_of(x), layer.name
 
-        def exact(x, own, weights):
-            return integer.convolution(
-                x,
-                *map(tensorflow().convert_to_tensor, weights),
-                run,
-                grid_of(source),
-                grid_of(own),
-                is_depthwise(name),
-                relu,
-            )
+        def exact(x: Tensor, own: Limits, weights: tuple[Tensor, Tensor]) -> Tensor:
+            kernel, bias = map(tensorflow().convert_to_tensor, weights)
+            grids = grid_of(source), grid_of(own)
+            return integer.convolution(x, kernel, bias, run, *grids, is_depthwise(name), relu)
 
         return self._wrap(layer, x, exact, kernel)
 
-    def add(self, x, y, *, name, relu=False, norm=False):
+    def add(
+        self, x: Tensor, y: Tensor, *, name: str, relu: bool = False, norm: bool = False
+    ) -> Tensor:
         sources = self.limits_of(x), self.limits_of(y)
         layer = layer_of(AddReLU, "Add")(relu, name=name)
 
-        def exact(inputs, own):
+        def exact(inputs: tuple[Tensor, Tensor], own: Limits) -> Tensor:
             first, second = map(grid_of, sources)
             return integer.addition(*inputs, first, second, grid_of(own), relu)
 
@@ -196,41 +204,41 @@ class QATBlocks(FoldedBlocks):
         layer = self.keras.Concatenate(name=name)
         return self._wrap(layer, xs, lambda xs, own: layer.call(xs), quantizer=quantizer)
 
-    def pool(self, x, bins, *, name):
+    def pool(self, x: Tensor, bins: int, *, name: str) -> Tensor:
         if bins == 1:
             return self._means(x, self.own.AdaptivePooling(1, name=name))
         x = self._means(x, self.own.AdaptivePooling(bins, axis=1, name=f"{name}.rows"))
         return self._means(x, self.own.AdaptivePooling(bins, axis=2, name=name))
 
-    def _means(self, x, layer):
+    def _means(self, x: Tensor, layer: KerasLayer) -> Tensor:
         source = self.limits_of(x)
 
-        def exact(x, own):
+        def exact(x: Tensor, own: Limits) -> Tensor:
             return integer.means(x, layer.call, grid_of(source), grid_of(own))
 
         return self._wrap(layer, x, exact)
 
-    def resize(self, x, size: Size, *, name, aligned=False):
+    def resize(self, x: Tensor, size: Size, *, name: str, aligned: bool = False) -> Tensor:
         layer = self.own.ResizeBilinear(size, aligned, name=name)
         return self._wrap(layer, x, lambda x, own: integer.resize(x, size, grid_of(own), aligned))
 
-    def upsample(self, logits):
+    def upsample(self, logits: Tensor) -> Tensor:
         """Full-resolution logits, not rounded: what the runtime makes of a `logits` file."""
         blocks = KerasBlocks(tf_keras(), self.config)
         return full_resolution(blocks, logits, self.config)
 
-    def upsample_rounded(self, logits):
+    def upsample_rounded(self, logits: Tensor) -> Tensor:
         """What the resize inside a `logits-full` or `labels` file makes of a logits tensor."""
         aligned, (height, width) = "logits" in self.config.align_corners, self.config.input_size
         variables = self.ranges[LOGITS]
         both = integer.grid(variables["min_var"], variables["max_var"])
         return integer.resize(logits, self.config.padded_size, both, aligned)[:, :height, :width]
 
-    def relu(self, x, *, name):
+    def relu(self, x: Tensor, *, name: str) -> Tensor:
         source, owner = self.limits_of(x), self.ranges[self.sharing.owner(name)]
         quantizer = RectifiedRange(variables=owner)
 
-        def exact(x, own):
+        def exact(x: Tensor, own: Limits) -> Tensor:
             return integer.rectify(x, grid_of(source), grid_of(quantizer.limits))
 
         return self._wrap(self.keras.ReLU(name=name), x, exact, quantizer=quantizer)

@@ -12,7 +12,7 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, ExportError, ModelFileError
 from ..core.sizes import Size
 from ..data.reader import named_data_errors
-from ..keras_api import keras3, tensorflow, tf_keras
+from ..keras_api import KerasModel, keras3, tensorflow, tf_keras
 from ..model.fast_scnn import inference_model, logits_layer, resize_model, resized_config
 from ..model.folded import FoldedNetwork, fold, on_bytes
 from ..model.tf_blocks import logits_of
@@ -28,7 +28,7 @@ PARITY = 1e-4  # greatest difference of the folded twin, in standard deviations 
 CALIBRATION_IMAGES = 100
 
 
-def quantize_aware(model: Any, calibration: Iterable[Any] | None = None) -> Any:
+def quantize_aware(model: KerasModel, calibration: Iterable[Any] | None = None) -> KerasModel:
     """Makes a trained model quantization-aware.
 
     The Keras 3 model is rebuilt in tf_keras with its batch normalisation folded into the
@@ -62,7 +62,7 @@ def quantize_aware(model: Any, calibration: Iterable[Any] | None = None) -> Any:
     return qat_model(calibrate(network, calibration) if calibration is not None else network)
 
 
-def qat_model(network: FoldedNetwork) -> Any:
+def qat_model(network: FoldedNetwork) -> KerasModel:
     """The tf_keras model of a folded network; its ranges are taken over where it has any."""
     network = on_bytes(network)
     keras, blocks = tf_keras(), QATBlocks(network.config)
@@ -85,12 +85,12 @@ def qat_model(network: FoldedNetwork) -> Any:
     return model
 
 
-def is_qat(model: Any) -> bool:
+def is_qat(model: KerasModel) -> bool:
     """Whether a model was made by `quantize_aware`."""
     return hasattr(model, "blocks") and isinstance(model.blocks, QATBlocks)
 
 
-def set_ranges(model: Any, ranges: dict[str, tuple[float, float]]) -> None:
+def set_ranges(model: KerasModel, ranges: dict[str, tuple[float, float]]) -> None:
     """Sets every activation range.
 
     Raises:
@@ -106,7 +106,7 @@ def set_ranges(model: Any, ranges: dict[str, tuple[float, float]]) -> None:
     model.calibrated = True
 
 
-def folded_of(model: Any) -> FoldedNetwork:
+def folded_of(model: KerasModel) -> FoldedNetwork:
     """Weights and ranges of a quantization-aware model as plain arrays.
 
     Raises:
@@ -126,19 +126,19 @@ def folded_of(model: Any) -> FoldedNetwork:
     return _weights_of(model).replace(ranges=ranges, fine_tuned=True, frozen=frozen)
 
 
-def _weights_of(model: Any) -> FoldedNetwork:
+def _weights_of(model: KerasModel) -> FoldedNetwork:
     variables = model.blocks.weights.items()
     weights = {name: (kernel.numpy(), bias.numpy()) for name, (kernel, bias) in variables}
     return FoldedNetwork(model.config, weights, takes_bytes=True)
 
 
-def resized(model: Any, size: Size, pad: bool = False) -> Any:
+def resized(model: KerasModel, size: Size, pad: bool = False) -> KerasModel:
     """The same quantization-aware model at another input size; `pad` as in `resize_model`."""
     network = folded_of(model)
     return qat_model(network.replace(config=resized_config(network.config, size, pad)))
 
 
-def _check_parity(model: Any, network: FoldedNetwork) -> None:
+def _check_parity(model: KerasModel, network: FoldedNetwork) -> None:
     """Runs Keras 3 and the folded twin on the same noise at a small size.
 
     Raises:

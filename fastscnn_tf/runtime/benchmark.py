@@ -49,7 +49,7 @@ def benchmark(
     Raises:
         ConfigError: `runs` below 1.
         ModelFileError: not a usable model.
-        DataError: the picture cannot be read.
+        DataError: the image cannot be read.
     """
     if runs < 1 or warmup < 0:
         raise ConfigError(f"runs must be at least 1, got {runs}")

@@ -42,7 +42,7 @@ def open_frames(
     timeout: float = TIMEOUT,
     on_bad: Callable[[str], None] | None = None,
 ) -> Capture:
-    """Frames of pictures, a video or a camera, read by a thread of their own.
+    """Frames of images, a video or a camera, read by a thread of their own.
 
     Args:
         source: as for `watch`: a folder, a pattern, a video file, a camera's number or address, or
@@ -50,11 +50,11 @@ def open_frames(
         rotate: turn frames upright by 0, 90, 180 or 270 degrees clockwise.
         mirror: swap left and right after that.
         drop: keep only the newest frame while nobody takes one; by default of cameras.
-        follow: wait for new pictures in a folder, for ever.
+        follow: wait for new images in a folder, for ever.
         camera_size: (height, width) to ask a camera for.
         camera_format: of a Pi's camera: `rgb` or `yuv420`.
         timeout: seconds that a camera, a stream or a video has for each frame, the first one too.
-        on_bad: gets a line for a picture of a followed folder that cannot be read.
+        on_bad: gets a line for an image of a followed folder that cannot be read.
 
     Returns:
         A context manager that gives `Frame`s: `image` (H, W, 3) uint8 RGB, `name`, and how long it

@@ -29,7 +29,7 @@ SUFFIXES = (".png", ".jpg")
 SHEET_WIDTH = 1400  # pixels
 LINE = 20  # height of a line of text
 GAP = 10
-SMALLEST = 160  # width of a cell, where pictures are smaller
+SMALLEST = 160  # width of a cell, where images are smaller
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ def save_contact_sheet(
     seed: int = 0,
     force: bool = False,
 ) -> int:
-    """Draws a contact sheet of a data set into a picture file; needs no TensorFlow.
+    """Draws a contact sheet of a data set into an image file; needs no TensorFlow.
 
     Args:
         path: the file, .png or .jpg.
@@ -107,7 +107,7 @@ def draw_samples(
 
     Args:
         dataset: the pairs.
-        size: (height, width) of the crops; by default that of the first picture, down to multiples
+        size: (height, width) of the crops; by default that of the first image, down to multiples
             of 32.
         settings: the augmentation; None: the pairs in order, resized.
         count: how many; beyond the last pair the next epoch begins.
@@ -138,7 +138,7 @@ def draw_samples(
 def contact_sheet(
     samples: Sequence[Sample], space: LabelSpace, title: str = "", columns: int = 4
 ) -> np.ndarray:
-    """Draws samples side by side: picture, label map laid over it (void hatched), name.
+    """Draws samples side by side: image, label map laid over it (void hatched), name.
 
     Args:
         samples: at least one, all of the same size.
@@ -174,7 +174,7 @@ def contact_sheet(
 
 
 def _cell_size(sample: Sample, columns: int) -> Size:
-    """(height, width) of a picture on the sheet."""
+    """(height, width) of an image on the sheet."""
     height, width = sample.label.shape
     wide = min((SHEET_WIDTH - GAP) // columns - GAP, max(width, SMALLEST))
     wide = max(wide, SMALLEST // 2)

@@ -22,7 +22,7 @@ class Evaluation:
         class_iou: class name -> IoU or None where the class never occurs.
         images: number of images scored.
         latency_ms: `median` and `p90` of the network (all views or windows of an image together)
-            after a warm-up run, in milliseconds, while other pictures are decoded and scored on
+            after a warm-up run, in milliseconds, while other images are decoded and scored on
             the same cores; `benchmark` has them to itself.
         protocol: how it was measured.
         details: model, data set, split and input size.

@@ -71,14 +71,14 @@ class Fitted:
 
     Attributes:
         image: (H, W, 3) uint8 RGB of that size.
-        box: where the picture lies in it; None where it covers all of it.
+        box: where the image lies in it; None where it covers all of it.
     """
 
     image: np.ndarray
     box: Box | None = None
 
     def labels(self, output: np.ndarray, frame: LogitsFrame, size: Size) -> np.ndarray:
-        """The picture's label map.
+        """The image's label map.
 
         Args:
             output: logits (h, w, classes) or a label map (h, w) of `image`.
@@ -103,7 +103,7 @@ class Fitted:
         return labels_from_output(placed, frame, size)
 
     def placed(self, logits: np.ndarray, frame: LogitsFrame) -> tuple[np.ndarray, LogitsFrame]:
-        """Logits (h, w, classes) of `image`, and how they lie over the picture alone."""
+        """Logits (h, w, classes) of `image`, and how they lie over the image alone."""
         box = self.box
         if box is None:
             return logits, frame
@@ -120,7 +120,7 @@ def fitted(image: np.ndarray, size: Size, fit: str, fill: Sequence[float] = GREY
         image: (H, W, 3) uint8 RGB of any size.
         size: (height, width) of the input.
         fit: `resize` or `letterbox`.
-        fill: colour beside a letterboxed picture, 0..255: the model's mean.
+        fill: colour beside a letterboxed image, 0..255: the model's mean.
     """
     if fit == "resize" or image.shape[:2] == tuple(size):
         return Fitted(resize_image(image, size))

@@ -13,7 +13,7 @@ ROTATIONS = (0, 90, 180, 270)
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """A picture to look at.
+    """An image to look at.
 
     Attributes:
         name: for files made of it.

@@ -1,4 +1,4 @@
-"""What `predict` writes of a picture: a label map and an overlay, or a submission to Cityscapes."""
+"""What `predict` writes of an image: a label map and an overlay, or a submission to Cityscapes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def results_of(format: str) -> type[Pictures] | type[Submission]:
 
 @contextlib.contextmanager
 def _writing(path: Path, written: WrittenFiles | None) -> Iterator[Path]:
-    """`replacing`; among pictures, only what is new or was written by `predict`, and it is noted.
+    """`replacing`; among images, only what is new or was written by `predict`, and it is noted.
 
     It is noted before it gets its name: a call that is cut off leaves nothing that is not listed.
     """
@@ -96,7 +96,7 @@ class Submission(_Results):
         """Of the label ids.
 
         Raises:
-            DataError: the picture has no Cityscapes name.
+            DataError: the image has no Cityscapes name.
         """
         match = CITYSCAPES_NAME.match(picture.stem)
         if not match:

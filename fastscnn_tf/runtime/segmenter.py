@@ -176,7 +176,7 @@ class Segmenter:
         """The label map of an image.
 
         Args:
-            image: (H, W, 3) uint8 RGB array, Pillow image, or path of a picture.
+            image: (H, W, 3) uint8 RGB array, Pillow image, or path of an image.
             size: (height, width) of the label map; the image's own by default.
             fit: how the image comes to the model's size: `resize` stretches it, `letterbox` keeps
                 its proportions and fills the rest with the model's mean (see `fit`).
@@ -185,7 +185,7 @@ class Segmenter:
             (H, W) uint8 class indices.
 
         Raises:
-            DataError: not a picture.
+            DataError: not an image.
             ConfigError: a size below 1, or no such fit.
         """
         check_fit(fit)
@@ -216,7 +216,7 @@ class Segmenter:
             (H, W) uint8 class indices.
 
         Raises:
-            DataError: one picture instead of several; or one that is none: the label maps before it
+            DataError: one image instead of several; or one that is none: the label maps before it
                 have come.
             ConfigError: a size below 1, no such fit, or `ahead` below 0.
         """
@@ -252,7 +252,7 @@ def _open_interpreter(path: Path, content: bytes, plan: Plan) -> Any:
 
 
 def _check_ports(path: Path, graph: Graph) -> None:
-    """Refuses what is no segmentation model by what the file says, before anything runs it."""
+    """Refuses what is not a segmentation model by what the file says, before anything runs it."""
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise ModelFileError(
             f"{path}: expected one input and one output, got {len(graph.inputs)} and "

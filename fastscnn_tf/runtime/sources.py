@@ -1,6 +1,6 @@
-"""Frames from a folder of pictures, a video file or a camera.
+"""Frames from a folder of images, a video file or a camera.
 
-Pictures need nothing beyond the runtime. Video files, addresses and cameras are read by OpenCV
+Images need nothing beyond the runtime. Video files, addresses and cameras are read by OpenCV
 (`video`), `picamera` by picamera2 (`pi_camera`); neither is imported before it is needed.
 """
 
@@ -51,16 +51,16 @@ def open_source(
     """Tells what a source is.
 
     Args:
-        source: a picture, a folder of pictures or a pattern such as `drive/*.jpg`; a video file; a
+        source: an image, a folder of images or a pattern such as `drive/*.jpg`; a video file; a
             camera's number, device (`/dev/video0`) or address (`rtsp://...`); or `picamera`, the
             Pi's own (`picamera:1` is the second one).
-        follow: wait for new pictures in a folder, for ever.
-        on_bad: gets one line for a picture that cannot be read while following; others are errors.
+        follow: wait for new images in a folder, for ever.
+        on_bad: gets one line for an image that cannot be read while following; others are errors.
         orientation: turns its frames upright.
         camera: what to ask a camera for.
 
     Raises:
-        DataError: there is no such file or camera, or no picture in the folder.
+        DataError: there is no such file or camera, or no image in the folder.
         ConfigError: OpenCV or picamera2 is needed and not installed, `follow` of a video, or camera
             options of what is none.
     """
@@ -126,7 +126,7 @@ def _is_pattern(source: str) -> bool:
 
 
 def _listed(source: str) -> list[Path]:
-    """The pictures that are there now, by name."""
+    """The images that are there now, by name."""
     if not _is_pattern(source):
         return list_images(source)
     found = _matching(source)
@@ -136,7 +136,7 @@ def _listed(source: str) -> list[Path]:
 
 
 def _matching(pattern: str) -> list[Path]:
-    """What has such a name and is no folder; `**` looks into each folder once."""
+    """What has such a name and is not a folder; `**` looks into each folder once."""
     whole = f"{pattern}{os.sep}*" if pattern.endswith("**") else pattern
     top, deep, rest = whole.partition(f"**{os.sep}")
     # Path.glob takes no absolute pattern, and glob's own `**` goes round loops of links.

@@ -88,7 +88,7 @@ def graph_summary(content: bytes) -> GraphSummary:
     """Counts operations and float tensors of the main graph.
 
     Raises:
-        DamagedFile: the bytes are no .tflite.
+        DamagedFile: the bytes are not a .tflite.
     """
     graph = parse_tflite(content).main
     ops = collections.Counter(op.kind for op in graph.ops)
@@ -112,7 +112,7 @@ def read_metadata(content: bytes) -> dict[str, Any]:
     """Our metadata inside a .tflite; empty for files from elsewhere.
 
     Raises:
-        DamagedFile: the bytes are no .tflite.
+        DamagedFile: the bytes are not a .tflite.
     """
     return own_metadata(parse_tflite(content))
 

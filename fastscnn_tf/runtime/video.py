@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ LARGEST_FRAME = 50_000_000  # pixels; 8K video has 33 millions
 OPENCV = f"OpenCV, which is not installed: {pip_install('video')} (or opencv-python)"
 
 
-def import_optional(module: str, otherwise: str) -> Any:
+def import_optional(module: str, otherwise: str) -> ModuleType:
     """A module that the runtime needs for some sources only.
 
     Raises:
@@ -38,7 +39,7 @@ def import_optional(module: str, otherwise: str) -> Any:
         ) from None
 
 
-def import_opencv(who: str) -> Any:
+def import_opencv(who: str) -> ModuleType:
     """OpenCV, and quiet.
 
     Raises:
@@ -69,7 +70,7 @@ def video_frames(source: str, wanted: CameraOptions) -> Iterator[Frame]:
             capture.release()
 
 
-def _open(cv2: Any, source: str, wanted: CameraOptions) -> Any:
+def _open(cv2: ModuleType, source: str, wanted: CameraOptions) -> Any:
     if "://" in source:
         # `Capture` gives up first, with the better message; the thread that it leaves ends here.
         late = int(1000 * wanted.timeout) + 1000
@@ -88,7 +89,7 @@ def _open(cv2: Any, source: str, wanted: CameraOptions) -> Any:
     return capture
 
 
-def _read(cv2: Any, capture: Any, source: str, wanted: CameraOptions) -> Iterator[Frame]:
+def _read(cv2: ModuleType, capture: Any, source: str, wanted: CameraOptions) -> Iterator[Frame]:
     # A file, here or at an address, knows how many frames it has; a camera does not.
     endless = not Path(source).is_file() and capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0
     stem = Path(source).stem if Path(source).is_file() else "camera"

@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol, TypeAlias, TypedDict
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError
 from ..core.sizes import Size
+from ..keras_api import KerasModel
 from .fit import check_fit, fitted, mean_color
 from .postprocess import LogitsFrame
 
@@ -96,6 +98,10 @@ class Predictor(Protocol):
     def num_classes(self) -> int: ...
 
     def run(self, image: np.ndarray) -> np.ndarray: ...
+
+
+# A path of a .tflite, `.keras`, `.npz` or run folder, a Keras model, or what predicts.
+AnyModel: TypeAlias = "StrPath | KerasModel | Predictor"
 
 
 class Inference:

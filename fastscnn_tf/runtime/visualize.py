@@ -63,14 +63,14 @@ def legend(
     shares: Sequence[float] = (),
     width: int | None = None,
 ) -> np.ndarray:
-    """A picture that names the colours.
+    """An image that names the colours.
 
     Args:
         space: names and colours of the classes.
         height: of an entry in pixels.
         shares: of the pixels, 0..1: one for each class and a last one for void, which then gets an
             entry, too.
-        width: of the picture in pixels: as many columns as fit, at least one; by default one.
+        width: of the image in pixels: as many columns as fit, at least one; by default one.
 
     Returns:
         (rows, width, 3) uint8 RGB, black on white.

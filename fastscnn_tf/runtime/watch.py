@@ -105,7 +105,7 @@ def watch(
     measured until then is returned, with `ended` if a camera or a stream gives no more.
 
     Args:
-        source: a picture, a folder of pictures or a pattern such as `drive/*.jpg`; a video file; a
+        source: an image, a folder of images or a pattern such as `drive/*.jpg`; a video file; a
             camera's number, device (`/dev/video0`) or address (`rtsp://...`); or `picamera`.
         model: a .tflite.
         output: a folder for the overlays and label maps; its writing is timed, too.
@@ -113,7 +113,7 @@ def watch(
         frames: end after so many.
         fit: as for `Segmenter.predict`.
         smooth: weight of the past, as for `FrameLabels`.
-        confidence: least probability of a class, as for `FrameLabels`; below it the picture shows.
+        confidence: least probability of a class, as for `FrameLabels`; below it the image shows.
         opacity: of the overlay's colours.
         threads: CPU threads; by default those of the file's settings, else 2.
         force: write into a folder that is not empty.

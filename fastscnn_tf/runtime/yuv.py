@@ -52,7 +52,7 @@ def planes_of(rows: np.ndarray, size: Size) -> Planes:
     Args:
         rows: (H * 3/2, stride) uint8: H rows of Y, filled up to the stride, then U and then V with
             half of it.
-        size: (height, width) of the picture, even.
+        size: (height, width) of the image, even.
 
     Raises:
         DataError: the array or the size is not that of such a frame.
@@ -117,7 +117,7 @@ def _rows(planes: Planes, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _strip(image: np.ndarray, planes: Planes, tables: _Tables) -> None:
-    """Fills a few rows of the picture."""
+    """Fills a few rows of the image."""
     height, width = planes.y.shape
     luma = tables.y[planes.y].reshape(height // 2, 2, width)
     added = (

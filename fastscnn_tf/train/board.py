@@ -7,6 +7,7 @@ number of finished epochs, as in `log.csv`.
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,7 @@ class Board:
                 _image(f"val/{number}", strip(image, label, prediction, dataset.labels))
 
 
-def board_for(keras: Any) -> Any:
+def board_for(keras: ModuleType) -> Any:
     """The callback class `Board` for one Keras.
 
     Raises:

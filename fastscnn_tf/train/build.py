@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from ..core.aliases import Progress
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
 from ..core.labels import LabelSpace
 from ..core.sizes import Size
 from ..data.class_weights import training_class_weights
 from ..data.dataset import SegmentationDataset
-from ..data.pair_check import Progress
-from ..keras_api import keras3, on_tensorflow, tensorflow
+from ..keras_api import KerasModel, keras3, on_tensorflow, tensorflow
 from ..model.fast_scnn import fast_scnn, resize_model
 from ..model.initialise import Start
 from .distill import distilling_model
@@ -105,7 +106,7 @@ def build(
     return Training(network, fitted, ema, settings.size, loss, saved)
 
 
-def make_variables(model: Any, several_losses: bool) -> None:
+def make_variables(model: KerasModel, several_losses: bool) -> None:
     """Makes the variables of the optimizer and of the means of several losses.
 
     Those made in the first step would have TensorFlow trace it twice.
@@ -130,7 +131,7 @@ def prepare_backend(deterministic: bool) -> None:
 
 
 def compiled_with(
-    keras: Any, settings: TrainSettings, config: FastSCNNConfig, loss: Any, epoch: int
+    keras: ModuleType, settings: TrainSettings, config: FastSCNNConfig, loss: Any, epoch: int
 ) -> dict[str, Any]:
     """Optimizer and losses of a run, as `model.compile` takes them.
 
@@ -165,6 +166,6 @@ def epoch_steps(settings: Any, images: int) -> int:
     return full if settings.augmentation else -(-images // settings.batch_size)
 
 
-def inference_copy(training: Training) -> Any:
+def inference_copy(training: Training) -> KerasModel:
     """The network as it is used: at its own size, float32, without auxiliary heads."""
     return resize_model(training.network, training.size or training.network.config.input_size)

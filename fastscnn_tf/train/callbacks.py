@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ import numpy as np
 from ..core.errors import NonFiniteLogits, TrainingDiverged
 from ..core.files import write_bytes, write_json
 from ..data.dataset import SegmentationDataset
-from ..keras_api import callback_of
+from ..keras_api import KerasModel, callback_of
 from ..runtime.evaluate import Predictor, evaluate_predictor
 from ..runtime.evaluation_result import Evaluation
 from .run_files import LOG, SCORE, STATE
@@ -199,7 +199,7 @@ class StopOnBrokenLoss:
             raise _diverged(self.model, "the weights became non-finite")
 
 
-def callbacks_for(keras: Any) -> SimpleNamespace:
+def callbacks_for(keras: ModuleType) -> SimpleNamespace:
     """`Validate`, `Checkpoint` and `StopOnBrokenLoss` for one Keras."""
     own = (Validate, Checkpoint, StopOnBrokenLoss)
     return SimpleNamespace(**{one.__name__: callback_of(keras, one) for one in own})
@@ -215,7 +215,7 @@ def csv_of(rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _diverged(model: Any, what: str) -> TrainingDiverged:
+def _diverged(model: KerasModel, what: str) -> TrainingDiverged:
     rate, step = float(model.optimizer.learning_rate), int(model.optimizer.iterations)
     return TrainingDiverged(
         f"{what} at step {step} with learning rate {rate:.4g}: lower --learning-rate"

@@ -8,7 +8,6 @@ halves of two epochs: the `.keras` file of the model with two members more, whic
 from __future__ import annotations
 
 import io
-import os
 import warnings
 import zipfile
 from pathlib import Path
@@ -16,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import ModelFileError
 from ..core.files import replacing
 from ..core.json_text import decode_json, dump_json
 from ..core.zip_archive import read_npz
-from ..keras_api import keras3
+from ..keras_api import KerasModel, keras3
 from ..model.fast_scnn import copy_weights
 from ..model.io import load_keras, own_network
 from ..model.keras_archive import open_keras
@@ -34,7 +34,7 @@ LARGEST = 64 << 20  # bytes of the state; an epoch of the history takes a hundre
 def save_checkpoint(
     network: Any,
     fitted: Any,
-    path: str | os.PathLike[str],
+    path: StrPath,
     state: dict[str, Any],
     ema: Any = None,
 ) -> None:
@@ -63,7 +63,7 @@ def save_checkpoint(
             archive.writestr(STATE_MEMBER, dump_json(state))
 
 
-def save_model(model: Any, path: Path) -> None:
+def save_model(model: KerasModel, path: Path) -> None:
     """`model.save` without the optimizer; what fails while writing is an OSError."""
     try:
         with warnings.catch_warnings():
@@ -74,7 +74,7 @@ def save_model(model: Any, path: Path) -> None:
         raise OSError(cause) from error
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read_checkpoint(path: StrPath) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What `save_checkpoint` wrote beside the model.
 
     Raises:
@@ -121,7 +121,7 @@ def optimizer_arrays(optimizer: Any) -> dict[str, np.ndarray]:
     return {f"{OPTIMIZER}{i:04d}": value(v) for i, v in enumerate(optimizer.variables)}
 
 
-def restore_optimizer(model: Any, arrays: dict[str, np.ndarray], path: Any) -> None:
+def restore_optimizer(model: KerasModel, arrays: dict[str, np.ndarray], path: Any) -> None:
     """Sets the optimizer's variables of a compiled model.
 
     Raises:
@@ -137,14 +137,14 @@ def restore_optimizer(model: Any, arrays: dict[str, np.ndarray], path: Any) -> N
         variable.assign(value)
 
 
-def dropout_state(model: Any) -> dict[str, list[int]]:
+def dropout_state(model: KerasModel) -> dict[str, list[int]]:
     """Where each dropout layer's random stream stands; Keras does not save it with the model."""
     layers = [layer for layer in model.layers if hasattr(layer, "seed_generator")]
     value = keras3().ops.convert_to_numpy
     return {x.name: [int(v) for v in value(x.seed_generator.state)] for x in layers}
 
 
-def restore_dropout(model: Any, state: dict[str, list[int]], path: Any) -> None:
+def restore_dropout(model: KerasModel, state: dict[str, list[int]], path: Any) -> None:
     """Puts the random streams of `dropout_state` back.
 
     Raises:

@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ..keras_api import keras3, of_keras
+from ..keras_api import KerasModel, Tensor, keras3, of_keras
 from ..model.fast_scnn import logits_layer, model_class, require_fast_scnn
 from .settings import check_run_values
 from .teacher import open_teacher
@@ -40,7 +40,7 @@ def distillation_loss(temperature: float = 1.0) -> Callable[[Any, Any], Any]:
     check_run_values(distill_temperature=temperature)
     ops = keras3().ops
 
-    def distillation(y_true: Any, y_pred: Any) -> Any:
+    def distillation(y_true: Tensor, y_pred: Tensor) -> Tensor:
         student, teacher = ops.split(ops.cast(y_pred, "float32") / temperature, 2, axis=-1)
         told, learned = ops.log_softmax(teacher), ops.log_softmax(student)
         divergence = ops.sum(ops.exp(told) * (told - learned), -1) * temperature**2
@@ -53,8 +53,8 @@ def distillation_loss(temperature: float = 1.0) -> Callable[[Any, Any], Any]:
 
 
 def distilling_model(
-    model: Any, teacher: Any = None, temperature: float = 1.0, weight: float = 1.0
-) -> Any:
+    model: KerasModel, teacher: Any = None, temperature: float = 1.0, weight: float = 1.0
+) -> KerasModel:
     """A model to train that holds the student's own layers and a frozen teacher.
 
     It takes what the student takes, its outputs are the student's and one more, `distill`, and its
@@ -105,7 +105,7 @@ class TeacherAndStudent:
         teacher: a `Teacher`, or None where its logits are an input.
     """
 
-    def __init__(self, teacher: Any, **kwargs):
+    def __init__(self, teacher: KerasModel, **kwargs):
         super().__init__(**kwargs)
         self.rule = teacher
         # Tracked, so that its weights are known to the backend; frozen for good.
@@ -124,7 +124,7 @@ class TeacherAndStudent:
         return ops.concatenate([_resized(student, size), _resized(told, size)], -1)
 
 
-def _resized(logits: Any, size: tuple[int, int]) -> Any:
+def _resized(logits: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear without antialiasing: a cell shows its centre, where auxiliary heads read labels."""
     if tuple(logits.shape[1:3]) == size:
         return logits
@@ -137,14 +137,14 @@ def _model_class(keras: Any) -> Any:
     class Distilling(model_class(keras)):  # type: ignore[misc]
         """A student with its teacher; see `distilling_model`."""
 
-        def prepare(self, student: Any, loss: Any, weight: float) -> None:
+        def prepare(self, student: KerasModel, loss: Any, weight: float) -> None:
             """Keeps what is no layer of this model; Keras would track a model or a metric twice."""
             self._student = lambda: student
             self._distillation, self._weight = loss, weight
             self._mean_distillation = keras.metrics.Mean(name=DISTILL)
 
         @property
-        def student(self) -> Any:
+        def student(self) -> Tensor:
             """The model that is trained, without its teacher."""
             return self._student()
 
@@ -173,7 +173,7 @@ def _model_class(keras: Any) -> Any:
     return Distilling
 
 
-def _parted(outputs: Any) -> tuple[Any, Any]:
+def _parted(outputs: Tensor) -> tuple[Any, Any]:
     """The student's outputs as its own model gives them, and the logits of both."""
     own = {name: value for name, value in outputs.items() if name != DISTILL}
     return (next(iter(own.values())) if len(own) == 1 else own), outputs[DISTILL]

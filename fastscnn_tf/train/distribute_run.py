@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError
 from ..data.pair_check import Progress
 from ..data.pipeline import batches
@@ -26,7 +27,7 @@ NOT_HERE = {"ema": 0.0, "teacher": None, "precision": "float32", "accumulate": 1
 
 def run_on_workers(
     settings: TrainSettings,
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     resume: bool = False,
     force: bool = False,
     verbose: int | str = "auto",
@@ -88,7 +89,7 @@ def _fit(
     stream = batches(*source, epochs, cache=settings.cache, share=group.share)
     stream = group.replica_batches(stream if preset else stream.repeat(), settings.batch_size)
 
-    def compile_twin(keras: Any, twin: Any) -> None:
+    def compile_twin(keras: ModuleType, twin: Any) -> None:
         twin.compile(**compiled_with(keras, settings, config, ready.built.loss, steps))
 
     group.fit(network, compile_twin, stream, settings, steps, done, callbacks, verbose)

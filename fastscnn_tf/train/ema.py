@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ class Ema:
         getattr(self.model, "jax_state_sync", lambda: None)()
 
 
-def ema_for(keras: Any) -> Any:
+def ema_for(keras: ModuleType) -> Any:
     """The callback `Ema` of one Keras."""
     return callback_of(keras, Ema)
 

@@ -10,18 +10,16 @@ cores, equal within 1e-6 (`benchmarks/training.py`).
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..core.interpolation import interpolation_matrix
-from ..keras_api import tensorflow
+from ..keras_api import Tensor, tensorflow
 
 # Between neighbouring cells; the softmax of what lies between them is then exact in float32.
 _GREATEST_SPREAD = 80.0
 
 
 def fused_cross_entropy(
-    labels: Any, logits: Any, weights: Any, aligned: bool = False, smoothing: float = 0.0
-) -> Any:
+    labels: Tensor, logits: Tensor, weights: Tensor, aligned: bool = False, smoothing: float = 0.0
+) -> Tensor:
     """Sum over all pixels of their weight times their cross-entropy.
 
     Args:
@@ -37,7 +35,7 @@ def fused_cross_entropy(
     tf = tensorflow()
     interpolation = _Interpolation(logits.shape, labels.shape, aligned)
 
-    def image(inputs: Any) -> Any:
+    def image(inputs: Tensor) -> Tensor:
         cells, label, weight = inputs
         full = interpolation.apply(cells)
         power, target = tf.exp(full), interpolation.one_hot(label)
@@ -49,7 +47,7 @@ def fused_cross_entropy(
         return tf.reduce_sum(entropy * weight), interpolation.transposed(slope)
 
     @tf.custom_gradient
-    def of(coarse: Any) -> Any:
+    def of(coarse: Tensor) -> Tensor:
         kinds = tf.TensorSpec((), tf.float32), tf.TensorSpec(coarse.shape[1:], tf.float32)
         sums, gradient = tf.map_fn(image, (coarse, labels, weights), fn_output_signature=kinds)
         return tf.reduce_sum(sums), lambda d_loss: d_loss * gradient
@@ -57,7 +55,7 @@ def fused_cross_entropy(
     return of(logits)
 
 
-def fused_probability(labels: Any, logits: Any, aligned: bool = False) -> Any:
+def fused_probability(labels: Tensor, logits: Tensor, aligned: bool = False) -> Tensor:
     """(B, H, W) float32 probability of each pixel's class, without gradient; 1 where there is none.
 
     Args:
@@ -68,7 +66,7 @@ def fused_probability(labels: Any, logits: Any, aligned: bool = False) -> Any:
     tf = tensorflow()
     interpolation = _Interpolation(logits.shape, labels.shape, aligned)
 
-    def image(inputs: Any) -> Any:
+    def image(inputs: Tensor) -> Tensor:
         cells, label = inputs
         full = interpolation.apply(cells)
         own = tf.reduce_sum(full * interpolation.one_hot(label), 0)
@@ -81,12 +79,12 @@ def fused_probability(labels: Any, logits: Any, aligned: bool = False) -> Any:
 class _Interpolation:
     """Between the cells (h, w, classes) of an image and its full size, classes first."""
 
-    def __init__(self, coarse: Any, full: Any, aligned: bool):
+    def __init__(self, coarse: Tensor, full: Tensor, aligned: bool):
         (h, self.w, self.classes), (self.height, self.width) = coarse[1:], full[1:]
         self.rows = interpolation_matrix(h, self.height, aligned)
         self.columns = interpolation_matrix(self.w, self.width, aligned)
 
-    def apply(self, cells: Any) -> Any:
+    def apply(self, cells: Tensor) -> Tensor:
         """(h, w, classes) -> (classes, H, W), each cell's maximum subtracted first.
 
         What is subtracted is interpolated along and drops out of the softmax.
@@ -98,21 +96,21 @@ class _Interpolation:
         full = tf.matmul(cells, self.columns, transpose_b=True)
         return tf.reshape(full, (self.classes, self.height, self.width))
 
-    def transposed(self, slope: Any) -> Any:
+    def transposed(self, slope: Tensor) -> Tensor:
         """(classes, H, W) -> (h, w, classes): the gradient of `apply`."""
         tf = tensorflow()
         slope = tf.reshape(slope, (self.classes * self.height, self.width))
         slope = tf.reshape(tf.matmul(slope, self.columns), (self.classes, self.height, self.w))
         return tf.einsum("Hh,cHw->hwc", self.rows, slope)
 
-    def one_hot(self, label: Any) -> Any:
+    def one_hot(self, label: Tensor) -> Tensor:
         """(H, W) -> (classes, H, W) float32, all 0 where the label is no class."""
         tf = tensorflow()
         indices = tf.range(self.classes, dtype=tf.int32)[:, None, None]
         return tf.cast(tf.equal(indices, tf.cast(label, tf.int32)[None]), tf.float32)
 
 
-def fits_fused(logits: Any) -> Any:
+def fits_fused(logits: Tensor) -> Tensor:
     """Whether `fused_cross_entropy` is exact for these logits: a boolean scalar.
 
     The softmax is taken relative to the interpolated maximum of the cells, which may lie above the

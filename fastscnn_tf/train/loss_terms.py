@@ -144,6 +144,6 @@ def check_class_weights(weights: Any) -> tuple[float, ...] | None:
     return tuple(float(w) for w in values)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """A NumPy scalar as Python's."""
     return value.item() if hasattr(value, "item") else value

@@ -17,7 +17,7 @@ from ..core.config import AUX_HEADS
 from ..core.errors import ConfigError
 from ..core.interpolation import interpolation_matrix
 from ..core.labels import IGNORE
-from ..keras_api import keras3, on_tensorflow, tensorflow
+from ..keras_api import Tensor, keras3, on_tensorflow, tensorflow
 from ..model.layers import COARSE, resize_bilinear
 from . import pixel_losses, region_losses
 from .fused_cross_entropy import fits_fused, fused_cross_entropy, fused_probability
@@ -40,7 +40,11 @@ class Batch:
     """
 
     def __init__(
-        self, y_true: Any, y_pred: Any, class_weights: Sequence[float] | None, smoothing: float
+        self,
+        y_true: Tensor,
+        y_pred: Tensor,
+        class_weights: Sequence[float] | None,
+        smoothing: float,
     ):
         ops = keras3().ops
         self.logits, self.coarse = y_pred, getattr(y_pred, COARSE, None)
@@ -50,7 +54,7 @@ class Batch:
         self.labels = at_cells(self.full_labels, self.size)
         self.factors = pixel_losses.class_factors(self.labels, self.classes, class_weights)
 
-    def weighed(self, terms: Sequence[Term], fused: bool) -> Any:
+    def weighed(self, terms: Sequence[Term], fused: bool) -> Tensor:
         """Sum of the terms that only weigh the cross-entropy of each pixel.
 
         Args:
@@ -62,22 +66,22 @@ class Batch:
         tf, (coarse, aligned) = tensorflow(), self.coarse
         coarse = tf.cast(coarse, tf.float32)
 
-        def short() -> Any:
+        def short() -> Tensor:
             source = self.labels, coarse
             weights = self._weights(terms, lambda: fused_probability(*source, aligned))
             return fused_cross_entropy(*source, weights, aligned, self.smoothing)
 
-        def plain() -> Any:  # y_pred itself would be computed either way
+        def plain() -> Tensor:  # y_pred itself would be computed either way
             logits = resize_bilinear(coarse, self.size, aligned)
             return self._weighed(terms, logits, pixel_losses.cross_entropy_map(self.labels, logits))
 
         return tf.cond(fits_fused(coarse), short, plain)
 
-    def focal(self, gamma: float) -> Any:
+    def focal(self, gamma: float) -> Tensor:
         """`pixel_losses.focal`."""
         return pixel_losses.focal(self._entropy, self.factors, gamma)
 
-    def region(self, name: str, step: int) -> Any:
+    def region(self, name: str, step: int) -> Tensor:
         """`region_losses.dice` or `lovasz` on every `step`-th row and column of the label map."""
         ops = keras3().ops
         stride = max(1, step * self.size[0] // self.full_labels.shape[1])  # in pixels of the logits
@@ -87,22 +91,22 @@ class Batch:
         return REGIONS[name](ops.softmax(self._logits(stride), -1), truth, counted)
 
     @functools.cached_property
-    def _entropy(self) -> Any:
+    def _entropy(self) -> Tensor:
         return pixel_losses.cross_entropy_map(self.labels, self.logits)
 
-    def _weighed(self, terms: Sequence[Term], logits: Any, entropy: Any) -> Any:
+    def _weighed(self, terms: Sequence[Term], logits: Tensor, entropy: Tensor) -> Tensor:
         ops = keras3().ops
         weights = self._weights(terms, lambda: ops.exp(-entropy))
         return ops.sum(weights * pixel_losses.smoothed(entropy, logits, self.smoothing))
 
-    def _weights(self, terms: Sequence[Term], probability: Callable[[], Any]) -> Any:
+    def _weights(self, terms: Sequence[Term], probability: Callable[[], Any]) -> Tensor:
         return pixel_losses.weight_map(terms, self.factors, probability, self._near)
 
-    def _near(self, width: int) -> Any:
+    def _near(self, width: int) -> Tensor:
         """`near_border` in pixels of the label map, whatever the size of the logits."""
         return at_cells(pixel_losses.near_border(self.full_labels, width), self.size)
 
-    def _logits(self, stride: int) -> Any:
+    def _logits(self, stride: int) -> Tensor:
         """Logits of every `stride`-th row and column."""
         if self.coarse is None:
             return every(self.logits, stride)
@@ -115,12 +119,12 @@ class Batch:
         return tf.einsum("Ww,bHwc->bHWc", columns, coarse)
 
 
-def every(x: Any, stride: int) -> Any:
+def every(x: Tensor, stride: int) -> Tensor:
     """Every `stride`-th row and column of (B, H, W, ...), from the middle of the first stride."""
     return x if stride == 1 else x[:, stride // 2 :: stride, stride // 2 :: stride]
 
 
-def at_cells(labels: Any, size: tuple[int, int]) -> Any:
+def at_cells(labels: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, H, W) read at the centres of the cells of a smaller map; as they are if there is none."""
     rows, columns = labels.shape[1] // size[0], labels.shape[2] // size[1]
     if (rows, columns) == (1, 1):
@@ -128,7 +132,7 @@ def at_cells(labels: Any, size: tuple[int, int]) -> Any:
     return labels[:, rows // 2 :: rows, columns // 2 :: columns]
 
 
-def _checked(labels: Any, classes: int) -> Any:
+def _checked(labels: Tensor, classes: int) -> Tensor:
     """The labels; on TensorFlow an error of the step where one is neither a class nor 255."""
     if not on_tensorflow(keras3()):
         return labels
@@ -175,7 +179,7 @@ class SegmentationLoss:
         self._focal = tuple(term for term in self.terms if term.name == "focal")
         self._regions = tuple(term for term in self.terms if term.name in REGIONS)
 
-    def __call__(self, y_true: Any, y_pred: Any) -> Any:
+    def __call__(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The loss of a batch.
 
         Args:
@@ -221,7 +225,7 @@ class SegmentationLoss:
 _CROSS_ENTROPY = SegmentationLoss()
 
 
-def segmentation_loss(y_true: Any, y_pred: Any) -> Any:
+def segmentation_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """Mean cross-entropy over the pixels that are not 255: `SegmentationLoss()` as a function.
 
     Args:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import Progress, StrPath
 from ..core.errors import ConfigError
 from ..core.files import check_output, replacing
 from ..data.numpy_pipeline import numpy_batches
-from ..data.pair_check import Progress
 from ..data.pipeline import batches
 from ..data.reader import named_data_errors
-from ..keras_api import keras3, on_tensorflow
+from ..keras_api import KerasModel, keras3, on_tensorflow
 from .build import Training, epoch_steps
 from .plots import new_figure
 from .settings import TrainSettings
@@ -52,7 +51,7 @@ class LrFinding:
         finite = [loss if math.isfinite(loss) else None for loss in self.losses]
         return {**dataclasses.asdict(self), "losses": finite}
 
-    def plot(self, path: str | os.PathLike[str], force: bool = False) -> None:
+    def plot(self, path: StrPath, force: bool = False) -> None:
         """Writes the loss over the learning rate as a PNG.
 
         Raises:
@@ -148,7 +147,7 @@ def _range_test(
     return rates, losses
 
 
-def _loss(model: Any, batch: Any) -> float:
+def _loss(model: KerasModel, batch: Any) -> float:
     model.reset_metrics()  # `train_on_batch` reports their mean since then
     return float(model.train_on_batch(*batch, return_dict=True)["loss"])
 

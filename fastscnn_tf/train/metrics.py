@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from types import ModuleType
 from typing import Any
 
 from ..core.labels import IGNORE
@@ -10,7 +11,7 @@ from ..keras_api import is_keras3, keras3, of_keras, on_tensorflow
 from .schedules import registered
 
 
-def mean_iou(num_classes: int, keras: Any = None, name: str = "miou") -> Any:
+def mean_iou(num_classes: int, keras: ModuleType | None = None, name: str = "miou") -> Any:
     """A metric for `model.compile(metrics=[...])`: mean IoU of logits, 255 ignored.
 
     Args:
@@ -65,6 +66,6 @@ class SegmentationMeanIoU:
 
 
 @functools.cache
-def _metric_class(keras: Any) -> Any:
+def _metric_class(keras: ModuleType) -> Any:
     own = of_keras(SegmentationMeanIoU, keras.metrics.Metric)
     return registered(keras, own) if is_keras3(keras) else own

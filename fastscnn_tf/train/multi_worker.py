@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError, FastSCNNError
-from ..keras_api import callback_of, keras3, tensorflow, tf_keras
+from ..keras_api import KerasModel, callback_of, keras3, tensorflow, tf_keras
 from ..model.fast_scnn import fast_scnn
 from .callbacks import callbacks_for
 from .distribute import check_strategy
@@ -104,7 +104,7 @@ class WorkerGroup:
 
     def fit(
         self,
-        model: Any,
+        model: KerasModel,
         compile_twin: Callable[[Any, Any], None],
         stream: Any,
         settings: TrainSettings,
@@ -155,14 +155,14 @@ class WorkerGroup:
                 verbose=verbose if chief else 0,
             )
 
-    def _push(self, model: Any, twin: Any) -> None:
+    def _push(self, model: KerasModel, twin: Any) -> None:
         """Weights and optimizer state of the chief's Keras 3 model into everyone's twin."""
         source, target = paired_variables(model, twin)
         values = self.from_chief([np.asarray(variable) for variable in source])
         for variable, value in zip(target, values, strict=True):
             variable.assign(value)
 
-    def pull(self, twin: Any, model: Any) -> None:
+    def pull(self, twin: Any, model: KerasModel) -> None:
         """Weights and optimizer state of this worker's twin into the Keras 3 model.
 
         No worker waits for another here: the replicas' values are the same, statistics of batch
@@ -224,7 +224,7 @@ class Relay:
         self.outside.shutdown()
 
 
-def paired_variables(model: Any, twin: Any) -> tuple[list[Any], list[Any]]:
+def paired_variables(model: KerasModel, twin: Any) -> tuple[list[Any], list[Any]]:
     """Weights and optimizer variables of a Keras 3 model, and those of its twin, in one order.
 
     Raises:
@@ -242,7 +242,7 @@ def paired_variables(model: Any, twin: Any) -> tuple[list[Any], list[Any]]:
     return ours, theirs
 
 
-def _optimizer_variables(model: Any) -> list[Any]:
+def _optimizer_variables(model: KerasModel) -> list[Any]:
     """The step, and what SGD and Adam keep of each trainable variable, by the layers' order."""
     optimizer = model.optimizer
     order = {id(v): i for i, v in enumerate(model.trainable_variables)}
@@ -254,5 +254,5 @@ def _optimizer_variables(model: Any) -> list[Any]:
     return variables
 
 
-def _weighted(model: Any) -> list[Any]:
+def _weighted(model: KerasModel) -> list[Any]:
     return sorted((x for x in model.layers if x.trainable_weights), key=lambda x: x.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from ..core.errors import ConfigError
@@ -15,7 +15,7 @@ from .settings import check_run_values
 
 
 def optimizer(
-    keras: Any,
+    keras: ModuleType,
     name: str,
     schedule: Any,
     momentum: float = 0.9,
@@ -69,7 +69,7 @@ def optimizer(
     return own.SGD(schedule, **options, **common)
 
 
-def _counting_updates(keras: Any, schedule: Any, accumulate: int) -> Any:
+def _counting_updates(keras: ModuleType, schedule: Any, accumulate: int) -> Any:
     """The same schedule for Keras' count, which is of batches (`_get_current_learning_rate`)."""
     if isinstance(schedule, float):
         return schedule
@@ -107,7 +107,7 @@ def optimizers_for(keras: Any) -> SimpleNamespace:
 
 
 @contextlib.contextmanager
-def precision_policy(keras: Any, name: str) -> Iterator[None]:
+def precision_policy(keras: ModuleType, name: str) -> Iterator[None]:
     """Models made inside compute in this precision; what is made outside does not change.
 
     Weights and their updates are float32 in each. `model.compile` adds dynamic loss scaling to the

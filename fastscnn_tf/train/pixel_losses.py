@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..core.labels import IGNORE
-from ..keras_api import keras3
+from ..keras_api import Tensor, keras3
 from .loss_terms import Term
 
 WEIGHING = frozenset({"cross_entropy", "ohem", "boundary"})
 _HALVINGS = 24  # of an interval within 0..1: to the spacing of float32 just below 1
 
 
-def class_factors(labels: Any, classes: int, weights: Sequence[float] | None = None) -> Any:
+def class_factors(labels: Tensor, classes: int, weights: Sequence[float] | None = None) -> Tensor:
     """The weight of each pixel's class: 0 for void, NaN for what is no class at all.
 
     Args:
@@ -36,7 +36,7 @@ def class_factors(labels: Any, classes: int, weights: Sequence[float] | None = N
     return ops.where(inside, factors, float("nan"))
 
 
-def cross_entropy_map(labels: Any, logits: Any) -> Any:
+def cross_entropy_map(labels: Tensor, logits: Tensor) -> Tensor:
     """(B, H, W) float32 cross-entropy of each pixel; of void pixels as if they were class 0."""
     ops = keras3().ops
     labels = ops.where(ops.equal(labels, IGNORE), 0, labels)
@@ -44,7 +44,7 @@ def cross_entropy_map(labels: Any, logits: Any) -> Any:
     return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
 
 
-def smoothed(entropy: Any, logits: Any, smoothing: float) -> Any:
+def smoothed(entropy: Tensor, logits: Tensor, smoothing: float) -> Tensor:
     """Cross-entropy maps with label smoothing (Szegedy et al. 2016, section 7).
 
     A share of the target is spread evenly over all classes, the true one included. The pixel keeps
@@ -59,8 +59,11 @@ def smoothed(entropy: Any, logits: Any, smoothing: float) -> Any:
 
 
 def weight_map(
-    terms: Sequence[Term], factors: Any, probability: Callable[[], Any], near: Callable[[int], Any]
-) -> Any:
+    terms: Sequence[Term],
+    factors: Tensor,
+    probability: Callable[[], Any],
+    near: Callable[[int], Any],
+) -> Tensor:
     """The weights whose product with the cross-entropy sums up to all the terms.
 
     Args:
@@ -86,7 +89,7 @@ def weight_map(
     return ops.stop_gradient(total)
 
 
-def hard_pixels(probability: Any, counted: Any, threshold: float, share: float) -> Any:
+def hard_pixels(probability: Tensor, counted: Tensor, threshold: float, share: float) -> Tensor:
     """Pixels that online hard example mining keeps (Shrivastava et al., CVPR 2016).
 
     As segmentation practises it (mmsegmentation's `OHEMPixelSampler`, PaddleSeg's
@@ -107,10 +110,10 @@ def hard_pixels(probability: Any, counted: Any, threshold: float, share: float) 
     probability = ops.where(counted, ops.stop_gradient(probability), 2.0)
     least = ops.ceil(share * ops.sum(ops.cast(counted, "float32")))
 
-    def enough(limit: Any) -> Any:
+    def enough(limit: Tensor) -> Tensor:
         return ops.sum(ops.cast(ops.less(probability, limit), "float32")) >= least
 
-    def raised() -> Any:
+    def raised() -> Tensor:
         low, high = ops.convert_to_tensor(threshold, "float32"), _ABOVE_ALL
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
@@ -126,7 +129,7 @@ def hard_pixels(probability: Any, counted: Any, threshold: float, share: float) 
 _ABOVE_ALL = 1.0 + 2.0**-20  # of all probabilities, below the 2 of what does not count
 
 
-def near_border(labels: Any, width: int) -> Any:
+def near_border(labels: Tensor, width: int) -> Tensor:
     """Pixels with another class among their neighbours, for cross-entropy along class borders.
 
     Where segmentations go wrong: the boundary-aware cross-entropy of PIDNet (Xu et al., CVPR 2023,
@@ -149,7 +152,7 @@ def near_border(labels: Any, width: int) -> Any:
     return ops.greater(greatest, least)
 
 
-def _greatest_around(x: Any, width: int) -> Any:
+def _greatest_around(x: Tensor, width: int) -> Tensor:
     ops, size = keras3().ops, 2 * width + 1
     x = x[..., None]
     for window in ((size, 1), (1, size)):
@@ -157,7 +160,7 @@ def _greatest_around(x: Any, width: int) -> Any:
     return x[..., 0]
 
 
-def focal(entropy: Any, factors: Any, gamma: float) -> Any:
+def focal(entropy: Tensor, factors: Tensor, gamma: float) -> Tensor:
     """Focal loss (Lin et al., ICCV 2017, equation 5): cross-entropy times (1 - p) ** gamma.
 
     Args:
@@ -171,6 +174,6 @@ def focal(entropy: Any, factors: Any, gamma: float) -> Any:
     return ops.sum(miss**gamma * entropy * factors) / _or_one(ops.sum(factors))
 
 
-def _or_one(total: Any) -> Any:
+def _or_one(total: Tensor) -> Tensor:
     ops = keras3().ops
     return ops.where(ops.equal(total, 0.0), 1.0, total)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -170,7 +171,7 @@ def require_matplotlib() -> None:
     _matplotlib(".figure")
 
 
-def _matplotlib(name: str) -> Any:
+def _matplotlib(name: str) -> ModuleType:
     return import_extra(f"matplotlib{name}", "train", ", which plots need")
 
 

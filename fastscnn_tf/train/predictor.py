@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.sizes import Size
-from ..keras_api import is_keras3, keras3, on_tensorflow, tensorflow, tf_keras
+from ..keras_api import KerasModel, is_keras3, keras3, on_tensorflow, tensorflow, tf_keras
 from ..model.fast_scnn import logits_layer, require_fast_scnn
 from ..model.ranges import LOGITS
 from ..runtime.postprocess import LogitsFrame
@@ -32,7 +32,7 @@ class KerasPredictor:
         ConfigError: another kind of model.
     """
 
-    def __init__(self, model: Any, full: bool = False):
+    def __init__(self, model: KerasModel, full: bool = False):
         self.config: FastSCNNConfig = require_fast_scnn(model)
         self.input_size: Size = self.config.input_size
         self.frame = LogitsFrame.of(self.input_size, "logits" in self.config.align_corners)

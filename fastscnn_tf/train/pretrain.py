@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..data.classification import check_pictures, classification_batches
 from ..data.image_folders import ImageFolders
 from ..data.reader import named_data_errors
-from ..keras_api import callback_of, keras3, tensorflow
+from ..keras_api import KerasModel, callback_of, keras3, tensorflow
 from ..model.classifier import fast_scnn_classifier
 from ..model.io import save_keras
 from .callbacks import Validate, callbacks_for
@@ -50,7 +50,7 @@ class PretrainResult:
 
 def run_pretraining(
     settings: PretrainSettings,
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     resume: bool = False,
     force: bool = False,
     verbose: int | str = "auto",
@@ -84,7 +84,7 @@ def run_pretraining(
     return PretrainResult(run.folder, run.folder / BEST, top1, top5, found.epochs_done)
 
 
-def _compiled(settings: PretrainSettings, training: ImageFolders) -> Any:
+def _compiled(settings: PretrainSettings, training: ImageFolders) -> KerasModel:
     keras = keras3()
     tensorflow()  # before Keras asks for it, so that it starts quietly
     keras.utils.set_random_seed(settings.seed)
@@ -142,7 +142,7 @@ class ValidateTop(Validate):
         logs[SCORE], logs[SCORE_TOP] = top_accuracy(self.model, self.dataset)
 
 
-def top_accuracy(model: Any, batches: Any) -> tuple[float, float]:
+def top_accuracy(model: KerasModel, batches: Any) -> tuple[float, float]:
     """Top-1 and top-5 accuracy, 0..1.
 
     Args:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError
 from ..core.fields import declared, defaults
 from ..core.files import write_json
@@ -70,7 +71,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def recipe_settings(choice: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
+def recipe_settings(choice: StrPath) -> tuple[str, dict[str, Any]]:
     """Name and settings of a recipe.
 
     Args:
@@ -126,13 +127,13 @@ def _decoded(path: Path, schema: Any) -> Any:
         raise ConfigError(f"{error}; not a recipe: take a run's recipe.json") from None
 
 
-def write_recipe(path: str | os.PathLike[str], settings: TrainSettings) -> None:
+def write_recipe(path: StrPath, settings: TrainSettings) -> None:
     """Writes what of a run's settings another run may take as its recipe."""
     values = {name: getattr(settings, name) for name in FIELDS if name not in PLACES}
     write_json(path, {"format": FORMAT, "name": settings.recipe, "settings": values})
 
 
-def train_settings(recipe: str | os.PathLike[str] = "paper", **overrides: Any) -> TrainSettings:
+def train_settings(recipe: StrPath = "paper", **overrides: Any) -> TrainSettings:
     """The settings of a run: a recipe, and what differs from it.
 
     Args:

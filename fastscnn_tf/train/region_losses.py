@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..keras_api import keras3, on_tensorflow, tensorflow
+from ..keras_api import Tensor, keras3, on_tensorflow, tensorflow
 
 BINS = 1024  # of the errors in `lovasz`, whose value is then at most 1/1024 too small
 
 
-def targets(labels: Any, counted: Any, classes: int) -> Any:
+def targets(labels: Tensor, counted: Tensor, classes: int) -> Tensor:
     """(B, H, W, classes) float32 one-hot labels, all 0 where `counted` (B, H, W) is 0."""
     ops = keras3().ops
     return ops.one_hot(labels, classes) * counted[..., None]
 
 
-def dice(probabilities: Any, truth: Any, counted: Any) -> Any:
+def dice(probabilities: Tensor, truth: Tensor, counted: Tensor) -> Tensor:
     """One minus the soft Dice coefficient (Milletari et al., 3DV 2016, section 3).
 
     `2 sum(p g) / (sum(p^2) + sum(g^2))` over the batch for each class, averaged over the classes
@@ -34,7 +32,7 @@ def dice(probabilities: Any, truth: Any, counted: Any) -> Any:
     return _mean_of_present(1 - 2 * overlap / ops.where(extent > 0, extent, 1.0), pixels)
 
 
-def lovasz(probabilities: Any, truth: Any, counted: Any) -> Any:
+def lovasz(probabilities: Tensor, truth: Tensor, counted: Tensor) -> Tensor:
     """Lovász-softmax (Berman et al., CVPR 2018), `classes="present"`, over the whole batch.
 
     The paper sorts the errors of each class, adds pixels from the greatest error downwards to the
@@ -65,7 +63,7 @@ def lovasz(probabilities: Any, truth: Any, counted: Any) -> Any:
     return _mean_of_present(each, ops.sum(truth, (0, 1, 2)))
 
 
-def _histogram(entry: Any, size: int) -> Any:
+def _histogram(entry: Tensor, size: int) -> Tensor:
     """(N,) int32 -> (size,) float32 counts of 0..size - 1; what is equal to `size` is left out."""
     ops = keras3().ops
     if on_tensorflow(keras3()):  # whose segment_sum runs on one core, 20 times slower
@@ -75,7 +73,7 @@ def _histogram(entry: Any, size: int) -> Any:
     return ops.segment_sum(ops.ones_like(entry, "float32"), entry, size + 1)[:size]
 
 
-def _jaccard_steps(counts: Any) -> Any:
+def _jaccard_steps(counts: Tensor) -> Tensor:
     """(classes, 2, BINS) counts of background and own pixels -> what each adds to the loss."""
     ops = keras3().ops
     other, own = counts[:, 0], counts[:, 1]
@@ -83,7 +81,9 @@ def _jaccard_steps(counts: Any) -> Any:
     others_before, owns_before = others - other, owns - own
     total = owns[:, -1:]
 
-    def loss(owns: Any, others: Any) -> Any:  # 1 - intersection / union of the mistakes so far
+    def loss(
+        owns: Tensor, others: Tensor
+    ) -> Tensor:  # 1 - intersection / union of the mistakes so far
         union = total + others
         return (owns + others) / ops.where(union > 0, union, 1.0)
 
@@ -95,7 +95,7 @@ def _jaccard_steps(counts: Any) -> Any:
     return ops.stop_gradient(steps)
 
 
-def _mean_of_present(losses: Any, pixels: Any) -> Any:
+def _mean_of_present(losses: Tensor, pixels: Tensor) -> Tensor:
     ops = keras3().ops
     present = ops.cast(pixels > 0, "float32")
     return ops.sum(losses * present) / ops.maximum(ops.sum(present), 1.0)

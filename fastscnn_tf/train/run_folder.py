@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, OutputError, TrainingDiverged
 from ..core.files import check_output_folder, make_folder, write_json
@@ -95,7 +96,7 @@ class OpenRun:
 
 
 def open_run(
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     settings: dict[str, Any],
     last: str,
     resume: bool = False,
@@ -225,7 +226,7 @@ def check_same_settings(folder: Path, before: dict[str, Any], settings: dict[str
             )
 
 
-def _same_path(old: Any, value: Any) -> bool:
+def _same_path(old: Any, value: object) -> bool:
     if not (isinstance(old, str) and isinstance(value, str) and old and value):
         return False
     return os.path.realpath(old.replace("\0", "")) == os.path.realpath(value)

@@ -8,14 +8,13 @@ offline distillation.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from ..core.aliases import Progress, StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, DataError
 from ..core.files import make_folder, replacing, write_json
@@ -49,8 +48,8 @@ class _Index(msgspec.Struct):
 def save_logits(
     predictor: Predictor,
     dataset: SegmentationDataset,
-    folder: str | os.PathLike[str],
-    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
+    folder: StrPath,
+    progress: Progress = iter,
 ) -> Path:
     """Writes the logits of every picture of a split at 1/8 of its own size; files there stay.
 
@@ -86,7 +85,7 @@ def save_logits(
     return folder
 
 
-def saved_logits_in(teacher: str | os.PathLike[str]) -> Path | None:
+def saved_logits_in(teacher: StrPath) -> Path | None:
     """The folder, where what is named as the teacher is one that `save_logits` wrote."""
     return Path(teacher) if (Path(teacher) / INDEX).is_file() else None
 
@@ -102,7 +101,7 @@ class SavedLogits:
         DataError: the folder is of another data set or number of classes, or its index is none.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], dataset: SegmentationDataset):
+    def __init__(self, folder: StrPath, dataset: SegmentationDataset):
         self.folder, self.classes = Path(folder), len(dataset.labels)
         index: _Index = read_json(
             self.folder / INDEX, _Index, largest=LARGEST_INDEX, error=DataError
@@ -143,7 +142,7 @@ class SavedLogits:
 def logits_batches(
     dataset: SegmentationDataset,
     config: FastSCNNConfig,
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     settings: Augmentation | None = None,
     batch_size: int = 1,
     seed: int | None = None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from ..core.errors import ConfigError
@@ -26,7 +27,7 @@ END = START / 1e4
 TRIANGLE_BASE = 1 / 4.0  # of the peak: "1/3 or 1/4" (Smith 2017, section 3.3)
 
 
-def schedule(keras: Any, kind: str, learning_rate: float, steps: int, **options: Any) -> Any:
+def schedule(keras: ModuleType, kind: str, learning_rate: float, steps: int, **options: Any) -> Any:
     """A learning rate for every update of a run, as a serialisable Keras schedule.
 
     | kind | from the first update to the last |
@@ -119,12 +120,12 @@ class Schedule:
 
 
 @functools.cache
-def schedule_class(keras: Any) -> Any:
+def schedule_class(keras: ModuleType) -> Any:
     """The schedule of one Keras namespace; making it also makes it known to Keras' loader."""
     return registered(keras, of_keras(Schedule, keras.optimizers.schedules.LearningRateSchedule))
 
 
-def registered(keras: Any, own: Any) -> Any:
+def registered(keras: ModuleType, own: Any) -> Any:
     """A class of ours, known to the loader of one Keras."""
     saving = keras.saving if is_keras3(keras) else keras.utils
     return saving.register_keras_serializable(PACKAGE)(own)

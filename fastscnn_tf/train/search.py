@@ -14,10 +14,12 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import msgspec
 
+from ..core.aliases import StrPath
 from ..core.errors import ConfigError, FastSCNNError, OutputError, TrainingDiverged
 from ..core.extras import import_extra
 from ..core.files import check_output_folder, write_json
@@ -42,7 +44,7 @@ DIVERGED = "diverged"
 def run_search(
     base: TrainSettings,
     space: Sequence[str],
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     trials: int = 20,
     resume: bool = False,
     force: bool = False,
@@ -104,7 +106,7 @@ class _Search(msgspec.Struct):
     space: list[str]
 
 
-def _optuna() -> Any:
+def _optuna() -> ModuleType:
     optuna = import_extra("optuna", "search", ", which a search needs")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
@@ -147,7 +149,7 @@ def _is_trial(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _study(optuna: Any, folder: Path, warmup: int) -> Iterator[Any]:
+def _study(optuna: ModuleType, folder: Path, warmup: int) -> Iterator[Any]:
     """The study in its SQLite file, which is closed afterwards."""
     storage = optuna.storages.RDBStorage(f"sqlite:///{(folder / STUDY).resolve()}")
     try:
@@ -168,7 +170,7 @@ def _seed(base: TrainSettings, study: Any) -> int:
     return (base.seed + len(study.trials)) % (1 << 32)
 
 
-def _retry_killed(optuna: Any, study: Any) -> None:
+def _retry_killed(optuna: ModuleType, study: Any) -> None:
     """Puts what a killed process left half-way first in the queue; the folder's lock is ours."""
     states = optuna.trial.TrialState
     for old in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
@@ -179,7 +181,7 @@ def _retry_killed(optuna: Any, study: Any) -> None:
 
 
 def _run_trial(
-    optuna: Any,
+    optuna: ModuleType,
     study: Any,
     trial: Any,
     base: TrainSettings,
@@ -239,7 +241,7 @@ class Pruning:
             self.pruned = self.model.stop_training = True
 
 
-def _finished(optuna: Any, study: Any) -> list[Any]:
+def _finished(optuna: ModuleType, study: Any) -> list[Any]:
     states = optuna.trial.TrialState
     return study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
 
@@ -255,7 +257,7 @@ def _trial_result(trial: Any) -> TrialResult:
     )
 
 
-def _result(optuna: Any, study: Any, base: TrainSettings, folder: Path) -> SearchResult:
+def _result(optuna: ModuleType, study: Any, base: TrainSettings, folder: Path) -> SearchResult:
     results = [_trial_result(trial) for trial in _finished(optuna, study)]
     results.sort(key=lambda t: (t.state != "complete", -t.miou, t.number))
     if results[0].state != "complete":

@@ -66,6 +66,6 @@ class SearchResult:
         return text_table(rows)
 
 
-def short(value: Any) -> str:
+def short(value: object) -> str:
     """A value as it stands in a table."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

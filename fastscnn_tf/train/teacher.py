@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, ModelFileError
 from ..core.sizes import format_size
-from ..keras_api import keras3
+from ..keras_api import KerasModel, keras3
 from ..model.fast_scnn import logits_layer, resize_model
 from ..model.io import checkpoint_in, load_keras
 from ..model.keras_archive import keras_model, line_of, open_keras
@@ -90,7 +91,7 @@ def open_teacher(source: Any, student: FastSCNNConfig) -> Teacher:
     return teacher
 
 
-def _own(model: Any, config: FastSCNNConfig, student: FastSCNNConfig) -> Teacher:
+def _own(model: KerasModel, config: FastSCNNConfig, student: FastSCNNConfig) -> Teacher:
     _check_classes(config.num_classes, student)
     named = config.class_names and student.class_names
     if named and config.class_names != student.class_names:
@@ -111,7 +112,7 @@ def _own(model: Any, config: FastSCNNConfig, student: FastSCNNConfig) -> Teacher
     return Teacher(head, tuple(map(float, scale)), tuple(map(float, shift)))
 
 
-def _foreign(model: Any, student: FastSCNNConfig) -> Teacher:
+def _foreign(model: KerasModel, student: FastSCNNConfig) -> Teacher:
     wanted = (*student.input_size, 3)
     shapes = [tuple(x.shape[1:]) for x in getattr(model, "inputs", None) or ()]
     fits = len(shapes) == 1 and len(shapes[0]) == 3
@@ -154,7 +155,7 @@ def _check_classes(count: int, student: FastSCNNConfig) -> None:
         )
 
 
-def load_teacher(path: str | os.PathLike[str]) -> Any:
+def load_teacher(path: StrPath) -> KerasModel:
     """Reads a `.keras` file of this project or of anyone.
 
     Only what Keras can load without executing code of the file is loaded; custom layers have to be
@@ -195,7 +196,7 @@ def _check_objects(config: dict[str, Any], path: Path) -> None:
             raise ModelFileError(f"{path}: asks for {name!r}, which is no part of a network")
 
 
-def _holds(value: Any) -> bool:
+def _holds(value: object) -> bool:
     return isinstance(value, dict | list)
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..core.aliases import Progress, StrPath
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
 from ..core.sizes import Size
 from ..data.dataset import ConcatDataset, SegmentationDataset
 from ..data.numpy_pipeline import numpy_batches
-from ..data.pair_check import Progress
 from ..data.pipeline import batches, check_batches
 from ..data.usable import open_usable
 from ..keras_api import keras3, on_tensorflow
@@ -56,7 +55,7 @@ class TrainResult:
 
 def run_training(
     settings: TrainSettings,
-    folder: str | os.PathLike[str],
+    folder: StrPath,
     resume: bool = False,
     force: bool = False,
     verbose: int | str = "auto",

@@ -11,6 +11,7 @@ from fastscnn_tf.model.byte_input import border_colour, byte_range, byte_weights
 from fastscnn_tf.model.fast_scnn import fast_scnn, resize_model
 from fastscnn_tf.model.folded import fold, on_bytes
 from fastscnn_tf.model.tf_blocks import TFBlocks, image_bytes
+from fastscnn_tf.model.topology import Conv
 from fastscnn_tf.train.predictor import KerasPredictor
 
 IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
@@ -55,7 +56,7 @@ def test_first_layer_is_exact_inside_and_within_half_a_grey_level_at_the_border(
     expected = np.asarray(head([normalised(image, config)]))
     network = on_bytes(fold(model))
     data = image_bytes(tensorflow().constant(normalised(image, config)), config)
-    got = TFBlocks(network).conv(data, 32, 3, stride=2, padding=stem, name=name).numpy()
+    got = TFBlocks(network).conv(data, Conv(name, 32, 3, stride=2, padding=stem)).numpy()
     difference = np.abs(got - expected)[0]
     assert difference[1:-1, 1:-1].max() < 1e-4
     kernel = fold(model).weights[name][0]

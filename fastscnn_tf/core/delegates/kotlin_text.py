@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ..foreign_text import kotlin_string
 from .options import Settings
@@ -27,7 +26,7 @@ class Written:
     missing: list[str]
 
 
-def literal(value: Any) -> str:
+def literal(value: object) -> str:
     """A Kotlin literal of a flag, number or text."""
     if isinstance(value, bool):
         return str(value).lower()

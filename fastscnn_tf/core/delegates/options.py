@@ -56,7 +56,7 @@ class Option:
             return whole and len(set(value)) == len(value)
         return self.kind == "part" or self._is_text(value)
 
-    def _is_text(self, value: Any) -> bool:
+    def _is_text(self, value: object) -> bool:
         if not isinstance(value, str) or not value:
             return False
         if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in value):  # or half a character
@@ -180,7 +180,7 @@ class Settings:
         return {name: _plain(value) for name, value in self.given().items()}
 
     @classmethod
-    def from_dict(cls, values: Any) -> Self:
+    def from_dict(cls, values: object) -> Self:
         """The settings that `to_dict` wrote.
 
         Raises:
@@ -239,7 +239,7 @@ def _below(part: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     return {n.removeprefix(start): v for n, v in changes.items() if n.startswith(start)}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, Settings):
         return value.to_dict()
     return list(value) if isinstance(value, tuple) else value
@@ -256,7 +256,7 @@ def _parsed(option: Option, value: str) -> Any:
     return tuple(value.split(",")) if option.kind == "texts" else value
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value in a message: as Python writes it, shortened."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

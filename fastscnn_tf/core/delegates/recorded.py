@@ -119,12 +119,12 @@ def record(settings: Settings, model: Path, sha256: str, given: Collection[str])
         file.write(msgspec.json.format(msgspec.json.encode(content), indent=2))
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """A value as JSON gives it back."""
     return list(value) if isinstance(value, tuple) else value
 
 
-def _entry(value: Any) -> Entry:
+def _entry(value: object) -> Entry:
     command = " ".join(map(shell_word, sys.orig_argv))
     return Entry(
         plain(value),

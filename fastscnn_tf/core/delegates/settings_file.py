@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from ...core.aliases import StrPath
 from ..errors import ConfigError, InputError, ModelFileError
 from ..files import check_output, write_json
 from ..json_text import read_json
@@ -33,14 +34,14 @@ class _File(msgspec.Struct):
     settings: Any = None
 
 
-def settings_path(model: str | os.PathLike[str]) -> Path:
+def settings_path(model: StrPath) -> Path:
     """Where the settings of a model lie: `m.tflite.settings.json` for `m.tflite`."""
     path = Path(model)
     return path.with_name(f"{path.name}{SUFFIX}")
 
 
 def write_settings(
-    model: str | os.PathLike[str],
+    model: StrPath,
     settings: DeviceSettings,
     sha256: str | None = None,
     force: bool = False,
@@ -77,7 +78,7 @@ def write_settings(
     return path
 
 
-def read_settings(path: str | os.PathLike[str], model: Path, content: bytes) -> DeviceSettings:
+def read_settings(path: StrPath, model: Path, content: bytes) -> DeviceSettings:
     """The settings of a model from a settings file.
 
     Args:
@@ -137,7 +138,7 @@ def travelling_settings(
         ) from None
 
 
-def _valid(values: Any, where: str) -> DeviceSettings:
+def _valid(values: object, where: str) -> DeviceSettings:
     try:
         return DeviceSettings.from_dict(values)
     except ConfigError as error:

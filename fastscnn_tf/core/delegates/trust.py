@@ -153,6 +153,6 @@ def _lies_in(path: str, folders: Iterable[Path]) -> bool:
     return any(real.is_relative_to(folder) for folder in folders)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     text = one_line(",".join(value) if isinstance(value, tuple) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -61,7 +61,7 @@ class LabelSpace:
         return len(self.names)
 
     def fault(self) -> str:
-        """Why this is no label space of a data set; empty where it is one."""
+        """Why this is not a label space of a data set; empty where it is one."""
         names, raw = self.names, self.raw_values or tuple(range(len(self.names)))
         if not 2 <= len(names) <= MAX_CLASSES:
             return f"expected 2 to {MAX_CLASSES} classes, got {len(names)}"
@@ -88,7 +88,7 @@ class LabelSpace:
         return table
 
     def palette(self) -> np.ndarray:
-        """(256, 3) uint8 colours for label maps; black for everything that is no class."""
+        """(256, 3) uint8 colours for label maps; black for everything that is not a class."""
         palette = np.zeros((256, 3), np.uint8)
         palette[: len(self.colors)] = self.colors
         return palette

@@ -17,7 +17,7 @@ import numpy as np
 from ..tflite_graph import Graph, Op, Tensor
 from ..tflite_options import SAME
 
-MAX_TAPS = 65_536  # a larger kernel side is no real one
+MAX_TAPS = 65_536  # a larger kernel side is not a real one
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Node:
 
     @property
     def runtime_inputs(self) -> list[Tensor]:
-        """Inputs that are no constants."""
+        """Inputs that are not constants."""
         return [tensor for tensor in self.inputs if not self.fixed(tensor)]
 
     @property

@@ -84,7 +84,7 @@ def _image(tensor: Tensor, metadata: TaskMetadata | None) -> list[Objection]:
 
 
 def _enlarged(graph: Graph) -> bool:
-    """Whether the output is smaller than the picture; measured with mediapipe 1.2.2."""
+    """Whether the output is smaller than the image; measured with mediapipe 1.2.2."""
     if not graph.inputs or not graph.outputs:
         return False
     picture, mask = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[-1]]

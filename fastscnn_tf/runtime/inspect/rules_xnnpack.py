@@ -1,8 +1,8 @@
 """What XNNPACK takes, float32 and 8-bit.
 
 Transcribed from the delegate's Visit...Node functions and measured: each operation alone in a
-file, loaded by ai-edge-litert 2.3.0 on x86-64 (tests/runtime/inspect/test_rules_measured.py repeats
-it).
+file, loaded by ai-edge-litert 2.3.0 on x86-64 (tests/runtime/inspection/test_rules_measured.py
+repeats it).
 """
 
 from __future__ import annotations
