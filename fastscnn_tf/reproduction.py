@@ -15,6 +15,7 @@ from .core.files import check_output
 from .core.foreign_text import printable
 from .core.published import PUBLISHED, WITHHELD, PublishedRow
 from .core.sizes import format_size
+from .core.version import __version__
 from .data.registry import open_dataset
 from .data.usable import usable
 from .evaluation import evaluate, load_model
@@ -184,7 +185,6 @@ class _Subject:
         return self._record(row, result)
 
     def _record(self, row: PublishedRow, result: Evaluation) -> Record:
-        from . import __version__
 
         changed = "; high-resolution branch of the fusion zeroed" if row.zeroed_skip else ""
         return Record(

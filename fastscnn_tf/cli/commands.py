@@ -14,8 +14,8 @@ from typing import NoReturn
 
 import click
 
-from .. import __version__
 from ..core.foreign_text import one_line, printable
+from ..core.version import __version__
 from . import data, device, explaining, network, runs, scoring, teaching, training
 from .failures import Ended, Failure, explained
 from .search import find_lr, search

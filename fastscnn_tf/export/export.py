@@ -8,14 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import fastscnn_tf
-
 from ..core.aliases import StrPath
 from ..core.delegates.device import DeviceSettings
 from ..core.delegates.settings_file import KEY, settings_path, write_settings
 from ..core.errors import ConfigError
 from ..core.files import check_output, write_bytes, write_json
 from ..core.sizes import Size, format_size
+from ..core.version import __version__
 from ..keras_api import KerasModel
 from ..model.byte_input import STEP, centre
 from ..model.fast_scnn import resized_config
@@ -268,7 +267,7 @@ def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str, input: str) -
         mean, std = (centre(config),) * 3, (1.0 / STEP,) * 3
     return {
         "format": METADATA_FORMAT,
-        "producer": f"fastscnn_tf {fastscnn_tf.__version__}",
+        "producer": f"fastscnn_tf {__version__}",
         "recipe": rules.name,
         "outputs": outputs,
         "input_size": format_size(config.input_size),

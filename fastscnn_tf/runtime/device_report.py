@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import fastscnn_tf
+from ..core.version import __version__
 
 # Bits of `vcgencmd get_throttled` (raspberrypi.com, documentation of vcgencmd).
 THROTTLING = {
@@ -51,7 +51,7 @@ def device_report(root: Path = Path("/")) -> dict[str, Any]:
         "os": _os(root),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "versions": {"fastscnn-tf": fastscnn_tf.__version__, **versions},
+        "versions": {"fastscnn-tf": __version__, **versions},
     }
 
 

@@ -15,6 +15,7 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import InputError, ModelFileError
 from ..core.files import write_json
 from ..core.json_text import Name, Scalar, convert, read_json
+from ..core.version import __version__
 from ..keras_api import keras3, on_tensorflow, tensorflow
 from ..runtime.device_report import cpu_name
 
@@ -108,10 +109,9 @@ def check_state(state: Any, path: Any) -> dict[str, Any]:
 
 def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig) -> None:
     """Writes `run.json`: settings, configuration and versions."""
-    import fastscnn_tf
 
     versions = {
-        "fastscnn_tf": fastscnn_tf.__version__,
+        "fastscnn_tf": __version__,
         "python": platform.python_version(),
         "keras": keras3().__version__,
         **_backend_version(),
