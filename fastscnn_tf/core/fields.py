@@ -1,8 +1,8 @@
 """One declaration of a setting: its default, what it may be, and what `--help` says of it.
 
 A settings class is a frozen dataclass whose fields are made by `setting`. Checks (`Declared`), the
-options of commands (`cli.options.setting_options`) and the table for people (`fields_table`) all
-come of that declaration.
+options of commands (`setting_options` of the command line) and the table for people
+(`fields_table`) all come of that declaration.
 """
 
 from __future__ import annotations
