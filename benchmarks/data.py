@@ -27,10 +27,10 @@ from PIL import Image
 from turns import Program
 
 from fastscnn_tf.core.config import FastSCNNConfig
-from fastscnn_tf.core.files import write_json
-from fastscnn_tf.data.augment import PRESETS
+from fastscnn_tf.core.files.writing import write_json
+from fastscnn_tf.data.augment.augmentation import PRESETS
+from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.pipeline import batches
-from fastscnn_tf.data.registry import open_dataset
 
 RIVAL = Path(__file__).with_name("data_rival.py")
 RIVALS = [(library, whole) for library in ("pillow", "opencv") for whole in (True, False)]
@@ -115,7 +115,7 @@ def draw_streets(folder: Path) -> Any:
     """Toy streets as PNGs of Cityscapes' size, opened as a data set."""
     import yaml
 
-    from fastscnn_tf.data.toy_streets import ToyStreets
+    from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
     streets = ToyStreets("train", STREET_SIZE)
     for kind in ("images", "labels"):
@@ -132,9 +132,9 @@ def draw_streets(folder: Path) -> Any:
 
 def fit_ratio(dataset: Any, preset: str, rounds: int) -> dict[str, Any]:
     """Time of `fit` on real data, cached, over `fit` on one repeated batch; epochs in turn."""
-    from fastscnn_tf.keras_api import keras3, tensorflow
+    from fastscnn_tf.core.keras_api import keras3, tensorflow
     from fastscnn_tf.model.fast_scnn import fast_scnn
-    from fastscnn_tf.train.losses import segmentation_losses
+    from fastscnn_tf.train.losses.segmentation_loss import segmentation_losses
 
     keras, tf = keras3(), tensorflow()
     config = FastSCNNConfig.for_labels("camvid", input_size=(352, 480), aux_heads=True)

@@ -20,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fastscnn_tf.core.files import write_json
-from fastscnn_tf.core.scores import confusion_matrix
-from fastscnn_tf.data.registry import NAMES, open_dataset
-from fastscnn_tf.evaluation import open_inference
-from fastscnn_tf.runtime.evaluate import evaluate_predictor
-from fastscnn_tf.runtime.overlap import overlapped, readers
+from fastscnn_tf.core.files.writing import write_json
+from fastscnn_tf.core.overlap import overlapped, readers
+from fastscnn_tf.core.scores.confusion import confusion_matrix
+from fastscnn_tf.data.datasets.registry import NAMES, open_dataset
+from fastscnn_tf.evaluate.evaluation import open_inference
+from fastscnn_tf.scoring.protocol import evaluate_predictor
 
 PARTS = ("read", "network", "score")
 

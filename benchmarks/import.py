@@ -90,7 +90,7 @@ def draw_images(folder: Path, size: Size, count: int) -> None:
     import yaml
     from PIL import Image
 
-    from fastscnn_tf.data.toy_streets import ToyStreets
+    from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
     streets = ToyStreets("train", size)
     images = np.stack([streets.read_image(i) for i in range(count)])
@@ -184,7 +184,7 @@ def logits_of(file: File, interpreter: Any) -> np.ndarray:
 
 def compare(files: list[File], image: np.ndarray, reference: np.ndarray) -> None:
     """Counts operations; differences from PyTorch and, between float files, from ours."""
-    from fastscnn_tf.runtime.tflite_file import graph_summary
+    from fastscnn_tf.tflite.file import graph_summary
 
     labels = reference.argmax(-1)
     own: dict[str, np.ndarray] = {}
@@ -252,7 +252,7 @@ def ratios(files: list[File], recipe: str, threads: int) -> list[dict[str, Any]]
 
 def write_controls(folder: Path) -> tuple[Path, Path]:
     """Two tiny graphs: a convolution any sound driver runs, and a GATHER_ND that none takes."""
-    from fastscnn_tf.keras_api import tensorflow
+    from fastscnn_tf.core.keras_api import tensorflow
 
     tf = tensorflow()
     kernel = np.random.default_rng(0).normal(size=(3, 3, 4, 8)).astype(np.float32)

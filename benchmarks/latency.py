@@ -28,8 +28,8 @@ from typing import Any
 import numpy as np
 from turns import Program
 
-from fastscnn_tf.core.files import write_json
-from fastscnn_tf.core.images import list_images, read_image, resize_image
+from fastscnn_tf.core.files.writing import write_json
+from fastscnn_tf.core.images.image_file import list_images, read_image, resize_image
 from fastscnn_tf.core.text_table import markdown_table
 from fastscnn_tf.runtime.device_report import cpu_name
 from fastscnn_tf.runtime.segmenter import Segmenter

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastscnn_tf.core.files import write_json
+from fastscnn_tf.core.files.writing import write_json
 from fastscnn_tf.runtime.segmenter import Segmenter
 
 

@@ -22,9 +22,9 @@ from ai_edge_litert.interpreter import Interpreter
 
 from fastscnn_tf.core.text_table import text_table
 from fastscnn_tf.runtime.benchmark import cpu_name
-from fastscnn_tf.runtime.inspect.macs import count_macs
-from fastscnn_tf.runtime.tflite_file import read_model
-from fastscnn_tf.runtime.tflite_graph import Graph, Op
+from fastscnn_tf.tflite.file import read_model
+from fastscnn_tf.tflite.graph import Graph, Op
+from fastscnn_tf.tflite.macs import count_macs
 
 PEAK = (32, 32, 1024, 1024)  # height, width, channels in, channels out
 BYTES = {schema.TensorType.FLOAT32: 4, schema.TensorType.INT32: 4, schema.TensorType.INT8: 1}

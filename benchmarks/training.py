@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from turns import Program
 
-from fastscnn_tf.core.files import write_json
+from fastscnn_tf.core.files.writing import write_json
 
 HERE = Path(__file__).parent
 CASES = ((8, (256, 512), 19), (12, (352, 480), 11))  # batch, size, classes

@@ -13,7 +13,7 @@ from turns import serve, timed_steps
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.config import FastSCNNConfig
-from fastscnn_tf.keras_api import keras3, tensorflow
+from fastscnn_tf.core.keras_api import keras3, tensorflow
 from fastscnn_tf.model.layers import layers_for
 
 IGNORE = 255

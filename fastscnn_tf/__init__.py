@@ -18,27 +18,27 @@ _NAMES = {
     "resize_model": "model.fast_scnn",
     "complexity": "model.complexity",
     "summary": "model.summary",
-    "import_checkpoint": "model.import_checkpoint",
-    "export_weights": "model.weights_file",
+    "import_checkpoint": "model.checkpoints.import_checkpoint",
+    "export_weights": "model.checkpoints.weights_file",
     # data
     "load_dataset": "data.pipeline",
     "load_pydataset": "data.numpy_pipeline",
-    "load_records": "data.load_records",
-    "open_dataset": "data.registry",
-    "Augmentation": "data.augment",
-    "check_dataset": "data.check",
+    "load_records": "data.records.load_records",
+    "open_dataset": "data.datasets.registry",
+    "Augmentation": "data.augment.augmentation",
+    "check_dataset": "data.check.dataset_check",
     # training
-    "segmentation_loss": "train.losses",
-    "segmentation_losses": "train.losses",
-    "SegmentationLoss": "train.losses",
+    "segmentation_loss": "train.losses.segmentation_loss",
+    "segmentation_losses": "train.losses.segmentation_loss",
+    "SegmentationLoss": "train.losses.segmentation_loss",
     "mean_iou": "train.metrics",
     "TrainSettings": "train.settings",
     "train_settings": "train.recipes",
     "run_training": "train.trainer",
     "find_learning_rate": "train.lr_finder",
-    "distilling_model": "train.distill",
-    "pseudo_label": "pseudo_labels",
-    "run_search": "train.search",
+    "distilling_model": "train.distill.distillation",
+    "pseudo_label": "evaluate.pseudo_labels",
+    "run_search": "train.search.hyper_search",
     "PretrainSettings": "train.pretrain",
     "run_pretraining": "train.pretrain",
     # quantization
@@ -46,93 +46,93 @@ _NAMES = {
     "freeze_ranges": "quantize.freeze_ranges",
     "QuantizeSettings": "quantize.fine_tune",
     "run_quantization": "quantize.fine_tune",
-    "quantization_report": "quantization_reports",
+    "quantization_report": "reports.quantization_reports",
     # files
-    "load_model": "evaluation",
-    "save_model": "saving",
-    "export_tflite": "export.export",
-    "model_card": "card",
+    "load_model": "evaluate.evaluation",
+    "save_model": "evaluate.saving",
+    "export_tflite": "export.export_tflite",
+    "model_card": "reports.card",
     # what travels with a file
-    "DeviceSettings": "core.delegates.device",
-    "CpuSettings": "core.delegates.cpu",
-    "GpuSettings": "core.delegates.gpu",
-    "NnapiSettings": "core.delegates.nnapi",
-    "NpuSettings": "core.delegates.npu",
-    "write_settings": "core.delegates.settings_file",
-    "kotlin_source": "core.delegates.kotlin",
-    "benchmark_command": "core.delegates.benchmark_flags",
+    "DeviceSettings": "delegates.device",
+    "CpuSettings": "delegates.cpu",
+    "GpuSettings": "delegates.gpu",
+    "NnapiSettings": "delegates.nnapi",
+    "NpuSettings": "delegates.npu",
+    "write_settings": "delegates.settings_file",
+    "kotlin_source": "delegates.kotlin",
+    "benchmark_command": "delegates.benchmark_flags",
     # on a device: no TensorFlow
     "Segmenter": "runtime.segmenter",
-    "overlay": "runtime.visualize",
+    "overlay": "core.images.visualize",
     "benchmark": "runtime.benchmark",
-    "inspect": "runtime.inspect.inspection",
-    "evaluate": "evaluation",
-    "argmax_agreement": "agreement",
-    "compare_models": "model_comparison",
-    "size_table": "size_comparison",
-    "watch": "runtime.watch",
-    "open_frames": "runtime.capture",
-    "reproduce": "reproduction",
+    "inspect": "inspect.inspection",
+    "evaluate": "evaluate.evaluation",
+    "argmax_agreement": "evaluate.agreement",
+    "compare_models": "evaluate.model_comparison",
+    "size_table": "evaluate.size_comparison",
+    "watch": "stream.watch",
+    "open_frames": "stream.capture",
+    "reproduce": "evaluate.reproduction",
     "FastSCNNError": "core.errors",
 }
 
 __all__ = ["__version__", *sorted(_NAMES)]
 
 if TYPE_CHECKING:
-    from .agreement import argmax_agreement as argmax_agreement
-    from .card import model_card as model_card
     from .core.config import FastSCNNConfig as FastSCNNConfig
-    from .core.delegates.benchmark_flags import benchmark_command as benchmark_command
-    from .core.delegates.cpu import CpuSettings as CpuSettings
-    from .core.delegates.device import DeviceSettings as DeviceSettings
-    from .core.delegates.gpu import GpuSettings as GpuSettings
-    from .core.delegates.kotlin import kotlin_source as kotlin_source
-    from .core.delegates.nnapi import NnapiSettings as NnapiSettings
-    from .core.delegates.npu import NpuSettings as NpuSettings
-    from .core.delegates.settings_file import write_settings as write_settings
     from .core.errors import FastSCNNError as FastSCNNError
-    from .data.augment import Augmentation as Augmentation
-    from .data.check import check_dataset as check_dataset
-    from .data.load_records import load_records as load_records
+    from .core.images.visualize import overlay as overlay
+    from .data.augment.augmentation import Augmentation as Augmentation
+    from .data.check.dataset_check import check_dataset as check_dataset
+    from .data.datasets.registry import open_dataset as open_dataset
     from .data.numpy_pipeline import load_pydataset as load_pydataset
     from .data.pipeline import load_dataset as load_dataset
-    from .data.registry import open_dataset as open_dataset
-    from .evaluation import evaluate as evaluate
-    from .evaluation import load_model as load_model
-    from .export.export import export_tflite as export_tflite
+    from .data.records.load_records import load_records as load_records
+    from .delegates.benchmark_flags import benchmark_command as benchmark_command
+    from .delegates.cpu import CpuSettings as CpuSettings
+    from .delegates.device import DeviceSettings as DeviceSettings
+    from .delegates.gpu import GpuSettings as GpuSettings
+    from .delegates.kotlin import kotlin_source as kotlin_source
+    from .delegates.nnapi import NnapiSettings as NnapiSettings
+    from .delegates.npu import NpuSettings as NpuSettings
+    from .delegates.settings_file import write_settings as write_settings
+    from .evaluate.agreement import argmax_agreement as argmax_agreement
+    from .evaluate.evaluation import evaluate as evaluate
+    from .evaluate.evaluation import load_model as load_model
+    from .evaluate.model_comparison import compare_models as compare_models
+    from .evaluate.pseudo_labels import pseudo_label as pseudo_label
+    from .evaluate.reproduction import reproduce as reproduce
+    from .evaluate.saving import save_model as save_model
+    from .evaluate.size_comparison import size_table as size_table
+    from .export.export_tflite import export_tflite as export_tflite
+    from .inspect.inspection import inspect as inspect
+    from .model.checkpoints.import_checkpoint import import_checkpoint as import_checkpoint
+    from .model.checkpoints.weights_file import export_weights as export_weights
     from .model.classifier import fast_scnn_classifier as fast_scnn_classifier
     from .model.complexity import complexity as complexity
     from .model.fast_scnn import fast_scnn as fast_scnn
     from .model.fast_scnn import resize_model as resize_model
-    from .model.import_checkpoint import import_checkpoint as import_checkpoint
     from .model.summary import summary as summary
-    from .model.weights_file import export_weights as export_weights
-    from .model_comparison import compare_models as compare_models
-    from .pseudo_labels import pseudo_label as pseudo_label
-    from .quantization_reports import quantization_report as quantization_report
     from .quantize.fine_tune import QuantizeSettings as QuantizeSettings
     from .quantize.fine_tune import run_quantization as run_quantization
     from .quantize.freeze_ranges import freeze_ranges as freeze_ranges
     from .quantize.quantize_aware import quantize_aware as quantize_aware
-    from .reproduction import reproduce as reproduce
+    from .reports.card import model_card as model_card
+    from .reports.quantization_reports import quantization_report as quantization_report
     from .runtime.benchmark import benchmark as benchmark
-    from .runtime.capture import open_frames as open_frames
-    from .runtime.inspect.inspection import inspect as inspect
     from .runtime.segmenter import Segmenter as Segmenter
-    from .runtime.visualize import overlay as overlay
-    from .runtime.watch import watch as watch
-    from .saving import save_model as save_model
-    from .size_comparison import size_table as size_table
-    from .train.distill import distilling_model as distilling_model
-    from .train.losses import SegmentationLoss as SegmentationLoss
-    from .train.losses import segmentation_loss as segmentation_loss
-    from .train.losses import segmentation_losses as segmentation_losses
+    from .stream.capture import open_frames as open_frames
+    from .stream.watch import watch as watch
+    from .train.distill.distillation import distilling_model as distilling_model
+    from .train.losses.segmentation_loss import SegmentationLoss as SegmentationLoss
+    from .train.losses.segmentation_loss import segmentation_loss as segmentation_loss
+    from .train.losses.segmentation_loss import segmentation_losses as segmentation_losses
     from .train.lr_finder import find_learning_rate as find_learning_rate
     from .train.metrics import mean_iou as mean_iou
     from .train.pretrain import PretrainSettings as PretrainSettings
     from .train.pretrain import run_pretraining as run_pretraining
     from .train.recipes import train_settings as train_settings
-    from .train.search import run_search as run_search
+    from .train.search.hyper_search import run_search as run_search
     from .train.settings import TrainSettings as TrainSettings
     from .train.trainer import run_training as run_training
 else:  # to a type checker a name that is not here is a mistake

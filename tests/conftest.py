@@ -166,14 +166,14 @@ def qat_folder(run_folder, made_once) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(run_folder):
-    from fastscnn_tf.evaluation import load_model
+    from fastscnn_tf.evaluate.evaluation import load_model
 
     return load_model(run_folder)
 
 
 @pytest.fixture(scope="session")
 def quantized(qat_folder):
-    from fastscnn_tf.evaluation import load_model
+    from fastscnn_tf.evaluate.evaluation import load_model
 
     return load_model(qat_folder)
 
@@ -194,7 +194,7 @@ class Exported(dict):
 def tflite_files(request, made_once) -> dict[tuple[str, str], Path]:
     """(recipe, outputs) -> .tflite of the trained model, or of its quantization-aware twin."""
     from fastscnn_tf.data.pipeline import load_dataset
-    from fastscnn_tf.export.export import export_tflite
+    from fastscnn_tf.export.export_tflite import export_tflite
 
     def export(recipe: str, outputs: str) -> Path:
         def write(path: Path) -> None:
@@ -224,7 +224,7 @@ def shared_data(made_once) -> Path:
 
 
 def write_own_data(root: Path) -> Path:
-    from fastscnn_tf.data.toy_streets import ToyStreets
+    from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
     toy = ToyStreets("train", (96, 160))
     for split, indices in (("train", range(4)), ("val", range(4, 7))):

@@ -13,37 +13,37 @@ from pathlib import Path, PurePath
 import numpy as np
 from PIL import Image
 
-import fastscnn_tf.data.check_report as check
-from fastscnn_tf.card import model_card
+import fastscnn_tf.data.check.findings as check
 from fastscnn_tf.core.config import FastSCNNConfig
-from fastscnn_tf.core.delegates.cpu import CpuSettings
-from fastscnn_tf.core.delegates.device import DeviceSettings
-from fastscnn_tf.core.delegates.gpu import GpuSettings
-from fastscnn_tf.core.delegates.nnapi import NnapiSettings
-from fastscnn_tf.core.delegates.settings_file import write_settings
-from fastscnn_tf.core.delegates.targets import TARGETS
-from fastscnn_tf.core.delegates.trust import own
 from fastscnn_tf.core.labels import LabelSpace
-from fastscnn_tf.core.scores import scores
-from fastscnn_tf.data.registry import open_dataset
-from fastscnn_tf.demo import write_report as write_demo
-from fastscnn_tf.device_settings import FileSettings, code_of, settings_of
+from fastscnn_tf.core.scores.confusion import scores
+from fastscnn_tf.data.datasets.registry import open_dataset
+from fastscnn_tf.delegates.cpu import CpuSettings
+from fastscnn_tf.delegates.device import DeviceSettings
+from fastscnn_tf.delegates.gpu import GpuSettings
+from fastscnn_tf.delegates.nnapi import NnapiSettings
+from fastscnn_tf.delegates.settings_file import write_settings
+from fastscnn_tf.delegates.targets import TARGETS
+from fastscnn_tf.delegates.trust import own
+from fastscnn_tf.evaluate.model_comparison import compare_models
+from fastscnn_tf.evaluate.pseudo_folder import PseudoLabels
+from fastscnn_tf.evaluate.reproduction_table import Reproduction
+from fastscnn_tf.evaluate.size_comparison_result import SizeRow, SizeTable
 from fastscnn_tf.export.pack import pack
-from fastscnn_tf.model_comparison import compare_models
-from fastscnn_tf.pseudo_folder import PseudoLabels
-from fastscnn_tf.quantization_report_page import write_report as write_quantization
-from fastscnn_tf.quantization_report_result import QuantizationReport
+from fastscnn_tf.inspect.inspection import inspect
+from fastscnn_tf.inspect.side_by_side import markdown_side_by_side
 from fastscnn_tf.quantize.layer_report import LayerReport
 from fastscnn_tf.quantize.layer_stats import ActivationStats
-from fastscnn_tf.reproduction_table import Reproduction
-from fastscnn_tf.run_comparison import compare_runs
-from fastscnn_tf.run_report import write_run_report
-from fastscnn_tf.runs import find_runs, runs_table
-from fastscnn_tf.runtime.evaluation_result import Evaluation
-from fastscnn_tf.runtime.inspect.inspection import inspect
-from fastscnn_tf.runtime.inspect.report_files import markdown_side_by_side
-from fastscnn_tf.runtime.tflite_file import unpack
-from fastscnn_tf.size_comparison_result import SizeRow, SizeTable
+from fastscnn_tf.reports.card import model_card
+from fastscnn_tf.reports.demo import write_report as write_demo
+from fastscnn_tf.reports.quantization_report_page import write_report as write_quantization
+from fastscnn_tf.reports.quantization_report_result import QuantizationReport
+from fastscnn_tf.reports.run_comparison import compare_runs
+from fastscnn_tf.reports.run_report import write_run_report
+from fastscnn_tf.runs.find_runs import find_runs, runs_table
+from fastscnn_tf.runtime.model_settings import FileSettings, code_of, settings_of
+from fastscnn_tf.scoring.evaluation_result import Evaluation
+from fastscnn_tf.tflite.file import unpack
 
 SHIPPED = Path(__file__).parents[1] / "tflite" / "fastscnn_camvid_int8.tflite"
 OWNED = "document.title='owned'"

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastscnn_tf.about import about_model
-from fastscnn_tf.agreement import argmax_agreement
-from fastscnn_tf.core.json_text import read_json
-from fastscnn_tf.data.registry import open_dataset
-from fastscnn_tf.data.toy_streets import draw_scene
-from fastscnn_tf.evaluation import evaluate
+from fastscnn_tf.core.files.json_text import read_json
+from fastscnn_tf.data.datasets.registry import open_dataset
+from fastscnn_tf.data.datasets.toy_streets import draw_scene
+from fastscnn_tf.evaluate.agreement import argmax_agreement
+from fastscnn_tf.evaluate.evaluation import evaluate
 from fastscnn_tf.model.io import load_keras
+from fastscnn_tf.runs.about import about_model
 from fastscnn_tf.runtime.segmenter import Segmenter
-from fastscnn_tf.runtime.tflite_file import own_metadata, read_model
+from fastscnn_tf.tflite.file import own_metadata, read_model
 
 TFLITE = Path(__file__).parent.parent / "tflite"
 SHIPPED = TFLITE / "fastscnn_camvid.keras"

@@ -9,11 +9,11 @@ from pathlib import Path
 import flatbuffers
 import pytest
 
-from fastscnn_tf.about import about_model
-from fastscnn_tf.card import model_card
 from fastscnn_tf.core.errors import ConfigError, DataError, InputError, ModelFileError
-from fastscnn_tf.model.about_file import MEMBER, add_about
-from fastscnn_tf.runtime.tflite_file import unpack
+from fastscnn_tf.model.checkpoints.about_file import MEMBER, add_about
+from fastscnn_tf.reports.card import model_card
+from fastscnn_tf.runs.about import about_model
+from fastscnn_tf.tflite.file import unpack
 
 SHIPPED = Path(__file__).parents[1] / "tflite"
 RUN = SHIPPED / "camvid" / "train_settle"

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastscnn_tf.about import about_model
 from fastscnn_tf.core.errors import ConfigError, InputError, OutputError
 from fastscnn_tf.core.labels import LabelSpace
-from fastscnn_tf.data.staging import put, staging
-from fastscnn_tf.pseudo_folder import Counts, PseudoFolder
-from fastscnn_tf.run_record import read_run
-from fastscnn_tf.run_report import write_run_report
-from fastscnn_tf.runs import find_runs
-from fastscnn_tf.train.distribute_cluster import cluster_from, slurm_cluster
-from fastscnn_tf.train.run_folder import read_state, run_folder
-from fastscnn_tf.train.search import _clear
+from fastscnn_tf.data.prepare.staging import put, staging
+from fastscnn_tf.evaluate.pseudo_folder import Counts, PseudoFolder
+from fastscnn_tf.reports.run_report import write_run_report
+from fastscnn_tf.runs.about import about_model
+from fastscnn_tf.runs.find_runs import find_runs
+from fastscnn_tf.runs.run_folder import read_state, run_folder
+from fastscnn_tf.runs.run_record import read_run
+from fastscnn_tf.train.distributed.cluster import cluster_from, slurm_cluster
+from fastscnn_tf.train.search.hyper_search import _clear
 
 WRITTEN = Path(__file__).parent / "written"
 

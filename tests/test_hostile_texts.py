@@ -26,13 +26,13 @@ from hostile_texts import (
 from markdown_it import MarkdownIt
 
 from fastscnn_tf.core.console import echo, warn
-from fastscnn_tf.core.delegates.settings_file import write_settings
-from fastscnn_tf.core.delegates.targets import TARGETS
 from fastscnn_tf.core.foreign_text import JOINERS
+from fastscnn_tf.core.images.visualize import legend
 from fastscnn_tf.core.labels import LabelSpace
-from fastscnn_tf.runtime.contact_sheet import save_contact_sheet
+from fastscnn_tf.delegates.settings_file import write_settings
+from fastscnn_tf.delegates.targets import TARGETS
 from fastscnn_tf.runtime.segmenter import Segmenter
-from fastscnn_tf.runtime.visualize import legend
+from fastscnn_tf.scoring.contact_sheet import save_contact_sheet
 
 OURS = {"html", "head", "meta", "title", "style", "body", "main", "section", "h1", "h2", "p"}
 OURS |= {"figure", "img", "figcaption", "table", "thead", "tbody", "tr", "th", "td"}

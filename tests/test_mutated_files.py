@@ -18,22 +18,22 @@ from typing import Any
 import pytest
 import yaml
 
-from fastscnn_tf.card import _evaluation, _scores
 from fastscnn_tf.core.errors import FastSCNNError
-from fastscnn_tf.core.json_text import read_json
+from fastscnn_tf.core.files.json_text import read_json
 from fastscnn_tf.core.labels import LabelSpace
-from fastscnn_tf.data.records import RecordsDataset
-from fastscnn_tf.data.registry import find_pairs, find_splits
-from fastscnn_tf.pseudo_folder import PseudoFolder, _clear
-from fastscnn_tf.reproduction_ledger import read_ledger
-from fastscnn_tf.reproduction_table import Reproduction
-from fastscnn_tf.run_comparison import compare_runs
-from fastscnn_tf.run_record import read_run
-from fastscnn_tf.runs import find_runs, runs_table
-from fastscnn_tf.train.distribute_cluster import cluster_from
+from fastscnn_tf.data.datasets.registry import find_pairs, find_splits
+from fastscnn_tf.data.records.packed_dataset import RecordsDataset
+from fastscnn_tf.evaluate.pseudo_folder import PseudoFolder, _clear
+from fastscnn_tf.evaluate.reproduction_ledger import read_ledger
+from fastscnn_tf.evaluate.reproduction_table import Reproduction
+from fastscnn_tf.reports.card import _evaluation, _scores
+from fastscnn_tf.reports.run_comparison import compare_runs
+from fastscnn_tf.runs.find_runs import find_runs, runs_table
+from fastscnn_tf.runs.run_files import check_state
+from fastscnn_tf.runs.run_folder import check_resumable
+from fastscnn_tf.runs.run_record import read_run
+from fastscnn_tf.train.distributed.cluster import cluster_from
 from fastscnn_tf.train.recipes import train_settings
-from fastscnn_tf.train.run_files import check_state
-from fastscnn_tf.train.run_folder import check_resumable
 
 WRITTEN = Path(__file__).parent / "written"
 SLOWEST = 5.0  # seconds; most take a millisecond

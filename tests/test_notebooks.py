@@ -21,7 +21,7 @@ SMALLER = """
 import functools
 
 import fastscnn_tf
-from fastscnn_tf.data import toy_streets
+from fastscnn_tf.data.datasets import toy_streets
 
 toy_streets.SPLITS = {"train": (0, 40), "val": (1, 16), "test": (2, 8)}
 of_labels = fastscnn_tf.FastSCNNConfig.for_labels

@@ -1,6 +1,5 @@
-"""The package as a whole: imports stay light and point one way, examples in docstrings run."""
+"""The package as a whole: imports stay light, examples in docstrings run."""
 
-import ast
 import doctest
 import importlib
 import pkgutil
@@ -17,8 +16,6 @@ ROOT = Path(fastscnn_tf.__file__).parent
 MODULES = sorted(
     m.name for m in pkgutil.walk_packages([str(ROOT)], "fastscnn_tf.") if "__main__" not in m.name
 )
-# A package may import what stands left of it; `data` is split: file lists need no TensorFlow.
-ORDER = ["core", "keras_api", "data", "runtime", "model", "train", "quantize", "export", "cli"]
 
 
 def test_import_brings_no_heavy_package():
@@ -40,25 +37,6 @@ def test_public_names_exist_and_are_documented(name):
 def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="no_such"):
         _ = fastscnn_tf.no_such
-
-
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_point_left(path):
-    """Top-level modules (evaluation, demo, ...) stand right of the packages they join."""
-    parts = path.relative_to(ROOT).parts
-    if len(parts) == 1 and parts[0] != "keras_api.py":
-        return
-    own = parts[0].removesuffix(".py")
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level == len(parts):
-            target = (node.module or "").split(".")[0]
-            if target in ORDER and own != "cli":
-                # `model.folded` -> `train` only to register the loss for Keras' loader.
-                allowed = ORDER.index(target) <= ORDER.index(own) or (own, target) == (
-                    "model",
-                    "train",
-                )
-                assert allowed, f"{path.name} imports {target}"
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.core.errors import DataError, OutputError
-from fastscnn_tf.core.folders import walk
-from fastscnn_tf.core.written_files import LIST, WrittenFiles
-from fastscnn_tf.prediction import find_pictures
-from fastscnn_tf.runtime.sources import open_source
+from fastscnn_tf.core.files.folders import walk
+from fastscnn_tf.core.files.written_files import LIST, WrittenFiles
+from fastscnn_tf.evaluate.prediction import find_pictures
+from fastscnn_tf.stream.sources import open_source
 
 MODEL = Path(__file__).parents[1] / "tflite" / "fastscnn_camvid_int8.tflite"
 
@@ -143,7 +143,7 @@ def test_a_list_survives_cut_lines_other_writers_and_its_own_length(tmp_path, mo
     with pytest.raises(OutputError, match=r"4\.png is among the pictures"):
         second.check(tmp_path / "4.png")
     (tmp_path / "1.png").unlink()
-    monkeypatch.setattr("fastscnn_tf.core.written_files.SHORTEN", 10)
+    monkeypatch.setattr("fastscnn_tf.core.files.written_files.SHORTEN", 10)
     WrittenFiles(tmp_path)
     assert b"1.png" not in (tmp_path / LIST).read_bytes()
     assert WrittenFiles(tmp_path).has(tmp_path / "2.png")

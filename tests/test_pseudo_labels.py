@@ -11,14 +11,14 @@ from PIL import Image
 from fastscnn_tf.cli.teaching import pseudo_label_command
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
-from fastscnn_tf.data.registry import open_dataset
-from fastscnn_tf.data.toy_streets import ToyStreets
-from fastscnn_tf.evaluation import load_predictor
-from fastscnn_tf.keras_api import keras3
+from fastscnn_tf.core.keras_api import keras3
+from fastscnn_tf.data.datasets.registry import open_dataset
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
+from fastscnn_tf.evaluate.evaluation import load_predictor
+from fastscnn_tf.evaluate.pseudo_labels import confident_labels, pseudo_label
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import save_keras
-from fastscnn_tf.pseudo_labels import confident_labels, pseudo_label
-from fastscnn_tf.runtime.averaged_views import AveragedViews
+from fastscnn_tf.scoring.averaged_views import AveragedViews
 from fastscnn_tf.train.settings import TrainSettings
 from fastscnn_tf.train.trainer import run_training
 

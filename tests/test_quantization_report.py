@@ -9,16 +9,16 @@ import pytest
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, ModelFileError, OutputError
+from fastscnn_tf.core.plots import pixels
 from fastscnn_tf.data.pipeline import load_dataset
-from fastscnn_tf.evaluation import evaluate
-from fastscnn_tf.export.export import export_tflite
+from fastscnn_tf.evaluate.evaluation import evaluate
+from fastscnn_tf.export.export_tflite import export_tflite
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.folded import load_folded, save_folded
-from fastscnn_tf.quantization_report_page import CSV, JSON
-from fastscnn_tf.quantization_reports import quantization_report
 from fastscnn_tf.quantize.layer_report import OUTLIER
 from fastscnn_tf.quantize.layer_stats import Comparison, weight_stats
-from fastscnn_tf.train.plots import pixels
+from fastscnn_tf.reports.quantization_report_page import CSV, JSON
+from fastscnn_tf.reports.quantization_reports import quantization_report
 
 LAYERS = 66
 SIZE = (64, 96)

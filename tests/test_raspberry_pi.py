@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastscnn_tf.data.toy_streets import draw_scene
+from fastscnn_tf.data.datasets.toy_streets import draw_scene
 from fastscnn_tf.runtime.segmenter import Segmenter
 
 ROOT = Path(__file__).parents[1]

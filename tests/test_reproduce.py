@@ -15,11 +15,11 @@ from fastscnn_tf.core.errors import ConfigError, DataError, ModelFileError, Outp
 from fastscnn_tf.core.labels import CITYSCAPES
 from fastscnn_tf.core.published import PUBLISHED, SOURCES
 from fastscnn_tf.core.sizes import padded_size
-from fastscnn_tf.data.registry import NAMES
+from fastscnn_tf.data.datasets.registry import NAMES
+from fastscnn_tf.evaluate.reproduction_ledger import read_ledger
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import save_keras
 from fastscnn_tf.model.zeroed_skip import without_skip
-from fastscnn_tf.reproduction_ledger import read_ledger
 
 SIZE = (64, 128)
 CLAIMS = {  # row: (claim, split that is scored, input size)

@@ -11,19 +11,19 @@ from PIL import Image
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, InputError, OutputError
+from fastscnn_tf.core.keras_api import keras3
+from fastscnn_tf.core.plots import class_bars, confusion, curves, pixels, row_shares
 from fastscnn_tf.core.report_page import Page, Section, Table
-from fastscnn_tf.core.scores import confusion_matrix, scores
-from fastscnn_tf.data.registry import open_dataset
-from fastscnn_tf.evaluation import load_predictor
-from fastscnn_tf.keras_api import keras3
+from fastscnn_tf.core.scores.confusion import confusion_matrix, scores
+from fastscnn_tf.data.datasets.registry import open_dataset
+from fastscnn_tf.evaluate.evaluation import load_predictor
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import save_keras
-from fastscnn_tf.run_record import read_run
-from fastscnn_tf.run_report import duration, greatest_confusions, write_run_report
-from fastscnn_tf.run_report_pictures import PictureRanking
-from fastscnn_tf.runtime.views import WholeImage
-from fastscnn_tf.train.plots import class_bars, confusion, curves, pixels, row_shares
-from fastscnn_tf.train.run_files import machine
+from fastscnn_tf.reports.run_report import duration, greatest_confusions, write_run_report
+from fastscnn_tf.reports.run_report_pictures import PictureRanking
+from fastscnn_tf.runs.run_files import machine
+from fastscnn_tf.runs.run_record import read_run
+from fastscnn_tf.scoring.views import WholeImage
 
 SIZE = (64, 96)
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError, InputError, OutputError
-from fastscnn_tf.run_comparison import compare_runs
-from fastscnn_tf.run_record import read_run
-from fastscnn_tf.runs import Damaged, find_runs, runs_table
+from fastscnn_tf.reports.run_comparison import compare_runs
+from fastscnn_tf.runs.find_runs import Damaged, find_runs, runs_table
+from fastscnn_tf.runs.run_record import read_run
 
 NAMES = ("road", "car", "sky")
 # Rows are true classes: IoU 6/10, 2/6 and 10/10; their mean is 29/45.
@@ -87,7 +87,7 @@ def test_runs_are_found_below_each_other_and_sorted(folder):
 
 
 def test_a_run_is_running_while_its_lock_is_held(tmp_path):
-    from fastscnn_tf.train.run_folder import run_folder
+    from fastscnn_tf.runs.run_folder import run_folder
 
     write_run(tmp_path / "r", state=scored(1, 0.5, 1))
     with run_folder(tmp_path / "r", resume=True):

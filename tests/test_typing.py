@@ -99,6 +99,6 @@ def test_every_public_name_has_a_type(checked):
     kinds = dict(zip(fastscnn_tf.__all__, (found and found[1] for found in revealed), strict=True))
     assert [name for name, kind in kinds.items() if kind in (None, "Any")] == []
     assert "config: fastscnn_tf.core.config.FastSCNNConfig" in kinds["fast_scnn"]
-    assert kinds["export_tflite"].endswith("-> fastscnn_tf.export.export.ExportResult")
+    assert kinds["export_tflite"].endswith("-> fastscnn_tf.export.export_tflite.ExportResult")
     assert kinds["Segmenter"].endswith("-> fastscnn_tf.runtime.segmenter.Segmenter")
     assert "Evaluation" in kinds["evaluate"].split("->")[-1]

@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastscnn_tf.card import _evaluation
 from fastscnn_tf.core.errors import InputError
-from fastscnn_tf.core.files import write_json
-from fastscnn_tf.core.json_text import decode_json, dump_json, plain, read_json
+from fastscnn_tf.core.files.json_text import decode_json, dump_json, plain, read_json
+from fastscnn_tf.core.files.writing import write_json
 from fastscnn_tf.core.labels import LabelSpace
-from fastscnn_tf.data.records import RecordsDataset
-from fastscnn_tf.data.registry import find_splits
-from fastscnn_tf.data.toy_streets import ToyStreets
-from fastscnn_tf.pseudo_folder import PseudoFolder
-from fastscnn_tf.reproduction_ledger import add_record, read_ledger
-from fastscnn_tf.run_record import read_run
+from fastscnn_tf.data.datasets.registry import find_splits
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
+from fastscnn_tf.data.records.packed_dataset import RecordsDataset
+from fastscnn_tf.evaluate.pseudo_folder import PseudoFolder
+from fastscnn_tf.evaluate.reproduction_ledger import add_record, read_ledger
+from fastscnn_tf.reports.card import _evaluation
+from fastscnn_tf.runs.run_files import RUN, check_state
+from fastscnn_tf.runs.run_folder import check_resumable, check_same_settings
+from fastscnn_tf.runs.run_record import read_run
 from fastscnn_tf.train.recipes import recipe_settings
-from fastscnn_tf.train.run_files import RUN, check_state
-from fastscnn_tf.train.run_folder import check_resumable, check_same_settings
 from fastscnn_tf.train.settings import TrainSettings
 
 WRITTEN = Path(__file__).parent / "written"
@@ -117,7 +117,7 @@ def test_pseudo_labels():
 
 
 def test_search():
-    from fastscnn_tf.train.search import _Search
+    from fastscnn_tf.train.search.hyper_search import _Search
 
     found = read_json(WRITTEN / "search.json", _Search)
     assert found.space == ["learning_rate=log:0.001..0.1"]

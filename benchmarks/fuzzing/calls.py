@@ -7,15 +7,15 @@ from pathlib import Path
 
 def read_checkpoint(path: str) -> None:
     """Arrays of a checkpoint of another framework."""
-    from fastscnn_tf.model.checkpoint_file import read_checkpoint
+    from fastscnn_tf.model.checkpoints.checkpoint_file import read_checkpoint
 
     read_checkpoint(path)
 
 
 def read_logits(folder: str, data: str) -> None:
     """All logits of a teacher's folder."""
-    from fastscnn_tf.data.registry import open_dataset
-    from fastscnn_tf.train.saved_logits import SavedLogits
+    from fastscnn_tf.data.datasets.registry import open_dataset
+    from fastscnn_tf.train.distill.saved_logits import SavedLogits
 
     dataset = open_dataset("folder", data, "val")
     logits = SavedLogits(folder, dataset)
@@ -25,7 +25,7 @@ def read_logits(folder: str, data: str) -> None:
 
 def cluster(path: str) -> None:
     """The cluster that a TF_CONFIG names."""
-    from fastscnn_tf.train.distribute_cluster import cluster_from
+    from fastscnn_tf.train.distributed.cluster import cluster_from
 
     if not Path(path).is_file():  # it comes in a variable: there is nothing to open
         return
@@ -43,9 +43,9 @@ def recipe(path: str) -> None:
 
 def prepare(archive: str) -> None:
     """A data set from an archive of one pair a split: CamVid's or Cityscapes', by its name."""
-    from fastscnn_tf.data.camvid_content import SplitContent
-    from fastscnn_tf.data.prepare_camvid import prepare_camvid
-    from fastscnn_tf.data.prepare_cityscapes import prepare_cityscapes
+    from fastscnn_tf.data.prepare.arrange_cityscapes import prepare_cityscapes
+    from fastscnn_tf.data.prepare.camvid_content import SplitContent
+    from fastscnn_tf.data.prepare.fetch_camvid import prepare_camvid
 
     if archive.startswith("camvid"):
         content = dict.fromkeys(("train", "val", "test"), SplitContent(1))

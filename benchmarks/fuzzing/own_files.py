@@ -14,7 +14,7 @@ def mutate_settings(rng: random.Random, data: bytes) -> bytes:
     """Changes a settings file; often by an option that names a place."""
     if rng.random() < 0.5:
         return mutate_json(rng, data)
-    from fastscnn_tf.core.delegates.device import DeviceSettings
+    from fastscnn_tf.delegates.device import DeviceSettings
 
     found = json.loads(data)
     part = rng.choice([*DeviceSettings.PARTS])

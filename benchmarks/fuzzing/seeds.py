@@ -178,7 +178,7 @@ def _splits() -> Iterator[tuple[str, str]]:
 def _keras(top: Path, wanted: Collection[str]) -> None:
     """A small Fast-SCNN as .keras, as .npz, and its quantization-aware twin."""
     import fastscnn_tf as fs
-    from fastscnn_tf.quantize.checkpoint import save_qat
+    from fastscnn_tf.quantize.qat_checkpoint import save_qat
 
     config = fs.FastSCNNConfig(
         num_classes=3, width=0.25, input_size=(64, 64), class_names=CLASSES, class_colors=COLORS

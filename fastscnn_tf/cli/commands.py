@@ -16,10 +16,11 @@ import click
 
 from ..core.foreign_text import one_line, printable
 from ..core.version import __version__
-from . import data, device, explaining, network, runs, scoring, teaching, training
+from . import data, explaining, network, runs, scoring, teaching, training
+from . import on_device as device
+from .device_settings import settings_command
 from .failures import Ended, Failure, explained
 from .search import find_lr, search
-from .settings import settings_command
 from .streams import discard, say
 
 LONGEST = 4000  # characters of a message; what it quotes may be of any length

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..core.console import echo
-from . import options as opt
+from . import shared_options as opt
 
 
 @click.command()
@@ -23,7 +23,7 @@ def check(json_path: str | None, force: bool, **arguments: Any) -> None:
     Also class frequencies and suggested class weights. Exit code 0: nothing is wrong, 1: there are
     findings, 2: there is no such data set.
     """
-    from ..data.check import check_dataset
+    from ..data.check.dataset_check import check_dataset
 
     opt.check_json(json_path, force, data_dir=arguments["data_dir"])
     arguments["name"] = arguments.pop("dataset")
@@ -49,7 +49,7 @@ def check(json_path: str | None, force: bool, **arguments: Any) -> None:
 @opt.force
 def show(output: Path, **arguments: Any) -> None:
     """Draw samples as training sees them, with their labels laid over them and a legend."""
-    from ..runtime.contact_sheet import save_contact_sheet
+    from ..scoring.contact_sheet import save_contact_sheet
 
     samples = save_contact_sheet(output, **arguments)
     echo(f"{output}: {opt.count(samples, 'sample')}")

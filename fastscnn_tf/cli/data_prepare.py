@@ -12,7 +12,7 @@ import click
 
 from ..core.console import echo
 from ..core.foreign_text import shell_path
-from . import options
+from . import shared_options as options
 
 
 @click.command()
@@ -33,8 +33,8 @@ def prepare(
     name: str, output: Path | None, sources: tuple[str, ...], sha256: str | None, force: bool
 ) -> None:
     """Fetch and check CamVid; unpack Cityscapes; say how to get any other data set."""
-    from ..data.prepare import FREE, TRAIN_SIZE, prepare
-    from ..data.sources import instructions
+    from ..data.prepare.origins import instructions
+    from ..data.prepare.preparation import FREE, TRAIN_SIZE, prepare
 
     folder = str(output or name)
     if name not in FREE and not sources:
@@ -77,8 +77,8 @@ def pack(
     force: bool,
 ) -> None:
     """Pack splits into TFRecord shards, without loss; `--dataset records` reads them."""
-    from ..data.pack import pack
-    from ..data.registry import open_dataset
+    from ..data.datasets.registry import open_dataset
+    from ..data.records.packing import pack
 
     opened = [open_dataset(dataset, data_dir, split, size) for split in splits]
     index = pack(opened, output, shards, shard_mb << 20, force, options.progress("packing"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from . import options as opt
+from . import shared_options as opt
 
 
 def whole(name: str, help: str, low: int = 1, high: int | None = None, default: Any = None) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from ..core.console import echo
-from ..core.files import check_output, write_bytes
+from ..core.files.writing import check_output, write_bytes
 from . import declared
-from . import options as opt
+from . import shared_options as opt
 from .training import fit_verbosity
 
 
@@ -41,8 +41,8 @@ def inspect_command(
     reason and the rule's source. Files that nobody vouches for are safe to look at. The JSON of
     several files is {"files": [...]}.
     """
-    from ..runtime.inspect.inspection import inspect
-    from ..runtime.inspect.report_files import markdown_side_by_side
+    from ..inspect.inspection import inspect
+    from ..inspect.side_by_side import markdown_side_by_side
 
     opt.check_json(json_path, force, *models)
     if markdown and json_path == "-":
@@ -76,7 +76,7 @@ def card_command(
 
     All of it comes from the disk; what is not there is called "not stated".
     """
-    from ..card import model_card
+    from ..reports.card import model_card
 
     opt.refuse_inputs(str(output), (source, *scores))
     check_output(output, force)
@@ -108,7 +108,7 @@ def quantization_report_command(model: str, **arguments: Any) -> None:
 
     Each layer in turn stays in float, with all others in int8 as the .tflite computes them.
     """
-    from ..quantization_reports import quantization_report
+    from ..reports.quantization_reports import quantization_report
 
     report = quantization_report(model, progress=opt.progress("comparing"), **arguments)
     echo(f"{report.text()}\n", keep="\n")
@@ -121,7 +121,7 @@ def quantization_report_command(model: str, **arguments: Any) -> None:
 @opt.force
 def demo_command(output: Path, epochs: int | None, force: bool) -> None:
     """Train, quantize, export and score on toy streets: a table, overlays and report.html."""
-    from ..demo import run_demo, table
+    from ..reports.demo import run_demo, table
 
     summary = run_demo(output, force, fit_verbosity(), echo, epochs)
     echo(table(summary), keep="\n")

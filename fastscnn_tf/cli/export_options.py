@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..core.console import echo
-from . import options as opt
+from . import shared_options as opt
 
 if TYPE_CHECKING:
     from ..export.choice import Choice

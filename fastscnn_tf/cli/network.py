@@ -10,9 +10,9 @@ import click
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
 from ..core.errors import ConfigError
-from ..core.files import check_output
+from ..core.files.writing import check_output
 from ..core.sizes import Size
-from . import options as opt
+from . import shared_options as opt
 
 
 class Colour(click.ParamType):
@@ -64,8 +64,8 @@ def import_command(
 
     Nothing that a checkpoint asks for is executed.
     """
-    from ..model.import_checkpoint import import_checkpoint
-    from ..saving import save_model
+    from ..evaluate.saving import save_model
+    from ..model.checkpoints.import_checkpoint import import_checkpoint
 
     if output.suffix != ".keras":
         raise ConfigError(f"{output}: the output must end in .keras")
@@ -94,8 +94,8 @@ def import_command(
 @opt.force
 def export_weights_command(model: str, output: Path, force: bool) -> None:
     """Write all weights of MODEL (.keras or run folder) as a documented .npz."""
-    from ..evaluation import load_model
-    from ..model.weights_file import export_weights
+    from ..evaluate.evaluation import load_model
+    from ..model.checkpoints.weights_file import export_weights
 
     check_output(output, force)
     count = export_weights(load_model(model), output, force)
@@ -138,7 +138,7 @@ def summary(
         width = 1.0 if width is None else width
         config = FastSCNNConfig.preset(preset or "paper", num_classes=classes, width=width)
     else:
-        from ..evaluation import load_model
+        from ..evaluate.evaluation import load_model
 
         if given:
             raise ConfigError(f"{model} has its own wiring: leave out --{', --'.join(given)}")

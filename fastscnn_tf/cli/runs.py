@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..core.console import echo
-from . import options as opt
+from . import shared_options as opt
 
 
 @click.group()
@@ -28,7 +28,7 @@ def runs() -> None:
 @opt.force
 def list_(folders: tuple[str, ...], sort: str, json_path: str | None, force: bool) -> None:
     """List the runs in FOLDERS and below them (default: here), damaged ones with the reason."""
-    from ..runs import find_runs, runs_table
+    from ..runs.find_runs import find_runs, runs_table
 
     opt.check_json(json_path, force)
     found = find_runs(folders or (".",), sort)
@@ -45,7 +45,7 @@ def compare(
     folders: tuple[str, ...], output: Path | None, json_path: str | None, force: bool
 ) -> None:
     """Compare run FOLDERS with the first of them: settings that differ, scores of every class."""
-    from ..run_comparison import compare_runs
+    from ..reports.run_comparison import compare_runs
 
     opt.check_json(json_path, force, str(output) if output else None)
     result = compare_runs(folders, output, force)
@@ -59,7 +59,7 @@ def compare(
 @opt.force
 def report(folder: str, data_dir: str | None, pictures: bool, force: bool) -> None:
     """Write FOLDER/report/report.html and report.md: settings, curves, classes, confusions."""
-    from ..run_report import write_run_report
+    from ..reports.run_report import write_run_report
 
     bar = opt.progress("scoring pictures")
     echo(write_run_report(folder, data_dir, pictures, force, bar))

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from ..core.console import echo
-from ..core.files import check_output
+from ..core.files.writing import check_output
 from ..core.foreign_text import printable, shell_path
 from ..train.settings import TrainSettings
-from . import options as opt
+from . import shared_options as opt
 from .training import aux, cache, naming_interruptions, settings_given, train
 
 _OWN = ("output", "resume", "force")  # of `train`; a search has its own
@@ -54,7 +54,7 @@ def search(
     Writes OUTPUT/best.json for train --recipe, and a run folder for each trial.
     """
     base = settings_given(rest)
-    from ..train.search import run_search
+    from ..train.search.hyper_search import run_search
 
     opt.check_json(json_path, force or resume, data_dir=rest["data_dir"])
     to_stderr = functools.partial(echo, err=True)
@@ -98,8 +98,8 @@ def find_lr(
 ) -> None:
     """Suggest a learning rate: train for a moment while it rises, and see where the loss falls."""
     settings = settings_given(rest)
+    from ..core.plots import require_matplotlib
     from ..train.lr_finder import find_learning_rate
-    from ..train.plots import require_matplotlib
 
     opt.check_json(json_path, force, str(output) if output else None, data_dir=rest["data_dir"])
     if output:

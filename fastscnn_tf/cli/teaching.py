@@ -11,7 +11,7 @@ from ..core.console import echo, warn
 from ..core.foreign_text import printable
 from ..core.sizes import Size
 from . import declared
-from . import options as opt
+from . import shared_options as opt
 from .scoring import averaging
 
 
@@ -39,7 +39,7 @@ def pseudo_label_command(json_path: str | None, force: bool, **arguments: Any) -
 
     Writes a data set for train --extra-dataset folder --extra-data-dir OUTPUT --extra-split train.
     """
-    from ..pseudo_labels import pseudo_label
+    from ..evaluate.pseudo_labels import pseudo_label
 
     opt.check_json(json_path, force, arguments["model"])
     result = pseudo_label(force=force, progress=opt.progress("labelling"), **arguments)
@@ -70,9 +70,9 @@ def save_logits_command(
     They are a teacher for train --teacher OUTPUT. The teacher looks at each picture once, as it
     is, so rotation, cutout and mixing cannot be learnt from it (--augment paper or gentle).
     """
-    from ..data.registry import open_dataset
-    from ..evaluation import load_predictor
-    from ..train.saved_logits import save_logits
+    from ..data.datasets.registry import open_dataset
+    from ..evaluate.evaluation import load_predictor
+    from ..train.distill.saved_logits import save_logits
 
     predictor = load_predictor(model, threads, size=size, pad=pad)
     opened = open_dataset(data["dataset"], data["data_dir"], data["split"], predictor.input_size)

@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from ..core.console import echo
-from ..core.delegates.device import DEVICES
 from ..core.errors import Interrupted
 from ..core.sizes import Size
-from ..quantize.settings import QuantizeSettings
+from ..delegates.device import DEVICES
+from ..quantize.run_settings import QuantizeSettings
 from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
-from . import options as opt
+from . import shared_options as opt
 from .export_options import TEXTS, about_options, choose_for, engine_options
 
 # What a recipe decides, in the order of `--help`.
@@ -95,7 +95,7 @@ def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     settings = settings_given(rest)
     run: Callable[..., Any]
     if settings.strategy == MULTI_WORKER:
-        from ..train.distribute_run import run_on_workers as run
+        from ..train.distributed.run import run_on_workers as run
     else:
         from ..train.trainer import run_training as run
     with naming_interruptions():
@@ -103,7 +103,7 @@ def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
         result = run(settings, output, resume, force, fit_verbosity(), bar)
     if result is None:
         return  # a worker that is not the chief
-    from ..run_report import write_run_report
+    from ..reports.run_report import write_run_report
 
     report = write_run_report(output, force=True)
     score = "" if result.miou is None else f"val mIoU {result.miou:.4f} "
@@ -210,9 +210,9 @@ def export(
 
     Recipes int8 and int16x8 read calibration images from --dataset/--data-dir (its training split).
     """
-    from ..about import about_model
-    from ..evaluation import load_model
-    from ..export.export import check_export, export_tflite
+    from ..evaluate.evaluation import load_model
+    from ..export.export_tflite import check_export, export_tflite
+    from ..runs.about import about_model
 
     opt.check_pad(pad, size)
     texts = {name: rest.pop(name) for name in TEXTS}

@@ -10,7 +10,7 @@ import operator
 from typing import Any
 
 from .errors import ConfigError
-from .json_text import convert
+from .files.json_text import convert
 from .labels import MAX_CLASSES, LabelSpace, label_space
 from .numbers import check_number
 from .presets import PRESETS

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from .files import make_folder, remove_own, write_bytes
+from .files.writing import make_folder, remove_own, write_bytes
 from .foreign_text import Markdown, html, markdown, markdown_cell
 from .text_table import markdown_table
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError
-from ..keras_api import tensorflow
-from .augment import Augmentation
+from ..core.keras_api import tensorflow
+from .augment.augmentation import Augmentation
 
 
 def shuffled_indices(

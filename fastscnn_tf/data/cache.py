@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 
 from ..core.errors import ConfigError, OutputError
-from ..core.files import make_folder, replacing
+from ..core.files.writing import make_folder, replacing
 from ..core.sizes import Size
-from .dataset import SegmentationDataset
+from .datasets.dataset import SegmentationDataset
 
 Pair = tuple[np.ndarray, np.ndarray]  # (h, w, 3) uint8 RGB and (h, w) uint8 class indices
 

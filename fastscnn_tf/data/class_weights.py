@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core.aliases import Progress
-from .dataset import SegmentationDataset
+from .datasets.dataset import SegmentationDataset
 
 KINDS = ("none", "enet", "median")
 ENET_CONSTANT = 1.02  # Paszke et al. 2016, section 5.2: keeps the weights between 1 and 50

@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import ConfigError
+from ..core.keras_api import tensorflow
 from ..core.sizes import Size
-from ..keras_api import tensorflow
-from .augment import PRESETS, Augmentation
+from .augment.augmentation import PRESETS, Augmentation
 from .batch_order import shuffled_indices
-from .image_folders import ImageFolders
+from .datasets.image_folders import ImageFolders
 from .reader import noting_data_errors
 
 AREA = (0.08, 1.0)  # share of the picture that training shows

@@ -16,17 +16,17 @@ import numpy as np
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
-from ..keras_api import PyDataset, keras3
-from . import numpy_ops
-from .augment import DRAWS, Augmentation, augmentation
-from .augment_pair import augment_pair
+from ..core.keras_api import PyDataset, keras3
+from .augment import numpy_ops
+from .augment.augmentation import DRAWS, Augmentation, augmentation
+from .augment.mix import mix_batch
+from .augment.pair import augment_pair
 from .cache import open_cache
-from .dataset import SegmentationDataset
-from .mix import mix_batch
+from .check.usable import open_split
+from .datasets.dataset import SegmentationDataset
 from .pipeline import check_batches, for_outputs, named_after
 from .png_decoder import use_fast_png
 from .reader import PairReader, noting_data_errors
-from .usable import open_split
 
 Batch = tuple[np.ndarray, Any]  # images, and labels or a dict of them
 

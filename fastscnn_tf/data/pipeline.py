@@ -8,16 +8,16 @@ from typing import Any
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, DataError
-from ..keras_api import TFDataset, tensorflow
-from .augment import DRAWS, Augmentation, augmentation
-from .augment_pair import augment_pair
+from ..core.keras_api import TFDataset, tensorflow
+from .augment.augmentation import DRAWS, Augmentation, augmentation
+from .augment.mix import mix_batch
+from .augment.pair import augment_pair
 from .batch_order import batch_rows, position_of, shuffled_indices
 from .cache import open_cache
-from .dataset import SegmentationDataset
-from .mix import mix_batch
+from .check.usable import open_split
+from .datasets.dataset import SegmentationDataset
 from .png_decoder import use_fast_png
 from .reader import PairReader
-from .usable import open_split
 
 
 def load_dataset(
@@ -138,7 +138,7 @@ def batches(
 
 
 def _plain(image, label, config: FastSCNNConfig):
-    from . import tf_ops
+    from .augment import tf_ops
 
     tf = tensorflow()
     image = tf.ensure_shape(tf.cast(image, tf.float32), (*config.input_size, 3))
@@ -148,7 +148,7 @@ def _plain(image, label, config: FastSCNNConfig):
 
 
 def _augmented(image, label, draw, settings: Augmentation, config: FastSCNNConfig):
-    from . import tf_ops
+    from .augment import tf_ops
 
     tf = tensorflow()
     vector = tf.random.stateless_uniform((DRAWS,), draw)
@@ -159,7 +159,7 @@ def _augmented(image, label, draw, settings: Augmentation, config: FastSCNNConfi
 
 def _mixed(images, labels, vectors, settings: Augmentation, config: FastSCNNConfig, extra: int):
     """Mixes neighbours; the first `extra` rows were there as partners only."""
-    from . import tf_ops
+    from .augment import tf_ops
 
     if settings.mixes:
         images, labels = mix_batch(images, labels, vectors, settings, tf_ops)

@@ -1,4 +1,4 @@
-"""The fastest PNG decoding at hand behind `core.images`, for training.
+"""The fastest PNG decoding at hand behind `core.images.image_file`, for training.
 
 PNG is lossless: every decoder gives the same pixels. Of Pillow's time for a CamVid picture
 kornia-rs takes 0.45, TensorFlow 0.7, OpenCV 0.9. kornia-rs holds Python's lock all the while and
@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.plain_png import Decoder, use_png_decoder
-from ..keras_api import tensorflow
+from ..core.images.plain_png import Decoder, use_png_decoder
+from ..core.keras_api import tensorflow
 
 FEW_CORES = 4  # from here on Python's lock costs more than kornia-rs saves
 

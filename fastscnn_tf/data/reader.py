@@ -9,10 +9,10 @@ from types import TracebackType
 import numpy as np
 
 from ..core.errors import FastSCNNError
-from ..core.images import resize_image, resize_label
+from ..core.images.image_file import resize_image, resize_label
 from ..core.sizes import Size
 from .cache import Cache
-from .dataset import SegmentationDataset
+from .datasets.dataset import SegmentationDataset
 
 _failures: list[FastSCNNError] = []
 

@@ -25,13 +25,14 @@ from ..model.byte_input import STEP, byte_range, centre
 from ..model.folded import FoldedNetwork, on_bytes
 from ..model.tf_blocks import image_bytes
 from ..quantize.calibrate import checked_images
-from ..runtime.tflite_file import operation, unpack
-from ..runtime.tflite_parser import parse_tflite
-from . import edits, recipes
+from ..tflite.file import operation, unpack
+from ..tflite.parser import parse_tflite
+from . import edits
+from . import quantization_recipes as recipes
 from .converter import convert
-from .engine import AI_EDGE, ai_edge_module
+from .converter_engine import AI_EDGE, ai_edge_module
 from .export_blocks import NamedBlocks
-from .graph import graph_function
+from .mutable_graph import graph_function
 from .pack import pack
 
 CHUNK = 8  # images that are held at once

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 
-from ..core.delegates.device import DeviceSettings
-from ..core.delegates.targets import target
 from ..core.errors import ConfigError
-from . import recipes
+from ..delegates.device import DeviceSettings
+from ..delegates.targets import target
+from . import quantization_recipes as recipes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ def choose(
     """The decision table's choice for a device; what is given takes its place.
 
     Args:
-        device: a name of `core.delegates.targets.TARGETS`.
+        device: a name of `delegates.targets.TARGETS`.
         recipe: of the export, if given.
         outputs: of the export, if given.
         input: of the export, if given.

@@ -12,15 +12,15 @@ import numpy as np
 
 from ..core.console import quiet_stderr
 from ..core.errors import ExportError, ModelFileError
-from ..keras_api import tensorflow
-from ..runtime.model_metadata import NAME as TFLITE_METADATA
-from ..runtime.tflite_file import METADATA_NAME, unpack
+from ..core.keras_api import tensorflow
 from ..runtime.trial import run_here
+from ..tflite.embedded_metadata import NAME as TFLITE_METADATA
+from ..tflite.file import METADATA_NAME, unpack
 from . import edits
 from .model_metadata import append_files, label_files, model_metadata
 from .pack import pack
 from .portable_means import means_to_convolutions
-from .recipes import Recipe
+from .quantization_recipes import Recipe
 
 
 def convert(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ExportError
-from ..keras_api import KerasModel
-from ..runtime.tflite_file import operation
+from ..core.keras_api import KerasModel
+from ..tflite.file import operation
 
 RESHAPING = ("RESIZE_BILINEAR", "STRIDED_SLICE")  # same scale in and out: they commute with it
 

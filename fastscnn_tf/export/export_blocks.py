@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from ..core.keras_api import Tensor
 from ..core.sizes import Size
-from ..keras_api import Tensor
 from ..model.folded import FoldedNetwork
 from ..model.tf_blocks import TFBlocks
 from ..model.windows import Pads

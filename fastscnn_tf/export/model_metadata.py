@@ -7,10 +7,9 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..core.keras_api import KerasModel
 from ..core.sizes import parse_size
-from ..keras_api import KerasModel
-from ..runtime.flat_tables import Table, write_table
-from ..runtime.model_metadata import (
+from ..tflite.embedded_metadata import (
     COLORS,
     IDENTIFIER,
     LABELS,
@@ -18,6 +17,7 @@ from ..runtime.model_metadata import (
     SEGMENTER,
     SEGMENTER_IDENTIFIER,
 )
+from ..tflite.flat_tables import Table, write_table
 
 # metadata_schema.fbs: the version that added CustomMetadata, the newest of what is used here.
 MIN_PARSER_VERSION = "1.5.0"

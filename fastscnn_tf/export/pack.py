@@ -6,8 +6,8 @@ from typing import Any
 
 import flatbuffers
 
-from ..keras_api import KerasModel
-from ..runtime.tflite_graph import WEIGHT_ALIGNMENT
+from ..core.keras_api import KerasModel
+from ..tflite.graph import WEIGHT_ALIGNMENT
 
 
 class _AlignedBuilder(flatbuffers.Builder):

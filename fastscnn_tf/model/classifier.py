@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import Any
 
 from ..core.config import FastSCNNConfig
+from ..core.keras_api import KerasModel, is_keras3, keras3
 from ..core.numbers import check_number
-from ..keras_api import KerasModel, is_keras3, keras3
 from .fast_scnn import check_patterns
 from .keras_blocks import KerasBlocks
 from .layers import PACKAGE

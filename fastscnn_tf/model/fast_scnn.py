@@ -10,9 +10,9 @@ from typing import Any
 
 from ..core.config import AUX_HEADS, FastSCNNConfig
 from ..core.errors import ConfigError
+from ..core.keras_api import KerasModel, is_keras3, keras3
 from ..core.sizes import Size, check_size, padded_size
 from ..data.reader import named_data_errors
-from ..keras_api import KerasModel, is_keras3, keras3
 from .complexity import complexity
 from .keras_blocks import KerasBlocks
 from .layers import PACKAGE

@@ -16,11 +16,11 @@ import numpy as np
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ModelFileError
-from ..core.files import write_bytes
-from ..keras_api import KerasModel
+from ..core.files.writing import write_bytes
+from ..core.keras_api import KerasModel
 from .byte_input import FIRST, byte_weights
+from .checkpoints.described_npz import Description, described_bytes, read_described
 from .complexity import complexity
-from .described_npz import Description, described_bytes, read_described
 from .fast_scnn import require_fast_scnn
 
 FORMAT = "fastscnn_tf.folded/2"

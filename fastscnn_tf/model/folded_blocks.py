@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.keras_api import Tensor
 from ..core.sizes import Size
-from ..keras_api import Tensor
 from .byte_input import FIRST, frame_pads
 from .topology import Conv, Depthwise
 from .windows import Pads, explicit_pads, pads_to

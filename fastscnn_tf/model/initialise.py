@@ -9,9 +9,9 @@ from typing import Any
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
-from ..keras_api import KerasModel, keras3
+from ..core.keras_api import KerasModel, keras3
+from .checkpoints.import_checkpoint import import_checkpoint
 from .classifier import classifier_class
-from .import_checkpoint import import_checkpoint
 from .io import checkpoint_in, load_keras
 
 # Their shapes follow the number of classes.

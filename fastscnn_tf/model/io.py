@@ -12,15 +12,15 @@ import msgspec
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ModelFileError
-from ..core.files import replacing
-from ..core.json_text import convert
-from ..keras_api import KerasModel, keras3
-from .about_file import add_about
+from ..core.files.json_text import convert
+from ..core.files.writing import replacing
+from ..core.keras_api import KerasModel, keras3
+from .checkpoints.about_file import add_about
+from .checkpoints.described_npz import described_config
+from .checkpoints.keras_archive import KerasArchive, keras_model, open_keras
 from .classifier import MAX_LABELS, classifier_class
 from .complexity import weights_room
-from .described_npz import described_config
 from .fast_scnn import model_class
-from .keras_archive import KerasArchive, keras_model, open_keras
 from .layers import PACKAGE, layers_for
 
 CHECKPOINTS = ("best.keras", "best.npz")

@@ -6,8 +6,8 @@ import random
 from types import ModuleType
 
 from ..core.config import FastSCNNConfig
+from ..core.keras_api import KerasLayer, Tensor
 from ..core.sizes import Size
-from ..keras_api import KerasLayer, Tensor
 from .layers import batch_normalization, layers_for
 from .topology import Conv, Depthwise
 from .windows import explicit_pads, pads_to

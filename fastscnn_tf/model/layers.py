@@ -10,9 +10,8 @@ import functools
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from ..core.interpolation import interpolation_matrix
-from ..core.sizes import Size
-from ..keras_api import (
+from ..core.images.interpolation import interpolation_matrix
+from ..core.keras_api import (
     KerasLayer,
     Tensor,
     Variable,
@@ -21,6 +20,7 @@ from ..keras_api import (
     on_tensorflow,
     tensorflow,
 )
+from ..core.sizes import Size
 from .windows import adaptive_windows
 
 PACKAGE = "fastscnn_tf"

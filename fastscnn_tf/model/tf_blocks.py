@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ..core.config import FastSCNNConfig
+from ..core.keras_api import Tensor, tensorflow
 from ..core.sizes import Size
-from ..keras_api import Tensor, tensorflow
 from .byte_input import STEP, border_colour, centre
 from .folded import FoldedNetwork, is_depthwise
 from .folded_blocks import FoldedBlocks

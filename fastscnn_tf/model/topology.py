@@ -2,7 +2,7 @@
 
 `blocks` decides what the words mean: Keras layers for training (`keras_blocks`), quantization
 wrappers for fine-tuning (`quantize.qat_blocks`), bare TensorFlow operations for export
-(`export.graph`) or shapes only (`complexity`). A network is thereby never described twice.
+(`export.mutable_graph`) or shapes only (`complexity`). A network is thereby never described twice.
 
 Names are `stage.part`; Keras 3 refuses `/` in names.
 """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..core.keras_api import KerasModel
 from ..core.sizes import Size
-from ..keras_api import KerasModel
 from .fast_scnn import require_fast_scnn, resize_model
 
 BRANCH = "fusion.high"

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DataError, ModelFileError
+from ..core.keras_api import tensorflow
 from ..core.sizes import format_size
 from ..data.reader import named_data_errors
-from ..keras_api import tensorflow
 from ..model.byte_input import byte_range
 from ..model.folded import FoldedNetwork, on_bytes
 from ..model.ranges import INPUT, Range

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..core.keras_api import Tensor, tensorflow
 from ..core.sizes import Size
-from ..keras_api import Tensor, tensorflow
 from ..model.byte_input import border_colour, byte_range
 from ..model.folded import FoldedNetwork, Weights, is_depthwise, on_bytes
 from ..model.folded_blocks import FoldedBlocks

@@ -8,22 +8,22 @@ from pathlib import Path
 from ..core.aliases import Progress, StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import OutputError
+from ..core.keras_api import KerasModel, tf_keras, tfmot
 from ..data.pipeline import batches, check_batches
-from ..keras_api import KerasModel, tf_keras, tfmot
 from ..model.fast_scnn import resize_model
 from ..model.io import checkpoint_in, load_keras
+from ..runs.run_folder import open_run
 from ..train.build import Training, epoch_steps, prepare_backend
 from ..train.callbacks import callbacks_for
-from ..train.losses import segmentation_loss
+from ..train.losses.segmentation_loss import segmentation_loss
 from ..train.optimizers import optimizer
 from ..train.predictor import KerasPredictor
-from ..train.run_folder import open_run
 from ..train.schedules import schedule
 from ..train.trainer import TrainResult, fit_epochs, usable_split
-from .checkpoint import load_qat, restore_run, save_qat
 from .freeze_ranges import freeze_ranges
+from .qat_checkpoint import load_qat, restore_run, save_qat
 from .quantize_aware import CALIBRATION_IMAGES, quantize_aware
-from .settings import QuantizeSettings as QuantizeSettings
+from .run_settings import QuantizeSettings as QuantizeSettings
 
 BEST, LAST = "best.npz", "last.npz"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..keras_api import callback_of, tf_keras
+from ..core.keras_api import callback_of, tf_keras
 
 
 def freeze_ranges(epochs: int | None = None) -> Any:

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.interpolation import interpolation_matrix
+from ..core.images.interpolation import interpolation_matrix
+from ..core.keras_api import Tensor, tensorflow
 from ..core.sizes import Size
-from ..keras_api import Tensor, tensorflow
 
 Limits = Callable[[], tuple[Any, Any]]  # the (min, max) of a range, as it is now
 

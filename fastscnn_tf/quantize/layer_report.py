@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.scores import scores
+from ..core.scores.confusion import scores
 from .layer_stats import ActivationStats, WeightStats, weight_stats
 from .sensitivity import LogitsCounts, Sensitivity
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..core.config import FastSCNNConfig
+from ..core.keras_api import KerasLayer, Tensor, Variable, tensorflow, tf_keras
 from ..core.sizes import Size
-from ..keras_api import KerasLayer, Tensor, Variable, tensorflow, tf_keras
 from ..model.byte_input import border_colour
 from ..model.fast_scnn import full_resolution
 from ..model.folded import is_depthwise

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..core.config import FastSCNNConfig
-from ..keras_api import of_keras, tensorflow, tf_keras, tfmot
+from ..core.keras_api import of_keras, tensorflow, tf_keras, tfmot
 from ..model.tf_blocks import framed, image_bytes
 from ..model.windows import Pads
 from .calibrate import DEAD

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, ExportError, ModelFileError
+from ..core.keras_api import KerasModel, keras3, tensorflow, tf_keras
 from ..core.sizes import Size
 from ..data.reader import named_data_errors
-from ..keras_api import KerasModel, keras3, tensorflow, tf_keras
 from ..model.fast_scnn import inference_model, logits_layer, resize_model, resized_config
 from ..model.folded import FoldedNetwork, fold, on_bytes
 from ..model.tf_blocks import logits_of

@@ -1,3 +1,3 @@
 """Running a .tflite: needs only numpy, Pillow and ai-edge-litert."""
 
-from ..core.delegates.cpu import MAX_THREADS as MAX_THREADS
+from ..delegates.cpu import MAX_THREADS as MAX_THREADS

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..core.aliases import StrPath
 from ..core.errors import ConfigError
-from ..core.images import read_image
+from ..core.images.image_file import read_image
 from ..core.sizes import Size, format_size
-from ..data.toy_streets import draw_scene
+from ..data.datasets.toy_streets import draw_scene
 from .device_report import cpu_name, device_report, thermal_state
 from .fit import fitted
 from .segmenter import Segmenter

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..core.console import quiet_end, quiet_stderr
-from ..core.delegates.device import DeviceSettings
 from ..core.errors import ModelFileError
-from ..core.files import make_folder
+from ..core.files.writing import make_folder
+from ..delegates.device import DeviceSettings
+from ..tflite.graph import Tensor
+from ..tflite.parser import parse_tflite
 from . import native
-from .tflite_graph import Tensor
-from .tflite_parser import parse_tflite
 from .trial import cannot_compile
 
 DTYPES = ("float32", "float16", "int32", "uint8", "int64", "int16", "int8")  # of its ports

@@ -12,15 +12,15 @@ from typing import Any
 
 from ..core.aliases import StrPath
 from ..core.arguments import check_number
-from ..core.delegates.cpu import CpuSettings
-from ..core.delegates.device import COMPILED_MODEL, LITERT_JS, DeviceSettings
-from ..core.delegates.gpu import GpuSettings
-from ..core.delegates.npu import VENDORS, NpuSettings
-from ..core.delegates.options import Settings
-from ..core.delegates.places import weight_cache_name
-from ..core.delegates.settings_file import read_settings, travelling_settings
-from ..core.delegates.trust import Held, hold, own
 from ..core.errors import ConfigError
+from ..delegates.cpu import CpuSettings
+from ..delegates.device import COMPILED_MODEL, LITERT_JS, DeviceSettings
+from ..delegates.gpu import GpuSettings
+from ..delegates.npu import VENDORS, NpuSettings
+from ..delegates.options import Settings
+from ..delegates.places import weight_cache_name
+from ..delegates.settings_file import read_settings, travelling_settings
+from ..delegates.trust import Held, hold, own
 from . import MAX_THREADS
 from .libraries import LIBRARIES, loaded_libraries
 
@@ -87,7 +87,7 @@ def plan_engine(
         threads: CPU threads; by default those of the settings, else 2.
         settings: or a settings file of this model; by default what travels with it.
         trust_settings: paths in a settings file, or inside the .tflite, count as well (see
-            `core.delegates.trust`).
+            `delegates.trust`).
 
     Raises:
         ConfigError: the settings are another model's, not valid, or would kill this machine's

@@ -18,8 +18,8 @@ from PIL import Image
 
 from ..core.aliases import StrPath
 from ..core.errors import ConfigError, DataError
-from ..core.images import read_image, resize_image, resize_label, to_rgb
-from ..core.picture_file import decoding
+from ..core.images.decoding import decoding
+from ..core.images.image_file import read_image, resize_image, resize_label, to_rgb
 from ..core.sizes import Size
 from .postprocess import LogitsFrame, labels_from_output
 

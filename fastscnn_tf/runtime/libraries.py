@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from ..core.delegates.device import DeviceSettings
-from ..core.delegates.trust import Held
 from ..core.errors import ConfigError
 from ..core.foreign_text import one_line
+from ..delegates.device import DeviceSettings
+from ..delegates.trust import Held
 
 MOST_FILES = 10_000  # that are looked at for names of libraries
 LONGEST = 300  # characters of such names in a message

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.errors import NonFiniteLogits
-from ..core.images import resize_label
-from ..core.interpolation import interpolation_matrix
+from ..core.images.image_file import resize_label
+from ..core.images.interpolation import interpolation_matrix
 from ..core.sizes import Size, padded_size
 from .upsample import FACTOR, upsampled_labels, winning_planes
 

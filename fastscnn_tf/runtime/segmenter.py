@@ -14,18 +14,18 @@ import numpy as np
 from ..core.aliases import StrPath
 from ..core.arguments import check_number
 from ..core.console import quiet_stderr
-from ..core.delegates.device import DeviceSettings
 from ..core.errors import DataError, ModelFileError
 from ..core.foreign_text import printable
 from ..core.labels import MAX_CLASSES, LabelSpace
+from ..core.overlap import AHEAD, overlapped
 from ..core.sizes import Size
+from ..delegates.device import DeviceSettings
+from ..tflite.file import own_metadata, read_model
+from ..tflite.graph import Graph
 from . import native
 from .engine import Plan, plan_engine
 from .fit import Fitted, Picture, as_pixels, check_fit, check_several, check_target, fitted
-from .overlap import AHEAD, overlapped
 from .postprocess import LogitsFrame
-from .tflite_file import own_metadata, read_model
-from .tflite_graph import Graph
 from .trial import ensure_tried, refused, trusted_here
 
 
@@ -45,7 +45,7 @@ class Segmenter:
             `trial`); FASTSCNN_TRUSTED=1 in the environment trusts all files.
         trust_settings: paths that stand there count, so that the file's maker may choose which
             libraries are loaded and where is written. Without it they are left out and named
-            unless they were given on this machine (see `core.delegates.trust`).
+            unless they were given on this machine (see `delegates.trust`).
 
     Attributes:
         settings: the settings in use, their paths absolute.

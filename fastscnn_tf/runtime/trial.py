@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.console import quiet_stderr
-from ..core.delegates.device import DeviceSettings
 from ..core.errors import ConfigError, ModelFileError
 from ..core.foreign_text import one_line
+from ..delegates.device import DeviceSettings
+from ..tflite.checks import why_not
+from ..tflite.graph import Graph
+from ..tflite.lifetimes import arena_lower_bound
+from ..tflite.macs import count_macs
+from ..tflite.parser import parse_tflite
 from . import native
 from .engine import DEFAULT_THREADS, Plan
-from .inspect.lifetimes import arena_lower_bound
-from .inspect.macs import count_macs
-from .tflite_checks import why_not
-from .tflite_graph import Graph
-from .tflite_parser import parse_tflite
 from .tried import is_known, key_of, remember
 
 if TYPE_CHECKING:

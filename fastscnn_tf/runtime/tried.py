@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..core.user_folders import cache_folder
+from ..core.files.user_folders import cache_folder
 
 FOLDER = "tried"
 CPU = ("model name", "flags", "Features", "CPU implementer", "CPU variant", "CPU part")

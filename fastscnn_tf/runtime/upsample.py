@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..core.interpolation import interpolation_matrix
+from ..core.images.interpolation import interpolation_matrix
 
 FACTOR = 8
 PIECE = 1024  # blocks interpolated at a time: 64 float32 each are 256 KB

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError
-from ..core.files import replacing
-from ..core.reading import open_regular
-from ..keras_api import callback_of, on_tensorflow, tensorflow
-from ..runtime.views import WholeImage
-from .plots import confusion, pixels, require_matplotlib, strip
-from .run_files import SCORE
+from ..core.files.reading import open_regular
+from ..core.files.writing import replacing
+from ..core.keras_api import callback_of, on_tensorflow, tensorflow
+from ..core.plots import confusion, pixels, require_matplotlib, strip
+from ..runs.run_files import SCORE
+from ..scoring.views import WholeImage
 
 EVENTS = "events.out.tfevents.*"
 PICTURE_EPOCHS = 20  # pictures of 20 epochs show a run; those of 1000 fill a disk

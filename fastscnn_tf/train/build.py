@@ -10,19 +10,19 @@ from typing import Any
 from ..core.aliases import Progress
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
+from ..core.keras_api import KerasModel, keras3, on_tensorflow, tensorflow
 from ..core.labels import LabelSpace
 from ..core.sizes import Size
 from ..data.class_weights import training_class_weights
-from ..data.dataset import SegmentationDataset
-from ..keras_api import KerasModel, keras3, on_tensorflow, tensorflow
+from ..data.datasets.dataset import SegmentationDataset
 from ..model.fast_scnn import fast_scnn, resize_model
 from ..model.initialise import Start
-from .distill import distilling_model
-from .distribute import replica_losses
+from .distill.distillation import distilling_model
+from .distill.saved_logits import saved_logits_in
+from .distributed.strategy import replica_losses
 from .ema import ema_for
-from .losses import SegmentationLoss, register, segmentation_losses
+from .losses.segmentation_loss import SegmentationLoss, register, segmentation_losses
 from .optimizers import optimizer, precision_policy
-from .saved_logits import saved_logits_in
 from .schedules import schedule
 from .settings import NONE, TrainSettings
 

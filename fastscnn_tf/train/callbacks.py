@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import NonFiniteLogits, TrainingDiverged
-from ..core.files import write_bytes, write_json
-from ..data.dataset import SegmentationDataset
-from ..keras_api import KerasModel, callback_of
-from ..runtime.evaluate import Predictor, evaluate_predictor
-from ..runtime.evaluation_result import Evaluation
-from .run_files import LOG, SCORE, STATE
+from ..core.files.writing import write_bytes, write_json
+from ..core.keras_api import KerasModel, callback_of
+from ..data.datasets.dataset import SegmentationDataset
+from ..runs.run_files import LOG, SCORE, STATE
+from ..scoring.evaluation_result import Evaluation
+from ..scoring.protocol import Predictor, evaluate_predictor
 
 LOGGED = ("loss", "learning_rate", SCORE, "val_pixel_accuracy", "seconds")
 Averaged = Callable[[], AbstractContextManager[None]]

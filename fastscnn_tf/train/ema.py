@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError
-from ..keras_api import callback_of, keras3, on_tensorflow, tensorflow
+from ..core.keras_api import callback_of, keras3, on_tensorflow, tensorflow
 from .settings import check_run_values
 
 BATCHES = "batches"  # in `state`: how many there were

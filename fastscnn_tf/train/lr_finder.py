@@ -12,13 +12,13 @@ import numpy as np
 
 from ..core.aliases import Progress, StrPath
 from ..core.errors import ConfigError
-from ..core.files import check_output, replacing
+from ..core.files.writing import check_output, replacing
+from ..core.keras_api import KerasModel, keras3, on_tensorflow
+from ..core.plots import new_figure
 from ..data.numpy_pipeline import numpy_batches
 from ..data.pipeline import batches
 from ..data.reader import named_data_errors
-from ..keras_api import KerasModel, keras3, on_tensorflow
 from .build import Training, epoch_steps
-from .plots import new_figure
 from .settings import TrainSettings
 from .trainer import prepare
 

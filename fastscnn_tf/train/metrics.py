@@ -6,8 +6,8 @@ import functools
 from types import ModuleType
 from typing import Any
 
+from ..core.keras_api import is_keras3, keras3, of_keras, on_tensorflow
 from ..core.labels import IGNORE
-from ..keras_api import is_keras3, keras3, of_keras, on_tensorflow
 from .schedules import registered
 
 

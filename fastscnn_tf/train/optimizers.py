@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..keras_api import is_keras3
+from ..core.keras_api import is_keras3
 from .schedules import registered, schedule_class
 from .settings import check_run_values
 

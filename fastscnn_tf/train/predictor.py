@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..core.config import FastSCNNConfig
+from ..core.keras_api import KerasModel, is_keras3, keras3, on_tensorflow, tensorflow, tf_keras
 from ..core.sizes import Size
-from ..keras_api import KerasModel, is_keras3, keras3, on_tensorflow, tensorflow, tf_keras
 from ..model.fast_scnn import logits_layer, require_fast_scnn
 from ..model.ranges import LOGITS
 from ..runtime.postprocess import LogitsFrame

@@ -11,19 +11,19 @@ import numpy as np
 
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
+from ..core.keras_api import KerasModel, callback_of, keras3, tensorflow
 from ..data.classification import check_pictures, classification_batches
-from ..data.image_folders import ImageFolders
+from ..data.datasets.image_folders import ImageFolders
 from ..data.reader import named_data_errors
-from ..keras_api import KerasModel, callback_of, keras3, tensorflow
 from ..model.classifier import fast_scnn_classifier
 from ..model.io import save_keras
+from ..runs.run_folder import open_run
 from .callbacks import Validate, callbacks_for
-from .checkpoint import restore_checkpoint, save_checkpoint
 from .optimizers import optimizer
-from .run_folder import open_run
 from .schedules import schedule
 from .settings import PretrainSettings as PretrainSettings
 from .trainer import BEST, LAST, fit_stream
+from .training_state import restore_checkpoint, save_checkpoint
 
 TOP = 5
 SCORE, SCORE_TOP = "val_top1", f"val_top{TOP}"

@@ -12,8 +12,8 @@ import msgspec
 from ..core.aliases import StrPath
 from ..core.errors import ConfigError
 from ..core.fields import declared, defaults
-from ..core.files import write_json
-from ..core.json_text import Name, convert, read_json
+from ..core.files.json_text import Name, convert, read_json
+from ..core.files.writing import write_json
 from ..core.sizes import format_size
 from .settings import FIELDS, TrainSettings, check_names
 

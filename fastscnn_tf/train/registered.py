@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..keras_api import keras3
-from . import losses, metrics, optimizers, schedules
+from ..core.keras_api import keras3
+from . import metrics, optimizers, schedules
+from .losses import segmentation_loss as losses
 
 
 def register_training_objects() -> None:

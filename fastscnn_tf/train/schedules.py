@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..keras_api import is_keras3, keras3, of_keras
+from ..core.keras_api import is_keras3, keras3, of_keras
 from ..model.layers import PACKAGE
 from .settings import check_run_values
 

@@ -9,10 +9,10 @@ from ..core.errors import ConfigError
 from ..core.fields import Declared, check_values, defaults, like, nearest, setting
 from ..core.presets import PRESETS
 from ..core.sizes import Size, check_size, format_size
-from ..data.augment import Augmentation, augmentation
+from ..data.augment.augmentation import Augmentation, augmentation
 from ..data.cache import check_cache
 from ..data.class_weights import KINDS as CLASS_WEIGHT_KINDS
-from .loss_terms import parse_terms
+from .losses.loss_terms import parse_terms
 
 NONE, MIRRORED, MULTI_WORKER = STRATEGIES = ("none", "mirrored", "multi-worker")
 OPTIMIZERS = ("sgd", "adamw")

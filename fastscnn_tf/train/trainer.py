@@ -11,26 +11,26 @@ from typing import Any
 from ..core.aliases import Progress, StrPath
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
+from ..core.keras_api import keras3, on_tensorflow
 from ..core.sizes import Size
-from ..data.dataset import ConcatDataset, SegmentationDataset
+from ..data.check.usable import open_usable
+from ..data.datasets.dataset import ConcatDataset, SegmentationDataset
 from ..data.numpy_pipeline import numpy_batches
 from ..data.pipeline import batches, check_batches
-from ..data.usable import open_usable
-from ..keras_api import keras3, on_tensorflow
 from ..model.fast_scnn import copy_weights
 from ..model.initialise import initialise, read_start
 from ..model.io import read_config, save_keras
+from ..runs.run_files import RECIPE
+from ..runs.run_folder import OpenRun, open_run
 from .board import board_for
 from .build import Training, build, epoch_steps, inference_copy, run_config
 from .callbacks import callbacks_for
-from .checkpoint import restore_checkpoint, save_checkpoint
-from .distribute import check_shares, strategy_scope
+from .distill.saved_logits import logits_batches
+from .distributed.strategy import check_shares, strategy_scope
 from .predictor import KerasPredictor
 from .recipes import describe, write_recipe
-from .run_files import RECIPE
-from .run_folder import OpenRun, open_run
-from .saved_logits import logits_batches
 from .settings import TrainSettings
+from .training_state import restore_checkpoint, save_checkpoint
 
 BEST, LAST = "best.keras", "last.keras"
 
@@ -66,7 +66,7 @@ def run_training(
 
     Works on every backend of Keras 3; the batches come from tf.data on TensorFlow and from NumPy
     elsewhere, where TensorFlow is not needed. Before the first step every pair is read that was
-    not found good before (`data.usable`).
+    not found good before (`data.check.usable`).
 
     Args:
         settings: the run; on resuming they must be those it was started with.

@@ -17,13 +17,13 @@ import pytest
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.core.scores import confusion_matrix, scores
-from fastscnn_tf.data import toy_streets
+from fastscnn_tf.core.keras_api import keras3
+from fastscnn_tf.core.scores.confusion import confusion_matrix, scores
+from fastscnn_tf.data.datasets import toy_streets
 from fastscnn_tf.data.reader import named_data_errors
-from fastscnn_tf.keras_api import keras3
 from fastscnn_tf.model.io import load_keras, save_keras
-from fastscnn_tf.train.checkpoint import read_checkpoint
 from fastscnn_tf.train.registered import register_training_objects
+from fastscnn_tf.train.training_state import read_checkpoint
 
 FOLDER = os.environ.get("FASTSCNN_REFERENCE", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="FASTSCNN_REFERENCE is not set")

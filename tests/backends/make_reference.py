@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from fastscnn_tf.core.config import FastSCNNConfig
+from fastscnn_tf.core.keras_api import keras3, tensorflow
 from fastscnn_tf.core.labels import IGNORE
 from fastscnn_tf.data.numpy_pipeline import load_pydataset
-from fastscnn_tf.keras_api import keras3, tensorflow
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import save_keras
-from fastscnn_tf.train.losses import segmentation_losses
+from fastscnn_tf.train.losses.segmentation_loss import segmentation_losses
 
 HEADS = ("logits", "aux_ltd", "aux_gfe")
 

@@ -16,7 +16,7 @@ SIZE = (64, 96)
 def models(tmp_path_factory):
     """Untrained models: own data's 9 classes as .keras and .tflite, Cityscapes' as .keras."""
     from fastscnn_tf.core.config import FastSCNNConfig
-    from fastscnn_tf.export.export import export_tflite
+    from fastscnn_tf.export.export_tflite import export_tflite
     from fastscnn_tf.model.fast_scnn import fast_scnn
     from fastscnn_tf.model.io import save_keras
 

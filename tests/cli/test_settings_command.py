@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fastscnn_tf.core.delegates.device import DEVICES
+from fastscnn_tf.delegates.device import DEVICES
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "tflite"
@@ -119,8 +119,8 @@ def test_all_options_are_listed_with_their_sources(run):
 
 
 def test_export_for_a_device(config, randomise, tmp_path, run):
+    from fastscnn_tf.evaluate.saving import save_model
     from fastscnn_tf.model.fast_scnn import fast_scnn
-    from fastscnn_tf.saving import save_model
 
     keras, output = tmp_path / "m.keras", tmp_path / "m.tflite"
     save_model(randomise(fast_scnn(config)), keras, about={"license": "research use"})

@@ -222,7 +222,7 @@ def test_signals_leave_no_half_written_file(tmp_path, number):
     driver = """
 import sys, time, click
 from fastscnn_tf.cli import commands
-from fastscnn_tf.core.files import replacing
+from fastscnn_tf.core.files.writing import replacing
 
 @click.command("write")
 @click.argument("path")

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from fastscnn_tf.core.boundary import BoundaryCounts
 from fastscnn_tf.core.errors import DataError
+from fastscnn_tf.core.scores.boundary import BoundaryCounts
 
 
 def halves(edges):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastscnn_tf.core.instances import InstanceCounts
 from fastscnn_tf.core.labels import CITYSCAPES, IGNORE
-from fastscnn_tf.core.scores import confusion_matrix, scores
-from fastscnn_tf.data.cityscapes import cityscapes
-from fastscnn_tf.prediction import predict_files
-from fastscnn_tf.runtime.evaluate import evaluate_predictor
+from fastscnn_tf.core.scores.confusion import confusion_matrix, scores
+from fastscnn_tf.core.scores.instances import InstanceCounts
+from fastscnn_tf.data.datasets.cityscapes import cityscapes
+from fastscnn_tf.evaluate.prediction import predict_files
+from fastscnn_tf.scoring.protocol import evaluate_predictor
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-cityscapes" / "bin" / "python"

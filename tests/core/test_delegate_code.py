@@ -5,11 +5,11 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from fastscnn_tf.core.delegates.benchmark_flags import benchmark_command
-from fastscnn_tf.core.delegates.device import DeviceSettings
-from fastscnn_tf.core.delegates.kotlin import kotlin_source
-from fastscnn_tf.core.delegates.targets import TARGETS
 from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.delegates.benchmark_flags import benchmark_command
+from fastscnn_tf.delegates.device import DeviceSettings
+from fastscnn_tf.delegates.kotlin import kotlin_source
+from fastscnn_tf.delegates.targets import TARGETS
 
 GOLDEN = Path(__file__).parent / "golden"
 MODEL, SHA256 = PurePath("models/m.tflite"), "0123456789abcdef" * 4

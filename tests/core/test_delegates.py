@@ -5,15 +5,15 @@ import json
 
 import pytest
 
-from fastscnn_tf.core.delegates.cpu import CpuSettings
-from fastscnn_tf.core.delegates.device import DEVICES, DeviceSettings
-from fastscnn_tf.core.delegates.gpu import GpuSettings
-from fastscnn_tf.core.delegates.nnapi import NnapiSettings
-from fastscnn_tf.core.delegates.npu import VENDORS, NpuSettings
-from fastscnn_tf.core.delegates.npu_vendors import QualcommSettings
-from fastscnn_tf.core.delegates.options import OPTION
-from fastscnn_tf.core.delegates.targets import TARGETS, decision_table, target
 from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.delegates.cpu import CpuSettings
+from fastscnn_tf.delegates.device import DEVICES, DeviceSettings
+from fastscnn_tf.delegates.gpu import GpuSettings
+from fastscnn_tf.delegates.nnapi import NnapiSettings
+from fastscnn_tf.delegates.npu import VENDORS, NpuSettings
+from fastscnn_tf.delegates.npu_vendors import QualcommSettings
+from fastscnn_tf.delegates.options import OPTION
+from fastscnn_tf.delegates.targets import TARGETS, decision_table, target
 
 KINDS = (DeviceSettings, CpuSettings, GpuSettings, NnapiSettings, NpuSettings, *VENDORS.values())
 

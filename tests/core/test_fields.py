@@ -7,7 +7,7 @@ import pytest
 
 from fastscnn_tf.core.errors import ConfigError
 from fastscnn_tf.core.fields import Declared, default_text, fields_table, like, setting
-from fastscnn_tf.quantize.settings import QuantizeSettings
+from fastscnn_tf.quantize.run_settings import QuantizeSettings
 from fastscnn_tf.train.settings import PretrainSettings, TrainSettings
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"

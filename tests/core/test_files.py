@@ -4,7 +4,13 @@ import os
 import pytest
 
 from fastscnn_tf.core.errors import OutputError
-from fastscnn_tf.core.files import PART, check_output, check_output_folder, replacing, write_json
+from fastscnn_tf.core.files.writing import (
+    PART,
+    check_output,
+    check_output_folder,
+    replacing,
+    write_json,
+)
 
 
 def test_existing_output_is_refused_unless_forced(tmp_path):

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from fastscnn_tf.core import leftovers
 from fastscnn_tf.core.errors import OutputError
-from fastscnn_tf.core.files import check_output, check_output_folder, remove_own, replacing
-from fastscnn_tf.core.folder_lock import hold, is_held
-from fastscnn_tf.core.leftovers import remove_leftovers
+from fastscnn_tf.core.files import leftovers
+from fastscnn_tf.core.files.folder_lock import hold, is_held
+from fastscnn_tf.core.files.leftovers import remove_leftovers
+from fastscnn_tf.core.files.writing import check_output, check_output_folder, remove_own, replacing
 
 
 def dead_process() -> int:

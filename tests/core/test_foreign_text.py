@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from fastscnn_tf.core.files.json_text import dump_json, plain
 from fastscnn_tf.core.foreign_text import (
     Markdown,
     comment,
@@ -22,7 +23,6 @@ from fastscnn_tf.core.foreign_text import (
     shell_path,
     shell_word,
 )
-from fastscnn_tf.core.json_text import dump_json, plain
 from fastscnn_tf.core.text_table import markdown_table, text_table
 
 

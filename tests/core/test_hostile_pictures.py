@@ -14,9 +14,10 @@ import pytest
 from hostile_pictures import GREY_TAGS, chunk, mutants, segment, tiff
 from PIL import Image
 
-from fastscnn_tf.core import picture_file, pixels, plain_png
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.core.images import (
+from fastscnn_tf.core.images import decoding as picture_file
+from fastscnn_tf.core.images import pixels, plain_png
+from fastscnn_tf.core.images.image_file import (
     decode_image,
     list_images,
     read_color_label,
@@ -77,7 +78,7 @@ def test_no_other_decoder_is_even_imported(tmp_path, street):
     (tmp_path / "EPS.png").write_bytes(EPS)
     code = """if True:
         import pathlib, sys
-        from fastscnn_tf.core.images import read_image
+        from fastscnn_tf.core.images.image_file import read_image
         for path in pathlib.Path(sys.argv[1]).glob("*.png"):
             try:
                 assert read_image(path).shape == (24, 40, 3)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.core.images import (
+from fastscnn_tf.core.images.image_file import (
     list_images,
     read_image,
     read_label,

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError, DataError
-from fastscnn_tf.core.instances import MEAN_SIZES, InstanceCounts
 from fastscnn_tf.core.labels import CAMVID, CITYSCAPES
+from fastscnn_tf.core.scores.instances import MEAN_SIZES, InstanceCounts
 
 PERSON, RIDER, CAR = (CITYSCAPES.names.index(name) for name in ("person", "rider", "car"))
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import DataError, InputError
-from fastscnn_tf.core.json_text import decode_json, read_json
-from fastscnn_tf.core.reading import open_regular, read_bytes
-from fastscnn_tf.core.yaml_text import read_yaml
-from fastscnn_tf.core.zip_archive import open_zip, read_npy, read_npz
+from fastscnn_tf.core.files.json_text import decode_json, read_json
+from fastscnn_tf.core.files.reading import open_regular, read_bytes
+from fastscnn_tf.core.files.yaml_text import read_yaml
+from fastscnn_tf.core.files.zip_archive import open_zip, read_npy, read_npz
 
 
 class Shard(msgspec.Struct, forbid_unknown_fields=True):

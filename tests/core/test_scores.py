@@ -3,7 +3,7 @@ import pytest
 
 from fastscnn_tf.core.errors import DataError
 from fastscnn_tf.core.labels import CITYSCAPES
-from fastscnn_tf.core.scores import confusion_matrix, mean_of_known, scores
+from fastscnn_tf.core.scores.confusion import confusion_matrix, mean_of_known, scores
 
 
 def test_matrix_and_scores_worked_by_hand():

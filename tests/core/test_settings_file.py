@@ -5,15 +5,15 @@ import json
 
 import pytest
 
-from fastscnn_tf.core.delegates.cpu import CpuSettings
-from fastscnn_tf.core.delegates.device import DeviceSettings
-from fastscnn_tf.core.delegates.settings_file import (
+from fastscnn_tf.core.errors import ConfigError, ModelFileError, OutputError
+from fastscnn_tf.delegates.cpu import CpuSettings
+from fastscnn_tf.delegates.device import DeviceSettings
+from fastscnn_tf.delegates.settings_file import (
     read_settings,
     settings_path,
     travelling_settings,
     write_settings,
 )
-from fastscnn_tf.core.errors import ConfigError, ModelFileError, OutputError
 
 SETTINGS = DeviceSettings("pi5", cpu=CpuSettings(num_threads=3))
 

@@ -8,16 +8,16 @@ import stat
 
 import pytest
 
-from fastscnn_tf.core.delegates.cpu import CpuSettings
-from fastscnn_tf.core.delegates.device import DeviceSettings
-from fastscnn_tf.core.delegates.gpu import GpuSettings
-from fastscnn_tf.core.delegates.nnapi import NnapiSettings
-from fastscnn_tf.core.delegates.npu import NpuSettings
-from fastscnn_tf.core.delegates.npu_vendors import IntelOpenvinoSettings
-from fastscnn_tf.core.delegates.recorded import record_path, recorded
-from fastscnn_tf.core.delegates.settings_file import settings_path, write_settings
-from fastscnn_tf.core.delegates.trust import VARIABLE, hold, own, trusting
 from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.delegates.cpu import CpuSettings
+from fastscnn_tf.delegates.device import DeviceSettings
+from fastscnn_tf.delegates.gpu import GpuSettings
+from fastscnn_tf.delegates.nnapi import NnapiSettings
+from fastscnn_tf.delegates.npu import NpuSettings
+from fastscnn_tf.delegates.npu_vendors import IntelOpenvinoSettings
+from fastscnn_tf.delegates.recorded import record_path, recorded
+from fastscnn_tf.delegates.settings_file import settings_path, write_settings
+from fastscnn_tf.delegates.trust import VARIABLE, hold, own, trusting
 
 CONTENT = b"some model"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fastscnn_tf.core import user_folders
-from fastscnn_tf.core.user_folders import cache_folder, config_folder
+from fastscnn_tf.core.files import user_folders
+from fastscnn_tf.core.files.user_folders import cache_folder, config_folder
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,19 @@ import pytest
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError
-from fastscnn_tf.data import augment_pair as pairs
-from fastscnn_tf.data import light as lights
-from fastscnn_tf.data import numpy_ops as ops
-from fastscnn_tf.data.augment import _SLOTS, _STARTS, DRAWS, PRESETS, Augmentation, Draws
-from fastscnn_tf.data.geometry import Window, choose_window, turned
-from fastscnn_tf.data.mix import mix_batch
+from fastscnn_tf.data.augment import numpy_ops as ops
+from fastscnn_tf.data.augment import pair as pairs
+from fastscnn_tf.data.augment import photometric as lights
+from fastscnn_tf.data.augment.augmentation import (
+    _SLOTS,
+    _STARTS,
+    DRAWS,
+    PRESETS,
+    Augmentation,
+    Draws,
+)
+from fastscnn_tf.data.augment.geometry import Window, choose_window, turned
+from fastscnn_tf.data.augment.mix import mix_batch
 
 CONFIG = FastSCNNConfig(num_classes=9, input_size=(64, 96))
 GEOMETRY = Augmentation(

@@ -7,13 +7,13 @@ from test_pipeline import CONFIG, Coded, collect, same
 
 from fastscnn_tf.core.errors import ConfigError, OutputError
 from fastscnn_tf.data import cache as caches
-from fastscnn_tf.data.augment import PRESETS
+from fastscnn_tf.data.augment.augmentation import PRESETS
 from fastscnn_tf.data.cache import DiskCache, MemoryCache, open_cache
-from fastscnn_tf.data.dataset import ConcatDataset
+from fastscnn_tf.data.datasets.dataset import ConcatDataset
+from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.numpy_pipeline import numpy_batches
 from fastscnn_tf.data.pipeline import batches
 from fastscnn_tf.data.reader import PairReader
-from fastscnn_tf.data.registry import open_dataset
 
 
 class Counted(Coded):

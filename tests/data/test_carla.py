@@ -7,7 +7,7 @@ import pytest
 from miniature import MAKERS, save
 
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.data.registry import find_splits, open_dataset
+from fastscnn_tf.data.datasets.registry import find_splits, open_dataset
 
 
 @pytest.fixture

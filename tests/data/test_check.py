@@ -15,11 +15,11 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, DataError
-from fastscnn_tf.data import toy_streets
-from fastscnn_tf.data.check_report import KINDS
-from fastscnn_tf.data.registry import open_dataset
-from fastscnn_tf.data.usable import open_usable, usable
-from fastscnn_tf.data.verdicts import Verdicts
+from fastscnn_tf.data.check.findings import KINDS
+from fastscnn_tf.data.check.usable import open_usable, usable
+from fastscnn_tf.data.check.verdicts import Verdicts
+from fastscnn_tf.data.datasets import toy_streets
+from fastscnn_tf.data.datasets.registry import open_dataset
 
 
 def png_header(width, height):

@@ -5,11 +5,11 @@ from PIL import Image
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError
 from fastscnn_tf.core.labels import CITYSCAPES, LabelSpace
-from fastscnn_tf.data.dataset import ConcatDataset, FileDataset
+from fastscnn_tf.data.datasets.dataset import ConcatDataset, FileDataset
+from fastscnn_tf.data.datasets.registry import open_dataset
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 from fastscnn_tf.data.pipeline import batches
-from fastscnn_tf.data.registry import open_dataset
-from fastscnn_tf.data.toy_streets import ToyStreets
-from fastscnn_tf.runtime.evaluate import evaluate_predictor
+from fastscnn_tf.scoring.protocol import evaluate_predictor
 
 SIZE = (32, 64)
 CLASS_IDS = (7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.data.class_weights import training_class_weights
-from fastscnn_tf.data.toy_streets import ToyStreets
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
 
 class TwoMaps(ToyStreets):

@@ -4,7 +4,7 @@ from miniature import MAKERS, save
 from PIL import Image
 
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.data.registry import find_pairs, open_dataset
+from fastscnn_tf.data.datasets.registry import find_pairs, open_dataset
 
 PICTURE = "leftImg8bit/val/images_01_001_0011.jpg"
 LABEL_MAP = "gtFine/val/images_01_001_0011_gtFine_labelTrainIds.png"

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.data.registry import find_pairs, find_splits, open_dataset
+from fastscnn_tf.data.datasets.registry import find_pairs, find_splits, open_dataset
 
 
 def make_camvid(root, split="val", count=2, size=(36, 48)):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import DataError, FastSCNNError, Interrupted, OutputError
-from fastscnn_tf.data.download import Patience, download
+from fastscnn_tf.data.prepare.download import Patience, download
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 300_000, np.uint8).tobytes()
 QUICK = Patience(timeout=2.0, tries=3, wait=0.01)
@@ -289,7 +289,7 @@ def test_a_wrong_checksum_is_refused_before_the_first_byte(tmp_path):
 
 
 def test_addresses_may_hold_spaces_and_umlauts():
-    from fastscnn_tf.data.download import _plain_address
+    from fastscnn_tf.data.prepare.download import _plain_address
 
     assert _plain_address("http://h:8/mit leer/ü%20.zip?a=b c") == (
         "http://h:8/mit%20leer/%C3%BC%20.zip?a=b%20c"

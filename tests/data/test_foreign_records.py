@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
-from fastscnn_tf.data.archive import extract
-from fastscnn_tf.data.download import download
-from fastscnn_tf.data.pack import pack
-from fastscnn_tf.data.records import LARGEST, RecordsDataset, is_shard_name
-from fastscnn_tf.data.registry import find_splits, open_dataset
-from fastscnn_tf.data.tfrecord import frame
-from fastscnn_tf.data.toy_streets import ToyStreets
+from fastscnn_tf.data.datasets.registry import find_splits, open_dataset
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
+from fastscnn_tf.data.prepare.download import download
+from fastscnn_tf.data.prepare.unpacking import extract
+from fastscnn_tf.data.records.packed_dataset import LARGEST, RecordsDataset, is_shard_name
+from fastscnn_tf.data.records.packing import pack
+from fastscnn_tf.data.records.tfrecord import frame
 
 
 class Few(ToyStreets):
@@ -220,8 +220,8 @@ def test_a_split_that_leads_elsewhere_is_not_packed(tmp_path):
 
 SLOW = """
 import sys, time
-from fastscnn_tf.data.pack import pack
-from fastscnn_tf.data.toy_streets import ToyStreets
+from fastscnn_tf.data.records.packing import pack
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
 def slowly(items):
     for item in items:
@@ -303,8 +303,8 @@ def test_a_cache_of_others_is_as_good_as_none(own_data, tmp_path):
 
 
 def test_what_a_killed_preparation_left_is_no_data_set(tmp_path, capsys):
-    from fastscnn_tf.core.folder_lock import hold
-    from fastscnn_tf.data.prepare_camvid import prepare_camvid
+    from fastscnn_tf.core.files.folder_lock import hold
+    from fastscnn_tf.data.prepare.fetch_camvid import prepare_camvid
 
     (tmp_path / "out" / ".part.2147483646" / "train").mkdir(parents=True)
     with pytest.raises(DataError, match="no such archive"):

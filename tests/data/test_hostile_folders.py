@@ -8,8 +8,8 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.data.image_folders import ImageFolders
-from fastscnn_tf.data.usable import open_usable
+from fastscnn_tf.data.check.usable import open_usable
+from fastscnn_tf.data.datasets.image_folders import ImageFolders
 
 KINDS = {
     "a pipe": os.mkfifo,

@@ -14,7 +14,7 @@ from fastscnn_tf.data.classification import (
     random_box,
     resized_part,
 )
-from fastscnn_tf.data.image_folders import ImageFolders
+from fastscnn_tf.data.datasets.image_folders import ImageFolders
 from fastscnn_tf.data.reader import named_data_errors
 
 MEAN, STD = (120.0, 115.0, 100.0), (60.0, 58.0, 57.0)
@@ -120,7 +120,7 @@ def test_wrong_folders_are_named(root, change, message):
 
 def test_folders_need_no_tensorflow():
     code = (
-        "import sys, fastscnn_tf.data.image_folders;"
+        "import sys, fastscnn_tf.data.datasets.image_folders;"
         "sys.exit(' '.join({'tensorflow', 'keras'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -9,9 +9,9 @@ from test_pipeline import CONFIG, Coded, same
 
 from fastscnn_tf import FastSCNNConfig, fast_scnn, load_dataset, load_pydataset, segmentation_loss
 from fastscnn_tf.core.errors import ConfigError, DataError
-from fastscnn_tf.data.augment import PRESETS, Augmentation
+from fastscnn_tf.core.keras_api import keras3
+from fastscnn_tf.data.augment.augmentation import PRESETS, Augmentation
 from fastscnn_tf.data.numpy_pipeline import numpy_batches
-from fastscnn_tf.keras_api import keras3
 
 
 def epochs_of(data, epochs):
@@ -131,9 +131,9 @@ def test_wrong_requests():
 def test_batches_need_neither_tensorflow_nor_keras():
     code = (
         "import sys; from fastscnn_tf.core.config import FastSCNNConfig;"
-        "from fastscnn_tf.data.augment import PRESETS;"
+        "from fastscnn_tf.data.augment.augmentation import PRESETS;"
         "from fastscnn_tf.data.numpy_pipeline import BatchSource;"
-        "from fastscnn_tf.data.toy_streets import ToyStreets;"
+        "from fastscnn_tf.data.datasets.toy_streets import ToyStreets;"
         "config = FastSCNNConfig(num_classes=9, input_size=(64, 96));"
         "BatchSource(ToyStreets('val', (64, 96)), config, PRESETS['paper'], 2, 0).batch(0, 0);"
         "sys.exit(' '.join({'tensorflow', 'keras'} & set(sys.modules)) or 0)"

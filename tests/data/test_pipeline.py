@@ -4,8 +4,8 @@ import pytest
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError
 from fastscnn_tf.core.labels import LabelSpace
-from fastscnn_tf.data.augment import PRESETS, Augmentation
-from fastscnn_tf.data.dataset import SegmentationDataset
+from fastscnn_tf.data.augment.augmentation import PRESETS, Augmentation
+from fastscnn_tf.data.datasets.dataset import SegmentationDataset
 from fastscnn_tf.data.pipeline import batches, load_dataset
 
 CONFIG = FastSCNNConfig(num_classes=9, input_size=(64, 96))

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from fastscnn_tf.core import plain_png
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.core.images import read_image, read_label
-from fastscnn_tf.core.plain_png import decode_plain_png, use_png_decoder
+from fastscnn_tf.core.images import plain_png
+from fastscnn_tf.core.images.image_file import read_image, read_label
+from fastscnn_tf.core.images.plain_png import decode_plain_png, use_png_decoder
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 from fastscnn_tf.data.png_decoder import DECODERS, use_fast_png
-from fastscnn_tf.data.toy_streets import ToyStreets
 
 TABLE = np.arange(256, dtype=np.uint8)
 

@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.core.errors import DataError, OutputError
-from fastscnn_tf.data import archive
-from fastscnn_tf.data.camvid_content import CAMVID_CONTENT, SplitContent, pixel_digest
-from fastscnn_tf.data.download import Patience
-from fastscnn_tf.data.prepare_camvid import prepare_camvid
-from fastscnn_tf.data.prepare_cityscapes import prepare_cityscapes
-from fastscnn_tf.data.registry import NAMES, open_dataset
-from fastscnn_tf.data.sources import NEEDS_NOTHING, SOURCES, instructions
+from fastscnn_tf.data.datasets.registry import NAMES, open_dataset
+from fastscnn_tf.data.prepare import unpacking as archive
+from fastscnn_tf.data.prepare.arrange_cityscapes import prepare_cityscapes
+from fastscnn_tf.data.prepare.camvid_content import CAMVID_CONTENT, SplitContent, pixel_digest
+from fastscnn_tf.data.prepare.download import Patience
+from fastscnn_tf.data.prepare.fetch_camvid import prepare_camvid
+from fastscnn_tf.data.prepare.origins import NEEDS_NOTHING, SOURCES, instructions
 
 COUNTS = {"train": 3, "val": 1, "test": 2}
 CONTENT = {split: SplitContent(count) for split, count in COUNTS.items()}

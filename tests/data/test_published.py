@@ -9,7 +9,7 @@ from PIL import Image
 
 from fastscnn_tf.core.errors import DataError
 from fastscnn_tf.core.labels import CAMVID32 as CAMVID32_LABELS
-from fastscnn_tf.data.registry import NAMES, find_pairs, find_splits, open_dataset
+from fastscnn_tf.data.datasets.registry import NAMES, find_pairs, find_splits, open_dataset
 
 SPLITS = [(name, split) for name, make in MAKERS.items() for split in make().files]
 VAL_FOLDERS = {  # all that a user may lack of a split

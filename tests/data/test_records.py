@@ -11,13 +11,13 @@ from PIL import Image
 
 from fastscnn_tf.cli.main import main
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
-from fastscnn_tf.data.crc32c import crc32c
-from fastscnn_tf.data.dataset import SegmentationDataset
-from fastscnn_tf.data.example_proto import decode_example, encode_example
-from fastscnn_tf.data.pack import pack
-from fastscnn_tf.data.records import FEATURES, RecordsDataset
-from fastscnn_tf.data.registry import open_dataset
-from fastscnn_tf.data.toy_streets import ToyStreets
+from fastscnn_tf.data.datasets.dataset import SegmentationDataset
+from fastscnn_tf.data.datasets.registry import open_dataset
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
+from fastscnn_tf.data.records.crc32c import crc32c
+from fastscnn_tf.data.records.example_proto import decode_example, encode_example
+from fastscnn_tf.data.records.packed_dataset import FEATURES, RecordsDataset
+from fastscnn_tf.data.records.packing import pack
 
 
 class Some(SegmentationDataset):
@@ -251,7 +251,7 @@ def test_the_same_data_give_the_same_shards(tmp_path):
 
 def test_tensorflow_reads_the_shards(own_data, tmp_path):
     """As the README says, and what TensorFlow writes can be read here."""
-    from fastscnn_tf.keras_api import tensorflow
+    from fastscnn_tf.core.keras_api import tensorflow
 
     tf = tensorflow()
     source = open_dataset("folder", own_data, "train")
@@ -310,9 +310,9 @@ def test_workers_share_the_shards(tmp_path):
 def test_batches_are_those_of_the_files(own_data, tmp_path):
     """Same seed, same batches, augmentation included."""
     from fastscnn_tf.core.config import FastSCNNConfig
-    from fastscnn_tf.data.augment import augmentation
-    from fastscnn_tf.data.load_records import load_records
+    from fastscnn_tf.data.augment.augmentation import augmentation
     from fastscnn_tf.data.pipeline import batches
+    from fastscnn_tf.data.records.load_records import load_records
 
     source = open_dataset("folder", own_data, "train")
     pack([source], tmp_path / "out", shards=2)

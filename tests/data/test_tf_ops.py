@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 from test_augment import CONFIG, batch, draws
 
-from fastscnn_tf.data import numpy_ops, tf_ops
-from fastscnn_tf.data.augment import DRAWS, PRESETS, Augmentation
-from fastscnn_tf.data.augment_pair import augment_pair
-from fastscnn_tf.data.mix import mix_batch
-from fastscnn_tf.data.numpy_ops import resize_bilinear, resize_nearest
-from fastscnn_tf.data.toy_streets import ToyStreets
+from fastscnn_tf.data.augment import numpy_ops, tf_ops
+from fastscnn_tf.data.augment.augmentation import DRAWS, PRESETS, Augmentation
+from fastscnn_tf.data.augment.mix import mix_batch
+from fastscnn_tf.data.augment.numpy_ops import resize_bilinear, resize_nearest
+from fastscnn_tf.data.augment.pair import augment_pair
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
 ALONE = {
     "scale": (0.5, 2.0),

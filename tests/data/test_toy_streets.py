@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fastscnn_tf.core.scores import confusion_matrix, scores
-from fastscnn_tf.data.toy_streets import ToyStreets
+from fastscnn_tf.core.scores.confusion import confusion_matrix, scores
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
 SIZE = (128, 224)
 

@@ -5,8 +5,8 @@ import pytest
 from miniature import MAKERS, TRAIN_IDS, grey
 
 from fastscnn_tf.core.labels import CITYSCAPES, SYNPASS
-from fastscnn_tf.data.registry import open_dataset
-from fastscnn_tf.runtime.evaluate import evaluate_predictor
+from fastscnn_tf.data.datasets.registry import open_dataset
+from fastscnn_tf.scoring.protocol import evaluate_predictor
 
 
 class Knows:

@@ -5,8 +5,8 @@ import pytest
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.config import FastSCNNConfig
+from fastscnn_tf.core.keras_api import keras3, tensorflow, tf_keras
 from fastscnn_tf.core.presets import PRESETS
-from fastscnn_tf.keras_api import keras3, tensorflow, tf_keras
 from fastscnn_tf.model.byte_input import border_colour, byte_range, byte_weights, centre
 from fastscnn_tf.model.fast_scnn import fast_scnn, resize_model
 from fastscnn_tf.model.folded import fold, on_bytes

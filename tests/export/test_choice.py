@@ -2,8 +2,8 @@
 
 import pytest
 
-from fastscnn_tf.core.delegates.targets import TARGETS
 from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.delegates.targets import TARGETS
 from fastscnn_tf.export.choice import choose
 
 

@@ -6,21 +6,21 @@ import sys
 import numpy as np
 import pytest
 
-from fastscnn_tf.agreement import argmax_agreement
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, ExportError
+from fastscnn_tf.data.datasets.registry import open_dataset
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 from fastscnn_tf.data.pipeline import load_dataset
-from fastscnn_tf.data.registry import open_dataset
-from fastscnn_tf.data.toy_streets import ToyStreets
+from fastscnn_tf.evaluate.agreement import argmax_agreement
 from fastscnn_tf.export import edits
 from fastscnn_tf.export.ai_edge import check_floats
-from fastscnn_tf.export.engine import AI_EDGE, check_engine, kept_layers
-from fastscnn_tf.export.export import export_tflite
+from fastscnn_tf.export.converter_engine import AI_EDGE, check_engine, kept_layers
+from fastscnn_tf.export.export_tflite import export_tflite
 from fastscnn_tf.export.pack import pack
-from fastscnn_tf.export.recipes import recipe
+from fastscnn_tf.export.quantization_recipes import recipe
 from fastscnn_tf.runtime.segmenter import Segmenter
-from fastscnn_tf.runtime.tflite_file import graph_summary, read_metadata, unpack
-from fastscnn_tf.runtime.tflite_parser import parse_tflite
+from fastscnn_tf.tflite.file import graph_summary, read_metadata, unpack
+from fastscnn_tf.tflite.parser import parse_tflite
 
 engine = pytest.mark.skipif(
     importlib.util.find_spec("ai_edge_quantizer") is None,

@@ -5,28 +5,22 @@ import json
 import numpy as np
 import pytest
 
-from fastscnn_tf.agreement import argmax_agreement
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, ExportError, OutputError
-from fastscnn_tf.data.registry import open_dataset
-from fastscnn_tf.data.toy_streets import ToyStreets
+from fastscnn_tf.data.datasets.registry import open_dataset
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
+from fastscnn_tf.evaluate.agreement import argmax_agreement
 from fastscnn_tf.export.converter import check_runs
-from fastscnn_tf.export.export import ExportOptions, export_tflite
+from fastscnn_tf.export.export_tflite import ExportOptions, export_tflite
 from fastscnn_tf.export.model_metadata import append_files
 from fastscnn_tf.export.pack import pack
-from fastscnn_tf.export.recipes import OUTPUTS, RECIPES, check_graph
+from fastscnn_tf.export.quantization_recipes import OUTPUTS, RECIPES, check_graph
+from fastscnn_tf.inspect.inspection import inspect
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.quantize.quantize_aware import folded_of, qat_model
-from fastscnn_tf.runtime.inspect.inspection import inspect
-from fastscnn_tf.runtime.model_metadata import associated_files
 from fastscnn_tf.runtime.segmenter import Segmenter
-from fastscnn_tf.runtime.tflite_file import (
-    GraphSummary,
-    graph_summary,
-    operation,
-    read_metadata,
-    unpack,
-)
+from fastscnn_tf.tflite.embedded_metadata import associated_files
+from fastscnn_tf.tflite.file import GraphSummary, graph_summary, operation, read_metadata, unpack
 from fastscnn_tf.train.predictor import KerasPredictor
 
 CELLS = {  # of 96x160 -> 3x5 at 1/32; pooling 1, then rows and columns of bins 2, 3 and 6

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.config import FastSCNNConfig
-from fastscnn_tf.core.images import read_image, resize_image
-from fastscnn_tf.data.toy_streets import ToyStreets
-from fastscnn_tf.export import graph
-from fastscnn_tf.export.export import export_tflite
+from fastscnn_tf.core.images.image_file import read_image, resize_image
+from fastscnn_tf.core.keras_api import keras3, tensorflow
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
+from fastscnn_tf.export import mutable_graph as graph
 from fastscnn_tf.export.export_blocks import kernel_of_pairs
-from fastscnn_tf.keras_api import keras3, tensorflow
+from fastscnn_tf.export.export_tflite import export_tflite
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.tf_blocks import TFBlocks
 from fastscnn_tf.runtime.segmenter import Segmenter
-from fastscnn_tf.runtime.tflite_file import graph_summary
+from fastscnn_tf.tflite.file import graph_summary
 
 IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 
@@ -77,7 +77,7 @@ def test_int8_logits_are_the_same_bytes(
 def test_int8_logits_are_the_same_bytes_on_real_pictures(camvid_dir, tmp_path, monkeypatch):
     """The shipped weights at their size, on pictures from a camera."""
     from fastscnn_tf.data.pipeline import load_dataset
-    from fastscnn_tf.evaluation import load_model
+    from fastscnn_tf.evaluate.evaluation import load_model
 
     model = load_model(Path(__file__).parents[2] / "tflite" / "fastscnn_camvid.keras")
     images = load_dataset("camvid", camvid_dir, split="train", config=model.config, batch_size=1)

@@ -8,19 +8,19 @@ import zipfile
 import numpy as np
 import pytest
 
-from fastscnn_tf.core.delegates.device import DeviceSettings
-from fastscnn_tf.core.delegates.settings_file import settings_path
-from fastscnn_tf.core.delegates.targets import TARGETS
 from fastscnn_tf.core.errors import ModelFileError, OutputError
-from fastscnn_tf.export.export import export_tflite
+from fastscnn_tf.delegates.device import DeviceSettings
+from fastscnn_tf.delegates.settings_file import settings_path
+from fastscnn_tf.delegates.targets import TARGETS
+from fastscnn_tf.export.export_tflite import export_tflite
 from fastscnn_tf.export.model_metadata import input_normalisation
-from fastscnn_tf.runtime.model_metadata import (
+from fastscnn_tf.runtime.segmenter import Segmenter
+from fastscnn_tf.tflite.embedded_metadata import (
     associated_files,
     read_model_metadata,
     segmenter_options,
 )
-from fastscnn_tf.runtime.segmenter import Segmenter
-from fastscnn_tf.runtime.tflite_file import read_metadata, unpack
+from fastscnn_tf.tflite.file import read_metadata, unpack
 
 ABOUT = {
     "name": "Streets",

@@ -8,7 +8,7 @@ from tiny_models import TinyModel
 from fastscnn_tf.export.edits import Editor
 from fastscnn_tf.export.pack import pack
 from fastscnn_tf.export.portable_means import means_to_convolutions
-from fastscnn_tf.runtime.tflite_file import unpack
+from fastscnn_tf.tflite.file import unpack
 
 ZERO = -5
 GRID = ((0.07,), (ZERO,))

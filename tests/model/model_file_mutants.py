@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from fastscnn_tf.core.errors import FastSCNNError
-from fastscnn_tf.model.about_file import read_about
-from fastscnn_tf.model.described_npz import Description, read_described
+from fastscnn_tf.model.checkpoints.about_file import read_about
+from fastscnn_tf.model.checkpoints.described_npz import Description, read_described
 from fastscnn_tf.model.folded import load_folded
 from fastscnn_tf.model.io import read_config
-from fastscnn_tf.train.checkpoint import read_checkpoint
+from fastscnn_tf.train.training_state import read_checkpoint
 
 MEMORY, SECONDS = 1 << 30, 20  # beyond what the process has when it begins; for each mutant
 READERS: dict[str, tuple[Callable[[Path], Any], ...]] = {

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import ModelFileError
-from fastscnn_tf.model import pickled_tensors, safe_pickle
-from fastscnn_tf.model.checkpoint_file import read_checkpoint
+from fastscnn_tf.model.checkpoints import pickled_tensors, safe_pickle
+from fastscnn_tf.model.checkpoints.checkpoint_file import read_checkpoint
 
 MAGIC = 0x1950A86A20F9469CFC6C
 KINDS = {

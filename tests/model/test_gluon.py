@@ -9,7 +9,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 import fastscnn_tf as fs
-from fastscnn_tf.keras_api import tf_keras
+from fastscnn_tf.core.keras_api import tf_keras
 from fastscnn_tf.model.fast_scnn import copy_weights, fast_scnn, resize_model
 
 ROOT = Path(__file__).parents[2]

@@ -14,15 +14,15 @@ import pytest
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ModelFileError
-from fastscnn_tf.keras_api import keras3
-from fastscnn_tf.model.about_file import read_about
+from fastscnn_tf.core.keras_api import keras3
+from fastscnn_tf.model.checkpoints.about_file import read_about
+from fastscnn_tf.model.checkpoints.hdf5_arrays import read_hdf5
+from fastscnn_tf.model.checkpoints.weights_file import export_weights, import_weights
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.folded import fold, load_folded, save_folded
-from fastscnn_tf.model.hdf5_arrays import read_hdf5
 from fastscnn_tf.model.io import load_keras, read_config, save_keras
-from fastscnn_tf.model.weights_file import export_weights, import_weights
-from fastscnn_tf.train.checkpoint import ARRAYS, STATE_MEMBER, read_checkpoint
-from fastscnn_tf.train.teacher import load_teacher
+from fastscnn_tf.train.distill.teacher import load_teacher
+from fastscnn_tf.train.training_state import ARRAYS, STATE_MEMBER, read_checkpoint
 
 WEIGHTS = "model.weights.h5"
 

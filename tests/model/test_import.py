@@ -10,12 +10,12 @@ from ai_edge_litert.interpreter import Interpreter
 import fastscnn_tf as fs
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, ModelFileError
-from fastscnn_tf.keras_api import tf_keras
+from fastscnn_tf.core.keras_api import tf_keras
+from fastscnn_tf.model.checkpoints.import_checkpoint import import_checkpoint
+from fastscnn_tf.model.checkpoints.peer_names import PEERS
 from fastscnn_tf.model.complexity import complexity
 from fastscnn_tf.model.fast_scnn import copy_weights, fast_scnn, resize_model
 from fastscnn_tf.model.folded import is_depthwise
-from fastscnn_tf.model.import_checkpoint import import_checkpoint
-from fastscnn_tf.model.peer_names import PEERS
 
 GOLDEN = {
     "tramac": "tramac.pth",

@@ -5,8 +5,8 @@ import pytest
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.core.keras_api import tf_keras
 from fastscnn_tf.core.presets import PRESETS
-from fastscnn_tf.keras_api import tf_keras
 from fastscnn_tf.model.complexity import complexity
 from fastscnn_tf.model.fast_scnn import copy_weights, fast_scnn, resize_model
 from fastscnn_tf.model.summary import summary

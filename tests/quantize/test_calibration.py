@@ -5,7 +5,7 @@ import pytest
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError
-from fastscnn_tf.export.export import export_tflite
+from fastscnn_tf.export.export_tflite import export_tflite
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.folded import fold
 from fastscnn_tf.model.ranges import INPUT

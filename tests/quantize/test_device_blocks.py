@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
+from fastscnn_tf.core.keras_api import tensorflow
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 from fastscnn_tf.data.pipeline import load_dataset
-from fastscnn_tf.data.toy_streets import ToyStreets
-from fastscnn_tf.keras_api import tensorflow
 from fastscnn_tf.model.folded import fold, on_bytes
 from fastscnn_tf.model.tf_blocks import logits_of
 from fastscnn_tf.quantize.calibrate import calibrate
 from fastscnn_tf.quantize.device_blocks import DeviceBlocks, FloatBlocks, OwnErrors
 from fastscnn_tf.quantize.quantize_aware import folded_of
-from fastscnn_tf.runtime.tflite_file import operation, unpack
+from fastscnn_tf.tflite.file import operation, unpack
 
 KINDS = {"conv": "CONV_2D", "depthwise": "DEPTHWISE_CONV_2D", "add": "ADD"}
 KINDS["resize"] = "RESIZE_BILINEAR"

@@ -8,13 +8,13 @@ import pytest
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError
-from fastscnn_tf.keras_api import keras3, tf_keras
+from fastscnn_tf.core.keras_api import keras3, tf_keras
 from fastscnn_tf.model.folded import fold, load_folded
 from fastscnn_tf.model.ranges import CONCAT, INPUT
 from fastscnn_tf.quantize.calibrate import calibrate
-from fastscnn_tf.quantize.checkpoint import load_qat
 from fastscnn_tf.quantize.fine_tune import QuantizeSettings, run_quantization
 from fastscnn_tf.quantize.freeze_ranges import frozen_epochs
+from fastscnn_tf.quantize.qat_checkpoint import load_qat
 from fastscnn_tf.quantize.qat_layers import EMA_DECAY
 from fastscnn_tf.quantize.quantize_aware import folded_of, qat_model, set_ranges
 

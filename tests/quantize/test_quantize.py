@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError, DataError, ExportError, ModelFileError
+from fastscnn_tf.core.keras_api import keras3, tensorflow
 from fastscnn_tf.data.pipeline import load_dataset
-from fastscnn_tf.evaluation import evaluate, load_model
-from fastscnn_tf.export.export import export_tflite
-from fastscnn_tf.keras_api import keras3, tensorflow
+from fastscnn_tf.evaluate.evaluation import evaluate, load_model
+from fastscnn_tf.evaluate.saving import save_model
+from fastscnn_tf.export.export_tflite import export_tflite
 from fastscnn_tf.model.fast_scnn import resize_model
 from fastscnn_tf.model.folded import fold, load_folded, save_folded
 from fastscnn_tf.model.ranges import INPUT
 from fastscnn_tf.model.tf_blocks import TFBlocks, logits_of, quantized_kernel
 from fastscnn_tf.quantize.calibrate import calibrate
-from fastscnn_tf.quantize.checkpoint import load_qat
 from fastscnn_tf.quantize.fine_tune import QuantizeSettings, run_quantization
+from fastscnn_tf.quantize.qat_checkpoint import load_qat
 from fastscnn_tf.quantize.qat_layers import START
 from fastscnn_tf.quantize.quantize_aware import folded_of, quantize_aware
-from fastscnn_tf.saving import save_model
-from fastscnn_tf.train.losses import segmentation_loss
+from fastscnn_tf.train.losses.segmentation_loss import segmentation_loss
 from fastscnn_tf.train.metrics import mean_iou
 
 

@@ -9,17 +9,17 @@ from PIL import Image
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, OutputError
+from fastscnn_tf.core.images.visualize import hatched, legend, overlay
 from fastscnn_tf.core.labels import CAMVID, TOY_STREETS
-from fastscnn_tf.data.augment import augmentation
+from fastscnn_tf.data.augment.augmentation import augmentation
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 from fastscnn_tf.data.numpy_pipeline import BatchSource
-from fastscnn_tf.data.toy_streets import ToyStreets
-from fastscnn_tf.runtime.contact_sheet import (
+from fastscnn_tf.scoring.contact_sheet import (
     Sample,
     contact_sheet,
     draw_samples,
     save_contact_sheet,
 )
-from fastscnn_tf.runtime.visualize import hatched, legend, overlay
 
 SIZE = (96, 160)
 
@@ -37,7 +37,7 @@ def test_samples_are_those_that_training_gets():
 
 
 def test_without_augmentation_the_pairs_come_as_they_are(own_data):
-    from fastscnn_tf.data.registry import open_dataset
+    from fastscnn_tf.data.datasets.registry import open_dataset
 
     data = open_dataset("folder", own_data, "val")
     samples = draw_samples(data, count=5)  # of 3 pairs
@@ -98,7 +98,7 @@ def test_legend_spreads_over_columns(width, rows):
 def test_a_sheet_is_written_without_tensorflow_and_never_over_another(tmp_path):
     path = tmp_path / "ein Blatt für mich.png"
     code = (
-        "import sys; from fastscnn_tf.runtime.contact_sheet import save_contact_sheet as s;"
+        "import sys; from fastscnn_tf.scoring.contact_sheet import save_contact_sheet as s;"
         f"n = s({str(path)!r}, 'toy', augment='strong', size=(64, 96), count=2);"
         "sys.exit(n != 2 or bool({'tensorflow', 'keras'} & set(sys.modules)))"
     )

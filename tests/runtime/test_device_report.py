@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fastscnn_tf.data.toy_streets import draw_scene
+from fastscnn_tf.data.datasets.toy_streets import draw_scene
 from fastscnn_tf.runtime.device_report import cpu_name, device_report, thermal_state
 
 MODEL = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"

@@ -8,11 +8,11 @@ import pytest
 
 from fastscnn_tf.core.errors import ConfigError, DataError
 from fastscnn_tf.core.labels import CITYSCAPES, PANORAMA13, LabelSpace
-from fastscnn_tf.core.scores import confusion_matrix
-from fastscnn_tf.data.dataset import WHOLE_IMAGES, SegmentationDataset
-from fastscnn_tf.evaluation import evaluate
-from fastscnn_tf.runtime.averaged_views import AveragedViews
-from fastscnn_tf.runtime.evaluate import evaluate_predictor
+from fastscnn_tf.core.scores.confusion import confusion_matrix
+from fastscnn_tf.data.datasets.dataset import WHOLE_IMAGES, SegmentationDataset
+from fastscnn_tf.evaluate.evaluation import evaluate
+from fastscnn_tf.scoring.averaged_views import AveragedViews
+from fastscnn_tf.scoring.protocol import evaluate_predictor
 
 SIZE = (8, 12)
 

@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError
-from fastscnn_tf.core.images import resize_image
-from fastscnn_tf.core.interpolation import interpolation_matrix
-from fastscnn_tf.evaluation import open_inference
+from fastscnn_tf.core.images.image_file import resize_image
+from fastscnn_tf.core.images.interpolation import interpolation_matrix
+from fastscnn_tf.evaluate.evaluation import open_inference
 from fastscnn_tf.runtime.fit import Box, fitted
 from fastscnn_tf.runtime.postprocess import LogitsFrame
 from fastscnn_tf.runtime.segmenter import Segmenter
-from fastscnn_tf.runtime.views import WholeImage
+from fastscnn_tf.scoring.views import WholeImage
 
 SIZE = (64, 96)
 
@@ -135,7 +135,7 @@ def test_every_kind_of_output_takes_every_picture(tflite_files, outputs):
 
 def test_a_letterboxed_street_keeps_its_labels(tflite_files):
     """A street in a wider picture: what the model says in the box is what it says of the street."""
-    from fastscnn_tf.data.toy_streets import ToyStreets
+    from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
     segmenter = Segmenter(tflite_files["float32", "logits-full"])
     street = ToyStreets("val", (96, 160)).read_image(0)
@@ -179,7 +179,7 @@ def test_what_fits_is_told(tflite_files):
 
 
 def test_predict_and_evaluate_letterbox(tflite_files, tmp_path, run):
-    from fastscnn_tf.data.toy_streets import ToyStreets
+    from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
     model = tflite_files["int8", "logits"]
     street = ToyStreets("val", (96, 160)).read_image(0)[:, :80]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fastscnn_tf.runtime.flat_tables import read_table, write_table
-from fastscnn_tf.runtime.model_metadata import SCHEMA
+from fastscnn_tf.tflite.embedded_metadata import SCHEMA
+from fastscnn_tf.tflite.flat_tables import read_table, write_table
 
 VALUE = {
     "name": "a model",

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError, DataError
-from fastscnn_tf.core.images import read_label
-from fastscnn_tf.data.toy_streets import draw_scene
-from fastscnn_tf.runtime.capture import open_frames
-from fastscnn_tf.runtime.pi_camera import decoder
+from fastscnn_tf.core.images.image_file import read_label
+from fastscnn_tf.data.datasets.toy_streets import draw_scene
 from fastscnn_tf.runtime.segmenter import Segmenter
-from fastscnn_tf.runtime.watch import watch
+from fastscnn_tf.stream.capture import open_frames
+from fastscnn_tf.stream.pi_camera import decoder
+from fastscnn_tf.stream.watch import watch
 
 MODEL = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
 SCENE = draw_scene((7,), (120, 200))[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import NonFiniteLogits
-from fastscnn_tf.core.interpolation import interpolation_matrix
+from fastscnn_tf.core.images.interpolation import interpolation_matrix
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, logit_tiles
 
 

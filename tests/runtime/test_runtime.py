@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError, DataError, ModelFileError, NonFiniteLogits
+from fastscnn_tf.core.images.visualize import legend, overlay
 from fastscnn_tf.core.labels import TOY_STREETS
-from fastscnn_tf.data.dataset import SegmentationDataset
-from fastscnn_tf.evaluation import evaluate
+from fastscnn_tf.data.datasets.dataset import SegmentationDataset
+from fastscnn_tf.evaluate.evaluation import evaluate
 from fastscnn_tf.runtime.benchmark import benchmark
-from fastscnn_tf.runtime.evaluate import evaluate_predictor
 from fastscnn_tf.runtime.postprocess import labels_from_logits, labels_from_output
 from fastscnn_tf.runtime.segmenter import Segmenter
-from fastscnn_tf.runtime.visualize import legend, overlay
+from fastscnn_tf.scoring.protocol import evaluate_predictor
 
 
 @pytest.mark.parametrize("target", [(96, 160), (90, 170), (200, 100), (7, 5)])

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastscnn_tf.core.delegates.cpu import CpuSettings
-from fastscnn_tf.core.delegates.device import DeviceSettings
-from fastscnn_tf.core.delegates.gpu import GpuSettings
-from fastscnn_tf.core.delegates.npu import NpuSettings
-from fastscnn_tf.core.delegates.npu_vendors import IntelOpenvinoSettings, QualcommSettings
-from fastscnn_tf.core.delegates.settings_file import settings_path, write_settings
-from fastscnn_tf.core.delegates.targets import TARGETS
 from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.delegates.cpu import CpuSettings
+from fastscnn_tf.delegates.device import DeviceSettings
+from fastscnn_tf.delegates.gpu import GpuSettings
+from fastscnn_tf.delegates.npu import NpuSettings
+from fastscnn_tf.delegates.npu_vendors import IntelOpenvinoSettings, QualcommSettings
+from fastscnn_tf.delegates.settings_file import settings_path, write_settings
+from fastscnn_tf.delegates.targets import TARGETS
 from fastscnn_tf.runtime.benchmark import benchmark
 from fastscnn_tf.runtime.engine import check_atomics, plan_engine
 from fastscnn_tf.runtime.native import litert_options

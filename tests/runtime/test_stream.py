@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError, DataError
-from fastscnn_tf.runtime.overlap import overlapped
+from fastscnn_tf.core.overlap import overlapped
 from fastscnn_tf.runtime.segmenter import Segmenter
 
 

@@ -14,12 +14,12 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.cli.commands import cli
-from fastscnn_tf.core.delegates.cpu import CpuSettings
-from fastscnn_tf.core.delegates.device import DeviceSettings
-from fastscnn_tf.core.delegates.npu import NpuSettings
-from fastscnn_tf.core.delegates.trust import VARIABLE
 from fastscnn_tf.core.errors import ConfigError
-from fastscnn_tf.data.toy_streets import draw_scene
+from fastscnn_tf.data.datasets.toy_streets import draw_scene
+from fastscnn_tf.delegates.cpu import CpuSettings
+from fastscnn_tf.delegates.device import DeviceSettings
+from fastscnn_tf.delegates.npu import NpuSettings
+from fastscnn_tf.delegates.trust import VARIABLE
 from fastscnn_tf.runtime.engine import plan_engine
 from fastscnn_tf.runtime.segmenter import Segmenter
 
@@ -151,7 +151,7 @@ def test_every_command_that_opens_a_tflite_can_be_told_to():
 SCRIPT = """
 import sys
 from fastscnn_tf import Segmenter
-from fastscnn_tf.core.delegates.settings_file import settings_path
+from fastscnn_tf.delegates.settings_file import settings_path
 model, how, trust = sys.argv[1:]
 settings = settings_path(model) if how == "named" else None
 Segmenter(model, settings=settings, trust_settings=trust == "True").run

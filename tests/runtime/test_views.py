@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError, NonFiniteLogits
-from fastscnn_tf.evaluation import open_inference
-from fastscnn_tf.runtime.averaged_views import AveragedViews, SlidingWindows, softmax
-from fastscnn_tf.runtime.views import Views, WholeImage
+from fastscnn_tf.evaluate.evaluation import open_inference
+from fastscnn_tf.scoring.averaged_views import AveragedViews, SlidingWindows, softmax
+from fastscnn_tf.scoring.views import Views, WholeImage
 
 
 class PerPixel:

@@ -17,17 +17,17 @@ from network_camera import network_camera
 from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError, StreamEnded
+from fastscnn_tf.core.images.visualize import overlay
 from fastscnn_tf.core.labels import TOY_STREETS
-from fastscnn_tf.data.toy_streets import draw_scene
-from fastscnn_tf.runtime.averaged_views import softmax
-from fastscnn_tf.runtime.capture import Capture
+from fastscnn_tf.data.datasets.toy_streets import draw_scene
 from fastscnn_tf.runtime.fit import fitted
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, logit_strips
 from fastscnn_tf.runtime.segmenter import Segmenter
-from fastscnn_tf.runtime.sources import Frame, open_source
-from fastscnn_tf.runtime.temporal import Flicker, FrameLabels
-from fastscnn_tf.runtime.visualize import overlay
-from fastscnn_tf.runtime.watch import STEPS, watch
+from fastscnn_tf.scoring.averaged_views import softmax
+from fastscnn_tf.stream.capture import Capture
+from fastscnn_tf.stream.sources import Frame, open_source
+from fastscnn_tf.stream.temporal import Flicker, FrameLabels
+from fastscnn_tf.stream.watch import STEPS, watch
 
 MODEL = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
 

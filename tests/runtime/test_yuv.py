@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.runtime.yuv import ColorSpace, Planes, planes_of, to_rgb
+from fastscnn_tf.stream.yuv import ColorSpace, Planes, planes_of, to_rgb
 
 JPEG = ColorSpace("bt601", True)
 SPACES = [ColorSpace(matrix, full) for matrix in ("bt601", "bt709") for full in (True, False)]

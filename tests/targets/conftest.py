@@ -47,7 +47,7 @@ def target_tools():
 @pytest.fixture(scope="session")
 def street_files(tmp_path_factory) -> dict[str, Path]:
     """Drawn streets as PNG files, the same everywhere."""
-    from fastscnn_tf.data.toy_streets import draw_scene
+    from fastscnn_tf.data.datasets.toy_streets import draw_scene
 
     folder = tmp_path_factory.mktemp("streets")
     files = {}

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.images import read_image
+from fastscnn_tf.core.images.image_file import read_image
 
 FILE = Path(__file__).with_name("golden.json")
 COMMAND = (

@@ -13,7 +13,7 @@ import fastscnn_tf as fs
 from fastscnn_tf.export.model_metadata import append_files
 from fastscnn_tf.export.pack import pack
 from fastscnn_tf.runtime.segmenter import Segmenter
-from fastscnn_tf.runtime.tflite_file import unpack
+from fastscnn_tf.tflite.file import unpack
 
 ROOT = Path(__file__).parents[2]
 ANDROID = ROOT / "tflite" / "android"

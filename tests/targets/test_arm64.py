@@ -24,9 +24,9 @@ from golden import LOGITS_OF, digest, read_golden
 from PIL import Image
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.images import read_image
+from fastscnn_tf.core.images.image_file import read_image
 from fastscnn_tf.core.labels import CAMVID
-from fastscnn_tf.data.toy_streets import draw_scene
+from fastscnn_tf.data.datasets.toy_streets import draw_scene
 
 ROOT = Path(__file__).parents[2]
 PI3, PI4, PI5 = CPUS = ("cortex-a53", "cortex-a72", "cortex-a76")
@@ -39,7 +39,7 @@ LOGITS = """
 import sys
 import numpy as np
 from fastscnn_tf import Segmenter
-from fastscnn_tf.core.images import read_image
+from fastscnn_tf.core.images.image_file import read_image
 image = read_image(sys.argv[1])
 runs = {p.rsplit("/")[-1].split(".")[0]: Segmenter(p, threads=1).run(image) for p in sys.argv[3:]}
 np.savez(sys.argv[2], **runs)

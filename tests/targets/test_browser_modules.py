@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.images import resize_image, resize_label
+from fastscnn_tf.core.images.image_file import resize_image, resize_label
 from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.runtime.fit import Box, Fitted, fitted
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_output, logit_strips

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastscnn_tf.data.toy_streets import draw_scene
+from fastscnn_tf.data.datasets.toy_streets import draw_scene
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.runtime.upsample import upsampled_labels
 

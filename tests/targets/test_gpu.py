@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.delegates.device import DeviceSettings
-from fastscnn_tf.core.delegates.settings_file import write_settings
+from fastscnn_tf.delegates.device import DeviceSettings
+from fastscnn_tf.delegates.settings_file import write_settings
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "gpu"

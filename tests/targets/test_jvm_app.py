@@ -18,7 +18,7 @@ import pytest
 from hostile_texts import make_sources
 from jvm_tools import ANDROID, JVM, ROOT, core_jar, kotlinc
 
-from fastscnn_tf.core.delegates.settings_file import settings_path
+from fastscnn_tf.delegates.settings_file import settings_path
 
 STUBS = JVM / "stubs"
 GOLDEN = ROOT / "tests" / "core" / "golden"

@@ -9,7 +9,7 @@ import pytest
 from jvm_tools import opened
 from PIL import Image
 
-from fastscnn_tf.core.interpolation import interpolation_matrix
+from fastscnn_tf.core.images.interpolation import interpolation_matrix
 from fastscnn_tf.runtime.fit import Box, Fitted
 
 

@@ -11,12 +11,12 @@ import pytest
 from jvm_tools import opened, without_metadata
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.delegates.options import Settings
-from fastscnn_tf.core.delegates.settings_file import settings_path, write_settings
-from fastscnn_tf.core.delegates.targets import TARGETS
 from fastscnn_tf.core.labels.space import generated_palette
+from fastscnn_tf.delegates.options import Settings
+from fastscnn_tf.delegates.settings_file import settings_path, write_settings
+from fastscnn_tf.delegates.targets import TARGETS
 from fastscnn_tf.export.pack import pack
-from fastscnn_tf.runtime.tflite_file import unpack
+from fastscnn_tf.tflite.file import unpack
 
 
 def test_models_say_the_same_as_to_python(ask, model_files):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.delegates.device import DeviceSettings
-from fastscnn_tf.data.toy_streets import draw_scene
+from fastscnn_tf.data.datasets.toy_streets import draw_scene
+from fastscnn_tf.delegates.device import DeviceSettings
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits
 
 ROOT = Path(__file__).parents[2]

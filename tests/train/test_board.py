@@ -10,16 +10,16 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from fastscnn_tf.core.config import FastSCNNConfig
-from fastscnn_tf.data.dataset import SegmentationDataset
-from fastscnn_tf.data.toy_streets import ToyStreets
-from fastscnn_tf.data.usable import Subset
-from fastscnn_tf.keras_api import keras3, tensorflow, tf_keras
+from fastscnn_tf.core.keras_api import keras3, tensorflow, tf_keras
+from fastscnn_tf.core.plots import strip
+from fastscnn_tf.data.check.usable import Subset
+from fastscnn_tf.data.datasets.dataset import SegmentationDataset
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 from fastscnn_tf.model.fast_scnn import fast_scnn
-from fastscnn_tf.runtime.views import WholeImage
+from fastscnn_tf.scoring.views import WholeImage
 from fastscnn_tf.train.board import EVENTS, board_for, forget_after
 from fastscnn_tf.train.callbacks import callbacks_for
-from fastscnn_tf.train.losses import segmentation_losses
-from fastscnn_tf.train.plots import strip
+from fastscnn_tf.train.losses.segmentation_loss import segmentation_losses
 from fastscnn_tf.train.predictor import KerasPredictor
 
 SIZE = (64, 96)

@@ -5,23 +5,23 @@ import pytest
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, ModelFileError
-from fastscnn_tf.data import numpy_ops
-from fastscnn_tf.data.augment import DRAWS, Augmentation
-from fastscnn_tf.data.augment_pair import augment_pair
-from fastscnn_tf.data.toy_streets import ToyStreets
-from fastscnn_tf.evaluation import load_predictor
-from fastscnn_tf.keras_api import keras3
+from fastscnn_tf.core.keras_api import keras3
+from fastscnn_tf.data.augment import numpy_ops
+from fastscnn_tf.data.augment.augmentation import DRAWS, Augmentation
+from fastscnn_tf.data.augment.pair import augment_pair
+from fastscnn_tf.data.datasets.toy_streets import ToyStreets
+from fastscnn_tf.evaluate.evaluation import load_predictor
 from fastscnn_tf.model.fast_scnn import fast_scnn, logits_layer, resize_model
 from fastscnn_tf.model.io import load_keras, save_keras
 from fastscnn_tf.model.layers import COARSE
-from fastscnn_tf.train.checkpoint import read_checkpoint
-from fastscnn_tf.train.distill import distillation_loss, distilling_model
-from fastscnn_tf.train.losses import segmentation_losses
+from fastscnn_tf.train.distill.distillation import distillation_loss, distilling_model
+from fastscnn_tf.train.distill.saved_logits import logits_batches, sampled, save_logits, shown_cells
+from fastscnn_tf.train.distill.teacher import open_teacher
+from fastscnn_tf.train.losses.segmentation_loss import segmentation_losses
 from fastscnn_tf.train.recipes import train_settings
 from fastscnn_tf.train.registered import register_training_objects
-from fastscnn_tf.train.saved_logits import logits_batches, sampled, save_logits, shown_cells
-from fastscnn_tf.train.teacher import open_teacher
 from fastscnn_tf.train.trainer import run_training
+from fastscnn_tf.train.training_state import read_checkpoint
 
 SIZE, CLASSES = (64, 96), 9
 SMALL = FastSCNNConfig(num_classes=CLASSES, input_size=SIZE, width=0.25, repeats=(1, 1, 1))

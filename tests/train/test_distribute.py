@@ -14,17 +14,17 @@ import pytest
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError
-from fastscnn_tf.data import toy_streets
-from fastscnn_tf.data.augment import augmentation
-from fastscnn_tf.data.pack import pack
+from fastscnn_tf.core.keras_api import keras3, tensorflow
+from fastscnn_tf.data.augment.augmentation import augmentation
+from fastscnn_tf.data.datasets import toy_streets
+from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.pipeline import batches
-from fastscnn_tf.data.registry import open_dataset
-from fastscnn_tf.keras_api import keras3, tensorflow
+from fastscnn_tf.data.records.packing import pack
 from fastscnn_tf.model import keras_blocks
 from fastscnn_tf.model.layers import synchronised_batch_normalization
-from fastscnn_tf.train.distribute import check_shares, check_strategy, pixel_weight
-from fastscnn_tf.train.distribute_cluster import Cluster, cluster_from
-from fastscnn_tf.train.distribute_run import check_supported
+from fastscnn_tf.train.distributed.cluster import Cluster, cluster_from
+from fastscnn_tf.train.distributed.run import check_supported
+from fastscnn_tf.train.distributed.strategy import check_shares, check_strategy, pixel_weight
 from fastscnn_tf.train.settings import TrainSettings
 from fastscnn_tf.train.trainer import run_training
 

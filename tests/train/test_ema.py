@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError
-from fastscnn_tf.keras_api import keras3, tf_keras
+from fastscnn_tf.core.keras_api import keras3, tf_keras
 from fastscnn_tf.train.ema import ema_for
 
 BOTH = pytest.mark.parametrize("keras", [keras3, tf_keras], ids=["keras3", "tf_keras"])

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import OutputError
-from fastscnn_tf.keras_api import keras3
+from fastscnn_tf.core.keras_api import keras3
 from fastscnn_tf.model.folded import load_folded
 from fastscnn_tf.model.io import load_keras
-from fastscnn_tf.train.checkpoint import read_checkpoint
 from fastscnn_tf.train.settings import TrainSettings
 from fastscnn_tf.train.trainer import run_training
+from fastscnn_tf.train.training_state import read_checkpoint
 
 EPOCHS = 6
 MAIN = (sys.executable, "-c", "from fastscnn_tf.cli.main import main; main()")

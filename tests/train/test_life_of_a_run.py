@@ -15,10 +15,10 @@ from fastscnn_tf.model.initialise import read_start
 from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.quantize.fine_tune import QuantizeSettings, run_quantization
 from fastscnn_tf.train import callbacks
-from fastscnn_tf.train.checkpoint import read_checkpoint
 from fastscnn_tf.train.pretrain import PretrainSettings, run_pretraining
 from fastscnn_tf.train.settings import TrainSettings
 from fastscnn_tf.train.trainer import run_training
+from fastscnn_tf.train.training_state import read_checkpoint
 
 pytestmark = pytest.mark.train
 

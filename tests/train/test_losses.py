@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError
-from fastscnn_tf.keras_api import tensorflow
-from fastscnn_tf.train.loss_terms import OPTIONS, parse_terms
-from fastscnn_tf.train.losses import SegmentationLoss, segmentation_loss, segmentation_losses
-from fastscnn_tf.train.pixel_losses import hard_pixels, near_border
-from fastscnn_tf.train.region_losses import BINS
+from fastscnn_tf.core.keras_api import tensorflow
+from fastscnn_tf.train.losses.loss_terms import OPTIONS, parse_terms
+from fastscnn_tf.train.losses.pixel_losses import hard_pixels, near_border
+from fastscnn_tf.train.losses.region_losses import BINS
+from fastscnn_tf.train.losses.segmentation_loss import (
+    SegmentationLoss,
+    segmentation_loss,
+    segmentation_losses,
+)
 
 WEIGHTS = (1.0, 3.0, 0.5, 2.0)
 ALL_TERMS = [

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from fastscnn_tf import FastSCNNConfig, fast_scnn
-from fastscnn_tf.core.interpolation import interpolation_matrix
-from fastscnn_tf.keras_api import keras3, tensorflow, tf_keras
+from fastscnn_tf.core.images.interpolation import interpolation_matrix
+from fastscnn_tf.core.keras_api import keras3, tensorflow, tf_keras
 from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.model.layers import COARSE, layers_for
-from fastscnn_tf.train.fused_cross_entropy import fits_fused, fused_probability
-from fastscnn_tf.train.losses import SegmentationLoss, segmentation_losses
+from fastscnn_tf.train.losses.fused_cross_entropy import fits_fused, fused_probability
+from fastscnn_tf.train.losses.segmentation_loss import SegmentationLoss, segmentation_losses
 from fastscnn_tf.train.registered import register_training_objects
 
 SIZE = (64, 96)

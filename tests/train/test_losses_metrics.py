@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fastscnn_tf.core.scores import confusion_matrix, scores
-from fastscnn_tf.keras_api import keras3, tf_keras
+from fastscnn_tf.core.keras_api import keras3, tf_keras
+from fastscnn_tf.core.scores.confusion import confusion_matrix, scores
 from fastscnn_tf.train.metrics import mean_iou
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fastscnn_tf.cli.search import find_lr
 from fastscnn_tf.core.errors import ConfigError, InputError, OutputError
-from fastscnn_tf.data import toy_streets
+from fastscnn_tf.data.datasets import toy_streets
 from fastscnn_tf.train.lr_finder import find_learning_rate, judge, smooth
 from fastscnn_tf.train.recipes import write_recipe
 from fastscnn_tf.train.settings import TrainSettings

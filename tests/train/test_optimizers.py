@@ -5,8 +5,8 @@ import pytest
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError
-from fastscnn_tf.keras_api import keras3, tensorflow, tf_keras
-from fastscnn_tf.train.losses import segmentation_losses
+from fastscnn_tf.core.keras_api import keras3, tensorflow, tf_keras
+from fastscnn_tf.train.losses.segmentation_loss import segmentation_losses
 from fastscnn_tf.train.optimizers import optimizer, precision_policy
 from fastscnn_tf.train.schedules import schedule
 from fastscnn_tf.train.settings import PRECISIONS

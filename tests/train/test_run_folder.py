@@ -3,9 +3,9 @@
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError, OutputError
-from fastscnn_tf.core.files import write_json
-from fastscnn_tf.core.folder_lock import hold
-from fastscnn_tf.train.run_folder import OpenRun, open_run
+from fastscnn_tf.core.files.folder_lock import hold
+from fastscnn_tf.core.files.writing import write_json
+from fastscnn_tf.runs.run_folder import OpenRun, open_run
 
 LAST = "last.keras"
 

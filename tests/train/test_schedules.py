@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError
-from fastscnn_tf.keras_api import keras3, tf_keras
+from fastscnn_tf.core.keras_api import keras3, tf_keras
 from fastscnn_tf.train.schedules import schedule, schedule_class
 from fastscnn_tf.train.settings import SCHEDULES
 
@@ -106,7 +106,7 @@ def test_finite_and_in_range_everywhere(keras, kind):
 
 @BOTH
 def test_the_step_may_be_a_variable_in_a_graph(keras):
-    from fastscnn_tf.keras_api import tensorflow
+    from fastscnn_tf.core.keras_api import tensorflow
 
     tf = tensorflow()
     step = tf.Variable(5, dtype=tf.int64)

@@ -11,10 +11,10 @@ optuna = pytest.importorskip("optuna")
 
 from fastscnn_tf.cli.search import search  # noqa: E402
 from fastscnn_tf.core.errors import ConfigError, OutputError  # noqa: E402
-from fastscnn_tf.keras_api import keras3  # noqa: E402
+from fastscnn_tf.core.keras_api import keras3  # noqa: E402
 from fastscnn_tf.train.recipes import train_settings  # noqa: E402
-from fastscnn_tf.train.search import run_search  # noqa: E402
-from fastscnn_tf.train.search_space import Dimension, parse_space  # noqa: E402
+from fastscnn_tf.train.search.hyper_search import run_search  # noqa: E402
+from fastscnn_tf.train.search.search_space import Dimension, parse_space  # noqa: E402
 from fastscnn_tf.train.settings import TrainSettings  # noqa: E402
 from fastscnn_tf.train.trainer import run_training  # noqa: E402
 
@@ -86,7 +86,7 @@ def base(tmp_path_factory):
     """A run of two epochs on four drawn streets, which lie in files."""
     from PIL import Image
 
-    from fastscnn_tf.data.toy_streets import ToyStreets
+    from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
     root, toy = tmp_path_factory.mktemp("search") / "data", ToyStreets("train", (64, 96))
     for kind in ("images", "labels"):

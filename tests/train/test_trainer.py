@@ -15,11 +15,11 @@ from fastscnn_tf.core.errors import (
     OutputError,
     TrainingDiverged,
 )
-from fastscnn_tf.evaluation import evaluate, load_model
-from fastscnn_tf.keras_api import keras3, tensorflow
+from fastscnn_tf.core.keras_api import keras3, tensorflow
+from fastscnn_tf.evaluate.evaluation import evaluate, load_model
 from fastscnn_tf.model.io import load_keras
+from fastscnn_tf.runs.run_folder import run_folder
 from fastscnn_tf.train.callbacks import SCORE, callbacks_for
-from fastscnn_tf.train.run_folder import run_folder
 from fastscnn_tf.train.settings import TrainSettings
 from fastscnn_tf.train.trainer import run_training
 

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from fastscnn_tf.core.errors import FastSCNNError
-from fastscnn_tf.keras_api import tensorflow
-from fastscnn_tf.train.distribute_run import run_on_workers
+from fastscnn_tf.core.keras_api import tensorflow
+from fastscnn_tf.train.distributed.run import run_on_workers
 from fastscnn_tf.train.settings import TrainSettings
 from fastscnn_tf.train.trainer import run_training
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import fastscnn_tf as fs
-from fastscnn_tf.about import about_model
-from fastscnn_tf.core.files import write_json
+from fastscnn_tf.core.files.writing import write_json
 from fastscnn_tf.core.sizes import Size, format_size, parse_size
+from fastscnn_tf.runs.about import about_model
 
 NAMES = {"train_settle": "on_train", "trainval_settle": "fastscnn_camvid"}
 SIZES = ((352, 480), (448, 608), (544, 736), (704, 960))  # what the use's was chosen from

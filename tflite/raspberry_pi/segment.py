@@ -19,8 +19,8 @@ import numpy as np
 from PIL import Image
 
 import fastscnn_tf as fs
+from fastscnn_tf.core.files.json_text import dump_json
 from fastscnn_tf.core.foreign_text import one_line, printable
-from fastscnn_tf.core.json_text import dump_json
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import ConfigError
-from .camvid import CAMVID, CAMVID32
+from .camvid_classes import CAMVID, CAMVID32
 from .carla import EVENTSCAPE, SYNPASS
 from .space import IGNORE, MAX_CLASSES, UNKNOWN, Color, LabelSpace, generated_palette
 from .streets import CITYSCAPES, CITYSCAPES_TRAIN_IDS, PANORAMA13, TOY_STREETS

@@ -11,7 +11,7 @@ import flatbuffers
 import numpy as np
 from tiny_models import TinyModel
 
-from fastscnn_tf.runtime.tflite_file import operation, unpack
+from fastscnn_tf.tflite.file import operation, unpack
 
 INT8 = Path(__file__).parents[3] / "tflite" / "fastscnn_camvid_int8.tflite"
 WHOLE = (0, 1, -1, 2, 127, 128, 255, 65_536, 2**20, 2**31 - 1, -(2**31))

@@ -1,12 +1,12 @@
 """Recipes and outputs of the export: exact MACs, and rules that the interpreter confirms."""
 
 from fastscnn_tf.core.config import FastSCNNConfig
+from fastscnn_tf.inspect.inspection import inspect
+from fastscnn_tf.inspect.rules import Node, half_constants
+from fastscnn_tf.inspect.rules_xnnpack import XNNPACK
 from fastscnn_tf.model.complexity import complexity
-from fastscnn_tf.runtime.inspect.inspection import inspect
-from fastscnn_tf.runtime.inspect.macs import count_macs
-from fastscnn_tf.runtime.inspect.rules import Node, half_constants
-from fastscnn_tf.runtime.inspect.rules_xnnpack import XNNPACK
-from fastscnn_tf.runtime.tflite_file import read_model
+from fastscnn_tf.tflite.file import read_model
+from fastscnn_tf.tflite.macs import count_macs
 
 
 def test_macs_are_the_networks_and_the_rules_are_the_interpreters(tflite_files):

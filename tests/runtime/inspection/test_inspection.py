@@ -10,8 +10,8 @@ from tiny_models import chain, convolution, crash_in_kernels, crash_in_xnnpack, 
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, ModelFileError
-from fastscnn_tf.runtime.inspect.probe import probe
-from fastscnn_tf.runtime.tflite_parser import parse_tflite
+from fastscnn_tf.inspect.probe import probe
+from fastscnn_tf.tflite.parser import parse_tflite
 
 TFLITE = Path(__file__).parents[3] / "tflite"
 

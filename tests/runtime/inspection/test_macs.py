@@ -9,9 +9,9 @@ from tiny_models import TinyModel, convolution, depthwise, unary
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.model.complexity import complexity
-from fastscnn_tf.runtime.inspect.lifetimes import arena_lower_bound
-from fastscnn_tf.runtime.inspect.macs import Macs, count_macs
-from fastscnn_tf.runtime.tflite_parser import parse_tflite
+from fastscnn_tf.tflite.lifetimes import arena_lower_bound
+from fastscnn_tf.tflite.macs import Macs, count_macs
+from fastscnn_tf.tflite.parser import parse_tflite
 
 TFLITE = Path(__file__).parents[3] / "tflite"
 

@@ -13,10 +13,10 @@ from tiny_models import TinyModel
 from fastscnn_tf import model_card
 from fastscnn_tf.core.errors import ModelFileError
 from fastscnn_tf.core.labels import LabelSpace
-from fastscnn_tf.runtime.flat_tables import read_table, write_table
-from fastscnn_tf.runtime.flatbuffer_reader import DamagedFile
-from fastscnn_tf.runtime.model_metadata import SCHEMA, associated_files, read_model_metadata
-from fastscnn_tf.runtime.tflite_file import own_metadata, read_model
+from fastscnn_tf.tflite.embedded_metadata import SCHEMA, associated_files, read_model_metadata
+from fastscnn_tf.tflite.file import own_metadata, read_model
+from fastscnn_tf.tflite.flat_tables import read_table, write_table
+from fastscnn_tf.tflite.flatbuffer_reader import DamagedFile
 
 GOOD = {
     "format": 1,

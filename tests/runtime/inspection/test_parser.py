@@ -12,15 +12,15 @@ from hostile_models import changed
 from tiny_models import TinyModel, convolution, unary
 
 from fastscnn_tf.core.errors import ModelFileError
-from fastscnn_tf.runtime import tflite_parser
-from fastscnn_tf.runtime.flatbuffer_reader import DamagedFile
-from fastscnn_tf.runtime.inspect.inspection import inspect
-from fastscnn_tf.runtime.inspect.report_files import markdown_side_by_side
-from fastscnn_tf.runtime.inspect.rules_gpu import GPU_DELEGATE
-from fastscnn_tf.runtime.inspect.rules_nnapi import nnapi
-from fastscnn_tf.runtime.inspect.rules_xnnpack import XNNPACK
-from fastscnn_tf.runtime.tflite_file import graph_summary, read_metadata, unpack
-from fastscnn_tf.runtime.tflite_parser import parse_tflite
+from fastscnn_tf.inspect.inspection import inspect
+from fastscnn_tf.inspect.rules_gpu import GPU_DELEGATE
+from fastscnn_tf.inspect.rules_nnapi import nnapi
+from fastscnn_tf.inspect.rules_xnnpack import XNNPACK
+from fastscnn_tf.inspect.side_by_side import markdown_side_by_side
+from fastscnn_tf.tflite import parser as tflite_parser
+from fastscnn_tf.tflite.file import graph_summary, read_metadata, unpack
+from fastscnn_tf.tflite.flatbuffer_reader import DamagedFile
+from fastscnn_tf.tflite.parser import parse_tflite
 
 TFLITE = Path(__file__).parents[3] / "tflite"
 SHIPPED = sorted(TFLITE.glob("*.tflite"))

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from tiny_models import TinyModel
 
-from fastscnn_tf.runtime.inspect.scale_changes import End, scale_changes
-from fastscnn_tf.runtime.tflite_parser import parse_tflite
+from fastscnn_tf.inspect.scale_changes import End, scale_changes
+from fastscnn_tf.tflite.parser import parse_tflite
 
 TFLITE = Path(__file__).parents[3] / "tflite"
 

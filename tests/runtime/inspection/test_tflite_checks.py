@@ -5,8 +5,8 @@ import pytest
 from hostile_models import INT8, changed, operations
 from tiny_models import binary, convolution, crash_in_kernels, crash_in_xnnpack, depthwise
 
-from fastscnn_tf.runtime.tflite_checks import why_not
-from fastscnn_tf.runtime.tflite_parser import parse_tflite
+from fastscnn_tf.tflite.checks import why_not
+from fastscnn_tf.tflite.parser import parse_tflite
 
 
 def reason(content):

@@ -12,9 +12,9 @@ import pytest
 from hostile_models import INT8, another, changed, missing_bias, mutants, negative_scale, slow
 from tiny_models import TinyModel, unary
 
-from fastscnn_tf.core.delegates.cpu import CpuSettings
-from fastscnn_tf.core.delegates.device import DeviceSettings
 from fastscnn_tf.core.errors import InputError, ModelFileError
+from fastscnn_tf.delegates.cpu import CpuSettings
+from fastscnn_tf.delegates.device import DeviceSettings
 from fastscnn_tf.runtime import trial, tried
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.runtime.workers import in_processes

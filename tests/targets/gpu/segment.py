@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from fastscnn_tf import DeviceSettings, Segmenter
-from fastscnn_tf.core.delegates.gpu import GpuSettings
-from fastscnn_tf.core.images import read_image
+from fastscnn_tf.core.images.image_file import read_image
+from fastscnn_tf.delegates.gpu import GpuSettings
 from fastscnn_tf.runtime.fit import fitted
 
 SETTINGS = DeviceSettings(

@@ -1,0 +1,147 @@
+"""Commands that run a model on a device: predict, benchmark and watch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.console import echo, warn
+from ..core.errors import Interrupted, StreamEnded
+from ..core.foreign_text import printable
+from ..runtime import MAX_THREADS
+from ..runtime.workers import MAX_PROCESSES
+from ..stream.frame import ROTATIONS
+from ..stream.pi_camera import FORMATS, LONGEST_TIMEOUT, TIMEOUT
+from . import declared
+from . import shared_options as opt
+from .scoring import fit, views
+
+
+@click.command()
+@click.argument("model")
+@click.argument("paths", nargs=-1, required=True)
+@click.option("--output", "folder", required=True, type=opt.PATH, help="Folder.")
+@declared.text(
+    "--format",
+    "pictures, or cityscapes: NAME_pred_labelIds.png with label ids, for its benchmark.",
+    "pictures",
+)
+@click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")
+@declared.share("--opacity", "Of the overlay's colours.", default=0.5)
+@opt.model_size
+@opt.pad
+@views
+@declared.whole(
+    "--processes",
+    "Share the pictures among so many processes: one per core is fastest.",
+    high=MAX_PROCESSES,
+    default=1,
+)
+@declared.whole(
+    "--threads",
+    "CPU threads of a .tflite, in each process; default: those of its settings, else 2, or 1 "
+    "with several processes.",
+    high=MAX_THREADS,
+)
+@opt.trust_settings
+@opt.force
+def predict(folder: Path, format: str, threads: int | None, **arguments: Any) -> None:
+    """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each."""
+    from ..evaluate.prediction import predict_files
+
+    arguments["threads"] = threads or (1 if arguments["processes"] > 1 else None)
+    progress = opt.progress("predicting")
+    written = predict_files(folder=folder, format=format, progress=progress, **arguments)
+    what = "label map and overlay" if format == "pictures" else "label ids"
+    echo(f"{folder}: {what} of {opt.count(len(written), 'picture')}")
+
+
+@click.command()
+@click.argument("model", metavar="M.TFLITE")
+@opt.threads
+@declared.whole("--runs", "Timed runs.", default=50)
+@declared.whole("--warmup", "Runs before, not timed.", low=0, default=5)
+@click.option("--image", help="Picture of the whole frames. [default: a drawn street, 720x1280]")
+@opt.json_path
+@opt.force
+def benchmark(model: str, json_path: str | None, force: bool, **arguments: Any) -> None:
+    """Time a .tflite on this machine: the network alone, and frames from pixels to label map.
+
+    --json adds what the device is, its temperature and throttling before and after.
+    """
+    from ..runtime.benchmark import benchmark as measure
+
+    opt.check_json(json_path, force, model, arguments["image"])
+    result = measure(model, **arguments)
+    latency, frame = result["latency_ms"], result["frame"]
+    steps = ", ".join(f"{name} {ms:.2f}" for name, ms in frame["step_ms"].items())
+    text = (
+        f"{printable(model)} at {result['input_size']}, {result['threads']} threads: "
+        f"median {latency['median']:.2f} ms, p90 {latency['p90']:.2f} ms, "
+        f"load {result['load_ms']:.1f} ms, first {result['first_ms']:.1f} ms\n"
+        f"whole frames of {frame['size']}: median {frame['median']:.2f} ms ({steps}), "
+        f"{frame['frames_per_second']:.1f} per second"
+    )
+    opt.write_result(result, json_path, text)
+
+
+@click.command("watch")
+@click.argument("source")
+@click.argument("model", metavar="M.TFLITE")
+@declared.path(
+    "--output",
+    "Folder for NAME_overlay.jpg and NAME_labels.png of every frame; else a window opens.",
+)
+@click.option("--window/--no-window", default=None, help="Show them in a window, or only measure.")
+@click.option("--follow", is_flag=True, help="Wait for new pictures in a folder.")
+@declared.whole("--frames", "End after so many.")
+@click.option(
+    "--drop/--keep-all",
+    default=None,
+    help="Drop stale frames, or look at each; default: drop those of cameras.",
+)
+@fit("As in predict.")
+@declared.share(
+    "--smooth", "Weight of the past in the logits, against flicker.", 0.0, below_one=True
+)
+@declared.share("--confidence", "Below this probability a pixel is unknown (255).")
+@declared.share("--opacity", "Of the colours.", default=0.5)
+@click.option(
+    "--rotate",
+    type=click.Choice(list(map(str, ROTATIONS))),
+    default="0",
+    help="Turn frames upright: degrees clockwise.",
+)
+@click.option("--mirror", is_flag=True, help="Swap left and right, after that.")
+@click.option("--camera-size", type=opt.SizeType(), help="Ask a camera for frames of this size.")
+@declared.choice("--camera-format", "Of a Pi's camera; yuv420 is converted here.", FORMATS, "rgb")
+@declared.above_zero(
+    "--timeout",
+    "Seconds that a camera, a stream or a video has for each frame.",
+    LONGEST_TIMEOUT,
+    TIMEOUT,
+)
+@opt.threads
+@opt.json_path
+@opt.force
+def watch_command(source: str, rotate: str, json_path: str | None, **arguments: Any) -> None:
+    """Segment SOURCE as it comes: pictures, a video, a camera (0, /dev/video0, rtsp://, picamera).
+
+    Pictures are a folder or a quoted pattern. Ends with the source, after --frames, by q in the
+    window or by Ctrl-C, and prints frames per second with every step counted. A camera or a stream
+    that gives no more frames, or none in time, is a failure (code 1).
+    """
+    from ..stream.watch import watch
+
+    opt.check_json(json_path, arguments["force"], source, arguments["model"])
+    result = watch(source, rotate=int(rotate), on_bad=warn, **arguments)
+    opt.write_result(result.to_dict(), json_path, result.text())
+    if result.interrupted:
+        raise Interrupted("interrupted")
+    if result.ended:
+        raise StreamEnded(result.ended)
+
+
+COMMANDS = (predict, benchmark, watch_command)

@@ -1,0 +1,203 @@
+"""Options and small helpers that several commands share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..core.console import echo
+from ..core.fields import declared, default_text, defaults, kinds
+from ..core.files.json_text import dump_json
+from ..core.files.writing import check_output, write_json
+from ..core.presets import PRESETS
+from ..core.sizes import Size, parse_size
+from ..data.datasets.registry import NAMES
+from ..delegates.trust import trusting
+from ..runtime import MAX_THREADS
+
+
+class SizeType(click.ParamType):
+    """`352x480` -> (352, 480); what uses it asks for multiples of 32, unless it pads."""
+
+    name = "HxW"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Size:
+        return parse_size(value, pad=True) if isinstance(value, str) else value
+
+
+class OutputPath(click.Path):
+    """A path; the empty one, as of an unset variable, would be the current folder."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value == "":
+            self.fail("expected a path, got an empty one", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = OutputPath(path_type=Path)
+
+
+def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Several options as one decorator, in the order given."""
+
+    def apply(function: Any) -> Any:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+def setting_options(settings: Any, *names: str, label: str = "") -> Callable[[Any], Any]:
+    """An option for each of some settings, as they declare it.
+
+    None has a default: what is not given (see `given`) is left to the settings.
+
+    Args:
+        settings: their class.
+        names: of its fields.
+        label: what `--help` calls the value that holds otherwise; empty: `default`.
+    """
+    return options(*(setting_option(settings, name, label=label) for name in names))
+
+
+def setting_option(settings: Any, name: str, help: str = "", label: str = "") -> Any:
+    """The option of one setting; `help` replaces what the setting says of itself."""
+    field, kind = declared(settings)[name], next(iter(kinds(settings)[name] - {type(None)}))
+    text, otherwise = help or field.help, default_text(settings, name)
+    if otherwise and kind is not bool:
+        # Two spaces where click would show a default of its own.
+        gap = " " if label or field.shown else "  "
+        otherwise = otherwise.removesuffix(".0") if label else otherwise
+        text += f"{gap}[{label or 'default'}: {otherwise}]"
+    needed = name not in defaults(settings)
+    shown: Any = {"is_flag": True} if kind is bool else {"type": TYPES.get(kind, kind)}
+    return click.option(f"--{name.replace('_', '-')}", required=needed, help=text, **shown)
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+PRESET_NAMES = ", ".join(PRESETS)
+TYPES: dict[Any, Any] = {Size: SizeType()}
+
+size = click.option("--size", type=SizeType(), help="Height x width, multiples of 32.")
+model_size = click.option(
+    "--size", type=SizeType(), help="Run a Keras model at another height x width."
+)
+pad = click.option(
+    "--pad", is_flag=True, help="Take any --size: pad to multiples of 32, cut off the result."
+)
+output = click.option("--output", required=True, type=PATH, help="Run folder.")
+resume = click.option("--resume", is_flag=True, help="Go on with the run in --output.")
+force = click.option("--force", is_flag=True, help="Replace what is there already.")
+trust_settings = click.option(
+    "--trust-settings",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _, given: given and context.with_resource(trusting()),
+    help="Load and write what settings name that came with a .tflite.",
+)
+threads = options(  # of commands that open a .tflite
+    click.option(
+        "--threads",
+        type=click.IntRange(1, MAX_THREADS),
+        help="CPU threads of a .tflite. [default: its settings', else 2]",
+    ),
+    trust_settings,
+)
+skip_bad = click.option(
+    "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."
+)
+split = click.option(
+    "--split",
+    default="val",
+    show_default=True,
+    help="train, val, test, train_extra, or what the YAML names.",
+)
+calibration_method = click.option(
+    "--calibration-method",
+    default="minmax",
+    show_default=True,
+    help="How they set them: minmax, percentile (99.99) or mse.",
+)
+json_path = click.option(
+    "--json", "json_path", metavar="PATH", help="Write the result as JSON; - for stdout."
+)
+
+
+def dataset(required: bool = True) -> Callable[[Any], Any]:
+    """`--dataset` and `--data-dir`."""
+    return options(
+        click.option("--dataset", required=required, help=f"{', '.join(NAMES)}."),
+        click.option("--data-dir", help="Where the data set lies (or its YAML file)."),
+    )
+
+
+def check_pad(pad: bool, size: Size | None) -> None:
+    """Refuses `--pad` where it would do nothing."""
+    if pad and size is None:
+        raise click.UsageError("--pad is for a size that is no multiple of 32: pass --size, too")
+
+
+def count(number: int, noun: str) -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def check_json(
+    path: str | None, force: bool, *inputs: str | None, data_dir: str | None = None
+) -> None:
+    """Refuses an existing JSON file, and always one of the inputs, before the work starts."""
+    if path == "":
+        raise click.UsageError("--json needs a path, or - for stdout")
+    if path and path != "-":
+        refuse_inputs(path, inputs, data_dir)
+        check_output(path, force)
+
+
+def refuse_inputs(path: str, inputs: Iterable[str | None], data_dir: str | None = None) -> None:
+    """Refuses an output that is one of the inputs, which --force would destroy.
+
+    Args:
+        path: the output.
+        inputs: files that the command reads, or writes besides.
+        data_dir: a data set, or its description: what lies in its folder is not replaced.
+    """
+    # `Path.resolve` fails at a loop of links, which whoever reads the input will name.
+    target = os.path.realpath(path)
+    if target in {os.path.realpath(given) for given in (*inputs, data_dir) if given}:
+        raise click.UsageError(
+            f"{path} is an input or another output of this command: name another file"
+        )
+    data = os.path.realpath(data_dir) if data_dir else ""
+    if os.path.isdir(data) and os.path.exists(path) and Path(target).is_relative_to(data):  # noqa: PTH110, PTH112
+        raise click.UsageError(f"{path} lies in the data set {data_dir}: name another file")
+
+
+def write_result(result: dict[str, Any], path: str | None, text: str) -> None:
+    """Prints `text`, or the JSON alone where it goes to stdout; writes the JSON file."""
+    if path == "-":
+        echo(dump_json(result, 2), keep="\n")
+        return
+    echo(text, keep="\n\t")
+    if path:
+        write_json(Path(path), result)
+
+
+def progress(label: str) -> Callable[[Iterable[int]], Iterator[int]]:
+    """Wraps indices in a progress bar on stderr; silent where that is no terminal."""
+
+    def wrap(items: Iterable[int]) -> Iterator[int]:
+        stream = sys.stderr
+        with click.progressbar(items, label=label, file=stream, hidden=not stream.isatty()) as bar:
+            yield from bar
+
+    return wrap

@@ -1,0 +1,42 @@
+"""Walking through folders whose links may lead in circles, or out of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..aliases import StrPath
+
+
+def walk(
+    top: StrPath,
+    left_out: Callable[[Path], None] = lambda folder: None,
+    onerror: Callable[[OSError], object] | None = None,
+) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and those below it, each once, also where links lead to it several times.
+
+    Links to folders are followed within the folder; those that lead out of it, to the rest of a
+    disk perhaps, are left out.
+
+    Args:
+        top: where to begin.
+        left_out: gets each path that leads out of it, or to a folder that was given already.
+        onerror: gets what keeps a folder from being listed.
+
+    Yields:
+        (folder, names of the files in it), sorted.
+    """
+    seen: set[tuple[int, int]] = set()
+    inside = os.path.join(os.path.realpath(top), "")  # noqa: PTH118 - ends with a separator
+    for name, folders, files in os.walk(top, followlinks=True, onerror=onerror):
+        folder = Path(name)
+        status = folder.stat()
+        key = (status.st_dev, status.st_ino)
+        if key in seen or not os.path.join(os.path.realpath(folder), "").startswith(inside):  # noqa: PTH118
+            folders.clear()
+            left_out(folder)
+            continue
+        seen.add(key)
+        folders.sort()
+        yield folder, sorted(files)

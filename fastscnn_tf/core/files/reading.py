@@ -1,0 +1,107 @@
+"""Opening files that may come from anybody: regular ones only, and their size first.
+
+A pipe or a device in the place of a file would be read for ever, a huge one would fill the memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from io import BufferedReader
+from pathlib import Path
+
+from ..aliases import StrPath
+from ..errors import InputError
+
+ENDLESS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_regular(
+    path: StrPath,
+    what: str = "file",
+    *,
+    largest: int | None = None,
+    error: type[InputError] = InputError,
+) -> BufferedReader:
+    """Opens a regular file for reading; links to one are followed.
+
+    Args:
+        path: the file.
+        what: messages call it so: `model file`, `image`.
+        largest: bytes that it may have.
+        error: the class to raise.
+
+    Raises:
+        InputError: (of the class `error`) missing, a folder, a pipe, a device, a loop of links, too
+            large, or not to be read.
+    """
+    path = Path(path)
+    try:
+        # Without O_NONBLOCK opening a pipe waits until somebody writes into it.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags)
+    except OSError as failure:
+        raise error(f"{path}: {_why(failure, what)}") from None
+    except ValueError:  # a zero byte in the name
+        raise error(f"{str(path)!r}: no file can have this name") from None
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise error(f"{path}: a folder, expected a {what}")
+        if not stat.S_ISREG(status.st_mode):
+            kind = ENDLESS.get(stat.S_IFMT(status.st_mode), "not a regular file")
+            raise error(f"{path}: {kind}, expected a {what}: copy what it gives into a file first")
+        if largest is not None and status.st_size > largest:
+            raise error(
+                f"{path}: {status.st_size:,} bytes, but a {what} may have at most {largest:,}"
+            )
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _why(failure: OSError, what: str) -> str:
+    if isinstance(failure, IsADirectoryError):
+        return f"a folder, expected a {what}"
+    if failure.errno == errno.ELOOP:
+        return "a loop of links: nothing is at its end"
+    if isinstance(failure, FileNotFoundError | NotADirectoryError):
+        return f"no such {what}"
+    if failure.errno == errno.ENXIO:  # a socket, or a device that is not there
+        return f"a socket or an absent device, expected a {what}"
+    return f"cannot be read ({failure.strerror or failure})"
+
+
+def read_bytes(
+    path: StrPath,
+    what: str = "file",
+    *,
+    largest: int | None = None,
+    error: type[InputError] = InputError,
+) -> bytes:
+    """The content of a regular file.
+
+    The arguments and errors are those of `open_regular`.
+    """
+    with open_regular(path, what, largest=largest, error=error) as file:
+        try:
+            # Python takes as much memory as it is asked to read. A file may grow while it is read.
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(size + 1)
+            if len(content) > size:
+                content += file.read(-1 if largest is None else max(0, largest - size))
+        except OSError as failure:
+            raise error(f"{path}: {_why(failure, what)}") from None
+        except (MemoryError, OverflowError):
+            size = os.fstat(file.fileno()).st_size
+            raise error(f"{path}: {size:,} bytes do not fit into memory") from None
+    if largest is not None and len(content) > largest:
+        raise error(f"{path}: it grew beyond {largest:,} bytes while it was read")
+    return content

@@ -1,0 +1,140 @@
+"""Pictures of label maps."""
+
+from __future__ import annotations
+
+import functools
+import math
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..foreign_text import printable
+from ..labels import IGNORE, Color, LabelSpace
+
+STRIP = 1 << 18  # pixels that are mixed at once
+HATCH = 8  # pixels from line to line
+LONGEST = 60  # letters of a name in the legend
+PAPER: Color = (160, 160, 160)  # behind the hatching in the legend
+
+
+def overlay(
+    image: np.ndarray, labels: np.ndarray, space: LabelSpace, opacity: float = 0.5
+) -> np.ndarray:
+    """The image with its label map laid over it.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8 class indices; 255 stays as it is.
+        space: colours of the classes.
+        opacity: 0 shows the image, 1 the colours.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    table = _mixtures(space.colors, opacity)
+    mixed = np.empty_like(image)
+    rows = max(1, STRIP // max(1, image.shape[1]))  # the places of a large image take gigabytes
+    for top in range(0, len(image), rows):
+        part = slice(top, top + rows)
+        place = labels[part].astype(np.intp) << 8
+        for channel in range(3):
+            values = place + image[part, :, channel]
+            np.take(table[channel], values, out=mixed[part, :, channel], mode="clip")
+    return mixed
+
+
+@functools.lru_cache(maxsize=4)
+def _mixtures(colors: tuple[Color, ...], opacity: float) -> np.ndarray:
+    """(3, 256 x 256) uint8: each class's colour over each value of a channel."""
+    palette = np.zeros((256, 3))
+    palette[: len(colors)] = colors
+    share = np.full((256, 1), opacity)
+    share[IGNORE] = 0
+    values = np.arange(256.0)
+    mixed = values * (1 - share) + palette.T[..., None] * share
+    return np.rint(mixed).astype(np.uint8).reshape(3, -1)
+
+
+def legend(
+    space: LabelSpace,
+    height: int = 18,
+    shares: Sequence[float] = (),
+    width: int | None = None,
+) -> np.ndarray:
+    """An image that names the colours.
+
+    Args:
+        space: names and colours of the classes.
+        height: of an entry in pixels.
+        shares: of the pixels, 0..1: one for each class and a last one for void, which then gets an
+            entry, too.
+        width: of the image in pixels: as many columns as fit, at least one; by default one.
+
+    Returns:
+        (rows, width, 3) uint8 RGB, black on white.
+    """
+    texts, colors = [drawable(name)[:LONGEST] for name in space.names], [*space.colors]
+    if shares:
+        named = zip((*texts, "void"), shares, strict=True)
+        texts = [f"{name}  {share:.1%}" for name, share in named]
+        colors.append(PAPER)
+    type_face = font(height)
+    column = 2 * height + math.ceil(max(map(type_face.getlength, texts)))
+    width = max(width or column, column)
+    columns = min(len(texts), width // column)
+    rows = -(-len(texts) // columns)
+    picture = Image.new("RGB", (width, rows * height), "white")
+    draw = ImageDraw.Draw(picture)
+    for i, (text, color) in enumerate(zip(texts, colors, strict=True)):
+        x, y = i // rows * column, i % rows * height
+        box = (x + 2, y + 2, x + height + 2, y + height - 3)
+        draw.rectangle(box, fill=color, outline="black")
+        if i == len(space):
+            picture.paste(_hatching(box), box[:2])
+        draw.text((x + height + 8, y + height / 2), text, "black", type_face, anchor="lm")
+    return np.asarray(picture)
+
+
+def hatched(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The image with thin diagonal lines where the label map is void.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8 class indices; 255 is void.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    rows, columns = np.ogrid[: labels.shape[0], : labels.shape[1]]
+    phase = (rows + columns) % HATCH
+    result = image.copy()
+    result[(labels == IGNORE) & (phase == 0)] = 255
+    result[(labels == IGNORE) & (phase == 1)] = 0
+    return result
+
+
+def drawable(text: str) -> str:
+    """The text in one line of ASCII, which is all that Pillow's own font has.
+
+    Accents are dropped; what has no letter left becomes `?`.
+
+    Example:
+        >>> drawable("Straße für 車")
+        'Strasse fur ?'
+    """
+    letters = unicodedata.normalize("NFKD", printable(text).replace("ß", "ss"))
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return plain.encode("ascii", "replace").decode("ascii")
+
+
+def font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font, of a size that fits lines of this many pixels."""
+    return ImageFont.load_default(max(8, round(height * 0.72)))
+
+
+def _hatching(box: tuple[int, int, int, int]) -> Image.Image:
+    shape = box[3] - box[1] + 1, box[2] - box[0] + 1
+    paper = np.full((*shape, 3), PAPER, np.uint8)
+    return Image.fromarray(hatched(paper, np.full(shape, IGNORE, np.uint8)))

@@ -1,0 +1,137 @@
+"""The one place that knows there are two Keras, and why.
+
+Keras 3 is what people write today, and what models are built, trained and saved with. TensorFlow
+Model Optimization refuses Keras 3 models and needs tf_keras (Keras 2), so quantization-aware
+training happens there. Importing it sets TF_USE_LEGACY_KERAS and thereby flips what `tf.keras`
+means for the rest of the process; `tfmot` puts the variable back.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import platform
+import warnings
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .console import quiet_stderr
+from .errors import ConfigError
+from .extras import import_extra
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+# Neither framework ships types: to mypy these are `Any`, editors find the classes.
+KerasModel: TypeAlias = "keras.Model"  # of Keras 3 or tf_keras, as the others
+KerasLayer: TypeAlias = "keras.layers.Layer"
+Tensor: TypeAlias = "tf.Tensor"  # or the tensor of Keras' backend
+Variable: TypeAlias = "tf.Variable"
+TFDataset: TypeAlias = "tf.data.Dataset"
+PyDataset: TypeAlias = "keras.utils.PyDataset"
+
+
+@functools.cache
+def keras3() -> ModuleType:
+    """Keras 3, imported without TensorFlow's start-up messages.
+
+    Raises:
+        InputError: the training extra is not installed.
+    """
+    _prepare()
+    return _import("keras")
+
+
+@functools.cache
+def tensorflow() -> ModuleType:
+    """TensorFlow, imported without its start-up messages.
+
+    Raises:
+        InputError: the training extra is not installed.
+    """
+    _prepare()
+    module = _import("tensorflow")
+    module.get_logger().setLevel("ERROR")
+    _import("absl.logging").set_verbosity("error")
+    _keep_convolutions_apart(module)
+    return module
+
+
+@functools.cache
+def tf_keras() -> ModuleType:
+    """tf_keras (Keras 2), for quantization-aware training.
+
+    Raises:
+        ConfigError: Keras 3 runs on another backend than TensorFlow.
+    """
+    tensorflow()
+    if keras3().backend.backend() != "tensorflow":
+        raise ConfigError("tf_keras models need KERAS_BACKEND=tensorflow")
+    return _import("tf_keras")
+
+
+@functools.cache
+def tfmot() -> ModuleType:
+    """tensorflow_model_optimization; the environment variable it sets is restored."""
+    tf_keras()
+    before = os.environ.get("TF_USE_LEGACY_KERAS")
+    try:
+        return _import("tensorflow_model_optimization")
+    finally:
+        if before is None:
+            os.environ.pop("TF_USE_LEGACY_KERAS", None)
+        else:
+            os.environ["TF_USE_LEGACY_KERAS"] = before
+
+
+def is_keras3(keras: ModuleType) -> bool:
+    """Whether a Keras namespace is Keras 3."""
+    return keras.__version__.startswith("3.")
+
+
+def on_tensorflow(keras: ModuleType) -> bool:
+    """Whether models of this namespace run on TensorFlow."""
+    return not is_keras3(keras) or keras.backend.backend() == "tensorflow"
+
+
+@functools.cache
+def of_keras(own: type, base: type) -> Any:
+    """A class of ours that knows neither Keras, made a subclass of a class of one of them."""
+    return type(own.__name__, (own, base), {"__module__": own.__module__, "__doc__": own.__doc__})
+
+
+def callback_of(keras: Any, own: type) -> Any:
+    """A class with the methods of a callback as a callback of one Keras."""
+    return of_keras(own, keras.callbacks.Callback)
+
+
+def _prepare() -> None:
+    """Keeps start-up lines off the console; what the user set in the environment stays.
+
+    TensorFlow leaves oneDNN's kernels off on x86 without AVX-512 (AMD before Zen 4, most laptops),
+    where a training step takes 1.8 times as long without them.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _keep_convolutions_apart(tf: ModuleType) -> None:
+    """Stops TensorFlow from merging convolution and batch normalisation in inference on a CPU.
+
+    oneDNN has no fast kernel for what comes out: without AVX-512 one image of 352x480 takes a
+    second instead of 60 ms. Training steps are not merged, and have nothing to lose.
+    """
+    with quiet_stderr():
+        gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        tf.config.optimizer.set_experimental_options({"remapping": False})
+
+
+def _import(name: str) -> Any:
+    with quiet_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return import_extra(name, "train")

@@ -1,0 +1,1 @@
+"""Scores of label maps: regions, outlines, instances."""

@@ -1,0 +1,1 @@
+"""Augmentation: written once, run by TensorFlow or NumPy."""

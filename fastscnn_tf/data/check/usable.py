@@ -1,0 +1,183 @@
+"""The pairs of a split that can be used: all of them, or an error before the first step.
+
+Training, fine-tuning and their validation read every pair once before they begin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ...core import console
+from ...core.aliases import Progress
+from ...core.errors import DataError
+from ...core.sizes import Size
+from ..datasets.dataset import DatasetView, SegmentationDataset
+from ..datasets.registry import DataDir, find_pairs, find_splits, open_dataset
+from .pair_faults import MISSING_IMAGE, MISSING_LABEL, Problem, check_pairs
+from .verdicts import Verdicts
+
+Warn = Callable[[str], None]
+
+
+class Subset(DatasetView):
+    """Some pairs of a data set, under its name.
+
+    Args:
+        dataset: the whole.
+        indices: which pairs, in the order in which they are given.
+    """
+
+    def __init__(self, dataset: SegmentationDataset, indices: Sequence[int]):
+        self.name, self.split, self.labels = dataset.name, dataset.split, dataset.labels
+        self.protocol = dataset.protocol
+        self._dataset, self._indices = dataset, tuple(indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def find(self, index: int) -> tuple[SegmentationDataset, int]:
+        return self._dataset, self._indices[index]
+
+
+def usable(
+    dataset: SegmentationDataset,
+    skip_bad: bool = False,
+    missing: Sequence[Problem] = (),
+    progress: Progress = iter,
+    warn: Warn = console.warn,
+    may_skip: bool = True,
+) -> SegmentationDataset:
+    """Reads every pair and gives those that can be used.
+
+    What was found good before is not read again while its files stay as they are (see `verdicts`);
+    drawn pairs have no files and are not read. A label map that is all void stays, with a warning:
+    a crop of a good one may be void, too.
+
+    Args:
+        dataset: the pairs.
+        skip_bad: go on without those that cannot be used, with a counted warning.
+        missing: files without a partner, which are in no pair of `dataset`.
+        progress: wraps the indices, to show a progress bar.
+        warn: gets the warnings.
+        may_skip: the user may ask for `skip_bad`; the message says so.
+
+    Returns:
+        `dataset` itself where all is well, else a `Subset`.
+
+    Raises:
+        DataError: naming the first pair that cannot be used, or no pair can be used, or all label
+            maps are void.
+    """
+    bad, void = _judge(dataset, progress)
+    problems, total = [*missing, *bad.values()], len(dataset) + len(missing)
+    if problems and not skip_bad:
+        advice = ", or leave them out with --skip-bad" if may_skip else ""
+        raise DataError(
+            f"{problems[0]} ({len(problems)} of {total} pairs cannot be used; see fastscnn data "
+            f"check{advice})"
+        )
+    good = [index for index in range(len(dataset)) if index not in bad]
+    if problems and not good:
+        raise DataError(f"none of the {total} pairs can be used (first: {problems[0]})")
+    if problems:
+        warn(f"skipped {len(problems)} of {total} pairs that cannot be used (first: {problems[0]})")
+    _check_void(dataset, good, void, warn)
+    return Subset(dataset, good) if bad else dataset
+
+
+def _judge(
+    dataset: SegmentationDataset, progress: Progress
+) -> tuple[dict[int, Problem], list[int]]:
+    """The first problem of each pair that cannot be used, and the pairs whose labels are void."""
+    if not any(dataset.files(index) for index in range(len(dataset))):
+        return {}, []
+    verdicts = Verdicts(dataset)
+    unknown = [index for index in range(len(dataset)) if verdicts.void(index) is None]
+    bad = {}
+    if unknown:
+        facts = check_pairs([(dataset, index) for index in unknown], progress=progress)
+        for index, fact in zip(unknown, facts, strict=True):
+            if fact.usable:
+                verdicts.add(index, void=bool(fact.problems))
+            else:
+                bad[index] = fact.problems[0]
+        verdicts.save()
+    return bad, [index for index in range(len(dataset)) if verdicts.void(index)]
+
+
+def _check_void(
+    dataset: SegmentationDataset, good: Sequence[int], void: Sequence[int], warn: Warn
+) -> None:
+    if not void:
+        return
+    if len(void) == len(good):
+        raise DataError(f"{dataset.name}: every label map of split {dataset.split!r} is void")
+    first = dataset.files(void[0])[-1]
+    warn(
+        f"{len(void)} of {len(good)} label maps of split {dataset.split!r} are void everywhere "
+        f"(first: {first})"
+    )
+
+
+def open_usable(
+    name: str,
+    data_dir: DataDir,
+    split: str,
+    size: Size | None = None,
+    skip_bad: bool = False,
+    progress: Progress = iter,
+) -> SegmentationDataset:
+    """`open_dataset` and `usable` in one; files without a partner count as bad pairs.
+
+    Raises:
+        DataError: as for both.
+    """
+    missing = find_missing(name, data_dir, split)
+    dataset = open_dataset(name, data_dir, split, size, missing="skip")
+    return usable(dataset, skip_bad, missing, progress)
+
+
+def open_split(
+    name: str, data_dir: DataDir, split: str, size: Size | None, skip_bad: bool
+) -> SegmentationDataset:
+    """`open_usable` to leave bad pairs out, else `open_dataset`: a bad one shows when read."""
+    source = name, data_dir, split, size
+    return open_usable(*source, skip_bad=True) if skip_bad else open_dataset(*source)
+
+
+def find_missing(name: str, data_dir: DataDir, split: str) -> list[Problem]:
+    """Pictures of a split without a label map, then label maps without a picture.
+
+    A label map that belongs to a picture of another split is not among them: splits may share a
+    folder of label maps.
+
+    Raises:
+        DataError: as for `find_pairs`.
+    """
+    found = find_pairs(name, data_dir, split)
+    elsewhere = _label_maps_elsewhere(name, data_dir, split) if found.without_image else set()
+    count = len(found.without_label)
+    label_maps, pictures = found.missing[:count], found.missing[count:]
+    return [
+        *(
+            Problem(MISSING_LABEL, str(path), f"no label map, expected {wanted}")
+            for path, wanted in zip(found.without_label, label_maps, strict=True)
+        ),
+        *(
+            Problem(MISSING_IMAGE, str(path), f"no picture, expected {wanted}")
+            for path, wanted in zip(found.without_image, pictures, strict=True)
+            if path not in elsewhere
+        ),
+    ]
+
+
+def _label_maps_elsewhere(name: str, data_dir: DataDir, split: str) -> set[Path]:
+    """Those that the other splits use."""
+    used: set[Path] = set()
+    for other in find_splits(name, data_dir):
+        if other != split:
+            with contextlib.suppress(DataError):  # a broken split uses nothing
+                used |= {label for _, label in find_pairs(name, data_dir, other).pairs}
+    return used

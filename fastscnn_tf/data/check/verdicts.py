@@ -1,0 +1,72 @@
+"""Remembers between runs which pairs were read and found good, so that the check costs once.
+
+A pair is known by its files' paths, sizes and times of change and by the label lookup table: a
+changed file, or another meaning of its values, is read again. What is bad is never remembered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from pathlib import Path
+
+from ...core.errors import InputError, OutputError
+from ...core.files.json_text import read_json
+from ...core.files.user_folders import cache_folder
+from ...core.files.writing import write_json
+from ...core.version import __version__
+from ..datasets.dataset import FileDataset, SegmentationDataset
+
+LARGEST = 256 << 20  # bytes: some five million pairs
+
+
+class Verdicts:
+    """The good pairs of one split; an unreadable or unwritable cache is as good as none.
+
+    Args:
+        dataset: the split.
+    """
+
+    def __init__(self, dataset: SegmentationDataset):
+        self._dataset = dataset
+        self._common = repr((__version__, dataset.name, dataset.split, dataset.labels))
+        own = dataset.table if isinstance(dataset, FileDataset) else dataset.labels.lookup_table()
+        self._keys = [self._key(index, own.tobytes()) for index in range(len(dataset))]
+        self._path = self._file()
+        self._void = self._read()
+
+    def void(self, index: int) -> bool | None:
+        """Whether the label map of a good pair is all void; None for a pair that is not known."""
+        return self._void.get(self._keys[index])
+
+    def add(self, index: int, void: bool) -> None:
+        """Remembers a good pair."""
+        self._void[self._keys[index]] = void
+
+    def save(self) -> None:
+        """Writes the file; pairs that are no longer in the split are forgotten."""
+        if self._path is None:
+            return
+        current = {key: self._void[key] for key in self._keys if key in self._void}
+        with contextlib.suppress(OSError, OutputError):
+            write_json(self._path, current)
+
+    def _key(self, index: int, table: bytes) -> str:
+        parts = (self._common, *self._dataset.state(index))
+        text = "\n".join(parts).encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(text + table, digest_size=16).hexdigest()
+
+    def _file(self) -> Path | None:
+        folder = cache_folder()
+        if folder is None or not self._keys:
+            return None
+        first = self._dataset.files(0)
+        place = str(first[0].parent.absolute()) if first else ""
+        text = f"{self._common}\n{place}".encode("utf-8", "surrogateescape")
+        name = hashlib.blake2b(text, digest_size=16).hexdigest()
+        return folder / "checked" / f"{name}.json"
+
+    def _read(self) -> dict[str, bool]:
+        with contextlib.suppress(InputError):
+            return read_json(self._path, dict[str, bool], largest=LARGEST) if self._path else {}
+        return {}

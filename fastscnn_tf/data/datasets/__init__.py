@@ -1,0 +1,1 @@
+"""The data sets: how each lies on disk, and opening one by name."""

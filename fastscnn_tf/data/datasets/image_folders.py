@@ -1,0 +1,116 @@
+"""Pictures sorted into one folder per class, as ImageNet comes: `<root>/<split>/<class>/x.jpg`.
+
+The sorted folder names of the training split are the classes, so that an index means the same in
+every split. No TensorFlow here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+
+from ...core.aliases import StrPath
+from ...core.errors import DataError
+from ...core.images.image_file import read_image
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+TRAIN = "train"  # its folders name the classes
+LAYOUT = "expected <split>/<class>/ with pictures"
+
+
+class ImageFolders:
+    """One split of a folder tree of pictures with a class each.
+
+    Folders inside a class folder are searched, too, but symbolic links to folders are not followed
+    there. Hidden files and folders, and files that are no pictures by their suffix, are left out.
+
+    Args:
+        root: the folder that holds the splits; `train` is always needed, for the classes.
+        split: `train`, `val`, or another folder with the same classes.
+
+    Attributes:
+        split: as given.
+        class_names: the class folders of `train`, sorted; a class index points into them.
+
+    Raises:
+        DataError: a folder is missing, there are fewer than two classes, the split's classes are
+            not those of `train`, a class has no pictures, or a picture lies in no class.
+    """
+
+    def __init__(self, root: StrPath, split: str = TRAIN):
+        self.split = split
+        self._folder = Path(root) / split
+        self.class_names = _classes(Path(root) / TRAIN)
+        if split != TRAIN:
+            _check_same_classes(self._folder, _classes(self._folder), self.class_names)
+        files = [_pictures(self._folder / name) for name in self.class_names]
+        self._paths = [path for of_class in files for path in of_class]
+        self._classes = np.repeat(np.arange(len(files)), [len(of_class) for of_class in files])
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def sample_name(self, index: int) -> str:
+        """The picture's path."""
+        return self._paths[index]
+
+    def read(self, index: int) -> tuple[np.ndarray, int]:
+        """One picture and its class.
+
+        Returns:
+            (H, W, 3) uint8 RGB, upright, of the file's own size; class index.
+
+        Raises:
+            DataError: the file cannot be read as a picture.
+        """
+        return read_image(self._paths[index]), int(self._classes[index])
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    """The class folders of a split, sorted."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; {LAYOUT}")
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    loose = [path for path in entries if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if loose:
+        raise DataError(f"{loose[0]}: lies in no class folder ({len(loose)} such); {LAYOUT}")
+    names = tuple(path.name for path in entries if path.is_dir())
+    if len(names) < 2:
+        raise DataError(f"{folder}: expected at least 2 class folders, got {len(names)}; {LAYOUT}")
+    return names
+
+
+def _check_same_classes(folder: Path, names: tuple[str, ...], wanted: tuple[str, ...]) -> None:
+    missing, extra = sorted(set(wanted) - set(names)), sorted(set(names) - set(wanted))
+    if missing:
+        raise DataError(
+            f"{folder / missing[0]}: no such class folder, but {TRAIN} has that class "
+            f"({len(missing)} of {len(wanted)} are missing)"
+        )
+    if extra:
+        raise DataError(
+            f"{folder / extra[0]}: {TRAIN} has no such class ({len(extra)} of {len(names)} are "
+            "unknown)"
+        )
+
+
+def _pictures(folder: Path) -> list[str]:
+    """Paths of all pictures below a class folder, sorted; strings, as there may be millions."""
+    found = []
+    for place, folders, files in os.walk(folder, onerror=_unlistable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            f"{place}{os.sep}{name}"
+            for name in files
+            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
+        ]
+    if not found:
+        raise DataError(f"{folder}: no pictures in this class ({', '.join(SUFFIXES)})")
+    return sorted(found)
+
+
+def _unlistable(error: OSError) -> NoReturn:
+    raise DataError(f"{error.filename}: cannot be listed ({error.strerror})")

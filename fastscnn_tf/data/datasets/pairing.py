@@ -1,0 +1,174 @@
+"""Which picture belongs to which label map, and what has no partner."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ...core.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairing:
+    """The files of one split.
+
+    Attributes:
+        pairs: (picture, label map), in the order in which they are read.
+        without_label: pictures that have no label map.
+        without_image: label maps that have no picture.
+        missing: the files that should be there: a label map for each of `without_label`, then a
+            picture for each of `without_image`.
+    """
+
+    pairs: tuple[tuple[Path, Path], ...]
+    without_label: tuple[Path, ...] = ()
+    without_image: tuple[Path, ...] = ()
+    missing: tuple[Path, ...] = ()
+
+    def check_complete(self) -> None:
+        """Makes sure that nothing lacks its partner.
+
+        Raises:
+            DataError: naming the first missing file and how many there are.
+        """
+        for what, alone in (("label map", self.without_label), ("picture", self.without_image)):
+            if alone:
+                total = len(self.pairs) + len(alone)
+                raise DataError(
+                    f"{self.missing[0]}: no such {what} ({len(alone)} of {total} are missing)"
+                )
+
+    def check_any(self) -> None:
+        """Makes sure that there is a pair.
+
+        Raises:
+            DataError: naming the first missing file.
+        """
+        if not self.pairs:
+            raise DataError(f"{self.missing[0]}: no such file, and no other pair is complete")
+
+
+def pair_up(
+    pictures: Sequence[Path],
+    label_maps: Sequence[Path],
+    label_of: Callable[[Path], Path],
+    picture_of: Callable[[Path], Path],
+) -> Pairing:
+    """Pairs files by their names.
+
+    Args:
+        pictures: at least one, in order.
+        label_maps: those that are there, in order.
+        label_of: a picture's label map.
+        picture_of: the picture that a label map without one should have.
+    """
+    there = set(label_maps)
+    wanted = [(picture, label_of(picture)) for picture in pictures]
+    pairs = tuple(pair for pair in wanted if pair[1] in there)
+    lacking = [pair for pair in wanted if pair[1] not in there]
+    used = {label for _, label in pairs}
+    orphans = tuple(label for label in label_maps if label not in used)
+    return Pairing(
+        pairs,
+        tuple(picture for picture, _ in lacking),
+        orphans,
+        (*(label for _, label in lacking), *map(picture_of, orphans)),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """The pictures or the label maps of a split: where they lie, and how their names end.
+
+    Args:
+        folder: where to look; in a layout below the data set's folder, with `{split}` in it.
+        endings: of the names, the usual one first; `.png` fits `.PNG`, too. What stands in front
+            of it is the same in a picture and its label map.
+        pattern: a glob pattern such as `*` or `*/*`, with `{split}` as above.
+    """
+
+    folder: Path
+    endings: tuple[str, ...]
+    pattern: str = "*"
+
+    def at(self, root: Path, split: str) -> Files:
+        """These files of one data set and split."""
+        folder = root / str(self.folder).format(split=split)
+        return Files(folder, self.endings, self.pattern.format(split=split))
+
+    def found(self) -> list[Path]:
+        """Those that are there, sorted by path.
+
+        Hidden files and folders, which copies from macOS contain, are left out.
+
+        Raises:
+            DataError: a folder cannot be listed, which `glob` takes for an empty one.
+        """
+        _check_listable(self.folder)
+        return sorted(
+            path
+            for path in self.folder.glob(self.pattern)
+            if (path.name.endswith(self.endings) or path.suffix.lower() in self.endings)
+            and not any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+        )
+
+    def found_any(self, wanted: Callable[[Path], bool] = lambda path: True) -> list[Path]:
+        """Those that are there and wanted.
+
+        Raises:
+            DataError: there are none, or a folder cannot be listed.
+        """
+        if found := list(filter(wanted, self.found())):
+            return found
+        place = self.pattern.rpartition("*")[0].replace("**", "...").replace("*", "<folder>")
+        kinds = ", ".join(f"{place}*{ending}" for ending in self.endings)
+        raise DataError(f"{self.folder}: no pictures in this split ({kinds})")
+
+    def ending(self, path: Path) -> str:
+        """How the name of one of them ends: the longest of `endings` that fits."""
+        name = path.name.lower()
+        return max((e for e in self.endings if name.endswith(e.lower())), key=len)
+
+    def key(self, path: Path) -> str:
+        """The path of one of them below the folder, without its ending."""
+        name = path.name[: -len(self.ending(path))]
+        return (path.parent / name).relative_to(self.folder).as_posix()
+
+
+def pair_by_name(
+    pictures: Files, label_maps: Files, wanted: Callable[[Path], bool] = lambda path: True
+) -> Pairing:
+    """Pairs pictures and label maps whose names differ in their endings alone.
+
+    Args:
+        pictures: where they lie.
+        label_maps: where they lie.
+        wanted: whether a file belongs to the split, where its folder does not say so.
+
+    Raises:
+        DataError: there is no picture, or a folder cannot be listed.
+    """
+    images, labels = pictures.found_any(wanted), list(filter(wanted, label_maps.found()))
+    by_key = {label_maps.key(path): path for path in labels}
+    usual = label_maps.ending(labels[0]) if labels else label_maps.endings[0]
+
+    def label_of(path: Path) -> Path:
+        key = pictures.key(path)
+        return by_key.get(key) or label_maps.folder / f"{key}{usual}"
+
+    def picture_of(path: Path) -> Path:
+        return pictures.folder / f"{label_maps.key(path)}{pictures.endings[0]}"
+
+    return pair_up(images, labels, label_of, picture_of)
+
+
+def _check_listable(folder: Path) -> None:
+    def refuse(error: OSError) -> None:
+        if isinstance(error, FileNotFoundError):
+            return  # there is nothing to list
+        raise DataError(f"{error.filename}: cannot be listed ({error.strerror or error})")
+
+    for _ in os.walk(folder, onerror=refuse):
+        pass

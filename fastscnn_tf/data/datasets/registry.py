@@ -1,0 +1,98 @@
+"""Data sets by the name used on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ...core.aliases import StrPath
+from ...core.errors import DataError
+from ...core.sizes import Size
+from ..records.packed_dataset import RecordsDataset, read_index
+from .camvid import camvid
+from .camvid32 import camvid32, camvid32_11
+from .cityscapes import cityscapes, cityscapes_coarse
+from .dada_seg import dada_seg
+from .dataset import SegmentationDataset
+from .densepass import densepass, densepass13
+from .eventscape import eventscape
+from .folder import OwnFolder, folder
+from .layout import Layout, Missing
+from .pairing import Pairing
+from .synpass import synpass, synpass13
+from .toy_streets import SPLITS as TOY_SPLITS
+from .toy_streets import ToyStreets
+
+_ALL: tuple[Layout | OwnFolder, ...] = (
+    *(cityscapes, cityscapes_coarse, camvid, camvid32, camvid32_11),
+    *(dada_seg, densepass, densepass13, synpass, synpass13, eventscape),
+    folder,
+)
+_LAYOUTS = {layout.name: layout for layout in _ALL}
+NAMES = (*_LAYOUTS, "records", "toy")
+
+DataDir = StrPath | None
+
+
+def open_dataset(
+    name: str,
+    data_dir: DataDir = None,
+    split: str = "train",
+    size: Size | None = None,
+    missing: Missing = "refuse",
+) -> SegmentationDataset:
+    """Opens one split of a data set; imports no TensorFlow.
+
+    Args:
+        name: one of `NAMES`: a published data set; `folder` (own data, `data_dir` holds
+            dataset.yaml or is a YAML file); `records` (what `fastscnn data pack` wrote); or `toy`
+            (procedural street scenes, needs no `data_dir`).
+        data_dir: where the data set lies.
+        split: `train`, `val`, `test`, `train_extra` (coarse), or what the YAML file names.
+        size: (height, width) of the drawn scenes; only `toy` uses it.
+        missing: `refuse` pictures without a label map and label maps without a picture, or `skip`
+            them.
+
+    Raises:
+        DataError: unknown name or split, or files are missing.
+    """
+    data_dir = _check(name, data_dir)
+    if name == "toy":
+        return ToyStreets(split, size=size) if size else ToyStreets(split)
+    if name == "records":
+        return RecordsDataset(data_dir, split)
+    return _LAYOUTS[name](data_dir, split, missing)
+
+
+def find_splits(name: str, data_dir: DataDir = None) -> tuple[str, ...]:
+    """The splits of a data set that are on disk.
+
+    Raises:
+        DataError: unknown name, or there is no such folder.
+    """
+    data_dir = _check(name, data_dir)
+    if name == "toy":
+        return tuple(TOY_SPLITS)
+    if name == "records":
+        return tuple(read_index(data_dir).splits)
+    return _LAYOUTS[name].find_splits(data_dir)
+
+
+def find_pairs(name: str, data_dir: DataDir, split: str) -> Pairing:
+    """The files of a split, and those that lack their partner; none for `toy` and `records`.
+
+    Raises:
+        DataError: unknown name or split, a folder is missing, or there is no picture.
+    """
+    data_dir = _check(name, data_dir)
+    if name in _LAYOUTS:
+        return _LAYOUTS[name].find_pairs(data_dir, split)
+    open_dataset(name, data_dir, split)  # knows its splits
+    return Pairing(())
+
+
+def _check(name: str, data_dir: DataDir) -> Path:
+    if name not in NAMES:
+        raise DataError(f"unknown data set {name!r}: expected one of {', '.join(NAMES)}")
+    if not data_dir and name != "toy":
+        raise DataError(f"data set {name!r} needs its folder: pass --data-dir")
+    return Path(data_dir or "")

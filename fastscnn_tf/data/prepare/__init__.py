@@ -1,0 +1,1 @@
+"""Making a data set's folder from downloads and archives."""

@@ -1,0 +1,1 @@
+"""Data sets packed into TFRecord shards; no TensorFlow."""

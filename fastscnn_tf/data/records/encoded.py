@@ -1,0 +1,51 @@
+"""Pictures and label maps as the bytes of a file, as records hold them."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from ...core.errors import DataError
+from ...core.images.decoding import open_picture
+from ...core.images.image_file import classes_of
+from ...core.images.plain_png import decode_plain_png
+
+
+def decode_label(data: bytes, table: np.ndarray, name: str) -> np.ndarray:
+    """(H, W) uint8 class indices, 255 where ignored, of an 8-bit grey PNG.
+
+    Raises:
+        DataError: it is no such PNG, or holds a value that `table` does not know.
+    """
+    plain = decode_plain_png(data, 1)
+    if plain is not None:
+        return classes_of(plain[..., 0], table, name)
+    image = open_picture(data, name)
+    if (image.format, image.mode) != ("PNG", "L"):
+        raise DataError(f"{name}: expected an 8-bit grey PNG, got {image.format} {image.mode}")
+    return classes_of(np.asarray(image), table, name)
+
+
+def decode_instances(data: bytes, name: str) -> np.ndarray:
+    """(H, W) int32 instance ids of a 16-bit PNG.
+
+    Raises:
+        DataError: it is no picture.
+    """
+    return np.asarray(open_picture(data, name)).astype(np.int32)
+
+
+def is_plain_picture(data: bytes, pixels: np.ndarray) -> bool:
+    """Whether any program that reads PNG and JPEG sees `pixels`: upright RGB in one of the two."""
+    image = open_picture(data, "picture")
+    plain = image.format in ("PNG", "JPEG") and image.mode == "RGB"
+    return plain and np.array_equal(np.asarray(image), pixels)
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """(H, W, 3) or (H, W) uint8, or (H, W) uint16, without loss."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return file.getvalue()

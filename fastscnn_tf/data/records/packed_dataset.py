@@ -1,0 +1,286 @@
+"""A data set packed into TFRecord shards, read in any order without TensorFlow.
+
+    records.json                       label space, lookup table, where each record begins
+    train-00000-of-00003.tfrecord      tf.train.Example messages, see `FEATURES`
+
+The shards are ordinary ones: `tf.data.TFRecordDataset` and `tf.io.parse_single_example` read them,
+too. Written by `fastscnn_tf.data.records.packing`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+
+from ...core.aliases import StrPath
+from ...core.errors import ConfigError, DataError
+from ...core.files.json_text import Count, decode_json
+from ...core.files.reading import open_regular, read_bytes
+from ...core.images.image_file import decode_image
+from ...core.labels import IGNORE, UNKNOWN, LabelSpace
+from ...core.labels.space import Byte
+from ..datasets.dataset import SegmentationDataset
+from .encoded import decode_instances, decode_label
+from .example_proto import Value, decode_example
+from .tfrecord import read_record
+
+INDEX = "records.json"
+FORMAT = "fastscnn-records"
+VERSION = 1
+LARGEST = 64 << 20  # bytes of records.json: some 500,000 pairs
+FEATURES = {
+    "image/encoded": "the picture's file",
+    "image/format": "png, jpeg, ...",
+    "image/filename": "its path in the data set",
+    "image/height": "pixels, upright",
+    "image/width": "pixels",
+    "label/encoded": "8-bit PNG; `lookup_table` of records.json maps its values to class indices",
+    "label/format": "png",
+    "instance/encoded": "16-bit PNG of instance ids; only of data sets that have them",
+}
+
+
+class _Kind(msgspec.Struct):
+    format: Any = None
+    version: Any = None
+
+
+class ShardNote(msgspec.Struct, frozen=True):
+    """What records.json says of a shard; later versions may say more.
+
+    Attributes:
+        file: its name, see `shard_name`.
+        bytes: its size.
+        starts: where each record begins.
+        crc32: zlib's checksum of each.
+        names: of each.
+        sha256: of the whole file.
+    """
+
+    file: str
+    bytes: Count
+    starts: list[Count]
+    crc32: list[Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]]
+    names: list[Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]]
+    sha256: str = ""
+
+    def fault(self) -> str:
+        """What cannot be true; empty where all can."""
+        if not len(self.starts) == len(self.crc32) == len(self.names) > 0:
+            return "starts, crc32 and names must be equally many, and at least one"
+        ends = [*self.starts[1:], self.bytes]
+        if self.starts[0] or any(a >= b for a, b in zip(self.starts, ends, strict=True)):
+            return f"starts must rise from 0 and end before its {self.bytes:,} bytes"
+        for name in self.names:
+            if "\0" in name or name.startswith("/") or ".." in PurePosixPath(name).parts:
+                return f"the name {name!r} leads out of the data set"
+        return ""
+
+
+class SplitNote(msgspec.Struct, frozen=True):
+    """What records.json says of a split."""
+
+    pairs: Count
+    shards: list[ShardNote]
+
+
+class Index(msgspec.Struct, frozen=True):
+    """The content of records.json; later versions may say more."""
+
+    name: str
+    labels: LabelSpace
+    protocol: str
+    lookup_table: Annotated[list[Byte], msgspec.Meta(min_length=256, max_length=256)]
+    splits: dict[str, SplitNote]
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One TFRecord file.
+
+    Attributes:
+        path: the file.
+        noted: what the index says of it.
+    """
+
+    path: Path
+    noted: ShardNote
+
+    def __len__(self) -> int:
+        return len(self.noted.names)
+
+    def read(self, number: int) -> dict[str, Value]:
+        """The features of one record, its checksums compared.
+
+        Raises:
+            DataError: it is damaged or cannot be read.
+        """
+        noted = self.noted
+        stop = noted.starts[number + 1] if number + 1 < len(self) else noted.bytes
+        try:
+            record = read_record(self.path, noted.starts[number], stop, noted.crc32[number])
+            return decode_example(record)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{self.path}: record {number} of {len(self)} ({noted.names[number]}) is damaged: "
+                f"{error}; copy or pack the shard again"
+            ) from None
+
+
+class RecordsDataset(SegmentationDataset):
+    """One split of a packed data set.
+
+    Safe to read from several threads and processes.
+
+    Args:
+        folder: what `pack` wrote.
+        split: one of the splits packed.
+        part: (number, count): every `count`-th shard from `number` on, for one of several workers.
+
+    Raises:
+        ConfigError: the part leaves no shard.
+        DataError: no such split, or a shard is missing or of another size than noted.
+    """
+
+    def __init__(self, folder: StrPath, split: str, part: tuple[int, int] = (0, 1)):
+        index = read_index(Path(folder))
+        if split not in index.splits:
+            known = ", ".join(index.splits)
+            raise DataError(f"{folder}: holds the splits {known}; got {split!r}")
+        self.name, self.split = index.name, split
+        self.labels, self.protocol = index.labels, index.protocol
+        noted = _part(index.splits[split].shards, part)
+        self.shards = tuple(_shard(Path(folder), shard) for shard in noted)
+        self._table = np.array(index.lookup_table, np.uint8)
+        self._places = [(shard, k) for shard in self.shards for k in range(len(shard))]
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def sample_name(self, index: int) -> str:
+        shard, number = self._places[index]
+        return shard.noted.names[number]
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        return (self._places[index][0].path,)
+
+    def read_image(self, index: int) -> np.ndarray:
+        return self._image(index, self._features(index))
+
+    def read_label(self, index: int) -> np.ndarray:
+        return self._label(index, self._features(index))
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        features = self._features(index)
+        return self._image(index, features), self._label(index, features)
+
+    def read_instances(self, index: int) -> np.ndarray | None:
+        features = self._features(index)
+        if "instance/encoded" not in features:
+            return None
+        return decode_instances(self._file("instance", index, features), self.sample_name(index))
+
+    def _features(self, index: int) -> dict[str, Value]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        shard, number = self._places[index]
+        return shard.read(number)
+
+    def _image(self, index: int, features: dict[str, Value]) -> np.ndarray:
+        return decode_image(self._file("image", index, features), self.sample_name(index))
+
+    def _label(self, index: int, features: dict[str, Value]) -> np.ndarray:
+        data = self._file("label", index, features)
+        return decode_label(data, self._table, self.sample_name(index))
+
+    def _file(self, what: str, index: int, features: dict[str, Value]) -> bytes:
+        content = features.get(f"{what}/encoded")
+        if not isinstance(content, bytes):
+            path = self._places[index][0].path
+            raise DataError(f"{path}: {self.sample_name(index)} has no {what}: pack it again")
+        return content
+
+
+def read_index(folder: Path) -> Index:
+    """The content of records.json, checked.
+
+    Raises:
+        DataError: it is missing, damaged or of a later version.
+    """
+    path = folder / INDEX
+    if not os.path.lexists(path):
+        raise DataError(f"{path}: no such file; expected a folder made by `fastscnn data pack`")
+    where = f"{path}: not an index of packed records"
+    content = read_bytes(path, "index of packed records", largest=LARGEST, error=DataError)
+    kind: _Kind = decode_json(content, where, _Kind, largest=LARGEST, error=DataError)
+    if (kind.format, kind.version) != (FORMAT, VERSION):
+        found = kind.format, kind.version
+        raise DataError(f"{path}: expected {FORMAT} of version {VERSION}, got {found}")
+    index: Index = decode_json(content, where, Index, largest=LARGEST, error=DataError)
+    if reason := _fault(index):
+        raise DataError(f"{where} ({reason}): pack them again")
+    return index
+
+
+def _fault(index: Index) -> str:
+    """What no writer of this format writes; empty where all is well."""
+    if reason := index.labels.fault():
+        return f"labels: {reason}"
+    known = (*range(len(index.labels)), UNKNOWN, IGNORE)
+    if strange := set(index.lookup_table) - set(known):
+        return f"lookup_table: {min(strange)} is none of the {len(index.labels)} classes"
+    for split, noted in index.splits.items():
+        if not is_split_name(split):
+            return f"splits: {split!r} cannot begin a file's name"
+        for number, shard in enumerate(noted.shards):
+            expected = shard_name(split, number, len(noted.shards))
+            if shard.file != expected:
+                return f"shard {number} of {split}: expected the file {expected}"
+            if reason := shard.fault():
+                return f"{expected}: {reason}"
+        if sum(len(shard.names) for shard in noted.shards) != noted.pairs:
+            return f"the shards of {split} do not hold its {noted.pairs} pairs"
+    return ""
+
+
+def is_split_name(split: str) -> bool:
+    """Whether files of a split can be called by it: printable, and leading nowhere."""
+    return split.isprintable() and 0 < len(split) <= 100 and not re.search(r"^\.|[/\\:]", split)
+
+
+def shard_name(split: str, number: int, count: int) -> str:
+    """`train-00000-of-00003.tfrecord`."""
+    return f"{split}-{number:05d}-of-{count:05d}.tfrecord"
+
+
+def is_shard_name(name: str, split: str) -> bool:
+    """Whether `pack` could have written a file of this name for a split."""
+    found = re.fullmatch(re.escape(split) + r"-(\d{5,7})-of-(\d{5,7})\.tfrecord", name)
+    return bool(found and is_split_name(split) and int(found[1]) < int(found[2]))
+
+
+def _part(shards: list[ShardNote], part: tuple[int, int]) -> list[ShardNote]:
+    number, count = part
+    if not 0 <= number < count <= len(shards):
+        raise ConfigError(
+            f"expected a part (number, count) with number < count <= {len(shards)} shards, got "
+            f"{part}; pack into more shards for more workers"
+        )
+    return shards[number::count]
+
+
+def _shard(folder: Path, noted: ShardNote) -> Shard:
+    path = folder / noted.file
+    if not os.path.lexists(path):
+        raise DataError(f"{path}: no such shard, but {INDEX} lists it")
+    with open_regular(path, "shard", error=DataError) as file:
+        size = os.fstat(file.fileno()).st_size
+    if size != noted.bytes:
+        raise DataError(f"{path}: expected {noted.bytes:,} bytes, got {size:,}; copy it again")
+    return Shard(path, noted)

@@ -1,0 +1,1 @@
+"""Scoring, comparing and applying model files of every kind."""

@@ -1,0 +1,278 @@
+"""`evaluate`: scores a .tflite or a trained model on a data set, by one protocol."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeGuard, Unpack
+
+from ..core.aliases import Progress, StrPath
+from ..core.errors import ConfigError, ModelFileError
+from ..core.keras_api import KerasModel
+from ..core.sizes import STRIDE, Size, format_size
+from ..data.check.usable import open_usable
+from ..data.datasets.registry import find_pairs, open_dataset
+from ..runtime.segmenter import Segmenter
+from ..scoring.averaged_views import AveragedViews, SlidingWindows
+from ..scoring.evaluation_result import Evaluation
+from ..scoring.protocol import evaluate_predictor
+from ..scoring.views import AnyModel, Inference, Predictor, ViewOptions, Views, WholeImage
+
+
+def load_model(path: StrPath) -> KerasModel:
+    """Reads a model this project wrote, in any process.
+
+    Args:
+        path: a `.keras` file (Keras 3), a quantization-aware `.npz`, or a run folder (its best
+            checkpoint).
+
+    Returns:
+        A Keras 3 model, or a quantization-aware tf_keras model.
+
+    Raises:
+        ModelFileError: missing, damaged or of another kind.
+    """
+    from ..model.io import checkpoint_in, load_keras
+
+    path = checkpoint_in(path)
+    if path.suffix == ".keras":
+        return load_keras(path)
+    if path.suffix == ".npz":
+        from ..quantize.qat_checkpoint import load_qat
+
+        return load_qat(path)
+    if not path.exists():
+        raise ModelFileError(f"{path}: no such model file")
+    raise ModelFileError(f"{path}: expected a .keras or .npz file or a run folder")
+
+
+def is_path(model: object) -> TypeGuard[StrPath]:
+    """Whether a model is given as a file or a run folder, not in memory."""
+    return isinstance(model, str | os.PathLike)
+
+
+def name_of(model: Any) -> str:
+    """A model's path, or the name of its class."""
+    return str(model) if is_path(model) else type(model).__name__
+
+
+def loaded(model: Any) -> Any:
+    """The Keras model of a path; one in memory as it is."""
+    return load_model(model) if is_path(model) else model
+
+
+def load_predictor(
+    model: AnyModel,
+    threads: int | None = None,
+    full: bool = False,
+    size: Size | None = None,
+    pad: bool = False,
+    trust_settings: bool = False,
+) -> Predictor:
+    """A predictor from a path or a Keras model; a .tflite needs no TensorFlow.
+
+    Args:
+        model: path of a .tflite, `.keras`, `.npz` or run folder, a Keras model, or a predictor
+            (see `scoring.views.Predictor`), which is returned.
+        threads: CPU threads of a .tflite; by default those of its settings, else 2.
+        full: take a Keras model's logits at full resolution, as its graph upsamples them.
+        size: run a Keras model at another (height, width).
+        pad: take any `size`: the image is padded to multiples of 32, and the result is cropped.
+        trust_settings: as for `Segmenter`.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or of another kind.
+        ConfigError: no valid size, one for a .tflite, or `pad` without one.
+    """
+    if _has_one_size(model) and (size is not None or pad):
+        with_it = "--size HxW --pad" if pad else "--size"
+        raise ConfigError(
+            f"{name_of(model)}: a .tflite has one size: export it with {with_it} instead"
+        )
+    if pad and size is None:
+        raise ConfigError("--pad is for a size that is no multiple of 32: pass --size HxW, too")
+    if _is_predictor(model):
+        return model
+    if not is_path(model):
+        from ..train.predictor import KerasPredictor
+
+        return KerasPredictor(_at_size(model, size, pad), full)
+    path = Path(model)
+    if path.suffix == ".tflite":
+        return Segmenter(path, threads, trust_settings=trust_settings)
+    if not path.exists():
+        raise ModelFileError(f"{path}: no such model file")
+    if not path.is_dir() and path.suffix not in (".keras", ".npz"):
+        raise ModelFileError(f"{path}: expected a .tflite, .keras or .npz file or a run folder")
+    return load_predictor(load_model(path), full=full, size=size, pad=pad)
+
+
+def _at_size(model: Any, size: Size | None, pad: bool) -> KerasModel:
+    if size is None:
+        return model
+    from ..model.fast_scnn import resize_model
+    from ..quantize.quantize_aware import is_qat, resized
+
+    return resized(model, size, pad) if is_qat(model) else resize_model(model, size, pad)
+
+
+def evaluate(
+    model: AnyModel,
+    dataset: str,
+    data_dir: StrPath | None = None,
+    split: str = "val",
+    threads: int | None = None,
+    progress: Progress = iter,
+    size: Size | None = None,
+    pad: bool = False,
+    *,
+    views: Views | None = None,
+    boundary: bool = False,
+    instances: bool = False,
+    skip_bad: bool = False,
+    trust_settings: bool = False,
+    **ways: Unpack[ViewOptions],
+) -> Evaluation:
+    """Scores a model on every image of a split; by default in one look at the whole image.
+
+    Args:
+        model: as for `load_predictor`.
+        dataset: its name, as for `open_dataset`. Where its classes are not the model's, a known
+            class map is used (a Cityscapes model on the 13 classes of DensePASS).
+        data_dir: where the data set lies.
+        split: which split.
+        threads: CPU threads of a .tflite; by default those of its settings, else 2.
+        progress: wraps the image indices, to show a progress bar.
+        size: run a Keras model at another (height, width).
+        pad: take any `size`, padding the image to multiples of 32.
+        views: how it looks at an image.
+        boundary: boundary F-scores, too.
+        instances: iIoU, too; for data sets with Cityscapes' instance ids.
+        skip_bad: leave out pairs that are incomplete or cannot be read, and count them. By
+            default all pairs are read before the first is scored, unless they were found good
+            before, and a bad one is an error.
+        trust_settings: as for `Segmenter`.
+        ways: `scales`, `flip`, `window`, `stride` and `fit`: fields of `views` by themselves.
+
+    Returns:
+        The scores and how they were measured; see `Evaluation`.
+
+    Raises:
+        ModelFileError, DataError, ConfigError: model, data or options cannot be used.
+    """
+    inference, predictor = open_inference(
+        model, threads, size, pad, views=views, trust_settings=trust_settings, **ways
+    )
+    if skip_bad:
+        missing = find_pairs(dataset, data_dir, split).missing
+        opened = open_dataset(dataset, data_dir, split, predictor.input_size, missing="skip")
+    else:  # a bad pair is named now, not after an hour
+        missing = ()
+        opened = open_usable(dataset, data_dir, split, predictor.input_size)
+    result = evaluate_predictor(
+        predictor,
+        opened,
+        progress,
+        inference=inference,
+        boundary=boundary,
+        instances=instances,
+        skip_bad=skip_bad,
+        missing=[f"{path}: no such file" for path in missing],
+    )
+    details = {"model": name_of(model), **_fingerprint(model), **result.details}
+    return dataclasses.replace(result, details=details)
+
+
+def _fingerprint(model: object) -> dict[str, str]:
+    """SHA-256 of a model file, so that scores cannot be taken for another one's of that name."""
+    if not is_path(model) or not Path(model).is_file():
+        return {}
+    return {"sha256": hashlib.sha256(Path(model).read_bytes()).hexdigest()}
+
+
+def open_inference(
+    model: AnyModel,
+    threads: int | None = None,
+    size: Size | None = None,
+    pad: bool = False,
+    *,
+    views: Views | None = None,
+    trust_settings: bool = False,
+    **ways: Unpack[ViewOptions],
+) -> tuple[Inference, Predictor]:
+    """A model and the way it looks at images; the arguments are those of `evaluate`.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or of another kind.
+        ConfigError: options that contradict each other or the model.
+    """
+    way = Views.of(views, ways)
+    if way.window is not None:
+        if size is not None or not way.one_scale:
+            raise ConfigError("choose one of --window and --size or --scales")
+        predictor = _windowed(model, threads, way.window, pad, trust_settings)
+        half = (max(1, way.window[0] // 2), max(1, way.window[1] // 2))
+        return SlidingWindows(predictor, way.stride or half, way.flip), predictor
+    # The size of the scales alone may need the padding.
+    own = pad and size is None and not way.one_scale and not _has_one_size(model)
+    padded = pad and not own
+    predictor = load_predictor(model, threads, size=size, pad=padded, trust_settings=trust_settings)
+    if way.one_scale and not way.flip:
+        return WholeImage(predictor, way.fit), predictor
+    sizes = _scaled_sizes(model, predictor.input_size, way.scales, pad)
+    if sizes == [predictor.input_size]:
+        return AveragedViews([predictor], way.flip), predictor
+    keras_model = loaded(model)
+    predictors = [load_predictor(keras_model, size=each, pad=pad) for each in sizes]
+    return AveragedViews(predictors, way.flip), predictor
+
+
+def _windowed(
+    model: Any, threads: int | None, window: Size, pad: bool, trust_settings: bool
+) -> Predictor:
+    if not _has_one_size(model):
+        return load_predictor(model, threads, size=window, pad=pad)
+    # `pad` is named as what a .tflite has not.
+    predictor = load_predictor(model, threads, pad=pad, trust_settings=trust_settings)
+    if predictor.input_size != tuple(window):
+        raise ConfigError(
+            f"the window of a .tflite is its input size {format_size(predictor.input_size)}, got "
+            f"{format_size(window)}"
+        )
+    return predictor
+
+
+def _scaled_sizes(model: Any, size: Size, scales: Sequence[float], pad: bool) -> list[Size]:
+    """Each multiple of a model's size, in steps of 32 unless it pads."""
+    if not scales or any(not 0 < scale < math.inf for scale in scales):
+        raise ConfigError(f"scales must be positive numbers, got {', '.join(map(str, scales))}")
+    if _has_one_size(model) and set(scales) != {1.0}:
+        raise ConfigError(
+            "a .tflite has one size and cannot run at other scales: score the Keras model, or "
+            "leave --scales out (--flip and --window work)"
+        )
+    if set(scales) == {1.0}:
+        return [size]
+    return scaled_sizes(size, scales, pad)
+
+
+def scaled_sizes(size: Size, scales: Sequence[float], pad: bool) -> list[Size]:
+    """Multiples of a size, each once, rounded to multiples of 32 unless it pads."""
+    unit = 1 if pad else STRIDE
+    height, width = (
+        [max(1, round(side * scale / unit)) * unit for scale in scales] for side in size
+    )
+    return list(dict.fromkeys(zip(height, width, strict=True)))
+
+
+def _is_predictor(model: object) -> TypeGuard[Predictor]:
+    return hasattr(model, "run") and hasattr(model, "input_size")
+
+
+def _has_one_size(model: object) -> bool:
+    """Whether a model is a .tflite or an opened predictor, not Keras'."""
+    return Path(model).suffix == ".tflite" if is_path(model) else _is_predictor(model)

@@ -1,0 +1,241 @@
+"""The folder that `pseudo_label` writes: a `folder` data set that grows picture by picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+import yaml
+
+from ..core.errors import ConfigError, OutputError
+from ..core.files.json_text import Count, Name, decode_json, dump_json, plain, read_json
+from ..core.files.reading import read_bytes
+from ..core.files.writing import (
+    check_output_folder,
+    make_folder,
+    replacing,
+    write_bytes,
+    write_json,
+)
+from ..core.foreign_text import printable
+from ..core.images.image_file import save_label
+from ..core.labels import MAX_CLASSES, LabelSpace
+from ..core.text_table import text_table
+from ..data.datasets.folder import DESCRIPTION
+
+SETTINGS, JOURNAL, SPLIT = "pseudo.json", "pseudo.counts.jsonl", "train"
+FOLDERS = ("images", "labels")
+LARGEST = 256 << 20  # bytes of the journal: a million pictures
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """Pixels by class: what each won, and what of it was kept."""
+
+    predicted: tuple[int, ...]
+    kept: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PseudoLabels:
+    """What was labelled.
+
+    Attributes:
+        folder: the data set; `dataset.yaml` describes it, with the one split `train`.
+        images: pictures in it.
+        classes: names of the classes.
+        predicted: pixels that each class won.
+        kept: those of them that reached the confidence.
+        skipped: pictures that cannot be read, each with the reason.
+    """
+
+    folder: Path
+    images: int
+    classes: tuple[str, ...]
+    predicted: tuple[int, ...]
+    kept: tuple[int, ...]
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """Pixels kept, of all; 0..1."""
+        return sum(self.kept) / max(1, sum(self.predicted))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**dataclasses.asdict(self), "folder": str(self.folder), "share": self.share}
+
+    def table(self) -> str:
+        """For people: pixels and the share kept, by class."""
+        rows = [("class", "predicted", "kept", "share")]
+        for name, predicted, kept in zip(self.classes, self.predicted, self.kept, strict=True):
+            share = f"{kept / predicted:.3f}" if predicted else "-"
+            rows.append((name, f"{predicted:,}", f"{kept:,}", share))
+        total, kept = sum(self.predicted), sum(self.kept)
+        rows.append(("all", f"{total:,}", f"{kept:,}", f"{self.share:.3f}"))
+        return text_table(rows, right=None)
+
+
+class PseudoFolder:
+    """Pictures, label maps, and what is known of those that are done.
+
+    Args:
+        path: the folder.
+        settings: what decides the labels; on resuming it must be the same.
+        space: the classes.
+        resume: go on in a folder that has some.
+        force: start anew in it: what an earlier call wrote there goes, other files stay.
+
+    Raises:
+        OutputError: it is in use and neither is set, or it cannot be written.
+        ConfigError: it was begun with other settings.
+    """
+
+    def __init__(
+        self, path: Path, settings: dict[str, Any], space: LabelSpace, resume: bool, force: bool
+    ):
+        self.path, self._palette = path, space.palette()
+        self.done: dict[str, Counts] = {}
+        settings = plain(settings)
+        if resume and os.path.lexists(path / SETTINGS):
+            for name in (JOURNAL, *FOLDERS):
+                if (path / name).is_symlink():
+                    raise OutputError(f"{path / name} is a link: a folder of our own has none")
+            self._check_same(settings)
+            self.done = _read_journal(path / JOURNAL, len(space))
+            return
+        check_output_folder(path, force)
+        if force:
+            _clear(path)
+        for name in FOLDERS:
+            make_folder(path / name)
+        write_json(path / SETTINGS, settings)
+        write_bytes(path / DESCRIPTION, _description(path, space).encode())
+
+    def has(self, name: str) -> bool:
+        """Whether a picture is done."""
+        return plain(name) in self.done
+
+    def add(self, name: str, picture: Path, label: np.ndarray, counts: Counts, copy: bool) -> None:
+        """Writes a label map and its picture, then notes that they are there.
+
+        Args:
+            name: of the picture in the data set.
+            picture: where it lies.
+            label: (H, W) uint8.
+            counts: of this picture.
+            copy: copy the picture instead of linking it.
+        """
+        with replacing(self.path / "labels" / f"{Path(name).stem}.png") as temporary:
+            save_label(temporary, label, self._palette)
+        with replacing(self.path / "images" / name) as temporary:
+            _place(picture.resolve(), temporary, copy)
+        line = {"name": name, "predicted": counts.predicted, "kept": counts.kept}
+        with (self.path / JOURNAL).open("a", encoding="utf-8") as journal:
+            journal.write(dump_json(line) + "\n")
+        self.done[plain(name)] = counts
+
+    def _check_same(self, settings: dict[str, Any]) -> None:
+        path = self.path / SETTINGS
+        before: _Settings = read_json(path, _Settings, error=OutputError, mend=True)
+        for name, value in settings.items():
+            if (old := plain(getattr(before, name))) != value:
+                began = printable(old)[:200]
+                raise ConfigError(
+                    f"cannot resume {self.path} with {name} {value}: it began with {began}"
+                )
+
+
+class _Settings(msgspec.Struct):
+    """The content of `pseudo.json`; later versions may say more."""
+
+    model: str
+    images: str
+    confidence: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    recursive: bool
+    sizes: Annotated[list[tuple[int, int]], msgspec.Meta(max_length=100)]
+    flip: bool
+    classes: Annotated[list[Name], msgspec.Meta(max_length=MAX_CLASSES)]
+
+
+class _Line(msgspec.Struct):
+    """A line of the journal."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+    predicted: tuple[Count, ...]
+    kept: tuple[Count, ...]
+
+
+def _read_journal(path: Path, classes: int | None = None) -> dict[str, Counts]:
+    """What is done; a line that a crash cut short counts for nothing, and goes."""
+    done: dict[str, Counts] = {}
+    if not os.path.lexists(path):
+        return done
+    lines = read_bytes(path, "journal", largest=LARGEST, error=OutputError).splitlines()
+    for number, text in enumerate(lines, 1):
+        where = f"{path}: damaged at line {number}"
+        try:
+            line: _Line = decode_json(text, where, _Line, error=OutputError, mend=True)
+            if {len(line.predicted), len(line.kept)} != {classes or len(line.kept)}:
+                raise OutputError(f"{where}: expected {classes} counts each")
+        except OutputError:
+            if number < len(lines):
+                raise
+            write_bytes(path, b"".join(each + b"\n" for each in lines[:-1]))
+        else:
+            done[line.name] = Counts(line.predicted, line.kept)
+    return done
+
+
+def _clear(path: Path) -> None:
+    """Removes what an earlier call wrote, by its journal, and links; never a file of the user's.
+
+    Raises:
+        OutputError: there are other files where ours would go; nothing is removed then.
+    """
+    names = set(_read_journal(path / JOURNAL)) if (path / SETTINGS).is_file() else set()
+    ours = {"images": names, "labels": {f"{Path(name).stem}.png" for name in names}}
+    gone = []
+    for folder in FOLDERS:
+        if (path / folder).is_symlink():
+            gone.append(path / folder)
+        elif (path / folder).is_dir():
+            gone += sorted((path / folder).iterdir())
+    for each in gone:
+        own = each.is_file() and plain(each.name) in ours.get(each.parent.name, ())
+        if not (own or each.is_symlink()):
+            raise OutputError(f"{each} is none of ours: move it away, or choose another output")
+    for each in (*gone, path / JOURNAL):
+        each.unlink(missing_ok=True)
+
+
+def _place(picture: Path, target: Path, copy: bool) -> None:
+    """Links a picture by a relative path, or copies it."""
+    if copy:
+        shutil.copyfile(picture, target)
+        return
+    try:
+        target.symlink_to(os.path.relpath(picture, target.parent.resolve()))
+    except OSError as error:
+        raise OutputError(
+            f"cannot link {picture} from {target.parent} ({error.strerror or error}): copy the "
+            "pictures with --copy (copy=True)"
+        ) from None
+
+
+def _description(path: Path, space: LabelSpace) -> str:
+    classes = [
+        {"name": name, "color": list(color)}
+        for name, color in zip(space.names, space.colors, strict=True)
+    ]
+    values = {
+        "name": path.resolve().name or "pseudo-labels",
+        "classes": classes,
+        "splits": {SPLIT: {"images": "images", "labels": "labels"}},
+    }
+    return yaml.safe_dump(plain(values), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,182 @@
+"""`pseudo_label`: a trained model labels pictures, for self-training on them.
+
+The recipe of Zhu et al. ("Improving semantic segmentation via self-training", 2020) and GluonCV: a
+teacher's predictions where it is sure, 255 elsewhere, added to the human labels. The result is a
+`folder` data set:
+
+    fastscnn pseudo-label RUN --images STREETS --confidence 0.9 --flip --output PSEUDO
+    fastscnn train ... --extra-dataset folder --extra-data-dir PSEUDO --extra-split train
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.aliases import Progress, StrPath
+from ..core.arguments import check_number
+from ..core.errors import ConfigError, DataError
+from ..core.images.image_file import read_image
+from ..core.labels import IGNORE
+from ..core.sizes import Size
+from ..scoring.averaged_views import AveragedViews
+from ..scoring.class_mapping import label_space_of
+from ..scoring.views import AnyModel, Predictor
+from .evaluation import is_path, load_predictor, loaded, name_of, scaled_sizes
+from .prediction import find_pictures
+from .pseudo_folder import Counts, PseudoFolder, PseudoLabels
+
+
+def pseudo_label(
+    model: AnyModel,
+    images: StrPath,
+    folder: StrPath,
+    confidence: float = 0.9,
+    *,
+    recursive: bool = False,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    size: Size | None = None,
+    pad: bool = False,
+    threads: int | None = None,
+    copy: bool = False,
+    resume: bool = False,
+    force: bool = False,
+    skip_bad: bool = False,
+    progress: Progress = iter,
+) -> PseudoLabels:
+    """Labels pictures where a model is sure, and writes a `folder` data set.
+
+    The label of a pixel is the class with the greatest probability, averaged over the views at the
+    picture's own size, where that probability is at least `confidence`; 255 elsewhere.
+
+    Args:
+        model: a `.tflite` with logits, `.keras`, `.npz`, run folder or Keras model.
+        images: a picture, or a folder of pictures.
+        folder: gets `dataset.yaml`, `labels/` (palette PNGs), `images/` (relative links to the
+            pictures, so that nothing is stored twice), `pseudo.json` (what decided the labels)
+            and `pseudo.counts.jsonl` (a line for each picture that is done).
+        confidence: least probability, 0..1.
+        recursive: take the pictures of sub-folders, too; `a/b.jpg` becomes `a__b.jpg`.
+        scales: multiples of a Keras model's size to average, rounded to multiples of 32 (unless
+            `pad`).
+        flip: average with the mirrored picture.
+        size: run a Keras model at another (height, width).
+        pad: take any `size`.
+        threads: CPU threads of a .tflite; by default those of its settings, else 2.
+        copy: copy the pictures instead of linking them.
+        resume: go on where an earlier call with the same options stopped.
+        force: start anew in a folder that is in use.
+        skip_bad: go on without pictures that cannot be read.
+        progress: wraps the indices of the pictures.
+
+    Raises:
+        ConfigError: options out of range, or resumed with others.
+        DataError: no pictures, a bad one without `skip_bad` (what is done stays, see `resume`), or
+            two whose label maps would have the same name.
+        ModelFileError: the model cannot be used.
+        OutputError: the folder is in use or cannot be written.
+    """
+    check_number("confidence", confidence, 0, 1)
+    pictures = _pictures(Path(images), recursive)
+    inside = os.path.realpath(Path(folder) / "images")
+    if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
+        raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
+    predictors = _predictors(model, scales, size, pad, threads)
+    views, space = AveragedViews(predictors, flip), label_space_of(predictors[0])
+    settings = {
+        "model": name_of(model),
+        "images": str(images),
+        "confidence": confidence,
+        "recursive": recursive,
+        "sizes": [list(p.input_size) for p in predictors],
+        "flip": flip,
+        "classes": list(space.names),
+    }
+    out = PseudoFolder(Path(folder), settings, space, resume, force)
+    skipped = []
+    for index in progress(range(len(pictures))):
+        name, picture = pictures[index]
+        if out.has(name):
+            continue
+        try:
+            pixels = read_image(picture)
+        except DataError as error:
+            if not skip_bad:
+                raise
+            skipped.append(str(error))
+            continue
+        probabilities = views.probabilities(pixels, pixels.shape[:2])
+        label, counts = confident_labels(probabilities, confidence)
+        out.add(name, picture, label, counts, copy)
+    if not out.done:
+        raise DataError(f"none of the {len(pictures)} pictures can be read (first: {skipped[0]})")
+    predicted, kept = (
+        tuple(map(sum, zip(*(getattr(c, which) for c in out.done.values()), strict=True)))
+        for which in ("predicted", "kept")
+    )
+    names = tuple(space.names)
+    return PseudoLabels(out.path, len(out.done), names, predicted, kept, tuple(skipped))
+
+
+def confident_labels(probabilities: np.ndarray, confidence: float) -> tuple[np.ndarray, Counts]:
+    """The winning classes, 255 where they are below the confidence, and what each class won.
+
+    Args:
+        probabilities: (H, W, classes).
+        confidence: least probability that is kept.
+    """
+    winners = probabilities.argmax(-1).astype(np.uint8)
+    sure = probabilities.max(-1) >= np.float32(confidence)
+    count = probabilities.shape[-1]
+    predicted = np.bincount(winners.ravel(), minlength=count)
+    kept = np.bincount(winners[sure], minlength=count)
+    labels = np.where(sure, winners, np.uint8(IGNORE))
+    return labels, Counts(tuple(map(int, predicted)), tuple(map(int, kept)))
+
+
+def _predictors(
+    model: Any, scales: Sequence[float], size: Size | None, pad: bool, threads: int | None
+) -> list[Predictor]:
+    """The model at each scale.
+
+    Raises:
+        ConfigError: scales of a .tflite, or an output without probabilities.
+    """
+    if not scales or any(not 0 < scale < 16 for scale in scales):
+        raise ConfigError(f"scales must be above 0 and below 16, got {tuple(scales)}")
+    plain = set(scales) == {1.0}
+    if not plain and is_path(model) and Path(model).suffix == ".tflite":
+        raise ConfigError("a .tflite has one size: leave --scales out, or give the Keras model")
+    model = model if plain else loaded(model)
+    first = load_predictor(model, threads, size=size, pad=pad)
+    outputs = getattr(first, "outputs", "logits")
+    if not outputs.startswith("logits"):
+        raise ConfigError(
+            f"the model gives {outputs}, which say little of how sure it is: export it with "
+            "--outputs logits"
+        )
+    if plain:
+        return [first]
+    sizes = scaled_sizes(first.input_size, scales, pad)
+    return [load_predictor(model, threads, size=each, pad=pad) for each in sizes]
+
+
+def _pictures(path: Path, recursive: bool) -> list[tuple[str, Path]]:
+    """(name in the data set, picture); names are unique without their suffix.
+
+    Raises:
+        DataError: there are none, or two would have the same label map.
+    """
+    pictures: dict[str, tuple[str, Path]] = {}
+    for picture in find_pictures(path, recursive):
+        relative = picture.relative_to(path) if path.is_dir() else Path(picture.name)
+        name = "__".join(relative.parts)
+        other = pictures.setdefault(Path(name).stem, (name, picture))[1]
+        if other != picture:
+            raise DataError(f"{other} and {picture} would have the same label map: rename one")
+    return list(pictures.values())

@@ -1,0 +1,111 @@
+"""`SizeTable`: files side by side, as a table and as JSON, and which of them is fast enough."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from ..core.sizes import Size, format_size
+from ..core.text_table import percent, text_table
+
+MARK = "<-"
+
+
+@dataclasses.dataclass(frozen=True)
+class SizeRow:
+    """One .tflite.
+
+    Attributes:
+        model: the file, or the model it was exported from.
+        input_size: (height, width).
+        macs: multiply-accumulates of one run, zeros that fill up a kernel left out.
+        arena_bytes: memory that its tensors share in the interpreter without a delegate, scratch
+            included; a lower bound where the interpreter cannot be asked.
+        network_ms: median milliseconds of the network alone.
+        frame_ms: median milliseconds from a picture to its label map at the picture's own size.
+        ratio: median over the rounds of its `frame_ms` to the first row's of the same round.
+        miou: on the data set, 0..1, where one is given.
+    """
+
+    model: str
+    input_size: Size
+    macs: int
+    arena_bytes: int
+    network_ms: float
+    frame_ms: float
+    ratio: float
+    miou: float | None = None
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of `frame_ms`."""
+        return 1000 / self.frame_ms
+
+
+@dataclasses.dataclass(frozen=True)
+class SizeTable:
+    """Files side by side, measured in turns.
+
+    Attributes:
+        rows: in the order given.
+        threads: CPU threads.
+        frame: (height, width) of the pictures; None: each model's own input size.
+        wanted_fps: frames per second that were asked for.
+        chosen: index of the row that gives them: the one of the greatest mIoU, without a data set
+            of the most multiply-accumulates; None where none does, or nothing was asked.
+    """
+
+    rows: tuple[SizeRow, ...]
+    threads: int
+    frame: Size | None
+    wanted_fps: float | None
+    chosen: int | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        rows = [
+            {**dataclasses.asdict(r), "input_size": format_size(r.input_size), "fps": r.fps}
+            for r in self.rows
+        ]
+        return {
+            "threads": self.threads,
+            "frame": self.frame and format_size(self.frame),
+            "wanted_fps": self.wanted_fps,
+            "chosen": self.chosen,
+            "rows": rows,
+        }
+
+    def text(self) -> str:
+        """A table for people."""
+        head = ["model", "size", "mIoU", "MMAC", "arena, MB", "network, ms", "frame, ms", "ratio"]
+        cells = [[*head, "frames/s", ""]]
+        for i, row in enumerate(self.rows):
+            numbers = (
+                percent(row.miou),
+                f"{row.macs / 1e6:.0f}",
+                f"{row.arena_bytes / 1e6:.2f}",
+                *(f"{value:.2f}" for value in (row.network_ms, row.frame_ms, row.ratio)),
+                f"{row.fps:.1f}",
+            )
+            mark = MARK if i == self.chosen else ""
+            cells.append([row.model, format_size(row.input_size), *numbers, mark])
+        said = ""
+        if self.wanted_fps is not None and self.chosen is None:
+            said = f"\nnone gives {self.wanted_fps:g} frames/s here"
+        elif self.chosen is not None:
+            said = f"\n{MARK} the best that gives {self.wanted_fps:g} frames/s here"
+        return text_table(cells, range(2, 9)) + said
+
+
+def best_at(rows: Sequence[SizeRow], fps: float | None) -> int | None:
+    """The row of greatest mIoU, or of the most multiply-accumulates, that gives so many frames.
+
+    Of equal ones the fastest.
+
+    Args:
+        rows: all with an mIoU, or none.
+        fps: frames per second; None asks for nothing.
+    """
+    fast = [i for i, row in enumerate(rows) if fps is not None and row.fps >= fps]
+    return max(fast, key=lambda i: (rows[i].miou or 0, rows[i].macs, rows[i].fps), default=None)

@@ -1,0 +1,281 @@
+"""`export_tflite`: one call from a trained model to a checked .tflite and its sidecar."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.aliases import StrPath
+from ..core.errors import ConfigError
+from ..core.files.writing import check_output, write_bytes, write_json
+from ..core.keras_api import KerasModel
+from ..core.sizes import Size, format_size
+from ..core.version import __version__
+from ..delegates.device import DeviceSettings
+from ..delegates.settings_file import KEY, settings_path, write_settings
+from ..model.byte_input import STEP, centre
+from ..model.fast_scnn import resized_config
+from ..model.folded import FoldedNetwork, check_finite, fold, on_bytes
+from ..quantize.calibrate import calibrate
+from ..quantize.clipping import check_method
+from ..quantize.quantize_aware import folded_of, is_qat
+from ..tflite.file import METADATA_FORMAT, GraphSummary, graph_summary
+from . import ai_edge
+from . import quantization_recipes as recipes
+from .converter import check_runs, convert, finish
+from .converter_engine import OWN, check_engine, engine_version, kept_layers
+from .mutable_graph import graph_function
+from .quantization_recipes import Recipe
+from .representative import images_for
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportResult:
+    """What was written.
+
+    Attributes:
+        path: the .tflite; `<path>.json` beside it repeats its metadata.
+        size_bytes: size of the file.
+        graph: operation counts and float tensors.
+        metadata: what travels inside the file.
+    """
+
+    path: Path
+    size_bytes: int
+    graph: GraphSummary
+    metadata: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """What kind of .tflite is wanted; the fields are described with `export_tflite`."""
+
+    recipe: str = "float32"
+    outputs: str = "logits"
+    size: Size | None = None
+    pad: bool = False
+    input: str | None = None
+    calibration_method: str = "minmax"
+    engine: str = OWN
+    keep_float: Sequence[str] = ()
+
+    def checked(self) -> tuple[Recipe, str]:
+        """The recipe, and the input that it will have.
+
+        Raises:
+            ConfigError: no such thing, or what the recipe or the engine cannot have.
+            InputError: the engine is not installed.
+        """
+        rules = recipes.recipe(self.recipe)
+        recipes.check_outputs(self.outputs, rules)
+        input = recipes.check_input(self.input, rules)
+        check_method(self.calibration_method)
+        check_engine(self.engine, rules, self.keep_float, self.calibration_method)
+        return rules, input
+
+
+def export_tflite(
+    model: KerasModel,
+    path: StrPath,
+    recipe: str = "float32",
+    outputs: str = "logits",
+    size: Size | None = None,
+    calibration: Iterable[Any] | None = None,
+    force: bool = False,
+    pad: bool = False,
+    input: str | None = None,
+    calibration_method: str = "minmax",
+    settings: DeviceSettings | None = None,
+    about: Mapping[str, Any] | None = None,
+    engine: str = OWN,
+    keep_float: Sequence[str] = (),
+    options: ExportOptions | None = None,
+) -> ExportResult:
+    """Writes a .tflite with raw uint8 RGB input and normalisation inside, and a JSON sidecar.
+
+    Args:
+        model: what `fast_scnn`, `quantize_aware` or `load_model` returned.
+        path: the .tflite to write.
+        recipe: `float32`, `float16`, `dynamic` (int8 weights, float activations), `int8`
+            (post-training, needs `calibration`), `int8-qat` (needs a quantization-aware model) or
+            `int16x8` (int8 weights, int16 activations; needs `calibration`).
+        outputs: `logits` at 1/8, `logits-full` at input size, `prob` (softmax of these; the
+            paper's "prob"), `labels` (uint8 class indices; the paper's "cls") or `labels-8` (the
+            same at 1/8). The converter has no label maps for int16x8.
+        size: (height, width) of the input; the model's own by default.
+        calibration: batches of normalised images, or (images, labels) pairs; the first 200 images
+            count; for int16x8 of the size of the input.
+        force: replace an existing file.
+        pad: take a `size` that is no multiple of 32; the padding is inside the graph and cut off
+            the result (of `logits` at 1/8 by the runtime).
+        input: `uint8` raw bytes, the default but for int16x8; `int8`, which is bytes ^ 0x80 and
+            saves an operation (int8 recipes); `float32`, images normalised by the caller with the
+            metadata's mean and std (for int8 recipes these put bytes on its grid), the default of
+            int16x8; or `int16`, these divided by the input's scale (int16x8).
+        calibration_method: how recipe `int8` sets its ranges: `minmax`, `percentile` or `mse`
+            (see `quantize.calibrate`).
+        settings: travel inside the file and in `<path>.settings.json` beside it.
+        about: `name`, `description`, `version`, `author`, `license` and `run` (see
+            `about_model`): into the metadata.
+        engine: what makes recipe `int8`: `own`, this project's calibration and TensorFlow's
+            converter, or `ai-edge-quantizer` (extra `quantizer`).
+        keep_float: layers that stay in float, by name or by regular expressions of whole names
+            (`engine.kept_layers`); engine `ai-edge-quantizer` only.
+        options: recipe, outputs, size, pad, input, calibration method, engine and the layers in
+            float as a group, which takes the place of these arguments.
+
+    Raises:
+        ConfigError: unknown recipe, output, input, calibration method, engine or layer, or what
+            the recipe, engine or model cannot have.
+        InputError: the engine is not installed.
+        DataError: a calibration image cannot be used, or there is none.
+        OutputError: the file exists or cannot be written.
+        ModelFileError: weights or activations are NaN or infinite.
+        ExportError: the graph is not what the recipe promises, or the interpreter refuses it;
+            nothing is written.
+    """
+    wanted = options or ExportOptions(
+        recipe, outputs, size, pad, input, calibration_method, engine, keep_float
+    )
+    rules, input = wanted.checked()
+    target, outputs = _check_target(path, force), wanted.outputs
+    network = _network_for(model, rules, wanted, calibration)
+    layers = kept_layers(network.config, wanted.keep_float)
+    floats: frozenset[str] = frozenset()
+    ours, images = wanted.engine == OWN, calibration or ()
+    if ours:
+        network, content = _converted(
+            network, rules, outputs, input, images, wanted.calibration_method
+        )
+    else:
+        content, floats = ai_edge.quantize_file(network, outputs, input, images, layers)
+        network = on_bytes(network)
+    metadata = {**_metadata(network, rules, outputs, input), **(about or {})}
+    if not ours:
+        metadata |= {"engine": engine_version(), "float_layers": list(layers)}
+    if settings is not None:
+        metadata[KEY] = settings.to_dict()
+    raw_float = input == "uint8" and not rules.quantized
+    content = finish(content, metadata, int(centre(network.config)) if raw_float else None)
+    summary = graph_summary(content)
+    recipes.check_graph(summary, rules, outputs, input, mixed=bool(layers))
+    if layers:
+        ai_edge.check_floats(content, floats)
+    check_runs(target, content)
+    write_bytes(target, content)
+    digest = hashlib.sha256(content).hexdigest()
+    write_json(_sidecar(target), {**metadata, "sha256": digest, "ops": summary.ops})
+    settings_path(target).unlink(missing_ok=True)  # those of the file that was replaced
+    if settings is not None:
+        write_settings(target, settings, digest)
+    return ExportResult(target, len(content), summary, metadata)
+
+
+def check_export(
+    path: StrPath,
+    recipe: str,
+    outputs: str = "logits",
+    input: str | None = None,
+    calibration_method: str = "minmax",
+    engine: str = OWN,
+    keep_float: Sequence[str] = (),
+    force: bool = False,
+) -> tuple[Recipe, str]:
+    """What `export_tflite` refuses without a look at the model, which may take long to load.
+
+    Args and errors are those of `export_tflite`.
+
+    Returns:
+        The recipe, and the input that it will have.
+    """
+    options = ExportOptions(
+        recipe,
+        outputs,
+        input=input,
+        calibration_method=calibration_method,
+        engine=engine,
+        keep_float=keep_float,
+    )
+    found = options.checked()
+    _check_target(path, force)
+    return found
+
+
+def _check_target(path: StrPath, force: bool) -> Path:
+    target = check_output(path, force)
+    if target.suffix != ".tflite":
+        raise ConfigError(f"{target}: the output must end in .tflite")
+    for beside in (_sidecar(target), settings_path(target)):
+        check_output(beside, force)
+    return target
+
+
+def _sidecar(target: Path) -> Path:
+    return target.with_name(f"{target.name}.json")
+
+
+def _network_for(
+    model: KerasModel, rules: Recipe, wanted: ExportOptions, calibration: Iterable[Any] | None
+) -> FoldedNetwork:
+    """The folded network of the wanted size; what the recipe lacks is refused."""
+    if rules.name == "int8-qat":
+        if not is_qat(model):
+            raise ConfigError(
+                "recipe int8-qat needs a quantization-aware model: run quantize first, or use "
+                "recipe int8"
+            )
+        network = folded_of(model)
+    elif is_qat(model):
+        raise ConfigError(f"a quantization-aware model exports as int8-qat, not {rules.name}")
+    else:
+        network = fold(model)
+    for name, weights in network.weights.items():
+        check_finite(name, *weights)
+    if wanted.size is not None:
+        config = resized_config(network.config, wanted.size, wanted.pad)
+        network = network.replace(config=config)
+    if rules.needs_calibration and calibration is None:
+        raise ConfigError(
+            f"recipe {rules.name} needs calibration images: pass --dataset/--data-dir"
+        )
+    return network
+
+
+def _converted(
+    network: FoldedNetwork,
+    rules: Recipe,
+    outputs: str,
+    input: str,
+    calibration: Iterable[Any],
+    method: str,
+) -> tuple[FoldedNetwork, bytes]:
+    """The network with the ranges that its recipe asks for, and the converter's file of it."""
+    if rules.needs_calibration and rules.activations == "int8":
+        network = calibrate(network, calibration, method=method)
+    wide = rules.activations == "int16"  # the converter makes it of a float graph and of images
+    function = graph_function(network, outputs, "float32" if wide else input)
+    images = images_for(network.config, calibration) if wide else None
+    return network, convert(function, rules, outputs, input, images)
+
+
+def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str, input: str) -> dict[str, Any]:
+    config = network.config
+    space, mean, std = config.labels, config.mean, config.std
+    if network.takes_bytes and input == "float32":  # what brings images onto the grid of bytes
+        mean, std = (centre(config),) * 3, (1.0 / STEP,) * 3
+    return {
+        "format": METADATA_FORMAT,
+        "producer": f"fastscnn_tf {__version__}",
+        "recipe": rules.name,
+        "outputs": outputs,
+        "input_size": format_size(config.input_size),
+        "input": recipes.INPUTS[input],
+        "mean": list(mean),
+        "std": list(std),
+        "class_names": list(space.names),
+        "class_colors": [list(color) for color in space.colors],
+        "config": config.to_dict(),
+    }

@@ -1,0 +1,99 @@
+"""`inspect`: what a .tflite contains, costs, and which delegate takes it; imports no TensorFlow."""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+
+from ..core.aliases import StrPath
+from ..tflite.file import own_metadata, read_model
+from ..tflite.graph import WEIGHT_ALIGNMENT, Graph, Op, Tensor
+from ..tflite.lifetimes import arena_lower_bound
+from ..tflite.macs import count_macs
+from .found import Findings, OpCost, Port
+from .markdown_report import markdown_report
+from .probe import MEMORY_LIMIT, TIME_LIMIT, Probe, probe
+from .scale_changes import scale_changes
+from .text_report import text_report
+from .verdict import verdicts
+
+
+class Inspection(Findings):
+    """What `inspect` found."""
+
+    def text(self) -> str:
+        """For people."""
+        return text_report(self)
+
+    def markdown(self) -> str:
+        """A table of the operations and who takes them, for a README."""
+        return markdown_report(self)
+
+
+def inspect(
+    path: StrPath,
+    *,
+    load: bool = True,
+    memory: int = MEMORY_LIMIT,
+    seconds: int = TIME_LIMIT,
+) -> Inspection:
+    """Reads a .tflite from anywhere; a damaged or hostile one is an error or a line, no crash.
+
+    The file is parsed with every index checked. The interpreter loads it in a child process with
+    limits of memory and time; nothing of it is run. A file that crashes the interpreter still gets
+    everything that the parser finds.
+
+    Args:
+        path: the .tflite.
+        load: ask the interpreter; without, the XNNPACK verdict comes from rules alone.
+        memory: address space of the child process, in bytes.
+        seconds: its time.
+
+    Raises:
+        ModelFileError: missing, not a .tflite, or impossible inside.
+
+    Example:
+        found = inspect("model.tflite")
+        print(found.macs, found.verdict("XNNPACK int8").answer)
+    """
+    content, graphs = read_model(path)
+    graph = graphs.main
+    measured = probe(content, graph, memory, seconds) if load else Probe()
+    names = collections.Counter(op.kind for op in graph.ops)
+    constants = [tensor for tensor in graph.tensors if tensor.constant]
+    return Inspection(
+        path=str(path),
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        description=graphs.description,
+        graphs=len(graphs.graphs),
+        inputs=_ports(graph, graph.inputs),
+        outputs=_ports(graph, graph.outputs),
+        metadata_entries=tuple(graphs.metadata),
+        metadata=own_metadata(graphs),
+        signatures=graphs.signatures,
+        ops=dict(sorted(names.items())),
+        costs=tuple(_cost(graph, op) for op in graph.ops),
+        tensors=len(graph.tensors),
+        float_tensors=sum(tensor.dtype in ("float32", "float16") for tensor in graph.tensors),
+        constants=len(constants),
+        unaligned=sum(tensor.place % WEIGHT_ALIGNMENT != 0 for tensor in constants),
+        scale_changes=scale_changes(graph),
+        arena_lower_bound=arena_lower_bound(graph),
+        measured=measured,
+        verdicts=verdicts(graphs, measured),
+    )
+
+
+def _ports(graph: Graph, indices: tuple[int, ...]) -> tuple[Port, ...]:
+    return tuple(_port(graph.tensors[index]) for index in indices)
+
+
+def _port(tensor: Tensor) -> Port:
+    return Port(tensor.name, tensor.shape, tensor.dtype, tensor.scales, tensor.zero_points)
+
+
+def _cost(graph: Graph, op: Op) -> OpCost:
+    output, macs = graph.output(op), count_macs(graph, op)
+    shape, dtype = (output.shape, output.dtype) if output else ((), "")
+    return OpCost(op.index, op.kind, shape, dtype, macs.total, macs.on_padding, macs.on_filling)

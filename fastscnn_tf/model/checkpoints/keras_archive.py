@@ -1,0 +1,140 @@
+"""A `.keras` file of anybody: what of it is read, and what of that Keras gets to see.
+
+Keras gets an archive written anew: the configuration as it was checked, and weights as arrays that
+were read in a process of their own. Assets, links and whatever else an archive holds stay behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ...core.aliases import StrPath
+from ...core.errors import ModelFileError
+from ...core.files.json_text import decode_json
+from ...core.files.zip_archive import Archive, open_zip
+from ...core.foreign_text import one_line
+from ...core.keras_api import keras3
+from .hdf5_arrays import read_hdf5
+
+CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
+PACKED = 4  # times an HDF5 file's size that its arrays may take: weights hardly compress
+
+
+class Config(msgspec.Struct):
+    """What is read of `config.json`; the rest goes to Keras as it is, if at all."""
+
+    registered_name: str | None = None
+    config: dict[str, Any] | None = None
+    compile_config: dict[str, Any] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasArchive:
+    """An open `.keras` file.
+
+    Attributes:
+        path: for messages.
+        archive: the archive.
+        config: of the model.
+        whole: all that `config.json` holds.
+    """
+
+    path: Path
+    archive: Archive
+    config: Config
+    whole: dict[str, Any]
+
+    def weights(self, largest: int) -> dict[str, np.ndarray]:
+        """The arrays of the model by their paths in the HDF5 file.
+
+        Raises:
+            ModelFileError: damaged, or more than `largest` bytes.
+        """
+        try:
+            content = self.archive.read(WEIGHTS, largest)
+        except KeyError:
+            raise ModelFileError(f"{self.path}: damaged, {WEIGHTS} is missing") from None
+        most = min(largest, PACKED * len(content))
+        return read_hdf5(content, f"{self.path}: {WEIGHTS}", most)
+
+
+@contextlib.contextmanager
+def open_keras(path: StrPath) -> Iterator[KerasArchive]:
+    """Opens a `.keras` file; nothing but its configuration is unpacked yet.
+
+    Raises:
+        ModelFileError: no such file, no such archive, a bomb, or without a configuration.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise ModelFileError(f"{path}: expected a .keras file or a run folder")
+    with open_zip(path, str(path), "model file", error=ModelFileError) as archive:
+        try:
+            text = archive.read(CONFIG)
+        except KeyError:
+            raise ModelFileError(f"{path}: damaged, or not a .keras file") from None
+        where = f"{path}: {CONFIG}"
+        whole: dict[str, Any] = decode_json(text, where, dict[str, Any], error=ModelFileError)
+        config: Config = decode_json(text, where, Config, error=ModelFileError)
+        yield KerasArchive(path, archive, config, whole)
+
+
+def keras_model(
+    config: dict[str, Any], weights: dict[str, np.ndarray], path: Path, compile: bool = False
+) -> Any:
+    """The model of a configuration and arrays, as Keras reads it from an archive of only these.
+
+    Args:
+        config: what `config.json` is to hold.
+        weights: arrays by their paths.
+        path: of the file that they came from, for messages.
+        compile: restore optimizer and losses, too.
+
+    Raises:
+        ModelFileError: Keras cannot make a model of them.
+    """
+    keras = keras3()
+    with tempfile.TemporaryDirectory() as folder:
+        clean = Path(folder) / "model.keras"
+        _write(clean, config, weights)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Keras warns of what it then fails on
+                return keras.models.load_model(clean, compile=compile, safe_mode=True)
+        except (MemoryError, OverflowError) as error:
+            raise ModelFileError(
+                f"{path}: a model too large for memory ({line_of(error)})"
+            ) from None
+        except Exception as error:  # a layer may raise anything at a configuration made by hand
+            raise ModelFileError(f"{path}: cannot be loaded ({line_of(error)})") from None
+
+
+def line_of(error: BaseException) -> str:
+    """The first line of what a library says."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return one_line(lines[0][:160])
+
+
+def _write(path: Path, config: dict[str, Any], weights: dict[str, np.ndarray]) -> None:
+    import h5py
+
+    stored = io.BytesIO()
+    with h5py.File(stored, "w") as file:
+        for name, values in weights.items():
+            file[name] = values
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(METADATA, json.dumps({"keras_version": keras3().__version__}))
+        archive.writestr(CONFIG, json.dumps(config))
+        archive.writestr(WEIGHTS, stored.getbuffer())

@@ -1,0 +1,1 @@
+"""Label maps of whole images, and their scores, whatever model gave them."""

@@ -1,0 +1,1 @@
+"""Frames as they come: folders, videos, cameras, and what is shown of them."""

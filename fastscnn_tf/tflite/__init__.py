@@ -1,0 +1,1 @@
+"""Reading a .tflite without an interpreter: structure, metadata, what it costs."""
