@@ -14,7 +14,7 @@ def helps(command: click.Command, name: str) -> Iterator[str]:
     """The help of a command and of those below it."""
     settings = {"help_option_names": ["-h", "--help"], "terminal_width": 100}
     yield click.Context(command, info_name=name, **settings).get_help()
-    for below, one in getattr(command, "commands", {}).items():
+    for below, one in sorted(getattr(command, "commands", {}).items()):
         yield from helps(one, f"{name} {below}")
 
 
