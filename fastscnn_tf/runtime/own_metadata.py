@@ -8,7 +8,7 @@ import msgspec
 
 from ..core.about_schema import About, Text
 from ..core.json_text import explain
-from ..core.labels import MAX_CLASSES
+from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.sizes import format_size
 from .flatbuffer_reader import DamagedFile
 from .tflite_graph import Graph
@@ -63,6 +63,20 @@ def check_metadata(values: dict[str, Any], graph: Graph) -> None:
         _check_shapes(found, *(graph.tensors[i[0]].shape for i in (graph.inputs, graph.outputs)))
 
 
+def label_space(metadata: dict[str, Any], channels: int) -> LabelSpace:
+    """The classes that our metadata names, or numbered ones; colours that are left out are made up.
+
+    Args:
+        metadata: checked, or empty for files from elsewhere.
+        channels: classes where none are named.
+    """
+    names = tuple(metadata.get("class_names", ()))
+    if not names:
+        return LabelSpace.make("model", channels)
+    colors = tuple((r, g, b) for r, g, b in metadata.get("class_colors", ()))
+    return LabelSpace.make(str(metadata.get("name", "model")), len(names), names, colors)
+
+
 def _check_shapes(found: OwnMetadata, image: tuple[int, ...], result: tuple[int, ...]) -> None:
     size = format_size((image[1], image[2])) if len(image) == 4 and -1 not in image[1:3] else ""
     if size and isinstance(found.input_size, str) and found.input_size != size:
@@ -76,4 +90,4 @@ def _check_shapes(found: OwnMetadata, image: tuple[int, ...], result: tuple[int,
         )
 
 
-__all__ = ["OwnMetadata", "check_metadata"]
+__all__ = ["OwnMetadata", "check_metadata", "label_space"]
