@@ -22,11 +22,12 @@ from ..core.foreign_text import (
     shell_path,
     shell_word,
 )
-from ..core.labels import MAX_CLASSES, LabelSpace
+from ..core.labels import MAX_CLASSES
 from ..core.text_table import markdown_table, percent
 from ..runs.about import run_folder_of, training_run
 from ..runtime.model_settings import settings_of
 from ..tflite.file import graph_summary, own_metadata, read_model
+from ..tflite.own_metadata import label_space
 
 if TYPE_CHECKING:
     from ..runs.run_record import Run
@@ -122,8 +123,7 @@ def _file_parts(path: Path, license: str | None) -> list[str]:
             f"{path}: no card can be made, its metadata of this package lacks {', '.join(missing)}"
         )
     summary = graph_summary(content)
-    names, palette = tuple(metadata["class_names"]), metadata.get("class_colors", ())
-    space = LabelSpace.make("model", 0, names, tuple((r, g, b) for r, g, b in palette))
+    space = label_space(metadata, 0)
     rows: list[Row] = [
         ("file", Markdown(f"{markdown_code(path.name)}, {len(content):,} bytes")),
         ("SHA-256", markdown_code(hashlib.sha256(content).hexdigest())),

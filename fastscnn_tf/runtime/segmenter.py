@@ -16,12 +16,13 @@ from ..core.arguments import check_number
 from ..core.console import quiet_stderr
 from ..core.errors import DataError, ModelFileError
 from ..core.foreign_text import printable
-from ..core.labels import MAX_CLASSES, LabelSpace
+from ..core.labels import MAX_CLASSES
 from ..core.overlap import AHEAD, overlapped
 from ..core.sizes import Size
 from ..delegates.device import DeviceSettings
 from ..tflite.file import own_metadata, read_model
 from ..tflite.graph import Graph
+from ..tflite.own_metadata import label_space
 from . import native
 from .engine import Plan, plan_engine
 from .fit import Fitted, Picture, as_pixels, check_fit, check_several, check_target, fitted
@@ -106,19 +107,12 @@ class Segmenter:
                 f"{MAX_CLASSES} classes"
             )
         self.input_size: Size = (shape[1], shape[2])
-        self.labels = self._label_space(result)
+        self.labels = label_space(self.metadata, result[3] if len(result) == 4 else 255)
         aligned = "logits" in self.metadata.get("config", {}).get("align_corners", ())
         self.frame = LogitsFrame.of(self.input_size, aligned)
         full = result[1:3] == self.input_size
         kind = "labels" if len(result) == 3 else "logits-full" if full else "logits"
         self.outputs: str = self.metadata.get("outputs", kind)
-
-    def _label_space(self, result: tuple[int, ...]) -> LabelSpace:
-        names = tuple(self.metadata.get("class_names", ()))
-        colors = tuple(tuple(c) for c in self.metadata.get("class_colors", ()))
-        if names:
-            return LabelSpace.make(str(self.metadata.get("name", "model")), 0, names, colors)
-        return LabelSpace.make("model", result[3] if len(result) == 4 else 255)
 
     @property
     def num_classes(self) -> int:

@@ -8,7 +8,7 @@ import msgspec
 
 from ..core.about_schema import About, Text
 from ..core.files.json_text import explain
-from ..core.labels import MAX_CLASSES, Color
+from ..core.labels import MAX_CLASSES, Color, LabelSpace
 from ..core.sizes import format_size
 from .flatbuffer_reader import DamagedFile
 from .graph import Graph
@@ -60,6 +60,20 @@ def check_metadata(values: dict[str, Any], graph: Graph) -> None:
         raise DamagedFile(f"class_colors: {len(colors)} colours of {len(names)} class names")
     if len(graph.inputs) == 1 and len(graph.outputs) == 1:
         _check_shapes(found, *(graph.tensors[i[0]].shape for i in (graph.inputs, graph.outputs)))
+
+
+def label_space(metadata: dict[str, Any], channels: int) -> LabelSpace:
+    """The classes that our metadata names, or numbered ones; colours that are left out are made up.
+
+    Args:
+        metadata: checked, or empty for files from elsewhere.
+        channels: classes where none are named.
+    """
+    names = tuple(metadata.get("class_names", ()))
+    if not names:
+        return LabelSpace.make("model", channels)
+    colors = tuple((r, g, b) for r, g, b in metadata.get("class_colors", ()))
+    return LabelSpace.make(str(metadata.get("name", "model")), len(names), names, colors)
 
 
 def _check_shapes(found: OwnMetadata, image: tuple[int, ...], result: tuple[int, ...]) -> None:

@@ -196,3 +196,11 @@ def test_overlay_and_legend():
     assert shown[0, 1].tolist() == [85, 115, 140]  # halfway to sky
     assert shown[1, 0].tolist() == [100, 100, 100]  # void stays
     assert legend(TOY_STREETS).shape[2] == 3
+
+
+def test_a_large_overlay_is_that_of_its_rows():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (600, 1000, 3), np.uint8)  # more than is mixed at once
+    labels = rng.integers(0, len(TOY_STREETS), image.shape[:2], np.uint8)
+    rows = [overlay(image[i : i + 1], labels[i : i + 1], TOY_STREETS) for i in range(len(image))]
+    assert np.array_equal(overlay(image, labels, TOY_STREETS), np.concatenate(rows))
