@@ -24,7 +24,7 @@ from fastscnn_tf.core.files.writing import write_json
 from fastscnn_tf.core.overlap import overlapped, readers
 from fastscnn_tf.core.scores.confusion import confusion_matrix
 from fastscnn_tf.data.datasets.registry import NAMES, open_dataset
-from fastscnn_tf.evaluate.evaluation import open_inference
+from fastscnn_tf.evaluation.evaluate import open_inference
 from fastscnn_tf.scoring.protocol import evaluate_predictor
 
 PARTS = ("read", "network", "score")

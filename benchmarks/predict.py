@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from fastscnn_tf.core.files.writing import write_json
-from fastscnn_tf.evaluate.prediction import find_pictures, picture_writer
+from fastscnn_tf.evaluation.prediction import find_pictures, picture_writer
 from fastscnn_tf.runtime.workers import in_processes
 
 

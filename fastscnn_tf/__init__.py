@@ -37,7 +37,7 @@ _NAMES = {
     "run_training": "train.trainer",
     "find_learning_rate": "train.lr_finder",
     "distilling_model": "train.distill.distillation",
-    "pseudo_label": "evaluate.pseudo_labels",
+    "pseudo_label": "evaluation.pseudo_labels",
     "run_search": "train.search.hyper_search",
     "PretrainSettings": "train.pretrain",
     "run_pretraining": "train.pretrain",
@@ -48,8 +48,8 @@ _NAMES = {
     "run_quantization": "quantize.fine_tune",
     "quantization_report": "reports.quantization_reports",
     # files
-    "load_model": "evaluate.evaluation",
-    "save_model": "evaluate.saving",
+    "load_model": "evaluation.evaluate",
+    "save_model": "evaluation.saving",
     "export_tflite": "export.export_tflite",
     "model_card": "reports.card",
     # what travels with a file
@@ -65,14 +65,14 @@ _NAMES = {
     "Segmenter": "runtime.segmenter",
     "overlay": "core.images.visualize",
     "benchmark": "runtime.benchmark",
-    "inspect": "inspect.inspection",
-    "evaluate": "evaluate.evaluation",
-    "argmax_agreement": "evaluate.agreement",
-    "compare_models": "evaluate.model_comparison",
-    "size_table": "evaluate.size_comparison",
+    "inspect": "inspection.inspect_tflite",
+    "evaluate": "evaluation.evaluate",
+    "argmax_agreement": "evaluation.agreement",
+    "compare_models": "evaluation.model_comparison",
+    "size_table": "evaluation.size_comparison",
     "watch": "stream.watch",
     "open_frames": "stream.capture",
-    "reproduce": "evaluate.reproduction",
+    "reproduce": "evaluation.reproduction",
     "FastSCNNError": "core.errors",
 }
 
@@ -96,16 +96,16 @@ if TYPE_CHECKING:
     from .delegates.nnapi import NnapiSettings as NnapiSettings
     from .delegates.npu import NpuSettings as NpuSettings
     from .delegates.settings_file import write_settings as write_settings
-    from .evaluate.agreement import argmax_agreement as argmax_agreement
-    from .evaluate.evaluation import evaluate as evaluate
-    from .evaluate.evaluation import load_model as load_model
-    from .evaluate.model_comparison import compare_models as compare_models
-    from .evaluate.pseudo_labels import pseudo_label as pseudo_label
-    from .evaluate.reproduction import reproduce as reproduce
-    from .evaluate.saving import save_model as save_model
-    from .evaluate.size_comparison import size_table as size_table
+    from .evaluation.agreement import argmax_agreement as argmax_agreement
+    from .evaluation.evaluate import evaluate as evaluate
+    from .evaluation.evaluate import load_model as load_model
+    from .evaluation.model_comparison import compare_models as compare_models
+    from .evaluation.pseudo_labels import pseudo_label as pseudo_label
+    from .evaluation.reproduction import reproduce as reproduce
+    from .evaluation.saving import save_model as save_model
+    from .evaluation.size_comparison import size_table as size_table
     from .export.export_tflite import export_tflite as export_tflite
-    from .inspect.inspection import inspect as inspect
+    from .inspection.inspect_tflite import inspect as inspect
     from .model.checkpoints.import_checkpoint import import_checkpoint as import_checkpoint
     from .model.checkpoints.weights_file import export_weights as export_weights
     from .model.classifier import fast_scnn_classifier as fast_scnn_classifier

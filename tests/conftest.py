@@ -166,14 +166,14 @@ def qat_folder(run_folder, made_once) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(run_folder):
-    from fastscnn_tf.evaluate.evaluation import load_model
+    from fastscnn_tf.evaluation.evaluate import load_model
 
     return load_model(run_folder)
 
 
 @pytest.fixture(scope="session")
 def quantized(qat_folder):
-    from fastscnn_tf.evaluate.evaluation import load_model
+    from fastscnn_tf.evaluation.evaluate import load_model
 
     return load_model(qat_folder)
 

@@ -25,13 +25,13 @@ from fastscnn_tf.delegates.nnapi import NnapiSettings
 from fastscnn_tf.delegates.settings_file import write_settings
 from fastscnn_tf.delegates.targets import TARGETS
 from fastscnn_tf.delegates.trust import own
-from fastscnn_tf.evaluate.model_comparison import compare_models
-from fastscnn_tf.evaluate.pseudo_folder import PseudoLabels
-from fastscnn_tf.evaluate.reproduction_table import Reproduction
-from fastscnn_tf.evaluate.size_comparison_result import SizeRow, SizeTable
+from fastscnn_tf.evaluation.model_comparison import compare_models
+from fastscnn_tf.evaluation.pseudo_folder import PseudoLabels
+from fastscnn_tf.evaluation.reproduction_table import Reproduction
+from fastscnn_tf.evaluation.size_comparison_result import SizeRow, SizeTable
 from fastscnn_tf.export.pack import pack
-from fastscnn_tf.inspect.inspection import inspect
-from fastscnn_tf.inspect.side_by_side import markdown_side_by_side
+from fastscnn_tf.inspection.inspect_tflite import inspect
+from fastscnn_tf.inspection.side_by_side import markdown_side_by_side
 from fastscnn_tf.quantize.layer_report import LayerReport
 from fastscnn_tf.quantize.layer_stats import ActivationStats
 from fastscnn_tf.reports.card import model_card

@@ -9,8 +9,8 @@ import pytest
 from fastscnn_tf.core.files.json_text import read_json
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.datasets.toy_streets import draw_scene
-from fastscnn_tf.evaluate.agreement import argmax_agreement
-from fastscnn_tf.evaluate.evaluation import evaluate
+from fastscnn_tf.evaluation.agreement import argmax_agreement
+from fastscnn_tf.evaluation.evaluate import evaluate
 from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.runs.about import about_model
 from fastscnn_tf.runtime.segmenter import Segmenter

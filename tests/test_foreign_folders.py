@@ -12,7 +12,7 @@ import pytest
 from fastscnn_tf.core.errors import ConfigError, InputError, OutputError
 from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.data.prepare.staging import put, staging
-from fastscnn_tf.evaluate.pseudo_folder import Counts, PseudoFolder
+from fastscnn_tf.evaluation.pseudo_folder import Counts, PseudoFolder
 from fastscnn_tf.reports.run_report import write_run_report
 from fastscnn_tf.runs.about import about_model
 from fastscnn_tf.runs.find_runs import find_runs

@@ -9,8 +9,8 @@ from PIL import Image
 
 from fastscnn_tf.core.errors import OutputError
 from fastscnn_tf.core.labels import LabelSpace
-from fastscnn_tf.evaluate.model_comparison import compare_models
-from fastscnn_tf.evaluate.model_comparison_report import (
+from fastscnn_tf.evaluation.model_comparison import compare_models
+from fastscnn_tf.evaluation.model_comparison_report import (
     FIRST_RIGHT,
     NEITHER,
     NO_LABEL,

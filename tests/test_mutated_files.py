@@ -23,9 +23,9 @@ from fastscnn_tf.core.files.json_text import read_json
 from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.data.datasets.registry import find_pairs, find_splits
 from fastscnn_tf.data.records.packed_dataset import RecordsDataset
-from fastscnn_tf.evaluate.pseudo_folder import PseudoFolder, _clear
-from fastscnn_tf.evaluate.reproduction_ledger import read_ledger
-from fastscnn_tf.evaluate.reproduction_table import Reproduction
+from fastscnn_tf.evaluation.pseudo_folder import PseudoFolder, _clear
+from fastscnn_tf.evaluation.reproduction_ledger import read_ledger
+from fastscnn_tf.evaluation.reproduction_table import Reproduction
 from fastscnn_tf.reports.card import _evaluation, _scores
 from fastscnn_tf.reports.run_comparison import compare_runs
 from fastscnn_tf.runs.find_runs import find_runs, runs_table

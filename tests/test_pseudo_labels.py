@@ -8,14 +8,14 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image
 
-from fastscnn_tf.cli.teaching import pseudo_label_command
+from fastscnn_tf.cli.commands import cli
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
 from fastscnn_tf.core.keras_api import keras3
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.datasets.toy_streets import ToyStreets
-from fastscnn_tf.evaluate.evaluation import load_predictor
-from fastscnn_tf.evaluate.pseudo_labels import confident_labels, pseudo_label
+from fastscnn_tf.evaluation.evaluate import load_predictor
+from fastscnn_tf.evaluation.pseudo_labels import confident_labels, pseudo_label
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import save_keras
 from fastscnn_tf.scoring.averaged_views import AveragedViews
@@ -171,19 +171,19 @@ def test_bad_pictures_are_named_and_names_stay_apart(model, own_data, tmp_path):
 def test_the_command(model, own_data, tmp_path):
     save_keras(model, tmp_path / "m.keras")
     arguments = [
-        *(str(tmp_path / "m.keras"), "--images", str(own_data / "val" / "images")),
+        *("pseudo-label", str(tmp_path / "m.keras"), "--images", str(own_data / "val" / "images")),
         *("--confidence", "0.3", "--scales", "0.5,1.0", "--output", str(tmp_path / "out")),
         *("--json", str(tmp_path / "p.json")),
     ]
-    result = CliRunner().invoke(pseudo_label_command, arguments, catch_exceptions=False)
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     assert "road" in result.output
     assert "3 pictures" in result.output
     written = json.loads((tmp_path / "p.json").read_text())
     assert written["images"] == 3
     assert "no pixel is labelled" not in result.output
-    sure = [*arguments[:4], "0.999999", "--output", str(tmp_path / "none")]
-    assert "no pixel is labelled" in CliRunner().invoke(pseudo_label_command, sure).output
+    sure = [*arguments[:5], "0.999999", "--output", str(tmp_path / "none")]
+    assert "no pixel is labelled" in CliRunner().invoke(cli, sure).output
     settings = json.loads((tmp_path / "out" / "pseudo.json").read_text())
     assert settings["sizes"] == [[32, 64], [64, 96]]  # multiples of 32; 48 rounds to the even 64
     description = yaml.safe_load((tmp_path / "out" / "dataset.yaml").read_text())

@@ -11,7 +11,7 @@ from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, ModelFileError, OutputError
 from fastscnn_tf.core.plots import pixels
 from fastscnn_tf.data.pipeline import load_dataset
-from fastscnn_tf.evaluate.evaluation import evaluate
+from fastscnn_tf.evaluation.evaluate import evaluate
 from fastscnn_tf.export.export_tflite import export_tflite
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.folded import load_folded, save_folded

@@ -16,7 +16,7 @@ from fastscnn_tf.core.labels import CITYSCAPES
 from fastscnn_tf.core.published import PUBLISHED, SOURCES
 from fastscnn_tf.core.sizes import padded_size
 from fastscnn_tf.data.datasets.registry import NAMES
-from fastscnn_tf.evaluate.reproduction_ledger import read_ledger
+from fastscnn_tf.evaluation.reproduction_ledger import read_ledger
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import save_keras
 from fastscnn_tf.model.zeroed_skip import without_skip

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import fastscnn_tf as fs
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "fastscnn_tf"
 FLOOR = re.compile(r"^    (\d+) +(\w+) {2,}\S", re.MULTILINE)  # of the picture in CONTRIBUTING.md
@@ -58,6 +60,11 @@ def room(name: str) -> str:
 def test_nothing_lies_loose():
     found = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
     assert found == set(floors()) | LOOSE
+
+
+def test_no_room_stands_where_a_public_name_should():
+    """Python sets a package's folder over what its `__getattr__` would have given."""
+    assert not set(floors()) & set(fs.__all__)
 
 
 @pytest.mark.parametrize("name", sorted(set(MODULES) - {"", "__main__"}))

@@ -16,7 +16,7 @@ from fastscnn_tf.core.plots import class_bars, confusion, curves, pixels, row_sh
 from fastscnn_tf.core.report_page import Page, Section, Table
 from fastscnn_tf.core.scores.confusion import confusion_matrix, scores
 from fastscnn_tf.data.datasets.registry import open_dataset
-from fastscnn_tf.evaluate.evaluation import load_predictor
+from fastscnn_tf.evaluation.evaluate import load_predictor
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import save_keras
 from fastscnn_tf.reports.run_report import duration, greatest_confusions, write_run_report

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError, OutputError
-from fastscnn_tf.evaluate.size_comparison import size_table
-from fastscnn_tf.evaluate.size_comparison_result import SizeRow, SizeTable, best_at
+from fastscnn_tf.evaluation.size_comparison import size_table
+from fastscnn_tf.evaluation.size_comparison_result import SizeRow, SizeTable, best_at
 
 TFLITE = Path(__file__).parents[1] / "tflite"
 INT8, FLOAT16 = (TFLITE / f"fastscnn_camvid_{kind}.tflite" for kind in ("int8", "float16"))

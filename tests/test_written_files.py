@@ -15,8 +15,8 @@ from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.data.datasets.registry import find_splits
 from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 from fastscnn_tf.data.records.packed_dataset import RecordsDataset
-from fastscnn_tf.evaluate.pseudo_folder import PseudoFolder
-from fastscnn_tf.evaluate.reproduction_ledger import add_record, read_ledger
+from fastscnn_tf.evaluation.pseudo_folder import PseudoFolder
+from fastscnn_tf.evaluation.reproduction_ledger import add_record, read_ledger
 from fastscnn_tf.reports.card import _evaluation
 from fastscnn_tf.runs.run_files import RUN, check_state
 from fastscnn_tf.runs.run_folder import check_resumable, check_same_settings

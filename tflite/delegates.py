@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import fastscnn_tf as fs
-from fastscnn_tf.inspect.side_by_side import markdown_side_by_side
+from fastscnn_tf.inspection.side_by_side import markdown_side_by_side
 
 HERE = Path(__file__).parent
 README, OPERATIONS = HERE.parent / "README.md", HERE / "delegates.md"

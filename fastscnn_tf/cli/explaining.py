@@ -41,8 +41,8 @@ def inspect_command(
     reason and the rule's source. Files that nobody vouches for are safe to look at. The JSON of
     several files is {"files": [...]}.
     """
-    from ..inspect.inspection import inspect
-    from ..inspect.side_by_side import markdown_side_by_side
+    from ..inspection.inspect_tflite import inspect
+    from ..inspection.side_by_side import markdown_side_by_side
 
     opt.check_json(json_path, force, *models)
     if markdown and json_path == "-":

@@ -64,7 +64,7 @@ def import_command(
 
     Nothing that a checkpoint asks for is executed.
     """
-    from ..evaluate.saving import save_model
+    from ..evaluation.saving import save_model
     from ..model.checkpoints.import_checkpoint import import_checkpoint
 
     if output.suffix != ".keras":
@@ -94,7 +94,7 @@ def import_command(
 @opt.force
 def export_weights_command(model: str, output: Path, force: bool) -> None:
     """Write all weights of MODEL (.keras or run folder) as a documented .npz."""
-    from ..evaluate.evaluation import load_model
+    from ..evaluation.evaluate import load_model
     from ..model.checkpoints.weights_file import export_weights
 
     check_output(output, force)
@@ -138,7 +138,7 @@ def summary(
         width = 1.0 if width is None else width
         config = FastSCNNConfig.preset(preset or "paper", num_classes=classes, width=width)
     else:
-        from ..evaluate.evaluation import load_model
+        from ..evaluation.evaluate import load_model
 
         if given:
             raise ConfigError(f"{model} has its own wiring: leave out --{', --'.join(given)}")

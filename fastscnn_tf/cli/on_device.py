@@ -49,7 +49,7 @@ from .scoring import fit, views
 @opt.force
 def predict(folder: Path, format: str, threads: int | None, **arguments: Any) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each."""
-    from ..evaluate.prediction import predict_files
+    from ..evaluation.prediction import predict_files
 
     arguments["threads"] = threads or (1 if arguments["processes"] > 1 else None)
     progress = opt.progress("predicting")

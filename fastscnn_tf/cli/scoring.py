@@ -83,7 +83,7 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
     unless --scales, --flip or --window say otherwise. A Cityscapes model is scored on data sets of
     other classes where a class map between them is known.
     """
-    from ..evaluate.evaluation import evaluate as score
+    from ..evaluation.evaluate import evaluate as score
 
     opt.check_json(json_path, force, arguments["model"], data_dir=arguments["data_dir"])
     result = score(progress=opt.progress("evaluating"), **arguments)
@@ -107,8 +107,8 @@ def agreement(
 ) -> None:
     """Share of pixels to which two models or files give the same class, at their input size."""
     from ..data.check.usable import open_split
-    from ..evaluate.agreement import argmax_agreement
-    from ..evaluate.evaluation import load_predictor
+    from ..evaluation.agreement import argmax_agreement
+    from ..evaluation.evaluate import load_predictor
 
     opt.check_json(json_path, force, first, second, data_dir=data["data_dir"])
     size = load_predictor(first).input_size
@@ -140,7 +140,7 @@ def compare(json_path: str | None, force: bool, **arguments: Any) -> None:
     Agreement, change of mIoU and of each class, and the pictures on which they differ most, at the
     labels' own size. `agreement` compares at the models' input size, and `runs compare` runs.
     """
-    from ..evaluate.model_comparison import compare_models
+    from ..evaluation.model_comparison import compare_models
 
     models = arguments["first"], arguments["second"]
     opt.check_json(json_path, force, *models, data_dir=arguments["data_dir"])
@@ -168,7 +168,7 @@ def size_table_command(models: tuple[str, ...], json_path: str | None, **argumen
     A frame is a picture to its label map at the picture's own size. .tflite files need no
     TensorFlow; pass one for each size or width.
     """
-    from ..evaluate.size_comparison import size_table
+    from ..evaluation.size_comparison import size_table
 
     opt.check_json(json_path, arguments["force"], *models, data_dir=arguments["data_dir"])
     result = size_table(models, say=lambda line: echo(line, err=True), **arguments)
@@ -198,7 +198,7 @@ def reproduce_command(
     as cityscapes-val-imagenet. --force replaces the outputs, and rows that another model holds.
     """
     from ..core.files.writing import check_output, write_bytes
-    from ..evaluate.reproduction import reproduce
+    from ..evaluation.reproduction import reproduce
 
     opt.check_json(json_path, force, ledger, markdown, arguments["model"])
     if markdown is not None:

@@ -39,7 +39,7 @@ def pseudo_label_command(json_path: str | None, force: bool, **arguments: Any) -
 
     Writes a data set for train --extra-dataset folder --extra-data-dir OUTPUT --extra-split train.
     """
-    from ..evaluate.pseudo_labels import pseudo_label
+    from ..evaluation.pseudo_labels import pseudo_label
 
     opt.check_json(json_path, force, arguments["model"])
     result = pseudo_label(force=force, progress=opt.progress("labelling"), **arguments)
@@ -71,7 +71,7 @@ def save_logits_command(
     is, so rotation, cutout and mixing cannot be learnt from it (--augment paper or gentle).
     """
     from ..data.datasets.registry import open_dataset
-    from ..evaluate.evaluation import load_predictor
+    from ..evaluation.evaluate import load_predictor
     from ..train.distill.saved_logits import save_logits
 
     predictor = load_predictor(model, threads, size=size, pad=pad)

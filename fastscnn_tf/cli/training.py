@@ -210,7 +210,7 @@ def export(
 
     Recipes int8 and int16x8 read calibration images from --dataset/--data-dir (its training split).
     """
-    from ..evaluate.evaluation import load_model
+    from ..evaluation.evaluate import load_model
     from ..export.export_tflite import check_export, export_tflite
     from ..runs.about import about_model
 

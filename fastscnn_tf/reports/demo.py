@@ -59,8 +59,8 @@ def run_demo(
     from ..core.keras_api import tensorflow
     from ..data.datasets.registry import open_dataset
     from ..data.pipeline import batches
-    from ..evaluate.agreement import agreement
-    from ..evaluate.evaluation import evaluate, load_model
+    from ..evaluation.agreement import agreement
+    from ..evaluation.evaluate import evaluate, load_model
     from ..export.export_tflite import export_tflite
     from ..quantize.fine_tune import QuantizeSettings, run_quantization
     from ..train.settings import TrainSettings

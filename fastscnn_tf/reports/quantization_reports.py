@@ -18,7 +18,7 @@ from ..core.scores.confusion import confusion_matrix
 from ..core.sizes import Size
 from ..data.check.usable import open_split
 from ..data.datasets.dataset import SegmentationDataset
-from ..evaluate.evaluation import loaded, name_of
+from ..evaluation.evaluate import loaded, name_of
 from ..model.folded import FoldedNetwork
 from ..quantize.clipping import check_method
 from ..quantize.layer_report import layer_reports, miou_of

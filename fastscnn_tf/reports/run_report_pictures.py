@@ -53,7 +53,7 @@ class PictureRanking:
     def __init__(self, run: Run, data_dir: StrPath | None = None, progress: Progress = iter):
         if run.kind == PRETRAIN:
             raise ConfigError(f"{run.folder}: a run of pretrain has no label maps to show")
-        from ..evaluate.evaluation import load_predictor
+        from ..evaluation.evaluate import load_predictor
 
         self._predictor: Predictor = load_predictor(run.folder)
         settings, size = run.settings, self._predictor.input_size

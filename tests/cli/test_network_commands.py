@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.config import FastSCNNConfig
-from fastscnn_tf.evaluate.evaluation import load_model
-from fastscnn_tf.evaluate.saving import save_model
+from fastscnn_tf.evaluation.evaluate import load_model
+from fastscnn_tf.evaluation.saving import save_model
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from tests.model.test_import import tensors_of
 

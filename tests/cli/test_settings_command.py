@@ -119,7 +119,7 @@ def test_all_options_are_listed_with_their_sources(run):
 
 
 def test_export_for_a_device(config, randomise, tmp_path, run):
-    from fastscnn_tf.evaluate.saving import save_model
+    from fastscnn_tf.evaluation.saving import save_model
     from fastscnn_tf.model.fast_scnn import fast_scnn
 
     keras, output = tmp_path / "m.keras", tmp_path / "m.tflite"

@@ -13,7 +13,7 @@ from fastscnn_tf.core.labels import CITYSCAPES, IGNORE
 from fastscnn_tf.core.scores.confusion import confusion_matrix, scores
 from fastscnn_tf.core.scores.instances import InstanceCounts
 from fastscnn_tf.data.datasets.cityscapes import cityscapes
-from fastscnn_tf.evaluate.prediction import predict_files
+from fastscnn_tf.evaluation.prediction import predict_files
 from fastscnn_tf.scoring.protocol import evaluate_predictor
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from fastscnn_tf.core.errors import ConfigError, DataError, ExportError
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 from fastscnn_tf.data.pipeline import load_dataset
-from fastscnn_tf.evaluate.agreement import argmax_agreement
+from fastscnn_tf.evaluation.agreement import argmax_agreement
 from fastscnn_tf.export import edits
 from fastscnn_tf.export.ai_edge import check_floats
 from fastscnn_tf.export.converter_engine import AI_EDGE, check_engine, kept_layers

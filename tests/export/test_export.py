@@ -9,13 +9,13 @@ from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, ExportError, OutputError
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.datasets.toy_streets import ToyStreets
-from fastscnn_tf.evaluate.agreement import argmax_agreement
+from fastscnn_tf.evaluation.agreement import argmax_agreement
 from fastscnn_tf.export.converter import check_runs
 from fastscnn_tf.export.export_tflite import ExportOptions, export_tflite
 from fastscnn_tf.export.model_metadata import append_files
 from fastscnn_tf.export.pack import pack
 from fastscnn_tf.export.quantization_recipes import OUTPUTS, RECIPES, check_graph
-from fastscnn_tf.inspect.inspection import inspect
+from fastscnn_tf.inspection.inspect_tflite import inspect
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.quantize.quantize_aware import folded_of, qat_model
 from fastscnn_tf.runtime.segmenter import Segmenter

@@ -77,7 +77,7 @@ def test_int8_logits_are_the_same_bytes(
 def test_int8_logits_are_the_same_bytes_on_real_pictures(camvid_dir, tmp_path, monkeypatch):
     """The shipped weights at their size, on pictures from a camera."""
     from fastscnn_tf.data.pipeline import load_dataset
-    from fastscnn_tf.evaluate.evaluation import load_model
+    from fastscnn_tf.evaluation.evaluate import load_model
 
     model = load_model(Path(__file__).parents[2] / "tflite" / "fastscnn_camvid.keras")
     images = load_dataset("camvid", camvid_dir, split="train", config=model.config, batch_size=1)

@@ -10,8 +10,8 @@ import pytest
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, ModelFileError
 from fastscnn_tf.core.keras_api import keras3, tf_keras
-from fastscnn_tf.evaluate.evaluation import load_model
-from fastscnn_tf.evaluate.saving import save_model
+from fastscnn_tf.evaluation.evaluate import load_model
+from fastscnn_tf.evaluation.saving import save_model
 from fastscnn_tf.model.complexity import complexity
 from fastscnn_tf.model.fast_scnn import copy_weights, fast_scnn, resize_model
 from fastscnn_tf.model.windows import adaptive_windows

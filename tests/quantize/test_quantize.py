@@ -8,8 +8,8 @@ import pytest
 from fastscnn_tf.core.errors import ConfigError, DataError, ExportError, ModelFileError
 from fastscnn_tf.core.keras_api import keras3, tensorflow
 from fastscnn_tf.data.pipeline import load_dataset
-from fastscnn_tf.evaluate.evaluation import evaluate, load_model
-from fastscnn_tf.evaluate.saving import save_model
+from fastscnn_tf.evaluation.evaluate import evaluate, load_model
+from fastscnn_tf.evaluation.saving import save_model
 from fastscnn_tf.export.export_tflite import export_tflite
 from fastscnn_tf.model.fast_scnn import resize_model
 from fastscnn_tf.model.folded import fold, load_folded, save_folded

@@ -10,7 +10,7 @@ from fastscnn_tf.core.errors import ConfigError, DataError
 from fastscnn_tf.core.labels import CITYSCAPES, PANORAMA13, LabelSpace
 from fastscnn_tf.core.scores.confusion import confusion_matrix
 from fastscnn_tf.data.datasets.dataset import WHOLE_IMAGES, SegmentationDataset
-from fastscnn_tf.evaluate.evaluation import evaluate
+from fastscnn_tf.evaluation.evaluate import evaluate
 from fastscnn_tf.scoring.averaged_views import AveragedViews
 from fastscnn_tf.scoring.protocol import evaluate_predictor
 

@@ -10,7 +10,7 @@ from PIL import Image
 from fastscnn_tf.core.errors import ConfigError
 from fastscnn_tf.core.images.image_file import resize_image
 from fastscnn_tf.core.images.interpolation import interpolation_matrix
-from fastscnn_tf.evaluate.evaluation import open_inference
+from fastscnn_tf.evaluation.evaluate import open_inference
 from fastscnn_tf.runtime.fit import Box, fitted
 from fastscnn_tf.runtime.postprocess import LogitsFrame
 from fastscnn_tf.runtime.segmenter import Segmenter

@@ -12,7 +12,7 @@ from fastscnn_tf.core.errors import ConfigError, DataError, ModelFileError, NonF
 from fastscnn_tf.core.images.visualize import legend, overlay
 from fastscnn_tf.core.labels import TOY_STREETS
 from fastscnn_tf.data.datasets.dataset import SegmentationDataset
-from fastscnn_tf.evaluate.evaluation import evaluate
+from fastscnn_tf.evaluation.evaluate import evaluate
 from fastscnn_tf.runtime.benchmark import benchmark
 from fastscnn_tf.runtime.postprocess import labels_from_logits, labels_from_output
 from fastscnn_tf.runtime.segmenter import Segmenter

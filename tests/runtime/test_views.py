@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError, NonFiniteLogits
-from fastscnn_tf.evaluate.evaluation import open_inference
+from fastscnn_tf.evaluation.evaluate import open_inference
 from fastscnn_tf.scoring.averaged_views import AveragedViews, SlidingWindows, softmax
 from fastscnn_tf.scoring.views import Views, WholeImage
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError, DataError
-from fastscnn_tf.evaluate.prediction import predict_files
+from fastscnn_tf.evaluation.prediction import predict_files
 from fastscnn_tf.runtime.workers import WorkerDied, in_processes
 
 MODEL = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"

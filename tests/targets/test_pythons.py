@@ -18,8 +18,8 @@ from PIL import Image
 
 from fastscnn_tf.core.labels import CAMVID, IGNORE, TOY_STREETS
 from fastscnn_tf.data.datasets.toy_streets import draw_scene
-from fastscnn_tf.evaluate.evaluation import evaluate
-from fastscnn_tf.evaluate.model_comparison import compare_models
+from fastscnn_tf.evaluation.evaluate import evaluate
+from fastscnn_tf.evaluation.model_comparison import compare_models
 
 ROOT = Path(__file__).parents[2]
 NAMES = {"road": "Road", "pavement": "Pavement", "building": "Building", "tree": "Tree"}

@@ -10,7 +10,7 @@ from fastscnn_tf.data.augment import numpy_ops
 from fastscnn_tf.data.augment.augmentation import DRAWS, Augmentation
 from fastscnn_tf.data.augment.pair import augment_pair
 from fastscnn_tf.data.datasets.toy_streets import ToyStreets
-from fastscnn_tf.evaluate.evaluation import load_predictor
+from fastscnn_tf.evaluation.evaluate import load_predictor
 from fastscnn_tf.model.fast_scnn import fast_scnn, logits_layer, resize_model
 from fastscnn_tf.model.io import load_keras, save_keras
 from fastscnn_tf.model.layers import COARSE

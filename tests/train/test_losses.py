@@ -296,7 +296,7 @@ def test_what_parse_terms_refuses(text, message):
         ({"class_weights": (1, -1)}, "got -1 for class 1"),
         ({"class_weights": (1, None)}, "got None for class 1"),
         ({"class_weights": (0, 0)}, "must not all be 0"),
-        ({"label_smoothing": 1}, "label_smoothing must be in"),
+        ({"label_smoothing": 1}, "label_smoothing must be 0"),
     ],
 )
 def test_what_the_loss_refuses(options, message):

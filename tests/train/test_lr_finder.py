@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from fastscnn_tf.cli.search import find_lr
+from fastscnn_tf.cli.commands import cli
 from fastscnn_tf.core.errors import ConfigError, InputError, OutputError
 from fastscnn_tf.data.datasets import toy_streets
 from fastscnn_tf.train.lr_finder import find_learning_rate, judge, smooth
@@ -62,7 +62,7 @@ def test_the_command_trains_until_the_loss_blows_up(monkeypatch, tmp_path):
     arguments = ["--dataset", "toy", "--size", "64x96", "--recipe", recipe, "--batch-size", 2]
     arguments += ["--low", LOW, "--high", HIGH, "--steps", STEPS, "--cache", "none"]
     arguments += ["--output", picture, "--json", result]
-    done = CliRunner().invoke(find_lr, [str(a) for a in arguments], catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["find-lr", *map(str, arguments)], catch_exceptions=False)
     assert done.exit_code == 0
     assert done.output.startswith("learning rate ")
     found = json.loads(result.read_text())
@@ -83,7 +83,7 @@ def test_what_exists_is_kept_before_anything_is_trained(tmp_path):
     picture = tmp_path / "lr.png"
     picture.write_bytes(b"kept")
     arguments = ["--dataset", "toy", "--size", "64x96", "--output", str(picture)]
-    done = CliRunner().invoke(find_lr, arguments)
+    done = CliRunner().invoke(cli, ["find-lr", *arguments])
     assert isinstance(done.exception, OutputError)
     assert picture.read_bytes() == b"kept"
 

@@ -7,7 +7,7 @@ from PIL import Image
 import fastscnn_tf as fs
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError, ModelFileError
-from fastscnn_tf.evaluate.saving import save_model
+from fastscnn_tf.evaluation.saving import save_model
 from fastscnn_tf.model.classifier import fast_scnn_classifier
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.initialise import initialise, read_start

@@ -9,7 +9,7 @@ import pytest
 
 optuna = pytest.importorskip("optuna")
 
-from fastscnn_tf.cli.search import search  # noqa: E402
+from fastscnn_tf.cli.commands import cli  # noqa: E402
 from fastscnn_tf.core.errors import ConfigError, OutputError  # noqa: E402
 from fastscnn_tf.core.keras_api import keras3  # noqa: E402
 from fastscnn_tf.train.recipes import train_settings  # noqa: E402
@@ -208,6 +208,6 @@ def test_a_finished_search_is_read_again_by_the_command(base, searched):
         *("--width", "0.25", "--space", SPACE[0], "--space", SPACE[1], "--trials", "1"),
         *("--output", str(folder), "--resume"),
     ]
-    result = CliRunner().invoke(search, arguments, catch_exceptions=False)
+    result = CliRunner().invoke(cli, ["search", *arguments], catch_exceptions=False)
     assert result.exit_code == 0
     assert f"best settings: {folder / 'best.json'}" in result.output

@@ -16,7 +16,7 @@ from fastscnn_tf.core.errors import (
     TrainingDiverged,
 )
 from fastscnn_tf.core.keras_api import keras3, tensorflow
-from fastscnn_tf.evaluate.evaluation import evaluate, load_model
+from fastscnn_tf.evaluation.evaluate import evaluate, load_model
 from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.runs.run_folder import run_folder
 from fastscnn_tf.train.callbacks import SCORE, callbacks_for

@@ -1,9 +1,9 @@
 """Recipes and outputs of the export: exact MACs, and rules that the interpreter confirms."""
 
 from fastscnn_tf.core.config import FastSCNNConfig
-from fastscnn_tf.inspect.inspection import inspect
-from fastscnn_tf.inspect.rules import Node, half_constants
-from fastscnn_tf.inspect.rules_xnnpack import XNNPACK
+from fastscnn_tf.inspection.inspect_tflite import inspect
+from fastscnn_tf.inspection.rules import Node, half_constants
+from fastscnn_tf.inspection.rules_xnnpack import XNNPACK
 from fastscnn_tf.model.complexity import complexity
 from fastscnn_tf.tflite.file import read_model
 from fastscnn_tf.tflite.macs import count_macs

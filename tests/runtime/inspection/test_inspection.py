@@ -10,7 +10,7 @@ from tiny_models import chain, convolution, crash_in_kernels, crash_in_xnnpack, 
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, ModelFileError
-from fastscnn_tf.inspect.probe import probe
+from fastscnn_tf.inspection.probe import probe
 from fastscnn_tf.tflite.parser import parse_tflite
 
 TFLITE = Path(__file__).parents[3] / "tflite"

@@ -12,11 +12,11 @@ from hostile_models import changed
 from tiny_models import TinyModel, convolution, unary
 
 from fastscnn_tf.core.errors import ModelFileError
-from fastscnn_tf.inspect.inspection import inspect
-from fastscnn_tf.inspect.rules_gpu import GPU_DELEGATE
-from fastscnn_tf.inspect.rules_nnapi import nnapi
-from fastscnn_tf.inspect.rules_xnnpack import XNNPACK
-from fastscnn_tf.inspect.side_by_side import markdown_side_by_side
+from fastscnn_tf.inspection.inspect_tflite import inspect
+from fastscnn_tf.inspection.rules_gpu import GPU_DELEGATE
+from fastscnn_tf.inspection.rules_nnapi import nnapi
+from fastscnn_tf.inspection.rules_xnnpack import XNNPACK
+from fastscnn_tf.inspection.side_by_side import markdown_side_by_side
 from fastscnn_tf.tflite import parser as tflite_parser
 from fastscnn_tf.tflite.file import graph_summary, read_metadata, unpack
 from fastscnn_tf.tflite.flatbuffer_reader import DamagedFile

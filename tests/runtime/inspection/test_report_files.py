@@ -6,8 +6,8 @@ import pytest
 from single_operations import CASES
 from tiny_models import chain, convolution
 
-from fastscnn_tf.inspect.inspection import inspect
-from fastscnn_tf.inspect.side_by_side import markdown_side_by_side
+from fastscnn_tf.inspection.inspect_tflite import inspect
+from fastscnn_tf.inspection.side_by_side import markdown_side_by_side
 
 TFLITE = Path(__file__).parents[3] / "tflite"
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from tiny_models import TinyModel, binary, convolution, depthwise, unary
 
-from fastscnn_tf.inspect.probe import Probe
-from fastscnn_tf.inspect.rules import Node
-from fastscnn_tf.inspect.rules_gpu import GPU_ACCELERATOR, GPU_DELEGATE
-from fastscnn_tf.inspect.rules_nnapi import nnapi
-from fastscnn_tf.inspect.rules_xnnpack import XNNPACK
-from fastscnn_tf.inspect.verdict import verdicts
+from fastscnn_tf.inspection.probe import Probe
+from fastscnn_tf.inspection.rules import Node
+from fastscnn_tf.inspection.rules_gpu import GPU_ACCELERATOR, GPU_DELEGATE
+from fastscnn_tf.inspection.rules_nnapi import nnapi
+from fastscnn_tf.inspection.rules_xnnpack import XNNPACK
+from fastscnn_tf.inspection.verdict import verdicts
 from fastscnn_tf.tflite.parser import parse_tflite
 
 SIZE = [([16, 16], "int32")]

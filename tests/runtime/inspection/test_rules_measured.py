@@ -9,10 +9,10 @@ from compile_on_gpu import compiled_on_gpu
 from single_operations import CASES
 
 from fastscnn_tf.core.console import quiet_stderr
-from fastscnn_tf.inspect.probe import delegated_ops
-from fastscnn_tf.inspect.rules import Node, RuleTable, half_constants
-from fastscnn_tf.inspect.rules_gpu import GPU_ACCELERATOR
-from fastscnn_tf.inspect.rules_xnnpack import XNNPACK
+from fastscnn_tf.inspection.probe import delegated_ops
+from fastscnn_tf.inspection.rules import Node, RuleTable, half_constants
+from fastscnn_tf.inspection.rules_gpu import GPU_ACCELERATOR
+from fastscnn_tf.inspection.rules_xnnpack import XNNPACK
 from fastscnn_tf.tflite.graph import Graph
 from fastscnn_tf.tflite.parser import parse_tflite
 

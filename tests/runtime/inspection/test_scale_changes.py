@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from tiny_models import TinyModel
 
-from fastscnn_tf.inspect.scale_changes import End, scale_changes
+from fastscnn_tf.inspection.scale_changes import End, scale_changes
 from fastscnn_tf.tflite.parser import parse_tflite
 
 TFLITE = Path(__file__).parents[3] / "tflite"

@@ -19,7 +19,7 @@ from ..data.check.usable import open_usable
 from ..data.datasets.dataset import SegmentationDataset
 from ..scoring.class_mapping import mapping_between
 from ..scoring.views import AnyModel
-from .evaluation import name_of, open_inference
+from .evaluate import name_of, open_inference
 from .model_comparison_result import ComparedPicture, Departure, ModelComparison
 from .model_pair import ModelPair
 

@@ -15,9 +15,9 @@ from ..core.aliases import StrPath
 from ..core.errors import ConfigError
 from ..core.files.writing import check_output_folder, make_folder
 from ..core.sizes import Size, format_size
-from ..inspect.inspection import inspect
+from ..inspection.inspect_tflite import inspect
 from ..runtime.segmenter import Segmenter
-from .evaluation import evaluate, load_model
+from .evaluate import evaluate, load_model
 from .size_comparison_result import SizeRow, SizeTable, best_at
 
 ROUNDS, RUNS = 7, 5

@@ -26,7 +26,7 @@ from ..core.sizes import Size
 from ..scoring.averaged_views import AveragedViews
 from ..scoring.class_mapping import label_space_of
 from ..scoring.views import AnyModel, Predictor
-from .evaluation import is_path, load_predictor, loaded, name_of, scaled_sizes
+from .evaluate import is_path, load_predictor, loaded, name_of, scaled_sizes
 from .prediction import find_pictures
 from .pseudo_folder import Counts, PseudoFolder, PseudoLabels
 

@@ -15,7 +15,7 @@ from ..runtime.postprocess import labels_from_output
 from ..runtime.segmenter import Segmenter
 from ..scoring.protocol import frame_of
 from ..scoring.views import AnyModel
-from .evaluation import is_path, load_predictor
+from .evaluate import is_path, load_predictor
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ..runtime.workers import in_processes
 from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import ENDINGS, Pictures, Submission, results_of
 from ..scoring.views import AnyModel, Inference, ViewOptions, Views
-from .evaluation import is_path, open_inference
+from .evaluate import is_path, open_inference
 
 
 def predict_files(

@@ -20,7 +20,7 @@ from ..data.check.usable import usable
 from ..data.datasets.registry import open_dataset
 from ..runtime.segmenter import Segmenter
 from ..scoring.evaluation_result import Evaluation
-from .evaluation import evaluate, load_model
+from .evaluate import evaluate, load_model
 from .reproduction_ledger import Record, add_record, check_owner, read_ledger
 from .reproduction_table import Reproduction
 
