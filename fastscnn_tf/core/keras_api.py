@@ -13,6 +13,7 @@ import logging
 import os
 import platform
 import warnings
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -57,6 +58,14 @@ def tensorflow() -> ModuleType:
     _import("absl.logging").set_verbosity("error")
     _keep_convolutions_apart(module)
     return module
+
+
+def as_it_is(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that AutoGraph does not convert, nor what it calls.
+
+    Nothing of this package depends on the values of tensors; converting costs seconds of a trace.
+    """
+    return tensorflow().autograph.experimental.do_not_convert(function)
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from typing import Any
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, DataError
-from ..core.keras_api import TFDataset, tensorflow
+from ..core.keras_api import TFDataset, as_it_is, tensorflow
 from .augment.augmentation import DRAWS, Augmentation, augmentation
 from .augment.mix import mix_batch
 from .augment.pair import augment_pair
@@ -112,8 +112,6 @@ def batches(
         )
     else:
         stream = shuffled_indices(len(dataset), batch_size, seed, epochs, first_step, rows)
-
-    as_it_is = tf.autograph.experimental.do_not_convert  # nothing here needs converting
 
     def pair(index):
         image, label = tf.numpy_function(read, [index], (tf.uint8, tf.uint8), stateful=False)

@@ -64,7 +64,7 @@ def graph_function(
 
     dtype = tf.uint8 if raw and not quantized else tf.float32
     spec = tf.TensorSpec((1, *config.input_size, 3), dtype, name="image")
-    return tf.function(run, input_signature=[spec]).get_concrete_function()
+    return tf.function(run, input_signature=[spec], autograph=False).get_concrete_function()
 
 
 def _on_raw_bytes(network: FoldedNetwork) -> tuple[FoldedNetwork, np.ndarray | None]:

@@ -47,7 +47,7 @@ def calibrate(
     network = on_bytes(network)
     plain = network.replace(ranges={})
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def observe(images):
         seen = {}
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, ExportError, ModelFileError
-from ..core.keras_api import KerasModel, keras3, tensorflow, tf_keras
+from ..core.keras_api import KerasModel, as_it_is, keras3, tensorflow, tf_keras
 from ..core.sizes import Size
 from ..data.reader import named_data_errors
 from ..model.fast_scnn import inference_model, logits_layer, resize_model, resized_config
@@ -68,7 +68,8 @@ def qat_model(network: FoldedNetwork) -> KerasModel:
     keras, blocks = tf_keras(), QATBlocks(network.config)
     # === Functional model ===
     image = keras.Input((*network.config.input_size, 3), name="image")
-    x = fast_scnn_outputs(blocks, blocks.input(image), network.config)["logits"]
+    outputs = as_it_is(fast_scnn_outputs)
+    x = outputs(blocks, blocks.input(image), network.config)["logits"]
     model = _model_class()(image, blocks.upsample(x))
     # === Weights ===
     model.config, model.blocks, model.calibrated = network.config, blocks, False
@@ -169,6 +170,15 @@ def _model_class() -> Any:
         blocks: QATBlocks
         calibrated: bool
 
+        def train_step(self, data):
+            return as_it_is(super().train_step)(data)
+
+        def test_step(self, data):
+            return as_it_is(super().test_step)(data)
+
+        def predict_step(self, data):
+            return as_it_is(super().predict_step)(data)
+
         def compile(self, optimizer="sgd", loss=None, metrics=None, **kwargs):
             super().compile(
                 optimizer=_translate_optimizer(optimizer),
@@ -189,6 +199,8 @@ def _model_class() -> Any:
                 batches = x if not isinstance(x, np.ndarray) else [x[:CALIBRATION_IMAGES]]
                 calibrated = calibrate(_weights_of(self), batches, CALIBRATION_IMAGES)
                 set_ranges(self, calibrated.ranges)
+            if self.optimizer:  # else TensorFlow traces the first step twice
+                self.optimizer.build(self.trainable_variables)
             if "validation_data" in kwargs:
                 kwargs["validation_data"] = _drop_auxiliary_labels(kwargs["validation_data"])
             with named_data_errors():

@@ -143,7 +143,7 @@ def _on_tensorflow(weights: list[Any]) -> tuple[list[Any], Callable[[float], Non
     tf = tensorflow()
     averages = [tf.Variable(tf.convert_to_tensor(w), trainable=False) for w in weights]
 
-    @tf.function
+    @tf.function(autograph=False)
     def move(share):
         for average, weight in zip(averages, weights, strict=True):
             source = tf.convert_to_tensor(weight)

@@ -53,7 +53,7 @@ class KerasPredictor:
             """Keras' own: compiled on JAX, without gradients on PyTorch."""
             return head.predict_on_batch([image])
 
-        self._run = tensorflow().function(run) if on_tensorflow(keras) else step
+        self._run = tensorflow().function(run, autograph=False) if on_tensorflow(keras) else step
 
     @property
     def num_classes(self) -> int:

@@ -89,7 +89,7 @@ class WorkerGroup:
         flat = [np.ravel(array).astype(np.float64) for array in arrays]
         mine = np.concatenate(flat) if self.cluster.chief else np.zeros(sum(map(len, flat)))
 
-        @tf.function
+        @tf.function(autograph=False)
         def step():
             context = tf.distribute.get_replica_context()
             first = tf.equal(context.replica_id_in_sync_group, 0)
