@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from ...data.pipeline import batches
 from ...runs.run_folder import FREE, PATHS, open_run
 from .. import trainer
 from ..build import compiled_with, epoch_steps
-from ..settings import TrainSettings
+from ..settings import MULTI_WORKER, TrainSettings
 from .cluster import Cluster, cluster_from
 from .multi_worker import WorkerGroup
 
@@ -54,6 +55,7 @@ def run_on_workers(
         FastSCNNError: as `run_training`.
     """
     check_supported(settings)
+    settings = dataclasses.replace(settings, strategy=MULTI_WORKER)  # the losses are of replicas
     group = WorkerGroup(cluster or cluster_from())
     chief, run = group.cluster.chief, None
     if chief:
