@@ -50,6 +50,7 @@ _NAMES = {
     # files
     "load_model": "evaluation.evaluate",
     "save_model": "evaluation.saving",
+    "ExportOptions": "export.export_tflite",
     "export_tflite": "export.export_tflite",
     "model_card": "reports.card",
     # what travels with a file
@@ -67,6 +68,7 @@ _NAMES = {
     "benchmark": "runtime.benchmark",
     "inspect": "inspection.inspect_tflite",
     "evaluate": "evaluation.evaluate",
+    "Views": "scoring.views",
     "argmax_agreement": "evaluation.agreement",
     "compare_models": "evaluation.model_comparison",
     "size_table": "evaluation.size_comparison",
@@ -104,6 +106,7 @@ if TYPE_CHECKING:
     from .evaluation.reproduction import reproduce as reproduce
     from .evaluation.saving import save_model as save_model
     from .evaluation.size_comparison import size_table as size_table
+    from .export.export_tflite import ExportOptions as ExportOptions
     from .export.export_tflite import export_tflite as export_tflite
     from .inspection.inspect_tflite import inspect as inspect
     from .model.checkpoints.import_checkpoint import import_checkpoint as import_checkpoint
@@ -121,6 +124,7 @@ if TYPE_CHECKING:
     from .reports.quantization_reports import quantization_report as quantization_report
     from .runtime.benchmark import benchmark as benchmark
     from .runtime.segmenter import Segmenter as Segmenter
+    from .scoring.views import Views as Views
     from .stream.capture import open_frames as open_frames
     from .stream.watch import watch as watch
     from .train.distill.distillation import distilling_model as distilling_model
