@@ -20,7 +20,7 @@ from fastscnn_tf.quantize.layer_stats import Comparison, weight_stats
 from fastscnn_tf.reports.quantization_report_page import CSV, JSON
 from fastscnn_tf.reports.quantization_reports import quantization_report
 
-LAYERS = 66
+LAYERS = 46
 SIZE = (64, 96)
 
 

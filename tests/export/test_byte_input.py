@@ -14,6 +14,7 @@ from fastscnn_tf.model.tf_blocks import TFBlocks, image_bytes
 from fastscnn_tf.model.topology import Conv
 from fastscnn_tf.train.predictor import KerasPredictor
 
+SMALL = {"width": 0.5, "repeats": (2, 1, 1)}  # every kind of layer, each once or twice
 IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 
 
@@ -48,7 +49,9 @@ def test_grid_and_border_of_a_normalisation():
 @pytest.mark.parametrize("stem", ["same", "symmetric", "valid"])
 def test_first_layer_is_exact_inside_and_within_half_a_grey_level_at_the_border(stem, randomise):
     """On a constant image, in float arithmetic: what the framing alone changes."""
-    config = FastSCNNConfig(num_classes=3, input_size=(64, 96), stem_padding=stem, **IMAGENET)
+    config = FastSCNNConfig(
+        num_classes=3, input_size=(64, 96), stem_padding=stem, repeats=(1, 1, 1), **IMAGENET
+    )
     model = randomise(fast_scnn(config))
     name = "learning_to_downsample.conv"
     head = keras3().Model(model.inputs, model.get_layer(f"{name}.relu").output)
@@ -92,7 +95,7 @@ def assert_only_int8(result, config):
 @pytest.mark.parametrize("name", PRESETS)
 def test_int8_of_every_preset(name, randomise, tmp_path):
     """PTQ and QAT: no float inside, and the QAT model computes its file's integers."""
-    config = FastSCNNConfig.preset(name, num_classes=5, input_size=(64, 96))
+    config = FastSCNNConfig.preset(name, num_classes=5, input_size=(64, 96), **SMALL)
     model = randomise(fast_scnn(config))
     images = pictures(config.input_size)
     qat = fs.quantize_aware(model, [normalised(images, config)])
@@ -122,7 +125,7 @@ def test_int8_of_every_preset(name, randomise, tmp_path):
 @pytest.mark.parametrize("size", [(60, 90), (64, 70)])
 def test_padding_is_excluded_from_the_result(name, size, randomise, tmp_path):
     """The same as padding by hand with the mean colour and cropping."""
-    config = FastSCNNConfig.preset(name, num_classes=5, input_size=(64, 96))
+    config = FastSCNNConfig.preset(name, num_classes=5, input_size=(64, 96), **SMALL)
     model = randomise(fast_scnn(config))
     images = pictures(size)
     small = resize_model(model, size, pad=True)
@@ -147,7 +150,7 @@ def test_padding_is_excluded_from_the_result(name, size, randomise, tmp_path):
 
 
 def test_sizes_are_refused_without_pad(randomise):
-    model = fast_scnn(FastSCNNConfig(num_classes=3, input_size=(64, 96)))
+    model = fast_scnn(FastSCNNConfig(num_classes=3, input_size=(64, 96), **SMALL))
     with pytest.raises(
         fs.FastSCNNError, match=r"64 or 96, or for inference pad \(--pad, pad=True\)"
     ):
@@ -158,7 +161,7 @@ def test_sizes_are_refused_without_pad(randomise):
 
 @pytest.mark.parametrize("name", ["fusion.low_depthwise", "classifier.ds1_pointwise"])
 def test_a_layer_that_is_always_zero_does_not_break_int8(name, randomise, tmp_path):
-    config = FastSCNNConfig(num_classes=3, input_size=(64, 96))
+    config = FastSCNNConfig(num_classes=3, input_size=(64, 96), **SMALL)
     model = randomise(fast_scnn(config))
     norm = model.get_layer(f"{name}.bn")
     gamma, beta, mean, variance = norm.get_weights()
