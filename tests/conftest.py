@@ -144,15 +144,36 @@ def small_weights(made_once, randomise) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_folder(made_once) -> Path:
-    """A real run of three epochs on toy streets."""
+def run_folder(made_once, tmp_path_factory) -> Path:
+    """A real run of three epochs on toy streets.
+
+    Of a narrow network with one bottleneck that has a skip and two that have none: tracing costs
+    by the layer, training by the channel.
+    """
+    from fastscnn_tf.core.config import FastSCNNConfig
+    from fastscnn_tf.core.keras_api import keras3
+    from fastscnn_tf.model.fast_scnn import fast_scnn
+    from fastscnn_tf.model.io import save_keras
     from fastscnn_tf.train.settings import TrainSettings
     from fastscnn_tf.train.trainer import run_training
 
-    settings = TrainSettings(
-        "toy", None, SIZE, 3, 8, 0.05, augment="gentle", bn_momentum=0.9, validate_every=3
-    )
-    return made_once("shared-float", lambda path: run_training(settings, path, verbose=0))
+    def make(path: Path) -> None:
+        keras3().utils.set_random_seed(0)
+        network = FastSCNNConfig.for_labels(
+            "toy", input_size=SIZE, width=0.25, repeats=(2, 1, 1), aux_heads=True
+        )
+        start = tmp_path_factory.mktemp("start") / "start.keras"
+        save_keras(fast_scnn(network), start)
+        settings = TrainSettings(
+            *("toy", None, SIZE, 3, 8, 0.05),
+            augment="gentle",
+            bn_momentum=0.9,
+            validate_every=3,
+            init_from=str(start),
+        )
+        run_training(settings, path, verbose=0)
+
+    return made_once("shared-float", make)
 
 
 @pytest.fixture(scope="session")

@@ -98,9 +98,9 @@ def load_predictor(
     if _is_predictor(model):
         return model
     if not is_path(model):
-        from ..train.predictor import KerasPredictor
+        from ..train.predictor import predictor_of
 
-        return KerasPredictor(_at_size(model, size, pad), full)
+        return predictor_of(_at_size(model, size, pad), full)
     path = Path(model)
     if path.suffix == ".tflite":
         return Segmenter(path, threads, trust_settings=trust_settings)

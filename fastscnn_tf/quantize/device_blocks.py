@@ -7,6 +7,7 @@ and exchanged.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -263,6 +264,7 @@ class OwnErrors(DeviceBlocks):
         return output._replace(x=right)
 
 
+@functools.lru_cache(maxsize=1024)  # a dozen operations; a report asks a thousand times
 def _grid(limits: tuple[float, float]) -> Grid:
     low, high = (np.float32(v) for v in limits)
     return Grid(*(v.numpy() for v in integer.grid(low, high)))

@@ -17,7 +17,7 @@ from ..train.build import Training, epoch_steps, prepare_backend
 from ..train.callbacks import callbacks_for
 from ..train.losses.segmentation_loss import segmentation_loss
 from ..train.optimizers import optimizer
-from ..train.predictor import KerasPredictor
+from ..train.predictor import predictor_of
 from ..train.schedules import schedule
 from ..train.trainer import TrainResult, fit_epochs, usable_split
 from .freeze_ranges import freeze_ranges
@@ -99,7 +99,7 @@ def _compile(model: KerasModel, settings: QuantizeSettings, images: int) -> None
 def _fit(model, settings, folder: Path, training, validation, state, verbose) -> None:
     own = callbacks_for(tf_keras())
     validate = own.Validate(
-        lambda: KerasPredictor(model), validation, settings.validate_every, settings.epochs
+        lambda: predictor_of(model), validation, settings.validate_every, settings.epochs
     )
     checkpoint = own.Checkpoint(
         folder,

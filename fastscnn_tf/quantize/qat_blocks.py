@@ -21,7 +21,7 @@ from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
 from ..model.topology import Conv, Depthwise
 from ..model.windows import Pads
 from . import integer
-from .integer import Limits, grid_of
+from .integer import Grid, Limits
 from .qat_layers import (
     EMA_DECAY,
     ActivationRange,
@@ -32,6 +32,7 @@ from .qat_layers import (
     LayerQuantization,
     PartOfRange,
     RectifiedRange,
+    grid_at,
     layer_of,
     wrapper,
 )
@@ -85,8 +86,8 @@ class QATBlocks(FoldedBlocks):
         source = self.limits_of(x) if kernel else None
         config = LayerQuantization(quantizer, kernel, is_depthwise(name), source)
         wrapped = wrapper(layer, config, name=f"quant_{name}")
-        wrapped.exact, wrapped.limits = exact, quantizer.limits
         y = wrapped(x)
+        wrapped.exact, wrapped.limits = exact, quantizer.limits
         variables = wrapped._output_quantizer_vars
         if name != RECTIFIED:
             self.ranges[self.sharing.owner(name)] = variables
@@ -126,7 +127,7 @@ class QATBlocks(FoldedBlocks):
         return self._wrap(
             layer,
             x,
-            lambda x, own: integer.quantize(layer.call(x), grid_of(own)),
+            lambda x, own: integer.quantize(layer.call(x), own),
             quantizer=ActivationRange(),
         )
 
@@ -180,9 +181,9 @@ class QATBlocks(FoldedBlocks):
     ) -> Tensor:
         source, name = self.limits_of(x), layer.name
 
-        def exact(x: Tensor, own: Limits, weights: tuple[Tensor, Tensor]) -> Tensor:
+        def exact(x: Tensor, own: Grid, weights: tuple[Tensor, Tensor]) -> Tensor:
             kernel, bias = map(tensorflow().convert_to_tensor, weights)
-            grids = grid_of(source), grid_of(own)
+            grids = grid_at(x, source), own
             return integer.convolution(x, kernel, bias, run, *grids, is_depthwise(name), relu)
 
         return self._wrap(layer, x, exact, kernel)
@@ -193,9 +194,9 @@ class QATBlocks(FoldedBlocks):
         sources = self.limits_of(x), self.limits_of(y)
         layer = layer_of(AddReLU, "Add")(relu, name=name)
 
-        def exact(inputs: tuple[Tensor, Tensor], own: Limits) -> Tensor:
-            first, second = map(grid_of, sources)
-            return integer.addition(*inputs, first, second, grid_of(own), relu)
+        def exact(inputs: tuple[Tensor, Tensor], own: Grid) -> Tensor:
+            first, second = map(grid_at, inputs, sources)
+            return integer.addition(*inputs, first, second, own, relu)
 
         return self._wrap(layer, [x, y], exact)
 
@@ -213,14 +214,14 @@ class QATBlocks(FoldedBlocks):
     def _means(self, x: Tensor, layer: KerasLayer) -> Tensor:
         source = self.limits_of(x)
 
-        def exact(x: Tensor, own: Limits) -> Tensor:
-            return integer.means(x, layer.call, grid_of(source), grid_of(own))
+        def exact(x: Tensor, own: Grid) -> Tensor:
+            return integer.means(x, layer.call, grid_at(x, source), own)
 
         return self._wrap(layer, x, exact)
 
     def resize(self, x: Tensor, size: Size, *, name: str, aligned: bool = False) -> Tensor:
         layer = self.own.ResizeBilinear(size, aligned, name=name)
-        return self._wrap(layer, x, lambda x, own: integer.resize(x, size, grid_of(own), aligned))
+        return self._wrap(layer, x, lambda x, own: integer.resize(x, size, own, aligned))
 
     def upsample(self, logits: Tensor) -> Tensor:
         """Full-resolution logits, not rounded: what the runtime makes of a `logits` file."""
@@ -238,7 +239,7 @@ class QATBlocks(FoldedBlocks):
         source, owner = self.limits_of(x), self.ranges[self.sharing.owner(name)]
         quantizer = RectifiedRange(variables=owner)
 
-        def exact(x: Tensor, own: Limits) -> Tensor:
-            return integer.rectify(x, grid_of(source), grid_of(quantizer.limits))
+        def exact(x: Tensor, own: Grid) -> Tensor:
+            return integer.rectify(x, grid_at(x, source), own)
 
         return self._wrap(self.keras.ReLU(name=name), x, exact, quantizer=quantizer)

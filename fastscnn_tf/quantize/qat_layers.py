@@ -20,25 +20,41 @@ from ..core.keras_api import of_keras, tensorflow, tf_keras, tfmot
 from ..model.tf_blocks import framed, image_bytes
 from ..model.windows import Pads
 from .calibrate import DEAD
-from .integer import Limits
+from .integer import Grid, Limits, grid_of
 
 EMA_DECAY = 0.99
 START = 6.0  # TFMOT's own starting range, kept to detect ranges that were never set
-Exact = Callable[..., Any]  # (inputs, own range[, (kernel, bias)]) -> output on the grid
+Exact = Callable[..., Any]  # (inputs, own grid[, (kernel, bias)]) -> output on the grid
 
 
 class QuantizeWrapper:
-    """TFMOT's wrapper in training; the device's integers in inference."""
+    """TFMOT's wrapper in training; the device's integers in inference.
 
-    exact: Exact
+    While Keras strings the layers together, for which it wants shapes and calls each of them, the
+    plain layer stands in: `exact` comes afterwards.
+    """
+
+    exact: Exact | None = None
     limits: Limits
+    layer: Any
     _weight_vars: list[Any]
 
     def call(self, inputs, training=None, **kwargs):
         if training:
             return super().call(inputs, training=True, **kwargs)
+        if self.exact is None:
+            return self.layer.call(inputs)
         weights = [entry[0] for entry in self._weight_vars]
-        return self.exact(inputs, self.limits, *([weights] if weights else []))
+        own = grid_of(self.limits)
+        outputs = self.exact(inputs, own, *([weights] if weights else []))
+        outputs.grid = own
+        return outputs
+
+
+def grid_at(x: Any, limits: Limits) -> Grid:
+    """The grid of a tensor: what its wrapper made, or from its range behind any other layer."""
+    found: Grid | None = getattr(x, "grid", None)
+    return found or grid_of(limits)
 
 
 class ImageBytes:

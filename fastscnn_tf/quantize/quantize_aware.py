@@ -147,7 +147,7 @@ def _check_parity(model: KerasModel, network: FoldedNetwork) -> None:
         ModelFileError: the model's logits are not finite.
     """
     size = (64, 96)
-    small = resize_model(model, size)
+    small = model if model.config.input_size == size else resize_model(model, size)
     image = np.random.default_rng(0).uniform(-1, 1, (2, *size, 3)).astype(np.float32)
     head = keras3().Model(small.inputs, small.get_layer(logits_layer(small.config)).output)
     expected = np.asarray(head([image], training=False))

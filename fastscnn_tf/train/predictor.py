@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from ..model.ranges import LOGITS
 from ..runtime.postprocess import LogitsFrame
 
 FULL = "logits"
+_made: weakref.WeakKeyDictionary[KerasModel, dict[bool, KerasPredictor]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 class KerasPredictor:
@@ -79,3 +83,20 @@ class KerasPredictor:
         mean, std = (np.array(v, np.float32) for v in (self.config.mean, self.config.std))
         logits = np.asarray(self._run(((image - mean) / std)[None].astype(np.float32)))[0]
         return np.rint(logits / self._step()) if self._step else logits
+
+
+def predictor_of(model: KerasModel, full: bool = False) -> KerasPredictor:
+    """The predictor of a model, made once: TensorFlow traces it for seconds.
+
+    It shares the model's variables, so it follows them when the model is trained on.
+
+    Args:
+        model, full: as for `KerasPredictor`.
+
+    Raises:
+        ConfigError: another kind of model.
+    """
+    config, made = require_fast_scnn(model), _made.setdefault(model, {})
+    if full not in made or made[full].config is not config:
+        made[full] = KerasPredictor(model, full)
+    return made[full]

@@ -12,6 +12,8 @@ from fastscnn_tf.evaluation.saving import save_model
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from tests.model.test_import import tensors_of
 
+SMALL = {"width": 0.25, "repeats": (1, 1, 1)}
+
 
 def refused(result, message):
     code, _, err = result
@@ -86,7 +88,8 @@ def test_summary_of_a_preset_and_of_a_file(tmp_path, run):
 
 def test_other_sizes_of_a_keras_model(own_data, tmp_path, run):
     model = tmp_path / "m.keras"
-    save_model(fast_scnn(FastSCNNConfig.for_labels("toy", input_size=(64, 96))), model)
+    config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), **SMALL)
+    save_model(fast_scnn(config), model)
     data = ["--dataset", "folder", "--data-dir", own_data]
     for size in (["--size", "96x160"], ["--size", "90x150", "--pad"]):
         code, out, err = run("evaluate", model, *data, *size)
@@ -110,7 +113,7 @@ def test_other_sizes_of_a_keras_model(own_data, tmp_path, run):
 
 def test_input_of_normalised_images(tmp_path, run):
     model = tmp_path / "m.keras"
-    save_model(fast_scnn(FastSCNNConfig(num_classes=3, input_size=(64, 96))), model)
+    save_model(fast_scnn(FastSCNNConfig(num_classes=3, input_size=(64, 96), **SMALL)), model)
     arguments = ["export", model, "--input", "float32", "--output", tmp_path / "m.tflite"]
     assert run(*arguments, "--recipe", "float32")[0] == 0
     refused(run(*arguments, "--recipe", "int8", "--force"), "needs calibration images")

@@ -95,13 +95,17 @@ def test_geometry_stays_in_step_and_padding_is_void():
         assert np.allclose(images[padded], 0.0, atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def three_epochs():
+    return collect(batches(Coded(), CONFIG, PRESETS["strong"], 2, 0, range(3)))
+
+
 @pytest.mark.parametrize("first_step", [0, 1, 2])
 @pytest.mark.parametrize("workers", [1, 3])
-def test_a_stream_resumes_at_any_step_for_any_number_of_workers(first_step, workers):
+def test_a_stream_resumes_at_any_step_for_any_number_of_workers(three_epochs, first_step, workers):
     chain = PRESETS["strong"]
-    whole = collect(batches(Coded(), CONFIG, chain, 2, 0, range(3)))
     rest = batches(Coded(), CONFIG, chain, 2, 0, range(1, 3), first_step, workers=workers)
-    assert same(whole[3 + first_step :], collect(rest))
+    assert same(three_epochs[3 + first_step :], collect(rest))
 
 
 def test_batches_are_mixed():

@@ -60,7 +60,14 @@ def test_int8_logits_are_the_same_bytes(
     stem, normalisation, rewritten, randomise, noise, tmp_path, monkeypatch
 ):
     keras3().utils.set_random_seed(0)
-    config = FastSCNNConfig(num_classes=5, input_size=(64, 96), stem_padding=stem, **normalisation)
+    config = FastSCNNConfig(
+        num_classes=5,
+        input_size=(64, 96),
+        stem_padding=stem,
+        width=0.5,
+        repeats=(2, 1, 1),
+        **normalisation,
+    )
     model = randomise(fast_scnn(config))
     options = {"recipe": "int8", "calibration": [noise(config.input_size)]}
     fast = export_tflite(model, tmp_path / "fast.tflite", **options)

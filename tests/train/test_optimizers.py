@@ -171,7 +171,9 @@ def test_a_precision_ends_with_its_block(keras):
 def test_fast_scnn_learns_in_mixed_precision(precision):
     keras = keras3()
     keras.utils.set_random_seed(0)
-    config = fs.FastSCNNConfig(num_classes=4, input_size=(64, 96), width=0.25, dropout=0.0)
+    config = fs.FastSCNNConfig(
+        num_classes=4, input_size=(64, 96), width=0.25, repeats=(2, 1, 1), dropout=0.0
+    )
     with precision_policy(keras, precision):
         model = fs.fast_scnn(config)
     model.compile(optimizer(keras, "sgd", 0.02, clip_norm=5.0), **segmentation_losses(False))
@@ -192,7 +194,8 @@ def test_fast_scnn_learns_in_mixed_precision(precision):
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("preset", ["paper", "zh320"])
 def test_weights_and_logits_are_float32_in_every_precision(precision, preset):
-    config = fs.FastSCNNConfig.preset(preset, num_classes=4, input_size=(64, 96))
+    small = {"input_size": (64, 96), "repeats": (2, 1, 1)}
+    config = fs.FastSCNNConfig.preset(preset, num_classes=4, **small)
     with precision_policy(keras3(), precision):
         model = fs.fast_scnn(config.replace(aux_heads=bool(config.aux_layout)))
     assert {str(w.dtype) for w in model.weights} == {"float32"}
