@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import sys
 import traceback
@@ -14,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from ..core.environment import environment
 from ..core.foreign_text import one_line, printable
 from ..core.version import __version__
 from . import data, explaining, network, runs, scoring, teaching, training
@@ -102,16 +102,9 @@ def _signals_end_it() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-@contextlib.contextmanager
-def _native_messages(shown: bool) -> Iterator[None]:
+def _native_messages(shown: bool) -> contextlib.AbstractContextManager[None]:
     """Shows what `console.quiet_stderr` swallows otherwise, here and in child processes."""
-    if shown:
-        os.environ["FASTSCNN_DEBUG"] = "1"
-    try:
-        yield
-    finally:
-        if shown:
-            os.environ.pop("FASTSCNN_DEBUG", None)
+    return environment(FASTSCNN_DEBUG="1") if shown else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

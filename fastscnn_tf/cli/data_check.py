@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ..core.console import echo
+from . import declared
 from . import shared_options as opt
 
 
@@ -15,8 +16,7 @@ from . import shared_options as opt
 @opt.dataset()
 @click.option("--split", "splits", multiple=True, help="May be repeated. [default: all found]")
 @click.option("--workers", type=click.IntRange(1), help="Threads. [default: one per core]")
-@opt.json_path
-@opt.force
+@opt.json_and_force
 def check(json_path: str | None, force: bool, **arguments: Any) -> None:
     """Read every file and report what is wrong: missing, broken, out of range, twice.
 
@@ -36,14 +36,10 @@ def check(json_path: str | None, force: bool, **arguments: Any) -> None:
 @click.command()
 @opt.dataset()
 @click.option("--split", default="train", show_default=True, help="Which split.")
-@click.option(
-    "--augment", default="paper", show_default=True, help="paper, gentle, strong or none."
-)
+@declared.text("--augment", "paper, gentle, strong or none.", "paper")
 @opt.size
-@click.option("--count", type=click.IntRange(1), default=12, show_default=True, help="Samples.")
-@click.option(
-    "--columns", type=click.IntRange(1), default=4, show_default=True, help="Samples in a row."
-)
+@declared.whole("--count", "Samples.", default=12)
+@declared.whole("--columns", "Samples in a row.", default=4)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of order and augmentation.")
 @click.option("--output", required=True, type=opt.PATH, help="The picture.")
 @opt.force

@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..core.console import echo
 from ..core.foreign_text import shell_path
+from . import declared
 from . import shared_options as options
 
 
@@ -56,32 +58,19 @@ def prepare(
 @click.option(
     "--output", required=True, type=options.PATH, metavar="DIR", help="A new folder for the shards."
 )
-@click.option("--shards", type=click.IntRange(1), help="Files for each split.")
-@click.option(
-    "--shard-mb",
-    type=click.IntRange(1),
-    default=128,
-    show_default=True,
-    help="Without --shards: MiB that a file holds at most.",
-)
+@declared.whole("--shards", "Files for each split.")
+@declared.whole("--shard-mb", "Without --shards: MiB that a file holds at most.", default=128)
 @click.option("--size", type=options.SizeType(), help="Of the drawn scenes (toy).")
 @options.force
-def pack(
-    dataset: str,
-    data_dir: str | None,
-    splits: tuple[str, ...],
-    output: Path,
-    shards: int | None,
-    shard_mb: int,
-    size: tuple[int, int] | None,
-    force: bool,
-) -> None:
+def pack(splits: tuple[str, ...], output: Path, force: bool, **rest: Any) -> None:
     """Pack splits into TFRecord shards, without loss; `--dataset records` reads them."""
     from ..data.datasets.registry import open_dataset
     from ..data.records.packing import pack
 
-    opened = [open_dataset(dataset, data_dir, split, size) for split in splits]
-    index = pack(opened, output, shards, shard_mb << 20, force, options.progress("packing"))
+    data, size = (rest["dataset"], rest["data_dir"]), rest["size"]
+    opened = [open_dataset(*data, split, size) for split in splits]
+    bounds = (rest["shards"], rest["shard_mb"] << 20)
+    index = pack(opened, output, *bounds, force, options.progress("packing"))
     for split, noted in index["splits"].items():
         files = noted["shards"]
         echo(

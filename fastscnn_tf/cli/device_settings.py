@@ -40,16 +40,7 @@ from . import shared_options as opt
 @opt.trust_settings
 @opt.force
 def settings_command(
-    model: str | None,
-    device: str | None,
-    changes: tuple[str, ...],
-    flags: bool,
-    kotlin: bool,
-    package: str | None,
-    listing: bool,
-    table: bool,
-    json_path: str | None,
-    force: bool,
+    model: str | None, device: str | None, json_path: str | None, force: bool, **rest: Any
 ) -> None:
     """Show the settings that travel with M.TFLITE, or write M.TFLITE.settings.json.
 
@@ -61,6 +52,8 @@ def settings_command(
     from ..delegates.targets import decision_table
     from ..runtime.model_settings import code_of, list_options, settings_of, write_new
 
+    changes, package = rest["changes"], rest["package"]
+    listing, table, flags, kotlin = (rest[n] for n in ("listing", "table", "flags", "kotlin"))
     if package is not None and not kotlin:
         raise click.UsageError("--package is of the Kotlin source: pass --kotlin, too")
     shown = {"--options": listing, "--table": table, "--flags": flags, "--kotlin": kotlin}

@@ -25,15 +25,9 @@ from .training import fit_verbosity
 @declared.whole(
     "--timeout", "Seconds that the interpreter may take to load it.", high=3600, default=60
 )
-@opt.json_path
-@opt.force
+@opt.json_and_force
 def inspect_command(
-    models: tuple[str, ...],
-    markdown: bool,
-    parse_only: bool,
-    timeout: int,
-    json_path: str | None,
-    force: bool,
+    models: tuple[str, ...], markdown: bool, json_path: str | None, force: bool, **rest: Any
 ) -> None:
     """Show what a .tflite from anywhere contains, costs, and which delegate takes it.
 
@@ -47,7 +41,8 @@ def inspect_command(
     opt.check_json(json_path, force, *models)
     if markdown and json_path == "-":
         raise click.UsageError("choose one of --markdown and --json -, which go to stdout both")
-    found = [inspect(model, load=not parse_only, seconds=timeout) for model in models]
+    load, seconds = not rest["parse_only"], rest["timeout"]
+    found = [inspect(model, load=load, seconds=seconds) for model in models]
     values = [each.to_dict() for each in found]
     if not markdown:
         text = "\n\n".join(each.text() for each in found)

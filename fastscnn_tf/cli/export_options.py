@@ -38,20 +38,20 @@ engine_options = opt.options(
 )
 
 
-def choose_for(
-    device: str,
-    model: str,
-    recipe: str | None,
-    outputs: str | None,
-    input: str | None,
-    calibration: bool,
-) -> Choice:
-    """The decision table's choice, which is printed with its reasons."""
+def choose_for(device: str, model: str, calibration: bool, **wanted: str | None) -> Choice:
+    """The decision table's choice, which is printed with its reasons.
+
+    Args:
+        device: what to choose for.
+        model: what is exported.
+        calibration: there are images to calibrate with.
+        wanted: `recipe`, `outputs` and `input`, as far as they are given.
+    """
     from ..export.choice import choose
     from ..model.io import checkpoint_in
 
     aware = checkpoint_in(model).suffix == ".npz"
-    choice = choose(device, recipe, outputs, input, aware, calibration)
+    choice = choose(device, **wanted, quantization_aware=aware, calibration=calibration)
     for line in choice.lines:
         echo(line)
     return choice

@@ -11,23 +11,9 @@ from ..core.config import FastSCNNConfig
 from ..core.console import echo
 from ..core.errors import ConfigError
 from ..core.files.writing import check_output
-from ..core.sizes import Size
 from . import shared_options as opt
 
-
-class Colour(click.ParamType):
-    """`123.675,116.28,103.53` -> three floats."""
-
-    name = "R,G,B"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        try:
-            numbers = tuple(float(v) for v in value.split(","))
-        except ValueError:
-            numbers = ()
-        if len(numbers) != 3:
-            self.fail(f"expected three numbers such as 123.675,116.28,103.53, got {value!r}")
-        return numbers
+COLOUR = opt.Numbers("R,G,B", "three numbers such as 123.675,116.28,103.53", 3)
 
 
 @click.command("import")
@@ -42,23 +28,14 @@ class Colour(click.ParamType):
 @click.option("--classes", type=int, help="Number of classes; read from the file by default.")
 @opt.size
 @click.option("--labels", help="Class names and colours of a data set: cityscapes, camvid or toy.")
-@click.option("--mean", type=Colour(), help="Of the training, 0..255; the source's by default.")
-@click.option("--std", type=Colour(), help="Of the training, 0..255; the source's by default.")
+@click.option("--mean", type=COLOUR, help="Of the training, 0..255; the source's by default.")
+@click.option("--std", type=COLOUR, help="Of the training, 0..255; the source's by default.")
 @click.option("--aux/--no-aux", default=False, help="Keep auxiliary heads, to go on training.")
 @click.option("--ema", is_flag=True, help="Take the averaged weights where the file has both.")
 @click.option("--output", required=True, type=opt.PATH, help="The .keras.")
 @opt.force
 def import_command(
-    checkpoint: str,
-    source: str,
-    classes: int | None,
-    size: Size | None,
-    labels: str | None,
-    aux: bool,
-    ema: bool,
-    output: Path,
-    force: bool,
-    **colours: Any,
+    checkpoint: str, source: str, output: Path, labels: str | None, force: bool, **rest: Any
 ) -> None:
     """Read weights of another implementation: .pth, .pdparams, .safetensors (or our .npz).
 
@@ -70,14 +47,14 @@ def import_command(
     if output.suffix != ".keras":
         raise ConfigError(f"{output}: the output must end in .keras")
     check_output(output, force)
-    changes = {name: value for name, value in colours.items() if value is not None}
-    if size is not None:
-        changes["input_size"] = size
+    rest["input_size"] = rest.pop("size")
+    changes, classes = opt.given(rest, "mean", "std", "input_size"), rest["classes"]
     if labels:
         space = FastSCNNConfig.for_labels(labels)
         changes |= {"class_names": space.class_names, "class_colors": space.class_colors}
         classes = classes or space.num_classes
-    model = import_checkpoint(checkpoint, source, classes, aux_heads=aux, ema=ema, **changes)
+    kept = {"aux_heads": rest["aux"], "ema": rest["ema"]}
+    model = import_checkpoint(checkpoint, source, classes, **kept, **changes)
     save_model(model, output, force)
     config = model.config
     heads = "kept" if config.aux_heads else "left out"
@@ -110,19 +87,8 @@ def export_weights_command(model: str, output: Path, force: bool) -> None:
 @click.option("--width", type=float, help="Factor of all channel counts, 0.25..4.")
 @click.option("--aux/--no-aux", default=None, help="With the auxiliary heads.")
 @opt.pad
-@opt.json_path
-@opt.force
-def summary(
-    model: str | None,
-    preset: str | None,
-    classes: int | None,
-    size: Size | None,
-    width: float | None,
-    aux: bool | None,
-    pad: bool,
-    json_path: str | None,
-    force: bool,
-) -> None:
+@opt.json_and_force
+def summary(model: str | None, json_path: str | None, force: bool, **rest: Any) -> None:
     """Print what each stage costs: of MODEL (.keras, .npz or run folder), or of a preset.
 
     Output shape, parameters, multiply-accumulates, receptive field and activation memory.
@@ -130,13 +96,12 @@ def summary(
     from ..model.summary import summary as count
 
     opt.check_json(json_path, force, model)
+    size, pad, aux = (rest[name] for name in ("size", "pad", "aux"))
     opt.check_pad(pad, size)
-    wiring = {"preset": preset, "classes": classes, "width": width}
-    given = [name for name, value in wiring.items() if value is not None]
+    given = opt.given(rest, "preset", "classes", "width")
     if model is None:
-        classes = 19 if classes is None else classes
-        width = 1.0 if width is None else width
-        config = FastSCNNConfig.preset(preset or "paper", num_classes=classes, width=width)
+        counts = {"num_classes": given.get("classes", 19), "width": given.get("width", 1.0)}
+        config = FastSCNNConfig.preset(given.get("preset") or "paper", **counts)
     else:
         from ..evaluation.evaluate import load_model
 

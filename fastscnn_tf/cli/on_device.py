@@ -64,8 +64,7 @@ def predict(folder: Path, format: str, threads: int | None, **arguments: Any) ->
 @declared.whole("--runs", "Timed runs.", default=50)
 @declared.whole("--warmup", "Runs before, not timed.", low=0, default=5)
 @click.option("--image", help="Picture of the whole frames. [default: a drawn street, 720x1280]")
-@opt.json_path
-@opt.force
+@opt.json_and_force
 def benchmark(model: str, json_path: str | None, force: bool, **arguments: Any) -> None:
     """Time a .tflite on this machine: the network alone, and frames from pixels to label map.
 
@@ -124,8 +123,7 @@ def benchmark(model: str, json_path: str | None, force: bool, **arguments: Any) 
     TIMEOUT,
 )
 @opt.threads
-@opt.json_path
-@opt.force
+@opt.json_and_force
 def watch_command(source: str, rotate: str, json_path: str | None, **arguments: Any) -> None:
     """Segment SOURCE as it comes: pictures, a video, a camera (0, /dev/video0, rtsp://, picamera).
 

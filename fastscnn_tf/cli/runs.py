@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..core.console import echo
+from . import declared
 from . import shared_options as opt
 
 
@@ -17,15 +18,8 @@ def runs() -> None:
 
 @runs.command("list")
 @click.argument("folders", nargs=-1)
-@click.option(
-    "--sort",
-    type=click.Choice(("date", "miou")),
-    default="date",
-    show_default=True,
-    help="The latest or the best first.",
-)
-@opt.json_path
-@opt.force
+@declared.choice("--sort", "The latest or the best first.", ("date", "miou"), "date")
+@opt.json_and_force
 def list_(folders: tuple[str, ...], sort: str, json_path: str | None, force: bool) -> None:
     """List the runs in FOLDERS and below them (default: here), damaged ones with the reason."""
     from ..runs.find_runs import find_runs, runs_table
@@ -39,8 +33,7 @@ def list_(folders: tuple[str, ...], sort: str, json_path: str | None, force: boo
 @runs.command()
 @click.argument("folders", nargs=-1)
 @click.option("--output", type=opt.PATH, help="A PNG with the curves of all.")
-@opt.json_path
-@opt.force
+@opt.json_and_force
 def compare(
     folders: tuple[str, ...], output: Path | None, json_path: str | None, force: bool
 ) -> None:

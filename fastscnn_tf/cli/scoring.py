@@ -14,20 +14,6 @@ from . import declared
 from . import shared_options as opt
 
 
-class Scales(click.ParamType):
-    """`0.5,1.0` -> (0.5, 1.0)."""
-
-    name = "S,S,..."
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        if not isinstance(value, str):
-            return value
-        try:
-            return tuple(float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"expected numbers such as 0.5,1.0, got {value!r}", param, ctx)
-
-
 class Sizes(click.ParamType):
     """`256x512,352x480` -> ((256, 512), (352, 480))."""
 
@@ -45,7 +31,7 @@ def fit(help: str) -> Any:
 averaging = opt.options(
     click.option(
         "--scales",
-        type=Scales(),
+        type=opt.Numbers("S,S,...", "numbers such as 0.5,1.0"),
         default=(1.0,),
         help="Average a Keras model at these multiples of its size: 0.5,0.75,1.0,1.25.",
     ),
@@ -74,8 +60,7 @@ views = opt.options(
 @click.option("--instances", is_flag=True, help="iIoU, too (Cityscapes' instance ids).")
 @opt.skip_bad
 @opt.threads
-@opt.json_path
-@opt.force
+@opt.json_and_force
 def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
     """Score MODEL (.tflite, .keras, .npz or run folder): mIoU, class IoU, accuracy, latency.
 
@@ -100,8 +85,7 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
 @opt.split
 @opt.skip_bad
 @opt.trust_settings
-@opt.json_path
-@opt.force
+@opt.json_and_force
 def agreement(
     first: str, second: str, json_path: str | None, force: bool, skip_bad: bool, **data: Any
 ) -> None:
@@ -132,8 +116,7 @@ def agreement(
 )
 @opt.skip_bad
 @opt.threads
-@opt.json_path
-@opt.force
+@opt.json_and_force
 def compare(json_path: str | None, force: bool, **arguments: Any) -> None:
     """Compare FIRST with SECOND, such as a float file with its int8 twin.
 
@@ -160,8 +143,7 @@ def compare(json_path: str | None, force: bool, **arguments: Any) -> None:
 @declared.path("--output", "Folder that keeps the exports.")
 @declared.whole("--rounds", "How often each is timed.", default=7)
 @opt.threads
-@opt.json_path
-@opt.force
+@opt.json_and_force
 def size_table_command(models: tuple[str, ...], json_path: str | None, **arguments: Any) -> None:
     """Cost, speed and score of MODELS (.tflite, or Keras at --sizes), measured in turns here.
 
@@ -186,8 +168,7 @@ def size_table_command(models: tuple[str, ...], json_path: str | None, **argumen
 )
 @click.option("--markdown", metavar="PATH", help="Write the table as Markdown.")
 @opt.threads
-@opt.json_path
-@opt.force
+@opt.json_and_force
 def reproduce_command(
     ledger: str, markdown: str | None, json_path: str | None, force: bool, **arguments: Any
 ) -> None:

@@ -12,6 +12,7 @@ from ..core.console import echo
 from ..core.files.writing import check_output
 from ..core.foreign_text import printable, shell_path
 from ..train.settings import TrainSettings
+from . import declared
 from . import shared_options as opt
 from .training import aux, cache, naming_interruptions, settings_given, train
 
@@ -27,41 +28,29 @@ _OWN = ("output", "resume", "force")  # of `train`; a search has its own
     help="What to vary, once for each setting: learning_rate=log:0.001..0.1, batch_size=4..16, "
     "augment=paper,strong.",
 )
-@click.option("--trials", type=click.IntRange(1), default=20, show_default=True, help="In all.")
-@click.option(
+@declared.whole("--trials", "In all.", default=20)
+@declared.whole(
     "--warmup",
-    type=click.IntRange(0),
+    "Epochs that a trial is given before it may be stopped: below the median of the others.",
+    low=0,
     default=1,
-    show_default=True,
-    help="Epochs that a trial is given before it may be stopped: below the median of the others.",
 )
 @click.option("--output", required=True, type=opt.PATH, help="Folder.")
 @click.option("--resume", is_flag=True, help="Go on with the search in --output.")
-@opt.json_path
-@opt.force
-def search(
-    space: tuple[str, ...],
-    trials: int,
-    warmup: int,
-    output: Path,
-    resume: bool,
-    force: bool,
-    json_path: str | None,
-    **rest: Any,
-) -> None:
+@opt.json_and_force
+def search(output: Path, force: bool, json_path: str | None, **rest: Any) -> None:
     """Train many times, look for the best settings with Optuna; takes the options of train, too.
 
     Writes OUTPUT/best.json for train --recipe, and a run folder for each trial.
     """
+    own = opt.taken(rest, "space", "trials", "warmup", "resume")
     base = settings_given(rest)
     from ..train.search.hyper_search import run_search
 
-    opt.check_json(json_path, force or resume, data_dir=rest["data_dir"])
+    opt.check_json(json_path, force or own["resume"], data_dir=rest["data_dir"])
     to_stderr = functools.partial(echo, err=True)
     with naming_interruptions():
-        result = run_search(
-            base, space, output, trials, resume, force, warmup=warmup, report=to_stderr
-        )
+        result = run_search(base, folder=output, force=force, report=to_stderr, **own)
     best = f"best settings: {result.recipe} (train --recipe {shell_path(result.recipe)})"
     text = f"{result.table()}\n{printable(best)}"
     opt.write_result(result.to_dict(), json_path, text)
@@ -85,18 +74,10 @@ search.params = [*(p for p in train.params if p.name not in _OWN), *search.param
 @opt.skip_bad
 @cache
 @click.option("--output", type=opt.PATH, help="Plot the test to this PNG.")
-@opt.json_path
-@opt.force
-def find_lr(
-    low: float,
-    high: float,
-    steps: int,
-    output: Path | None,
-    json_path: str | None,
-    force: bool,
-    **rest: Any,
-) -> None:
+@opt.json_and_force
+def find_lr(output: Path | None, json_path: str | None, force: bool, **rest: Any) -> None:
     """Suggest a learning rate: train for a moment while it rises, and see where the loss falls."""
+    rates = opt.taken(rest, "low", "high", "steps")
     settings = settings_given(rest)
     from ..core.plots import require_matplotlib
     from ..train.lr_finder import find_learning_rate
@@ -105,7 +86,7 @@ def find_lr(
     if output:
         check_output(output, force)
         require_matplotlib()
-    finding = find_learning_rate(settings, low, high, steps, opt.progress("checking pairs"))
+    finding = find_learning_rate(settings, progress=opt.progress("checking pairs"), **rates)
     if output:
         finding.plot(output, force)
     found = "none" if finding.suggestion is None else f"{finding.suggestion:.2g}"

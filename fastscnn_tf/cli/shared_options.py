@@ -30,6 +30,30 @@ class SizeType(click.ParamType):
         return parse_size(value, pad=True) if isinstance(value, str) else value
 
 
+class Numbers(click.ParamType):
+    """`0.5,1.0` -> (0.5, 1.0).
+
+    Args:
+        name: what `--help` calls them.
+        expected: how the message calls them.
+        count: how many; 0: any number.
+    """
+
+    def __init__(self, name: str, expected: str, count: int = 0):
+        self.name, self.expected, self.count = name, expected, count
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        if not isinstance(value, str):
+            return value
+        try:
+            numbers = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            numbers = ()
+        if not numbers or (self.count and len(numbers) != self.count):
+            self.fail(f"expected {self.expected}, got {value!r}", param, ctx)
+        return numbers
+
+
 class OutputPath(click.Path):
     """A path; the empty one, as of an unset variable, would be the current folder."""
 
@@ -80,9 +104,15 @@ def setting_option(settings: Any, name: str, help: str = "", label: str = "") ->
     return click.option(f"--{name.replace('_', '-')}", required=needed, help=text, **shown)
 
 
-def given(values: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in values.items() if value is not None}
+def given(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The options that were given; of some names, if there are any."""
+    known = {name: values[name] for name in names or values}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def taken(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Some options, which are removed from the others."""
+    return {name: values.pop(name) for name in names}
 
 
 PRESET_NAMES = ", ".join(PRESETS)
@@ -128,8 +158,11 @@ calibration_method = click.option(
     show_default=True,
     help="How they set them: minmax, percentile (99.99) or mse.",
 )
-json_path = click.option(
-    "--json", "json_path", metavar="PATH", help="Write the result as JSON; - for stdout."
+json_and_force = options(  # of commands that print a result
+    click.option(
+        "--json", "json_path", metavar="PATH", help="Write the result as JSON; - for stdout."
+    ),
+    force,
 )
 
 

@@ -32,8 +32,7 @@ from .scoring import averaging
 @opt.threads
 @click.option("--output", "folder", required=True, type=opt.PATH, help="Folder of the data set.")
 @click.option("--resume", is_flag=True, help="Go on with the data set in --output.")
-@opt.json_path
-@opt.force
+@opt.json_and_force
 def pseudo_label_command(json_path: str | None, force: bool, **arguments: Any) -> None:
     """Label pictures where MODEL (.tflite, .keras, .npz or run folder) is sure.
 

@@ -12,7 +12,6 @@ import click
 
 from ..core.console import echo
 from ..core.errors import Interrupted
-from ..core.sizes import Size
 from ..delegates.device import DEVICES
 from ..quantize.run_settings import QuantizeSettings
 from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
@@ -194,17 +193,7 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @click.option("--output", required=True, type=opt.PATH, help="The .tflite.")
 @opt.force
 def export(
-    model: str,
-    output: Path,
-    device: str | None,
-    size: Size | None,
-    pad: bool,
-    dataset: str | None,
-    data_dir: str | None,
-    calibration_images: int,
-    skip_bad: bool,
-    force: bool,
-    **rest: Any,
+    model: str, output: Path, device: str | None, dataset: str | None, force: bool, **rest: Any
 ) -> None:
     """Write MODEL (.keras, .npz or run folder) as a .tflite, by default with raw uint8 RGB input.
 
@@ -214,12 +203,15 @@ def export(
     from ..export.export_tflite import check_export, export_tflite
     from ..runs.about import about_model
 
-    opt.check_pad(pad, size)
-    texts = {name: rest.pop(name) for name in TEXTS}
+    shape = opt.taken(rest, "size", "pad")
+    opt.check_pad(**shape)
+    texts = opt.taken(rest, *TEXTS)
+    images = opt.taken(rest, "data_dir", "skip_bad")
+    count = rest.pop("calibration_images")
     settings = None
     if device:
         wanted = {name: rest[name] for name in ("recipe", "outputs", "input")}
-        choice = choose_for(device, model, **wanted, calibration=bool(dataset))
+        choice = choose_for(device, model, bool(dataset), **wanted)
         rest |= {"recipe": choice.recipe, "outputs": choice.outputs, "input": choice.input}
         settings = choice.settings
     elif not rest["recipe"]:
@@ -232,20 +224,14 @@ def export(
         from ..data.pipeline import load_dataset
         from ..model.fast_scnn import resized_config
 
-        config = resized_config(loaded.config, size or loaded.config.input_size, pad)
-        images = load_dataset(
-            dataset, data_dir, split="train", config=config, batch_size=1, skip_bad=skip_bad
-        )
-        calibration = images.take(calibration_images)
+        size = shape["size"] or loaded.config.input_size
+        config = resized_config(loaded.config, size, shape["pad"])
+        pairs = load_dataset(dataset, split="train", config=config, batch_size=1, **images)
+        calibration = pairs.take(count)
+    rest |= {**shape, "calibration": calibration, "settings": settings}
     about = about_model(model, **texts)
-    given: dict[str, Any] = {
-        "size": size,
-        "pad": pad,
-        "calibration": calibration,
-        "settings": settings,
-    }
-    result = export_tflite(loaded, output, force=force, about=about, **given, **rest)
-    ops = ", ".join(f"{count} {name}" for name, count in result.graph.ops.items())
+    result = export_tflite(loaded, output, force=force, about=about, **rest)
+    ops = ", ".join(f"{number} {name}" for name, number in result.graph.ops.items())
     echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")
     echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")
 

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any
 
 from .errors import ConfigError
 
-Number = TypeVar("Number", int, float)
+NUMBER = (int, float)
 
 
-def check_number(name: str, value: Number, low: float, high: float | None = None) -> Number:
+def check_number(
+    name: str,
+    value: Any,
+    low: float,
+    high: float | None = None,
+    kinds: tuple[type, ...] | None = None,
+    wanted: str = "",
+) -> Any:
     """The value, if it is at least `low` and at most `high`.
+
+    Args:
+        name: messages call it so.
+        value: a number; anything where `kinds` are given.
+        low: the least that it may be.
+        high: the most; None: any.
+        kinds: the types that it may be of; true and false are no numbers.
+        wanted: what to say of the bounds instead of `LOW..HIGH`.
 
     Raises:
         ConfigError: naming what was expected.
     """
-    if value >= low and (high is None or value <= high):
+    fits = kinds is None or (isinstance(value, kinds) and not isinstance(value, bool))
+    if fits and value >= low and (high is None or value <= high):
         return value
-    wanted = f"at least {low}" if high is None else f"{low}..{high}"
-    raise ConfigError(f"{name} must be {wanted}, got {value}")
+    bounds = wanted or (f"at least {low}" if high is None else f"{low}..{high}")
+    raise ConfigError(f"{name} must be {bounds}, got {value!r}")
 
 
 def check_name(what: str, name: str, known: Iterable[str]) -> str:

@@ -9,10 +9,10 @@ import math
 import operator
 from typing import Any
 
+from .arguments import NUMBER, check_number
 from .errors import ConfigError
 from .files.json_text import convert
 from .labels import MAX_CLASSES, LabelSpace, label_space
-from .numbers import check_number
 from .presets import PRESETS
 from .sizes import Size, check_size, padded_size
 
@@ -146,9 +146,10 @@ class FastSCNNConfig:
     def _check_architecture(self) -> None:
         """Checks the options one by one, and those of the network together."""
         for name, (low, high) in _RANGES.items():
-            check_number(name, getattr(self, name), low, high, between=True)
+            bounds = f"between {low} and {high}"
+            check_number(name, getattr(self, name), low, high, NUMBER, bounds)
         for name, (least, most) in _WHOLE.items():
-            check_number(name, getattr(self, name), least, most, whole=True)
+            check_number(name, getattr(self, name), least, most, (int,))
         self._check_counts("repeats", 16, 3)
         self._check_counts("pyramid_bins", 64)
         for name, known in _CHOICES.items():

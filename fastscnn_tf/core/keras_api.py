@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .console import quiet_stderr
+from .environment import environment
 from .errors import ConfigError
 from .extras import import_extra
 
@@ -85,14 +86,8 @@ def tf_keras() -> ModuleType:
 def tfmot() -> ModuleType:
     """tensorflow_model_optimization; the environment variable it sets is restored."""
     tf_keras()
-    before = os.environ.get("TF_USE_LEGACY_KERAS")
-    try:
+    with environment("TF_USE_LEGACY_KERAS"):
         return _import("tensorflow_model_optimization")
-    finally:
-        if before is None:
-            os.environ.pop("TF_USE_LEGACY_KERAS", None)
-        else:
-            os.environ["TF_USE_LEGACY_KERAS"] = before
 
 
 def is_keras3(keras: ModuleType) -> bool:

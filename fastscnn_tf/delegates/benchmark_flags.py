@@ -31,6 +31,7 @@ _PRIORITIES = {
 }
 
 
+_XNNPACK = ("xnnpack_flags", "xnnpack_runtime_flags", "weight_cache_dir")  # options for it alone
 _NNAPI = {  # flag -> option
     "nnapi_execution_preference": "execution_preference",
     "nnapi_execution_priority": "execution_priority",
@@ -125,11 +126,7 @@ def _interpreter(flags: _Flags, settings: DeviceSettings, model: PurePath, sha25
         flags.notes.append("cpu_fallback=False")
     cpu = settings.cpu or CpuSettings()
     flags.add("num_threads", cpu.num_threads)
-    chosen = [
-        n
-        for n in ("xnnpack_flags", "xnnpack_runtime_flags", "weight_cache_dir")
-        if n in cpu.given()
-    ]
+    chosen = [name for name in _XNNPACK if name in cpu.given()]
     if cpu.kernel_mode == "xnnpack" or chosen:
         flags.add("use_xnnpack", True)
     elif cpu.kernel_mode == "builtin":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, Self
 
 from ..core.errors import ConfigError
@@ -177,7 +177,7 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; what is left to the runtime is left out."""
-        return {name: _plain(value) for name, value in self.given().items()}
+        return {name: plain(value) for name, value in self.given().items()}
 
     @classmethod
     def from_dict(cls, values: object) -> Self:
@@ -203,10 +203,7 @@ class Settings:
 
     @classmethod
     def _unknown(cls, name: str) -> str:
-        known = list(cls.options())
-        near = difflib.get_close_matches(name, known, 1, 0.5)
-        called = ", ".join(map(cls._called, near or known))
-        hint = f"did you mean {called!r}?" if near else f"expected one of {called}"
+        hint = nearest_or_all(name, cls.options(), cls._called)
         return f"unknown option {shown(cls._called(name))}: {hint}"
 
     def with_option(self, path: str, value: str) -> Self:
@@ -233,13 +230,21 @@ class Settings:
         return dataclasses.replace(self, **{name: _parsed(self.options()[name], value)})
 
 
+def nearest_or_all(name: str, known: Collection[str], called: Callable[[str], str] = str) -> str:
+    """What to say of an unknown name: the nearest known one, or what is expected."""
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    names = ", ".join(map(called, near or known))
+    return f"did you mean {names!r}?" if near else f"expected one of {names}"
+
+
 def _below(part: str, changes: Mapping[str, Any]) -> dict[str, Any]:
     """What changes in a part, by its own names."""
     start = f"{part}."
     return {n.removeprefix(start): v for n, v in changes.items() if n.startswith(start)}
 
 
-def _plain(value: object) -> Any:
+def plain(value: object) -> Any:
+    """A value as JSON gives it back."""
     if isinstance(value, Settings):
         return value.to_dict()
     return list(value) if isinstance(value, tuple) else value

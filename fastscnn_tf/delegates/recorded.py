@@ -23,7 +23,7 @@ from ..core.files.user_folders import CONFIG, config_folder
 from ..core.files.writing import replacing
 from ..core.foreign_text import shell_word
 from ..core.version import __version__
-from .options import Settings
+from .options import Settings, plain
 
 FOLDER = "trusted-settings"  # of the user's configuration
 FORMAT = 1
@@ -117,11 +117,6 @@ def record(settings: Settings, model: Path, sha256: str, given: Collection[str])
     content = _Record(FORMAT, model.name, sha256, options)
     with _private(path) as file:
         file.write(msgspec.json.format(msgspec.json.encode(content), indent=2))
-
-
-def plain(value: object) -> Any:
-    """A value as JSON gives it back."""
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _entry(value: object) -> Entry:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 
 from ..core.errors import ConfigError
 from ..core.foreign_text import Markdown
@@ -13,6 +12,7 @@ from .device import COMPILED_MODEL, DEVICES, LITERT_JS, DeviceSettings
 from .gpu import GpuSettings
 from .nnapi import NnapiSettings
 from .npu import NpuSettings
+from .options import nearest_or_all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,9 +151,7 @@ def target(name: str) -> Target:
         ConfigError: no such device; the nearest is named.
     """
     if name not in TARGETS:
-        near = difflib.get_close_matches(name, TARGETS, 1, 0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(TARGETS)}"
-        raise ConfigError(f"unknown device {name!r}: {hint}")
+        raise ConfigError(f"unknown device {name!r}: {nearest_or_all(name, TARGETS)}")
     return TARGETS[name]
 
 

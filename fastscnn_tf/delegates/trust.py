@@ -18,15 +18,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.environment import environment
 from ..core.errors import ConfigError
 from ..core.foreign_text import one_line
 from .device import DeviceSettings
-from .options import shown
-from .recorded import plain, recorded
+from .options import plain, shown
+from .recorded import recorded
 
 VARIABLE = "FASTSCNN_TRUST_SETTINGS"
 EVERYTHING = "*"
@@ -66,17 +67,9 @@ class Held:
         )
 
 
-@contextlib.contextmanager
-def trusting() -> Iterator[None]:
+def trusting() -> contextlib.AbstractContextManager[None]:
     """Trusts all of all settings meanwhile, in processes that are started, too."""
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = EVERYTHING
-    try:
-        yield
-    finally:
-        os.environ.pop(VARIABLE)
-        if before is not None:
-            os.environ[VARIABLE] = before
+    return environment(**{VARIABLE: EVERYTHING})
 
 
 def own(settings: DeviceSettings) -> Held:
@@ -153,6 +146,11 @@ def _lies_in(path: str, folders: Iterable[Path]) -> bool:
     return any(real.is_relative_to(folder) for folder in folders)
 
 
+def text_of(value: object) -> str:
+    """A value for people."""
+    return one_line(",".join(value) if isinstance(value, tuple) else value)
+
+
 def _text(value: object) -> str:
-    text = one_line(",".join(value) if isinstance(value, tuple) else value)
+    text = text_of(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 from ..core.arguments import check_name
+from ..core.files.json_text import plain
 from .probe import Probe
 from .scale_changes import ScaleChange
 from .verdict import Verdict
@@ -126,25 +126,6 @@ class Findings:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; a scale that is no finite number becomes None."""
-        return _finite(
-            {
-                **vars(self),
-                "inputs": [vars(port) for port in self.inputs],
-                "outputs": [vars(port) for port in self.outputs],
-                "costs": [vars(cost) for cost in self.costs],
-                "measured": vars(self.measured),
-                "macs": self.macs,
-                "padding_macs": self.padding_macs,
-                "filling_macs": self.filling_macs,
-                "scale_changes": [dataclasses.asdict(change) for change in self.scale_changes],
-                "verdicts": [verdict.to_dict() for verdict in self.verdicts],
-            }
-        )
-
-
-def _finite(value: object) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        counts = {name: getattr(self, name) for name in ("macs", "padding_macs", "filling_macs")}
+        verdicts = [verdict.to_dict() for verdict in self.verdicts]
+        return plain({**dataclasses.asdict(self), **counts, "verdicts": verdicts})

@@ -7,7 +7,7 @@ import hashlib
 
 from ..core.aliases import StrPath
 from ..tflite.file import own_metadata, read_model
-from ..tflite.graph import WEIGHT_ALIGNMENT, Graph, Op, Tensor
+from ..tflite.graph import WEIGHT_ALIGNMENT, Graph, Op
 from ..tflite.lifetimes import arena_lower_bound
 from ..tflite.macs import count_macs
 from .found import Findings, OpCost, Port
@@ -86,11 +86,8 @@ def inspect(
 
 
 def _ports(graph: Graph, indices: tuple[int, ...]) -> tuple[Port, ...]:
-    return tuple(_port(graph.tensors[index]) for index in indices)
-
-
-def _port(tensor: Tensor) -> Port:
-    return Port(tensor.name, tensor.shape, tensor.dtype, tensor.scales, tensor.zero_points)
+    tensors = (graph.tensors[index] for index in indices)
+    return tuple(Port(t.name, t.shape, t.dtype, t.scales, t.zero_points) for t in tensors)
 
 
 def _cost(graph: Graph, op: Op) -> OpCost:

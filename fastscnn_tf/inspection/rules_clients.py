@@ -122,14 +122,11 @@ class TaskMetadata:
     """What a client needs of it.
 
     Attributes:
-        inputs, outputs: tensors that are described.
         normalized: whether the first input has NormalizationOptions.
         per_channel: whether these differ from channel to channel.
         labels: name of the label file of the last output, empty without.
     """
 
-    inputs: int
-    outputs: int
     normalized: bool
     per_channel: bool
     labels: str
@@ -151,8 +148,6 @@ def task_metadata(graphs: ModelGraphs) -> TaskMetadata | None:
     sources, results = described[0].tables(2), described[0].tables(3)
     options = _normalization(sources)
     return TaskMetadata(
-        len(sources),
-        len(results),
         bool(options),
         any(len(set(table.numbers(slot, "<f4"))) > 1 for table in options for slot in (0, 1)),
         next((file.text(0) for file in _files(results) if file.integer(2, "b") == _LABELS), ""),

@@ -66,8 +66,7 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        findings = [dict(vars(finding)) for finding in self.findings]
-        return {**vars(self), "findings": findings, "answer": self.answer}
+        return {**dataclasses.asdict(self), "answer": self.answer}
 
 
 def verdicts(graphs: ModelGraphs, probe: Probe) -> tuple[Verdict, ...]:

@@ -6,9 +6,9 @@ import functools
 from types import ModuleType
 from typing import Any
 
+from ..core.arguments import check_number
 from ..core.config import FastSCNNConfig
 from ..core.keras_api import KerasModel, is_keras3, keras3
-from ..core.numbers import check_number
 from .fast_scnn import check_patterns
 from .keras_blocks import KerasBlocks
 from .layers import PACKAGE
@@ -39,7 +39,7 @@ def fast_scnn_classifier(
         >>> fast_scnn_classifier(config, 1000).output_shape
         (None, 1000)
     """
-    check_number("num_labels", num_labels, 2, MAX_LABELS, whole=True)
+    check_number("num_labels", num_labels, 2, MAX_LABELS, (int,))
     keras = keras or keras3()
     config = config.replace(aux_heads=False)
     check_patterns(config)

@@ -92,12 +92,10 @@ def layers_csv(layers: Sequence[LayerReport]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([column.key for column in COLUMNS])
-    writer.writerows([[_plain(column.value(layer)) for column in COLUMNS] for layer in layers])
+    for layer in layers:
+        values = [column.value(layer) for column in COLUMNS]
+        writer.writerow([printable(v) if isinstance(v, str) else v for v in values])
     return text.getvalue()
-
-
-def _plain(value: str | float | None) -> str | float | None:
-    return printable(value) if isinstance(value, str) else value
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..core.aliases import Progress, StrPath
 from ..core.errors import OutputError
+from ..core.fields import defaults
 from ..core.files.writing import check_output_folder
 from ..core.plots import class_bars, confusion, curves, row_shares
 from ..core.report_page import Figure, Page, Section, Table, facts
@@ -54,7 +54,8 @@ def write_run_report(
     if (run.folder / FOLDER).is_symlink():  # it came with the run, and may lead anywhere
         raise OutputError(f"{run.folder / FOLDER} is a link: remove it first")
     target = check_output_folder(run.folder / FOLDER, force)
-    sections = [_result(run), _settings(run), _surroundings(run), *_plots(run)]
+    sections = [_result(run), _settings(run), _surroundings(run)]
+    sections += [*_curves(run), *_classes(run), *_confusion(run)]
     if pictures or data_dir is not None:
         from .run_report_pictures import PictureRanking
 
@@ -133,8 +134,7 @@ def _recipe(run: Run) -> dict[str, Any]:
         from ..quantize.fine_tune import QuantizeSettings as Settings
     else:
         from ..train.pretrain import PretrainSettings as Settings  # type: ignore[assignment]
-    fields = dataclasses.fields(Settings)
-    return {f.name: f.default for f in fields if f.default is not dataclasses.MISSING}
+    return defaults(Settings)
 
 
 def _shown(value: object) -> str:
@@ -147,10 +147,6 @@ def _surroundings(run: Run) -> Section:
     if not run.machine:
         rows.append(("machine", "not recorded"))
     return facts("Programs and machine", rows)
-
-
-def _plots(run: Run) -> list[Section]:
-    return [*_curves(run), *_classes(run), *_confusion(run)]
 
 
 def _curves(run: Run) -> list[Section]:

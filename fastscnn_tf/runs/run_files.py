@@ -17,7 +17,7 @@ from ..core.files.json_text import Name, Scalar, convert, read_json
 from ..core.files.writing import write_json
 from ..core.keras_api import keras3, on_tensorflow, tensorflow
 from ..core.version import __version__
-from ..runtime.device_report import cpu_name
+from ..runtime.device_report import cpu_name, physical_memory
 
 RUN, RECIPE, STATE, LOG = "run.json", "recipe.json", "state.json", "log.csv"
 SCORE = "val_miou"  # what makes an epoch of training or fine-tuning the best
@@ -140,7 +140,7 @@ def machine() -> dict[str, Any]:
         "processor": cpu_name(),
         "cores": _cores(),
     }
-    if (memory := _memory()) is not None:
+    if (memory := physical_memory()) is not None:
         facts["memory_gib"] = round(memory / 2**30, 1)
     if gpus := _gpus():
         facts["gpus"] = gpus
@@ -152,13 +152,6 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):  # such as on Windows
-        return None
 
 
 def _gpus() -> list[str]:

@@ -12,10 +12,10 @@ import numpy as np
 from ..core.console import quiet_end, quiet_stderr
 from ..core.errors import ModelFileError
 from ..core.files.writing import make_folder
-from ..delegates.device import DeviceSettings
 from ..tflite.graph import Tensor
 from ..tflite.parser import parse_tflite
 from . import native
+from .engine import Plan
 from .trial import cannot_compile
 
 DTYPES = ("float32", "float16", "int32", "uint8", "int64", "int16", "int8")  # of its ports
@@ -27,9 +27,7 @@ class CompiledInterpreter:
     Args:
         path: for messages.
         content: of the file.
-        settings: which accelerator, and whether the CPU may take what it refuses.
-        threads: CPU threads.
-        options: by group, as `engine.plan_engine` makes them.
+        plan: its settings say which accelerator, and whether the CPU may take what it refuses.
 
     Raises:
         ConfigError: it cannot be compiled for that accelerator here.
@@ -37,20 +35,13 @@ class CompiledInterpreter:
         OutputError: the folder of the weight cache cannot be written.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        content: bytes,
-        settings: DeviceSettings,
-        threads: int,
-        options: dict[str, Any],
-    ):
-        if cache := options["cpu"].get("xnnpack_weight_cache_path"):
+    def __init__(self, path: Path, content: bytes, plan: Plan):
+        if cache := plan.options["cpu"].get("xnnpack_weight_cache_path"):
             make_folder(Path(cache).parent)
         with quiet_stderr():
-            self._native, reason = _compile(content, settings, threads, options)
+            self._native, reason = _compile(content, plan)
         if reason:
-            raise cannot_compile(path, settings.accelerator, reason)
+            raise cannot_compile(path, plan.settings.accelerator, reason)
         weakref.finalize(self, _release, self._native)
         graph = parse_tflite(content).main
         self._input = _details(path, graph.tensors[graph.inputs[0]], 0)
@@ -90,12 +81,10 @@ class CompiledInterpreter:
         return self._native[2][0].read(int(np.prod(shape)), dtype).reshape(shape)
 
 
-def _compile(
-    content: bytes, settings: DeviceSettings, threads: int, options: dict[str, Any]
-) -> tuple[list[Any], str]:
+def _compile(content: bytes, plan: Plan) -> tuple[list[Any], str]:
     """What `native.compiled` makes; or why it does not, as text that keeps nothing alive."""
     try:
-        return native.compiled(content, settings, threads, options), ""
+        return native.compiled(content, plan.settings, plan.threads, plan.options), ""
     except native.REFUSALS as error:
         return [], str(error) or type(error).__name__
 

@@ -35,6 +35,14 @@ def cpu_name(root: Path = Path("/")) -> str:
     return platform.processor() or platform.machine()
 
 
+def physical_memory() -> int | None:
+    """Bytes of memory of this machine; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # such as on Windows
+        return None
+
+
 def device_report(root: Path = Path("/")) -> dict[str, Any]:
     """The device and what runs on it.
 

@@ -11,7 +11,7 @@ from typing import Any
 from ..core.aliases import StrPath
 from ..core.errors import ConfigError
 from ..core.files.writing import check_output
-from ..core.foreign_text import comment, one_line, printable_lines
+from ..core.foreign_text import comment, printable_lines
 from ..delegates.benchmark_flags import benchmark_command
 from ..delegates.device import DeviceSettings
 from ..delegates.kotlin import PACKAGE, kotlin_source
@@ -22,7 +22,7 @@ from ..delegates.settings_file import (
     write_settings,
 )
 from ..delegates.targets import target
-from ..delegates.trust import Held, hold
+from ..delegates.trust import Held, hold, text_of
 from ..tflite.file import own_metadata, read_model
 from .engine import plan_engine
 
@@ -58,10 +58,10 @@ class FileSettings:
         """For people."""
         by, ignored = self.held.given_by, self.held.ignored
         rows = [
-            f"  {name} = {_shown(value)}" + (f" ({by[name]})" if name in by else "")
+            f"  {name} = {text_of(value)}" + (f" ({by[name]})" if name in by else "")
             for name, value in self.settings.flat().items()
         ]
-        rows += [f"  {name} = {_shown(value)} (ignored)" for name, value in ignored.items()]
+        rows += [f"  {name} = {text_of(value)} (ignored)" for name, value in ignored.items()]
         lines = [f"{self.model}: settings from {self.source}", *rows]
         lines += [f"  - {reason}" for reason in self.reasons]
         lines += [f"  in Python here: {note}" for note in self.notes]
@@ -172,7 +172,3 @@ def list_options() -> str:
     """All options of all settings: what each takes, and where it is defined."""
     options = DeviceSettings.all_options().items()
     return "\n".join(f"{name}: {option.expected}\n    {option.source}" for name, option in options)
-
-
-def _shown(value: object) -> str:
-    return one_line(",".join(value) if isinstance(value, tuple) else value)

@@ -91,8 +91,7 @@ class Segmenter:
         if plan.compiled:
             from .compiled import CompiledInterpreter
 
-            how = plan.settings, plan.threads, plan.options
-            self._interpreter: Any = CompiledInterpreter(self.path, content, *how)
+            self._interpreter: Any = CompiledInterpreter(self.path, content, plan)
         else:
             self._interpreter = _open_interpreter(self.path, content, plan)
         self._turn = threading.Lock()

@@ -23,6 +23,7 @@ from ..tflite.lifetimes import arena_lower_bound
 from ..tflite.macs import count_macs
 from ..tflite.parser import parse_tflite
 from . import native
+from .device_report import physical_memory
 from .engine import DEFAULT_THREADS, Plan
 from .tried import is_known, key_of, remember
 
@@ -160,18 +161,11 @@ def _limits(graph: Graph, threads: int, driver: bool) -> Limits:
     if driver:  # these reserve address space by the terabyte
         return Limits(None, DRIVER_SECONDS, DRIVER_SECONDS)
     needed = SPARE_MEMORY + 4 * arena_lower_bound(graph)
-    memory = BASE_MEMORY + THREAD_MEMORY * threads + min(needed, _physical_memory())
+    memory = BASE_MEMORY + THREAD_MEMORY * threads + min(needed, physical_memory() or 8 << 30)
     macs = sum(count_macs(graph, op).total for op in graph.ops)
     seconds = min(BASE_SECONDS + macs // SPEED, MOST_SECONDS)
     # Waiting for others' work is not the file's fault, nor that the machine is a slow one.
     return Limits(memory, seconds, PATIENCE + 4 * seconds)
-
-
-def _physical_memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows
-        return 8 << 30
 
 
 def refused(path: Path, reason: object) -> ModelFileError:

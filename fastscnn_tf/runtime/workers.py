@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from ..core.arguments import check_number
+from ..core.environment import environment
 from ..core.errors import FastSCNNError
 from .tried import known_here, learn
 
@@ -179,16 +180,9 @@ def _picklable(error: Exception) -> Exception:
     return error
 
 
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def _alone() -> contextlib.AbstractContextManager[None]:
     """Processes started meanwhile use one BLAS thread each, unless the user says otherwise."""
-    added = [name for name in _ONE_THREAD if name not in os.environ]
-    os.environ.update(dict.fromkeys(added, "1"))
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]
+    return environment(**{name: "1" for name in _ONE_THREAD if name not in os.environ})
 
 
 @contextlib.contextmanager

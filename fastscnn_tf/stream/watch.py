@@ -150,7 +150,8 @@ def watch(
             interrupted = True
         except StreamEnded as error:
             ended = str(error)
-    return eye.result(capture.dropped, interrupted, ended, str(model), source)
+    said = {"dropped": capture.dropped, "interrupted": interrupted, "ended": ended}
+    return eye.result(model=str(model), source=source, **said)
 
 
 class _Eye:
@@ -193,27 +194,21 @@ class _Eye:
         self._pixels += labels.size
         return all(wanted)
 
-    def result(
-        self, dropped: int, interrupted: bool, ended: str | None, model: str, source: str
-    ) -> Watched:
-        """What was seen so far."""
+    def result(self, **said: Any) -> Watched:
+        """What was seen so far; the other fields are given."""
         count = self._count
         medians = {name: float(np.median(s)) * 1000 for name, s in self._times.items() if s}
         delay = medians.pop("delay", None)
         seconds = self._end - self._start if self._start is not None and count else 0.0
         return Watched(
             frames=count,
-            dropped=dropped,
             fps=count / seconds if seconds > 0 else None,
             step_ms=medians,
             delay_ms=delay,
             flicker=self._flicker.share,
             unknown=self._unknown / self._pixels if self._pixels else 0.0,
-            interrupted=interrupted,
-            ended=ended,
-            model=model,
-            source=source,
             input_size=format_size(self._segmenter.input_size),
+            **said,
         )
 
     @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..core.files.reading import read_bytes
 from .flatbuffer_reader import DamagedFile
 from .graph import Graph, ModelGraphs
 from .own_metadata import check_metadata
-from .parser import MARK, parse_tflite
+from .parser import MARK, parse_tflite, schema_names
 
 METADATA_NAME = "fastscnn_tf"  # key of our JSON among the file's metadata buffers
 METADATA_FORMAT = 1
@@ -71,17 +70,11 @@ def unpack(content: bytes) -> Any:
     return schema.ModelT.InitFromPackedBuf(content)
 
 
-@functools.cache
-def _operator_names() -> dict[int, str]:
-    from ai_edge_litert import schema_py_generated as schema
-
-    return {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
-
-
 def operation(model: Any, op: Any) -> str:
     """Name of one of a `ModelT`'s operations."""
     code = model.operatorCodes[op.opcodeIndex]
-    return _operator_names().get(max(code.builtinCode, code.deprecatedBuiltinCode), "CUSTOM")
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    return schema_names("BuiltinOperator").get(number, "CUSTOM")
 
 
 def graph_summary(content: bytes) -> GraphSummary:

@@ -55,7 +55,7 @@ def _buffer(table: Table, content: bytes) -> Span:
 def _code(table: Table) -> tuple[str, int]:
     """(name, version) of an operator code."""
     number = max(table.integer(3, "i"), table.integer(0, "b"))
-    name = _names("BuiltinOperator").get(number, f"UNKNOWN_{number}")
+    name = schema_names("BuiltinOperator").get(number, f"UNKNOWN_{number}")
     if name == "CUSTOM":
         # It goes into messages: nothing that a terminal would obey.
         name = f"CUSTOM({''.join(c if c.isprintable() else '?' for c in table.text(1)[:80])})"
@@ -82,7 +82,7 @@ def _tensor(index: int, table: Table, buffers: list[Span], content: bytes) -> Te
     if len(shape) > MAX_RANK or any(size < -1 for size in shape):
         raise DamagedFile(f"tensor {index} has an impossible shape ({_cut(shape)})")
     number = table.integer(1, "b")
-    dtype = _names("TensorType").get(number)
+    dtype = schema_names("TensorType").get(number)
     if dtype is None:
         raise DamagedFile(f"tensor {index} has the unknown type {number}")
     start, size = _at(buffers, table.integer(2, "I"), f"tensor {index}", "buffer")
@@ -140,7 +140,8 @@ def _cut(shape: tuple[int, ...]) -> str:
 
 
 @functools.cache
-def _names(enumeration: str) -> dict[int, str]:
+def schema_names(enumeration: str) -> dict[int, str]:
+    """Value -> name of one of the schema's enumerations."""
     from ai_edge_litert import schema_py_generated as schema
 
     values = vars(getattr(schema, enumeration))

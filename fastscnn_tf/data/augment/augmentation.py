@@ -11,9 +11,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from ...core.arguments import NUMBER, check_number
 from ...core.errors import ConfigError
 from ...core.labels import MAX_CLASSES
-from ...core.numbers import check_number
 
 # Parts of class names that mark what is small, rare and matters.
 RARE = ("pole", "sign", "light", "pedestrian", "person", "rider", "bicycl", "motorcycl", "fence")
@@ -75,14 +75,14 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
-            check_number(f"augmentation {name}", getattr(self, name), low, high)
+            check_number(f"augmentation {name}", getattr(self, name), low, high, NUMBER)
         for name, (low, high) in _PAIRS.items():
             share, strength = self._check_pair(name)
-            check_number(f"augmentation {name}'s share", share, 0, 1)
-            check_number(f"augmentation {name}'s strength", strength, low, high)
+            check_number(f"augmentation {name}'s share", share, 0, 1, NUMBER)
+            check_number(f"augmentation {name}'s strength", strength, low, high, NUMBER)
         least, greatest = self._check_pair("scale")
         for factor in (least, greatest):
-            check_number("augmentation scale", factor, 0.05, 20)
+            check_number("augmentation scale", factor, 0.05, 20, NUMBER)
         if least > greatest:
             raise ConfigError(f"augmentation scale must be (least, greatest), got {self.scale}")
         self._check_others()

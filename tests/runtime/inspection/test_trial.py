@@ -190,7 +190,7 @@ def test_workers_know_what_was_tried_where_they_were_started(cache):
 def test_memory_and_computing_are_limited(cache, tmp_path, monkeypatch):
     size = (1, 20_000, 20_000, 3)
     with monkeypatch.context() as patch:
-        patch.setattr(trial, "_physical_memory", lambda: 1 << 30)
+        patch.setattr(trial, "physical_memory", lambda: 1 << 30)
         with pytest.raises(ModelFileError, match=r"refuses this file|crashed on this file"):
             Segmenter(written(tmp_path, unary("RELU", input=size, output=size)))
     monkeypatch.setattr(trial, "BASE_SECONDS", 1)
