@@ -35,7 +35,8 @@ def check_number(
     if fits and value >= low and (high is None or value <= high):
         return value
     bounds = wanted or (f"at least {low}" if high is None else f"{low}..{high}")
-    raise ConfigError(f"{name} must be {bounds}, got {value!r}")
+    got = repr(value) if isinstance(value, str) else value  # NumPy's numbers as numbers
+    raise ConfigError(f"{name} must be {bounds}, got {got}")
 
 
 def check_name(what: str, name: str, known: Iterable[str]) -> str:
