@@ -18,6 +18,7 @@ from ..model.folded_blocks import FoldedBlocks
 from ..model.keras_blocks import KerasBlocks
 from ..model.layers import layers_for
 from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
+from ..model.tf_blocks import convolve
 from ..model.topology import Conv, Depthwise
 from ..model.windows import Pads
 from . import integer
@@ -140,8 +141,7 @@ class QATBlocks(FoldedBlocks):
             activation="relu" if conv.relu else None,
             name=conv.name,
         )
-        operation = tensorflow().nn.conv2d
-        run = functools.partial(operation, strides=conv.stride, padding=padding.upper())
+        run = functools.partial(convolve, conv=conv, padding=padding)
         return self._weighted(layer, x, "kernel", run, conv.relu)
 
     def depthwise(self, x: Tensor, conv: Depthwise) -> Tensor:
@@ -154,12 +154,7 @@ class QATBlocks(FoldedBlocks):
             activation="relu" if conv.relu else None,
             name=conv.name,
         )
-        run = functools.partial(
-            tensorflow().nn.depthwise_conv2d,
-            strides=[1, conv.stride, conv.stride, 1],
-            padding=padding.upper(),
-            dilations=[conv.dilation, conv.dilation],
-        )
+        run = functools.partial(convolve, conv=conv, padding=padding)
         return self._weighted(layer, x, "depthwise_kernel", run, conv.relu)
 
     def _framed(self, x: Tensor, colour: np.ndarray, pads: Pads, name: str) -> Tensor:
