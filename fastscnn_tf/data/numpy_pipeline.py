@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..core.aliases import StrPath
+from ..core.arguments import check_number
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError
 from ..core.keras_api import PyDataset, keras3
 from .augment import numpy_ops
 from .augment.augmentation import DRAWS, Augmentation, augmentation
@@ -88,8 +88,7 @@ def numpy_batches(
 ) -> Any:
     """`load_pydataset` for an opened data set, with `settings` as in `pipeline.batches`."""
     check_batches(dataset, config, batch_size, training=settings is not None)
-    if workers < 1:
-        raise ConfigError(f"workers must be at least 1, got {workers}")
+    check_number("workers", workers, 1)
     source = BatchSource(dataset, config, settings, batch_size, seed, cache)
     return pydataset_class(keras3())(source, workers)
 

@@ -64,10 +64,8 @@ class TFBlocks(FoldedBlocks):
 
     def depthwise(self, x: Tensor, conv: Depthwise) -> Tensor:
         weights, offset = self.weights[conv.name]
-        strides, dilations = [1, conv.stride, conv.stride, 1], [conv.dilation] * 2
         x, padding = self._padded(x, conv)
-        x = self.tf.nn.depthwise_conv2d(x, weights, strides, padding.upper(), dilations=dilations)
-        x = x + offset
+        x = convolve(x, weights, conv, padding) + offset
         return self.quantize(self.tf.nn.relu(x) if conv.relu else x, conv.name)
 
     def _zeros(self, x: Tensor, pads: Pads, name: str) -> Tensor:
@@ -88,19 +86,8 @@ class TFBlocks(FoldedBlocks):
     def pool(self, x: Tensor, bins: int, *, name: str) -> Tensor:
         if bins == 1:
             return self.quantize(self.tf.reduce_mean(x, [1, 2], keepdims=True), name)
-        x = self.quantize(self._window_means(x, bins, 1), f"{name}.rows")
-        return self.quantize(self._window_means(x, bins, 2), name)
-
-    def _window_means(self, x: Tensor, bins: int, axis: int) -> Tensor:
-        """MEAN over static slices: the average pooling kernel has no int8 XNNPACK version."""
-        means = [
-            self.tf.reduce_mean(x[:, a:b] if axis == 1 else x[:, :, a:b], axis, keepdims=True)
-            for a, b in adaptive_windows(x.shape[axis], bins)
-        ]
-        while len(means) > 1:
-            groups = [means[i : i + MAX_CONCAT] for i in range(0, len(means), MAX_CONCAT)]
-            means = [self.tf.concat(g, axis) if len(g) > 1 else g[0] for g in groups]
-        return means[0]
+        x = self.quantize(window_means(x, bins, 1), f"{name}.rows")
+        return self.quantize(window_means(x, bins, 2), name)
 
     def resize(self, x: Tensor, size: Size, *, name: str, aligned: bool = False) -> Tensor:
         return self.quantize(resize_bilinear(x, size, aligned), name)
@@ -111,6 +98,28 @@ class TFBlocks(FoldedBlocks):
 
     def relu(self, x: Tensor, *, name: str) -> Tensor:
         return self.quantize(self.tf.nn.relu(x), name)
+
+
+def convolve(x: Tensor, kernel: Tensor, conv: Conv | Depthwise, padding: str) -> Tensor:
+    """A convolution's sums, without its bias."""
+    nn, padding = tensorflow().nn, padding.upper()
+    if isinstance(conv, Conv):
+        return nn.conv2d(x, kernel, conv.stride, padding)
+    strides, dilations = [1, conv.stride, conv.stride, 1], [conv.dilation] * 2
+    return nn.depthwise_conv2d(x, kernel, strides, padding, dilations=dilations)
+
+
+def window_means(x: Tensor, bins: int, axis: int) -> Tensor:
+    """MEAN over static slices: the average pooling kernel has no int8 XNNPACK version."""
+    tf = tensorflow()
+    means = [
+        tf.reduce_mean(x[:, a:b] if axis == 1 else x[:, :, a:b], axis, keepdims=True)
+        for a, b in adaptive_windows(x.shape[axis], bins)
+    ]
+    while len(means) > 1:
+        groups = [means[i : i + MAX_CONCAT] for i in range(0, len(means), MAX_CONCAT)]
+        means = [tf.concat(g, axis) if len(g) > 1 else g[0] for g in groups]
+    return means[0]
 
 
 def quantized_kernel(name: str, kernel: np.ndarray) -> np.ndarray:

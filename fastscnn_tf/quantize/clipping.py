@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.errors import ConfigError
+from ..core.arguments import check_name
 from .histogram import Histogram
 
 METHODS = ("minmax", "percentile", "mse")
@@ -22,11 +22,7 @@ def check_method(name: str) -> str:
     Raises:
         ConfigError: no such method.
     """
-    if name not in METHODS:
-        raise ConfigError(
-            f"unknown calibration method {name!r}: expected one of {', '.join(METHODS)}"
-        )
-    return name
+    return check_name("calibration method", name, METHODS)
 
 
 def percentile_range(seen: Histogram) -> tuple[float, float]:

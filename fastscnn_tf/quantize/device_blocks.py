@@ -20,9 +20,9 @@ from ..model.folded import FoldedNetwork, Weights, is_depthwise, on_bytes
 from ..model.folded_blocks import FoldedBlocks
 from ..model.layers import resize_bilinear
 from ..model.ranges import sharing
-from ..model.tf_blocks import framed, image_bytes, quantized_kernel
+from ..model.tf_blocks import convolve, framed, image_bytes, quantized_kernel, window_means
 from ..model.topology import Conv, Depthwise, fast_scnn_outputs
-from ..model.windows import Pads, adaptive_windows
+from ..model.windows import Pads
 from . import integer
 from .integer import Grid
 
@@ -134,28 +134,15 @@ class DeviceBlocks(FoldedBlocks):
         return output
 
     def conv(self, x: Signal, conv: Conv) -> Signal:
-        x, padding = self._padded(x, conv)
-
-        def run(x: Tensor, kernel: Tensor) -> Tensor:
-            return self.tf.nn.conv2d(x, kernel, conv.stride, padding.upper())
-
-        return self._weighted(x, conv.name, "conv", run, conv.relu)
+        return self._weighted(x, conv, "conv")
 
     def depthwise(self, x: Signal, conv: Depthwise) -> Signal:
+        return self._weighted(x, conv, "depthwise")
+
+    def _weighted(self, x: Signal, conv: Conv | Depthwise, kind: str) -> Signal:
         x, padding = self._padded(x, conv)
-
-        def run(x: Tensor, kernel: Tensor) -> Tensor:
-            strides, dilations = [1, conv.stride, conv.stride, 1], [conv.dilation] * 2
-            return self.tf.nn.depthwise_conv2d(
-                x, kernel, strides, padding.upper(), dilations=dilations
-            )
-
-        return self._weighted(x, conv.name, "depthwise", run, conv.relu)
-
-    def _weighted(
-        self, x: Signal, name: str, kind: str, run: Callable[[Tensor, Tensor], Tensor], relu: bool
-    ) -> Signal:
-        weights = self.network.weights[name]
+        name, relu, weights = conv.name, conv.relu, self.network.weights[conv.name]
+        run = functools.partial(convolve, conv=conv, padding=padding)
 
         def real(x: Tensor, kernel: np.ndarray, bias: np.ndarray) -> Tensor:
             y = run(x, kernel) + bias
@@ -197,19 +184,14 @@ class DeviceBlocks(FoldedBlocks):
     def pool(self, x: Signal, bins: int, *, name: str) -> Signal:
         if bins == 1:
             return self._means(x, name, lambda x: self.tf.reduce_mean(x, [1, 2], keepdims=True))
-        x = self._means(x, f"{name}.rows", lambda x: self._window_means(x, bins, 1))
-        return self._means(x, name, lambda x: self._window_means(x, bins, 2))
+        x = self._means(x, f"{name}.rows", lambda x: window_means(x, bins, 1))
+        return self._means(x, name, lambda x: window_means(x, bins, 2))
 
     def _means(self, x: Signal, name: str, run: Callable[[Tensor], Tensor]) -> Signal:
         def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
             return integer.means(inputs[0].x, run, inputs[0].grid, grid)
 
         return self._layer(Layer(name, "pool", run, integers), x)
-
-    def _window_means(self, x: Tensor, bins: int, axis: int) -> Tensor:
-        windows = adaptive_windows(x.shape[axis], bins)
-        slices = [x[:, a:b] if axis == 1 else x[:, :, a:b] for a, b in windows]
-        return self.tf.concat([self.tf.reduce_mean(s, axis, keepdims=True) for s in slices], axis)
 
     def resize(self, x: Signal, size: Size, *, name: str, aligned: bool = False) -> Signal:
         def real(x: Tensor) -> Tensor:

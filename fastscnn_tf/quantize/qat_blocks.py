@@ -18,6 +18,7 @@ from ..model.folded_blocks import FoldedBlocks
 from ..model.keras_blocks import KerasBlocks
 from ..model.layers import layers_for
 from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
+from ..model.tf_blocks import convolve
 from ..model.topology import Conv, Depthwise
 from ..model.windows import Pads
 from . import integer
@@ -132,36 +133,12 @@ class QATBlocks(FoldedBlocks):
         )
 
     def conv(self, x: Tensor, conv: Conv) -> Tensor:
-        x, padding = self._padded(x, conv)
-        layer = self.keras.Conv2D(
-            conv.filters,
-            conv.kernel,
-            strides=conv.stride,
-            padding=padding,
-            activation="relu" if conv.relu else None,
-            name=conv.name,
-        )
-        operation = tensorflow().nn.conv2d
-        run = functools.partial(operation, strides=conv.stride, padding=padding.upper())
-        return self._weighted(layer, x, "kernel", run, conv.relu)
+        make = functools.partial(self.keras.Conv2D, conv.filters, conv.kernel)
+        return self._weighted(make, x, conv, "kernel")
 
     def depthwise(self, x: Tensor, conv: Depthwise) -> Tensor:
-        x, padding = self._padded(x, conv)
-        layer = self.keras.DepthwiseConv2D(
-            3,
-            strides=conv.stride,
-            padding=padding,
-            dilation_rate=conv.dilation,
-            activation="relu" if conv.relu else None,
-            name=conv.name,
-        )
-        run = functools.partial(
-            tensorflow().nn.depthwise_conv2d,
-            strides=[1, conv.stride, conv.stride, 1],
-            padding=padding.upper(),
-            dilations=[conv.dilation, conv.dilation],
-        )
-        return self._weighted(layer, x, "depthwise_kernel", run, conv.relu)
+        make = functools.partial(self.keras.DepthwiseConv2D, 3, dilation_rate=conv.dilation)
+        return self._weighted(make, x, conv, "depthwise_kernel")
 
     def _framed(self, x: Tensor, colour: np.ndarray, pads: Pads, name: str) -> Tensor:
         """The mean colour around the image, on its grid."""
@@ -172,19 +149,22 @@ class QATBlocks(FoldedBlocks):
         return self._on_grid(self.keras.ZeroPadding2D(pads, name=name)(x), self.limits_of(x))
 
     def _weighted(
-        self,
-        layer: KerasLayer,
-        x: Tensor,
-        kernel: str,
-        run: Callable[[Tensor, Tensor], Tensor],
-        relu: bool,
+        self, make: Callable[..., KerasLayer], x: Tensor, conv: Conv | Depthwise, kernel: str
     ) -> Tensor:
-        source, name = self.limits_of(x), layer.name
+        x, padding = self._padded(x, conv)
+        layer = make(
+            strides=conv.stride,
+            padding=padding,
+            activation="relu" if conv.relu else None,
+            name=conv.name,
+        )
+        run = functools.partial(convolve, conv=conv, padding=padding)
+        source, depthwise = self.limits_of(x), is_depthwise(conv.name)
 
         def exact(x: Tensor, own: Grid, weights: tuple[Tensor, Tensor]) -> Tensor:
             kernel, bias = map(tensorflow().convert_to_tensor, weights)
             grids = grid_at(x, source), own
-            return integer.convolution(x, kernel, bias, run, *grids, is_depthwise(name), relu)
+            return integer.convolution(x, kernel, bias, run, *grids, depthwise, conv.relu)
 
         return self._wrap(layer, x, exact, kernel)
 

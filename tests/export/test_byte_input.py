@@ -15,6 +15,7 @@ from fastscnn_tf.model.topology import Conv
 from fastscnn_tf.train.predictor import KerasPredictor
 
 SMALL = {"width": 0.5, "repeats": (2, 1, 1)}  # every kind of layer, each once or twice
+OUTPUTS = "logits", "logits-full", "prob", "labels"
 IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 
 
@@ -124,10 +125,16 @@ def test_int8_of_every_preset(name, randomise, tmp_path):
     assert np.mean(got == expected) > 0.9
 
 
-@pytest.mark.parametrize("name", ["paper", "mmseg", "tramac"])
 @pytest.mark.parametrize(
-    ("size", "every"),
-    [((60, 90), ("logits", "logits-full", "prob", "labels")), ((64, 70), ("logits", "labels"))],
+    ("name", "size", "every"),
+    [
+        ("paper", (60, 90), OUTPUTS),
+        ("paper", (64, 70), OUTPUTS),
+        ("mmseg", (60, 90), OUTPUTS),
+        ("mmseg", (64, 70), ("logits", "labels")),
+        ("tramac", (60, 90), OUTPUTS),
+        ("tramac", (64, 70), ("logits", "labels")),
+    ],
 )
 def test_padding_is_excluded_from_the_result(name, size, every, randomise, tmp_path):
     """The same as padding by hand with the mean colour and cropping."""

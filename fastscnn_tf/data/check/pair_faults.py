@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ...core.aliases import Progress
-from ...core.errors import ConfigError, DataError
+from ...core.arguments import check_number
+from ...core.errors import DataError
 from ...core.images.decoding import TooManyPixels
 from ...core.images.image_file import read_image
 from ...core.labels import IGNORE
@@ -86,8 +87,7 @@ def check_pairs(
         ConfigError: there are no workers.
     """
     workers = (os.cpu_count() or 1) if workers is None else workers
-    if workers < 1:
-        raise ConfigError(f"workers must be at least 1, got {workers}")
+    check_number("workers", workers, 1)
     with ThreadPoolExecutor(workers, "fastscnn-check") as pool:
         futures = [pool.submit(check_pair, data, index, content) for data, index in pairs]
         try:

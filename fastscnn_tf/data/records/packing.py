@@ -12,7 +12,7 @@ import dataclasses
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from ...core.aliases import StrPath
+from ...core.aliases import Progress, StrPath
 from ...core.console import warn
 from ...core.errors import ConfigError, DataError, OutputError
 from ...core.files.json_text import decode_json, plain
@@ -46,7 +46,6 @@ from .tfrecord import frame
 SHARD_BYTES = 128 << 20
 JPEG = b"\xff\xd8"  # how such files begin
 _AHEAD = 16  # pairs prepared at a time
-Steps = Callable[[Iterable[int]], Iterator[int]]
 
 
 def pack(
@@ -55,7 +54,7 @@ def pack(
     shards: int | None = None,
     shard_bytes: int = SHARD_BYTES,
     force: bool = False,
-    steps: Steps = iter,
+    steps: Progress = iter,
 ) -> dict[str, Any]:
     """Writes splits of one data set as `<split>-00000-of-00003.tfrecord` and `records.json`.
 
@@ -160,7 +159,7 @@ def _index(dataset: SegmentationDataset, splits: dict[str, Any]) -> dict[str, An
 
 
 def _write_split(
-    dataset: SegmentationDataset, stage: Path, shards: int | None, shard_bytes: int, steps: Steps
+    dataset: SegmentationDataset, stage: Path, shards: int | None, shard_bytes: int, steps: Progress
 ) -> dict[str, Any]:
     """Writes the shards of one split into `stage`, and returns its part of the index."""
     written: list[_Shard] = []

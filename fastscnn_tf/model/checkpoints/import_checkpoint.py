@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core.aliases import StrPath
+from ...core.arguments import check_name
 from ...core.config import FastSCNNConfig
 from ...core.errors import ConfigError, ModelFileError
 from ...core.keras_api import KerasModel
@@ -72,8 +73,7 @@ def import_checkpoint(
     Example:
         model = import_checkpoint("fast_scnn_cityscapes.pth", "mmseg", num_classes=19)
     """
-    if source not in SOURCES:
-        raise ConfigError(f"unknown source {source!r}: expected one of {', '.join(SOURCES)}")
+    check_name("source", source, SOURCES)
     if source == OWN or (source == AUTO and str(path).endswith(".npz")):
         return _own(path, num_classes, aux_heads, ema, changes)
     _check_path(Path(path))

@@ -54,7 +54,7 @@ def strategy_scope(name: str) -> Iterator[int]:
     """The scope in which a model is built and trained, and the number of its replicas.
 
     Args:
-        name: `none` or `mirrored`; machines train by `distribute_run.run_on_workers`.
+        name: `none` or `mirrored`; machines train by `distributed.run.run_on_workers`.
 
     Raises:
         ConfigError: another strategy, or Keras does not run on TensorFlow.

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from ...core.aliases import StrPath
+from ...core.arguments import check_number
 from ...core.errors import ConfigError, FastSCNNError, OutputError, TrainingDiverged
 from ...core.extras import import_extra
 from ...core.files.json_text import plain, read_json
@@ -77,8 +78,7 @@ def run_search(
         FastSCNNError: no trial came to its end.
         KeyboardInterrupt: passed on; `resume` goes on.
     """
-    if trials < 1:
-        raise ConfigError(f"trials must be at least 1, got {trials}")
+    check_number("trials", trials, 1)
     if not base.validate_every:
         raise ConfigError("a search compares validation scores: set validate_every to 1 or more")
     dimensions, folder = parse_space(space, base), Path(folder)
