@@ -200,7 +200,8 @@ def _model_class() -> Any:
                 calibrated = calibrate(_weights_of(self), batches, CALIBRATION_IMAGES)
                 set_ranges(self, calibrated.ranges)
             if self.optimizer:  # else TensorFlow traces the first step twice
-                self.optimizer.build(self.trainable_variables)
+                with self.distribute_strategy.scope():
+                    self.optimizer.build(self.trainable_variables)
             if "validation_data" in kwargs:
                 kwargs["validation_data"] = _drop_auxiliary_labels(kwargs["validation_data"])
             with named_data_errors():

@@ -11,7 +11,7 @@ from fastscnn_tf.data.pipeline import load_dataset
 from fastscnn_tf.evaluation.evaluate import evaluate, load_model
 from fastscnn_tf.evaluation.saving import save_model
 from fastscnn_tf.export.export_tflite import export_tflite
-from fastscnn_tf.model.fast_scnn import resize_model
+from fastscnn_tf.model.fast_scnn import fast_scnn, resize_model
 from fastscnn_tf.model.folded import fold, load_folded, save_folded
 from fastscnn_tf.model.ranges import INPUT
 from fastscnn_tf.model.tf_blocks import TFBlocks, logits_of, quantized_kernel
@@ -85,6 +85,19 @@ def test_uncalibrated_ranges_are_set_by_fit(trained):
     history = model.fit(data.take(2), epochs=1, verbose=0).history
     assert set(history) == {"loss", "miou"}
     assert all(limits != (-START, START) for limits in folded_of(model).ranges.values())
+
+
+def test_what_the_optimizer_keeps_lies_on_all_devices_of_a_strategy(config, noise):
+    tf, keras = tensorflow(), keras3()
+    network = fast_scnn(config.replace(input_size=(64, 96), width=0.25))
+    images, labels = noise((64, 96)), np.zeros((2, 64, 96), np.int32)
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = quantize_aware(network, [images])
+        model.compile(optimizer=keras.optimizers.SGD(1e-3, momentum=0.9), loss=segmentation_loss)
+    model.fit(images, labels, batch_size=2, verbose=0)
+    kept = model.optimizer.momentums
+    assert kept
+    assert all(isinstance(variable, tf.distribute.DistributedValues) for variable in kept)
 
 
 def test_fake_quantized_operations_stay_close_to_the_integers(quantized, images):
