@@ -369,7 +369,7 @@ def test_three_hundred_half_sent_requests_hold_up_nobody(serve):
             half.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "[: 1 + i % 38])
         start = time.monotonic()
         assert server.get()[0] == 200
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 5
         assert count(own / "task") == before[1]
         assert count(own / "fd") <= before[0] + 101
         deadline = time.monotonic() + 40
@@ -379,6 +379,14 @@ def test_three_hundred_half_sent_requests_hold_up_nobody(serve):
     lines = server.end()
     assert len(lines) == 101  # as many as a minute has
     assert all("no whole request" in line or "such lines" in line for line in lines)
+
+
+def until(happened):
+    """Waits for what the server does in its own thread."""
+    deadline = time.monotonic() + 40
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @contextlib.contextmanager
@@ -443,8 +451,9 @@ def test_who_sends_a_byte_now_and_then_is_sent_away(monkeypatch, web, models):
                 answer = slow.recv(1 << 16)
                 break
         assert answer.startswith(b"HTTP/1.1 408 ")
-        assert 0.9 < time.monotonic() - start < 5
+        assert 0.9 < time.monotonic() - start < 20  # 60 for the whole of it
         assert silent.recv(1) == b""
+        until(lambda: lines)  # written once the answer is away
         assert lines == ["127.0.0.1: 408, no whole request in 1 seconds"]
 
 
@@ -456,10 +465,7 @@ def test_who_takes_no_answer_is_let_go(monkeypatch, web, models):
     with in_process(monkeypatch, web, models, **limits) as (server, lines):
         with socket.create_connection(("127.0.0.1", server.port), timeout=20) as deaf:
             deaf.sendall(request)
-            deadline = time.monotonic() + 20
-            while not lines:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            until(lambda: lines)
         assert lines == ["127.0.0.1: closed, takes no answer in time"]
         with contextlib.ExitStack() as stack:  # slowly is not enough either
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
@@ -488,9 +494,11 @@ def test_beyond_the_greatest_number_at_work_one_is_told(monkeypatch, web, models
         with contextlib.suppress(ConnectionError):
             answer = server.ask(b"")
             assert answer.startswith(b"HTTP/1.1 503 ")
+        until(lambda: lines)
         assert lines == ["127.0.0.1: refused, 2 connections are at work"]
         time.sleep(2.5)  # by then they are those who keep others waiting
         assert server.get()[0] == 200
+        until(lambda: len(lines) > 1)
         assert lines[1] == "127.0.0.1: closed, takes no answer; 2 were open"
 
 
