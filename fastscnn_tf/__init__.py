@@ -16,6 +16,7 @@ _NAMES = {
     "fast_scnn": "model.fast_scnn",
     "fast_scnn_classifier": "model.classifier",
     "resize_model": "model.fast_scnn",
+    "preprocess_input": "model.preprocess",
     "complexity": "model.complexity",
     "summary": "model.summary",
     "import_checkpoint": "model.checkpoints.import_checkpoint",
@@ -49,6 +50,7 @@ _NAMES = {
     "quantization_report": "reports.quantization_reports",
     # files
     "load_model": "evaluation.evaluate",
+    "load_predictor": "evaluation.evaluate",
     "save_model": "evaluation.saving",
     "ExportOptions": "export.export_tflite",
     "export_tflite": "export.export_tflite",
@@ -62,13 +64,22 @@ _NAMES = {
     "write_settings": "delegates.settings_file",
     "kotlin_source": "delegates.kotlin",
     "benchmark_command": "delegates.benchmark_flags",
+    "target": "delegates.targets",
     # on a device: no TensorFlow
     "Segmenter": "runtime.segmenter",
     "overlay": "core.images.visualize",
+    "read_image": "core.images.image_file",
+    "fitted": "runtime.fit",
+    "FrameLabels": "stream.temporal",
+    "logit_strips": "runtime.postprocess",
+    "upsampled_labels": "runtime.upsample",
     "benchmark": "runtime.benchmark",
     "inspect": "inspection.inspect_tflite",
+    "markdown_side_by_side": "inspection.side_by_side",
     "evaluate": "evaluation.evaluate",
     "Views": "scoring.views",
+    "confusion_matrix": "core.scores.confusion",
+    "scores": "core.scores.confusion",
     "argmax_agreement": "evaluation.agreement",
     "compare_models": "evaluation.model_comparison",
     "size_table": "evaluation.size_comparison",
@@ -83,7 +94,10 @@ __all__ = ["__version__", *sorted(_NAMES)]
 if TYPE_CHECKING:
     from .core.config import FastSCNNConfig as FastSCNNConfig
     from .core.errors import FastSCNNError as FastSCNNError
+    from .core.images.image_file import read_image as read_image
     from .core.images.visualize import overlay as overlay
+    from .core.scores.confusion import confusion_matrix as confusion_matrix
+    from .core.scores.confusion import scores as scores
     from .data.augment.augmentation import Augmentation as Augmentation
     from .data.check.dataset_check import check_dataset as check_dataset
     from .data.datasets.registry import open_dataset as open_dataset
@@ -98,9 +112,11 @@ if TYPE_CHECKING:
     from .delegates.nnapi import NnapiSettings as NnapiSettings
     from .delegates.npu import NpuSettings as NpuSettings
     from .delegates.settings_file import write_settings as write_settings
+    from .delegates.targets import target as target
     from .evaluation.agreement import argmax_agreement as argmax_agreement
     from .evaluation.evaluate import evaluate as evaluate
     from .evaluation.evaluate import load_model as load_model
+    from .evaluation.evaluate import load_predictor as load_predictor
     from .evaluation.model_comparison import compare_models as compare_models
     from .evaluation.pseudo_labels import pseudo_label as pseudo_label
     from .evaluation.reproduction import reproduce as reproduce
@@ -109,12 +125,14 @@ if TYPE_CHECKING:
     from .export.export_tflite import ExportOptions as ExportOptions
     from .export.export_tflite import export_tflite as export_tflite
     from .inspection.inspect_tflite import inspect as inspect
+    from .inspection.side_by_side import markdown_side_by_side as markdown_side_by_side
     from .model.checkpoints.import_checkpoint import import_checkpoint as import_checkpoint
     from .model.checkpoints.weights_file import export_weights as export_weights
     from .model.classifier import fast_scnn_classifier as fast_scnn_classifier
     from .model.complexity import complexity as complexity
     from .model.fast_scnn import fast_scnn as fast_scnn
     from .model.fast_scnn import resize_model as resize_model
+    from .model.preprocess import preprocess_input as preprocess_input
     from .model.summary import summary as summary
     from .quantize.fine_tune import QuantizeSettings as QuantizeSettings
     from .quantize.fine_tune import run_quantization as run_quantization
@@ -123,9 +141,13 @@ if TYPE_CHECKING:
     from .reports.card import model_card as model_card
     from .reports.quantization_reports import quantization_report as quantization_report
     from .runtime.benchmark import benchmark as benchmark
+    from .runtime.fit import fitted as fitted
+    from .runtime.postprocess import logit_strips as logit_strips
     from .runtime.segmenter import Segmenter as Segmenter
+    from .runtime.upsample import upsampled_labels as upsampled_labels
     from .scoring.views import Views as Views
     from .stream.capture import open_frames as open_frames
+    from .stream.temporal import FrameLabels as FrameLabels
     from .stream.watch import watch as watch
     from .train.distill.distillation import distilling_model as distilling_model
     from .train.losses.segmentation_loss import SegmentationLoss as SegmentationLoss

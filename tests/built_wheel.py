@@ -17,6 +17,9 @@ def build_wheel(folder: Path) -> Path:
     source.mkdir()
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
+    (source / "tflite").mkdir()
+    for path in (ROOT / "tflite").glob("*camvid*.*"):
+        shutil.copy(path, source / "tflite")
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "fastscnn_tf", source / "fastscnn_tf", ignore=ignored)
     build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, source]

@@ -99,14 +99,14 @@ def device(site, tmp_path_factory):
     """Runs a command as a device would: no site-packages, no user's folder, none of this tree."""
     folder = tmp_path_factory.mktemp("device")
 
-    def call(*arguments):
+    def call(*arguments, says=""):
         environment = {"PYTHONPATH": str(site), "PATH": "", "HOME": str(folder)}
         environment["FASTSCNN_CACHE"] = str(folder / "cache")
         environment["FASTSCNN_CONFIG"] = str(folder / "config")
         command = [sys.executable, "-S", "-s", "-W", "error", "-c", DRIVER, *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
         assert done.returncode == 0, done.stderr
-        assert done.stderr == ""
+        assert done.stderr == says
         return done.stdout
 
     return call
@@ -114,6 +114,11 @@ def device(site, tmp_path_factory):
 
 def test_the_wheel_holds_the_package_and_its_command(site):
     assert (site / "fastscnn_tf" / "runtime" / "segmenter.py").is_file()
+    weights = {path.name: path.read_bytes() for path in (site / "fastscnn_tf/weights").iterdir()}
+    assert weights[MODEL.name] == MODEL.read_bytes()
+    assert {"fastscnn_camvid.keras", "fastscnn_camvid.md", "LICENSE-camvid-weights.txt"} < {
+        *weights
+    }
     assert (site / "fastscnn_tf" / "py.typed").is_file()  # without it mypy skips the package
     assert not (site / "tests").exists()
     assert not any((site / name).exists() for name in BLOCKED)
@@ -137,6 +142,10 @@ def test_models_run(device, streets, tmp_path):
     assert (tmp_path / "c" / "report.html").exists()
     assert "frames/s" in device("size-table", FLOAT, MODEL, "--rounds", "1")
     device("inspect", MODEL)
+    terms = "fastscnn: camvid: weights trained on CamVid, for research only (CC BY-NC 4.0)\n"
+    device("predict", "camvid", streets / "images", "--output", tmp_path / "n", says=terms)
+    for path in (tmp_path / "n").iterdir():
+        assert path.read_bytes() == (tmp_path / "p" / path.name).read_bytes()
     said = device("watch", streets / "images", MODEL, "--output", tmp_path / "w")
     assert said.startswith("3 frames, ")
 

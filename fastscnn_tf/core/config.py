@@ -9,6 +9,8 @@ import math
 import operator
 from typing import Any
 
+import numpy as np
+
 from .arguments import NUMBER, check_number
 from .errors import ConfigError
 from .files.json_text import convert
@@ -260,6 +262,11 @@ class FastSCNNConfig:
     def has_bias(self, layer: str) -> bool:
         """Whether a convolution has a bias before its batch normalisation."""
         return any(fnmatch.fnmatchcase(layer, pattern) for pattern in self.conv_bias)
+
+    def normalised(self, image: np.ndarray) -> np.ndarray:
+        """(..., 3) RGB of 0..255 as the network takes it: float32 `(x - mean) / std`."""
+        mean, std = (np.array(value, np.float32) for value in (self.mean, self.std))
+        return ((image - mean) / std).astype(np.float32, copy=False)
 
     def replace(self, **changes: Any) -> FastSCNNConfig:
         """A copy with some fields changed."""

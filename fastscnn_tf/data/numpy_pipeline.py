@@ -156,8 +156,7 @@ class BatchSource:
     ) -> tuple[np.ndarray, np.ndarray]:
         """A pair as the network sees it: augmented, or normalised alone."""
         if self.settings is None:
-            mean, std = (np.array(v, np.float32) for v in (self.config.mean, self.config.std))
-            return (image - mean) / std, label
+            return self.config.normalised(image), label
         return augment_pair(image, label, vector, self.settings, self.config, numpy_ops)
 
     def _random(self, *key: int) -> np.random.Generator:

@@ -13,6 +13,7 @@ from typing import Any, TypeGuard, Unpack
 from ..core.aliases import Progress, StrPath
 from ..core.errors import ConfigError, ModelFileError
 from ..core.keras_api import KerasModel
+from ..core.named_weights import KERAS, TFLITE, named_weights, no_such_model
 from ..core.sizes import STRIDE, Size, format_size
 from ..data.check.usable import open_usable
 from ..data.datasets.registry import find_pairs, open_dataset
@@ -23,22 +24,32 @@ from ..scoring.protocol import evaluate_predictor
 from ..scoring.views import AnyModel, Inference, Predictor, ViewOptions, Views, WholeImage
 
 
-def load_model(path: StrPath) -> KerasModel:
+def load_model(path: StrPath, num_classes: int | None = None) -> KerasModel:
     """Reads a model this project wrote, in any process.
 
     Args:
-        path: a `.keras` file (Keras 3), a quantization-aware `.npz`, or a run folder (its best
-            checkpoint).
+        path: a `.keras` file (Keras 3), a quantization-aware `.npz`, a run folder (its best
+            checkpoint), or the name of weights that come with the package: `camvid`.
+        num_classes: for other classes: all weights but those of the logits, which start anew. A
+            checkpoint of another implementation will do, too.
 
     Returns:
         A Keras 3 model, or a quantization-aware tf_keras model.
 
     Raises:
         ModelFileError: missing, damaged or of another kind.
+        ConfigError: no such number of classes.
+
+    Example:
+        model = load_model("camvid", num_classes=5)
     """
     from ..model.io import checkpoint_in, load_keras
 
     path = checkpoint_in(path)
+    if num_classes is not None:
+        from ..model.initialise import for_classes, read_start
+
+        return for_classes(read_start(path), num_classes)
     if path.suffix == ".keras":
         return load_keras(path)
     if path.suffix == ".npz":
@@ -46,7 +57,7 @@ def load_model(path: StrPath) -> KerasModel:
 
         return load_qat(path)
     if not path.exists():
-        raise ModelFileError(f"{path}: no such model file")
+        raise no_such_model(path)
     raise ModelFileError(f"{path}: expected a .keras or .npz file or a run folder")
 
 
@@ -73,21 +84,26 @@ def load_predictor(
     pad: bool = False,
     trust_settings: bool = False,
 ) -> Predictor:
-    """A predictor from a path or a Keras model; a .tflite needs no TensorFlow.
+    """What segments images by a model of any kind; a .tflite needs no TensorFlow.
 
     Args:
-        model: path of a .tflite, `.keras`, `.npz` or run folder, a Keras model, or a predictor
-            (see `scoring.views.Predictor`), which is returned.
+        model: path of a .tflite, `.keras`, `.npz` or run folder, name of weights that come with
+            the package, a Keras model, or a predictor (see `scoring.views.Predictor`), which is
+            returned.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
         full: take a Keras model's logits at full resolution, as its graph upsamples them.
         size: run a Keras model at another (height, width).
         pad: take any `size`: the image is padded to multiples of 32, and the result is cropped.
         trust_settings: as for `Segmenter`.
 
+    Returns:
+        A `Segmenter`, or what does the same with a Keras model: `predict`, `stream`, `overlay`.
+
     Raises:
         ModelFileError: the file is missing, damaged or of another kind.
         ConfigError: no valid size, one for a .tflite, or `pad` without one.
     """
+    model = _file_of(model, size is not None)
     if _has_one_size(model) and (size is not None or pad):
         with_it = "--size HxW --pad" if pad else "--size"
         raise ConfigError(
@@ -105,10 +121,15 @@ def load_predictor(
     if path.suffix == ".tflite":
         return Segmenter(path, threads, trust_settings=trust_settings)
     if not path.exists():
-        raise ModelFileError(f"{path}: no such model file")
+        raise no_such_model(path)
     if not path.is_dir() and path.suffix not in (".keras", ".npz"):
         raise ModelFileError(f"{path}: expected a .tflite, .keras or .npz file or a run folder")
     return load_predictor(load_model(path), full=full, size=size, pad=pad)
+
+
+def _file_of(model: AnyModel, resized: bool) -> AnyModel:
+    """The file of weights by name: what fits, Keras' where the size is to change."""
+    return named_weights(model, KERAS if resized else TFLITE) if is_path(model) else model
 
 
 def _at_size(model: Any, size: Size | None, pad: bool) -> KerasModel:
@@ -164,6 +185,7 @@ def evaluate(
     Raises:
         ModelFileError, DataError, ConfigError: model, data or options cannot be used.
     """
+    model = _file_of(model, size is not None or not Views.of(views, ways).one_size)
     inference, predictor = open_inference(
         model, threads, size, pad, views=views, trust_settings=trust_settings, **ways
     )
@@ -211,6 +233,7 @@ def open_inference(
         ConfigError: options that contradict each other or the model.
     """
     way = Views.of(views, ways)
+    model = _file_of(model, size is not None or not way.one_size)
     if way.window is not None:
         if size is not None or not way.one_scale:
             raise ConfigError("choose one of --window and --size or --scales")

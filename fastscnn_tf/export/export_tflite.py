@@ -239,7 +239,8 @@ def _network_for(
         network = network.replace(config=config)
     if rules.needs_calibration and calibration is None:
         raise ConfigError(
-            f"recipe {rules.name} needs calibration images: pass --dataset/--data-dir"
+            f"recipe {rules.name} needs calibration images: pass calibration=images, such as "
+            'fs.load_dataset(..., split="train"), or --dataset and --data-dir'
         )
     return network
 

@@ -6,6 +6,7 @@ import collections
 import hashlib
 
 from ..core.aliases import StrPath
+from ..core.named_weights import TFLITE, named_weights
 from ..tflite.file import own_metadata, read_model
 from ..tflite.graph import WEIGHT_ALIGNMENT, Graph, Op
 from ..tflite.lifetimes import arena_lower_bound
@@ -44,7 +45,7 @@ def inspect(
     everything that the parser finds.
 
     Args:
-        path: the .tflite.
+        path: the .tflite, or the name of weights of the package.
         load: ask the interpreter; without, the XNNPACK verdict comes from rules alone.
         memory: address space of the child process, in bytes.
         seconds: its time.
@@ -56,6 +57,7 @@ def inspect(
         found = inspect("model.tflite")
         print(found.macs, found.verdict("XNNPACK int8").answer)
     """
+    path = named_weights(path, TFLITE)
     content, graphs = read_model(path)
     graph = graphs.main
     measured = probe(content, graph, memory, seconds) if load else Probe()

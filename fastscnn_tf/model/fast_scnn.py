@@ -10,12 +10,13 @@ from typing import Any
 
 from ..core.config import AUX_HEADS, FastSCNNConfig
 from ..core.errors import ConfigError
-from ..core.keras_api import KerasModel, is_keras3, keras3
+from ..core.keras_api import KerasModel, is_keras3, keras3, tensorflow
 from ..core.sizes import Size, check_size, padded_size
 from ..data.reader import named_data_errors
 from .complexity import complexity
 from .keras_blocks import KerasBlocks
 from .layers import PACKAGE
+from .preprocess import without_bytes
 from .topology import FullSizeBlocks, Tensor, fast_scnn_outputs
 
 
@@ -28,7 +29,8 @@ def fast_scnn(config: FastSCNNConfig, keras: ModuleType | None = None) -> KerasM
             weight order.
 
     Returns:
-        A model from normalised float32 images (B, H, W, 3) to float32 logits (B, H, W, classes)
+        A model from float32 images (B, H, W, 3) that are normalised (see `preprocess_input`), or
+        integers of 0..255 that are not, to float32 logits (B, H, W, classes)
         at input resolution; with `config.aux_heads` a dict of `logits` (full resolution) and, as
         `config.aux_layout` says, `aux_ltd` (1/8) and `aux_gfe` (1/32).
 
@@ -93,6 +95,10 @@ def model_class(keras: Any) -> type[KerasModel]:
         """Fast-SCNN; see `fastscnn_tf.fast_scnn`."""
 
         config: FastSCNNConfig
+
+        def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            ops = keras.ops if is_keras3(keras) else tensorflow()
+            return super().call(without_bytes(inputs, self.config, ops), *args, **kwargs)
 
         def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
             if hasattr(x, "element_spec") or hasattr(x, "epoch"):  # our data shuffle themselves

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..core.errors import ConfigError
 from ..core.keras_api import KerasModel, keras3
 from .checkpoints.import_checkpoint import import_checkpoint
 from .classifier import classifier_class
+from .fast_scnn import fast_scnn
 from .io import checkpoint_in, load_keras
 
 # Their shapes follow the number of classes.
@@ -47,6 +49,24 @@ def read_start(path: StrPath) -> Start:
     if found.suffix == ".keras":
         return Start(load_keras(found, classifier=None), found)
     return Start(import_checkpoint(found), found)
+
+
+def for_classes(start: Start, num_classes: int) -> KerasModel:
+    """A model of the same architecture for other classes, with generated names and colours.
+
+    Args:
+        start: where the weights come from.
+        num_classes: classes of the new logits.
+
+    Raises:
+        ConfigError: no such number of classes.
+    """
+    config = start.config
+    if num_classes != config.num_classes:
+        config = config.replace(num_classes=num_classes, class_names=(), class_colors=())
+    model = fast_scnn(config)
+    logging.getLogger("fastscnn_tf").info(initialise(model, start))
+    return model
 
 
 def initialise(model: KerasModel, start: Start) -> str:

@@ -15,6 +15,7 @@ from ..core.errors import ModelFileError
 from ..core.files.json_text import convert
 from ..core.files.writing import replacing
 from ..core.keras_api import KerasModel, keras3
+from ..core.named_weights import CHECKPOINTS, KERAS, named_weights
 from .checkpoints.about_file import add_about
 from .checkpoints.described_npz import described_config
 from .checkpoints.keras_archive import KerasArchive, keras_model, open_keras
@@ -23,7 +24,6 @@ from .complexity import weights_room
 from .fast_scnn import model_class
 from .layers import PACKAGE, layers_for
 
-CHECKPOINTS = ("best.keras", "best.npz")
 SEGMENTER, CLASSIFIER = "FastSCNN", "FastSCNNClassifier"
 
 
@@ -136,12 +136,12 @@ def save_keras(
 
 
 def checkpoint_in(path: StrPath) -> Path:
-    """The model file itself, or the best checkpoint of a run folder.
+    """The model file itself, the best checkpoint of a run folder, or the package's own weights.
 
     Raises:
         ModelFileError: the folder holds none.
     """
-    path = Path(path)
+    path = named_weights(path, KERAS)
     if not path.is_dir():
         return path
     for name in CHECKPOINTS:

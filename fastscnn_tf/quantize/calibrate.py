@@ -91,11 +91,13 @@ def checked_images(batch: Any, network: FoldedNetwork) -> np.ndarray:
         DataError: another size or type, or not finite.
     """
     images = np.asarray(batch[0] if isinstance(batch, tuple | list) else batch)
-    if images.ndim != 4 or images.shape[3] != 3 or images.dtype.kind != "f":
+    if images.ndim != 4 or images.shape[3] != 3 or images.dtype.kind not in "fui":
         raise DataError(
-            "calibration needs batches (B, H, W, 3) of normalised float images, got "
+            "calibration needs batches (B, H, W, 3) of normalised float images or raw bytes, got "
             f"{images.dtype} {images.shape}"
         )
+    if images.dtype.kind != "f":
+        images = network.config.normalised(images)
     size = network.config.input_size
     if images.shape[1:3] != tuple(size):
         raise DataError(

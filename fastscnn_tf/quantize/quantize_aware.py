@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, ExportError, ModelFileError
-from ..core.keras_api import KerasModel, as_it_is, keras3, tensorflow, tf_keras
+from ..core.keras_api import (
+    KerasModel,
+    PyDataset,
+    TFDataset,
+    as_it_is,
+    keras3,
+    tensorflow,
+    tf_keras,
+)
 from ..core.sizes import Size
 from ..data.reader import named_data_errors
 from ..model.fast_scnn import inference_model, logits_layer, resize_model, resized_config
 from ..model.folded import FoldedNetwork, fold, on_bytes
+from ..model.preprocess import without_bytes
 from ..model.tf_blocks import logits_of
 from ..model.topology import fast_scnn_outputs
 from ..train.metrics import mean_iou
@@ -57,7 +66,8 @@ def quantize_aware(model: KerasModel, calibration: Iterable[Any] | None = None) 
         ConfigError: the model was not made by `fast_scnn`, or cannot be quantized.
         ModelFileError: its weights or activations are NaN or infinite.
     """
-    network = fold(inference_model(model))
+    model = inference_model(model)
+    network = fold(model)
     _check_parity(model, network)
     return qat_model(calibrate(network, calibration) if calibration is not None else network)
 
@@ -170,6 +180,10 @@ def _model_class() -> Any:
         blocks: QATBlocks
         calibrated: bool
 
+        def call(self, inputs, *args, **kwargs):
+            images = without_bytes(inputs, self.config, tensorflow())
+            return super().call(images, *args, **kwargs)
+
         def train_step(self, data):
             return as_it_is(super().train_step)(data)
 
@@ -194,7 +208,7 @@ def _model_class() -> Any:
 
         def fit(self, x=None, *args, **kwargs):
             _check_callbacks(kwargs.get("callbacks"))
-            x = _drop_auxiliary_labels(x)
+            x = _for_tf_keras(x)
             if not self.calibrated:
                 batches = x if not isinstance(x, np.ndarray) else [x[:CALIBRATION_IMAGES]]
                 calibrated = calibrate(_weights_of(self), batches, CALIBRATION_IMAGES)
@@ -203,13 +217,13 @@ def _model_class() -> Any:
                 with self.distribute_strategy.scope():
                     self.optimizer.build(self.trainable_variables)
             if "validation_data" in kwargs:
-                kwargs["validation_data"] = _drop_auxiliary_labels(kwargs["validation_data"])
+                kwargs["validation_data"] = _for_tf_keras(kwargs["validation_data"])
             with named_data_errors():
                 return super().fit(x, *args, **kwargs)
 
         def evaluate(self, x=None, *args, **kwargs):
             with named_data_errors():
-                return super().evaluate(_drop_auxiliary_labels(x), *args, **kwargs)
+                return super().evaluate(_for_tf_keras(x), *args, **kwargs)
 
     return QuantizationAwareFastSCNN
 
@@ -228,12 +242,30 @@ def _only_logits(loss: Any) -> Any:
     return loss["logits"] if isinstance(loss, dict) else loss
 
 
-def _drop_auxiliary_labels(data: Any) -> Any:
-    """Batches made for a model with auxiliary heads carry a dict of equal labels."""
+def _for_tf_keras(data: Any) -> Any:
+    """Data made for Keras 3: of dicts of equal labels, for auxiliary heads, one is enough."""
+    if isinstance(data, keras3().utils.PyDataset):
+        return _as_tf_data(data)
     spec = getattr(data, "element_spec", None)
     if isinstance(spec, tuple) and len(spec) > 1 and isinstance(spec[1], dict):
         return data.map(lambda images, labels: (images, labels["logits"]))
     return data
+
+
+def _as_tf_data(batches: PyDataset) -> TFDataset:
+    """A `PyDataset` of Keras 3, which tf_keras does not know, as a `tf.data.Dataset`."""
+    tf = tensorflow()
+
+    def one_epoch() -> Iterator[tuple[Any, Any]]:
+        batches.on_epoch_begin()
+        for index in range(len(batches)):
+            images, labels = batches[index][:2]
+            yield images, labels["logits"] if isinstance(labels, dict) else labels
+        batches.on_epoch_end()
+
+    spec = tuple(tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in next(one_epoch()))
+    data = tf.data.Dataset.from_generator(one_epoch, output_signature=spec)
+    return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(1)
 
 
 def _translate_optimizer(optimizer: Any) -> Any:

@@ -11,21 +11,27 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ..core.aliases import StrPath
 from ..core.errors import ConfigError, DataError
-from ..core.images.decoding import decoding
-from ..core.images.image_file import read_image, resize_image, resize_label, to_rgb
+from ..core.images.decoding import LARGEST, decoding
+from ..core.images.image_file import (
+    decode_image,
+    read_image,
+    resize_image,
+    resize_label,
+    to_rgb,
+)
 from ..core.sizes import Size
 from .postprocess import LogitsFrame, labels_from_output
 
 FITS = ("resize", "letterbox")
 GREY = (128.0, 128.0, 128.0)  # the default mean
-Picture = np.ndarray | Image.Image | StrPath
+Picture = np.ndarray | Image.Image | StrPath | bytes | IO[bytes]
 
 
 class Box(NamedTuple):
@@ -158,7 +164,9 @@ def check_target(size: Size | None) -> None:
 
 
 def as_pixels(image: Any) -> np.ndarray:
-    """(H, W, 3) uint8 RGB from an array, a Pillow image or a path.
+    """(H, W, 3) uint8 RGB from an array, a Pillow image, a path, or a file's content.
+
+    Arrays are RGB, RGBA (composed over black, as in files) or grey.
 
     Raises:
         DataError: an array of another shape or dtype, or an unreadable file.
@@ -168,14 +176,30 @@ def as_pixels(image: Any) -> np.ndarray:
             return to_rgb(image)
     if isinstance(image, str | os.PathLike):
         return read_image(image)
-    if not isinstance(image, np.ndarray):
-        kind = type(image).__name__
-        raise DataError(f"expected an array, a Pillow image or the path of a picture, got {kind}")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+    if isinstance(image, np.ndarray):
+        return _rgb(image)
+    if hasattr(image, "read"):
+        image = image.read(LARGEST + 1)
+    if isinstance(image, bytes) and len(image) <= LARGEST:
+        return decode_image(image, "the image's bytes")
+    kind = f"over {LARGEST >> 20} MB" if isinstance(image, bytes) else type(image).__name__
+    raise DataError(
+        f"expected an array, a Pillow image, the path of a picture or its bytes, got {kind}"
+    )
+
+
+def _rgb(image: np.ndarray) -> np.ndarray:
+    shape = image.shape if image.ndim == 3 else (*image.shape, 1)
+    if image.dtype != np.uint8 or len(shape) != 3 or shape[2] not in (1, 3, 4) or 0 in shape:
         raise DataError(
-            f"expected an RGB array (H, W, 3) of uint8, got {image.shape} of {image.dtype}"
+            "expected an image of uint8, (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey, got "
+            f"{image.shape} of {image.dtype}"
         )
-    return image
+    if shape[2] == 3:
+        return image
+    if shape[2] == 1:
+        return np.repeat(image.reshape(shape), 3, axis=2)
+    return to_rgb(Image.fromarray(image))
 
 
 def check_several(images: Any) -> None:
@@ -184,8 +208,8 @@ def check_several(images: Any) -> None:
     Raises:
         DataError: it is one.
     """
-    one = isinstance(images, str | os.PathLike | Image.Image)
-    if one or (isinstance(images, np.ndarray) and images.ndim == 3):
+    one = isinstance(images, str | os.PathLike | Image.Image | bytes) or hasattr(images, "read")
+    if one or (isinstance(images, np.ndarray) and images.ndim <= 3):
         raise DataError(
             'expected pictures to go through, such as ["a.png", "b.png"], got a single one: '
             "that is for predict"

@@ -148,6 +148,38 @@ def _bands(weights: np.ndarray, axis: int) -> Iterator[tuple[slice, slice, np.nd
         yield place, span, weights[place, span]
 
 
+def winners_and_probability(
+    logits: np.ndarray, frame: LogitsFrame, target: Size, scale: float, finished: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """The winning class of every pixel of interpolated logits, and its softmax.
+
+    Args:
+        logits: (h, w, classes) of any numeric dtype.
+        frame: how they lie over the input.
+        target: (height, width).
+        scale: what 1 in them is worth.
+        finished: they are probabilities already.
+
+    Returns:
+        `target` uint8 class indices (the lowest of a tie), and float32 probabilities.
+
+    Raises:
+        NonFiniteLogits: a logit is NaN or infinite.
+    """
+    check_finite(logits)
+    winners, probability = np.empty(target, np.uint8), np.empty(target, np.float32)
+    for place, tile in logit_tiles(logits, frame, target):
+        best = tile.max(0)
+        winners[place] = (tile == best).argmax(0)
+        if finished:
+            probability[place] = np.clip(best * np.float32(scale), 0, 1)
+            continue
+        tile -= best
+        tile *= np.float32(scale)
+        probability[place] = 1 / np.exp(tile, out=tile).sum(0)
+    return winners, probability
+
+
 def _are_eighths(logits: np.ndarray, frame: LogitsFrame) -> bool:
     padded = tuple(FACTOR * n for n in logits.shape[:2])
     is_half_pixel = padded == tuple(frame.padded) and not frame.aligned

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..core.aliases import StrPath
-from ..core.arguments import check_number
 from ..core.console import quiet_stderr
-from ..core.errors import DataError, ModelFileError
+from ..core.errors import ConfigError, DataError, ModelFileError
 from ..core.foreign_text import printable
 from ..core.labels import MAX_CLASSES
-from ..core.overlap import AHEAD, overlapped
+from ..core.named_weights import KERAS, TFLITE, named_weights
 from ..core.sizes import Size
 from ..delegates.device import DeviceSettings
 from ..tflite.file import own_metadata, read_model
@@ -25,19 +24,19 @@ from ..tflite.graph import Graph
 from ..tflite.own_metadata import label_space
 from . import native
 from .engine import Plan, plan_engine
-from .fit import Fitted, Picture, as_pixels, check_fit, check_several, check_target, fitted
+from .image_model import ImageModel
 from .postprocess import LogitsFrame
 from .trial import ensure_tried, refused, trusted_here
 
 
-class Segmenter:
+class Segmenter(ImageModel):
     """Runs a segmentation .tflite through the LiteRT interpreter; imports no TensorFlow.
 
     Threads may share one: they take turns at the interpreter.
 
     Args:
-        path: the .tflite file; one image in (1, H, W, 3), logits (1, h, w, classes) or a label
-            map (1, h, w) out.
+        path: the .tflite file, or the name of weights that come with the package (`camvid`); one
+            image in (1, H, W, 3), logits (1, h, w, classes) or a label map (1, h, w) out.
         threads: CPU threads; by default those of the settings, else 2.
         settings: what to run it with, or a settings file of this very model; by default what lies
             beside it (`<file>.settings.json`) or, if nothing does, came inside it.
@@ -61,7 +60,8 @@ class Segmenter:
     Raises:
         ModelFileError: the file is missing, damaged, or no segmentation model, or crashed when it
             was tried.
-        ConfigError: the settings are another model's, not valid, or cannot run here.
+        ConfigError: a Keras model instead of a file; or the settings are another model's, not
+            valid, or cannot run here.
 
     Example:
         labels = Segmenter("model.tflite").predict("street.jpg")
@@ -75,7 +75,7 @@ class Segmenter:
         trusted: bool = False,
         trust_settings: bool = False,
     ):
-        self.path = Path(path)
+        self.path = path = _tflite(path)
         content, graphs = read_model(path)
         self.metadata = own_metadata(graphs)
         plan = plan_engine(self.path, content, self.metadata, threads, settings, trust_settings)
@@ -113,10 +113,8 @@ class Segmenter:
         kind = "labels" if len(result) == 3 else "logits-full" if full else "logits"
         self.outputs: str = self.metadata.get("outputs", kind)
 
-    @property
-    def num_classes(self) -> int:
-        """Classes of the model."""
-        return len(self.labels)
+    def _what(self) -> str:
+        return self.path.name
 
     @property
     def mean_color(self) -> tuple[float, ...]:
@@ -165,75 +163,24 @@ class Segmenter:
             values = np.clip(np.rint(values / self._input["quantization"][0]), -32768, 32767)
         return values.astype(dtype)
 
-    def predict(self, image: Picture, size: Size | None = None, fit: str = "resize") -> np.ndarray:
-        """The label map of an image.
 
-        Args:
-            image: (H, W, 3) uint8 RGB array, Pillow image, or path of an image.
-            size: (height, width) of the label map; the image's own by default.
-            fit: how the image comes to the model's size: `resize` stretches it, `letterbox` keeps
-                its proportions and fills the rest with the model's mean (see `fit`).
+def _tflite(path: StrPath) -> Path:
+    """The file to run.
 
-        Returns:
-            (H, W) uint8 class indices.
-
-        Raises:
-            DataError: not an image.
-            ConfigError: a size below 1, or no such fit.
-        """
-        check_fit(fit)
-        check_target(size)
-        pixels, seen = self._fitted(image, fit)
-        return seen.labels(self.run(seen.image), self.frame, size or pixels.shape[:2])
-
-    def stream(
-        self,
-        images: Iterable[Picture],
-        size: Size | None = None,
-        fit: str = "resize",
-        ahead: int = AHEAD,
-    ) -> Iterator[np.ndarray]:
-        """The label maps of many images, in order: `predict` of each, with its steps overlapped.
-
-        While the network runs, the next images are decoded and resized and the last label map is
-        brought to its size. Images are taken as they are needed, a few early, so that `images` may
-        be endless; a camera whose frames must not wait is for `fastscnn watch`.
-
-        Args:
-            images: arrays, Pillow images or paths, of any sizes.
-            size: (height, width) of the label maps; each image's own by default.
-            fit: as for `predict`.
-            ahead: images held early, at each of the two steps beside the network.
-
-        Yields:
-            (H, W) uint8 class indices.
-
-        Raises:
-            DataError: one image instead of several; or one that is none: the label maps before it
-                have come.
-            ConfigError: a size below 1, no such fit, or `ahead` below 0.
-        """
-        check_fit(fit)
-        check_target(size)
-        check_several(images)
-        check_number("ahead", ahead, 0)
-        return self._label_maps(images, size, fit, ahead)
-
-    def _label_maps(
-        self, images: Iterable[Picture], size: Size | None, fit: str, ahead: int
-    ) -> Iterator[np.ndarray]:
-        with contextlib.ExitStack() as stack:
-
-            def early(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-                return stack.enter_context(contextlib.closing(overlapped(function, items, ahead)))
-
-            seen = early(lambda image: self._fitted(image, fit), images)
-            outputs = ((pixels.shape[:2], each, self.run(each.image)) for pixels, each in seen)
-            yield from early(lambda o: o[1].labels(o[2], self.frame, size or o[0]), outputs)
-
-    def _fitted(self, image: Picture, fit: str) -> tuple[np.ndarray, Fitted]:
-        pixels = as_pixels(image)
-        return pixels, fitted(pixels, self.input_size, fit, self.mean_color)
+    Raises:
+        ConfigError: a Keras model, in memory or as a file.
+    """
+    if isinstance(path, str | os.PathLike):
+        found = named_weights(path, TFLITE)
+        if found.suffix != KERAS:
+            return found
+        got = str(path)
+    else:
+        got = f"a {type(path).__name__}"
+    raise ConfigError(
+        f"Segmenter runs a .tflite, got {got}: convert it by fs.export_tflite, or let "
+        "fs.load_predictor run the Keras model, which predicts alike"
+    )
 
 
 def _open_interpreter(path: Path, content: bytes, plan: Plan) -> Any:

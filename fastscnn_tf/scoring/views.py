@@ -78,6 +78,11 @@ class Views:
         """Whether the model runs at its own size alone."""
         return tuple(self.scales) == (1.0,)
 
+    @property
+    def one_size(self) -> bool:
+        """Whether it takes no size but the model's own."""
+        return self.one_scale and self.window is None
+
     @classmethod
     def of(cls, views: Views | None, given: ViewOptions) -> Views:
         """A group of options with those that are given by themselves."""

@@ -9,7 +9,7 @@ from ..core.errors import ConfigError
 from ..core.labels import IGNORE
 from ..core.sizes import Size
 from ..runtime.fit import Fitted
-from ..runtime.postprocess import check_finite, logit_tiles
+from ..runtime.postprocess import winners_and_probability
 from ..runtime.segmenter import Segmenter
 
 
@@ -69,18 +69,11 @@ class FrameLabels:
         return now
 
     def _sure(self, seen: Fitted, output: np.ndarray, size: Size) -> np.ndarray:
-        check_finite(output)
-        labels, least = np.empty(size, np.uint8), np.float32(self._confidence or 0)
-        scale = np.float32(self._segmenter.logit_scale)
         placed, frame = seen.placed(output, self._segmenter.frame)
-        for place, tile in logit_tiles(placed, frame, size):
-            best = tile.max(0)
-            winners = (tile == best).argmax(0)  # the lowest index of a tie
-            tile -= best
-            tile *= scale
-            total = np.exp(tile, out=tile).sum(0)  # the winner's probability is 1 / total
-            labels[place] = np.where(least * total <= 1, winners, IGNORE)
-        return labels
+        scale = self._segmenter.logit_scale
+        winners, sure = winners_and_probability(placed, frame, size, scale)
+        winners[sure < np.float32(self._confidence or 0)] = IGNORE
+        return winners
 
 
 class Flicker:

@@ -12,6 +12,7 @@ from ..core.keras_api import KerasModel, is_keras3, keras3, on_tensorflow, tenso
 from ..core.sizes import Size
 from ..model.fast_scnn import logits_layer, require_fast_scnn
 from ..model.ranges import LOGITS
+from ..runtime.image_model import ImageModel
 from ..runtime.postprocess import LogitsFrame
 
 FULL = "logits"
@@ -20,7 +21,7 @@ _made: weakref.WeakKeyDictionary[KerasModel, dict[bool, KerasPredictor]] = (
 )
 
 
-class KerasPredictor:
+class KerasPredictor(ImageModel):
     """Runs a Keras 3 or quantization-aware model on one image.
 
     Args:
@@ -39,6 +40,7 @@ class KerasPredictor:
     def __init__(self, model: KerasModel, full: bool = False):
         self.config: FastSCNNConfig = require_fast_scnn(model)
         self.input_size: Size = self.config.input_size
+        self.labels = self.config.labels
         self.frame = LogitsFrame.of(self.input_size, "logits" in self.config.align_corners)
         blocks: Any = getattr(model, "blocks", None)  # of a quantization-aware model
         keras = tf_keras() if blocks else keras3()
@@ -59,10 +61,8 @@ class KerasPredictor:
 
         self._run = tensorflow().function(run, autograph=False) if on_tensorflow(keras) else step
 
-    @property
-    def num_classes(self) -> int:
-        """Classes of the model."""
-        return self.config.num_classes
+    def _what(self) -> str:
+        return "a quantization-aware model" if self._step else "a Keras model"
 
     @property
     def mean_color(self) -> tuple[float, ...]:
@@ -80,8 +80,7 @@ class KerasPredictor:
         Those of a quantization-aware model come as the integers of the int8 graph, so that ties
         between classes stay ties when they are interpolated.
         """
-        mean, std = (np.array(v, np.float32) for v in (self.config.mean, self.config.std))
-        logits = np.asarray(self._run(((image - mean) / std)[None].astype(np.float32)))[0]
+        logits = np.asarray(self._run(self.config.normalised(image)[None]))[0]
         return np.rint(logits / self._step()) if self._step else logits
 
 

@@ -136,9 +136,9 @@ def test_what_calibration_refuses(model, noise, tmp_path):
         calibrate(network, [good, noise((32, 64))])
     with pytest.raises(DataError, match="NaN or infinity"):
         calibrate(network, [np.where(good > 0.9, np.nan, good)])
-    with pytest.raises(DataError, match=r"float images, got uint8 \(2, 64, 96, 3\)"):
-        calibrate(network, [np.zeros((2, *SIZE, 3), np.uint8)])
-    with pytest.raises(DataError, match=r"float images, got float32 \(64, 96, 3\)"):
+    with pytest.raises(DataError, match=r"raw bytes, got bool \(2, 64, 96, 3\)"):
+        calibrate(network, [np.zeros((2, *SIZE, 3), bool)])
+    with pytest.raises(DataError, match=r"raw bytes, got float32 \(64, 96, 3\)"):
         calibrate(network, [good[0]])
     with pytest.raises(ConfigError, match="'entropy': expected one of minmax, percentile, mse"):
         calibrate(network, [good], method="entropy")

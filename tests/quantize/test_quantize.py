@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, DataError, ExportError, ModelFileError
 from fastscnn_tf.core.keras_api import keras3, tensorflow
 from fastscnn_tf.data.pipeline import load_dataset
@@ -85,6 +86,18 @@ def test_uncalibrated_ranges_are_set_by_fit(trained):
     history = model.fit(data.take(2), epochs=1, verbose=0).history
     assert set(history) == {"loss", "miou"}
     assert all(limits != (-START, START) for limits in folded_of(model).ranges.values())
+
+
+def test_a_pydataset_of_keras_3_is_trained_on(config):
+    """With auxiliary heads, and at the size at which the twin is compared with the model."""
+    config = config.replace(aux_heads=True, input_size=(64, 96), width=0.25)
+    batches = fs.load_pydataset("toy", split="val", config=config, batch_size=8)
+    qat = quantize_aware(fast_scnn(config))
+    qat.compile("sgd", loss=segmentation_loss, metrics=[mean_iou(9)])
+    history = qat.fit(batches, epochs=2, verbose=0, validation_data=batches).history
+    assert np.isfinite(history["loss"]).all()
+    assert len(history["val_miou"]) == 2
+    assert batches.epoch == 4  # two of training, two of validation
 
 
 def test_what_the_optimizer_keeps_lies_on_all_devices_of_a_strategy(config, noise):

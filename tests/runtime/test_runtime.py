@@ -107,11 +107,9 @@ def test_arrays_files_and_pillow_images_agree(tflite_files, tmp_path):
         assert np.array_equal(segmenter.predict(other), expected)
 
 
-@pytest.mark.parametrize(
-    "array", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)]
-)
+@pytest.mark.parametrize("array", [np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
 def test_other_arrays_are_refused(tflite_files, array):
-    with pytest.raises(DataError, match="expected an RGB array"):
+    with pytest.raises(DataError, match="expected an image of uint8"):
         Segmenter(tflite_files["int8", "logits"]).predict(array)
 
 

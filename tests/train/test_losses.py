@@ -60,6 +60,14 @@ def test_cross_entropy_is_the_mean_over_what_is_not_void():
     assert float(segmentation_loss(labels, logits)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_labels_may_have_a_channel_and_no_other_shape():
+    y_true, y_pred = example()
+    expected = float(SegmentationLoss()(y_true, y_pred))
+    assert float(SegmentationLoss()(y_true[..., None], y_pred)) == expected
+    with pytest.raises(ConfigError, match=r"of one-hot labels take the argmax"):
+        SegmentationLoss()(np.zeros(y_pred.shape, np.float32), y_pred)
+
+
 def test_cross_entropy_by_hand():
     logits = np.log(np.array([[[[0.5, 0.5], [0.25, 0.75], [0.9, 0.1]]]], np.float32))
     labels = np.array([[[0, 1, 255]]])

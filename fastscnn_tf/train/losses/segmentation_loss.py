@@ -33,7 +33,7 @@ class Batch:
     """One batch of labels and logits.
 
     Args:
-        y_true: (B, H, W) class indices of any dtype, 255 for void.
+        y_true: (B, H, W) or (B, H, W, 1) class indices of any dtype, 255 for void.
         y_pred: (B, h, w, classes) logits; smaller ones read the labels at their cells' centres.
         class_weights: of the classes; None for 1.
         smoothing: of the labels, in `weighed`.
@@ -50,7 +50,7 @@ class Batch:
         self.logits, self.coarse = y_pred, getattr(y_pred, COARSE, None)
         self.size, self.classes = (y_pred.shape[1], y_pred.shape[2]), y_pred.shape[3]
         self.smoothing = smoothing
-        self.full_labels = _checked(ops.cast(y_true, "int32"), self.classes)
+        self.full_labels = _checked(ops.cast(_without_channel(y_true), "int32"), self.classes)
         self.labels = at_cells(self.full_labels, self.size)
         self.factors = pixel_losses.class_factors(self.labels, self.classes, class_weights)
 
@@ -132,6 +132,22 @@ def at_cells(labels: Tensor, size: tuple[int, int]) -> Tensor:
     return labels[:, rows // 2 :: rows, columns // 2 :: columns]
 
 
+def _without_channel(labels: Tensor) -> Tensor:
+    """(B, H, W) labels, as other pipelines give them: with one channel.
+
+    Raises:
+        ConfigError: of another shape, such as one-hot.
+    """
+    if len(labels.shape) == 3:
+        return labels
+    if len(labels.shape) == 4 and labels.shape[3] == 1:
+        return labels[..., 0]
+    raise ConfigError(
+        "expected labels of class indices (B, H, W) or (B, H, W, 1), got the shape "
+        f"{tuple(labels.shape)}: of one-hot labels take the argmax"
+    )
+
+
 def _checked(labels: Tensor, classes: int) -> Tensor:
     """The labels; on TensorFlow an error of the step where one is neither a class nor 255."""
     if not on_tensorflow(keras3()):
@@ -183,7 +199,7 @@ class SegmentationLoss:
         """The loss of a batch.
 
         Args:
-            y_true: class indices (B, H, W) of any dtype, 255 ignored.
+            y_true: class indices (B, H, W) or (B, H, W, 1) of any dtype, 255 ignored.
             y_pred: logits (B, h, w, classes). If h, w are smaller than H, W (auxiliary heads) the
                 labels are read at the centre of each cell instead of upsampling the logits: the
                 auxiliary loss then costs next to nothing.
@@ -193,7 +209,7 @@ class SegmentationLoss:
             is an error on TensorFlow, and gives NaN on other backends and within XLA.
 
         Raises:
-            ConfigError: the class weights are not as many as the logits.
+            ConfigError: class weights not as many as the logits, or labels of another shape.
         """
         register()  # so that what Keras saves of a compiled model names it
         if self.class_weights and len(self.class_weights) != y_pred.shape[-1]:

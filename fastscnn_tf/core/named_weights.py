@@ -1,0 +1,60 @@
+"""Weights that come with the package, by name.
+
+They lie in the package of a wheel and in `tflite/` of a checkout; `setup.py` copies them. What they
+were trained on, and for whom they are, is in the card beside them and said once in a process.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from pathlib import Path
+
+from .aliases import StrPath
+from .errors import ModelFileError
+
+CHECKPOINTS = ("best.keras", "best.npz")  # of a run folder
+KERAS, TFLITE = ".keras", ".tflite"
+_PACKED, _CHECKOUT = Path(__file__).parents[1] / "weights", Path(__file__).parents[2] / "tflite"
+_FILES = {
+    "camvid": {KERAS: "fastscnn_camvid.keras", TFLITE: "fastscnn_camvid_int8.tflite"},
+    "camvid-float16": {TFLITE: "fastscnn_camvid_float16.tflite"},
+}
+NAMES = tuple(_FILES)
+_TERMS = "weights trained on CamVid, for research only (CC BY-NC 4.0)"  # of all of them
+
+
+def named_weights(path: StrPath, kind: str) -> Path:
+    """The file of weights that come with the package, or any other path as it is.
+
+    A file or a run folder of that name in the current folder counts before them.
+
+    Args:
+        path: a name, such as `camvid`, or a path.
+        kind: `.keras` where a model is trained on or converted, `.tflite` where it is run.
+
+    Raises:
+        ModelFileError: there is a name of this kind, but not its file.
+    """
+    name, path = os.fspath(path), Path(path)
+    files = _FILES.get(name, {})
+    if kind not in files or path.is_file() or any((path / c).is_file() for c in CHECKPOINTS):
+        return path
+    found = (_PACKED if _PACKED.is_dir() else _CHECKOUT) / files[kind]
+    if not found.is_file():
+        raise ModelFileError(f"{name}: the weights of this name are not there ({found})")
+    _say_terms(name)
+    return found
+
+
+def no_such_model(path: StrPath) -> ModelFileError:
+    """What to say of a path where nothing is; of a bare word, which names there are."""
+    bare = Path(path).name == os.fspath(path) and not Path(path).suffix
+    names = f"; weights by name: {', '.join(NAMES)}" if bare else ""
+    return ModelFileError(f"{path}: no such model file{names}")
+
+
+@functools.cache
+def _say_terms(name: str) -> None:
+    logging.getLogger("fastscnn_tf").warning("%s: %s", name, _TERMS)
