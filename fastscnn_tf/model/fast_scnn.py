@@ -96,9 +96,11 @@ def model_class(keras: Any) -> type[KerasModel]:
 
         config: FastSCNNConfig
 
-        def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        # Keras passes `training` to those that name it.
+        def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
             ops = keras.ops if is_keras3(keras) else tensorflow()
-            return super().call(without_bytes(inputs, self.config, ops), *args, **kwargs)
+            images = without_bytes(inputs, self.config, ops)
+            return super().call(images, training=training, mask=mask)
 
         def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
             if hasattr(x, "element_spec") or hasattr(x, "epoch"):  # our data shuffle themselves

@@ -180,9 +180,9 @@ def _model_class() -> Any:
         blocks: QATBlocks
         calibrated: bool
 
-        def call(self, inputs, *args, **kwargs):
+        def call(self, inputs, training=None, mask=None):
             images = without_bytes(inputs, self.config, tensorflow())
-            return super().call(images, *args, **kwargs)
+            return super().call(images, training=training, mask=mask)
 
         def train_step(self, data):
             return as_it_is(super().train_step)(data)
@@ -208,11 +208,10 @@ def _model_class() -> Any:
 
         def fit(self, x=None, *args, **kwargs):
             _check_callbacks(kwargs.get("callbacks"))
-            x = _for_tf_keras(x)
             if not self.calibrated:
-                batches = x if not isinstance(x, np.ndarray) else [x[:CALIBRATION_IMAGES]]
-                calibrated = calibrate(_weights_of(self), batches, CALIBRATION_IMAGES)
+                calibrated = calibrate(_weights_of(self), _batches(x), CALIBRATION_IMAGES)
                 set_ranges(self, calibrated.ranges)
+            x = _for_tf_keras(x)
             if self.optimizer:  # else TensorFlow traces the first step twice
                 with self.distribute_strategy.scope():
                     self.optimizer.build(self.trainable_variables)
@@ -240,6 +239,14 @@ def _check_callbacks(callbacks: Any) -> None:
 
 def _only_logits(loss: Any) -> Any:
     return loss["logits"] if isinstance(loss, dict) else loss
+
+
+def _batches(data: Any) -> Iterable[Any]:
+    """What `fit` is given, batch by batch."""
+    if isinstance(data, np.ndarray):
+        return [data[:CALIBRATION_IMAGES]]
+    is_pydataset = isinstance(data, keras3().utils.PyDataset)  # has no end of its own
+    return (data[i] for i in range(len(data))) if is_pydataset else data
 
 
 def _for_tf_keras(data: Any) -> Any:

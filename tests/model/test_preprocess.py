@@ -49,6 +49,17 @@ def test_a_model_given_bytes_normalises_them(images, model, kind):
     np.testing.assert_allclose(np.asarray(network(images)), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("given", ["bytes", "floats"])
+def test_a_training_step_uses_the_statistics_of_its_batch(images, given):
+    model = fs.fast_scnn(CONFIG)
+    before = [layer.get_weights()[2] for layer in model.layers if layer.name.endswith(".bn")]
+    model.compile("sgd", loss=fs.segmentation_loss)
+    batch = images if given == "bytes" else fs.preprocess_input(images, model)
+    model.train_on_batch(batch, np.zeros((2, 64, 96), np.uint8))
+    after = [layer.get_weights()[2] for layer in model.layers if layer.name.endswith(".bn")]
+    assert not any(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
 def test_calibration_takes_bytes_too(images, model, tmp_path):
     for name, batch in (("bytes", images), ("floats", fs.preprocess_input(images, model))):
         fs.export_tflite(model, tmp_path / f"{name}.tflite", "int8", calibration=[batch])
