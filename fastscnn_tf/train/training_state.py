@@ -64,14 +64,21 @@ def save_checkpoint(
 
 
 def save_model(model: KerasModel, path: Path) -> None:
-    """`model.save` without the optimizer; what fails while writing is an OSError."""
+    """`model.save` without the optimizer; what fails while writing is an OSError.
+
+    Keras leaves `include_optimizer` unheard in `.keras` files: the moments would be in there twice.
+    """
+    optimizer = getattr(model, "optimizer", None)
     try:
+        model.optimizer = None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that another optimizer than Keras' keeps its state
-            model.save(path, include_optimizer=False)
+            model.save(path)
     except (RuntimeError, ValueError) as error:  # how HDF5 and Keras report a full disk
         cause = str(error).strip().splitlines()[0][:160]
         raise OSError(cause) from error
+    finally:
+        model.optimizer = optimizer
 
 
 def read_checkpoint(path: StrPath) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

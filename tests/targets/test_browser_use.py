@@ -28,6 +28,18 @@ def test_the_overlay_is_seen_and_fades(visit, browser, street_files, model_files
     np.testing.assert_array_equal(saved(page, "#save-overlay")[..., :3], canvas(page))
 
 
+def test_a_drawn_street_is_one_tap_away(visit, browser):
+    page = visit(browser, **PHONE)
+    bars = page.locator(".legend .measure")
+    assert bars.count() == 11
+    assert not bars.first.is_visible()  # nothing was seen yet
+    page.tap("#sample")
+    page.locator("#status", has_text=re.compile(r"^street\.jpg, .*%")).wait_for()
+    assert saved(page).shape == (448, 608)
+    assert bars.first.is_visible()
+    assert page.locator(".legend .share").first.inner_text().endswith(" %")
+
+
 def test_a_class_can_be_hidden_and_is_named_under_the_pointer(
     visit, browser, street_files, model_files, label_maps
 ):

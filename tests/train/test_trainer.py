@@ -1,10 +1,13 @@
 """Real runs on toy streets: files, resume, Ctrl-C, a broken loss."""
 
 import csv
+import io
 import json
 import os
 import shutil
+import zipfile
 
+import h5py
 import numpy as np
 import pytest
 
@@ -263,3 +266,12 @@ def test_inference_on_a_cpu_keeps_to_kernels_that_are_fast():
     if tf.config.list_physical_devices("GPU"):
         pytest.skip("a GPU is here")
     assert tf.config.optimizer.get_experimental_options()["remapping"] is False
+
+
+def test_a_checkpoint_holds_everything_once(run_folder):
+    with zipfile.ZipFile(run_folder / "last.keras") as archive:
+        weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
+        arrays = np.load(io.BytesIO(archive.read("fastscnn/training.npz")))
+    assert "layers" in weights
+    assert "optimizer" not in weights
+    assert any(name.startswith("optimizer/") for name in arrays)

@@ -28,6 +28,7 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
     ".wasm": "application/wasm",  # any other type keeps browsers from compiling while they load
     ".tflite": "application/octet-stream",
 }
@@ -70,7 +71,7 @@ class Site:
             "/litert/core/wasm": ((core / "wasm").resolve(), (".js", ".wasm")),
             "/litert/wasm-utils/dist": ((utilities / "dist").resolve(), (".js",)),
             "/models": (self._models, (".tflite",)),
-            "": (PAGE, (".html", ".css", ".js", ".svg")),
+            "": (PAGE, (".html", ".css", ".js", ".svg", ".jpg")),
         }
 
     def open(self, path: str) -> Content:

@@ -26,6 +26,12 @@ function take(file) {
   return /\.tflite$/i.test(file.name) ? network.open(file) : viewer.take(file);
 }
 
+/** The page's own picture, for people without one at hand. */
+async function takeSample() {
+  const answer = await fetch('street.jpg');
+  await take(new File([await answer.blob()], 'street.jpg', { type: 'image/jpeg' }));
+}
+
 /** A button that opens the browser's dialog for files. */
 function wireChooser(button, input, action) {
   on(button, 'click', () => at(input).click());
@@ -98,6 +104,7 @@ wireChooser('open', 'file', take);
 wireChooser('open-model', 'model-file', (file) => network.open(file));
 wireDrop();
 wireProbe();
+on('sample', 'click', takeSample);
 on('camera', 'click', () => viewer.toggleCamera());
 on('cameras', 'change', () => viewer.startCamera());
 on('play', 'click', () => viewer.togglePlay());

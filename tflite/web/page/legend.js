@@ -18,11 +18,13 @@ export class Legend {
     this.#hidden.clear();
     this.onHide(this.#hidden);
     this.#entries = names.map((name, i) => this.#entry(name, `rgb(${colors[i].join(' ')})`, i));
+    this.list.classList.add('unseen');
     this.list.replaceChildren(...this.#entries.map(({ item }) => item));
   }
 
   /** Writes each class's share, 0..1; without any, nothing has been seen yet. */
   update(shares = []) {
+    this.list.classList.toggle('unseen', !shares.length);
     this.#entries.forEach(({ button, share, measure }, i) => {
       const value = shares[i];
       share.textContent = value === undefined ? '' : percent(value);
