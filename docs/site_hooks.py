@@ -15,8 +15,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from mkdocs.structure.files import File
-
 ROOT = Path(__file__).parents[1]
 LOG = logging.getLogger("mkdocs.site_hooks")  # a warning ends a strict build
 # Pages of the site that are files of the repository, from its root.
@@ -44,6 +42,8 @@ API = "<!-- every public name -->"
 
 def on_files(files: Any, config: Any) -> Any:
     """Adds the pages that lie elsewhere."""
+    from mkdocs.structure.files import File  # what is below runs without MkDocs, in the tests
+
     for page, source in ELSEWHERE.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
     return files
