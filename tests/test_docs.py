@@ -215,7 +215,7 @@ RUNNABLE = [(p, code) for p in PAGES for marked, code in python_blocks(p) if mar
 
 @pytest.mark.train
 @pytest.mark.parametrize(
-    "code", [c for _, c in RUNNABLE], ids=[p.name for p, _ in RUNNABLE] if RUNNABLE else []
+    "code", [code for _, code in RUNNABLE], ids=page_names([page for page, _ in RUNNABLE])
 )
 def test_python_runs(code, tmp_path, monkeypatch):
     """Marked blocks, on few and small drawn streets, and for one epoch."""
@@ -223,7 +223,8 @@ def test_python_runs(code, tmp_path, monkeypatch):
     scenes = {split: (seed, 8) for split, (seed, _) in toy_streets.SPLITS.items()}
     monkeypatch.setattr(toy_streets, "SPLITS", scenes)
     Image.fromarray(fs.open_dataset("toy", split="test").read_image(0)).save("street.jpg")
-    shutil.copy(ROOT / "tflite" / "fastscnn_camvid_int8.tflite", "m.tflite")
+    for name in ("m.tflite", "int8_qat.tflite"):
+        shutil.copy(ROOT / "tflite" / "fastscnn_camvid_int8.tflite", name)
     code = re.sub(r"\bepochs=\d+", "epochs=1", code)
     names: dict[str, object] = {}
     exec(compile(code.replace("(128, 224)", "(64, 96)"), "block", "exec"), names)
@@ -231,7 +232,8 @@ def test_python_runs(code, tmp_path, monkeypatch):
 
 
 def test_runnable_blocks_are_there():
-    assert {p.name for p, _ in RUNNABLE} >= {"README.md", "devices.md"}
+    found = set(page_names([page for page, _ in RUNNABLE]))
+    assert found == {"README.md", "docs/devices.md", "tflite/README.md"}
 
 
 def test_readme_fits():
