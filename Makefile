@@ -75,7 +75,7 @@ format: setup
 
 # The documentation, whole: a warning or a dead link is an error. Without needs of the package.
 docs: .venv-docs/.done
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build
 
 docs-serve: .venv-docs/.done
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve

@@ -55,7 +55,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     source = ELSEWHERE.get(name, f"docs/{name}")
     parts = CODE.split(markdown)  # code at odd places
     parts[::2] = [LINK.sub(lambda m: _link(m, source), part) for part in parts[::2]]
-    parts[::2] = [NOTES.sub(r"\1 [", part) for part in parts[::2]]
+    parts[::2] = [NOTES.sub(r"\1\[", part) for part in parts[::2]]
     # In a table a code host wants `a\|b`, and MkDocs shows the backslash.
     parts[1::2] = [p if p.startswith("```") else p.replace(r"\|", "|") for p in parts[1::2]]
     return "".join(parts).replace(API, _api())

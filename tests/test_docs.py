@@ -259,6 +259,14 @@ def test_the_api_page_has_every_public_name(hooks):
     assert all(title for title, _ in hooks._public())
 
 
+def test_the_site_is_built_strictly():
+    """With `--quiet` MkDocs counts no warnings, and a dead link passes."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (build,) = re.findall(r"mkdocs build(.*)", makefile)
+    assert build == ""
+    assert "\nstrict: true\n" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+
+
 def test_every_page_is_in_the_navigation(hooks):
     """MkDocs says so, too, but runs only where it is installed."""
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
