@@ -8,7 +8,7 @@ CAMVID ?= CamVid
 # Processes that share the test files; each wants a core and 3 GB of memory.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo camvid test test-all test-targets web cityscapes backends fuzz audit lint format clean
+.PHONY: setup demo camvid test test-all test-targets web cityscapes backends fuzz audit lint format docs docs-serve clean
 
 setup: $(VENV)/.done
 
@@ -73,5 +73,17 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The documentation, whole: a warning or a dead link is an error. Without needs of the package.
+docs: .venv-docs/.done
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build
+
+docs-serve: .venv-docs/.done
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs serve
+
+.venv-docs/.done: docs/requirements.txt
+	$(PYTHON) -m venv --clear .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) .venv-jax .venv-torch .venv-cityscapes .venv-latency .targets tflite/web/node_modules build dist *.egg-info demo-output
+	rm -rf $(VENV) .venv-docs site .venv-jax .venv-torch .venv-cityscapes .venv-latency .targets tflite/web/node_modules build dist *.egg-info demo-output

@@ -21,9 +21,9 @@ def tables(script, tmp_path_factory):
     return script.tables(tmp_path_factory.mktemp("float32"))
 
 
-def test_readme(script, tables):
+def test_side_by_side(script, tables):
     """Else: python tflite/delegates.py."""
-    assert script.between_marks(script.README.read_text(encoding="utf-8")) == tables[0]
+    assert script.between_marks(script.PAGE.read_text(encoding="utf-8")) == tables[0]
 
 
 def test_operations(script, tables):

@@ -1,8 +1,8 @@
 """Writes the tables of who runs the shipped files: `python tflite/delegates.py`.
 
 They are what `fastscnn inspect --markdown` prints of float32, float16 and int8 side by side, into
-the README between its marks, and of each file, operation by operation, into `delegates.md`. The
-float32 file does not ship: it is made of the Keras model.
+`docs/inspection.md` between its marks, and of each file, operation by operation, into
+`delegates.md`. The float32 file does not ship: it is made of the Keras model.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import fastscnn_tf as fs
 from fastscnn_tf.inspection.side_by_side import markdown_side_by_side
 
 HERE = Path(__file__).parent
-README, OPERATIONS = HERE.parent / "README.md", HERE / "delegates.md"
+PAGE, OPERATIONS = HERE.parent / "docs" / "inspection.md", HERE / "delegates.md"
 BEGIN, END = "<!-- inspect:begin (python tflite/delegates.py) -->", "<!-- inspect:end -->"
 NAME = "fastscnn_camvid"
 HEAD = """# Operation by operation: who runs the shipped files
 
 Written by `python tflite/delegates.py`; `fastscnn inspect M.tflite --markdown` prints the same of
-any file. [Side by side](../README.md#what-a-file-contains-and-who-runs-it) in the README.
+any file. [Side by side](../docs/inspection.md), with what the rules rest on.
 """
 
 
 def tables(folder: Path) -> tuple[str, str]:
-    """What belongs between the README's marks, and the whole of `delegates.md`.
+    """What belongs between the page's marks, and the whole of `delegates.md`.
 
     Args:
         folder: an empty one, for the float32 file.
@@ -53,9 +53,9 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         summary, operations = tables(Path(folder))
-    readme = README.read_text(encoding="utf-8")
-    before, after = readme[: readme.index(BEGIN)], readme[readme.index(END) :]
-    README.write_text(f"{before}{BEGIN}\n{summary}\n{after}", encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    before, after = page[: page.index(BEGIN)], page[page.index(END) :]
+    PAGE.write_text(f"{before}{BEGIN}\n{summary}\n{after}", encoding="utf-8")
     OPERATIONS.write_text(operations, encoding="utf-8")
 
 

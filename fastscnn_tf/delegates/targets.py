@@ -156,7 +156,7 @@ def target(name: str) -> Target:
 
 
 def decision_table() -> str:
-    """The table as Markdown, for the README."""
+    """The table as Markdown: that of `docs/devices.md`."""
     head = (Markdown("`--for`"), "device", "recipe", "input", "outputs", "runs on", "why")
     rows = (
         (f"`{t.name}`", t.title, t.recipe, t.input, t.outputs, t.runs, "; ".join(t.reasons))

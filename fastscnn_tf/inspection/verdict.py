@@ -70,7 +70,7 @@ class Verdict:
 
 
 def verdicts(graphs: ModelGraphs, probe: Probe) -> tuple[Verdict, ...]:
-    """All targets, in the order of the table in the README."""
+    """All targets, in the order of the table in docs/inspection.md."""
     graph = graphs.main
     accelerator = _by_rules(graph, GPU_ACCELERATOR)
     objections, note = mediapipe(graphs)

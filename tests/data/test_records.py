@@ -250,7 +250,7 @@ def test_the_same_data_give_the_same_shards(tmp_path):
 
 
 def test_tensorflow_reads_the_shards(own_data, tmp_path):
-    """As the README says, and what TensorFlow writes can be read here."""
+    """As docs/own-data.md says, and what TensorFlow writes can be read here."""
     from fastscnn_tf.core.keras_api import tensorflow
 
     tf = tensorflow()

@@ -28,7 +28,10 @@ def load_records(
     Args:
         folder: what `fastscnn data pack` wrote, on a local or mounted disk.
         split: one of the splits packed.
-        config, augment, batch_size, seed: as for `load_dataset`.
+        config: as for `load_dataset`.
+        augment: as for `load_dataset`.
+        batch_size: as for `load_dataset`.
+        seed: as for `load_dataset`.
         shard: (worker, workers); at most as many workers as there are shards.
 
     Returns:
