@@ -18,6 +18,7 @@ from ..core.foreign_text import one_line, printable
 from ..core.version import __version__
 from . import data, explaining, network, runs, scoring, teaching, training
 from . import on_device as device
+from .completion import complete
 from .device_settings import settings_command
 from .failures import Ended, Failure, explained
 from .search import find_lr, search
@@ -52,6 +53,8 @@ def run_command(arguments: list[str]) -> NoReturn:
     try:
         rest = [a for a in arguments if a != "--debug"]
         with _signals_end_it(), _warnings_as_lines(), _native_messages(debug):
+            if (code := complete(cli)) is not None:  # a shell asked
+                raise click.exceptions.Exit(code)
             with cli.make_context("fastscnn", rest) as context:
                 cli.invoke(context)
             sys.stdout.flush()
