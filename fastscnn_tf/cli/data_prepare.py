@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..core.console import echo
+from ..core.console import StatusLine, echo
 from ..core.foreign_text import shell_path
 from . import declared
 from . import shared_options as options
@@ -83,25 +82,19 @@ def pack(splits: tuple[str, ...], output: Path, force: bool, **rest: Any) -> Non
 @contextlib.contextmanager
 def _bytes_bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
     """A line on stderr with bytes and rate; silent where that is no terminal."""
-    start, shown, first = time.monotonic(), 0.0, -1
+    line, start, first = StatusLine(), time.monotonic(), -1
 
     def show(done: int, total: int | None) -> None:
-        nonlocal shown, first
-        now = time.monotonic()
+        nonlocal first
         first = done if first < 0 else min(first, done)  # what an earlier call brought
-        if now - shown < 0.1 and done != total:
-            return
-        shown = now
-        rate = (done - first) / max(now - start, 1e-3) / 1e6
+        rate = (done - first) / max(time.monotonic() - start, 1e-3) / 1e6
         of = f" of {total / 1e6:.1f} MB, {done / total:.0%}" if total else " MB"
-        echo(f"{label} {done / 1e6:.1f}{of}, {rate:.1f} MB/s  ", err=True, end="\r")
+        line.show(lambda: f"{label} {done / 1e6:.1f}{of}, {rate:.1f} MB/s")
 
-    terminal = sys.stderr.isatty()
     try:
-        yield show if terminal else lambda done, total: None
+        yield show
     finally:
-        if terminal and shown:
-            echo(err=True)
+        line.clear()
 
 
 COMMANDS: tuple[click.Command, ...] = (prepare, pack)

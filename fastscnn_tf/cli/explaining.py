@@ -11,7 +11,6 @@ from ..core.console import echo
 from ..core.files.writing import check_output, write_bytes
 from . import declared
 from . import shared_options as opt
-from .training import fit_verbosity
 
 
 @click.command("inspect")
@@ -118,7 +117,7 @@ def demo_command(output: Path, epochs: int | None, force: bool) -> None:
     """Train, quantize, export and score on toy streets: a table, overlays and report.html."""
     from ..reports.demo import run_demo, table
 
-    summary = run_demo(output, force, fit_verbosity(), echo, epochs)
+    summary = run_demo(output, force, epochs=epochs)
     echo(table(summary), keep="\n")
     echo(f"{output / 'report.html'}: report with pictures, {summary['seconds']:.0f} s in all")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import click
 
 from ..core.console import echo
 from ..core.errors import Interrupted
+from ..core.text_table import percent
 from ..delegates.device import DEVICES
 from ..quantize.run_settings import QuantizeSettings
 from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
@@ -63,11 +63,6 @@ def naming_interruptions() -> Iterator[None]:
         raise Interrupted(f"interrupted {str(error) or 'before the run began'}") from None
 
 
-def fit_verbosity() -> int:
-    """A progress bar on a terminal, one line per epoch elsewhere."""
-    return 1 if sys.stdout.isatty() else 2
-
-
 @click.command()
 @opt.dataset()
 @opt.size
@@ -99,13 +94,13 @@ def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
         from ..train.trainer import run_training as run
     with naming_interruptions():
         bar = opt.progress("checking pairs")
-        result = run(settings, output, resume, force, fit_verbosity(), bar)
+        result = run(settings, output, resume, force, progress=bar)
     if result is None:
         return  # a worker that is not the chief
     from ..reports.run_report import write_run_report
 
     report = write_run_report(output, force=True)
-    score = "" if result.miou is None else f"val mIoU {result.miou:.4f} "
+    score = "" if result.miou is None else f"val mIoU {percent(result.miou)} % "
     echo(f"{result.best}: {score}after {opt.count(result.epochs, 'epoch')}; {report}")
 
 
@@ -124,9 +119,9 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 
     settings = PretrainSettings(**opt.given(rest))
     with naming_interruptions():
-        result = run_pretraining(settings, output, resume, force, fit_verbosity())
+        result = run_pretraining(settings, output, resume, force)
     echo(
-        f"{result.best}: val top-1 {result.top1:.4f}, top-5 {result.top5:.4f} "
+        f"{result.best}: val top-1 {percent(result.top1)} %, top-5 {percent(result.top5)} % "
         f"after {opt.count(result.epochs, 'epoch')}"
     )
 
@@ -152,8 +147,9 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     settings = QuantizeSettings(**{"data_dir": None, **opt.given(rest)})
     with naming_interruptions():
         bar = opt.progress("checking pairs")
-        result = run_quantization(settings, output, resume, force, fit_verbosity(), bar)
-    echo(f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}")
+        result = run_quantization(settings, output, resume, force, progress=bar)
+    score = f"val mIoU {percent(result.miou)} %"
+    echo(f"{result.best}: {score} after {opt.count(result.epochs, 'epoch')}")
 
 
 @click.command()

@@ -112,7 +112,7 @@ def _best(run: Run) -> str:
         return UNKNOWN
     if run.best is None:
         return f"epoch {run.best_epoch}, which was not scored"
-    return f"{run.score} {run.best * 100:.2f} %, epoch {run.best_epoch}"
+    return f"{run.score} {percent(run.best)} %, epoch {run.best_epoch}"
 
 
 def _file_parts(path: Path, license: str | None) -> list[str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..core.foreign_text import printable
+from ..core.foreign_text import html, printable
+from ..core.report_page import Table, table_html
 from ..core.scores.boundary import BoundaryScores
 from ..core.scores.confusion import Scores
 from ..core.scores.instances import InstanceScores
 from ..core.text_table import percent, text_table
+
+HEAD = ("class IoU and means", "%")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,14 +88,26 @@ class Evaluation:
 
     def table(self) -> str:
         """A table for people, in percent."""
-        shares = (*self.class_iou.items(), *self._means())
-        rows = [(name, percent(share, 1).rjust(5)) for name, share in shares]
+        return f"{text_table([HEAD, *self._rows()], None)}\n{printable(self._measured())}"
+
+    def __str__(self) -> str:
+        """What the command line prints."""
+        return f"{self.table()}\nprotocol: {printable(self.protocol)}"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        table = table_html(Table(HEAD, tuple(self._rows())), "scores")
+        return f"{table}<p>{html(self._measured())}<br>protocol: {html(self.protocol)}</p>"
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [(n, percent(share, 1)) for n, share in (*self.class_iou.items(), *self._means())]
+
+    def _measured(self) -> str:
         latency = self.latency_ms
-        said = (
+        return (
             f"{self.images} images at {self.details['input_size']}; "
             f"latency {latency['median']:.1f} ms median, {latency['p90']:.1f} ms p90"
         )
-        return f"{text_table(rows)}\n{printable(said)}"
 
     def _means(self) -> list[tuple[str, float | None]]:
         scores = self.scores

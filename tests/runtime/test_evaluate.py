@@ -1,5 +1,6 @@
 """Options of the evaluation on a predictor of plain numpy: what is counted, left out and said."""
 
+import html
 import json
 import threading
 
@@ -97,6 +98,11 @@ def test_the_result_has_every_score_and_json_takes_it():
     assert table["mean iIoU"] == "25.0"  # car 0.5, truck 0.0
     assert table["bus"] == "-"
     assert "boundary F at 0.088 %" in table
+    assert str(result) == f"{result.table()}\nprotocol: {result.protocol}"
+    shown = result._repr_html_()
+    assert shown.count("<tr>") == len(table)  # as many rows as on the console
+    assert '<th scope="row">mean iIoU</th><td>25.0</td>' in shown
+    assert html.escape(result.protocol) in shown
 
 
 def test_a_prediction_of_no_class_is_a_miss_and_no_false_positive():
