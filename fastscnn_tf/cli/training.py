@@ -17,22 +17,40 @@ from ..quantize.run_settings import QuantizeSettings
 from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
 from . import shared_options as opt
 from .export_options import TEXTS, about_options, choose_for, engine_options
+from .sections import SectionedCommand
 
 # What a recipe decides, in the order of `--help`.
-RECIPE = (
-    *("epochs", "crop", "batch_size", "optimizer", "learning_rate", "schedule", "power", "cycles"),
-    *("warmup_epochs", "momentum", "weight_decay", "l2", "clip_norm", "accumulate", "loss"),
-    *("class_weights", "label_smoothing", "aux_weight", "dropout", "bn_momentum", "ema"),
-    *("precision", "augment", "distill_weight", "distill_temperature", "early_stopping"),
-    *("validate_every", "preset", "width"),
-)
+RECIPE = {
+    "Length and batches": ("epochs", "batch_size", "crop", "accumulate"),
+    "Optimizer and schedule": (
+        *("optimizer", "learning_rate", "schedule", "power", "cycles", "warmup_epochs"),
+        *("momentum", "weight_decay", "l2", "clip_norm", "ema", "precision"),
+    ),
+    "Loss and augmentation": ("loss", "class_weights", "label_smoothing", "aux_weight", "augment"),
+    "Network": ("preset", "width", "dropout", "bn_momentum"),
+    "Teacher": ("distill_weight", "distill_temperature"),
+    "Validation": ("validate_every", "early_stopping"),
+}
+SECTIONS = {
+    "Data": (
+        *("dataset", "data_dir", "size", "extra_dataset", "extra_data_dir", "extra_split"),
+        *("skip_bad", "cache"),
+    ),
+    "Run": ("recipe", "init_from", "output", "resume", "force"),
+    **RECIPE,
+    "Network": (*RECIPE["Network"], "aux_heads"),
+    "Teacher": ("teacher", *RECIPE["Teacher"]),
+    "Machine": ("strategy", "seed", "deterministic"),
+}
 aux = click.option(
     "--aux/--no-aux",
     "aux_heads",
     default=None,
     help="Auxiliary losses; by default where the wiring has such heads.",
 )
-recipe_options = opt.options(opt.setting_options(TrainSettings, *RECIPE, label="paper"), aux)
+recipe_options = opt.options(
+    opt.setting_options(TrainSettings, *sum(RECIPE.values(), ()), label="paper"), aux
+)
 source_options = opt.setting_options(
     TrainSettings,
     *("init_from", "teacher", "extra_dataset", "extra_data_dir", "extra_split"),
@@ -63,7 +81,7 @@ def naming_interruptions() -> Iterator[None]:
         raise Interrupted(f"interrupted {str(error) or 'before the run began'}") from None
 
 
-@click.command()
+@click.command(cls=SectionedCommand, sections=SECTIONS)
 @opt.dataset()
 @opt.size
 @click.option(
