@@ -60,14 +60,15 @@ def prepare(
 @declared.whole("--shards", "Files for each split.")
 @declared.whole("--shard-mb", "Without --shards: MiB that a file holds at most.", default=128)
 @click.option("--size", type=options.SizeType(), help="Of the drawn scenes (toy).")
+@options.skip_bad
 @options.force
 def pack(splits: tuple[str, ...], output: Path, force: bool, **rest: Any) -> None:
     """Pack splits into TFRecord shards, without loss; `--dataset records` reads them."""
-    from ..data.datasets.registry import open_dataset
+    from ..data.check.usable import open_split
     from ..data.records.packing import pack
 
-    data, size = (rest["dataset"], rest["data_dir"]), rest["size"]
-    opened = [open_dataset(*data, split, size) for split in splits]
+    data, how = (rest["dataset"], rest["data_dir"]), (rest["size"], rest["skip_bad"])
+    opened = [open_split(*data, split, *how) for split in splits]
     bounds = (rest["shards"], rest["shard_mb"] << 20)
     index = pack(opened, output, *bounds, force, options.progress("packing"))
     for split, noted in index["splits"].items():

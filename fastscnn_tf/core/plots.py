@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .extras import import_extra
+from .extras import import_extra, training_extra
 from .images.image_file import decode_image, resize_image, resize_label
 from .images.visualize import drawable, hatched, legend, overlay
 from .labels import LabelSpace
@@ -175,7 +175,7 @@ def require_matplotlib() -> None:
 
 
 def _matplotlib(name: str) -> ModuleType:
-    return import_extra(f"matplotlib{name}", "train", ", which plots need")
+    return import_extra(f"matplotlib{name}", training_extra(), ", which plots need")
 
 
 def new_figure(width: float, height: float) -> Any:

@@ -34,6 +34,7 @@ class Evaluation:
         instances: iIoU, where it was asked for.
         skipped: pairs left out because they cannot be used (`skip_bad`).
         skipped_first: the first of them and the reason.
+        remark: for people, such as that the model was trained on this split.
     """
 
     miou: float | None
@@ -48,6 +49,7 @@ class Evaluation:
     instances: InstanceScores | None = None
     skipped: int = 0
     skipped_first: str | None = None
+    remark: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, None for what has no value; the confusion matrix included."""
@@ -92,12 +94,15 @@ class Evaluation:
 
     def __str__(self) -> str:
         """What the command line prints."""
-        return f"{self.table()}\nprotocol: {printable(self.protocol)}"
+        return "\n".join([self.table(), *map(printable, self._said())])
+
+    def _said(self) -> list[str]:
+        return [f"protocol: {self.protocol}", *filter(None, [self.remark])]
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         table = table_html(Table(HEAD, tuple(self._rows())), "scores")
-        return f"{table}<p>{html(self._measured())}<br>protocol: {html(self.protocol)}</p>"
+        return f"{table}<p>{'<br>'.join(map(html, [self._measured(), *self._said()]))}</p>"
 
     def _rows(self) -> list[tuple[str, str]]:
         return [(n, percent(share, 1)) for n, share in (*self.class_iou.items(), *self._means())]

@@ -135,10 +135,11 @@ def prepare(
         settings, verbose, progress: as for `run_training`.
         last: the checkpoint to go on from; None where the run begins.
         replicas: devices that share each batch.
-        validates: whether the validation split is needed.
+        validates: whether this process validates, if the settings do.
     """
     start = read_start(settings.init_from) if settings.init_from and not last else None
     training = training_data(settings, progress)
+    validates = validates and settings.validate_every > 0
     split = usable_split(settings, "val", settings.size, progress) if validates else None
     config = read_config(last) if last else run_config(settings, training.labels, start)
     config = config.replace(input_size=settings.size)
