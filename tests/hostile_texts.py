@@ -118,7 +118,7 @@ def make_texts(folder: Path) -> dict[str, tuple[str, int]]:
     row = SizeRow(NAMES[3], SIZE, 1, 1, 1.0, 1.0, 1.0)
     pseudo = PseudoLabels(folder, 1, NAMES, counts, counts)
     return {
-        "evaluation": (evaluation.table(), len(NAMES) + 5),
+        "evaluation": (evaluation.table(), len(NAMES) + 6),
         "comparison": (compared.text(), 2 + len(NAMES) + 2 + 2),
         "runs": (runs_table(find_runs([folder / FOLDER, other])), 4),
         "compared runs": (compare_runs([run, other]).text(), 2 + 1 + 2 + 1 + 2 + len(NAMES)),

@@ -36,6 +36,7 @@ from fastscnn_tf.scoring.contact_sheet import save_contact_sheet
 
 OURS = {"html", "head", "meta", "title", "style", "body", "main", "section", "h1", "h2", "p"}
 OURS |= {"figure", "img", "figcaption", "table", "thead", "tbody", "tr", "th", "td"}
+OURS |= {"details", "summary"}
 # What a renderer of Markdown may make of our pages: nothing else is an element.
 BLOCKS = {"heading", "paragraph", "table", "thead", "tbody", "tr", "th", "td", "inline"}
 BLOCKS |= {"bullet_list", "list_item", "fence", "code_block"}
@@ -99,7 +100,7 @@ HEADINGS = {
     "inspect.md": "",
     "inspect side by side.md": "",
     "reproduction.md": "",
-    "run report.md": "Fast-SCNN,Result,Settings,Programs,Curves,Class IoU,Confusion",
+    "run report.md": "Fast-SCNN,Result,Curves,Class IoU,Confusion,Settings,Programs",
 }
 
 

@@ -15,11 +15,12 @@ from fastscnn_tf.core.keras_api import keras3
 from fastscnn_tf.core.plots import class_bars, confusion, curves, pixels, row_shares
 from fastscnn_tf.core.report_page import Page, Section, Table
 from fastscnn_tf.core.scores.confusion import confusion_matrix, scores
+from fastscnn_tf.core.text_table import duration
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.evaluation.evaluate import load_predictor
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import save_keras
-from fastscnn_tf.reports.run_report import duration, greatest_confusions, write_run_report
+from fastscnn_tf.reports.run_report import greatest_confusions, write_run_report
 from fastscnn_tf.reports.run_report_pictures import PictureRanking
 from fastscnn_tf.runs.run_files import machine
 from fastscnn_tf.runs.run_record import read_run
@@ -114,10 +115,16 @@ def test_a_report_says_everything_and_needs_no_other_file(run_of):
     assert [alt.split()[0] for alt, _ in page.images] == ["Curves", "Bars", "Confusion"]
     assert page.images[0][0] == (
         "Curves over 2 epochs: loss from 2.5 to 1.5, learning rate from 0.01 to 0.005, "
-        "validation mIoU from 0.25 to 0.5."
+        "validation mIoU from 25.00 to 50.00 %."
     )
     words = " ".join(page.words)
-    for fact in ("finished", "2 of 2", "0.5000 (epoch 2)", "2 min 05 s", "A <fast> one", "3.15.1"):
+    titles = ("Result", "Curves", "Class IoU", "Confusion matrix", "Settings", "Programs and")
+    assert [*map(words.index, titles)] == sorted(map(words.index, titles))
+    _, *folded = path.read_text(encoding="utf-8").split("<details><summary>")
+    assert [part.partition("</summary>")[0] for part in folded] == [
+        *("<h2>Settings</h2>", "<h2>Programs and machine</h2>")
+    ]
+    for fact in ("finished", "2 of 2", "50.00 % (epoch 2)", "2 min 05 s", "A <fast> one", "3.15.1"):
         assert fact in words
     assert str(folder.name) in words
     assert sorted(p.name for p in path.parent.iterdir()) == [

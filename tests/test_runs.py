@@ -114,8 +114,8 @@ def test_the_table_is_aligned_and_says_everything(folder):
     ]
     assert cells[0] == head
     assert [row[1] for row in cells[1:]] == ["train", "quantize", "train", "pretrain"]
-    assert cells[3][2:7] == ["toy", "64x96", "strong", "1/3", "0.2500 (epoch 1)"]
-    assert cells[4][2:7] == ["IMAGENET", "224x224", "paper", "3/3", "top-1 0.7500 (epoch 3)"]
+    assert cells[3][2:7] == ["toy", "64x96", "strong", "1/3", "25.00 % (epoch 1)"]
+    assert cells[4][2:7] == ["IMAGENET", "224x224", "paper", "3/3", "top-1 75.00 % (epoch 3)"]
     assert all(row[7].startswith("2001-09-0") for row in cells[1:])
 
 

@@ -18,15 +18,32 @@ from ..core.foreign_text import one_line, printable
 from ..core.version import __version__
 from . import data, explaining, network, runs, scoring, teaching, training
 from . import on_device as device
+from .completion import complete
 from .device_settings import settings_command
 from .failures import Ended, Failure, explained
 from .search import find_lr, search
+from .sections import SectionedGroup
 from .streams import discard, say
 
 LONGEST = 4000  # characters of a message; what it quotes may be of any length
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+# What the commands are for, in the order of a project.
+SECTIONS = {
+    "Data": ("data",),
+    "Train": ("train", "pretrain", "find-lr", "search", "pseudo-label", "save-logits"),
+    "Quantize and export": ("quantize", "quantization-report", "export", "settings"),
+    "Use": ("predict", "watch", "benchmark", "demo"),
+    "Score and compare": ("evaluate", "agreement", "compare", "size-table", "reproduce"),
+    "Look into runs and models": ("runs", "card", "inspect", "summary", "import", "export-weights"),
+}
+
+
+@click.group(
+    cls=SectionedGroup,
+    sections=SECTIONS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__)
 @click.option(
     "--debug", is_flag=True, help="Show tracebacks and native messages; may stand anywhere."
@@ -52,6 +69,8 @@ def run_command(arguments: list[str]) -> NoReturn:
     try:
         rest = [a for a in arguments if a != "--debug"]
         with _signals_end_it(), _warnings_as_lines(), _native_messages(debug):
+            if (code := complete(cli)) is not None:  # a shell asked
+                raise click.exceptions.Exit(code)
             with cli.make_context("fastscnn", rest) as context:
                 cli.invoke(context)
             sys.stdout.flush()

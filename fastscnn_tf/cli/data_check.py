@@ -41,6 +41,7 @@ def check(json_path: str | None, force: bool, **arguments: Any) -> None:
 @declared.whole("--count", "Samples.", default=12)
 @declared.whole("--columns", "Samples in a row.", default=4)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of order and augmentation.")
+@opt.skip_bad
 @click.option("--output", required=True, type=opt.PATH, help="The picture.")
 @opt.force
 def show(output: Path, **arguments: Any) -> None:

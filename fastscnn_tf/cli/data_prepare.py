@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..core.console import echo
+from ..core.console import StatusLine, echo
 from ..core.foreign_text import shell_path
 from . import declared
 from . import shared_options as options
@@ -61,14 +60,15 @@ def prepare(
 @declared.whole("--shards", "Files for each split.")
 @declared.whole("--shard-mb", "Without --shards: MiB that a file holds at most.", default=128)
 @click.option("--size", type=options.SizeType(), help="Of the drawn scenes (toy).")
+@options.skip_bad
 @options.force
 def pack(splits: tuple[str, ...], output: Path, force: bool, **rest: Any) -> None:
     """Pack splits into TFRecord shards, without loss; `--dataset records` reads them."""
-    from ..data.datasets.registry import open_dataset
+    from ..data.check.usable import open_split
     from ..data.records.packing import pack
 
-    data, size = (rest["dataset"], rest["data_dir"]), rest["size"]
-    opened = [open_dataset(*data, split, size) for split in splits]
+    data, how = (rest["dataset"], rest["data_dir"]), (rest["size"], rest["skip_bad"])
+    opened = [open_split(*data, split, *how) for split in splits]
     bounds = (rest["shards"], rest["shard_mb"] << 20)
     index = pack(opened, output, *bounds, force, options.progress("packing"))
     for split, noted in index["splits"].items():
@@ -83,25 +83,19 @@ def pack(splits: tuple[str, ...], output: Path, force: bool, **rest: Any) -> Non
 @contextlib.contextmanager
 def _bytes_bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
     """A line on stderr with bytes and rate; silent where that is no terminal."""
-    start, shown, first = time.monotonic(), 0.0, -1
+    line, start, first = StatusLine(), time.monotonic(), -1
 
     def show(done: int, total: int | None) -> None:
-        nonlocal shown, first
-        now = time.monotonic()
+        nonlocal first
         first = done if first < 0 else min(first, done)  # what an earlier call brought
-        if now - shown < 0.1 and done != total:
-            return
-        shown = now
-        rate = (done - first) / max(now - start, 1e-3) / 1e6
+        rate = (done - first) / max(time.monotonic() - start, 1e-3) / 1e6
         of = f" of {total / 1e6:.1f} MB, {done / total:.0%}" if total else " MB"
-        echo(f"{label} {done / 1e6:.1f}{of}, {rate:.1f} MB/s  ", err=True, end="\r")
+        line.show(lambda: f"{label} {done / 1e6:.1f}{of}, {rate:.1f} MB/s")
 
-    terminal = sys.stderr.isatty()
     try:
-        yield show if terminal else lambda done, total: None
+        yield show
     finally:
-        if terminal and shown:
-            echo(err=True)
+        line.clear()
 
 
 COMMANDS: tuple[click.Command, ...] = (prepare, pack)

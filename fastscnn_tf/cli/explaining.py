@@ -8,10 +8,12 @@ from typing import Any
 import click
 
 from ..core.console import echo
+from ..core.errors import InputError
 from ..core.files.writing import check_output, write_bytes
+from ..core.foreign_text import one_line
 from . import declared
 from . import shared_options as opt
-from .training import fit_verbosity
+from .streams import say
 
 
 @click.command("inspect")
@@ -33,7 +35,7 @@ def inspect_command(
 
     Every operation that XNNPACK, a GPU, NNAPI, LiteRT.js or MediaPipe leaves out is named with the
     reason and the rule's source. Files that nobody vouches for are safe to look at. The JSON of
-    several files is {"files": [...]}.
+    several files is {"files": [...]}. A file that cannot be read is named, and the code is 2.
     """
     from ..inspection.inspect_tflite import inspect
     from ..inspection.side_by_side import markdown_side_by_side
@@ -42,7 +44,15 @@ def inspect_command(
     if markdown and json_path == "-":
         raise click.UsageError("choose one of --markdown and --json -, which go to stdout both")
     load, seconds = not rest["parse_only"], rest["timeout"]
-    found = [inspect(model, load=load, seconds=seconds) for model in models]
+    found, bad = [], 0
+    for model in models:
+        try:
+            found.append(inspect(model, load=load, seconds=seconds))
+        except InputError as error:
+            if len(models) == 1:
+                raise
+            bad += 1
+            say(f"fastscnn: {one_line(str(error))}", only_stderr=True)
     values = [each.to_dict() for each in found]
     if not markdown:
         text = "\n\n".join(each.text() for each in found)
@@ -50,7 +60,10 @@ def inspect_command(
         text = found[0].markdown()
     else:
         text = markdown_side_by_side(found)
-    opt.write_result(values[0] if len(found) == 1 else {"files": values}, json_path, text)
+    if found:
+        opt.write_result(values[0] if len(models) == 1 else {"files": values}, json_path, text)
+    if bad:
+        raise click.exceptions.Exit(InputError.exit_code)
 
 
 @click.command("card")
@@ -118,7 +131,7 @@ def demo_command(output: Path, epochs: int | None, force: bool) -> None:
     """Train, quantize, export and score on toy streets: a table, overlays and report.html."""
     from ..reports.demo import run_demo, table
 
-    summary = run_demo(output, force, fit_verbosity(), echo, epochs)
+    summary = run_demo(output, force, epochs=epochs)
     echo(table(summary), keep="\n")
     echo(f"{output / 'report.html'}: report with pictures, {summary['seconds']:.0f} s in all")
 

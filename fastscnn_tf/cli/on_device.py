@@ -45,6 +45,7 @@ from .scoring import fit, views
     "with several processes.",
     high=MAX_THREADS,
 )
+@click.option("--skip-bad", is_flag=True, help="Go on without pictures that cannot be read.")
 @opt.trust_settings
 @opt.force
 def predict(folder: Path, format: str, threads: int | None, **arguments: Any) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from ..core.console import echo, warn
-from ..core.foreign_text import printable
 from ..core.sizes import parse_size
+from ..core.text_table import percent
 from ..runtime.fit import FITS
 from . import declared
 from . import shared_options as opt
@@ -74,8 +74,7 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
     result = score(progress=opt.progress("evaluating"), **arguments)
     if warning := result.skip_warning():
         warn(warning)
-    text = f"{result.table()}\nprotocol: {printable(result.protocol)}"
-    opt.write_result(result.to_dict(), json_path, text)
+    opt.write_result(result.to_dict(), json_path, str(result))
 
 
 @click.command()
@@ -99,7 +98,7 @@ def agreement(
     opened = open_split(data["dataset"], data["data_dir"], data["split"], size, skip_bad)
     share = argmax_agreement(first, second, opened, opt.progress("comparing"))
     result = {"first": first, "second": second, "images": len(opened), "agreement": share}
-    opt.write_result(result, json_path, f"{share * 100:.3f} % of the pixels agree")
+    opt.write_result(result, json_path, f"{percent(share, 3)} % of the pixels agree")
 
 
 @click.command()

@@ -14,12 +14,17 @@ from ..core.foreign_text import printable, shell_path
 from ..train.settings import TrainSettings
 from . import declared
 from . import shared_options as opt
-from .training import aux, cache, naming_interruptions, settings_given, train
+from .sections import SectionedCommand
+from .training import SECTIONS, aux, cache, naming_interruptions, settings_given, train
 
 _OWN = ("output", "resume", "force")  # of `train`; a search has its own
 
 
-@click.command()
+@click.command(
+    cls=SectionedCommand,
+    sections={"Search": ("space", "trials", "warmup", "output", "resume", "json_path", "force")}
+    | SECTIONS,
+)
 @click.option(
     "--space",
     multiple=True,

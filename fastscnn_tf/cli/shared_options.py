@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..core.console import echo
+from ..core.console import StatusLine, echo
 from ..core.fields import declared, default_text, defaults, kinds
 from ..core.files.json_text import dump_json
 from ..core.files.writing import check_output, write_json
 from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
+from ..core.text_table import duration
 from ..data.datasets.registry import NAMES
 from ..delegates.trust import trusting
 from ..runtime import MAX_THREADS
@@ -226,11 +227,24 @@ def write_result(result: dict[str, Any], path: str | None, text: str) -> None:
 
 
 def progress(label: str) -> Callable[[Iterable[int]], Iterator[int]]:
-    """Wraps indices in a progress bar on stderr; silent where that is no terminal."""
+    """Wraps indices in a line on stderr with what is left, which is gone at the end.
+
+    One for several loops shows one line. It is silent where stderr is no terminal.
+    """
 
     def wrap(items: Iterable[int]) -> Iterator[int]:
-        stream = sys.stderr
-        with click.progressbar(items, label=label, file=stream, hidden=not stream.isatty()) as bar:
-            yield from bar
+        known = list(items)
+        line, start = StatusLine(), time.monotonic()
+
+        def said() -> str:
+            left = (time.monotonic() - start) / max(done, 1) * (len(known) - done)
+            return f"{label} {done} of {len(known)}{f', {duration(left)} left' if done else ''}"
+
+        try:
+            for done, item in enumerate(known):  # noqa: B007
+                line.show(said)
+                yield item
+        finally:
+            line.clear()
 
     return wrap

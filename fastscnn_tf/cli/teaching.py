@@ -57,6 +57,7 @@ def pseudo_label_command(json_path: str | None, force: bool, **arguments: Any) -
 @declared.text("--split", "Which split.", "train")
 @opt.model_size
 @opt.pad
+@opt.skip_bad
 @opt.threads
 @click.option(
     "--output", "folder", required=True, type=opt.PATH, help="Folder; pictures done before stay."
@@ -69,12 +70,13 @@ def save_logits_command(
     They are a teacher for train --teacher OUTPUT. The teacher looks at each picture once, as it
     is, so rotation, cutout and mixing cannot be learnt from it (--augment paper or gentle).
     """
-    from ..data.datasets.registry import open_dataset
+    from ..data.check.usable import open_split
     from ..evaluation.evaluate import load_predictor
     from ..train.distill.saved_logits import save_logits
 
     predictor = load_predictor(model, threads, size=size, pad=pad)
-    opened = open_dataset(data["dataset"], data["data_dir"], data["split"], predictor.input_size)
+    source = data["dataset"], data["data_dir"], data["split"]
+    opened = open_split(*source, predictor.input_size, data["skip_bad"])
     save_logits(predictor, opened, folder, opt.progress("looking"))
     echo(f"{folder}: logits of {opt.count(len(opened), 'picture')}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,27 +11,46 @@ import click
 
 from ..core.console import echo
 from ..core.errors import Interrupted
+from ..core.text_table import percent
 from ..delegates.device import DEVICES
 from ..quantize.run_settings import QuantizeSettings
 from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
 from . import shared_options as opt
 from .export_options import TEXTS, about_options, choose_for, engine_options
+from .sections import SectionedCommand
 
 # What a recipe decides, in the order of `--help`.
-RECIPE = (
-    *("epochs", "crop", "batch_size", "optimizer", "learning_rate", "schedule", "power", "cycles"),
-    *("warmup_epochs", "momentum", "weight_decay", "l2", "clip_norm", "accumulate", "loss"),
-    *("class_weights", "label_smoothing", "aux_weight", "dropout", "bn_momentum", "ema"),
-    *("precision", "augment", "distill_weight", "distill_temperature", "early_stopping"),
-    *("validate_every", "preset", "width"),
-)
+RECIPE = {
+    "Length and batches": ("epochs", "batch_size", "crop", "accumulate"),
+    "Optimizer and schedule": (
+        *("optimizer", "learning_rate", "schedule", "power", "cycles", "warmup_epochs"),
+        *("momentum", "weight_decay", "l2", "clip_norm", "ema", "precision"),
+    ),
+    "Loss and augmentation": ("loss", "class_weights", "label_smoothing", "aux_weight", "augment"),
+    "Network": ("preset", "width", "dropout", "bn_momentum"),
+    "Teacher": ("distill_weight", "distill_temperature"),
+    "Validation": ("validate_every", "early_stopping"),
+}
+SECTIONS = {
+    "Data": (
+        *("dataset", "data_dir", "size", "extra_dataset", "extra_data_dir", "extra_split"),
+        *("skip_bad", "cache"),
+    ),
+    "Run": ("recipe", "init_from", "output", "resume", "force"),
+    **RECIPE,
+    "Network": (*RECIPE["Network"], "aux_heads"),
+    "Teacher": ("teacher", *RECIPE["Teacher"]),
+    "Machine": ("strategy", "seed", "deterministic"),
+}
 aux = click.option(
     "--aux/--no-aux",
     "aux_heads",
     default=None,
     help="Auxiliary losses; by default where the wiring has such heads.",
 )
-recipe_options = opt.options(opt.setting_options(TrainSettings, *RECIPE, label="paper"), aux)
+recipe_options = opt.options(
+    opt.setting_options(TrainSettings, *sum(RECIPE.values(), ()), label="paper"), aux
+)
 source_options = opt.setting_options(
     TrainSettings,
     *("init_from", "teacher", "extra_dataset", "extra_data_dir", "extra_split"),
@@ -63,12 +81,7 @@ def naming_interruptions() -> Iterator[None]:
         raise Interrupted(f"interrupted {str(error) or 'before the run began'}") from None
 
 
-def fit_verbosity() -> int:
-    """A progress bar on a terminal, one line per epoch elsewhere."""
-    return 1 if sys.stdout.isatty() else 2
-
-
-@click.command()
+@click.command(cls=SectionedCommand, sections=SECTIONS)
 @opt.dataset()
 @opt.size
 @click.option(
@@ -99,13 +112,13 @@ def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
         from ..train.trainer import run_training as run
     with naming_interruptions():
         bar = opt.progress("checking pairs")
-        result = run(settings, output, resume, force, fit_verbosity(), bar)
+        result = run(settings, output, resume, force, progress=bar)
     if result is None:
         return  # a worker that is not the chief
     from ..reports.run_report import write_run_report
 
     report = write_run_report(output, force=True)
-    score = "" if result.miou is None else f"val mIoU {result.miou:.4f} "
+    score = "" if result.miou is None else f"val mIoU {percent(result.miou)} % "
     echo(f"{result.best}: {score}after {opt.count(result.epochs, 'epoch')}; {report}")
 
 
@@ -124,9 +137,9 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 
     settings = PretrainSettings(**opt.given(rest))
     with naming_interruptions():
-        result = run_pretraining(settings, output, resume, force, fit_verbosity())
+        result = run_pretraining(settings, output, resume, force)
     echo(
-        f"{result.best}: val top-1 {result.top1:.4f}, top-5 {result.top5:.4f} "
+        f"{result.best}: val top-1 {percent(result.top1)} %, top-5 {percent(result.top5)} % "
         f"after {opt.count(result.epochs, 'epoch')}"
     )
 
@@ -152,8 +165,9 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     settings = QuantizeSettings(**{"data_dir": None, **opt.given(rest)})
     with naming_interruptions():
         bar = opt.progress("checking pairs")
-        result = run_quantization(settings, output, resume, force, fit_verbosity(), bar)
-    echo(f"{result.best}: val mIoU {result.miou:.4f} after {opt.count(result.epochs, 'epoch')}")
+        result = run_quantization(settings, output, resume, force, progress=bar)
+    score = f"val mIoU {percent(result.miou)} %"
+    echo(f"{result.best}: {score} after {opt.count(result.epochs, 'epoch')}")
 
 
 @click.command()

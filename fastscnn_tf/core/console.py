@@ -6,10 +6,14 @@ import atexit
 import contextlib
 import functools
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from .foreign_text import printable
+
+REFRESH = 0.1  # seconds that a status line stays at least
 
 
 def echo(text: object = "", err: bool = False, end: str = "\n", keep: str = "") -> None:
@@ -29,6 +33,28 @@ def echo(text: object = "", err: bool = False, end: str = "\n", keep: str = "") 
 def warn(message: object) -> None:
     """Prints a warning as the command line does."""
     echo(f"fastscnn: {message}", err=True)
+
+
+class StatusLine:
+    """A line on a terminal's stderr that the next one takes the place of; nothing elsewhere."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr is not None and sys.stderr.isatty()
+        self._width, self._shown = 0, 0.0
+
+    def show(self, say: Callable[[], str]) -> None:
+        """Shows what `say` gives, unless it is shown already or the last one is too young."""
+        now = time.monotonic()
+        if self._live and now - self._shown > REFRESH:
+            text = printable(say())[: shutil.get_terminal_size().columns - 1]
+            echo(text.ljust(self._width), err=True, end="\r")
+            self._width, self._shown = len(text), now
+
+    def clear(self) -> None:
+        """Leaves an empty line."""
+        if self._width:
+            echo(" " * self._width, err=True, end="\r")
+        self._width = 0
 
 
 @contextlib.contextmanager

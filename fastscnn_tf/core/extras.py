@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 from .errors import InputError
 
 DISTRIBUTION = "fastscnn-tf"
+BACKEND, OTHER_BACKENDS = "KERAS_BACKEND", ("jax", "torch")  # than TensorFlow
 
 
 def pip_install(*extras: str) -> str:
@@ -21,6 +23,11 @@ def pip_install(*extras: str) -> str:
         'pip install "fastscnn-tf[train,search]"'
     """
     return f'pip install "{DISTRIBUTION}[{",".join(extras)}]"'
+
+
+def training_extra() -> str:
+    """The extra that trains: without TensorFlow where Keras runs on another backend."""
+    return "keras" if os.environ.get(BACKEND) in OTHER_BACKENDS else "train"
 
 
 def import_extra(name: str, extra: str, needed: str = "") -> Any:
@@ -37,4 +44,7 @@ def import_extra(name: str, extra: str, needed: str = "") -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise InputError(f"{error.name} is not installed{needed}: {pip_install(extra)}") from None
+        hint = pip_install(extra)
+        if error.name in OTHER_BACKENDS:  # which no extra brings
+            needed, hint = f", which {BACKEND}={error.name} needs", f"pip install {error.name}"
+        raise InputError(f"{error.name} is not installed{needed}: {hint}") from None

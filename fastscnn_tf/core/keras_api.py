@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .console import quiet_stderr
 from .environment import environment
 from .errors import ConfigError
-from .extras import import_extra
+from .extras import import_extra, training_extra
 
 if TYPE_CHECKING:
     import keras
@@ -76,7 +76,8 @@ def tf_keras() -> ModuleType:
     Raises:
         ConfigError: Keras 3 runs on another backend than TensorFlow.
     """
-    tensorflow()
+    if training_extra() == "train":
+        tensorflow()  # before Keras asks for it, so that it starts quietly
     if keras3().backend.backend() != "tensorflow":
         raise ConfigError("tf_keras models need KERAS_BACKEND=tensorflow")
     return _import("tf_keras")
@@ -138,4 +139,4 @@ def _keep_convolutions_apart(tf: ModuleType) -> None:
 def _import(name: str) -> Any:
     with quiet_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return import_extra(name, "train")
+        return import_extra(name, training_extra() if name == "keras" else "train")

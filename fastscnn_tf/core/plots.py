@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .extras import import_extra
+from .extras import import_extra, training_extra
 from .images.image_file import decode_image, resize_image, resize_label
 from .images.visualize import drawable, hatched, legend, overlay
 from .labels import LabelSpace
+from .text_table import percent
 
 Row = Mapping[str, float | None]
 
@@ -51,6 +52,8 @@ def curves(runs: Sequence[tuple[str, Sequence[Row]]], panels: Mapping[str, str])
         for i, (name, rows) in enumerate(runs):
             axes.plot(*_points(rows, column), **_style(i), label=_escaped(name))
         axes.set_ylabel(panels[column])
+        if column.startswith("val_"):  # a score, which logs have as a share
+            axes.yaxis.set_major_formatter(_matplotlib(".ticker").PercentFormatter(1))
         axes.grid(alpha=0.3)
     all_axes[-1].set_xlabel("epoch")
     all_axes[-1].xaxis.get_major_locator().set_params(integer=True)
@@ -75,7 +78,7 @@ def class_bars(class_iou: Mapping[str, float | None]) -> bytes:
     shares = [100 * (iou or 0.0) for iou in class_iou.values()]
     axes.barh(places, shares, color=COLORS[0])
     for place, (share, iou) in enumerate(zip(shares, class_iou.values(), strict=True)):
-        axes.text(share + 1, place, _percent(iou), va="center")
+        axes.text(share + 1, place, percent(iou, 1), va="center")
     axes.set_yticks(places, [axis_name(name) for name in class_iou], parse_math=False)
     axes.invert_yaxis()
     axes.set_xlim(0, 110)
@@ -114,7 +117,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> bytes:
     if rows <= NUMBERS:
         for (y, x), share in np.ndenumerate(shares):
             color = "white" if share > 0.5 else "black"
-            axes.text(x, y, _percent(share, 0), ha="center", va="center", color=color, fontsize=7)
+            axes.text(x, y, percent(share, 0), ha="center", va="center", color=color, fontsize=7)
     figure.colorbar(drawn, ax=axes, label="share of the true class's pixels", shrink=0.8)
     return figure_png(figure)
 
@@ -172,7 +175,7 @@ def require_matplotlib() -> None:
 
 
 def _matplotlib(name: str) -> ModuleType:
-    return import_extra(f"matplotlib{name}", "train", ", which plots need")
+    return import_extra(f"matplotlib{name}", training_extra(), ", which plots need")
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -203,10 +206,6 @@ def _style(index: int) -> dict[str, Any]:
         "markersize": 3,
         "linewidth": 1.2,
     }
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return "-" if value is None or np.isnan(value) else f"{value * 100:.{digits}f}"
 
 
 def axis_name(name: str, longest: int = LONGEST) -> str:

@@ -18,6 +18,7 @@ color:#111;background:#fff}
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .8em;text-align:left}
 thead th{border-bottom:2px solid #666}tbody th{font-weight:normal}
 .changed{background:#fff0c2;font-weight:bold}.changed th{font-weight:bold}
+summary{cursor:pointer}summary h2{display:inline}
 figure{margin:1em 0}img{max-width:100%}figcaption{color:#444}"""
 # Even if a text got through as markup: no script, and nothing is fetched or sent.
 POLICY = (
@@ -58,12 +59,13 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """A heading with what stands below it, in this order."""
+    """A heading with what stands below it, in this order; a page may show the heading alone."""
 
     title: str
     text: str = ""
     figures: tuple[Figure, ...] = ()
     table: Table | None = None
+    folded: bool = False
 
 
 def facts(
@@ -129,13 +131,17 @@ class Page:
 
 
 def _section_html(section: Section) -> str:
-    parts = [f"<section><h2>{html(section.title)}</h2>"]
+    title = f"<h2>{html(section.title)}</h2>"
+    begin, end = "<section>", "</section>"
+    if section.folded:
+        begin, title, end = "<details>", f"<summary>{title}</summary>", "</details>"
+    parts = [f"{begin}{title}"]
     if section.text:
         parts.append(f"<p>{html(section.text)}</p>")
     parts += map(_figure_html, section.figures)
     if section.table:
-        parts.append(_table_html(section.table, section.title))
-    return "\n".join([*parts, "</section>"])
+        parts.append(table_html(section.table, section.title))
+    return "\n".join([*parts, end])
 
 
 def _figure_html(figure: Figure) -> str:
@@ -147,7 +153,8 @@ def _figure_html(figure: Figure) -> str:
     )
 
 
-def _table_html(table: Table, name: str) -> str:
+def table_html(table: Table, name: str) -> str:
+    """A table as an HTML element; what is in its cells stays text."""
     head = "".join(f'<th scope="col">{html(text)}</th>' for text in table.head)
     lines = [f'<table aria-label="{html(name)}"><thead><tr>{head}</tr></thead><tbody>']
     for index, (first, *others) in enumerate(table.rows):

@@ -42,7 +42,26 @@ def markdown_table(
 
 
 def percent(share: float | None, digits: int = 2, sign: bool = False) -> str:
-    """A share 0..1 in percent, or a difference of shares in points; `-` where there is none."""
-    if share is None:
+    """A share 0..1 in percent, or a difference of shares in points; `-` where there is none.
+
+    Scores are 0..1 in Python and in files, and in percent wherever people read them.
+    """
+    if share is None or share != share:  # NaN
         return "-"
     return f"{share * 100:{'+' if sign else ''}.{digits}f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `2 h 03 min 05 s`.
+
+    Example:
+        >>> duration(7385.2), duration(59.6), duration(None)
+        ('2 h 03 min 05 s', '1 min 00 s', 'not recorded')
+    """
+    if seconds is None:
+        return "not recorded"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min {rest:02d} s"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

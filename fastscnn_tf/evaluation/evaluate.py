@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import math
@@ -11,12 +12,13 @@ from pathlib import Path
 from typing import Any, TypeGuard, Unpack
 
 from ..core.aliases import Progress, StrPath
-from ..core.errors import ConfigError, ModelFileError
+from ..core.errors import ConfigError, FastSCNNError, ModelFileError
 from ..core.keras_api import KerasModel
 from ..core.named_weights import KERAS, TFLITE, named_weights, no_such_model
 from ..core.sizes import STRIDE, Size, format_size
 from ..data.check.usable import open_usable
 from ..data.datasets.registry import find_pairs, open_dataset
+from ..runs.about import seen_in_training, trained_on
 from ..runtime.segmenter import Segmenter
 from ..scoring.averaged_views import AveragedViews, SlidingWindows
 from ..scoring.evaluation_result import Evaluation
@@ -206,7 +208,15 @@ def evaluate(
         missing=[f"{path}: no such file" for path in missing],
     )
     details = {"model": name_of(model), **_fingerprint(model), **result.details}
-    return dataclasses.replace(result, details=details)
+    return dataclasses.replace(result, details=details, remark=_remark(model, dataset, split))
+
+
+def _remark(model: object, dataset: str, split: str) -> str:
+    """Whether the model was trained on the split, as far as it or its run says."""
+    seen: set[tuple[str, str]] = set()
+    with contextlib.suppress(FastSCNNError):  # a run beside the model may be damaged
+        seen = trained_on(model) if is_path(model) else seen
+    return seen_in_training([f"{split} of {dataset}"]) if (dataset, split) in seen else ""
 
 
 def _fingerprint(model: object) -> dict[str, str]:

@@ -136,6 +136,8 @@ class ModelComparison:
             lines.append("where they differ: first right {}, second {}, neither {}".format(*shares))
         return "\n".join(lines)
 
+    __str__ = text
+
 
 def _sides(first: Any, second: Any) -> dict[str, Any]:
     return {"first": first, "second": second}

@@ -39,6 +39,7 @@ def predict_files(
     format: str = "pictures",
     recursive: bool = False,
     processes: int = 1,
+    skip_bad: bool = False,
     views: Views | None = None,
     **ways: Unpack[ViewOptions],
 ) -> list[Path]:
@@ -64,6 +65,7 @@ def predict_files(
         recursive: take the pictures of a folder's sub-folders, too.
         processes: share the pictures among so many processes, each with an interpreter of its
             own (and `threads` threads); then `model` is a path.
+        skip_bad: go on without pictures that cannot be read, with a counted warning.
         views: how the model looks at a picture.
         ways: `scales`, `flip`, `window`, `stride` and `fit`, as for `evaluate`.
 
@@ -89,6 +91,7 @@ def predict_files(
         opacity=opacity,
         format=format,
         results=folder if among else None,
+        skip_bad=skip_bad,
         views=Views.of(views, ways),
     )
     if processes != 1 and not is_path(model):
@@ -103,14 +106,23 @@ def predict_files(
     jobs = list(zip(pictures, targets, strict=True))
     # Closed at once on an error, so that no process outlives this call.
     with contextlib.closing(_done(make, here, jobs, processes)) as done:
-        for _ in zip(progress(range(len(jobs))), done, strict=True):
-            pass
-    return targets
+        bad = [why for _, why in zip(progress(range(len(jobs))), done, strict=True)]
+    return _without_bad(targets, bad)
+
+
+def _without_bad(targets: list[Path], bad: list[str | None]) -> list[Path]:
+    """The label maps that were written; those of pictures that cannot be read are counted."""
+    reasons = [why for why in bad if why]
+    if reasons and len(reasons) == len(targets):
+        raise DataError(f"none of the {len(bad)} pictures can be read (first: {reasons[0]})")
+    if reasons:
+        _say(f"skipped {len(reasons)} of {len(bad)} pictures (first: {reasons[0]})")
+    return [target for target, why in zip(targets, bad, strict=True) if not why]
 
 
 def _done(
     make: Callable[[], _Writer], here: _Writer, jobs: list[tuple[Path, Path]], processes: int
-) -> Generator[None]:
+) -> Generator[str | None]:
     """Writes one picture's results after the other, here or in several processes."""
     if processes == 1:
         yield from map(here, jobs)
@@ -127,6 +139,7 @@ def picture_writer(
     opacity: float = 0.5,
     format: str = "pictures",
     results: Path | None = None,
+    skip_bad: bool = False,
     views: Views | None = None,
 ) -> _Writer:
     """What `predict_files` does with each picture, as a function of (picture, label map) paths.
@@ -138,20 +151,28 @@ def picture_writer(
     """
     inference, predictor = open_inference(model, threads, size, pad, views=views)
     written = WrittenFiles(results) if results else None
-    return _Writer(inference, results_of(format)(label_space_of(predictor), opacity, written))
+    write = results_of(format)(label_space_of(predictor), opacity, written)
+    return _Writer(inference, write, skip_bad)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Writer:
-    """Writes what a model sees in a picture."""
+    """Writes what a model sees in a picture; with `skip_bad` it says why one cannot be read."""
 
     inference: Inference
     write: Pictures | Submission
+    skip_bad: bool = False
 
-    def __call__(self, job: tuple[Path, Path]) -> None:
+    def __call__(self, job: tuple[Path, Path]) -> str | None:
         picture, target = job
-        image = read_image(picture)
+        try:
+            image = read_image(picture)
+        except DataError as error:
+            if not self.skip_bad:
+                raise
+            return str(error)
         self.write(image, self.inference.label_map(image, image.shape[:2]), target)
+        return None
 
 
 def find_pictures(path: Path, recursive: bool) -> list[Path]:

@@ -80,6 +80,8 @@ class PseudoLabels:
         rows.append(("all", f"{total:,}", f"{kept:,}", f"{self.share:.3f}"))
         return text_table(rows, right=None)
 
+    __str__ = table
+
 
 class PseudoFolder:
     """Pictures, label maps, and what is known of those that are done.

@@ -49,6 +49,8 @@ class Reproduction:
         remarks = printable_lines(self._remarks())
         return "\n".join([TITLE, "", text_table(table, NUMBERS), "", remarks])
 
+    __str__ = text
+
     def markdown(self) -> str:
         """The same as Markdown."""
         table = markdown_table(COLUMNS, map(self._cells, self.rows), NUMBERS)

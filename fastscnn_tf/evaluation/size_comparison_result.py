@@ -97,6 +97,8 @@ class SizeTable:
             said = f"\n{MARK} the best that gives {self.wanted_fps:g} frames/s here"
         return text_table(cells, range(2, 9)) + said
 
+    __str__ = text
+
 
 def best_at(rows: Sequence[SizeRow], fps: float | None) -> int | None:
     """The row of greatest mIoU, or of the most multiply-accumulates, that gives so many frames.

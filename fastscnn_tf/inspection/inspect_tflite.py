@@ -26,6 +26,8 @@ class Inspection(Findings):
         """For people."""
         return text_report(self)
 
+    __str__ = text
+
     def markdown(self) -> str:
         """A table of the operations and who takes them, for a README."""
         return markdown_report(self)

@@ -72,6 +72,8 @@ class Summary:
             "activations as float32"
         )
 
+    __str__ = table
+
 
 def summary(config: FastSCNNConfig) -> Summary:
     """Counts a configuration by stage at its input size.

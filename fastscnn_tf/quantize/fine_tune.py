@@ -52,8 +52,7 @@ def run_quantization(
         folder: gets `best.npz`, `last.npz`, `run.json`, `state.json` and `log.csv`.
         resume: continue after the last finished epoch.
         force: start anew in a folder that is not empty.
-        verbose: as in `model.fit`.
-        progress: as for `run_training`.
+        verbose, progress: as for `run_training`.
 
     Raises:
         DataError, OutputError, ConfigError, ModelFileError, TrainingDiverged: as for
@@ -116,6 +115,7 @@ def _fit(model, settings, folder: Path, training, validation, state, verbose) ->
         validate.score(calibrated)
         checkpoint.keep(0, calibrated)
     freeze = freeze_ranges(settings.freeze_ranges)
-    callbacks = [freeze, own.StopOnBrokenLoss(), validate, checkpoint]
+    lines = own.EpochLines(checkpoint, settings.epochs, verbose)
+    callbacks = [freeze, own.StopOnBrokenLoss(), validate, checkpoint, lines]
     done = state.get("epochs_done", 0)
-    fit_epochs(Training(model, model), settings, training, done, callbacks, verbose)
+    fit_epochs(Training(model, model), settings, training, done, callbacks)

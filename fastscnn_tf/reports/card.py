@@ -24,7 +24,7 @@ from ..core.foreign_text import (
 )
 from ..core.labels import MAX_CLASSES
 from ..core.text_table import markdown_table, percent
-from ..runs.about import run_folder_of, training_run
+from ..runs.about import run_behind, run_folder_of, seen_in_training, trained_on
 from ..runtime.model_settings import settings_of
 from ..tflite.file import graph_summary, own_metadata, read_model
 from ..tflite.own_metadata import label_space
@@ -70,7 +70,7 @@ def model_card(
         missing = "no such model file, " if not path.exists() else ""
         raise ModelFileError(f"{path}: {missing}expected a run folder (with run.json) or a .tflite")
     index = next(i for i, part in enumerate(parts) if part.startswith("## How to use"))
-    parts[index:index] = [_scores(evaluations, _trained_on(path))] if evaluations else []
+    parts[index:index] = [_scores(evaluations, trained_on(path))] if evaluations else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -112,7 +112,7 @@ def _best(run: Run) -> str:
         return UNKNOWN
     if run.best is None:
         return f"epoch {run.best_epoch}, which was not scored"
-    return f"{run.score} {run.best * 100:.2f} %, epoch {run.best_epoch}"
+    return f"{run.score} {percent(run.best)} %, epoch {run.best_epoch}"
 
 
 def _file_parts(path: Path, license: str | None) -> list[str]:
@@ -143,7 +143,7 @@ def _file_parts(path: Path, license: str | None) -> list[str]:
     named = zip(space.names, space.colors, strict=True)
     colors = [(name, f"{r}, {g}, {b}") for name, (r, g, b) in named]
     parts.append(f"## Classes\n{markdown_table(('class', 'RGB'), colors)}")
-    run = _run_of(path, metadata)
+    run = run_behind(path, metadata)
     trained = _facts(_given(run)) if run else f"Training: {UNKNOWN}."
     parts.append(f"## Training run\n{trained}")
     found = settings_of(path)
@@ -157,23 +157,6 @@ def _file_parts(path: Path, license: str | None) -> list[str]:
     use += [f'labels = Segmenter({python_string(path.name)}).predict("street.jpg")', "```"]
     parts.append("## How to use\n" + "\n".join(use))
     return parts
-
-
-def _run_of(path: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The training run, from inside the file or from beside it."""
-    if run := metadata.get("run"):
-        return run
-    folder = run_folder_of(path)
-    return training_run(folder) if folder else {}
-
-
-def _trained_on(path: Path) -> set[tuple[str, str]]:
-    """Data sets and splits that the training run names."""
-    run = training_run(path) if path.is_dir() else _run_of(path, own_metadata(read_model(path)[1]))
-    seen = {(str(run["dataset"]), "train")} if "dataset" in run else set()
-    if {"extra_dataset", "extra_split"} <= run.keys():
-        seen.add((str(run["extra_dataset"]), str(run["extra_split"])))
-    return seen
 
 
 def _evaluation(path: StrPath) -> dict[str, Any]:
@@ -213,9 +196,7 @@ def _check_names(path: Path, evaluations: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-def _scores(
-    evaluations: Sequence[Mapping[str, Any]], trained_on: Collection[tuple[str, str]]
-) -> str:
+def _scores(evaluations: Sequence[Mapping[str, Any]], known: Collection[tuple[str, str]]) -> str:
     heads = [f"{Path(str(e['model'])).name}, {e['dataset']} {e['split']}" for e in evaluations]
     rows: list[Sequence[object]] = [
         ("mean IoU", *(percent(e["miou"]) for e in evaluations)),
@@ -231,13 +212,10 @@ def _scores(
     seen = [
         f"{markdown_code(split)} of {markdown_cell(name)}"
         for name, split in measured
-        if (name, split) in trained_on
+        if (name, split) in known
     ]
     if seen:
-        parts.append(
-            f"**The model saw {' and '.join(seen)} in training: scores on it say nothing of new "
-            "pictures.**"
-        )
+        parts.append(f"**{seen_in_training(seen)}**")
     return "\n\n".join(parts)
 
 

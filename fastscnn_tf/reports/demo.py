@@ -37,7 +37,7 @@ FILES = {  # file -> (recipe, outputs)
 def run_demo(
     folder: StrPath,
     force: bool = False,
-    verbose: int = 2,
+    verbose: int | str = "auto",
     say: Callable[[str], None] = echo,
     epochs: int | None = None,
 ) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def run_demo(
     Args:
         folder: gets the runs, the .tflite files, `summary.json` and `report.html`.
         force: start anew in a folder that is not empty.
-        verbose: as in `model.fit`.
+        verbose: as for `run_training`.
         say: prints a line of progress.
         epochs: training epochs; fewer for a quick look.
 
@@ -117,7 +117,7 @@ def run_demo(
 
 def table(summary: dict[str, Any]) -> str:
     """The summary as a table for people."""
-    lines = [f"{'file':<24}{'mIoU':>8}{'kB':>8}{'ms':>8}"]
+    lines = [f"{'file':<24}{'mIoU, %':>8}{'kB':>8}{'ms':>8}"]
     for name, miou in summary["miou"].items():
         size, latency = summary["sizes_bytes"][name], summary["latency_ms"][name]["median"]
         lines.append(f"{name:<24}{percent(miou):>8}{size / 1000:>8.0f}{latency:>8.2f}")
@@ -128,7 +128,7 @@ def table(summary: dict[str, Any]) -> str:
         "float_qat": "float / QAT",
     }
     for key, name in names.items():
-        lines.append(f"argmax agreement {name}: {summary['agreement'][key] * 100:.3f} %")
+        lines.append(f"argmax agreement {name}: {percent(summary['agreement'][key], 3)} %")
     return "\n".join(lines)
 
 
@@ -156,7 +156,7 @@ def _files(summary: dict[str, Any], scenes: int) -> Section:
     text = (
         "Trained, quantized with TFMOT, converted and scored through the LiteRT interpreter in "
         f"{summary['seconds']:.0f} s. Scores are on {scenes} held-out scenes. The float Keras "
-        f"model reaches {percent(summary['float_miou'])} mIoU. Argmax agreement: float Keras / "
+        f"model reaches {percent(summary['float_miou'])} % mIoU. Argmax agreement: float Keras / "
         f"float32 .tflite {agreement['float_tflite']}, QAT Keras / QAT .tflite "
         f"{agreement['qat_tflite']}, float / QAT {agreement['float_qat']}."
     )

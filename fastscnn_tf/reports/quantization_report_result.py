@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..core.foreign_text import printable, printable_lines
 from ..core.sizes import Size, format_size
-from ..core.text_table import text_table
+from ..core.text_table import percent, text_table
 from ..quantize.layer_report import LayerReport
 
 SHOWN = 15  # layers in the console's table
@@ -139,10 +139,10 @@ class QuantizationReport:
 
     def summary(self) -> str:
         """What int8 costs in all, in one sentence."""
-        parts = [f"int8 gives {self.agreement * 100:.2f} % of the cells float's class"]
+        parts = [f"int8 gives {percent(self.agreement)} % of the cells float's class"]
         if self.float_miou is not None and self.int8_miou is not None:
             parts.append(
-                f"mIoU {self.float_miou * 100:.2f} becomes {self.int8_miou * 100:.2f} on "
+                f"mIoU {percent(self.float_miou)} % becomes {percent(self.int8_miou)} % on "
                 f"{self.images} images"
             )
         if self.sqnr_db is not None:
@@ -160,7 +160,7 @@ class QuantizationReport:
         if layer.hurts:
             said.append(
                 f"{layer.harm:.0%} of the harm; in float the agreement gains "
-                f"{layer.agreement_returned * 100:.2f} of the {(1 - self.agreement) * 100:.2f} "
+                f"{percent(layer.agreement_returned)} of the {percent(1 - self.agreement)} "
                 "points that int8 loses"
             )
         return said
@@ -173,6 +173,8 @@ class QuantizationReport:
         if len(self.layers) > SHOWN:
             parts.append(f"and {len(self.layers) - SHOWN} more layers")
         return "\n\n".join(parts)
+
+    __str__ = text
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

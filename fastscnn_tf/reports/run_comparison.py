@@ -13,7 +13,7 @@ from ..core.errors import ConfigError, InputError
 from ..core.files.writing import check_output, write_bytes
 from ..core.foreign_text import printable_lines
 from ..core.plots import curves
-from ..core.text_table import text_table
+from ..core.text_table import percent, text_table
 from ..runs.run_files import SCORE
 from ..runs.run_record import TOP1, Run, read_run
 
@@ -61,6 +61,8 @@ class Comparison:
         ]
         parts.append(text_table([("score, %", *letters), *rows]))
         return "\n\n".join(parts)
+
+    __str__ = text
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -142,6 +144,4 @@ def _shown(value: object) -> str:
 
 
 def _score(value: float | None, delta: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value * 100:.2f}" + (f" ({delta * 100:+.2f})" if delta is not None else "")
+    return percent(value) + ("" if delta is None else f" ({percent(delta, sign=True)})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ..core.fields import defaults
 from ..core.files.writing import check_output_folder
 from ..core.plots import class_bars, confusion, curves, row_shares
 from ..core.report_page import Figure, Page, Section, Table, facts
-from ..core.text_table import percent
+from ..core.text_table import duration, percent
 from ..runs.find_runs import best_text, recipe_name
 from ..runs.run_record import QUANTIZE, TRAIN, Run, read_run
 
@@ -54,12 +55,12 @@ def write_run_report(
     if (run.folder / FOLDER).is_symlink():  # it came with the run, and may lead anywhere
         raise OutputError(f"{run.folder / FOLDER} is a link: remove it first")
     target = check_output_folder(run.folder / FOLDER, force)
-    sections = [_result(run), _settings(run), _surroundings(run)]
-    sections += [*_curves(run), *_classes(run), *_confusion(run)]
+    sections = [_result(run), *_curves(run), *_classes(run), *_confusion(run)]
     if pictures or data_dir is not None:
         from .run_report_pictures import PictureRanking
 
         sections += PictureRanking(run, data_dir, progress).sections(pictures)
+    sections += [_settings(run), _surroundings(run)]
     name = run.folder.resolve().name
     page = Page(f"Fast-SCNN, {run.kind}: {name}", tuple(sections))
     return page.write(target, OWN, MARKDOWN)
@@ -71,7 +72,7 @@ def _result(run: Run) -> Section:
         ("state", run.state),
         ("epochs", f"{run.epochs_done} of {run.epochs}"),
         (f"best {_score_name(run)}", best_text(run)),
-        ("pixel accuracy of that epoch", "-" if accuracy is None else f"{accuracy:.4f}"),
+        ("pixel accuracy of that epoch", "-" if accuracy is None else f"{percent(accuracy)} %"),
         ("data set", str(run.settings.get("dataset") or run.settings.get("data_dir"))),
         ("size", run.size or "-"),
         ("last change", f"{run.date:%Y-%m-%d %H:%M %Z}"),
@@ -82,22 +83,6 @@ def _result(run: Run) -> Section:
 
 def _score_name(run: Run) -> str:
     return {"val_miou": "validation mIoU"}.get(run.score, "validation top-1 accuracy")
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds as `2 h 03 min 05 s`.
-
-    Example:
-        >>> duration(7385.2), duration(59.6), duration(None)
-        ('2 h 03 min 05 s', '1 min 00 s', 'not recorded')
-    """
-    if seconds is None:
-        return "not recorded"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min {rest:02d} s"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def _settings(run: Run) -> Section:
@@ -114,7 +99,7 @@ def _settings(run: Run) -> Section:
         "the run alone."
     )
     table = Table(("setting", "this run", "recipe"), tuple(rows), frozenset(changed))
-    return Section("Settings", text, table=table)
+    return Section("Settings", text, table=table, folded=True)
 
 
 def _differing(count: int) -> str:
@@ -146,7 +131,7 @@ def _surroundings(run: Run) -> Section:
     rows += [(name, str(value)) for name, value in run.machine.items()]
     if not run.machine:
         rows.append(("machine", "not recorded"))
-    return facts("Programs and machine", rows)
+    return dataclasses.replace(facts("Programs and machine", rows), folded=True)
 
 
 def _curves(run: Run) -> list[Section]:
@@ -159,7 +144,9 @@ def _curves(run: Run) -> list[Section]:
     for column, text in panels.items():
         values = [v for row in run.rows if (v := row.get(column)) is not None]
         if values:
-            said.append(f"{text} from {values[0]:.4g} to {values[-1]:.4g}")
+            ends = values[0], values[-1]
+            first, last = map(percent if column == run.score else "{:.4g}".format, ends)
+            said.append(f"{text} from {first} to {last}{' %' if column == run.score else ''}")
     alt = f"Curves over {run.epochs_done} epochs: {', '.join(said)}."
     return [Section("Curves", figures=(Figure("curves.png", content, alt),))]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.aliases import StrPath
 from ..core.errors import ConfigError
 from ..model.checkpoints.about_file import TEXTS, read_about
+from ..tflite.file import own_metadata, read_model
 from .run_files import RUN
 
 GENERATIONS = 10  # of runs that began with each other's weights
@@ -85,3 +87,34 @@ def training_run(folder: Path) -> dict[str, Any]:
     if run.best is not None:
         gist |= {"score": run.score, "best": run.best, "best_epoch": run.best_epoch}
     return gist | ({"versions": run.versions} if run.versions else {})
+
+
+def run_behind(model: StrPath, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The training run of a model, from inside the file or from beside it."""
+    if run := metadata.get("run"):
+        return run
+    folder = run_folder_of(model)
+    return training_run(folder) if folder else {}
+
+
+def trained_on(model: StrPath) -> set[tuple[str, str]]:
+    """Data sets and splits that a model's training run names.
+
+    Raises:
+        InputError: a file of the run, or the .tflite, is damaged.
+    """
+    path = Path(model)
+    metadata = own_metadata(read_model(path)[1]) if path.suffix == ".tflite" else {}
+    run = run_behind(path, metadata)
+    seen = {(str(run["dataset"]), "train")} if "dataset" in run else set()
+    if {"extra_dataset", "extra_split"} <= run.keys():
+        seen.add((str(run["extra_dataset"]), str(run["extra_split"])))
+    return seen
+
+
+def seen_in_training(splits: Sequence[str]) -> str:
+    """What scores on splits of the training data are worth."""
+    return (
+        f"The model saw {' and '.join(splits)} in training: scores on it say nothing of new "
+        "pictures."
+    )

@@ -11,7 +11,7 @@ from typing import Any
 from ..core.aliases import StrPath
 from ..core.errors import ConfigError, FastSCNNError, InputError
 from ..core.foreign_text import one_line, printable_lines
-from ..core.text_table import text_table
+from ..core.text_table import percent, text_table
 from .run_files import RUN
 from .run_record import PRETRAIN, QUANTIZE, Run, read_run
 
@@ -118,9 +118,9 @@ def recipe_name(run: Run) -> str:
 
 
 def best_text(run: Run) -> str:
-    """`0.5123 (epoch 80)`, with the score's name where it is no mIoU."""
+    """`51.23 % (epoch 80)`, with the score's name where it is no mIoU."""
     if run.best is None:
         return "-"
     name = "top-1 " if run.kind == PRETRAIN else ""
     at = "" if run.best_epoch is None else f" (epoch {run.best_epoch})"
-    return f"{name}{run.best:.4f}{at}"
+    return f"{name}{percent(run.best)} %{at}"

@@ -21,8 +21,8 @@ from ..core.labels import LabelSpace
 from ..core.sizes import STRIDE, Size, format_size
 from ..data.augment.augmentation import Augmentation, augmentation
 from ..data.check.pair_faults import count_pixels
+from ..data.check.usable import open_split
 from ..data.datasets.dataset import SegmentationDataset
-from ..data.datasets.registry import open_dataset
 from ..data.numpy_pipeline import BatchSource
 
 SUFFIXES = (".png", ".jpg")
@@ -58,6 +58,7 @@ def save_contact_sheet(
     columns: int = 4,
     seed: int = 0,
     force: bool = False,
+    skip_bad: bool = False,
 ) -> int:
     """Draws a contact sheet of a data set into an image file; needs no TensorFlow.
 
@@ -72,6 +73,7 @@ def save_contact_sheet(
         columns: samples in a row.
         seed: of order and augmentation.
         force: replace the file.
+        skip_bad: go on without pairs that cannot be used, with a counted warning.
 
     Returns:
         The number of samples drawn.
@@ -83,7 +85,7 @@ def save_contact_sheet(
     path = check_output(path, force)
     if path.suffix.lower() not in SUFFIXES:
         raise OutputError(f"{path}: a contact sheet is a {' or '.join(SUFFIXES)} file")
-    data = open_dataset(dataset, data_dir, split, size)
+    data = open_split(dataset, data_dir, split, size, skip_bad)
     files = (file for i in range(len(data)) for file in data.files(i))
     if path.exists() and os.path.realpath(path) in map(os.path.realpath, files):
         raise OutputError(f"{path} is a file of the data set: name another one")

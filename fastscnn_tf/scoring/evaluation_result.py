@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..core.foreign_text import printable
+from ..core.foreign_text import html, printable
+from ..core.report_page import Table, table_html
 from ..core.scores.boundary import BoundaryScores
 from ..core.scores.confusion import Scores
 from ..core.scores.instances import InstanceScores
 from ..core.text_table import percent, text_table
+
+HEAD = ("class IoU and means", "%")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Evaluation:
         instances: iIoU, where it was asked for.
         skipped: pairs left out because they cannot be used (`skip_bad`).
         skipped_first: the first of them and the reason.
+        remark: for people, such as that the model was trained on this split.
     """
 
     miou: float | None
@@ -45,6 +49,7 @@ class Evaluation:
     instances: InstanceScores | None = None
     skipped: int = 0
     skipped_first: str | None = None
+    remark: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, None for what has no value; the confusion matrix included."""
@@ -85,14 +90,29 @@ class Evaluation:
 
     def table(self) -> str:
         """A table for people, in percent."""
-        shares = (*self.class_iou.items(), *self._means())
-        rows = [(name, percent(share, 1).rjust(5)) for name, share in shares]
+        return f"{text_table([HEAD, *self._rows()], None)}\n{printable(self._measured())}"
+
+    def __str__(self) -> str:
+        """What the command line prints."""
+        return "\n".join([self.table(), *map(printable, self._said())])
+
+    def _said(self) -> list[str]:
+        return [f"protocol: {self.protocol}", *filter(None, [self.remark])]
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        table = table_html(Table(HEAD, tuple(self._rows())), "scores")
+        return f"{table}<p>{'<br>'.join(map(html, [self._measured(), *self._said()]))}</p>"
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [(n, percent(share, 1)) for n, share in (*self.class_iou.items(), *self._means())]
+
+    def _measured(self) -> str:
         latency = self.latency_ms
-        said = (
+        return (
             f"{self.images} images at {self.details['input_size']}; "
             f"latency {latency['median']:.1f} ms median, {latency['p90']:.1f} ms p90"
         )
-        return f"{text_table(rows)}\n{printable(said)}"
 
     def _means(self) -> list[tuple[str, float | None]]:
         scores = self.scores

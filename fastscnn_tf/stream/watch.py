@@ -17,6 +17,7 @@ from ..core.arguments import check_number
 from ..core.errors import StreamEnded
 from ..core.images.visualize import overlay
 from ..core.sizes import format_size
+from ..core.text_table import percent
 from ..runtime.fit import check_fit, fitted
 from ..runtime.segmenter import Segmenter
 from .capture import FrameOptions, open_frames
@@ -77,10 +78,12 @@ class Watched:
         ]
         said = []
         if self.flicker is not None:
-            said.append(f"flicker {self.flicker * 100:.2f} % of the pixels per frame")
+            said.append(f"flicker {percent(self.flicker)} % of the pixels per frame")
         if self.unknown:
-            said.append(f"unknown {self.unknown * 100:.2f} %")
+            said.append(f"unknown {percent(self.unknown)} %")
         return "\n".join([*lines, ", ".join(said)] if said else lines)
+
+    __str__ = text
 
 
 def watch(

@@ -54,7 +54,7 @@ class Board:
         require_matplotlib()
         self.folder, self.validate = Path(folder), validate
         self.every = picture_every or -(-validate.epochs // PICTURE_EPOCHS)
-        count = len(validate.dataset)
+        count = len(validate.dataset or ())  # none where nothing validates
         spaced = np.linspace(0, count - 1, min(pictures, count))
         self.indices = [int(index) for index in spaced.round()]
         self.writer: Any = None

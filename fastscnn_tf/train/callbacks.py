@@ -26,6 +26,7 @@ from ..data.datasets.dataset import SegmentationDataset
 from ..runs.run_files import LOG, SCORE, STATE
 from ..scoring.evaluation_result import Evaluation
 from ..scoring.protocol import Predictor, evaluate_predictor
+from .epoch_lines import EpochLines
 
 LOGGED = ("loss", "learning_rate", SCORE, "val_pixel_accuracy", "seconds")
 Averaged = Callable[[], AbstractContextManager[None]]
@@ -200,8 +201,8 @@ class StopOnBrokenLoss:
 
 
 def callbacks_for(keras: ModuleType) -> SimpleNamespace:
-    """`Validate`, `Checkpoint` and `StopOnBrokenLoss` for one Keras."""
-    own = (Validate, Checkpoint, StopOnBrokenLoss)
+    """The callbacks of this file, and `EpochLines`, for one Keras."""
+    own = (Validate, Checkpoint, StopOnBrokenLoss, EpochLines)
     return SimpleNamespace(**{one.__name__: callback_of(keras, one) for one in own})
 
 

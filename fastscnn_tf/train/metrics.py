@@ -6,19 +6,30 @@ import functools
 from types import ModuleType
 from typing import Any
 
+from ..core.arguments import check_number
+from ..core.errors import ConfigError
 from ..core.keras_api import is_keras3, keras3, of_keras, on_tensorflow
-from ..core.labels import IGNORE
+from ..core.labels import IGNORE, MAX_CLASSES
 from .schedules import registered
 
 
 def mean_iou(num_classes: int, keras: ModuleType | None = None, name: str = "miou") -> Any:
-    """A metric for `model.compile(metrics=[...])`: mean IoU of logits, 255 ignored.
+    """A metric for `model.compile(metrics=[...])`: mean IoU of logits, 0..1, 255 ignored.
+
+    In the logs it is `miou`, and `val_miou` on validation data: that is what callbacks monitor, and
+    more is better, as in `ModelCheckpoint(path, monitor="val_miou", mode="max",
+    save_best_only=True)`. With several outputs Keras puts the output's name before it.
 
     Args:
-        num_classes: classes of the model.
+        num_classes: classes of the model, 2..254.
         keras: namespace of the model, Keras 3 by default.
         name: name in the logs.
+
+    Raises:
+        ConfigError: no such number of classes; in training, logits of another number. The message
+            names the metric as the logs do.
     """
+    check_number(f"num_classes of the metric {name!r}", num_classes, 2, MAX_CLASSES, (int,))
     return _metric_class(keras or keras3())(num_classes, name=name)
 
 
@@ -33,6 +44,11 @@ class SegmentationMeanIoU:
     def update_state(self, y_true, y_pred, sample_weight=None):
         ops = keras3().ops
         n = self.num_classes
+        if y_pred.shape[-1] != n:
+            raise ConfigError(
+                f"the metric {self.name!r} (in the logs {self.name} and val_{self.name}) is for "
+                f"{n} classes, got logits of {y_pred.shape[-1]}: mean_iou({y_pred.shape[-1]})"
+            )
         truth = ops.reshape(ops.cast(y_true, "int32"), (-1,))
         predicted = ops.reshape(ops.cast(ops.argmax(y_pred, -1), "int32"), (-1,))
         # Ignored pixels go to one extra bin, which is cut off.

@@ -62,7 +62,7 @@ def run_pretraining(
         folder: gets `best.keras`, `last.keras`, `run.json`, `state.json`, `log.csv`.
         resume: continue after the last finished epoch.
         force: start anew in a folder that is not empty.
-        verbose: as in `model.fit`.
+        verbose: as for `run_training`.
 
     Raises:
         DataError: the folders are not as expected, or a picture cannot be read.
@@ -112,26 +112,25 @@ def _fit(model, settings, folder: Path, training, validation, state, verbose) ->
         batch_size=settings.batch_size,
     )
     own = callbacks_for(keras3())
-    callbacks = [
-        own.StopOnBrokenLoss(),
-        callback_of(keras3(), ValidateTop)(
-            None, stream(validation, training=False), settings.validate_every, settings.epochs
-        ),
-        own.Checkpoint(
-            folder,
-            lambda state: save_checkpoint(model, model, folder / LAST, state),
-            lambda: save_keras(model, folder / BEST, optimizer=False),
-            state,
-            score=SCORE,
-            columns=("loss", SCORE, SCORE_TOP),
-        ),
-    ]
+    validate = callback_of(keras3(), ValidateTop)(
+        None, stream(validation, training=False), settings.validate_every, settings.epochs
+    )
+    checkpoint = own.Checkpoint(
+        folder,
+        lambda state: save_checkpoint(model, model, folder / LAST, state),
+        lambda: save_keras(model, folder / BEST, optimizer=False),
+        state,
+        score=SCORE,
+        columns=("loss", SCORE, SCORE_TOP),
+    )
+    lines = own.EpochLines(checkpoint, settings.epochs, verbose)
+    callbacks = [own.StopOnBrokenLoss(), validate, checkpoint, lines]
     done = state.get("epochs_done", 0)
     with named_data_errors():
         epochs = range(done, settings.epochs)
         batches = stream(training, seed=settings.seed, epochs=epochs)
         steps = len(training) // settings.batch_size
-        fit_stream(model, batches, settings, done, steps, callbacks, verbose)
+        fit_stream(model, batches, settings, done, steps, callbacks)
 
 
 class ValidateTop(Validate):

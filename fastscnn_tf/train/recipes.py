@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ..core.aliases import StrPath
+from ..core.console import warn
 from ..core.errors import ConfigError
 from ..core.fields import declared, defaults
 from ..core.files.json_text import Name, convert, read_json
@@ -145,6 +146,7 @@ def train_settings(recipe: StrPath = "paper", **overrides: Any) -> TrainSettings
     """
     check_names(overrides)
     name, values = recipe_settings(recipe)
+    values = _fitting_warmup(name, values, overrides)
     try:
         return TrainSettings(**{**values, "recipe": name, **overrides})
     except ConfigError as error:
@@ -152,6 +154,19 @@ def train_settings(recipe: StrPath = "paper", **overrides: Any) -> TrainSettings
             raise
         TrainSettings(**overrides)  # raises where the fault is not the file's
         raise ConfigError(f"{recipe}: {error}") from None
+
+
+def _fitting_warmup(name: str, values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's values with its warm-up's share of the epochs, where these would not hold it."""
+    epochs, usual = overrides.get("epochs"), values.get("warmup_epochs", 0.0)
+    if "warmup_epochs" in overrides or not isinstance(epochs, int) or not 0 < epochs <= usual:
+        return values
+    shorter = epochs * usual / max(values.get("epochs", DEFAULTS["epochs"]), usual)
+    warn(
+        f"recipe {name}: warm-up of {usual:g} epochs shortened to {shorter:.2g} for a run of "
+        f"{epochs} (--warmup-epochs sets it)"
+    )
+    return {**values, "warmup_epochs": shorter}
 
 
 def differences(settings: TrainSettings) -> dict[str, tuple[Any, Any]]:

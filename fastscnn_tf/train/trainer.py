@@ -75,7 +75,7 @@ def run_training(
         resume: continue after the last finished epoch; a run that was stopped before its first
             checkpoint starts from the beginning.
         force: start anew in a folder that is not empty.
-        verbose: as in `model.fit`.
+        verbose: 0 for silence; else a line for each epoch.
         progress: wraps the indices of the pairs that are checked, to show a progress bar.
         extra_callbacks: further Keras callbacks, called last.
 
@@ -92,9 +92,9 @@ def run_training(
 
         def fit(callbacks: list[Any]) -> None:
             callbacks += extra_callbacks
-            fit_epochs(ready.built, settings, ready.training, ready.epochs_done, callbacks, verbose)
+            fit_epochs(ready.built, settings, ready.training, ready.epochs_done, callbacks)
 
-        return finish(run, settings, ready, fit)
+        return finish(run, settings, ready, fit, verbose)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,10 +135,11 @@ def prepare(
         settings, verbose, progress: as for `run_training`.
         last: the checkpoint to go on from; None where the run begins.
         replicas: devices that share each batch.
-        validates: whether the validation split is needed.
+        validates: whether this process validates, if the settings do.
     """
     start = read_start(settings.init_from) if settings.init_from and not last else None
     training = training_data(settings, progress)
+    validates = validates and settings.validate_every > 0
     split = usable_split(settings, "val", settings.size, progress) if validates else None
     config = read_config(last) if last else run_config(settings, training.labels, start)
     config = config.replace(input_size=settings.size)
@@ -158,13 +159,17 @@ def prepare(
 
 
 def finish(
-    run: OpenRun, settings: TrainSettings, ready: Prepared, fit: Callable[[list[Any]], None]
+    run: OpenRun,
+    settings: TrainSettings,
+    ready: Prepared,
+    fit: Callable[[list[Any]], None],
+    verbose: int | str,
 ) -> TrainResult:
     """Trains what is left of a run in its folder; `fit` takes the callbacks. Its result."""
     found = run.train(
         ready.config,
         ready.state,
-        fit=lambda: fit(run_callbacks(settings, run.folder, ready)),
+        fit=lambda: fit(run_callbacks(settings, run.folder, ready, verbose)),
         begin=lambda: write_recipe(run.folder / RECIPE, settings),
     )
     return TrainResult(run.folder, run.folder / BEST, found.best, found.epochs_done)
@@ -188,7 +193,7 @@ def training_data(settings: TrainSettings, progress: Progress = iter) -> Segment
     return ConcatDataset([data, open_usable(*source, settings.skip_bad, progress)])
 
 
-def fit_epochs(built, settings, training, done: int, callbacks, verbose) -> None:
+def fit_epochs(built, settings, training, done: int, callbacks) -> None:
     """Trains or fine-tunes from epoch `done` to the last one of the settings.
 
     Args:
@@ -196,7 +201,7 @@ def fit_epochs(built, settings, training, done: int, callbacks, verbose) -> None
         settings: of training or fine-tuning.
         training: the training split.
         done: finished epochs.
-        callbacks, verbose: as in `model.fit`.
+        callbacks: as in `model.fit`.
     """
     keras, config = keras3(), built.network.config
     pairs = settings.augmentation, settings.batch_size, settings.seed
@@ -215,10 +220,10 @@ def fit_epochs(built, settings, training, done: int, callbacks, verbose) -> None
             on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)
         )
         callbacks = [at_epoch, *callbacks]
-    fit_stream(built.fitted, stream, settings, done, steps, callbacks, verbose)
+    fit_stream(built.fitted, stream, settings, done, steps, callbacks)
 
 
-def fit_stream(fitted, stream, settings, done: int, steps, callbacks, verbose) -> None:
+def fit_stream(fitted, stream, settings, done: int, steps, callbacks) -> None:
     """`model.fit` from epoch `done` to the last one, in the order of the stream."""
     fitted.fit(
         stream,
@@ -227,11 +232,13 @@ def fit_stream(fitted, stream, settings, done: int, steps, callbacks, verbose) -
         steps_per_epoch=steps,
         shuffle=False,
         callbacks=callbacks,
-        verbose=verbose,
+        verbose=0,
     )
 
 
-def run_callbacks(settings: TrainSettings, folder: Path, ready: Prepared) -> list[Any]:
+def run_callbacks(
+    settings: TrainSettings, folder: Path, ready: Prepared, verbose: int | str
+) -> list[Any]:
     """Validation, checkpoints, logs and the moving average of a run, in their order."""
     keras, built = keras3(), ready.built
     own, ema = callbacks_for(keras), built.ema
@@ -263,7 +270,8 @@ def run_callbacks(settings: TrainSettings, folder: Path, ready: Prepared) -> lis
         epochs=settings.epochs,
         patience=settings.early_stopping,
     )
-    callbacks = [own.StopOnBrokenLoss(), validate, checkpoint]
+    lines = own.EpochLines(checkpoint, settings.epochs, verbose)
+    callbacks = [own.StopOnBrokenLoss(), validate, checkpoint, lines]
     if on_tensorflow(keras):  # whose file writer it uses
         board = board_for(keras)(folder / "tensorboard", validate)
         callbacks.append(board)

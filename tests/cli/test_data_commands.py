@@ -1,6 +1,7 @@
 """`data check`, `data show` and `--skip-bad` as a user's script sees them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -160,3 +161,43 @@ def _older_runs_resume(folder, train, bad, run):
     code, _, err = run(*train, "--resume", "--skip-bad")
     assert code == 2
     assert "with skip_bad True: it began with False" in err
+
+
+MODEL = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
+
+
+def test_bad_pairs_are_left_out_where_they_are_shown_packed_and_taught(broken, tmp_path, run):
+    for command in (
+        ["data", "show", *data(broken), "--size", "64x96", "--output", tmp_path / "sheet.png"],
+        ["data", "pack", *data(broken), "--output", tmp_path / "packed"],
+        ["save-logits", MODEL, *data(broken), "--output", tmp_path / "logits"],
+    ):
+        code, _, err = run(*command)
+        assert code == 2
+        assert "1.jpg: not a readable picture" in err
+        code, _, err = run(*command, "--skip-bad")
+        assert code == 0, err
+        assert err.startswith("fastscnn: skipped 1 of 4 pairs that cannot be used (first: ")
+        assert err.count("\n") == 1
+    index = json.loads((tmp_path / "packed" / "records.json").read_text())
+    assert index["splits"]["train"]["pairs"] == 3
+    index = json.loads((tmp_path / "logits" / "logits.json").read_text())
+    assert len(index["samples"]) == len(list((tmp_path / "logits").glob("*.npy"))) == 3
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_pictures_that_cannot_be_read_are_left_out_of_predictions(broken, tmp_path, run, processes):
+    pictures, folder = broken / "train" / "images", tmp_path / "out"
+    command = ["predict", MODEL, pictures, "--output", folder, "--processes", processes]
+    code, _, err = run(*command)
+    assert code == 2
+    assert "1.jpg: not a readable picture" in err
+    code, out, err = run(*command, "--skip-bad", "--force")
+    assert (code, out) == (0, f"{folder}: label map and overlay of 3 pictures\n")
+    assert err.startswith(f"fastscnn: skipped 1 of 4 pictures (first: {pictures / '1.jpg'}: ")
+    assert sorted(p.name for p in folder.glob("*_labels.png")) == [
+        *("0_labels.png", "2_labels.png", "3_labels.png")
+    ]
+    code, _, err = run("predict", MODEL, pictures / "1.jpg", "--output", folder, "--skip-bad")
+    assert code == 2
+    assert "none of the 1 pictures can be read" in err

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import pytest
 
 from fastscnn_tf.cli.commands import cli
 
@@ -24,6 +25,18 @@ def all_help() -> str:
 
 def test_help_of_every_command():
     assert all_help() == GOLDEN.read_text()
+
+
+@pytest.mark.parametrize("command", [cli, cli.commands["train"], cli.commands["search"]], ids=str)
+def test_sections_hold_everything_and_nothing_else(command):
+    """But `--help` itself: a new option or command needs a place."""
+    known = {str(p.name) for p in command.params}
+    if isinstance(command, click.Group):
+        known = set(command.commands)
+    assert {name for names in command.sections.values() for name in names} == known
+    help_text = click.Context(command, info_name="x").get_help()
+    assert "Other commands" not in help_text
+    assert all(help_text.count(f"\n{heading}:\n") == 1 for heading in command.sections)
 
 
 if __name__ == "__main__":

@@ -68,3 +68,22 @@ def test_an_existing_result_is_kept(run, tmp_path):
     assert code == 2
     assert "exists" in err
     assert target.read_text() == "mine"
+
+
+def test_bad_files_are_named_and_the_others_shown(run, tmp_path):
+    bad = tmp_path / "bad.tflite"
+    bad.write_bytes(b"no model")
+    missing, target = tmp_path / "missing.tflite", tmp_path / "m.json"
+    files = [bad, INT8, missing]
+    code, out, err = run("inspect", *files, "--parse-only", "--json", target)
+    assert code == 2
+    assert [line.partition(".tflite:")[0] for line in err.splitlines()] == [
+        f"fastscnn: {tmp_path}/bad",
+        f"fastscnn: {tmp_path}/missing",
+    ]
+    assert out.count("sha256") == 1
+    assert [each["path"] for each in json.loads(target.read_text())["files"]] == [str(INT8)]
+    code, out, err = run("inspect", bad, missing)
+    assert (code, out, err.count("\n")) == (2, "", 2)
+    code, out, err = run("inspect", missing)
+    assert (code, out, err.count("\n")) == (2, "", 1)

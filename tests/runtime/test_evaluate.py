@@ -1,7 +1,11 @@
 """Options of the evaluation on a predictor of plain numpy: what is counted, left out and said."""
 
+import dataclasses
+import html
 import json
+import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from fastscnn_tf.core.errors import ConfigError, DataError
 from fastscnn_tf.core.labels import CITYSCAPES, PANORAMA13, LabelSpace
 from fastscnn_tf.core.scores.confusion import confusion_matrix
 from fastscnn_tf.data.datasets.dataset import WHOLE_IMAGES, SegmentationDataset
+from fastscnn_tf.evaluation.evaluate import _remark as evaluation_remark
 from fastscnn_tf.evaluation.evaluate import evaluate
 from fastscnn_tf.scoring.averaged_views import AveragedViews
 from fastscnn_tf.scoring.protocol import evaluate_predictor
@@ -97,6 +102,11 @@ def test_the_result_has_every_score_and_json_takes_it():
     assert table["mean iIoU"] == "25.0"  # car 0.5, truck 0.0
     assert table["bus"] == "-"
     assert "boundary F at 0.088 %" in table
+    assert str(result) == f"{result.table()}\nprotocol: {result.protocol}"
+    shown = result._repr_html_()
+    assert shown.count("<tr>") == len(table)  # as many rows as on the console
+    assert '<th scope="row">mean iIoU</th><td>25.0</td>' in shown
+    assert html.escape(result.protocol) in shown
 
 
 def test_a_prediction_of_no_class_is_a_miss_and_no_false_positive():
@@ -243,3 +253,25 @@ def test_the_first_bad_pair_ends_the_work_with_no_thread_left():
     with pytest.raises(DataError, match="label value 77"):
         evaluate_predictor(Reader(), Streets([filled(0), foreign, filled(0)], [filled(0)] * 3))
     assert threading.active_count() == before
+
+
+def test_scores_on_training_data_say_so(run_folder, tmp_path):
+    said = "The model saw train of toy in training: scores on it say nothing of new pictures."
+    assert evaluation_remark(run_folder, "toy", "train") == said
+    assert evaluation_remark(run_folder / "best.keras", "toy", "train") == said
+    assert evaluation_remark(run_folder, "toy", "val") == ""
+    shipped = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
+    assert "train of camvid" in evaluation_remark(shipped, "camvid", "train")
+    assert evaluation_remark(shipped, "camvid", "test") == ""
+    (tmp_path / "run.json").write_text("[")
+    copied = shutil.copy(run_folder / "best.keras", tmp_path)
+    assert evaluation_remark(copied, "toy", "train") == ""  # a damaged run says nothing
+    assert evaluation_remark(object(), "toy", "train") == ""
+
+
+def test_the_remark_is_printed_and_not_in_the_json():
+    result = evaluate_predictor(Reader(), Streets([filled(0)], [filled(0)]))
+    noted = dataclasses.replace(result, remark="seen <before>")
+    assert str(noted) == f"{result}\nseen <before>"
+    assert "seen &lt;before&gt;" in noted._repr_html_()
+    assert noted.to_dict() == result.to_dict()

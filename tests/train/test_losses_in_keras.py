@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from fastscnn_tf import FastSCNNConfig, fast_scnn
+from fastscnn_tf.core.errors import ConfigError
 from fastscnn_tf.core.images.interpolation import interpolation_matrix
 from fastscnn_tf.core.keras_api import keras3, tensorflow, tf_keras
 from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.model.layers import COARSE, layers_for
 from fastscnn_tf.train.losses.fused_cross_entropy import fits_fused, fused_probability
 from fastscnn_tf.train.losses.segmentation_loss import SegmentationLoss, segmentation_losses
+from fastscnn_tf.train.metrics import mean_iou
 from fastscnn_tf.train.registered import register_training_objects
 
 SIZE = (64, 96)
@@ -153,3 +155,26 @@ def test_tf_keras_trains_with_it_on_replicas():
     history = model.fit(images, labels, batch_size=2, epochs=3, verbose=0).history["loss"]
     assert np.isfinite(history).all()
     assert history[-1] < history[0]
+
+
+def test_checkpoints_are_kept_by_the_name_that_the_metric_has_in_the_logs(tmp_path):
+    keras = keras3()
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 1)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(True), metrics=[mean_iou(4)])
+    rng = np.random.default_rng(0)
+    pairs = rng.normal(size=(2, 8, 8, 3)), rng.integers(0, 4, (2, 8, 8))
+    path = tmp_path / "best.keras"
+    kept = keras.callbacks.ModelCheckpoint(
+        path, monitor="val_miou", mode="max", save_best_only=True
+    )
+    history = model.fit(*pairs, validation_data=pairs, callbacks=[kept], verbose=0).history
+    assert path.exists()
+    assert {"miou", "val_miou"} <= history.keys()
+    assert "`val_miou`" in mean_iou.__doc__
+
+
+def test_a_metric_of_other_classes_names_itself_as_the_logs_do():
+    with pytest.raises(ConfigError, match=r"in the logs miou and val_miou\) is for 5 classes, got"):
+        mean_iou(5).update_state(np.zeros((1, 8, 8)), np.zeros((1, 8, 8, 4), np.float32))
+    with pytest.raises(ConfigError, match=r"num_classes of the metric 'iou' must be 2\.\.254"):
+        mean_iou(1, name="iou")

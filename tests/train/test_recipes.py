@@ -130,3 +130,21 @@ def test_the_command_prints_the_recipe_and_refuses_unknown_ones(run, tmp_path):
     assert code == 2
     assert "cross_entropy" in error
     assert not (tmp_path / "run").exists()
+
+
+def test_a_warm_up_that_does_not_fit_is_shortened_and_said(capsys):
+    settings = train_settings("strong", **PLACE, epochs=3)
+    assert settings.warmup_epochs == pytest.approx(3 * 5 / 150)
+    assert capsys.readouterr().err == (
+        "fastscnn: recipe strong: warm-up of 5 epochs shortened to 0.1 for a run of 3 "
+        "(--warmup-epochs sets it)\n"
+    )
+    assert train_settings("finetune", **PLACE, epochs=1).warmup_epochs == 0.05
+    capsys.readouterr()
+    assert train_settings("strong", **PLACE, epochs=6).warmup_epochs == 5.0
+    assert train_settings("paper", **PLACE, epochs=1).warmup_epochs == 0.0
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ConfigError, match="warmup_epochs 5 leave nothing of 3 epochs"):
+        train_settings("strong", **PLACE, epochs=3, warmup_epochs=5.0)
+    with pytest.raises(ConfigError, match="epochs must be at least 1, got 0"):
+        train_settings("strong", **PLACE, epochs=0)

@@ -275,3 +275,18 @@ def test_a_checkpoint_holds_everything_once(run_folder):
     assert "layers" in weights
     assert "optimizer" not in weights
     assert any(name.startswith("optimizer/") for name in arrays)
+
+
+@pytest.mark.train
+def test_a_run_that_never_validates_needs_no_validation_split(own_data, tmp_path, settings_for):
+    shutil.rmtree(own_data / "val")
+    described = own_data / "dataset.yaml"
+    lines = described.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith("  val:")]
+    described.write_text("\n".join(kept), encoding="utf-8")
+    settings = settings_for(own_data, epochs=1, validate_every=0)
+    result = run_training(settings, tmp_path / "run", verbose=0)
+    assert (result.miou, result.epochs) == (None, 1)
+    assert result.best.is_file()
+    with pytest.raises(DataError, match="val"):
+        run_training(settings_for(own_data, epochs=1), tmp_path / "other", verbose=0)

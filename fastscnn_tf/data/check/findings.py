@@ -8,7 +8,7 @@ from typing import Any
 
 from ...core.foreign_text import printable, printable_lines
 from ...core.labels import LabelSpace
-from ...core.text_table import text_table
+from ...core.text_table import percent, text_table
 from ..class_weights import enet_weights, median_frequency_weights
 
 # Kinds of findings in the order in which they are reported, and what they mean.
@@ -139,6 +139,8 @@ class CheckReport:
         parts.append(f"{count} finding{'' if count == 1 else 's'}" if count else "nothing is wrong")
         return "\n\n".join(part for part in parts if part)
 
+    __str__ = text
+
 
 def _split_dict(split: SplitReport, labels: LabelSpace) -> dict[str, Any]:
     weights = split.weights()
@@ -201,7 +203,7 @@ def _first(findings: Any, meaning: str, shown: int) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f} %"
+    return "-" if value is None else f"{percent(value)} %"
 
 
 def _number(value: float | None) -> str:

@@ -111,7 +111,6 @@ class WorkerGroup:
         steps: int,
         done: int,
         callbacks: Sequence[Any],
-        verbose: int | str,
     ) -> None:
         """Trains a Keras 3 model on all workers; on the chief it ends as trained.
 
@@ -127,7 +126,6 @@ class WorkerGroup:
             done: epochs before.
             callbacks: of Keras 3; on the chief their methods for epochs and the whole training are
                 called with `model`, those for batches are not.
-            verbose: as in `model.fit`.
 
         Raises:
             WorkerLost: another worker is gone.
@@ -152,7 +150,7 @@ class WorkerGroup:
                     callbacks_for(keras).StopOnBrokenLoss(),
                     callback_of(keras, Relay)(self, model, callbacks if chief else ()),
                 ],
-                verbose=verbose if chief else 0,
+                verbose=0,
             )
 
     def _push(self, model: KerasModel, twin: Any) -> None:

@@ -66,10 +66,10 @@ def run_on_workers(
     done, over = map(int, _agreed(group, settings, ready, state))
 
     def fit(callbacks: Sequence[Any]) -> None:
-        _fit(group, settings, ready, done, callbacks, said)
+        _fit(group, settings, ready, done, callbacks)
 
     if run:
-        return trainer.finish(run, settings, ready, fit)
+        return trainer.finish(run, settings, ready, fit, said)
     if not over:
         fit(())
     return None
@@ -81,7 +81,6 @@ def _fit(
     ready: trainer.Prepared,
     done: int,
     callbacks: Sequence[Any],
-    verbose: int | str,
 ) -> None:
     """Trains from epoch `done` to the last one of the settings."""
     network, steps = ready.built.network, epoch_steps(settings, len(ready.training))
@@ -94,7 +93,7 @@ def _fit(
     def compile_twin(keras: ModuleType, twin: Any) -> None:
         twin.compile(**compiled_with(keras, settings, config, ready.built.loss, steps))
 
-    group.fit(network, compile_twin, stream, settings, steps, done, callbacks, verbose)
+    group.fit(network, compile_twin, stream, settings, steps, done, callbacks)
 
 
 def check_supported(settings: Any) -> None:

@@ -67,7 +67,7 @@ def run_search(
         trials: finished trials in all, those before a resume included.
         resume: go on with the search in `folder`.
         force: start anew where there is one.
-        verbose: as in `model.fit`.
+        verbose: as for `run_training`.
         warmup: epochs that every trial is given.
         report: gets a line for each finished trial.
 

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ...core.text_table import text_table
+from ...core.text_table import percent, text_table
 from ..settings import TrainSettings
 
 
@@ -31,7 +31,8 @@ class TrialResult:
     def line(self) -> str:
         """One sentence."""
         values = ", ".join(f"{name} {short(value)}" for name, value in self.values.items())
-        return f"{self.state}, val mIoU {self.miou:.4f} after epoch {self.epochs} with {values}"
+        score = f"val mIoU {percent(self.miou)} %"
+        return f"{self.state}, {score} after epoch {self.epochs} with {values}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,12 +59,14 @@ class SearchResult:
     def table(self) -> str:
         """For people, best first."""
         names = list(self.trials[0].values)
-        rows = [["trial", "state", "mIoU", "epochs", *names]]
+        rows = [["trial", "state", "mIoU, %", "epochs", *names]]
         for trial in self.trials:
             values = [short(trial.values.get(name)) for name in names]
-            score = f"{trial.miou:.4f}"
+            score = percent(trial.miou)
             rows.append([str(trial.number), trial.state, score, str(trial.epochs), *values])
         return text_table(rows)
+
+    __str__ = table
 
 
 def short(value: object) -> str:

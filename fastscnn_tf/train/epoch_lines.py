@@ -1,0 +1,77 @@
+"""What a run says while it trains: one line for each epoch, and on a terminal the steps between."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ..core.console import StatusLine, echo
+from ..core.text_table import duration, percent
+from ..runs.run_files import SCORE
+
+NAMES = {SCORE: "val mIoU"}  # of scores, for people
+
+
+class EpochLines:
+    """Prints losses and scores, the best so far and the time left of the whole run.
+
+    Args:
+        checkpoint: what knows the score and the best of it; comes before this callback.
+        epochs: of the whole run.
+        shown: print at all.
+    """
+
+    model: Any
+    params: Any
+
+    def __init__(self, checkpoint: Any, epochs: int, shown: Any = True):
+        super().__init__()
+        self.checkpoint, self.epochs, self.shown = checkpoint, epochs, bool(shown)
+        self.ends: list[float] = []  # of the start and of each epoch
+        self.line, self.epoch = StatusLine(), 0
+        self.name = NAMES.get(checkpoint.score, checkpoint.score.replace("val_", "val "))
+
+    def on_train_begin(self, logs=None):
+        self.ends = [time.monotonic()]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch + 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.shown:
+            steps = (self.params or {}).get("steps") or "?"
+            self.line.show(lambda: f"{self._count()}  step {batch + 1}/{steps}  loss {_loss(logs)}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.ends.append(time.monotonic())
+        self.epoch = epoch + 1
+        if self.shown:
+            self.line.clear()
+            echo("  ".join(filter(None, (self._count(), *self._said(logs or {})))))
+
+    def _count(self) -> str:
+        return f"epoch {self.epoch:{len(str(self.epochs))}d}/{self.epochs}"
+
+    def _said(self, logs: dict[str, Any]) -> tuple[str, ...]:
+        score, state = logs.get(self.checkpoint.score), self.checkpoint.state
+        best = state["best"]
+        return (
+            f"loss {_loss(logs)}",
+            "" if score is None else f"{self.name} {percent(score)} %",
+            "" if best is None else f"best {percent(best)} % (epoch {state['best_epoch']})",
+            self._time(),
+        )
+
+    def _time(self) -> str:
+        """Of this epoch, and what is left by the mean of all but the first, which traces."""
+        left = self.epochs - self.epoch
+        if not left or self.model.stop_training:
+            return f"{duration(self.ends[-1] - self.ends[0])} in all"
+        usual = self.ends[1:] if len(self.ends) > 2 else self.ends
+        each = (usual[-1] - usual[0]) / (len(usual) - 1)
+        return f"{duration(each * left)} left"
+
+
+def _loss(logs: dict[str, Any] | None) -> str:
+    loss = (logs or {}).get("loss")
+    return "?" if loss is None else f"{float(loss):.4f}"
