@@ -1,5 +1,8 @@
-# `make demo` and `make test` need nothing but Python 3.11 and this file.
-PYTHON ?= python3.11
+# `make demo` and `make test` need nothing but a Python of 3.11 to 3.13 and this file: the first one
+# that is on PATH or pyenv's and starts (pyenv's shims are there for versions that are switched off).
+PYTHONS := python3.11 python3.12 python3.13 python3 python $(wildcard $(HOME)/.pyenv/versions/3.1[123].*/bin/python)
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(firstword $(foreach python,$(PYTHONS),$(shell $(python) -c "$(FITS)" 2>/dev/null && echo $(python))))
 VENV := .venv
 BIN := $(VENV)/bin
 OUTPUT ?= demo-output
@@ -13,6 +16,7 @@ TEST_WORKERS ?= 2
 setup: $(VENV)/.done
 
 $(VENV)/.done: requirements.txt pyproject.toml setup.py
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 found: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -52,7 +52,8 @@ def run_quantization(
         folder: gets `best.npz`, `last.npz`, `run.json`, `state.json` and `log.csv`.
         resume: continue after the last finished epoch.
         force: start anew in a folder that is not empty.
-        verbose, progress: as for `run_training`.
+        verbose: as for `run_training`.
+        progress: as for `run_training`.
 
     Raises:
         DataError, OutputError, ConfigError, ModelFileError, TrainingDiverged: as for

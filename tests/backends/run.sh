@@ -3,7 +3,7 @@
 # (.venv-jax, .venv-torch; built once, and again when its requirements change).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-python=${PYTHON:-python3.11}
+python=${PYTHON:-.venv/bin/python}  # that of the environment
 reference=$(mktemp -d)
 trap 'rm -rf "$reference"' EXIT
 
