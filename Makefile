@@ -11,7 +11,7 @@ CAMVID ?= CamVid
 # Processes that share the test files; each wants a core and 3 GB of memory.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo camvid test test-all test-targets web cityscapes backends fuzz audit lint format docs docs-serve clean
+.PHONY: setup demo camvid test test-all test-targets web cityscapes backends lowest fuzz audit lint format docs docs-serve clean
 
 setup: $(VENV)/.done
 
@@ -59,6 +59,10 @@ tflite/web/node_modules/.package-lock.json: tflite/web/package-lock.json
 
 backends: setup
 	bash tests/backends/run.sh
+
+# The lowest versions of all that is needed, as pyproject.toml allows them.
+lowest: setup
+	bash tests/lowest/run.sh
 
 # Files of strangers by the thousand; some 300 of them are part of `make test-all`.
 fuzz: setup

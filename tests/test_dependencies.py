@@ -45,6 +45,24 @@ def lowest(requirement):
     return max(bounds, key=Version, default=None)
 
 
+def lowest_tested(group):
+    """name -> version in an environment of `make lowest`."""
+    lines = (ROOT / "tests" / "lowest" / f"{group}.txt").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if not line.startswith("#")]
+    return {canonicalize_name(pin.name): Version(lowest(pin)) for pin in pins}
+
+
+@pytest.mark.parametrize("group", ["runtime", "train", "search"])
+def test_the_lowest_versions_are_those_that_are_tested(group):
+    extra = PROJECT["project"]["dependencies"] if group == "runtime" else EXTRAS[group]
+    tested = lowest_tested("runtime" if group == "runtime" else "train")
+    for requirement in map(Requirement, extra):
+        version = tested[canonicalize_name(requirement.name)]
+        assert version in requirement.specifier
+        bound = Version(lowest(requirement)).release
+        assert version.release[: len(bound)] == bound
+
+
 @pytest.mark.parametrize("requirement", PINNED, ids=lambda r: r.name)
 def test_pinned(requirement):
     assert not faulty(requirement.name, lowest(requirement))

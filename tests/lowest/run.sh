@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Tests with the lowest versions that pyproject.toml allows, in environments of their own
+# (.venv-lowest-runtime, .venv-lowest-train; built once, and again when their versions change).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+with() { # NAME TESTS...
+    local venv=.venv-lowest-$1 pins=tests/lowest/$1.txt
+    if ! cmp -s "$pins" "$venv/.done"; then
+        .venv/bin/python -m venv --clear "$venv"
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$pins"
+        cp "$pins" "$venv/.done"
+    fi
+    echo "== $1"
+    "$venv/bin/python" -m pytest "${@:2}"
+}
+
+with runtime tests/runtime/inspection tests/core/test_reading.py tests/core/test_files.py \
+    tests/core/test_images.py tests/core/test_settings_file.py tests/test_prediction.py
+with train tests/model/test_preprocess.py tests/runtime/test_image_model.py \
+    tests/export/test_export.py tests/quantize/test_freeze_ranges.py tests/test_run_report.py \
+    tests/train/test_search.py
