@@ -64,5 +64,7 @@ def test_batches_without_tensorflow_are_pointed_to(monkeypatch):
         raise InputError("tensorflow is not installed: ...")
 
     monkeypatch.setattr(pipeline, "tensorflow", missing)
-    with pytest.raises(InputError, match="not installed: .*; load_pydataset gives batches without"):
+    with pytest.raises(
+        InputError, match=r"not installed: .*; load_pydataset gives batches without"
+    ):
         pipeline.load_dataset("toy", config=FastSCNNConfig.for_labels("toy", input_size=(64, 96)))
