@@ -7,7 +7,7 @@ from typing import Any
 
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, DataError
+from ..core.errors import ConfigError, DataError, InputError
 from ..core.keras_api import TFDataset, as_it_is, tensorflow
 from .augment.augmentation import DRAWS, Augmentation, augmentation
 from .augment.mix import mix_batch
@@ -56,12 +56,17 @@ def load_dataset(
         dict for the three outputs.
 
     Raises:
+        InputError: TensorFlow is not installed.
         ConfigError: the classes of data set and config differ, or the batch is larger than the
             split.
         DataError: files are missing or wrong. An unreadable picture shows when its batch is
             asked for: `model.fit` and `reader.named_data_errors` give this error, a plain loop
             gives TensorFlow's with this one in it.
     """
+    try:
+        tensorflow()
+    except InputError as error:
+        raise InputError(f"{error}; load_pydataset gives batches without it") from None
     dataset = open_split(name, data_dir, split, config.input_size, skip_bad)
     settings = augmentation(augment)
     return batches(dataset, config, settings, batch_size, seed, cache=cache)

@@ -54,3 +54,17 @@ def test_quantization_on_another_backend_says_so_before_it_asks_for_tensorflow(m
 
 def test_what_is_installed_is_imported():
     assert import_extra("json", "train") is importlib.import_module("json")
+
+
+def test_batches_without_tensorflow_are_pointed_to(monkeypatch):
+    from fastscnn_tf.core.config import FastSCNNConfig
+    from fastscnn_tf.data import pipeline
+
+    def missing():
+        raise InputError("tensorflow is not installed: ...")
+
+    monkeypatch.setattr(pipeline, "tensorflow", missing)
+    with pytest.raises(
+        InputError, match=r"not installed: .*; load_pydataset gives batches without"
+    ):
+        pipeline.load_dataset("toy", config=FastSCNNConfig.for_labels("toy", input_size=(64, 96)))

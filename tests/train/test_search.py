@@ -130,7 +130,7 @@ def test_a_search_leaves_runs_and_a_recipe(base, searched):
     assert train_settings(result.recipe, **place) == result.best
     assert lines[0].startswith("trial 1 of 1: complete, val mIoU")
     assert result.table().splitlines()[0].split() == [
-        *("trial", "state", "mIoU", "epochs", "learning_rate", "augment"),
+        *("trial", "state", "mIoU,", "%", "epochs", "learning_rate", "augment"),
     ]
 
 
