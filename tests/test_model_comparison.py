@@ -92,7 +92,7 @@ def test_figures_are_those_of_the_hand(streets, tmp_path):
     assert [p.name for p in (tmp_path / "out").glob("*.png")] == ["worst_1.png"]
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count("<img") == 1
-    assert "b.png, agreement 37.50%" in page
+    assert "b.png, agreement 37.50 %" in page
     assert "first right 50.0 %, second 25.0 %, neither 25.0 %" in result.text()
     with pytest.raises(OutputError, match="is not empty"):
         compare_models(Reader(0), Reader(1), "folder", streets, output=tmp_path / "out")

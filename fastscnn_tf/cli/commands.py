@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from ..core.console import StatusLine
 from ..core.environment import environment
 from ..core.foreign_text import one_line, printable
 from ..core.version import __version__
@@ -93,6 +94,8 @@ def _stop(failure: Failure, print_first: str = "") -> NoReturn:
     except OSError as error:
         failure = failure if failure.code else explained(error)
         discard(sys.stdout)
+    if StatusLine.last:
+        StatusLine.last.clear()
     if failure.line:
         line = one_line(failure.line)
         say(f"fastscnn: {line if len(line) <= LONGEST else line[:LONGEST] + ' ...'}")

@@ -36,7 +36,13 @@ def warn(message: object) -> None:
 
 
 class StatusLine:
-    """A line on a terminal's stderr that the next one takes the place of; nothing elsewhere."""
+    """A line on a terminal's stderr that the next one takes the place of; nothing elsewhere.
+
+    Attributes:
+        last: the one that showed something last; an error that ends the program clears it.
+    """
+
+    last: StatusLine | None = None
 
     def __init__(self) -> None:
         self._live = sys.stderr is not None and sys.stderr.isatty()
@@ -49,6 +55,7 @@ class StatusLine:
             text = printable(say())[: shutil.get_terminal_size().columns - 1]
             echo(text.ljust(self._width), err=True, end="\r")
             self._width, self._shown = len(text), now
+            StatusLine.last = self
 
     def clear(self) -> None:
         """Leaves an empty line."""

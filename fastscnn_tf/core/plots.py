@@ -53,7 +53,7 @@ def curves(runs: Sequence[tuple[str, Sequence[Row]]], panels: Mapping[str, str])
             axes.plot(*_points(rows, column), **_style(i), label=_escaped(name))
         axes.set_ylabel(panels[column])
         if column.startswith("val_"):  # a score, which logs have as a share
-            axes.yaxis.set_major_formatter(_matplotlib(".ticker").PercentFormatter(1))
+            axes.yaxis.set_major_formatter(_matplotlib(".ticker").PercentFormatter(1, symbol=" %"))
         axes.grid(alpha=0.3)
     all_axes[-1].set_xlabel("epoch")
     all_axes[-1].xaxis.get_major_locator().set_params(integer=True)

@@ -216,7 +216,10 @@ def _remark(model: object, dataset: str, split: str) -> str:
     seen: set[tuple[str, str]] = set()
     with contextlib.suppress(FastSCNNError):  # a run beside the model may be damaged
         seen = trained_on(model) if is_path(model) else seen
-    return seen_in_training([f"{split} of {dataset}"]) if (dataset, split) in seen else ""
+    if (dataset, split) not in seen:
+        return ""
+    doubt = ", if it was this data set" if dataset in ("folder", "records") else ""
+    return seen_in_training([f"{split} of {dataset}"], doubt)
 
 
 def _fingerprint(model: object) -> dict[str, str]:

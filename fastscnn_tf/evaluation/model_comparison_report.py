@@ -91,9 +91,9 @@ def _figure(place: int, item: ComparedPicture, pair: ModelPair) -> Figure:
     image, label, (first, second) = pair.predictions(item.index)
     sheet = comparison_sheet(image, label, first, second, pair.data.labels)
     alt = (
-        f"{PurePath(item.name).name}, agreement {item.agreement:.2%}: picture, label map, where "
-        "the models differ (blue: the first is right, orange: the second, white: neither, pink: "
-        "no label), first and second prediction, with the colours of the classes"
+        f"{PurePath(item.name).name}, agreement {percent(item.agreement)} %: picture, label map, "
+        "where the models differ (blue: the first is right, orange: the second, white: neither, "
+        "pink: no label), first and second prediction, with the colours of the classes"
     )
     return Figure(f"worst_{place}.png", png(sheet), alt)
 

@@ -158,7 +158,8 @@ def _classes(run: Run) -> list[Section]:
     alt = "Bars of the IoU of each class"
     if known:
         low, high = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
-        alt += f", from {low} ({known[low]:.1%}) to {high} ({known[high]:.1%})"
+        ends = (f"{name} ({percent(known[name], 1)} %)" for name in (low, high))
+        alt += f", from {' to '.join(ends)}"
     rows = tuple((name, percent(iou)) for name, iou in run.class_iou.items())
     figure = Figure("class_iou.png", class_bars(run.class_iou), f"{alt}; the table has them all.")
     return [Section("Class IoU", figures=(figure,), table=Table(("class", "IoU, %"), rows))]

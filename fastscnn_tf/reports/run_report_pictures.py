@@ -93,7 +93,7 @@ class PictureRanking:
         for place, item in enumerate(ranked if pictures else (), 1):
             content = png(strip(*self._predict(item.index), self.data.labels))
             alt = (
-                f"{PurePath(item.name).name}, IoU {item.iou:.1%}: picture, label map and "
+                f"{PurePath(item.name).name}, IoU {percent(item.iou, 1)} %: picture, label map and "
                 "prediction side by side, with the colours of the classes"
             )
             figures.append(Figure(f"{end}_{place}.png", content, alt))

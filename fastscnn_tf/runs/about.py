@@ -112,9 +112,7 @@ def trained_on(model: StrPath) -> set[tuple[str, str]]:
     return seen
 
 
-def seen_in_training(splits: Sequence[str]) -> str:
-    """What scores on splits of the training data are worth."""
-    return (
-        f"The model saw {' and '.join(splits)} in training: scores on it say nothing of new "
-        "pictures."
-    )
+def seen_in_training(splits: Sequence[str], doubt: str = "") -> str:
+    """What scores on splits of the training data are worth; `doubt` says if they may be others."""
+    said = f"The model saw {' and '.join(splits)} in training{doubt}"
+    return f"{said}: scores on it say nothing of new pictures."

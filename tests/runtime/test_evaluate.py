@@ -260,6 +260,12 @@ def test_scores_on_training_data_say_so(run_folder, tmp_path):
     assert evaluation_remark(run_folder, "toy", "train") == said
     assert evaluation_remark(run_folder / "best.keras", "toy", "train") == said
     assert evaluation_remark(run_folder, "toy", "val") == ""
+    own = json.loads((run_folder / "run.json").read_text())
+    own["settings"]["dataset"] = "folder"
+    (tmp_path / "run.json").write_text(json.dumps(own))
+    shutil.copy(run_folder / "state.json", tmp_path)
+    doubtful = evaluation_remark(tmp_path, "folder", "train")
+    assert "saw train of folder in training, if it was this data set: scores" in doubtful
     shipped = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
     assert "train of camvid" in evaluation_remark(shipped, "camvid", "train")
     assert evaluation_remark(shipped, "camvid", "test") == ""

@@ -10,6 +10,9 @@ import types
 
 import pytest
 
+from fastscnn_tf.cli import commands
+from fastscnn_tf.core.console import StatusLine
+from fastscnn_tf.core.errors import InputError
 from fastscnn_tf.train import epoch_lines
 from fastscnn_tf.train.epoch_lines import EpochLines
 
@@ -97,6 +100,25 @@ def test_a_terminal_shows_the_steps_and_a_pipe_does_not(capsys, monkeypatch):
     end_epoch(lines, 1, loss=2.0)
     shown = terminal.getvalue().split("\r")
     assert shown[1] == " " * len(shown[0])
+
+
+def test_an_error_does_not_stand_behind_what_a_status_line_left(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    def fails(*_, **__):
+        lines_of(3).on_train_batch_end(4, {"loss": 2.0})
+        raise InputError("broken")
+
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setattr(StatusLine, "last", None)
+    monkeypatch.setattr(commands.cli, "make_context", fails)
+    with pytest.raises(SystemExit):
+        commands.run_command([])
+    *_, left, cleared, error = terminal.getvalue().split("\r")
+    assert left.startswith("epoch") and cleared == " " * len(left)
+    assert error == "fastscnn: broken\n"
 
 
 TRAIN = ["train", "--size", "64x96", "--width", "0.25"]
