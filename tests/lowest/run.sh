@@ -18,5 +18,4 @@ with() { # NAME TESTS...
 with runtime tests/runtime/inspection tests/core/test_reading.py tests/core/test_files.py \
     tests/core/test_images.py tests/core/test_settings_file.py tests/test_prediction.py
 with train tests/model/test_preprocess.py tests/runtime/test_image_model.py \
-    tests/export/test_export.py tests/quantize/test_freeze_ranges.py tests/test_run_report.py \
-    tests/train/test_search.py
+    tests/quantize/test_calibration.py tests/test_run_report.py tests/train/test_search.py
