@@ -93,7 +93,7 @@ def check(words: list[str]) -> None:
     Raises:
         click.UsageError: no such command or option, a value that is none of it, or one missing.
     """
-    command, context, rest = cli, click.Context(cli, info_name="fastscnn"), words
+    command, context, rest = cli, click.Context(cli, **cli.context_settings), words
     while isinstance(command, click.Group):
         _, rest, _ = command.make_parser(context).parse_args(rest)
         if not rest or rest[0] == "...":

@@ -13,7 +13,7 @@ GOLDEN = Path(__file__).parent / "golden" / "help.txt"
 
 def helps(command: click.Command, name: str) -> Iterator[str]:
     """The help of a command and of those below it."""
-    settings = {"help_option_names": ["-h", "--help"], "terminal_width": 100}
+    settings = {**cli.context_settings, "terminal_width": 100}
     yield click.Context(command, info_name=name, **settings).get_help()
     for below, one in sorted(getattr(command, "commands", {}).items()):
         yield from helps(one, f"{name} {below}")
@@ -34,7 +34,7 @@ def test_sections_hold_everything_and_nothing_else(command):
     if isinstance(command, click.Group):
         known = set(command.commands)
     assert {name for names in command.sections.values() for name in names} == known
-    help_text = click.Context(command, info_name="x").get_help()
+    help_text = click.Context(command, info_name="x", **cli.context_settings).get_help()
     assert "Other commands" not in help_text
     assert all(help_text.count(f"\n{heading}:\n") == 1 for heading in command.sections)
 
