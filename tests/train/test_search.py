@@ -111,8 +111,12 @@ def searched(base, tmp_path_factory):
     return run_search(base, SPACE, folder, trials=1, report=lines.append), lines
 
 
-def study_of(folder):
-    return optuna.load_study(study_name="fastscnn", storage=f"sqlite:///{folder / 'study.db'}")
+@pytest.fixture
+def study(searched):
+    storage = optuna.storages.RDBStorage(f"sqlite:///{searched[0].folder / 'study.db'}")
+    yield optuna.load_study(study_name="fastscnn", storage=storage)
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 @pytest.mark.train
@@ -135,9 +139,8 @@ def test_a_search_leaves_runs_and_a_recipe(base, searched):
 
 
 @pytest.mark.train
-def test_a_killed_trial_goes_on_and_a_bad_one_is_stopped(base, searched):
+def test_a_killed_trial_goes_on_and_a_bad_one_is_stopped(base, searched, study):
     folder = searched[0].folder
-    study = study_of(folder)
     # A process that died in the second epoch of a trial: its study and its run folder.
     trial = study.ask()
     values = {d.name: d.suggest(trial) for d in parse_space(SPACE, base)}
