@@ -9,6 +9,7 @@ from pathlib import Path
 import flatbuffers
 import pytest
 
+import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, DataError, InputError, ModelFileError
 from fastscnn_tf.model.checkpoints.about_file import MEMBER, add_about
 from fastscnn_tf.reports.card import model_card
@@ -174,3 +175,22 @@ def test_a_file_whose_metadata_say_less_than_ours_is_named(tmp_path):
     path.write_bytes(builder.Output())
     with pytest.raises(ModelFileError, match="its metadata of this package lacks recipe, class_na"):
         model_card(path)
+
+
+def test_what_comes_of_the_shipped_weights_has_their_licence(tmp_path):
+    licence = about_model("camvid")["license"]
+    assert "CC BY-NC 4.0" in licence
+    model = fs.load_model("camvid", num_classes=3)
+    assert fs.load_model("camvid").licence == model.licence == licence
+    written = fs.export_tflite(model, tmp_path / "m.tflite", size=(64, 96))
+    assert written.metadata["license"] == licence
+    assert f"| licence of the weights | {licence} |" in model_card(tmp_path / "m.tflite")
+    fs.save_model(model, tmp_path / "m.keras")
+    assert about_model(tmp_path / "m.keras")["license"] == licence
+    run = tmp_path / "run"
+    shutil.copytree(RUN, run, ignore=shutil.ignore_patterns("*.keras", "*.png"))
+    record = json.loads((run / "run.json").read_text())
+    record["settings"] |= {"init_from": "camvid", "model": None}
+    (run / "run.json").write_text(json.dumps(record))
+    assert about_model(run)["license"] == licence
+    assert f"| licence of the weights | {licence} |" in model_card(run)

@@ -30,7 +30,7 @@ KNOWN: dict[str, Iterable[str]] = {
     "device": DEVICES,
     "preset": PRESETS,
     "recipe": RECIPES,
-    "augment": (*AUGMENTATIONS, "none"),
+    "augment": dict.fromkeys((*AUGMENTATIONS, "none")),
     "outputs": OUTPUTS,
     "input": INPUTS,
     "calibration_method": ("minmax", "percentile", "mse"),

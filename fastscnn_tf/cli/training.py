@@ -245,9 +245,7 @@ def export(
     rest |= {**shape, "calibration": calibration, "settings": settings}
     about = about_model(model, **texts)
     result = export_tflite(loaded, output, force=force, about=about, **rest)
-    ops = ", ".join(f"{number} {name}" for name, number in result.graph.ops.items())
-    echo(f"{result.path}: {result.size_bytes:,} bytes; {ops}")
-    echo(f"float tensors: {result.graph.float_tensors} of {result.graph.tensors}")
+    echo(str(result))
 
 
 COMMANDS = (train, pretrain, quantize, export)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .console import quiet_stderr
 from .environment import environment
 from .errors import ConfigError
-from .extras import import_extra, training_extra
+from .extras import BACKEND, OTHER_BACKENDS, import_extra, training_extra
 
 if TYPE_CHECKING:
     import keras
@@ -41,8 +41,12 @@ def keras3() -> ModuleType:
 
     Raises:
         InputError: the training extra is not installed.
+        ConfigError: KERAS_BACKEND names another backend than TensorFlow, JAX and PyTorch.
     """
     _prepare()
+    backend = os.environ.get(BACKEND) or "tensorflow"
+    if backend not in ("tensorflow", *OTHER_BACKENDS):
+        raise ConfigError(f"{BACKEND} is {backend!r}: expected tensorflow, jax or torch")
     return _import("keras")
 
 

@@ -15,7 +15,8 @@ from .text_table import markdown_table
 HTML = "report.html"
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;
 color:#111;background:#fff}
-table{border-collapse:collapse;margin:1em 0}td,th{padding:.2em .8em;text-align:left}
+table{border-collapse:collapse;margin:1em 0;display:block;overflow-x:auto}
+td,th{padding:.2em .8em;text-align:left}
 thead th{border-bottom:2px solid #666}tbody th{font-weight:normal}
 .changed{background:#fff0c2;font-weight:bold}.changed th{font-weight:bold}
 summary{cursor:pointer}summary h2{display:inline}

@@ -195,7 +195,7 @@ def check_batches(
     if training and batch_size > len(dataset):
         raise ConfigError(
             f"batch size {batch_size} is larger than the {len(dataset)} pairs of split "
-            f"{dataset.split!r}: use at most {len(dataset)}"
+            f"{dataset.split!r}: use at most {len(dataset)} (--batch-size {len(dataset)})"
         )
 
 

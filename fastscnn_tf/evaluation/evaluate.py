@@ -18,7 +18,7 @@ from ..core.named_weights import KERAS, TFLITE, named_weights, no_such_model
 from ..core.sizes import STRIDE, Size, format_size
 from ..data.check.usable import open_usable
 from ..data.datasets.registry import find_pairs, open_dataset
-from ..runs.about import seen_in_training, trained_on
+from ..runs.about import licence_of, seen_in_training, trained_on
 from ..runtime.segmenter import Segmenter
 from ..scoring.averaged_views import AveragedViews, SlidingWindows
 from ..scoring.evaluation_result import Evaluation
@@ -36,7 +36,8 @@ def load_model(path: StrPath, num_classes: int | None = None) -> KerasModel:
             checkpoint of another implementation will do, too.
 
     Returns:
-        A Keras 3 model, or a quantization-aware tf_keras model.
+        A Keras 3 model, or a quantization-aware tf_keras model. Its `licence` is that of its
+        weights, as far as the file says one: what is exported of it says so, too.
 
     Raises:
         ModelFileError: missing, damaged or of another kind.
@@ -51,16 +52,19 @@ def load_model(path: StrPath, num_classes: int | None = None) -> KerasModel:
     if num_classes is not None:
         from ..model.initialise import for_classes, read_start
 
-        return for_classes(read_start(path), num_classes)
-    if path.suffix == ".keras":
-        return load_keras(path)
-    if path.suffix == ".npz":
+        model = for_classes(read_start(path), num_classes)
+    elif path.suffix == ".keras":
+        model = load_keras(path)
+    elif path.suffix == ".npz":
         from ..quantize.qat_checkpoint import load_qat
 
-        return load_qat(path)
-    if not path.exists():
+        model = load_qat(path)
+    elif not path.exists():
         raise no_such_model(path)
-    raise ModelFileError(f"{path}: expected a .keras or .npz file or a run folder")
+    else:
+        raise ModelFileError(f"{path}: expected a .keras or .npz file or a run folder")
+    model.licence = licence_of(path)
+    return model
 
 
 def is_path(model: object) -> TypeGuard[StrPath]:

@@ -44,4 +44,5 @@ def save_model(
         save_qat(model, check_output(path, force))
     else:
         require_fast_scnn(model)
+        about = {"license": model.licence, **(about or {})} if model.licence else about
         save_keras(model, check_output(path, force), about=about)

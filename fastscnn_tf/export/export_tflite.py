@@ -19,7 +19,7 @@ from ..delegates.settings_file import KEY, settings_path, write_settings
 from ..model.byte_input import STEP, centre
 from ..model.fast_scnn import resized_config
 from ..model.folded import FoldedNetwork, check_finite, fold, on_bytes
-from ..quantize.calibrate import calibrate
+from ..quantize.calibrate import as_batches, calibrate
 from ..quantize.clipping import check_method
 from ..quantize.quantize_aware import folded_of, is_qat
 from ..tflite.file import METADATA_FORMAT, GraphSummary, graph_summary
@@ -47,6 +47,14 @@ class ExportResult:
     size_bytes: int
     graph: GraphSummary
     metadata: dict[str, Any]
+
+    def __str__(self) -> str:
+        """What the command line prints."""
+        ops = ", ".join(f"{number} {name}" for name, number in self.graph.ops.items())
+        return (
+            f"{self.path}: {self.size_bytes:,} bytes; {ops}\n"
+            f"float tensors: {self.graph.float_tensors} of {self.graph.tensors}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +153,7 @@ def export_tflite(
     network = _network_for(model, rules, wanted, calibration)
     layers = kept_layers(network.config, wanted.keep_float)
     floats: frozenset[str] = frozenset()
-    ours, images = wanted.engine == OWN, calibration or ()
+    ours, images = wanted.engine == OWN, () if calibration is None else as_batches(calibration)
     if ours:
         network, content = _converted(
             network, rules, outputs, input, images, wanted.calibration_method
@@ -153,7 +161,9 @@ def export_tflite(
     else:
         content, floats = ai_edge.quantize_file(network, outputs, input, images, layers)
         network = on_bytes(network)
-    metadata = {**_metadata(network, rules, outputs, input), **(about or {})}
+    licence = getattr(model, "licence", None)
+    told = {"license": licence, **(about or {})} if licence else about or {}
+    metadata = {**_metadata(network, rules, outputs, input), **told}
     if not ours:
         metadata |= {"engine": engine_version(), "float_layers": list(layers)}
     if settings is not None:
@@ -240,7 +250,7 @@ def _network_for(
     if rules.needs_calibration and calibration is None:
         raise ConfigError(
             f"recipe {rules.name} needs calibration images: pass calibration=images, such as "
-            'fs.load_dataset(..., split="train"), or --dataset and --data-dir'
+            'fs.load_dataset(..., split="train") (--dataset and --data-dir)'
         )
     return network
 

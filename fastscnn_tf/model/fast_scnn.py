@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import functools
+import os
 from types import ModuleType
 from typing import Any
 
@@ -95,6 +96,7 @@ def model_class(keras: Any) -> type[KerasModel]:
         """Fast-SCNN; see `fastscnn_tf.fast_scnn`."""
 
         config: FastSCNNConfig
+        licence: str | None = None  # of the weights, where a file said one
 
         # Keras passes `training` to those that name it.
         def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
@@ -136,6 +138,10 @@ def require_fast_scnn(model: KerasModel) -> FastSCNNConfig:
     config = getattr(model, "config", None)
     if isinstance(config, FastSCNNConfig):
         return config
+    if isinstance(model, str | os.PathLike):
+        raise ConfigError(f"expected a model, got a path: fs.load_model({str(model)!r})")
+    if not hasattr(model, "layers"):
+        raise ConfigError(f"expected a model made by fast_scnn(), got {type(model).__name__}")
     expected = {layer.name for layer in fast_scnn(FastSCNNConfig(input_size=(32, 32))).layers}
     layers = getattr(model, "layers", [])
     foreign = next((x.name for x in layers if x.name not in expected), None)

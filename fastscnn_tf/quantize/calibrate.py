@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import DataError, ModelFileError
-from ..core.keras_api import tensorflow
+from ..core.keras_api import keras3, tensorflow
 from ..core.sizes import format_size
 from ..data.reader import named_data_errors
 from ..model.byte_input import byte_range
@@ -28,8 +28,8 @@ def calibrate(
 
     Args:
         network: folded weights; ranges it may have are replaced, and raw bytes become its input.
-        batches: normalised float image batches (B, H, W, 3) of the network's size, or
-            (images, labels) pairs.
+        batches: image batches (B, H, W, 3) of the network's size, normalised floats or raw bytes;
+            (images, labels) pairs; or one array of images.
         limit: images to use at most.
         method: `minmax`, the mean over images of the smallest and of the largest value: single
             outliers do not stretch it, which costs less than the resolution they would take from
@@ -63,7 +63,7 @@ def calibrate(
     histograms: dict[str, Histogram] = {}
     count = 0
     with named_data_errors():
-        for batch in batches:
+        for batch in as_batches(batches):
             images = tf.convert_to_tensor(checked_images(batch, network)[: limit - count])
             for name, (limits, *values) in observe(images).items():
                 found.setdefault(name, []).append(_finite(limits.numpy(), name))
@@ -82,6 +82,24 @@ def calibrate(
     }
     ranges[INPUT] = byte_range(network.config)
     return network.replace(ranges=ranges)
+
+
+def as_batches(data: Any) -> Iterable[Any]:
+    """What people calibrate with and train on, batch by batch.
+
+    Raises:
+        DataError: nothing to go through.
+    """
+    if isinstance(data, np.ndarray):
+        return [data]
+    if isinstance(data, keras3().utils.PyDataset):  # it may have no end of its own
+        return (data[i] for i in range(len(data)))
+    if not isinstance(data, Iterable) or isinstance(data, str):
+        raise DataError(
+            "expected images: an array (B, H, W, 3), batches of them, or what fs.load_dataset "
+            f"returns; got {type(data).__name__}"
+        )
+    return data
 
 
 def checked_images(batch: Any, network: FoldedNetwork) -> np.ndarray:

@@ -66,10 +66,13 @@ def quantize_aware(model: KerasModel, calibration: Iterable[Any] | None = None) 
         ConfigError: the model was not made by `fast_scnn`, or cannot be quantized.
         ModelFileError: its weights or activations are NaN or infinite.
     """
+    licence = getattr(model, "licence", None)
     model = inference_model(model)
     network = fold(model)
     _check_parity(model, network)
-    return qat_model(calibrate(network, calibration) if calibration is not None else network)
+    aware = qat_model(calibrate(network, calibration) if calibration is not None else network)
+    aware.licence = licence
+    return aware
 
 
 def qat_model(network: FoldedNetwork) -> KerasModel:
@@ -179,6 +182,7 @@ def _model_class() -> Any:
         config: FastSCNNConfig
         blocks: QATBlocks
         calibrated: bool
+        licence: str | None = None
 
         def call(self, inputs, training=None, mask=None):
             images = without_bytes(inputs, self.config, tensorflow())
@@ -209,7 +213,7 @@ def _model_class() -> Any:
         def fit(self, x=None, *args, **kwargs):
             _check_callbacks(kwargs.get("callbacks"))
             if not self.calibrated:
-                calibrated = calibrate(_weights_of(self), _batches(x), CALIBRATION_IMAGES)
+                calibrated = calibrate(_weights_of(self), x, CALIBRATION_IMAGES)
                 set_ranges(self, calibrated.ranges)
             x = _for_tf_keras(x)
             if self.optimizer:  # else TensorFlow traces the first step twice
@@ -239,14 +243,6 @@ def _check_callbacks(callbacks: Any) -> None:
 
 def _only_logits(loss: Any) -> Any:
     return loss["logits"] if isinstance(loss, dict) else loss
-
-
-def _batches(data: Any) -> Iterable[Any]:
-    """What `fit` is given, batch by batch."""
-    if isinstance(data, np.ndarray):
-        return [data[:CALIBRATION_IMAGES]]
-    is_pydataset = isinstance(data, keras3().utils.PyDataset)  # has no end of its own
-    return (data[i] for i in range(len(data))) if is_pydataset else data
 
 
 def _for_tf_keras(data: Any) -> Any:

@@ -23,8 +23,9 @@ from ..core.foreign_text import (
     shell_word,
 )
 from ..core.labels import MAX_CLASSES
+from ..core.named_weights import TFLITE, named_weights
 from ..core.text_table import markdown_table, percent
-from ..runs.about import run_behind, run_folder_of, seen_in_training, trained_on
+from ..runs.about import licence_of, run_behind, run_folder_of, seen_in_training, trained_on
 from ..runtime.model_settings import settings_of
 from ..tflite.file import graph_summary, own_metadata, read_model
 from ..tflite.own_metadata import label_space
@@ -56,7 +57,7 @@ def model_card(
     Raises:
         InputError: the source or a score file cannot be used.
     """
-    path = Path(source)
+    path = named_weights(source, TFLITE)
     evaluations = [_evaluation(each) for each in scores]
     if path.is_dir():
         folder = run_folder_of(path)
@@ -86,7 +87,7 @@ def _run_parts(folder: Path, license: str | None) -> list[str]:
         ("classes", len(names) or UNKNOWN),
         ("epochs", f"{run.epochs_done} of {run.epochs or UNKNOWN}, {run.state}"),
         ("best", _best(run)),
-        ("licence of the weights", license or UNKNOWN),
+        ("licence of the weights", license or licence_of(folder) or UNKNOWN),
     ]
     parts = [f"# Model card: {markdown(folder.resolve().name)}", _facts(rows)]
     parts.append(f"## Files\n{markdown_table(('file', 'bytes', 'SHA-256'), map(_file, files))}")

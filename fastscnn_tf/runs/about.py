@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.aliases import StrPath
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, FastSCNNError
+from ..core.named_weights import KERAS, named_weights
 from ..model.checkpoints.about_file import TEXTS, read_about
 from ..tflite.file import own_metadata, read_model
 from .run_files import RUN
@@ -35,6 +37,7 @@ def about_model(model: StrPath, **texts: str | None) -> dict[str, Any]:
     for name in texts:
         if name not in TEXTS:
             raise ConfigError(f"unknown text {name!r}: expected one of {', '.join(TEXTS)}")
+    model = named_weights(model, KERAS)
     about = read_about(model)
     folder = run_folder_of(model)
     if folder is not None:
@@ -44,6 +47,20 @@ def about_model(model: StrPath, **texts: str | None) -> dict[str, Any]:
     return about | {name: text for name, text in texts.items() if text}
 
 
+def licence_of(model: StrPath) -> str | None:
+    """The licence that a `.keras` says, or that of the weights which its run began with.
+
+    Raises:
+        ModelFileError: what the file says of itself is damaged.
+    """
+    if licence := read_about(model).get("license"):
+        return licence
+    with contextlib.suppress(FastSCNNError):  # a damaged run says none
+        folder = run_folder_of(model)
+        return _licence_before(folder) if folder else None
+    return None
+
+
 def _licence_before(folder: Path) -> str | None:
     """That of the weights which a run, or one before it, began with."""
     from .run_record import read_run
@@ -51,6 +68,7 @@ def _licence_before(folder: Path) -> str | None:
     for _ in range(GENERATIONS):
         settings = read_run(folder).settings
         source = settings.get("model") or settings.get("init_from")
+        source = str(named_weights(source, KERAS)) if isinstance(source, str) else source
         # As the run's files say; pipes are waited for, and names too long refused, by `pathlib`.
         if not isinstance(source, str) or not (os.path.isfile(source) or os.path.isdir(source)):  # noqa: PTH112, PTH113
             return None

@@ -8,6 +8,7 @@ say of the rest is cut off.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -179,6 +180,8 @@ def as_pixels(image: Any) -> np.ndarray:
     if isinstance(image, np.ndarray):
         return _rgb(image)
     if hasattr(image, "read"):
+        with contextlib.suppress(OSError, AttributeError):  # a stream that has no beginning
+            image.seek(0)
         image = image.read(LARGEST + 1)
     if isinstance(image, bytes) and len(image) <= LARGEST:
         return decode_image(image, "the image's bytes")

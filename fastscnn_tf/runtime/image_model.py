@@ -101,6 +101,8 @@ class ImageModel:
         """
         check_fit(fit)
         check_target(size)
+        if not isinstance(confidence, bool):
+            raise ConfigError(f"confidence must be True or False, got {confidence!r}")
         if confidence and self.outputs.startswith("labels"):
             raise ConfigError(
                 f"confidence needs logits, the output of {self._what()} is {self.outputs}: export "

@@ -16,7 +16,13 @@ from ..core.console import quiet_stderr
 from ..core.errors import ConfigError, DataError, ModelFileError
 from ..core.foreign_text import printable
 from ..core.labels import MAX_CLASSES
-from ..core.named_weights import KERAS, TFLITE, named_weights
+from ..core.named_weights import (
+    CHECKPOINTS,
+    KERAS,
+    TFLITE,
+    named_weights,
+    no_such_model,
+)
 from ..core.sizes import Size
 from ..delegates.device import DeviceSettings
 from ..tflite.file import own_metadata, read_model
@@ -170,16 +176,16 @@ def _tflite(path: StrPath) -> Path:
     Raises:
         ConfigError: a Keras model, in memory or as a file.
     """
+    got = type(path).__name__
     if isinstance(path, str | os.PathLike):
-        found = named_weights(path, TFLITE)
-        if found.suffix != KERAS:
+        found, got = named_weights(path, TFLITE), str(path)
+        if not found.exists():
+            raise no_such_model(found)
+        if found.suffix != KERAS and not any((found / name).is_file() for name in CHECKPOINTS):
             return found
-        got = str(path)
-    else:
-        got = f"a {type(path).__name__}"
     raise ConfigError(
-        f"Segmenter runs a .tflite, got {got}: convert it by fs.export_tflite, or let "
-        "fs.load_predictor run the Keras model, which predicts alike"
+        f"expected the path of a .tflite, got {got}: a Keras model is converted by "
+        "fs.export_tflite, or run by fs.load_predictor, which predicts alike"
     )
 
 

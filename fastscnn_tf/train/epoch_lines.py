@@ -28,6 +28,7 @@ class EpochLines:
         super().__init__()
         self.checkpoint, self.epochs, self.shown = checkpoint, epochs, bool(shown)
         self.ends: list[float] = []  # of the start and of each epoch
+        self.traced = 0.0  # when the first step had ended, which is traced
         self.line, self.epoch = StatusLine(), 0
         self.name = NAMES.get(checkpoint.score, checkpoint.score.replace("val_", "val "))
 
@@ -38,6 +39,7 @@ class EpochLines:
         self.epoch = epoch + 1
 
     def on_train_batch_end(self, batch, logs=None):
+        self.traced = self.traced or time.monotonic()
         if self.shown:
             steps = (self.params or {}).get("steps") or "?"
             self.line.show(lambda: f"{self._count()}  step {batch + 1}/{steps}  loss {_loss(logs)}")
@@ -63,12 +65,12 @@ class EpochLines:
         )
 
     def _time(self) -> str:
-        """Of this epoch, and what is left by the mean of all but the first, which traces."""
+        """Of the run, or what is left of it: by the mean of all epochs but the first, which traces."""
         left = self.epochs - self.epoch
         if not left or self.model.stop_training:
             return f"{duration(self.ends[-1] - self.ends[0])} in all"
-        usual = self.ends[1:] if len(self.ends) > 2 else self.ends
-        each = (usual[-1] - usual[0]) / (len(usual) - 1)
+        start, *later = self.traced or self.ends[0], *self.ends[1:]
+        each = (later[-1] - later[0]) / (len(later) - 1) if len(later) > 1 else later[0] - start
         return f"{duration(each * left)} left"
 
 

@@ -44,14 +44,17 @@ def end_epoch(lines: EpochLines, epoch: int, **logs: float) -> None:
 
 def test_a_line_says_score_best_and_the_time_left(capsys, monkeypatch):
     clock, lines = Clock(monkeypatch), lines_of(10)
+    clock.now = 50.0  # so long the first step takes, which is traced
+    lines.on_train_batch_end(0, {"loss": 2.0})
     clock.now = 60.0
+    lines.on_train_batch_end(1, {"loss": 1.5})
     end_epoch(lines, 1, loss=1.5, val_miou=0.25)
     clock.now = 70.0  # the first epoch traced: it does not count any more
     end_epoch(lines, 2, loss=1.25, val_miou=0.2)
     clock.now = 80.0
     end_epoch(lines, 3, loss=1.0)  # not validated
     assert capsys.readouterr().out.splitlines() == [
-        "epoch  1/10  loss 1.5000  val mIoU 25.00 %  best 25.00 % (epoch 1)  9 min 00 s left",
+        "epoch  1/10  loss 1.5000  val mIoU 25.00 %  best 25.00 % (epoch 1)  1 min 30 s left",
         "epoch  2/10  loss 1.2500  val mIoU 20.00 %  best 25.00 % (epoch 1)  1 min 20 s left",
         "epoch  3/10  loss 1.0000  best 25.00 % (epoch 1)  1 min 10 s left",
     ]

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from ..arguments import check_number
+from ..errors import DataError
 from ..foreign_text import printable
 from ..labels import IGNORE, Color, LabelSpace
 
@@ -32,7 +34,20 @@ def overlay(
 
     Returns:
         (H, W, 3) uint8 RGB.
+
+    Raises:
+        DataError: no such arrays, or of different sizes.
+        ConfigError: an opacity outside of 0..1.
     """
+    check_number("opacity", opacity, 0, 1)
+    arrays = isinstance(image, np.ndarray) and isinstance(labels, np.ndarray)
+    if not arrays or labels.ndim != 2 or image.shape != (*labels.shape, 3):
+        got = " and ".join(str(getattr(x, "shape", type(x).__name__)) for x in (image, labels))
+        raise DataError(
+            f"expected arrays, an image (H, W, 3) and a label map (H, W) of its size, got {got}"
+        )
+    if image.dtype != np.uint8 or labels.dtype.kind not in "ui":
+        raise DataError(f"expected integers, got {image.dtype} and labels of {labels.dtype}")
     table = _mixtures(space.colors, opacity)
     mixed = np.empty_like(image)
     rows = max(1, STRIP // max(1, image.shape[1]))  # the places of a large image take gigabytes
