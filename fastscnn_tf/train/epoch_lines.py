@@ -65,7 +65,7 @@ class EpochLines:
         )
 
     def _time(self) -> str:
-        """Of the run, or what is left of it by the mean of all epochs but the first, which traces."""
+        """Of the run, or what is left by the mean of all epochs but the first, which traces."""
         left = self.epochs - self.epoch
         if not left or self.model.stop_training:
             return f"{duration(self.ends[-1] - self.ends[0])} in all"
