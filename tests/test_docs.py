@@ -4,6 +4,7 @@ import importlib.util
 import re
 import shlex
 import shutil
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -330,3 +331,16 @@ def test_the_image_is_built_of_what_is_there():
     said = [line.lstrip("# ") for line in lines if line.startswith("#   docker run")]
     for words in (words for line in said for words in commands(line)):
         check(words)
+
+
+@pytest.mark.process
+def test_the_image_runs_where_docker_does():
+    docker = shutil.which("docker")
+    if not docker or subprocess.run([docker, "info"], capture_output=True).returncode:
+        pytest.skip("no Docker daemon: the image is not built")
+    pulled = subprocess.run([docker, "pull", "python:3.12-slim"], capture_output=True)
+    if pulled.returncode:
+        pytest.skip("Docker cannot fetch python:3.12-slim: the image is not built")
+    subprocess.run([docker, "build", "--tag", "fastscnn-test", ROOT], check=True)
+    done = subprocess.run([docker, "run", "--rm", "fastscnn-test"], capture_output=True, check=True)
+    assert b"predict" in done.stdout

@@ -52,8 +52,12 @@ def argmax_agreement(
         progress: wraps the image indices, to show a progress bar.
 
     Raises:
-        ConfigError: the input sizes differ.
+        ConfigError: the input sizes differ, or a data set is only named.
     """
+    if isinstance(dataset, str):
+        raise ConfigError(
+            f'expected a data set, got {dataset!r}: fs.open_dataset({dataset!r}, FOLDER, "val")'
+        )
     # A file that upsamples in its graph is compared with the model's own upsampling.
     kinds = {Segmenter(m).outputs for m in (first, second) if _is_tflite(m)}
     full = bool(kinds - {"logits", "labels-8"})

@@ -139,13 +139,16 @@ def train_settings(recipe: StrPath = "paper", **overrides: Any) -> TrainSettings
 
     Args:
         recipe: as for `recipe_settings`.
-        **overrides: fields of `TrainSettings`; `dataset`, `data_dir` and `size` are needed.
+        **overrides: fields of `TrainSettings`; `dataset` and `size` are needed.
 
     Raises:
-        ConfigError: unknown names, or values out of range.
+        ConfigError: unknown or missing names, or values out of range.
     """
     check_names(overrides)
     name, values = recipe_settings(recipe)
+    values.setdefault("data_dir", None)
+    if missing := [n for n in ("dataset", "size") if n not in values | overrides]:
+        raise ConfigError(f"train_settings needs {' and '.join(missing)}, too")
     values = _fitting_warmup(name, values, overrides)
     try:
         return TrainSettings(**{**values, "recipe": name, **overrides})

@@ -148,3 +148,9 @@ def test_a_warm_up_that_does_not_fit_is_shortened_and_said(capsys):
         train_settings("strong", **PLACE, epochs=3, warmup_epochs=5.0)
     with pytest.raises(ConfigError, match="epochs must be at least 1, got 0"):
         train_settings("strong", **PLACE, epochs=0)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(ConfigError, match="train_settings needs dataset and size, too"):
+        train_settings("strong")
+    assert train_settings("paper", dataset="toy", size=(64, 96)).data_dir is None
