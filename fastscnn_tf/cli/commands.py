@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 import traceback
@@ -19,13 +20,13 @@ from ..core.foreign_text import one_line, printable
 from ..core.version import __version__
 from . import data, explaining, network, runs, scoring, teaching, training
 from . import on_device as device
-from .completion import complete
 from .device_settings import settings_command
 from .failures import Ended, Failure, explained
 from .search import find_lr, search
 from .sections import SectionedGroup
 from .streams import discard, say
 
+COMPLETION = "_FASTSCNN_COMPLETE"  # as click names it
 LONGEST = 4000  # characters of a message; what it quotes may be of any length
 
 
@@ -70,8 +71,10 @@ def run_command(arguments: list[str]) -> NoReturn:
     try:
         rest = [a for a in arguments if a != "--debug"]
         with _signals_end_it(), _warnings_as_lines(), _native_messages(debug):
-            if (code := complete(cli)) is not None:  # a shell asked
-                raise click.exceptions.Exit(code)
+            if os.environ.get(COMPLETION):  # a shell asks
+                from .completion import complete
+
+                raise click.exceptions.Exit(complete(cli, COMPLETION))
             with cli.make_context("fastscnn", rest) as context:
                 cli.invoke(context)
             sys.stdout.flush()

@@ -16,12 +16,14 @@ from ..core.presets import PRESETS
 from ..data.augment.augmentation import PRESETS as AUGMENTATIONS
 from ..data.datasets.registry import NAMES, find_splits
 from ..delegates.device import DEVICES
+from ..export.converter_engine import ENGINES
 from ..export.quantization_recipes import INPUTS, OUTPUTS
 from ..export.quantization_recipes import RECIPES as EXPORTS
+from ..quantize.clipping import METHODS
+from ..scoring.prediction_files import FORMATS
 from ..train.recipes import RECIPES
 from ..train.settings import TrainSettings
 
-VARIABLE = "_FASTSCNN_COMPLETE"
 SPLITS = ("train", "val", "test", "train_extra")
 # Options take any text, for the messages of the library: what they know stands here.
 KNOWN: dict[str, Iterable[str]] = {
@@ -30,12 +32,12 @@ KNOWN: dict[str, Iterable[str]] = {
     "device": DEVICES,
     "preset": PRESETS,
     "recipe": RECIPES,
-    "augment": dict.fromkeys((*AUGMENTATIONS, "none")),
+    "augment": AUGMENTATIONS,
     "outputs": OUTPUTS,
     "input": INPUTS,
-    "calibration_method": ("minmax", "percentile", "mse"),
-    "format": ("pictures", "cityscapes"),
-    "engine": ("own", "ai-edge-quantizer"),
+    "calibration_method": METHODS,
+    "format": FORMATS,
+    "engine": ENGINES,
     "cache": ("auto", "memory", "none"),
     **{name: field.choices for name, field in declared(TrainSettings).items() if field.choices},
 }
@@ -71,18 +73,19 @@ def _splits(given: dict[str, Any], prefix: str) -> Iterable[str]:
     return SPLITS
 
 
-def complete(cli: click.Group) -> int | None:
-    """Answers a shell that asks for its script or for completions: the exit code; None: it did not.
+def complete(cli: click.Group, variable: str) -> int:
+    """Answers a shell that asks for its script or for completions; the exit code.
 
     Files that a completion looks into say nothing on the console.
+
+    Args:
+        cli: the command.
+        variable: of the environment, which says what is asked for.
     """
-    wanted = os.environ.get(VARIABLE)
-    if not wanted:
-        return None
     for param in _params(cli):
         if isinstance(param.type, click.types.StringParamType):
             param.type = Known()
-    return shell_complete(cli, {}, "fastscnn", VARIABLE, wanted)
+    return shell_complete(cli, {}, "fastscnn", variable, os.environ[variable])
 
 
 def _params(command: click.Command) -> Iterator[click.Parameter]:

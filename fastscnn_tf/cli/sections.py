@@ -11,16 +11,20 @@ Sections = Mapping[str, Sequence[str]]  # heading -> names below it
 Rows = dict[str, tuple[str, str]]  # name -> how it is called, and what is said of it
 
 
-class SectionedCommand(click.Command):
+class _Sectioned(click.Command):
+    """What has sections: heading -> names of what stands below it."""
+
+    def __init__(self, *args: Any, sections: Sections, **options: Any):
+        super().__init__(*args, **options)
+        self.sections = sections
+
+
+class SectionedCommand(_Sectioned):
     """A command whose options stand below headings; those in no section come last.
 
     Args:
         sections: heading -> names of parameters.
     """
-
-    def __init__(self, *args: Any, sections: Sections, **options: Any):
-        super().__init__(*args, **options)
-        self.sections = sections
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         records = {str(p.name): p.get_help_record(ctx) for p in self.get_params(ctx)}
@@ -28,16 +32,12 @@ class SectionedCommand(click.Command):
         _write(formatter, rows, self.sections, "Other options")
 
 
-class SectionedGroup(click.Group):
+class SectionedGroup(_Sectioned, click.Group):
     """A group whose commands stand below headings.
 
     Args:
         sections: heading -> names of commands.
     """
-
-    def __init__(self, *args: Any, sections: Sections, **options: Any):
-        super().__init__(*args, **options)
-        self.sections = sections
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         limit = formatter.width - 6 - max(map(len, self.commands))

@@ -39,13 +39,18 @@ def named_weights(path: StrPath, kind: str) -> Path:
     """
     name, path = os.fspath(path), Path(path)
     files = _FILES.get(name, {})
-    if kind not in files or path.is_file() or any((path / c).is_file() for c in CHECKPOINTS):
+    if kind not in files or path.is_file() or has_checkpoint(path):
         return path
     found = (_PACKED if _PACKED.is_dir() else _CHECKOUT) / files[kind]
     if not found.is_file():
         raise ModelFileError(f"{name}: the weights of this name are not there ({found})")
     _say_terms(name)
     return found
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether it is a run folder with a model in it."""
+    return any((folder / name).is_file() for name in CHECKPOINTS)
 
 
 def no_such_model(path: StrPath) -> ModelFileError:

@@ -18,6 +18,7 @@ from ..model.tf_blocks import logits_of
 from .clipping import check_method, mse_range, percentile_range
 from .histogram import Histogram
 
+TOGETHER = 100  # images of an array that are looked at at once
 DEAD = 1e-4  # width of the range of a tensor that is as good as always zero
 
 
@@ -90,8 +91,8 @@ def as_batches(data: Any) -> Iterable[Any]:
     Raises:
         DataError: nothing to go through.
     """
-    if isinstance(data, np.ndarray):
-        return [data]
+    if isinstance(data, np.ndarray):  # piece by piece: all of it may not fit twice
+        return (data[i : i + TOGETHER] for i in range(0, len(data), TOGETHER))
     if isinstance(data, keras3().utils.PyDataset):  # it may have no end of its own
         return (data[i] for i in range(len(data)))
     if not isinstance(data, Iterable) or isinstance(data, str):

@@ -153,8 +153,7 @@ def _measure(
         indices = chosen[start : start + together]
         pairs = [dataset.read(i) if scored else (dataset.read_image(i), None) for i in indices]
         pictures = [resize_image(picture, config.input_size) for picture, _ in pairs]
-        mean, std = (np.asarray(v, np.float32) for v in (config.mean, config.std))
-        images = tensorflow().constant((np.stack(pictures) - mean) / std)
+        images = tensorflow().constant(config.normalised(np.stack(pictures)))
         labels = [label for _, label in pairs if label is not None]
         measured.add(images, _scorer(config, dataset, labels) if scored else None)
     return measured

@@ -16,13 +16,7 @@ from ..core.console import quiet_stderr
 from ..core.errors import ConfigError, DataError, ModelFileError
 from ..core.foreign_text import printable
 from ..core.labels import MAX_CLASSES
-from ..core.named_weights import (
-    CHECKPOINTS,
-    KERAS,
-    TFLITE,
-    named_weights,
-    no_such_model,
-)
+from ..core.named_weights import KERAS, TFLITE, has_checkpoint, named_weights, no_such_model
 from ..core.sizes import Size
 from ..delegates.device import DeviceSettings
 from ..tflite.file import own_metadata, read_model
@@ -181,7 +175,7 @@ def _tflite(path: StrPath) -> Path:
         found, got = named_weights(path, TFLITE), str(path)
         if not found.exists():
             raise no_such_model(found)
-        if found.suffix != KERAS and not any((found / name).is_file() for name in CHECKPOINTS):
+        if found.suffix != KERAS and not has_checkpoint(found):
             return found
     raise ConfigError(
         f"expected the path of a .tflite, got {got}: a Keras model is converted by "
