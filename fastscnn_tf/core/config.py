@@ -292,6 +292,19 @@ class FastSCNNConfig:
         return convert(values, "configuration", cls, error=ConfigError)
 
 
+def config_of(source: Any) -> FastSCNNConfig:
+    """A configuration, or that of a model.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    config = getattr(source, "config", source)
+    if isinstance(config, FastSCNNConfig):
+        return config
+    got = f"{type(source).__name__} {source!r:.60}"
+    raise ConfigError(f"expected a FastSCNNConfig or a Fast-SCNN model, got {got}")
+
+
 def _known(cls: type[FastSCNNConfig], changes: dict[str, Any]) -> dict[str, Any]:
     """The changes, if all of them are fields.
 

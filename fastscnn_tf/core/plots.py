@@ -106,7 +106,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> bytes:
     figure = new_figure(side + 2.6, side + 1.6)
     axes = figure.subplots()
     color_map = _matplotlib("").colormaps["Blues"].with_extremes(bad="lightgrey")
-    drawn = axes.imshow(np.ma.masked_invalid(shares), color_map, vmin=0, vmax=1)
+    drawn = axes.imshow(100 * np.ma.masked_invalid(shares), color_map, vmin=0, vmax=100)
     predicted = [*names, "no class"][:columns]
     axes.set_xticks(
         range(columns), [axis_name(n) for n in predicted], rotation=90, parse_math=False
@@ -118,7 +118,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> bytes:
         for (y, x), share in np.ndenumerate(shares):
             color = "white" if share > 0.5 else "black"
             axes.text(x, y, percent(share, 0), ha="center", va="center", color=color, fontsize=7)
-    figure.colorbar(drawn, ax=axes, label="share of the true class's pixels", shrink=0.8)
+    figure.colorbar(drawn, ax=axes, label="share of the true class's pixels (%)", shrink=0.8)
     return figure_png(figure)
 
 

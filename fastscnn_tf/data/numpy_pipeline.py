@@ -15,7 +15,7 @@ import numpy as np
 
 from ..core.aliases import StrPath
 from ..core.arguments import check_number
-from ..core.config import FastSCNNConfig
+from ..core.config import FastSCNNConfig, config_of
 from ..core.keras_api import PyDataset, keras3
 from .augment import numpy_ops
 from .augment.augmentation import DRAWS, Augmentation, augmentation
@@ -72,6 +72,7 @@ def load_pydataset(
         DataError: files are missing or wrong; unreadable ones show when their batch is asked
             for.
     """
+    config = config_of(config)
     dataset = open_split(name, data_dir, split, config.input_size, skip_bad)
     settings = augmentation(augment)
     return numpy_batches(dataset, config, settings, batch_size, seed, workers, cache)

@@ -6,7 +6,7 @@ import functools
 from typing import Any
 
 from ..core.aliases import StrPath
-from ..core.config import FastSCNNConfig
+from ..core.config import FastSCNNConfig, config_of
 from ..core.errors import ConfigError, DataError, InputError
 from ..core.keras_api import TFDataset, as_it_is, tensorflow
 from .augment.augmentation import DRAWS, Augmentation, augmentation
@@ -67,6 +67,7 @@ def load_dataset(
         tensorflow()
     except InputError as error:
         raise InputError(f"{error}; load_pydataset gives batches without it") from None
+    config = config_of(config)
     dataset = open_split(name, data_dir, split, config.input_size, skip_bad)
     settings = augmentation(augment)
     return batches(dataset, config, settings, batch_size, seed, cache=cache)

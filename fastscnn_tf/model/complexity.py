@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from ..core.config import FastSCNNConfig
+from ..core.config import FastSCNNConfig, config_of
+from ..core.keras_api import KerasModel
 from ..core.sizes import Size
 from .topology import Conv, Depthwise, fast_scnn_outputs
 from .windows import adaptive_windows
@@ -81,13 +82,17 @@ class Complexity:
         return sum(layer.activations for layer in self.layers)
 
 
-def complexity(config: FastSCNNConfig) -> Complexity:
-    """Counts a configuration at its input size, up to the logits at 1/8.
+def complexity(config: FastSCNNConfig | KerasModel) -> Complexity:
+    """Counts a configuration, or that of a model, at its input size, up to the logits at 1/8.
+
+    Raises:
+        ConfigError: it is neither.
 
     Example:
         >>> complexity(FastSCNNConfig()).kernel_weights
         1114096
     """
+    config = config_of(config)
     blocks = _ShapeBlocks(config.padded_size)
     fast_scnn_outputs(blocks, _Map((*config.input_size, 3)), config)
     return Complexity(tuple(blocks.layers))

@@ -9,7 +9,7 @@ import os
 from types import ModuleType
 from typing import Any
 
-from ..core.config import AUX_HEADS, FastSCNNConfig
+from ..core.config import AUX_HEADS, FastSCNNConfig, config_of
 from ..core.errors import ConfigError
 from ..core.keras_api import KerasModel, is_keras3, keras3, tensorflow
 from ..core.sizes import Size, check_size, padded_size
@@ -36,7 +36,7 @@ def fast_scnn(config: FastSCNNConfig, keras: ModuleType | None = None) -> KerasM
         `config.aux_layout` says, `aux_ltd` (1/8) and `aux_gfe` (1/32).
 
     Raises:
-        ConfigError: a pattern of `config.conv_bias` names no convolution.
+        ConfigError: no configuration, or a pattern of its `conv_bias` names no convolution.
 
     Example:
         >>> fast_scnn(FastSCNNConfig(num_classes=11, input_size=(64, 96))).output_shape
@@ -44,6 +44,7 @@ def fast_scnn(config: FastSCNNConfig, keras: ModuleType | None = None) -> KerasM
     """
     keras = keras or keras3()
     # === Functional model ===
+    config = config_of(config)
     check_patterns(config)
     blocks = KerasBlocks(keras, config)
     image = keras.Input((*config.input_size, 3), name="image")

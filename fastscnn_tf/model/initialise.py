@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError
 from ..core.keras_api import KerasModel, keras3
+from ..core.named_weights import no_such_model
 from .checkpoints.import_checkpoint import import_checkpoint
 from .classifier import classifier_class
 from .fast_scnn import fast_scnn
@@ -46,6 +48,8 @@ def read_start(path: StrPath) -> Start:
         ModelFileError: missing, damaged or of another kind.
     """
     found = checkpoint_in(path)
+    if not os.path.lexists(found):
+        raise no_such_model(path)
     if found.suffix == ".keras":
         return Start(load_keras(found, classifier=None), found)
     return Start(import_checkpoint(found), found)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..core.config import FastSCNNConfig
+from ..core.config import FastSCNNConfig, config_of
+from ..core.keras_api import KerasModel
 from ..core.sizes import Size, format_size
 from ..core.text_table import text_table
 from .complexity import LayerCost, Shape, complexity
@@ -75,13 +76,17 @@ class Summary:
     __str__ = table
 
 
-def summary(config: FastSCNNConfig) -> Summary:
-    """Counts a configuration by stage at its input size.
+def summary(config: FastSCNNConfig | KerasModel) -> Summary:
+    """Counts a configuration, or that of a model, by stage at its input size.
+
+    Raises:
+        ConfigError: it is neither.
 
     Example:
         >>> summary(FastSCNNConfig()).stages[0].output
         (512, 1024, 32)
     """
+    config = config_of(config)
     cost = complexity(config)
     groups: dict[str, list[LayerCost]] = {}
     for layer in cost.layers:

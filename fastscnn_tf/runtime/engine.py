@@ -144,7 +144,7 @@ def _threads(given: int | None, travelled: int | None) -> tuple[int, list[str]]:
     """Of the caller as they are; of the settings no more than there are cores."""
     if given is not None or travelled is None:
         threads = DEFAULT_THREADS if given is None else given
-        return check_number("threads", threads, 1, MAX_THREADS), []
+        return check_number("threads", threads, 1, MAX_THREADS, (int,)), []
     cores = os.cpu_count() or 1
     if travelled <= cores:
         return travelled, []

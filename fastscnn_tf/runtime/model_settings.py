@@ -12,6 +12,7 @@ from ..core.aliases import StrPath
 from ..core.errors import ConfigError
 from ..core.files.writing import check_output
 from ..core.foreign_text import comment, printable_lines
+from ..core.named_weights import TFLITE, named_weights
 from ..delegates.benchmark_flags import benchmark_command
 from ..delegates.device import DeviceSettings
 from ..delegates.kotlin import PACKAGE, kotlin_source
@@ -75,7 +76,7 @@ def settings_of(model: StrPath) -> FileSettings:
         ModelFileError: no .tflite, or its settings are not valid.
         ConfigError: those beside it are another model's.
     """
-    path = Path(model)
+    path = named_weights(model, TFLITE)
     content, graphs = read_model(path)
     metadata = own_metadata(graphs)
     settings, inside = travelling_settings(path, content, metadata)

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias, TypedDict
 import numpy as np
 
 from ..core.aliases import StrPath
+from ..core.arguments import check_name
 from ..core.errors import ConfigError
 from ..core.keras_api import KerasModel
 from ..core.sizes import Size
@@ -85,7 +86,13 @@ class Views:
 
     @classmethod
     def of(cls, views: Views | None, given: ViewOptions) -> Views:
-        """A group of options with those that are given by themselves."""
+        """A group of options with those that are given by themselves.
+
+        Raises:
+            ConfigError: one of them is no option.
+        """
+        for name in given:
+            check_name("option", name, [field.name for field in dataclasses.fields(cls)])
         return dataclasses.replace(views or cls(), **given)
 
 

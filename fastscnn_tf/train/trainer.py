@@ -11,6 +11,7 @@ from typing import Any
 from ..core.aliases import Progress, StrPath
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
+from ..core.errors import ConfigError
 from ..core.keras_api import keras3, on_tensorflow
 from ..core.sizes import Size
 from ..data.check.usable import open_usable
@@ -86,6 +87,8 @@ def run_training(
         TrainingDiverged: the loss became NaN or infinite.
         KeyboardInterrupt: passed on; the last checkpoint is whole.
     """
+    if not isinstance(settings, TrainSettings):
+        raise ConfigError(f"expected TrainSettings (see train_settings), got {settings!r:.60}")
     run = open_run(folder, settings.to_dict(), LAST, resume, force)
     with strategy_scope(settings.strategy) as replicas:
         ready = prepare(settings, run.last, replicas, verbose, progress)
