@@ -30,9 +30,9 @@ camvid: setup
 
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
-# Some minutes; without what trains, starts programs or runs notebooks.
+# Some minutes; without what trains or converts at length, starts programs or runs notebooks.
 test: setup cityscapes
-	$(PYTEST) -m "not train and not process and not notebook"
+	$(PYTEST) -m "not train and not convert and not process and not notebook"
 
 test-all: setup cityscapes
 	$(PYTEST)

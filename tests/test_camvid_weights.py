@@ -62,12 +62,14 @@ def test_the_notice_and_the_card_ship_with_the_weights():
     assert f"{100 * FIGURES['val_miou']['keras_flip']:.2f}" in card
 
 
+@pytest.mark.convert
 def test_the_weights_of_train_alone_score_what_their_card_says(camvid_dir):
     found = evaluate(ON_TRAIN, "camvid", camvid_dir, split="val", size=USE).miou
     assert found == pytest.approx(FIGURES["val_miou"]["keras"], abs=5e-4)
     assert found > 0.67
 
 
+@pytest.mark.convert
 def test_int8_and_float16_on_the_device_are_the_shipped_weights(camvid_dir):
     """On pictures it was trained with, which says nothing about its accuracy, but about int8."""
     found = {kind: evaluate(path, "camvid", camvid_dir).miou for kind, path in DEVICE.items()}

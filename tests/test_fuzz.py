@@ -48,6 +48,7 @@ def seeds(tmp_path_factory):
     return top
 
 
+@pytest.mark.process
 def test_the_same_seed_gives_the_same_mutants_and_each_changes_something(seeds):
     for name in LIGHT:
         kind = mutant.BY_NAME[name]
@@ -144,6 +145,7 @@ def notes_access(path):
     return path.stat().st_atime > 0
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("function", "outcomes"),
     [

@@ -118,6 +118,7 @@ def test_differences_have_the_colour_of_who_is_right():
         assert sheet.dtype == np.uint8
 
 
+@pytest.mark.convert
 def test_the_command_compares_two_files(tmp_path, run, camvid_dir):
     first, second = (TFLITE / f"fastscnn_camvid_{kind}.tflite" for kind in ("float16", "int8"))
     arguments = ["compare", first, second, "--dataset", "camvid", "--data-dir", camvid_dir]

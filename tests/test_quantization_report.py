@@ -55,6 +55,7 @@ def report(trained):
     return report_of(trained)
 
 
+@pytest.mark.convert
 def test_a_sound_network_has_no_findings(report):
     assert len(report.layers) == LAYERS
     assert sorted(layer.place for layer in report.layers) == list(range(LAYERS))
@@ -86,6 +87,7 @@ def test_a_layer_is_not_named_where_the_agreement_gets_worse_without_it(report):
     assert report.verdict() == f"{wrong.name}: it is wrong"
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize(
     "name",
     ["learning_to_downsample.ds2_depthwise", "pyramid.bin2", "fusion.low", "classifier.logits"],
@@ -101,6 +103,7 @@ def test_a_kernel_times_100_comes_first(small, name):
     assert worst.severity > max(1, second.severity)
 
 
+@pytest.mark.convert
 def test_a_channel_times_100_comes_first_though_float_is_the_same(copy, noise):
     """What the next layer makes good in float costs int8 all its other channels."""
     name, behind = "learning_to_downsample.ds1_pointwise", "learning_to_downsample.ds2_depthwise"
@@ -125,6 +128,7 @@ def test_a_channel_times_100_comes_first_though_float_is_the_same(copy, noise):
     assert "one channel's weights are" in report.verdict().splitlines()[0]
 
 
+@pytest.mark.convert
 def test_weights_that_left_their_ranges_come_first(qat_folder, tmp_path):
     """A quantization-aware checkpoint whose kernel grew after its ranges were set."""
     network = load_folded(qat_folder / "best.npz")
@@ -140,6 +144,7 @@ def test_weights_that_left_their_ranges_come_first(qat_folder, tmp_path):
     assert any("beyond its range" in text for text in report.layers[0].findings)
 
 
+@pytest.mark.convert
 def test_scores_are_those_of_the_keras_model_and_of_its_tflite(trained, own_data, tmp_path):
     report = quantization_report(
         trained, "folder", own_data, calibration_images=4, sensitivity=True
@@ -154,6 +159,7 @@ def test_scores_are_those_of_the_keras_model_and_of_its_tflite(trained, own_data
     assert "mIoU back" in report.text()
 
 
+@pytest.mark.convert
 def test_command_writes_the_report(run, run_folder, tmp_path):
     folder = tmp_path / "report"
     options = ("--dataset", "toy", "--images", 2, "--calibration-images", 4, "--output", folder)

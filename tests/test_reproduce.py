@@ -150,6 +150,7 @@ def test_without_a_model_nothing_is_measured():
     assert [r.key for r in fs.reproduce(rows=["synpass"]).rows] == ["synpass"]
 
 
+@pytest.mark.convert
 def test_rows_of_one_training_are_measured_as_evaluate_does(
     model, keras_file, cityscapes_dir, tmp_path
 ):

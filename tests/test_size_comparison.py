@@ -48,6 +48,7 @@ def test_files_are_measured_in_turns(tmp_path, run):
     assert "<- the best that gives 0.01 frames/s here" in out
 
 
+@pytest.mark.convert
 def test_a_keras_model_is_exported_at_every_size(tmp_path):
     from fastscnn_tf.core.config import FastSCNNConfig
     from fastscnn_tf.model.fast_scnn import fast_scnn

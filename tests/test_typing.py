@@ -84,6 +84,7 @@ def checked(tmp_path_factory) -> dict[str, list[str]]:
     return {n: [x for x in lines if x.startswith(f"{n}.py:")] for n in ("good", "wrong", "every")}
 
 
+@pytest.mark.process
 def test_right_uses_pass(checked):
     assert checked["good"] == []
 

@@ -36,6 +36,7 @@ def scores(run, model, data, *options):
     return json.loads(out)
 
 
+@pytest.mark.convert
 def test_keras_and_tflite_see_the_same_in_every_way(own_data, models, run):
     keras, tflite = models / "toy.keras", models / "toy.tflite"
     plain = scores(run, keras, own_data)
@@ -52,6 +53,7 @@ def test_keras_and_tflite_see_the_same_in_every_way(own_data, models, run):
         assert a["confusion_matrix"] != plain["confusion_matrix"]
 
 
+@pytest.mark.convert
 def test_a_keras_model_runs_at_several_scales(own_data, models, run):
     result = scores(run, models / "toy.keras", own_data, "--scales", "0.5,1.0,1.3", "--flip")
     # 64 x 96 halved and times 1.3 = 83.2 x 124.8, in steps of 32

@@ -32,6 +32,7 @@ def checkpoint(tmp_path):
     return path
 
 
+@pytest.mark.convert
 def test_from_a_checkpoint_to_a_file(checkpoint, tmp_path, run):
     model, weights, file = (tmp_path / n for n in ("m.keras", "w.npz", "m.tflite"))
     command = ["import", checkpoint, "--from", "paddleseg", "--classes", 11, "--labels", "camvid"]
@@ -86,6 +87,7 @@ def test_summary_of_a_preset_and_of_a_file(tmp_path, run):
     refused(run("summary", "--size", "90x100"), "64 or 96")
 
 
+@pytest.mark.convert
 def test_other_sizes_of_a_keras_model(own_data, tmp_path, run):
     model = tmp_path / "m.keras"
     config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), **SMALL)
@@ -111,6 +113,7 @@ def test_other_sizes_of_a_keras_model(own_data, tmp_path, run):
     assert code == 2  # the sizes differ
 
 
+@pytest.mark.convert
 def test_input_of_normalised_images(tmp_path, run):
     model = tmp_path / "m.keras"
     save_model(fast_scnn(FastSCNNConfig(num_classes=3, input_size=(64, 96), **SMALL)), model)

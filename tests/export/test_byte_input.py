@@ -93,6 +93,7 @@ def assert_only_int8(result, config):
         assert reason.startswith("cuts off what is below 0, as a RELU behind RESIZE_BILINEAR")
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize("name", [n for n in PRESETS if n != "gluon"])
 def test_int8_of_every_preset(name, randomise, tmp_path):
     """PTQ and QAT: no float inside, and the QAT model computes its file's integers.
@@ -125,6 +126,7 @@ def test_int8_of_every_preset(name, randomise, tmp_path):
     assert np.mean(got == expected) > 0.9
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize(
     ("name", "size", "every"),
     [
@@ -172,6 +174,7 @@ def test_sizes_are_refused_without_pad(randomise):
         resize_model(model, (0, 96), pad=True)
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize("name", ["fusion.low_depthwise", "classifier.ds1_pointwise"])
 def test_a_layer_that_is_always_zero_does_not_break_int8(name, randomise, tmp_path):
     config = FastSCNNConfig(num_classes=3, input_size=(64, 96), **SMALL)

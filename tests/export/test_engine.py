@@ -125,6 +125,7 @@ def test_an_int8_input_becomes_bytes(trained, images, tflite_files, tmp_path):
 # --- with it ------------------------------------------------------------------------------------
 
 
+@pytest.mark.convert
 @engine
 @pytest.mark.parametrize("outputs", ["logits", "prob", "labels"])
 def test_the_graph_is_as_strict_as_our_own(files, tflite_files, outputs):
@@ -168,6 +169,7 @@ def test_labels_are_the_argmax_of_the_logits(files):
     np.testing.assert_array_equal(Segmenter(files("labels-8")).run(image), expected)
 
 
+@pytest.mark.convert
 @engine
 @pytest.mark.parametrize(
     ("pattern", "kinds", "dequantize", "output"),

@@ -56,6 +56,7 @@ FILES = [  # each output of a float and of an int8 recipe, and one of every reci
 ]
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize("recipe", ["float32", "int8-qat"])
 def test_what_was_exported_is_known_and_not_tried_again(tflite_files, recipe):
     assert Segmenter(tflite_files[recipe, "logits"]).trial_seconds == 0
@@ -77,6 +78,7 @@ def test_options_as_a_group_are_the_keywords(trained, tflite_files, tmp_path):
     assert written.read_bytes() == tflite_files["float32", "labels"].read_bytes()
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize(("recipe", "outputs"), FILES)
 def test_operations_are_those_of_the_table(tflite_files, recipe, outputs):
     summary = graph_summary(tflite_files[recipe, outputs].read_bytes())
@@ -277,6 +279,7 @@ def test_full_resolution_logits_are_what_the_runtime_interpolates(quantized, tfl
     assert np.mean(logits.argmax(-1) == labels) >= 0.999
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize("outputs", OUTPUTS)
 def test_qat_keras_and_qat_tflite_agree(quantized, tflite_files, scenes, outputs):
     assert argmax_agreement(quantized, tflite_files["int8-qat", outputs], scenes) >= 0.999

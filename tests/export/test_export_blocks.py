@@ -46,6 +46,7 @@ def plainly(monkeypatch, *arguments, **options):
         return export_tflite(*arguments, **options)
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize(
     ("stem", "normalisation", "rewritten"),
     [
@@ -81,6 +82,7 @@ def test_int8_logits_are_the_same_bytes(
     assert len({op["op_name"] for op in first._interpreter._get_ops_details()} & {"DELEGATE"}) == 1
 
 
+@pytest.mark.convert
 def test_int8_logits_are_the_same_bytes_on_real_pictures(camvid_dir, tmp_path, monkeypatch):
     """The shipped weights at their size, on pictures from a camera."""
     from fastscnn_tf.data.pipeline import load_dataset

@@ -67,6 +67,7 @@ def tensor(path, side):
     return found
 
 
+@pytest.mark.convert
 def test_the_model_says_what_it_is(files):
     found = read_model_metadata(files["int8", "logits-full", "uint8"].read_bytes())
     assert {name: found[name] for name in ("name", "author", "license", "version")} == {

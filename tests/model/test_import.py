@@ -39,6 +39,7 @@ def imported(golden_dir):
     return {name: import_checkpoint(golden_dir / file) for name, file in GOLDEN.items()}
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", GOLDEN)
 def test_logits_are_those_of_the_original_program(imported, golden_dir, name, size):
@@ -51,6 +52,7 @@ def test_logits_are_those_of_the_original_program(imported, golden_dir, name, si
     compare(np.asarray(twin(image))[0, ::3, ::3], golden["logits_stride3"], 1e-4)
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", GOLDEN)
 def test_float_file_gives_the_same_logits(imported, golden_dir, name, size, tmp_path):
@@ -71,6 +73,7 @@ def test_float_file_gives_the_same_logits(imported, golden_dir, name, size, tmp_
     compare(logits[::3, ::3], golden["logits_stride3"], 1e-3)
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize("name", GOLDEN)
 def test_raw_bytes_give_the_logits_of_the_normalised_image(imported, name, tmp_path):
     model = resize_model(imported[name], (96, 160))
@@ -148,6 +151,7 @@ def test_every_source_is_recognised_and_read_whole(name, tmp_path):
     assert np.array_equal(kernel[0, 0].T, tensors[f"{conv}.weight"][:, :, 0, 0])
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize("name", ["mmseg", "tramac", "paddleseg", "gluon"])
 def test_auxiliary_tensors_are_optional(name, tmp_path):
     config = FastSCNNConfig.preset(name, num_classes=7, input_size=(64, 96), aux_heads=True)

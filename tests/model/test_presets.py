@@ -135,6 +135,7 @@ def test_bias_only_where_the_patterns_say():
     assert not {"pyramid.bin1", "fusion.low", "learning_to_downsample.conv"} & biased
 
 
+@pytest.mark.convert
 @pytest.mark.parametrize("name", PRESETS)
 def test_twin_of_every_preset(name, randomise, noise):
     config = FastSCNNConfig.preset(name, num_classes=4, input_size=(64, 96), **SMALL)
@@ -145,6 +146,7 @@ def test_twin_of_every_preset(name, randomise, noise):
     assert np.abs(np.asarray(twin(image)) - expected).max() < 1e-4 * expected.std()
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("changes", MIXTURES)
 def test_mixtures_train(changes, noise):
     config = FastSCNNConfig(**{"num_classes": 3, "input_size": (64, 96), **SMALL, **changes})

@@ -113,6 +113,7 @@ def test_methods_narrow_the_ranges_and_keep_the_bytes(model, noise):
         assert values.min() - 1e-6 <= low <= 0 < high <= values.max() + 1e-6
 
 
+@pytest.mark.convert
 def test_export_takes_the_method(model, noise, tmp_path):
     from fastscnn_tf.runtime.segmenter import Segmenter
 

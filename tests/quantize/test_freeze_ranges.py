@@ -90,6 +90,7 @@ def weights_moved(before, after):
     )
 
 
+@pytest.mark.train
 def test_the_last_epochs_hold_every_range_to_the_bit_and_train_the_weights(network, start):
     seen = [network, *fitted(start(network), 5, fs.freeze_ranges())]
     assert [n.frozen for n in seen] == [False, False, False, False, True, True]
@@ -110,6 +111,7 @@ def test_any_number_of_epochs_may_be_held(network, start, last, held):
     assert still == [False] * (3 - held) + [True] * held
 
 
+@pytest.mark.train
 def test_a_saved_model_knows_that_its_ranges_are_held(network, start, tmp_path):
     model = start(network)
     before = fitted(model, 1, fs.freeze_ranges(1))[-1]
@@ -129,6 +131,7 @@ def test_an_epochs_number_decides_and_not_how_many_were_seen(network, start):
     assert not moved(seen[0], seen[-1])
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(("batch_size", "factor"), [(4, 0.5), (4, 2.0), (12, 2.0)])
 def test_following_goes_where_calibration_would_go(network, start, batch_size, factor):
     """From ranges of half the width, and of twice; however many images a step sees."""

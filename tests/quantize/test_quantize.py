@@ -69,6 +69,7 @@ def test_input_range_is_pinned_to_the_byte_grid(qat_folder):
     assert last.ranges[INPUT] == (-1.0, 127 / 128)
 
 
+@pytest.mark.train
 def test_uncalibrated_ranges_are_set_by_fit(trained):
     data = load_dataset(
         "toy", split="val", config=trained.config, augment="gentle", batch_size=4, seed=0
@@ -100,6 +101,7 @@ def test_a_pydataset_of_keras_3_is_trained_on(config):
     assert batches.epoch == 4  # two of training, two of validation
 
 
+@pytest.mark.train
 def test_what_the_optimizer_keeps_lies_on_all_devices_of_a_strategy(config, noise):
     tf, keras = tensorflow(), keras3()
     network = fast_scnn(config.replace(input_size=(64, 96), width=0.25))

@@ -118,6 +118,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_load_nothing_unless_they_are_told_to(attack, street, tmp_path, name):
     command = COMMANDS[name](attack.model, street, tmp_path / "out")

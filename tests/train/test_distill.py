@@ -91,6 +91,7 @@ def learned(tmp_path_factory, noise):
     return teacher, student, training, before, start, logs, path.parent
 
 
+@pytest.mark.train
 def test_only_the_student_learns(learned):
     teacher, student, training, before, start, logs, _ = learned
     ids = [id(v) for v in student.trainable_variables]

@@ -43,6 +43,7 @@ def tf_config(workers, index, kind="worker", **more):
     return json.dumps({"cluster": {"worker": workers, **more}, "task": task})
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("preset", ["paper", "strong"])
 @pytest.mark.parametrize("batch_size, count", [(2, 2), (6, 3)])
 def test_shares_are_the_rows_of_the_whole_batch(few_scenes, preset, batch_size, count):

@@ -45,6 +45,7 @@ def value_and_gradient(loss, cells, labels, aligned, coarse):
     return float(value), gradient.numpy()
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("aligned", [False, True])
 @pytest.mark.parametrize(
     "terms", ["cross_entropy", WEIGHED, "dice + lovasz", "cross_entropy + focal + dice(2)"]
@@ -122,6 +123,7 @@ def compiled(keras, loss, aux_heads=True):
     return model
 
 
+@pytest.mark.train
 def test_a_compiled_model_is_saved_and_trained_on(tmp_path):
     images, labels = batch()
     loss = SegmentationLoss("ohem + 0.5*dice", WEIGHTS, 0.1)

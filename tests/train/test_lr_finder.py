@@ -53,6 +53,7 @@ def test_what_a_curve_does_not_show_is_said(losses, suggested, reason):
     assert reason in finding.reason
 
 
+@pytest.mark.train
 def test_the_command_trains_until_the_loss_blows_up(monkeypatch, tmp_path):
     monkeypatch.setattr(toy_streets, "SPLITS", {"train": (0, 10), "val": (1, 6)})
     recipe, picture, result = (tmp_path / name for name in ("recipe.json", "lr.png", "lr.json"))

@@ -167,6 +167,7 @@ def test_a_precision_ends_with_its_block(keras):
         precision_policy(keras, "float16").__enter__()
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("precision", PRECISIONS[1:])  # the rest of the tests run in float32
 def test_fast_scnn_learns_in_mixed_precision(precision):
     keras = keras3()

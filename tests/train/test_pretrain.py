@@ -105,6 +105,7 @@ def test_a_classifier_is_no_segmentation_model(pretrained, tmp_path):
         load_keras(tmp_path / "m.keras", classifier=True)
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("preset", ["paper", "zh320"])
 def test_other_class_count_starts_only_the_logits_anew(preset, randomise, tmp_path):
     config = FastSCNNConfig.preset(preset, num_classes=19, input_size=(64, 96))
@@ -168,6 +169,7 @@ def test_wrong_settings(pictures, tmp_path, changes, error, message):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.train
 def test_unreadable_picture_is_named(tmp_path, pictures):
     import shutil
 
