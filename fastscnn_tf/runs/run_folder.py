@@ -28,8 +28,8 @@ OWN = (
 KEPT = "finished epochs are kept, --resume goes on"
 NOT_KEPT = "nothing of this run is kept"
 # Settings that runs of before did not know, with what they did.
-ADDED = {"skip_bad": False, "freeze_ranges": 0}
-PATHS = ("data_dir", "model")  # settings that may be spelled in several ways
+ADDED = {"skip_bad": False, "freeze_ranges": 0, "match": "name"}
+PATHS = ("data_dir", "model", "class_map")  # settings that may be spelled in several ways
 FREE = ("cache", "strategy")  # settings that decide nothing
 
 
