@@ -22,7 +22,7 @@ MATCHES = ("name", "index")
 NAMELESS = 255  # classes of a label map from a foreign file, which does not say how many it has
 HINT = (
     "evaluate, compare, agreement, quantize and train take a --class-map FILE (YAML, MODEL'S "
-    "CLASS: DATA SET'S CLASS)"
+    "CLASS: DATA SET'S CLASS), or --match index where they are the same in the same order"
 )
 VOID_NAMES = ("void", "unlabelled", "unlabeled", "ignore", "ignored")  # of what is not scored
 
@@ -130,6 +130,7 @@ def match_classes(
     match: str = "name",
     class_map: StrPath | Mapping[str, str | None] | None = None,
     count: int | None = None,
+    hint: str = HINT,
 ) -> ClassMatch:
     """How a model's classes become a data set's.
 
@@ -145,6 +146,7 @@ def match_classes(
         class_map: a YAML file, or what it holds: `model's class: data set's class`, or nothing
             for none; classes that are not listed are matched by name.
         count: of the model's classes; `NAMELESS`: unknown.
+        hint: what messages say is to be done.
 
     Raises:
         ConfigError: the names differ, the numbers do where the index decides, or a class map names
@@ -156,13 +158,13 @@ def match_classes(
             raise ConfigError("choose one of --class-map and --match index")
         return _by_map(model, data, class_map)
     if check == "index":
-        return _by_index(model, data, count, "as asked for")
+        return _by_index(model, data, count, "as asked for", hint)
     if model.names == data.names:
         return ClassMatch()
     for space, whose in ((model, "the model's classes"), (data, f"the classes of {data.name}")):
         if not has_names(space):
-            return _by_index(model, data, count, f"{whose} have no names")
-    return _by_name(model, data)
+            return _by_index(model, data, count, f"{whose} have no names", hint)
+    return _by_name(model, data, hint)
 
 
 def check_same_order(began: LabelSpace, data: LabelSpace) -> None:
@@ -214,7 +216,7 @@ def has_names(space: LabelSpace) -> bool:
     return space.names != LabelSpace.make("model", len(space)).names
 
 
-def _by_index(model: LabelSpace, data: LabelSpace, count: int, why: str) -> ClassMatch:
+def _by_index(model: LabelSpace, data: LabelSpace, count: int, why: str, hint: str) -> ClassMatch:
     how = f"classes matched by index with those of {data.name}: {why}"
     if count == len(data) or NAMELESS in (count, len(data)):
         return ClassMatch(how=how)
@@ -223,11 +225,11 @@ def _by_index(model: LabelSpace, data: LabelSpace, count: int, why: str) -> Clas
         return ClassMatch(table, f"{how}, the 12th is void", (model.names[-1],))
     raise ConfigError(
         f"the model has {count} classes but {data.name} has {len(data)} ({data.names[0]}, ...), "
-        f"which cannot be matched by index: {HINT}"
+        f"which cannot be matched by index: {hint}"
     )
 
 
-def _by_name(model: LabelSpace, data: LabelSpace) -> ClassMatch:
+def _by_name(model: LabelSpace, data: LabelSpace, hint: str) -> ClassMatch:
     table = class_map(model, data)
     if table is not None:
         how = f"{len(model)} classes of the model mapped to the {len(data)} of {data.name}"
@@ -236,7 +238,7 @@ def _by_name(model: LabelSpace, data: LabelSpace) -> ClassMatch:
     others = [name for name, index in zip(model.names, found, strict=True) if index is None]
     absent = [name for i, name in enumerate(data.names) if i not in found]
     if absent or any(name.casefold() not in VOID_NAMES for name in others):
-        raise ConfigError(_difference(model, data, others, absent))
+        raise ConfigError(f"{_difference(model, data, others, absent)}: {hint}")
     table = _table([IGNORE if index is None else index for index in found])
     return _matched(model, data, table, f"classes matched by name with those of {data.name}")
 
@@ -272,9 +274,8 @@ def _difference(model: LabelSpace, data: LabelSpace, others: list[str], absent: 
         if names
     ]
     return (
-        f"the {len(model)} classes of {model_name} and the {len(data)} of {data.name} differ ({'; '.join(only)}) and no class "
-        f"map between them is known: {HINT}, or --match index where they are the same in the same "
-        "order"
+        f"the {len(model)} classes of {model_name} and the {len(data)} of {data.name} differ "
+        f"({'; '.join(only)}) and no class map between them is known"
     )
 
 

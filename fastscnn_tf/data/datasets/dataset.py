@@ -14,7 +14,7 @@ import numpy as np
 
 from ...core import console
 from ...core.aliases import StrPath
-from ...core.class_maps import class_map, match_classes
+from ...core.class_maps import HINT, class_map, match_classes
 from ...core.errors import ConfigError, DataError
 from ...core.images.image_file import read_image, read_label
 from ...core.labels import UNKNOWN, LabelSpace
@@ -208,18 +208,19 @@ def in_classes_of(
     dataset: SegmentationDataset,
     match: str = "name",
     class_map: StrPath | None = None,
+    hint: str = HINT,
 ) -> SegmentationDataset:
     """A data set with its label maps in a model's class indices; one line says what was done.
 
     Args:
         labels: the model's classes.
         dataset: the pairs.
-        match, class_map: as for `match_classes`.
+        match, class_map, hint: as for `match_classes`.
 
     Raises:
         ConfigError: its classes are others, or several of the model's are one of them.
     """
-    found = match_classes(labels, dataset.labels, match, class_map)
+    found = match_classes(labels, dataset.labels, match, class_map, hint=hint)
     if found.how:
         absent = f"; ignored: {', '.join(found.absent)}" if found.absent else ""
         console.warn(f"split {dataset.split}: {found.how}{absent}")
@@ -245,7 +246,9 @@ class ConcatDataset(DatasetView):
         if not datasets:
             raise ConfigError("ConcatDataset needs at least one data set")
         first = datasets[0]
-        self.datasets = (first, *(in_classes_of(first.labels, other) for other in datasets[1:]))
+        alike = "name the same classes alike in both data sets"
+        joined = (in_classes_of(first.labels, other, hint=alike) for other in datasets[1:])
+        self.datasets = (first, *joined)
         self.name = "+".join(dict.fromkeys(d.name for d in self.datasets))
         self.split = "+".join(dict.fromkeys(d.split for d in self.datasets))
         self.labels = first.labels
