@@ -72,14 +72,12 @@ def run_quantization(
         float_model = load_keras(source)
         float_model = resize_model(float_model, settings.size or float_model.config.input_size)
     config: FastSCNNConfig = model.config if run.last else float_model.config
-    training, validation = (
-        in_classes_of(
-            config.labels,
-            usable_split(settings, split, config.input_size, progress),
-            *(settings.match, settings.class_map),
-        )
-        for split in ("train", "val")
-    )
+    splits = [
+        usable_split(settings, split, config.input_size, progress) for split in ("train", "val")
+    ]
+    run = run.with_classes(splits[0].labels.names)
+    matching = settings.match, settings.class_map
+    training, validation = (in_classes_of(config.labels, data, *matching) for data in splits)
     check_batches(training, config, settings.batch_size, training=True)
     if not run.last:
         calibration = batches(training, config, batch_size=4)

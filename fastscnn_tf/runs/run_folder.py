@@ -49,6 +49,18 @@ class OpenRun:
     resume: bool
     last: Path | None
 
+    def with_classes(self, names: tuple[str, ...]) -> OpenRun:
+        """The run with the data set's classes among its settings, for models that have others.
+
+        Raises:
+            ConfigError: it began with other ones, or in another order.
+        """
+        classes = {"classes": list(names)}
+        if self.last:
+            began = read_run_file(self.folder, OutputError).settings
+            check_same_settings(self.folder, {**classes, **began}, classes)
+        return dataclasses.replace(self, settings={**self.settings, **classes})
+
     def over(self, state: dict[str, Any]) -> bool:
         """Whether nothing is left to do: all epochs, or none that was better for too long."""
         done, patience = state.get("epochs_done", 0), self.settings.get("early_stopping", 0)
