@@ -196,9 +196,9 @@ def shared_classes(
     Raises:
         ConfigError: as `match_classes`, where the index or a class map decides.
     """
-    if class_map is None and match == "name" and has_names(model) and has_names(data):
-        return common_classes(data.names, model.names), "by name"
     nameless = class_map is None and match == "name"
+    if nameless and (model.names == data.names or (has_names(model) and has_names(data))):
+        return common_classes(data.names, model.names), "by name"
     if nameless and len(model) != len(data):
         return [None] * len(data), ""
     found = match_classes(model, data, match, class_map)
