@@ -97,7 +97,8 @@ def benchmark(model: str, json_path: str | None, force: bool, **arguments: Any) 
 @click.argument("model", metavar="M.TFLITE")
 @declared.path(
     "--output",
-    "Folder for NAME_overlay.jpg and NAME_labels.png of every frame; else a window opens.",
+    "Folder for NAME_overlay.jpg and NAME_labels.png of every frame, or a video of the overlays "
+    "(.mp4, .avi, ...); else a window opens.",
 )
 @click.option("--window/--no-window", default=None, help="Show them in a window, or only measure.")
 @click.option("--follow", is_flag=True, help="Wait for new pictures in a folder.")
