@@ -93,7 +93,8 @@ def predict_files(
         raise ConfigError("several processes need the path of a model, got one in memory")
     found = _to_segment([Path(path) for path in paths], recursive)
     make = functools.partial(
-        *(picture_writer, model, threads, size, pad),
+        picture_writer,
+        *(model, threads, size, pad),
         opacity=opacity,
         format=format,
         listed=_lie_among(found, paths, folder, format),

@@ -91,8 +91,8 @@ def pseudo_label(
     predictors = _predictors(model, scales, size, pad, threads)
     views, space = AveragedViews(predictors, flip), label_space_of(predictors[0])
     if not has_names(space):
-        names = f"{space.names[0]}, {space.names[1]}, ..."
-        warn(f"the model's classes have no names: dataset.yaml calls them {names}; name them there")
+        first = f"{space.names[0]}, {space.names[1]}, ..."
+        warn(f"the model's classes have no names: dataset.yaml calls them {first}; name them there")
     settings = {
         "model": name_of(model),
         "images": str(images),
@@ -112,7 +112,7 @@ def pseudo_label(
             pixels = read_image(picture)
         except DataError as error:
             if not skip_bad:
-                raise
+                raise type(error)(f"{error}; --skip-bad goes on without it") from None
             skipped.append(str(error))
             continue
         probabilities = views.probabilities(pixels, pixels.shape[:2])

@@ -207,7 +207,8 @@ def coco_file(names: Sequence[PurePath], pictures: Sequence[Any], space: LabelSp
         pictures: what `coco_annotations` said of each.
         space: names of the classes.
     """
-    images, annotations = [], []
+    images: list[Any] = []
+    annotations: list[Any] = []
     for number, (name, found) in enumerate(zip(names, pictures, strict=True), 1):
         size = {"height": found["height"], "width": found["width"]}
         images.append({"id": number, "file_name": name.as_posix(), **size})
