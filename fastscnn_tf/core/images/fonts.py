@@ -71,7 +71,9 @@ def _has(file: str, letters: frozenset[str]) -> bool:
     try:
         font = ImageFont.truetype(file, 16)
         lacking = bytes(font.getmask(_NO_LETTER))  # what stands for a letter that is not there
-        return all(bytes(font.getmask(c)) != lacking for c in (*letters, *_PLAIN))
+        drawn = [bytes(font.getmask(c)) for c in (*_PLAIN, *letters)]
+        # A font of last resort draws one box for all letters of a script.
+        return lacking not in drawn and len({*drawn[: len(_PLAIN)]}) == len(_PLAIN)
     except (OSError, ValueError, TypeError):  # damaged, or of a kind that FreeType cannot draw
         return False
 
