@@ -20,7 +20,7 @@ from ..export.converter_engine import ENGINES
 from ..export.quantization_recipes import INPUTS, OUTPUTS
 from ..export.quantization_recipes import RECIPES as EXPORTS
 from ..quantize.clipping import METHODS
-from ..scoring.prediction_files import FORMATS
+from ..scoring.prediction_files import WHAT
 from ..train.recipes import RECIPES
 from ..train.settings import TrainSettings
 
@@ -36,7 +36,7 @@ KNOWN: dict[str, Iterable[str]] = {
     "outputs": OUTPUTS,
     "input": INPUTS,
     "calibration_method": METHODS,
-    "format": FORMATS,
+    "format": tuple(WHAT),
     "engine": ENGINES,
     "cache": ("auto", "memory", "none"),
     **{name: field.choices for name, field in declared(TrainSettings).items() if field.choices},

@@ -25,7 +25,8 @@ from .scoring import fit, views
 @click.option("--output", "folder", required=True, type=opt.PATH, help="Folder.")
 @declared.text(
     "--format",
-    "pictures, or cityscapes: NAME_pred_labelIds.png with label ids, for its benchmark.",
+    "pictures (palette and overlay), index (grey PNG of class indices), palette, color, overlay, "
+    "cityscapes (NAME_pred_labelIds.png, for its benchmark) or coco (one coco.json with RLEs).",
     "pictures",
 )
 @click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")
@@ -49,14 +50,18 @@ from .scoring import fit, views
 @opt.trust_settings
 @opt.force
 def predict(folder: Path, format: str, threads: int | None, **arguments: Any) -> None:
-    """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each."""
+    """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each.
+
+    With --recursive the results lie in sub-folders of the same names. watch takes videos.
+    """
     from ..evaluation.prediction import predict_files
+    from ..scoring.prediction_files import WHAT
 
     arguments["threads"] = threads or (1 if arguments["processes"] > 1 else None)
     progress = opt.progress("predicting")
     written = predict_files(folder=folder, format=format, progress=progress, **arguments)
-    what = "label map and overlay" if format == "pictures" else "label ids"
-    echo(f"{folder}: {what} of {opt.count(len(written), 'picture')}")
+    done = f"{folder}: {WHAT[format]} of {opt.count(len(written), 'picture')}"
+    echo(written[0] if format == "coco" else done)
 
 
 @click.command()
@@ -92,7 +97,8 @@ def benchmark(model: str, json_path: str | None, force: bool, **arguments: Any) 
 @click.argument("model", metavar="M.TFLITE")
 @declared.path(
     "--output",
-    "Folder for NAME_overlay.jpg and NAME_labels.png of every frame; else a window opens.",
+    "Folder for NAME_overlay.jpg and NAME_labels.png of every frame, or a video of the overlays "
+    "(.mp4, .avi, ...); else a window opens.",
 )
 @click.option("--window/--no-window", default=None, help="Show them in a window, or only measure.")
 @click.option("--follow", is_flag=True, help="Wait for new pictures in a folder.")

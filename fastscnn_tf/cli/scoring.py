@@ -58,6 +58,7 @@ views = opt.options(
 @views
 @click.option("--boundary", is_flag=True, help="Boundary F-scores, too.")
 @click.option("--instances", is_flag=True, help="iIoU, too (Cityscapes' instance ids).")
+@opt.matching
 @opt.skip_bad
 @opt.threads
 @opt.json_and_force
@@ -65,8 +66,8 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
     """Score MODEL (.tflite, .keras, .npz or run folder): mIoU, class IoU, accuracy, latency.
 
     Every image counts and scores are taken at the label's own size, in one look at the whole image
-    unless --scales, --flip or --window say otherwise. A Cityscapes model is scored on data sets of
-    other classes where a class map between them is known.
+    unless --scales, --flip or --window say otherwise. Classes are matched by name; a Cityscapes
+    model is scored on data sets of other classes where a class map between them is known.
     """
     from ..evaluation.evaluate import evaluate as score
 
@@ -82,6 +83,7 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
 @click.argument("second")
 @opt.dataset()
 @opt.split
+@opt.matching
 @opt.skip_bad
 @opt.trust_settings
 @opt.json_and_force
@@ -96,7 +98,8 @@ def agreement(
     opt.check_json(json_path, force, first, second, data_dir=data["data_dir"])
     size = load_predictor(first).input_size
     opened = open_split(data["dataset"], data["data_dir"], data["split"], size, skip_bad)
-    share = argmax_agreement(first, second, opened, opt.progress("comparing"))
+    matching = opt.taken(data, "match", "class_map")
+    share = argmax_agreement(first, second, opened, opt.progress("comparing"), **matching)
     result = {"first": first, "second": second, "images": len(opened), "agreement": share}
     opt.write_result(result, json_path, f"{percent(share, 3)} % of the pixels agree")
 
@@ -113,6 +116,7 @@ def agreement(
     "them on. [default: 5]",
     low=0,
 )
+@opt.matching
 @opt.skip_bad
 @opt.threads
 @opt.json_and_force

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..core.class_maps import MATCHES
 from ..core.console import StatusLine, echo
 from ..core.fields import declared, default_text, defaults, kinds
 from ..core.files.json_text import dump_json
@@ -164,6 +165,22 @@ json_and_force = options(  # of commands that print a result
         "--json", "json_path", metavar="PATH", help="Write the result as JSON; - for stdout."
     ),
     force,
+)
+
+
+matching = options(  # of commands that bring a model and a data set together
+    click.option(
+        "--match",
+        type=click.Choice(MATCHES),
+        default="name",
+        show_default=True,
+        help="How classes are matched: index does so whatever their names are.",
+    ),
+    click.option(
+        "--class-map",
+        metavar="FILE",
+        help="YAML of MODEL'S CLASS: DATA SET'S CLASS, where names differ.",
+    ),
 )
 
 

@@ -36,7 +36,7 @@ SECTIONS = {
         *("dataset", "data_dir", "size", "extra_dataset", "extra_data_dir", "extra_split"),
         *("skip_bad", "cache"),
     ),
-    "Run": ("recipe", "init_from", "output", "resume", "force"),
+    "Run": ("recipe", "init_from", "match", "class_map", "output", "resume", "force"),
     **RECIPE,
     "Network": (*RECIPE["Network"], "aux_heads"),
     "Teacher": ("teacher", *RECIPE["Teacher"]),
@@ -53,7 +53,15 @@ recipe_options = opt.options(
 )
 source_options = opt.setting_options(
     TrainSettings,
-    *("init_from", "teacher", "extra_dataset", "extra_data_dir", "extra_split"),
+    *(
+        "init_from",
+        "match",
+        "class_map",
+        "teacher",
+        "extra_dataset",
+        "extra_data_dir",
+        "extra_split",
+    ),
     label="default",
 )
 cache = opt.setting_option(TrainSettings, "cache")
@@ -151,7 +159,7 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @opt.setting_options(
     QuantizeSettings,
     *("epochs", "batch_size", "learning_rate", "freeze_ranges", "augment", "seed"),
-    *("validate_every", "deterministic"),
+    *("validate_every", "match", "class_map", "deterministic"),
 )
 @opt.skip_bad
 @cache

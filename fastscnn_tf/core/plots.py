@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from .extras import import_extra, training_extra
+from .images.fonts import drawable, font_with
 from .images.image_file import decode_image, resize_image, resize_label
-from .images.visualize import drawable, hatched, legend, overlay
+from .images.visualize import hatched, legend, overlay
 from .labels import LabelSpace
 from .text_table import percent
 
@@ -189,6 +190,10 @@ def new_figure(width: float, height: float) -> Any:
 
 def figure_png(figure: Any) -> bytes:
     """A figure as a PNG file."""
+    for text in figure.findobj(_matplotlib(".text").Text):
+        letters = _missing(text.get_text())
+        if letters and (file := font_with(letters)):
+            text.set_fontfamily([*text.get_fontfamily(), _family(file)])
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
@@ -209,15 +214,31 @@ def _style(index: int) -> dict[str, Any]:
 
 
 def axis_name(name: str, longest: int = LONGEST) -> str:
-    """A name that fits an axis, in letters that matplotlib's own font has."""
-    name = name if len(name) <= longest else f"{name[: longest - 1]}…"
-    return name if all(ord(letter) in _letters() for letter in name) else drawable(name)
+    """A name that fits an axis, in letters that a font has."""
+    return _written(name if len(name) <= longest else f"{name[: longest - 1]}…")
 
 
 def _escaped(name: str) -> str:
     """A name for a legend, where `$` would begin a formula."""
-    known = all(ord(letter) in _letters() for letter in name)
-    return (name if known else drawable(name)).replace("$", r"\$")
+    return _written(name).replace("$", r"\$")
+
+
+def _written(name: str) -> str:
+    """A name in letters that matplotlib's own font has, or one of this system; else in ASCII."""
+    letters = _missing(name)
+    return name if not letters or font_with(letters) else drawable(name)
+
+
+def _missing(text: str) -> frozenset[str]:
+    return frozenset(c for c in text if ord(c) not in _letters() and c != "\n")
+
+
+@functools.cache
+def _family(file: str) -> str:
+    """The name by which matplotlib knows a font's file, which it gets to know."""
+    manager = _matplotlib(".font_manager")
+    manager.fontManager.addfont(file)
+    return manager.FontProperties(fname=file).get_name()
 
 
 @functools.cache

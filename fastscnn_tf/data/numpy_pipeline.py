@@ -22,9 +22,8 @@ from .augment.augmentation import DRAWS, Augmentation, augmentation
 from .augment.mix import mix_batch
 from .augment.pair import augment_pair
 from .cache import open_cache
-from .check.usable import open_split
 from .datasets.dataset import SegmentationDataset
-from .pipeline import check_batches, for_outputs, named_after
+from .pipeline import check_batches, for_outputs, named_after, open_for
 from .png_decoder import use_fast_png
 from .reader import PairReader, noting_data_errors
 
@@ -73,7 +72,7 @@ def load_pydataset(
             for.
     """
     config = config_of(config)
-    dataset = open_split(name, data_dir, split, config.input_size, skip_bad)
+    dataset = open_for(config, name, data_dir, split, skip_bad)
     settings = augmentation(augment)
     return numpy_batches(dataset, config, settings, batch_size, seed, workers, cache)
 

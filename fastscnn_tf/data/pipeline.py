@@ -15,7 +15,7 @@ from .augment.pair import augment_pair
 from .batch_order import batch_rows, position_of, shuffled_indices
 from .cache import open_cache
 from .check.usable import open_split
-from .datasets.dataset import SegmentationDataset
+from .datasets.dataset import SegmentationDataset, in_classes_of
 from .png_decoder import use_fast_png
 from .reader import PairReader
 
@@ -57,8 +57,8 @@ def load_dataset(
 
     Raises:
         InputError: TensorFlow is not installed.
-        ConfigError: the classes of data set and config differ, or the batch is larger than the
-            split.
+        ConfigError: the classes of data set and config differ (the same names in another order
+            are brought into the config's), or the batch is larger than the split.
         DataError: files are missing or wrong. An unreadable picture shows when its batch is
             asked for: `model.fit` and `reader.named_data_errors` give this error, a plain loop
             gives TensorFlow's with this one in it.
@@ -68,9 +68,17 @@ def load_dataset(
     except InputError as error:
         raise InputError(f"{error}; load_pydataset gives batches without it") from None
     config = config_of(config)
-    dataset = open_split(name, data_dir, split, config.input_size, skip_bad)
+    dataset = open_for(config, name, data_dir, split, skip_bad)
     settings = augmentation(augment)
     return batches(dataset, config, settings, batch_size, seed, cache=cache)
+
+
+def open_for(
+    config: FastSCNNConfig, name: str, data_dir: StrPath | None, split: str, skip_bad: bool
+) -> SegmentationDataset:
+    """A split in the class indices of a config; one without names takes those of the data set."""
+    dataset = open_split(name, data_dir, split, config.input_size, skip_bad)
+    return in_classes_of(config.labels, dataset) if config.class_names else dataset
 
 
 def batches(

@@ -8,14 +8,17 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from ..core.aliases import Progress, StrPath
+from ..core.class_maps import match_classes
+from ..core.console import warn
 from ..core.errors import ConfigError
 from ..core.images.image_file import resize_image
 from ..data.datasets.dataset import SegmentationDataset
 from ..runtime.postprocess import labels_from_output
 from ..runtime.segmenter import Segmenter
+from ..scoring.class_mapping import label_space_of
 from ..scoring.protocol import frame_of
 from ..scoring.views import AnyModel
-from .evaluate import is_path, load_predictor
+from .evaluate import is_path, load_predictor, name_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +45,9 @@ def argmax_agreement(
     second: AnyModel,
     dataset: SegmentationDataset,
     progress: Progress = iter,
+    *,
+    match: str = "name",
+    class_map: StrPath | None = None,
 ) -> float:
     """Share of pixels, at the models' input resolution, to which both give the same class.
 
@@ -50,9 +56,11 @@ def argmax_agreement(
         second: another one with the same input size.
         dataset: the images.
         progress: wraps the image indices, to show a progress bar.
+        match: how the second model's classes are matched with the first one's, as for `evaluate`.
+        class_map: likewise.
 
     Raises:
-        ConfigError: the input sizes differ, or a data set is only named.
+        ConfigError: the input sizes or the classes differ, or a data set is only named.
     """
     if isinstance(dataset, str):
         raise ConfigError(
@@ -64,6 +72,9 @@ def argmax_agreement(
     a, b = load_predictor(first, full=full), load_predictor(second, full=full)
     if a.input_size != b.input_size:
         raise ConfigError(f"input sizes differ: {a.input_size} and {b.input_size}")
+    classes = match_classes(label_space_of(b), label_space_of(a), match, class_map, b.num_classes)
+    if classes.how:
+        warn(f"{name_of(second)}: {classes.protocol}")
     size = a.input_size
     equal = total = 0
     for index in progress(range(len(dataset))):
@@ -74,7 +85,7 @@ def argmax_agreement(
         labels = [
             labels_from_output(y, frame_of(p), size) for y, p in zip(outputs, (a, b), strict=True)
         ]
-        equal += int(np.count_nonzero(labels[0] == labels[1]))
+        equal += int(np.count_nonzero(labels[0] == classes.apply(labels[1])))
         total += labels[0].size
     return equal / total
 

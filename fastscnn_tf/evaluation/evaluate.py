@@ -162,14 +162,16 @@ def evaluate(
     instances: bool = False,
     skip_bad: bool = False,
     trust_settings: bool = False,
+    match: str = "name",
+    class_map: StrPath | None = None,
     **ways: Unpack[ViewOptions],
 ) -> Evaluation:
     """Scores a model on every image of a split; by default in one look at the whole image.
 
     Args:
         model: as for `load_predictor`.
-        dataset: its name, as for `open_dataset`. Where its classes are not the model's, a known
-            class map is used (a Cityscapes model on the 13 classes of DensePASS).
+        dataset: its name, as for `open_dataset`. Its classes are matched with the model's by name,
+            or by a known class map (a Cityscapes model on the 13 classes of DensePASS).
         data_dir: where the data set lies.
         split: which split.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
@@ -183,6 +185,9 @@ def evaluate(
             default all pairs are read before the first is scored, unless they were found good
             before, and a bad one is an error.
         trust_settings: as for `Segmenter`.
+        match: `name`, or `index`: the same index is the same class, whatever the names.
+        class_map: YAML file of `model's class: data set's class`, where the names differ; nothing
+            instead of the second: none, a miss wherever predicted.
         ways: `scales`, `flip`, `window`, `stride` and `fit`: fields of `views` by themselves.
 
     Returns:
@@ -210,6 +215,8 @@ def evaluate(
         instances=instances,
         skip_bad=skip_bad,
         missing=[f"{path}: no such file" for path in missing],
+        match=match,
+        class_map=class_map,
     )
     details = {"model": name_of(model), **_fingerprint(model), **result.details}
     return dataclasses.replace(result, details=details, remark=_remark(model, dataset, split))

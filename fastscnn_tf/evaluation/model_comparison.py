@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.aliases import Progress, StrPath
+from ..core.console import warn
 from ..core.errors import ConfigError, DataError
 from ..core.files.writing import check_output_folder
 from ..core.labels import IGNORE
@@ -39,6 +40,8 @@ def compare_models(
     pictures: int | None = None,
     force: bool = False,
     skip_bad: bool = False,
+    match: str = "name",
+    class_map: StrPath | None = None,
     progress: Progress = iter,
 ) -> ModelComparison:
     """Compares two models on every picture of a split, one look at the whole picture each.
@@ -56,6 +59,8 @@ def compare_models(
             data's licence forbids to pass them on.
         force: write into a folder that is not empty.
         skip_bad: leave out pairs that are incomplete or cannot be read, with a counted warning.
+        match: how each model's classes are matched with the data set's, as for `evaluate`.
+        class_map: likewise; one file for both models.
         progress: wraps the picture indices, to show a progress bar.
 
     Raises:
@@ -73,7 +78,11 @@ def compare_models(
     data = open_usable(dataset, data_dir, split, predictors[0].input_size, skip_bad)
     if len(data) == 0:
         raise DataError(f"{data.name}: split {data.split!r} is empty")
-    pair = ModelPair(looks, tuple(mapping_between(p, data) for p in predictors), data)
+    mappings = tuple(mapping_between(p, data, match, class_map) for p in predictors)
+    for model, mapping in zip((first, second), mappings, strict=True):
+        if mapping.how:
+            warn(f"{name_of(model)}: {mapping.protocol}")
+    pair = ModelPair(looks, mappings, data)
     result = _Tally(data).result((name_of(first), name_of(second)), pair, progress)
     if output is not None:
         from .model_comparison_report import write_report

@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ..core.files.writing import write_json
+from ..core.images.fonts import lettering
 from ..core.images.image_file import resize_image, resize_label
-from ..core.images.visualize import font, hatched, legend, overlay
+from ..core.images.visualize import hatched, legend, overlay
 from ..core.labels import IGNORE, Color, LabelSpace
 from ..core.plots import png
 from ..core.report_page import Figure, Page, Section, Table
@@ -133,10 +134,10 @@ def comparison_sheet(
     cell = LINE + size[0] + GAP
     total = max(3 * wide, 2 * wide + key.shape[1]) + 2 * GAP
     sheet = Image.new("RGB", (total, cell + LINE + max(size[0], len(key))), "white")
-    draw = ImageDraw.Draw(sheet)
+    draw, type_face = ImageDraw.Draw(sheet), lettering([], LINE)[1]
     for i, (title, panel) in enumerate(panels):
         x, y = i % 3 * (wide + GAP), i // 3 * cell
-        draw.text((x, y + LINE / 2), title, "black", font(LINE), anchor="lm")
+        draw.text((x, y + LINE / 2), title, "black", type_face, anchor="lm")
         sheet.paste(Image.fromarray(panel), (x, y + LINE))
     return np.asarray(sheet)
 

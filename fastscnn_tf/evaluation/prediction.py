@@ -1,4 +1,4 @@
-"""`predict_files`: label maps and overlays of picture files, or a submission to Cityscapes."""
+"""`predict_files`: label maps, overlays, colours or RLEs of picture files, or a submission."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ import logging
 import os
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, NamedTuple, Unpack
 
 from ..core.aliases import Progress, StrPath
 from ..core.errors import ConfigError, DataError, OutputError
 from ..core.files.folders import walk
-from ..core.files.writing import check_name, check_output
+from ..core.files.json_text import dump_json
+from ..core.files.writing import check_name, check_output, write_bytes
 from ..core.files.written_files import LIST, WrittenFiles
+from ..core.images.decoding import TooManyPixels
+from ..core.images.formats import VIDEO_SUFFIXES
 from ..core.images.image_file import is_picture_name, list_images, read_image
 from ..core.sizes import Size
 from ..runtime.workers import in_processes
 from ..scoring.class_mapping import label_space_of
-from ..scoring.prediction_files import ENDINGS, Pictures, Submission, results_of
+from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
 from ..scoring.views import AnyModel, Inference, ViewOptions, Views
 from .evaluate import is_path, open_inference
 
@@ -60,17 +63,22 @@ def predict_files(
         size: run a Keras model at another (height, width).
         pad: take any `size`, padding the image to multiples of 32.
         format: `pictures` writes `<stem>_labels.png` (palette PNG of class indices) and
-            `<stem>_overlay.png`; `cityscapes` writes `<city>_<sequence>_<frame>_pred_labelIds.png`
-            (8-bit grey PNG of label ids), what the benchmark's server takes.
-        recursive: take the pictures of a folder's sub-folders, too.
+            `<stem>_overlay.png`; `palette` and `overlay` one of them; `index` writes
+            `<stem>_labels.png` as an 8-bit grey PNG of class indices; `color` writes
+            `<stem>_color.png` in RGB; `cityscapes` writes
+            `<city>_<sequence>_<frame>_pred_labelIds.png` (8-bit grey PNG of label ids), what the
+            benchmark's server takes; `coco` writes one `coco.json` with RLEs of all pictures.
+        recursive: take the pictures of a folder's sub-folders, too; the results lie in sub-folders
+            of the same names, but those for the benchmark, whose names are its own.
         processes: share the pictures among so many processes, each with an interpreter of its
             own (and `threads` threads); then `model` is a path.
         skip_bad: go on without pictures that cannot be read, with a counted warning.
-        views: how the model looks at a picture.
+        views: how the model looks at a picture; with windows it may have up to 536 megapixels
+            instead of 89.
         ways: `scales`, `flip`, `window`, `stride` and `fit`, as for `evaluate`.
 
     Returns:
-        The label maps written, in the order of the pictures.
+        The first file written of each picture, in their order; for `coco` the one file.
 
     Raises:
         DataError: a picture is missing or unreadable (those before it are written; with several
@@ -80,49 +88,73 @@ def predict_files(
         WorkerDied: a process was killed.
         OutputError: a result exists, two pictures share a name, or the folder cannot be written.
     """
-    kind = results_of(format)
-    folder = Path(folder)
-    pictures, among = _to_segment([Path(path) for path in paths], folder, recursive)
-    targets = [folder / kind.name(picture) for picture in pictures]
-    _check_distinct(pictures, targets)
+    folder, views = Path(folder), Views.of(views, ways)
+    if processes != 1 and not is_path(model):
+        raise ConfigError("several processes need the path of a model, got one in memory")
+    found = _to_segment([Path(path) for path in paths], recursive)
     make = functools.partial(
         picture_writer,
         *(model, threads, size, pad),
         opacity=opacity,
         format=format,
-        results=folder if among else None,
+        listed=_lie_among(found, paths, folder, format),
         skip_bad=skip_bad,
-        views=Views.of(views, ways),
+        views=views,
     )
-    if processes != 1 and not is_path(model):
-        raise ConfigError("several processes need the path of a model, got one in memory")
     here = make()  # names what is wrong with the model, once
-    for target in targets:
-        for path in here.write.files(target):
-            check_name(path)
-            if among and force:
-                among.check(path)
-            check_output(path, force)
-    jobs = list(zip(pictures, targets, strict=True))
+    targets = [_target(picture, folder, here.write) for picture in found]
+    one_file = [folder / COCO] if format == "coco" else []
+    if not one_file:
+        _check_distinct(found, targets)
+    for path in [*one_file, *(path for target in targets for path in here.write.files(target))]:
+        check_name(path)
+        if force and not one_file:
+            here.write.check(path)
+        check_output(path, force)
+    jobs = [(picture.path, target) for picture, target in zip(found, targets, strict=True)]
     # Closed at once on an error, so that no process outlives this call.
     with contextlib.closing(_done(make, here, jobs, processes)) as done:
-        bad = [why for _, why in zip(progress(range(len(jobs))), done, strict=True)]
-    return _without_bad(targets, bad)
+        seen = [each for _, each in zip(progress(range(len(jobs))), done, strict=True)]
+    used = _without_bad(seen)
+    if one_file:
+        names = [found[i].name for i in used]
+        content = coco_file(names, [seen[i].annotations for i in used], here.write.space)
+        write_bytes(one_file[0], dump_json(content).encode())
+    return one_file or [here.write.files(targets[i])[0] for i in used]
 
 
-def _without_bad(targets: list[Path], bad: list[str | None]) -> list[Path]:
-    """The label maps that were written; those of pictures that cannot be read are counted."""
-    reasons = [why for why in bad if why]
-    if reasons and len(reasons) == len(targets):
-        raise DataError(f"none of the {len(bad)} pictures can be read (first: {reasons[0]})")
+class _Found(NamedTuple):
+    """A picture, and where below a given folder it lies."""
+
+    path: Path
+    name: Path
+
+
+class _Seen(NamedTuple):
+    """What came of a picture: why it cannot be read, or what goes into a file with others."""
+
+    bad: str | None = None
+    annotations: Any = None
+
+
+def _target(picture: _Found, folder: Path, write: Results) -> Path:
+    below = folder if write.format == "cityscapes" else folder / picture.name.parent
+    return below / write.stem(picture.path)
+
+
+def _without_bad(seen: list[_Seen]) -> list[int]:
+    """Which pictures were read; the others are counted."""
+    reasons = [each.bad for each in seen if each.bad]
+    if reasons and len(reasons) == len(seen):
+        raise DataError(f"none of the {len(seen)} pictures can be read (first: {reasons[0]})")
     if reasons:
-        _say(f"skipped {len(reasons)} of {len(bad)} pictures (first: {reasons[0]})")
-    return [target for target, why in zip(targets, bad, strict=True) if not why]
+        _say(f"skipped {len(reasons)} of {len(seen)} pictures (first: {reasons[0]})")
+    return [index for index, each in enumerate(seen) if not each.bad]
 
 
 def _done(
     make: Callable[[], _Writer], here: _Writer, jobs: list[tuple[Path, Path]], processes: int
-) -> Generator[str | None]:
+) -> Generator[_Seen]:
     """Writes one picture's results after the other, here or in several processes."""
     if processes == 1:
         yield from map(here, jobs)
@@ -138,21 +170,20 @@ def picture_writer(
     *,
     opacity: float = 0.5,
     format: str = "pictures",
-    results: Path | None = None,
+    listed: bool = False,
     skip_bad: bool = False,
     views: Views | None = None,
 ) -> _Writer:
-    """What `predict_files` does with each picture, as a function of (picture, label map) paths.
+    """What `predict_files` does with each picture, as a function of (picture, target) paths.
 
-    The arguments are those of `predict_files`; `results` is their folder if a list is to be kept.
+    The arguments are those of `predict_files`, and `listed` of `Results`.
 
     Raises:
         ModelFileError, ConfigError: the model cannot be used, or not so.
     """
     inference, predictor = open_inference(model, threads, size, pad, views=views)
-    written = WrittenFiles(results) if results else None
-    write = results_of(format)(label_space_of(predictor), opacity, written)
-    return _Writer(inference, write, skip_bad)
+    write = Results(format, label_space_of(predictor), opacity, listed)
+    return _Writer(inference, write, skip_bad, bool(views and views.window))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,42 +191,53 @@ class _Writer:
     """Writes what a model sees in a picture; with `skip_bad` it says why one cannot be read."""
 
     inference: Inference
-    write: Pictures | Submission
+    write: Results
     skip_bad: bool = False
+    windowed: bool = False
 
-    def __call__(self, job: tuple[Path, Path]) -> str | None:
+    def __call__(self, job: tuple[Path, Path]) -> _Seen:
         picture, target = job
         try:
-            image = read_image(picture)
+            image = read_image(picture, large=self.windowed)
         except DataError as error:
-            if not self.skip_bad:
-                raise
-            return str(error)
-        self.write(image, self.inference.label_map(image, image.shape[:2]), target)
-        return None
+            if self.skip_bad:
+                return _Seen(str(error))
+            larger = isinstance(error, TooManyPixels) and not self.windowed
+            hint = "--window HxW looks at larger pictures in windows; " if larger else ""
+            raise type(error)(f"{error}; {hint}--skip-bad goes on without it") from None
+        labels = self.inference.label_map(image, image.shape[:2])
+        return _Seen(annotations=self.write(image, labels, target))
 
 
 def find_pictures(path: Path, recursive: bool) -> list[Path]:
-    """A picture, or those of a folder; macOS' hidden `._` companions are none.
+    """A picture, or those of a folder; other files in it are counted in a warning.
 
     Raises:
-        DataError: there are none.
+        DataError: there are none, or it is a video.
     """
     if not path.is_dir():
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+            raise DataError(
+                f"{path}: a video: fastscnn watch {path} M.TFLITE --output "
+                f"{path.stem}_overlay.mp4 makes one of it (a folder as --output: pictures)"
+            )
         return list_images(path)
-    if not recursive:
+    links: list[Path] = []
+    folders = walk(path, links.append) if recursive else [(path, [p.name for p in path.iterdir()])]
+    there = sorted(f / name for f, names in folders for name in names if name[0] != ".")
+    found = [file for file in there if is_picture_name(file)]
+    if not found and not recursive:
         try:
             return list_images(path)
         except DataError as error:
             raise DataError(f"{error}; --recursive looks into its sub-folders") from None
-    left_out: list[Path] = []
-    walked = walk(path, left_out.append)
-    found = sorted(filter(is_picture_name, (f / name for f, names in walked for name in names)))
     if not found:
         raise DataError(f"{path}: no pictures in this folder or below it")
-    if left_out:
-        links = _several(left_out, "link")
-        _say(f"left out {links} that lead out of {path} or to a folder in it: name it to take it")
+    if others := [f for f in there if not is_picture_name(f) and not f.is_dir()]:
+        _say(f"left out {_several(others, 'file')} whose names are not those of pictures")
+    if links:
+        several = _several(links, "link")
+        _say(f"left out {several} that lead out of {path} or to a folder in it: name it to take it")
     return found
 
 
@@ -212,23 +254,30 @@ def _real(path: Path) -> str:
     return os.path.realpath(path)
 
 
-def _to_segment(
-    paths: Sequence[Path], folder: Path, recursive: bool
-) -> tuple[list[Path], WrittenFiles | None]:
-    """The pictures, and the list of results in their folder if some lie there."""
-    found = [picture for path in paths for picture in find_pictures(path, recursive)]
-    pictures = list({(_real(p.parent), p.name): p for p in found}.values())
-    if more := len(found) - len(pictures):
+def _to_segment(paths: Sequence[Path], recursive: bool) -> list[_Found]:
+    """The pictures, each once, without results of earlier calls."""
+    found = [
+        _Found(p, p.relative_to(path) if path.is_dir() else Path(p.name))
+        for path in paths
+        for p in find_pictures(path, recursive)
+    ]
+    once = {(_real(f.path.parent), f.path.name): f for f in found}.values()
+    if more := len(found) - len(once):
         _say(f"{more} of {len(found)} pictures are given twice by one path: each is taken once")
-    results = _results_among(pictures)
-    pictures = [picture for picture in pictures if picture not in results]
-    there = _real(folder)
-    within = [p for p in pictures if _real(p.parent) == there]
-    if not within and not any(_real(path) == there for path in paths):
-        return pictures, None
+    results = _results_among([each.path for each in once])
+    return [each for each in once if each.path not in results]
+
+
+def _lie_among(
+    found: Sequence[_Found], paths: Sequence[StrPath], folder: Path, format: str
+) -> bool:
+    """Whether results come to lie among the pictures."""
+    flat = format == "cityscapes"
+    there = {_real(folder if flat else folder / each.name.parent) for each in found}
+    within = [each.path for each in found if _real(each.path.parent) in there]
     if like := [p for p in within if p.stem.endswith(ENDINGS)]:
         _say(f"takes {_several(like, 'file')} for pictures: {LIST} does not list them as results")
-    return pictures, WrittenFiles(folder)
+    return bool(within) or any(_real(Path(path)) == _real(folder) for path in paths)
 
 
 def _results_among(pictures: Sequence[Path]) -> set[Path]:
@@ -246,9 +295,9 @@ def _results_among(pictures: Sequence[Path]) -> set[Path]:
     return results
 
 
-def _check_distinct(pictures: list[Path], targets: list[Path]) -> None:
+def _check_distinct(pictures: list[_Found], targets: list[Path]) -> None:
     if len(set(targets)) == len(targets):
         return
     twice = next(t for i, t in enumerate(targets) if t in targets[:i])
-    names = ", ".join(str(p) for p, t in zip(pictures, targets, strict=True) if t == twice)
-    raise OutputError(f"{names} would both become {twice.name}: predict them one by one")
+    names = ", ".join(str(p.path) for p, t in zip(pictures, targets, strict=True) if t == twice)
+    raise OutputError(f"{names} would both become {twice}: predict them one by one")

@@ -19,6 +19,8 @@ import numpy as np
 
 from ..core.aliases import Progress, StrPath
 from ..core.arguments import check_number
+from ..core.class_maps import has_names
+from ..core.console import warn
 from ..core.errors import ConfigError, DataError
 from ..core.images.image_file import read_image
 from ..core.labels import IGNORE
@@ -88,6 +90,9 @@ def pseudo_label(
         raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
     predictors = _predictors(model, scales, size, pad, threads)
     views, space = AveragedViews(predictors, flip), label_space_of(predictors[0])
+    if not has_names(space):
+        first = f"{space.names[0]}, {space.names[1]}, ..."
+        warn(f"the model's classes have no names: dataset.yaml calls them {first}; name them there")
     settings = {
         "model": name_of(model),
         "images": str(images),
@@ -107,7 +112,7 @@ def pseudo_label(
             pixels = read_image(picture)
         except DataError as error:
             if not skip_bad:
-                raise
+                raise type(error)(f"{error}; --skip-bad goes on without it") from None
             skipped.append(str(error))
             continue
         probabilities = views.probabilities(pixels, pixels.shape[:2])

@@ -9,6 +9,7 @@ from ..core.aliases import Progress, StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import OutputError
 from ..core.keras_api import KerasModel, tf_keras, tfmot
+from ..data.datasets.dataset import in_classes_of
 from ..data.pipeline import batches, check_batches
 from ..model.fast_scnn import resize_model
 from ..model.io import checkpoint_in, load_keras
@@ -71,8 +72,12 @@ def run_quantization(
         float_model = load_keras(source)
         float_model = resize_model(float_model, settings.size or float_model.config.input_size)
     config: FastSCNNConfig = model.config if run.last else float_model.config
-    training = usable_split(settings, "train", config.input_size, progress)
-    validation = usable_split(settings, "val", config.input_size, progress)
+    splits = [
+        usable_split(settings, split, config.input_size, progress) for split in ("train", "val")
+    ]
+    run = run.with_classes(splits[0].labels.names)
+    matching = settings.match, settings.class_map
+    training, validation = (in_classes_of(config.labels, data, *matching) for data in splits)
     check_batches(training, config, settings.batch_size, training=True)
     if not run.last:
         calibration = batches(training, config, batch_size=4)

@@ -28,6 +28,8 @@ class QuantizeSettings(RunSettings):
         augment: augmentation preset.
         seed: order and augmentation.
         validate_every: epochs between validations; the last epoch always validates.
+        match: how the data set's classes become the model's, `name` or `index`.
+        class_map: YAML file of `model's class: data set's class`, where names differ.
         skip_bad: go on without pairs that cannot be used, with a counted warning.
         cache: where decoded pairs are kept, as in `TrainSettings`.
         deterministic: only operations that give the same bits each time.
@@ -46,6 +48,8 @@ class QuantizeSettings(RunSettings):
     augment: str = like(TrainSettings, "augment", "gentle")
     seed: int = like(TrainSettings, "seed")
     validate_every: int = setting(1, "Epochs.", 1)
+    match: str = like(TrainSettings, "match")
+    class_map: str | None = like(TrainSettings, "class_map")
     skip_bad: bool = setting(False)
     cache: str = like(TrainSettings, "cache")
     deterministic: bool = like(TrainSettings, "deterministic")

@@ -15,7 +15,7 @@ from ..core.scores.confusion import confusion_matrix, scores
 from ..core.text_table import percent
 from ..data.check.usable import open_usable
 from ..data.datasets.dataset import SegmentationDataset
-from ..runs.run_record import PRETRAIN, Run
+from ..runs.run_record import PRETRAIN, QUANTIZE, Run
 from ..scoring.class_mapping import mapping_between
 from ..scoring.views import Predictor, WholeImage
 
@@ -65,7 +65,10 @@ class PictureRanking:
             settings["dataset"], place, "val", size, skip_bad
         )
         self._inference = WholeImage(self._predictor)
-        self._mapping = mapping_between(self._predictor, self.data)
+        # What a run trained has the data set's classes; what it fine-tuned keeps its own.
+        names = ("match", "class_map") if run.kind == QUANTIZE else ()
+        matching = {name: settings[name] for name in names if settings.get(name)}
+        self._mapping = mapping_between(self._predictor, self.data, **matching)
         ranked = [r for i in progress(range(len(self.data))) if (r := self._rank(i))]
         if not ranked:
             raise DataError(f"{self.data.name}: no validation picture has a labelled pixel")

@@ -28,8 +28,8 @@ OWN = (
 KEPT = "finished epochs are kept, --resume goes on"
 NOT_KEPT = "nothing of this run is kept"
 # Settings that runs of before did not know, with what they did.
-ADDED = {"skip_bad": False, "freeze_ranges": 0}
-PATHS = ("data_dir", "model")  # settings that may be spelled in several ways
+ADDED = {"skip_bad": False, "freeze_ranges": 0, "match": "name"}
+PATHS = ("data_dir", "model", "class_map")  # settings that may be spelled in several ways
 FREE = ("cache", "strategy")  # settings that decide nothing
 
 
@@ -48,6 +48,18 @@ class OpenRun:
     settings: dict[str, Any]
     resume: bool
     last: Path | None
+
+    def with_classes(self, names: tuple[str, ...]) -> OpenRun:
+        """The run with the data set's classes among its settings, for models that have others.
+
+        Raises:
+            ConfigError: it began with other ones, or in another order.
+        """
+        classes = {"classes": list(names)}
+        if self.last:
+            began = read_run_file(self.folder, OutputError).settings
+            check_same_settings(self.folder, {**classes, **began}, classes)
+        return dataclasses.replace(self, settings={**self.settings, **classes})
 
     def over(self, state: dict[str, Any]) -> bool:
         """Whether nothing is left to do: all epochs, or none that was better for too long."""

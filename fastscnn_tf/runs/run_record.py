@@ -167,6 +167,8 @@ class _Known(msgspec.Struct):
     extra_dataset: str | None = None
     extra_split: str | None = None
     skip_bad: bool = False
+    match: str = "name"
+    class_map: str | None = None
 
 
 class _Network(msgspec.Struct):

@@ -6,7 +6,7 @@ and the mean have the same argmax), as PSPNet (Zhao et al., CVPR 2017) and mmseg
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -105,22 +105,26 @@ class SlidingWindows(Inference):
         self._network.seconds = 0.0
         image, window = resize_image(image, size), self._network.predictor.input_size
         padding = [(0, max(0, w - side)) for w, side in zip(window, size, strict=True)]
-        image = np.pad(image, (*padding, (0, 0)), constant_values=GREY)
-        total = np.zeros((*image.shape[:2], self._network.predictor.num_classes), np.float32)
-        for place in self._places(image.shape[:2]):
-            for flip in self._flips:
-                _add_probabilities(self._network, image[place], total[place], flip)
-        return total[: size[0], : size[1]].argmax(-1).astype(np.uint8)
-
-    def _places(self, size: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
-        window = self._network.predictor.input_size
+        if any(more for _, more in padding):
+            image = np.pad(image, (*padding, (0, 0)), constant_values=GREY)
+        height, width = image.shape[:2]
         rows, columns = (
             [min(start, side - w) for start in range(0, max(side - w, 0) + step, step)]
-            for side, w, step in zip(size, window, self.stride, strict=True)
+            for side, w, step in zip((height, width), window, self.stride, strict=True)
         )
-        for top in rows:
+        labels = np.empty((height, width), np.uint8)
+        # Sums are kept for one row of windows: those of all classes of a whole image are large.
+        total = np.zeros((window[0], width, self._network.predictor.num_classes), np.float32)
+        for top, below in zip(rows, [*rows[1:], height], strict=True):
             for left in columns:
-                yield slice(top, top + window[0]), slice(left, left + window[1])
+                seen, summed = (a[..., left : left + window[1], :] for a in (image, total))
+                for flip in self._flips:
+                    _add_probabilities(self._network, seen[top : top + window[0]], summed, flip)
+            done = below - top  # rows that no later window reaches
+            labels[top:below] = total[:done].argmax(-1)
+            total[: window[0] - done] = total[done:].copy()
+            total[window[0] - done :] = 0
+        return labels[: size[0], : size[1]]
 
 
 def _add_probabilities(

@@ -13,10 +13,12 @@ from PIL import Image, ImageDraw
 from ..core.aliases import StrPath
 from ..core.arguments import check_number
 from ..core.config import FastSCNNConfig
+from ..core.console import warn
 from ..core.errors import DataError, OutputError
-from ..core.files.writing import check_output, replacing
+from ..core.files.writing import check_output, replacing, write_bytes
+from ..core.images.fonts import font_with, foreign_letters, lettering
 from ..core.images.image_file import resize_image, resize_label
-from ..core.images.visualize import drawable, font, hatched, legend, overlay
+from ..core.images.visualize import hatched, legend, overlay
 from ..core.labels import LabelSpace
 from ..core.sizes import STRIDE, Size, format_size
 from ..data.augment.augmentation import Augmentation, augmentation
@@ -89,12 +91,19 @@ def save_contact_sheet(
     files = (file for i in range(len(data)) for file in data.files(i))
     if path.exists() and os.path.realpath(path) in map(os.path.realpath, files):
         raise OutputError(f"{path} is a file of the data set: name another one")
+    letters = foreign_letters(data.labels.names)
+    names = None
+    if letters and not font_with(letters):
+        names = check_output(path.with_suffix(".txt"), force)
     samples = draw_samples(data, size, augmentation(augment), count, seed)
     shape = format_size((samples[0].label.shape[0], samples[0].label.shape[1]))
     title = f"{data.name}, {split}: {shape}, augmentation {augment}, seed {seed}"
     sheet = Image.fromarray(contact_sheet(samples, data.labels, title, columns))
     with replacing(path) as temporary:
         sheet.save(temporary)
+    if names:
+        write_bytes(names, "".join(f"{i}: {n}\n" for i, n in enumerate(data.labels.names)).encode())
+        warn(f"no font of this system has the letters of the class names: {names} lists them")
     return len(samples)
 
 
@@ -195,7 +204,7 @@ def _cell(sample: Sample, space: LabelSpace, size: Size) -> np.ndarray:
 
 def _line(picture: Image.Image, text: str, x: int, y: int, width: int) -> None:
     """A line of text; one that is too long loses its beginning."""
-    type_face, text = font(LINE), drawable(text)
+    (text,), type_face = lettering([text], LINE)
     shown = text
     while shown and type_face.getlength(shown) > width:
         text = text[1:]

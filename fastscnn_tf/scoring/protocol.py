@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.aliases import Progress
+from ..core.aliases import Progress, StrPath
+from ..core.class_maps import ClassMatch
 from ..core.errors import DataError
 from ..core.overlap import overlapped, readers
 from ..core.scores.boundary import BoundaryCounts
@@ -22,7 +23,7 @@ from ..core.scores.confusion import confusion_matrix, scores
 from ..core.scores.instances import InstanceCounts
 from ..core.sizes import format_size
 from ..data.datasets.dataset import WHOLE_IMAGES, SegmentationDataset
-from .class_mapping import ClassMapping, mapping_between
+from .class_mapping import mapping_between
 from .evaluation_result import Evaluation
 from .views import WHOLE as PROTOCOL
 from .views import Inference, Predictor, WholeImage, frame_of
@@ -40,6 +41,8 @@ def evaluate_predictor(
     instances: bool = False,
     skip_bad: bool = False,
     missing: Sequence[str] = (),
+    match: str = "name",
+    class_map: StrPath | None = None,
 ) -> Evaluation:
     """Scores a predictor on every image of a data set.
 
@@ -52,6 +55,8 @@ def evaluate_predictor(
         instances: iIoU, too, from the data set's instance ids (see `core.scores.instances`).
         skip_bad: leave out pairs that cannot be read, and count them.
         missing: pairs left out before, each with the reason: they are counted, too.
+        match: how classes are matched, see `core.class_maps.match_classes`.
+        class_map: likewise.
 
     Raises:
         ConfigError: the model's classes are not the data set's and there is no class map between
@@ -61,7 +66,7 @@ def evaluate_predictor(
     indices = range(len(dataset))
     if not indices and not missing:
         raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
-    mapping = mapping_between(predictor, dataset)
+    mapping = mapping_between(predictor, dataset, match, class_map)
     inference = inference or WholeImage(predictor)
     counts = _Counts(dataset, boundary, instances)
     skipped = list(missing)
@@ -105,7 +110,7 @@ def evaluate_predictor(
     )
 
 
-def _protocol(inference: Inference, mapping: ClassMapping, dataset: SegmentationDataset) -> str:
+def _protocol(inference: Inference, mapping: ClassMatch, dataset: SegmentationDataset) -> str:
     """What was done, and what is particular to the data set."""
     own = dataset.protocol
     said = (inference.protocol, mapping.protocol, f"data: {own}" if own != WHOLE_IMAGES else "")

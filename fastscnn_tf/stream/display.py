@@ -26,6 +26,10 @@ class Sink(Protocol):
         """Takes (H, W, 3) uint8 RGB and (H, W) uint8; false when the user wants no more."""
         ...
 
+
+class Window(Sink, Protocol):
+    """One on the screen."""
+
     def close(self) -> None:
         """Ends it."""
         ...
@@ -58,11 +62,8 @@ class Files:
             save_label(temporary, labels, self._palette)
         return True
 
-    def close(self) -> None:
-        """As in `Sink`."""
 
-
-def open_window() -> Sink:
+def open_window() -> Window:
     """A window: OpenCV's, or Tk's where OpenCV has none.
 
     Raises:

@@ -1,7 +1,11 @@
-"""Frames of video files, cameras and streams, by OpenCV (`opencv-python` or its headless twin)."""
+"""Frames of video files, cameras and streams, by OpenCV (`opencv-python` or its headless twin).
+
+And frames into a video file, by the same.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import time
@@ -12,13 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import ConfigError, DataError, StreamEnded
+from ..core.aliases import StrPath
+from ..core.console import warn
+from ..core.errors import ConfigError, DataError, OutputError, StreamEnded
 from ..core.extras import pip_install
+from ..core.files.writing import check_output, replacing
 from ..core.foreign_text import one_line
+from ..core.images.formats import IMAGE_SUFFIXES
 from ..core.sizes import format_size
 from .frame import Frame
 from .pi_camera import CameraOptions
 
+RATE = 25.0  # frames per second of a video whose source says none
+# By suffix, what every build of OpenCV writes without a word.
+CODECS = {".avi": "MJPG", **dict.fromkeys((".mp4", ".m4v", ".mov", ".mkv"), "mp4v")}
 LARGEST_FRAME = 50_000_000  # pixels; 8K video has 33 millions
 OPENCV = f"OpenCV, which is not installed: {pip_install('video')} (or opencv-python)"
 
@@ -129,3 +140,78 @@ def _check_pixels(source: str, height: int, width: int) -> None:
         raise DataError(
             f"{source}: frames of {height}x{width}, expected at most {LARGEST_FRAME:,} pixels"
         )
+
+
+class VideoFile:
+    """A `Sink` that writes pictures into a video; the file has its name once all are in it.
+
+    An error leaves nothing, and what was there before as it was.
+
+    Args:
+        path: its suffix says which container.
+        source: what the pictures come from: the video has its frames per second.
+        force: replace the file.
+
+    Raises:
+        ConfigError: OpenCV is not installed.
+        OutputError: the file exists, is the source, or is of another kind.
+    """
+
+    def __init__(self, path: StrPath, source: str, force: bool = False):
+        self._path = check_output(path, force)
+        if self._path.suffix.lower() not in CODECS:
+            raise OutputError(f"{path}: expected a video file of {', '.join(CODECS)}")
+        if os.path.realpath(path) == os.path.realpath(source):
+            raise OutputError(f"{path} is the source: name another output")
+        self._cv2 = import_opencv(f"{path}: a video file")
+        self._rate = _frame_rate(self._cv2, source)
+        self._stack = contextlib.ExitStack()
+        self._writer: Any = None
+        self._size = (0, 0)
+
+    def __enter__(self) -> VideoFile:
+        return self
+
+    def show(self, name: str, picture: np.ndarray, labels: np.ndarray) -> bool:
+        """As in `Sink`.
+
+        Raises:
+            DataError: a picture of another size than the first one.
+            OutputError: this OpenCV cannot write such a file.
+        """
+        size = (picture.shape[0], picture.shape[1])
+        if self._writer is None:
+            self._size, self._writer = size, self._open(size)
+        if size != self._size:
+            raise DataError(
+                f"{name}: {format_size(size)}, but the video's first frame is "
+                f"{format_size(self._size)}: name a folder as --output"
+            )
+        self._writer.write(np.ascontiguousarray(picture[..., ::-1]))
+        return True
+
+    def _open(self, size: tuple[int, int]) -> Any:
+        cv2, temporary = self._cv2, self._stack.enter_context(replacing(self._path))
+        codec = cv2.VideoWriter_fourcc(*CODECS[self._path.suffix.lower()])
+        writer = cv2.VideoWriter(str(temporary), codec, self._rate, size[::-1])
+        if not writer.isOpened():
+            raise OutputError(f"{self._path}: OpenCV cannot write it; name an .mp4 or .avi file")
+        return writer
+
+    def __exit__(self, *error: Any) -> None:
+        if self._writer is not None:
+            self._writer.release()
+        self._stack.__exit__(*error)
+
+
+def _frame_rate(cv2: ModuleType, source: str) -> float:
+    """Of a video file; said where it is none, or says none."""
+    path = Path(source)
+    if path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES:
+        capture = cv2.VideoCapture(source)
+        rate = float(capture.get(cv2.CAP_PROP_FPS))
+        capture.release()
+        if 0 < rate < 1000:
+            return rate
+    warn(f"{source}: does not say how many frames it has per second: {RATE:g} in the video")
+    return RATE

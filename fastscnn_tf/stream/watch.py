@@ -8,6 +8,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from ..core.aliases import StrPath
 from ..core.arguments import check_number
 from ..core.errors import StreamEnded
+from ..core.images.formats import VIDEO_SUFFIXES
 from ..core.images.visualize import overlay
 from ..core.sizes import format_size
 from ..core.text_table import percent
@@ -24,6 +26,7 @@ from .capture import FrameOptions, open_frames
 from .display import Files, Sink, open_window
 from .frame import Frame
 from .temporal import Flicker, FrameLabels
+from .video import VideoFile
 
 KEPT = 1000  # durations
 STEPS = ("decode", "convert", "resize", "network", "labels", "draw", "show")
@@ -111,7 +114,8 @@ def watch(
         source: an image, a folder of images or a pattern such as `drive/*.jpg`; a video file; a
             camera's number, device (`/dev/video0`) or address (`rtsp://...`); or `picamera`.
         model: a .tflite.
-        output: a folder for the overlays and label maps; its writing is timed, too.
+        output: a folder for the overlays and label maps, or a video of the overlays (.mp4, .avi,
+            .mkv or .mov; without sound); its writing is timed, too.
         window: show them in a window; by default where there is no `output`.
         frames: end after so many.
         fit: as for `Segmenter.predict`.
@@ -119,7 +123,7 @@ def watch(
         confidence: least probability of a class, as for `FrameLabels`; below it the image shows.
         opacity: of the overlay's colours.
         threads: CPU threads; by default those of the file's settings, else 2.
-        force: write into a folder that is not empty.
+        force: write into a folder that is not empty, or replace the video.
         trust_settings: as for `Segmenter`.
         camera: `rotate`, `mirror`, `drop`, `follow`, `camera_size`, `camera_format`, `timeout` and
             `on_bad`, as for `open_frames`; what is shown and the label maps are upright.
@@ -139,11 +143,14 @@ def watch(
     with contextlib.ExitStack() as stack:
         sinks: list[Sink] = []
         if output is not None:
-            sinks.append(Files(output, segmenter.labels, force))
+            if Path(output).suffix.lower() in VIDEO_SUFFIXES and not Path(output).is_dir():
+                sinks.append(stack.enter_context(VideoFile(output, source, force)))
+            else:
+                sinks.append(Files(output, segmenter.labels, force))
         if window or (window is None and output is None):
-            sinks.append(open_window())
-        for sink in sinks:
-            stack.callback(sink.close)
+            shown = open_window()
+            stack.callback(shown.close)
+            sinks.append(shown)
         stack.enter_context(capture)
         try:
             for frame in itertools.islice(capture, frames):

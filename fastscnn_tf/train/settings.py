@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from ..core.class_maps import MATCHES
 from ..core.errors import ConfigError
 from ..core.fields import Declared, check_values, defaults, like, nearest, setting
 from ..core.presets import PRESETS
@@ -95,6 +96,9 @@ class TrainSettings(RunSettings):
         width: factor of all channel counts; None for 1, or that of `init_from`.
         init_from: a `.keras` file, run folder or checkpoint of another implementation to take
             weights, wiring and normalisation from.
+        match: how the classes of `init_from` become the data set's: `name` (others start anew)
+            or `index`.
+        class_map: YAML file of `class of init_from: data set's class`, where names differ.
         extra_dataset: a second data set with the same classes, added to the training split.
         extra_data_dir: where it lies; `data_dir` by default.
         extra_split: which split of it.
@@ -126,6 +130,15 @@ class TrainSettings(RunSettings):
     width: float | None = setting(None, "Factor of all channel counts, 0.25..4.", shown="1")
     init_from: str | None = setting(
         None, "Start from a .keras file, run folder or checkpoint.", place=True
+    )
+    match: str = setting(
+        "name",
+        "How classes are matched: name, or index (whatever the names).",
+        choices=MATCHES,
+        place=True,
+    )
+    class_map: str | None = setting(
+        None, "YAML of MODEL'S CLASS: DATA SET'S CLASS, where names differ.", place=True
     )
     extra_dataset: str | None = setting(
         None, "More training data, such as cityscapes-coarse.", place=True
@@ -206,6 +219,8 @@ class TrainSettings(RunSettings):
             raise ConfigError("init_from brings its own wiring: leave out preset and width")
         if self.extra_data_dir and not self.extra_dataset:
             raise ConfigError("extra_data_dir needs extra_dataset: the name of that data set")
+        if not self.init_from and (self.match != "name" or self.class_map):
+            raise ConfigError("match and class_map are about the classes of init_from: give that")
         for name in () if self.teacher else ("distill_weight", "distill_temperature"):
             if getattr(self, name) != defaults(TrainSettings)[name]:
                 raise ConfigError(f"{name} needs a teacher to learn from: give --teacher")

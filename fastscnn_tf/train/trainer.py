@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.aliases import Progress, StrPath
+from ..core.class_maps import check_same_order
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
 from ..core.errors import ConfigError
@@ -145,6 +146,8 @@ def prepare(
     validates = validates and settings.validate_every > 0
     split = usable_split(settings, "val", settings.size, progress) if validates else None
     config = read_config(last) if last else run_config(settings, training.labels, start)
+    if last:
+        check_same_order(config.labels, training.labels)
     config = config.replace(input_size=settings.size)
     augmented = settings.augmentation is not None
     check_shares(settings.batch_size, replicas, len(training), augmented)
@@ -155,7 +158,7 @@ def prepare(
     if last:
         state = restore_checkpoint(built.network, built.fitted, last, built.ema)
     elif start:
-        report = initialise(built.network, start)
+        report = initialise(built.network, start, settings.match, settings.class_map)
         if verbose:
             echo(report)
     return Prepared(training, split, config, built, state)

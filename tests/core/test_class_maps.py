@@ -1,9 +1,16 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 
-from fastscnn_tf.core.class_maps import class_map
+from fastscnn_tf.core.class_maps import (
+    check_same_order,
+    class_map,
+    match_classes,
+    shared_classes,
+)
+from fastscnn_tf.core.errors import ConfigError
 from fastscnn_tf.core.labels import (
     CAMVID,
     CAMVID32,
@@ -133,3 +140,126 @@ def test_cityscapes_in_its_two_codings():
 )
 def test_other_maps_are_not_made_up(source, target):
     assert class_map(source, target) is None
+
+
+def space(*names, name="own"):
+    return LabelSpace.make(name, len(names), names)
+
+
+MODEL = space("sky", "road", "car", name="model")
+
+
+@pytest.mark.parametrize(
+    ("data", "expected", "how"),
+    [
+        (space("sky", "road", "car"), [0, 1, 2], ""),
+        (space("car", "road", "sky"), [2, 1, 0], "by name with those of own"),
+        (space("Car", "ROAD", "sky"), [2, 1, 0], "by name with those of own"),
+        (LabelSpace.make("own", 3), [0, 1, 2], "by index .* the classes of own have no names"),
+    ],
+)
+def test_the_same_names_in_any_order_are_the_same_classes(data, expected, how):
+    found = match_classes(MODEL, data)
+    assert found.apply(np.arange(3)).tolist() == expected
+    assert re.search(how, found.protocol)
+    assert bool(found.how) == bool(how)
+    assert [found.of_labels()[index] for index in expected] == [0, 1, 2]
+    nameless = match_classes(LabelSpace.make("model", 3), data)
+    assert ("by index" in nameless.how) == (not how.startswith("by index"))
+
+
+def test_spelling_does_not_join_classes_that_differ_by_it_alone():
+    found = match_classes(space("Car", "car", "road"), space("car", "Car", "road"))
+    assert found.apply(np.arange(3)).tolist() == [1, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "said"),
+    [
+        (MODEL, space("sky", "road", "bus"), "only the model has car; only own has bus"),
+        (MODEL, space("sky", "road"), "only the model has car"),
+        (MODEL, space("sky", "road", "car", "bus"), "only own has bus"),
+        (MODEL, LabelSpace.make("own", 4), "has 3 classes but own has 4"),
+        (LabelSpace.make("model", 4), MODEL, "has 4 classes but model has 3"),
+        (CITYSCAPES, CAMVID, "no class map between them is known"),
+    ],
+)
+def test_other_names_are_refused_with_what_to_do(model, data, said):
+    with pytest.raises(ConfigError, match=said) as error:
+        match_classes(model, data)
+    assert "--class-map FILE" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_index_decides_where_that_is_said():
+    data = space("a", "b", "c")
+    found = match_classes(MODEL, data, "index")
+    assert (found.table, found.how) == (
+        None,
+        "classes matched by index with those of own: as asked for",
+    )
+    with pytest.raises(ConfigError, match="has 3 classes but own has 2"):
+        match_classes(MODEL, space("a", "b"), "index")
+    with pytest.raises(ConfigError, match="choose one of"):
+        match_classes(MODEL, data, "index", {"sky": "a"})
+    with pytest.raises(ConfigError, match="unknown match 'names'"):
+        match_classes(MODEL, data, "names")
+
+
+def test_a_class_map_names_what_differs(tmp_path):
+    file = tmp_path / "classes.yaml"
+    file.write_text("sky:\nroad: street\n")
+    data = space("car", "street", "person")
+    found = match_classes(MODEL, data, class_map=file)
+    assert found.apply(np.arange(3)).tolist() == [255, 1, 0]
+    assert found.protocol == (
+        f"classes matched with those of own by {file} (sky: no counterpart, a miss wherever "
+        "predicted); never predicted: person"
+    )
+    assert found.of_labels()[:4].tolist() == [2, 1, 255, 255]
+    file.write_text("sky: street\nroad: street\n")
+    merged = match_classes(MODEL, data, class_map=file)
+    assert merged.apply(np.arange(3)).tolist() == [1, 1, 0]
+    with pytest.raises(ConfigError, match="several classes of the model are class 1"):
+        merged.of_labels()
+    for text, said in (
+        ("tree: street", "the model has no class 'tree'; expected one of sky, road, car"),
+        ("sky: tree", "own has no class 'tree'; expected one of car, street, person"),
+        ("car:", "no class of the model is one of own"),
+        ("- sky", "sky|object"),
+    ):
+        file.write_text(text)
+        with pytest.raises(ConfigError, match=said):
+            match_classes(MODEL, data, class_map=file)
+
+
+@pytest.mark.parametrize("void", ["Void", "unlabelled"])
+def test_camvids_twelfth_class_is_void(void):
+    for names in ((*CAMVID.names, void), (void, *reversed(CAMVID.names))):
+        found = match_classes(space(*names, name="model"), CAMVID)
+        wanted = [CAMVID.names.index(n) if n in CAMVID.names else 255 for n in names]
+        assert found.apply(np.arange(12)).tolist() == wanted
+        assert found.protocol.endswith(f"({void}: no counterpart, a miss wherever predicted)")
+    nameless = match_classes(LabelSpace.make("model", 12), CAMVID)
+    assert nameless.apply(np.arange(12)).tolist() == [*range(11), 255]
+    assert "the 12th is void (class_11: no counterpart, a miss" in nameless.protocol
+    with pytest.raises(ConfigError, match="has 12 classes but own has 11"):
+        match_classes(LabelSpace.make("model", 12), space(*map(str, range(11))))
+
+
+def test_what_starts_from_other_classes_takes_those_of_its_names():
+    new = space("car", "bus", "Sky", "road")
+    assert shared_classes(MODEL, new) == ([2, None, 0, 1], "by name")
+    assert shared_classes(MODEL, space("a", "b", "c")) == ([None] * 3, "by name")
+    assert shared_classes(MODEL, LabelSpace.make("own", 3))[0] == [0, 1, 2]
+    assert shared_classes(MODEL, LabelSpace.make("own", 4)) == ([None] * 4, "")
+    assert shared_classes(MODEL, space("a", "b", "c"), "index")[0] == [0, 1, 2]
+    with pytest.raises(ConfigError, match="has 3 classes but own has 4"):
+        shared_classes(MODEL, new, "index")
+
+
+def test_going_on_needs_the_same_order():
+    check_same_order(MODEL, space(*MODEL.names))
+    for names in (("road", "sky", "car"), ("sky", "road"), ("sky", "road", "car", "bus")):
+        with pytest.raises(ConfigError, match=r"cannot resume: class \d was"):
+            check_same_order(MODEL, space(*names))

@@ -5,7 +5,7 @@ from PIL import Image
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, DataError
 from fastscnn_tf.core.labels import CITYSCAPES, LabelSpace
-from fastscnn_tf.data.datasets.dataset import ConcatDataset, FileDataset
+from fastscnn_tf.data.datasets.dataset import ConcatDataset, FileDataset, Relabelled
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 from fastscnn_tf.data.pipeline import batches
@@ -227,6 +227,20 @@ def test_data_sets_join(root):
             both.read(index)
 
 
+def test_classes_in_another_order_are_joined_by_name(root, capsys):
+    fine, coarse = (
+        open_dataset("cityscapes", root, "train"),
+        open_dataset("cityscapes-coarse", root, "train_extra"),
+    )
+    backwards = LabelSpace.make("backwards", 19, CITYSCAPES.names[::-1])
+    turned = Relabelled(coarse, backwards, np.append(np.arange(19)[::-1], [255] * 237).astype("u1"))
+    assert turned.state(0) != coarse.state(0)
+    both = ConcatDataset([fine, turned])
+    assert "split train_extra: classes matched by name" in capsys.readouterr().err
+    assert np.array_equal(both.read_label(len(fine)), coarse.read_label(0))
+    assert not np.array_equal(turned.read_label(0), coarse.read_label(0))
+
+
 def test_a_joined_data_set_trains(root):
     both = ConcatDataset(
         [
@@ -244,11 +258,11 @@ def test_joining_needs_the_same_classes(root):
     fine, toy = open_dataset("cityscapes", root, "train"), ToyStreets("train")
     with pytest.raises(
         ConfigError,
-        match=r"cityscapes and toy cannot be joined.*class 1 is sidewalk in cityscapes and pav",
+        match=r"the 19 classes of cityscapes and the 9 of toy differ .* in both data sets$",
     ):
         ConcatDataset([fine, fine, toy])
     fewer = FileDataset("few", "train", LabelSpace.make("few", 18, CITYSCAPES.names[:18]), ())
-    with pytest.raises(ConfigError, match="class 18 is bicycle in cityscapes and missing in few"):
+    with pytest.raises(ConfigError, match="the 19 classes of cityscapes and the 18 of few differ"):
         ConcatDataset([fine, fewer])
     with pytest.raises(ConfigError, match="at least one data set"):
         ConcatDataset([])

@@ -185,25 +185,35 @@ def test_a_cityscapes_model_is_scored_on_the_13_classes_of_panoramas():
     assert "(train: no counterpart, a miss wherever predicted)" in result.protocol
 
 
-def test_classes_with_other_names_are_matched_by_index_and_that_is_said():
+def test_classes_with_other_names_are_matched_by_index_only_where_that_is_said():
     german = LabelSpace.make("streets", 2, ("Straße", "Auto"))
     english = LabelSpace.make("model", 2, ("road", "car"))
-    result = evaluate_predictor(Reader(english), Streets([filled(1)], [filled(1)], german))
+    data = Streets([filled(1)], [filled(1)], german)
+    with pytest.raises(ConfigError, match="--match index"):
+        evaluate_predictor(Reader(english), data)
+    result = evaluate_predictor(Reader(english), data, match="index")
     assert result.class_iou == {"Straße": None, "Auto": 1.0}
-    assert "matched by index though names differ (class 0 is road in the model" in result.protocol
-    nameless = evaluate_predictor(
-        Reader(LabelSpace.make("model", 2)), Streets([filled(1)], [filled(1)], german)
-    )
-    assert "by index" not in nameless.protocol
+    assert "matched by index with those of streets: as asked for" in result.protocol
+    nameless = evaluate_predictor(Reader(LabelSpace.make("model", 2)), data)
+    assert nameless.class_iou == result.class_iou
+    assert "by index with those of streets: the model's classes have no names" in nameless.protocol
+
+
+def test_the_same_names_in_another_order_score_alike():
+    english = LabelSpace.make("model", 2, ("road", "car"))
+    data = Streets([filled(0)], [filled(1)], LabelSpace.make("streets", 2, ("car", "road")))
+    result = evaluate_predictor(Reader(english), data)
+    assert result.class_iou == {"car": 1.0, "road": None}
+    assert "classes matched by name with those of streets" in result.protocol
 
 
 def test_other_classes_are_refused_naming_both():
     data = Streets(
         [filled(0)], [filled(0)], LabelSpace.make("farm", 4, ("cow", "pig", "hen", "ox"))
     )
-    with pytest.raises(ConfigError, match=r"19 classes \(road, \.\.\.\) but streets has 4 \(cow"):
+    with pytest.raises(ConfigError, match=r"19 classes of .* and the 4 of farm .* road, .* cow"):
         evaluate_predictor(Reader(), data)
-    with pytest.raises(ConfigError, match="has 5 classes but streets has 4"):
+    with pytest.raises(ConfigError, match="has 5 classes but farm has 4"):
         evaluate_predictor(Reader(LabelSpace.make("model", 5)), data)
 
 

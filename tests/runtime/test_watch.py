@@ -483,3 +483,40 @@ def test_ctrl_c_ends_and_tells_what_was_seen(drive, tmp_path):
     result = json.loads((tmp_path / "w.json").read_text())
     assert result["interrupted"]
     assert result["frames"] in (4, 5)  # the last one may not be counted yet
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".mov"])
+def test_a_video_comes_out_of_a_video(tmp_path, suffix):
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed: no video is written")
+    source, out = tmp_path / "in.avi", tmp_path / f"out{suffix}"
+    writer = cv2.VideoWriter(str(source), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
+    for shade in (40, 120, 200):
+        writer.write(np.full((64, 96, 3), shade, np.uint8))
+    writer.release()
+    assert watch(str(source), MODEL, out).frames == 3
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["in.avi", out.name])
+    capture = cv2.VideoCapture(str(out))
+    assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
+    means = [capture.read()[1].mean() for _ in range(3)]
+    assert not capture.read()[0]
+    capture.release()
+    assert means[0] < means[1] < means[2]
+    before = out.read_bytes()
+    with pytest.raises(OutputError, match="exists"):
+        watch(str(source), MODEL, out)
+    with pytest.raises(OutputError, match=r"in\.avi is the source"):
+        watch(str(source), MODEL, source, force=True)
+    assert out.read_bytes() == before
+
+
+def test_frames_of_other_sizes_make_no_video(tmp_path, capsys):
+    pytest.importorskip("cv2", reason="OpenCV is not installed: no video is written")
+    for name, size in (("1.png", (40, 60)), ("2.png", (40, 62))):
+        Image.fromarray(np.zeros((*size, 3), np.uint8)).save(tmp_path / name)
+    out = tmp_path / "out" / "v.mp4"
+    with pytest.raises(DataError, match="2: 40x62, but the video's first frame is 40x60"):
+        watch(str(tmp_path), MODEL, out)
+    assert not list(out.parent.iterdir())
+    assert "25 in the video" in capsys.readouterr().err
+    with pytest.raises(OutputError, match=r"expected a video file of \.avi, \.mp4"):
+        watch(str(tmp_path), MODEL, tmp_path / "v.webm")

@@ -129,6 +129,58 @@ def test_same_class_count_takes_everything(randomise, tmp_path):
     assert all(map(np.array_equal, model.get_weights(), source.get_weights()))
 
 
+@pytest.mark.parametrize("preset", ["paper", "zh320"])  # with auxiliary heads, and with a norm
+def test_classes_are_carried_over_by_name(preset, randomise, tmp_path):
+    config = FastSCNNConfig.preset(
+        preset,
+        num_classes=3,
+        class_names=("sky", "road", "car"),
+        input_size=(64, 96),
+        width=0.25,
+        aux_heads=preset == "paper",
+    )
+    source = randomise(fast_scnn(config))
+    save_model(source, tmp_path / "m.keras")
+
+    def start(*classes, **matching):
+        new = config.replace(num_classes=len(classes), class_names=classes, input_size=(32, 32))
+        model = randomise(fast_scnn(new), 1)
+        report = initialise(model, read_start(tmp_path / "m.keras"), **matching)
+        return model, report.partition("layers taken; ")[2]
+
+    def rows(model, head="classifier"):
+        layers = [layer for layer in model.layers if layer.name.startswith(f"{head}.logits")]
+        weights = [w for layer in layers for w in layer.get_weights()]
+        assert len(weights) >= 2  # kernel and bias, and those of a normalisation
+        return [[w[..., i] for w in weights] for i in range(weights[0].shape[-1])]
+
+    def same(first, second):
+        return all(map(np.array_equal, first, second))
+
+    heads = ("classifier", "aux_ltd", "aux_gfe") if config.aux_heads else ("classifier",)
+    model, said = start("car", "sky", "road")
+    assert said == "the logits of all 3 classes carried over by name, in another order"
+    for head in heads:
+        before, after = rows(source, head), rows(model, head)
+        assert all(same(after[new], before[old]) for new, old in enumerate((2, 0, 1)))
+    model, said = start("bus", "Road", "sky", "tree")
+    assert said == "the logits of 2 of 4 classes carried over by name, new: bus, tree, 1 left out"
+    before, after = rows(source), rows(model)
+    assert same(after[1], before[1])
+    assert same(after[2], before[0])
+    assert not any(same(row, other) for row in (after[0], after[3]) for other in before)
+    model, said = start("a", "b", "c")
+    assert said == "only the logits start anew, for 3 classes instead of 3, none of the same name"
+    model, said = start("a", "b", "c", match="index")
+    assert said == "classes matched by index: as asked for"
+    assert all(map(np.array_equal, model.get_weights(), source.get_weights()))
+    (tmp_path / "c.yaml").write_text("car: bus\nsky:\n")
+    model, said = start("bus", "road", "sky", class_map=tmp_path / "c.yaml")
+    assert said.startswith("the logits of 2 of 3 classes carried over by ")
+    assert said.endswith("c.yaml, new: sky, 1 left out")
+    assert same(rows(model)[0], before[2])
+
+
 @pytest.mark.train
 def test_wiring_comes_from_the_starting_weights(tmp_path):
     source = fast_scnn(FastSCNNConfig.preset("tramac", input_size=(64, 96), width=0.5))

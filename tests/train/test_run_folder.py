@@ -55,3 +55,15 @@ def test_a_score_that_is_missing_is_named(tmp_path):
     assert run.required(0.0) == 0.0
     with pytest.raises(OutputError, match=r"state\.json: damaged, it does not say the best score"):
         run.required(None)
+
+
+def test_fine_tuning_goes_on_with_the_classes_it_began_with(tmp_path):
+    for settings in ({"epochs": 1}, {"epochs": 1, "classes": ["sky", "road"]}):
+        write_json(tmp_path / "run.json", {"settings": settings, "config": {}})
+        run = OpenRun(tmp_path, {"epochs": 1}, True, tmp_path / LAST)
+        found = run.with_classes(("sky", "road"))
+        assert found.settings == {"epochs": 1, "classes": ["sky", "road"]}
+        assert run.settings == {"epochs": 1}
+    with pytest.raises(ConfigError, match=r"with classes \['road', 'sky'\]: it began with"):
+        run.with_classes(("road", "sky"))
+    OpenRun(tmp_path, {"epochs": 1}, False, None).with_classes(("road", "sky"))

@@ -77,17 +77,22 @@ class _Bounded(io.BytesIO):
         return data
 
 
-def read_picture(path: StrPath) -> bytes:
-    """The content of an image's file, not yet decoded.
+def read_picture(path: StrPath, room: int = 1) -> bytes:
+    """The content of an image's file, not yet decoded, of `room` times the usual size.
 
     Raises:
         DataError: there is no such file, it is not a regular one, or too large.
     """
-    return read_bytes(path, WHAT, largest=LARGEST, error=DataError)
+    return read_bytes(path, WHAT, largest=LARGEST * room, error=DataError)
 
 
-def open_picture(content: bytes, name: str) -> Image.Image:
+def open_picture(content: bytes, name: str, room: int = 1) -> Image.Image:
     """The first frame of an image, decoded; messages call it `name`.
+
+    Args:
+        content: of its file.
+        name: of it.
+        room: it may have so many times the pixels that Pillow allows.
 
     Raises:
         DataError: it is of another format, truncated, too large or no image.
@@ -98,7 +103,7 @@ def open_picture(content: bytes, name: str) -> Image.Image:
     if not _readable(form):
         raise DataError(f"{name}: {form}, which this Pillow cannot read: pip install -U pillow")
     with decoding(name, f"a damaged {form} file"):
-        return _decoded(content, form)
+        return _decoded(content, form, room)
 
 
 @contextlib.contextmanager
@@ -126,7 +131,7 @@ def decoding(name: str, otherwise: str = "damaged") -> Iterator[None]:
         raise DataError(f"{name}: not a readable picture ({reason})") from None
 
 
-def _decoded(content: bytes, form: str) -> Image.Image:
+def _decoded(content: bytes, form: str, room: int) -> Image.Image:
     if form == "PPM" and content[1:2] in b"123" and content.count(b"#") > COMMENTS:
         raise _Overrun(f"more than {COMMENTS:,} comments")
     if form == "TIFF":
@@ -136,7 +141,7 @@ def _decoded(content: bytes, form: str) -> Image.Image:
     # What Image.open(file, formats=(form,)) does, but it also warns of sizes that are refused here.
     image: Any = Image.OPEN[form][0](file, "")
     pixels = image.size[0] * image.size[1]
-    _check_pixels(pixels, min(limit_of(form), limit_of(image.mode)))
+    _check_pixels(pixels, min(limit_of(form), limit_of(image.mode)) * room)
     file.reads, file.room = READS, float("inf")
     if form in PYTHON_PIXELS and any(tile[0] in Image.DECODERS for tile in image.tile):
         _check_pixels(pixels, PYTHON_PIXELS[form], f" for a {form} of this kind")

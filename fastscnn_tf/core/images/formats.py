@@ -11,8 +11,12 @@ from pathlib import PurePath
 HEAD = 1024  # bytes that tell what a file is
 EXPECTED = "JPEG, PNG, BMP, TIFF, GIF, WebP, AVIF or PPM"
 # Files with such names are taken for images in folders.
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
-_NAMED = (*IMAGE_SUFFIXES, ".gif", ".avif", ".pgm", ".pbm")
+IMAGE_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".webp", ".tif", ".tiff"),
+    *(".gif", ".avif", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
+# Those that a video may have: watch takes it.
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
 
 # Pillow's name of each format that is read. JPEG includes the MPO of phones.
 _READ = {
@@ -77,6 +81,6 @@ def what_it_is(content: bytes, name: str) -> str:
     for sign, what, advice in _OTHER:
         if sign.match(content, 0, HEAD):
             suffix = PurePath(name).suffix.lower()
-            named = f" named {suffix}" if suffix in _NAMED else ""
+            named = f" named {suffix}" if suffix in IMAGE_SUFFIXES else ""
             return f"not a readable picture ({what}{named}, expected {EXPECTED}: {advice})"
     return f"not a readable picture (cannot identify its format; expected {EXPECTED})"

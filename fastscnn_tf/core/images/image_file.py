@@ -18,9 +18,11 @@ from .formats import IMAGE_SUFFIXES
 from .pixels import in_strips, to_rgb
 from .plain_png import decode_plain_png
 
+LARGE = 6  # times the pixels that Pillow allows: what is looked at in windows takes 3 bytes each
 
-def read_image(path: StrPath) -> np.ndarray:
-    """Reads an image as (H, W, 3) uint8 RGB, upright.
+
+def read_image(path: StrPath, *, large: bool = False) -> np.ndarray:
+    """Reads an image as (H, W, 3) uint8 RGB, upright; up to 89 megapixels, or 536 if `large`.
 
     EXIF rotation is applied, alpha is composed over black, palette, CMYK and grey images are
     converted, 16-bit ones are scaled to 8 bits, and floating-point ones from 0..1 (or 0..255).
@@ -28,14 +30,15 @@ def read_image(path: StrPath) -> np.ndarray:
     Raises:
         DataError: the file is missing, truncated, too large or no image.
     """
-    return decode_image(read_picture(path), str(path))
+    room = LARGE if large else 1
+    return decode_image(read_picture(path, room), str(path), room)
 
 
-def decode_image(content: bytes, name: str) -> np.ndarray:
-    """`read_image` of a file's content, which messages call `name`."""
+def decode_image(content: bytes, name: str, room: int = 1) -> np.ndarray:
+    """`read_image` of a file's content; `name` and `room` are as for `open_picture`."""
     pixels = decode_plain_png(content, 3)
     if pixels is None:
-        image = open_picture(content, name)
+        image = open_picture(content, name, room)
         with decoding(name):
             pixels = to_rgb(image)
     return pixels

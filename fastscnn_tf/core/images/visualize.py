@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ..arguments import check_number
 from ..errors import DataError
-from ..foreign_text import printable
 from ..labels import IGNORE, Color, LabelSpace
+from .fonts import lettering
 
 STRIP = 1 << 18  # pixels that are mixed at once
 HATCH = 8  # pixels from line to line
@@ -88,14 +87,18 @@ def legend(
         width: of the image in pixels: as many columns as fit, at least one; by default one.
 
     Returns:
-        (rows, width, 3) uint8 RGB, black on white.
+        (rows, width, 3) uint8 RGB, black on white. A name that no font of this system can write
+        has its class's index before it.
     """
-    texts, colors = [drawable(name)[:LONGEST] for name in space.names], [*space.colors]
+    cut, colors = [name[:LONGEST] for name in space.names], [*space.colors]
+    texts, type_face = lettering(cut, height)
+    if "?" in "".join(texts):
+        pairs = enumerate(zip(texts, cut, strict=True))
+        texts = [text if text == name else f"{i}: {text}" for i, (text, name) in pairs]
     if shares:
         named = zip((*texts, "void"), shares, strict=True)
         texts = [f"{name}  {share:.1%}" for name, share in named]
         colors.append(PAPER)
-    type_face = font(height)
     column = 2 * height + math.ceil(max(map(type_face.getlength, texts)))
     width = max(width or column, column)
     columns = min(len(texts), width // column)
@@ -128,25 +131,6 @@ def hatched(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     result[(labels == IGNORE) & (phase == 0)] = 255
     result[(labels == IGNORE) & (phase == 1)] = 0
     return result
-
-
-def drawable(text: str) -> str:
-    """The text in one line of ASCII, which is all that Pillow's own font has.
-
-    Accents are dropped; what has no letter left becomes `?`.
-
-    Example:
-        >>> drawable("Straße für 車")
-        'Strasse fur ?'
-    """
-    letters = unicodedata.normalize("NFKD", printable(text).replace("ß", "ss"))
-    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    return plain.encode("ascii", "replace").decode("ascii")
-
-
-def font(height: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font, of a size that fits lines of this many pixels."""
-    return ImageFont.load_default(max(8, round(height * 0.72)))
 
 
 def _hatching(box: tuple[int, int, int, int]) -> Image.Image:

@@ -6,8 +6,10 @@ Training, fine-tuning and their validation read every pair once before they begi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from ...core import console
 from ...core.aliases import Progress
@@ -139,12 +141,39 @@ def open_usable(
     return usable(dataset, skip_bad, missing, progress)
 
 
+class _ReadLater(Subset):
+    """A data set whose pairs nobody has read: the error of a bad one says how to go on."""
+
+    def __init__(self, dataset: SegmentationDataset):
+        super().__init__(dataset, range(len(dataset)))
+
+    def read_image(self, index: int) -> np.ndarray:
+        with _advising():
+            return super().read_image(index)
+
+    def read_label(self, index: int) -> np.ndarray:
+        with _advising():
+            return super().read_label(index)
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        with _advising():
+            return super().read(index)
+
+
+@contextlib.contextmanager
+def _advising() -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise type(error)(f"{error}; --skip-bad goes on without such pairs") from None
+
+
 def open_split(
     name: str, data_dir: DataDir, split: str, size: Size | None, skip_bad: bool
 ) -> SegmentationDataset:
     """`open_usable` to leave bad pairs out, else `open_dataset`: a bad one shows when read."""
     source = name, data_dir, split, size
-    return open_usable(*source, skip_bad=True) if skip_bad else open_dataset(*source)
+    return open_usable(*source, skip_bad=True) if skip_bad else _ReadLater(open_dataset(*source))
 
 
 def find_missing(name: str, data_dir: DataDir, split: str) -> list[Problem]:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ...core.class_maps import class_map
+from ...core import console
+from ...core.aliases import StrPath
+from ...core.class_maps import HINT, class_map, match_classes
 from ...core.errors import ConfigError, DataError
 from ...core.images.image_file import read_image, read_label
 from ...core.labels import UNKNOWN, LabelSpace
@@ -165,10 +167,73 @@ class DatasetView(SegmentationDataset):
         return dataset.read(own)
 
 
+class Relabelled(DatasetView):
+    """A data set whose label maps are in other class indices.
+
+    Args:
+        dataset: the pairs.
+        labels: the classes that the indices mean.
+        table: (256,) uint8 from the data set's class indices to those.
+    """
+
+    def __init__(self, dataset: SegmentationDataset, labels: LabelSpace, table: np.ndarray):
+        self.name, self.split, self.protocol = dataset.name, dataset.split, dataset.protocol
+        self.labels, self._dataset, self._table = labels, dataset, table
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def find(self, index: int) -> tuple[SegmentationDataset, int]:
+        """As in `DatasetView`."""
+        return self._dataset, index
+
+    def state(self, index: int) -> tuple[str, ...]:
+        """As in `SegmentationDataset`; what is kept of a pair is kept with its indices."""
+        return (
+            *self._dataset.state(index),
+            repr(self._dataset.labels),
+            self._table.tobytes().hex(),
+        )
+
+    def read_label(self, index: int) -> np.ndarray:
+        return self._table[self._dataset.read_label(index)]
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        image, label = self._dataset.read(index)
+        return image, self._table[label]
+
+
+def in_classes_of(
+    labels: LabelSpace,
+    dataset: SegmentationDataset,
+    match: str = "name",
+    class_map: StrPath | None = None,
+    hint: str = HINT,
+) -> SegmentationDataset:
+    """A data set with its label maps in a model's class indices; one line says what was done.
+
+    Args:
+        labels: the model's classes.
+        dataset: the pairs.
+        match, class_map, hint: as for `match_classes`.
+
+    Raises:
+        ConfigError: its classes are others, or several of the model's are one of them.
+    """
+    found = match_classes(labels, dataset.labels, match, class_map, hint=hint)
+    if found.how:
+        absent = f"; ignored: {', '.join(found.absent)}" if found.absent else ""
+        console.warn(f"split {dataset.split}: {found.how}{absent}")
+    if found.table is None:
+        return dataset
+    return Relabelled(dataset, labels, found.of_labels())
+
+
 class ConcatDataset(DatasetView):
     """Several data sets with the same classes as one, the pairs of the first before the others'.
 
-    Its `name`, `split` and `protocol` join theirs (equal ones once); `labels` are the first one's.
+    Its `name`, `split` and `protocol` join theirs (equal ones once); `labels` are the first one's,
+    in whose order the others' classes of the same names are brought.
 
     Args:
         datasets: at least one.
@@ -180,10 +245,10 @@ class ConcatDataset(DatasetView):
     def __init__(self, datasets: Sequence[SegmentationDataset]):
         if not datasets:
             raise ConfigError("ConcatDataset needs at least one data set")
-        self.datasets = tuple(datasets)
-        first = self.datasets[0]
-        for other in self.datasets[1:]:
-            _check_same_classes(first, other)
+        first = datasets[0]
+        alike = "name the same classes alike in both data sets"
+        joined = (in_classes_of(first.labels, other, hint=alike) for other in datasets[1:])
+        self.datasets = (first, *joined)
         self.name = "+".join(dict.fromkeys(d.name for d in self.datasets))
         self.split = "+".join(dict.fromkeys(d.split for d in self.datasets))
         self.labels = first.labels
@@ -203,16 +268,3 @@ class ConcatDataset(DatasetView):
             raise IndexError(index)
         which = bisect_right(self._stops, index)
         return self.datasets[which], index - (self._stops[which - 1] if which else 0)
-
-
-def _check_same_classes(first: SegmentationDataset, other: SegmentationDataset) -> None:
-    """Raw label values may differ: class indices mean the same where the names do."""
-    a, b = first.labels.names, other.labels.names
-    if a == b:
-        return
-    pairs = enumerate(itertools.zip_longest(a, b))
-    index, (here, there) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
-    raise ConfigError(
-        f"{first.name} and {other.name} cannot be joined, their classes differ: class {index} is "
-        f"{here or 'missing'} in {first.name} and {there or 'missing'} in {other.name}"
-    )
