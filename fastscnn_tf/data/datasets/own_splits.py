@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ...core.errors import DataError
 from ...core.files.reading import read_bytes
-from ...core.images.image_file import IMAGE_SUFFIXES, lossy
+from ...core.images.image_file import IMAGE_SUFFIXES, is_picture_name, lossy
 from ...core.images.label_coding import Coding
 from ...core.labels import LabelSpace
 from .pairing import Files, Pairing, pair_found, pair_up
@@ -168,8 +168,10 @@ class Source:
         if not told:
             raise DataError(f"{place}: names no pictures")
         alone = [picture for picture, label in told.items() if label is None]
-        if label_maps is None and alone:
-            raise DataError(f"{place}: names no label map for {alone[0]}, and `labels` is missing")
+        lost = [p for p in alone if label_maps is None or not p.is_relative_to(pictures.folder)]
+        if lost:
+            why = f"it is not below {pictures.folder}" if label_maps else "`labels` is missing"
+            raise DataError(f"{place}: names no label map for {lost[0]}, and {why}")
         expected = {picture: label for picture, label in told.items() if label is not None}
         if label_maps is not None and alone:
             found = pair_found(pictures, label_maps, alone, labels)
@@ -187,7 +189,7 @@ class Source:
         Raises:
             DataError: there is no such picture or label map.
         """
-        if picture := self._find(where, line, self.images, by_key):
+        if (picture := self._find(where, line, self.images, by_key)) and is_picture_name(picture):
             return picture, None
         for separator in itertools.islice(re.finditer(r"[\s,;]\s*", line), COLUMNS):
             left, right = line[: separator.start()], line[separator.end() :]
@@ -206,7 +208,7 @@ class Source:
         assert self.list is not None
         for base in filter(None, (folder, self.root, self.list.parent)):
             if os.path.isfile(base / name):  # noqa: PTH113 - raises nothing for odd names
-                return base / name
+                return _as_below(base / name, folder or self.root)
         found = by_key.get(unicodedata.normalize("NFC", name), ())
         if len(found) > 1:
             raise DataError(f"{where}: {name!r} may be {found[0].name} or {found[1].name}")
@@ -244,6 +246,12 @@ def list_lines(path: Path) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             yield f"{path}: line {number}", line.strip()
+
+
+def _as_below(path: Path, folder: Path) -> Path:
+    """A file by its path below a folder, where it lies there."""
+    below = os.path.relpath(_real(path), _real_folder(folder))
+    return path if below.startswith("..") else folder / below
 
 
 def _real(path: Path) -> str:
