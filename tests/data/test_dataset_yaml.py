@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fastscnn_tf.core.images.image_file import read_label
 from fastscnn_tf.core.labels import CAMVID32, LabelSpace
 from fastscnn_tf.data.check.usable import Subset, find_missing, usable
 from fastscnn_tf.data.check.verdicts import Verdicts
+from fastscnn_tf.data.datasets.description import _Content, read_description
 from fastscnn_tf.data.datasets.registry import find_pairs, find_splits, open_dataset
 from fastscnn_tf.data.records.packing import pack
 
@@ -523,6 +525,18 @@ def test_wrong_ultralytics_yaml(tmp_path, text, message):
     put_pair(root, "d/train/a.jpg", "d/masks/a.png")
     with pytest.raises(DataError, match=message):
         names(root)
+
+
+def test_what_the_page_shows_is_read(tmp_path):
+    page = (Path(__file__).parents[2] / "docs/dataset-yaml.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 9
+    (tmp_path / "masks").mkdir()
+    for block in blocks:
+        assert read_description(describe(tmp_path, block)).splits
+    keys = set(re.findall(r"^(\w+):", "".join(blocks[:-1]), re.MULTILINE))
+    named = {*keys, *re.findall(r"`(\w+)`", page)}
+    assert set(_Content.__struct_fields__) <= named
 
 
 # Inputs of users, which went wrong
