@@ -282,6 +282,12 @@ def test_extensions(tmp_path):
         put_pair(root, f"i/{name}.jpg", f"l/{name}.{ending}")
         put(root / f"l/{name}.png", COLORS[LABEL])
     assert names(root) == [("i/a.jpg", "l/a.bmp"), ("i/b.jpg", "l/b.TIF")]
+    describe(root, CLASSES + FOLDERS)
+    put(root / "l/b.png", LABEL)
+    (root / "l/a.png").unlink()
+    assert names(root) == [("i/a.jpg", "l/a.bmp"), ("i/b.jpg", "l/b.png")]
+    assert find_missing("folder", root, "train") == []
+    describe(root, CLASSES + "label_extensions: [.BMP, tif]\n" + FOLDERS)
     put(root / "l/a.tif", LABEL)
     with pytest.raises(DataError, match=r"a\.tif: a\.bmp has the same name: which is the label"):
         names(root)
