@@ -14,6 +14,8 @@ from ..core.errors import Interrupted
 from ..core.text_table import percent
 from ..delegates.device import DEVICES
 from ..quantize.run_settings import QuantizeSettings
+from ..runs.run_files import RUN
+from ..runs.run_record import read_run
 from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
 from . import shared_options as opt
 from .export_options import TEXTS, about_options, choose_for, engine_options
@@ -34,7 +36,7 @@ RECIPE = {
 SECTIONS = {
     "Data": (
         *("dataset", "data_dir", "size", "extra_dataset", "extra_data_dir", "extra_split"),
-        *("skip_bad", "cache"),
+        *("val_split", "skip_bad", "cache"),
     ),
     "Run": ("recipe", "init_from", "output", "resume", "force"),
     **RECIPE,
@@ -53,19 +55,47 @@ recipe_options = opt.options(
 )
 source_options = opt.setting_options(
     TrainSettings,
-    *("init_from", "teacher", "extra_dataset", "extra_data_dir", "extra_split"),
+    *("init_from", "teacher", "extra_dataset", "extra_data_dir", "extra_split", "val_split"),
     label="default",
 )
 cache = opt.setting_option(TrainSettings, "cache")
 
 
-def settings_given(values: dict[str, Any]) -> TrainSettings:
-    """The settings of a run: the recipe's, and the options that were given beside it."""
-    if values["size"] is None:
-        raise click.UsageError("--size is needed, such as 352x480")
+class SizeOrAuto(opt.SizeType):
+    """`auto` is None, as where no size is given."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return None if value == "auto" else super().convert(value, param, ctx)
+
+
+size_or_auto = click.option(
+    "--size",
+    type=SizeOrAuto(),
+    help="Height x width, multiples of 32. [default: auto, from the pictures' own]",
+)
+
+
+def settings_given(values: dict[str, Any], resumed: Path | None = None) -> TrainSettings:
+    """The settings of a run: the recipe's, and the options that were given beside it.
+
+    Args:
+        values: the options; what was not given is None.
+        resumed: the folder of a run that goes on: what the pictures decided stays.
+    """
+    from ..train.proposals import proposals
     from ..train.recipes import train_settings
 
-    return train_settings(**{"data_dir": None, **opt.given(values)})
+    values = {"data_dir": None, **opt.given(values)}
+    if resumed and (resumed / RUN).is_file():
+        began = read_run(resumed).settings
+        if size := began.get("size"):
+            values = {"size": tuple(size), "batch_size": began.get("batch_size"), **values}
+    else:
+        found, lines = proposals(values)
+        values |= found
+        for line in lines:
+            echo(line)
+    return train_settings(**values)
 
 
 @contextlib.contextmanager
@@ -83,7 +113,7 @@ def naming_interruptions() -> Iterator[None]:
 
 @click.command(cls=SectionedCommand, sections=SECTIONS)
 @opt.dataset()
-@opt.size
+@size_or_auto
 @click.option(
     "--recipe",
     default="paper",
@@ -104,7 +134,7 @@ def naming_interruptions() -> Iterator[None]:
 @opt.force
 def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     """Train by a recipe; writes best.keras, last.keras, recipe.json, logs and a report."""
-    settings = settings_given(rest)
+    settings = settings_given(rest, output if resume else None)
     run: Callable[..., Any]
     if settings.strategy == MULTI_WORKER:
         from ..train.distributed.run import run_on_workers as run
@@ -151,7 +181,7 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @opt.setting_options(
     QuantizeSettings,
     *("epochs", "batch_size", "learning_rate", "freeze_ranges", "augment", "seed"),
-    *("validate_every", "deterministic"),
+    *("validate_every", "deterministic", "val_split"),
 )
 @opt.skip_bad
 @cache

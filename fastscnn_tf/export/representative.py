@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.errors import DataError
-from ..core.sizes import format_size
+from ..data.datasets.objects import Source, image_batches
 from ..data.reader import named_data_errors
 
 
@@ -39,7 +39,7 @@ def training_images(
 
 
 def images_for(
-    config: FastSCNNConfig, batches: Iterable[Any], limit: int = 200
+    config: FastSCNNConfig, source: Source, limit: int = 200
 ) -> Callable[[], Iterator[list[np.ndarray]]]:
     """A representative dataset of single images.
 
@@ -48,7 +48,7 @@ def images_for(
 
     Args:
         config: gives the input's size, mean and std.
-        batches: normalised images (B, H, W, 3), or (images, labels) pairs.
+        source: anything with images (see `data.datasets.objects.as_dataset`).
         limit: images to use at most.
 
     Raises:
@@ -56,12 +56,8 @@ def images_for(
     """
     images: list[np.ndarray] = []
     with named_data_errors():
-        for batch in batches:
-            found = np.asarray(batch[0] if isinstance(batch, tuple | list) else batch, np.float32)
-            if found.shape[1:] != (*config.input_size, 3):
-                size = format_size(config.input_size)
-                raise DataError(f"expected calibration images of {size}, got {found.shape[1:]}")
-            images.extend(image[None] for image in found)
+        for batch in image_batches(source, config):
+            images.extend(image[None] for image in batch)
             if len(images) >= limit:
                 break
     if not images:

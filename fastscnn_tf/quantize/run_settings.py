@@ -28,6 +28,7 @@ class QuantizeSettings(RunSettings):
         augment: augmentation preset.
         seed: order and augmentation.
         validate_every: epochs between validations; the last epoch always validates.
+        val_split: as in `TrainSettings`.
         skip_bad: go on without pairs that cannot be used, with a counted warning.
         cache: where decoded pairs are kept, as in `TrainSettings`.
         deterministic: only operations that give the same bits each time.
@@ -46,6 +47,7 @@ class QuantizeSettings(RunSettings):
     augment: str = like(TrainSettings, "augment", "gentle")
     seed: int = like(TrainSettings, "seed")
     validate_every: int = setting(1, "Epochs.", 1)
+    val_split: float | None = like(TrainSettings, "val_split")
     skip_bad: bool = setting(False)
     cache: str = like(TrainSettings, "cache")
     deterministic: bool = like(TrainSettings, "deterministic")
