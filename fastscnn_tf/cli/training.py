@@ -241,7 +241,8 @@ def export(
 ) -> None:
     """Write MODEL (.keras, .npz or run folder) as a .tflite, by default with raw uint8 RGB input.
 
-    Recipes int8 and int16x8 read calibration images from --dataset/--data-dir (its training split).
+    Recipes int8 and int16x8 read calibration images from --dataset/--data-dir: pictures of its
+    training split, or of any folder (--dataset folder), whether there are label maps or not.
     """
     from ..evaluation.evaluate import load_model
     from ..export.export_tflite import check_export, export_tflite
@@ -265,13 +266,12 @@ def export(
     loaded = load_model(model)
     calibration = None
     if rules.needs_calibration and dataset:
-        from ..data.pipeline import load_dataset
+        from ..export.representative import training_images
         from ..model.fast_scnn import resized_config
 
         size = shape["size"] or loaded.config.input_size
         config = resized_config(loaded.config, size, shape["pad"])
-        pairs = load_dataset(dataset, split="train", config=config, batch_size=1, **images)
-        calibration = pairs.take(count)
+        calibration = training_images(config, dataset, count=count, **images)
     rest |= {**shape, "calibration": calibration, "settings": settings}
     about = about_model(model, **texts)
     result = export_tflite(loaded, output, force=force, about=about, **rest)

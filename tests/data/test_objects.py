@@ -1,5 +1,7 @@
 """Data as people hold them: arrays, lists, torch's and Hugging Face's; no TensorFlow here."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -273,3 +275,26 @@ def test_hugging_face(pairs):
         np.testing.assert_array_equal(found[2][1], pairs[1][2])
     stream = held_in_memory(as_dataset(data.to_iterable_dataset(), SPACE), 1e9)
     np.testing.assert_array_equal(stream[3][1], pairs[1][3])
+
+
+def test_calibration_reads_pictures_without_label_maps(pairs, files, tmp_path, capsys):
+    from fastscnn_tf.export.representative import training_images
+
+    for place in ("described/images", "plain/inner"):
+        (tmp_path / place).mkdir(parents=True)
+        for path in map(Path, files[0]):
+            (tmp_path / place / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "described" / "dataset.yaml").write_text(  # other classes, no label maps
+        "classes: [a, b, c, d, e]\nsplits: {train: {images: images, labels: labels}}\n"
+    )
+    expected = list(image_batches(files[0], CONFIG))
+    for place in ("described", "plain"):
+        found = list(training_images(CONFIG, "folder", tmp_path / place, COUNT))
+        np.testing.assert_array_equal(found, expected)
+        assert len(list(training_images(CONFIG, "folder", tmp_path / place, 2))) == 2
+    (tmp_path / "plain" / "inner" / "0.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"0\.png"):
+        list(training_images(CONFIG, "folder", tmp_path / "plain", COUNT))
+    rest = list(training_images(CONFIG, "folder", tmp_path / "plain", COUNT, skip_bad=True))
+    np.testing.assert_array_equal(rest, expected[1:])
+    assert "skipped 1 pictures that cannot be read" in capsys.readouterr().err

@@ -50,8 +50,12 @@ class Described:
     coding: Coding
     splits: Mapping[str, Pairs]
 
-    def pairs(self, split: str) -> Pairing:
+    def pairs(self, split: str, labels_needed: bool = True) -> Pairing:
         """The files of a split, and those that lack their partner.
+
+        Args:
+            split: a key of `splits`.
+            labels_needed: the folder of label maps must be there.
 
         Raises:
             DataError: there is no such split, folder or list, or there is no picture.
@@ -59,7 +63,10 @@ class Described:
         if split not in self.splits:
             known = ", ".join(self.splits) or "none"
             raise DataError(f"{self.path}: no split {split!r}; it describes: {known}")
-        return self.splits[split].pairs()
+        source = self.splits[split]
+        if isinstance(source, Source) and not labels_needed:
+            source = dataclasses.replace(source, labels_needed=False)
+        return source.pairs()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +93,7 @@ class Source:
         exclude: patterns of paths below `images` or `labels`, or of names, that are left out.
         list: a file that names the pictures of the split, and maybe their label maps.
         share: the split is a share of the pictures.
+        labels_needed: the folder of label maps must be there.
     """
 
     root: Path
@@ -97,6 +105,7 @@ class Source:
     exclude: tuple[str, ...] = ()
     list: Path | None = None
     share: Share | None = None
+    labels_needed: bool = True
 
     def pairs(self) -> Pairing:
         """The files of the split, and those that lack their partner.
@@ -128,7 +137,7 @@ class Source:
 
     def _files(self) -> tuple[Files, Files | None]:
         """Where pictures and label maps are looked for; label maps by an ending that is there."""
-        for place in (self.images, self.labels):
+        for place in (self.images, self.labels if self.labels_needed else None):
             if place is not None and not os.path.isdir(place):  # noqa: PTH112 - raises no OSError
                 raise DataError(f"{place}: no such folder, but the data set's description names it")
         pattern = "**/*" if self.recursive or self.list is not None else "*"
