@@ -7,7 +7,6 @@ import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, DataError
 from fastscnn_tf.core.keras_api import tensorflow
 
-pytestmark = pytest.mark.train
 COUNT = 6
 
 
@@ -73,7 +72,7 @@ def test_calibration_needs_images_alone(data, model, config):
         for name, limits in aware.blocks.ranges.items():
             for end, value in limits.items():
                 assert float(again.blocks.ranges[name][end]) == pytest.approx(float(value))
-    with pytest.raises(DataError, match="expected images.*got int"):
+    with pytest.raises(DataError, match=r"expected images.*got int"):
         fs.quantize_aware(model, calibration=3)
 
 
