@@ -64,10 +64,10 @@ def test_every_form_trains_scores_and_calibrates_alike(data, model, config, form
     assert (scored.miou, scored.class_iou) == (usual.miou, usual.class_iou)
 
 
-def test_calibration_needs_images_alone(data, model, config):
+def test_calibration_needs_images_alone(data, model):
     aware = fs.quantize_aware(model, calibration=data)
     images = [data.read_image(index) for index in range(COUNT)]
-    for source in (images, np.stack(images), fs.load_dataset(data, config=config)):
+    for source in (images, np.stack(images), fs.load_dataset(data, config=model.config)):
         again = fs.quantize_aware(model, calibration=source)
         for name, limits in aware.blocks.ranges.items():
             for end, value in limits.items():
