@@ -7,8 +7,9 @@ import contextlib
 import dataclasses
 import itertools
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 
@@ -40,6 +41,38 @@ class SegmentationDataset(abc.ABC):
 
     @abc.abstractmethod
     def __len__(self) -> int: ...
+
+    def indices(self) -> Iterable[int]:
+        """Those of all pairs, in order."""
+        return range(len(self))
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Subset: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """Image and label map of a pair, as `read` gives them; of a slice, these pairs alone.
+
+        Raises:
+            IndexError: there is no such pair.
+            DataError: it cannot be read.
+        """
+        found = range(len(self))[index]
+        return self.read(found) if isinstance(found, int) else Subset(self, found)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return map(self.read, self.indices())
+
+    def __repr__(self) -> str:
+        try:
+            count = f"{len(self)} pairs"
+        except DataError:
+            count = "pairs one after the other"
+        names = ", ".join(self.labels.names[:4]) + (", ..." if len(self.labels) > 4 else "")
+        about = f"{self.name} {self.split}: {count}, {len(self.labels)} classes ({names})"
+        return f"<{type(self).__name__} {about}>"
 
     @abc.abstractmethod
     def sample_name(self, index: int) -> str:
@@ -80,7 +113,16 @@ class SegmentationDataset(abc.ABC):
         Raises:
             DataError: either cannot be read, or their sizes differ.
         """
-        image, label = self.read_image(index), self.read_label(index)
+        return self.checked(self.read_image(index), self.read_label(index), index)
+
+    def checked(
+        self, image: np.ndarray, label: np.ndarray, index: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Both, if their sizes are the same.
+
+        Raises:
+            DataError: they differ.
+        """
         if image.shape[:2] != label.shape:
             raise DataError(
                 f"{self.sample_name(index)}: image is {image.shape[0]}x{image.shape[1]} "
@@ -89,7 +131,7 @@ class SegmentationDataset(abc.ABC):
         return image, label
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class FileDataset(SegmentationDataset):
     """Pairs of picture files.
 
@@ -238,6 +280,26 @@ def in_classes_of(
     if found.table is None:
         return dataset
     return Relabelled(dataset, labels, found.of_labels())
+
+
+class Subset(DatasetView):
+    """Some pairs of a data set, under its name.
+
+    Args:
+        dataset: the whole.
+        indices: which pairs, in the order in which they are given.
+    """
+
+    def __init__(self, dataset: SegmentationDataset, indices: Sequence[int]):
+        self.name, self.split, self.labels = dataset.name, dataset.split, dataset.labels
+        self.protocol = dataset.protocol
+        self._dataset, self._indices = dataset, tuple(indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def find(self, index: int) -> tuple[SegmentationDataset, int]:
+        return self._dataset, self._indices[index]
 
 
 class ConcatDataset(DatasetView):

@@ -17,12 +17,14 @@ see `description` and docs/dataset-yaml.md.
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
+from ...core.images.image_file import IMAGE_SUFFIXES
 from .dataset import FileDataset
 from .description import DESCRIPTION, read_description
 from .layout import Missing
-from .pairing import Pairing
+from .pairing import Files, Pairing
 
 
 class OwnFolder:
@@ -50,6 +52,16 @@ class OwnFolder:
             DataError: the description or a folder is missing or wrong, or there is no picture.
         """
         return read_description(path).pairs(split)
+
+    def find_pictures(self, path: Path, split: str) -> list[Path]:
+        """The pictures of a split, with label maps or without; all of a folder without description.
+
+        Raises:
+            DataError: as for `find_pairs`, but for label maps.
+        """
+        if path.is_dir() and not os.path.lexists(path / DESCRIPTION):
+            return Files(path, IMAGE_SUFFIXES, "**/*").found_any()
+        return read_description(path).pairs(split, labels_needed=False).pictures
 
     def __call__(self, path: Path, split: str, missing: Missing = "refuse") -> FileDataset:
         """Opens a split.

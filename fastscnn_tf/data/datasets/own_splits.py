@@ -50,8 +50,12 @@ class Described:
     coding: Coding
     splits: Mapping[str, Pairs]
 
-    def pairs(self, split: str) -> Pairing:
+    def pairs(self, split: str, labels_needed: bool = True) -> Pairing:
         """The files of a split, and those that lack their partner.
+
+        Args:
+            split: a key of `splits`.
+            labels_needed: the folder of label maps must be there.
 
         Raises:
             DataError: there is no such split, folder or list, or there is no picture.
@@ -64,7 +68,10 @@ class Described:
             )
             hint = hint if (split, *self.splits) == ("val", "train") else ""
             raise DataError(f"{self.path}: no split {split!r}; it describes: {known}{hint}")
-        return self.splits[split].pairs()
+        source = self.splits[split]
+        if isinstance(source, Source) and not labels_needed:
+            source = dataclasses.replace(source, labels_needed=False)
+        return source.pairs()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +98,7 @@ class Source:
         exclude: patterns of paths below `images` or `labels`, or of names, that are left out.
         list: a file that names the pictures of the split, and maybe their label maps.
         share: the split is a share of the pictures.
+        labels_needed: the folder of label maps must be there.
     """
 
     root: Path
@@ -102,6 +110,7 @@ class Source:
     exclude: tuple[str, ...] = ()
     list: Path | None = None
     share: Share | None = None
+    labels_needed: bool = True
 
     def pairs(self) -> Pairing:
         """The files of the split, and those that lack their partner.
@@ -112,7 +121,7 @@ class Source:
         Raises:
             DataError: a folder or list is missing or wrong, or there is no picture.
         """
-        for place in (self.images, self.labels):
+        for place in (self.images, self.labels if self.labels_needed else None):
             if place is not None and not os.path.isdir(place):  # noqa: PTH112 - raises no OSError
                 raise DataError(f"{place}: no such folder, but the data set's description names it")
         pattern = "**/*" if self.recursive or self.list is not None else "*"

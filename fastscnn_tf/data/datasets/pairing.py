@@ -28,6 +28,11 @@ class Pairing:
     without_image: tuple[Path, ...] = ()
     missing: tuple[Path, ...] = ()
 
+    @property
+    def pictures(self) -> list[Path]:
+        """All pictures, sorted."""
+        return sorted([*(picture for picture, _ in self.pairs), *self.without_label])
+
     def check_complete(self) -> None:
         """Makes sure that nothing lacks its partner.
 
