@@ -117,17 +117,18 @@ def opened(
 ) -> SegmentationDataset:
     """The split of a data set by its name, or what somebody holds; as for `load_dataset`.
 
-    Its labels are in the class indices of the config; one without names takes those of a data set.
+    Its labels are in the class indices of the config; one without names takes the data set's.
     """
     if isinstance(source, str):
         if classes is not None:
             raise ConfigError(f"data set {source!r} has its own classes: leave classes out")
         dataset = open_split(source, data_dir, split, config.input_size, skip_bad)
-        return in_classes_of(config.labels, dataset) if config.class_names else dataset
-    if data_dir is not None or skip_bad:
+    elif data_dir is not None or skip_bad:
         raise ConfigError("data_dir and skip_bad are for data sets by name: leave them out")
-    data = as_dataset(source, config.labels, classes, split, (config.mean, config.std))
-    return held_in_memory(data, available_memory() * MEMORY_SHARE)
+    else:
+        held = as_dataset(source, config.labels, classes, split, (config.mean, config.std))
+        dataset = held_in_memory(held, available_memory() * MEMORY_SHARE)
+    return in_classes_of(config.labels, dataset) if config.class_names else dataset
 
 
 def batches(
