@@ -53,6 +53,11 @@ def read_label(path: StrPath, table: np.ndarray, *, first_channel: bool = False)
         DataError: the file cannot be read, is colour-coded, or holds a value that the table does
             not know (the message names file, value and count).
     """
+    return classes_of(label_values(path, first_channel=first_channel), table, str(path))
+
+
+def label_values(path: StrPath, *, first_channel: bool = False) -> np.ndarray:
+    """The values in a label map's file, (H, W) uint8; arguments and errors of `read_label`."""
     content = read_picture(path)
     plain = decode_plain_png(content, 1)
     if plain is None:
@@ -62,7 +67,7 @@ def read_label(path: StrPath, table: np.ndarray, *, first_channel: bool = False)
     if int(raw.max(initial=0)) > 255:
         above = int((raw > 255).sum())
         raise DataError(f"{path}: label value {raw.max()} is above 255 ({above} pixels are)")
-    return classes_of(raw.astype(np.uint8, copy=False), table, str(path))
+    return raw.astype(np.uint8, copy=False)
 
 
 def classes_of(raw: np.ndarray, table: np.ndarray, name: str) -> np.ndarray:
