@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ...core.errors import DataError
-from ...core.images.decoding import PictureFile, look_at, read_picture
+from ...core.images.decoding import look_at, read_picture
 from ...core.images.image_file import label_values
 from ...core.labels import (
     CAMVID,
@@ -55,24 +55,25 @@ def table_problems(dataset: SegmentationDataset) -> Iterator[Problem]:
     step = -(-len(dataset) // SAMPLE) or 1
     paths = [dataset.files(index)[1] for index in range(0, len(dataset), step)]
     counts = np.zeros(256, np.int64)
-    files: list[PictureFile] = []
+    palette: np.ndarray | None = None
+    red = dataset.coding.encoding == "red"
     for path in paths:
         with contextlib.suppress(DataError):  # said elsewhere
-            counts += np.bincount(label_values(path).ravel(), minlength=256)
-            files.append(look_at(read_picture(path), str(path)))
-    if not files:
-        return
+            counts += np.bincount(label_values(path, first_channel=red).ravel(), minlength=256)
+            palette = look_at(read_picture(path), str(path)).palette
     space = dataset.stored or dataset.labels
     place = str(paths[0])
-    found = _other_table(space, counts) or _scaled(space, counts, files) or _shifted(space, counts)
+    found = _other_table(space, counts) or _scaled(space, counts) or _shifted(space, counts)
     if found:
         yield Problem(TABLE, place, *found)
-    if found := _palette(space, counts, files[0].palette):
+    if found := _palette(space, counts, palette):
         yield Problem(PALETTE, place, *found)
 
 
 def _holds_values(dataset: FileDataset) -> bool:
-    return type(dataset).read_label is FileDataset.read_label
+    """Not colours, and nothing that a loader of its own makes of them."""
+    plain = type(dataset).read_label is FileDataset.read_label
+    return plain and not dataset.coding.by_color
 
 
 def _other_table(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
@@ -83,9 +84,10 @@ def _other_table(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | Non
         same = names == {each.casefold() for each in other.names}
         explained = _explained(other, counts)
         if same and explained[0] and explained[1] > 1 and explained > own:
-            values = {n.casefold(): v for n, v in zip(other.names, _values(other), strict=True)}
+            pairs = zip(other.names, other.values_of_classes(), strict=True)
+            values = {each.casefold(): value for each, (value,) in pairs}
             text = f"the values {_listed(counts)} are {name}, which are not this data set's"
-            return text, _yaml(space, [values[n.casefold()] for n in space.names])
+            return text, yaml_classes(space.names, [values[n.casefold()] for n in space.names])
     return None
 
 
@@ -96,38 +98,39 @@ def _explained(space: LabelSpace, counts: np.ndarray) -> tuple[bool, int]:
     return bool((seen != UNKNOWN).all()), len(np.unique(seen[seen < len(space)]))
 
 
-def _scaled(
-    space: LabelSpace, counts: np.ndarray, files: list[PictureFile]
-) -> tuple[str, str] | None:
-    """Class indices times a number: masks of 0 and 255, samples of 2 or 4 bits."""
+def _scaled(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
+    """Class indices times a number: masks of 0 and 255, samples of 2 or 4 bits spread over 8."""
     table, seen = space.lookup_table(), np.flatnonzero(counts)
     foreign = seen[(table[seen] >= len(space)) & (seen > 0)]
-    bits = files[0].bits if files[0].mode == "L" else 8
-    factor = 255 // ((1 << bits) - 1) if bits < 8 else int(np.gcd.reduce(seen))
+    factor = int(np.gcd.reduce(seen)) if len(seen) else 0
     fits = factor > 1 and seen[-1] // factor < len(space) and not (seen % factor).any()
     if not fits or len(seen) < 2 or 2 * len(foreign) < len(seen) - 1:
         return None
     text = f"the values {_listed(counts)} are class indices times {factor}"
-    if bits < 8:
-        text += f", as samples of {bits} bits are read"
+    if factor in (85, 17):
+        text += f", as samples of {2 if factor == 85 else 4} bits are spread over 8"
     elif factor == IGNORE:
         share = counts[IGNORE] / counts.sum()
         text = (
             "the values are 0 and 255 alone, as in masks, in which 255 is a class: here it is "
             f"ignored, {share:.0%} of the pixels"
         )
-    return text, _yaml(space, [index * factor for index in range(len(space))])
+    return text, yaml_classes(space.names, [index * factor for index in range(len(space))])
 
 
 def _shifted(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
     """Values from 0 to the number of classes: one more than there are."""
     count = len(space)
-    ordered = _values(space) == list(range(count)) and not space.void_values
+    own = [value for each in space.values_of_classes() for value in each]
+    ordered = own == list(range(count)) and not space.void_values
     if not ordered or not counts[0] or not counts[count] or counts[count + 1 : IGNORE].any():
         return None
     text = f"the values go from 0 to {count}: one more than there are classes"
     values = list(range(1, count + 1))
-    return text, f"{_yaml(space, values)} and void: [0]; or name the class of value 0 in front"
+    return (
+        text,
+        f"{yaml_classes(space.names, values)} and void: [0]; or name the class of value 0 in front",
+    )
 
 
 def _palette(
@@ -148,12 +151,8 @@ def _palette(
         for v in wrong[:3]
     )
     values = {name: v for v, name in drawn.items()}
-    own = zip(space.names, _values(space), strict=True)
-    return text, _yaml(space, [values.get(name, value) for name, value in own])
-
-
-def _values(space: LabelSpace) -> list[int]:
-    return list(space.raw_values or range(len(space)))
+    own = zip(space.names, space.values_of_classes(), strict=True)
+    return text, yaml_classes(space.names, [values.get(name, value[0]) for name, value in own])
 
 
 def _listed(counts: np.ndarray) -> str:
@@ -161,9 +160,16 @@ def _listed(counts: np.ndarray) -> str:
     return ", ".join(map(str, seen[:SHOWN])) + (", ..." if seen[SHOWN:] else "")
 
 
-def _yaml(space: LabelSpace, values: list[int]) -> str:
-    """A line of dataset.yaml that gives the classes these values."""
-    pairs = list(zip(space.names, values, strict=True))
-    classes = [f"{{name: {json.dumps(name, ensure_ascii=False)}, value: {v}}}" for name, v in pairs]
-    listed = ", ".join([*classes[:SHOWN], *(["..."] if classes[SHOWN:] else [])])
+def yaml_classes(names: Sequence[str], values: Sequence[int | tuple[int, ...]]) -> str:
+    """A line of dataset.yaml that gives classes these values."""
+    told = [
+        f"{{name: {json.dumps(name, ensure_ascii=False)}, value: {_plain(value)}}}"
+        for name, value in list(zip(names, values, strict=True))[:SHOWN]
+    ]
+    listed = ", ".join([*told, *(["..."] if names[SHOWN:] else [])])
     return f"in dataset.yaml (--dataset folder): classes: [{listed}]"
+
+
+def _plain(value: int | tuple[int, ...]) -> int | list[int]:
+    many = [value] if isinstance(value, int) else list(value)
+    return many if many[1:] else many[0]

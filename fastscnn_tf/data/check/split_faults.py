@@ -9,6 +9,7 @@ import numpy as np
 from ...core.labels import LabelSpace
 from ...core.sizes import STRIDE, Size, format_size
 from .findings import Finding, SplitReport
+from .label_tables import yaml_classes
 
 MASS = 0.5  # share of void pixels above which something may be wrong
 DARK = 64  # of 255: what 14 bits of 16 reach
@@ -90,10 +91,9 @@ def class_order(split: str, labels: LabelSpace, model: LabelSpace) -> Iterator[F
     more = [name for name in model.names if name not in labels.names]
     told = f"{', '.join(labels.names[:6])} here, {', '.join(model.names[:6])} in the model"
     if not lacking and not more:
-        raw = dict(zip(labels.names, labels.raw_values or range(len(labels)), strict=True))
-        listed = ", ".join(f"{{name: {name}, value: {raw[name]}}}" for name in model.names[:12])
         told = f"the same names in another order: {told}"
-        mend = f"in dataset.yaml: classes: [{listed}{', ...' if len(labels) > 12 else ''}]"
+        own = dict(zip(labels.names, labels.values_of_classes(), strict=True))
+        mend = yaml_classes(model.names, [own[name] for name in model.names])
     else:
         told += f"; {len(lacking)} are not the model's, {len(more)} of the model's are not here"
         mend = "name the same classes alike, or map them: --class-map FILE"

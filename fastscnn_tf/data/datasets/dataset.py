@@ -14,7 +14,8 @@ import numpy as np
 
 from ...core.class_maps import class_map
 from ...core.errors import ConfigError, DataError
-from ...core.images.image_file import read_image, read_label
+from ...core.images.image_file import read_image
+from ...core.images.label_coding import INDEX, Coding
 from ...core.labels import UNKNOWN, LabelSpace
 
 WHOLE_IMAGES = "whole images at their own size"
@@ -59,7 +60,8 @@ class SegmentationDataset(abc.ABC):
         return ()
 
     def state(self, index: int) -> tuple[str, ...]:
-        """What changes when a pair does: its name, and path, size and time of change of its files.
+        """What changes when a pair does: its name, its files' paths, sizes and times of change, and
+        how its label map is read.
 
         A file that cannot be looked at adds nothing: reading it will say what is wrong.
         """
@@ -96,6 +98,7 @@ class FileDataset(SegmentationDataset):
         pairs: (picture, label map).
         stored: the label space of the files, where their classes are to be merged into `labels`.
         protocol: how the literature scores it.
+        coding: how the pixels of the files say the class.
     """
 
     name: str
@@ -104,6 +107,7 @@ class FileDataset(SegmentationDataset):
     pairs: tuple[tuple[Path, Path], ...]
     stored: LabelSpace | None = None
     protocol: str = WHOLE_IMAGES
+    coding: Coding = INDEX
     table: np.ndarray = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -118,11 +122,14 @@ class FileDataset(SegmentationDataset):
     def files(self, index: int) -> tuple[Path, ...]:
         return self.pairs[index]
 
+    def state(self, index: int) -> tuple[str, ...]:
+        return *super().state(index), repr(self.coding), self.table.tobytes().hex()
+
     def read_image(self, index: int) -> np.ndarray:
         return read_image(self.pairs[index][0])
 
     def read_label(self, index: int) -> np.ndarray:
-        return read_label(self.pairs[index][1], self.table)
+        return self.coding.read(self.pairs[index][1], self.table)
 
 
 def _table(stored: LabelSpace, labels: LabelSpace) -> np.ndarray:
@@ -159,6 +166,10 @@ class DatasetView(SegmentationDataset):
     def files(self, index: int) -> tuple[Path, ...]:
         dataset, own = self.find(index)
         return dataset.files(own)
+
+    def state(self, index: int) -> tuple[str, ...]:
+        dataset, own = self.find(index)
+        return dataset.state(own)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         dataset, own = self.find(index)
