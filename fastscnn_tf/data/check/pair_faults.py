@@ -189,7 +189,7 @@ def _look(
     header = headers[0]
     if is_one_color(image):
         problems.append(Problem(ONE_COLOR, paths[0], _one_color(image, header)))
-    elif looks_drawn(image):
+    elif looks_drawn(image) and not (header and header.bits == 16):  # few values by few bits
         text = "few colours in flat areas, as in a label map"
         problems.append(Problem(LIKE_LABEL, paths[0], text))
     if label is not None and unlike_label(label):

@@ -79,7 +79,7 @@ def few_steps(report: SplitReport) -> Iterator[str]:
         yield (
             f"train: {report.usable} pairs are {steps} step{'' if steps == 1 else 's'} an epoch at "
             f"--batch-size {BATCH}: in a run of few hundred steps the running statistics of batch "
-            "normalisation lag behind the weights; --bn-momentum 0.9 lets them follow"
+            "normalisation lag behind the weights, unless --bn-momentum is lower (0.9)"
         )
 
 
