@@ -84,11 +84,17 @@ def test_masks_of_0_and_255(tmp_path):
 
 @pytest.mark.parametrize(
     ("factor", "count", "said"),
-    [(85, 4, "samples of 2 bits"), (17, 9, "samples of 4 bits"), (20, 9, "times 20")],
+    [
+        (85, 4, "samples of 2 bits"),
+        (17, 9, "samples of 4 bits"),
+        (20, 9, "times 20"),
+        (127.5, 3, "times 127.5"),
+        (63.75, 5, "times 63.75"),
+    ],
 )
 def test_values_that_are_indices_times_a_number(tmp_path, factor, count, said):
     names = json.dumps(NAMES[:count])
-    table = [min(i, count - 1) * factor for i in range(9)]
+    table = [int(min(i, count - 1) * factor) for i in range(9)]
     report = fs.check_dataset("folder", scenes(tmp_path, names, of(table)))
     problem = first(report, "label-table")
     assert said in problem.message
@@ -257,9 +263,10 @@ def test_pictures_among_the_label_maps(tmp_path):
     report = fs.check_dataset("folder", root)
     assert first(report, "label-like-picture").path.endswith("1.png")  # its values are all known
     scenes(root, json.dumps(NAMES))
-    lossy = io.BytesIO()
-    Image.fromarray(ToyStreets("train", SIZE).read(1)[1] * 28).save(lossy, "JPEG", quality=80)
-    for pixels, said in ((photo, "a photograph"), (Image.open(lossy), "saved with loss")):
+    label = Image.fromarray(ToyStreets("train", SIZE).read(1)[1])
+    lossy = recoded(label.point(lambda v: v * 28), quality=80)
+    mask = recoded(label.point(lambda v: 255 if v else 0), quality=98)
+    for pixels, said in ((photo, "a photograph"), (lossy, "with loss"), (mask, "with loss")):
         put(root / "train" / "labels" / "1.png", pixels)
         report = fs.check_dataset("folder", root)
         assert found(report) == {"label-like-picture": 1}, said
@@ -372,7 +379,7 @@ def test_sizes_far_apart_are_a_warning(tmp_path):
     report = fs.check_dataset("folder", root)
     assert found(report) == {}
     (warning,) = report.warnings
-    assert (warning.kind, warning.path) == ("sizes", "train")
+    assert (warning.kind, warning.path) == ("sizes", "train, val")
     assert "from 96x160 to 96x480, width by height from 1.67 to 5.00" in warning.message
     assert warning.mend.startswith("--size 96x160 ")
     assert "warning: pictures of very unequal sizes" in report.text()

@@ -42,7 +42,7 @@ SCANNED = 1 << 31  # pixels times scans of a JPEG: a scan takes no bytes to spea
 # Of the pixels that others may have, where a decoder keeps several copies.
 SHARE = {"WEBP": 0.5, "AVIF": 0.5, "CMYK": 0.75}
 _PAGE_KIND, _NO_PAGE = 254, 0b101  # tag of a TIFF's page, and its bits for thumbnails and masks
-MANY_PAGES = 100  # in a TIFF; they are counted without looking for thumbnails
+MANY_PAGES = 100  # of a TIFF that are counted
 _TEXT_TYPES = (1, 2, 6, 7)  # of a TIFF's tags: bytes and texts, which stay one object
 _PLUGINS = {"PPM": "Ppm", "JPEG": "Jpeg", "PNG": "Png", "BMP": "Bmp", "TIFF": "Tiff", "GIF": "Gif"}
 _PLUGINS |= {"WEBP": "WebP", "AVIF": "Avif"}
@@ -175,16 +175,14 @@ def look_at(content: bytes, name: str) -> PictureFile:
 
 
 def _pages(image: Any, form: str) -> int:
-    if form == "JPEG" or not getattr(image, "is_animated", False):
-        return 1
-    pages = int(image.n_frames)
-    if form != "TIFF" or pages > MANY_PAGES:
-        return pages
-    kinds = []
-    for page in range(pages):
-        image.seek(page)
-        kinds.append(image.tag_v2.get(_PAGE_KIND, 0) & _NO_PAGE)
-    return max(1, kinds.count(0))
+    if form != "TIFF":
+        return int(getattr(image, "n_frames", 1)) if form != "JPEG" else 1
+    pages = 0
+    with contextlib.suppress(EOFError):
+        for page in range(MANY_PAGES):
+            image.seek(page)
+            pages += not image.tag_v2.get(_PAGE_KIND, 0) & _NO_PAGE
+    return max(1, pages)
 
 
 def _opened(content: bytes, form: str) -> tuple[Any, _Bounded]:

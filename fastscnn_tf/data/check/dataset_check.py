@@ -78,10 +78,10 @@ def check_dataset(
         ConfigError: `workers` is below 1.
     """
     found = find_splits(name, data_dir)
-    for split in splits or ():
-        if split not in found:
-            open_dataset(name, data_dir, split)  # knows best what to say of it
-            raise DataError(f"{data_dir}: no split {split!r}; found {', '.join(found)}")
+    for wanted in splits or ():
+        if wanted not in found:
+            open_dataset(name, data_dir, wanted)  # knows best what to say of it
+            raise DataError(f"{data_dir}: no split {wanted!r}; found {', '.join(found)}")
     walked = [_open(name, data_dir, split) for split in dict.fromkeys(splits or found)]
     if not walked:
         raise DataError(f"{data_dir}: no split of {name} is there")
@@ -96,8 +96,8 @@ def check_dataset(
         findings += class_order(walked[0].name, labels, model)
     across, warnings = _duplicates(walked)
     near, neighbours = _near_duplicates(walked, {finding.path for finding in across})
-    for each in walked:
-        warnings += unequal_sizes(each.name, [fact.size for fact in each.facts if fact.size])
+    sizes = [fact.size for split in walked for fact in split.facts if fact.size]
+    warnings += unequal_sizes(", ".join(split.name for split in walked), sizes)
     return CheckReport(
         name,
         None if data_dir is None else str(data_dir),

@@ -99,23 +99,37 @@ def _explained(space: LabelSpace, counts: np.ndarray) -> tuple[bool, int]:
 
 
 def _scaled(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
-    """Class indices times a number: masks of 0 and 255, samples of 2 or 4 bits spread over 8."""
+    """Class indices spread over 0 to 255: masks of 0 and 255, samples of 2 or 4 bits, greys."""
     table, seen = space.lookup_table(), np.flatnonzero(counts)
     foreign = seen[(table[seen] >= len(space)) & (seen > 0)]
-    factor = int(np.gcd.reduce(seen)) if len(seen) else 0
-    fits = factor > 1 and seen[-1] // factor < len(space) and not (seen % factor).any()
-    if not fits or len(seen) < 2 or 2 * len(foreign) < len(seen) - 1:
+    step = _step(seen, len(space))
+    if not step or 2 * len(foreign) <= len(seen) - 1:
         return None
-    text = f"the values {_listed(counts)} are class indices times {factor}"
-    if factor in (85, 17):
-        text += f", as samples of {2 if factor == 85 else 4} bits are spread over 8"
-    elif factor == IGNORE:
-        share = counts[IGNORE] / counts.sum()
+    values = [round(index * step) for index in range(len(space))]
+    values = [next((int(v) for v in seen if abs(v - each) <= 1), each) for each in values]
+    text = f"the values {_listed(counts)} are class indices times {step:.4g}"
+    if step in (85, 17):
+        text += f", as samples of {2 if step == 85 else 4} bits are spread over 8"
+    elif step == IGNORE:
         text = (
             "the values are 0 and 255 alone, as in masks, in which 255 is a class: here it is "
-            f"ignored, {share:.0%} of the pixels"
+            f"ignored, {counts[IGNORE] / counts.sum():.0%} of the pixels"
         )
-    return text, yaml_classes(space.names, [index * factor for index in range(len(space))])
+    return text, yaml_classes(space.names, values)
+
+
+def _step(seen: np.ndarray, classes: int) -> float:
+    """By which so many class indices were multiplied to give these values; 0 if by nothing."""
+    if len(seen) < 2:
+        return 0.0
+    factor = int(np.gcd.reduce(seen))
+    if factor > 1 and seen[-1] // factor < classes:
+        return float(factor)
+    for steps in range(2, min(classes, 33)):  # 0, 127, 255 and their like: rounded
+        step = 255 / steps
+        if (np.abs(seen - np.rint(seen / step) * step) < 1).all() and seen[-1] == IGNORE:
+            return step
+    return 0.0
 
 
 def _shifted(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:

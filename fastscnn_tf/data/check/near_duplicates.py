@@ -58,5 +58,8 @@ def _gradients(thumbnails: np.ndarray) -> np.ndarray:
 def _rest(one: np.ndarray, other: np.ndarray) -> float:
     """Grey levels by which two thumbnails differ once a parabola has matched their tones."""
     x, y = (_coarse(each[None]).ravel().astype(np.float64) / 255 for each in (one, other))
-    rests = [np.abs(b - np.polyval(np.polyfit(a, b, 2), a)) for a, b in ((x, y), (y, x))]
+    rests = []
+    for a, b in ((x, y), (y, x)):
+        powers = np.stack([np.ones_like(a), a, a * a], axis=1)
+        rests.append(np.abs(b - powers @ np.linalg.lstsq(powers, b, rcond=None)[0]))
     return 255 * min(float(np.quantile(rest, 0.99)) for rest in rests)

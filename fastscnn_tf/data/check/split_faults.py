@@ -11,7 +11,7 @@ from ...core.sizes import STRIDE, Size, format_size
 from .findings import Finding, SplitReport
 from .label_tables import yaml_classes
 
-MASS = 0.5  # share of void pixels above which something may be wrong
+MASS, SOME = 0.5, 0.15  # share of void pixels that may be wrong, that may be a class
 DARK = 64  # of 255: what 14 bits of 16 reach
 AREAS, SHAPES = 4.0, 1.5  # ratios of areas and of proportions from which sizes are very unequal
 BATCH, FEW_STEPS = 12, 10  # the default batch size, and steps an epoch that are few
@@ -34,6 +34,8 @@ def class_findings(report: SplitReport, labels: LabelSpace) -> Iterator[Finding]
         yield Finding("one-class", place, place, text)
     if never:
         text = f"{', '.join(never)}: not one pixel in {maps}"
+        if report.void_share and report.void_share > SOME:
+            text += f", of which {report.void_share:.0%} is void: is that its value?"
         yield Finding("never", place, place, text)
 
 
@@ -51,7 +53,7 @@ def unused_bits(split: str, path: str, deep: Sequence[int]) -> Iterator[Finding]
         yield Finding("unused-bits", split, path, text)
 
 
-def unequal_sizes(split: str, sizes: Sequence[Size]) -> Iterator[Finding]:
+def unequal_sizes(splits: str, sizes: Sequence[Size]) -> Iterator[Finding]:
     """Sizes of pictures that are too far apart for one `--size`."""
     if not sizes:
         return
@@ -69,7 +71,7 @@ def unequal_sizes(split: str, sizes: Sequence[Size]) -> Iterator[Finding]:
         f"--size {format_size((usual[0], usual[1]))} is near the median; --fit letterbox keeps "
         "proportions in evaluate and predict; or crop them alike"
     )
-    yield Finding("sizes", split, split, text, mend)
+    yield Finding("sizes", splits, splits, text, mend)
 
 
 def few_steps(report: SplitReport) -> Iterator[str]:
