@@ -65,6 +65,11 @@ TWO = "[background, road]"
 ROAD = [255, 0, 0, 0, 0, 0, 0, 0, 0]  # toy class 0 is the road
 
 
+def test_the_page_names_every_kind():
+    page = (Path(__file__).parents[2] / "docs" / "data-check.md").read_text()
+    assert [kind for kind in KINDS if f"`{kind}`" not in page] == []
+
+
 # --- classes and values ------------------------------------------------------------------------
 
 
