@@ -24,15 +24,27 @@ _ORIENTATION = 0x0112  # the tag of EXIF
 def to_rgb(image: Image.Image) -> np.ndarray:
     """Converts any Pillow image to (H, W, 3) uint8 RGB, upright."""
     image.load()
-    orientation = None
-    with contextlib.suppress(Exception):  # a broken EXIF block is not a reason to refuse the pixels
-        orientation = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-    if orientation is not None:
-        image = image.transpose(orientation)
+    turn = _UPRIGHT.get(orientation_of(image))
+    if turn is not None:
+        image = image.transpose(turn)
     if image.mode.startswith("I") or image.mode == "F":
         with np.errstate(invalid="ignore", over="ignore"):  # of NaN and infinity
             return in_strips(image, _grey_as_rgb(image))
     return in_strips(image, _rgb_pixels)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """How EXIF says that an image is turned, 1 (upright) to 8."""
+    with contextlib.suppress(Exception):  # a broken EXIF block is not a reason to refuse the pixels
+        found = image.getexif().get(_ORIENTATION, 1)
+        return found if found in _UPRIGHT else 1
+    return 1
+
+
+def turned(label: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W) uint8 turned as `to_rgb` turns an image of this orientation."""
+    turn = _UPRIGHT.get(orientation)
+    return label if turn is None else np.asarray(Image.fromarray(label).transpose(turn))
 
 
 def _rgb_pixels(image: Image.Image) -> np.ndarray:

@@ -1,0 +1,14 @@
+"""Other people's formats of label maps and polygons, as a `folder` data set.
+
+A new format is a module with a `Format` (see `source.py`) and a line in `registry.py`:
+
+- `recognise(folder)` looks at names and first bytes, never at everything, and says in a few words
+  what it saw, or returns None;
+- `open(folder)` reads the annotations into a `Source`: classes, items and a `read_label`. Files
+  are found through `SourceFolder`, which keeps paths inside the folder;
+- `read_label(item, picture, notes)` runs in several threads, one item each. It returns the label
+  map of the upright image: what was annotated on the stored pixels goes through `picture.turn`;
+- what is left out or guessed goes into `notes`; what cannot be used is a `DataError` of one line.
+
+Splitting, choosing classes, copying images and writing are the same for all: `convert.py`.
+"""
