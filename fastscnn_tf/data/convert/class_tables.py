@@ -22,8 +22,20 @@ from .source_folder import SourceFolder
 
 VOID_NAMES = ("void", "unlabeled", "unlabelled", "ignore", "ignored")
 LARGEST = 1 << 20  # bytes of a table
-_NUMBER = re.compile(r"\d{1,3}")
-_COLOR = re.compile(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
+LINE = 300  # letters
+_GAP = r"\s*[\s,;:]\s*"
+_COLOR = rf"(?P<r>\d{{1,3}}){_GAP}(?P<g>\d{{1,3}}){_GAP}(?P<b>\d{{1,3}})"
+# The lines of tables: a name with red, green and blue, with #rrggbb, or with a value.
+_LINES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?P<name>.+?){_GAP}{_COLOR}(?::[^:]*:[^:]*|[\s,;]*)",
+        rf"{_COLOR}{_GAP}(?P<name>.+)",
+        rf"(?P<name>.+?){_GAP}#(?P<hex>[0-9a-fA-F]{{6}})",
+        rf"(?P<value>\d{{1,3}}){_GAP}(?P<name>.+)",
+        r"(?P<name>.+?)\s*[,;:\t]\s*(?P<value>\d{1,3})",
+    )
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,13 +62,11 @@ class ClassTable:
     Attributes:
         said: where it comes from, for messages.
         rows: in order; the classes are their names in this order.
-        red: the value is the first channel of a colour picture.
         palette: a palette PNG is read by its colours, not by its indices.
     """
 
     said: str
     rows: tuple[Row, ...]
-    red: bool = False
     palette: bool = False
 
     @functools.cached_property
@@ -155,29 +165,27 @@ def read_table(folder: SourceFolder, name: str) -> ClassTable:
 
 
 def _row(line: str, where: str, heading: bool) -> Row | None:
-    labelmap = re.fullmatch(r"(.+?):(\d+,\d+,\d+):[^:]*:[^:]*", line)
-    parts = [*labelmap.groups()] if labelmap else [line]
-    parts = [part.strip() for part in re.split(r"[,;\t]", ",".join(parts))]
-    if len(parts) == 1:  # columns by blanks: `64 128 64  Animal`
-        parts = line.split()
-    numbers = [int(part) for part in parts if _NUMBER.fullmatch(part)]
-    words = [part for part in parts if part and not _NUMBER.fullmatch(part)]
-    hexes = [found for part in words if (found := _COLOR.fullmatch(part)) and len(words) > 1]
-    if hexes and not numbers:
-        words.remove(hexes[0][0])
-        numbers = [int(part, 16) for part in hexes[0].groups()]
-    name = " ".join(words)
-    if heading and not numbers:
+    for pattern in _LINES:
+        match = pattern.fullmatch(line[:LINE])
+        if not match or not re.search(r"[^\W\d_]", match["name"]):  # a name has a letter
+            continue
+        found, name = match.groupdict(), match["name"].strip(" \t\"'")
+        if "hex" in found:
+            numbers = list(bytes.fromhex(match["hex"]))
+        else:
+            numbers = [int(found[part]) for part in ("value", "r", "g", "b") if part in found]
+        if max(numbers) > 255:
+            break
+        void = name.lower() in VOID_NAMES
+        if len(numbers) == 1:
+            return Row(name, numbers[0], void=void)
+        return Row(name, None, (numbers[0], numbers[1], numbers[2]), void)
+    if heading:
         return None
-    if not name or len(numbers) not in (1, 3) or max(numbers) > 255:
-        raise DataError(
-            f"{where}: {line[:80]!r} is not a name with a colour (three numbers of 0 to 255) or "
-            "with one value"
-        )
-    void = name.lower() in VOID_NAMES
-    if len(numbers) == 1:
-        return Row(name, numbers[0], void=void)
-    return Row(name, None, (numbers[0], numbers[1], numbers[2]), void)
+    raise DataError(
+        f"{where}: {line[:80]!r} is not a name with a colour (three numbers of 0 to 255) or with "
+        "one value"
+    )
 
 
 class _Label(msgspec.Struct):

@@ -347,7 +347,7 @@ def _read_carla(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarra
     with decoding(str(path)):
         pixels = in_strips(image)
     tags = pixels.ndim == 2 or (not pixels[..., 1:3].any() and int(pixels[..., 0].max()) < 255)
-    return read_mask(folder, name, dataclasses.replace(table, red=tags))
+    return read_mask(folder, name, table, red=tags)
 
 
 def _carla_table(version: str) -> ClassTable:
@@ -395,7 +395,7 @@ _colors = Layout(
     rf"{_SPLIT}(?:images?|imgs?|JPEGImages|photos|rgb)/{_SPLIT.replace('split', 'inner')}"
     rf"(?P<name>.+){IMAGE}",
     rf"{_SPLIT}(?:masks?|labels?|annotations?|gt|SegmentationClass|segmentation)/"
-    rf"{_SPLIT.replace('split', 'inner')}(?P<name>.+?)(?:_mask|_label|_L|_color)?\.\w+",
+    rf"{_SPLIT.replace('split', 'inner')}(?P<name>.+?)(?:_mask|_label|_L|_color)?{IMAGE}",
     lambda folder: _colors_table(folder),
 )
 

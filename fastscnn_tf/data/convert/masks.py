@@ -29,8 +29,16 @@ Splits = dict[str, str | None]  # of an image's name; None: in no split
 ReadMask = Callable[[SourceFolder, str, ClassTable], np.ndarray]
 
 
-def read_mask(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarray:
+def read_mask(
+    folder: SourceFolder, name: str, table: ClassTable, *, red: bool = False
+) -> np.ndarray:
     """A mask as (H, W) uint8 class indices, 255 void.
+
+    Args:
+        folder: that is converted.
+        name: of the mask.
+        table: what its pixels mean.
+        red: the value is the first channel of a colour picture.
 
     Raises:
         DataError: it cannot be read, its format loses colours, or it has a value or colour that
@@ -45,27 +53,30 @@ def read_mask(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarray:
             "masks as PNG"
         )
     image = open_picture(content, str(path))
-    grey = image.mode in ("1", "L", "I", "I;16") or (
-        image.mode == "P" and not (table.palette and table.by_color is not None)
-    )
+    by_palette = image.mode == "P" and table.palette and table.by_color is not None
+    plain = image.mode in ("1", "L", "I", "I;16", "P") and not by_palette
     with decoding(str(path)):
-        if table.by_value is not None and (grey or table.red):
-            pixels = in_strips(image)
-            values = pixels[..., 0] if pixels.ndim == 3 else pixels
-            return _look_up(values, table.by_value, table, str(path))
-        pixels = in_strips(image, lambda strip: np.asarray(strip.convert("RGB")))
-    if table.by_value is not None and not np.ptp(pixels, axis=2).any():
-        return _look_up(pixels[..., 0], table.by_value, table, str(path))
-    if table.by_color is None:
-        raise DataError(
-            f"{path}: a colour picture (mode {image.mode}), but {table.said} has values and no "
-            "colours"
-        )
-    red, green, blue = np.moveaxis(pixels.astype(np.int32), -1, 0)
-    return _look_up(red << 16 | green << 8 | blue, table.by_color, table, str(path))
+        if table.by_value is not None and (plain or red or table.by_color is None):
+            codes, classes = in_strips(image), table.by_value
+        else:
+            codes = in_strips(image, lambda strip: np.asarray(strip.convert("RGB")))
+            classes = table.by_color
+    if classes is None:
+        raise DataError(f"{table.said}: neither values nor colours")  # cannot be: a row has one
+    if codes.ndim == 3 and classes is table.by_value:
+        if not red and np.ptp(codes[..., :3], axis=2).any():
+            raise DataError(
+                f"{path}: a colour picture (mode {image.mode}), but {table.said} has no colours"
+            )
+        codes = codes[..., 0]
+    elif codes.ndim == 3:
+        first, second, third = np.moveaxis(codes.astype(np.int32), -1, 0)
+        codes = first << 16 | second << 8 | third
+    return _look_up(codes, classes, table, str(path))
 
 
 def _look_up(codes: np.ndarray, classes: np.ndarray, table: ClassTable, path: str) -> np.ndarray:
+    codes = codes.astype(np.uint8) if codes.dtype == bool else codes
     above = codes >= len(classes)
     label = classes.take(np.where(above, 0, codes)) if above.any() else classes.take(codes)
     unknown = (label == UNKNOWN) | above
@@ -112,17 +123,19 @@ class Layout:
 
     def pairs(self, folder: SourceFolder) -> Pairs:
         """Which images have which masks."""
-        masks = _matches(self.masks, folder.files)
-        images = _matches(self.images, [name for name in folder.files if name not in masks.files])
-        return Pairs(images.paths, masks.paths)
+        masks, twice = _matches(self.masks, folder.files)
+        taken = set(masks.values())
+        images, again = _matches(self.images, [n for n in folder.files if n not in taken])
+        return Pairs(images, masks, tuple(twice + again))
 
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """Paths of images and masks by their keys."""
+    """Paths of images and masks by their keys, and those that have one in common."""
 
     images: dict[Key, str]
     masks: dict[Key, str]
+    twice: tuple[tuple[str, str], ...] = ()
 
     def __bool__(self) -> bool:
         return not self.images.keys().isdisjoint(self.masks)
@@ -143,27 +156,18 @@ class Key:
     name: str
 
 
-class _Matched:
-    """Files that fit a pattern, by their keys."""
-
-    def __init__(self) -> None:
-        self.paths: dict[Key, str] = {}
-        self.files: set[str] = set()
-
-
-def _matches(pattern: str, names: Sequence[str]) -> _Matched:
+def _matches(pattern: str, names: Sequence[str]) -> tuple[dict[Key, str], list[tuple[str, str]]]:
     whole = re.compile(rf"(?P<root>(?:.+/)?){pattern}", re.IGNORECASE)
-    found = _Matched()
+    found: dict[Key, str] = {}
+    twice = []
     for name in names:
         if match := whole.fullmatch(name):
             groups = match.groupdict()
             root, split = groups.pop("root"), groups.pop("split", "") or groups.pop("inner", "")
             key = Key(root, (split or "").lower(), "_".join(filter(None, groups.values())))
-            if twice := found.paths.get(key):
-                raise DataError(f"{twice} and {name} are for the same image: keep one of them")
-            found.paths[key] = name
-            found.files.add(name)
-    return found
+            if found.setdefault(key, name) != name:
+                twice.append((found[key], name))
+    return found, twice
 
 
 def mask_format(name: str, about: str, *layouts: Layout) -> Format:
@@ -195,6 +199,10 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
     notes = Notes()
     notes.add(f"read as {layout.about}")
     table = layout.table(folder).check(notes)
+    for one, other in pairs.twice:
+        raise DataError(
+            f"{folder.root}: {one} and {other} are for the same image: keep one of them"
+        )
     for what, here, there in (
         ("images without a mask, left out", pairs.images, pairs.masks),
         ("masks without an image, left out", pairs.masks, pairs.images),
@@ -211,10 +219,14 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
             if key.name not in listed[key.root]:
                 notes.add("images in none of the lists, left out", pairs.images[key])
                 continue
-            split = listed[key.root][key.name]
+            split = listed[key.root].pop(key.name)
         name = key.name if len(roots) == 1 else key.root + key.name
         group = key.root if layout.sequences and len(roots) > 1 else None
         items.append(Item(name, folder.path(pairs.images[key]), split, group, key=pairs.masks[key]))
+
+    for names in listed.values():
+        for missing in names:
+            notes.add("named in a list, but image or mask is not there", missing)
 
     def read_label(item: Item, picture: Picture, notes: Notes) -> np.ndarray:
         label = layout.read(folder, str(item.key), table)
