@@ -143,8 +143,8 @@ def read_table(folder: SourceFolder, name: str) -> ClassTable:
 
     It is one of: labelmap.txt of CVAT and Datumaro (`road:128,64,128::`), lines of a name and three
     numbers in either order (`class_dict.csv`, `label_colors.txt`), of a name and a colour such as
-    #804080, or of a value and a name (Roboflow's `_classes.csv`). Lines without a number (headings)
-    and those that begin with # and a space are left out.
+    #804080, or of a value and a name (Roboflow's `_classes.csv`). A first line
+    without a number is a heading; those that begin with # are comments.
 
     Raises:
         DataError: it is none of these.
@@ -180,7 +180,7 @@ def _row(line: str, where: str, heading: bool) -> Row | None:
         if len(numbers) == 1:
             return Row(name, numbers[0], void=void)
         return Row(name, None, (numbers[0], numbers[1], numbers[2]), void)
-    if heading:
+    if heading and not re.search(r"\d", line):
         return None
     raise DataError(
         f"{where}: {line[:80]!r} is not a name with a colour (three numbers of 0 to 255) or with "

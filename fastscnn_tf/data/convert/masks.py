@@ -55,15 +55,15 @@ def read_mask(
     image = open_picture(content, str(path))
     by_palette = image.mode == "P" and table.palette and table.by_color is not None
     plain = image.mode in ("1", "L", "I", "I;16", "P") and not by_palette
+    by_value = table.by_value is not None and (plain or red or table.by_color is None)
+    classes = table.by_value if by_value else table.by_color
+    assert classes is not None  # each row has a value or a colour
     with decoding(str(path)):
-        if table.by_value is not None and (plain or red or table.by_color is None):
-            codes, classes = in_strips(image), table.by_value
+        if by_value:
+            codes = in_strips(image)
         else:
             codes = in_strips(image, lambda strip: np.asarray(strip.convert("RGB")))
-            classes = table.by_color
-    if classes is None:
-        raise DataError(f"{table.said}: neither values nor colours")  # cannot be: a row has one
-    if codes.ndim == 3 and classes is table.by_value:
+    if codes.ndim == 3 and by_value:
         if not red and np.ptp(codes[..., :3], axis=2).any():
             raise DataError(
                 f"{path}: a colour picture (mode {image.mode}), but {table.said} has no colours"
