@@ -1,6 +1,6 @@
 """Other people's formats of label maps and polygons, as a `folder` data set.
 
-A new format is a module with a `Format` (see `source.py`) and a line in `registry.py`:
+A new format is a module with a `FORMAT` (see `Format` in `source.py`), and its name below:
 
 - `recognise(folder)` looks at names and first bytes, never at everything, and says in a few words
   what it saw, or returns None;
@@ -12,3 +12,15 @@ A new format is a module with a `Format` (see `source.py`) and a line in `regist
 
 Splitting, choosing classes, copying images and writing are the same for all: `convert.py`.
 """
+
+from __future__ import annotations
+
+# Formats by name, as on the command line; a module has the name with _ for -, and a `FORMAT`.
+FORMATS = (
+    "labelme",
+    "coco",
+    "cvat",
+    "yolo",
+    "supervisely",
+    "label-studio",
+)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from ...core.errors import ConfigError, DataError
+import importlib
+
+from ...core.arguments import check_name
+from ...core.errors import DataError
+from . import FORMATS
 from .source import Format
 from .source_folder import SourceFolder
 
-_ALL: tuple[Format, ...] = ()
-FORMATS = {each.name: each for each in _ALL}
 AUTO = "auto"
+
+
+def load_format(name: str) -> Format:
+    """A format of `FORMATS`, by its name."""
+    module = importlib.import_module(f"{__package__}.{name.replace('-', '_')}")
+    return module.FORMAT
 
 
 def find_format(name: str, folder: SourceFolder) -> tuple[Format, str]:
@@ -19,16 +27,15 @@ def find_format(name: str, folder: SourceFolder) -> tuple[Format, str]:
         DataError: none fits, or several do.
     """
     if name != AUTO:
-        if name not in FORMATS:
-            raise ConfigError(f"no format {name!r}; expected {AUTO}, {', '.join(FORMATS)}")
-        return FORMATS[name], "as given"
-    seen = {each.name: reason for each in FORMATS.values() if (reason := each.recognise(folder))}
+        return load_format(check_name("format", name, (AUTO, *FORMATS))), "as given"
+    formats = [load_format(each) for each in FORMATS]
+    seen = {each: reason for each in formats if (reason := each.recognise(folder))}
     if len(seen) == 1:
-        return FORMATS[next(iter(seen))], next(iter(seen.values()))
+        return next(iter(seen.items()))
     if not seen:
         raise DataError(
-            f"{folder.root}: no format that can be recognised: say which with --from "
-            f"({', '.join(FORMATS)})"
+            f"{folder.root}: no format is recognised: say which with --from NAME, one of "
+            f"{', '.join(FORMATS)}"
         )
-    found = "; ".join(f"{known} ({reason})" for known, reason in seen.items())
+    found = "; ".join(f"{each.name} ({reason})" for each, reason in seen.items())
     raise DataError(f"{folder.root}: fits several formats: {found}. Say which with --from NAME")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import posixpath
-from collections.abc import Iterator
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import msgspec
 
 from ...core.aliases import StrPath
 from ...core.errors import DataError
@@ -15,6 +18,8 @@ from ...core.files.json_text import decode_json
 from ...core.files.reading import open_regular, read_bytes
 from ...core.images.formats import HEAD, IMAGE_SUFFIXES
 
+_SPLIT = re.compile(r"(?<![a-z])(train|val|test)(?:ing|id|idation)?(?![a-z])")
+SAMPLED = 8  # JSON files that are looked into to tell formats apart
 MOST_FILES = 5_000_000
 LARGEST = 2 << 30  # bytes of an annotation file: COCO's largest has half a billion
 PICTURES = (*IMAGE_SUFFIXES, ".jfif", ".gif", ".avif", ".jpe")
@@ -33,22 +38,24 @@ class SourceFolder:
         path = Path(path)
         if not path.is_dir():
             open_regular(path, "folder or annotation file", error=DataError).close()
-        self.given = None if path.is_dir() else path.name
-        self.root = path if path.is_dir() else path.parent
-        self.files = tuple(sorted(self._listed()))
+        folder = path if path.is_dir() else path.absolute().parent
+        self.files = self._listed(folder)
+        if not path.is_dir() and not any(map(_is_picture, self.files)):
+            folder = folder.parent  # as of annotations/instances.json
+            self.files = self._listed(folder)
+        self.root = folder
+        self.given = None if path.is_dir() else path.absolute().relative_to(folder).as_posix()
 
-    def _listed(self) -> Iterator[str]:
-        count = 0
-        for folder, names in walk(self.root, onerror=_unlistable):
-            below = folder.relative_to(self.root).as_posix()
-            if any(part.startswith(".") and part != "." for part in below.split("/")):
-                continue
-            for name in names:
-                if not name.startswith("."):
-                    count += 1
-                    if count > MOST_FILES:
-                        raise DataError(f"{self.root}: more than {MOST_FILES:,} files")
-                    yield name if below == "." else f"{below}/{name}"
+    def _listed(self, root: Path) -> tuple[str, ...]:
+        found: list[str] = []
+        for folder, names in walk(root, onerror=_unlistable):
+            parts = folder.relative_to(root).parts
+            if not any(part.startswith(".") for part in parts):
+                names = [name for name in names if not name.startswith(".")]
+                found += ["/".join((*parts, name)) for name in names]
+            if len(found) > MOST_FILES:
+                raise DataError(f"{root}: more than {MOST_FILES:,} files")
+        return tuple(sorted(found))
 
     def ending(self, *suffixes: str) -> list[str]:
         """The files with one of these endings, whatever their case; if a file was given, it."""
@@ -58,7 +65,11 @@ class SourceFolder:
     @functools.cached_property
     def images(self) -> list[str]:
         """Files that are pictures by their suffix."""
-        return [name for name in self.files if name.lower().endswith(PICTURES)]
+        return list(filter(_is_picture, self.files))
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return name in self._listing
 
     def path(self, name: str) -> Path:
         """A listed file as a path."""
@@ -111,13 +122,32 @@ class SourceFolder:
             )
         return joined
 
-    def find_image(self, text: str, beside: str = "") -> str | None:
+    @functools.cached_property
+    def json_keys(self) -> dict[str, frozenset[str]]:
+        """The names at the top of the first JSON files, by file, to tell formats apart.
+
+        Those of a list's first element are `[]name`. A file that is no such JSON is left out.
+        """
+        found = {}
+        for name in self.ending(".json")[:SAMPLED]:
+            with contextlib.suppress(DataError):
+                value = self.json(name, dict[str, msgspec.Raw] | list[msgspec.Raw])
+                if isinstance(value, list) and value:
+                    first: dict[str, object] = decode_json(
+                        value[0], name, dict[str, msgspec.Raw], largest=LARGEST
+                    )
+                    value = [f"[]{key}" for key in first]
+                found[name] = frozenset(value)
+        return found
+
+    def find_image(self, text: str, beside: str = "", split: str | None = None) -> str | None:
         """The image that an annotation means: at this path, or the only one of that file name.
 
         Args:
             text: as the annotation says; it may lack the suffix, and be the path of another
                 machine.
             beside: the file that names it.
+            split: where several have that name, those in a folder of this split are meant.
 
         Returns:
             A posix path below the root; None where there is none.
@@ -134,6 +164,8 @@ class SourceFolder:
                 return found
         name = PurePosixPath(text.replace("\\", "/")).name
         found_all = self._by_name.get(name) or self._by_name.get(stem(name), [])
+        if len(found_all) > 1 and split:
+            found_all = [each for each in found_all if split_named(each) == split] or found_all
         if len(found_all) > 1:
             raise DataError(
                 f"{self.path(beside)}: names {text!r}, which is not there, and {len(found_all)} "
@@ -141,6 +173,22 @@ class SourceFolder:
                 "they were annotated"
             )
         return found_all[0] if found_all else None
+
+    def find_label(self, text: str, beside: str) -> Path:
+        """The label map that an annotation names: beside it, or in the folder of its own name.
+
+        Raises:
+            DataError: it is not there, or outside the folder.
+        """
+        names = [self.inside(text, beside), self.inside(f"{stem(beside)}/{text}"), text]
+        for name in names:
+            if self.has(name):
+                return self.path(name)
+        raise DataError(f"{self.path(names[1])}: no such label map; {beside} names it")
+
+    @functools.cached_property
+    def _listing(self) -> frozenset[str]:
+        return frozenset(self.files)
 
     @functools.cached_property
     def _by_path(self) -> dict[str, str]:
@@ -157,9 +205,26 @@ class SourceFolder:
         return found
 
 
+def split_named(path: str) -> str | None:
+    """`train`, `val` or `test` where a folder or a file of a path is named so; the last one counts.
+
+    Example:
+        >>> split_named("annotations/instances_train2017.json"), split_named("valid/x.jpg")
+        ('train', 'val')
+    """
+    for part in reversed(posixpath.splitext(path)[0].split("/")):
+        if found := _SPLIT.findall(part.lower()):
+            return found[-1]
+    return None
+
+
 def stem(name: str) -> str:
     """A posix path without the suffix."""
     return posixpath.splitext(name)[0]
+
+
+def _is_picture(name: str) -> bool:
+    return name.lower().endswith(PICTURES)
 
 
 def _unlistable(error: OSError) -> None:
