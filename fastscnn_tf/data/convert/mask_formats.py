@@ -29,7 +29,17 @@ from .class_tables import (
     of_space,
     read_table,
 )
-from .masks import IMAGE, Layout, Pairs, ReadMask, listed_splits, mask_format, named, read_mask
+from .masks import (
+    IMAGE,
+    Layout,
+    Pairs,
+    ReadMask,
+    color_codes,
+    listed_splits,
+    mask_format,
+    named,
+    read_mask,
+)
 from .source_folder import SourceFolder
 
 BLACK: Color = (0, 0, 0)
@@ -46,6 +56,11 @@ def _of_file(
     return lambda folder: read(folder, named(folder, *names))
 
 
+def _has_table(folder: SourceFolder, *names: str) -> bool:
+    there = {name.rpartition("/")[2].lower() for name in folder.files}
+    return bool(folder.table or folder.given or not there.isdisjoint(names))
+
+
 def _known(table: ClassTable) -> Callable[[SourceFolder], ClassTable]:
     return lambda folder: table
 
@@ -56,7 +71,9 @@ def _known(table: ClassTable) -> Callable[[SourceFolder], ClassTable]:
 def _roboflow_table(folder: SourceFolder) -> ClassTable:
     """That of each split's folder, which must be the same."""
     names = [name for name in folder.files if name.rpartition("/")[2] == "_classes.csv"]
-    first, *others = [read_table(folder, name) for name in names or [named(folder, "_classes.csv")]]
+    if folder.table or not names:
+        names = [named(folder, "_classes.csv")]
+    first, *others = [read_table(folder, name) for name in names]
     for other in others:
         if other.rows != first.rows:
             raise DataError(f"{first.said} and {other.said} differ: convert them one by one")
@@ -93,7 +110,7 @@ def _voc_color(index: int) -> Color:
 
 def _voc_table(folder: SourceFolder) -> ClassTable:
     """That of labelmap.txt; VOC's own 20 classes and background without it."""
-    if folder.given or any(name.rpartition("/")[2] == "labelmap.txt" for name in folder.files):
+    if _has_table(folder, "labelmap.txt"):
         table = read_table(folder, named(folder, "labelmap.txt"))
         # A grey mask holds the number of a line, as CVAT describes it.
         rows = (dataclasses.replace(row, value=value) for value, row in enumerate(table.rows))
@@ -117,7 +134,7 @@ voc = mask_format("voc", "Pascal VOC's masks, and CVAT's segmentation mask 1.1",
 
 def _camvid_table(folder: SourceFolder) -> ClassTable:
     """That of class_dict.csv; the 32 classes of the original without it."""
-    if folder.given or "class_dict.csv" in {name.rpartition("/")[2] for name in folder.files}:
+    if _has_table(folder, "class_dict.csv"):
         return read_table(folder, named(folder, "class_dict.csv"))
     return of_space("CamVid's 32 colours (there is no class_dict.csv)", CAMVID32, [BLACK])
 
@@ -218,9 +235,13 @@ _idd_ids = ClassTable(
 )
 
 
+_Coordinate = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
+_CROSSINGS = 1 << 28  # of a polygon's points and an image's rows: Pillow looks at each
+
+
 class _Object(msgspec.Struct):
     label: Annotated[str, msgspec.Meta(max_length=256)]
-    polygon: list[tuple[float, float]]
+    polygon: list[tuple[_Coordinate, _Coordinate]]
     deleted: int | bool = 0
 
 
@@ -242,6 +263,8 @@ def _draw_idd(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarray:
     where = folder.path(name)
     if drawing.imgWidth * drawing.imgHeight > limit_of("PNG"):
         raise DataError(f"{where}: {drawing.imgWidth}x{drawing.imgHeight} pixels are too many")
+    if sum(len(each.polygon) for each in drawing.objects) * drawing.imgHeight > _CROSSINGS:
+        raise DataError(f"{where}: polygons of too many points")
     image = Image.new("L", (drawing.imgWidth, drawing.imgHeight), 255)
     canvas = ImageDraw.Draw(image)
     for each in drawing.objects:
@@ -370,10 +393,12 @@ def _carla(table: Callable[[SourceFolder], ClassTable], telling: bool) -> Layout
 
 
 def _ask_version(folder: SourceFolder) -> ClassTable:
+    if folder.table is not None:
+        return read_table(folder, named(folder))
     versions = ", ".join(f"--from carla-{each} (CARLA {_SPAN[each]})" for each in CARLA)
     raise DataError(
         f"{folder.root}: CARLA's tags mean other classes from version to version, and the masks do "
-        f"not say which: {versions}"
+        f"not say which: {versions}, or give your own with --classes FILE"
     )
 
 
@@ -406,8 +431,7 @@ def _colors_table(folder: SourceFolder) -> ClassTable:
     Raises:
         DataError: there is no table.
     """
-    there = {name.rpartition("/")[2].lower() for name in folder.files}
-    if folder.given or not there.isdisjoint(TABLES):
+    if _has_table(folder, *TABLES):
         return read_table(folder, named(folder, *TABLES))
     found = _colors_in(folder, _colors.pairs(folder))
     total = sum(found.values())
@@ -434,9 +458,8 @@ def _colors_in(folder: SourceFolder, pairs: Pairs) -> Counter[int]:
         path = folder.path(name)
         image = open_picture(read_picture(path), str(path))
         with decoding(str(path)):
-            pixels = in_strips(image, lambda strip: np.asarray(strip.convert("RGB")))
-        red, green, blue = np.moveaxis(pixels.astype(np.int32), -1, 0)
-        codes, counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)
+            pixels = in_strips(image, color_codes)
+        codes, counts = np.unique(pixels, return_counts=True)
         found.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
         if len(found) > NAMEABLE:
             break
@@ -448,8 +471,7 @@ _named_colors = mask_format("colors", "masks in colours, with a table that names
 
 def _recognise_colors(folder: SourceFolder) -> str | None:
     """Colours are what is left when no other kind of masks fits, and the masks have a table."""
-    there = {name.rpartition("/")[2].lower() for name in folder.files}
-    if there.isdisjoint(TABLES) or any(other.recognise(folder) for other in OTHERS):
+    if not _has_table(folder, *TABLES) or any(other.recognise(folder) for other in OTHERS):
         return None
     return _named_colors.recognise(folder)
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from PIL import Image
 
 from ...core.errors import DataError
 from ...core.images.decoding import decoding, open_picture, read_picture
@@ -18,10 +19,9 @@ from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
 from .class_tables import ClassTable
 from .source import Format, Item, Notes, Picture, Source
-from .source_folder import SourceFolder, stem
+from .source_folder import SourceFolder, split_named, stem
 
 LOSSY = ("JPEG", "WEBP", "AVIF")
-SPLITS = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
 IMAGE = r"\.(?:png|jpe?g|bmp|webp|tiff?|ppm)"
 LISTED = 5  # unknown values that an error names
 
@@ -62,17 +62,22 @@ def read_mask(
         if by_value:
             codes = in_strips(image)
         else:
-            codes = in_strips(image, lambda strip: np.asarray(strip.convert("RGB")))
+            codes = in_strips(image, color_codes)
     if codes.ndim == 3 and by_value:
         if not red and np.ptp(codes[..., :3], axis=2).any():
             raise DataError(
                 f"{path}: a colour picture (mode {image.mode}), but {table.said} has no colours"
             )
         codes = codes[..., 0]
-    elif codes.ndim == 3:
-        first, second, third = np.moveaxis(codes.astype(np.int32), -1, 0)
-        codes = first << 16 | second << 8 | third
     return _look_up(codes, classes, table, str(path))
+
+
+def color_codes(image: Image.Image) -> np.ndarray:
+    """(H, W) uint32: the colours as 0xRRGGBB; alpha is left out."""
+    opaque = image if image.mode == "RGB" else image.convert("RGB")
+    blue, green, red = opaque.split()[::-1]
+    turned = Image.merge("RGBX", (blue, green, red, Image.new("L", image.size)))
+    return np.asarray(turned).view("<u4")[..., 0]
 
 
 def _look_up(codes: np.ndarray, classes: np.ndarray, table: ClassTable, path: str) -> np.ndarray:
@@ -214,7 +219,7 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
     listed = {root: layout.splits(folder, root, notes) for root in roots} if layout.splits else {}
     items = []
     for key in keys:
-        split: str | None = SPLITS.get(key.split, key.split) or None
+        split: str | None = split_named(key.split) or None
         if key.root in listed:
             if key.name not in listed[key.root]:
                 notes.add("images in none of the lists, left out", pairs.images[key])
@@ -239,18 +244,21 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
 
 
 def named(folder: SourceFolder, *names: str) -> str:
-    """The file of one of these names, the nearest to the top; the one that was given comes first.
+    """The table of one of these names, the nearest to the top; the one that was given comes first.
 
     Raises:
         DataError: there is none.
     """
+    if folder.table is not None:
+        folder.table_used = True
+        return str(folder.table)
     if folder.given and folder.given.lower().endswith((".txt", ".csv", ".json")):
         return folder.given
     found = [name for name in folder.files if name.rpartition("/")[2].lower() in names]
     if not found:
         raise DataError(
             f"{folder.root}: no {' or '.join(names)}, which says what the masks mean: put it "
-            "there, or give it in the place of the folder"
+            "there, or give it with --classes FILE"
         )
     return min(found, key=lambda name: (name.count("/"), name))
 
@@ -283,5 +291,5 @@ def listed_splits(folder: SourceFolder, root: str, notes: Notes) -> Splits:
                     f"{folder.path(name)}: {line} is in another list, too: an image in two splits "
                     "would be trained on and scored"
                 )
-            found[line] = None if split in ("default", "trainval") else SPLITS.get(split, split)
+            found[line] = None if split in ("default", "trainval") else split_named(split) or split
     return found

@@ -1,14 +1,20 @@
 """Formats that store masks: every example becomes exactly what its definition says."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from mask_examples import EXAMPLES, HEIGHT, photo, rgb
 from PIL import Image
 
-from fastscnn_tf.core.errors import DataError
+from fastscnn_tf.core.errors import ConfigError, DataError
+from fastscnn_tf.data.convert import MASKS
+from fastscnn_tf.data.convert.convert import convert_dataset
 from fastscnn_tf.data.convert.mask_formats import MASK_FORMATS
 from fastscnn_tf.data.convert.source import Notes, Picture
 from fastscnn_tf.data.convert.source_folder import SourceFolder
+from fastscnn_tf.data.datasets.folder import folder
 
 FORMATS = {each.name: each for each in MASK_FORMATS}
 ASKED = {"carla-0.9.10": "carla", "carla-0.9.14": "carla"}  # they are told apart by the user
@@ -51,6 +57,70 @@ def test_each_is_recognised_by_its_content_and_no_other_is(name, tmp_path):
     form, _ = example(name, tmp_path)
     seen = [each.name for each in MASK_FORMATS if each.recognise(SourceFolder(tmp_path))]
     assert seen == [ASKED.get(form.name, form.name)]
+
+
+def test_the_command_line_knows_each():
+    assert set(MASKS) == set(FORMATS)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_each_can_be_trained_on_once_it_is_converted(name, tmp_path):
+    form, made = example(name, tmp_path / "source")
+    output = tmp_path / "out"
+    report = convert_dataset(tmp_path / "source", output, form.name, workers=1)
+    assert sum(report.splits.values()) == sum(map(len, made.splits.values()))
+    if "" not in made.splits:
+        assert report.splits == {split: len(names) for split, names in made.splits.items()}
+    for split in report.splits:
+        opened = folder(output, split)
+        assert list(opened.labels.names) == made.classes
+        for index in range(len(opened)):
+            image, label = opened.read(index)
+            np.testing.assert_array_equal(label, made.label())
+            assert image.shape == (*label.shape, 3)
+
+
+def test_kaggles_camvid_without_a_table_has_the_colours_of_the_original(tmp_path):
+    if "FASTSCNN_CASES" not in os.environ:
+        pytest.skip("FASTSCNN_CASES names no folder of cases")
+    source = Path(os.environ["FASTSCNN_CASES"]) / "camvid-kaggle-layout"
+    report = convert_dataset(source, tmp_path / "out")
+    assert (report.format, report.splits) == ("camvid-kaggle", {"train": 2, "val": 2, "test": 2})
+    assert {name for name, pixels in report.classes.items() if pixels} == {"Car", "Road", "Sky"}
+    assert report.void == 0
+
+
+def test_a_table_of_ones_own_can_be_given(tmp_path):
+    example("colors", tmp_path / "source")
+    (tmp_path / "source" / "classes.csv").unlink()
+    table = tmp_path / "mine.txt"
+    table.write_text("street 128 64 128\nauto 0 0 142\nblack 0 0 0\n")
+    report = convert_dataset(tmp_path / "source", tmp_path / "out", "colors", str(table))
+    assert report.classes == {"street": 18, "auto": 18, "black": 18}
+
+
+def test_a_format_that_knows_its_classes_takes_no_table(tmp_path):
+    example("kitti", tmp_path / "source")
+    table = tmp_path / "mine.txt"
+    table.write_text("street 128 64 128\n")
+    with pytest.raises(ConfigError, match="kitti knows its classes without a table"):
+        convert_dataset(tmp_path / "source", tmp_path / "out", "kitti", str(table))
+    assert not (tmp_path / "out").exists()
+
+
+def test_cvat_may_mean_its_masks(tmp_path):
+    example("cvat masks", tmp_path / "source")
+    report = convert_dataset(tmp_path / "source", tmp_path / "out", "cvat")
+    assert list(report.classes) == ["cat", "background", "dog"]
+
+
+def test_tags_of_ones_own_carla_can_be_given(tmp_path):
+    _, made = example("carla", tmp_path / "source")
+    table = tmp_path / "tags.csv"
+    table.write_text("".join(f"{value},tag {value}\n" for value in range(23)))
+    report = convert_dataset(tmp_path / "source", tmp_path / "out", "carla", str(table))
+    assert len(report.classes) == len(made.classes) + 1
+    assert set(report.classes.values()) == {3 * HEIGHT}
 
 
 def convert_one(name, root, changes, form=None):
