@@ -27,7 +27,8 @@ from . import shared_options as opt
     "--classes",
     metavar="NAMES",
     help="As road,vehicle=car+truck,background=*: in this order, = renames, + merges, * is the "
-    "rest; others become void. [default: all]",
+    "rest; others become void. For masks also a file with lines name,red,green,blue. "
+    "[default: all]",
 )
 @click.option(
     "--split",

@@ -1,6 +1,7 @@
 """Other people's formats of label maps and polygons, as a `folder` data set.
 
-A new format is a module with a `FORMAT` (see `Format` in `source.py`), and its name below:
+A new format is a module with a `FORMAT` (see `Format` in `source.py`), or for masks beside images a
+row in `mask_formats.py`, and its name below:
 
 - `recognise(folder)` looks at names and first bytes, never at everything, and says in a few words
   what it saw, or returns None;
@@ -15,7 +16,24 @@ Splitting, choosing classes, copying images and writing are the same for all: `c
 
 from __future__ import annotations
 
-# Formats by name, as on the command line; a module has the name with _ for -, and a `FORMAT`.
+# Formats by name, as on the command line. Those of masks are rows in `mask_formats.py`, another has
+# a module with its name with _ for -, and a `FORMAT` in it.
+MASKS = (
+    "roboflow",
+    "voc",
+    "colors",
+    "camvid-kaggle",
+    "mapillary",
+    "mapillary-1.2",
+    "bdd100k",
+    "kitti",
+    "idd",
+    "ade20k",
+    "carla",
+    "carla-0.9.9",
+    "carla-0.9.10",
+    "carla-0.9.14",
+)
 FORMATS = (
     "labelme",
     "coco",
@@ -23,4 +41,5 @@ FORMATS = (
     "yolo",
     "supervisely",
     "label-studio",
+    *MASKS,
 )

@@ -17,7 +17,7 @@ from PIL import Image
 
 from ...core.aliases import Progress, StrPath
 from ...core.arguments import check_number
-from ...core.errors import DataError, OutputError
+from ...core.errors import ConfigError, DataError, OutputError
 from ...core.files.json_text import read_json
 from ...core.files.writing import FORCE, check_output_folder, write_json
 from ...core.images.decoding import picture_head, read_picture
@@ -68,6 +68,7 @@ def convert_dataset(
         classes: which ones, in which order: `"road,vehicle=car+truck,background=*"` (`=` renames,
             `+` merges, `*` is all that is named nowhere else), a list of such parts, or a mapping
             from names to lists of the source's names. What is not chosen becomes void. None: all.
+            For masks also the path of a table of what their values or colours mean (all are kept).
         split: shares of train, val and test, where the source names no splits; None: 0.8, 0.1, 0.1.
         seed: of the split.
         group: a regular expression whose first group, or whole match, in an image's name says
@@ -88,8 +89,15 @@ def convert_dataset(
     _check_apart(looked.root, output)
     if not force:
         check_output_folder(output)
+    if isinstance(classes, str) and os.path.isfile(classes):  # noqa: PTH113 - may be no path
+        looked.table, classes = Path(classes).absolute(), None
     found, reason = find_format(format, looked)
     opened, notes = found.open(looked), Notes()
+    if looked.table is not None and not looked.table_used:
+        raise ConfigError(
+            f"--classes {looked.table}: {found.name} knows its classes without a table; name those "
+            "to keep, as --classes road,car"
+        )
     notes.update(opened.notes)
     if not opened.items:
         seen = "; ".join(notes.counts)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ...core.errors import DataError
 from ...core.labels.space import Color
+from . import mask_formats
 from .canvas import Canvas, mask_of_runs
 from .source import BACKGROUND, Format, Item, Notes, Picture, Source
 from .source_folder import SourceFolder, split_named, stem
@@ -32,6 +33,8 @@ def recognise(folder: SourceFolder) -> str | None:
 
 
 def open_source(folder: SourceFolder) -> Source:
+    if not folder.ending(".xml") and any("SegmentationClass/" in name for name in folder.files):
+        return mask_formats.voc.open(folder)
     notes, items = Notes(), []
     labels: dict[str, Color | None] = {}
     for name in folder.ending(".xml"):
@@ -184,4 +187,4 @@ def _numbers(attributes: dict[str, str], name: str, *wanted: str) -> Any:
         yield number
 
 
-FORMAT = Format("cvat", "CVAT for images 1.1 (XML)", recognise, open_source)
+FORMAT = Format("cvat", "CVAT for images 1.1 (XML), segmentation mask 1.1", recognise, open_source)

@@ -6,7 +6,8 @@ import importlib
 
 from ...core.arguments import check_name
 from ...core.errors import DataError
-from . import FORMATS
+from . import FORMATS, MASKS
+from .mask_formats import MASK_FORMATS
 from .source import Format
 from .source_folder import SourceFolder
 
@@ -15,6 +16,8 @@ AUTO = "auto"
 
 def load_format(name: str) -> Format:
     """A format of `FORMATS`, by its name."""
+    if name in MASKS:
+        return next(each for each in MASK_FORMATS if each.name == name)
     module = importlib.import_module(f"{__package__}.{name.replace('-', '_')}")
     return module.FORMAT
 

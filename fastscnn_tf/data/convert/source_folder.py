@@ -32,7 +32,12 @@ class SourceFolder:
         root: the folder; nothing outside it is read.
         given: posix path of the file below it, if one was given.
         files: posix paths of all files below it, sorted; hidden ones are left out.
+        table: a file that says what the pixels of masks mean, where one was given beside it.
+        table_used: whether the format looked at it.
     """
+
+    table: Path | None = None
+    table_used = False
 
     def __init__(self, path: StrPath):
         path = Path(path)
