@@ -27,7 +27,7 @@ from ...core.labels import IGNORE, LabelSpace
 from ...core.sizes import format_size
 from ..datasets.folder import DESCRIPTION, folder
 from ..prepare.staging import holds_something, put, staging
-from ..records.encoded import encode_png
+from ..records.encoded import encode_label, encode_png
 from .class_choice import Choice, choose
 from .convert_report import FORMAT, ConvertReport
 from .recognising import AUTO, find_format
@@ -209,7 +209,9 @@ class _Writer:
     """
 
     def __init__(self, source: Source, table: np.ndarray, folder: Path, link: bool):
-        self._source, self._table = source, table
+        self._source = source
+        count = len(source.classes)
+        self._table = None if np.array_equal(table[:count], np.arange(count)) else table
         self._folder, self._link = folder, link
 
     def write_all(
@@ -261,10 +263,10 @@ class _Writer:
         if label.shape != picture.size:
             sizes = format_size((label.shape[0], label.shape[1])), format_size(picture.size)
             raise DataError(f"{path}: the image is {sizes[1]} but its label map is {sizes[0]}")
-        label = self._table[label]
+        label = label if self._table is None else self._table.take(label)
         name = f"{task.split}/{task.name}"
         image = f"images/{name}{self._suffix(path, content)}"
-        (self._folder / f"labels/{name}.png").write_bytes(encode_png(label))
+        (self._folder / f"labels/{name}.png").write_bytes(encode_label(label))
         self._put_image(path, content, self._folder / image, notes)
         pixels = np.array(Image.fromarray(label).histogram(), np.int64)
         return _Done(task.split, image, pixels), notes
