@@ -40,6 +40,7 @@ from .masks import (
     named,
     read_mask,
 )
+from .source import BACKGROUND
 from .source_folder import SourceFolder
 
 BLACK: Color = (0, 0, 0)
@@ -86,7 +87,7 @@ roboflow = mask_format(
     Layout(
         "Roboflow's semantic masks: train, valid, test with x.jpg, x_mask.png and _classes.csv",
         rf"(?P<split>train|valid|test)/(?P<name>[^/]+){IMAGE}",
-        r"(?P<split>train|valid|test)/(?P<name>[^/]+)_mask\.png",
+        rf"(?P<split>train|valid|test)/(?P<name>[^/]+)_mask{IMAGE}",
         _roboflow_table,
     ),
 )
@@ -113,7 +114,9 @@ def _voc_table(folder: SourceFolder) -> ClassTable:
     if _has_table(folder, "labelmap.txt"):
         table = read_table(folder, named(folder, "labelmap.txt"))
         # A grey mask holds the number of a line, as CVAT describes it.
-        rows = (dataclasses.replace(row, value=value) for value, row in enumerate(table.rows))
+        rows = [dataclasses.replace(row, value=value) for value, row in enumerate(table.rows)]
+        if all(row.color != BLACK for row in rows):  # in CVAT and VOC what nobody labelled
+            rows.append(Row(BACKGROUND, None, BLACK, BACKGROUND in table.classes))
         return dataclasses.replace(table, rows=tuple(rows))
     table = numbered("VOC's classes", VOC, [_voc_color(index) for index in range(len(VOC))])
     border = Row("the border of objects", 255, _voc_color(255), void=True)
@@ -123,7 +126,7 @@ def _voc_table(folder: SourceFolder) -> ClassTable:
 _voc = Layout(
     "JPEGImages, SegmentationClass and lists in ImageSets/Segmentation",
     rf"JPEGImages/(?P<name>.+){IMAGE}",
-    r"SegmentationClass/(?P<name>.+)\.png",
+    rf"SegmentationClass/(?P<name>.+){IMAGE}",
     _voc_table,
     listed_splits,
 )
@@ -145,7 +148,7 @@ camvid_kaggle = mask_format(
     Layout(
         "train, train_labels with x_L.png and so on, and class_dict.csv",
         rf"(?P<split>train|val|test)/(?P<name>[^/]+){IMAGE}",
-        r"(?P<split>train|val|test)_labels/(?P<name>[^/]+)_L\.png",
+        rf"(?P<split>train|val|test)_labels/(?P<name>[^/]+)_L{IMAGE}",
         _camvid_table,
     ),
 )
@@ -158,7 +161,7 @@ def _vistas(version: str) -> Layout:
     return Layout(
         f"Mapillary Vistas {version}".strip() + ": training/images, labels and config.json",
         rf"(?P<split>training|validation|testing)/images/(?P<name>[^/]+){IMAGE}",
-        rf"(?P<split>training|validation|testing)/{place}labels/(?P<name>[^/]+)\.png",
+        rf"(?P<split>training|validation|testing)/{place}labels/(?P<name>[^/]+){IMAGE}",
         _of_file(*configs, read=mapillary_table),
     )
 
@@ -176,7 +179,7 @@ def _bdd(images: str, masks: str, about: str) -> Layout:
     return Layout(
         about,
         rf"{images}{split}/(?P<name>[^/]+){IMAGE}",
-        masks.replace("SPLIT", split).replace("NAME", "(?P<name>[^/]+)") + r"\.png",
+        masks.replace("SPLIT", split).replace("NAME", "(?P<name>[^/]+)") + IMAGE,
         _known(_nineteen),
     )
 
@@ -205,13 +208,13 @@ kitti = mask_format(
     Layout(
         "training/image_2 and training/semantic with Cityscapes' label ids",
         rf"training/image_2/(?P<name>[^/]+){IMAGE}",
-        r"training/semantic/(?P<name>[^/]+)\.png",
+        rf"training/semantic/(?P<name>[^/]+){IMAGE}",
         _known(of_space("Cityscapes' label ids", CITYSCAPES)),
     ),
     Layout(
         "training/image_2 and training/gt_image_2/um_road_x.png, the road benchmark",
         rf"training/image_2/(?P<place>umm?|uu)_(?P<name>[^/_]+){IMAGE}",
-        r"training/gt_image_2/(?P<place>umm?|uu)_road_(?P<name>[^/_]+)\.png",
+        rf"training/gt_image_2/(?P<place>umm?|uu)_road_(?P<name>[^/_]+){IMAGE}",
         _known(_road),
     ),
 )
@@ -283,7 +286,7 @@ def _idd(ending: str, about: str, table: ClassTable, read: ReadMask = read_mask)
     return Layout(
         f"leftImg8bit and gtFine with {about}",
         rf"leftImg8bit/(?P<split>train|val|test)/(?P<name>.+)_leftImg8bit{IMAGE}",
-        rf"gtFine/(?P<split>train|val|test)/(?P<name>.+)_gtFine_{ending}",
+        rf"gtFine/(?P<split>train|val|test)/(?P<name>.+)_gtFine_(?-i:{ending})",
         _known(table),
         read=read,
     )
@@ -306,7 +309,7 @@ ade20k = mask_format(
     Layout(
         "images, annotations with training and validation, and objectInfo150.txt",
         rf"images/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
-        r"annotations/(?P<split>training|validation)/(?P<name>[^/]+)\.png",
+        rf"annotations/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
         _of_file("objectinfo150.txt", read=ade20k_table),
     ),
 )
@@ -384,7 +387,7 @@ def _carla(table: Callable[[SourceFolder], ClassTable], telling: bool) -> Layout
         "CARLA's cameras: rgb and semantic, or CameraRGB and CameraSeg",
         rf"(?:rgb|CameraRGB|camera_rgb)/(?P<name>[^/]+){IMAGE}",
         r"(?:semantic|semantic_segmentation|semseg|seg|CameraSeg|CameraSemSeg|camera_semseg)/"
-        r"(?P<name>[^/]+)\.png",
+        rf"(?P<name>[^/]+){IMAGE}",
         table,
         read=_read_carla,
         sequences=True,
@@ -414,14 +417,33 @@ carla_versions = tuple(
 
 # --- Any colours ----------------------------------------------------------------------------------
 
-_SPLIT = "(?:(?P<split>train|training|val|valid|validation|test|testing)/)?"
-_colors = Layout(
-    "folders of images and of masks in colours",
-    rf"{_SPLIT}(?:images?|imgs?|JPEGImages|photos|rgb)/{_SPLIT.replace('split', 'inner')}"
-    rf"(?P<name>.+){IMAGE}",
-    rf"{_SPLIT}(?:masks?|labels?|annotations?|gt|SegmentationClass|segmentation)/"
-    rf"{_SPLIT.replace('split', 'inner')}(?P<name>.+?)(?:_mask|_label|_L|_color)?{IMAGE}",
-    lambda folder: _colors_table(folder),
+_SPLIT = "train|training|val|valid|validation|test|testing"
+_SIDE = f"(?:(?P<split>{_SPLIT})/)?(?:PLACES)/(?:(?P<inner>{_SPLIT})/)?(?P<name>.+?)"
+_IMAGES = "images?|imgs?|JPEGImages|photos|rgb|original_images"
+_MASKS = "masks?|labels?|annotations?|gt|SegmentationClass|segmentation|RGB_color_image_masks"
+_ENDING = "(?:_mask|_label|_L|_color|_seg|_segmentation)"
+
+
+def _any_colors(about: str, images: str, masks: str) -> Layout:
+    return Layout(about, images + IMAGE, masks + IMAGE, lambda folder: _colors_table(folder))
+
+
+_colors = (
+    _any_colors(
+        "folders of images and of masks",
+        _SIDE.replace("PLACES", _IMAGES),
+        f"{_SIDE.replace('PLACES', _MASKS)}{_ENDING}?",
+    ),
+    _any_colors(
+        "folders such as train and train_labels",
+        f"(?P<split>{_SPLIT})/(?P<name>[^/]+)",
+        f"(?P<split>{_SPLIT})(?:_labels?|_masks?|annot)/(?P<name>[^/]+?){_ENDING}?",
+    ),
+    _any_colors(
+        "masks beside their images, x.jpg and x_mask.png",
+        f"(?:(?P<split>{_SPLIT})/)?(?P<name>[^/]+?)(?:_sat)?",
+        f"(?:(?P<split>{_SPLIT})/)?(?P<name>[^/]+?){_ENDING}",
+    ),
 )
 
 
@@ -433,7 +455,7 @@ def _colors_table(folder: SourceFolder) -> ClassTable:
     """
     if _has_table(folder, *TABLES):
         return read_table(folder, named(folder, *TABLES))
-    found = _colors_in(folder, _colors.pairs(folder))
+    found = _colors_in(folder, next(filter(None, (each.pairs(folder) for each in _colors))))
     total = sum(found.values())
     listed = "; ".join(
         f"name,{code >> 16},{code >> 8 & 255},{code & 255} ({100 * count / total:.1f} % of pixels)"
@@ -466,7 +488,7 @@ def _colors_in(folder: SourceFolder, pairs: Pairs) -> Counter[int]:
     return found
 
 
-_named_colors = mask_format("colors", "masks in colours, with a table that names them", _colors)
+_named_colors = mask_format("colors", "masks in colours, with a table that names them", *_colors)
 
 
 def _recognise_colors(folder: SourceFolder) -> str | None:

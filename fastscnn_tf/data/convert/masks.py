@@ -17,7 +17,7 @@ from ...core.images.decoding import decoding, open_picture, read_picture
 from ...core.images.formats import picture_format
 from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
-from .class_tables import ClassTable
+from .class_tables import VOID_NAMES, ClassTable, text_of
 from .source import Format, Item, Notes, Picture, Source
 from .source_folder import SourceFolder, split_named, stem
 
@@ -93,7 +93,8 @@ def _look_up(codes: np.ndarray, classes: np.ndarray, table: ClassTable, path: st
             f"{_written(int(values[at]), what)} ({counts[at]:,} pixels)" for at in order[:LISTED]
         )
         more = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
-        raise DataError(f"{path}: {what} {listed}{more} is not in {table.said}")
+        hint = f": add a line for it; one named {VOID_NAMES[0]} is ignored" if table.palette else ""
+        raise DataError(f"{path}: {what} {listed}{more} is not in {table.said}{hint}")
     return label
 
 
@@ -162,7 +163,8 @@ class Key:
 
 
 def _matches(pattern: str, names: Sequence[str]) -> tuple[dict[Key, str], list[tuple[str, str]]]:
-    whole = re.compile(rf"(?P<root>(?:.+/)?){pattern}", re.IGNORECASE)
+    # The root is as short as can be, so that it does not swallow a folder that names the split.
+    whole = re.compile(rf"(?P<root>(?:.+?/)??){pattern}", re.IGNORECASE)
     found: dict[Key, str] = {}
     twice = []
     for name in names:
@@ -188,9 +190,11 @@ def mask_format(name: str, about: str, *layouts: Layout) -> Format:
     def open_source(folder: SourceFolder) -> Source:
         found = present(folder)
         if not found:
+            masks = [mask for each in layouts for mask in each.pairs(folder).masks.values()]
+            alone = f"; {len(masks)} masks are there, export the images with them" if masks else ""
+            known = " or ".join(layout.about for layout in layouts)
             raise DataError(
-                f"{folder.root}: no image with a mask as {name} has them: "
-                f"{' or '.join(layout.about for layout in layouts)}"
+                f"{folder.root}: no image with a mask as {name} has them: {known}{alone}"
             )
         source = _open(folder, *found[0])
         for layout, _ in found[1:]:
@@ -284,7 +288,7 @@ def listed_splits(folder: SourceFolder, root: str, notes: Notes) -> Splits:
         lists.pop("trainval")
     found: Splits = {}
     for split, name in lists.items():
-        text = folder.read(name).decode("utf-8-sig", "replace")
+        text = text_of(folder, name)
         for line in filter(None, map(str.strip, text.splitlines())):
             if line in found:
                 raise DataError(

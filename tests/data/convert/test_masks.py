@@ -1,6 +1,7 @@
 """Formats that store masks: every example becomes exactly what its definition says."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -361,3 +362,37 @@ def test_tables_of_colours_come_in_many_forms(name, tmp_path):
     assert list(source.classes) == ["road", "far car"]
     assert source.colors == {"road": (128, 64, 128), "far car": (0, 0, 142)}
     assert read(source)[""]["3"][0].tolist() == [0, 1, 255]
+
+
+def test_a_latin_1_table_is_refused(tmp_path):
+    example("colors", tmp_path)
+    (tmp_path / "classes.csv").write_bytes("Straße,128,64,128\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"classes\.csv: not UTF-8: save it as that"):
+        FORMATS["colors"].open(SourceFolder(tmp_path))
+
+
+def test_masks_whose_images_were_not_exported_are_told(tmp_path):
+    example("cvat masks", tmp_path)
+    shutil.rmtree(tmp_path / "JPEGImages")
+    with pytest.raises(
+        DataError, match=r"no image with a mask as voc has them.*; 3 masks are there, exp"
+    ):
+        FORMATS["voc"].open(SourceFolder(tmp_path))
+
+
+def test_cityscapes_label_ids_are_not_taken_for_those_of_idd(tmp_path):
+    """Both have leftImg8bit and gtFine, but Cityscapes' 7 is a road and IDD's an animal."""
+    found, _ = example("idd ids", tmp_path)
+    for path in list(tmp_path.rglob("*_labelids.png")):
+        path.rename(path.with_name(path.name.replace("labelids", "labelIds")))
+    assert found.recognise(SourceFolder(tmp_path)) is None
+    with pytest.raises(DataError, match="no image with a mask as idd has them"):
+        found.open(SourceFolder(tmp_path))
+
+
+def test_black_is_background_where_cvats_labels_have_none(tmp_path):
+    source, found, _ = convert_one(
+        "cvat masks", tmp_path, {"labelmap.txt": "cat:48,112,32::\ndog:176,112,32::\n"}
+    )
+    assert list(source.classes) == ["cat", "dog", "background"]
+    assert found[""]["left/1"][0].tolist() == [2, 0, 1]
