@@ -52,7 +52,7 @@ def convert(source: str, output: Path, copy: bool, **arguments: Any) -> None:
     SOURCE is a folder, or an annotation file. What became of each class, and what was left out or
     guessed, is printed and in report.json.
     """
-    from ..data.convert.convert import convert_dataset
+    from ..data.convert.convert_dataset import convert_dataset
 
     steps = opt.progress("converting")
     report = convert_dataset(source, output, link=not copy, progress=steps, **arguments)

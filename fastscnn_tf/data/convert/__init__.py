@@ -11,7 +11,7 @@ row in `mask_formats.py`, and its name below:
   map of the upright image: what was annotated on the stored pixels goes through `picture.turn`;
 - what is left out or guessed goes into `notes`; what cannot be used is a `DataError` of one line.
 
-Splitting, choosing classes, copying images and writing are the same for all: `convert.py`.
+Splitting, choosing classes, copying images and writing are the same for all: `convert_dataset.py`.
 """
 
 from __future__ import annotations

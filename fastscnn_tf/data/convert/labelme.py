@@ -34,8 +34,8 @@ class _Shape(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    shapes: list[_Shape]
-    imagePath: str  # noqa: N815 - labelme's
+    shapes: list[_Shape] | None = None
+    imagePath: str | None = None  # noqa: N815 - labelme's
     imageHeight: int | None = None  # noqa: N815
     imageWidth: int | None = None  # noqa: N815
 
@@ -48,10 +48,10 @@ def recognise(folder: SourceFolder) -> str | None:
 def open_source(folder: SourceFolder) -> Source:
     notes, items, names = Notes(), [], set()
     for name in folder.ending(".json"):
-        if folder.json_keys.get(name, {"shapes"}).isdisjoint({"shapes"}):
-            notes.add("a JSON file without shapes, left out", name)
-            continue
         content: _File = folder.json(name, _File)
+        if content.shapes is None or content.imagePath is None:
+            notes.add("a JSON file without shapes and imagePath, left out", name)
+            continue
         image = folder.find_image(content.imagePath, name) or folder.find_image(stem(name))
         if image is None:
             notes.add("the image is not there, left out", f"{name} names {content.imagePath}")

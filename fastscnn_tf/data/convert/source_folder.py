@@ -139,7 +139,7 @@ class SourceFolder:
                 value = self.json(name, dict[str, msgspec.Raw] | list[msgspec.Raw])
                 if isinstance(value, list) and value:
                     first: dict[str, object] = decode_json(
-                        value[0], name, dict[str, msgspec.Raw], largest=LARGEST
+                        value[0], name, dict[str, msgspec.Raw], largest=LARGEST, error=DataError
                     )
                     value = [f"[]{key}" for key in first]
                 found[name] = frozenset(value)

@@ -15,6 +15,7 @@ from .source import Item, Notes
 SPLITS = ("train", "val", "test")
 FRACTIONS = (0.8, 0.1, 0.1)
 _ROBOFLOW = re.compile(r"[._](?:jpe?g|png|bmp|webp|tiff?)\.rf\.\w+$", re.IGNORECASE)
+_ENDING = re.compile(r"(?:[_.-][^\W\d_][^_.-]*)*\D*$")  # such as _leftImg8bit
 _FRAME = re.compile(r"(.*?)(\d+)$", re.DOTALL)
 
 
@@ -129,12 +130,11 @@ def _sequences(names: Sequence[str]) -> list[str]:
     """A key for each name: what stands before its number, once endings that all share are gone."""
     plain = [_ROBOFLOW.sub("", name) for name in names]
     shared = posixpath.commonprefix([name[::-1] for name in plain])[::-1]
-    ending = re.search(r"\D*$", shared)
+    ending = _ENDING.search(shared)
     cut = len(ending[0]) if ending and len(set(plain)) > 1 else 0
     plain = [name[: len(name) - cut] for name in plain]
     found = [_FRAME.fullmatch(name) for name in plain]
     keys = [match[1] if match else name for match, name in zip(found, plain, strict=True)]
-    # A stem with one number only is no sequence, but several images of one name are copies of one.
     return [f"={key}" for key in keys]
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError, DataError
 from fastscnn_tf.data.convert import MASKS
-from fastscnn_tf.data.convert.convert import convert_dataset
+from fastscnn_tf.data.convert.convert_dataset import convert_dataset
 from fastscnn_tf.data.convert.mask_formats import MASK_FORMATS
 from fastscnn_tf.data.convert.source import Notes, Picture
 from fastscnn_tf.data.convert.source_folder import SourceFolder
