@@ -130,8 +130,9 @@ class Layout:
     def pairs(self, folder: SourceFolder) -> Pairs:
         """Which images have which masks."""
         masks, twice = _matches(self.masks, folder.files)
-        taken = set(masks.values())
-        images, again = _matches(self.images, [n for n in folder.files if n not in taken])
+        taken = set(masks.values())  # without any, nothing is looked at twice
+        others = [name for name in folder.files if name not in taken] if taken else []
+        images, again = _matches(self.images, others)
         return Pairs(images, masks, tuple(twice + again))
 
 
@@ -185,7 +186,8 @@ def mask_format(name: str, about: str, *layouts: Layout) -> Format:
         return [(layout, pairs) for layout, pairs in found if pairs]
 
     def recognise(folder: SourceFolder) -> str | None:
-        return next((layout.about for layout, _ in present(folder) if layout.telling), None)
+        telling = (layout for layout in layouts if layout.telling)
+        return next((layout.about for layout in telling if layout.pairs(folder)), None)
 
     def open_source(folder: SourceFolder) -> Source:
         found = present(folder)

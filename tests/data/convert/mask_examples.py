@@ -251,6 +251,15 @@ def mapillary() -> Example:
     return _mapillary("{split}/labels/{name}.png", "config.json")
 
 
+def mapillary_both() -> Example:
+    """As it is published: two versions of the labels, of which the older is asked for."""
+    made = _mapillary("{split}/v1.2/labels/{name}.png", "config_v1.2.json")
+    newer = mapillary2()
+    label, kept = "Bird", {name: each for name, each in newer.files.items() if "2.0" in name}
+    kept["config_v2.0.json"] = str(kept["config_v2.0.json"]).replace(label, "animal")
+    return dataclasses.replace(made, files={**made.files, **kept})
+
+
 def mapillary2() -> Example:
     return _mapillary("{split}/v2.0/labels/{name}.png", "config_v2.0.json")
 
@@ -418,6 +427,7 @@ EXAMPLES: dict[str, tuple[str, Callable[[], Example]]] = {
     "colors annot": ("colors", colors_annot),
     "camvid-kaggle": ("camvid-kaggle", camvid_kaggle),
     "mapillary 1.2": ("mapillary", mapillary),
+    "mapillary of both": ("mapillary-1.2", mapillary_both),
     "mapillary 2.0": ("mapillary", mapillary2),
     "bdd100k": ("bdd100k", bdd100k),
     "bdd100k before 2020": ("bdd100k", bdd100k_before_2020),

@@ -18,7 +18,8 @@ from fastscnn_tf.data.convert.source_folder import SourceFolder
 from fastscnn_tf.data.datasets.folder import folder
 
 FORMATS = {each.name: each for each in MASK_FORMATS}
-ASKED = {"carla-0.9.10": "carla", "carla-0.9.14": "carla"}  # they are told apart by the user
+# Told apart by the user.
+ASKED = {"carla-0.9.10": "carla", "carla-0.9.14": "carla", "mapillary-1.2": "mapillary"}
 
 
 def example(name, root):
@@ -300,6 +301,12 @@ def test_what_is_left_out_is_noted(tmp_path):
     assert any("'Unlabeled'" in reason and "void" in reason for reason in notes.counts)
 
 
+def test_the_newer_labels_of_mapillary_are_read_unless_the_older_are_asked_for(tmp_path):
+    source, _, _ = convert_one("mapillary of both", tmp_path, {}, "mapillary")
+    assert source.classes == ("animal", "Road")
+    assert "also there, not read: Mapillary Vistas 1.2" in " ".join(source.notes.counts)
+
+
 def test_of_two_kinds_of_masks_the_better_is_read_and_the_other_noted(tmp_path):
     example("idd polygons", tmp_path)
     source, found, made = convert_one("idd level 3", tmp_path, {})
@@ -374,9 +381,7 @@ def test_a_latin_1_table_is_refused(tmp_path):
 def test_masks_whose_images_were_not_exported_are_told(tmp_path):
     example("cvat masks", tmp_path)
     shutil.rmtree(tmp_path / "JPEGImages")
-    with pytest.raises(
-        DataError, match=r"no image with a mask as voc has them.*; 3 masks are there, exp"
-    ):
+    with pytest.raises(DataError, match=r"no image with a mask as voc has.*; 3 masks are there"):
         FORMATS["voc"].open(SourceFolder(tmp_path))
 
 
