@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -34,10 +34,12 @@ from .masks import (
     Layout,
     Pairs,
     ReadMask,
+    classes_of,
     color_codes,
     listed_splits,
     mask_format,
     named,
+    open_mask,
     read_mask,
 )
 from .source import BACKGROUND
@@ -59,7 +61,16 @@ def _of_file(
 
 def _has_table(folder: SourceFolder, *names: str) -> bool:
     there = {name.rpartition("/")[2].lower() for name in folder.files}
-    return bool(folder.table or folder.given or not there.isdisjoint(names))
+    given = (folder.given or "").lower().endswith((".txt", ".csv"))
+    return bool(folder.table or given or not there.isdisjoint(names))
+
+
+def _always(folder: SourceFolder) -> bool:
+    return True
+
+
+def _never(folder: SourceFolder) -> bool:
+    return False
 
 
 def _known(table: ClassTable) -> Callable[[SourceFolder], ClassTable]:
@@ -89,6 +100,7 @@ roboflow = mask_format(
         rf"(?P<split>train|valid|test)/(?P<name>[^/]+){IMAGE}",
         rf"(?P<split>train|valid|test)/(?P<name>[^/]+)_mask{IMAGE}",
         _roboflow_table,
+        telling=lambda folder: _has_table(folder, "_classes.csv"),
     ),
 )
 
@@ -172,7 +184,7 @@ mapillary = mask_format(
 mapillary_1_2 = mask_format(
     "mapillary-1.2",
     "Mapillary Vistas' older labels",
-    dataclasses.replace(_vistas("1.2"), telling=False),
+    dataclasses.replace(_vistas("1.2"), telling=_never),
 )
 
 _nineteen = of_space("the 19 train ids", CITYSCAPES_TRAIN_IDS, [BLACK])
@@ -320,51 +332,45 @@ ade20k = mask_format(
 
 # --- CARLA ----------------------------------------------------------------------------------------
 
-_OLD: tuple[tuple[str, Color], ...] = (
-    ("building", (70, 70, 70)),
-    ("fence", (190, 153, 153)),
-    ("other", (250, 170, 160)),
-    ("pedestrian", (220, 20, 60)),
-    ("pole", (153, 153, 153)),
-    ("road_line", (157, 234, 50)),
-    ("road", (128, 64, 128)),
-    ("sidewalk", (244, 35, 232)),
-    ("vegetation", (107, 142, 35)),
-    ("vehicle", (0, 0, 142)),
-    ("wall", (102, 102, 156)),
-    ("traffic_sign", (220, 220, 0)),
-)
-_CUSTOM: dict[str, Color] = {
+_CARLA_COLORS: dict[str, Color] = {
+    "static": (110, 190, 160),
+    "dynamic": (170, 120, 50),
+    "other": (55, 90, 80),
+    "water": (45, 60, 150),
+    "road_line": (157, 234, 50),
     "ground": (81, 0, 81),
     "bridge": (150, 100, 100),
     "rail_track": (230, 150, 140),
     "guard_rail": (180, 165, 180),
 }
-_MOVED: dict[str, Color] = {"fence": (100, 40, 40), "other": (55, 90, 80)}
-_MIDDLE = (
-    *((name, _MOVED.get(name, color)) for name, color in _OLD),
-    ("sky", (70, 130, 180)),
-    *_CUSTOM.items(),
-    ("traffic_light", (250, 170, 30)),
-    ("static", (110, 190, 160)),
-    ("dynamic", (170, 120, 50)),
-    ("water", (45, 60, 150)),
-    ("terrain", (145, 170, 100)),
+_SHARED = {
+    name.replace(" ", "_").replace("person", "pedestrian"): color
+    for name, color in zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True)
+}
+_TAGS = (
+    *("building", "fence", "other", "pedestrian", "pole", "road_line", "road", "sidewalk"),
+    *("vegetation", "vehicle", "wall", "traffic_sign"),
 )
-_NEW = (
-    *(
-        (name.replace(" ", "_").replace("person", "pedestrian"), color)
-        for name, color in zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True)
+_MORE_TAGS = (
+    *("sky", "ground", "bridge", "rail_track", "guard_rail", "traffic_light", "static"),
+    *("dynamic", "water", "terrain"),
+)
+
+
+def _tags(said: str, names: Sequence[str], **colors: Color) -> ClassTable:
+    """The tags 1, 2, ... of CARLA; those colours that are not Cityscapes' or today's are given."""
+    known = {**_SHARED, **_CARLA_COLORS, "vehicle": _SHARED["car"], "unlabeled": BLACK, **colors}
+    names = ("unlabeled", *names)
+    return numbered(f"the tags of CARLA {said}", names, [known[name] for name in names], void=(0,))
+
+
+CARLA = {
+    "0.9.9": _tags("0.9.9 and before", _TAGS, other=(250, 170, 160)),
+    "0.9.10": _tags(
+        "0.9.10 to 0.9.13", _TAGS + _MORE_TAGS, fence=(100, 40, 40), terrain=(145, 170, 100)
     ),
-    ("static", (110, 190, 160)),
-    ("dynamic", (170, 120, 50)),
-    ("other", (55, 90, 80)),
-    ("water", (45, 60, 150)),
-    ("road_line", (157, 234, 50)),
-    *_CUSTOM.items(),
-)
-CARLA = {"0.9.9": _OLD, "0.9.10": _MIDDLE, "0.9.14": _NEW}
-_SPAN = {"0.9.9": "0.8 to 0.9.9", "0.9.10": "0.9.10 to 0.9.13", "0.9.14": "0.9.14 and later"}
+    "0.9.14": _tags("0.9.14 to 0.9.16", (*_SHARED, *_CARLA_COLORS)),
+}
 
 
 def _read_carla(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarray:
@@ -372,21 +378,17 @@ def _read_carla(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarra
 
     No tag is 255, and with tags green and blue are 0, so that a mask itself tells which it is.
     """
-    path = folder.path(name)
-    image = open_picture(read_picture(path), str(path))
-    with decoding(str(path)):
-        pixels = in_strips(image)
-    tags = pixels.ndim == 2 or (not pixels[..., 1:3].any() and int(pixels[..., 0].max()) < 255)
-    return read_mask(folder, name, table, red=tags)
+    path = str(folder.path(name))
+    image = open_mask(path)
+    pixels = in_strips(image)
+    tags = pixels.ndim == 3 and int(pixels[..., 0].max()) < 255 and not pixels[..., 1:3].any()
+    return classes_of(image, path, table, red=tags)
 
 
-def _carla_table(version: str) -> ClassTable:
-    names = ["unlabeled", *(name for name, _ in CARLA[version])]
-    colors = [BLACK, *(color for _, color in CARLA[version])]
-    return numbered(f"the tags of CARLA {_SPAN[version]}", names, colors, void=(0,))
-
-
-def _carla(table: Callable[[SourceFolder], ClassTable], telling: bool) -> Layout:
+def _carla(
+    table: Callable[[SourceFolder], ClassTable],
+    telling: Callable[[SourceFolder], bool] = _never,
+) -> Layout:
     return Layout(
         "CARLA's cameras: rgb and semantic, or CameraRGB and CameraSeg",
         rf"(?:rgb|CameraRGB|camera_rgb)/(?P<name>[^/]+){IMAGE}",
@@ -402,29 +404,25 @@ def _carla(table: Callable[[SourceFolder], ClassTable], telling: bool) -> Layout
 def _ask_version(folder: SourceFolder) -> ClassTable:
     if folder.table is not None:
         return read_table(folder, named(folder))
-    versions = ", ".join(f"--from carla-{each} (CARLA {_SPAN[each]})" for each in CARLA)
+    versions = ", ".join(f"--from carla-{each} ({table.said})" for each, table in CARLA.items())
     raise DataError(
         f"{folder.root}: CARLA's tags mean other classes from version to version, and the masks do "
         f"not say which: {versions}, or give your own with --classes FILE"
     )
 
 
-carla = mask_format("carla", "CARLA's semantic camera (asks which)", _carla(_ask_version, True))
+carla = mask_format("carla", "CARLA's semantic camera (asks which)", _carla(_ask_version, _always))
 carla_versions = tuple(
-    mask_format(
-        f"carla-{version}",
-        f"CARLA {_SPAN[version]}",
-        _carla(_known(_carla_table(version)), telling=False),
-    )
-    for version in CARLA
+    mask_format(f"carla-{version}", table.said, _carla(_known(table)))
+    for version, table in CARLA.items()
 )
 
 # --- Any colours ----------------------------------------------------------------------------------
 
 _SPLIT = "train|training|val|valid|validation|test|testing"
 _SIDE = f"(?:(?P<split>{_SPLIT})/)?(?:PLACES)/(?:(?P<inner>{_SPLIT})/)?(?P<name>.+?)"
-_IMAGES = "images?|imgs?|JPEGImages|photos|rgb|original_images"
-_MASKS = "masks?|labels?|annotations?|gt|SegmentationClass|segmentation|RGB_color_image_masks"
+_IMAGES = "images?|imgs?|JPEGImages|photos|rgb"
+_MASKS = "masks?|labels?|annotations?|gt|SegmentationClass|segmentation"
 _ENDING = "(?:_mask|_label|_L|_color|_seg|_segmentation)"
 
 

@@ -29,47 +29,58 @@ Splits = dict[str, str | None]  # of an image's name; None: in no split
 ReadMask = Callable[[SourceFolder, str, ClassTable], np.ndarray]
 
 
-def read_mask(
-    folder: SourceFolder, name: str, table: ClassTable, *, red: bool = False
-) -> np.ndarray:
+def read_mask(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarray:
     """A mask as (H, W) uint8 class indices, 255 void.
-
-    Args:
-        folder: that is converted.
-        name: of the mask.
-        table: what its pixels mean.
-        red: the value is the first channel of a colour picture.
 
     Raises:
         DataError: it cannot be read, its format loses colours, or it has a value or colour that
             the table does not know.
     """
-    path = folder.path(name)
+    path = str(folder.path(name))
+    return classes_of(open_mask(path), path, table)
+
+
+def open_mask(path: str) -> Image.Image:
+    """A mask, decoded.
+
+    Raises:
+        DataError: it cannot be read, or its format loses colours.
+    """
     content = read_picture(path)
-    kind = picture_format(content)
-    if kind in LOSSY:
+    if (kind := picture_format(content)) in LOSSY:
         raise DataError(
             f"{path}: a mask as {kind}, which blurs values and colours at every edge: export the "
             "masks as PNG"
         )
-    image = open_picture(content, str(path))
+    return open_picture(content, path)
+
+
+def classes_of(image: Image.Image, path: str, table: ClassTable, red: bool = False) -> np.ndarray:
+    """A mask as `read_mask` gives it.
+
+    Args:
+        image: the mask.
+        path: for messages.
+        table: what its pixels mean.
+        red: the value is the first channel of a colour picture.
+
+    Raises:
+        DataError: it has a value or colour that the table does not know.
+    """
     by_palette = image.mode == "P" and table.palette and table.by_color is not None
     plain = image.mode in ("1", "L", "I", "I;16", "P") and not by_palette
     by_value = table.by_value is not None and (plain or red or table.by_color is None)
     classes = table.by_value if by_value else table.by_color
     assert classes is not None  # each row has a value or a colour
-    with decoding(str(path)):
-        if by_value:
-            codes = in_strips(image)
-        else:
-            codes = in_strips(image, color_codes)
+    with decoding(path):
+        codes = in_strips(image) if by_value else in_strips(image, color_codes)
     if codes.ndim == 3 and by_value:
         if not red and np.ptp(codes[..., :3], axis=2).any():
             raise DataError(
                 f"{path}: a colour picture (mode {image.mode}), but {table.said} has no colours"
             )
         codes = codes[..., 0]
-    return _look_up(codes, classes, table, str(path))
+    return _look_up(codes, classes, table, path)
 
 
 def color_codes(image: Image.Image) -> np.ndarray:
@@ -115,17 +126,17 @@ class Layout:
         splits: the splits by the lists of the format, where folders do not tell them.
         read: (folder, path of the mask, table) -> (H, W) uint8 class indices, 255 void.
         sequences: each folder at that depth is a drive, whose frames belong together.
-        telling: whether the names alone tell the format.
+        telling: whether a folder with such names is taken for this format.
     """
 
     about: str
     images: str
     masks: str
     table: Callable[[SourceFolder], ClassTable]
-    splits: Callable[[SourceFolder, str, Notes], Splits] | None = None
+    splits: Callable[[SourceFolder, str], Splits] | None = None
     read: ReadMask = read_mask
     sequences: bool = False
-    telling: bool = True
+    telling: Callable[[SourceFolder], bool] = lambda folder: True
 
     def pairs(self, folder: SourceFolder) -> Pairs:
         """Which images have which masks."""
@@ -186,7 +197,7 @@ def mask_format(name: str, about: str, *layouts: Layout) -> Format:
         return [(layout, pairs) for layout, pairs in found if pairs]
 
     def recognise(folder: SourceFolder) -> str | None:
-        telling = (layout for layout in layouts if layout.telling)
+        telling = (layout for layout in layouts if layout.telling(folder))
         return next((layout.about for layout in telling if layout.pairs(folder)), None)
 
     def open_source(folder: SourceFolder) -> Source:
@@ -218,11 +229,11 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
         ("images without a mask, left out", pairs.images, pairs.masks),
         ("masks without an image, left out", pairs.masks, pairs.images),
     ):
-        for key in here.keys() - there.keys():
+        for key in sorted(here.keys() - there.keys()):
             notes.add(what, here[key])
     keys = sorted(pairs.images.keys() & pairs.masks.keys())
     roots = {key.root for key in keys}
-    listed = {root: layout.splits(folder, root, notes) for root in roots} if layout.splits else {}
+    listed = {root: layout.splits(folder, root) for root in roots} if layout.splits else {}
     items = []
     for key in keys:
         split: str | None = split_named(key.split) or None
@@ -258,7 +269,7 @@ def named(folder: SourceFolder, *names: str) -> str:
     if folder.table is not None:
         folder.table_used = True
         return str(folder.table)
-    if folder.given and folder.given.lower().endswith((".txt", ".csv", ".json")):
+    if folder.given and folder.given.lower().endswith(tuple(name[-4:] for name in names)):
         return folder.given
     found = [name for name in folder.files if name.rpartition("/")[2].lower() in names]
     if not found:
@@ -269,7 +280,7 @@ def named(folder: SourceFolder, *names: str) -> str:
     return min(found, key=lambda name: (name.count("/"), name))
 
 
-def listed_splits(folder: SourceFolder, root: str, notes: Notes) -> Splits:
+def listed_splits(folder: SourceFolder, root: str) -> Splits:
     """The splits of VOC's lists, ImageSets/Segmentation/*.txt.
 
     `trainval` joins two others and is left out where they are there; `default`, which CVAT writes,

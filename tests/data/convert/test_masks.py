@@ -401,3 +401,26 @@ def test_black_is_background_where_cvats_labels_have_none(tmp_path):
     )
     assert list(source.classes) == ["cat", "dog", "background"]
     assert found[""]["left/1"][0].tolist() == [2, 0, 1]
+
+
+def test_a_table_of_values_reads_the_commonest_mask_of_all(tmp_path):
+    """0 and 255, which is a class here because the table says so."""
+    example("colors", tmp_path)
+    (tmp_path / "classes.csv").write_text("value,name\n0,background\n255,road\n")
+    mask = Image.fromarray(np.tile(np.array([0, 255, 255], np.uint8), (HEIGHT, 1)))
+    for name in ("x/1", "x/2", "3"):
+        mask.save(tmp_path / f"masks/{name}.png")
+    source = FORMATS["colors"].open(SourceFolder(tmp_path))
+    assert list(source.classes) == ["background", "road"]
+    assert read(source)[""]["3"][0].tolist() == [0, 1, 1]
+
+
+def test_masks_beside_images_are_roboflows_only_with_its_table(tmp_path):
+    example("roboflow", tmp_path)
+    for path in list(tmp_path.rglob("_classes.csv")):
+        path.unlink()
+    assert FORMATS["roboflow"].recognise(SourceFolder(tmp_path)) is None
+    (tmp_path / "classes.csv").write_text("0,background\n1,road\n2,car\n")
+    assert "x_mask.png" in FORMATS["colors"].recognise(SourceFolder(tmp_path))
+    source = FORMATS["colors"].open(SourceFolder(tmp_path))
+    assert sorted(read(source)) == ["train", "val"]
