@@ -21,7 +21,7 @@ from .source import Notes
 from .source_folder import SourceFolder
 
 VOID_NAMES = ("void", "unlabeled", "unlabelled", "ignore", "ignored")
-LARGEST = 1 << 20  # bytes of a table
+LARGEST = 64 << 20  # bytes of a table or a list
 LINE = 300  # letters
 _GAP = r"\s*[\s,;:]\s*"
 _COLOR = rf"(?P<r>\d{{1,3}}){_GAP}(?P<g>\d{{1,3}}){_GAP}(?P<b>\d{{1,3}})"
@@ -129,6 +129,18 @@ class ClassTable:
         return self
 
 
+def text_of(folder: SourceFolder, name: str) -> str:
+    """A text file.
+
+    Raises:
+        DataError: it is too large, or not UTF-8.
+    """
+    try:
+        return folder.read(name, LARGEST).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{folder.path(name)}: not UTF-8: save it as that") from None
+
+
 def of_space(said: str, space: LabelSpace, void_colors: Iterable[Color] = ()) -> ClassTable:
     """The table of a built-in label space, whose masks hold its raw values or its colours."""
     raw = space.raw_values or tuple(range(len(space)))
@@ -150,8 +162,7 @@ def read_table(folder: SourceFolder, name: str) -> ClassTable:
         DataError: it is none of these.
     """
     where = str(folder.path(name))
-    text = folder.read(name, LARGEST).decode("utf-8-sig", "replace")
-    lines = [line.strip() for line in text.splitlines()]
+    lines = [line.strip() for line in text_of(folder, name).splitlines()]
     lines = [line for line in lines if line and not re.match(r"#(?![0-9a-fA-F]{6}\b)", line)]
     rows = [row for at, line in enumerate(lines) if (row := _row(line, where, heading=at == 0))]
     if not rows:
@@ -221,7 +232,7 @@ def ade20k_table(folder: SourceFolder, name: str) -> ClassTable:
         DataError: it is none.
     """
     where = str(folder.path(name))
-    lines = folder.read(name, LARGEST).decode("utf-8", "replace").splitlines()[1:]
+    lines = text_of(folder, name).splitlines()[1:]
     found = [re.fullmatch(r"(\d+) *\t.*\t([^\t]+)", line) for line in lines if line.strip()]
     if not found or None in found or any(not 0 < int(each[1]) < IGNORE for each in found if each):
         raise DataError(f"{where}: expected lines of Idx, Ratio, Train, Val and Name with tabs")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -34,12 +34,15 @@ from .masks import (
     Layout,
     Pairs,
     ReadMask,
+    classes_of,
     color_codes,
     listed_splits,
     mask_format,
     named,
+    open_mask,
     read_mask,
 )
+from .source import BACKGROUND
 from .source_folder import SourceFolder
 
 BLACK: Color = (0, 0, 0)
@@ -58,7 +61,16 @@ def _of_file(
 
 def _has_table(folder: SourceFolder, *names: str) -> bool:
     there = {name.rpartition("/")[2].lower() for name in folder.files}
-    return bool(folder.table or folder.given or not there.isdisjoint(names))
+    given = (folder.given or "").lower().endswith((".txt", ".csv"))
+    return bool(folder.table or given or not there.isdisjoint(names))
+
+
+def _always(folder: SourceFolder) -> bool:
+    return True
+
+
+def _never(folder: SourceFolder) -> bool:
+    return False
 
 
 def _known(table: ClassTable) -> Callable[[SourceFolder], ClassTable]:
@@ -86,8 +98,9 @@ roboflow = mask_format(
     Layout(
         "Roboflow's semantic masks: train, valid, test with x.jpg, x_mask.png and _classes.csv",
         rf"(?P<split>train|valid|test)/(?P<name>[^/]+){IMAGE}",
-        r"(?P<split>train|valid|test)/(?P<name>[^/]+)_mask\.png",
+        rf"(?P<split>train|valid|test)/(?P<name>[^/]+)_mask{IMAGE}",
         _roboflow_table,
+        telling=lambda folder: _has_table(folder, "_classes.csv"),
     ),
 )
 
@@ -113,7 +126,9 @@ def _voc_table(folder: SourceFolder) -> ClassTable:
     if _has_table(folder, "labelmap.txt"):
         table = read_table(folder, named(folder, "labelmap.txt"))
         # A grey mask holds the number of a line, as CVAT describes it.
-        rows = (dataclasses.replace(row, value=value) for value, row in enumerate(table.rows))
+        rows = [dataclasses.replace(row, value=value) for value, row in enumerate(table.rows)]
+        if all(row.color != BLACK for row in rows):  # in CVAT and VOC what nobody labelled
+            rows.append(Row(BACKGROUND, None, BLACK, BACKGROUND in table.classes))
         return dataclasses.replace(table, rows=tuple(rows))
     table = numbered("VOC's classes", VOC, [_voc_color(index) for index in range(len(VOC))])
     border = Row("the border of objects", 255, _voc_color(255), void=True)
@@ -123,7 +138,7 @@ def _voc_table(folder: SourceFolder) -> ClassTable:
 _voc = Layout(
     "JPEGImages, SegmentationClass and lists in ImageSets/Segmentation",
     rf"JPEGImages/(?P<name>.+){IMAGE}",
-    r"SegmentationClass/(?P<name>.+)\.png",
+    rf"SegmentationClass/(?P<name>.+){IMAGE}",
     _voc_table,
     listed_splits,
 )
@@ -145,7 +160,7 @@ camvid_kaggle = mask_format(
     Layout(
         "train, train_labels with x_L.png and so on, and class_dict.csv",
         rf"(?P<split>train|val|test)/(?P<name>[^/]+){IMAGE}",
-        r"(?P<split>train|val|test)_labels/(?P<name>[^/]+)_L\.png",
+        rf"(?P<split>train|val|test)_labels/(?P<name>[^/]+)_L{IMAGE}",
         _camvid_table,
     ),
 )
@@ -158,7 +173,7 @@ def _vistas(version: str) -> Layout:
     return Layout(
         f"Mapillary Vistas {version}".strip() + ": training/images, labels and config.json",
         rf"(?P<split>training|validation|testing)/images/(?P<name>[^/]+){IMAGE}",
-        rf"(?P<split>training|validation|testing)/{place}labels/(?P<name>[^/]+)\.png",
+        rf"(?P<split>training|validation|testing)/{place}labels/(?P<name>[^/]+){IMAGE}",
         _of_file(*configs, read=mapillary_table),
     )
 
@@ -166,7 +181,11 @@ def _vistas(version: str) -> Layout:
 mapillary = mask_format(
     "mapillary", "Mapillary Vistas, 2.0 before 1.2", *map(_vistas, ("2.0", "1.2", ""))
 )
-mapillary_1_2 = mask_format("mapillary-1.2", "Mapillary Vistas' older labels", _vistas("1.2"))
+mapillary_1_2 = mask_format(
+    "mapillary-1.2",
+    "Mapillary Vistas' older labels",
+    dataclasses.replace(_vistas("1.2"), telling=_never),
+)
 
 _nineteen = of_space("the 19 train ids", CITYSCAPES_TRAIN_IDS, [BLACK])
 
@@ -176,7 +195,7 @@ def _bdd(images: str, masks: str, about: str) -> Layout:
     return Layout(
         about,
         rf"{images}{split}/(?P<name>[^/]+){IMAGE}",
-        masks.replace("SPLIT", split).replace("NAME", "(?P<name>[^/]+)") + r"\.png",
+        masks.replace("SPLIT", split).replace("NAME", "(?P<name>[^/]+)") + IMAGE,
         _known(_nineteen),
     )
 
@@ -205,13 +224,13 @@ kitti = mask_format(
     Layout(
         "training/image_2 and training/semantic with Cityscapes' label ids",
         rf"training/image_2/(?P<name>[^/]+){IMAGE}",
-        r"training/semantic/(?P<name>[^/]+)\.png",
+        rf"training/semantic/(?P<name>[^/]+){IMAGE}",
         _known(of_space("Cityscapes' label ids", CITYSCAPES)),
     ),
     Layout(
         "training/image_2 and training/gt_image_2/um_road_x.png, the road benchmark",
         rf"training/image_2/(?P<place>umm?|uu)_(?P<name>[^/_]+){IMAGE}",
-        r"training/gt_image_2/(?P<place>umm?|uu)_road_(?P<name>[^/_]+)\.png",
+        rf"training/gt_image_2/(?P<place>umm?|uu)_road_(?P<name>[^/_]+){IMAGE}",
         _known(_road),
     ),
 )
@@ -283,7 +302,7 @@ def _idd(ending: str, about: str, table: ClassTable, read: ReadMask = read_mask)
     return Layout(
         f"leftImg8bit and gtFine with {about}",
         rf"leftImg8bit/(?P<split>train|val|test)/(?P<name>.+)_leftImg8bit{IMAGE}",
-        rf"gtFine/(?P<split>train|val|test)/(?P<name>.+)_gtFine_{ending}",
+        rf"gtFine/(?P<split>train|val|test)/(?P<name>.+)_gtFine_(?-i:{ending})",
         _known(table),
         read=read,
     )
@@ -306,58 +325,52 @@ ade20k = mask_format(
     Layout(
         "images, annotations with training and validation, and objectInfo150.txt",
         rf"images/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
-        r"annotations/(?P<split>training|validation)/(?P<name>[^/]+)\.png",
+        rf"annotations/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
         _of_file("objectinfo150.txt", read=ade20k_table),
     ),
 )
 
 # --- CARLA ----------------------------------------------------------------------------------------
 
-_OLD: tuple[tuple[str, Color], ...] = (
-    ("building", (70, 70, 70)),
-    ("fence", (190, 153, 153)),
-    ("other", (250, 170, 160)),
-    ("pedestrian", (220, 20, 60)),
-    ("pole", (153, 153, 153)),
-    ("road_line", (157, 234, 50)),
-    ("road", (128, 64, 128)),
-    ("sidewalk", (244, 35, 232)),
-    ("vegetation", (107, 142, 35)),
-    ("vehicle", (0, 0, 142)),
-    ("wall", (102, 102, 156)),
-    ("traffic_sign", (220, 220, 0)),
-)
-_CUSTOM: dict[str, Color] = {
+_CARLA_COLORS: dict[str, Color] = {
+    "static": (110, 190, 160),
+    "dynamic": (170, 120, 50),
+    "other": (55, 90, 80),
+    "water": (45, 60, 150),
+    "road_line": (157, 234, 50),
     "ground": (81, 0, 81),
     "bridge": (150, 100, 100),
     "rail_track": (230, 150, 140),
     "guard_rail": (180, 165, 180),
 }
-_MOVED: dict[str, Color] = {"fence": (100, 40, 40), "other": (55, 90, 80)}
-_MIDDLE = (
-    *((name, _MOVED.get(name, color)) for name, color in _OLD),
-    ("sky", (70, 130, 180)),
-    *_CUSTOM.items(),
-    ("traffic_light", (250, 170, 30)),
-    ("static", (110, 190, 160)),
-    ("dynamic", (170, 120, 50)),
-    ("water", (45, 60, 150)),
-    ("terrain", (145, 170, 100)),
+_SHARED = {
+    name.replace(" ", "_").replace("person", "pedestrian"): color
+    for name, color in zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True)
+}
+_TAGS = (
+    *("building", "fence", "other", "pedestrian", "pole", "road_line", "road", "sidewalk"),
+    *("vegetation", "vehicle", "wall", "traffic_sign"),
 )
-_NEW = (
-    *(
-        (name.replace(" ", "_").replace("person", "pedestrian"), color)
-        for name, color in zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True)
+_MORE_TAGS = (
+    *("sky", "ground", "bridge", "rail_track", "guard_rail", "traffic_light", "static"),
+    *("dynamic", "water", "terrain"),
+)
+
+
+def _tags(said: str, names: Sequence[str], **colors: Color) -> ClassTable:
+    """The tags 1, 2, ... of CARLA; those colours that are not Cityscapes' or today's are given."""
+    known = {**_SHARED, **_CARLA_COLORS, "vehicle": _SHARED["car"], "unlabeled": BLACK, **colors}
+    names = ("unlabeled", *names)
+    return numbered(f"the tags of CARLA {said}", names, [known[name] for name in names], void=(0,))
+
+
+CARLA = {
+    "0.9.9": _tags("0.9.9 and before", _TAGS, other=(250, 170, 160)),
+    "0.9.10": _tags(
+        "0.9.10 to 0.9.13", _TAGS + _MORE_TAGS, fence=(100, 40, 40), terrain=(145, 170, 100)
     ),
-    ("static", (110, 190, 160)),
-    ("dynamic", (170, 120, 50)),
-    ("other", (55, 90, 80)),
-    ("water", (45, 60, 150)),
-    ("road_line", (157, 234, 50)),
-    *_CUSTOM.items(),
-)
-CARLA = {"0.9.9": _OLD, "0.9.10": _MIDDLE, "0.9.14": _NEW}
-_SPAN = {"0.9.9": "0.8 to 0.9.9", "0.9.10": "0.9.10 to 0.9.13", "0.9.14": "0.9.14 and later"}
+    "0.9.14": _tags("0.9.14 to 0.9.16", (*_SHARED, *_CARLA_COLORS)),
+}
 
 
 def _read_carla(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarray:
@@ -365,26 +378,22 @@ def _read_carla(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarra
 
     No tag is 255, and with tags green and blue are 0, so that a mask itself tells which it is.
     """
-    path = folder.path(name)
-    image = open_picture(read_picture(path), str(path))
-    with decoding(str(path)):
-        pixels = in_strips(image)
-    tags = pixels.ndim == 2 or (not pixels[..., 1:3].any() and int(pixels[..., 0].max()) < 255)
-    return read_mask(folder, name, table, red=tags)
+    path = str(folder.path(name))
+    image = open_mask(path)
+    pixels = in_strips(image)
+    tags = pixels.ndim == 3 and int(pixels[..., 0].max()) < 255 and not pixels[..., 1:3].any()
+    return classes_of(image, path, table, red=tags)
 
 
-def _carla_table(version: str) -> ClassTable:
-    names = ["unlabeled", *(name for name, _ in CARLA[version])]
-    colors = [BLACK, *(color for _, color in CARLA[version])]
-    return numbered(f"the tags of CARLA {_SPAN[version]}", names, colors, void=(0,))
-
-
-def _carla(table: Callable[[SourceFolder], ClassTable], telling: bool) -> Layout:
+def _carla(
+    table: Callable[[SourceFolder], ClassTable],
+    telling: Callable[[SourceFolder], bool] = _never,
+) -> Layout:
     return Layout(
         "CARLA's cameras: rgb and semantic, or CameraRGB and CameraSeg",
         rf"(?:rgb|CameraRGB|camera_rgb)/(?P<name>[^/]+){IMAGE}",
         r"(?:semantic|semantic_segmentation|semseg|seg|CameraSeg|CameraSemSeg|camera_semseg)/"
-        r"(?P<name>[^/]+)\.png",
+        rf"(?P<name>[^/]+){IMAGE}",
         table,
         read=_read_carla,
         sequences=True,
@@ -395,33 +404,48 @@ def _carla(table: Callable[[SourceFolder], ClassTable], telling: bool) -> Layout
 def _ask_version(folder: SourceFolder) -> ClassTable:
     if folder.table is not None:
         return read_table(folder, named(folder))
-    versions = ", ".join(f"--from carla-{each} (CARLA {_SPAN[each]})" for each in CARLA)
+    versions = ", ".join(f"--from carla-{each} ({table.said})" for each, table in CARLA.items())
     raise DataError(
         f"{folder.root}: CARLA's tags mean other classes from version to version, and the masks do "
         f"not say which: {versions}, or give your own with --classes FILE"
     )
 
 
-carla = mask_format("carla", "CARLA's semantic camera (asks which)", _carla(_ask_version, True))
+carla = mask_format("carla", "CARLA's semantic camera (asks which)", _carla(_ask_version, _always))
 carla_versions = tuple(
-    mask_format(
-        f"carla-{version}",
-        f"CARLA {_SPAN[version]}",
-        _carla(_known(_carla_table(version)), telling=False),
-    )
-    for version in CARLA
+    mask_format(f"carla-{version}", table.said, _carla(_known(table)))
+    for version, table in CARLA.items()
 )
 
 # --- Any colours ----------------------------------------------------------------------------------
 
-_SPLIT = "(?:(?P<split>train|training|val|valid|validation|test|testing)/)?"
-_colors = Layout(
-    "folders of images and of masks in colours",
-    rf"{_SPLIT}(?:images?|imgs?|JPEGImages|photos|rgb)/{_SPLIT.replace('split', 'inner')}"
-    rf"(?P<name>.+){IMAGE}",
-    rf"{_SPLIT}(?:masks?|labels?|annotations?|gt|SegmentationClass|segmentation)/"
-    rf"{_SPLIT.replace('split', 'inner')}(?P<name>.+?)(?:_mask|_label|_L|_color)?{IMAGE}",
-    lambda folder: _colors_table(folder),
+_SPLIT = "train|training|val|valid|validation|test|testing"
+_SIDE = f"(?:(?P<split>{_SPLIT})/)?(?:PLACES)/(?:(?P<inner>{_SPLIT})/)?(?P<name>.+?)"
+_IMAGES = "images?|imgs?|JPEGImages|photos|rgb"
+_MASKS = "masks?|labels?|annotations?|gt|SegmentationClass|segmentation"
+_ENDING = "(?:_mask|_label|_L|_color|_seg|_segmentation)"
+
+
+def _any_colors(about: str, images: str, masks: str) -> Layout:
+    return Layout(about, images + IMAGE, masks + IMAGE, lambda folder: _colors_table(folder))
+
+
+_colors = (
+    _any_colors(
+        "folders of images and of masks",
+        _SIDE.replace("PLACES", _IMAGES),
+        f"{_SIDE.replace('PLACES', _MASKS)}{_ENDING}?",
+    ),
+    _any_colors(
+        "folders such as train and train_labels",
+        f"(?P<split>{_SPLIT})/(?P<name>[^/]+)",
+        f"(?P<split>{_SPLIT})(?:_labels?|_masks?|annot)/(?P<name>[^/]+?){_ENDING}?",
+    ),
+    _any_colors(
+        "masks beside their images, x.jpg and x_mask.png",
+        f"(?:(?P<split>{_SPLIT})/)?(?P<name>[^/]+?)(?:_sat)?",
+        f"(?:(?P<split>{_SPLIT})/)?(?P<name>[^/]+?){_ENDING}",
+    ),
 )
 
 
@@ -433,7 +457,7 @@ def _colors_table(folder: SourceFolder) -> ClassTable:
     """
     if _has_table(folder, *TABLES):
         return read_table(folder, named(folder, *TABLES))
-    found = _colors_in(folder, _colors.pairs(folder))
+    found = _colors_in(folder, next(filter(None, (each.pairs(folder) for each in _colors))))
     total = sum(found.values())
     listed = "; ".join(
         f"name,{code >> 16},{code >> 8 & 255},{code & 255} ({100 * count / total:.1f} % of pixels)"
@@ -466,7 +490,7 @@ def _colors_in(folder: SourceFolder, pairs: Pairs) -> Counter[int]:
     return found
 
 
-_named_colors = mask_format("colors", "masks in colours, with a table that names them", _colors)
+_named_colors = mask_format("colors", "masks in colours, with a table that names them", *_colors)
 
 
 def _recognise_colors(folder: SourceFolder) -> str | None:

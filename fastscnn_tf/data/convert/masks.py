@@ -17,7 +17,7 @@ from ...core.images.decoding import decoding, open_picture, read_picture
 from ...core.images.formats import picture_format
 from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
-from .class_tables import ClassTable
+from .class_tables import VOID_NAMES, ClassTable, text_of
 from .source import Format, Item, Notes, Picture, Source
 from .source_folder import SourceFolder, split_named, stem
 
@@ -29,47 +29,58 @@ Splits = dict[str, str | None]  # of an image's name; None: in no split
 ReadMask = Callable[[SourceFolder, str, ClassTable], np.ndarray]
 
 
-def read_mask(
-    folder: SourceFolder, name: str, table: ClassTable, *, red: bool = False
-) -> np.ndarray:
+def read_mask(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarray:
     """A mask as (H, W) uint8 class indices, 255 void.
-
-    Args:
-        folder: that is converted.
-        name: of the mask.
-        table: what its pixels mean.
-        red: the value is the first channel of a colour picture.
 
     Raises:
         DataError: it cannot be read, its format loses colours, or it has a value or colour that
             the table does not know.
     """
-    path = folder.path(name)
+    path = str(folder.path(name))
+    return classes_of(open_mask(path), path, table)
+
+
+def open_mask(path: str) -> Image.Image:
+    """A mask, decoded.
+
+    Raises:
+        DataError: it cannot be read, or its format loses colours.
+    """
     content = read_picture(path)
-    kind = picture_format(content)
-    if kind in LOSSY:
+    if (kind := picture_format(content)) in LOSSY:
         raise DataError(
             f"{path}: a mask as {kind}, which blurs values and colours at every edge: export the "
             "masks as PNG"
         )
-    image = open_picture(content, str(path))
+    return open_picture(content, path)
+
+
+def classes_of(image: Image.Image, path: str, table: ClassTable, red: bool = False) -> np.ndarray:
+    """A mask as `read_mask` gives it.
+
+    Args:
+        image: the mask.
+        path: for messages.
+        table: what its pixels mean.
+        red: the value is the first channel of a colour picture.
+
+    Raises:
+        DataError: it has a value or colour that the table does not know.
+    """
     by_palette = image.mode == "P" and table.palette and table.by_color is not None
     plain = image.mode in ("1", "L", "I", "I;16", "P") and not by_palette
     by_value = table.by_value is not None and (plain or red or table.by_color is None)
     classes = table.by_value if by_value else table.by_color
     assert classes is not None  # each row has a value or a colour
-    with decoding(str(path)):
-        if by_value:
-            codes = in_strips(image)
-        else:
-            codes = in_strips(image, color_codes)
+    with decoding(path):
+        codes = in_strips(image) if by_value else in_strips(image, color_codes)
     if codes.ndim == 3 and by_value:
         if not red and np.ptp(codes[..., :3], axis=2).any():
             raise DataError(
                 f"{path}: a colour picture (mode {image.mode}), but {table.said} has no colours"
             )
         codes = codes[..., 0]
-    return _look_up(codes, classes, table, str(path))
+    return _look_up(codes, classes, table, path)
 
 
 def color_codes(image: Image.Image) -> np.ndarray:
@@ -93,7 +104,8 @@ def _look_up(codes: np.ndarray, classes: np.ndarray, table: ClassTable, path: st
             f"{_written(int(values[at]), what)} ({counts[at]:,} pixels)" for at in order[:LISTED]
         )
         more = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
-        raise DataError(f"{path}: {what} {listed}{more} is not in {table.said}")
+        hint = f": add a line for it; one named {VOID_NAMES[0]} is ignored" if table.palette else ""
+        raise DataError(f"{path}: {what} {listed}{more} is not in {table.said}{hint}")
     return label
 
 
@@ -114,23 +126,24 @@ class Layout:
         splits: the splits by the lists of the format, where folders do not tell them.
         read: (folder, path of the mask, table) -> (H, W) uint8 class indices, 255 void.
         sequences: each folder at that depth is a drive, whose frames belong together.
-        telling: whether the names alone tell the format.
+        telling: whether a folder with such names is taken for this format.
     """
 
     about: str
     images: str
     masks: str
     table: Callable[[SourceFolder], ClassTable]
-    splits: Callable[[SourceFolder, str, Notes], Splits] | None = None
+    splits: Callable[[SourceFolder, str], Splits] | None = None
     read: ReadMask = read_mask
     sequences: bool = False
-    telling: bool = True
+    telling: Callable[[SourceFolder], bool] = lambda folder: True
 
     def pairs(self, folder: SourceFolder) -> Pairs:
         """Which images have which masks."""
         masks, twice = _matches(self.masks, folder.files)
-        taken = set(masks.values())
-        images, again = _matches(self.images, [n for n in folder.files if n not in taken])
+        taken = set(masks.values())  # without any, nothing is looked at twice
+        others = [name for name in folder.files if name not in taken] if taken else []
+        images, again = _matches(self.images, others)
         return Pairs(images, masks, tuple(twice + again))
 
 
@@ -162,7 +175,8 @@ class Key:
 
 
 def _matches(pattern: str, names: Sequence[str]) -> tuple[dict[Key, str], list[tuple[str, str]]]:
-    whole = re.compile(rf"(?P<root>(?:.+/)?){pattern}", re.IGNORECASE)
+    # The root is as short as can be, so that it does not swallow a folder that names the split.
+    whole = re.compile(rf"(?P<root>(?:.+?/)??){pattern}", re.IGNORECASE)
     found: dict[Key, str] = {}
     twice = []
     for name in names:
@@ -183,14 +197,17 @@ def mask_format(name: str, about: str, *layouts: Layout) -> Format:
         return [(layout, pairs) for layout, pairs in found if pairs]
 
     def recognise(folder: SourceFolder) -> str | None:
-        return next((layout.about for layout, _ in present(folder) if layout.telling), None)
+        telling = (layout for layout in layouts if layout.telling(folder))
+        return next((layout.about for layout in telling if layout.pairs(folder)), None)
 
     def open_source(folder: SourceFolder) -> Source:
         found = present(folder)
         if not found:
+            masks = [mask for each in layouts for mask in each.pairs(folder).masks.values()]
+            alone = f"; {len(masks)} masks are there, export the images with them" if masks else ""
+            known = " or ".join(layout.about for layout in layouts)
             raise DataError(
-                f"{folder.root}: no image with a mask as {name} has them: "
-                f"{' or '.join(layout.about for layout in layouts)}"
+                f"{folder.root}: no image with a mask as {name} has them: {known}{alone}"
             )
         source = _open(folder, *found[0])
         for layout, _ in found[1:]:
@@ -212,11 +229,11 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
         ("images without a mask, left out", pairs.images, pairs.masks),
         ("masks without an image, left out", pairs.masks, pairs.images),
     ):
-        for key in here.keys() - there.keys():
+        for key in sorted(here.keys() - there.keys()):
             notes.add(what, here[key])
     keys = sorted(pairs.images.keys() & pairs.masks.keys())
     roots = {key.root for key in keys}
-    listed = {root: layout.splits(folder, root, notes) for root in roots} if layout.splits else {}
+    listed = {root: layout.splits(folder, root) for root in roots} if layout.splits else {}
     items = []
     for key in keys:
         split: str | None = split_named(key.split) or None
@@ -252,7 +269,7 @@ def named(folder: SourceFolder, *names: str) -> str:
     if folder.table is not None:
         folder.table_used = True
         return str(folder.table)
-    if folder.given and folder.given.lower().endswith((".txt", ".csv", ".json")):
+    if folder.given and folder.given.lower().endswith(tuple(name[-4:] for name in names)):
         return folder.given
     found = [name for name in folder.files if name.rpartition("/")[2].lower() in names]
     if not found:
@@ -263,7 +280,7 @@ def named(folder: SourceFolder, *names: str) -> str:
     return min(found, key=lambda name: (name.count("/"), name))
 
 
-def listed_splits(folder: SourceFolder, root: str, notes: Notes) -> Splits:
+def listed_splits(folder: SourceFolder, root: str) -> Splits:
     """The splits of VOC's lists, ImageSets/Segmentation/*.txt.
 
     `trainval` joins two others and is left out where they are there; `default`, which CVAT writes,
@@ -284,7 +301,7 @@ def listed_splits(folder: SourceFolder, root: str, notes: Notes) -> Splits:
         lists.pop("trainval")
     found: Splits = {}
     for split, name in lists.items():
-        text = folder.read(name).decode("utf-8-sig", "replace")
+        text = text_of(folder, name)
         for line in filter(None, map(str.strip, text.splitlines())):
             if line in found:
                 raise DataError(

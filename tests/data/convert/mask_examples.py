@@ -198,6 +198,31 @@ def colors() -> Example:
     return Example(files, ["road", "car", VOID], splits, ["road", "car"])
 
 
+def _colors_of_splits(image: str, mask: str) -> Example:
+    splits = {"train": ["1", "2"], "valid": ["3"]}
+    pixels = rgb([(128, 64, 128), (0, 0, 142), (0, 0, 0)])
+    files = pairs(splits, image, mask, pixels, 3)
+    files["d/class_dict.csv"] = "name,r,g,b\nroad,128,64,128\ncar,0,0,142\nunknown,0,0,0\n"
+    names = ["road", "car", "unknown"]
+    return Example(files, names, {"train": ["1", "2"], "val": ["3"]}, names)
+
+
+def colors_in_splits() -> Example:
+    return _colors_of_splits("d/{split}/images/{name}.jpg", "d/{split}/masks/{name}_mask.png")
+
+
+def colors_with_splits() -> Example:
+    return _colors_of_splits("d/images/{split}/{name}.jpg", "d/labels/{split}/{name}.PNG")
+
+
+def colors_beside() -> Example:
+    return _colors_of_splits("d/{split}/{name}_sat.jpg", "d/{split}/{name}_mask.png")
+
+
+def colors_annot() -> Example:
+    return _colors_of_splits("d/{split}/{name}.jpg", "d/{split}_masks/{name}.bmp")
+
+
 def camvid_kaggle() -> Example:
     splits = {"train": ["0001TP_009210", "0001TP_009240"], "val": ["0016E5_07959"], "test": ["x"]}
     pixels = rgb([(128, 128, 128), (128, 64, 128), (64, 0, 128), (0, 0, 0)])
@@ -224,6 +249,15 @@ def _mapillary(masks: str, config: str) -> Example:
 
 def mapillary() -> Example:
     return _mapillary("{split}/labels/{name}.png", "config.json")
+
+
+def mapillary_both() -> Example:
+    """As it is published: two versions of the labels, of which the older is asked for."""
+    made = _mapillary("{split}/v1.2/labels/{name}.png", "config_v1.2.json")
+    newer = mapillary2()
+    label, kept = "Bird", {name: each for name, each in newer.files.items() if "2.0" in name}
+    kept["config_v2.0.json"] = str(kept["config_v2.0.json"]).replace(label, "animal")
+    return dataclasses.replace(made, files={**made.files, **kept})
 
 
 def mapillary2() -> Example:
@@ -387,8 +421,13 @@ EXAMPLES: dict[str, tuple[str, Callable[[], Example]]] = {
     "voc": ("voc", voc),
     "cvat masks": ("voc", cvat_masks),
     "colors": ("colors", colors),
+    "colors in splits": ("colors", colors_in_splits),
+    "colors with splits": ("colors", colors_with_splits),
+    "colors beside": ("colors", colors_beside),
+    "colors annot": ("colors", colors_annot),
     "camvid-kaggle": ("camvid-kaggle", camvid_kaggle),
     "mapillary 1.2": ("mapillary", mapillary),
+    "mapillary of both": ("mapillary-1.2", mapillary_both),
     "mapillary 2.0": ("mapillary", mapillary2),
     "bdd100k": ("bdd100k", bdd100k),
     "bdd100k before 2020": ("bdd100k", bdd100k_before_2020),

@@ -1,6 +1,7 @@
 """Formats that store masks: every example becomes exactly what its definition says."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from fastscnn_tf.data.convert.source_folder import SourceFolder
 from fastscnn_tf.data.datasets.folder import folder
 
 FORMATS = {each.name: each for each in MASK_FORMATS}
-ASKED = {"carla-0.9.10": "carla", "carla-0.9.14": "carla"}  # they are told apart by the user
+# Told apart by the user.
+ASKED = {"carla-0.9.10": "carla", "carla-0.9.14": "carla", "mapillary-1.2": "mapillary"}
 
 
 def example(name, root):
@@ -299,6 +301,12 @@ def test_what_is_left_out_is_noted(tmp_path):
     assert any("'Unlabeled'" in reason and "void" in reason for reason in notes.counts)
 
 
+def test_the_newer_labels_of_mapillary_are_read_unless_the_older_are_asked_for(tmp_path):
+    source, _, _ = convert_one("mapillary of both", tmp_path, {}, "mapillary")
+    assert source.classes == ("animal", "Road")
+    assert "also there, not read: Mapillary Vistas 1.2" in " ".join(source.notes.counts)
+
+
 def test_of_two_kinds_of_masks_the_better_is_read_and_the_other_noted(tmp_path):
     example("idd polygons", tmp_path)
     source, found, made = convert_one("idd level 3", tmp_path, {})
@@ -361,3 +369,58 @@ def test_tables_of_colours_come_in_many_forms(name, tmp_path):
     assert list(source.classes) == ["road", "far car"]
     assert source.colors == {"road": (128, 64, 128), "far car": (0, 0, 142)}
     assert read(source)[""]["3"][0].tolist() == [0, 1, 255]
+
+
+def test_a_latin_1_table_is_refused(tmp_path):
+    example("colors", tmp_path)
+    (tmp_path / "classes.csv").write_bytes("Straße,128,64,128\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"classes\.csv: not UTF-8: save it as that"):
+        FORMATS["colors"].open(SourceFolder(tmp_path))
+
+
+def test_masks_whose_images_were_not_exported_are_told(tmp_path):
+    example("cvat masks", tmp_path)
+    shutil.rmtree(tmp_path / "JPEGImages")
+    with pytest.raises(DataError, match=r"no image with a mask as voc has.*; 3 masks are there"):
+        FORMATS["voc"].open(SourceFolder(tmp_path))
+
+
+def test_cityscapes_label_ids_are_not_taken_for_those_of_idd(tmp_path):
+    """Both have leftImg8bit and gtFine, but Cityscapes' 7 is a road and IDD's an animal."""
+    found, _ = example("idd ids", tmp_path)
+    for path in list(tmp_path.rglob("*_labelids.png")):
+        path.rename(path.with_name(path.name.replace("labelids", "labelIds")))
+    assert found.recognise(SourceFolder(tmp_path)) is None
+    with pytest.raises(DataError, match="no image with a mask as idd has them"):
+        found.open(SourceFolder(tmp_path))
+
+
+def test_black_is_background_where_cvats_labels_have_none(tmp_path):
+    source, found, _ = convert_one(
+        "cvat masks", tmp_path, {"labelmap.txt": "cat:48,112,32::\ndog:176,112,32::\n"}
+    )
+    assert list(source.classes) == ["cat", "dog", "background"]
+    assert found[""]["left/1"][0].tolist() == [2, 0, 1]
+
+
+def test_a_table_of_values_reads_the_commonest_mask_of_all(tmp_path):
+    """0 and 255, which is a class here because the table says so."""
+    example("colors", tmp_path)
+    (tmp_path / "classes.csv").write_text("value,name\n0,background\n255,road\n")
+    mask = Image.fromarray(np.tile(np.array([0, 255, 255], np.uint8), (HEIGHT, 1)))
+    for name in ("x/1", "x/2", "3"):
+        mask.save(tmp_path / f"masks/{name}.png")
+    source = FORMATS["colors"].open(SourceFolder(tmp_path))
+    assert list(source.classes) == ["background", "road"]
+    assert read(source)[""]["3"][0].tolist() == [0, 1, 1]
+
+
+def test_masks_beside_images_are_roboflows_only_with_its_table(tmp_path):
+    example("roboflow", tmp_path)
+    for path in list(tmp_path.rglob("_classes.csv")):
+        path.unlink()
+    assert FORMATS["roboflow"].recognise(SourceFolder(tmp_path)) is None
+    (tmp_path / "classes.csv").write_text("0,background\n1,road\n2,car\n")
+    assert "x_mask.png" in FORMATS["colors"].recognise(SourceFolder(tmp_path))
+    source = FORMATS["colors"].open(SourceFolder(tmp_path))
+    assert sorted(read(source)) == ["train", "val"]
