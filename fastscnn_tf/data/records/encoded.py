@@ -65,7 +65,7 @@ def encode_label(label: np.ndarray) -> bytes:
     packing = zlib.compressobj(strategy=zlib.Z_RLE)
     chunks = (
         (b"IHDR", struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0)),
-        (b"IDAT", packing.compress(rows) + packing.flush()),
+        (b"IDAT", packing.compress(rows.data) + packing.flush()),
         (b"IEND", b""),
     )
     parts = [b"\x89PNG\r\n\x1a\n"]
