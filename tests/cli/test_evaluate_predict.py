@@ -198,7 +198,10 @@ def test_a_cityscapes_model_is_scored_zero_shot(models, tmp_path, run):
         assert matrix.sum() == scored
     code, _, err = run("evaluate", models / "toy.tflite", "--dataset", name, "--data-dir", tmp_path)
     assert code == 2
-    assert "the 9 classes of the model and the 13 of panorama13 differ (only the model has pavement" in err
+    assert (
+        "the 9 classes of the model and the 13 of panorama13 differ (only the model has pavement"
+        in err
+    )
     assert "--class-map FILE" in err
 
 
