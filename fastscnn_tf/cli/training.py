@@ -14,6 +14,8 @@ from ..core.errors import Interrupted
 from ..core.text_table import percent
 from ..delegates.device import DEVICES
 from ..quantize.run_settings import QuantizeSettings
+from ..runs.run_files import RUN
+from ..runs.run_record import read_run
 from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
 from . import shared_options as opt
 from .export_options import TEXTS, about_options, choose_for, engine_options
@@ -34,7 +36,7 @@ RECIPE = {
 SECTIONS = {
     "Data": (
         *("dataset", "data_dir", "size", "extra_dataset", "extra_data_dir", "extra_split"),
-        *("skip_bad", "cache"),
+        *("val_split", "skip_bad", "cache"),
     ),
     "Run": ("recipe", "init_from", "match", "class_map", "output", "resume", "force"),
     **RECIPE,
@@ -53,27 +55,48 @@ recipe_options = opt.options(
 )
 source_options = opt.setting_options(
     TrainSettings,
-    *(
-        "init_from",
-        "match",
-        "class_map",
-        "teacher",
-        "extra_dataset",
-        "extra_data_dir",
-        "extra_split",
-    ),
+    *("init_from", "match", "class_map", "teacher"),
+    *("extra_dataset", "extra_data_dir", "extra_split", "val_split"),
     label="default",
 )
 cache = opt.setting_option(TrainSettings, "cache")
 
 
-def settings_given(values: dict[str, Any]) -> TrainSettings:
-    """The settings of a run: the recipe's, and the options that were given beside it."""
-    if values["size"] is None:
-        raise click.UsageError("--size is needed, such as 352x480")
+class SizeOrAuto(opt.SizeType):
+    """`auto` is None, as where no size is given."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return None if value == "auto" else super().convert(value, param, ctx)
+
+
+size_or_auto = click.option(
+    "--size",
+    type=SizeOrAuto(),
+    help="Height x width, multiples of 32. [default: auto, from the pictures' own]",
+)
+
+
+def settings_given(values: dict[str, Any], resumed: Path | None = None) -> TrainSettings:
+    """The settings of a run: the recipe's, and the options that were given beside it.
+
+    Args:
+        values: the options; what was not given is None.
+        resumed: the folder of a run that goes on: what the pictures decided stays.
+    """
+    from ..train.proposals import proposals
     from ..train.recipes import train_settings
 
-    return train_settings(**{"data_dir": None, **opt.given(values)})
+    values = {"data_dir": None, **opt.given(values)}
+    if resumed and (resumed / RUN).is_file():
+        began = read_run(resumed).settings
+        if size := began.get("size"):
+            values = {"size": tuple(size), "batch_size": began.get("batch_size"), **values}
+    else:
+        found, lines = proposals(values)
+        values |= found
+        for line in lines:
+            echo(line)
+    return train_settings(**values)
 
 
 @contextlib.contextmanager
@@ -91,7 +114,7 @@ def naming_interruptions() -> Iterator[None]:
 
 @click.command(cls=SectionedCommand, sections=SECTIONS)
 @opt.dataset()
-@opt.size
+@size_or_auto
 @click.option(
     "--recipe",
     default="paper",
@@ -112,7 +135,7 @@ def naming_interruptions() -> Iterator[None]:
 @opt.force
 def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     """Train by a recipe; writes best.keras, last.keras, recipe.json, logs and a report."""
-    settings = settings_given(rest)
+    settings = settings_given(rest, output if resume else None)
     run: Callable[..., Any]
     if settings.strategy == MULTI_WORKER:
         from ..train.distributed.run import run_on_workers as run
@@ -159,7 +182,7 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @opt.setting_options(
     QuantizeSettings,
     *("epochs", "batch_size", "learning_rate", "freeze_ranges", "augment", "seed"),
-    *("validate_every", "match", "class_map", "deterministic"),
+    *("validate_every", "match", "class_map", "deterministic", "val_split"),
 )
 @opt.skip_bad
 @cache
@@ -219,7 +242,8 @@ def export(
 ) -> None:
     """Write MODEL (.keras, .npz or run folder) as a .tflite, by default with raw uint8 RGB input.
 
-    Recipes int8 and int16x8 read calibration images from --dataset/--data-dir (its training split).
+    Recipes int8 and int16x8 read calibration images from --dataset/--data-dir: pictures of its
+    training split, or of any folder (--dataset folder), whether there are label maps or not.
     """
     from ..evaluation.evaluate import load_model
     from ..export.export_tflite import check_export, export_tflite
@@ -243,13 +267,12 @@ def export(
     loaded = load_model(model)
     calibration = None
     if rules.needs_calibration and dataset:
-        from ..data.pipeline import load_dataset
+        from ..export.representative import training_images
         from ..model.fast_scnn import resized_config
 
         size = shape["size"] or loaded.config.input_size
         config = resized_config(loaded.config, size, shape["pad"])
-        pairs = load_dataset(dataset, split="train", config=config, batch_size=1, **images)
-        calibration = pairs.take(count)
+        calibration = training_images(config, dataset, count=count, **images)
     rest |= {**shape, "calibration": calibration, "settings": settings}
     about = about_model(model, **texts)
     result = export_tflite(loaded, output, force=force, about=about, **rest)

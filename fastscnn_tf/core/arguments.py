@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from .errors import ConfigError
@@ -49,3 +50,10 @@ def check_name(what: str, name: str, known: Iterable[str]) -> str:
     if name not in names:
         raise ConfigError(f"unknown {what} {name!r}: expected one of {', '.join(names)}")
     return name
+
+
+def nearest_or_all(name: str, known: Collection[str], called: Callable[[str], str] = str) -> str:
+    """What to say of an unknown name: the nearest known one, or what is expected."""
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    names = ", ".join(map(called, near or known))
+    return f"did you mean {names!r}?" if near else f"expected one of {names}"

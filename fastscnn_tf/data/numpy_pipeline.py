@@ -23,7 +23,8 @@ from .augment.mix import mix_batch
 from .augment.pair import augment_pair
 from .cache import open_cache
 from .datasets.dataset import SegmentationDataset
-from .pipeline import check_batches, for_outputs, named_after, open_for
+from .datasets.objects import Classes, Source
+from .pipeline import check_batches, for_outputs, named_after, opened
 from .png_decoder import use_fast_png
 from .reader import PairReader, noting_data_errors
 
@@ -31,7 +32,7 @@ Batch = tuple[np.ndarray, Any]  # images, and labels or a dict of them
 
 
 def load_pydataset(
-    name: str,
+    name: str | Source,
     data_dir: StrPath | None = None,
     *,
     split: str = "train",
@@ -42,11 +43,12 @@ def load_pydataset(
     workers: int = 2,
     cache: str = "auto",
     skip_bad: bool = False,
+    classes: Classes | None = None,
 ) -> PyDataset:
     """A `keras.utils.PyDataset` of batches for `model.fit` on any backend, without TensorFlow.
 
     Args:
-        name: as for `open_dataset`.
+        name: as for `load_dataset`.
         data_dir: where the data set lies; not needed for `toy`.
         split: which split.
         config: gives size, normalisation, number of classes and whether there are auxiliary
@@ -57,7 +59,7 @@ def load_pydataset(
             the same seed gives other batches than `load_dataset`.
         workers: threads that prepare batches ahead.
         cache: as for `load_dataset`.
-        skip_bad: as for `load_dataset`.
+        skip_bad, classes: as for `load_dataset`.
 
     Returns:
         Batches of (images, labels): float32 (B, H, W, 3) normalised by `config`, and uint8
@@ -71,7 +73,7 @@ def load_pydataset(
         DataError: files are missing or wrong; unreadable ones show when their batch is asked
             for.
     """
-    dataset = open_for(config, name, data_dir, split, skip_bad)
+    dataset = opened(name, data_dir, split, config, skip_bad, classes)
     settings = augmentation(augment)
     return numpy_batches(dataset, config, settings, batch_size, seed, workers, cache)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, overload
 
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
@@ -13,13 +13,15 @@ from .augment.augmentation import DRAWS, Augmentation, augmentation
 from .augment.mix import mix_batch
 from .augment.pair import augment_pair
 from .batch_order import batch_rows, position_of, shuffled_indices
-from .cache import open_cache
+from .cache import MEMORY_SHARE, available_memory, open_cache
 from .check.usable import open_split
 from .datasets.dataset import SegmentationDataset, in_classes_of
+from .datasets.objects import Classes, Source, as_dataset, held_in_memory
 from .png_decoder import use_fast_png
 from .reader import PairReader
 
 
+@overload
 def load_dataset(
     name: str,
     data_dir: StrPath | None = None,
@@ -31,11 +33,41 @@ def load_dataset(
     seed: int | None = None,
     cache: str = "auto",
     skip_bad: bool = False,
+) -> TFDataset: ...
+
+
+@overload
+def load_dataset(
+    name: Source,
+    *,
+    split: str = "train",
+    config: FastSCNNConfig,
+    augment: str | Augmentation = "none",
+    batch_size: int = 1,
+    seed: int | None = None,
+    cache: str = "auto",
+    classes: Classes | None = None,
+) -> TFDataset: ...
+
+
+def load_dataset(
+    name: str | Source,
+    data_dir: StrPath | None = None,
+    *,
+    split: str = "train",
+    config: FastSCNNConfig,
+    augment: str | Augmentation = "none",
+    batch_size: int = 1,
+    seed: int | None = None,
+    cache: str = "auto",
+    skip_bad: bool = False,
+    classes: Classes | None = None,
 ) -> TFDataset:
     """A `tf.data.Dataset` of batches for `model.fit`.
 
     Args:
-        name: as for `open_dataset`.
+        name: as for `open_dataset`; or the pairs themselves: what `open_dataset` returned, arrays,
+            lists, or a data set of another library (see `data.datasets.objects.as_dataset`).
         data_dir: where the data set lies; not needed for `toy`.
         split: which split.
         config: gives size, normalisation, number of classes and whether there are auxiliary
@@ -49,6 +81,8 @@ def load_dataset(
             fit), `memory`, `none`, or a folder.
         skip_bad: read every pair first, unless it was found good before, and leave out those that
             cannot be used, with a counted warning.
+        classes: of pairs that are no data set of ours: their names in the order of the label
+            values; by default the config's.
 
     Returns:
         Dataset of (images, labels): float32 (B, H, W, 3) normalised by `config`, and uint8
@@ -67,17 +101,33 @@ def load_dataset(
         tensorflow()
     except InputError as error:
         raise InputError(f"{error}; load_pydataset gives batches without it") from None
-    dataset = open_for(config, name, data_dir, split, skip_bad)
+    dataset = opened(name, data_dir, split, config, skip_bad, classes)
     settings = augmentation(augment)
     return batches(dataset, config, settings, batch_size, seed, cache=cache)
 
 
-def open_for(
-    config: FastSCNNConfig, name: str, data_dir: StrPath | None, split: str, skip_bad: bool
+def opened(
+    source: str | Source,
+    data_dir: StrPath | None,
+    split: str,
+    config: FastSCNNConfig,
+    skip_bad: bool,
+    classes: Classes | None,
 ) -> SegmentationDataset:
-    """A split in the class indices of a config; one without names takes those of the data set."""
-    dataset = open_split(name, data_dir, split, config.input_size, skip_bad)
-    return in_classes_of(config.labels, dataset) if config.class_names else dataset
+    """The split of a data set by its name, or what somebody holds; as for `load_dataset`.
+
+    It has the class indices of the config; one without names takes those of the data set.
+    """
+    if isinstance(source, str):
+        if classes is not None:
+            raise ConfigError(f"data set {source!r} has its own classes: leave classes out")
+        data = open_split(source, data_dir, split, config.input_size, skip_bad)
+    elif data_dir is not None or skip_bad:
+        raise ConfigError("data_dir and skip_bad are for data sets by name: leave them out")
+    else:
+        data = as_dataset(source, config.labels, classes, split, (config.mean, config.std))
+        data = held_in_memory(data, available_memory() * MEMORY_SHARE)
+    return in_classes_of(config.labels, data) if config.class_names else data
 
 
 def batches(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+from ..core.arguments import nearest_or_all
 from ..core.errors import ConfigError
 
 OPTION = "option"  # key of an `Option` in the metadata of a dataclass field
@@ -228,13 +228,6 @@ class Settings:
             inner = getattr(self, name) or self.PARTS[name]()
             return dataclasses.replace(self, **{name: inner.with_option(rest, value)})
         return dataclasses.replace(self, **{name: _parsed(self.options()[name], value)})
-
-
-def nearest_or_all(name: str, known: Collection[str], called: Callable[[str], str] = str) -> str:
-    """What to say of an unknown name: the nearest known one, or what is expected."""
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    names = ", ".join(map(called, near or known))
-    return f"did you mean {names!r}?" if near else f"expected one of {names}"
 
 
 def _below(part: str, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from ..core.arguments import nearest_or_all
 from ..core.errors import ConfigError
 from ..core.foreign_text import Markdown
 from ..core.text_table import markdown_table
@@ -12,7 +13,6 @@ from .device import COMPILED_MODEL, DEVICES, LITERT_JS, DeviceSettings
 from .gpu import GpuSettings
 from .nnapi import NnapiSettings
 from .npu import NpuSettings
-from .options import nearest_or_all
 
 
 @dataclasses.dataclass(frozen=True)

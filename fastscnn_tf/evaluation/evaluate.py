@@ -17,10 +17,12 @@ from ..core.keras_api import KerasModel
 from ..core.named_weights import KERAS, TFLITE, named_weights, no_such_model
 from ..core.sizes import STRIDE, Size, format_size
 from ..data.check.usable import open_usable
+from ..data.datasets.objects import Classes, Normalisation, Source, as_dataset
 from ..data.datasets.registry import find_pairs, open_dataset
 from ..runs.about import licence_of, seen_in_training, trained_on
 from ..runtime.segmenter import Segmenter
 from ..scoring.averaged_views import AveragedViews, SlidingWindows
+from ..scoring.class_mapping import label_space_of
 from ..scoring.evaluation_result import Evaluation
 from ..scoring.protocol import evaluate_predictor
 from ..scoring.views import AnyModel, Inference, Predictor, ViewOptions, Views, WholeImage
@@ -149,7 +151,7 @@ def _at_size(model: Any, size: Size | None, pad: bool) -> KerasModel:
 
 def evaluate(
     model: AnyModel,
-    dataset: str,
+    dataset: str | Source,
     data_dir: StrPath | None = None,
     split: str = "val",
     threads: int | None = None,
@@ -164,6 +166,7 @@ def evaluate(
     trust_settings: bool = False,
     match: str = "name",
     class_map: StrPath | None = None,
+    classes: Classes | None = None,
     **ways: Unpack[ViewOptions],
 ) -> Evaluation:
     """Scores a model on every image of a split; by default in one look at the whole image.
@@ -171,7 +174,8 @@ def evaluate(
     Args:
         model: as for `load_predictor`.
         dataset: its name, as for `open_dataset`. Its classes are matched with the model's by name,
-            or by a known class map (a Cityscapes model on the 13 classes of DensePASS).
+            or by a known class map (a Cityscapes model on the 13 classes of DensePASS). Or the
+            pairs themselves, as for `load_dataset`; also what can be gone through once only.
         data_dir: where the data set lies.
         split: which split.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
@@ -188,6 +192,8 @@ def evaluate(
         match: `name`, or `index`: the same index is the same class, whatever the names.
         class_map: YAML file of `model's class: data set's class`, where the names differ; nothing
             instead of the second: none, a miss wherever predicted.
+        classes: of pairs that are no data set of ours: their names in the order of the label
+            values; by default the model's.
         ways: `scales`, `flip`, `window`, `stride` and `fit`: fields of `views` by themselves.
 
     Returns:
@@ -200,11 +206,18 @@ def evaluate(
     inference, predictor = open_inference(
         model, threads, size, pad, views=views, trust_settings=trust_settings, **ways
     )
-    if skip_bad:
+    missing: tuple[Path, ...] = ()
+    if not isinstance(dataset, str):
+        if data_dir is not None:
+            raise ConfigError("data_dir is for data sets by name: leave it out")
+        space = label_space_of(predictor)
+        opened = as_dataset(dataset, space, classes, split, _normalisation(predictor))
+    elif classes is not None:
+        raise ConfigError(f"data set {dataset!r} has its own classes: leave classes out")
+    elif skip_bad:
         missing = find_pairs(dataset, data_dir, split).missing
         opened = open_dataset(dataset, data_dir, split, predictor.input_size, missing="skip")
     else:  # a bad pair is named now, not after an hour
-        missing = ()
         opened = open_usable(dataset, data_dir, split, predictor.input_size)
     result = evaluate_predictor(
         predictor,
@@ -219,7 +232,16 @@ def evaluate(
         class_map=class_map,
     )
     details = {"model": name_of(model), **_fingerprint(model), **result.details}
-    return dataclasses.replace(result, details=details, remark=_remark(model, dataset, split))
+    remark = _remark(model, dataset, split) if isinstance(dataset, str) else ""
+    return dataclasses.replace(result, details=details, remark=remark)
+
+
+def _normalisation(predictor: Any) -> Normalisation | None:
+    """Mean and std of a predictor's input, as far as it says them."""
+    if (config := getattr(predictor, "config", None)) is not None:
+        return config.mean, config.std
+    known = getattr(predictor, "metadata", {})
+    return (known["mean"], known["std"]) if "mean" in known and "std" in known else None
 
 
 def _remark(model: object, dataset: str, split: str) -> str:

@@ -12,7 +12,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,11 @@ import numpy as np
 from ..core.config import FastSCNNConfig
 from ..core.console import quiet_stderr
 from ..core.errors import ConfigError, DataError, ExportError, ModelFileError
+from ..data.datasets.objects import Source, image_batches
 from ..data.reader import named_data_errors
 from ..model.byte_input import STEP, byte_range, centre
 from ..model.folded import FoldedNetwork, on_bytes
 from ..model.tf_blocks import image_bytes
-from ..quantize.calibrate import checked_images
 from ..tflite.file import operation, unpack
 from ..tflite.parser import parse_tflite
 from . import edits
@@ -45,7 +45,7 @@ def quantize_file(
     network: FoldedNetwork,
     outputs: str,
     input: str,
-    calibration: Iterable[Any],
+    calibration: Source,
     layers: Sequence[str] = (),
     limit: int = 200,
 ) -> tuple[bytes, frozenset[str]]:
@@ -55,7 +55,7 @@ def quantize_file(
         network: folded weights of a float network, of the size of the images.
         outputs: name of the output.
         input: `uint8`, `int8` or `float32`.
-        calibration: batches of normalised images (B, H, W, 3), or (images, labels) pairs.
+        calibration: anything with images.
         layers: those that stay in float.
         limit: images to use at most.
 
@@ -141,14 +141,14 @@ def _quiet() -> Iterator[None]:
 
 
 def _samples(
-    network: FoldedNetwork, batches: Iterable[Any], limit: int
+    network: FoldedNetwork, batches: Source, limit: int
 ) -> Iterator[list[dict[str, np.ndarray]]]:
     """The images on the grid of bytes, as the engine takes them, a few at a time."""
     count = 0
     chunk: list[dict[str, np.ndarray]] = []
     with named_data_errors():
-        for batch in batches:
-            for image in checked_images(batch, network)[: limit - count]:
+        for batch in image_batches(batches, network.config):
+            for image in batch[: limit - count]:
                 grid = np.rint(image_bytes(image[None], network.config) / STEP) * STEP
                 chunk.append({IMAGE: grid.astype(np.float32)})
                 count += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from ..core.files.writing import check_output, write_bytes, write_json
 from ..core.keras_api import KerasModel
 from ..core.sizes import Size, format_size
 from ..core.version import __version__
+from ..data.datasets.objects import Source
 from ..delegates.device import DeviceSettings
 from ..delegates.settings_file import KEY, settings_path, write_settings
 from ..model.byte_input import STEP, centre
 from ..model.fast_scnn import resized_config
 from ..model.folded import FoldedNetwork, check_finite, fold, on_bytes
-from ..quantize.calibrate import as_batches, calibrate
+from ..quantize.calibrate import calibrate
 from ..quantize.clipping import check_method
 from ..quantize.quantize_aware import folded_of, is_qat
 from ..tflite.file import METADATA_FORMAT, GraphSummary, graph_summary
@@ -91,7 +92,7 @@ def export_tflite(
     recipe: str = "float32",
     outputs: str = "logits",
     size: Size | None = None,
-    calibration: Iterable[Any] | None = None,
+    calibration: Source | None = None,
     force: bool = False,
     pad: bool = False,
     input: str | None = None,
@@ -114,8 +115,9 @@ def export_tflite(
             paper's "prob"), `labels` (uint8 class indices; the paper's "cls") or `labels-8` (the
             same at 1/8). The converter has no label maps for int16x8.
         size: (height, width) of the input; the model's own by default.
-        calibration: batches of normalised images, or (images, labels) pairs; the first 200 images
-            count; for int16x8 of the size of the input.
+        calibration: anything with images: what `load_dataset` or `open_dataset` returned, arrays,
+            a list of paths, a data set of another library (see
+            `data.datasets.objects.as_dataset`); label maps do not count, the first 200 images do.
         force: replace an existing file.
         pad: take a `size` that is no multiple of 32; the padding is inside the graph and cut off
             the result (of `logits` at 1/8 by the runtime).
@@ -153,7 +155,7 @@ def export_tflite(
     network = _network_for(model, rules, wanted, calibration)
     layers = kept_layers(network.config, wanted.keep_float)
     floats: frozenset[str] = frozenset()
-    ours, images = wanted.engine == OWN, () if calibration is None else as_batches(calibration)
+    ours, images = wanted.engine == OWN, () if calibration is None else calibration
     if ours:
         network, content = _converted(
             network, rules, outputs, input, images, wanted.calibration_method
@@ -228,7 +230,7 @@ def _sidecar(target: Path) -> Path:
 
 
 def _network_for(
-    model: KerasModel, rules: Recipe, wanted: ExportOptions, calibration: Iterable[Any] | None
+    model: KerasModel, rules: Recipe, wanted: ExportOptions, calibration: Source | None
 ) -> FoldedNetwork:
     """The folded network of the wanted size; what the recipe lacks is refused."""
     if rules.name == "int8-qat":
@@ -260,7 +262,7 @@ def _converted(
     rules: Recipe,
     outputs: str,
     input: str,
-    calibration: Iterable[Any],
+    calibration: Source,
     method: str,
 ) -> tuple[FoldedNetwork, bytes]:
     """The network with the ranges that its recipe asks for, and the converter's file of it."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
+from ..core.console import warn
 from ..core.errors import DataError
-from ..core.sizes import format_size
+from ..core.images.image_file import read_image
+from ..data.datasets.objects import Source, image_batches
+from ..data.datasets.registry import open_pictures
 from ..data.reader import named_data_errors
 
 
@@ -20,26 +24,45 @@ def training_images(
     data_dir: StrPath | None,
     count: int,
     skip_bad: bool = False,
-) -> Any:
-    """The first normalised images of a training split, with their label maps, in batches of one.
+) -> Iterator[np.ndarray]:
+    """The first normalised images of a training split, one by one; label maps do not count.
 
     Args:
         config: gives their size, mean and std.
-        dataset: its name, as for `open_dataset`.
+        dataset: its name, as for `open_pictures`.
         data_dir: where it lies.
         count: how many.
-        skip_bad: leave out pairs that cannot be used.
-    """
-    from ..data.pipeline import load_dataset
+        skip_bad: leave out pictures that cannot be read, with a counted warning.
 
-    batches = load_dataset(
-        dataset, data_dir, split="train", config=config, batch_size=1, skip_bad=skip_bad
-    )
-    return batches.take(count)
+    Raises:
+        DataError: there is no such data set, or a picture cannot be read.
+    """
+    source: Source = open_pictures(dataset, data_dir, "train", config.input_size)
+    if skip_bad and isinstance(source, list):
+        source = _readable(source, count)
+    return itertools.islice(image_batches(source, config), count)
+
+
+def _readable(paths: Sequence[Path], count: int) -> Iterator[np.ndarray]:
+    """The first images that can be read."""
+    bad: list[DataError] = []
+    found = 0
+    for path in paths:
+        try:
+            image = read_image(path)
+        except DataError as error:
+            bad.append(error)
+            continue
+        yield image
+        found += 1
+        if found == count:
+            break
+    if bad:
+        warn(f"skipped {len(bad)} pictures that cannot be read (first: {bad[0]})")
 
 
 def images_for(
-    config: FastSCNNConfig, batches: Iterable[Any], limit: int = 200
+    config: FastSCNNConfig, source: Source, limit: int = 200
 ) -> Callable[[], Iterator[list[np.ndarray]]]:
     """A representative dataset of single images.
 
@@ -48,7 +71,7 @@ def images_for(
 
     Args:
         config: gives the input's size, mean and std.
-        batches: normalised images (B, H, W, 3), or (images, labels) pairs.
+        source: anything with images (see `data.datasets.objects.as_dataset`).
         limit: images to use at most.
 
     Raises:
@@ -56,12 +79,8 @@ def images_for(
     """
     images: list[np.ndarray] = []
     with named_data_errors():
-        for batch in batches:
-            found = np.asarray(batch[0] if isinstance(batch, tuple | list) else batch, np.float32)
-            if found.shape[1:] != (*config.input_size, 3):
-                size = format_size(config.input_size)
-                raise DataError(f"expected calibration images of {size}, got {found.shape[1:]}")
-            images.extend(image[None] for image in found)
+        for batch in image_batches(source, config):
+            images.extend(image[None] for image in batch)
             if len(images) >= limit:
                 break
     if not images:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import numpy as np
 
 from ..core.errors import DataError, ModelFileError
-from ..core.keras_api import keras3, tensorflow
-from ..core.sizes import format_size
+from ..core.keras_api import tensorflow
+from ..data.datasets.objects import Source, image_batches
 from ..data.reader import named_data_errors
 from ..model.byte_input import byte_range
 from ..model.folded import FoldedNetwork, on_bytes
@@ -18,19 +15,17 @@ from ..model.tf_blocks import logits_of
 from .clipping import check_method, mse_range, percentile_range
 from .histogram import Histogram
 
-TOGETHER = 100  # images of an array that are looked at at once
 DEAD = 1e-4  # width of the range of a tensor that is as good as always zero
 
 
 def calibrate(
-    network: FoldedNetwork, batches: Iterable[Any], limit: int = 200, method: str = "minmax"
+    network: FoldedNetwork, batches: Source, limit: int = 200, method: str = "minmax"
 ) -> FoldedNetwork:
     """Sets the range of every tensor from float32 passes over images.
 
     Args:
         network: folded weights; ranges it may have are replaced, and raw bytes become its input.
-        batches: image batches (B, H, W, 3) of the network's size, normalised floats or raw bytes;
-            (images, labels) pairs; or one array of images.
+        batches: anything with images (see `data.datasets.objects.as_dataset`); labels do not count.
         limit: images to use at most.
         method: `minmax`, the mean over images of the smallest and of the largest value: single
             outliers do not stretch it, which costs less than the resolution they would take from
@@ -64,8 +59,8 @@ def calibrate(
     histograms: dict[str, Histogram] = {}
     count = 0
     with named_data_errors():
-        for batch in as_batches(batches):
-            images = tf.convert_to_tensor(checked_images(batch, network)[: limit - count])
+        for batch in image_batches(batches, network.config):
+            images = tf.convert_to_tensor(batch[: limit - count])
             for name, (limits, *values) in observe(images).items():
                 found.setdefault(name, []).append(_finite(limits.numpy(), name))
                 if values:
@@ -83,49 +78,6 @@ def calibrate(
     }
     ranges[INPUT] = byte_range(network.config)
     return network.replace(ranges=ranges)
-
-
-def as_batches(data: Any) -> Iterable[Any]:
-    """What people calibrate with and train on, batch by batch.
-
-    Raises:
-        DataError: nothing to go through.
-    """
-    if isinstance(data, np.ndarray):  # piece by piece: all of it may not fit twice
-        return (data[i : i + TOGETHER] for i in range(0, len(data), TOGETHER))
-    if isinstance(data, keras3().utils.PyDataset):  # it may have no end of its own
-        return (data[i] for i in range(len(data)))
-    if not isinstance(data, Iterable) or isinstance(data, str):
-        raise DataError(
-            "expected images: an array (B, H, W, 3), batches of them, or what fs.load_dataset "
-            f"returns; got {type(data).__name__}"
-        )
-    return data
-
-
-def checked_images(batch: Any, network: FoldedNetwork) -> np.ndarray:
-    """The images of a batch (B, H, W, 3), float32.
-
-    Raises:
-        DataError: another size or type, or not finite.
-    """
-    images = np.asarray(batch[0] if isinstance(batch, tuple | list) else batch)
-    if images.ndim != 4 or images.shape[3] != 3 or images.dtype.kind not in "fui":
-        raise DataError(
-            "calibration needs batches (B, H, W, 3) of normalised float images or raw bytes, got "
-            f"{images.dtype} {images.shape}"
-        )
-    if images.dtype.kind != "f":
-        images = network.config.normalised(images)
-    size = network.config.input_size
-    if images.shape[1:3] != tuple(size):
-        raise DataError(
-            f"calibration images are {format_size(images.shape[1:3])}, the network takes "
-            f"{format_size(size)}: resize them"
-        )
-    if not np.isfinite(images).all():
-        raise DataError("a calibration image holds NaN or infinity: leave it out")
-    return images.astype(np.float32, copy=False)
 
 
 def _finite(limits: np.ndarray, name: str) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..core.keras_api import (
     tf_keras,
 )
 from ..core.sizes import Size
+from ..data.datasets.objects import Source
 from ..data.reader import named_data_errors
 from ..model.fast_scnn import inference_model, logits_layer, resize_model, resized_config
 from ..model.folded import FoldedNetwork, fold, on_bytes
@@ -37,7 +38,7 @@ PARITY = 1e-4  # greatest difference of the folded twin, in standard deviations 
 CALIBRATION_IMAGES = 100
 
 
-def quantize_aware(model: KerasModel, calibration: Iterable[Any] | None = None) -> KerasModel:
+def quantize_aware(model: KerasModel, calibration: Source | None = None) -> KerasModel:
     """Makes a trained model quantization-aware.
 
     The Keras 3 model is rebuilt in tf_keras with its batch normalisation folded into the
@@ -53,8 +54,8 @@ def quantize_aware(model: KerasModel, calibration: Iterable[Any] | None = None) 
 
     Args:
         model: a model made by `fast_scnn` or `load_model`.
-        calibration: batches of normalised images (or (images, labels) pairs) to set the ranges
-            from; by default the first 100 images given to `fit`.
+        calibration: images to set the ranges from, in any form (see
+            `data.datasets.objects.as_dataset`); by default the first 100 given to `fit`.
 
     Returns:
         A tf_keras model from normalised float32 images (B, H, W, 3) to full-resolution logits:

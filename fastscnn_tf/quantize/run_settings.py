@@ -30,6 +30,7 @@ class QuantizeSettings(RunSettings):
         validate_every: epochs between validations; the last epoch always validates.
         match: how the data set's classes become the model's, `name` or `index`.
         class_map: YAML file of `model's class: data set's class`, where names differ.
+        val_split: as in `TrainSettings`.
         skip_bad: go on without pairs that cannot be used, with a counted warning.
         cache: where decoded pairs are kept, as in `TrainSettings`.
         deterministic: only operations that give the same bits each time.
@@ -50,6 +51,7 @@ class QuantizeSettings(RunSettings):
     validate_every: int = setting(1, "Epochs.", 1)
     match: str = like(TrainSettings, "match")
     class_map: str | None = like(TrainSettings, "class_map")
+    val_split: float | None = like(TrainSettings, "val_split")
     skip_bad: bool = setting(False)
     cache: str = like(TrainSettings, "cache")
     deterministic: bool = like(TrainSettings, "deterministic")

@@ -8,6 +8,7 @@ confusion matrix collects all pixels that are not void; `views` has other ways.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from typing import Any
@@ -63,8 +64,9 @@ def evaluate_predictor(
             them; or iIoU is wanted of other classes than Cityscapes'.
         DataError: the split is empty or all void, a file is wrong, or there are no instance ids.
     """
-    indices = range(len(dataset))
-    if not indices and not missing:
+    indices = dataset.indices()
+    counted = isinstance(indices, range)  # else a stream
+    if counted and not len(dataset) and not missing:
         raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
     mapping = mapping_between(predictor, dataset, match, class_map)
     inference = inference or WholeImage(predictor)
@@ -73,7 +75,8 @@ def evaluate_predictor(
 
     def look(samples: Iterable[_Sample | DataError]) -> Generator[tuple[_Sample, Any, float]]:
         """Runs the network in this thread: Keras and its strategies belong to one."""
-        for _, sample in zip(progress(indices), samples, strict=True):
+        shown = progress(indices) if counted else itertools.repeat(0)
+        for sample, _ in zip(samples, shown, strict=counted):
             if isinstance(sample, DataError):
                 if not skip_bad:
                     raise sample
@@ -98,11 +101,13 @@ def evaluate_predictor(
     ):
         for _ in scored:
             pass
+    if not counts.times and not skipped:
+        raise DataError(f"{dataset.name}: it has no pairs")
     if not counts.times:
         raise DataError(f"none of the {len(skipped)} pairs can be used (first: {skipped[0]})")
     protocol = _protocol(inference, mapping, dataset)
     if skipped:
-        total = len(dataset) + len(missing)
+        total = len(counts.times) + len(skipped)
         protocol = protocol.replace("none dropped", f"{len(skipped)} of {total} pairs left out")
     result = counts.result(predictor, protocol)
     return dataclasses.replace(

@@ -26,6 +26,8 @@ from .optimizers import optimizer, precision_policy
 from .schedules import schedule
 from .settings import NONE, TrainSettings
 
+LEAST_USUAL = 0.9  # momentum of batch normalisation that every public implementation has at least
+
 
 @dataclasses.dataclass(frozen=True)
 class Training:
@@ -49,17 +51,31 @@ class Training:
     logits: Path | None = None
 
 
-def run_config(settings: TrainSettings, labels: LabelSpace, start: Start | None) -> FastSCNNConfig:
-    """The network of a run: the preset's wiring, or that of the starting weights."""
-    if start:
+def run_config(
+    settings: TrainSettings, labels: LabelSpace, start: Start | None, images: int
+) -> FastSCNNConfig:
+    """The network of a run: the preset's wiring, or that of the starting weights.
+
+    Args:
+        settings: of the run.
+        labels: of the training split.
+        start: what it begins with.
+        images: in the training split; they and the epochs decide `bn_momentum` if nothing else.
+    """
+    if start:  # it may come of a short run, whose momentum is not for others
         config = start.config
+        config = config.replace(bn_momentum=max(config.bn_momentum, LEAST_USUAL))
     else:
         config = FastSCNNConfig.preset(settings.preset or "paper", width=settings.width or 1.0)
     heads = bool(config.aux_layout) if settings.aux_heads is None else settings.aux_heads
+    steps = epoch_steps(settings, images) * settings.epochs
     own = {
-        name: getattr(settings, name)
-        for name in ("bn_momentum", "l2", "dropout")
-        if getattr(settings, name) is not None
+        "bn_momentum": fitting_momentum(steps, config.bn_momentum),
+        **{
+            name: getattr(settings, name)
+            for name in ("bn_momentum", "l2", "dropout")
+            if getattr(settings, name) is not None
+        },
     }
     return config.replace(
         num_classes=len(labels.names),
@@ -70,6 +86,15 @@ def run_config(settings: TrainSettings, labels: LabelSpace, start: Start | None)
         aux_heads=heads,
         **own,
     )
+
+
+def fitting_momentum(steps: int, usual: float) -> float:
+    """The momentum of batch normalisation for a run of so many steps.
+
+    Of what the running statistics were before its last fifth 5 % are left at most. With 0.99 and
+    less than 1500 steps they would be those of weights that are gone.
+    """
+    return min(usual, round(0.05 ** (5 / max(steps, 1)), 4))
 
 
 def build(

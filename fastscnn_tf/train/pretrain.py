@@ -16,8 +16,9 @@ from ..data.classification import check_pictures, classification_batches
 from ..data.datasets.image_folders import ImageFolders
 from ..data.reader import named_data_errors
 from ..model.classifier import fast_scnn_classifier
-from ..model.io import save_keras
+from ..model.io import read_config, save_keras
 from ..runs.run_folder import open_run
+from .build import fitting_momentum
 from .callbacks import Validate, callbacks_for
 from .optimizers import optimizer
 from .schedules import schedule
@@ -72,7 +73,7 @@ def run_pretraining(
     validation = ImageFolders(settings.data_dir, "val")
     check_pictures(training, settings.size, settings.batch_size, training=True)
     run = open_run(folder, settings.to_dict(), LAST, resume, force)
-    model = _compiled(settings, training)
+    model = _compiled(settings, training, run.last)
     state = restore_checkpoint(model, model, run.last) if run.last else {}
     found = run.train(
         model.config,
@@ -84,16 +85,18 @@ def run_pretraining(
     return PretrainResult(run.folder, run.folder / BEST, top1, top5, found.epochs_done)
 
 
-def _compiled(settings: PretrainSettings, training: ImageFolders) -> KerasModel:
+def _compiled(settings: PretrainSettings, training: ImageFolders, last: Path | None) -> KerasModel:
     keras = keras3()
     tensorflow()  # before Keras asks for it, so that it starts quietly
     keras.utils.set_random_seed(settings.seed)
-    changes = {} if settings.bn_momentum is None else {"bn_momentum": settings.bn_momentum}
-    config = FastSCNNConfig.preset(
-        settings.preset, input_size=settings.size, width=settings.width, **changes
-    )
-    model = fast_scnn_classifier(config, len(training.class_names))
     steps = len(training) // settings.batch_size * settings.epochs
+    config = FastSCNNConfig.preset(settings.preset, input_size=settings.size, width=settings.width)
+    momentum = settings.bn_momentum
+    if momentum is None:
+        momentum = fitting_momentum(steps, config.bn_momentum)
+    if last:
+        momentum = read_config(last).bn_momentum
+    model = fast_scnn_classifier(config.replace(bn_momentum=momentum), len(training.class_names))
     rate = schedule(keras, "poly", settings.learning_rate, steps, power=settings.power)
     model.compile(
         optimizer(keras, "sgd", rate, settings.momentum),

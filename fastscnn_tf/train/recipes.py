@@ -40,7 +40,6 @@ _FEW: dict[str, Any] = {
     "optimizer": "adamw",
     "weight_decay": 0.05,
     "schedule": "cosine",
-    "bn_momentum": 0.9,
 }
 _LATE = {**_FEW, "loss": "0.5*cross_entropy + lovasz", "warmup_epochs": 1.0, "ema": 0.99}
 RECIPES: dict[str, dict[str, Any]] = {
@@ -48,6 +47,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     # For few pictures, from scratch: that of the CamVid model (see its card under tflite/).
     "strong": {
         **_FEW,
+        "bn_momentum": 0.9,
         "epochs": 150,
         "learning_rate": 0.003,
         "class_weights": "enet",

@@ -76,8 +76,8 @@ class TrainSettings(RunSettings):
         aux_heads: train with the auxiliary losses; None: where the wiring has such heads.
         aux_weight: weight of each auxiliary loss.
         dropout: rate before the logits, None for the wiring's own (0.1).
-        bn_momentum: of batch normalisation, None for the wiring's own; shorter runs need a
-            smaller one.
+        bn_momentum: of batch normalisation; None for the wiring's own, less in a run of few steps
+            (see `build.fitting_momentum`).
         ema: momentum of the moving average of all weights that is validated and saved as the
             best; 0: no average.
         precision: `float32`, `mixed_float16` or `mixed_bfloat16` arithmetic; weights are float32.
@@ -102,6 +102,8 @@ class TrainSettings(RunSettings):
         extra_dataset: a second data set with the same classes, added to the training split.
         extra_data_dir: where it lies; `data_dir` by default.
         extra_split: which split of it.
+        val_split: share of the training split that validates instead, where the data set has no
+            `val` (see `data.datasets.held_out`): the same pictures in every run.
         skip_bad: go on without pairs that cannot be used, with a counted warning.
         cache: where decoded pairs are kept: `auto`, `memory`, `none` or a folder, as for
             `load_dataset`; changes no batch.
@@ -120,7 +122,7 @@ class TrainSettings(RunSettings):
     augment: str = setting("paper", "Augmentation: paper, gentle, strong or none.")
     aux_heads: bool | None = setting(None)
     bn_momentum: float | None = setting(
-        None, "Of batch normalisation; 0.9 for short runs.", 0, 0.9999999, shown="0.99"
+        None, "Of batch normalisation.", 0, 0.9999999, shown="0.99, less for few steps"
     )
     seed: int = setting(0, "Weights, order and augmentation.", 0, (1 << 32) - 1, place=True)
     validate_every: int = setting(
@@ -145,6 +147,15 @@ class TrainSettings(RunSettings):
     )
     extra_data_dir: str | None = setting(None, "Where it lies.", shown="--data-dir", place=True)
     extra_split: str = setting("train_extra", "Which split of it.", place=True)
+    val_split: float | None = setting(
+        None,
+        "Share of train that validates where there is no val.",
+        0,
+        1,
+        between=True,
+        shown="none",
+        place=True,
+    )
     skip_bad: bool = setting(False, place=True)
     cache: str = setting(
         "auto",
@@ -276,8 +287,7 @@ class PretrainSettings(Declared):
         momentum: of SGD.
         preset: wiring, see `FastSCNNConfig.preset`.
         width: factor of all channel counts.
-        bn_momentum: of batch normalisation, None for the wiring's own; a run of less than a few
-            hundred steps needs a lower one for its statistics to follow.
+        bn_momentum: as in `TrainSettings`.
         seed: weights, order and augmentation.
         validate_every: epochs between validations; the last epoch always validates.
     """
@@ -291,7 +301,7 @@ class PretrainSettings(Declared):
     momentum: float = like(TrainSettings, "momentum", help="")
     preset: str = setting("paper", f"{', '.join(PRESETS)}.")
     width: float = setting(1.0, "Of all channel counts.")
-    bn_momentum: float | None = setting(None, "Of batch normalisation: 0.9 for runs of few steps.")
+    bn_momentum: float | None = like(TrainSettings, "bn_momentum")
     seed: int = like(TrainSettings, "seed")
     validate_every: int = setting(1, "Epochs.", 1)
 

@@ -12,10 +12,13 @@ from ..core.aliases import Progress, StrPath
 from ..core.class_maps import check_same_order
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
+from ..core.errors import ConfigError, DataError
 from ..core.keras_api import keras3, on_tensorflow
 from ..core.sizes import Size
 from ..data.check.usable import open_usable
 from ..data.datasets.dataset import ConcatDataset, SegmentationDataset
+from ..data.datasets.held_out import VAL, HeldOut
+from ..data.datasets.registry import find_splits
 from ..data.numpy_pipeline import numpy_batches
 from ..data.pipeline import batches, check_batches
 from ..model.fast_scnn import copy_weights
@@ -24,7 +27,14 @@ from ..model.io import read_config, save_keras
 from ..runs.run_files import RECIPE
 from ..runs.run_folder import OpenRun, open_run
 from .board import board_for
-from .build import Training, build, epoch_steps, inference_copy, run_config
+from .build import (
+    Training,
+    build,
+    epoch_steps,
+    fitting_momentum,
+    inference_copy,
+    run_config,
+)
 from .callbacks import callbacks_for
 from .distill.saved_logits import logits_batches
 from .distributed.strategy import check_shares, strategy_scope
@@ -34,6 +44,7 @@ from .settings import TrainSettings
 from .training_state import restore_checkpoint, save_checkpoint
 
 BEST, LAST = "best.keras", "last.keras"
+FEW = 200  # pairs, below which the paper's way is not for them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,15 +153,18 @@ def prepare(
     training = training_data(settings, progress)
     validates = validates and settings.validate_every > 0
     split = usable_split(settings, "val", settings.size, progress) if validates else None
-    config = read_config(last) if last else run_config(settings, training.labels, start)
     if last:
+        config = read_config(last)
         check_same_order(config.labels, training.labels)
+    else:
+        config = run_config(settings, training.labels, start, len(training))
     config = config.replace(input_size=settings.size)
     augmented = settings.augmentation is not None
     check_shares(settings.batch_size, replicas, len(training), augmented)
     check_batches(training, config, settings.batch_size, training=True)
     if verbose:
         echo(describe(settings))
+        _say_more(settings, config, (training, split))
     built, state = build(settings, config, training, progress), {}
     if last:
         state = restore_checkpoint(built.network, built.fitted, last, built.ema)
@@ -159,6 +173,25 @@ def prepare(
         if verbose:
             echo(report)
     return Prepared(training, split, config, built, state)
+
+
+def _say_more(settings: TrainSettings, config: FastSCNNConfig, ready: Sequence[Any]) -> None:
+    """What was decided by the data, and what would be better."""
+    for data in ready:
+        if isinstance(data, HeldOut) and data.split == VAL:
+            echo(data.note)
+    training = ready[0]
+    steps = epoch_steps(settings, len(training)) * settings.epochs
+    if settings.bn_momentum is None and config.bn_momentum == fitting_momentum(steps, 1.0):
+        echo(
+            f"batch normalisation: momentum {config.bn_momentum:.3g}, so that its statistics are "
+            f"those of the last of {steps} steps (--bn-momentum)"
+        )
+    if settings.recipe == "paper" and not settings.init_from and len(training) < FEW:
+        echo(
+            f"{len(training)} pairs are few to learn from scratch: --recipe finetune --init-from "
+            "camvid begins with weights of street scenes (for research only, CC BY-NC 4.0)"
+        )
 
 
 def finish(
@@ -182,8 +215,18 @@ def usable_split(
     settings: Any, split: str, size: Size, progress: Progress = iter
 ) -> SegmentationDataset:
     """A split of the data set that training or fine-tuning settings name, every pair checked."""
-    source = settings.dataset, settings.data_dir, split, size
-    return open_usable(*source, settings.skip_bad, progress)
+    place, share = (settings.dataset, settings.data_dir), settings.val_split
+    has_val = VAL in find_splits(*place)
+    if split == VAL and share is None and not has_val:
+        raise DataError(
+            f"{settings.data_dir or settings.dataset}: there is no split {VAL!r}: --val-split 0.2 "
+            "holds a fifth of train out for it"
+        )
+    if share is not None and has_val:
+        raise ConfigError(
+            f"{settings.data_dir or settings.dataset} has a split {VAL!r}: leave --val-split out"
+        )
+    return open_usable(*place, split, size, settings.skip_bad, progress, share)
 
 
 def training_data(settings: TrainSettings, progress: Progress = iter) -> SegmentationDataset:

@@ -246,9 +246,6 @@ def test_debug_shows_the_traceback(run, monkeypatch):
 
 
 def test_usage_errors_are_one_line(run):
-    code, _, err = run("train", "--dataset", "toy", "--output", "r")
-    assert code == 2
-    assert "--size is needed" in one_line(err)
     for arguments in (
         ["train", "--epochs", "x"],
         ["predict", "m"],

@@ -110,7 +110,7 @@ def test_palette_and_grey_rgb_labels_give_indices(tmp_path):
 
 def test_colour_coded_label_is_refused(tmp_path):
     Image.new("RGB", (4, 4), (128, 64, 128)).save(tmp_path / "c.png")
-    with pytest.raises(DataError, match="convert colours to indices"):
+    with pytest.raises(DataError, match="needs `encoding: color`"):
         read_label(tmp_path / "c.png", TABLE)
 
 

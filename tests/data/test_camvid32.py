@@ -54,7 +54,9 @@ def test_a_colour_of_no_class_is_named(root):
     pixels = np.full((72, 96, 3), 128, np.uint8)
     pixels[0, :3] = 255, 128, 127
     save(root / "LabeledApproved_full" / "0016E5_07959_L.png", pixels)
-    with pytest.raises(DataError, match=r"colour \(255, 128, 127\) \(3 pixels\) is that of no cl"):
+    with pytest.raises(
+        DataError, match=r"colour \(255, 128, 127\) \(3 pixels\) is that of no class"
+    ):
         open_dataset("camvid32", root, "val").read(0)
 
 

@@ -93,27 +93,62 @@ def test_own_folder_maps_raw_values(own_data):
     assert by_file.pairs == dataset.pairs
 
 
+COLORS = (
+    "classes: [{name: a, color: [255, 0, 0]}, {name: b, color: [[0, 9, 0], [0, 99, 0]]}]\n"
+    "encoding: color\n"
+)
+GROUP = "classes: [a, b]\nimages: .\nlabels: .\nsplit: {train: 0.8, val: 0.2}\ngroup: "
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("classes: [a", "not valid YAML"),
         ("just text", "expected object, got str"),
-        ("classes: {}", r"dataset\.yaml: classes: expected array, got object"),
+        ("classes: 3", r"dataset\.yaml: classes: expected .*, got int"),
+        ("classes: {}", "2 to 254 classes"),
+        ("classes: {0: a, 2: b}", "expected the indices 0 to 1, got 0, 2; .*by `value`"),
         ("classes: [a]", "2 to 254 classes"),
         ("classes: [a, a]", "must be unique"),
-        ("clases: [a, b]", "unknown field clases|missing required field classes"),
+        ("clases: [a, b]", "unknown field clases: did you mean 'classes'"),
         ("classes: [a, b]\nclases: []", "unknown field clases"),
-        ("classes: [a, {name: b, colour: red}]", r"classes\[1\]: .*unknown field colour"),
-        ("classes: [a, {name: b, value: true}]", r"classes\[1\]\.value: expected int.*got bool"),
+        ("classes: [a, {name: b, colour: red}]", r"classes\[1\]: .*field colour: .*'color'\?"),
+        ("classes: {0: a, 1: {name: b, x: 1}}", r"classes\.1: .*field x: expected one of name, co"),
+        ("classes: [a, b]\nsplits: {val: {images: x, lables: y}}", r"splits\.val: .*'labels'\?"),
+        ("classes: [a, {name: b, value: true}]", r"classes\[1\]\.value: expected .*got bool"),
+        (
+            "classes: [a, {name: b, value: []}]",
+            r"classes\[1\]\.value: expected array of length >= 1",
+        ),
+        ("classes: [a, {name: b, value: [1, 0]}]", "label values must be unique, 0 comes twice"),
         ("classes: [a, {name: b, value: 300}]", r"classes\[1\]\.value: expected int <= 255"),
-        ("classes: [a, {name: b, value: 255}]", "255 is always ignored"),
+        ("classes: [a, {name: b, value: 255}]\nvoid: [255]", "must be unique, 255"),
         ("classes: [a, {name: b, color: red}]", r"classes\[1\]\.color: expected array"),
-        ("classes: [a, {name: b, color: [1, 2]}]", r"color: expected array of length 3"),
+        (
+            "classes: [a, {name: b, color: [1, 2]}]",
+            "'b': color: expected array of length >= 3",
+        ),
         ("classes: [a, b]\nvoid: 3", "void: expected array"),
         ("classes: [a, b]\nsplits: {val: {images: " + 300 * "y" + ", labels: y}}", "no such"),
         ("classes: [a, b]\nvoid: [0]", "must be unique"),
         ("classes: [a, b]", "no split 'val'"),
-        ("classes: [a, b]\nsplits: {val: {images: x}}", "missing required field labels"),
+        ("classes: [a, b]\nsplits: {val: {images: x}}", r"splits\.val: missing .*field labels"),
+        ("classes: [a, b]\nsplits: {val: {labels: x}}", r"splits\.val: missing .*field images"),
+        ("classes: [a, b]\nencoding: colour", "encoding: invalid enum value 'colour'"),
+        ("classes: [a, b]\nencoding: color", "class 'a' has no color, but encoding color"),
+        (COLORS + "void: [3]", "void: expected colours"),
+        (COLORS + "void: [[0, 0, 9], [255, 0, 0]]", r"unique, \[255, 0, 0\] comes twice"),
+        (COLORS.replace("color:", "value: 3, color:", 1), "'a' has a value, but encoding color"),
+        ("classes: [a, b]\nvoid: [[0, 0, 0]]", "void: expected values, got a colour"),
+        ("classes: [a, b]\ntolerance: 3", "tolerance: is for encoding color"),
+        ("classes: [a, b]\nseed: 3", "seed and group: are for split"),
+        ("classes: [a, b]\nimages: i\nlabels: l\nsplit: {train: 0.8, val: 0.1}", "1 together"),
+        ("classes: [a, b]\nsplit: {train: 0.8, val: 0.2}", "missing required field images"),
+        (GROUP + "(a+)+b", "none behind a bracket"),
+        (GROUP + ".*.*.*.*b", "at most three"),
+        (GROUP + "(", "no regular expression"),
+        ("classes: [a, b]\nlabel_extensions: [.jpg]", "as JPG: .*change values at every border"),
+        ("classes: [a, b]\nlabel_extensions: [gif]", r"unknown extension '\.gif'"),
         ("classes: [a, b]\nsplits: {val: {images: x, labels: y}}", "no such folder"),
     ],
 )

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.core.labels import LabelSpace
+from fastscnn_tf.train.build import fitting_momentum, run_config
 from fastscnn_tf.train.recipes import (
     DEFAULTS,
     PLACES,
@@ -154,3 +156,29 @@ def test_what_is_missing_is_named():
     with pytest.raises(ConfigError, match="train_settings needs dataset and size, too"):
         train_settings("strong")
     assert train_settings("paper", dataset="toy", size=(64, 96)).data_dir is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "usual", "momentum"),
+    [
+        *[(50, 0.99, 0.7411), (1000, 0.99, 0.9851), (1500, 0.99, 0.99), (10**6, 0.99, 0.99)],
+        *[(1000, 0.9, 0.9), (1, 0.99, 0.0)],
+    ],
+)
+def test_the_statistics_follow_the_last_fifth_of_the_steps(steps, usual, momentum):
+    found = fitting_momentum(steps, usual)
+    assert found == momentum
+    assert found ** (steps / 5) <= 0.0501 or found == usual
+
+
+def test_a_run_of_few_steps_gets_another_momentum():
+    space = LabelSpace.make("own", 3)
+    settings = train_settings(dataset="toy", size=(64, 96), epochs=25, batch_size=3)
+    assert run_config(settings, space, None, 6).bn_momentum == 0.7411  # 2 steps an epoch
+    assert run_config(settings, space, None, 600).bn_momentum == 0.99
+    given = train_settings(dataset="toy", size=(64, 96), epochs=25, batch_size=3, bn_momentum=0.99)
+    assert run_config(given, space, None, 6).bn_momentum == 0.99
+    paper = train_settings(dataset="toy", size=(64, 96))
+    assert run_config(paper, space, None, 367).bn_momentum == 0.99
+    gluon = train_settings(dataset="toy", size=(64, 96), preset="gluon")
+    assert run_config(gluon, space, None, 367).bn_momentum == 0.9

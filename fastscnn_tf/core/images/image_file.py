@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ..files.reading import open_regular
 from ..labels import IGNORE, UNKNOWN, Color
 from ..sizes import Size
 from .decoding import decoding, open_picture, read_picture
-from .formats import IMAGE_SUFFIXES
+from .formats import IMAGE_SUFFIXES, picture_format
 from .pixels import in_strips, to_rgb
 from .plain_png import decode_plain_png
 
@@ -47,25 +48,32 @@ def decode_image(content: bytes, name: str, room: int = 1) -> np.ndarray:
 def read_label(path: StrPath, table: np.ndarray, *, first_channel: bool = False) -> np.ndarray:
     """Reads a label map as (H, W) uint8 class indices, 255 where ignored.
 
+    The values are the samples as they are stored: those of 1, 2 and 4 bits too, palette indices,
+    those of 16 bits and more where they are at most 255, and the grey of opaque grey+alpha.
+
     Args:
-        path: an 8-bit grey or palette PNG (or RGB with three equal channels).
+        path: a grey or palette PNG, BMP or TIFF (or RGB with three equal channels).
         table: (256,) uint8 from `LabelSpace.lookup_table`.
-        first_channel: the channels of an RGB PNG may differ; the first one is the label.
+        first_channel: the channels of an RGB picture may differ; the first one is the label, and
+            alpha is not looked at.
 
     Raises:
-        DataError: the file cannot be read, is colour-coded, or holds a value that the table does
-            not know (the message names file, value and count).
+        DataError: the file cannot be read, is lossy, colour-coded or transparent somewhere, or
+            holds a value that the table does not know (the message names file, value and count).
     """
     content = read_picture(path)
     plain = decode_plain_png(content, 1)
-    if plain is None:
-        raw = _raw_label(open_picture(content, str(path)), path, first_channel)
-    else:
-        raw = plain[..., 0]
-    if int(raw.max(initial=0)) > 255:
-        above = int((raw > 255).sum())
-        raise DataError(f"{path}: label value {raw.max()} is above 255 ({above} pixels are)")
-    return classes_of(raw.astype(np.uint8, copy=False), table, str(path))
+    raw = _raw_label(content, path, first_channel) if plain is None else plain[..., 0]
+    if raw.dtype != np.uint8:
+        with np.errstate(invalid="ignore"):
+            small = raw.astype(np.uint8)
+        if (strange := raw != small).any():
+            raise DataError(
+                f"{path}: label value {raw[strange].max():g} is none of 0 to 255 "
+                f"({int(strange.sum())} pixels are none)"
+            )
+        raw = small
+    return classes_of(raw, table, str(path))
 
 
 def classes_of(raw: np.ndarray, table: np.ndarray, name: str) -> np.ndarray:
@@ -84,44 +92,92 @@ def classes_of(raw: np.ndarray, table: np.ndarray, name: str) -> np.ndarray:
     return mapped
 
 
-def read_color_label(path: StrPath, colors: Sequence[Color], void: Sequence[Color]) -> np.ndarray:
-    """Reads a colour-coded label map as (H, W) uint8 class indices, 255 where void.
-
-    Args:
-        path: an RGB or palette PNG.
-        colors: the colour of each class.
-        void: colours that are ignored.
-
-    Raises:
-        DataError: the file cannot be read, or has a colour that is none of these.
-    """
-    image = open_picture(read_picture(path), str(path))
-    if image.mode not in ("RGB", "RGBA", "P"):
-        raise DataError(f"{path}: expected a colour-coded label PNG, got one of mode {image.mode}")
-    return in_strips(image, lambda strip: _class_of_color(strip, path, colors, void))
-
-
-def _class_of_color(
-    image: Image.Image,
+def read_color_label(
     path: StrPath,
     colors: Sequence[Color],
     void: Sequence[Color],
+    *,
+    classes: Sequence[int] | None = None,
+    tolerance: int = 0,
+    palette: bool = False,
 ) -> np.ndarray:
-    with decoding(str(path)):
-        pixels = _color_codes(np.asarray(image.convert("RGB")))
-    known = _color_codes(np.array((*colors, *void), np.uint8))
+    """Reads a colour-coded label map as (H, W) uint8 class indices, 255 where void.
+
+    Args:
+        path: a PNG, BMP or TIFF; alpha is not looked at. A grey one fits colours that are all grey.
+        colors: the colour of each class, or of each of `classes`.
+        void: colours that are ignored.
+        classes: the class of each of `colors`; by default its place.
+        tolerance: a channel may differ by so much; of several colours the nearest is taken.
+        palette: the file must be a palette one.
+
+    Raises:
+        DataError: the file cannot be read, is lossy or no palette picture, or has a colour that is
+            none of these (the message names the commonest, with their counts).
+    """
+    image = _open_label(read_picture(path), path)
+    if palette and image.mode != "P":
+        raise DataError(f"{path}: expected a palette PNG, got a picture of mode {image.mode}")
+    told = np.array((*colors, *void), np.uint8).reshape(-1, 3)
+    if image.mode not in ("RGB", "RGBA", "P", "PA") and np.ptp(told, axis=1).any():
+        raise DataError(f"{path}: expected a colour-coded label PNG, got one of mode {image.mode}")
+    known = _color_codes(told)
+    indices = np.append(
+        range(len(colors)) if classes is None else classes, np.full(len(void), IGNORE)
+    ).astype(np.uint8)
     order = np.argsort(known)
-    place = order[np.minimum(np.searchsorted(known, pixels, sorter=order), len(known) - 1)]
-    unknown = known[place] != pixels
-    if unknown.any():
-        code, count = np.unique(pixels[unknown], return_counts=True)
-        color = tuple(int(code[0]) >> shift & 255 for shift in (16, 8, 0))
-        raise DataError(
-            f"{path}: colour {color} ({count[0]} pixels) is that of no class; expected the "
-            f"{len(colors)} colours of the classes or void"
-        )
-    indices = np.append(np.arange(len(colors)), np.full(len(void), IGNORE)).astype(np.uint8)
-    return indices[place]
+    known, indices = known[order], indices[order]
+    strange: Counter[int] = Counter()
+
+    def classes_in(strip: Image.Image) -> np.ndarray:
+        with decoding(str(path)):
+            pixels = _color_codes(np.asarray(strip.convert("RGB")))
+        place = np.minimum(np.searchsorted(known, pixels), len(known) - 1)
+        found, other = indices[place], known[place] != pixels
+        if other.any():
+            codes, inverse, counts = np.unique(
+                pixels[other], return_inverse=True, return_counts=True
+            )
+            near = _nearest(codes, known, tolerance)
+            unknown = near < 0
+            strange.update(
+                dict(zip(codes[unknown].tolist(), counts[unknown].tolist(), strict=True))
+            )
+            found[other] = indices[near][inverse]
+        return found
+
+    labels = in_strips(image, classes_in)
+    if strange:
+        raise DataError(f"{path}: {_strange_colors(strange, tolerance)}")
+    return labels
+
+
+def _nearest(codes: np.ndarray, known: np.ndarray, tolerance: int) -> np.ndarray:
+    """The place of the nearest known colour within the tolerance, -1 where there is none."""
+    near = np.full(len(codes), -1)
+    if not tolerance:
+        return near
+    for start in range(0, len(codes), 4096):  # a photo has millions of colours
+        part = slice(start, start + 4096)
+        off = np.abs(_channels(codes[part])[:, None] - _channels(known)[None])
+        squares = np.where((off <= tolerance).all(2), (off**2).sum(2), 1 << 20)
+        near[part] = np.where(squares.min(1) < 1 << 20, squares.argmin(1), -1)
+    return near
+
+
+def _strange_colors(strange: Counter[int], tolerance: int) -> str:
+    listed = ", ".join(
+        f"{tuple(_channels(np.array(code)).tolist())} ({count} pixels)"
+        for code, count in strange.most_common(5)
+    )
+    within = f" within {tolerance} a channel" if tolerance else ""
+    rest = f" ({len(strange)} such colours, {strange.total()} pixels)" if len(strange) > 1 else ""
+    return f"colour {listed} is that of no class and of no void{within}{rest}"
+
+
+def _channels(codes: np.ndarray) -> np.ndarray:
+    """(..., 3) int32 of (...) codes."""
+    return codes[..., None] >> np.array((16, 8, 0)) & 255
 
 
 def _color_codes(pixels: np.ndarray) -> np.ndarray:
@@ -142,19 +198,59 @@ def read_ids(path: StrPath) -> np.ndarray:
     return ids.astype(np.int32)
 
 
-def _raw_label(image: Image.Image, path: StrPath, first_channel: bool = False) -> np.ndarray:
-    values = in_strips(image)
+LABEL_FORMATS = ("PNG", "BMP", "TIFF")  # those that keep samples as they were written
+
+
+def _open_label(content: bytes, path: StrPath) -> Image.Image:
+    form = picture_format(content)
+    image = open_picture(content, str(path))
+    if form not in LABEL_FORMATS or image.info.get("compression") in ("jpeg", "tiff_jpeg", "webp"):
+        what = form if form not in LABEL_FORMATS else f"{form} with JPEG compression"
+        raise DataError(f"{path}: {lossy(what or '')}")
+    return image
+
+
+def lossy(what: str) -> str:
+    """Why a label map of this format is refused, and what to do."""
+    return (
+        f"a label map as {what}: expected {', '.join(LABEL_FORMATS)}; JPEG and its like change "
+        "values at every border, so that they are no longer those of the classes (export the "
+        "label maps as PNG from where they were drawn)"
+    )
+
+
+def _raw_label(content: bytes, path: StrPath, first_channel: bool) -> np.ndarray:
+    """(H, W) of any type of numbers."""
+    image = _open_label(content, path)
+    values, bits = in_strips(image), _bits(image, content)
     if values.dtype == bool:
         values = values.astype(np.uint8)
-    if values.ndim == 3:
-        equal = first_channel or not np.ptp(values[..., :3], axis=2).any()
-        if image.mode not in ("RGB", "RGBA") or not equal:
-            raise DataError(
-                f"{path}: expected an 8-bit label PNG of class indices, got a colour picture "
-                f"(mode {image.mode}); convert colours to indices first"
-            )
-        values = values[..., 0]
-    return values
+    elif image.mode == "L" and bits in (2, 4):  # which Pillow spreads over 0 to 255
+        values = values // (255 // ((1 << bits) - 1))
+    if values.ndim == 2:
+        return values
+    if bits == 16:  # of which Pillow keeps the upper half
+        raise DataError(f"{path}: a label map of several 16-bit channels: save one of 8 bits")
+    alpha = image.mode in ("LA", "PA", "RGBA")
+    equal = first_channel or not np.ptp(values[..., : 3 if image.mode != "LA" else 1], axis=2).any()
+    if image.mode not in ("LA", "PA", "RGB", "RGBA") or not (equal or image.mode == "PA"):
+        raise DataError(
+            f"{path}: expected a label map of class values, got a colour picture (mode "
+            f"{image.mode}); if colours say the class, dataset.yaml needs `encoding: color` and "
+            "each class its color, and if red does, `encoding: red`"
+        )
+    if alpha and not first_channel and (clear := int((values[..., -1] != 255).sum())):
+        raise DataError(
+            f"{path}: {clear} pixels of the label map are transparent: save it without alpha"
+        )
+    return values[..., 0]
+
+
+def _bits(image: Image.Image, content: bytes) -> int:
+    """Bits of a sample, by the header of a PNG or the tags of a TIFF; 8 of others."""
+    tags = getattr(image, "tag_v2", None)
+    stored = content[24] if picture_format(content) == "PNG" else tags and tags.get(258, 8)
+    return int(stored[0] if isinstance(stored, tuple) else stored or 8)
 
 
 def resize_image(image: np.ndarray, size: Size) -> np.ndarray:

@@ -26,15 +26,16 @@ class LabelSpace:
         name: short name, as used on the command line.
         names: class names in index order.
         colors: RGB colours in index order, 0..255.
-        raw_values: value in the label PNG for each class; by default the class index itself.
-        void_values: known label values that are ignored; 255 always is.
+        raw_values: value in the label PNG for each class, or several; by default the class index
+            itself.
+        void_values: known label values that are ignored; 255 is, too, unless it is a class.
         categories: the category of each class, where the data set has some.
     """
 
     name: str
     names: tuple[str, ...]
     colors: tuple[Color, ...]
-    raw_values: tuple[Byte, ...] = ()
+    raw_values: tuple[Byte | tuple[Byte, ...], ...] = ()
     void_values: tuple[Byte, ...] = ()
     categories: tuple[str, ...] = ()
 
@@ -62,7 +63,7 @@ class LabelSpace:
 
     def fault(self) -> str:
         """Why this is not a label space of a data set; empty where it is one."""
-        names, raw = self.names, self.raw_values or tuple(range(len(self.names)))
+        names, raw = self.names, self.values_of_classes()
         if not 2 <= len(names) <= MAX_CLASSES:
             return f"expected 2 to {MAX_CLASSES} classes, got {len(names)}"
         others: dict[str, tuple[object, ...]]
@@ -70,21 +71,26 @@ class LabelSpace:
         for what, values in others.items():
             if values and len(values) != len(names):
                 return f"{len(names)} classes but {len(values)} {what}"
-        unique = {"class names": names, "label values": (*raw, *set(self.void_values))}
+        if not all(raw):
+            return f"class {names[raw.index(())]!r} has no label value"
+        values = (*(value for own in raw for value in own), *set(self.void_values))
+        unique = {"class names": names, "label values": values}
         for what, found in unique.items():
             if twice := [value for value, count in Counter(found).items() if count > 1]:
                 return f"{what} must be unique, {twice[0]!r} comes twice"
-        if IGNORE in raw:
-            return f"label value {IGNORE} is always ignored and cannot be a class"
         return ""
+
+    def values_of_classes(self) -> tuple[tuple[int, ...], ...]:
+        """The label values of each class."""
+        raw = self.raw_values or range(len(self.names))
+        return tuple(own if isinstance(own, tuple) else (own,) for own in raw)
 
     def lookup_table(self) -> np.ndarray:
         """(256,) uint8: class index, 255 for void, 254 for values the table does not know."""
         table = np.full(256, UNKNOWN, np.uint8)
-        for index, raw in enumerate(self.raw_values or range(len(self.names))):
-            table[raw] = index
-        for raw in (*self.void_values, IGNORE):
-            table[raw] = IGNORE
+        table[[*self.void_values, IGNORE]] = IGNORE
+        for index, own in enumerate(self.values_of_classes()):
+            table[list(own)] = index
         return table
 
     def palette(self) -> np.ndarray:

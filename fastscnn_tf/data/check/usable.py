@@ -15,32 +15,13 @@ from ...core import console
 from ...core.aliases import Progress
 from ...core.errors import DataError
 from ...core.sizes import Size
-from ..datasets.dataset import DatasetView, SegmentationDataset
+from ..datasets.dataset import SegmentationDataset, Subset
+from ..datasets.held_out import TRAIN, held_out
 from ..datasets.registry import DataDir, find_pairs, find_splits, open_dataset
 from .pair_faults import MISSING_IMAGE, MISSING_LABEL, Problem, check_pairs
 from .verdicts import Verdicts
 
 Warn = Callable[[str], None]
-
-
-class Subset(DatasetView):
-    """Some pairs of a data set, under its name.
-
-    Args:
-        dataset: the whole.
-        indices: which pairs, in the order in which they are given.
-    """
-
-    def __init__(self, dataset: SegmentationDataset, indices: Sequence[int]):
-        self.name, self.split, self.labels = dataset.name, dataset.split, dataset.labels
-        self.protocol = dataset.protocol
-        self._dataset, self._indices = dataset, tuple(indices)
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def find(self, index: int) -> tuple[SegmentationDataset, int]:
-        return self._dataset, self._indices[index]
 
 
 def usable(
@@ -130,15 +111,20 @@ def open_usable(
     size: Size | None = None,
     skip_bad: bool = False,
     progress: Progress = iter,
+    val_split: float | None = None,
 ) -> SegmentationDataset:
     """`open_dataset` and `usable` in one; files without a partner count as bad pairs.
+
+    With `val_split`, `train` and `val` are parts of the split `train` (see `held_out`).
 
     Raises:
         DataError: as for both.
     """
-    missing = find_missing(name, data_dir, split)
-    dataset = open_dataset(name, data_dir, split, size, missing="skip")
-    return usable(dataset, skip_bad, missing, progress)
+    source = split if val_split is None else TRAIN
+    missing = find_missing(name, data_dir, source)
+    dataset = open_dataset(name, data_dir, source, size, missing="skip")
+    good = usable(dataset, skip_bad, missing, progress)
+    return good if val_split is None else held_out(good, val_split, split)
 
 
 class _ReadLater(Subset):

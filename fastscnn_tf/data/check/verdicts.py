@@ -1,6 +1,6 @@
 """Remembers between runs which pairs were read and found good, so that the check costs once.
 
-A pair is known by its files' paths, sizes and times of change and by the label lookup table: a
+A pair is known by its files' paths, sizes and times of change and by how its label map is read: a
 changed file, or another meaning of its values, is read again. What is bad is never remembered.
 """
 
@@ -15,7 +15,7 @@ from ...core.files.json_text import read_json
 from ...core.files.user_folders import cache_folder
 from ...core.files.writing import write_json
 from ...core.version import __version__
-from ..datasets.dataset import FileDataset, SegmentationDataset
+from ..datasets.dataset import SegmentationDataset
 
 LARGEST = 256 << 20  # bytes: some five million pairs
 
@@ -30,8 +30,7 @@ class Verdicts:
     def __init__(self, dataset: SegmentationDataset):
         self._dataset = dataset
         self._common = repr((__version__, dataset.name, dataset.split, dataset.labels))
-        own = dataset.table if isinstance(dataset, FileDataset) else dataset.labels.lookup_table()
-        self._keys = [self._key(index, own.tobytes()) for index in range(len(dataset))]
+        self._keys = [self._key(index) for index in range(len(dataset))]
         self._path = self._file()
         self._void = self._read()
 
@@ -51,10 +50,10 @@ class Verdicts:
         with contextlib.suppress(OSError, OutputError):
             write_json(self._path, current)
 
-    def _key(self, index: int, table: bytes) -> str:
+    def _key(self, index: int) -> str:
         parts = (self._common, *self._dataset.state(index))
         text = "\n".join(parts).encode("utf-8", "surrogateescape")
-        return hashlib.blake2b(text + table, digest_size=16).hexdigest()
+        return hashlib.blake2b(text, digest_size=16).hexdigest()
 
     def _file(self) -> Path | None:
         folder = cache_folder()

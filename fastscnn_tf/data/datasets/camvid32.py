@@ -12,27 +12,15 @@ import dataclasses
 import re
 from pathlib import Path
 
-import numpy as np
-
 from ...core.errors import DataError
-from ...core.images.image_file import read_color_label
+from ...core.images.label_coding import Coding
 from ...core.labels import CAMVID, CAMVID32
-from .dataset import FileDataset
 from .layout import Layout
 from .pairing import Files, Pairing, pair_by_name
 
 VOID = (0, 0, 0)
 LAST_TRAIN_0001TP = 8520
 VAL_0016E5 = range(7959, 8160)  # every other frame
-
-
-@dataclasses.dataclass(frozen=True)
-class ColorCodedDataset(FileDataset):
-    """Pairs whose label maps show each class of `stored` in its colour; black is void."""
-
-    def read_label(self, index: int) -> np.ndarray:
-        stored = self.stored or self.labels
-        return self.table[read_color_label(self.pairs[index][1], stored.colors, (VOID,))]
 
 
 class CamVid32(Layout):
@@ -71,7 +59,7 @@ camvid32 = CamVid32(
     Files(Path("701_StillsRaw_full"), (".png",)),
     Files(Path("LabeledApproved_full"), ("_L.png",)),
     stored=CAMVID32,
-    dataset_type=ColorCodedDataset,
+    coding=Coding("color", CAMVID32.colors, tuple(range(len(CAMVID32))), (VOID,)),
 )
 # Its 31 classes without void, merged into 11.
 camvid32_11 = dataclasses.replace(camvid32, name="camvid32-11", labels=CAMVID)

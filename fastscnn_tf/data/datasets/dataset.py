@@ -7,8 +7,9 @@ import contextlib
 import dataclasses
 import itertools
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from ...core import console
 from ...core.aliases import StrPath
 from ...core.class_maps import HINT, class_map, match_classes
 from ...core.errors import ConfigError, DataError
-from ...core.images.image_file import read_image, read_label
+from ...core.images.image_file import read_image
+from ...core.images.label_coding import INDEX, Coding
 from ...core.labels import UNKNOWN, LabelSpace
 
 WHOLE_IMAGES = "whole images at their own size"
@@ -40,6 +42,38 @@ class SegmentationDataset(abc.ABC):
     @abc.abstractmethod
     def __len__(self) -> int: ...
 
+    def indices(self) -> Iterable[int]:
+        """Those of all pairs, in order."""
+        return range(len(self))
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Subset: ...
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """Image and label map of a pair, as `read` gives them; of a slice, these pairs alone.
+
+        Raises:
+            IndexError: there is no such pair.
+            DataError: it cannot be read.
+        """
+        found = range(len(self))[index]
+        return self.read(found) if isinstance(found, int) else Subset(self, found)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return map(self.read, self.indices())
+
+    def __repr__(self) -> str:
+        try:
+            count = f"{len(self)} pairs"
+        except DataError:
+            count = "pairs one after the other"
+        names = ", ".join(self.labels.names[:4]) + (", ..." if len(self.labels) > 4 else "")
+        about = f"{self.name} {self.split}: {count}, {len(self.labels)} classes ({names})"
+        return f"<{type(self).__name__} {about}>"
+
     @abc.abstractmethod
     def sample_name(self, index: int) -> str:
         """A name for messages and output files."""
@@ -61,7 +95,8 @@ class SegmentationDataset(abc.ABC):
         return ()
 
     def state(self, index: int) -> tuple[str, ...]:
-        """What changes when a pair does: its name, and path, size and time of change of its files.
+        """What changes when a pair does: its name, its files' paths, sizes and times of change, and
+        how its label map is read.
 
         A file that cannot be looked at adds nothing: reading it will say what is wrong.
         """
@@ -78,7 +113,16 @@ class SegmentationDataset(abc.ABC):
         Raises:
             DataError: either cannot be read, or their sizes differ.
         """
-        image, label = self.read_image(index), self.read_label(index)
+        return self.checked(self.read_image(index), self.read_label(index), index)
+
+    def checked(
+        self, image: np.ndarray, label: np.ndarray, index: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Both, if their sizes are the same.
+
+        Raises:
+            DataError: they differ.
+        """
         if image.shape[:2] != label.shape:
             raise DataError(
                 f"{self.sample_name(index)}: image is {image.shape[0]}x{image.shape[1]} "
@@ -87,7 +131,7 @@ class SegmentationDataset(abc.ABC):
         return image, label
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class FileDataset(SegmentationDataset):
     """Pairs of picture files.
 
@@ -98,6 +142,7 @@ class FileDataset(SegmentationDataset):
         pairs: (picture, label map).
         stored: the label space of the files, where their classes are to be merged into `labels`.
         protocol: how the literature scores it.
+        coding: how the pixels of the files say the class.
     """
 
     name: str
@@ -106,6 +151,7 @@ class FileDataset(SegmentationDataset):
     pairs: tuple[tuple[Path, Path], ...]
     stored: LabelSpace | None = None
     protocol: str = WHOLE_IMAGES
+    coding: Coding = INDEX
     table: np.ndarray = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -120,11 +166,14 @@ class FileDataset(SegmentationDataset):
     def files(self, index: int) -> tuple[Path, ...]:
         return self.pairs[index]
 
+    def state(self, index: int) -> tuple[str, ...]:
+        return *super().state(index), repr(self.coding), self.table.tobytes().hex()
+
     def read_image(self, index: int) -> np.ndarray:
         return read_image(self.pairs[index][0])
 
     def read_label(self, index: int) -> np.ndarray:
-        return read_label(self.pairs[index][1], self.table)
+        return self.coding.read(self.pairs[index][1], self.table)
 
 
 def _table(stored: LabelSpace, labels: LabelSpace) -> np.ndarray:
@@ -162,9 +211,33 @@ class DatasetView(SegmentationDataset):
         dataset, own = self.find(index)
         return dataset.files(own)
 
+    def state(self, index: int) -> tuple[str, ...]:
+        dataset, own = self.find(index)
+        return dataset.state(own)
+
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         dataset, own = self.find(index)
         return dataset.read(own)
+
+
+class Subset(DatasetView):
+    """Some pairs of a data set, under its name.
+
+    Args:
+        dataset: the whole.
+        indices: which pairs, in the order in which they are given.
+    """
+
+    def __init__(self, dataset: SegmentationDataset, indices: Sequence[int]):
+        self.name, self.split, self.labels = dataset.name, dataset.split, dataset.labels
+        self.protocol = dataset.protocol
+        self._dataset, self._indices = dataset, tuple(indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def find(self, index: int) -> tuple[SegmentationDataset, int]:
+        return self._dataset, self._indices[index]
 
 
 class Relabelled(DatasetView):

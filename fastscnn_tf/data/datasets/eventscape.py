@@ -11,28 +11,16 @@ Source: Gehrig et al., RAM Net, RA-L 2021.
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
-import numpy as np
-
 from ...core.errors import DataError
-from ...core.images.image_file import read_label
+from ...core.images.label_coding import Coding
 from ...core.labels import EVENTSCAPE
-from .dataset import FileDataset
 from .layout import Layout
 from .pairing import Files, Pairing, pair_up
 
 PICTURE, LABEL_MAP = "_image.png", "_gt_labelIds.png"
 TRAIN_TOWNS = ("Town01", "Town02", "Town03")
-
-
-@dataclasses.dataclass(frozen=True)
-class FirstChannelDataset(FileDataset):
-    """Pairs whose label maps are RGB pictures with the label in the first channel."""
-
-    def read_label(self, index: int) -> np.ndarray:
-        return read_label(self.pairs[index][1], self.table, first_channel=True)
 
 
 class EventScape(Layout):
@@ -80,5 +68,5 @@ eventscape = EventScape(
     Files(Path(), (PICTURE,), "**/rgb/**/*"),
     Files(Path(), (LABEL_MAP,), "**/semantic/data/*"),
     protocol="whole RGB images at 256x512, 12 classes; no class (sky among it) is void",
-    dataset_type=FirstChannelDataset,
+    coding=Coding("red"),
 )

@@ -1,16 +1,17 @@
-"""Own data: folders of pictures and label PNGs, described by a small YAML file.
+"""Own data: folders of pictures and label maps, described by a small YAML file.
 
     # dataset.yaml
     name: my-streets
     classes:                       # in index order
       - {name: road, color: [128, 64, 128]}
-      - {name: car, color: [0, 0, 142], value: 26}   # value in the label PNG; default: the index
-    void: [200]                    # known values to ignore; 255 always is
+      - {name: car, color: [0, 0, 142], value: 26}   # value in the label map; default: the index
+    void: [200]                    # known values to ignore; 255 is, too, unless it is a class
     splits:
       train: {images: train/images, labels: train/labels}
       val: {images: val/images, labels: val/labels}
 
-Paths are relative to the YAML file. A picture `x.jpg` belongs to the label map `x.png`.
+Paths are relative to the YAML file. A picture `x.jpg` belongs to the label map `x.png`. All keys:
+see `description` and docs/dataset-yaml.md.
 """
 
 from __future__ import annotations
@@ -18,20 +19,12 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
-
-from ...core.errors import DataError
-from ...core.files.yaml_text import read_yaml
 from ...core.images.image_file import IMAGE_SUFFIXES
-from ...core.labels import MAX_CLASSES, LabelSpace, generated_palette
-from ...core.labels.space import Byte, Color
 from .dataset import FileDataset
+from .description import DESCRIPTION, read_description
 from .layout import Missing
-from .pairing import Files, Pairing, pair_by_name
-
-DESCRIPTION = "dataset.yaml"
+from .pairing import Files, Pairing
 
 
 class OwnFolder:
@@ -48,7 +41,7 @@ class OwnFolder:
         Raises:
             DataError: the description is missing or wrong.
         """
-        return _Description(path).splits
+        return tuple(read_description(path).splits)
 
     def find_pairs(self, path: Path, split: str) -> Pairing:
         """The files of a split, and those that lack their partner.
@@ -58,7 +51,17 @@ class OwnFolder:
         Raises:
             DataError: the description or a folder is missing or wrong, or there is no picture.
         """
-        return _Description(path).pairs(split)
+        return read_description(path).pairs(split)
+
+    def find_pictures(self, path: Path, split: str) -> list[Path]:
+        """The pictures of a split, with label maps or without; all of a folder without description.
+
+        Raises:
+            DataError: as for `find_pairs`, but for label maps.
+        """
+        if path.is_dir() and not os.path.lexists(path / DESCRIPTION):
+            return Files(path, IMAGE_SUFFIXES, "**/*").found_any()
+        return read_description(path).pairs(split, labels_needed=False).pictures
 
     def __call__(self, path: Path, split: str, missing: Missing = "refuse") -> FileDataset:
         """Opens a split.
@@ -71,73 +74,16 @@ class OwnFolder:
         Raises:
             DataError: the description or a file is missing or wrong.
         """
-        description = _Description(path)
+        description = read_description(path)
         pairing = description.pairs(split)
         if missing == "refuse":
             dataclasses.replace(pairing, without_image=()).check_complete()
         pairing.check_any()
-        return FileDataset(description.labels.name, split, description.labels, pairing.pairs)
+        labels, pairs = description.labels, pairing.pairs
+        return FileDataset(labels.name, split, labels, pairs, coding=description.coding)
 
 
 folder = OwnFolder()
 
 
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-
-
-class _Class(msgspec.Struct, forbid_unknown_fields=True):
-    name: Text
-    color: Color | None = None
-    value: Byte | None = None
-
-
-class _Split(msgspec.Struct):
-    images: Text
-    labels: Text
-
-
-class _Content(msgspec.Struct, forbid_unknown_fields=True):
-    """What `dataset.yaml` may hold; a key that it does not know may be misspelled."""
-
-    classes: list[Text | _Class]
-    splits: dict[Text, _Split] = {}
-    name: str | int | float | None = None
-    void: Annotated[list[Byte], msgspec.Meta(max_length=256)] = []
-
-
-class _Description:
-    """A YAML file that was read."""
-
-    def __init__(self, path: Path):
-        self.path = path / DESCRIPTION if path.is_dir() else path
-        if not os.path.lexists(self.path):
-            raise DataError(f"{self.path}: no such file; describe your data set in {DESCRIPTION}")
-        content: _Content = read_yaml(self.path, _Content, what="description", error=DataError)
-        self.labels = _label_space(content, self.path)
-        self._splits, self.splits = content.splits, tuple(content.splits)
-
-    def pairs(self, split: str) -> Pairing:
-        noted = self._splits.get(split)
-        if noted is None:
-            known = ", ".join(self.splits) or "none"
-            raise DataError(f"{self.path}: no split {split!r}; it describes: {known}")
-        images, labels = self.path.parent / noted.images, self.path.parent / noted.labels
-        for place in (images, labels):
-            if not os.path.isdir(place):  # noqa: PTH112 - Path.is_dir raises for names too long
-                raise DataError(f"{place}: no such folder; {self.path} names it for {split!r}")
-        return pair_by_name(Files(images, IMAGE_SUFFIXES), Files(labels, (".png",)))
-
-
-def _label_space(content: _Content, path: Path) -> LabelSpace:
-    classes = [_Class(each) if isinstance(each, str) else each for each in content.classes]
-    generated = generated_palette(min(len(classes), MAX_CLASSES))
-    labels = LabelSpace(
-        path.parent.name if content.name in (None, "") else str(content.name),
-        tuple(each.name for each in classes),
-        tuple(each.color or color for each, color in zip(classes, generated, strict=False)),
-        tuple(index if each.value is None else each.value for index, each in enumerate(classes)),
-        tuple(content.void),
-    )
-    if reason := labels.fault():
-        raise DataError(f"{path}: {reason}")
-    return labels
+__all__ = ["DESCRIPTION", "OwnFolder", "folder"]

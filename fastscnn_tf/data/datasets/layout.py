@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...core.errors import DataError
+from ...core.images.label_coding import INDEX, Coding
 from ...core.labels import LabelSpace
 from .dataset import WHOLE_IMAGES, FileDataset, SegmentationDataset
 from .pairing import Files, Pairing, pair_by_name
@@ -27,6 +28,7 @@ class Layout:
         stored: the label space of its files, where that is another one.
         protocol: how the literature scores it.
         dataset_type: what reads its pairs.
+        coding: how the pixels of its label maps say the class.
         inner: the folder that its archive unpacks to; the data set may lie in it.
     """
 
@@ -38,6 +40,7 @@ class Layout:
     stored: LabelSpace | None = None
     protocol: str = WHOLE_IMAGES
     dataset_type: type[FileDataset] = FileDataset
+    coding: Coding = INDEX
     inner: str = ""
 
     def files(self, data_dir: Path, split: str) -> tuple[Files, Files]:
@@ -106,7 +109,8 @@ class Layout:
     def open_pairs(self, split: str, pairing: Pairing) -> SegmentationDataset:
         """The pairs as a data set."""
         return self.dataset_type(
-            self.name, split, self.labels, pairing.pairs, self.stored, self.protocol
+            *(self.name, split, self.labels, pairing.pairs),
+            *(self.stored, self.protocol, self.coding),
         )
 
     def _check_data_dir(self, data_dir: Path, split: str | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,6 +27,11 @@ class Pairing:
     without_label: tuple[Path, ...] = ()
     without_image: tuple[Path, ...] = ()
     missing: tuple[Path, ...] = ()
+
+    @property
+    def pictures(self) -> list[Path]:
+        """All pictures, sorted."""
+        return sorted([*(picture for picture, _ in self.pairs), *self.without_label])
 
     def check_complete(self) -> None:
         """Makes sure that nothing lacks its partner.
@@ -84,8 +90,8 @@ class Files:
 
     Args:
         folder: where to look; in a layout below the data set's folder, with `{split}` in it.
-        endings: of the names, the usual one first; `.png` fits `.PNG`, too. What stands in front
-            of it is the same in a picture and its label map.
+        endings: of the names, the usual one first; `_mask.png` fits `_Mask.PNG`, too. What stands
+            in front of it is the same in a picture and its label map.
         pattern: a glob pattern such as `*` or `*/*`, with `{split}` as above.
     """
 
@@ -107,10 +113,11 @@ class Files:
             DataError: a folder cannot be listed, which `glob` takes for an empty one.
         """
         _check_listable(self.folder)
+        endings = tuple(ending.lower() for ending in self.endings)
         return sorted(
             path
             for path in self.folder.glob(self.pattern)
-            if (path.name.endswith(self.endings) or path.suffix.lower() in self.endings)
+            if path.name.lower().endswith(endings)
             and not any(part.startswith(".") for part in path.relative_to(self.folder).parts)
         )
 
@@ -132,9 +139,10 @@ class Files:
         return max((e for e in self.endings if name.endswith(e.lower())), key=len)
 
     def key(self, path: Path) -> str:
-        """The path of one of them below the folder, without its ending."""
+        """The path of one of them below the folder, without its ending, as Unicode composes it."""
         name = path.name[: -len(self.ending(path))]
-        return (path.parent / name).relative_to(self.folder).as_posix()
+        key = (path.parent / name).relative_to(self.folder).as_posix()
+        return unicodedata.normalize("NFC", key)
 
 
 def pair_by_name(
@@ -150,8 +158,28 @@ def pair_by_name(
     Raises:
         DataError: there is no picture, or a folder cannot be listed.
     """
-    images, labels = pictures.found_any(wanted), list(filter(wanted, label_maps.found()))
-    by_key = {label_maps.key(path): path for path in labels}
+    found = pictures.found_any(wanted), list(filter(wanted, label_maps.found()))
+    return pair_found(pictures, label_maps, *found)
+
+
+def pair_found(
+    pictures: Files, label_maps: Files, images: Sequence[Path], labels: Sequence[Path]
+) -> Pairing:
+    """`pair_by_name` of files that were found.
+
+    Args:
+        pictures: where `images` lie.
+        label_maps: where `labels` lie.
+        images: at least one.
+        labels: any number.
+
+    Raises:
+        DataError: two label maps have the name of one picture.
+    """
+    by_key: dict[str, Path] = {}
+    for path in labels:
+        if (other := by_key.setdefault(label_maps.key(path), path)) != path:
+            raise DataError(f"{path}: {other.name} has the same name: which is the label map?")
     usual = label_maps.ending(labels[0]) if labels else label_maps.endings[0]
 
     def label_of(path: Path) -> Path:

@@ -90,6 +90,26 @@ def find_pairs(name: str, data_dir: DataDir, split: str) -> Pairing:
     return Pairing(())
 
 
+def open_pictures(
+    name: str, data_dir: DataDir, split: str, size: Size | None = None
+) -> SegmentationDataset | list[Path]:
+    """What has the pictures of a split, whether there are label maps for them or not.
+
+    Args:
+        name: as for `open_dataset`; `folder` may be a folder of pictures without description.
+        data_dir, split, size: as for `open_dataset`.
+
+    Raises:
+        DataError: as for `open_dataset`, but for label maps.
+    """
+    data_dir = _check(name, data_dir)
+    if name == folder.name:
+        return folder.find_pictures(data_dir, split)
+    if name in _LAYOUTS:
+        return _LAYOUTS[name].find_pairs(data_dir, split).pictures
+    return open_dataset(name, data_dir, split, size)
+
+
 def _check(name: str, data_dir: DataDir) -> Path:
     if name not in NAMES:
         raise DataError(f"unknown data set {name!r}: expected one of {', '.join(NAMES)}")

@@ -271,8 +271,8 @@ def _label_bytes(file: Path | None, label: np.ndarray, labels: LabelSpace, name:
                 return data
         except DataError:
             pass  # colours, a palette, or several channels
-    values = np.full(256, IGNORE, np.uint8)
-    values[: len(labels)] = labels.raw_values or range(len(labels))
+    values = np.full(256, np.flatnonzero(table == IGNORE)[:1].sum(), np.uint8)  # void, if any
+    values[: len(labels)] = [own[0] for own in labels.values_of_classes()]
     if not np.array_equal(table[values[label]], label):
         raise DataError(f"{name}: its classes have no value of their own to be written with")
     return encode_png(values[label])

@@ -1,0 +1,265 @@
+"""What `dataset.yaml` says: its keys, what they may hold, and what they mean together."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from ...core.arguments import nearest_or_all
+from ...core.errors import ConfigError, DataError
+from ...core.files.json_text import convert, explain
+from ...core.files.yaml_text import read_yaml
+from ...core.images.image_file import lossy
+from ...core.images.label_coding import Coding, Encoding
+from ...core.labels import MAX_CLASSES, LabelSpace, generated_palette
+from ...core.labels.space import Byte, Color
+from .keys import check_keys
+from .own_splits import LABEL_ENDINGS, LOSSY_ENDINGS, Described, Share, Source
+from .splitting import check_fractions
+from .ultralytics import is_ultralytics, read_ultralytics
+
+DESCRIPTION = "dataset.yaml"
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Several = Annotated[list[Byte], msgspec.Meta(min_length=1, max_length=256)]
+
+
+# msgspec 0.22 crashes on a wrong tuple of fixed length in a list.
+Rgb = Annotated[list[Byte], msgspec.Meta(min_length=3, max_length=3)]
+
+
+class _Class(msgspec.Struct):
+    name: Text
+    color: Annotated[list[Byte | Rgb], msgspec.Meta(min_length=1, max_length=1000)] | None = None
+    value: Byte | Several | None = None
+
+    def colors(self) -> tuple[Color, ...]:
+        """Its colours: one, or a list of them."""
+        told: list[Any] = self.color or []
+        rows = told if all(isinstance(part, list) for part in told) else [told]
+        try:
+            rows = msgspec.convert(rows, list[Rgb])
+        except msgspec.ValidationError as error:
+            reason = explain(error).partition("]: ")[2]
+            raise ConfigError(f"class {self.name!r}: color: {reason}") from None
+        return tuple((red, green, blue) for red, green, blue in rows)
+
+
+class _Split(msgspec.Struct):
+    images: Text | None = None
+    labels: Text | None = None
+    list: Text | None = None
+
+
+class _Content(msgspec.Struct):
+    """All that `dataset.yaml` may hold."""
+
+    classes: list[Text | _Class] | dict[int, Text | _Class]
+    name: str | int | float | None = None
+    void: Annotated[list[Byte | Rgb], msgspec.Meta(max_length=256)] = []
+    encoding: Encoding = "index"
+    tolerance: Byte = 0
+    images: Text | None = None
+    labels: Text | None = None
+    label_suffix: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    label_extensions: Annotated[list[Text], msgspec.Meta(min_length=1, max_length=20)] | None = None
+    recursive: bool = False
+    exclude: Pattern | Annotated[list[Pattern], msgspec.Meta(max_length=1000)] = []
+    splits: dict[Text, _Split] = {}
+    split: dict[Text, float] = {}
+    seed: int = 0
+    group: Pattern | None = None
+
+
+def read_description(path: Path) -> Described:
+    """A data set as its owner describes it.
+
+    Args:
+        path: the YAML file, or the folder that holds `dataset.yaml`: ours, or Ultralytics'.
+
+    Raises:
+        DataError: the file is missing or wrong.
+    """
+    path = path / DESCRIPTION if path.is_dir() else path
+    if not os.path.lexists(path):
+        raise DataError(f"{path}: no such file; describe your data set in {DESCRIPTION}")
+    value: Any = read_yaml(path, what="description", error=DataError)
+    if is_ultralytics(value):
+        return read_ultralytics(value, path)
+    _check_keys(value, path)
+    content: _Content = convert(value, str(path), _Content, error=DataError)
+    try:
+        labels, coding = _labels(content, path)
+        return Described(path, labels, coding, _sources(content, path.parent))
+    except ConfigError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _check_keys(value: Any, path: Path) -> None:
+    check_keys(value, _Content.__struct_fields__, f"{path}: ")
+    for name, schema in (("classes", _Class), ("splits", _Split)):
+        inner = value.get(name) if isinstance(value, dict) else None
+        listed = inner if isinstance(inner, list) else ()
+        pairs = inner.items() if isinstance(inner, dict) else enumerate(listed)
+        for key, item in pairs:
+            place = f"{name}.{key}" if isinstance(inner, dict) else f"{name}[{key}]"
+            check_keys(item, schema.__struct_fields__, f"{path}: {place}: ")
+
+
+def _classes(content: _Content) -> list[_Class]:
+    told: Any = content.classes
+    if isinstance(told, Mapping):
+        if sorted(told) != list(range(len(told))):
+            raise ConfigError(
+                f"classes: expected the indices 0 to {len(told) - 1}, got "
+                f"{', '.join(map(str, sorted(told)[:10]))}; other values in label maps are said "
+                "by `value`"
+            )
+        told = [told[index] for index in range(len(told))]
+    return [_Class(each) if isinstance(each, str) else each for each in told]
+
+
+def _labels(content: _Content, path: Path) -> tuple[LabelSpace, Coding]:
+    classes = _classes(content)
+    coding = _coding(content, classes)
+    void: tuple[int, ...] = ()
+    if not coding.by_color:
+        void = tuple(value for value in content.void if isinstance(value, int))
+        if len(void) < len(content.void):
+            raise ConfigError(
+                f"void: expected values, got a colour with encoding {coding.encoding}"
+            )
+    generated = generated_palette(min(len(classes), MAX_CLASSES))
+    labels = LabelSpace(
+        path.absolute().parent.name if content.name in (None, "") else str(content.name),
+        tuple(each.name for each in classes),
+        tuple((*each.colors(), color)[0] for each, color in zip(classes, generated, strict=False)),
+        () if coding.by_color else tuple(map(_values, classes, range(len(classes)))),
+        void,
+    )
+    if reason := labels.fault():
+        raise ConfigError(reason)
+    return labels, coding
+
+
+def _values(each: _Class, index: int) -> int | tuple[int, ...]:
+    if each.value is None:
+        return index
+    return each.value if isinstance(each.value, int) else tuple(each.value)
+
+
+def _coding(content: _Content, classes: Sequence[_Class]) -> Coding:
+    coding = Coding(content.encoding, tolerance=content.tolerance)
+    if not coding.by_color:
+        if content.tolerance:
+            raise ConfigError("tolerance: is for encoding color and palette-color")
+        return coding
+    for each in classes:
+        if each.value is not None or not each.colors():
+            problem = "a value" if each.value is not None else "no color"
+            raise ConfigError(
+                f"class {each.name!r} has {problem}, but encoding {coding.encoding} tells classes "
+                "by their color"
+            )
+    void: list[Color] = [(c[0], c[1], c[2]) for c in content.void if not isinstance(c, int)]
+    if len(void) < len(content.void):
+        raise ConfigError(f"void: expected colours with encoding {coding.encoding}, got a value")
+    colors = [(color, index) for index, each in enumerate(classes) for color in each.colors()]
+    told = [*(color for color, _ in colors), *void]
+    if twice := next((color for color in told if told.count(color) > 1), None):
+        raise ConfigError(f"colours must be unique, {list(twice)} comes twice")
+    return dataclasses.replace(
+        coding,
+        colors=tuple(color for color, _ in colors),
+        classes=tuple(index for _, index in colors),
+        void=tuple(void),
+    )
+
+
+def _sources(content: _Content, root: Path) -> dict[str, Source]:
+    if content.split and content.splits:
+        raise ConfigError("split and splits: give shares or folders, not both")
+    if not content.split and (content.group or content.seed):
+        raise ConfigError("seed and group: are for split, the shares of the splits")
+    exclude = [content.exclude] if isinstance(content.exclude, str) else content.exclude
+    common = Source(
+        root=root,
+        images=_place(root, content.images),
+        labels=_place(root, content.labels),
+        suffix=content.label_suffix,
+        endings=_endings(content),
+        recursive=content.recursive,
+        exclude=tuple(exclude),
+    )
+    if content.split:
+        check_fractions(content.split)
+        _check_group(content.group)
+        shares = {
+            name: Share(name, dict(content.split), content.seed, content.group)
+            for name in content.split
+        }
+        return {
+            name: _checked(dataclasses.replace(common, share=share), "")
+            for name, share in shares.items()
+        }
+    return {
+        name: _checked(
+            dataclasses.replace(
+                common,
+                images=_place(root, each.images) or common.images,
+                labels=_place(root, each.labels) or common.labels,
+                list=_place(root, each.list),
+            ),
+            f"splits.{name}: ",
+        )
+        for name, each in content.splits.items()
+    }
+
+
+def _checked(source: Source, where: str) -> Source:
+    """Label maps beside their pictures need a suffix to be told by, or their folder's name."""
+    if source.images is None and source.list is None:
+        raise ConfigError(f"{where}missing required field images")
+    if source.labels is None and source.suffix:
+        source = dataclasses.replace(source, labels=source.images or source.root)
+    if source.labels is None and source.list is None:
+        raise ConfigError(f"{where}missing required field labels")
+    return source
+
+
+def _place(root: Path, place: str | None) -> Path | None:
+    return None if place is None else root / place
+
+
+def _endings(content: _Content) -> tuple[str, ...] | None:
+    if content.label_extensions is None:
+        return None
+    endings = [f".{each.lower().removeprefix('.')}" for each in content.label_extensions]
+    for ending in endings:
+        if ending in LOSSY_ENDINGS:
+            raise ConfigError(f"label_extensions: {lossy(ending[1:].upper())}")
+        if ending not in LABEL_ENDINGS:
+            hint = nearest_or_all(ending, LABEL_ENDINGS)
+            raise ConfigError(f"label_extensions: unknown extension {ending!r}, {hint}")
+    return tuple(dict.fromkeys(endings))
+
+
+def _check_group(pattern: str | None) -> None:
+    """Refuses patterns for which a name could take hours: the file may be anybody's."""
+    plain = re.sub(r"\\.|\[[^\]]*\]", "x", pattern or "")
+    plain = re.sub(r"(?<=[*+?}])\?|(?<=\()\?[:=!]|(?<=[^)])\{\d+\}", "", plain)
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise ConfigError(f"group {pattern!r} is no regular expression: {error}") from None
+    if len(re.findall(r"[*+?{]", plain)) > 3 or re.search(r"\)[*+?{]", plain):
+        raise ConfigError(
+            f"group {pattern!r}: expected at most three of *, + and ?, and none behind a bracket"
+        )

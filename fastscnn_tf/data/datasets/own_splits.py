@@ -1,0 +1,293 @@
+"""Where the pictures and label maps of own splits lie, and which belong together."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import os
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Protocol
+
+from ...core.errors import DataError
+from ...core.files.reading import read_bytes
+from ...core.images.image_file import IMAGE_SUFFIXES, is_picture_name, lossy
+from ...core.images.label_coding import Coding
+from ...core.labels import LabelSpace
+from .pairing import Files, Pairing, pair_found, pair_up
+from .splitting import assign
+
+LABEL_ENDINGS = (".png", ".bmp", ".tif", ".tiff")
+LOSSY_ENDINGS = (".jpg", ".jpeg", ".jfif", ".webp", ".avif")
+LIST_BYTES = 64 << 20  # of a list of files: some million names
+COLUMNS = 16  # of a line, at which its label map may begin
+
+
+class Pairs(Protocol):
+    """What knows the files of a split."""
+
+    def pairs(self) -> Pairing:
+        """The files of the split, and those that lack their partner."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Described:
+    """A data set as its owner describes it.
+
+    Args:
+        path: the YAML file.
+        labels: the label space of its class indices.
+        coding: how the pixels of its label maps say the class.
+        splits: where the files of each split lie.
+    """
+
+    path: Path
+    labels: LabelSpace
+    coding: Coding
+    splits: Mapping[str, Pairs]
+
+    def pairs(self, split: str, labels_needed: bool = True) -> Pairing:
+        """The files of a split, and those that lack their partner.
+
+        Args:
+            split: a key of `splits`.
+            labels_needed: the folder of label maps must be there.
+
+        Raises:
+            DataError: there is no such split, folder or list, or there is no picture.
+        """
+        if split not in self.splits:
+            known = ", ".join(self.splits) or "none"
+            raise DataError(f"{self.path}: no split {split!r}; it describes: {known}")
+        source = self.splits[split]
+        if isinstance(source, Source) and not labels_needed:
+            source = dataclasses.replace(source, labels_needed=False)
+        return source.pairs()
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """A split that is a share of the pictures, see `splitting.assign`."""
+
+    split: str
+    fractions: Mapping[str, float]
+    seed: int
+    group: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A split of own data.
+
+    Args:
+        root: the folder of the YAML file.
+        images: where the pictures lie; None: only a list says it.
+        labels: where the label maps lie; it may be the same folder.
+        suffix: of the label map's name, before its extension: `_mask`.
+        endings: extensions of label maps; None: those that are there, PNG first.
+        recursive: folders in these are looked through, too.
+        exclude: patterns of paths below `images` or `labels`, or of names, that are left out.
+        list: a file that names the pictures of the split, and maybe their label maps.
+        share: the split is a share of the pictures.
+        labels_needed: the folder of label maps must be there.
+    """
+
+    root: Path
+    images: Path | None
+    labels: Path | None
+    suffix: str = ""
+    endings: tuple[str, ...] | None = None
+    recursive: bool = False
+    exclude: tuple[str, ...] = ()
+    list: Path | None = None
+    share: Share | None = None
+    labels_needed: bool = True
+
+    def pairs(self) -> Pairing:
+        """The files of the split, and those that lack their partner.
+
+        A file that is a label map by its name and place is no picture. Label maps without a picture
+        are those of the first share, and none where a list names the pictures.
+
+        Raises:
+            DataError: a folder or list is missing or wrong, or there is no picture.
+        """
+        pictures, label_maps = self._files()
+        labels = label_maps.found() if label_maps else []
+        own = {_real(path) for path in labels}
+        found = [path for path in pictures.found() if _real(path) not in own]
+        images = [path for path in found if not self._excludes(path, pictures)]
+        if self.list is not None:
+            return self._listed(self.list, pictures, label_maps, images, labels)
+        assert label_maps is not None  # as the description was checked
+        gone = {*map(pictures.key, found)} - {*map(pictures.key, images)}
+        labels = [path for path in labels if label_maps.key(path) not in gone]
+        labels = [path for path in labels if not self._excludes(path, label_maps)]
+        if not images:
+            _refuse_empty(pictures, label_maps, len(labels))
+        if not labels:
+            _refuse_lossy(pictures, label_maps, self.suffix)
+        if self.share is None:
+            return pair_found(pictures, label_maps, images, labels)
+        return _shared(self.share, pictures, label_maps, images, labels)
+
+    def _files(self) -> tuple[Files, Files | None]:
+        """Where pictures and label maps are looked for; label maps by an ending that is there."""
+        for place in (self.images, self.labels if self.labels_needed else None):
+            if place is not None and not os.path.isdir(place):  # noqa: PTH112 - raises no OSError
+                raise DataError(f"{place}: no such folder, but the data set's description names it")
+        pattern = "**/*" if self.recursive or self.list is not None else "*"
+        pictures = Files(self.images or self.root, IMAGE_SUFFIXES, pattern)
+        if self.labels is None:
+            return pictures, None
+        endings = tuple(f"{self.suffix}{each}" for each in self.endings or LABEL_ENDINGS)
+        label_maps = Files(self.labels, endings, pattern)
+        if self.endings is None:
+            there = {label_maps.ending(path) for path in label_maps.found()}
+            usual = next((ending for ending in endings if ending in there), endings[0])
+            label_maps = dataclasses.replace(label_maps, endings=(usual,))
+        return pictures, label_maps
+
+    def _excludes(self, path: Path, files: Files) -> bool:
+        below = path.relative_to(files.folder).as_posix()
+        return any(fnmatchcase(below, p) or fnmatchcase(path.name, p) for p in self.exclude)
+
+    def _listed(
+        self,
+        place: Path,
+        pictures: Files,
+        label_maps: Files | None,
+        images: Sequence[Path],
+        labels: Sequence[Path],
+    ) -> Pairing:
+        """The pairs that a list names, in its order."""
+        by_key: dict[str, list[Path]] = {}
+        for path in images:
+            by_key.setdefault(pictures.key(path), []).append(path)
+        told: dict[Path, Path | None] = {}
+        for where, line in list_lines(place):
+            picture, label = self._columns(where, line, by_key)
+            if picture.is_relative_to(pictures.folder) and self._excludes(picture, pictures):
+                continue
+            told[picture] = label
+        if not told:
+            raise DataError(f"{place}: names no pictures")
+        alone = [picture for picture, label in told.items() if label is None]
+        lost = [p for p in alone if label_maps is None or not p.is_relative_to(pictures.folder)]
+        if lost:
+            why = f"it is not below {pictures.folder}" if label_maps else "`labels` is missing"
+            raise DataError(f"{place}: names no label map for {lost[0]}, and {why}")
+        expected = {picture: label for picture, label in told.items() if label is not None}
+        if label_maps is not None and alone:
+            found = pair_found(pictures, label_maps, alone, labels)
+            expected |= dict([*found.pairs, *zip(found.without_label, found.missing, strict=False)])
+        if own := next((path for path in told if _real(path) == _real(expected[path])), None):
+            raise DataError(f"{place}: {own} is its own label map: name the picture")
+        there = [label for label in expected.values() if label.is_file()]
+        return pair_up(list(told), there, expected.__getitem__, lambda label: label)
+
+    def _columns(
+        self, where: str, line: str, by_key: Mapping[str, Sequence[Path]]
+    ) -> tuple[Path, Path | None]:
+        """The picture of a line, and its label map where the line names one; names may have spaces.
+
+        Raises:
+            DataError: there is no such picture or label map.
+        """
+        if (picture := self._find(where, line, self.images, by_key)) and is_picture_name(picture):
+            return picture, None
+        for separator in itertools.islice(re.finditer(r"[\s,;]\s*", line), COLUMNS):
+            left, right = line[: separator.start()], line[separator.end() :]
+            if picture := self._find(where, left, self.images, by_key):
+                if label := self._find(where, right, self.labels, {}):
+                    return picture, label
+                raise DataError(f"{where}: no such label map: {right!r}")
+        raise DataError(
+            f"{where}: no such picture: {line!r}, looked for in {self.images or self.root}"
+        )
+
+    def _find(
+        self, where: str, name: str, folder: Path | None, by_key: Mapping[str, Sequence[Path]]
+    ) -> Path | None:
+        """A file that a list names: from the folder, the description or the list, or its key."""
+        assert self.list is not None
+        for base in filter(None, (folder, self.root, self.list.parent)):
+            if os.path.isfile(base / name):  # noqa: PTH113 - raises nothing for odd names
+                return _as_below(base / name, folder or self.root)
+        found = by_key.get(unicodedata.normalize("NFC", name), ())
+        if len(found) > 1:
+            raise DataError(f"{where}: {name!r} may be {found[0].name} or {found[1].name}")
+        return found[0] if found else None
+
+
+def _shared(
+    share: Share,
+    pictures: Files,
+    label_maps: Files,
+    images: Sequence[Path],
+    labels: Sequence[Path],
+) -> Pairing:
+    names = [path.relative_to(pictures.folder).as_posix() for path in images]
+    try:
+        splits = assign(names, share.fractions, share.seed, share.group)
+    except DataError as error:
+        raise DataError(f"{pictures.folder}: {error}") from None
+    chosen = [path for path, split in zip(images, splits, strict=True) if split == share.split]
+    keys = {*map(pictures.key, chosen)}
+    if share.split == next(iter(share.fractions)):  # it also has those without a picture
+        keys |= {*map(label_maps.key, labels)} - {*map(pictures.key, images)}
+    return pair_found(
+        pictures, label_maps, chosen, [path for path in labels if label_maps.key(path) in keys]
+    )
+
+
+def list_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """(where, text) of the lines of a list that are not blank."""
+    content = read_bytes(path, "list of pictures", largest=LIST_BYTES, error=DataError)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 (byte {error.start}): save it as UTF-8") from None
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield f"{path}: line {number}", line.strip()
+
+
+def _as_below(path: Path, folder: Path) -> Path:
+    """A file by its path below a folder, where it lies there."""
+    below = os.path.relpath(_real(path), _real_folder(folder))
+    return path if below.startswith("..") else folder / below
+
+
+def _real(path: Path) -> str:
+    """A file's place, by whatever name its folder is called."""
+    return f"{_real_folder(path.parent)}/{path.name}"
+
+
+@functools.lru_cache(1024)
+def _real_folder(folder: Path) -> str:
+    return os.path.realpath(folder)
+
+
+def _refuse_empty(pictures: Files, label_maps: Files, count: int) -> None:
+    kinds = ", ".join(pictures.endings)
+    if not count:
+        raise DataError(f"{pictures.folder}: no pictures in this split ({kinds})")
+    raise DataError(
+        f"{pictures.folder}: no pictures in this split ({kinds}): by their names "
+        f"(*{label_maps.endings[0]}) all {count} files are label maps; `label_suffix` or "
+        "`label_extensions` says what tells label maps from pictures"
+    )
+
+
+def _refuse_lossy(pictures: Files, label_maps: Files, suffix: str) -> None:
+    """Says why label maps that are there do not count."""
+    endings = tuple(f"{suffix}{ending}" for ending in LOSSY_ENDINGS)
+    found = dataclasses.replace(label_maps, endings=endings).found()
+    apart = suffix or _real_folder(pictures.folder) != _real_folder(label_maps.folder)
+    if found and apart:
+        raise DataError(f"{found[0]}: {lossy(found[0].suffix[1:].upper())}")

@@ -1,0 +1,100 @@
+"""Splits by fraction: each name's hash says where it goes, so that added files move no others."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from ...core.errors import ConfigError, DataError
+
+
+def assign(
+    names: Sequence[str], fractions: Mapping[str, float], seed: int = 0, group: str | None = None
+) -> list[str]:
+    """The split of each name.
+
+    A group goes to a split as a whole, by a hash of its name and the seed alone: whatever files are
+    added or taken away, the others stay where they are. The shares are therefore those of
+    `fractions` only about, and exactly where there are many groups. A split that would stay empty
+    takes the group whose hash is nearest from a split that has several; only then may a file that
+    is added later move that group back.
+
+    Args:
+        names: of the pictures: paths below the data set's folder, with `/`, in any order.
+        fractions: split -> its share of the groups, above 0; together 1.
+        seed: another one gives another split.
+        group: a regular expression, searched in each name: what its first bracket matches, or all
+            that it matches where it has none, is the name of the group; by default each name is a
+            group of its own.
+
+    Raises:
+        ConfigError: the shares are not above 0 or not 1 together, or `group` is no regular
+            expression.
+        DataError: `group` does not match a name, or there are fewer groups than splits.
+    """
+    check_fractions(fractions)
+    groups = [unicodedata.normalize("NFC", each) for each in _groups(names, group)]
+    stops = list(itertools.accumulate(fractions.values()))
+    stops[-1] = 1.0
+    splits, places = list(fractions), {each: _place(each, seed) for each in groups}
+    if len(places) < len(splits):
+        what = "groups" if group else "pictures"
+        raise DataError(
+            f"{len(places)} {what} cannot be split into {len(splits)} ({', '.join(splits)}), of "
+            "which none is empty"
+        )
+    found = {
+        each: next(i for i, stop in enumerate(stops) if place < stop)
+        for each, place in places.items()
+    }
+    for empty in set(range(len(splits))) - set(found.values()):
+        counts, start = Counter(found.values()), stops[empty - 1] if empty else 0.0
+        spare = (each for each, split in found.items() if counts[split] > 1)
+        nearest = min(
+            spare, key=lambda each: (max(start - places[each], places[each] - stops[empty]), each)
+        )
+        found[nearest] = empty
+    return [splits[found[each]] for each in groups]
+
+
+def check_fractions(fractions: Mapping[str, float]) -> None:
+    """Makes sure that the shares are above 0 and 1 together.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    total = sum(fractions.values())
+    if not all(share > 0 for share in fractions.values()) or not math.isclose(
+        total, 1, abs_tol=1e-6
+    ):
+        given = ", ".join(f"{split}: {share:g}" for split, share in fractions.items())
+        raise ConfigError(f"expected shares above 0 that are 1 together, got {given or 'none'}")
+
+
+def _place(group: str, seed: int) -> float:
+    """Where a group lies in 0..1."""
+    digest = hashlib.blake2b(
+        f"{seed}\n{group}".encode("utf-8", "surrogateescape"), digest_size=6
+    ).digest()
+    return int.from_bytes(digest, "big") / (1 << 48)
+
+
+def _groups(names: Sequence[str], pattern: str | None) -> list[str]:
+    if pattern is None:
+        return list(names)
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"group {pattern!r} is no regular expression: {error}") from None
+    matches = [compiled.search(name) for name in names]
+    if lacking := [name for name, match in zip(names, matches, strict=True) if not match]:
+        raise DataError(
+            f"group {pattern!r} does not match {lacking[0]!r} ({len(lacking)} of {len(names)} "
+            "names are not matched)"
+        )
+    return [(match[1] or "") if compiled.groups else match[0] for match in matches if match]

@@ -1,0 +1,195 @@
+"""The dataset YAML of Ultralytics' `yolo semantic`, read as it is.
+
+    path: cityscapes8            # the data set's folder
+    train: images/train          # a folder, with those in it; a .txt list; or several of them
+    val: images/val
+    masks_dir: masks             # takes the place of the last `images` in a picture's path
+    names: {0: road, 1: sidewalk}
+    label_mapping: {7: 0, 8: 1, 0: ignore_label}    # values in the files -> class
+
+So say docs.ultralytics.com/datasets/semantic and, in version 8.4, `SemanticDataset` and
+`img2label_paths`: a label map has its picture's path with the last folder `images` replaced by
+`masks_dir`, its stem, and the extension .png or else another; its values are class indices, after
+`label_mapping` where there is one, which leaves the values that it does not list as they are; 255
+is ignored. One name alone is a class on a background: 0 and 1. A list names pictures from its own
+folder where they begin with `./`. Without `masks_dir` the folder `masks` is taken where it is
+there; otherwise the labels are polygons, which `fastscnn data convert` makes label maps of.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import unicodedata
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from ...core.console import warn
+from ...core.errors import DataError
+from ...core.files.json_text import convert
+from ...core.images.image_file import IMAGE_SUFFIXES, is_picture_name
+from ...core.images.label_coding import INDEX
+from ...core.labels import IGNORE, MAX_CLASSES, LabelSpace, generated_palette
+from .keys import check_keys
+from .own_splits import LABEL_ENDINGS, Described, list_lines
+from .pairing import Files, Pairing, pair_up
+
+BACKGROUND = "background"
+_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+_Places = _Text | list[_Text]
+# Of no meaning for what is read here.
+_IGNORED = ("download", "channels", "nc", "roboflow", "license", "author", "description", "version")
+
+
+class _Content(msgspec.Struct):
+    names: list[_Text] | dict[int, _Text]
+    path: _Text | None = None
+    train: _Places | None = None
+    val: _Places | None = None
+    validation: _Places | None = None
+    test: _Places | None = None
+    masks_dir: _Text | None = None
+    label_mapping: dict[int, int | str | None] | None = None
+
+
+def is_ultralytics(value: Any) -> bool:
+    """Whether the content of a YAML file is theirs: it has `names` where ours has `classes`."""
+    return isinstance(value, dict) and "classes" not in value and "names" in value
+
+
+def read_ultralytics(value: Any, path: Path) -> Described:
+    """A data set that Ultralytics' YAML describes.
+
+    Args:
+        value: the content of the file.
+        path: the file.
+
+    Raises:
+        DataError: a key is unknown or wrong, or its label maps are polygons.
+    """
+    check_keys(value, (*_Content.__struct_fields__, *_IGNORED), f"{path}: ")
+    content: _Content = convert(value, str(path), _Content, error=DataError)
+    places = {
+        split: [told] if isinstance(told, str) else told
+        for split, told in (
+            ("train", content.train),
+            ("val", content.val or content.validation),
+            ("test", content.test),
+        )
+        if told
+    }
+    root = _root(content, path, [place for told in places.values() for place in told])
+    masks = content.masks_dir or ("masks" if (root / "masks").is_dir() else None)
+    if masks is None:
+        raise DataError(
+            f"{path}: no masks_dir, so that its labels are polygons: make label maps of them with "
+            "`fastscnn data convert --from yolo`"
+        )
+    splits = {split: _Masks(root, tuple(told), masks) for split, told in places.items()}
+    return Described(path, _labels(content, path), INDEX, splits)
+
+
+def _root(content: _Content, path: Path, places: list[str]) -> Path:
+    """The data set's folder; on another machine than the author's, that of the YAML file."""
+    if content.path is None:
+        return path.parent
+    tried = [path.parent / content.path, Path(content.path)]
+    for root in tried:
+        if root.is_dir():
+            return root
+    if any((path.parent / place).exists() for place in places):
+        warn(f"{path}: there is no {content.path}: its folders are taken from {path.parent}")
+        return path.parent
+    raise DataError(f"{tried[0]}: no such folder; {path} names it as `path`")
+
+
+def _labels(content: _Content, path: Path) -> LabelSpace:
+    names = content.names
+    if isinstance(names, dict):
+        if sorted(names) != list(range(len(names))):
+            raise DataError(f"{path}: names: expected the indices 0 to {len(names) - 1}")
+        names = [names[index] for index in range(len(names))]
+    names = [BACKGROUND, *names] if len(names) == 1 else names
+    told = {value: value for value in range(256)}
+    for value, index in (content.label_mapping or {}).items():
+        known = isinstance(index, int) and 0 <= index < len(names)
+        if not known and index not in ("ignore_label", None, IGNORE):
+            raise DataError(
+                f"{path}: label_mapping.{value}: expected a class below {len(names)} or "
+                f"ignore_label, got {index!r}"
+            )
+        if value in told:  # cityscapes.yaml has -1, which no label map can hold
+            told[value] = index if isinstance(index, int) else IGNORE
+    values = [tuple(v for v, index in told.items() if index == own) for own in range(len(names))]
+    labels = LabelSpace(
+        path.absolute().parent.name,
+        tuple(names),
+        generated_palette(min(len(names), MAX_CLASSES)),
+        tuple(own[0] if len(own) == 1 else own for own in values),
+        tuple(value for value, index in told.items() if index == IGNORE and value != IGNORE),
+    )
+    if reason := labels.fault():
+        raise DataError(f"{path}: {reason}")
+    return labels
+
+
+@dataclasses.dataclass(frozen=True)
+class _Masks:
+    """A split: its pictures' places, and what stands for `images` in the path of a label map."""
+
+    root: Path
+    places: tuple[str, ...]
+    masks: str
+
+    def pairs(self) -> Pairing:
+        """The files of the split; a label map without a picture is one of these folders.
+
+        Raises:
+            DataError: a place is missing, or no folder `images` is in the path of a picture.
+        """
+        pictures = [path for place in self.places for path in self._pictures(self.root / place)]
+        if not pictures:
+            raise DataError(f"{self.root / self.places[0]}: no pictures in this split")
+        stems = {picture: self._mask(picture) for picture in pictures}
+        found: dict[Path, dict[str, Path]] = {}
+        for folder in {stem.parent for stem in stems.values()}:
+            maps = Files(folder, LABEL_ENDINGS)
+            for ending in reversed(LABEL_ENDINGS):  # PNG is asked for first
+                only = dataclasses.replace(maps, endings=(ending,))
+                found.setdefault(folder, {}).update((only.key(p), p) for p in only.found())
+
+        def label_of(picture: Path) -> Path:
+            stem = stems[picture]
+            key = unicodedata.normalize("NFC", stem.name)
+            return found[stem.parent].get(key, stem.with_name(f"{stem.name}.png"))
+
+        label_maps = [path for maps in found.values() for path in maps.values()]
+        places = {self._mask(picture).parent: picture.parent for picture in pictures}
+        return pair_up(
+            pictures, label_maps, label_of, lambda path: places[path.parent] / f"{path.stem}.jpg"
+        )
+
+    def _pictures(self, place: Path) -> list[Path]:
+        if os.path.isdir(place):  # noqa: PTH112 - raises no OSError
+            return Files(place, IMAGE_SUFFIXES, "**/*").found()
+        if not os.path.lexists(place):
+            raise DataError(f"{place}: no such folder or list of pictures")
+        listed = [
+            (place.parent if line.startswith("./") else self.root) / line
+            for _, line in list_lines(place)
+        ]
+        return sorted(path for path in listed if is_picture_name(path))
+
+    def _mask(self, picture: Path) -> Path:
+        """The path of a picture's label map, without its extension."""
+        parts = list(picture.absolute().parts)
+        places = [i for i, part in enumerate(parts[:-1]) if part == "images"]
+        if not places:
+            raise DataError(
+                f"{picture}: expected a folder `images` in its path, for which masks_dir "
+                f"({self.masks}) stands in that of its label map"
+            )
+        parts[places[-1] : places[-1] + 1] = Path(self.masks).parts
+        return Path(*parts).with_suffix("")
