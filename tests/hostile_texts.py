@@ -122,7 +122,7 @@ def make_texts(folder: Path) -> dict[str, tuple[str, int]]:
         "comparison": (compared.text(), 2 + len(NAMES) + 2 + 2),
         "runs": (runs_table(find_runs([folder / FOLDER, other])), 4),
         "compared runs": (compare_runs([run, other]).text(), 2 + 1 + 2 + 1 + 2 + len(NAMES)),
-        "data check": (data_check().text(), 12 + 2 * len(NAMES)),
+        "data check": (data_check().text(), 14 + 2 * len(NAMES)),
         "quantization": (quantization().text(), 1 + 1 + len(NAMES) + 1 + 1 + len(NAMES)),
         "reproduction": (reproduction().text(), 7),
         "sizes": (SizeTable((row,), 1, None, None, None).text(), 2),

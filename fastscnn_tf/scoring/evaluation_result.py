@@ -51,6 +51,12 @@ class Evaluation:
     skipped_first: str | None = None
     remark: str = ""
 
+    @property
+    def never(self) -> list[str]:
+        """Classes that no label map holds."""
+        pixels = self.scores.matrix.sum(1).tolist()
+        return [name for name, found in zip(self.class_iou, pixels, strict=True) if not found]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types, None for what has no value; the confusion matrix included."""
         names, scores = tuple(self.class_iou), self.scores
@@ -61,6 +67,7 @@ class Evaluation:
             "frequency_weighted_iou": scores.frequency_weighted_iou,
             "category_miou": scores.category_miou,
             "class_iou": self.class_iou,
+            "never": self.never,
             "class_accuracy": dict(zip(names, scores.class_accuracy, strict=True)),
             "category_iou": scores.category_iou,
         }
@@ -97,7 +104,18 @@ class Evaluation:
         return "\n".join([self.table(), *map(printable, self._said())])
 
     def _said(self) -> list[str]:
-        return [f"protocol: {self.protocol}", *filter(None, [self.remark])]
+        return [f"protocol: {self.protocol}", *filter(None, [self._absent(), self.remark])]
+
+    def _absent(self) -> str:
+        """Which classes the mean says nothing of."""
+        if not self.never:
+            return ""
+        scored = sum(iou is not None for iou in self.class_iou.values())
+        return (
+            f"never in the labels: {', '.join(self.never)}; mean IoU is that of {scored} of "
+            f"{len(self.class_iou)} classes, those in labels or predictions, as in "
+            "cityscapesScripts"
+        )
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""

@@ -112,7 +112,7 @@ BAD = {
     label_bomb: ("decompression-bomb", "labels/1.png", "refused, Image size (144000000 pixels)"),
     other_size: ("size-mismatch", "images/1.jpg", "image is 96x160 but its label map is 96x150"),
     foreign_values: ("label-values", "labels/1.png", "unknown label value 99 (7 pixels)"),
-    colour_label: ("label-values", "labels/1.png", "expected an 8-bit label PNG of class indices"),
+    colour_label: ("label-like-picture", "labels/1.png", "; it looks like a photograph"),
 }
 HARMLESS = {
     void_label: ("all-void", "train/labels/1.png", "the whole label map is void"),
@@ -137,7 +137,9 @@ def test_one_finding_of_each_kind(own_data, spoil):
 
 def test_nothing_is_wrong(own_data):
     report = fs.check_dataset("folder", own_data, workers=1)
-    assert report.findings == report.warnings == report.notes == ()
+    assert report.findings == report.warnings == ()
+    (note,) = report.notes
+    assert note.startswith("train: 4 pairs are 1 step an epoch")
     assert [(s.split, s.pairs, s.usable) for s in report.splits] == [("train", 4, 4), ("val", 3, 3)]
     assert report.splits[0].sizes == {"96x160": 4}
     assert sum(report.splits[0].pixels) + report.splits[0].void == 4 * 96 * 160
@@ -238,7 +240,9 @@ def test_json_has_a_fixed_schema(own_data):
         "splits",
     }
     assert (values["schema"], values["clean"]) == (1, False)
-    assert set(values["findings"][0]) == {"kind", "split", "path", "message"}
+    assert set(values["findings"][0]) == {
+        *("kind", "split", "path", "message", "means", "mend"),
+    }
 
 
 def test_drawn_scenes_are_checked_without_files(monkeypatch):
@@ -261,7 +265,7 @@ def test_a_withheld_test_split_is_said_once(tmp_path):
             Image.fromarray(flat).save(labels / f"{i}_gtFine_labelIds.png")
     report = fs.check_dataset("cityscapes", tmp_path)
     assert report.findings == ()
-    (note,) = report.notes
+    note, _ = report.notes
     assert note.startswith("test: all 2 label maps are void")
     # In any other split the same maps are findings.
     shutil.rmtree(tmp_path / "gtFine" / "train")
@@ -375,6 +379,6 @@ def test_a_cache_that_cannot_be_used_is_no_error(own_data, tmp_path, monkeypatch
     (path,) = (tmp_path / "größe" / "checked").iterdir()
     for damage in ("[", "[1]", '{"a": "b"}'):
         path.write_text(damage)
-        assert Verdicts(open_dataset("folder", own_data, "train")).void(0) is None
+        assert Verdicts(open_dataset("folder", own_data, "train")).classes(0) is None
         assert len(open_usable("folder", own_data, "train")) == 4
     assert len(json.loads(path.read_text())) == 4

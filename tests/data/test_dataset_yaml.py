@@ -450,10 +450,10 @@ def test_another_meaning_is_read_again(tmp_path):
     put_pair(root, "i/a.jpg", "l/a.png", COLORS[LABEL])
     dataset = open_dataset("folder", root, "train")
     usable(dataset)
-    assert Verdicts(dataset).void(0) is False
+    assert Verdicts(dataset).classes(0)
     describe(root, COLORED + "encoding: color\ntolerance: 3\n" + FOLDERS)
     other = open_dataset("folder", root, "train")
-    assert Verdicts(other).void(0) is None
+    assert Verdicts(other).classes(0) is None
     assert other.state(0) != dataset.state(0) == Subset(dataset, [0]).state(0)
     assert dataclasses.replace(dataset, stored=dataset.labels).state(0) == dataset.state(0)
 

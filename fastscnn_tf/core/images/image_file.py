@@ -61,6 +61,11 @@ def read_label(path: StrPath, table: np.ndarray, *, first_channel: bool = False)
         DataError: the file cannot be read, is lossy, colour-coded or transparent somewhere, or
             holds a value that the table does not know (the message names file, value and count).
     """
+    return classes_of(label_values(path, first_channel=first_channel), table, str(path))
+
+
+def label_values(path: StrPath, *, first_channel: bool = False) -> np.ndarray:
+    """The values in a label map's file, (H, W) uint8; arguments and errors of `read_label`."""
     content = read_picture(path)
     plain = decode_plain_png(content, 1)
     raw = _raw_label(content, path, first_channel) if plain is None else plain[..., 0]
@@ -73,7 +78,7 @@ def read_label(path: StrPath, table: np.ndarray, *, first_channel: bool = False)
                 f"({int(strange.sum())} pixels are none)"
             )
         raw = small
-    return classes_of(raw, table, str(path))
+    return raw
 
 
 def classes_of(raw: np.ndarray, table: np.ndarray, name: str) -> np.ndarray:

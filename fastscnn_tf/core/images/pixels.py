@@ -24,15 +24,26 @@ _ORIENTATION = 0x0112  # the tag of EXIF
 def to_rgb(image: Image.Image) -> np.ndarray:
     """Converts any Pillow image to (H, W, 3) uint8 RGB, upright."""
     image.load()
-    orientation = None
-    with contextlib.suppress(Exception):  # a broken EXIF block is not a reason to refuse the pixels
-        orientation = _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
-    if orientation is not None:
-        image = image.transpose(orientation)
+    turn = _UPRIGHT.get(orientation_of(image))
+    if turn is not None:
+        image = image.transpose(turn)
     if image.mode.startswith("I") or image.mode == "F":
         with np.errstate(invalid="ignore", over="ignore"):  # of NaN and infinity
             return in_strips(image, _grey_as_rgb(image))
     return in_strips(image, _rgb_pixels)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF orientation of an image: 1 is upright, 2 to 8 are turned or mirrored."""
+    with contextlib.suppress(Exception):  # a broken EXIF block is not a reason to refuse the pixels
+        found = image.getexif().get(_ORIENTATION, 1)
+        return found if found in _UPRIGHT else 1
+    return 1
+
+
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W) uint8 as an image of that EXIF orientation (2 to 8) is turned to stand upright."""
+    return np.asarray(Image.fromarray(pixels).transpose(_UPRIGHT[orientation]))
 
 
 def _rgb_pixels(image: Image.Image) -> np.ndarray:

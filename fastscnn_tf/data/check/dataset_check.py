@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -16,8 +16,13 @@ from ..datasets.cityscapes import WithheldLabels
 from ..datasets.dataset import FileDataset, SegmentationDataset
 from ..datasets.registry import DataDir, find_splits, open_dataset
 from .findings import CheckReport, Finding, SplitReport
-from .pair_faults import ALL_VOID, PairFacts, Problem, check_pairs
+from .label_tables import PUBLISHED, table_problems
+from .near_duplicates import find_alike
+from .pair_faults import ALL_VOID, Look, PairFacts, Problem, check_pairs
+from .split_faults import class_findings, class_order, few_steps, unequal_sizes, unused_bits
 from .usable import find_missing
+
+OWN = ("folder", "records")  # whose classes their owner chose, unless they are published ones
 
 
 @dataclasses.dataclass
@@ -33,6 +38,16 @@ class _Split:
     def __len__(self) -> int:
         return 0 if self.dataset is None else len(self.dataset)
 
+    def looks(self) -> Iterator[tuple[str, Look]]:
+        """The pictures that can be read: their paths, or names where they have none."""
+        for index, fact in enumerate(self.facts):
+            if fact.look is not None and self.dataset is not None:
+                files = self.dataset.files(index)
+                yield (
+                    str(files[0]) if len(files) == 2 else self.dataset.sample_name(index),
+                    fact.look,
+                )
+
     @property
     def pixels(self) -> list[np.ndarray]:
         """(classes + 1,) counts of the label maps that can be read."""
@@ -45,6 +60,7 @@ def check_dataset(
     splits: Sequence[str] | None = None,
     workers: int | None = None,
     progress: Progress = iter,
+    model: LabelSpace | None = None,
 ) -> CheckReport:
     """Reads every file of a data set and reports what is wrong; needs no TensorFlow.
 
@@ -54,30 +70,42 @@ def check_dataset(
         splits: which ones; by default all that are there.
         workers: threads; one per core by default.
         progress: wraps the indices of all pairs, to show a progress bar.
+        model: the classes of a model that is to be trained on or scored with it: another order
+            is a finding.
 
     Raises:
         DataError: there is no such data set, folder or split.
         ConfigError: `workers` is below 1.
     """
     found = find_splits(name, data_dir)
-    for split in splits or ():
-        if split not in found:
-            open_dataset(name, data_dir, split)  # knows best what to say of it
-            raise DataError(f"{data_dir}: no split {split!r}; found {', '.join(found)}")
+    for wanted in splits or ():
+        if wanted not in found:
+            open_dataset(name, data_dir, wanted)  # knows best what to say of it
+            raise DataError(f"{data_dir}: no split {wanted!r}; found {', '.join(found)}")
     walked = [_open(name, data_dir, split) for split in dict.fromkeys(splits or found)]
     if not walked:
         raise DataError(f"{data_dir}: no split of {name} is there")
     _read(walked, workers, progress)
     labels = next((s.dataset.labels for s in walked if s.dataset), LabelSpace(name, (), ()))
-    across, within = _duplicates(walked)
+    reports = [_split_report(split, len(labels)) for split in walked]
+    findings = [finding for split in walked for finding in _findings(split)]
+    if name in OWN and labels.name not in PUBLISHED:
+        for report in reports:
+            findings += class_findings(report, labels)
+    if model is not None and walked[0].dataset:
+        findings += class_order(walked[0].name, labels, model)
+    across, warnings = _duplicates(walked)
+    near, neighbours = _near_duplicates(walked, {finding.path for finding in across})
+    sizes = [fact.size for split in walked for fact in split.facts if fact.size]
+    warnings += unequal_sizes(", ".join(split.name for split in walked), sizes)
     return CheckReport(
         name,
         None if data_dir is None else str(data_dir),
         labels,
-        tuple(_split_report(split, len(labels)) for split in walked),
-        tuple(finding for split in walked for finding in _findings(split)) + tuple(across),
-        tuple(within),
-        tuple(_notes(walked)),
+        tuple(reports),
+        (*findings, *across, *near),
+        (*warnings, *neighbours),
+        (*_notes(walked), *(note for report in reports for note in few_steps(report))),
     )
 
 
@@ -97,7 +125,7 @@ def _open(name: str, data_dir: DataDir, split: str) -> _Split:
 
 def _read(splits: Sequence[_Split], workers: int | None, progress: Progress) -> None:
     pairs = [(s.dataset, index) for s in splits if s.dataset for index in range(len(s))]
-    facts = iter(check_pairs(pairs, content=True, workers=workers, progress=progress))
+    facts = iter(check_pairs(pairs, looks=True, workers=workers, progress=progress))
     for split in splits:
         split.facts = [next(facts) for _ in range(len(split))]
 
@@ -107,9 +135,17 @@ def _all_withheld(split: _Split) -> bool:
 
 
 def _findings(split: _Split) -> Iterator[Finding]:
-    for problem in [*split.problems, *(p for fact in split.facts for p in fact.problems)]:
+    problems = [*split.problems]
+    for fact in split.facts:
+        problems += [*fact.problems, *(fact.look.problems if fact.look else ())]
+    if split.dataset and not _all_withheld(split):
+        problems += table_problems(split.dataset)
+    for problem in problems:
         if problem.kind != ALL_VOID or not _all_withheld(split):
-            yield Finding(problem.kind, split.name, problem.path, problem.message)
+            yield Finding(problem.kind, split.name, problem.path, problem.message, problem.mend)
+    deep = [(p, look.deep) for p, look in split.looks() if look.deep is not None]
+    if deep:
+        yield from unused_bits(split.name, deep[0][0], [value for _, value in deep])
 
 
 def _notes(splits: Sequence[_Split]) -> Iterator[str]:
@@ -126,12 +162,8 @@ def _duplicates(splits: Sequence[_Split]) -> tuple[list[Finding], list[Finding]]
     across, within = [], []
     seen: dict[bytes, dict[str, str]] = {}  # content -> split -> path
     for split in splits:
-        for index, fact in enumerate(split.facts):
-            if fact.content is None or split.dataset is None:
-                continue
-            files = split.dataset.files(index)
-            path = str(files[0]) if len(files) == 2 else split.dataset.sample_name(index)
-            known = seen.setdefault(fact.content, {})
+        for path, look in split.looks():
+            known = seen.setdefault(look.content, {})
             if twin := known.get(split.name):
                 text = f"the same picture as {twin}"
                 within.append(Finding("duplicate-within-split", split.name, path, text))
@@ -142,6 +174,29 @@ def _duplicates(splits: Sequence[_Split]) -> tuple[list[Finding], list[Finding]]
                 across.append(Finding("duplicate-across-splits", split.name, path, text))
             known[split.name] = path
     return across, within
+
+
+def _near_duplicates(
+    splits: Sequence[_Split], equal: Collection[str]
+) -> tuple[list[Finding], list[Finding]]:
+    """Copies that are not equal, and pictures next to one, of splits before; but for `equal`."""
+    copies: list[Finding] = []
+    neighbours: list[Finding] = []
+    known: list[tuple[str, str, np.ndarray]] = []
+    for split in splits:
+        own = [(path, split.name, look.thumbnail) for path, look in split.looks()]
+        new = [each for each in own if each[0] not in equal]
+        for index, twin, copy in find_alike(_thumbnails(known), _thumbnails(new)):
+            path, (other, where, _) = new[index][0], known[twin]
+            kind = "near-duplicate-across-splits" if copy else "neighbours-across-splits"
+            text = f"{'a copy of' if copy else 'very much like'} {other} of split {where}"
+            (copies if copy else neighbours).append(Finding(kind, split.name, path, text))
+        known += own
+    return copies, neighbours
+
+
+def _thumbnails(pictures: Sequence[tuple[str, str, np.ndarray]]) -> np.ndarray:
+    return np.array([thumbnail for _, _, thumbnail in pictures], np.uint8)
 
 
 def _split_report(split: _Split, classes: int) -> SplitReport:

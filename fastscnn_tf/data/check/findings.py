@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from ...core.foreign_text import printable, printable_lines
@@ -11,37 +12,187 @@ from ...core.labels import LabelSpace
 from ...core.text_table import percent, text_table
 from ..class_weights import enet_weights, median_frequency_weights
 
-# Kinds of findings in the order in which they are reported, and what they mean.
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of finding.
+
+    Attributes:
+        title: what was found, of several.
+        means: what becomes of it in training and scoring.
+        mend: what to do.
+    """
+
+    title: str
+    means: str
+    mend: str
+
+
+_LEAK = "what is trained on is scored, too: the score says less of new pictures than it seems to"
+# In the order in which they are reported.
 KINDS = {
-    "empty-split": "splits that hold no pairs or cannot be opened",
-    "missing-label": "pictures without a label map",
-    "missing-image": "label maps without a picture",
-    "unreadable": "files that cannot be read",
-    "decompression-bomb": "pictures too large to be opened safely",
-    "size-mismatch": "pairs of different sizes",
-    "label-values": "label maps with values out of range",
-    "all-void": "label maps that are void everywhere",
-    "duplicate-across-splits": "pictures that another split holds, too",
+    "empty-split": Kind(
+        "splits that hold no pairs or cannot be opened",
+        "it cannot be trained on or scored",
+        "put the pictures where the message looks for them, or mend dataset.yaml under splits:",
+    ),
+    "missing-label": Kind(
+        "pictures without a label map",
+        "training stops there; with --skip-bad it goes on without them",
+        "add the label maps, under the pictures' names, or train with --skip-bad",
+    ),
+    "missing-image": Kind(
+        "label maps without a picture",
+        "training stops there; with --skip-bad it goes on without them",
+        "add the pictures, under the label maps' names, or train with --skip-bad",
+    ),
+    "unreadable": Kind(
+        "files that cannot be read",
+        "training stops there; with --skip-bad it goes on without them",
+        "copy or save them anew, or train with --skip-bad",
+    ),
+    "decompression-bomb": Kind(
+        "pictures too large to be opened safely",
+        "training stops there; with --skip-bad it goes on without them",
+        "save them smaller, or cut them into tiles with their label maps",
+    ),
+    "size-mismatch": Kind(
+        "pairs of different sizes",
+        "a pixel has no label of its own: they are refused",
+        "save the label map at the picture's size (nearest neighbour, never smoothed)",
+    ),
+    "label-values": Kind(
+        "label maps with values out of range",
+        "a value that is no class is refused, not guessed",
+        "in dataset.yaml: give the class that value (value: N, or value: [0, 1] for several), "
+        "void: [N] to ignore it, or encoding: color for label maps of colours",
+    ),
+    "label-table": Kind(
+        "label values that fit another table better",
+        "classes are taken for others or for void, and the score does not show it",
+        "in dataset.yaml: give each class the value that it has in the files",
+    ),
+    "label-palette": Kind(
+        "palettes whose colours contradict those of the classes",
+        "classes may be swapped: the file shows one, its values say another",
+        "in dataset.yaml: give the classes the values, or the colours, that the files have",
+    ),
+    "label-like-picture": Kind(
+        "label maps that look like pictures",
+        "they are photographs, or were saved with loss: their values are no classes",
+        "save label maps as PNG, never as JPEG and never smoothed; check that labels: names "
+        "the folder of the label maps",
+    ),
+    "picture-like-label": Kind(
+        "pictures that look like label maps",
+        "the network sees the answer: it scores well and knows nothing",
+        "keep label maps out of the folder of pictures, or check that images: names that folder",
+    ),
+    "turned": Kind(
+        "pictures that EXIF turns, and label maps that are not turned",
+        "each pixel gets the label of another one",
+        "exiftool -Orientation= -overwrite_original PICTURES (removes the note alone), or save "
+        "the label maps turned; look: fastscnn data show",
+    ),
+    "one-color": Kind(
+        "pictures of one colour",
+        "there is nothing to see in them",
+        "save them anew: without alpha, and with values that fill the bits; or leave them out",
+    ),
+    "unused-bits": Kind(
+        "pictures that fill few of their 16 bits",
+        "they are nearly black here: 65535 is white",
+        "multiply their values so that they fill 16 bits, and save them anew; devices must do "
+        "the same",
+    ),
+    "pages": Kind(
+        "files of several pages or frames",
+        "only the first one is read",
+        "save the page that counts as a file of its own",
+    ),
+    "all-void": Kind(
+        "label maps that are void everywhere",
+        "they teach nothing and are not scored",
+        "in dataset.yaml: take a value that is a class out of void:, write value: 255 if that is "
+        "one; or leave them out",
+    ),
+    "mass-void": Kind(
+        "splits of which more than half is void",
+        "most pixels are neither trained on nor scored: the score is that of the rest",
+        "in dataset.yaml: take a value that is a class out of void:, write value: 255 if that is "
+        "one",
+    ),
+    "one-class": Kind(
+        "SPLITS IN WHICH ONLY ONE CLASS OCCURS",
+        "EVERY SCORE ON IT IS PERFECT OR NEARLY SO, and says nothing; there is nothing to learn",
+        "in dataset.yaml: give each class the value that it has in the files (value: 255 in masks "
+        "of 0 and 255)",
+    ),
+    "never": Kind(
+        "classes that never occur",
+        "they are not learnt, or not scored: mean IoU leaves out what is neither in the labels "
+        "nor predicted",
+        "in dataset.yaml: give the class its value, or take it out of classes:; or add pictures of "
+        "it",
+    ),
+    "class-order": Kind(
+        "classes that are not the model's",
+        "by index each would be taken for another one",
+        "in dataset.yaml: list the classes in the model's order, each with its value:",
+    ),
+    "duplicate-across-splits": Kind(
+        "pictures that another split holds, too", _LEAK, "take them out of one of the splits"
+    ),
+    "near-duplicate-across-splits": Kind(
+        "copies of pictures of another split: re-encoded, resized or of other brightness",
+        _LEAK,
+        "take them out of one of the splits",
+    ),
+    "neighbours-across-splits": Kind(
+        "pictures very much like one of another split: next frames of a video, or one scene",
+        _LEAK,
+        "split by sequence, so that frames of a video stay together",
+    ),
+    "duplicate-within-split": Kind(
+        "pictures twice in one split", "they count twice", "take one of them out"
+    ),
+    "sizes": Kind(
+        "pictures of very unequal sizes or shapes",
+        "all are brought to one --size: the same thing comes out large in some and small in "
+        "others, or stretched",
+        "--size near the usual one, --fit letterbox for evaluate and predict; or crop them alike",
+    ),
 }
 SCHEMA = 1
 SHOWN = 20  # findings of each kind on the console
+SHOWN_MENDS = 3  # of those that are a finding's own
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Something that is wrong.
+    """Something that is wrong, or odd.
 
     Attributes:
-        kind: a key of `KINDS`, or `duplicate-within-split` in warnings.
+        kind: a key of `KINDS`.
         split: where.
-        path: the file, or the sample's name.
+        path: the file, the sample's name, or the split where it is of the whole.
         message: the reason, in one line.
+        mend: what to do.
     """
 
     kind: str
     split: str
     path: str
     message: str
+    mend: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.mend:
+            object.__setattr__(self, "mend", KINDS[self.kind].mend)
+
+    def to_dict(self) -> dict[str, str]:
+        """Plain JSON types, with what it means."""
+        return {**dataclasses.asdict(self), "means": KINDS[self.kind].means}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +247,8 @@ class CheckReport:
         labels: its classes.
         splits: what was walked.
         findings: what is wrong; nothing in a clean data set.
-        warnings: what is odd but does no harm: pictures twice in one split.
+        warnings: what is odd but may be as it should: pictures twice in one split, frames of one
+            video in several, sizes far apart.
         notes: what to know besides, in sentences.
     """
 
@@ -122,8 +274,8 @@ class CheckReport:
             "data_dir": self.data_dir,
             "clean": not self.findings,
             "totals": self.totals,
-            "findings": [dataclasses.asdict(finding) for finding in self.findings],
-            "warnings": [dataclasses.asdict(warning) for warning in self.warnings],
+            "findings": [finding.to_dict() for finding in self.findings],
+            "warnings": [warning.to_dict() for warning in self.warnings],
             "notes": list(self.notes),
             "splits": {split.split: _split_dict(split, self.labels) for split in self.splits},
         }
@@ -131,9 +283,9 @@ class CheckReport:
     def text(self, shown: int = SHOWN) -> str:
         """For the console: totals, class frequencies and the first findings of each kind."""
         parts = [_totals(self), _classes(self)]
-        for kind, meaning in KINDS.items():
-            parts.append(_first([f for f in self.findings if f.kind == kind], meaning, shown))
-        parts.append(_first(self.warnings, "warning: pictures twice in one split", shown))
+        for prefix, found in (("", self.findings), ("warning: ", self.warnings)):
+            for kind in KINDS:
+                parts.append(_first(prefix, [f for f in found if f.kind == kind], shown))
         parts += map(printable, self.notes)
         count = len(self.findings)
         parts.append(f"{count} finding{'' if count == 1 else 's'}" if count else "nothing is wrong")
@@ -192,13 +344,18 @@ def _classes(report: CheckReport) -> str:
     return "\n".join(lines)
 
 
-def _first(findings: Any, meaning: str, shown: int) -> str:
+def _first(prefix: str, findings: Sequence[Finding], shown: int) -> str:
+    """The first findings of one kind, what they mean and what mends them."""
     if not findings:
         return ""
-    lines = [f"{meaning}: {len(findings)}"]
+    kind = KINDS[findings[0].kind]
+    lines = [f"{prefix}{kind.title}: {len(findings)}"]
     lines += [f"  {finding.path}: {finding.message}" for finding in findings[:shown]]
     if len(findings) > shown:
         lines.append(f"  ... and {len(findings) - shown} more (all of them in --json)")
+    lines.append(f"  means: {kind.means}")
+    mends = dict.fromkeys(finding.mend for finding in findings)
+    lines += [f"  mend: {mend}" for mend in list(mends)[:SHOWN_MENDS]]
     return printable_lines(lines)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,16 +15,34 @@ import numpy as np
 from ...core.aliases import Progress
 from ...core.arguments import check_number
 from ...core.errors import DataError
-from ...core.images.decoding import TooManyPixels
+from ...core.foreign_text import shell_path
+from ...core.images.decoding import PictureFile, TooManyPixels, look_at, read_picture
 from ...core.images.image_file import read_image
+from ...core.images.pixels import turned
 from ...core.labels import IGNORE
 from ...core.sizes import Size, format_size
 from ..datasets.dataset import SegmentationDataset
+from .appearance import (
+    LOSSY_VALUES,
+    PHOTO_ROUGHNESS,
+    SURE,
+    better_fit,
+    is_one_color,
+    looks_drawn,
+    thumbnail,
+    unlike_label,
+    values_and_roughness,
+)
 
 # Kinds of problems; only a pair whose label map is all void can be used.
 MISSING_LABEL, MISSING_IMAGE = "missing-label", "missing-image"
 UNREADABLE, BOMB = "unreadable", "decompression-bomb"
 SIZES, VALUES, ALL_VOID = "size-mismatch", "label-values", "all-void"
+# Kinds of which one is looked for only where it is asked for: but for labels that cannot be read,
+# they do not keep a pair from being used.
+LIKE_PICTURE, LIKE_LABEL, ONE_COLOR = "label-like-picture", "picture-like-label", "one-color"
+TURNED, PAGES = "turned", "pages"
+UNTURN = "exiftool -Orientation= -overwrite_original"  # takes the note away, not a pixel changes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,14 +53,33 @@ class Problem:
         kind: one of the constants above.
         path: the file, or the sample's name where there is none of its own.
         message: the reason, without the path.
+        mend: what to do, where the kind alone does not say it.
     """
 
     kind: str
     path: str
     message: str
+    mend: str = ""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How a pair looks.
+
+    Attributes:
+        content: a hash of the decoded picture.
+        thumbnail: (32, 32) uint8 grey.
+        deep: largest value of a picture of 16 bits, as 0..255; None of another.
+        problems: that do not keep it from being used.
+    """
+
+    content: bytes
+    thumbnail: np.ndarray
+    deep: int | None
+    problems: tuple[Problem, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,13 +90,13 @@ class PairFacts:
         problems: of both files.
         size: (height, width) of the picture; None if it cannot be read.
         pixels: (classes + 1,) int64 pixels of each class, void last; None without a label map.
-        content: a hash of the decoded picture, where it was asked for.
+        look: how it looks, where it was asked for and the picture can be read.
     """
 
     problems: tuple[Problem, ...]
     size: Size | None = None
     pixels: np.ndarray | None = None
-    content: bytes | None = None
+    look: Look | None = None
 
     @property
     def usable(self) -> bool:
@@ -68,7 +106,7 @@ class PairFacts:
 
 def check_pairs(
     pairs: Sequence[tuple[SegmentationDataset, int]],
-    content: bool = False,
+    looks: bool = False,
     workers: int | None = None,
     progress: Progress = iter,
 ) -> list[PairFacts]:
@@ -76,7 +114,7 @@ def check_pairs(
 
     Args:
         pairs: data sets and indices.
-        content: hash the pictures, too.
+        looks: see how they look, too.
         workers: threads; one per core by default.
         progress: wraps the indices, to show a progress bar.
 
@@ -89,38 +127,119 @@ def check_pairs(
     workers = (os.cpu_count() or 1) if workers is None else workers
     check_number("workers", workers, 1)
     with ThreadPoolExecutor(workers, "fastscnn-check") as pool:
-        futures = [pool.submit(check_pair, data, index, content) for data, index in pairs]
+        futures = [pool.submit(check_pair, data, index, looks) for data, index in pairs]
         try:
             return [futures[i].result() for i in progress(range(len(futures)))]
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def check_pair(dataset: SegmentationDataset, index: int, content: bool = False) -> PairFacts:
+def check_pair(dataset: SegmentationDataset, index: int, looks: bool = False) -> PairFacts:
     """Reads a pair and says everything that is wrong with it.
 
     Args:
         dataset: where it is.
         index: of the pair.
-        content: hash the picture, too.
+        looks: see how it looks, too.
     """
     name, files = dataset.sample_name(index), dataset.files(index)
     paths = [str(path) for path in files] if len(files) == 2 else [name, name]
     image, problems = _attempt(dataset.read_image, index, [paths[0], name])
     label, others = _attempt(dataset.read_label, index, [paths[1], name])
-    if label is None and others[0].kind == UNREADABLE and len(files) == 2 and _opens(files[1]):
-        others = [dataclasses.replace(others[0], kind=VALUES)]
+    if label is None and others[0].kind == UNREADABLE and len(files) == 2:
+        others = [_with_values(others[0], files[1])]
     problems += [problem for problem in others if problem not in problems]
+    headers = [_header(path) for path in files] if looks and len(files) == 2 else [None, None]
     if image is not None and label is not None and image.shape[:2] != label.shape:
-        sizes = format_size(image.shape[:2]), format_size((label.shape[0], label.shape[1]))
-        text = f"image is {sizes[0]} but its label map is {sizes[1]}"
-        problems.append(Problem(SIZES, paths[0], text))
+        problems.append(_sizes(image, label, paths[0], headers[0]))
     pixels = None if label is None else count_pixels(label, len(dataset.labels))
     if pixels is not None and not pixels[:-1].any():
         problems.append(Problem(ALL_VOID, paths[1], "the whole label map is void"))
-    digest = None if image is None or not content else content_hash(image)
     size = None if image is None else (image.shape[0], image.shape[1])
-    return PairFacts(tuple(problems), size, pixels, digest)
+    look = None if image is None or not looks else _look(image, label, paths, headers)
+    return PairFacts(tuple(problems), size, pixels, look)
+
+
+def _header(path: Path) -> PictureFile | None:
+    with contextlib.suppress(DataError):  # said by the decoder
+        return look_at(read_picture(path), str(path))
+    return None
+
+
+def _sizes(image: np.ndarray, label: np.ndarray, path: str, header: PictureFile | None) -> Problem:
+    sizes = format_size(image.shape[:2]), format_size((label.shape[0], label.shape[1]))
+    text, mend = f"image is {sizes[0]} but its label map is {sizes[1]}", ""
+    if header and header.orientation > 4 and label.shape == image.shape[1::-1]:
+        text += f": EXIF orientation {header.orientation} turns the image alone"
+        mend = f"{UNTURN} {shell_path(path)}"
+    return Problem(SIZES, path, text, mend)
+
+
+def _look(
+    image: np.ndarray,
+    label: np.ndarray | None,
+    paths: Sequence[str],
+    headers: Sequence[PictureFile | None],
+) -> Look:
+    problems = [
+        Problem(PAGES, path, f"{header.pages} pages or frames, of which only the first is read")
+        for path, header in zip(paths, headers, strict=True)
+        if header and header.pages > 1
+    ]
+    header = headers[0]
+    if is_one_color(image):
+        problems.append(Problem(ONE_COLOR, paths[0], _one_color(image, header)))
+    elif looks_drawn(image) and not (header and header.bits == 16):  # few values by few bits
+        text = "few colours in flat areas, as in a label map"
+        problems.append(Problem(LIKE_LABEL, paths[0], text))
+    if label is not None and unlike_label(label):
+        text = "as many values and as little flat areas as in a photograph"
+        problems.append(Problem(LIKE_PICTURE, paths[1], text))
+    if header and header.orientation > 1 and label is not None and label.shape == image.shape[:2]:
+        problems += _turned(image, label, paths[0], header.orientation)
+    deep = int(image.max(initial=0)) if header and header.bits == 16 else None
+    return Look(content_hash(image), thumbnail(image), deep, tuple(problems))
+
+
+def _one_color(image: np.ndarray, header: PictureFile | None) -> str:
+    text = f"every pixel is {tuple(image[0, 0].tolist())}"
+    if header and header.mode in ("RGBA", "LA", "PA") and not image.any():
+        return f"{text}: it is transparent everywhere, alpha is composed over black"
+    if header and header.bits == 16:
+        return f"{text}: of 16 bits the upper 8 are read, and its values are in the lower ones"
+    return text
+
+
+def _turned(image: np.ndarray, label: np.ndarray, path: str, orientation: int) -> Iterator[Problem]:
+    """Whether the label map is turned as EXIF turns the picture."""
+    other = turned(label, orientation)
+    fit = better_fit(image, label, other) if other.shape == label.shape else np.inf
+    if fit > SURE:
+        return
+    sure = "fits it as stored" if fit < -SURE else "has no orientation: which one fits is unclear"
+    text = f"EXIF orientation {orientation} turns the picture, and its label map {sure}"
+    yield Problem(TURNED, path, text, f"{UNTURN} {shell_path(path)}")
+
+
+def _with_values(problem: Problem, path: Path) -> Problem:
+    """What is wrong with a file that can be read as a picture, but not as a label map."""
+    try:
+        image = read_image(path)
+    except DataError:
+        return problem
+    sample = image[::2, ::2].reshape(-1, 3)
+    colors = np.unique(sample.astype(np.int32) @ (1 << 16, 1 << 8, 1))
+    grey, last = not np.ptp(sample, axis=1).any(), np.unique(colors & 255)
+    # A mask of 0 and 255 through JPEG has some values next to both, and none between.
+    mask = grey and len(last) > 5 and last[0] < 32 and last[-1] > 223
+    mask = mask and not ((last >= 32) & (last <= 223)).any()
+    if not mask and len(colors) <= (LOSSY_VALUES if grey else 256):
+        return dataclasses.replace(problem, kind=VALUES)
+    rough = values_and_roughness(image[..., 1])[1]
+    what = "a photograph" if rough >= PHOTO_ROUGHNESS else "saved with loss or smoothed, as JPEG is"
+    return dataclasses.replace(
+        problem, kind=LIKE_PICTURE, message=f"{problem.message}; it looks like {what}"
+    )
 
 
 def _attempt(
@@ -157,11 +276,3 @@ def _problem(error: DataError, places: Sequence[str]) -> Problem:
         if text.startswith(f"{place}: "):
             return Problem(kind, place, text[len(place) + 2 :])
     return Problem(kind, places[0], text)
-
-
-def _opens(path: Path) -> bool:
-    try:
-        read_image(path)
-    except DataError:
-        return False
-    return True

@@ -6,7 +6,7 @@ Training, fine-tuning and their validation read every pair once before they begi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ def usable(
 
     What was found good before is not read again while its files stay as they are (see `verdicts`);
     drawn pairs have no files and are not read. A label map that is all void stays, with a warning:
-    a crop of a good one may be void, too.
+    a crop of a good one may be void, too. Another warning names classes that never occur.
 
     Args:
         dataset: the pairs.
@@ -53,7 +53,7 @@ def usable(
         DataError: naming the first pair that cannot be used, or no pair can be used, or all label
             maps are void.
     """
-    bad, void = _judge(dataset, progress)
+    bad, classes = _judge(dataset, progress)
     problems, total = [*missing, *bad.values()], len(dataset) + len(missing)
     if problems and not skip_bad:
         advice = ", or leave them out with --skip-bad" if may_skip else ""
@@ -66,28 +66,51 @@ def usable(
         raise DataError(f"none of the {total} pairs can be used (first: {problems[0]})")
     if problems:
         warn(f"skipped {len(problems)} of {total} pairs that cannot be used (first: {problems[0]})")
-    _check_void(dataset, good, void, warn)
+    _check_void(dataset, good, [i for i, found in classes.items() if not found], warn)
+    if line := never_line(dataset, classes):
+        warn(line)
     return Subset(dataset, good) if bad else dataset
 
 
 def _judge(
     dataset: SegmentationDataset, progress: Progress
-) -> tuple[dict[int, Problem], list[int]]:
-    """The first problem of each pair that cannot be used, and the pairs whose labels are void."""
+) -> tuple[dict[int, Problem], dict[int, list[int]]]:
+    """The first problem of each pair that cannot be used, and the classes in those that can."""
     if not any(dataset.files(index) for index in range(len(dataset))):
-        return {}, []
+        return {}, {}
     verdicts = Verdicts(dataset)
-    unknown = [index for index in range(len(dataset)) if verdicts.void(index) is None]
+    unknown = [index for index in range(len(dataset)) if verdicts.classes(index) is None]
     bad = {}
     if unknown:
         facts = check_pairs([(dataset, index) for index in unknown], progress=progress)
         for index, fact in zip(unknown, facts, strict=True):
-            if fact.usable:
-                verdicts.add(index, void=bool(fact.problems))
+            if fact.usable and fact.pixels is not None:
+                verdicts.add(index, np.flatnonzero(fact.pixels[:-1]).tolist())
             else:
                 bad[index] = fact.problems[0]
         verdicts.save()
-    return bad, [index for index in range(len(dataset)) if verdicts.void(index)]
+    known = ((index, verdicts.classes(index)) for index in range(len(dataset)))
+    return bad, {index: found for index, found in known if found is not None}
+
+
+def never_line(dataset: SegmentationDataset, classes: Mapping[int, Sequence[int]]) -> str:
+    """Which classes no label map of a split holds, for `classes` by pair; empty where all occur."""
+    seen = {index for found in classes.values() for index in found}
+    never = [name for index, name in enumerate(dataset.labels.names) if index not in seen]
+    if not seen or not never:
+        return ""
+    where = f"in the {len(classes)} label maps of split {dataset.split!r}"
+    if len(seen) == 1:
+        (only,) = seen
+        return (
+            f"ONLY ONE CLASS OCCURS {where}: {dataset.labels.names[only]}, never "
+            f"{', '.join(never)}: any score on it is perfect or nearly so and says nothing (see "
+            "fastscnn data check)"
+        )
+    return (
+        f"{', '.join(never)} never occur{'' if never[1:] else 's'} {where}: what a model makes of "
+        f"{'them' if never[1:] else 'it'} is not scored, or not learnt (see fastscnn data check)"
+    )
 
 
 def _check_void(

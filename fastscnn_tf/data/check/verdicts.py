@@ -14,6 +14,7 @@ from ...core.errors import InputError, OutputError
 from ...core.files.json_text import read_json
 from ...core.files.user_folders import cache_folder
 from ...core.files.writing import write_json
+from ...core.labels.space import Byte
 from ...core.version import __version__
 from ..datasets.dataset import SegmentationDataset
 
@@ -32,21 +33,21 @@ class Verdicts:
         self._common = repr((__version__, dataset.name, dataset.split, dataset.labels))
         self._keys = [self._key(index) for index in range(len(dataset))]
         self._path = self._file()
-        self._void = self._read()
+        self._classes = self._read()
 
-    def void(self, index: int) -> bool | None:
-        """Whether the label map of a good pair is all void; None for a pair that is not known."""
-        return self._void.get(self._keys[index])
+    def classes(self, index: int) -> list[int] | None:
+        """The classes that occur in a good pair; None for a pair that is not known."""
+        return self._classes.get(self._keys[index])
 
-    def add(self, index: int, void: bool) -> None:
-        """Remembers a good pair."""
-        self._void[self._keys[index]] = void
+    def add(self, index: int, classes: list[int]) -> None:
+        """Remembers a good pair and the indices of its classes, none where all is void."""
+        self._classes[self._keys[index]] = classes
 
     def save(self) -> None:
         """Writes the file; pairs that are no longer in the split are forgotten."""
         if self._path is None:
             return
-        current = {key: self._void[key] for key in self._keys if key in self._void}
+        current = {key: self._classes[key] for key in self._keys if key in self._classes}
         with contextlib.suppress(OSError, OutputError):
             write_json(self._path, current)
 
@@ -65,7 +66,8 @@ class Verdicts:
         name = hashlib.blake2b(text, digest_size=16).hexdigest()
         return folder / "checked" / f"{name}.json"
 
-    def _read(self) -> dict[str, bool]:
+    def _read(self) -> dict[str, list[Byte]]:
         with contextlib.suppress(InputError):
-            return read_json(self._path, dict[str, bool], largest=LARGEST) if self._path else {}
+            known = dict[str, list[Byte]]
+            return read_json(self._path, known, largest=LARGEST) if self._path else {}
         return {}

@@ -1,0 +1,102 @@
+"""What is wrong with a split as a whole, or odd about it, though each of its pairs is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ...core.labels import LabelSpace
+from ...core.sizes import STRIDE, Size, format_size
+from .findings import Finding, SplitReport
+from .label_tables import yaml_classes
+
+MASS, SOME = 0.5, 0.15  # share of void pixels that may be wrong, that may be a class
+DARK = 64  # of 255: what 14 bits of 16 reach
+AREAS, SHAPES = 4.0, 1.5  # ratios of areas and of proportions from which sizes are very unequal
+BATCH, FEW_STEPS = 12, 10  # the default batch size, and steps an epoch that are few
+
+
+def class_findings(report: SplitReport, labels: LabelSpace) -> Iterator[Finding]:
+    """Classes that never occur, and void that covers most; all void is said of each label map."""
+    maps, total = f"{report.pairs} label maps", sum(report.pixels)
+    if not total:
+        return
+    place = report.split
+    if report.void_share and report.void_share > MASS:
+        text = f"{report.void_share:.1%} of the pixels of {maps} are void"
+        yield Finding("mass-void", place, place, text)
+    names = zip(labels.names, report.pixels, strict=True)
+    never = [name for name, pixels in names if not pixels]
+    if len(never) == len(labels) - 1:
+        (only,) = set(labels.names) - set(never)
+        text = f"{maps} hold nothing but {only}"
+        yield Finding("one-class", place, place, text)
+    if never:
+        text = f"{', '.join(never)}: not one pixel in {maps}"
+        if report.void_share and report.void_share > SOME:
+            text += f", of which {report.void_share:.0%} is void: is that its value?"
+        yield Finding("never", place, place, text)
+
+
+def unused_bits(split: str, path: str, deep: Sequence[int]) -> Iterator[Finding]:
+    """Pictures of 16 bits of a split, none of which uses the upper ones.
+
+    Args:
+        split: its name.
+        path: the first of them.
+        deep: the largest value of each, as 0..255.
+    """
+    if deep and 0 < max(deep) <= DARK:  # 0: of one colour
+        bits = (max(deep) * 257 - 128).bit_length()  # 257 * 255 is 65535
+        text = f"none of {len(deep)} pictures of 16 bits uses more than the lower {bits}"
+        yield Finding("unused-bits", split, path, text)
+
+
+def unequal_sizes(splits: str, sizes: Sequence[Size]) -> Iterator[Finding]:
+    """Sizes of pictures that are too far apart for one `--size`."""
+    if not sizes:
+        return
+    known = np.array(sizes, float)
+    areas, shapes = known.prod(1), known[:, 1] / known[:, 0]
+    if areas.max() < AREAS * areas.min() and shapes.max() < SHAPES * shapes.min():
+        return
+    ordered = sorted(set(sizes), key=lambda size: size[0] * size[1])
+    usual = [max(1, round(float(side) / STRIDE)) * STRIDE for side in np.median(sizes, axis=0)]
+    text = (
+        f"from {format_size(ordered[0])} to {format_size(ordered[-1])}, width by height from "
+        f"{shapes.min():.2f} to {shapes.max():.2f}"
+    )
+    mend = (
+        f"--size {format_size((usual[0], usual[1]))} is near the median; --fit letterbox keeps "
+        "proportions in evaluate and predict; or crop them alike"
+    )
+    yield Finding("sizes", splits, splits, text, mend)
+
+
+def few_steps(report: SplitReport) -> Iterator[str]:
+    """What so few pictures mean for the running statistics of batch normalisation."""
+    steps = report.usable // BATCH or 1
+    if report.split == "train" and report.usable and steps < FEW_STEPS:
+        yield (
+            f"train: {report.usable} pairs are {steps} step{'' if steps == 1 else 's'} an epoch at "
+            f"--batch-size {BATCH}: in a run of few hundred steps the running statistics of batch "
+            "normalisation lag behind the weights, unless --bn-momentum is lower (0.9)"
+        )
+
+
+def class_order(split: str, labels: LabelSpace, model: LabelSpace) -> Iterator[Finding]:
+    """Classes of a data set that a model has in another order, or under other names."""
+    if labels.names == model.names:
+        return
+    lacking = [name for name in labels.names if name not in model.names]
+    more = [name for name in model.names if name not in labels.names]
+    told = f"{', '.join(labels.names[:6])} here, {', '.join(model.names[:6])} in the model"
+    if not lacking and not more:
+        told = f"the same names in another order: {told}"
+        own = dict(zip(labels.names, labels.values_of_classes(), strict=True))
+        mend = yaml_classes(model.names, [own[name] for name in model.names])
+    else:
+        told += f"; {len(lacking)} are not the model's, {len(more)} of the model's are not here"
+        mend = "name the same classes alike, or map them: --class-map FILE"
+    yield Finding("class-order", split, split, told, mend)
