@@ -122,13 +122,13 @@ def opened(
     if isinstance(source, str):
         if classes is not None:
             raise ConfigError(f"data set {source!r} has its own classes: leave classes out")
-        dataset = open_split(source, data_dir, split, config.input_size, skip_bad)
+        data = open_split(source, data_dir, split, config.input_size, skip_bad)
     elif data_dir is not None or skip_bad:
         raise ConfigError("data_dir and skip_bad are for data sets by name: leave them out")
     else:
-        held = as_dataset(source, config.labels, classes, split, (config.mean, config.std))
-        dataset = held_in_memory(held, available_memory() * MEMORY_SHARE)
-    return in_classes_of(config.labels, dataset) if config.class_names else dataset
+        data = as_dataset(source, config.labels, classes, split, (config.mean, config.std))
+        data = held_in_memory(data, available_memory() * MEMORY_SHARE)
+    return in_classes_of(config.labels, data) if config.class_names else data
 
 
 def batches(

@@ -75,7 +75,10 @@ def _opened(
     source: str, follow: bool, on_bad: Callable[[str], None] | None, wanted: CameraOptions
 ) -> Source:
     path = Path(source)
-    pictures = path.is_dir() or _is_pattern(source) or path.suffix.lower() in IMAGE_SUFFIXES
+    suffix = path.suffix.lower()
+    # A GIF by itself may move; among pictures it is its first one.
+    picture = suffix in IMAGE_SUFFIXES and suffix != ".gif"
+    pictures = path.is_dir() or _is_pattern(source) or picture
     pi = pi_camera.NAME.fullmatch(source) is not None
     camera = source.isdecimal() or source.startswith("/dev/") or "://" in source
     if (wanted.size, wanted.format) != (None, "rgb") and not (camera or pi):

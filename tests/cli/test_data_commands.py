@@ -119,6 +119,16 @@ def test_no_output_replaces_a_file_of_the_data_set(own_data, run):
     assert {p: p.read_bytes() for p in own_data.rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.parametrize("command", [["show", "--augment", "none"], ["pack"]], ids=str)
+def test_a_bad_pair_says_how_to_go_on(command, broken, tmp_path, run):
+    line = ["data", *command, *data(broken), "--output", tmp_path / "out.png"]
+    code, _, err = run(*line)
+    assert code == 2
+    assert "1.jpg: not a readable picture (image file is truncated" in err
+    assert err.endswith("; --skip-bad goes on without such pairs\n")
+    assert run(*line, "--skip-bad")[0] == 0
+
+
 @pytest.mark.train
 def test_training_and_quantization_stop_before_the_first_step_or_go_on(
     broken, small_weights, tmp_path, run
