@@ -519,6 +519,7 @@ def test_ultralytics_lists_and_moved_folders(tmp_path, capsys):
     ("text", "message"),
     [
         (ULTRALYTICS + "names: [a, b]\nmask_dir: x\n", "unknown field mask_dir: .*'masks_dir'"),
+        ("train: images\nnc: 2\n", "missing required field names"),
         ("train: images\nnames: [a, b]\n", "no masks_dir, so that its labels are polygons"),
         (ULTRALYTICS + "names: {1: a, 2: b}\n", "names: expected the indices 0 to 1"),
         (ULTRALYTICS + "names: [a, b]\nlabel_mapping: {3: 2}\n", "label_mapping.3: expected a cl"),
