@@ -519,9 +519,11 @@ def test_ultralytics_lists_and_moved_folders(tmp_path, capsys):
     ("text", "message"),
     [
         (ULTRALYTICS + "names: [a, b]\nmask_dir: x\n", "unknown field mask_dir: .*'masks_dir'"),
+        ("train: images\nnc: 2\n", "missing required field names"),
         ("train: images\nnames: [a, b]\n", "no masks_dir, so that its labels are polygons"),
         (ULTRALYTICS + "names: {1: a, 2: b}\n", "names: expected the indices 0 to 1"),
         (ULTRALYTICS + "names: [a, b]\nlabel_mapping: {3: 2}\n", "label_mapping.3: expected a cl"),
+        (ULTRALYTICS.replace("masks\n", "images\n") + "names: [a, b]\n", "its own label map"),
         (ULTRALYTICS.replace("images/", "") + "names: [a, b]\n", "expected a folder `images` in"),
         (ULTRALYTICS.replace("path: d", "path: nowhere") + "names: [a, b]\n", "names it as `path`"),
     ],
@@ -529,6 +531,7 @@ def test_ultralytics_lists_and_moved_folders(tmp_path, capsys):
 def test_wrong_ultralytics_yaml(tmp_path, text, message):
     root = describe(tmp_path, text)
     put_pair(root, "d/train/a.jpg", "d/masks/a.png")
+    put(root / "d/images/train/a.png", LABEL)
     with pytest.raises(DataError, match=message):
         names(root)
 

@@ -19,6 +19,7 @@ there; otherwise the labels are polygons, which `fastscnn data convert` makes la
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import unicodedata
 from pathlib import Path
@@ -56,7 +57,7 @@ class _Content(msgspec.Struct):
 
 def is_ultralytics(value: Any) -> bool:
     """Whether the content of a YAML file is theirs: it has `names` where ours has `classes`."""
-    return isinstance(value, dict) and "classes" not in value and "names" in value
+    return isinstance(value, dict) and "classes" not in value and bool({"names", "nc"} & set(value))
 
 
 def read_ultralytics(value: Any, path: Path) -> Described:
@@ -97,9 +98,9 @@ def _root(content: _Content, path: Path, places: list[str]) -> Path:
         return path.parent
     tried = [path.parent / content.path, Path(content.path)]
     for root in tried:
-        if root.is_dir():
+        if os.path.isdir(root):  # noqa: PTH112 - raises no OSError
             return root
-    if any((path.parent / place).exists() for place in places):
+    if any(os.path.lexists(path.parent / place) for place in places):
         warn(f"{path}: there is no {content.path}: its folders are taken from {path.parent}")
         return path.parent
     raise DataError(f"{tried[0]}: no such folder; {path} names it as `path`")
@@ -149,7 +150,8 @@ class _Masks:
         Raises:
             DataError: a place is missing, or no folder `images` is in the path of a picture.
         """
-        pictures = [path for place in self.places for path in self._pictures(self.root / place)]
+        found_in = (self._pictures(self.root / place) for place in self.places)
+        pictures = list(dict.fromkeys(itertools.chain.from_iterable(found_in)))
         if not pictures:
             raise DataError(f"{self.root / self.places[0]}: no pictures in this split")
         stems = {picture: self._mask(picture) for picture in pictures}
@@ -165,6 +167,8 @@ class _Masks:
             key = unicodedata.normalize("NFC", stem.name)
             return found[stem.parent].get(key, stem.with_name(f"{stem.name}.png"))
 
+        if own := next((picture for picture in pictures if label_of(picture) == picture), None):
+            raise DataError(f"{own}: would be its own label map: masks_dir is {self.masks}")
         label_maps = [path for maps in found.values() for path in maps.values()]
         places = {self._mask(picture).parent: picture.parent for picture in pictures}
         return pair_up(
