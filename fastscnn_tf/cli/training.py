@@ -275,7 +275,7 @@ def export(
     rest |= {**shape, "calibration": calibration, "settings": settings}
     about = about_model(model, **texts)
     result = export_tflite(loaded, output, force=force, about=about, **rest)
-    echo(str(result))
+    echo(str(result), keep="\n")
 
 
 COMMANDS = (train, pretrain, quantize, export)
