@@ -112,7 +112,11 @@ BAD = {
     label_bomb: ("decompression-bomb", "labels/1.png", "refused, Image size (144000000 pixels)"),
     other_size: ("size-mismatch", "images/1.jpg", "image is 96x160 but its label map is 96x150"),
     foreign_values: ("label-values", "labels/1.png", "unknown label value 99 (7 pixels)"),
-    colour_label: ("label-values", "labels/1.png", "expected an 8-bit label PNG of class indices"),
+    colour_label: (
+        "label-values",
+        "labels/1.png",
+        "expected a label map of class values, got a colour",
+    ),
 }
 HARMLESS = {
     void_label: ("all-void", "train/labels/1.png", "the whole label map is void"),
