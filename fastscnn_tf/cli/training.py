@@ -94,7 +94,7 @@ def settings_given(values: dict[str, Any], resumed: Path | None = None) -> Train
         found, lines = proposals(values)
         values |= found
         for line in lines:
-            echo(line)
+            echo(line, err=True)  # stdout may be for the result
     return train_settings(**values)
 
 
