@@ -177,6 +177,8 @@ def test_what_is_said_of_classes():
 def test_classes_that_are_none(choice, said):
     with pytest.raises((ConfigError, DataError), match=said):
         chosen(choice)
+    with pytest.raises(DataError, match="a class without a name"):
+        choose("x", ["a", " "], {}, None)
     with pytest.raises(DataError, match="255 classes, and label maps hold at most 254"):
         choose("x", [str(i) for i in range(255)], {}, None)
 
@@ -279,12 +281,42 @@ def test_output_that_holds_something(tmp_path):
     assert tree(out) == sorted(set(before) - {"report.json"})
 
 
-@pytest.mark.parametrize("output", ["", "sub", ".."])
-def test_output_in_the_source(output, tmp_path):
+@pytest.mark.parametrize("output", ["", ".."])
+def test_output_around_the_source(output, tmp_path):
     source = sequence(tmp_path / "in", 2)
-    with pytest.raises(OutputError, match="lie in one another"):
+    with pytest.raises(OutputError, match="which is converted, lies in"):
         fs.convert_dataset(source, source / output, force=True)
     assert len(tree(tmp_path)) == 4
+
+
+def test_output_below_the_source(tmp_path):
+    """What was converted is not read again."""
+    source = sequence(tmp_path / "in", 4)
+    first, labels = converted(source, source / "own")
+    second, again = converted(source, source / "x" / "own2")
+    assert (first.splits, set(labels)) == (second.splits, set(again))
+    assert len(labels) == 4
+
+
+def test_an_image_that_is_annotated_twice(tmp_path):
+    source = sequence(tmp_path / "in", 2)
+    (source / "z.json").write_bytes((source / "a_000.json").read_bytes())
+    report, labels = converted(source, tmp_path / "out")
+    assert set(labels) == {"a_000", "b_001"}
+    assert report.notes.counts["an image that is annotated twice: the first was taken"] == 1
+
+
+def test_what_is_guessed_of_images_is_said(tmp_path):
+    annotated.labelme(tmp_path / "in", "a_1.jpg", imagePath="/home/me/a_1.jpg")
+    annotated.labelme(tmp_path / "in", "b_1.jpg", imagePath="gone.jpg")
+    report, labels = converted(tmp_path / "in", tmp_path / "out")
+    assert set(labels) == {"a_1", "b_1"}
+    said = report.notes.counts
+    assert said["an image found by its file name alone, not at the path that is named"] == 1
+    assert said["the image beside was taken: what is named is not there"] == 1
+    picture(tmp_path / "in" / "b_1.png")
+    with pytest.raises(DataError, match="2 images could be meant"):
+        fs.convert_dataset(tmp_path / "in", tmp_path / "out2")
 
 
 def test_bad_images(tmp_path):

@@ -41,31 +41,33 @@ class Canvas:
         Raises:
             DataError: a ring has fewer than three points, or absurd ones.
         """
-        edges = [self._ring(ring, 3) for ring in rings]
-        starts = np.concatenate(edges)
-        ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in edges])
-        down = starts[:, 1] > ends[:, 1]
-        starts[down], ends[down] = ends[down], starts[down]
+        edges = [_edges(self._ring(ring, 3)) for ring in rings]
+        x0, y0, x1, y1 = edges[0] if len(edges) == 1 else np.concatenate(edges, axis=1)
         height, width = self.label.shape
-        first = np.clip(np.ceil(starts[:, 1] - 0.5), 0, height).astype(np.int64)
-        last = np.clip(np.ceil(ends[:, 1] - 0.5), 0, height).astype(np.int64)
-        counts = last - first
+        # Rows whose middle lies between the ends of an edge, from `first` on.
+        a, b = _between(np.ceil(y0 - 0.5), height), _between(np.ceil(y1 - 0.5), height)
+        crossing = np.flatnonzero(a != b)
+        first, counts = np.minimum(a, b)[crossing], np.abs(a - b)[crossing]
         if not (total := int(counts.sum())):
             return
         if total > CROSSINGS:
             raise DataError(f"{self.name}: a shape that crosses {total:,} rows of pixels: refused")
+        x0, y0, x1, y1 = x0[crossing], y0[crossing], x1[crossing], y1[crossing]
+        slope = (x1 - x0) / (y1 - y0)
+        row = np.arange(total) + np.repeat(first - (np.cumsum(counts) - counts), counts)
         edge = np.repeat(np.arange(len(counts)), counts)
-        before = np.repeat(np.cumsum(counts) - counts, counts)
-        row = first[edge] + np.arange(total) - before
-        (x0, y0), (x1, y1) = starts[edge].T, ends[edge].T
-        x = x0 + (row + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
-        column = np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)
+        x = x0[edge] + (row + 0.5 - y0[edge]) * slope[edge]
+        column = _between(np.ceil(x - 0.5), width)
         top, bottom = int(row.min()), int(row.max()) + 1
         left, right = int(column.min()), int(column.max())
-        crossed = np.zeros((bottom - top, right - left + 1), np.uint8)
-        np.bitwise_xor.at(crossed, (row - top, column - left), 1)
-        np.bitwise_xor.accumulate(crossed, axis=1, out=crossed)
-        self.label[top:bottom, left:right][crossed[:, :-1].view(bool)] = value
+        # Each crossing turns what is to its right from outside to inside, or back.
+        across = right - left + 1
+        turns = np.zeros((bottom - top) * across, np.uint8)
+        np.bitwise_xor.at(turns, (row - top) * across + (column - left), np.uint8(1))
+        grid = turns.reshape(bottom - top, across)
+        np.bitwise_xor.accumulate(grid, axis=1, out=grid)
+        place = self.label[top:bottom, left:right]
+        np.copyto(place, np.uint8(value), where=grid[:, :-1].view(bool))
 
     def outline(self, ring: object, value: int, holes: Iterable[object] = ()) -> None:
         """Fills a ring and the pixels that its outline passes through, as Pillow and OpenCV do.
@@ -115,7 +117,7 @@ class Canvas:
         up, back = max(0, -top), max(0, -left)
         place = self.label[max(0, top) :, max(0, left) :]
         mask = mask[up : up + place.shape[0], back : back + place.shape[1]]
-        place[: mask.shape[0], : mask.shape[1]][mask] = value
+        np.copyto(place[: mask.shape[0], : mask.shape[1]], np.uint8(value), where=mask)
 
     def _ring(self, ring: object, least: int) -> np.ndarray:
         try:
@@ -131,6 +133,19 @@ class Canvas:
         if not (np.abs(points) <= FARTHEST).all():  # NaN is not, either
             raise DataError(f"{self.name}: a shape with the coordinate {np.abs(points).max()}")
         return points
+
+
+def _edges(ring: np.ndarray) -> np.ndarray:
+    """(4, N): x, y of where each edge starts, and of where it ends."""
+    found = np.empty((4, len(ring)))
+    found[:2] = ring.T
+    found[2:, :-1], found[2:, -1] = found[:2, 1:], found[:2, 0]
+    return found
+
+
+def _between(values: np.ndarray, most: int) -> np.ndarray:
+    """Whole numbers of 0..most, for less than `np.clip` takes."""
+    return np.minimum(np.maximum(values, 0), most).astype(np.intp)
 
 
 def mask_of_runs(counts: object, size: Size, name: str, by_column: bool = False) -> np.ndarray:

@@ -57,6 +57,8 @@ def choose(
             f"{name}: {len(classes)} classes, and label maps hold at most {MAX_CLASSES}: remove "
             "from the annotations what is not needed"
         )
+    if not all(each.strip() for each in classes):
+        raise DataError(f"{name}: a class without a name: give it one in the annotations")
     parts = _parts(choice) if choice is not None else {each: [each] for each in classes}
     named = [old for olds in parts.values() for old in olds if old != REST]
     for old in named:

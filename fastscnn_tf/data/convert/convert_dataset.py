@@ -20,6 +20,7 @@ from ...core.arguments import check_number
 from ...core.errors import ConfigError, DataError, OutputError
 from ...core.files.json_text import read_json
 from ...core.files.writing import FORCE, check_output_folder, write_json
+from ...core.foreign_text import printable
 from ...core.images.decoding import picture_head, read_picture
 from ...core.images.formats import IMAGE_SUFFIXES, picture_format
 from ...core.images.image_file import read_image
@@ -27,7 +28,7 @@ from ...core.labels import IGNORE, LabelSpace
 from ...core.sizes import format_size
 from ..datasets.folder import DESCRIPTION, folder
 from ..prepare.staging import holds_something, put, staging
-from ..records.encoded import encode_png
+from ..records.encoded import encode_label, encode_png
 from .class_choice import Choice, choose
 from .convert_report import FORMAT, ConvertReport
 from .recognising import AUTO, find_format
@@ -102,9 +103,13 @@ def convert_dataset(
     if not opened.items:
         seen = "; ".join(notes.counts)
         raise DataError(f"{looked.root}: {found.name} without an image to convert. {seen}".strip())
-    name = output.absolute().name or "dataset"
+    items = _once(opened.items, notes)
+    if looked.guessed:
+        text = "an image found by its file name alone, not at the path that is named"
+        notes.add(text, looked.guessed[0], len(looked.guessed))
+    name = printable(output.absolute().name) or "dataset"
     chosen = choose(name, opened.classes, {BACKGROUND: (0, 0, 0), **opened.colors}, classes)
-    splits = split_items(opened.items, split, seed, group, notes)
+    splits = split_items(items, split, seed, group, notes)
     with staging(output) as stage:
         old = _earlier(output, force)
         writer = _Writer(opened, chosen.table, stage, link)
@@ -146,10 +151,19 @@ class _Done:
     pixels: np.ndarray  # (256,) of each label value
 
 
+def _once(items: Sequence[Item], notes: Notes) -> list[Item]:
+    """The items without those whose image was there before: it could land in two splits."""
+    found: dict[Path, Item] = {}
+    for item in items:
+        if found.setdefault(item.image, item) is not item:
+            notes.add("an image that is annotated twice: the first was taken", item.name)
+    return list(found.values())
+
+
 def _check_apart(root: Path, output: Path) -> None:
     source, target = Path(os.path.realpath(root)), Path(os.path.realpath(output))
-    if source.is_relative_to(target) or target.is_relative_to(source):
-        raise OutputError(f"{output} and {root} lie in one another: choose an output outside it")
+    if source.is_relative_to(target):
+        raise OutputError(f"{root}, which is converted, lies in {output}: choose another output")
 
 
 class _Earlier(msgspec.Struct):
@@ -209,7 +223,9 @@ class _Writer:
     """
 
     def __init__(self, source: Source, table: np.ndarray, folder: Path, link: bool):
-        self._source, self._table = source, table
+        self._source = source
+        count = len(source.classes)
+        self._table = None if np.array_equal(table[:count], np.arange(count)) else table
         self._folder, self._link = folder, link
 
     def write_all(
@@ -261,10 +277,10 @@ class _Writer:
         if label.shape != picture.size:
             sizes = format_size((label.shape[0], label.shape[1])), format_size(picture.size)
             raise DataError(f"{path}: the image is {sizes[1]} but its label map is {sizes[0]}")
-        label = self._table[label]
+        label = label if self._table is None else self._table.take(label)
         name = f"{task.split}/{task.name}"
         image = f"images/{name}{self._suffix(path, content)}"
-        (self._folder / f"labels/{name}.png").write_bytes(encode_png(label))
+        (self._folder / f"labels/{name}.png").write_bytes(encode_label(label))
         self._put_image(path, content, self._folder / image, notes)
         pixels = np.array(Image.fromarray(label).histogram(), np.int64)
         return _Done(task.split, image, pixels), notes

@@ -52,7 +52,9 @@ def open_source(folder: SourceFolder) -> Source:
         if content.shapes is None or content.imagePath is None:
             notes.add("a JSON file without shapes and imagePath, left out", name)
             continue
-        image = folder.find_image(content.imagePath, name) or folder.find_image(stem(name))
+        image = folder.find_image(content.imagePath, name)
+        if image is None and (image := folder.find_image(stem(name))):
+            notes.add("the image beside was taken: what is named is not there", name)
         if image is None:
             notes.add("the image is not there, left out", f"{name} names {content.imagePath}")
             continue

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import posixpath
 import re
+from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,6 +21,7 @@ from ...core.images.formats import HEAD, IMAGE_SUFFIXES
 
 _SPLIT = re.compile(r"(?<![a-z])(train|val|test)(?:ing|id|idation)?(?![a-z])")
 SAMPLED = 8  # JSON files that are looked into to tell formats apart
+CONVERTED = {"dataset.yaml", "report.json"}  # what a converted data set is known by
 MOST_FILES = 5_000_000
 LARGEST = 2 << 30  # bytes of an annotation file: COCO's largest has half a billion
 PICTURES = (*IMAGE_SUFFIXES, ".jfif", ".gif", ".avif", ".jpe")
@@ -31,7 +33,9 @@ class SourceFolder:
     Attributes:
         root: the folder; nothing outside it is read.
         given: posix path of the file below it, if one was given.
-        files: posix paths of all files below it, sorted; hidden ones are left out.
+        files: posix paths of all files below it, sorted; hidden ones are left out, and what was
+            converted into a folder below.
+        guessed: images that were found by their file name, not where annotations say.
         table: a file that says what the pixels of masks mean, where one was given beside it.
         table_used: whether the format looked at it.
     """
@@ -49,15 +53,19 @@ class SourceFolder:
             folder = folder.parent  # as of annotations/instances.json
             self.files = self._listed(folder)
         self.root = folder
+        self.guessed: list[str] = []
         self.given = None if path.is_dir() else path.absolute().relative_to(folder).as_posix()
 
     def _listed(self, root: Path) -> tuple[str, ...]:
         found: list[str] = []
+        left: list[tuple[str, ...]] = []  # folders that an earlier conversion wrote
         for folder, names in walk(root, onerror=_unlistable):
             parts = folder.relative_to(root).parts
-            if not any(part.startswith(".") for part in parts):
-                names = [name for name in names if not name.startswith(".")]
-                found += ["/".join((*parts, name)) for name in names]
+            if parts and set(names) >= CONVERTED:
+                left.append(parts)
+            hidden = any(part.startswith(".") for part in parts)
+            if not hidden and not any(parts[: len(each)] == each for each in left):
+                found += ["/".join((*parts, name)) for name in names if name[0] != "."]
             if len(found) > MOST_FILES:
                 raise DataError(f"{root}: more than {MOST_FILES:,} files")
         return tuple(sorted(found))
@@ -177,6 +185,7 @@ class SourceFolder:
                 f"images could be meant ({found_all[0]}, {found_all[1]}): keep the folders as "
                 "they were annotated"
             )
+        self.guessed += found_all
         return found_all[0] if found_all else None
 
     def find_label(self, text: str, beside: str) -> Path:
@@ -198,7 +207,9 @@ class SourceFolder:
     @functools.cached_property
     def _by_path(self) -> dict[str, str]:
         """Images by their path, and by their path without suffix where that is unique."""
-        return {stem(name): name for name in self.images} | {name: name for name in self.images}
+        stems = Counter(map(stem, self.images))
+        unique = {stem(name): name for name in self.images if stems[stem(name)] == 1}
+        return unique | {name: name for name in self.images}
 
     @functools.cached_property
     def _by_name(self) -> dict[str, list[str]]:
