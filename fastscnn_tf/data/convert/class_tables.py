@@ -91,12 +91,11 @@ class ClassTable:
 
     @functools.cached_property
     def by_color(self) -> np.ndarray | None:
-        """(2**24,) uint8 as `by_value`, from the colour as 0xRRGGBB; None without colours."""
+        """(2**24,) uint8 as `by_value`, from `color_code`; None without colours."""
         table = np.full(1 << 24, UNKNOWN, np.uint8)
         for row in self.rows:
             if row.color:
-                red, green, blue = row.color
-                table[red << 16 | green << 8 | blue] = self._index(row)
+                table[color_code(row.color)] = self._index(row)
         return table if any(row.color for row in self.rows) else None
 
     def _index(self, row: Row) -> int:
@@ -127,6 +126,16 @@ class ClassTable:
             if row.void:
                 notes.add(f"{row.name!r} of {self.said} is no class: its pixels are void")
         return self
+
+
+def color_code(color: Color) -> int:
+    """A colour as one number, red in the lowest bits: as four bytes in memory read."""
+    return color[0] | color[1] << 8 | color[2] << 16
+
+
+def color_of(code: int) -> Color:
+    """The colour of a `color_code`."""
+    return code & 255, code >> 8 & 255, code >> 16
 
 
 def text_of(folder: SourceFolder, name: str) -> str:

@@ -24,6 +24,7 @@ from .class_tables import (
     ClassTable,
     Row,
     ade20k_table,
+    color_of,
     mapillary_table,
     numbered,
     of_space,
@@ -460,7 +461,7 @@ def _colors_table(folder: SourceFolder) -> ClassTable:
     found = _colors_in(folder, next(filter(None, (each.pairs(folder) for each in _colors))))
     total = sum(found.values())
     listed = "; ".join(
-        f"name,{code >> 16},{code >> 8 & 255},{code & 255} ({100 * count / total:.1f} % of pixels)"
+        f"name,{','.join(map(str, color_of(code)))} ({100 * count / total:.1f} % of pixels)"
         for code, count in found.most_common(NAMEABLE)
     )
     if len(found) > NAMEABLE:
@@ -476,7 +477,7 @@ def _colors_table(folder: SourceFolder) -> ClassTable:
 
 
 def _colors_in(folder: SourceFolder, pairs: Pairs) -> Counter[int]:
-    """How many pixels have which colour, as 0xRRGGBB, in all masks or until there are too many."""
+    """How many pixels have which `color_code`, in all masks or until there are too many."""
     found: Counter[int] = Counter()
     for name in pairs.masks.values():
         path = folder.path(name)

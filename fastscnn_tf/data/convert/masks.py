@@ -17,7 +17,7 @@ from ...core.images.decoding import decoding, open_picture, read_picture
 from ...core.images.formats import picture_format
 from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
-from .class_tables import VOID_NAMES, ClassTable, text_of
+from .class_tables import VOID_NAMES, ClassTable, color_of, text_of
 from .source import Format, Item, Notes, Picture, Source
 from .source_folder import SourceFolder, split_named, stem
 
@@ -84,11 +84,10 @@ def classes_of(image: Image.Image, path: str, table: ClassTable, red: bool = Fal
 
 
 def color_codes(image: Image.Image) -> np.ndarray:
-    """(H, W) uint32: the colours as 0xRRGGBB; alpha is left out."""
-    opaque = image if image.mode == "RGB" else image.convert("RGB")
-    blue, green, red = opaque.split()[::-1]
-    turned = Image.merge("RGBX", (blue, green, red, Image.new("L", image.size)))
-    return np.asarray(turned).view("<u4")[..., 0]
+    """(H, W) uint32: the colours as `color_code` numbers them; alpha is left out."""
+    # Pillow keeps RGB in four bytes, so that this copies and computes least.
+    padded = (image if image.mode == "RGB" else image.convert("RGB")).convert("RGBX")
+    return np.asarray(padded).view("<u4")[..., 0] & 0xFFFFFF
 
 
 def _look_up(codes: np.ndarray, classes: np.ndarray, table: ClassTable, path: str) -> np.ndarray:
@@ -110,7 +109,7 @@ def _look_up(codes: np.ndarray, classes: np.ndarray, table: ClassTable, path: st
 
 
 def _written(code: int, what: str) -> str:
-    return f"({code >> 16}, {code >> 8 & 255}, {code & 255})" if what == "colour" else str(code)
+    return str(color_of(code) if what == "colour" else code)
 
 
 @dataclasses.dataclass(frozen=True)
