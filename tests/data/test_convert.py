@@ -37,6 +37,7 @@ def splits(names, fractions=None, group=None, seed=0):
         "{s}-frame{n}",
         "run_2/{s}_{n:05d}_leftImg8bit",
         "{s}_{n:03d}_jpg.rf.{h}",
+        "{s}_{n:03d}_{side}",
     ],
 )
 def test_frames_of_a_sequence_stay_together(name):
@@ -44,7 +45,7 @@ def test_frames_of_a_sequence_stay_together(name):
     if "frame" in name:
         sequences = [each.replace("_", "") for each in sequences]
     names = [
-        name.format(s=s, n=n, h=f"{17 * n + i:x}")
+        name.format(s=s, n=n, h=f"{17 * n + i:x}", side=("left", "right")[n % 2])
         for i, s in enumerate(sequences)
         for n in range(5 + i)
     ]
@@ -114,6 +115,15 @@ def test_splits_of_the_source_stay():
     }
     assert "the source names its splits: --split and --group were not used" in notes.counts
     assert "no split named for it: put into train" in notes.counts
+
+
+def test_a_source_of_one_split_is_divided_if_asked():
+    listed = items(*"abcdefghij", split="train")
+    notes = Notes()
+    assert list(split_items(listed, None, 0, None, notes)) == ["train"]
+    assert notes.counts == {}
+    assert list(split_items(listed, (0.8, 0.2), 0, None, notes)) == ["train", "val"]
+    assert "the source names no split but train: divided by --split" in notes.counts
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,14 @@ def test_labelme_shapes(tmp_path):
     assert report.notes.counts["point: it has no area, not drawn"] == 1
 
 
+def test_a_background_of_the_source_is_the_background(tmp_path):
+    _, report = shapes(
+        tmp_path, shape("car", "circle", (9, 9), (12, 9)), shape("Background", "point")
+    )
+    assert list(report.classes) == ["Background", "car"]
+    assert report.classes["Background"] > report.classes["car"] > 0
+
+
 def test_labelme_order_of_labels_txt(tmp_path):
     annotated.labelme(tmp_path / "in")
     (tmp_path / "in" / "labels.txt").write_text("__ignore__\n_background_\nroad\ncar\nsky\n")

@@ -14,12 +14,12 @@ import msgspec
 import numpy as np
 
 from ...core.errors import DataError
-from ...core.files.json_text import convert
+from ...core.files.json_text import convert, explain
 from ...core.images.decoding import open_picture, read_picture
 from ...core.images.pixels import in_strips
 from ...core.labels import IGNORE, MAX_CLASSES
 from .canvas import Canvas, coco_counts, mask_of_runs
-from .source import BACKGROUND, Format, Item, Notes, Picture, Source
+from .source import Format, Item, Notes, Picture, Source, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _KEYS = {"images", "annotations", "categories"}
@@ -65,12 +65,17 @@ class _File(msgspec.Struct):
     categories: list[_Category]
 
 
+class _Table(msgspec.Struct):
+    of_id: dict[int, int]  # from category ids to class indices
+    background: int
+
+
 class _Content(msgspec.Struct):
     """What `read_label` needs of an image."""
 
     image: _Image
     annotations: list[_Annotation]
-    table: dict[int, int]  # from category ids to class indices
+    table: _Table
     folder: SourceFolder
     file: str
 
@@ -101,18 +106,19 @@ def open_source(folder: SourceFolder) -> Source:
 
 def _classes(
     files: dict[str, _File], notes: Notes
-) -> tuple[list[str], dict[str, Any], dict[str, dict[int, int]]]:
+) -> tuple[list[str], dict[str, Any], dict[str, _Table]]:
     """Names in the order of the ids; colours; and the index of each id, by file."""
     panoptic = any(each.file_name for content in files.values() for each in content.annotations)
     listed = [each for content in files.values() for each in content.categories]
     names = {each.name: None for each in sorted(listed, key=lambda each: each.id)}
-    classes = list(names) if panoptic or BACKGROUND in names else [BACKGROUND, *names]
+    classes, background = (list(names), 0) if panoptic else with_background(list(names), notes)
     if len(classes) > MAX_CLASSES:  # which no table holds
         raise DataError(f"{next(iter(files))}: {len(classes)} categories, at most {MAX_CLASSES}")
     index = {name: i for i, name in enumerate(classes)}
-    tables = {}
+    tables: dict[str, _Table] = {}
     for file, content in files.items():
-        tables[file] = {each.id: index[each.name] for each in content.categories}
+        of_id = {each.id: index[each.name] for each in content.categories}
+        tables[file] = _Table(of_id, background)
         known: dict[str, int] = {}
         for each in content.categories:
             if each.id != known.setdefault(each.name, each.id):
@@ -130,7 +136,7 @@ def _items(
     folder: SourceFolder,
     file: str,
     content: _File,
-    table: dict[int, int],
+    table: _Table,
     owners: dict[str, str],
     notes: Notes,
 ) -> list[Item]:
@@ -168,9 +174,9 @@ def _read(item: Item, picture: Picture, notes: Notes) -> np.ndarray:
     if panoptic:
         label = _panoptic(content, panoptic[0], item.name, notes)
     else:
-        canvas = Canvas(size, 0, item.name)
+        canvas = Canvas(size, content.table.background, item.name)
         for each in sorted(content.annotations, key=lambda each: not each.iscrowd):
-            _draw(canvas, each, content.table, notes)
+            _draw(canvas, each, content.table.of_id, notes)
         label = canvas.label
     return label if upright or label.shape != picture.stored else picture.turn(label)
 
@@ -181,8 +187,8 @@ def _draw(canvas: Canvas, each: _Annotation, table: dict[int, int], notes: Notes
         raise DataError(f"{canvas.name}: category {each.category_id}, which is not listed")
     try:
         shape: Any = msgspec.json.decode(each.segmentation, type=list[list[float]] | _Runs | None)
-    except msgspec.MsgspecError as error:
-        raise DataError(f"{canvas.name}: a segmentation that is none ({error})") from None
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise DataError(f"{canvas.name}: a segmentation that is none ({explain(error)})") from None
     if each.iscrowd:
         notes.add("crowds (iscrowd): drawn as their class, below all other objects", canvas.name)
     if not shape:
@@ -211,9 +217,9 @@ def _panoptic(content: _Content, each: _Annotation, name: str, notes: Notes) -> 
     numbers, inverse = np.unique(red + 256 * green + 65536 * blue, return_inverse=True)
     values = {0: IGNORE}
     for segment in each.segments_info:
-        if segment.category_id not in content.table:
+        if segment.category_id not in content.table.of_id:
             raise DataError(f"{name}: category {segment.category_id}, which is not listed")
-        values[segment.id] = content.table[segment.category_id]
+        values[segment.id] = content.table.of_id[segment.category_id]
         if segment.iscrowd:
             notes.add("crowds (iscrowd): drawn as their class", name)
     if unknown := set(numbers.tolist()) - set(values):

@@ -16,7 +16,7 @@ from ...core.errors import DataError
 from ...core.labels.space import Color
 from . import mask_formats
 from .canvas import Canvas, mask_of_runs
-from .source import BACKGROUND, Format, Item, Notes, Picture, Source
+from .source import Format, Item, Notes, Picture, Source, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _DRAWN = ("polygon", "box", "mask", "ellipse")
@@ -53,9 +53,9 @@ def open_source(folder: SourceFolder) -> Source:
                 continue
             split = split_named(image.get("subset", "")) or split_named(name)
             items.append(Item(stem(found), folder.path(found), split, key=(image, shapes)))
-    classes = list(labels) if BACKGROUND in labels else [BACKGROUND, *labels]
+    classes, background = with_background(list(labels), notes)
     colors = {label: color for label, color in labels.items() if color}
-    return Source(classes, items, _Reader(classes), colors, notes)
+    return Source(classes, items, _Reader(classes, background), colors, notes)
 
 
 class _Parsed:
@@ -116,14 +116,15 @@ def hex_color(text: str) -> Color | None:
 
 
 class _Reader:
-    def __init__(self, classes: list[str]):
+    def __init__(self, classes: list[str], background: int):
+        self._background = background
         self._index = {name: index for index, name in enumerate(classes)}
 
     def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
         image, shapes = _content(item)
         noted = tuple(_numbers(image, item.name, "height", "width"))
         upright = picture.seen((int(noted[0]), int(noted[1])), True, item.name, notes)
-        canvas = Canvas(picture.size if upright else picture.stored, 0, item.name)
+        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
         for kind, shape in sorted(shapes, key=lambda each: _height(each[1], item.name)):
             value = self._index[shape.get("label", "")]
             if kind in _NO_AREA:

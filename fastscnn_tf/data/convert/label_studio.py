@@ -19,7 +19,7 @@ import numpy as np
 from ...core.errors import DataError
 from ...core.sizes import Size
 from .canvas import Canvas
-from .source import BACKGROUND, Format, Item, Notes, Picture, Source
+from .source import Format, Item, Notes, Picture, Source, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _KEYS = {"[]data", "[]annotations"}
@@ -96,8 +96,8 @@ def open_source(folder: SourceFolder) -> Source:
             names |= {result.value.name or "" for result in used[0].result} - {""}
             items.append(Item(stem(image), folder.path(image), split_named(file), key=used[0]))
     notes.add("classes are in the order of their names", count=len(names))
-    classes = [BACKGROUND, *sorted(names - {BACKGROUND})]
-    return Source(classes, items, _Reader(classes), notes=notes)
+    classes, background = with_background(sorted(names), notes)
+    return Source(classes, items, _Reader(classes, background), notes=notes)
 
 
 def _image(folder: SourceFolder, url: str, file: str) -> str | None:
@@ -110,16 +110,18 @@ def _image(folder: SourceFolder, url: str, file: str) -> str | None:
 
 
 class _Reader:
-    def __init__(self, classes: list[str]):
+    def __init__(self, classes: list[str], background: int):
+        self._background = background
         self._index = {name: index for index, name in enumerate(classes)}
 
     def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
         annotation: Any = item.key
-        sizes = {(r.original_height, r.original_width) for r in annotation.result} - {(None, None)}
+        noted = {(r.original_height, r.original_width) for r in annotation.result}
+        sizes = {size for size in noted if None not in size}
         if len(sizes) > 1:
             raise DataError(f"{item.name}: regions of images of several sizes: {sorted(sizes)}")
         upright = picture.seen(next(iter(sizes), None), True, item.name, notes)
-        canvas = Canvas(picture.size if upright else picture.stored, 0, item.name)
+        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
         for each in annotation.result:
             self._draw(canvas, each, notes)
         return canvas.label if upright else picture.turn(canvas.label)

@@ -19,10 +19,11 @@ from ...core.errors import DataError
 from ...core.images.decoding import open_picture
 from ...core.labels import IGNORE
 from .canvas import Canvas
-from .source import BACKGROUND, Format, Item, Notes, Picture, Source
+from .source import Format, Item, Notes, Picture, Source, with_background
 from .source_folder import SourceFolder, split_named, stem
 
-_SPECIAL = {"__ignore__": None, "_background_": BACKGROUND}
+_SPECIAL = ("__ignore__", "_background_")
+_POLYGONS = ("polygon", "oriented_rectangle", "rotation")  # the last of X-AnyLabeling
 _NO_AREA = ("line", "linestrip", "point", "points")
 
 
@@ -69,21 +70,22 @@ def open_source(folder: SourceFolder) -> Source:
         order = []
         notes.add("no labels.txt: classes are in the order of their names", count=len(names))
     order += sorted(names - set(order))
-    classes = [BACKGROUND, *(each for each in order if each not in (*_SPECIAL, BACKGROUND))]
-    return Source(classes, items, _Reader(classes), notes=notes)
+    classes, background = with_background([n for n in order if n not in _SPECIAL], notes)
+    return Source(classes, items, _Reader(classes, background), notes=notes)
 
 
 class _Reader:
-    def __init__(self, classes: list[str]):
+    def __init__(self, classes: list[str], background: int):
+        self._background = background
         self._index = {name: index for index, name in enumerate(classes)}
-        self._index |= {"_background_": 0, "__ignore__": IGNORE}
+        self._index |= {"_background_": background, "__ignore__": IGNORE}
 
     def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
         content: Any = item.key
         noted = (content.imageHeight, content.imageWidth)
         size = None if None in noted else noted
         upright = picture.seen(size, True, item.name, notes)
-        canvas = Canvas(picture.size if upright else picture.stored, 0, item.name)
+        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
         for shape in content.shapes:
             self._draw(canvas, shape, notes)
         return canvas.label if upright else picture.turn(canvas.label)
@@ -93,9 +95,9 @@ class _Reader:
         where = f"{canvas.name}: {shape.label}"
         if kind in _NO_AREA:
             notes.add(f"{kind}: it has no area, not drawn", where)
-        elif kind == "polygon" and len(points) < 3:
+        elif kind in _POLYGONS and len(points) < 3:
             notes.add("a polygon of fewer than 3 points, not drawn", where)
-        elif kind == "polygon":
+        elif kind in _POLYGONS:
             canvas.outline(points, value)
         elif len(points) != 2 or any(len(point) != 2 for point in points):
             raise DataError(f"{where}: a {kind} of {len(points)} points, expected 2")

@@ -111,6 +111,28 @@ class Notes:
                 self.add(reason, example, 0)
 
 
+def with_background(
+    names: Sequence[str], notes: Notes, last: bool = False
+) -> tuple[list[str], int]:
+    """The classes of a format of shapes, and the index of what lies in none.
+
+    A class of the source that is called background is it; else one is put in front, or behind.
+
+    Args:
+        names: of the source, unique.
+        notes: gets what that means.
+        last: put it behind the others.
+    """
+    classes = list(names)
+    index = next((i for i, name in enumerate(names) if name.casefold() == BACKGROUND), None)
+    if index is None:
+        index = len(classes) if last else 0
+        classes.insert(index, BACKGROUND)
+        kept = ",".join(names) if len(names) <= 12 else "with all other names"
+        notes.add(f"pixels in no shape are the class {BACKGROUND}; --classes {kept} ignores them")
+    return classes, index
+
+
 @dataclasses.dataclass
 class Source:
     """An opened source.

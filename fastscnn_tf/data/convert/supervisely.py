@@ -20,7 +20,7 @@ from ...core.images.decoding import open_picture
 from ...core.labels.space import Color
 from .canvas import Canvas
 from .cvat import hex_color
-from .source import BACKGROUND, Format, Item, Notes, Picture, Source
+from .source import Format, Item, Notes, Picture, Source, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _LARGEST_PNG = 64 << 20  # bytes of a bitmap, unpacked
@@ -87,21 +87,21 @@ def open_source(folder: SourceFolder) -> Source:
             notes.add("the image is not there, left out", name)
             continue
         items.append(Item(stem(image), folder.path(image), split_named(above), key=content))
-    classes = list(colors) if BACKGROUND in colors else [BACKGROUND, *colors]
+    classes, background = with_background(list(colors), notes)
     known = {title: color for title, color in colors.items() if color}
-    return Source(classes, items, _Reader(classes), known, notes)
+    return Source(classes, items, _Reader(classes, background), known, notes)
 
 
 class _Reader:
-    def __init__(self, classes: list[str]):
+    def __init__(self, classes: list[str], background: int):
+        self._background = background
         self._index = {name: index for index, name in enumerate(classes)}
 
     def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
         content: Any = item.key
         size = content.size.height, content.size.width
         upright = picture.seen(size, True, item.name, notes)
-        background = self._index[BACKGROUND]
-        canvas = Canvas(picture.size if upright else picture.stored, background, item.name)
+        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
         for each in content.objects:
             self._draw(canvas, each, notes)
         return canvas.label if upright else picture.turn(canvas.label)

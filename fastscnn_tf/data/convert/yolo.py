@@ -17,7 +17,7 @@ from ...core.files.yaml_text import read_yaml
 from ...core.images.image_file import read_label
 from ...core.labels import MAX_CLASSES, LabelSpace
 from .canvas import Canvas
-from .source import BACKGROUND, Format, Item, Notes, Picture, Source
+from .source import Format, Item, Notes, Picture, Source, with_background
 from .source_folder import SourceFolder, stem
 
 SPLITS = ("train", "val", "test")
@@ -73,8 +73,9 @@ def open_source(folder: SourceFolder) -> Source:
                 notes.add("an image without a mask, left out", image)
                 continue
             items.append(Item(stem(image), folder.path(image), split, key=label))
-    classes = [*names] if masks or BACKGROUND in names else [*names, BACKGROUND]
-    return Source(classes, items, _Reader(folder, classes, len(names), bool(masks)), notes=notes)
+    classes, background = (names, 0) if masks else with_background(names, notes, last=True)
+    reader = _Reader(folder, classes, len(names), bool(masks), background)
+    return Source(classes, items, reader, notes=notes)
 
 
 def _swapped(path: str, kind: str) -> str:
@@ -128,9 +129,11 @@ def _place(
 
 
 class _Reader:
-    def __init__(self, folder: SourceFolder, classes: list[str], named: int, masks: bool):
+    def __init__(
+        self, folder: SourceFolder, classes: list[str], named: int, masks: bool, background: int
+    ):
         self._folder, self._named, self._masks = folder, named, masks
-        self._background = classes.index(BACKGROUND) if BACKGROUND in classes else 0
+        self._background = background
         space = LabelSpace("yolo", tuple(classes), ())
         self._table = space.lookup_table()
 
