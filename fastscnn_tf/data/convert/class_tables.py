@@ -23,7 +23,7 @@ from .source_folder import SourceFolder
 VOID_NAMES = ("void", "unlabeled", "unlabelled", "ignore", "ignored")
 LARGEST = 64 << 20  # bytes of a table or a list
 LINE = 300  # letters
-_GAP = r"\s*[\s,;:]\s*"
+_GAP = r"[\s,;:]+"
 _COLOR = rf"(?P<r>\d{{1,3}}){_GAP}(?P<g>\d{{1,3}}){_GAP}(?P<b>\d{{1,3}})"
 # The lines of tables: a name with red, green and blue, with #rrggbb, or with a value.
 _LINES = tuple(
@@ -33,7 +33,7 @@ _LINES = tuple(
         rf"{_COLOR}{_GAP}(?P<name>.+)",
         rf"(?P<name>.+?){_GAP}#(?P<hex>[0-9a-fA-F]{{6}})",
         rf"(?P<value>\d{{1,3}}){_GAP}(?P<name>.+)",
-        r"(?P<name>.+?)\s*[,;:\t]\s*(?P<value>\d{1,3})",
+        r"(?P<name>.+?) ?[,;:\t]+ *(?P<value>\d{1,3})",
     )
 )
 

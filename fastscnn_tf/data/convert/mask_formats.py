@@ -152,7 +152,10 @@ def _camvid_table(folder: SourceFolder) -> ClassTable:
     """That of class_dict.csv; the 32 classes of the original without it."""
     if _has_table(folder, "class_dict.csv"):
         return read_table(folder, named(folder, "class_dict.csv"))
-    return of_space("CamVid's 32 colours (there is no class_dict.csv)", CAMVID32, [BLACK])
+    said = "CamVid's 32 colours (there is no class_dict.csv)"
+    table = of_space(said, CAMVID32, [BLACK])
+    rows = tuple(dataclasses.replace(row, value=None) for row in table.rows)  # in no set order
+    return dataclasses.replace(table, rows=rows)
 
 
 camvid_kaggle = mask_format(

@@ -23,6 +23,7 @@ from .source_folder import SourceFolder, split_named, stem
 
 LOSSY = ("JPEG", "WEBP", "AVIF")
 IMAGE = r"\.(?:png|jpe?g|bmp|webp|tiff?|ppm)"
+DEEPEST = 32  # folders in one another; a pattern is tried at each
 LISTED = 5  # unknown values that an error names
 
 Splits = dict[str, str | None]  # of an image's name; None: in no split
@@ -179,7 +180,7 @@ def _matches(pattern: str, names: Sequence[str]) -> tuple[dict[Key, str], list[t
     found: dict[Key, str] = {}
     twice = []
     for name in names:
-        if match := whole.fullmatch(name):
+        if name.count("/") < DEEPEST and (match := whole.fullmatch(name)):
             groups = match.groupdict()
             root, split = groups.pop("root"), groups.pop("split", "") or groups.pop("inner", "")
             key = Key(root, (split or "").lower(), "_".join(filter(None, groups.values())))

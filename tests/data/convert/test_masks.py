@@ -10,6 +10,7 @@ from mask_examples import EXAMPLES, HEIGHT, photo, rgb
 from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError, DataError
+from fastscnn_tf.data.check.dataset_check import check_dataset
 from fastscnn_tf.data.convert import MASKS
 from fastscnn_tf.data.convert.convert_dataset import convert_dataset
 from fastscnn_tf.data.convert.mask_formats import MASK_FORMATS
@@ -426,3 +427,17 @@ def test_masks_beside_images_are_roboflows_only_with_its_table(tmp_path):
     assert "x_mask.png" in FORMATS["colors"].recognise(SourceFolder(tmp_path))
     source = FORMATS["colors"].open(SourceFolder(tmp_path))
     assert sorted(read(source)) == ["train", "val"]
+
+
+def test_without_a_table_kaggles_camvid_is_not_read_by_values(tmp_path):
+    """Which class a 3 is depends on who wrote it."""
+    grey = Image.fromarray(np.full((HEIGHT, 4), 3, np.uint8))
+    changes = {"class_dict.csv": None, "val_labels/0016E5_07959_L.png": grey}
+    with pytest.raises(DataError, match=r"colour \(3, 3, 3\) \(24 pixels\) is not in CamVid's 32"):
+        convert_one("camvid-kaggle", tmp_path, changes)
+
+
+def test_who_opens_another_layout_is_sent_to_the_converter(tmp_path):
+    example("camvid-kaggle", tmp_path)
+    with pytest.raises(DataError, match="no split of camvid32 is there; fastscnn data convert"):
+        check_dataset("camvid32", tmp_path)
