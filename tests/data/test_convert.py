@@ -359,6 +359,9 @@ def test_no_format_fits(tmp_path):
     picture(tmp_path / "in" / "a.jpg")
     with pytest.raises(DataError, match="no format is recognised: say which with --from NAME"):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out")
+    (tmp_path / "in" / "dataset.yaml").write_text("classes: [a, b]\n")
+    with pytest.raises(DataError, match="use it with --dataset folder"):
+        fs.convert_dataset(tmp_path / "in", tmp_path / "out")
     with pytest.raises(DataError, match="no such folder or annotation file"):
         fs.convert_dataset(tmp_path / "none", tmp_path / "out")
 
