@@ -43,7 +43,7 @@ from .masks import (
     open_mask,
     read_mask,
 )
-from .source import BACKGROUND
+from .source import BACKGROUND, Notes
 from .source_folder import SourceFolder
 
 BLACK: Color = (0, 0, 0)
@@ -276,7 +276,7 @@ class _Drawing(msgspec.Struct):
     objects: list[_Object]
 
 
-def _draw_idd(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarray:
+def _draw_idd(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) -> np.ndarray:
     """The level3Ids as AutoNUE's json2labelImg.py draws them: in order, later ones on top.
 
     Raises:
@@ -377,7 +377,7 @@ CARLA = {
 }
 
 
-def _read_carla(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarray:
+def _read_carla(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) -> np.ndarray:
     """A mask of tags in the red channel, or of the colours of CityScapesPalette.
 
     No tag is 255, and with tags green and blue are 0, so that a mask itself tells which it is.
@@ -386,7 +386,7 @@ def _read_carla(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarra
     image = open_mask(path)
     pixels = in_strips(image)
     tags = pixels.ndim == 3 and int(pixels[..., 0].max()) < 255 and not pixels[..., 1:3].any()
-    return classes_of(image, path, table, red=tags)
+    return classes_of(image, path, table, notes, red=tags)
 
 
 def _carla(

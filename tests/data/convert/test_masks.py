@@ -441,3 +441,42 @@ def test_who_opens_another_layout_is_sent_to_the_converter(tmp_path):
     example("camvid-kaggle", tmp_path)
     with pytest.raises(DataError, match="no split of camvid32 is there; fastscnn data convert"):
         check_dataset("camvid32", tmp_path)
+
+
+def test_a_stated_tolerance_takes_the_nearest_colour_and_counts_it(tmp_path):
+    found, made = example("colors", tmp_path)
+    table = (tmp_path / "classes.csv").read_text()
+    (tmp_path / "classes.csv").write_text(table + "tolerance,20\n")
+    off = rgb([(128, 64, 128), (20, 15, 130), (8, 8, 8)])
+    Image.fromarray(off).save(tmp_path / "masks/3.png")
+    source = found.open(SourceFolder(tmp_path))
+    assert list(source.classes) == made.classes
+    notes = Notes()
+    item = next(item for item in source.items if item.name == "3")
+    label = source.read_label(item, Picture((HEIGHT, 3)), notes)
+    np.testing.assert_array_equal(label, made.label())
+    reason = "pixels whose colour is only near one, within 20 a channel"
+    assert notes.counts[reason] == 2 * HEIGHT
+
+
+def test_beyond_the_tolerance_a_colour_is_unknown(tmp_path):
+    example("colors", tmp_path)
+    with (tmp_path / "classes.csv").open("a") as table:
+        table.write("tolerance,20\n")
+    Image.fromarray(rgb([(128, 64, 128), (21, 0, 142), (0, 0, 0)])).save(tmp_path / "masks/3.png")
+    with pytest.raises(DataError, match=r"colour \(21, 0, 142\) \(6 pixels\) is not in"):
+        read(FORMATS["colors"].open(SourceFolder(tmp_path)))
+
+
+def test_a_jpeg_is_read_within_a_stated_tolerance(tmp_path):
+    found, _ = example("colors", tmp_path)
+    with (tmp_path / "classes.csv").open("a") as table:
+        table.write("tolerance,60\n")
+    blocks = np.repeat(np.repeat(rgb([(128, 64, 128), (0, 0, 142), (0, 0, 0)])[:1], 16, 0), 16, 1)
+    (tmp_path / "masks/3.png").unlink()
+    Image.fromarray(blocks).save(tmp_path / "masks/3.jpg", quality=90, subsampling=0)
+    source = found.open(SourceFolder(tmp_path))
+    item, notes = next(item for item in source.items if item.name == "3"), Notes()
+    label = source.read_label(item, Picture((16, 48)), notes)
+    assert [set(label[:, at].tolist()) for at in (8, 24, 40)] == [{0}, {1}, {255}]
+    assert sum(notes.counts.values()) > 0
