@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -21,9 +21,10 @@ from .source import Notes
 from .source_folder import SourceFolder
 
 VOID_NAMES = ("void", "unlabeled", "unlabelled", "ignore", "ignored")
+TOLERANCE = "tolerance"
 LARGEST = 64 << 20  # bytes of a table or a list
 LINE = 300  # letters
-_GAP = r"\s*[\s,;:]\s*"
+_GAP = r"[\s,;:]+"
 _COLOR = rf"(?P<r>\d{{1,3}}){_GAP}(?P<g>\d{{1,3}}){_GAP}(?P<b>\d{{1,3}})"
 # The lines of tables: a name with red, green and blue, with #rrggbb, or with a value.
 _LINES = tuple(
@@ -33,7 +34,7 @@ _LINES = tuple(
         rf"{_COLOR}{_GAP}(?P<name>.+)",
         rf"(?P<name>.+?){_GAP}#(?P<hex>[0-9a-fA-F]{{6}})",
         rf"(?P<value>\d{{1,3}}){_GAP}(?P<name>.+)",
-        r"(?P<name>.+?)\s*[,;:\t]\s*(?P<value>\d{1,3})",
+        r"(?P<name>.+?) ?[,;:\t]+ *(?P<value>\d{1,3})",
     )
 )
 
@@ -63,11 +64,13 @@ class ClassTable:
         said: where it comes from, for messages.
         rows: in order; the classes are their names in this order.
         palette: a palette PNG is read by its colours, not by its indices.
+        tolerance: a channel may differ from a colour by so much; of several the nearest is taken.
     """
 
     said: str
     rows: tuple[Row, ...]
     palette: bool = False
+    tolerance: int = 0
 
     @functools.cached_property
     def classes(self) -> tuple[str, ...]:
@@ -91,13 +94,29 @@ class ClassTable:
 
     @functools.cached_property
     def by_color(self) -> np.ndarray | None:
-        """(2**24,) uint8 as `by_value`, from the colour as 0xRRGGBB; None without colours."""
+        """(2**24,) uint8 as `by_value`, from `color_code`; None without colours."""
         table = np.full(1 << 24, UNKNOWN, np.uint8)
         for row in self.rows:
             if row.color:
-                red, green, blue = row.color
-                table[red << 16 | green << 8 | blue] = self._index(row)
+                table[color_code(row.color)] = self._index(row)
         return table if any(row.color for row in self.rows) else None
+
+    def nearest(self, codes: np.ndarray) -> np.ndarray:
+        """(N,) uint8 class indices of colours by `color_code`: of the nearest within the tolerance.
+
+        254 where there is none.
+        """
+        rows = [row for row in self.rows if row.color]
+        known = np.array([row.color for row in rows], np.int32)
+        classes = np.array([self._index(row) for row in rows], np.uint8)
+        found = np.full(len(codes), UNKNOWN, np.uint8)
+        for start in range(0, len(codes), 4096):  # a JPEG has many
+            some = np.stack(color_of(codes[start : start + 4096].astype(np.int32)), 1)
+            off = np.abs(some[:, None] - known)
+            far = np.where((off <= self.tolerance).all(2), (off**2).sum(2), 1 << 20)
+            near = classes[far.argmin(1)]
+            found[start : start + 4096] = np.where(far.min(1) < 1 << 20, near, UNKNOWN)
+        return found
 
     def _index(self, row: Row) -> int:
         return IGNORE if row.void else self.classes.index(row.name)
@@ -129,6 +148,16 @@ class ClassTable:
         return self
 
 
+def color_code(color: Color) -> int:
+    """A colour as one number, red in the lowest bits: as four bytes in memory read."""
+    return color[0] | color[1] << 8 | color[2] << 16
+
+
+def color_of(code: Any) -> Any:
+    """The colour of a `color_code`, or the channels of an array of them."""
+    return code & 255, code >> 8 & 255, code >> 16
+
+
 def text_of(folder: SourceFolder, name: str) -> str:
     """A text file.
 
@@ -156,7 +185,8 @@ def read_table(folder: SourceFolder, name: str) -> ClassTable:
     It is one of: labelmap.txt of CVAT and Datumaro (`road:128,64,128::`), lines of a name and three
     numbers in either order (`class_dict.csv`, `label_colors.txt`), of a name and a colour such as
     #804080, or of a value and a name (Roboflow's `_classes.csv`). A first line
-    without a number is a heading; those that begin with # are comments.
+    without a number is a heading; those that begin with # are comments. Beside colours a line
+    `tolerance,16` says how far the channels of a pixel may be off.
 
     Raises:
         DataError: it is none of these.
@@ -170,9 +200,13 @@ def read_table(folder: SourceFolder, name: str) -> ClassTable:
             f"{where}: no class found; expected lines such as 'road,128,64,128' (name, red, green, "
             "blue) or '1,road' (value, name)"
         )
+    tolerance = 0
+    if any(row.color for row in rows):
+        tolerance = next((row.value or 0 for row in rows if row.name.lower() == TOLERANCE), 0)
+        rows = [row for row in rows if row.color or row.name.lower() != TOLERANCE]
     if any(row.color for row in rows) and not all(row.color for row in rows):
         raise DataError(f"{where}: some lines have a colour and some have none")
-    return ClassTable(where, tuple(rows), palette=True)
+    return ClassTable(where, tuple(rows), True, tolerance)
 
 
 def _row(line: str, where: str, heading: bool) -> Row | None:

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from ...core.errors import DataError
-from ...core.files.json_text import convert
+from ...core.files.json_text import convert, explain
 from ...core.images.decoding import open_picture, read_picture
 from ...core.images.pixels import in_strips
 from ...core.labels import IGNORE, MAX_CLASSES
@@ -187,8 +187,8 @@ def _draw(canvas: Canvas, each: _Annotation, table: dict[int, int], notes: Notes
         raise DataError(f"{canvas.name}: category {each.category_id}, which is not listed")
     try:
         shape: Any = msgspec.json.decode(each.segmentation, type=list[list[float]] | _Runs | None)
-    except msgspec.MsgspecError as error:
-        raise DataError(f"{canvas.name}: a segmentation that is none ({error})") from None
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise DataError(f"{canvas.name}: a segmentation that is none ({explain(error)})") from None
     if each.iscrowd:
         notes.add("crowds (iscrowd): drawn as their class, below all other objects", canvas.name)
     if not shape:

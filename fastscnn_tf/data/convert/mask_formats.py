@@ -24,6 +24,7 @@ from .class_tables import (
     ClassTable,
     Row,
     ade20k_table,
+    color_of,
     mapillary_table,
     numbered,
     of_space,
@@ -42,7 +43,7 @@ from .masks import (
     open_mask,
     read_mask,
 )
-from .source import BACKGROUND
+from .source import BACKGROUND, Notes
 from .source_folder import SourceFolder
 
 BLACK: Color = (0, 0, 0)
@@ -151,7 +152,10 @@ def _camvid_table(folder: SourceFolder) -> ClassTable:
     """That of class_dict.csv; the 32 classes of the original without it."""
     if _has_table(folder, "class_dict.csv"):
         return read_table(folder, named(folder, "class_dict.csv"))
-    return of_space("CamVid's 32 colours (there is no class_dict.csv)", CAMVID32, [BLACK])
+    said = "CamVid's 32 colours (there is no class_dict.csv)"
+    table = of_space(said, CAMVID32, [BLACK])
+    rows = tuple(dataclasses.replace(row, value=None) for row in table.rows)  # in no set order
+    return dataclasses.replace(table, rows=rows)
 
 
 camvid_kaggle = mask_format(
@@ -272,7 +276,7 @@ class _Drawing(msgspec.Struct):
     objects: list[_Object]
 
 
-def _draw_idd(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarray:
+def _draw_idd(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) -> np.ndarray:
     """The level3Ids as AutoNUE's json2labelImg.py draws them: in order, later ones on top.
 
     Raises:
@@ -373,7 +377,7 @@ CARLA = {
 }
 
 
-def _read_carla(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarray:
+def _read_carla(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) -> np.ndarray:
     """A mask of tags in the red channel, or of the colours of CityScapesPalette.
 
     No tag is 255, and with tags green and blue are 0, so that a mask itself tells which it is.
@@ -382,7 +386,7 @@ def _read_carla(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarra
     image = open_mask(path)
     pixels = in_strips(image)
     tags = pixels.ndim == 3 and int(pixels[..., 0].max()) < 255 and not pixels[..., 1:3].any()
-    return classes_of(image, path, table, red=tags)
+    return classes_of(image, path, table, notes, red=tags)
 
 
 def _carla(
@@ -460,7 +464,7 @@ def _colors_table(folder: SourceFolder) -> ClassTable:
     found = _colors_in(folder, next(filter(None, (each.pairs(folder) for each in _colors))))
     total = sum(found.values())
     listed = "; ".join(
-        f"name,{code >> 16},{code >> 8 & 255},{code & 255} ({100 * count / total:.1f} % of pixels)"
+        f"name,{','.join(map(str, color_of(code)))} ({100 * count / total:.1f} % of pixels)"
         for code, count in found.most_common(NAMEABLE)
     )
     if len(found) > NAMEABLE:
@@ -476,7 +480,7 @@ def _colors_table(folder: SourceFolder) -> ClassTable:
 
 
 def _colors_in(folder: SourceFolder, pairs: Pairs) -> Counter[int]:
-    """How many pixels have which colour, as 0xRRGGBB, in all masks or until there are too many."""
+    """How many pixels have which `color_code`, in all masks or until there are too many."""
     found: Counter[int] = Counter()
     for name in pairs.masks.values():
         path = folder.path(name)

@@ -17,51 +17,61 @@ from ...core.images.decoding import decoding, open_picture, read_picture
 from ...core.images.formats import picture_format
 from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
-from .class_tables import VOID_NAMES, ClassTable, text_of
+from .class_tables import VOID_NAMES, ClassTable, color_of, text_of
 from .source import Format, Item, Notes, Picture, Source
 from .source_folder import SourceFolder, split_named, stem
 
 LOSSY = ("JPEG", "WEBP", "AVIF")
 IMAGE = r"\.(?:png|jpe?g|bmp|webp|tiff?|ppm)"
+DEEPEST = 32  # folders in one another; a pattern is tried at each
 LISTED = 5  # unknown values that an error names
 
 Splits = dict[str, str | None]  # of an image's name; None: in no split
-ReadMask = Callable[[SourceFolder, str, ClassTable], np.ndarray]
+ReadMask = Callable[[SourceFolder, str, ClassTable, Notes], np.ndarray]
 
 
-def read_mask(folder: SourceFolder, name: str, table: ClassTable) -> np.ndarray:
+def read_mask(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) -> np.ndarray:
     """A mask as (H, W) uint8 class indices, 255 void.
+
+    Args:
+        folder: that is converted.
+        name: of the mask.
+        table: what its pixels mean.
+        notes: gets how many pixels were only near a colour.
 
     Raises:
         DataError: it cannot be read, its format loses colours, or it has a value or colour that
             the table does not know.
     """
     path = str(folder.path(name))
-    return classes_of(open_mask(path), path, table)
+    return classes_of(open_mask(path, table.tolerance > 0), path, table, notes)
 
 
-def open_mask(path: str) -> Image.Image:
-    """A mask, decoded.
+def open_mask(path: str, lossy: bool = False) -> Image.Image:
+    """A mask, decoded; `lossy` ones are refused unless a tolerance for them was stated.
 
     Raises:
         DataError: it cannot be read, or its format loses colours.
     """
     content = read_picture(path)
-    if (kind := picture_format(content)) in LOSSY:
+    if (kind := picture_format(content)) in LOSSY and not lossy:
         raise DataError(
             f"{path}: a mask as {kind}, which blurs values and colours at every edge: export the "
-            "masks as PNG"
+            "masks as PNG, or state in the table of colours how far they may be off: tolerance,16"
         )
     return open_picture(content, path)
 
 
-def classes_of(image: Image.Image, path: str, table: ClassTable, red: bool = False) -> np.ndarray:
+def classes_of(
+    image: Image.Image, path: str, table: ClassTable, notes: Notes, red: bool = False
+) -> np.ndarray:
     """A mask as `read_mask` gives it.
 
     Args:
         image: the mask.
         path: for messages.
         table: what its pixels mean.
+        notes: gets how many pixels were only near a colour.
         red: the value is the first channel of a colour picture.
 
     Raises:
@@ -80,22 +90,33 @@ def classes_of(image: Image.Image, path: str, table: ClassTable, red: bool = Fal
                 f"{path}: a colour picture (mode {image.mode}), but {table.said} has no colours"
             )
         codes = codes[..., 0]
-    return _look_up(codes, classes, table, path)
+    return _look_up(codes, classes, table, path, notes)
 
 
 def color_codes(image: Image.Image) -> np.ndarray:
-    """(H, W) uint32: the colours as 0xRRGGBB; alpha is left out."""
-    opaque = image if image.mode == "RGB" else image.convert("RGB")
-    blue, green, red = opaque.split()[::-1]
-    turned = Image.merge("RGBX", (blue, green, red, Image.new("L", image.size)))
-    return np.asarray(turned).view("<u4")[..., 0]
+    """(H, W) uint32: the colours as `color_code` numbers them; alpha is left out."""
+    # Pillow keeps RGB in four bytes, so that this copies and computes least.
+    padded = (image if image.mode == "RGB" else image.convert("RGB")).convert("RGBX")
+    return np.asarray(padded).view("<u4")[..., 0] & 0xFFFFFF
 
 
-def _look_up(codes: np.ndarray, classes: np.ndarray, table: ClassTable, path: str) -> np.ndarray:
+def _look_up(
+    codes: np.ndarray, classes: np.ndarray, table: ClassTable, path: str, notes: Notes
+) -> np.ndarray:
     codes = codes.astype(np.uint8) if codes.dtype == bool else codes
     above = codes >= len(classes)
     label = classes.take(np.where(above, 0, codes)) if above.any() else classes.take(codes)
     unknown = (label == UNKNOWN) | above
+    if table.tolerance and len(classes) > 256 and unknown.any():
+        values, places = np.unique(codes[unknown], return_inverse=True)
+        label[unknown] = table.nearest(values)[places]
+        near = unknown & (label != UNKNOWN)
+        notes.add(
+            f"pixels whose colour is only near one, within {table.tolerance} a channel",
+            path,
+            int(near.sum()),
+        )
+        unknown &= ~near
     if unknown.any():
         values, counts = np.unique(codes[unknown], return_counts=True)
         order = np.argsort(-counts)
@@ -110,7 +131,7 @@ def _look_up(codes: np.ndarray, classes: np.ndarray, table: ClassTable, path: st
 
 
 def _written(code: int, what: str) -> str:
-    return f"({code >> 16}, {code >> 8 & 255}, {code & 255})" if what == "colour" else str(code)
+    return str(color_of(code) if what == "colour" else code)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +201,7 @@ def _matches(pattern: str, names: Sequence[str]) -> tuple[dict[Key, str], list[t
     found: dict[Key, str] = {}
     twice = []
     for name in names:
-        if match := whole.fullmatch(name):
+        if name.count("/") < DEEPEST and (match := whole.fullmatch(name)):
             groups = match.groupdict()
             root, split = groups.pop("root"), groups.pop("split", "") or groups.pop("inner", "")
             key = Key(root, (split or "").lower(), "_".join(filter(None, groups.values())))
@@ -251,7 +272,7 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
             notes.add("named in a list, but image or mask is not there", missing)
 
     def read_label(item: Item, picture: Picture, notes: Notes) -> np.ndarray:
-        label = layout.read(folder, str(item.key), table)
+        label = layout.read(folder, str(item.key), table, notes)
         # Masks are drawn on what a viewer shows; the size decides where it can.
         size = (label.shape[0], label.shape[1])
         seen = picture.seen(size, upright=True, name=item.name, notes=notes)

@@ -16,7 +16,7 @@ SPLITS = ("train", "val", "test")
 FRACTIONS = (0.8, 0.1, 0.1)
 _ROBOFLOW = re.compile(r"[._](?:jpe?g|png|bmp|webp|tiff?)\.rf\.\w+$", re.IGNORECASE)
 _ENDING = re.compile(r"(?:[_.-][^\W\d_][^_.-]*)*\D*$")  # such as _leftImg8bit
-_FRAME = re.compile(r"(.*?)(\d+)$", re.DOTALL)
+_FRAME = re.compile(r"(.*?)(\d+)(?:[_.-]\D*)?$", re.DOTALL)  # also seq_0001_left
 
 
 def split_items(
@@ -28,7 +28,8 @@ def split_items(
 ) -> dict[str, list[Item]]:
     """The items of each split.
 
-    Where the source names splits, they stay; else they are made by `fractions`, group by group.
+    Where the source names splits, they stay, unless it is one only and `fractions` are given; else
+    they are made by `fractions`, group by group.
 
     Args:
         items: at least one.
@@ -42,12 +43,13 @@ def split_items(
         ConfigError: the fractions do not add up to 1, or the expression is none.
     """
     shares = _shares(fractions)
-    named = [item for item in items if item.split is not None]
-    if named:
+    named = {item.split for item in items} - {None}
+    if len(named) == 1 and fractions is not None:
+        notes.add(f"the source names no split but {max(map(str, named))}: divided by --split")
+    elif named:
         if fractions is not None or group is not None:
             notes.add("the source names its splits: --split and --group were not used")
-        if len(named) < len(items):
-            alone = [item for item in items if item.split is None]
+        if alone := [item for item in items if item.split is None]:
             notes.add("no split named for it: put into train", alone[0].name, len(alone))
         found: dict[str, list[Item]] = {}
         for item in items:

@@ -10,9 +10,11 @@ from mask_examples import EXAMPLES, HEIGHT, photo, rgb
 from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError, DataError
+from fastscnn_tf.data.check.dataset_check import check_dataset
 from fastscnn_tf.data.convert import MASKS
 from fastscnn_tf.data.convert.convert_dataset import convert_dataset
 from fastscnn_tf.data.convert.mask_formats import MASK_FORMATS
+from fastscnn_tf.data.convert.recognising import find_format
 from fastscnn_tf.data.convert.source import Notes, Picture
 from fastscnn_tf.data.convert.source_folder import SourceFolder
 from fastscnn_tf.data.datasets.folder import folder
@@ -57,8 +59,9 @@ def test_each_becomes_what_its_definition_says(name, tmp_path):
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_each_is_recognised_by_its_content_and_no_other_is(name, tmp_path):
     form, _ = example(name, tmp_path)
-    seen = [each.name for each in MASK_FORMATS if each.recognise(SourceFolder(tmp_path))]
-    assert seen == [ASKED.get(form.name, form.name)]
+    found, reason = find_format("auto", SourceFolder(tmp_path))
+    assert found.name == ASKED.get(form.name, form.name)
+    assert len(reason) > 20
 
 
 def test_the_command_line_knows_each():
@@ -424,3 +427,56 @@ def test_masks_beside_images_are_roboflows_only_with_its_table(tmp_path):
     assert "x_mask.png" in FORMATS["colors"].recognise(SourceFolder(tmp_path))
     source = FORMATS["colors"].open(SourceFolder(tmp_path))
     assert sorted(read(source)) == ["train", "val"]
+
+
+def test_without_a_table_kaggles_camvid_is_not_read_by_values(tmp_path):
+    """Which class a 3 is depends on who wrote it."""
+    grey = Image.fromarray(np.full((HEIGHT, 4), 3, np.uint8))
+    changes = {"class_dict.csv": None, "val_labels/0016E5_07959_L.png": grey}
+    with pytest.raises(DataError, match=r"colour \(3, 3, 3\) \(24 pixels\) is not in CamVid's 32"):
+        convert_one("camvid-kaggle", tmp_path, changes)
+
+
+def test_who_opens_another_layout_is_sent_to_the_converter(tmp_path):
+    example("camvid-kaggle", tmp_path)
+    with pytest.raises(DataError, match="no split of camvid32 is there; fastscnn data convert"):
+        check_dataset("camvid32", tmp_path)
+
+
+def test_a_stated_tolerance_takes_the_nearest_colour_and_counts_it(tmp_path):
+    found, made = example("colors", tmp_path)
+    table = (tmp_path / "classes.csv").read_text()
+    (tmp_path / "classes.csv").write_text(table + "tolerance,20\n")
+    off = rgb([(128, 64, 128), (20, 15, 130), (8, 8, 8)])
+    Image.fromarray(off).save(tmp_path / "masks/3.png")
+    source = found.open(SourceFolder(tmp_path))
+    assert list(source.classes) == made.classes
+    notes = Notes()
+    item = next(item for item in source.items if item.name == "3")
+    label = source.read_label(item, Picture((HEIGHT, 3)), notes)
+    np.testing.assert_array_equal(label, made.label())
+    reason = "pixels whose colour is only near one, within 20 a channel"
+    assert notes.counts[reason] == 2 * HEIGHT
+
+
+def test_beyond_the_tolerance_a_colour_is_unknown(tmp_path):
+    example("colors", tmp_path)
+    with (tmp_path / "classes.csv").open("a") as table:
+        table.write("tolerance,20\n")
+    Image.fromarray(rgb([(128, 64, 128), (21, 0, 142), (0, 0, 0)])).save(tmp_path / "masks/3.png")
+    with pytest.raises(DataError, match=r"colour \(21, 0, 142\) \(6 pixels\) is not in"):
+        read(FORMATS["colors"].open(SourceFolder(tmp_path)))
+
+
+def test_a_jpeg_is_read_within_a_stated_tolerance(tmp_path):
+    found, _ = example("colors", tmp_path)
+    with (tmp_path / "classes.csv").open("a") as table:
+        table.write("tolerance,60\n")
+    blocks = np.repeat(np.repeat(rgb([(128, 64, 128), (0, 0, 142), (0, 0, 0)])[:1], 16, 0), 16, 1)
+    (tmp_path / "masks/3.png").unlink()
+    Image.fromarray(blocks).save(tmp_path / "masks/3.jpg", quality=90, subsampling=0)
+    source = found.open(SourceFolder(tmp_path))
+    item, notes = next(item for item in source.items if item.name == "3"), Notes()
+    label = source.read_label(item, Picture((16, 48)), notes)
+    assert [set(label[:, at].tolist()) for at in (8, 24, 40)] == [{0}, {1}, {255}]
+    assert sum(notes.counts.values()) > 0
