@@ -173,7 +173,11 @@ def text_of(folder: SourceFolder, name: str) -> str:
 def of_space(said: str, space: LabelSpace, void_colors: Iterable[Color] = ()) -> ClassTable:
     """The table of a built-in label space, whose masks hold its raw values or its colours."""
     raw = space.raw_values or tuple(range(len(space)))
-    rows = [Row(*each) for each in zip(space.names, raw, space.colors, strict=True)]
+    rows = [
+        Row(name, value, color)
+        for name, values, color in zip(space.names, raw, space.colors, strict=True)
+        for value in (values if isinstance(values, tuple) else (values,))
+    ]
     rows += [Row("void", value, void=True) for value in space.void_values]
     rows += [Row("void", None, color, void=True) for color in void_colors]
     return ClassTable(said, tuple(rows))
