@@ -359,6 +359,9 @@ def test_no_format_fits(tmp_path):
     picture(tmp_path / "in" / "a.jpg")
     with pytest.raises(DataError, match="no format is recognised: say which with --from NAME"):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out")
+    (tmp_path / "in" / "dataset.yaml").write_text("classes: [a, b]\n")
+    with pytest.raises(DataError, match="use it with --dataset folder"):
+        fs.convert_dataset(tmp_path / "in", tmp_path / "out")
     with pytest.raises(DataError, match="no such folder or annotation file"):
         fs.convert_dataset(tmp_path / "none", tmp_path / "out")
 
@@ -393,3 +396,39 @@ def test_command(name, tmp_path, run):
     assert (code, said) == (2, "")
     assert err.endswith("choose another output, or replace with --force (force=True in Python)\n")
     assert run(*arguments, "--force", "--from", name, "--link", "--workers", 1)[0] == 0
+
+
+def test_names_of_any_kind(tmp_path):
+    """Class names that YAML would take for something else, and file names in any script."""
+    names = [
+        "yes",
+        "1.0",
+        "null",
+        "a: b #c",
+        "日本",
+        "x\x1b[2J",
+        "'\"",
+        "- {",
+        "é" * 90,
+        "*x",
+        "&y",
+    ]
+    shapes = [
+        {"label": name, "points": [[i, 0], [i + 1, 0], [i + 1, 9]], "shape_type": "polygon"}
+        for i, name in enumerate(names)
+    ]
+    for file in ("中文_1.jpg", "a b'c_2.jpg", "%s_3.jpg"):
+        annotated.labelme(tmp_path / "in" / "データ", file, shapes=shapes)
+    report, labels = converted(tmp_path / "in", tmp_path / "出 力")
+    assert set(labels) == {"中文_1", "a b'c_2", "%s_3"}
+    read = fs.open_dataset("folder", tmp_path / "出 力", "train").labels
+    assert read.names == tuple(report.classes) == ("background", *sorted(names))
+    assert "\x1b" not in report.text()
+
+
+def test_file_names_that_are_no_text(tmp_path):
+    source = sequence(tmp_path / "in", 2)
+    for path in list(source.glob("a_000.*")):
+        path.rename(source / (b"\xff_000".decode("utf-8", "surrogateescape") + path.suffix))
+    _, labels = converted(source, tmp_path / "out")
+    assert len(labels) == 2

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import DataError
+from fastscnn_tf.data.convert.canvas import Canvas
 
 UPRIGHT = {3: lambda a: a[::-1, ::-1], 6: lambda a: np.rot90(a, -1), 8: lambda a: np.rot90(a)}
 
@@ -99,6 +100,29 @@ def test_json_that_is_none(name, bad, tmp_path):
     with pytest.raises(DataError) as error:
         fs.convert_dataset(tmp_path / "in", tmp_path / "out", format=name)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_rings_are_filled_by_centres(seed):
+    """Crossing themselves, within each other, beyond the image, with corners on centres."""
+    rng = np.random.default_rng(seed)
+    rings = [
+        (rng.integers(-60, 220, (int(rng.integers(3, 9)), 2)) / 2).tolist()
+        for _ in range(int(rng.integers(1, 4)))
+    ]
+    canvas = Canvas(SIZE, 0, "x")
+    canvas.fill(rings, 7)
+    np.testing.assert_array_equal(canvas.label, inside(rings) * 7)
+
+
+def test_masks_that_stand_over_the_edge():
+    mask = np.ones((10, 10), bool)
+    for top, left in ((-3, -4), (35, 55), (-20, 0), (0, 70), (40, 0), (-3, 55)):
+        canvas = Canvas(SIZE, 0, "x")
+        canvas.paste(mask, top, left, 1)
+        wanted = np.zeros((100, 120), np.uint8)
+        wanted[30 + top : 40 + top, 30 + left : 40 + left] = 1
+        np.testing.assert_array_equal(canvas.label, wanted[30:70, 30:90])
 
 
 # ----------------------------------------------------------------- labelme

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -115,7 +115,7 @@ def convert_dataset(
         writer = _Writer(opened, chosen.table, stage, link)
         todo = [task for name, items in splits.items() for task in _tasks(name, items, notes)]
         done = writer.write_all(todo, workers, progress, skip_bad, notes)
-        pixels = sum((each.pixels for each in done), np.zeros(256, np.int64)).tolist()
+        pixels = writer.pixels.tolist()
         report = ConvertReport(
             os.fspath(source),
             str(output),
@@ -148,7 +148,6 @@ class _Task:
 class _Done:
     split: str
     image: str  # path below the output
-    pixels: np.ndarray  # (256,) of each label value
 
 
 def _once(items: Sequence[Item], notes: Notes) -> list[Item]:
@@ -220,6 +219,9 @@ class _Writer:
         table: (256,) uint8 from its classes to those that are written.
         folder: where to.
         link: link images instead of copying them.
+
+    Attributes:
+        pixels: (256,) int64 of each label value that was written.
     """
 
     def __init__(self, source: Source, table: np.ndarray, folder: Path, link: bool):
@@ -227,6 +229,7 @@ class _Writer:
         count = len(source.classes)
         self._table = None if np.array_equal(table[:count], np.arange(count)) else table
         self._folder, self._link = folder, link
+        self.pixels = np.zeros(256, np.int64)
 
     def write_all(
         self,
@@ -246,17 +249,18 @@ class _Writer:
                 (self._folder / kind / task.split).mkdir(parents=True, exist_ok=True)
         done = []
         with ThreadPoolExecutor(workers, "fastscnn-convert") as pool:
-            futures = [pool.submit(self.write, task) for task in tasks]
+            futures = deque(pool.submit(self.write, task) for task in tasks)
             try:
-                for i in progress(range(len(futures))):
+                for _ in progress(range(len(futures))):
                     try:
-                        each, said = futures[i].result()
+                        each, pixels, said = futures.popleft().result()
                     except DataError as error:
                         if not skip_bad:
                             raise
                         notes.add("cannot be used, left out", str(error))
                         continue
                     done.append(each)
+                    self.pixels += pixels
                     notes.update(said)
             finally:
                 pool.shutdown(cancel_futures=True)
@@ -264,8 +268,8 @@ class _Writer:
             raise DataError(f"no image can be used: {'; '.join(notes.counts)}")
         return done
 
-    def write(self, task: _Task) -> tuple[_Done, Notes]:
-        """Writes one image and its label map.
+    def write(self, task: _Task) -> tuple[_Done, np.ndarray, Notes]:
+        """Writes one image and its label map; gives the pixels of each label value, too.
 
         Raises:
             DataError: they cannot be read, or do not fit each other.
@@ -283,7 +287,7 @@ class _Writer:
         (self._folder / f"labels/{name}.png").write_bytes(encode_label(label))
         self._put_image(path, content, self._folder / image, notes)
         pixels = np.array(Image.fromarray(label).histogram(), np.int64)
-        return _Done(task.split, image, pixels), notes
+        return _Done(task.split, image), pixels, notes
 
     def _suffix(self, path: Path, content: bytes) -> str:
         if path.suffix.lower() in IMAGE_SUFFIXES:

@@ -35,6 +35,11 @@ def find_format(name: str, folder: SourceFolder) -> tuple[Format, str]:
     seen = {each: reason for each in formats if (reason := each.recognise(folder))}
     if len(seen) == 1:
         return next(iter(seen.items()))
+    if not seen and "dataset.yaml" in folder.files:
+        raise DataError(
+            f"{folder.root}: dataset.yaml is there: a data set of the kind that is written here: "
+            "use it with --dataset folder, or say what else it is with --from NAME"
+        )
     if not seen:
         raise DataError(
             f"{folder.root}: no format is recognised: say which with --from NAME, one of "
