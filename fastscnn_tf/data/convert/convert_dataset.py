@@ -31,10 +31,10 @@ from ..prepare.staging import holds_something, put, staging
 from ..records.encoded import encode_label, encode_png
 from .class_choice import Choice, choose
 from .convert_report import FORMAT, ConvertReport
+from .item_splits import split_items
 from .recognising import AUTO, find_format
 from .source import BACKGROUND, Item, Notes, Picture, Source
 from .source_folder import SourceFolder
-from .splitting import split_items
 
 REPORT = "report.json"
 FOLDERS = ("images", "labels")

@@ -7,12 +7,11 @@ fine-tuning and a later run with more pictures never train on what another of th
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import PurePath
 
 from .dataset import SegmentationDataset, Subset
-from .splitting import assign
+from .splitting import assign, sequences_of
 
 TRAIN, VAL = "train", "val"
 
@@ -39,7 +38,7 @@ def held_out(dataset: SegmentationDataset, share: float, split: str) -> HeldOut:
         DataError: there are fewer than two pictures.
     """
     names = _below([dataset.sample_name(index) for index in range(len(dataset))])
-    sequences = [_sequence(name) for name in names]
+    sequences = sequences_of(names)
     count = len(set(sequences))
     told = 1 < count < len(names)
     parts = assign(sequences if told else names, {TRAIN: 1 - share, VAL: share})
@@ -51,11 +50,6 @@ def held_out(dataset: SegmentationDataset, share: float, split: str) -> HeldOut:
     else:
         part.note += "these tell no sequences: neighbours of a video may be in both splits"
     return part
-
-
-def _sequence(name: str) -> str:
-    """What stands before the last number of a name."""
-    return re.sub(r"[\W_]+$", "", re.sub(r"\d+\D*$", "", name))
 
 
 def _below(paths: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import posixpath
 import re
 import time
 import unicodedata
@@ -12,6 +13,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ...core.errors import ConfigError, DataError
+
+ROBOFLOW = re.compile(r"[._](?:jpe?g|png|bmp|webp|tiff?)\.rf\.\w+$", re.IGNORECASE)
+_ENDING = re.compile(r"(?:[_.-][^\W\d_][^_.-]*)*\D*$")  # such as _leftImg8bit
+_FRAME = re.compile(r"(.*?)(\d+)(?:[_.-]\D*)?$", re.DOTALL)  # also seq_0001_left
 
 LONGEST = 60.0  # seconds for the groups of all names; a pattern can take hours for one
 
@@ -63,6 +68,24 @@ def assign(
         )
         found[nearest] = empty
     return [splits[found[each]] for each in groups]
+
+
+def sequences_of(names: Sequence[str]) -> list[str]:
+    """The sequence of each name: what stands before its number; endings that all share are left out.
+
+    A name without a number is a sequence of its own.
+
+    Example:
+        >>> sequences_of(["berlin_01_leftImg8bit", "berlin_02_leftImg8bit", "bonn_01_leftImg8bit"])
+        ['berlin_', 'berlin_', 'bonn_']
+    """
+    plain = [ROBOFLOW.sub("", name) for name in names]
+    shared = posixpath.commonprefix([name[::-1] for name in plain])[::-1]
+    ending = _ENDING.search(shared)
+    cut = len(ending[0]) if ending and len(set(plain)) > 1 else 0
+    plain = [name[: len(name) - cut] for name in plain]
+    found = [_FRAME.fullmatch(name) for name in plain]
+    return [match[1] if match else name for match, name in zip(found, plain, strict=True)]
 
 
 def check_fractions(fractions: Mapping[str, float]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -10,13 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...core.errors import ConfigError
+from ..datasets.splitting import ROBOFLOW, sequences_of
 from .source import Item, Notes
 
 SPLITS = ("train", "val", "test")
 FRACTIONS = (0.8, 0.1, 0.1)
-_ROBOFLOW = re.compile(r"[._](?:jpe?g|png|bmp|webp|tiff?)\.rf\.\w+$", re.IGNORECASE)
-_ENDING = re.compile(r"(?:[_.-][^\W\d_][^_.-]*)*\D*$")  # such as _leftImg8bit
-_FRAME = re.compile(r"(.*?)(\d+)(?:[_.-]\D*)?$", re.DOTALL)  # also seq_0001_left
 
 
 def split_items(
@@ -105,7 +102,7 @@ def _groups(
         keys = [f"/{i}" if item.group is None else f"={item.group}" for i, item in enumerate(items)]
         how = "grouped as the source does"
     else:
-        keys = _sequences([item.name for item in items])
+        keys = [f"={key}" for key in sequences_of([item.name for item in items])]
         how = "grouped by names as SEQUENCE_NUMBER (--group REGEX groups otherwise)"
     members: dict[str, list[int]] = {}
     for index, key in enumerate(keys):
@@ -128,20 +125,8 @@ def _groups(
     return groups, False
 
 
-def _sequences(names: Sequence[str]) -> list[str]:
-    """A key for each name: what stands before its number, once endings that all share are gone."""
-    plain = [_ROBOFLOW.sub("", name) for name in names]
-    shared = posixpath.commonprefix([name[::-1] for name in plain])[::-1]
-    ending = _ENDING.search(shared)
-    cut = len(ending[0]) if ending and len(set(plain)) > 1 else 0
-    plain = [name[: len(name) - cut] for name in plain]
-    found = [_FRAME.fullmatch(name) for name in plain]
-    keys = [match[1] if match else name for match, name in zip(found, plain, strict=True)]
-    return [f"={key}" for key in keys]
-
-
 def _number(name: str) -> tuple[int, str]:
-    digits = re.findall(r"\d+", _ROBOFLOW.sub("", name))
+    digits = re.findall(r"\d+", ROBOFLOW.sub("", name))
     return (int(digits[-1][:18]) if digits else 0, name)
 
 
