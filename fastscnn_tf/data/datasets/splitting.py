@@ -71,7 +71,7 @@ def assign(
 
 
 def sequences_of(names: Sequence[str]) -> list[str]:
-    """The sequence of each name: what stands before its number; endings that all share are left out.
+    """The sequence of each name: what stands before its number, but for endings that all share.
 
     A name without a number is a sequence of its own.
 
