@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw
 from ...core.errors import DataError
 from ...core.images.decoding import decoding, limit_of, open_picture, read_picture
 from ...core.images.pixels import in_strips
+from ...core.images.plain_png import SIGNATURE
 from ...core.labels import CAMVID32, CITYSCAPES, CITYSCAPES_TRAIN_IDS, Color
 from .class_tables import (
     ClassTable,
@@ -162,7 +163,7 @@ camvid_kaggle = mask_format(
     "camvid-kaggle",
     "CamVid as Kaggle has it",
     Layout(
-        "train, train_labels with x_L.png and so on, and class_dict.csv",
+        "train, train_labels with x_L.png and so on",
         rf"(?P<split>train|val|test)/(?P<name>[^/]+){IMAGE}",
         rf"(?P<split>train|val|test)_labels/(?P<name>[^/]+)_L{IMAGE}",
         _camvid_table,
@@ -498,10 +499,16 @@ _named_colors = mask_format("colors", "masks in colours, with a table that names
 
 
 def _recognise_colors(folder: SourceFolder) -> str | None:
-    """Colours are what is left when no other kind of masks fits, and the masks have a table."""
-    if not _has_table(folder, *TABLES) or any(other.recognise(folder) for other in OTHERS):
+    """Colours are what is left when no other kind of masks fits; by a table, or as RGB PNGs."""
+    pairs = next(filter(None, (each.pairs(folder) for each in _colors)), None)
+    if pairs is None or any(other.recognise(folder) for other in OTHERS):
         return None
-    return _named_colors.recognise(folder)
+    mask = next(iter(pairs.masks.values()))
+    if _has_table(folder, *TABLES):
+        return _named_colors.recognise(folder)
+    head = folder.head(mask)
+    in_colors = head[:8] == SIGNATURE and head[25:26] in (b"\x02", b"\x06")  # RGB, RGBA
+    return f"{mask} is a mask in colours" if in_colors else None
 
 
 colors = dataclasses.replace(_named_colors, recognise=_recognise_colors)

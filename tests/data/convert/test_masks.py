@@ -257,6 +257,14 @@ def test_colours_without_a_table_are_listed_to_be_named(tmp_path):
         convert_one("colors", tmp_path, {"classes.csv": None})
     for line in ("name,128,64,128 (33.3 % of pixels)", "name,0,0,142 (33", "name,0,0,0 (33"):
         assert line in str(caught.value)
+    assert FORMATS["colors"].recognise(SourceFolder(tmp_path)) == "masks/3.png is a mask in colours"
+
+
+def test_grey_masks_without_a_table_are_not_taken_for_colours(tmp_path):
+    example("colors", tmp_path)
+    (tmp_path / "classes.csv").unlink()
+    for name in ("x/1", "x/2", "3"):
+        Image.new("L", (3, HEIGHT)).save(tmp_path / f"masks/{name}.png")
     assert FORMATS["colors"].recognise(SourceFolder(tmp_path)) is None
 
 
