@@ -33,7 +33,7 @@ from ...core.files.json_text import convert
 from ...core.images.image_file import IMAGE_SUFFIXES, is_picture_name
 from ...core.images.label_coding import INDEX
 from ...core.labels import IGNORE, MAX_CLASSES, LabelSpace, generated_palette
-from .keys import check_keys
+from .keys import check_keys, in_order
 from .own_splits import LABEL_ENDINGS, Described, list_lines
 from .pairing import Files, Pairing, pair_up
 
@@ -107,11 +107,7 @@ def _root(content: _Content, path: Path, places: list[str]) -> Path:
 
 
 def _labels(content: _Content, path: Path) -> LabelSpace:
-    names = content.names
-    if isinstance(names, dict):
-        if sorted(names) != list(range(len(names))):
-            raise DataError(f"{path}: names: expected the indices 0 to {len(names) - 1}")
-        names = [names[index] for index in range(len(names))]
+    names = in_order(content.names, f"{path}: names")
     names = [BACKGROUND, *names] if len(names) == 1 else names
     told = {value: value for value in range(256)}
     for value, index in (content.label_mapping or {}).items():
