@@ -1,12 +1,14 @@
 """YOLO as Ultralytics defines it: a YAML, and polygons in text files or index masks.
 
-`images/a/x.jpg` belongs to `labels/a/x.txt`, or with `masks_dir: masks` to `masks/a/x.png`. Of
-polygons the larger ones are drawn first, with corners cut to whole pixels and with their outline,
-as Ultralytics trains on them; the background comes last. Its loader turns images by EXIF.
+`images/a/x.jpg` belongs to `labels/a/x.txt`; with `masks_dir` a data set is read as `ultralytics`
+reads it. Of polygons the larger ones are drawn first, with corners cut to whole pixels and with
+their outline, as Ultralytics trains on them; the background comes last. Its loader turns images by
+EXIF.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
@@ -15,13 +17,13 @@ import numpy as np
 from ...core.errors import DataError
 from ...core.files.yaml_text import read_yaml
 from ...core.images.image_file import read_label
-from ...core.labels import MAX_CLASSES, LabelSpace
+from ...core.labels import MAX_CLASSES
+from ..datasets.ultralytics import read_ultralytics
 from .canvas import Canvas
 from .source import Format, Item, Notes, Picture, Source, with_background
 from .source_folder import SourceFolder, stem
 
 SPLITS = ("train", "val", "test")
-MASKS = (".png", ".PNG", ".bmp", ".tif")
 _LARGEST_TEXT = 64 << 20
 
 
@@ -31,7 +33,6 @@ class _Yaml(msgspec.Struct):
     train: str | list[str] | None = None
     val: str | list[str] | None = None
     test: str | list[str] | None = None
-    masks_dir: str | None = None
 
 
 def recognise(folder: SourceFolder) -> str | None:
@@ -42,7 +43,7 @@ def recognise(folder: SourceFolder) -> str | None:
 def _description(folder: SourceFolder) -> str | None:
     for name in folder.ending(".yaml", ".yml"):
         try:
-            content: Any = read_yaml(folder.path(name), error=DataError)
+            content = _content(folder, name)
         except DataError:
             continue
         if isinstance(content, dict) and "names" in content and {*SPLITS} & set(content):
@@ -50,10 +51,16 @@ def _description(folder: SourceFolder) -> str | None:
     return None
 
 
+def _content(folder: SourceFolder, name: str) -> Any:
+    return read_yaml(folder.path(name), error=DataError)
+
+
 def open_source(folder: SourceFolder) -> Source:
     name = _description(folder)
     if name is None:
         raise DataError(f"{folder.root}: no YAML file with names and train or val")
+    if "masks_dir" in (told := _content(folder, name)):
+        return _of_masks(folder, name, told)
     content: _Yaml = read_yaml(folder.path(name), _Yaml, what="description", error=DataError)
     listed: Any = content.names
     found = dict(enumerate(listed)) if isinstance(listed, list) else listed
@@ -63,19 +70,33 @@ def open_source(folder: SourceFolder) -> Source:
     items: list[Item] = []
     if len(set(names)) < len(names):
         raise DataError(f"{folder.path(name)}: names must be unique, got {', '.join(names)}")
-    masks = content.masks_dir
     for split in SPLITS:
         for image in _images(folder, name, content, split, notes):
-            suffixes, kind = (MASKS, masks) if masks else ((".txt",), "labels")
-            base = _swapped(stem(image), kind)
-            label = next((f"{base}{s}" for s in suffixes if folder.has(f"{base}{s}")), None)
-            if label is None and masks:
-                notes.add("an image without a mask, left out", image)
-                continue
-            items.append(Item(stem(image), folder.path(image), split, key=label))
-    classes, background = (names, 0) if masks else with_background(names, notes, last=True)
-    reader = _Reader(folder, classes, len(names), bool(masks), background)
-    return Source(classes, items, reader, notes=notes)
+            label = f"{_swapped(stem(image), 'labels')}.txt"
+            key = label if folder.has(label) else None
+            items.append(Item(stem(image), folder.path(image), split, key=key))
+    classes, background = with_background(names, notes, last=True)
+    return Source(classes, items, _Reader(folder, len(names), background), notes=notes)
+
+
+def _of_masks(folder: SourceFolder, name: str, told: dict[str, Any]) -> Source:
+    found, notes, items = read_ultralytics(told, folder.path(name)), Notes(), []
+    for split in found.splits:
+        pairing = found.pairs(split)
+        for image in pairing.without_label:
+            notes.add("an image without a mask, left out", image.name)
+        for image, mask in pairing.pairs:
+            place, _ = (folder.inside(os.path.relpath(p, folder.root)) for p in (image, mask))
+            items.append(Item(stem(place), image, split, key=mask))
+    table = found.labels.lookup_table()
+
+    def read(item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+        path: Any = item.key
+        mask = read_label(path, table)
+        size = (mask.shape[0], mask.shape[1])
+        return mask if picture.seen(size, True, item.name, notes) else picture.turn(mask)
+
+    return Source(found.labels.names, items, read, notes=notes)
 
 
 def _swapped(path: str, kind: str) -> str:
@@ -129,20 +150,11 @@ def _place(
 
 
 class _Reader:
-    def __init__(
-        self, folder: SourceFolder, classes: list[str], named: int, masks: bool, background: int
-    ):
-        self._folder, self._named, self._masks = folder, named, masks
-        self._background = background
-        space = LabelSpace("yolo", tuple(classes), ())
-        self._table = space.lookup_table()
+    def __init__(self, folder: SourceFolder, named: int, background: int):
+        self._folder, self._named, self._background = folder, named, background
 
     def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
         label: Any = item.key
-        if self._masks:
-            mask = read_label(self._folder.path(label), self._table)
-            size = (mask.shape[0], mask.shape[1])
-            return mask if picture.seen(size, True, item.name, notes) else picture.turn(mask)
         picture.seen(None, True, item.name, notes)
         canvas = Canvas(picture.size, self._background, item.name)
         if label is None:
