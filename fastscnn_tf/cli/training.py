@@ -95,7 +95,7 @@ def settings_given(values: dict[str, Any], resumed: Path | None = None) -> Train
         found, lines = proposals(values)
         values |= found
         for line in lines:
-            echo(line)
+            echo(line, err=True)  # stdout may be for the result
     return train_settings(**values)
 
 
@@ -276,7 +276,7 @@ def export(
     rest |= {**shape, "calibration": calibration, "settings": settings}
     about = about_model(model, **texts)
     result = export_tflite(loaded, output, force=force, about=about, **rest)
-    echo(str(result))
+    echo(str(result), keep="\n")
 
 
 COMMANDS = (train, pretrain, quantize, export)

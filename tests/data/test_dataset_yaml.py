@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fastscnn_tf.core.images.image_file import read_label
 from fastscnn_tf.core.labels import CAMVID32, LabelSpace
 from fastscnn_tf.data.check.usable import Subset, find_missing, usable
 from fastscnn_tf.data.check.verdicts import Verdicts
+from fastscnn_tf.data.datasets.description import _Content, read_description
 from fastscnn_tf.data.datasets.registry import find_pairs, find_splits, open_dataset
 from fastscnn_tf.data.records.packing import pack
 
@@ -280,6 +282,12 @@ def test_extensions(tmp_path):
         put_pair(root, f"i/{name}.jpg", f"l/{name}.{ending}")
         put(root / f"l/{name}.png", COLORS[LABEL])
     assert names(root) == [("i/a.jpg", "l/a.bmp"), ("i/b.jpg", "l/b.TIF")]
+    describe(root, CLASSES + FOLDERS)
+    put(root / "l/b.png", LABEL)
+    (root / "l/a.png").unlink()
+    assert names(root) == [("i/a.jpg", "l/a.bmp"), ("i/b.jpg", "l/b.png")]
+    assert find_missing("folder", root, "train") == []
+    describe(root, CLASSES + "label_extensions: [.BMP, tif]\n" + FOLDERS)
     put(root / "l/a.tif", LABEL)
     with pytest.raises(DataError, match=r"a\.tif: a\.bmp has the same name: which is the label"):
         names(root)
@@ -511,6 +519,7 @@ def test_ultralytics_lists_and_moved_folders(tmp_path, capsys):
     ("text", "message"),
     [
         (ULTRALYTICS + "names: [a, b]\nmask_dir: x\n", "unknown field mask_dir: .*'masks_dir'"),
+        ("train: images\nnc: 2\n", "missing required field names"),
         ("train: images\nnames: [a, b]\n", "no masks_dir, so that its labels are polygons"),
         (ULTRALYTICS + "names: {1: a, 2: b}\n", "names: expected the indices 0 to 1"),
         (ULTRALYTICS + "names: [a, b]\nlabel_mapping: {3: 2}\n", "label_mapping.3: expected a cl"),
@@ -523,6 +532,18 @@ def test_wrong_ultralytics_yaml(tmp_path, text, message):
     put_pair(root, "d/train/a.jpg", "d/masks/a.png")
     with pytest.raises(DataError, match=message):
         names(root)
+
+
+def test_what_the_page_shows_is_read(tmp_path):
+    page = (Path(__file__).parents[2] / "docs/dataset-yaml.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 9
+    (tmp_path / "masks").mkdir()
+    for block in blocks:
+        assert read_description(describe(tmp_path, block)).splits
+    keys = set(re.findall(r"^(\w+):", "".join(blocks[:-1]), re.MULTILINE))
+    named = {*keys, *re.findall(r"`(\w+)`", page)}
+    assert set(_Content.__struct_fields__) <= named
 
 
 # Inputs of users, which went wrong

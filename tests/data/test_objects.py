@@ -199,7 +199,7 @@ def test_what_cannot_be_told_is_refused(pairs):
         "expected data, got 'camvid'": "camvid",
         "got int": 3,
         "NaN or infinity": (np.full((1, 8, 8, 3), np.nan), labels[:1]),
-        r"got bool \(8, 8, 3\)": (np.zeros((1, 8, 8, 3), bool), labels[:1]),
+        r"got bool \(1, 8, 8, 3\)": (np.zeros((1, 8, 8, 3), bool), labels[:1]),
     }.items():
         with pytest.raises(DataError, match=message):
             as_dataset(source, SPACE, split="val")

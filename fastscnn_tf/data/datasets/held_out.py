@@ -15,7 +15,6 @@ from .dataset import SegmentationDataset, Subset
 from .splitting import assign
 
 TRAIN, VAL = "train", "val"
-SEQUENCE = r"^(.*?)[\W_]*(?:\d+\D*)?$"  # what stands before the last number of a name
 
 
 class HeldOut(Subset):
@@ -40,17 +39,23 @@ def held_out(dataset: SegmentationDataset, share: float, split: str) -> HeldOut:
         DataError: there are fewer than two pictures.
     """
     names = _below([dataset.sample_name(index) for index in range(len(dataset))])
-    sequences = len({re.match(SEQUENCE, name)[1] for name in names})  # type: ignore[index]
-    told = 1 < sequences < len(names)
-    parts = assign(names, {TRAIN: 1 - share, VAL: share}, group=SEQUENCE if told else None)
+    sequences = [_sequence(name) for name in names]
+    count = len(set(sequences))
+    told = 1 < count < len(names)
+    parts = assign(sequences if told else names, {TRAIN: 1 - share, VAL: share})
     part = HeldOut(dataset, [index for index, found in enumerate(parts) if found == split])
     part.split = split
     part.note = f"val: {parts.count(VAL)} of {len(names)} pictures of train, by their names; "
     if told:
-        part.note += f"{sequences} sequences (what stands before the number), each in one split"
+        part.note += f"{count} sequences (what stands before the number), each in one split"
     else:
         part.note += "these tell no sequences: neighbours of a video may be in both splits"
     return part
+
+
+def _sequence(name: str) -> str:
+    """What stands before the last number of a name."""
+    return re.sub(r"[\W_]+$", "", re.sub(r"\d+\D*$", "", name))
 
 
 def _below(paths: Sequence[str]) -> list[str]:

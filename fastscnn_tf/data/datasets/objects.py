@@ -133,7 +133,7 @@ class IndexedDataset(SegmentationDataset):
         self._lock = threading.Lock()  # not every holder bears to be asked from several threads
         self._made = uuid.uuid4().hex
         if len(items):
-            self._coding.look_at(_parts(items[0])[0])
+            self._coding.look_at(_first(items))
 
     def __len__(self) -> int:
         return len(self._items)
@@ -227,13 +227,17 @@ def image_batches(source: Source, config: FastSCNNConfig, split: str = "train") 
     Raises:
         DataError: it holds no images, or of another size normalised already, or not finite ones.
     """
-    if isinstance(source, SegmentationDataset):
-        images = (source.read_image(index) for index in source.indices())
-    else:
-        images = (_parts(item)[0] for item in _batches(source, split))
     coding = Coding(_name(source), (config.mean, config.std))
+    if isinstance(source, SegmentationDataset):
+        images, known = (source.read_image(index) for index in source.indices()), True  # bytes
+    else:
+        items = _opened(source, split)
+        known = not isinstance(items, Iterator) and len(items) > 0
+        if known:
+            coding.look_at(_first(items))
+        images = (_parts(item)[0] for item in _all_of(items))
     for number, value in enumerate(images):
-        if not number:
+        if not number and not known:
             coding.look_at(value)
         pixels = coding.raw(value)
         several = pixels if pixels.ndim == 4 else pixels[None]
@@ -404,9 +408,11 @@ def _items(source: Any, split: str) -> Indexed | Iterator[Any]:
     return found
 
 
-def _batches(source: Any, split: str) -> Iterator[Any]:
-    """Pairs or batches, as they come."""
-    return _all_of(_opened(source, split))
+def _first(items: Any) -> Any:
+    """What tells how images are coded: the first one, of an array all of them."""
+    if isinstance(items, _Columns) and isinstance(items.images, np.ndarray):
+        return items.images
+    return _parts(items[0])[0]
 
 
 def _all_of(found: Indexed | Iterator[Any]) -> Iterator[Any]:
@@ -462,15 +468,15 @@ class _Columns:
     """Images and their label maps, each in one array or list."""
 
     def __init__(self, images: Any, labels: Any = None):
-        self._images, self._labels = images, labels
+        self.images, self._labels = images, labels
         if labels is not None and len(images) != len(labels):
             raise DataError(f"{len(images)} images but {len(labels)} label maps")
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        return self._images[index], None if self._labels is None else self._labels[index]
+        return self.images[index], None if self._labels is None else self._labels[index]
 
 
 def _parts(item: Any) -> tuple[Any, Any]:

@@ -56,7 +56,7 @@ class _Content(msgspec.Struct):
 
 def is_ultralytics(value: Any) -> bool:
     """Whether the content of a YAML file is theirs: it has `names` where ours has `classes`."""
-    return isinstance(value, dict) and "classes" not in value and "names" in value
+    return isinstance(value, dict) and "classes" not in value and bool({"names", "nc"} & set(value))
 
 
 def read_ultralytics(value: Any, path: Path) -> Described:
