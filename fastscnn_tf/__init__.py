@@ -28,6 +28,7 @@ _NAMES = {
     "open_dataset": "data.datasets.registry",
     "Augmentation": "data.augment.augmentation",
     "check_dataset": "data.check.dataset_check",
+    "convert_dataset": "data.convert.convert_dataset",
     # training
     "segmentation_loss": "train.losses.segmentation_loss",
     "segmentation_losses": "train.losses.segmentation_loss",
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from .core.scores.confusion import scores as scores
     from .data.augment.augmentation import Augmentation as Augmentation
     from .data.check.dataset_check import check_dataset as check_dataset
+    from .data.convert.convert_dataset import convert_dataset as convert_dataset
     from .data.datasets.registry import open_dataset as open_dataset
     from .data.numpy_pipeline import load_pydataset as load_pydataset
     from .data.pipeline import load_dataset as load_dataset

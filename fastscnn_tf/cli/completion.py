@@ -14,6 +14,7 @@ from ..core.errors import FastSCNNError
 from ..core.fields import declared
 from ..core.presets import PRESETS
 from ..data.augment.augmentation import PRESETS as AUGMENTATIONS
+from ..data.convert import FORMATS as CONVERTED
 from ..data.datasets.registry import NAMES, find_splits
 from ..delegates.device import DEVICES
 from ..export.converter_engine import ENGINES
@@ -59,6 +60,8 @@ def known_values(context: click.Context, name: str) -> Iterable[str]:
         return _splits(context.params, "extra_" if name.startswith("extra") else "")
     if name == "recipe" and context.info_name in ("export", "size-table"):
         return EXPORTS
+    if name == "format" and context.info_name == "convert":
+        return ("auto", *CONVERTED)
     if name == "name" and context.info_name == "prepare":
         return NAMES
     return KNOWN.get(name, ())

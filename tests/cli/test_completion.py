@@ -63,6 +63,7 @@ def test_bash_takes_the_script():
     [
         ("fastscnn qu", ["quantization-report", "quantize"]),
         ("fastscnn data p", ["pack", "prepare"]),
+        ("fastscnn data convert x --from la", ["labelme", "label-studio"]),
         ("fastscnn train --optim", ["--optimizer"]),
         ("fastscnn train --dataset cam", ["camvid", "camvid32", "camvid32-11"]),
         ("fastscnn train --recipe ", ["paper", "strong", "finetune", "settle"]),

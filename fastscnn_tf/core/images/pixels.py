@@ -41,9 +41,10 @@ def orientation_of(image: Image.Image) -> int:
     return 1
 
 
-def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """(H, W) uint8 as an image of that EXIF orientation (2 to 8) is turned to stand upright."""
-    return np.asarray(Image.fromarray(pixels).transpose(_UPRIGHT[orientation]))
+def turned(label: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W) uint8 turned as `to_rgb` turns an image of this orientation."""
+    turn = _UPRIGHT.get(orientation)
+    return label if turn is None else np.asarray(Image.fromarray(label).transpose(turn))
 
 
 def _rgb_pixels(image: Image.Image) -> np.ndarray:

@@ -84,7 +84,9 @@ def check_dataset(
             raise DataError(f"{data_dir}: no split {wanted!r}; found {', '.join(found)}")
     walked = [_open(name, data_dir, split) for split in dict.fromkeys(splits or found)]
     if not walked:
-        raise DataError(f"{data_dir}: no split of {name} is there")
+        raise DataError(
+            f"{data_dir}: no split of {name} is there; fastscnn data convert knows other layouts"
+        )
     _read(walked, workers, progress)
     labels = next((s.dataset.labels for s in walked if s.dataset), LabelSpace(name, (), ()))
     reports = [_split_report(split, len(labels)) for split in walked]

@@ -1,0 +1,334 @@
+"""`convert_dataset`: other people's annotations as a `folder` data set, on all cores."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections import Counter, deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+import msgspec
+import numpy as np
+import yaml
+from PIL import Image
+
+from ...core.aliases import Progress, StrPath
+from ...core.arguments import check_number
+from ...core.errors import ConfigError, DataError, OutputError
+from ...core.files.json_text import read_json
+from ...core.files.writing import FORCE, check_output_folder, write_json
+from ...core.foreign_text import printable
+from ...core.images.decoding import picture_head, read_picture
+from ...core.images.formats import IMAGE_SUFFIXES, picture_format
+from ...core.images.image_file import read_image
+from ...core.labels import IGNORE, LabelSpace
+from ...core.sizes import format_size
+from ..datasets.folder import DESCRIPTION, folder
+from ..prepare.staging import holds_something, put, staging
+from ..records.encoded import encode_label, encode_png
+from .class_choice import Choice, choose
+from .convert_report import FORMAT, ConvertReport
+from .recognising import AUTO, find_format
+from .source import BACKGROUND, Item, Notes, Picture, Source
+from .source_folder import SourceFolder
+from .splitting import split_items
+
+REPORT = "report.json"
+FOLDERS = ("images", "labels")
+_SPLIT = re.compile(r"[\w-][\w.-]*")
+_SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
+
+
+def convert_dataset(
+    source: StrPath,
+    output: StrPath,
+    format: str = AUTO,
+    classes: Choice = None,
+    split: Sequence[float] | None = None,
+    seed: int = 0,
+    group: str | None = None,
+    link: bool = False,
+    force: bool = False,
+    skip_bad: bool = False,
+    workers: int | None = None,
+    progress: Progress = iter,
+) -> ConvertReport:
+    """Writes a data set of another format as a `folder` one; needs no TensorFlow.
+
+    `output` gets `dataset.yaml`, `images/<split>/`, `labels/<split>/` with grey PNGs of class
+    indices (255 is void), a list `<split>.txt`, and `report.json`. It appears whole or not at all.
+    Images are copied byte for byte; label maps are those of the upright image.
+
+    Args:
+        source: a folder, or an annotation file.
+        output: a new or empty folder, unless `force`.
+        format: its name; `auto` recognises it by content.
+        classes: which ones, in which order: `"road,vehicle=car+truck,background=*"` (`=` renames,
+            `+` merges, `*` is all that is named nowhere else), a list of such parts, or a mapping
+            from names to lists of the source's names. What is not chosen becomes void. None: all.
+            For masks also the path of a table of what their values or colours mean (all are kept).
+        split: shares of train, val and test, where the source names no splits; None: 0.8, 0.1, 0.1.
+        seed: of the split.
+        group: a regular expression whose first group, or whole match, in an image's name says
+            which images stay in one split; None: names that end in a frame number are grouped.
+        link: link the images (hard where it can be, else symbolic) instead of copying them.
+        force: replace what was converted into `output` before.
+        skip_bad: leave out images that cannot be read or do not fit, and report them.
+        workers: threads; one per core by default.
+        progress: wraps the indices of all images, to show a progress bar.
+
+    Raises:
+        DataError: the source fits no format or several, or something in it cannot be used.
+        ConfigError: an argument is wrong.
+        OutputError: the output holds something else, or cannot be written.
+    """
+    workers = check_number("workers", (os.cpu_count() or 1) if workers is None else workers, 1)
+    output, looked = Path(output), SourceFolder(source)
+    _check_apart(looked.root, output)
+    if not force:
+        check_output_folder(output)
+    if isinstance(classes, str) and os.path.isfile(classes):  # noqa: PTH113 - may be no path
+        looked.table, classes = Path(classes).absolute(), None
+    found, reason = find_format(format, looked)
+    opened, notes = found.open(looked), Notes()
+    if looked.table is not None and not looked.table_used:
+        raise ConfigError(
+            f"--classes {looked.table}: {found.name} knows its classes without a table; name those "
+            "to keep, as --classes road,car"
+        )
+    notes.update(opened.notes)
+    if not opened.items:
+        seen = "; ".join(notes.counts)
+        raise DataError(f"{looked.root}: {found.name} without an image to convert. {seen}".strip())
+    items = _once(opened.items, notes)
+    if looked.guessed:
+        text = "an image found by its file name alone, not at the path that is named"
+        notes.add(text, looked.guessed[0], len(looked.guessed))
+    name = printable(output.absolute().name) or "dataset"
+    chosen = choose(name, opened.classes, {BACKGROUND: (0, 0, 0), **opened.colors}, classes)
+    splits = split_items(items, split, seed, group, notes)
+    with staging(output) as stage:
+        old = _earlier(output, force)
+        writer = _Writer(opened, chosen.table, stage, link)
+        todo = [task for name, items in splits.items() for task in _tasks(name, items, notes)]
+        done = writer.write_all(todo, workers, progress, skip_bad, notes)
+        pixels = writer.pixels.tolist()
+        report = ConvertReport(
+            os.fspath(source),
+            str(output),
+            found.name,
+            reason,
+            {name: sum(each.split == name for each in done) for name in splits},
+            dict(zip(chosen.labels.names, pixels, strict=False)),
+            pixels[IGNORE],
+            chosen.merged,
+            chosen.dropped,
+            notes,
+        )
+        _describe(stage, chosen.labels, done, report)
+        for path in old:
+            put(path, stage / "old" / path.name, stage)
+        for path in sorted(stage.iterdir()):
+            if path.name not in ("old", "replaced"):
+                put(path, output / path.name, stage)
+    return report
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    item: Item
+    split: str
+    name: str  # of the files, without suffix
+
+
+@dataclasses.dataclass(frozen=True)
+class _Done:
+    split: str
+    image: str  # path below the output
+
+
+def _once(items: Sequence[Item], notes: Notes) -> list[Item]:
+    """The items without those whose image was there before: it could land in two splits."""
+    found: dict[Path, Item] = {}
+    for item in items:
+        if found.setdefault(item.image, item) is not item:
+            notes.add("an image that is annotated twice: the first was taken", item.name)
+    return list(found.values())
+
+
+def _check_apart(root: Path, output: Path) -> None:
+    source, target = Path(os.path.realpath(root)), Path(os.path.realpath(output))
+    if source.is_relative_to(target):
+        raise OutputError(f"{root}, which is converted, lies in {output}: choose another output")
+
+
+class _Earlier(msgspec.Struct):
+    """What of an earlier report matters."""
+
+    file: str
+    splits: dict[str, int]
+
+
+def _earlier(output: Path, force: bool) -> list[Path]:
+    """What an earlier conversion wrote there, to be replaced."""
+    if not holds_something(output):
+        return []
+    if not force:
+        raise OutputError(f"{output} is not empty: choose another output, or use {FORCE}")
+    lists: list[str] = []
+    if (output / REPORT).is_file():
+        report: _Earlier = read_json(output / REPORT, _Earlier, error=OutputError)
+        lists = [f"{split}.txt" for split in report.splits if _SPLIT.fullmatch(split)]
+        if report.file == FORMAT:
+            mine = [REPORT, DESCRIPTION, *FOLDERS, *lists]
+            return [output / name for name in mine if os.path.lexists(output / name)]
+    for name in (REPORT, DESCRIPTION, *FOLDERS):
+        if os.path.lexists(output / name):
+            raise OutputError(f"{output / name} is not from a conversion, and not replaced")
+    return []
+
+
+def _tasks(split: str, items: Sequence[Item], notes: Notes) -> list[_Task]:
+    """Names of files: those of the images, or their paths where names are not unique."""
+    if not _SPLIT.fullmatch(split):
+        raise DataError(f"the split {split!r} cannot be a folder's name: rename it")
+    last = Counter(PurePosixPath(item.name).name.casefold() for item in items)
+    used: set[str] = set()
+    tasks = []
+    for item in items:
+        name = PurePosixPath(item.name).name
+        if last[name.casefold()] > 1:
+            name = item.name.replace("/", "_")
+            notes.add("equal names in several folders: the folder is in the name", name)
+        number = 2
+        while name.casefold() in used:  # of other suffixes
+            name, number = f"{name}_{number}", number + 1
+        used.add(name.casefold())
+        tasks.append(_Task(item, split, name))
+    return tasks
+
+
+class _Writer:
+    """Writes images and label maps into a folder.
+
+    Args:
+        source: gives the label maps.
+        table: (256,) uint8 from its classes to those that are written.
+        folder: where to.
+        link: link images instead of copying them.
+
+    Attributes:
+        pixels: (256,) int64 of each label value that was written.
+    """
+
+    def __init__(self, source: Source, table: np.ndarray, folder: Path, link: bool):
+        self._source = source
+        count = len(source.classes)
+        self._table = None if np.array_equal(table[:count], np.arange(count)) else table
+        self._folder, self._link = folder, link
+        self.pixels = np.zeros(256, np.int64)
+
+    def write_all(
+        self,
+        tasks: Sequence[_Task],
+        workers: int,
+        progress: Progress,
+        skip_bad: bool,
+        notes: Notes,
+    ) -> list[_Done]:
+        """Writes in threads: drawing is short, and encoding and files wait without Python's lock.
+
+        Raises:
+            DataError: of the first task that cannot be done, unless they are skipped; or of all.
+        """
+        for task in tasks:
+            for kind in FOLDERS:
+                (self._folder / kind / task.split).mkdir(parents=True, exist_ok=True)
+        done = []
+        with ThreadPoolExecutor(workers, "fastscnn-convert") as pool:
+            futures = deque(pool.submit(self.write, task) for task in tasks)
+            try:
+                for _ in progress(range(len(futures))):
+                    try:
+                        each, pixels, said = futures.popleft().result()
+                    except DataError as error:
+                        if not skip_bad:
+                            raise
+                        notes.add("cannot be used, left out", str(error))
+                        continue
+                    done.append(each)
+                    self.pixels += pixels
+                    notes.update(said)
+            finally:
+                pool.shutdown(cancel_futures=True)
+        if not done:
+            raise DataError(f"no image can be used: {'; '.join(notes.counts)}")
+        return done
+
+    def write(self, task: _Task) -> tuple[_Done, np.ndarray, Notes]:
+        """Writes one image and its label map; gives the pixels of each label value, too.
+
+        Raises:
+            DataError: they cannot be read, or do not fit each other.
+        """
+        notes, path = Notes(), task.item.image
+        content = read_picture(path)
+        picture = Picture(*picture_head(content, str(path)))
+        label = self._source.read_label(task.item, picture, notes)
+        if label.shape != picture.size:
+            sizes = format_size((label.shape[0], label.shape[1])), format_size(picture.size)
+            raise DataError(f"{path}: the image is {sizes[1]} but its label map is {sizes[0]}")
+        label = label if self._table is None else self._table.take(label)
+        name = f"{task.split}/{task.name}"
+        image = f"images/{name}{self._suffix(path, content)}"
+        (self._folder / f"labels/{name}.png").write_bytes(encode_label(label))
+        self._put_image(path, content, self._folder / image, notes)
+        pixels = np.array(Image.fromarray(label).histogram(), np.int64)
+        return _Done(task.split, image), pixels, notes
+
+    def _suffix(self, path: Path, content: bytes) -> str:
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            return path.suffix
+        return _SUFFIX.get(str(picture_format(content)), ".png")
+
+    def _put_image(self, path: Path, content: bytes, target: Path, notes: Notes) -> None:
+        if target.suffix != path.suffix:
+            notes.add(f"the suffix {path.suffix} became {target.suffix}", path.name)
+            if picture_format(content) not in _SUFFIX:  # GIF or AVIF
+                target.write_bytes(encode_png(read_image(path)))
+                return
+        if not self._link:
+            target.write_bytes(content)
+            return
+        source = os.path.realpath(path)
+        try:
+            os.link(source, target)
+        except OSError:  # another file system, or one without hard links
+            target.symlink_to(source)
+
+
+def _describe(
+    stage: Path, labels: LabelSpace, done: Sequence[_Done], report: ConvertReport
+) -> None:
+    """Writes the description, the lists and the report; and reads the data set as others will."""
+    splits = [split for split, count in report.splits.items() if count]
+    content = {
+        "name": labels.name,
+        "classes": [
+            {"name": name, "color": list(color)}
+            for name, color in zip(labels.names, labels.colors, strict=True)
+        ],
+        "splits": {s: {"images": f"images/{s}", "labels": f"labels/{s}"} for s in splits},
+    }
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    (stage / DESCRIPTION).write_text(text, encoding="utf-8")
+    write_json(stage / REPORT, report.to_dict())
+    for split in splits:
+        listed = [each.image for each in done if each.split == split]
+        lines = "".join(f"{image}\n" for image in listed)
+        (stage / f"{split}.txt").write_bytes(os.fsencode(lines))
+        if len(folder(stage, split)) != len(listed):
+            raise DataError(f"{split}: the data set that was written has another number of images")

@@ -1,0 +1,191 @@
+"""CVAT for images 1.1: one XML file with polygons, boxes, ellipses and masks.
+
+Shapes are drawn by `z_order`, those of one height in the order of the file, as CVAT lays them. A
+pixel belongs to a shape if its centre does. CVAT turns images by EXIF before they are annotated.
+"""
+
+from __future__ import annotations
+
+import math
+import xml.parsers.expat as expat
+from typing import Any
+
+import numpy as np
+
+from ...core.errors import DataError
+from ...core.labels.space import Color
+from . import mask_formats
+from .canvas import Canvas, mask_of_runs
+from .source import Format, Item, Notes, Picture, Source, with_background
+from .source_folder import SourceFolder, split_named, stem
+
+_DRAWN = ("polygon", "box", "mask", "ellipse")
+_NO_AREA = ("polyline", "points", "cuboid", "skeleton", "tag")
+_Shape = tuple[str, dict[str, str]]  # of an element: its name and attributes
+
+
+def recognise(folder: SourceFolder) -> str | None:
+    for name in folder.ending(".xml"):
+        head = folder.head(name)
+        if b"<annotations>" in head and (b"<meta>" in head or b"<image " in head):
+            return f"{name} begins with <annotations>, as CVAT writes"
+    return None
+
+
+def open_source(folder: SourceFolder) -> Source:
+    if not folder.ending(".xml") and any("SegmentationClass/" in name for name in folder.files):
+        return mask_formats.voc.open(folder)
+    notes, items = Notes(), []
+    labels: dict[str, Color | None] = {}
+    for name in folder.ending(".xml"):
+        if b"<annotations>" not in folder.head(name):
+            notes.add("an XML file that is not CVAT's, left out", name)
+            continue
+        parsed = _Parsed(folder.read(name), str(folder.path(name)))
+        for label, color in parsed.labels.items():
+            labels[label] = labels.get(label) or color
+        for image, shapes in parsed.images:
+            for _, shape in shapes:
+                labels.setdefault(shape.get("label", ""), None)
+            found = folder.find_image(image.get("name", ""), name, image.get("subset"))
+            if found is None:
+                notes.add("the image is not there, left out", image.get("name", "without a name"))
+                continue
+            split = split_named(image.get("subset", "")) or split_named(name)
+            items.append(Item(stem(found), folder.path(found), split, key=(image, shapes)))
+    classes, background = with_background(list(labels), notes)
+    colors = {label: color for label, color in labels.items() if color}
+    return Source(classes, items, _Reader(classes, background), colors, notes)
+
+
+class _Parsed:
+    """What of an XML file matters; entities and doctypes, with which few bytes grow, are refused.
+
+    Attributes:
+        labels: of the project or task, in order, with their colours.
+        images: attributes, and the shapes in order.
+    """
+
+    def __init__(self, content: bytes, where: str):
+        self.labels: dict[str, Color | None] = {}
+        self.images: list[tuple[dict[str, str], list[_Shape]]] = []
+        self._path: list[str] = []
+        self._text, self._where, self._label = "", where, ""
+        parser = expat.ParserCreate("utf-8")
+        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
+        parser.CharacterDataHandler = self._read
+        parser.StartDoctypeDeclHandler = self._refuse
+        try:
+            parser.Parse(content, True)
+        except expat.ExpatError as error:
+            raise DataError(f"{where}: not valid XML ({error})") from None
+
+    def _refuse(self, *_: object) -> None:
+        raise DataError(f"{self._where}: a document type in it, which CVAT does not write: refused")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "track":
+            raise DataError(f"{self._where}: tracks of a video: export it as `CVAT for images 1.1`")
+        self._path.append(name)
+        self._text = ""
+        if len(self._path) == 2 and name == "image":
+            self.images.append((attributes, []))
+        elif len(self._path) == 3 and self._path[1] == "image":
+            self.images[-1][1].append((name, attributes))
+
+    def _read(self, text: str) -> None:
+        if self._path and self._path[-1] in ("name", "color") and len(self._text) < 4096:
+            self._text += text
+
+    def _end(self, name: str) -> None:
+        if self._path[-2:] == ["label", "name"]:
+            self._label = self._text.strip()
+            self.labels.setdefault(self._label, None)
+        elif self._path[-2:] == ["label", "color"]:
+            self.labels[self._label] = hex_color(self._text.strip())
+        self._path.pop()
+
+
+def hex_color(text: str) -> Color | None:
+    """`#ff8000` as (255, 128, 0); None where it is none."""
+    try:
+        red, green, blue = bytes.fromhex(text.removeprefix("#"))
+    except ValueError:
+        return None
+    return red, green, blue
+
+
+class _Reader:
+    def __init__(self, classes: list[str], background: int):
+        self._background = background
+        self._index = {name: index for index, name in enumerate(classes)}
+
+    def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+        image, shapes = _content(item)
+        noted = tuple(_numbers(image, item.name, "height", "width"))
+        upright = picture.seen((int(noted[0]), int(noted[1])), True, item.name, notes)
+        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
+        for kind, shape in sorted(shapes, key=lambda each: _height(each[1], item.name)):
+            value = self._index[shape.get("label", "")]
+            if kind in _NO_AREA:
+                notes.add(f"{kind}: it has no area, not drawn", item.name)
+            elif kind in _DRAWN:
+                _draw(canvas, kind, shape, value)
+            else:
+                notes.add(f"{kind}: a shape that is not known, not drawn", item.name)
+        return canvas.label if upright else picture.turn(canvas.label)
+
+
+def _content(item: Item) -> tuple[dict[str, str], list[_Shape]]:
+    content: Any = item.key
+    return content
+
+
+def _height(shape: dict[str, str], name: str) -> float:
+    return next(_numbers({"z_order": "0", **shape}, name, "z_order"))
+
+
+def _draw(canvas: Canvas, kind: str, shape: dict[str, str], value: int) -> None:
+    name = canvas.name
+    if kind == "mask":
+        top, left, height, width = map(int, _numbers(shape, name, "top", "left", "height", "width"))
+        rows, columns = canvas.label.shape
+        if not (0 < height <= rows and 0 < width <= columns):
+            raise DataError(f"{name}: a mask of {width}x{height} in an image of {columns}x{rows}")
+        counts = shape.get("rle", "").split(",")
+        canvas.paste(mask_of_runs(counts, (height, width), name), top, left, value)
+        return
+    turn = math.radians(next(_numbers({"rotation": "0", **shape}, name, "rotation")))
+    if kind == "polygon":
+        points = [pair.split(",") for pair in shape.get("points", "").split(";")]
+        canvas.fill([points], value)
+    elif kind == "box":
+        left, top, right, bottom = _numbers(shape, name, "xtl", "ytl", "xbr", "ybr")
+        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+        canvas.fill([_turned(corners, turn)], value)
+    else:
+        x, y, rx, ry = _numbers(shape, name, "cx", "cy", "rx", "ry")
+        around = np.linspace(0, 2 * np.pi, 360, endpoint=False)
+        outline = np.stack([x + rx * np.cos(around), y + ry * np.sin(around)], 1)
+        canvas.fill([_turned(outline, turn)], value)
+
+
+def _turned(points: np.ndarray, angle: float) -> np.ndarray:
+    """Points turned clockwise around their middle."""
+    middle = (points.min(0) + points.max(0)) / 2
+    cos, sin = math.cos(angle), math.sin(angle)
+    return (points - middle) @ np.array([[cos, sin], [-sin, cos]]) + middle
+
+
+def _numbers(attributes: dict[str, str], name: str, *wanted: str) -> Any:
+    for key in wanted:
+        try:
+            number = float(attributes[key])
+        except (KeyError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise DataError(f"{name}: {key}={attributes.get(key)!r}, expected a number")
+        yield number
+
+
+FORMAT = Format("cvat", "CVAT for images 1.1 (XML), segmentation mask 1.1", recognise, open_source)

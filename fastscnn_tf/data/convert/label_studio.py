@@ -1,0 +1,230 @@
+"""Label Studio: one JSON file of tasks with results; brush strokes, polygons, boxes, ellipses.
+
+Regions are drawn in their order, a pixel belongs to a polygon if its centre does, and of several
+annotations of a task the first that was not cancelled counts. Browsers show images upright, as
+EXIF says, unless the noted size says otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import urllib.parse
+from pathlib import PurePosixPath
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ...core.errors import DataError
+from ...core.sizes import Size
+from .canvas import Canvas
+from .source import Format, Item, Notes, Picture, Source, with_background
+from .source_folder import SourceFolder, split_named, stem
+
+_KEYS = {"[]data", "[]annotations"}
+_UPLOADED = re.compile(
+    r"^[0-9a-f]{8}-"
+)  # what Label Studio puts in front of an uploaded file's name
+
+
+class _Value(msgspec.Struct):
+    points: list[list[float]] | None = None
+    rle: list[int] | None = None
+    x: float = math.nan
+    y: float = math.nan
+    width: float = math.nan
+    height: float = math.nan
+    radiusX: float | None = None  # noqa: N815 - Label Studio's
+    radiusY: float | None = None  # noqa: N815
+    rotation: float = 0
+    labels: list[str] = []
+    brushlabels: list[str] = []
+    polygonlabels: list[str] = []
+    rectanglelabels: list[str] = []
+    ellipselabels: list[str] = []
+
+    @property
+    def name(self) -> str | None:
+        lists = self.brushlabels, self.polygonlabels, self.rectanglelabels, self.ellipselabels
+        return next((each[0] for each in (*lists, self.labels) if each), None)
+
+
+class _Result(msgspec.Struct):
+    value: _Value
+    type: str = ""
+    original_width: int | None = None
+    original_height: int | None = None
+    image_rotation: float = 0
+
+
+class _Annotation(msgspec.Struct):
+    result: list[_Result]
+    was_cancelled: bool = False
+
+
+class _Task(msgspec.Struct):
+    data: dict[str, Any]
+    annotations: list[_Annotation]
+
+
+def recognise(folder: SourceFolder) -> str | None:
+    seen = [name for name, keys in folder.json_keys.items() if keys >= _KEYS]
+    return f"{seen[0]} is a list of tasks with data and annotations" if seen else None
+
+
+def open_source(folder: SourceFolder) -> Source:
+    notes, items = Notes(), []
+    names: set[str] = set()
+    for file in folder.ending(".json"):
+        if not folder.json_keys.get(file, _KEYS) >= _KEYS:
+            notes.add("a JSON file that is no list of tasks, left out", file)
+            continue
+        tasks: list[_Task] = folder.json(file, list[_Task])
+        for task in tasks:
+            text = next((v for v in task.data.values() if isinstance(v, str) and v), "")
+            image = _image(folder, text, file)
+            used = [each for each in task.annotations if not each.was_cancelled]
+            if image is None:
+                notes.add("the image is not there, left out", text)
+                continue
+            if not used:
+                notes.add("a task without annotation, left out", image)
+                continue
+            if len(used) > 1:
+                notes.add("several annotations of a task: the first was taken", image)
+            names |= {result.value.name or "" for result in used[0].result} - {""}
+            items.append(Item(stem(image), folder.path(image), split_named(file), key=used[0]))
+    notes.add("classes are in the order of their names", count=len(names))
+    classes, background = with_background(sorted(names), notes)
+    return Source(classes, items, _Reader(classes, background), notes=notes)
+
+
+def _image(folder: SourceFolder, url: str, file: str) -> str | None:
+    """The image of a task: `/data/local-files/?d=a/x.jpg`, `/data/upload/1/0a1b2c3d-x.jpg`..."""
+    parts = urllib.parse.urlsplit(url)
+    given = urllib.parse.parse_qs(parts.query).get("d", [parts.path])[0]
+    path = urllib.parse.unquote(given)
+    last = PurePosixPath(path).name
+    return folder.find_image(path, file) or folder.find_image(_UPLOADED.sub("", last), file)
+
+
+class _Reader:
+    def __init__(self, classes: list[str], background: int):
+        self._background = background
+        self._index = {name: index for index, name in enumerate(classes)}
+
+    def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+        annotation: Any = item.key
+        noted = {(r.original_height, r.original_width) for r in annotation.result}
+        sizes = {size for size in noted if None not in size}
+        if len(sizes) > 1:
+            raise DataError(f"{item.name}: regions of images of several sizes: {sorted(sizes)}")
+        upright = picture.seen(next(iter(sizes), None), True, item.name, notes)
+        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
+        for each in annotation.result:
+            self._draw(canvas, each, notes)
+        return canvas.label if upright else picture.turn(canvas.label)
+
+    def _draw(self, canvas: Canvas, each: _Result, notes: Notes) -> None:
+        name, value = each.value.name, each.value
+        if name is None:
+            notes.add(
+                f"a result without a label ({each.type or 'no type'}), not drawn", canvas.name
+            )
+            return
+        if each.image_rotation % 360:
+            raise DataError(
+                f"{canvas.name}: annotated while turned by {each.image_rotation:g} degrees in "
+                "Label Studio: turn it back there and export again"
+            )
+        index = self._index[name]
+        height, width = canvas.label.shape
+        scale = np.array([width, height]) / 100  # coordinates are percent
+        if value.rle is not None:
+            canvas.paste(brush_mask(value.rle, (height, width), canvas.name), 0, 0, index)
+        elif value.points is not None:
+            try:
+                points = np.asarray(value.points, np.float64) * scale
+            except ValueError:
+                raise DataError(f"{canvas.name}: points that are not (x, y) pairs") from None
+            if len(points) < 3:
+                notes.add("a polygon of fewer than 3 points, not drawn", canvas.name)
+            else:
+                canvas.fill([points], index)
+        elif value.radiusX is not None and value.radiusY is not None:
+            around = np.linspace(0, 2 * np.pi, 360, endpoint=False)
+            outline = np.stack([value.radiusX * np.cos(around), value.radiusY * np.sin(around)], 1)
+            middle = np.array([value.x, value.y]) * scale
+            canvas.fill([_turned(outline * scale, value.rotation) + middle], index)
+        else:
+            corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * (value.width, value.height)
+            corner = np.array([value.x, value.y]) * scale
+            canvas.fill([_turned(corners * scale, value.rotation) + corner], index)
+
+
+def _turned(points: np.ndarray, degrees: float) -> np.ndarray:
+    """Points turned clockwise around the origin: a box turns around its first corner."""
+    angle = math.radians(degrees)
+    cos, sin = math.cos(angle), math.sin(angle)
+    return points @ np.array([[cos, sin], [-sin, cos]])
+
+
+def brush_mask(rle: list[int], size: Size, name: str) -> np.ndarray:
+    """Label Studio's brush strokes: runs of RGBA bytes in a stream of bits; alpha is the mask.
+
+    The stream (thi.ng's rle-pack) holds the count of bytes (32 bits), their width less one (5),
+    four widths of counts less one (4 each), and then runs: whether it repeats (1), which width (2),
+    the count less one, and one byte or as many as counted.
+
+    Args:
+        rle: bytes.
+        size: (height, width) of the image.
+        name: of the item, for messages.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        DataError: another count of bytes than the image has, or a stream that ends too early.
+    """
+    wanted = 4 * size[0] * size[1]
+    try:
+        bits = _Bits(bytes(rle))
+        count, word = bits.read(32), bits.read(5) + 1
+        widths = [bits.read(4) + 1 for _ in range(4)]
+        out = np.zeros(wanted if (count, word) == (wanted, 8) else 0, np.uint8)
+        i = 0
+        while i < len(out):
+            repeated = bits.read(1)
+            end = i + 1 + bits.read(widths[bits.read(2)])
+            if end > count:
+                raise ValueError
+            if repeated:
+                out[i:end] = bits.read(8)
+            else:
+                out[i:end] = [bits.read(8) for _ in range(end - i)]
+            i = end
+    except ValueError:
+        raise DataError(f"{name}: a brush stroke that is damaged") from None
+    if len(out) != wanted:
+        raise DataError(f"{name}: a brush stroke of {count:,} bytes, expected {wanted:,} of RGBA")
+    return out[3::4].reshape(size) > 0
+
+
+class _Bits:
+    """Reads up to 32 bits at a time from the highest one on."""
+
+    def __init__(self, content: bytes):
+        self._content, self._at = content, 0
+
+    def read(self, count: int) -> int:
+        first, self._at = self._at, self._at + count
+        if self._at > 8 * len(self._content):
+            raise ValueError("the stream ends")
+        last = (self._at + 7) // 8
+        value = int.from_bytes(self._content[first // 8 : last], "big")
+        return value >> (8 * last - self._at) & ((1 << count) - 1)
+
+
+FORMAT = Format("label-studio", "JSON with brush strokes and polygons", recognise, open_source)

@@ -1,0 +1,127 @@
+"""labelme: a JSON file beside each image, with shapes that are drawn in their order.
+
+Drawn as labelme's own `shapes_to_label` does: a later shape covers earlier ones, polygons and
+rectangles with their outline; `__ignore__` is void and `_background_` the background. Since 2019
+labelme turns an image by EXIF before it is annotated; earlier files show by their size that theirs
+was not.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ...core.errors import DataError
+from ...core.images.decoding import open_picture
+from ...core.labels import IGNORE
+from .canvas import Canvas
+from .source import Format, Item, Notes, Picture, Source, with_background
+from .source_folder import SourceFolder, split_named, stem
+
+_SPECIAL = ("__ignore__", "_background_")
+_POLYGONS = ("polygon", "oriented_rectangle", "rotation")  # the last of X-AnyLabeling
+_NO_AREA = ("line", "linestrip", "point", "points")
+
+
+class _Shape(msgspec.Struct):
+    label: str
+    points: list[list[float]]
+    shape_type: str | None = None  # early versions: polygons only
+    mask: str | None = None  # a PNG in base64 that fills the box of the points
+
+
+class _File(msgspec.Struct):
+    shapes: list[_Shape] | None = None
+    imagePath: str | None = None  # noqa: N815 - labelme's
+    imageHeight: int | None = None  # noqa: N815
+    imageWidth: int | None = None  # noqa: N815
+
+
+def recognise(folder: SourceFolder) -> str | None:
+    seen = [name for name, keys in folder.json_keys.items() if {"shapes", "imagePath"} <= keys]
+    return f"{seen[0]} has shapes and imagePath" if seen else None
+
+
+def open_source(folder: SourceFolder) -> Source:
+    notes, items, names = Notes(), [], set()
+    for name in folder.ending(".json"):
+        content: _File = folder.json(name, _File)
+        if content.shapes is None or content.imagePath is None:
+            notes.add("a JSON file without shapes and imagePath, left out", name)
+            continue
+        image = folder.find_image(content.imagePath, name)
+        if image is None and (image := folder.find_image(stem(name))):
+            notes.add("the image beside was taken: what is named is not there", name)
+        if image is None:
+            notes.add("the image is not there, left out", f"{name} names {content.imagePath}")
+            continue
+        names |= {shape.label for shape in content.shapes}
+        item = Item(stem(image), folder.path(image), split_named(name), key=content)
+        items.append(item)
+    if "labels.txt" in folder.files:  # the order that labelme was given
+        listed = folder.read("labels.txt", 1 << 20).decode("utf-8", "replace").split("\n")
+        order = [line.strip() for line in listed if line.strip()]
+        names = set(order) | names
+    else:
+        order = []
+        notes.add("no labels.txt: classes are in the order of their names", count=len(names))
+    order += sorted(names - set(order))
+    classes, background = with_background([n for n in order if n not in _SPECIAL], notes)
+    return Source(classes, items, _Reader(classes, background), notes=notes)
+
+
+class _Reader:
+    def __init__(self, classes: list[str], background: int):
+        self._background = background
+        self._index = {name: index for index, name in enumerate(classes)}
+        self._index |= {"_background_": background, "__ignore__": IGNORE}
+
+    def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+        content: Any = item.key
+        noted = (content.imageHeight, content.imageWidth)
+        size = None if None in noted else noted
+        upright = picture.seen(size, True, item.name, notes)
+        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
+        for shape in content.shapes:
+            self._draw(canvas, shape, notes)
+        return canvas.label if upright else picture.turn(canvas.label)
+
+    def _draw(self, canvas: Canvas, shape: _Shape, notes: Notes) -> None:
+        value, points, kind = self._index[shape.label], shape.points, shape.shape_type or "polygon"
+        where = f"{canvas.name}: {shape.label}"
+        if kind in _NO_AREA:
+            notes.add(f"{kind}: it has no area, not drawn", where)
+        elif kind in _POLYGONS and len(points) < 3:
+            notes.add("a polygon of fewer than 3 points, not drawn", where)
+        elif kind in _POLYGONS:
+            canvas.outline(points, value)
+        elif len(points) != 2 or any(len(point) != 2 for point in points):
+            raise DataError(f"{where}: a {kind} of {len(points)} points, expected 2")
+        elif kind == "rectangle":
+            (left, top), (right, bottom) = points
+            canvas.outline([left, top, right, top, right, bottom, left, bottom], value)
+        elif kind == "circle":
+            center, edge = points
+            radius = float(np.hypot(edge[0] - center[0], edge[1] - center[1]))
+            canvas.ellipse(center, (radius, radius), value)
+        elif kind == "mask" and shape.mask is not None:
+            left, top = (round(min(each)) for each in zip(*points, strict=True))
+            canvas.paste(_decoded(shape.mask, canvas), top, left, value)
+        else:
+            raise DataError(f"{where}: a shape of the kind {kind!r}, which labelme does not have")
+
+
+def _decoded(text: str, canvas: Canvas) -> np.ndarray:
+    try:
+        content = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise DataError(f"{canvas.name}: a mask that is no base64") from None
+    mask = np.asarray(open_picture(content, f"{canvas.name}: a mask").convert("L"))
+    return mask > 0
+
+
+FORMAT = Format("labelme", "a JSON file beside each image", recognise, open_source)

@@ -1,0 +1,516 @@
+"""The formats that store masks, each by where its files lie and what its pixels mean.
+
+Sources of the tables: the VOC2012 development kit; CVAT's "Segmentation mask 1.1"; `label.py` of
+bdd100k; `anue_labels.py` of AutoNUE (IDD); the road devkit of KITTI, whose semantics use
+Cityscapes' label ids; CARLA's `ObjectLabel.h` and `CityScapesPalette.h`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ...core.errors import DataError
+from ...core.images.decoding import decoding, limit_of, open_picture, read_picture
+from ...core.images.pixels import in_strips
+from ...core.images.plain_png import SIGNATURE
+from ...core.labels import CAMVID32, CITYSCAPES, CITYSCAPES_TRAIN_IDS, Color
+from .class_tables import (
+    ClassTable,
+    Row,
+    ade20k_table,
+    color_of,
+    mapillary_table,
+    numbered,
+    of_space,
+    read_table,
+)
+from .masks import (
+    IMAGE,
+    Layout,
+    Pairs,
+    ReadMask,
+    classes_of,
+    color_codes,
+    listed_splits,
+    mask_format,
+    named,
+    open_mask,
+    read_mask,
+)
+from .source import BACKGROUND, Notes
+from .source_folder import SourceFolder
+
+BLACK: Color = (0, 0, 0)
+TABLES = (
+    *("labelmap.txt", "class_dict.csv", "classes.csv", "_classes.csv", "classes.txt"),
+    *("label_colors.txt", "class_dict_seg.csv"),
+)
+NAMEABLE = 64  # colours that are listed for the user to name
+
+
+def _of_file(
+    *names: str, read: Callable[..., ClassTable] = read_table
+) -> Callable[..., ClassTable]:
+    return lambda folder: read(folder, named(folder, *names))
+
+
+def _has_table(folder: SourceFolder, *names: str) -> bool:
+    there = {name.rpartition("/")[2].lower() for name in folder.files}
+    given = (folder.given or "").lower().endswith((".txt", ".csv"))
+    return bool(folder.table or given or not there.isdisjoint(names))
+
+
+def _always(folder: SourceFolder) -> bool:
+    return True
+
+
+def _never(folder: SourceFolder) -> bool:
+    return False
+
+
+def _known(table: ClassTable) -> Callable[[SourceFolder], ClassTable]:
+    return lambda folder: table
+
+
+# --- Roboflow -------------------------------------------------------------------------------------
+
+
+def _roboflow_table(folder: SourceFolder) -> ClassTable:
+    """That of each split's folder, which must be the same."""
+    names = [name for name in folder.files if name.rpartition("/")[2] == "_classes.csv"]
+    if folder.table or not names:
+        names = [named(folder, "_classes.csv")]
+    first, *others = [read_table(folder, name) for name in names]
+    for other in others:
+        if other.rows != first.rows:
+            raise DataError(f"{first.said} and {other.said} differ: convert them one by one")
+    return first
+
+
+roboflow = mask_format(
+    "roboflow",
+    "Roboflow's semantic masks",
+    Layout(
+        "Roboflow's semantic masks: train, valid, test with x.jpg, x_mask.png and _classes.csv",
+        rf"(?P<split>train|valid|test)/(?P<name>[^/]+){IMAGE}",
+        rf"(?P<split>train|valid|test)/(?P<name>[^/]+)_mask{IMAGE}",
+        _roboflow_table,
+        telling=lambda folder: _has_table(folder, "_classes.csv"),
+    ),
+)
+
+# --- VOC, and CVAT's masks ------------------------------------------------------------------------
+
+VOC = (
+    *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat"),
+    *("chair", "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant"),
+    *("sheep", "sofa", "train", "tvmonitor"),
+)
+
+
+def _voc_color(index: int) -> Color:
+    """The development kit's colour map: the bits of the index, three by three, from the top."""
+    channels = [0, 0, 0]
+    for bit in range(8):
+        channels[bit % 3] |= (index >> bit & 1) << 7 - bit // 3
+    return channels[0], channels[1], channels[2]
+
+
+def _voc_table(folder: SourceFolder) -> ClassTable:
+    """That of labelmap.txt; VOC's own 20 classes and background without it."""
+    if _has_table(folder, "labelmap.txt"):
+        table = read_table(folder, named(folder, "labelmap.txt"))
+        # A grey mask holds the number of a line, as CVAT describes it.
+        rows = [dataclasses.replace(row, value=value) for value, row in enumerate(table.rows)]
+        if all(row.color != BLACK for row in rows):  # in CVAT and VOC what nobody labelled
+            rows.append(Row(BACKGROUND, None, BLACK, BACKGROUND in table.classes))
+        return dataclasses.replace(table, rows=tuple(rows))
+    table = numbered("VOC's classes", VOC, [_voc_color(index) for index in range(len(VOC))])
+    border = Row("the border of objects", 255, _voc_color(255), void=True)
+    return dataclasses.replace(table, rows=(*table.rows, border))
+
+
+_voc = Layout(
+    "JPEGImages, SegmentationClass and lists in ImageSets/Segmentation",
+    rf"JPEGImages/(?P<name>.+){IMAGE}",
+    rf"SegmentationClass/(?P<name>.+){IMAGE}",
+    _voc_table,
+    listed_splits,
+)
+voc = mask_format("voc", "Pascal VOC's masks, and CVAT's segmentation mask 1.1", _voc)
+
+# --- Street scenes --------------------------------------------------------------------------------
+
+
+def _camvid_table(folder: SourceFolder) -> ClassTable:
+    """That of class_dict.csv; the 32 classes of the original without it."""
+    if _has_table(folder, "class_dict.csv"):
+        return read_table(folder, named(folder, "class_dict.csv"))
+    said = "CamVid's 32 colours (there is no class_dict.csv)"
+    table = of_space(said, CAMVID32, [BLACK])
+    rows = tuple(dataclasses.replace(row, value=None) for row in table.rows)  # in no set order
+    return dataclasses.replace(table, rows=rows)
+
+
+camvid_kaggle = mask_format(
+    "camvid-kaggle",
+    "CamVid as Kaggle has it",
+    Layout(
+        "train, train_labels with x_L.png and so on",
+        rf"(?P<split>train|val|test)/(?P<name>[^/]+){IMAGE}",
+        rf"(?P<split>train|val|test)_labels/(?P<name>[^/]+)_L{IMAGE}",
+        _camvid_table,
+    ),
+)
+
+
+def _vistas(version: str) -> Layout:
+    """One version of the labels; the first edition had no folder for it."""
+    place = rf"v{version}/".replace(".", r"\.") if version else ""
+    configs = (f"config_v{version}.json", "config.json") if version else ("config.json",)
+    return Layout(
+        f"Mapillary Vistas {version}".strip() + ": training/images, labels and config.json",
+        rf"(?P<split>training|validation|testing)/images/(?P<name>[^/]+){IMAGE}",
+        rf"(?P<split>training|validation|testing)/{place}labels/(?P<name>[^/]+){IMAGE}",
+        _of_file(*configs, read=mapillary_table),
+    )
+
+
+mapillary = mask_format(
+    "mapillary", "Mapillary Vistas, 2.0 before 1.2", *map(_vistas, ("2.0", "1.2", ""))
+)
+mapillary_1_2 = mask_format(
+    "mapillary-1.2",
+    "Mapillary Vistas' older labels",
+    dataclasses.replace(_vistas("1.2"), telling=_never),
+)
+
+_nineteen = of_space("the 19 train ids", CITYSCAPES_TRAIN_IDS, [BLACK])
+
+
+def _bdd(images: str, masks: str, about: str) -> Layout:
+    split = "(?P<split>train|val|test)"
+    return Layout(
+        about,
+        rf"{images}{split}/(?P<name>[^/]+){IMAGE}",
+        masks.replace("SPLIT", split).replace("NAME", "(?P<name>[^/]+)") + IMAGE,
+        _known(_nineteen),
+    )
+
+
+_bdd_images = "images/(?:10k/)?"
+bdd100k = mask_format(
+    "bdd100k",
+    "BDD100K's semantic segmentation",
+    _bdd(_bdd_images, "labels/sem_seg/masks/SPLIT/NAME", "images/10k and labels/sem_seg/masks"),
+    _bdd("seg/images/", "seg/labels/SPLIT/NAME_train_id", "seg/images and seg/labels"),
+    _bdd(_bdd_images, "labels/sem_seg/colormaps/SPLIT/NAME", "images/10k and sem_seg/colormaps"),
+    _bdd("seg/images/", "seg/color_labels/SPLIT/NAME_train_color", "seg/images, seg/color_labels"),
+)
+
+_road = ClassTable(
+    "KITTI's road colours",
+    (
+        Row("background", None, (255, 0, 0)),
+        Row("road", None, (255, 0, 255)),
+        Row("what is not evaluated", None, BLACK, void=True),
+    ),
+)
+kitti = mask_format(
+    "kitti",
+    "KITTI's semantics, or its road benchmark",
+    Layout(
+        "training/image_2 and training/semantic with Cityscapes' label ids",
+        rf"training/image_2/(?P<name>[^/]+){IMAGE}",
+        rf"training/semantic/(?P<name>[^/]+){IMAGE}",
+        _known(of_space("Cityscapes' label ids", CITYSCAPES)),
+    ),
+    Layout(
+        "training/image_2 and training/gt_image_2/um_road_x.png, the road benchmark",
+        rf"training/image_2/(?P<place>umm?|uu)_(?P<name>[^/_]+){IMAGE}",
+        rf"training/gt_image_2/(?P<place>umm?|uu)_road_(?P<name>[^/_]+){IMAGE}",
+        _known(_road),
+    ),
+)
+
+# The level3Ids, by which AutoNUE trains and scores; the ids 0 to 34 are their parts in this order.
+IDD = (
+    *("road", "parking/drivable fallback", "sidewalk", "rail track/non-drivable fallback"),
+    *("person/animal", "rider", "motorcycle", "bicycle", "autorickshaw", "car", "truck", "bus"),
+    *("caravan/trailer/train/vehicle fallback", "curb", "wall", "fence", "guard rail"),
+    *("billboard", "traffic sign", "traffic light", "pole/polegroup", "obs-str-bar-fallback"),
+    *("building", "bridge/tunnel", "vegetation", "sky/fallback background"),
+)
+_IDD_VOID = ("unlabeled", "ego vehicle", "rectification border", "out of roi", "license plate")
+_idd_labels = {part: index for index, name in enumerate(IDD) for part in name.split("/")}
+_idd_ids = ClassTable(
+    "IDD's ids",
+    (
+        *(Row(IDD[index], value) for value, index in enumerate(_idd_labels.values())),
+        *(Row(n, len(_idd_labels) + i, void=True) for i, n in enumerate(_IDD_VOID)),
+    ),
+)
+
+
+_Coordinate = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
+_CROSSINGS = 1 << 28  # of a polygon's points and an image's rows: Pillow looks at each
+
+
+class _Object(msgspec.Struct):
+    label: Annotated[str, msgspec.Meta(max_length=256)]
+    polygon: list[tuple[_Coordinate, _Coordinate]]
+    deleted: int | bool = 0
+
+
+class _Drawing(msgspec.Struct):
+    """A `_polygons.json` as Cityscapes' tools write it."""
+
+    imgWidth: Annotated[int, msgspec.Meta(ge=1)]  # noqa: N815 - as in the file
+    imgHeight: Annotated[int, msgspec.Meta(ge=1)]  # noqa: N815
+    objects: list[_Object]
+
+
+def _draw_idd(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) -> np.ndarray:
+    """The level3Ids as AutoNUE's json2labelImg.py draws them: in order, later ones on top.
+
+    Raises:
+        DataError: it is not such a file, or has a label that is none of IDD's.
+    """
+    drawing: _Drawing = folder.json(name, _Drawing)
+    where = folder.path(name)
+    if drawing.imgWidth * drawing.imgHeight > limit_of("PNG"):
+        raise DataError(f"{where}: {drawing.imgWidth}x{drawing.imgHeight} pixels are too many")
+    if sum(len(each.polygon) for each in drawing.objects) * drawing.imgHeight > _CROSSINGS:
+        raise DataError(f"{where}: polygons of too many points")
+    image = Image.new("L", (drawing.imgWidth, drawing.imgHeight), 255)
+    canvas = ImageDraw.Draw(image)
+    for each in drawing.objects:
+        if each.deleted:
+            continue
+        known = each.label in _idd_labels or each.label in _IDD_VOID
+        label = each.label if known else each.label.removesuffix("group")
+        if label not in _idd_labels and label not in _IDD_VOID:
+            raise DataError(f"{where}: {each.label!r} is no label of IDD")
+        if len(each.polygon) > 1:
+            canvas.polygon(each.polygon, fill=_idd_labels.get(label, 255))
+    return np.asarray(image)
+
+
+def _idd(ending: str, about: str, table: ClassTable, read: ReadMask = read_mask) -> Layout:
+    return Layout(
+        f"leftImg8bit and gtFine with {about}",
+        rf"leftImg8bit/(?P<split>train|val|test)/(?P<name>.+)_leftImg8bit{IMAGE}",
+        rf"gtFine/(?P<split>train|val|test)/(?P<name>.+)_gtFine_(?-i:{ending})",
+        _known(table),
+        read=read,
+    )
+
+
+_level3 = numbered("IDD's level3Ids", IDD)
+idd = mask_format(
+    "idd",
+    "the India Driving Dataset, 26 classes of level 3",
+    _idd(r"labellevel3Ids\.png", "labellevel3Ids.png", _level3),
+    _idd(r"labelids\.png", "labelids.png", _idd_ids),
+    _idd(r"polygons\.json", "polygons.json", _level3, _draw_idd),
+)
+
+# --- ADE20K ---------------------------------------------------------------------------------------
+
+ade20k = mask_format(
+    "ade20k",
+    "ADE20K as ADEChallengeData2016",
+    Layout(
+        "images, annotations with training and validation, and objectInfo150.txt",
+        rf"images/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
+        rf"annotations/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
+        _of_file("objectinfo150.txt", read=ade20k_table),
+    ),
+)
+
+# --- CARLA ----------------------------------------------------------------------------------------
+
+_CARLA_COLORS: dict[str, Color] = {
+    "static": (110, 190, 160),
+    "dynamic": (170, 120, 50),
+    "other": (55, 90, 80),
+    "water": (45, 60, 150),
+    "road_line": (157, 234, 50),
+    "ground": (81, 0, 81),
+    "bridge": (150, 100, 100),
+    "rail_track": (230, 150, 140),
+    "guard_rail": (180, 165, 180),
+}
+_SHARED = {
+    name.replace(" ", "_").replace("person", "pedestrian"): color
+    for name, color in zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True)
+}
+_TAGS = (
+    *("building", "fence", "other", "pedestrian", "pole", "road_line", "road", "sidewalk"),
+    *("vegetation", "vehicle", "wall", "traffic_sign"),
+)
+_MORE_TAGS = (
+    *("sky", "ground", "bridge", "rail_track", "guard_rail", "traffic_light", "static"),
+    *("dynamic", "water", "terrain"),
+)
+
+
+def _tags(said: str, names: Sequence[str], **colors: Color) -> ClassTable:
+    """The tags 1, 2, ... of CARLA; those colours that are not Cityscapes' or today's are given."""
+    known = {**_SHARED, **_CARLA_COLORS, "vehicle": _SHARED["car"], "unlabeled": BLACK, **colors}
+    names = ("unlabeled", *names)
+    return numbered(f"the tags of CARLA {said}", names, [known[name] for name in names], void=(0,))
+
+
+CARLA = {
+    "0.9.9": _tags("0.9.9 and before", _TAGS, other=(250, 170, 160)),
+    "0.9.10": _tags(
+        "0.9.10 to 0.9.13", _TAGS + _MORE_TAGS, fence=(100, 40, 40), terrain=(145, 170, 100)
+    ),
+    "0.9.14": _tags("0.9.14 to 0.9.16", (*_SHARED, *_CARLA_COLORS)),
+}
+
+
+def _read_carla(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) -> np.ndarray:
+    """A mask of tags in the red channel, or of the colours of CityScapesPalette.
+
+    No tag is 255, and with tags green and blue are 0, so that a mask itself tells which it is.
+    """
+    path = str(folder.path(name))
+    image = open_mask(path)
+    pixels = in_strips(image)
+    tags = pixels.ndim == 3 and int(pixels[..., 0].max()) < 255 and not pixels[..., 1:3].any()
+    return classes_of(image, path, table, notes, red=tags)
+
+
+def _carla(
+    table: Callable[[SourceFolder], ClassTable],
+    telling: Callable[[SourceFolder], bool] = _never,
+) -> Layout:
+    return Layout(
+        "CARLA's cameras: rgb and semantic, or CameraRGB and CameraSeg",
+        rf"(?:rgb|CameraRGB|camera_rgb)/(?P<name>[^/]+){IMAGE}",
+        r"(?:semantic|semantic_segmentation|semseg|seg|CameraSeg|CameraSemSeg|camera_semseg)/"
+        rf"(?P<name>[^/]+){IMAGE}",
+        table,
+        read=_read_carla,
+        sequences=True,
+        telling=telling,
+    )
+
+
+def _ask_version(folder: SourceFolder) -> ClassTable:
+    if folder.table is not None:
+        return read_table(folder, named(folder))
+    versions = ", ".join(f"--from carla-{each} ({table.said})" for each, table in CARLA.items())
+    raise DataError(
+        f"{folder.root}: CARLA's tags mean other classes from version to version, and the masks do "
+        f"not say which: {versions}, or give your own with --classes FILE"
+    )
+
+
+carla = mask_format("carla", "CARLA's semantic camera (asks which)", _carla(_ask_version, _always))
+carla_versions = tuple(
+    mask_format(f"carla-{version}", table.said, _carla(_known(table)))
+    for version, table in CARLA.items()
+)
+
+# --- Any colours ----------------------------------------------------------------------------------
+
+_SPLIT = "train|training|val|valid|validation|test|testing"
+_SIDE = f"(?:(?P<split>{_SPLIT})/)?(?:PLACES)/(?:(?P<inner>{_SPLIT})/)?(?P<name>.+?)"
+_IMAGES = "images?|imgs?|JPEGImages|photos|rgb"
+_MASKS = "masks?|labels?|annotations?|gt|SegmentationClass|segmentation"
+_ENDING = "(?:_mask|_label|_L|_color|_seg|_segmentation)"
+
+
+def _any_colors(about: str, images: str, masks: str) -> Layout:
+    return Layout(about, images + IMAGE, masks + IMAGE, lambda folder: _colors_table(folder))
+
+
+_colors = (
+    _any_colors(
+        "folders of images and of masks",
+        _SIDE.replace("PLACES", _IMAGES),
+        f"{_SIDE.replace('PLACES', _MASKS)}{_ENDING}?",
+    ),
+    _any_colors(
+        "folders such as train and train_labels",
+        f"(?P<split>{_SPLIT})/(?P<name>[^/]+)",
+        f"(?P<split>{_SPLIT})(?:_labels?|_masks?|annot)/(?P<name>[^/]+?){_ENDING}?",
+    ),
+    _any_colors(
+        "masks beside their images, x.jpg and x_mask.png",
+        f"(?:(?P<split>{_SPLIT})/)?(?P<name>[^/]+?)(?:_sat)?",
+        f"(?:(?P<split>{_SPLIT})/)?(?P<name>[^/]+?){_ENDING}",
+    ),
+)
+
+
+def _colors_table(folder: SourceFolder) -> ClassTable:
+    """That of a file; without one, the colours of the masks are listed for the user to name.
+
+    Raises:
+        DataError: there is no table.
+    """
+    if _has_table(folder, *TABLES):
+        return read_table(folder, named(folder, *TABLES))
+    found = _colors_in(folder, next(filter(None, (each.pairs(folder) for each in _colors))))
+    total = sum(found.values())
+    listed = "; ".join(
+        f"name,{','.join(map(str, color_of(code)))} ({100 * count / total:.1f} % of pixels)"
+        for code, count in found.most_common(NAMEABLE)
+    )
+    if len(found) > NAMEABLE:
+        raise DataError(
+            f"{folder.root}: no table of classes ({', '.join(TABLES)}), and the masks have "
+            f"{len(found):,} colours, too many for classes: blurred by JPEG or by resizing, or "
+            "photographs"
+        )
+    raise DataError(
+        f"{folder.root}: no table of classes: write classes.csv there with a line for each colour "
+        f"and name them: {listed}"
+    )
+
+
+def _colors_in(folder: SourceFolder, pairs: Pairs) -> Counter[int]:
+    """How many pixels have which `color_code`, in all masks or until there are too many."""
+    found: Counter[int] = Counter()
+    for name in pairs.masks.values():
+        path = folder.path(name)
+        image = open_picture(read_picture(path), str(path))
+        with decoding(str(path)):
+            pixels = in_strips(image, color_codes)
+        codes, counts = np.unique(pixels, return_counts=True)
+        found.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+        if len(found) > NAMEABLE:
+            break
+    return found
+
+
+_named_colors = mask_format("colors", "masks in colours, with a table that names them", *_colors)
+
+
+def _recognise_colors(folder: SourceFolder) -> str | None:
+    """Colours are what is left when no other kind of masks fits; by a table, or as RGB PNGs."""
+    pairs = next(filter(None, (each.pairs(folder) for each in _colors)), None)
+    if pairs is None or any(other.recognise(folder) for other in OTHERS):
+        return None
+    mask = next(iter(pairs.masks.values()))
+    if _has_table(folder, *TABLES):
+        return _named_colors.recognise(folder)
+    head = folder.head(mask)
+    in_colors = head[:8] == SIGNATURE and head[25:26] in (b"\x02", b"\x06")  # RGB, RGBA
+    return f"{mask} is a mask in colours" if in_colors else None
+
+
+colors = dataclasses.replace(_named_colors, recognise=_recognise_colors)
+OTHERS = (roboflow, voc, camvid_kaggle, mapillary, bdd100k, kitti, idd, ade20k, carla)
+MASK_FORMATS = (*OTHERS, mapillary_1_2, *carla_versions, colors)

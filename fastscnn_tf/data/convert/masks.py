@@ -1,0 +1,333 @@
+"""Formats that store masks: images here, masks there, and a table of what the pixels mean.
+
+All of them are one reader; a format is a few `Layout`s (`mask_formats.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image
+
+from ...core.errors import DataError
+from ...core.images.decoding import decoding, open_picture, read_picture
+from ...core.images.formats import picture_format
+from ...core.images.pixels import in_strips
+from ...core.labels import UNKNOWN
+from .class_tables import VOID_NAMES, ClassTable, color_of, text_of
+from .source import Format, Item, Notes, Picture, Source
+from .source_folder import SourceFolder, split_named, stem
+
+LOSSY = ("JPEG", "WEBP", "AVIF")
+IMAGE = r"\.(?:png|jpe?g|bmp|webp|tiff?|ppm)"
+DEEPEST = 32  # folders in one another; a pattern is tried at each
+LISTED = 5  # unknown values that an error names
+
+Splits = dict[str, str | None]  # of an image's name; None: in no split
+ReadMask = Callable[[SourceFolder, str, ClassTable, Notes], np.ndarray]
+
+
+def read_mask(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) -> np.ndarray:
+    """A mask as (H, W) uint8 class indices, 255 void.
+
+    Args:
+        folder: that is converted.
+        name: of the mask.
+        table: what its pixels mean.
+        notes: gets how many pixels were only near a colour.
+
+    Raises:
+        DataError: it cannot be read, its format loses colours, or it has a value or colour that
+            the table does not know.
+    """
+    path = str(folder.path(name))
+    return classes_of(open_mask(path, table.tolerance > 0), path, table, notes)
+
+
+def open_mask(path: str, lossy: bool = False) -> Image.Image:
+    """A mask, decoded; `lossy` ones are refused unless a tolerance for them was stated.
+
+    Raises:
+        DataError: it cannot be read, or its format loses colours.
+    """
+    content = read_picture(path)
+    if (kind := picture_format(content)) in LOSSY and not lossy:
+        raise DataError(
+            f"{path}: a mask as {kind}, which blurs values and colours at every edge: export the "
+            "masks as PNG, or state in the table of colours how far they may be off: tolerance,16"
+        )
+    return open_picture(content, path)
+
+
+def classes_of(
+    image: Image.Image, path: str, table: ClassTable, notes: Notes, red: bool = False
+) -> np.ndarray:
+    """A mask as `read_mask` gives it.
+
+    Args:
+        image: the mask.
+        path: for messages.
+        table: what its pixels mean.
+        notes: gets how many pixels were only near a colour.
+        red: the value is the first channel of a colour picture.
+
+    Raises:
+        DataError: it has a value or colour that the table does not know.
+    """
+    by_palette = image.mode == "P" and table.palette and table.by_color is not None
+    plain = image.mode in ("1", "L", "I", "I;16", "P") and not by_palette
+    by_value = table.by_value is not None and (plain or red or table.by_color is None)
+    classes = table.by_value if by_value else table.by_color
+    assert classes is not None  # each row has a value or a colour
+    with decoding(path):
+        codes = in_strips(image) if by_value else in_strips(image, color_codes)
+    if codes.ndim == 3 and by_value:
+        if not red and np.ptp(codes[..., :3], axis=2).any():
+            raise DataError(
+                f"{path}: a colour picture (mode {image.mode}), but {table.said} has no colours"
+            )
+        codes = codes[..., 0]
+    return _look_up(codes, classes, table, path, notes)
+
+
+def color_codes(image: Image.Image) -> np.ndarray:
+    """(H, W) uint32: the colours as `color_code` numbers them; alpha is left out."""
+    # Pillow keeps RGB in four bytes, so that this copies and computes least.
+    padded = (image if image.mode == "RGB" else image.convert("RGB")).convert("RGBX")
+    return np.asarray(padded).view("<u4")[..., 0] & 0xFFFFFF
+
+
+def _look_up(
+    codes: np.ndarray, classes: np.ndarray, table: ClassTable, path: str, notes: Notes
+) -> np.ndarray:
+    codes = codes.astype(np.uint8) if codes.dtype == bool else codes
+    above = codes >= len(classes)
+    label = classes.take(np.where(above, 0, codes)) if above.any() else classes.take(codes)
+    unknown = (label == UNKNOWN) | above
+    if table.tolerance and len(classes) > 256 and unknown.any():
+        values, places = np.unique(codes[unknown], return_inverse=True)
+        label[unknown] = table.nearest(values)[places]
+        near = unknown & (label != UNKNOWN)
+        notes.add(
+            f"pixels whose colour is only near one, within {table.tolerance} a channel",
+            path,
+            int(near.sum()),
+        )
+        unknown &= ~near
+    if unknown.any():
+        values, counts = np.unique(codes[unknown], return_counts=True)
+        order = np.argsort(-counts)
+        what = "colour" if len(classes) > 256 else "value"
+        listed = ", ".join(
+            f"{_written(int(values[at]), what)} ({counts[at]:,} pixels)" for at in order[:LISTED]
+        )
+        more = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
+        hint = f": add a line for it; one named {VOID_NAMES[0]} is ignored" if table.palette else ""
+        raise DataError(f"{path}: {what} {listed}{more} is not in {table.said}{hint}")
+    return label
+
+
+def _written(code: int, what: str) -> str:
+    return str(color_of(code) if what == "colour" else code)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How one kind of masks lies in a folder.
+
+    Args:
+        about: what it is, for people.
+        images: a pattern of paths, at any depth; its groups, such as `split` and `name`, are the
+            same in an image and its mask.
+        masks: a pattern of paths.
+        table: reads what the pixels mean, or knows it.
+        splits: the splits by the lists of the format, where folders do not tell them.
+        read: (folder, path of the mask, table) -> (H, W) uint8 class indices, 255 void.
+        sequences: each folder at that depth is a drive, whose frames belong together.
+        telling: whether a folder with such names is taken for this format.
+    """
+
+    about: str
+    images: str
+    masks: str
+    table: Callable[[SourceFolder], ClassTable]
+    splits: Callable[[SourceFolder, str], Splits] | None = None
+    read: ReadMask = read_mask
+    sequences: bool = False
+    telling: Callable[[SourceFolder], bool] = lambda folder: True
+
+    def pairs(self, folder: SourceFolder) -> Pairs:
+        """Which images have which masks."""
+        masks, twice = _matches(self.masks, folder.files)
+        taken = set(masks.values())  # without any, nothing is looked at twice
+        others = [name for name in folder.files if name not in taken] if taken else []
+        images, again = _matches(self.images, others)
+        return Pairs(images, masks, tuple(twice + again))
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Paths of images and masks by their keys, and those that have one in common."""
+
+    images: dict[Key, str]
+    masks: dict[Key, str]
+    twice: tuple[tuple[str, str], ...] = ()
+
+    def __bool__(self) -> bool:
+        return not self.images.keys().isdisjoint(self.masks)
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Key:
+    """What an image and its mask have in common.
+
+    Attributes:
+        root: the path above what the pattern describes, with a slash; or empty.
+        split: as the folders say; or empty.
+        name: of the image, without what the pattern describes.
+    """
+
+    root: str
+    split: str
+    name: str
+
+
+def _matches(pattern: str, names: Sequence[str]) -> tuple[dict[Key, str], list[tuple[str, str]]]:
+    # The root is as short as can be, so that it does not swallow a folder that names the split.
+    whole = re.compile(rf"(?P<root>(?:.+?/)??){pattern}", re.IGNORECASE)
+    found: dict[Key, str] = {}
+    twice = []
+    for name in names:
+        if name.count("/") < DEEPEST and (match := whole.fullmatch(name)):
+            groups = match.groupdict()
+            root, split = groups.pop("root"), groups.pop("split", "") or groups.pop("inner", "")
+            key = Key(root, (split or "").lower(), "_".join(filter(None, groups.values())))
+            if found.setdefault(key, name) != name:
+                twice.append((found[key], name))
+    return found, twice
+
+
+def mask_format(name: str, about: str, *layouts: Layout) -> Format:
+    """A format of which a folder has one of these layouts, the preferred first."""
+
+    def present(folder: SourceFolder) -> list[tuple[Layout, Pairs]]:
+        found = ((layout, layout.pairs(folder)) for layout in layouts)
+        return [(layout, pairs) for layout, pairs in found if pairs]
+
+    def recognise(folder: SourceFolder) -> str | None:
+        telling = (layout for layout in layouts if layout.telling(folder))
+        return next((layout.about for layout in telling if layout.pairs(folder)), None)
+
+    def open_source(folder: SourceFolder) -> Source:
+        found = present(folder)
+        if not found:
+            masks = [mask for each in layouts for mask in each.pairs(folder).masks.values()]
+            alone = f"; {len(masks)} masks are there, export the images with them" if masks else ""
+            known = " or ".join(layout.about for layout in layouts)
+            raise DataError(
+                f"{folder.root}: no image with a mask as {name} has them: {known}{alone}"
+            )
+        source = _open(folder, *found[0])
+        for layout, _ in found[1:]:
+            source.notes.add(f"also there, not read: {layout.about}")
+        return source
+
+    return Format(name, about, recognise, open_source)
+
+
+def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
+    notes = Notes()
+    notes.add(f"read as {layout.about}")
+    table = layout.table(folder).check(notes)
+    for one, other in pairs.twice:
+        raise DataError(
+            f"{folder.root}: {one} and {other} are for the same image: keep one of them"
+        )
+    for what, here, there in (
+        ("images without a mask, left out", pairs.images, pairs.masks),
+        ("masks without an image, left out", pairs.masks, pairs.images),
+    ):
+        for key in sorted(here.keys() - there.keys()):
+            notes.add(what, here[key])
+    keys = sorted(pairs.images.keys() & pairs.masks.keys())
+    roots = {key.root for key in keys}
+    listed = {root: layout.splits(folder, root) for root in roots} if layout.splits else {}
+    items = []
+    for key in keys:
+        split: str | None = split_named(key.split) or None
+        if key.root in listed:
+            if key.name not in listed[key.root]:
+                notes.add("images in none of the lists, left out", pairs.images[key])
+                continue
+            split = listed[key.root].pop(key.name)
+        name = key.name if len(roots) == 1 else key.root + key.name
+        group = key.root if layout.sequences and len(roots) > 1 else None
+        items.append(Item(name, folder.path(pairs.images[key]), split, group, key=pairs.masks[key]))
+
+    for names in listed.values():
+        for missing in names:
+            notes.add("named in a list, but image or mask is not there", missing)
+
+    def read_label(item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+        label = layout.read(folder, str(item.key), table, notes)
+        # Masks are drawn on what a viewer shows; the size decides where it can.
+        size = (label.shape[0], label.shape[1])
+        seen = picture.seen(size, upright=True, name=item.name, notes=notes)
+        return label if seen else picture.turn(label)
+
+    return Source(table.classes, items, read_label, table.colors, notes)
+
+
+def named(folder: SourceFolder, *names: str) -> str:
+    """The table of one of these names, the nearest to the top; the one that was given comes first.
+
+    Raises:
+        DataError: there is none.
+    """
+    if folder.table is not None:
+        folder.table_used = True
+        return str(folder.table)
+    if folder.given and folder.given.lower().endswith(tuple(name[-4:] for name in names)):
+        return folder.given
+    found = [name for name in folder.files if name.rpartition("/")[2].lower() in names]
+    if not found:
+        raise DataError(
+            f"{folder.root}: no {' or '.join(names)}, which says what the masks mean: put it "
+            "there, or give it with --classes FILE"
+        )
+    return min(found, key=lambda name: (name.count("/"), name))
+
+
+def listed_splits(folder: SourceFolder, root: str) -> Splits:
+    """The splits of VOC's lists, ImageSets/Segmentation/*.txt.
+
+    `trainval` joins two others and is left out where they are there; `default`, which CVAT writes,
+    and `trainval` alone are no split.
+
+    Raises:
+        DataError: there is no list, or two of them have an image in common.
+    """
+    place = f"{root}ImageSets/Segmentation/"
+    lists = {
+        stem(name.removeprefix(place)).lower(): name
+        for name in folder.files
+        if name.startswith(place) and name.lower().endswith(".txt")
+    }
+    if not lists:
+        raise DataError(f"{folder.root}: no list {place}*.txt, which says what is labelled")
+    if "trainval" in lists and len(lists) > 1:
+        lists.pop("trainval")
+    found: Splits = {}
+    for split, name in lists.items():
+        text = text_of(folder, name)
+        for line in filter(None, map(str.strip, text.splitlines())):
+            if line in found:
+                raise DataError(
+                    f"{folder.path(name)}: {line} is in another list, too: an image in two splits "
+                    "would be trained on and scored"
+                )
+            found[line] = None if split in ("default", "trainval") else split_named(split) or split
+    return found

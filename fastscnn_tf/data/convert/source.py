@@ -1,0 +1,171 @@
+"""What a format gives to the converter: classes, items, and label maps one by one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...core.errors import DataError
+from ...core.images.pixels import turned
+from ...core.labels.space import Color
+from ...core.sizes import Size, format_size
+from .source_folder import SourceFolder
+
+BACKGROUND = "background"  # the class of pixels that lie in no shape
+EXAMPLES = 3  # of each note
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """An image with annotations.
+
+    Attributes:
+        name: a relative posix path without suffix; the last part becomes the file's name.
+        image: the file.
+        split: `train`, `val`, `test` or another, where the source names one.
+        group: what may not be divided between splits, where the source names it.
+        key: anything by which `read_label` finds its annotations.
+    """
+
+    name: str
+    image: Path
+    split: str | None = None
+    group: str | None = None
+    key: object = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """What the head of an image's file says.
+
+    Attributes:
+        stored: (height, width) of the pixels as they are stored.
+        orientation: of EXIF, 1 to 8; 1 is upright.
+    """
+
+    stored: Size
+    orientation: int = 1
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of the upright image, as this package reads it."""
+        return self.stored[::-1] if self.orientation > 4 else self.stored
+
+    def turn(self, label: np.ndarray) -> np.ndarray:
+        """A label map of the stored pixels, turned as EXIF turns the image."""
+        return turned(label, self.orientation)
+
+    def seen(self, size: Size | None, upright: bool, name: str, notes: Notes) -> bool:
+        """Whether an annotator saw the image upright (else as it is stored).
+
+        Args:
+            size: of the annotated image, where the source notes it: it decides if it can.
+            upright: what the format's own tools do, if it does not.
+            name: of the item, for messages.
+            notes: gets what was taken for granted.
+
+        Raises:
+            DataError: the image has another size than the annotated one.
+        """
+        if size is not None and size not in (self.size, self.stored):
+            raise DataError(
+                f"{name}: annotated at {format_size(size)}, but the image is "
+                f"{format_size(self.size)}: use the image that was annotated"
+            )
+        if self.orientation == 1:
+            return True
+        if size is not None and self.size != self.stored:
+            upright = size == self.size
+        how = "upright" if upright else "as stored, without EXIF's turn"
+        notes.add(f"EXIF turns the image: annotations taken as drawn on it {how}", name)
+        return upright
+
+
+class Notes:
+    """What was dropped, merged or taken for granted, counted by reason.
+
+    Attributes:
+        counts: how often, by reason.
+        examples: the first names, by reason.
+    """
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.examples: dict[str, list[str]] = {}
+
+    def add(self, reason: str, example: str = "", count: int = 1) -> None:
+        """Counts a reason; `example` names a file or an object."""
+        self.counts[reason] = self.counts.get(reason, 0) + count
+        known = self.examples.setdefault(reason, [])
+        if example and len(known) < EXAMPLES and example not in known:
+            known.append(example)
+
+    def update(self, other: Notes) -> None:
+        """Adds what another one counted."""
+        for reason, count in other.counts.items():
+            self.add(reason, count=count)
+            for example in other.examples[reason]:
+                self.add(reason, example, 0)
+
+
+def with_background(
+    names: Sequence[str], notes: Notes, last: bool = False
+) -> tuple[list[str], int]:
+    """The classes of a format of shapes, and the index of what lies in none.
+
+    A class of the source that is called background is it; else one is put in front, or behind.
+
+    Args:
+        names: of the source, unique.
+        notes: gets what that means.
+        last: put it behind the others.
+    """
+    classes = list(names)
+    index = next((i for i, name in enumerate(names) if name.casefold() == BACKGROUND), None)
+    if index is None:
+        index = len(classes) if last else 0
+        classes.insert(index, BACKGROUND)
+        kept = ",".join(names) if len(names) <= 12 else "with all other names"
+        notes.add(f"pixels in no shape are the class {BACKGROUND}; --classes {kept} ignores them")
+    return classes, index
+
+
+@dataclasses.dataclass
+class Source:
+    """An opened source.
+
+    Args:
+        classes: names in index order, at most 254; `BACKGROUND` is among them where pixels may lie
+            in no shape.
+        items: all images with annotations, in order.
+        read_label: (item, picture, notes) -> (H, W) uint8 class indices of the upright image,
+            255 void; called by several threads at once.
+        colors: of some classes, by name.
+        notes: what was found while it was opened.
+    """
+
+    classes: Sequence[str]
+    items: Sequence[Item]
+    read_label: Callable[[Item, Picture, Notes], np.ndarray]
+    colors: dict[str, Color] = dataclasses.field(default_factory=dict)
+    notes: Notes = dataclasses.field(default_factory=Notes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A format that can be converted.
+
+    Attributes:
+        name: on the command line.
+        about: what it is, in a few words.
+        recognise: what makes a folder look like it, in a few words; None if nothing does.
+        open: reads the annotations.
+    """
+
+    name: str
+    about: str
+    recognise: Callable[[SourceFolder], str | None]
+    open: Callable[[SourceFolder], Source]

@@ -1,0 +1,139 @@
+"""Supervisely: `meta.json`, and for each image `img/x.jpg` a file `ann/x.jpg.json`.
+
+Objects are drawn in their order, polygons with their outline and their `interior` as holes;
+bitmaps are PNGs that are laid down at their `origin`. Supervisely shows images upright, as EXIF
+says, unless the noted size says otherwise.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ...core.errors import DataError
+from ...core.images.decoding import open_picture
+from ...core.labels.space import Color
+from .canvas import Canvas
+from .cvat import hex_color
+from .source import Format, Item, Notes, Picture, Source, with_background
+from .source_folder import SourceFolder, split_named, stem
+
+_LARGEST_PNG = 64 << 20  # bytes of a bitmap, unpacked
+
+
+class _Class(msgspec.Struct):
+    title: str
+    color: str = ""
+
+
+class _Meta(msgspec.Struct):
+    classes: list[_Class]
+
+
+class _Points(msgspec.Struct):
+    exterior: list[list[float]] = []
+    interior: list[list[list[float]]] = []
+
+
+class _Bitmap(msgspec.Struct):
+    data: str
+    origin: tuple[int, int]
+
+
+class _Object(msgspec.Struct, rename="camel"):
+    class_title: str
+    geometry_type: str | None = None  # early files tell it by what they hold
+    points: _Points | None = None
+    bitmap: _Bitmap | None = None
+
+
+class _Size(msgspec.Struct):
+    height: int
+    width: int
+
+
+class _File(msgspec.Struct):
+    size: _Size
+    objects: list[_Object]
+
+
+def recognise(folder: SourceFolder) -> str | None:
+    for name, keys in folder.json_keys.items():
+        if {"size", "objects"} <= keys:
+            return f"{name} has size and objects"
+    return None
+
+
+def open_source(folder: SourceFolder) -> Source:
+    notes, items = Notes(), []
+    colors: dict[str, Color | None] = {}
+    for name in folder.ending("meta.json"):
+        meta: _Meta = folder.json(name, _Meta)
+        colors |= {each.title: hex_color(each.color) for each in meta.classes}
+    for name in folder.ending(".json"):
+        above, _, last = name.rpartition("/")
+        if above.rpartition("/")[2] != "ann":
+            continue
+        content: _File = folder.json(name, _File)
+        for each in content.objects:
+            colors.setdefault(each.class_title, None)
+        image = folder.find_image(f"../img/{last.removesuffix('.json')}", name)
+        if image is None:
+            notes.add("the image is not there, left out", name)
+            continue
+        items.append(Item(stem(image), folder.path(image), split_named(above), key=content))
+    classes, background = with_background(list(colors), notes)
+    known = {title: color for title, color in colors.items() if color}
+    return Source(classes, items, _Reader(classes, background), known, notes)
+
+
+class _Reader:
+    def __init__(self, classes: list[str], background: int):
+        self._background = background
+        self._index = {name: index for index, name in enumerate(classes)}
+
+    def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+        content: Any = item.key
+        size = content.size.height, content.size.width
+        upright = picture.seen(size, True, item.name, notes)
+        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
+        for each in content.objects:
+            self._draw(canvas, each, notes)
+        return canvas.label if upright else picture.turn(canvas.label)
+
+    def _draw(self, canvas: Canvas, each: _Object, notes: Notes) -> None:
+        value, where = self._index[each.class_title], f"{canvas.name}: {each.class_title}"
+        kind = each.geometry_type or ("bitmap" if each.bitmap else "polygon")
+        if kind == "bitmap" and each.bitmap:
+            column, row = each.bitmap.origin
+            canvas.paste(_decoded(each.bitmap.data, where), row, column, value)
+        elif kind == "polygon" and each.points:
+            canvas.outline(each.points.exterior, value, each.points.interior)
+        elif kind == "rectangle" and each.points and len(each.points.exterior) == 2:
+            left_top, right_bottom = each.points.exterior
+            (left, top), (right, bottom) = left_top[:2], right_bottom[:2]
+            canvas.outline([left, top, right, top, right, bottom, left, bottom], value)
+        else:
+            notes.add(f"{kind}: it has no area that is known, not drawn", where)
+
+
+def _decoded(text: str, where: str) -> np.ndarray:
+    """A bitmap: base64 of a zlib stream of a PNG; its alpha, or what is not 0, is the object."""
+    unpacking = zlib.decompressobj()
+    try:
+        content = unpacking.decompress(base64.b64decode(text, validate=True), _LARGEST_PNG)
+    except (binascii.Error, ValueError, zlib.error) as error:
+        raise DataError(f"{where}: a bitmap that is damaged ({error})") from None
+    if unpacking.unconsumed_tail:
+        raise DataError(f"{where}: a bitmap of more than {_LARGEST_PNG:,} bytes: refused")
+    image = open_picture(content, f"{where}: a bitmap")
+    alpha = "A" in image.mode or "transparency" in image.info
+    return np.asarray(image.convert("RGBA").getchannel("A") if alpha else image.convert("L")) > 0
+
+
+FORMAT = Format("supervisely", "meta.json, img/ and ann/", recognise, open_source)
