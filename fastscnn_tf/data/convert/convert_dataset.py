@@ -34,7 +34,7 @@ from .convert_report import FORMAT, ConvertReport
 from .recognising import AUTO, find_format
 from .source import BACKGROUND, Item, Notes, Picture, Source
 from .source_folder import SourceFolder
-from .splitting import split_items
+from .split_items import split_items
 
 REPORT = "report.json"
 FOLDERS = ("images", "labels")
