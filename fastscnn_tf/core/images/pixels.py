@@ -34,16 +34,17 @@ def to_rgb(image: Image.Image) -> np.ndarray:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """EXIF orientation of an image: 1 is upright, 2 to 8 are turned or mirrored."""
+    """How EXIF says that an image is turned, 1 (upright) to 8."""
     with contextlib.suppress(Exception):  # a broken EXIF block is not a reason to refuse the pixels
         found = image.getexif().get(_ORIENTATION, 1)
         return found if found in _UPRIGHT else 1
     return 1
 
 
-def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """(H, W) uint8 as an image of that EXIF orientation (2 to 8) is turned to stand upright."""
-    return np.asarray(Image.fromarray(pixels).transpose(_UPRIGHT[orientation]))
+def turned(label: np.ndarray, orientation: int) -> np.ndarray:
+    """(H, W) uint8 turned as `to_rgb` turns an image of this orientation."""
+    turn = _UPRIGHT.get(orientation)
+    return label if turn is None else np.asarray(Image.fromarray(label).transpose(turn))
 
 
 def _rgb_pixels(image: Image.Image) -> np.ndarray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 import msgspec
 
@@ -19,12 +19,13 @@ from ...core.images.image_file import lossy
 from ...core.images.label_coding import Coding, Encoding
 from ...core.labels import MAX_CLASSES, LabelSpace, generated_palette
 from ...core.labels.space import Byte, Color
-from .keys import check_keys
+from .keys import check_keys, in_order
 from .own_splits import LABEL_ENDINGS, LOSSY_ENDINGS, Described, Share, Source
 from .splitting import check_fractions
 from .ultralytics import is_ultralytics, read_ultralytics
 
 DESCRIPTION = "dataset.yaml"
+ENCODINGS = get_args(Encoding)
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -64,7 +65,7 @@ class _Content(msgspec.Struct):
     classes: list[Text | _Class] | dict[int, Text | _Class]
     name: str | int | float | None = None
     void: Annotated[list[Byte | Rgb], msgspec.Meta(max_length=256)] = []
-    encoding: Encoding = "index"
+    encoding: str = "index"
     tolerance: Byte = 0
     images: Text | None = None
     labels: Text | None = None
@@ -113,21 +114,13 @@ def _check_keys(value: Any, path: Path) -> None:
             check_keys(item, schema.__struct_fields__, f"{path}: {place}: ")
 
 
-def _classes(content: _Content) -> list[_Class]:
-    told: Any = content.classes
-    if isinstance(told, Mapping):
-        if sorted(told) != list(range(len(told))):
-            raise ConfigError(
-                f"classes: expected the indices 0 to {len(told) - 1}, got "
-                f"{', '.join(map(str, sorted(told)[:10]))}; other values in label maps are said "
-                "by `value`"
-            )
-        told = [told[index] for index in range(len(told))]
+def _classes(content: _Content, path: Path) -> list[_Class]:
+    told: list[str | _Class] = in_order(content.classes, f"{path}: classes")
     return [_Class(each) if isinstance(each, str) else each for each in told]
 
 
 def _labels(content: _Content, path: Path) -> tuple[LabelSpace, Coding]:
-    classes = _classes(content)
+    classes = _classes(content, path)
     coding = _coding(content, classes)
     void: tuple[int, ...] = ()
     if not coding.by_color:
@@ -156,7 +149,10 @@ def _values(each: _Class, index: int) -> int | tuple[int, ...]:
 
 
 def _coding(content: _Content, classes: Sequence[_Class]) -> Coding:
-    coding = Coding(content.encoding, tolerance=content.tolerance)
+    if content.encoding not in ENCODINGS:
+        hint = nearest_or_all(content.encoding, ENCODINGS)
+        raise ConfigError(f"encoding: unknown {content.encoding!r}, {hint}")
+    coding = Coding(cast(Encoding, content.encoding), tolerance=content.tolerance)
     if not coding.by_color:
         if content.tolerance:
             raise ConfigError("tolerance: is for encoding color and palette-color")
@@ -254,12 +250,14 @@ def _endings(content: _Content) -> tuple[str, ...] | None:
 def _check_group(pattern: str | None) -> None:
     """Refuses patterns for which a name could take hours: the file may be anybody's."""
     plain = re.sub(r"\\.|\[[^\]]*\]", "x", pattern or "")
-    plain = re.sub(r"(?<=[*+?}])\?|(?<=\()\?[:=!]|(?<=[^)])\{\d+\}", "", plain)
+    plain = re.sub(r"(?<=[*+?}])\?|(?<=\()\?(?:[:=!]|P<\w+>)|(?<=[^)])\{\d+\}", "", plain)
     try:
         re.compile(pattern or "")
     except re.error as error:
         raise ConfigError(f"group {pattern!r} is no regular expression: {error}") from None
-    if len(re.findall(r"[*+?{]", plain)) > 3 or re.search(r"\)[*+?{]", plain):
+    many = len(re.findall(r"[*+?{]", plain)) > 3 or plain.count("|") > 8
+    if many or re.search(r"\)[*+?{]", plain):
         raise ConfigError(
-            f"group {pattern!r}: expected at most three of *, + and ?, and none behind a bracket"
+            f"group {pattern!r}: expected at most three of *, + and ?, none of them behind a "
+            "bracket, and at most eight |"
         )

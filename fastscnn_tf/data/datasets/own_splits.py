@@ -58,7 +58,12 @@ class Described:
         """
         if split not in self.splits:
             known = ", ".join(self.splits) or "none"
-            raise DataError(f"{self.path}: no split {split!r}; it describes: {known}")
+            hint = (
+                "; for one run `fastscnn train` takes it from train with --val-split 0.2, or does "
+                "without with --validate-every 0"
+            )
+            hint = hint if (split, *self.splits) == ("val", "train") else ""
+            raise DataError(f"{self.path}: no split {split!r}; it describes: {known}{hint}")
         return self.splits[split].pairs()
 
 
@@ -107,17 +112,24 @@ class Source:
         Raises:
             DataError: a folder or list is missing or wrong, or there is no picture.
         """
-        pictures, label_maps = self._files()
-        labels = label_maps.found() if label_maps else []
-        own = {_real(path) for path in labels}
-        found = [path for path in pictures.found() if _real(path) not in own]
-        images = [path for path in found if not self._excludes(path, pictures)]
+        for place in (self.images, self.labels):
+            if place is not None and not os.path.isdir(place):  # noqa: PTH112 - raises no OSError
+                raise DataError(f"{place}: no such folder, but the data set's description names it")
+        pattern = "**/*" if self.recursive or self.list is not None else "*"
+        pictures = Files(self.images or self.root, IMAGE_SUFFIXES, pattern)
+        found = pictures.found()
+        label_maps, labels = (None, []) if self.labels is None else self._label_maps(pictures)
+        if label_maps and _overlap(pictures.folder, label_maps.folder):
+            own = {_real(path) for path in labels}
+            found = [path for path in found if _real(path) not in own]
+        images = [path for path in found if not self._excludes(pictures.below(path))]
         if self.list is not None:
             return self._listed(self.list, pictures, label_maps, images, labels)
         assert label_maps is not None  # as the description was checked
-        gone = {*map(pictures.key, found)} - {*map(pictures.key, images)}
-        labels = [path for path in labels if label_maps.key(path) not in gone]
-        labels = [path for path in labels if not self._excludes(path, label_maps)]
+        if self.exclude:
+            gone = {*map(pictures.key, found)} - {*map(pictures.key, images)}
+            labels = [path for path in labels if label_maps.key(path) not in gone]
+            labels = [path for path in labels if not self._excludes(label_maps.below(path))]
         if not images:
             _refuse_empty(pictures, label_maps, len(labels))
         if not labels:
@@ -126,26 +138,31 @@ class Source:
             return pair_found(pictures, label_maps, images, labels)
         return _shared(self.share, pictures, label_maps, images, labels)
 
-    def _files(self) -> tuple[Files, Files | None]:
-        """Where pictures and label maps are looked for; label maps by an ending that is there."""
-        for place in (self.images, self.labels):
-            if place is not None and not os.path.isdir(place):  # noqa: PTH112 - raises no OSError
-                raise DataError(f"{place}: no such folder, but the data set's description names it")
-        pattern = "**/*" if self.recursive or self.list is not None else "*"
-        pictures = Files(self.images or self.root, IMAGE_SUFFIXES, pattern)
-        if self.labels is None:
-            return pictures, None
-        endings = tuple(f"{self.suffix}{each}" for each in self.endings or LABEL_ENDINGS)
-        label_maps = Files(self.labels, endings, pattern)
-        if self.endings is None:
-            there = {label_maps.ending(path) for path in label_maps.found()}
-            usual = next((ending for ending in endings if ending in there), endings[0])
-            label_maps = dataclasses.replace(label_maps, endings=(usual,))
-        return pictures, label_maps
+    def _label_maps(self, pictures: Files) -> tuple[Files, Sequence[Path]]:
+        """Where label maps are looked for, and those that are there.
 
-    def _excludes(self, path: Path, files: Files) -> bool:
-        below = path.relative_to(files.folder).as_posix()
-        return any(fnmatchcase(below, p) or fnmatchcase(path.name, p) for p in self.exclude)
+        Where no extensions are asked for, PNG goes before the others: with pictures in the same
+        folder they alone, elsewhere each by its name.
+        """
+        assert self.labels is not None
+        endings = tuple(f"{self.suffix}{each}" for each in self.endings or LABEL_ENDINGS)
+        files = Files(self.labels, endings, pictures.pattern)
+        found = files.found()
+        if self.endings is not None:
+            return files, found
+        there = {files.ending(path) for path in found}
+        usual = next((ending for ending in endings if ending in there), endings[0])
+        if _overlap(pictures.folder, self.labels):
+            files = dataclasses.replace(files, endings=(usual,))
+            return files, [path for path in found if path.name.lower().endswith(usual.lower())]
+        if len(there) < 2:
+            return files, found
+        found.sort(key=lambda path: endings.index(files.ending(path)), reverse=True)
+        return files, sorted({files.key(path): path for path in found}.values())
+
+    def _excludes(self, below: str) -> bool:
+        name = below.rpartition("/")[2]
+        return any(fnmatchcase(below, p) or fnmatchcase(name, p) for p in self.exclude)
 
     def _listed(
         self,
@@ -162,7 +179,7 @@ class Source:
         told: dict[Path, Path | None] = {}
         for where, line in list_lines(place):
             picture, label = self._columns(where, line, by_key)
-            if picture.is_relative_to(pictures.folder) and self._excludes(picture, pictures):
+            if picture.is_relative_to(pictures.folder) and self._excludes(pictures.below(picture)):
                 continue
             told[picture] = label
         if not told:
@@ -222,7 +239,7 @@ def _shared(
     images: Sequence[Path],
     labels: Sequence[Path],
 ) -> Pairing:
-    names = [path.relative_to(pictures.folder).as_posix() for path in images]
+    names = [pictures.below(path) for path in images]
     try:
         splits = assign(names, share.fractions, share.seed, share.group)
     except DataError as error:
@@ -264,10 +281,18 @@ def _real_folder(folder: Path) -> str:
     return os.path.realpath(folder)
 
 
+def _overlap(one: Path, other: Path) -> bool:
+    """Whether a folder may hold files of another."""
+    places = [f"{_real_folder(folder)}{os.sep}" for folder in (one, other)]
+    return places[0].startswith(places[1]) or places[1].startswith(places[0])
+
+
 def _refuse_empty(pictures: Files, label_maps: Files, count: int) -> None:
     kinds = ", ".join(pictures.endings)
     if not count:
-        raise DataError(f"{pictures.folder}: no pictures in this split ({kinds})")
+        below = dataclasses.replace(pictures, pattern="**/*").found()
+        hint = "; those in folders below are read with `recursive: true`" if below else ""
+        raise DataError(f"{pictures.folder}: no pictures in this split ({kinds}){hint}")
     raise DataError(
         f"{pictures.folder}: no pictures in this split ({kinds}): by their names "
         f"(*{label_maps.endings[0]}) all {count} files are label maps; `label_suffix` or "

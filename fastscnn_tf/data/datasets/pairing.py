@@ -112,8 +112,7 @@ class Files:
         return sorted(
             path
             for path in self.folder.glob(self.pattern)
-            if path.name.lower().endswith(endings)
-            and not any(part.startswith(".") for part in path.relative_to(self.folder).parts)
+            if path.name.lower().endswith(endings) and "/." not in f"/{self.below(path)}"
         )
 
     def found_any(self, wanted: Callable[[Path], bool] = lambda path: True) -> list[Path]:
@@ -131,13 +130,17 @@ class Files:
     def ending(self, path: Path) -> str:
         """How the name of one of them ends: the longest of `endings` that fits."""
         name = path.name.lower()
-        return max((e for e in self.endings if name.endswith(e.lower())), key=len)
+        return max([e for e in self.endings if name.endswith(e.lower())], key=len)
+
+    def below(self, path: Path) -> str:
+        """The path of one of them below the folder, with `/`."""
+        folder = str(self.folder)
+        below = str(path) if folder == "." else str(path)[len(folder) :]  # of many: no relative_to
+        return below.replace(os.sep, "/").removeprefix("/")
 
     def key(self, path: Path) -> str:
         """The path of one of them below the folder, without its ending, as Unicode composes it."""
-        name = path.name[: -len(self.ending(path))]
-        key = (path.parent / name).relative_to(self.folder).as_posix()
-        return unicodedata.normalize("NFC", key)
+        return unicodedata.normalize("NFC", self.below(path)[: -len(self.ending(path))])
 
 
 def pair_by_name(

@@ -6,11 +6,14 @@ import hashlib
 import itertools
 import math
 import re
+import time
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ...core.errors import ConfigError, DataError
+
+LONGEST = 60.0  # seconds for the groups of all names; a pattern can take hours for one
 
 
 def assign(
@@ -91,7 +94,13 @@ def _groups(names: Sequence[str], pattern: str | None) -> list[str]:
         compiled = re.compile(pattern)
     except re.error as error:
         raise ConfigError(f"group {pattern!r} is no regular expression: {error}") from None
-    matches = [compiled.search(name) for name in names]
+    matches, end = [], time.monotonic() + LONGEST
+    for name in names:
+        if len(name) > 500 or time.monotonic() > end:
+            raise DataError(
+                f"group {pattern!r} takes too long on {name[:80]!r}: write a plainer one"
+            )
+        matches.append(compiled.search(name))
     if lacking := [name for name, match in zip(names, matches, strict=True) if not match]:
         raise DataError(
             f"group {pattern!r} does not match {lacking[0]!r} ({len(lacking)} of {len(names)} "
