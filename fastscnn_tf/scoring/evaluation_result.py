@@ -110,12 +110,15 @@ class Evaluation:
         """Which classes the mean says nothing of."""
         if not self.never:
             return ""
-        scored = sum(iou is not None for iou in self.class_iou.values())
         return (
-            f"never in the labels: {', '.join(self.never)}; mean IoU is that of {scored} of "
-            f"{len(self.class_iou)} classes, those in labels or predictions, as in "
-            "cityscapesScripts"
+            f"never in the labels: {', '.join(self.never)}; mean IoU is that of the classes in "
+            "labels or predictions, as in cityscapesScripts"
         )
+
+    def _of(self) -> str:
+        """How many classes the mean is of, where these are not all."""
+        found, known = self.class_iou.values(), sum(v is not None for v in self.class_iou.values())
+        return "" if known == len(found) else f" of {known} of {len(found)} classes"
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
@@ -134,7 +137,7 @@ class Evaluation:
 
     def _means(self) -> list[tuple[str, float | None]]:
         scores = self.scores
-        means = [("mean IoU", self.miou)]
+        means = [(f"mean IoU{self._of()}", self.miou)]
         if scores.category_iou:
             means.append(("mean category IoU", scores.category_miou))
         if self.instances:

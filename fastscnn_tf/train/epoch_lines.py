@@ -56,10 +56,12 @@ class EpochLines:
 
     def _said(self, logs: dict[str, Any]) -> tuple[str, ...]:
         score, state = logs.get(self.checkpoint.score), self.checkpoint.state
-        best = state["best"]
+        best, found = state["best"], (state.get("class_iou") or {}).values()
+        known = sum(iou is not None for iou in found)
+        of = "" if known == len(found) else f" of {known} of {len(found)} classes"
         return (
             f"loss {_loss(logs)}",
-            "" if score is None else f"{self.name} {percent(score)} %",
+            "" if score is None else f"{self.name} {percent(score)} %{of}",
             "" if best is None else f"best {percent(best)} % (epoch {state['best_epoch']})",
             self._time(),
         )

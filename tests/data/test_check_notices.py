@@ -12,7 +12,7 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.core.images.decoding import look_at
+from fastscnn_tf.core.images.picture_file import look_at
 from fastscnn_tf.core.images.pixels import turned
 from fastscnn_tf.core.labels import CITYSCAPES, LabelSpace
 from fastscnn_tf.data.check.appearance import better_fit, thumbnail
@@ -212,11 +212,14 @@ def test_scores_say_of_which_classes_they_are():
     perfect = evaluation([[9, 0, 0], [0, 0, 0], [0, 0, 0]])
     assert (perfect.miou, perfect.never) == (1.0, ["road", "car"])
     assert perfect.to_dict()["never"] == ["road", "car"]
-    assert "never in the labels: road, car; mean IoU is that of 1 of 3 classes" in str(perfect)
+    assert "never in the labels: road, car; mean IoU is that of the classes" in str(perfect)
+    assert "mean IoU of 1 of 3 classes  100.0" in str(perfect)
     # Predicted where it is not, a class counts, as in cityscapesScripts.
     wrong = evaluation([[8, 1, 0], [0, 0, 0], [0, 0, 5]])
-    assert "never in the labels: road; mean IoU is that of 3 of 3 classes" in str(wrong)
-    assert "never" not in str(evaluation(np.eye(3, dtype=int)))
+    assert "never in the labels: road; " in str(wrong)
+    for whole in (wrong, evaluation(np.eye(3, dtype=int))):
+        assert "mean IoU  " in str(whole)
+    assert "never" not in str(whole)
 
 
 def test_classes_of_a_model_in_another_order(tmp_path):

@@ -34,7 +34,7 @@ def to_rgb(image: Image.Image) -> np.ndarray:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """EXIF orientation of an image: 1 is upright, 2 to 8 are turned or mirrored."""
+    """How EXIF says that an image is turned, 1 (upright) to 8."""
     with contextlib.suppress(Exception):  # a broken EXIF block is not a reason to refuse the pixels
         found = image.getexif().get(_ORIENTATION, 1)
         return found if found in _UPRIGHT else 1
