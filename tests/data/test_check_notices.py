@@ -12,7 +12,7 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.core.images.decoding import look_at
+from fastscnn_tf.core.images.picture_file import look_at
 from fastscnn_tf.core.images.pixels import turned
 from fastscnn_tf.core.labels import CITYSCAPES, LabelSpace
 from fastscnn_tf.data.check.appearance import better_fit, thumbnail

@@ -85,6 +85,13 @@ def test_scores_have_their_names_and_silence_is_kept(capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_score_says_of_how_many_classes_it_is(capsys):
+    lines = lines_of(1)
+    lines.checkpoint.state["class_iou"] = {"sky": 1.0, "road": None, "car": None}
+    end_epoch(lines, 1, loss=1.0, val_miou=1.0)
+    assert "  val mIoU 100.00 % of 1 of 3 classes  " in capsys.readouterr().out
+
+
 def test_a_terminal_shows_the_steps_and_a_pipe_does_not(capsys, monkeypatch):
     lines = lines_of(3)
     lines.on_epoch_begin(0)

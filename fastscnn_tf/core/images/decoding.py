@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import dataclasses
 import functools
 import importlib
 import io
@@ -20,7 +19,6 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from ..aliases import StrPath
@@ -34,7 +32,6 @@ from .pixels import orientation_of
 WHAT = "file of a picture"
 LARGEST = 384 << 20  # bytes of a file: four for each pixel that Pillow allows, and some more
 METADATA = 16 << 20  # bytes that a decoder may read before the pixels
-METADATA_END = 1 << 16  # where a PNG notes its orientation, before or behind the pixels
 READS = 300_000  # pieces that a decoder may read it in; each of them costs time and memory
 NUMBERS = 200_000  # in a tag of a TIFF, such as the places of its strips; each becomes an object
 PYTHON_PIXELS = {"BMP": 1 << 21, "PPM": 1 << 20}  # for decoders that are written in Python
@@ -42,8 +39,6 @@ COMMENTS = 1000  # in a PPM of text: for each, Pillow copies what follows
 SCANNED = 1 << 31  # pixels times scans of a JPEG: a scan takes no bytes to speak of, but time
 # Of the pixels that others may have, where a decoder keeps several copies.
 SHARE = {"WEBP": 0.5, "AVIF": 0.5, "CMYK": 0.75}
-_PAGE_KIND, _NO_PAGE = 254, 0b101  # tag of a TIFF's page, and its bits for thumbnails and masks
-MANY_PAGES = 100  # of a TIFF that are counted
 _TEXT_TYPES = (1, 2, 6, 7)  # of a TIFF's tags: bytes and texts, which stay one object
 _PLUGINS = {"PPM": "Ppm", "JPEG": "Jpeg", "PNG": "Png", "BMP": "Bmp", "TIFF": "Tiff", "GIF": "Gif"}
 _PLUGINS |= {"WEBP": "WebP", "AVIF": "Avif"}
@@ -134,7 +129,7 @@ def picture_head(content: bytes, name: str) -> tuple[Size, int]:
         with decoding(name, f"a damaged {form} file"):
             if not _readable(str(form)):
                 raise DataError(f"{form}, which this Pillow cannot read")
-            image, _ = _opened(content, str(form))
+            image, _ = open_lazily(content, str(form))
             _check_pixels(image.size[0] * image.size[1], limit_of(str(form)))
     return image.size[::-1], orientation_of(image)
 
@@ -164,61 +159,9 @@ def decoding(name: str, otherwise: str = "damaged") -> Iterator[None]:
         raise DataError(f"{name}: not a readable picture ({reason})") from None
 
 
-@dataclasses.dataclass(frozen=True)
-class PictureFile:
-    """What a file says of its picture; no pixel is decoded.
-
-    Attributes:
-        mode: Pillow's, such as `RGB`, `L`, `P` or `I;16`.
-        bits: of a sample, as stored.
-        orientation: of EXIF, 1 to 8; 1 is upright.
-        pages: pictures in it, of which the first is read; without a TIFF's thumbnails and what
-            phones put behind a JPEG.
-        palette: (colours, 3) uint8 of a palette image.
-    """
-
-    mode: str
-    bits: int
-    orientation: int
-    pages: int
-    palette: np.ndarray | None = None
-
-
-def look_at(content: bytes, name: str) -> PictureFile:
-    """What is in a file, see `PictureFile`.
-
-    Raises:
-        DataError: no image that is read here, or a damaged one.
-    """
-    form = picture_format(content)
-    if form is None or not _readable(form):
-        raise DataError(f"{name}: not a readable picture")
-    with decoding(name):
-        image, file = _opened(content, form)
-        # Pillow decodes a whole PNG to look for a note behind the pixels.
-        ends = content[:METADATA_END] + content[-METADATA_END:]
-        noted = form != "PNG" or b"eXIf" in ends or b"Raw profile type" in ends
-        orientation = orientation_of(image) if noted else 1
-        bits = content[24] if form == "PNG" else 16 if image.mode.startswith("I;16") else 8
-        colors = image.getpalette() if image.mode == "P" else None
-        palette = None if colors is None else np.array(colors, np.uint8).reshape(-1, 3)
-        file.reads, file.room = READS, float("inf")
-        return PictureFile(image.mode, bits, orientation, _pages(image, form), palette)
-
-
-def _pages(image: Any, form: str) -> int:
-    if form != "TIFF":
-        return int(getattr(image, "n_frames", 1)) if form != "JPEG" else 1
-    pages = 0
-    with contextlib.suppress(EOFError):
-        for page in range(MANY_PAGES):
-            image.seek(page)
-            pages += not image.tag_v2.get(_PAGE_KIND, 0) & _NO_PAGE
-    return max(1, pages)
-
-
-def _opened(content: bytes, form: str) -> tuple[Any, _Bounded]:
+def open_lazily(content: bytes, form: str) -> tuple[Any, _Bounded]:
     """What Image.open(file, formats=(form,)) does, but it also warns of sizes that are refused."""
+    _readable(form)  # registers the decoder
     if form == "PPM" and content[1:2] in b"123" and content.count(b"#") > COMMENTS:
         raise _Overrun(f"more than {COMMENTS:,} comments")
     if form == "TIFF":
@@ -229,7 +172,7 @@ def _opened(content: bytes, form: str) -> tuple[Any, _Bounded]:
 
 
 def _decoded(content: bytes, form: str, room: int) -> Image.Image:
-    image, file = _opened(content, form)
+    image, file = open_lazily(content, form)
     pixels = image.size[0] * image.size[1]
     _check_pixels(pixels, min(limit_of(form), limit_of(image.mode)) * room)
     file.reads, file.room = READS, float("inf")
@@ -301,10 +244,8 @@ def _check_tiles(image: Any, content: bytes) -> None:
 __all__ = [
     "EXPECTED",
     "LARGEST",
-    "PictureFile",
     "TooManyPixels",
     "decoding",
-    "look_at",
     "open_picture",
     "picture_head",
     "read_picture",

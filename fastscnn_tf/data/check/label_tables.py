@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ...core.errors import DataError
-from ...core.images.decoding import look_at, read_picture
+from ...core.images.decoding import read_picture
 from ...core.images.image_file import label_values
+from ...core.images.picture_file import look_at
 from ...core.labels import (
     CAMVID,
     CAMVID32,

@@ -16,8 +16,9 @@ from ...core.aliases import Progress
 from ...core.arguments import check_number
 from ...core.errors import DataError
 from ...core.foreign_text import shell_path
-from ...core.images.decoding import PictureFile, TooManyPixels, look_at, read_picture
+from ...core.images.decoding import TooManyPixels, read_picture
 from ...core.images.image_file import read_image
+from ...core.images.picture_file import PictureFile, look_at
 from ...core.images.pixels import turned
 from ...core.labels import IGNORE
 from ...core.sizes import Size, format_size
@@ -149,7 +150,10 @@ def check_pair(dataset: SegmentationDataset, index: int, looks: bool = False) ->
     if label is None and others[0].kind == UNREADABLE and len(files) == 2:
         others = [_with_values(others[0], files[1])]
     problems += [problem for problem in others if problem not in problems]
-    headers = [_header(path) for path in files] if looks and len(files) == 2 else [None, None]
+    headers: list[PictureFile | None] = [None, None]
+    if looks and len(files) == 2:  # of what could be decoded: a bomb stays closed
+        read = zip(files, (image, label), strict=True)
+        headers = [None if pixels is None else _header(path) for path, pixels in read]
     if image is not None and label is not None and image.shape[:2] != label.shape:
         problems.append(_sizes(image, label, paths[0], headers[0]))
     pixels = None if label is None else count_pixels(label, len(dataset.labels))
