@@ -5,6 +5,8 @@ import json
 import os
 import re
 import shutil
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -191,8 +193,6 @@ def test_samples_of_any_bits(tmp_path, bits):
 
 def grey_png(values: np.ndarray, bits: int) -> bytes:
     """A grey PNG of 1 to 16 bits, which Pillow does not write."""
-    import struct
-    import zlib
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         whole = kind + data
@@ -206,6 +206,21 @@ def grey_png(values: np.ndarray, bits: int) -> bytes:
     head = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], bits, 0, 0, 0, 0)
     data = zlib.compress(b"".join(rows))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_tiff_samples_of_few_bits(tmp_path, bits, order):
+    values = np.tile(np.minimum(LABEL, (1 << bits) - 1), 2)
+    digits = ["".join(f"{v:0{bits}b}" for v in row) for row in values]
+    data = b"".join(int(row, 2).to_bytes(bits, "big") for row in digits)
+    tags = {256: 8, 257: 3, 258: bits, 259: 1, 262: 1, 273: 122, 277: 1, 278: 3, 279: len(data)}
+    entries = [struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0) for tag, value in tags.items()]
+    mark = {"<": b"II*\0", ">": b"MM\0*"}[order]
+    head = mark + struct.pack(f"{order}IH", 8, len(tags))
+    path = tmp_path / "a.tif"
+    path.write_bytes(head + b"".join(entries) + bytes(4) + data)
+    assert np.array_equal(read_label(path, TABLE), values)
 
 
 @pytest.mark.parametrize("colors", [2, 4, 16])
@@ -323,7 +338,7 @@ def test_recursive_keeps_folders_apart(tmp_path):
     root = describe(tmp_path, CLASSES + FOLDERS)
     for folder in ("s1", "s2"):
         put_pair(root, f"i/{folder}/000.jpg", f"l/{folder}/000.png")
-    with pytest.raises(DataError, match="no pictures in this split"):
+    with pytest.raises(DataError, match=r"no pictures in this split .*with `recursive: true`"):
         names(root)
     describe(root, CLASSES + "recursive: true\n" + FOLDERS)
     assert names(root) == [(f"i/{s}/000.jpg", f"l/{s}/000.png") for s in ("s1", "s2")]
@@ -523,6 +538,7 @@ def test_ultralytics_lists_and_moved_folders(tmp_path, capsys):
         ("train: images\nnames: [a, b]\n", "no masks_dir, so that its labels are polygons"),
         (ULTRALYTICS + "names: {1: a, 2: b}\n", "names: expected the indices 0 to 1"),
         (ULTRALYTICS + "names: [a, b]\nlabel_mapping: {3: 2}\n", "label_mapping.3: expected a cl"),
+        (ULTRALYTICS.replace("masks\n", "images\n") + "names: [a, b]\n", "its own label map"),
         (ULTRALYTICS.replace("images/", "") + "names: [a, b]\n", "expected a folder `images` in"),
         (ULTRALYTICS.replace("path: d", "path: nowhere") + "names: [a, b]\n", "names it as `path`"),
     ],
@@ -530,6 +546,7 @@ def test_ultralytics_lists_and_moved_folders(tmp_path, capsys):
 def test_wrong_ultralytics_yaml(tmp_path, text, message):
     root = describe(tmp_path, text)
     put_pair(root, "d/train/a.jpg", "d/masks/a.png")
+    put(root / "d/images/train/a.png", LABEL)
     with pytest.raises(DataError, match=message):
         names(root)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args
 
@@ -19,7 +19,7 @@ from ...core.images.image_file import lossy
 from ...core.images.label_coding import Coding, Encoding
 from ...core.labels import MAX_CLASSES, LabelSpace, generated_palette
 from ...core.labels.space import Byte, Color
-from .keys import check_keys
+from .keys import check_keys, in_order
 from .own_splits import LABEL_ENDINGS, LOSSY_ENDINGS, Described, Share, Source
 from .splitting import check_fractions
 from .ultralytics import is_ultralytics, read_ultralytics
@@ -114,21 +114,13 @@ def _check_keys(value: Any, path: Path) -> None:
             check_keys(item, schema.__struct_fields__, f"{path}: {place}: ")
 
 
-def _classes(content: _Content) -> list[_Class]:
-    told: Any = content.classes
-    if isinstance(told, Mapping):
-        if sorted(told) != list(range(len(told))):
-            raise ConfigError(
-                f"classes: expected the indices 0 to {len(told) - 1}, got "
-                f"{', '.join(map(str, sorted(told)[:10]))}; other values in label maps are said "
-                "by `value`"
-            )
-        told = [told[index] for index in range(len(told))]
+def _classes(content: _Content, path: Path) -> list[_Class]:
+    told: list[str | _Class] = in_order(content.classes, f"{path}: classes")
     return [_Class(each) if isinstance(each, str) else each for each in told]
 
 
 def _labels(content: _Content, path: Path) -> tuple[LabelSpace, Coding]:
-    classes = _classes(content)
+    classes = _classes(content, path)
     coding = _coding(content, classes)
     void: tuple[int, ...] = ()
     if not coding.by_color:

@@ -1,12 +1,14 @@
-"""Keys of a description: one that is not known may be misspelled."""
+"""Keys of a description: names, of which one that is not known may be misspelled, and indices."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ...core.arguments import nearest_or_all
 from ...core.errors import DataError
+
+T = TypeVar("T")
 
 
 def check_keys(value: Any, known: Sequence[str], where: str) -> None:
@@ -23,3 +25,19 @@ def check_keys(value: Any, known: Sequence[str], where: str) -> None:
     for key in value if isinstance(value, dict) else ():
         if key not in known:
             raise DataError(f"{where}unknown field {key}: {nearest_or_all(str(key), known)}")
+
+
+def in_order(told: list[T] | dict[int, T], where: str) -> list[T]:
+    """The values of a list, or of the keys 0, 1, 2, ...
+
+    Raises:
+        DataError: the keys are others; the message begins with `where`.
+    """
+    if isinstance(told, list):
+        return told
+    if (found := sorted(told)) != list(range(len(found))):
+        raise DataError(
+            f"{where}: expected the indices 0 to {len(found) - 1}, got "
+            f"{', '.join(map(str, found[:10]))}"
+        )
+    return [told[index] for index in found]

@@ -299,7 +299,9 @@ def _overlap(one: Path, other: Path) -> bool:
 def _refuse_empty(pictures: Files, label_maps: Files, count: int) -> None:
     kinds = ", ".join(pictures.endings)
     if not count:
-        raise DataError(f"{pictures.folder}: no pictures in this split ({kinds})")
+        below = dataclasses.replace(pictures, pattern="**/*").found()
+        hint = "; those in folders below are read with `recursive: true`" if below else ""
+        raise DataError(f"{pictures.folder}: no pictures in this split ({kinds}){hint}")
     raise DataError(
         f"{pictures.folder}: no pictures in this split ({kinds}): by their names "
         f"(*{label_maps.endings[0]}) all {count} files are label maps; `label_suffix` or "

@@ -19,6 +19,7 @@ there; otherwise the labels are polygons, which `fastscnn data convert` makes la
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import unicodedata
 from pathlib import Path
@@ -32,7 +33,7 @@ from ...core.files.json_text import convert
 from ...core.images.image_file import IMAGE_SUFFIXES, is_picture_name
 from ...core.images.label_coding import INDEX
 from ...core.labels import IGNORE, MAX_CLASSES, LabelSpace, generated_palette
-from .keys import check_keys
+from .keys import check_keys, in_order
 from .own_splits import LABEL_ENDINGS, Described, list_lines
 from .pairing import Files, Pairing, pair_up
 
@@ -97,20 +98,16 @@ def _root(content: _Content, path: Path, places: list[str]) -> Path:
         return path.parent
     tried = [path.parent / content.path, Path(content.path)]
     for root in tried:
-        if root.is_dir():
+        if os.path.isdir(root):  # noqa: PTH112 - raises no OSError
             return root
-    if any((path.parent / place).exists() for place in places):
+    if any(os.path.lexists(path.parent / place) for place in places):
         warn(f"{path}: there is no {content.path}: its folders are taken from {path.parent}")
         return path.parent
     raise DataError(f"{tried[0]}: no such folder; {path} names it as `path`")
 
 
 def _labels(content: _Content, path: Path) -> LabelSpace:
-    names = content.names
-    if isinstance(names, dict):
-        if sorted(names) != list(range(len(names))):
-            raise DataError(f"{path}: names: expected the indices 0 to {len(names) - 1}")
-        names = [names[index] for index in range(len(names))]
+    names = in_order(content.names, f"{path}: names")
     names = [BACKGROUND, *names] if len(names) == 1 else names
     told = {value: value for value in range(256)}
     for value, index in (content.label_mapping or {}).items():
@@ -149,7 +146,8 @@ class _Masks:
         Raises:
             DataError: a place is missing, or no folder `images` is in the path of a picture.
         """
-        pictures = [path for place in self.places for path in self._pictures(self.root / place)]
+        found_in = (self._pictures(self.root / place) for place in self.places)
+        pictures = list(dict.fromkeys(itertools.chain.from_iterable(found_in)))
         if not pictures:
             raise DataError(f"{self.root / self.places[0]}: no pictures in this split")
         stems = {picture: self._mask(picture) for picture in pictures}
@@ -165,6 +163,8 @@ class _Masks:
             key = unicodedata.normalize("NFC", stem.name)
             return found[stem.parent].get(key, stem.with_name(f"{stem.name}.png"))
 
+        if own := next((picture for picture in pictures if label_of(picture) == picture), None):
+            raise DataError(f"{own}: would be its own label map: masks_dir is {self.masks}")
         label_maps = [path for maps in found.values() for path in maps.values()]
         places = {self._mask(picture).parent: picture.parent for picture in pictures}
         return pair_up(
