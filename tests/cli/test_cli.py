@@ -161,10 +161,10 @@ def test_bad_file_in_calibration(own_data, run_folder, tmp_path, run, spoil):
         folder = own_data / "train" / kind
         (folder / f"0.{suffix}").rename(folder / f"9.{suffix}")
     data = ["--dataset", "folder", "--data-dir", own_data]
-    for arguments in (
-        ["quantize", run_folder, *data, "--batch-size", 2, "--output", tmp_path / "q"],
-        ["export", run_folder, *data, "--recipe", "int8", "--output", tmp_path / "m.tflite"],
-    ):
+    fine_tuning = ["quantize", run_folder, *data, "--batch-size", 2, "--output", tmp_path / "q"]
+    export = ["export", run_folder, *data, "--recipe", "int8", "--output", tmp_path / "m.tflite"]
+    # Calibration does not look at label maps.
+    for arguments in (fine_tuning, export) if spoil is break_image else (fine_tuning,):
         code, _, err = run(*arguments)
         assert code == 2
         assert "9." in one_line(err)

@@ -205,7 +205,7 @@ def test_layers_left_in_float_and_nothing_else(trained, files, pattern, kinds, d
 @engine
 @pytest.mark.parametrize(
     ("given", "message"),
-    [([], "at least one image"), ([np.zeros((1, 32, 32, 3), np.float32)], "are 32x32")],
+    [([], "at least one image"), ([np.full((1, 32, 32, 3), -0.5, np.float32)], "are 32x32")],
 )
 def test_images_that_cannot_calibrate(trained, tmp_path, given, message):
     target = tmp_path / "m.tflite"

@@ -367,7 +367,7 @@ def test_a_graph_that_breaks_its_recipe_is_not_written():
 
 @pytest.mark.parametrize(
     ("images", "message"),
-    [([], "at least one image"), ([np.zeros((1, 64, 96, 3))], "of 96x160, got")],
+    [([], "at least one image"), ([np.full((1, 64, 96, 3), -0.5)], "the network takes 96x160")],
 )
 def test_calibration_images_of_int16_are_the_inputs_size(trained, tmp_path, images, message):
     with pytest.raises(DataError, match=message):
