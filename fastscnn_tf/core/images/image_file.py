@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..files.reading import open_regular
 from ..labels import IGNORE, UNKNOWN, Color
 from ..sizes import Size
+from .color_table import color_codes, color_of, color_table
 from .decoding import decoding, open_picture, read_picture
 from .formats import IMAGE_SUFFIXES, picture_format
 from .pixels import in_strips, to_rgb
@@ -126,69 +127,32 @@ def read_color_label(
     told = np.array((*colors, *void), np.uint8).reshape(-1, 3)
     if image.mode not in ("RGB", "RGBA", "P", "PA") and np.ptp(told, axis=1).any():
         raise DataError(f"{path}: expected a colour-coded label PNG, got one of mode {image.mode}")
-    known = _color_codes(told)
-    indices = np.append(
-        range(len(colors)) if classes is None else classes, np.full(len(void), IGNORE)
-    ).astype(np.uint8)
-    order = np.argsort(known)
-    known, indices = known[order], indices[order]
+    own = range(len(colors)) if classes is None else classes
+    table = color_table((*colors, *void), (*own, *[IGNORE] * len(void)), tolerance)
     strange: Counter[int] = Counter()
 
     def classes_in(strip: Image.Image) -> np.ndarray:
         with decoding(str(path)):
-            pixels = _color_codes(np.asarray(strip.convert("RGB")))
-        place = np.minimum(np.searchsorted(known, pixels), len(known) - 1)
-        found, other = indices[place], known[place] != pixels
-        if other.any():
-            codes, inverse, counts = np.unique(
-                pixels[other], return_inverse=True, return_counts=True
-            )
-            near = _nearest(codes, known, tolerance)
-            unknown = near < 0
-            strange.update(
-                dict(zip(codes[unknown].tolist(), counts[unknown].tolist(), strict=True))
-            )
-            found[other] = indices[near][inverse]
-        return found
+            codes = color_codes(strip)
+        label, _ = table.look_up(codes)
+        if (unknown := label == UNKNOWN).any():
+            values, counts = np.unique(codes[unknown], return_counts=True)
+            strange.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        return label
 
-    labels = in_strips(image, classes_in)
+    label = in_strips(image, classes_in)
     if strange:
         raise DataError(f"{path}: {_strange_colors(strange, tolerance)}")
-    return labels
-
-
-def _nearest(codes: np.ndarray, known: np.ndarray, tolerance: int) -> np.ndarray:
-    """The place of the nearest known colour within the tolerance, -1 where there is none."""
-    near = np.full(len(codes), -1)
-    if not tolerance:
-        return near
-    for start in range(0, len(codes), 4096):  # a photo has millions of colours
-        part = slice(start, start + 4096)
-        off = np.abs(_channels(codes[part])[:, None] - _channels(known)[None])
-        squares = np.where((off <= tolerance).all(2), (off**2).sum(2), 1 << 20)
-        near[part] = np.where(squares.min(1) < 1 << 20, squares.argmin(1), -1)
-    return near
+    return label
 
 
 def _strange_colors(strange: Counter[int], tolerance: int) -> str:
     listed = ", ".join(
-        f"{tuple(_channels(np.array(code)).tolist())} ({count} pixels)"
-        for code, count in strange.most_common(5)
+        f"{color_of(code)} ({count} pixels)" for code, count in strange.most_common(5)
     )
     within = f" within {tolerance} a channel" if tolerance else ""
     rest = f" ({len(strange)} such colours, {strange.total()} pixels)" if len(strange) > 1 else ""
     return f"colour {listed} is that of no class and of no void{within}{rest}"
-
-
-def _channels(codes: np.ndarray) -> np.ndarray:
-    """(..., 3) int32 of (...) codes."""
-    return codes[..., None] >> np.array((16, 8, 0)) & 255
-
-
-def _color_codes(pixels: np.ndarray) -> np.ndarray:
-    """(..., 3) uint8 RGB as one int32 per pixel."""
-    red, green, blue = np.moveaxis(pixels.astype(np.int32), -1, 0)
-    return red << 16 | green << 8 | blue
 
 
 def read_ids(path: StrPath) -> np.ndarray:

@@ -10,12 +10,13 @@ import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 import numpy as np
 
 from ...core.errors import DataError
+from ...core.images.color_table import ColorTable
 from ...core.labels import IGNORE, MAX_CLASSES, UNKNOWN, Color, LabelSpace
 from .source import Notes
 from .source_folder import SourceFolder
@@ -93,30 +94,11 @@ class ClassTable:
         return table if any(row.value is not None for row in self.rows) else None
 
     @functools.cached_property
-    def by_color(self) -> np.ndarray | None:
-        """(2**24,) uint8 as `by_value`, from `color_code`; None without colours."""
-        table = np.full(1 << 24, UNKNOWN, np.uint8)
-        for row in self.rows:
-            if row.color:
-                table[color_code(row.color)] = self._index(row)
-        return table if any(row.color for row in self.rows) else None
-
-    def nearest(self, codes: np.ndarray) -> np.ndarray:
-        """(N,) uint8 class indices of colours by `color_code`: of the nearest within the tolerance.
-
-        254 where there is none.
-        """
-        rows = [row for row in self.rows if row.color]
-        known = np.array([row.color for row in rows], np.int32)
-        classes = np.array([self._index(row) for row in rows], np.uint8)
-        found = np.full(len(codes), UNKNOWN, np.uint8)
-        for start in range(0, len(codes), 4096):  # a JPEG has many
-            some = np.stack(color_of(codes[start : start + 4096].astype(np.int32)), 1)
-            off = np.abs(some[:, None] - known)
-            far = np.where((off <= self.tolerance).all(2), (off**2).sum(2), 1 << 20)
-            near = classes[far.argmin(1)]
-            found[start : start + 4096] = np.where(far.min(1) < 1 << 20, near, UNKNOWN)
-        return found
+    def by_color(self) -> ColorTable | None:
+        """The classes of colours; None without colours."""
+        classes = tuple(self._index(row) for row in self.rows if row.color)
+        colors = tuple(row.color for row in self.rows if row.color)
+        return ColorTable(colors, classes, self.tolerance) if colors else None
 
     def _index(self, row: Row) -> int:
         return IGNORE if row.void else self.classes.index(row.name)
@@ -146,16 +128,6 @@ class ClassTable:
             if row.void:
                 notes.add(f"{row.name!r} of {self.said} is no class: its pixels are void")
         return self
-
-
-def color_code(color: Color) -> int:
-    """A colour as one number, red in the lowest bits: as four bytes in memory read."""
-    return color[0] | color[1] << 8 | color[2] << 16
-
-
-def color_of(code: Any) -> Any:
-    """The colour of a `color_code`, or the channels of an array of them."""
-    return code & 255, code >> 8 & 255, code >> 16
 
 
 def text_of(folder: SourceFolder, name: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ...core.errors import DataError
+from ...core.images.color_table import color_codes, color_of
 from ...core.images.decoding import decoding, limit_of, open_picture, read_picture
 from ...core.images.pixels import in_strips
 from ...core.images.plain_png import SIGNATURE
@@ -25,7 +26,6 @@ from .class_tables import (
     ClassTable,
     Row,
     ade20k_table,
-    color_of,
     mapillary_table,
     numbered,
     of_space,
@@ -37,7 +37,6 @@ from .masks import (
     Pairs,
     ReadMask,
     classes_of,
-    color_codes,
     listed_splits,
     mask_format,
     named,

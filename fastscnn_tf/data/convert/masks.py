@@ -13,11 +13,12 @@ import numpy as np
 from PIL import Image
 
 from ...core.errors import DataError
+from ...core.images.color_table import color_codes, color_of
 from ...core.images.decoding import decoding, open_picture, read_picture
 from ...core.images.formats import picture_format
 from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
-from .class_tables import VOID_NAMES, ClassTable, color_of, text_of
+from .class_tables import VOID_NAMES, ClassTable, text_of
 from .source import Format, Item, Notes, Picture, Source
 from .source_folder import SourceFolder, split_named, stem
 
@@ -79,59 +80,42 @@ def classes_of(
     """
     by_palette = image.mode == "P" and table.palette and table.by_color is not None
     plain = image.mode in ("1", "L", "I", "I;16", "P") and not by_palette
-    by_value = table.by_value is not None and (plain or red or table.by_color is None)
-    classes = table.by_value if by_value else table.by_color
-    assert classes is not None  # each row has a value or a colour
+    values = table.by_value if plain or red or table.by_color is None else None
     with decoding(path):
-        codes = in_strips(image) if by_value else in_strips(image, color_codes)
-    if codes.ndim == 3 and by_value:
+        codes = in_strips(image, color_codes) if values is None else in_strips(image)
+    if values is None:
+        assert table.by_color is not None  # each row has a value or a colour
+        label, near = table.by_color.look_up(codes)
+        if near:
+            about = f"pixels whose colour is only near one, within {table.tolerance} a channel"
+            notes.add(about, path, near)
+        return _without_unknown(label, codes, "colour", path, table)
+    if codes.ndim == 3:
         if not red and np.ptp(codes[..., :3], axis=2).any():
             raise DataError(
                 f"{path}: a colour picture (mode {image.mode}), but {table.said} has no colours"
             )
         codes = codes[..., 0]
-    return _look_up(codes, classes, table, path, notes)
-
-
-def color_codes(image: Image.Image) -> np.ndarray:
-    """(H, W) uint32: the colours as `color_code` numbers them; alpha is left out."""
-    # Pillow keeps RGB in four bytes, so that this copies and computes least.
-    padded = (image if image.mode == "RGB" else image.convert("RGB")).convert("RGBX")
-    return np.asarray(padded).view("<u4")[..., 0] & 0xFFFFFF
-
-
-def _look_up(
-    codes: np.ndarray, classes: np.ndarray, table: ClassTable, path: str, notes: Notes
-) -> np.ndarray:
     codes = codes.astype(np.uint8) if codes.dtype == bool else codes
-    above = codes >= len(classes)
-    label = classes.take(np.where(above, 0, codes)) if above.any() else classes.take(codes)
-    unknown = (label == UNKNOWN) | above
-    if table.tolerance and len(classes) > 256 and unknown.any():
-        values, places = np.unique(codes[unknown], return_inverse=True)
-        label[unknown] = table.nearest(values)[places]
-        near = unknown & (label != UNKNOWN)
-        notes.add(
-            f"pixels whose colour is only near one, within {table.tolerance} a channel",
-            path,
-            int(near.sum()),
-        )
-        unknown &= ~near
-    if unknown.any():
-        values, counts = np.unique(codes[unknown], return_counts=True)
-        order = np.argsort(-counts)
-        what = "colour" if len(classes) > 256 else "value"
-        listed = ", ".join(
-            f"{_written(int(values[at]), what)} ({counts[at]:,} pixels)" for at in order[:LISTED]
-        )
-        more = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
-        hint = f": add a line for it; one named {VOID_NAMES[0]} is ignored" if table.palette else ""
-        raise DataError(f"{path}: {what} {listed}{more} is not in {table.said}{hint}")
-    return label
+    there = (codes >= 0) & (codes < 256)
+    label = np.where(there, values.take(codes, mode="clip"), np.uint8(UNKNOWN))
+    return _without_unknown(label, codes, "value", path, table)
 
 
-def _written(code: int, what: str) -> str:
-    return str(color_of(code) if what == "colour" else code)
+def _without_unknown(
+    label: np.ndarray, codes: np.ndarray, what: str, path: str, table: ClassTable
+) -> np.ndarray:
+    """The label map, if each of its pixels is in the table."""
+    if not (unknown := label == UNKNOWN).any():
+        return label
+    values, counts = np.unique(codes[unknown], return_counts=True)
+    listed = ", ".join(
+        f"{color_of(int(values[at])) if what == 'colour' else values[at]} ({counts[at]:,} pixels)"
+        for at in np.argsort(-counts)[:LISTED]
+    )
+    more = f" and {len(values) - LISTED} more" if len(values) > LISTED else ""
+    hint = f": add a line for it; one named {VOID_NAMES[0]} is ignored" if table.palette else ""
+    raise DataError(f"{path}: {what} {listed}{more} is not in {table.said}{hint}")
 
 
 @dataclasses.dataclass(frozen=True)
