@@ -164,11 +164,29 @@ def test_palettes_that_contradict(tmp_path):
     assert '{name: "road", value: 5}' in report.findings[0].mend
 
 
+def test_values_from_1(tmp_path):
+    report = fs.check_dataset("folder", scenes(tmp_path, json.dumps(NAMES), of(range(1, 10))))
+    table = first(report, "label-table")
+    assert table.message == "the values go from 1 to 9: class indices begin at 0"
+    line = re.search(r"classes: .*", table.mend)[0]
+    (tmp_path / "dataset.yaml").write_text(f"{line}\n{SPLITS}")
+    assert found(fs.check_dataset("folder", tmp_path)) == {}
+
+
 def test_a_class_that_never_occurs_and_mass_void(tmp_path):
     names = json.dumps([*NAMES, "tram"])
     report = fs.check_dataset("folder", scenes(tmp_path, names))
     assert found(report) == {"never": 2}
     assert first(report, "never").message == "tram: not one pixel in 4 label maps"
+    names = json.dumps([*NAMES[:3], "tram", *NAMES[3:]])
+    moved = of([i + (i >= 3) for i in range(len(NAMES))])
+    before = fs.check_dataset("folder", scenes(tmp_path, names, moved))
+    line = re.search(r"classes: .*", first(before, "never").mend)[0]
+    (tmp_path / "dataset.yaml").write_text(f"{line}\n{SPLITS}")
+    after = fs.check_dataset("folder", tmp_path)
+    assert found(after) == {}  # without the class, and each of the others still is what it was
+    for one, other in zip(before.splits, after.splits, strict=True):
+        assert [pixels for pixels in one.pixels if pixels] == list(other.pixels)
     void = [0, 1, 255, 255, 255, 2, 3, 4, 5]  # buildings, trees and sky: about half of it
     classes = json.dumps([n for i, n in enumerate(NAMES) if void[i] != 255])
     report = fs.check_dataset("folder", scenes(tmp_path, classes, of(void)))

@@ -1,6 +1,7 @@
 """`convert_dataset` around the formats: splits, classes, names, outputs and what it says."""
 
 import json
+import re
 
 import annotated
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
+from fastscnn_tf.core.images.decoding import open_picture
+from fastscnn_tf.core.images.pixels import orientation_of
 from fastscnn_tf.data.convert.class_choice import choose
 from fastscnn_tf.data.convert.item_splits import split_items
 from fastscnn_tf.data.convert.source import Item, Notes, Picture
@@ -70,6 +73,8 @@ def test_group_by_expression():
     assert notes.examples[r"--group [ab]\d/ does not match: a group of its own"] == ["other"]
     with pytest.raises(ConfigError, match="no regular expression"):
         splits(names, group="(")
+    with pytest.raises(ConfigError, match="matches no name, such as a1/0x"):
+        splits(names, group="^other")
 
 
 def test_images_without_sequences_are_shuffled_by_the_seed():
@@ -368,18 +373,42 @@ def test_no_format_fits(tmp_path):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_heads(orientation, tmp_path):
-    """The head of a file says what decoding it shows, and label maps turn as images do."""
-    from fastscnn_tf.core.images.decoding import picture_head
-
+def test_label_maps_turn_as_images_do(orientation, tmp_path):
     for suffix in (".jpg", ".png", ".webp", ".tif", ".bmp"):
         path = picture(tmp_path / f"a{suffix}", (20, 30), orientation)
-        head = Picture(*picture_head(path.read_bytes(), str(path)))
-        image = fs.read_image(path)
-        assert head.size == image.shape[:2]
+        opened = open_picture(path.read_bytes(), str(path))
+        seen, image = Picture(opened.size[::-1], orientation_of(opened)), fs.read_image(path)
+        assert seen.size == image.shape[:2]
         if suffix == ".png":
             grey = np.array(Image.open(path))[..., 0]
-            np.testing.assert_array_equal(head.turn(grey), image[..., 0])
+            np.testing.assert_array_equal(seen.turn(grey), image[..., 0])
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_truncated_image_stops_it_or_is_left_out(name, tmp_path):
+    MAKERS[name](tmp_path / "in")
+    (image,) = (tmp_path / "in").rglob("*.jpg")
+    image.write_bytes(image.read_bytes()[:-200])
+    with pytest.raises(DataError, match=rf"{re.escape(image.name)}: .*truncated"):
+        fs.convert_dataset(tmp_path / "in", tmp_path / "out", split=(1,))
+    with pytest.raises(DataError, match="no image can be used: .*cannot be used, left out"):
+        fs.convert_dataset(tmp_path / "in", tmp_path / "out", split=(1,), skip_bad=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_annotations_of_an_image_are_left_out_if_asked(tmp_path):
+    source = sequence(tmp_path / "in")
+    (source / "a_000.json").write_text('{"shapes": [')
+    with pytest.raises(DataError, match=r"a_000\.json: not valid JSON"):
+        fs.convert_dataset(source, tmp_path / "out")
+    report = fs.convert_dataset(source, tmp_path / "out", skip_bad=True)
+    assert sum(report.splits.values()) == 9
+    assert report.notes.counts["cannot be used, left out"] == 1
+    assert report.notes.examples["images that no annotation names, left out"] == ["a_000.jpg"]
+    for path in source.glob("*.json"):
+        path.write_text("{")
+    with pytest.raises(DataError, match=r"a_000\.json: not valid JSON"):
+        fs.convert_dataset(source, tmp_path / "out2")
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -354,6 +354,22 @@ def test_a_polygon_with_absurdly_many_edges(tmp_path):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out")
 
 
+def test_coco_ids_are_unique(tmp_path):
+    images = [{"id": 7, "file_name": name} for name in ("a_1.jpg", "b_1.jpg")]
+    annotated.coco(tmp_path / "in", images=images)
+    with pytest.raises(DataError, match="several images have the id 7"):
+        fs.convert_dataset(tmp_path / "in", tmp_path / "out")
+
+
+def test_yolo_asks_which_of_several_descriptions_is_meant(tmp_path):
+    annotated.yolo(tmp_path / "in")
+    (name,) = (tmp_path / "in").glob("*.yaml")
+    (tmp_path / "in" / "another.yaml").write_text(name.read_text())
+    with pytest.raises(DataError, match=r"another\.yaml and .* both describe a data set: give the"):
+        fs.convert_dataset(tmp_path / "in", tmp_path / "out")
+    assert fs.convert_dataset(name, tmp_path / "out").format == "yolo"
+
+
 def test_coco_categories_of_one_name(tmp_path):
     """Roboflow lists a supercategory that is called as its only class."""
     categories = [{"id": 1, "name": "road"}, {"id": 2, "name": "car"}, {"id": 3, "name": "car"}]

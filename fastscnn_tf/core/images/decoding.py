@@ -25,9 +25,7 @@ from ..aliases import StrPath
 from ..errors import DataError
 from ..files.reading import read_bytes
 from ..foreign_text import one_line
-from ..sizes import Size
 from .formats import EXPECTED, picture_format, what_it_is
-from .pixels import orientation_of
 
 WHAT = "file of a picture"
 LARGEST = 384 << 20  # bytes of a file: four for each pixel that Pillow allows, and some more
@@ -106,32 +104,6 @@ def open_picture(content: bytes, name: str, room: int = 1) -> Image.Image:
         raise DataError(f"{name}: {form}, which this Pillow cannot read: pip install -U pillow")
     with decoding(name, f"a damaged {form} file"):
         return _decoded(content, form, room)
-
-
-def picture_head(content: bytes, name: str) -> tuple[Size, int]:
-    """The size of an image, and how EXIF turns it, mostly without decoding the pixels.
-
-    Args:
-        content: of the file.
-        name: messages call it so.
-
-    Returns:
-        (height, width) as stored, and EXIF's orientation, 1 (upright) to 8.
-
-    Raises:
-        DataError: as `open_picture`, but what is wrong behind the head is not noticed.
-    """
-    form = picture_format(content)
-    # Pillow turns a TIFF as it decodes it; a PNG may hold EXIF behind the pixels.
-    if form in (None, "TIFF") or (form == "PNG" and (b"eXIf" in content or b"exif" in content)):
-        image = open_picture(content, name)
-    else:
-        with decoding(name, f"a damaged {form} file"):
-            if not _readable(str(form)):
-                raise DataError(f"{form}, which this Pillow cannot read")
-            image, _ = open_lazily(content, str(form))
-            _check_pixels(image.size[0] * image.size[1], limit_of(str(form)))
-    return image.size[::-1], orientation_of(image)
 
 
 @contextlib.contextmanager
@@ -247,6 +219,5 @@ __all__ = [
     "TooManyPixels",
     "decoding",
     "open_picture",
-    "picture_head",
     "read_picture",
 ]

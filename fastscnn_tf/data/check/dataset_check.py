@@ -93,7 +93,7 @@ def check_dataset(
     findings = [finding for split in walked for finding in _findings(split)]
     if name in OWN and labels.name not in PUBLISHED:
         for report in reports:
-            findings += class_findings(report, labels)
+            findings += class_findings(report, labels, reports)
     if model is not None and walked[0].dataset:
         findings += class_order(walked[0].name, labels, model)
     across, warnings = _duplicates(walked)

@@ -134,12 +134,15 @@ def _step(seen: np.ndarray, classes: int) -> float:
 
 
 def _shifted(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
-    """Values from 0 to the number of classes: one more than there are."""
+    """Values from 0 or 1 to the number of classes, which no index reaches."""
     count = len(space)
     own = [value for each in space.values_of_classes() for value in each]
     ordered = own == list(range(count)) and not space.void_values
-    if not ordered or not counts[0] or not counts[count] or counts[count + 1 : IGNORE].any():
+    if not ordered or not counts[count] or counts[count + 1 : IGNORE].any():
         return None
+    if not counts[0]:
+        text = f"the values go from 1 to {count}: class indices begin at 0"
+        return text, yaml_classes(space.names, list(range(1, count + 1)))
     text = f"the values go from 0 to {count}: one more than there are classes"
     values = list(range(1, count + 1))
     return (

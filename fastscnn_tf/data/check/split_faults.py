@@ -17,8 +17,16 @@ AREAS, SHAPES = 4.0, 1.5  # ratios of areas and of proportions from which sizes 
 BATCH, FEW_STEPS = 12, 10  # the default batch size, and steps an epoch that are few
 
 
-def class_findings(report: SplitReport, labels: LabelSpace) -> Iterator[Finding]:
-    """Classes that never occur, and void that covers most; all void is said of each label map."""
+def class_findings(
+    report: SplitReport, labels: LabelSpace, reports: Sequence[SplitReport]
+) -> Iterator[Finding]:
+    """Classes that never occur, and void that covers most; all void is said of each label map.
+
+    Args:
+        report: of the split.
+        labels: its classes.
+        reports: of all splits: a class that occurs in another one is missing here alone.
+    """
     maps, total = f"{report.pairs} label maps", sum(report.pixels)
     if not total:
         return
@@ -36,7 +44,24 @@ def class_findings(report: SplitReport, labels: LabelSpace) -> Iterator[Finding]
         text = f"{', '.join(never)}: not one pixel in {maps}"
         if report.void_share and report.void_share > SOME:
             text += f", of which {report.void_share:.0%} is void: is that its value?"
-        yield Finding("never", place, place, text)
+        yield Finding("never", place, place, text, _without_absent(never, labels, reports))
+
+
+def _without_absent(
+    never: Sequence[str], labels: LabelSpace, reports: Sequence[SplitReport]
+) -> str:
+    """What to do about classes that a split lacks; the others keep their label values."""
+    everywhere = [sum(pixels) for pixels in zip(*(each.pixels for each in reports), strict=True)]
+    values = zip(labels.names, labels.values_of_classes(), everywhere, strict=True)
+    kept = {name: value for name, value, pixels in values if pixels}
+    if elsewhere := [name for name in never if name in kept]:
+        return f"add pictures of {', '.join(elsewhere)}, which other splits hold"
+    if not labels.raw_values or len(kept) < 2:  # colours say the class, or nothing is left
+        return ""
+    return (
+        "in dataset.yaml: give the class its value, or add pictures of it; to go on without: "
+        f"{yaml_classes([*kept], [*kept.values()])}"
+    )
 
 
 def unused_bits(split: str, path: str, deep: Sequence[int]) -> Iterator[Finding]:

@@ -66,12 +66,14 @@ class ClassTable:
         rows: in order; the classes are their names in this order.
         palette: a palette PNG is read by its colours, not by its indices.
         tolerance: a channel may differ from a colour by so much; of several the nearest is taken.
+        void_255: the value 255 is void although no row says so, as the format defines it.
     """
 
     said: str
     rows: tuple[Row, ...]
     palette: bool = False
     tolerance: int = 0
+    void_255: bool = True
 
     @functools.cached_property
     def classes(self) -> tuple[str, ...]:
@@ -87,7 +89,8 @@ class ClassTable:
     def by_value(self) -> np.ndarray | None:
         """(256,) uint8 from value to class index, 255 void, 254 unknown; None without values."""
         table = np.full(256, UNKNOWN, np.uint8)
-        table[IGNORE] = IGNORE
+        if self.void_255:
+            table[IGNORE] = IGNORE
         for row in self.rows:
             if row.value is not None:
                 table[row.value] = self._index(row)
@@ -162,7 +165,8 @@ def read_table(folder: SourceFolder, name: str) -> ClassTable:
     numbers in either order (`class_dict.csv`, `label_colors.txt`), of a name and a colour such as
     #804080, or of a value and a name (Roboflow's `_classes.csv`). A first line
     without a number is a heading; those that begin with # are comments. Beside colours a line
-    `tolerance,16` says how far the channels of a pixel may be off.
+    `tolerance,16` says how far the channels of a pixel may be off. A value that has no line is
+    unknown, 255 like any other.
 
     Raises:
         DataError: it is none of these.
@@ -182,7 +186,7 @@ def read_table(folder: SourceFolder, name: str) -> ClassTable:
         rows = [row for row in rows if row.color or row.name.lower() != TOLERANCE]
     if any(row.color for row in rows) and not all(row.color for row in rows):
         raise DataError(f"{where}: some lines have a colour and some have none")
-    return ClassTable(where, tuple(rows), True, tolerance)
+    return ClassTable(where, tuple(rows), True, tolerance, void_255=False)
 
 
 def _row(line: str, where: str, heading: bool) -> Row | None:

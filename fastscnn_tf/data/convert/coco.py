@@ -8,6 +8,7 @@ unless the noted size says otherwise.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from ...core.images.decoding import open_picture, read_picture
 from ...core.images.pixels import in_strips
 from ...core.labels import IGNORE, MAX_CLASSES
 from .canvas import Canvas, coco_counts, mask_of_runs
-from .source import Format, Item, Notes, Picture, Source, with_background
+from .source import Format, Item, Notes, Picture, Source, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _KEYS = {"images", "annotations", "categories"}
@@ -101,6 +102,8 @@ def open_source(folder: SourceFolder) -> Source:
     owners: dict[str, str] = {}
     for name, content in files.items():
         items += _items(folder, name, content, tables[name], owners, notes)
+    if not any(each.file_name for content in files.values() for each in content.annotations):
+        note_unused(folder, items, notes)  # of a panoptic set label maps would be among them
     return Source(classes, items, _read, colors, notes)
 
 
@@ -144,6 +147,9 @@ def _items(
     for each in content.annotations:
         of_image.setdefault(each.image_id, []).append(each)
     split, items = split_named(file), []
+    twice = [i for i, count in Counter(image.id for image in content.images).items() if count > 1]
+    if twice:
+        raise DataError(f"{folder.path(file)}: several images have the id {twice[0]}")
     for image in content.images:
         found = folder.find_image(image.file_name, file, split)
         annotations = of_image.pop(image.id, [])

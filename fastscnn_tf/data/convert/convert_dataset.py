@@ -21,9 +21,10 @@ from ...core.errors import ConfigError, DataError, OutputError
 from ...core.files.json_text import read_json
 from ...core.files.writing import FORCE, check_output_folder, write_json
 from ...core.foreign_text import printable
-from ...core.images.decoding import picture_head, read_picture
+from ...core.images.decoding import open_picture, read_picture
 from ...core.images.formats import IMAGE_SUFFIXES, picture_format
 from ...core.images.image_file import read_image
+from ...core.images.pixels import orientation_of
 from ...core.labels import IGNORE, LabelSpace
 from ...core.sizes import format_size
 from ..datasets.folder import DESCRIPTION, folder
@@ -92,6 +93,7 @@ def convert_dataset(
         check_output_folder(output)
     if isinstance(classes, str) and os.path.isfile(classes):  # noqa: PTH113 - may be no path
         looked.table, classes = Path(classes).absolute(), None
+    looked.skip_bad = skip_bad
     found, reason = find_format(format, looked)
     opened, notes = found.open(looked), Notes()
     if looked.table is not None and not looked.table_used:
@@ -276,18 +278,19 @@ class _Writer:
         """
         notes, path = Notes(), task.item.image
         content = read_picture(path)
-        picture = Picture(*picture_head(content, str(path)))
+        image = open_picture(content, str(path))  # whole: a damaged one is found here
+        picture = Picture(image.size[::-1], orientation_of(image))
         label = self._source.read_label(task.item, picture, notes)
         if label.shape != picture.size:
             sizes = format_size((label.shape[0], label.shape[1])), format_size(picture.size)
             raise DataError(f"{path}: the image is {sizes[1]} but its label map is {sizes[0]}")
         label = label if self._table is None else self._table.take(label)
         name = f"{task.split}/{task.name}"
-        image = f"images/{name}{self._suffix(path, content)}"
+        target = f"images/{name}{self._suffix(path, content)}"
         (self._folder / f"labels/{name}.png").write_bytes(encode_label(label))
-        self._put_image(path, content, self._folder / image, notes)
+        self._put_image(path, content, self._folder / target, notes)
         pixels = np.array(Image.fromarray(label).histogram(), np.int64)
-        return _Done(task.split, image), pixels, notes
+        return _Done(task.split, target), pixels, notes
 
     def _suffix(self, path: Path, content: bytes) -> str:
         if path.suffix.lower() in IMAGE_SUFFIXES:

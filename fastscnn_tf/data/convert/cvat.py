@@ -16,7 +16,7 @@ from ...core.errors import DataError
 from ...core.labels.space import Color
 from . import mask_formats
 from .canvas import Canvas, mask_of_runs
-from .source import Format, Item, Notes, Picture, Source, with_background
+from .source import Format, Item, Notes, Picture, Source, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _DRAWN = ("polygon", "box", "mask", "ellipse")
@@ -53,6 +53,7 @@ def open_source(folder: SourceFolder) -> Source:
                 continue
             split = split_named(image.get("subset", "")) or split_named(name)
             items.append(Item(stem(found), folder.path(found), split, key=(image, shapes)))
+    note_unused(folder, items, notes)
     classes, background = with_background(list(labels), notes)
     colors = {label: color for label, color in labels.items() if color}
     return Source(classes, items, _Reader(classes, background), colors, notes)

@@ -95,6 +95,8 @@ def _groups(
             else f"/{i}"
             for i, m in enumerate(matches)
         ]
+        if not any(matches):
+            raise ConfigError(f"--group {pattern}: matches no name, such as {items[0].name}")
         if alone := [item.name for item, match in zip(items, matches, strict=True) if not match]:
             notes.add(f"--group {pattern} does not match: a group of its own", alone[0], len(alone))
         how = f"grouped by --group {pattern}"

@@ -19,7 +19,7 @@ import numpy as np
 from ...core.errors import DataError
 from ...core.sizes import Size
 from .canvas import Canvas
-from .source import Format, Item, Notes, Picture, Source, with_background
+from .source import Format, Item, Notes, Picture, Source, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _KEYS = {"[]data", "[]annotations"}
@@ -95,6 +95,7 @@ def open_source(folder: SourceFolder) -> Source:
                 notes.add("several annotations of a task: the first was taken", image)
             names |= {result.value.name or "" for result in used[0].result} - {""}
             items.append(Item(stem(image), folder.path(image), split_named(file), key=used[0]))
+    note_unused(folder, items, notes)
     notes.add("classes are in the order of their names", count=len(names))
     classes, background = with_background(sorted(names), notes)
     return Source(classes, items, _Reader(classes, background), notes=notes)

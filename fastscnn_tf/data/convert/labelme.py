@@ -19,7 +19,16 @@ from ...core.errors import DataError
 from ...core.images.decoding import open_picture
 from ...core.labels import IGNORE
 from .canvas import Canvas
-from .source import Format, Item, Notes, Picture, Source, with_background
+from .source import (
+    Format,
+    Item,
+    Notes,
+    Picture,
+    Source,
+    json_of_image,
+    note_unused,
+    with_background,
+)
 from .source_folder import SourceFolder, split_named, stem
 
 _SPECIAL = ("__ignore__", "_background_")
@@ -49,7 +58,9 @@ def recognise(folder: SourceFolder) -> str | None:
 def open_source(folder: SourceFolder) -> Source:
     notes, items, names = Notes(), [], set()
     for name in folder.ending(".json"):
-        content: _File = folder.json(name, _File)
+        content: _File | None = json_of_image(folder, name, _File, notes)
+        if content is None:
+            continue
         if content.shapes is None or content.imagePath is None:
             notes.add("a JSON file without shapes and imagePath, left out", name)
             continue
@@ -70,6 +81,7 @@ def open_source(folder: SourceFolder) -> Source:
         order = []
         notes.add("no labels.txt: classes are in the order of their names", count=len(names))
     order += sorted(names - set(order))
+    note_unused(folder, items, notes)
     classes, background = with_background([n for n in order if n not in _SPECIAL], notes)
     return Source(classes, items, _Reader(classes, background), notes=notes)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 
+import msgspec
+
 from ...core.arguments import check_name
 from ...core.errors import DataError
 from . import FORMATS, MASKS
 from .mask_formats import MASK_FORMATS
 from .source import Format
-from .source_folder import SourceFolder
+from .source_folder import SAMPLED, SourceFolder
 
 AUTO = "auto"
 
@@ -41,6 +43,9 @@ def find_format(name: str, folder: SourceFolder) -> tuple[Format, str]:
             "use it with --dataset folder, or say what else it is with --from NAME"
         )
     if not seen:
+        for name in folder.ending(".json")[:SAMPLED]:
+            if name not in folder.json_keys:
+                folder.json(name, msgspec.Raw)  # says what is wrong with it
         raise DataError(
             f"{folder.root}: no format is recognised: say which with --from NAME, one of "
             f"{', '.join(FORMATS)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -152,6 +153,28 @@ class Source:
     read_label: Callable[[Item, Picture, Notes], np.ndarray]
     colors: dict[str, Color] = dataclasses.field(default_factory=dict)
     notes: Notes = dataclasses.field(default_factory=Notes)
+
+
+def json_of_image(folder: SourceFolder, name: str, schema: Any, notes: Notes) -> Any:
+    """The annotations of one image in a JSON file; None of a bad one that may be skipped.
+
+    Raises:
+        DataError: it cannot be read, or does not fit the schema, and is not to be skipped.
+    """
+    try:
+        return folder.json(name, schema)
+    except DataError as error:
+        if not folder.skip_bad:
+            raise
+        notes.add("cannot be used, left out", str(error))
+        return None
+
+
+def note_unused(folder: SourceFolder, items: Sequence[Item], notes: Notes) -> None:
+    """Counts the images that no annotation names."""
+    used = {item.image for item in items}
+    if left := [name for name in folder.images if folder.path(name) not in used]:
+        notes.add("images that no annotation names, left out", left[0], len(left))
 
 
 @dataclasses.dataclass(frozen=True)

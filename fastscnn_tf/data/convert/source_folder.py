@@ -38,10 +38,12 @@ class SourceFolder:
         guessed: images that were found by their file name, not where annotations say.
         table: a file that says what the pixels of masks mean, where one was given beside it.
         table_used: whether the format looked at it.
+        skip_bad: the annotations of an image that cannot be read are left out.
     """
 
     table: Path | None = None
     table_used = False
+    skip_bad = False
 
     def __init__(self, path: StrPath):
         path = Path(path)

@@ -20,7 +20,16 @@ from ...core.images.decoding import open_picture
 from ...core.labels.space import Color
 from .canvas import Canvas
 from .cvat import hex_color
-from .source import Format, Item, Notes, Picture, Source, with_background
+from .source import (
+    Format,
+    Item,
+    Notes,
+    Picture,
+    Source,
+    json_of_image,
+    note_unused,
+    with_background,
+)
 from .source_folder import SourceFolder, split_named, stem
 
 _LARGEST_PNG = 64 << 20  # bytes of a bitmap, unpacked
@@ -79,7 +88,9 @@ def open_source(folder: SourceFolder) -> Source:
         above, _, last = name.rpartition("/")
         if above.rpartition("/")[2] != "ann":
             continue
-        content: _File = folder.json(name, _File)
+        content: _File | None = json_of_image(folder, name, _File, notes)
+        if content is None:
+            continue
         for each in content.objects:
             colors.setdefault(each.class_title, None)
         image = folder.find_image(f"../img/{last.removesuffix('.json')}", name)
@@ -87,6 +98,7 @@ def open_source(folder: SourceFolder) -> Source:
             notes.add("the image is not there, left out", name)
             continue
         items.append(Item(stem(image), folder.path(image), split_named(above), key=content))
+    note_unused(folder, items, notes)
     classes, background = with_background(list(colors), notes)
     known = {title: color for title, color in colors.items() if color}
     return Source(classes, items, _Reader(classes, background), known, notes)

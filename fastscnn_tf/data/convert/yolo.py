@@ -36,19 +36,20 @@ class _Yaml(msgspec.Struct):
 
 
 def recognise(folder: SourceFolder) -> str | None:
-    name = _description(folder)
-    return f"{name} has names and splits, as Ultralytics' data sets" if name else None
+    found = _descriptions(folder)
+    return f"{found[0]} has names and splits, as Ultralytics' data sets" if found else None
 
 
-def _description(folder: SourceFolder) -> str | None:
+def _descriptions(folder: SourceFolder) -> list[str]:
+    found = []
     for name in folder.ending(".yaml", ".yml"):
         try:
             content = _content(folder, name)
         except DataError:
             continue
         if isinstance(content, dict) and "names" in content and {*SPLITS} & set(content):
-            return name
-    return None
+            found.append(name)
+    return found
 
 
 def _content(folder: SourceFolder, name: str) -> Any:
@@ -56,9 +57,15 @@ def _content(folder: SourceFolder, name: str) -> Any:
 
 
 def open_source(folder: SourceFolder) -> Source:
-    name = _description(folder)
-    if name is None:
+    described = _descriptions(folder)
+    if not described:
         raise DataError(f"{folder.root}: no YAML file with names and train or val")
+    if len(described) > 1:
+        raise DataError(
+            f"{folder.root}: {described[0]} and {described[1]} both describe a data set: give the "
+            "one that is to be converted"
+        )
+    name = described[0]
     if "masks_dir" in (told := _content(folder, name)):
         return _of_masks(folder, name, told)
     content: _Yaml = read_yaml(folder.path(name), _Yaml, what="description", error=DataError)

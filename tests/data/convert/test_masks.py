@@ -158,6 +158,11 @@ WRONG = {
         {"train/_classes.csv": "v, c\n0, background\n1, road\n", "valid/_classes.csv": None},
         r"a_jpg\.rf\.0f1e_mask\.png: value 2 \(6 pixels\) is not in .*_classes\.csv",
     ),
+    "255 where the table does not say that it is a class": (
+        "roboflow",
+        {"valid/c_jpg.rf.12ab_mask.png": Image.fromarray(np.full((HEIGHT, 3), 255, np.uint8))},
+        r"value 255 \(18 pixels\) is not in .*_classes\.csv: add a line for it",
+    ),
     "values above 255": (
         "roboflow",
         {"valid/c_jpg.rf.12ab_mask.png": Image.fromarray(np.full((HEIGHT, 3), 300, np.uint16))},
