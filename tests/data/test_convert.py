@@ -391,7 +391,7 @@ def test_a_truncated_image_stops_it_or_is_left_out(name, tmp_path):
     image.write_bytes(image.read_bytes()[:-200])
     with pytest.raises(DataError, match=rf"{re.escape(image.name)}: .*truncated"):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out", split=(1,))
-    with pytest.raises(DataError, match="no image can be used: .*cannot be used, left out"):
+    with pytest.raises(DataError, match=r"no image can be used: .*cannot be used, left out"):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out", split=(1,), skip_bad=True)
     assert not (tmp_path / "out").exists()
 
