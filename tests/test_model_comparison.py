@@ -139,4 +139,4 @@ def test_bad_input_gives_one_line(tmp_path, run):
     assert (code, err) == (2, "fastscnn: no.tflite: no such model file\n")
     code, _, err = run("compare", model, model, "--dataset", "toy")
     assert code == 2
-    assert "the model has 11 classes (Sky, ...) but toy has 9" in err
+    assert "the 11 classes of Fast-SCNN, CamVid and the 9 of toy differ" in err

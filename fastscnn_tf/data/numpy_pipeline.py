@@ -59,7 +59,8 @@ def load_pydataset(
             the same seed gives other batches than `load_dataset`.
         workers: threads that prepare batches ahead.
         cache: as for `load_dataset`.
-        skip_bad, classes: as for `load_dataset`.
+        skip_bad: as for `load_dataset`.
+        classes: as for `load_dataset`.
 
     Returns:
         Batches of (images, labels): float32 (B, H, W, 3) normalised by `config`, and uint8

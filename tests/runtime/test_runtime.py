@@ -84,7 +84,7 @@ def test_every_image_counts_at_its_own_size():
 def test_classes_must_fit():
     other = Threshold()
     other.num_classes = 11
-    with pytest.raises(ConfigError, match="the model has 11 classes but perfect has 9"):
+    with pytest.raises(ConfigError, match="the model has 11 classes but toy has 9"):
         evaluate_predictor(other, Perfect())
 
 

@@ -177,7 +177,7 @@ def test_training_and_fine_tuning_in_a_pipe(tmp_path, shared_data, run):
     code, out, err = run(*TRAIN, *data, "--epochs", 2, "--output", tmp_path / "run")
     assert (code, err) == (0, "")
     assert re.fullmatch(
-        r"recipe .*\n"
+        r"recipe .*\nbatch normalisation: momentum .*\n4 pairs are few .*\n"
         r"epoch 1/2  loss \S+  val mIoU \S+ %  best \S+ % \(epoch 1\)  .* left\n"
         r"epoch 2/2  loss \S+  val mIoU \S+ %  best \S+ % \(epoch [12]\)  .* in all\n"
         r".*best.keras: val mIoU \S+ % after 2 epochs; .*report.html\n",

@@ -191,7 +191,9 @@ def test_wiring_comes_from_the_starting_weights(tmp_path):
     expected = source.config.replace(
         num_classes=9, class_names=config.class_names, class_colors=config.class_colors
     )
-    assert config == expected
+    # The run is short, and the momentum of batch normalisation follows its steps.
+    assert config.bn_momentum < source.config.bn_momentum
+    assert config == expected.replace(bn_momentum=config.bn_momentum)
     with pytest.raises(ConfigError, match="leave out preset"):
         TrainSettings("toy", None, (64, 96), init_from=start, preset="paper")
 

@@ -74,7 +74,8 @@ def _has(file: str, letters: frozenset[str]) -> bool:
         drawn = [bytes(font.getmask(c)) for c in (*_PLAIN, *letters)]
         # A font of last resort draws one box for all letters of a script.
         return lacking not in drawn and len({*drawn[: len(_PLAIN)]}) == len(_PLAIN)
-    except (OSError, ValueError, TypeError):  # damaged, or of a kind that FreeType cannot draw
+    # Damaged, of a kind that FreeType cannot draw, or letters that Raqm cannot place.
+    except (OSError, ValueError, TypeError, RuntimeError):
         return False
 
 
