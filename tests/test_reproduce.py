@@ -378,5 +378,7 @@ def test_a_model_of_other_classes_is_refused(keras_file, tmp_path):
     for name in ("rgb/05_0_0000_image.png", "semantic/data/05_0_0000_gt_labelIds.png"):
         (sequence / name).parent.mkdir(parents=True)
         Image.new("RGB", (64, 32), (7, 0, 0)).save(sequence / name)
-    with pytest.raises(ConfigError, match="the 19 classes of the model and the 12 of eventscape differ"):
+    with pytest.raises(
+        ConfigError, match="the 19 classes of the model and the 12 of eventscape differ"
+    ):
         fs.reproduce(keras_file, "eventscape", tmp_path, table=SMALL)

@@ -75,6 +75,8 @@ def test_group_by_expression():
         splits(names, group="(")
     with pytest.raises(ConfigError, match="matches no name, such as a1/0x"):
         splits(names, group="^other")
+    with pytest.raises(ConfigError, match=r"expected shares such as .* got \{'train': 0\.5\}"):
+        splits(names, {"train": 0.5})
 
 
 def test_images_without_sequences_are_shuffled_by_the_seed():

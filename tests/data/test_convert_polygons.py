@@ -354,6 +354,15 @@ def test_a_polygon_with_absurdly_many_edges(tmp_path):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out")
 
 
+def test_labelme_pictures_that_are_in_the_json_alone(tmp_path):
+    annotated.labelme(tmp_path / "in", imageData="aGVsbG8=")
+    annotated.labelme(tmp_path / "in", "b_1.jpg", imageData="aGVsbG8=")
+    (tmp_path / "in" / "a_1.jpg").unlink()
+    report = fs.convert_dataset(tmp_path / "in", tmp_path / "out", split=(1,))
+    said = "the image is not there (but in the JSON: save it as a file), left out"
+    assert report.notes.examples[said] == ["a_1.json names a_1.jpg"]
+
+
 def test_coco_ids_are_unique(tmp_path):
     images = [{"id": 7, "file_name": name} for name in ("a_1.jpg", "b_1.jpg")]
     annotated.coco(tmp_path / "in", images=images)

@@ -69,7 +69,10 @@ def split_items(
 
 
 def _shares(fractions: Sequence[float] | None) -> tuple[float, ...]:
-    shares = tuple(FRACTIONS if fractions is None else fractions)
+    given = FRACTIONS if fractions is None else fractions
+    if isinstance(given, str) or not all(isinstance(share, int | float) for share in given):
+        raise ConfigError(f"split: expected shares such as (0.8, 0.1, 0.1), got {fractions!r}")
+    shares = tuple(given)
     fits = 1 <= len(shares) <= 3 and all(0 <= share <= 1 for share in shares) and shares[0] > 0
     if not fits or abs(sum(shares) - 1) > 1e-6:
         raise ConfigError(

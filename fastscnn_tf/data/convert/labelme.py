@@ -36,6 +36,9 @@ _POLYGONS = ("polygon", "oriented_rectangle", "rotation")  # the last of X-AnyLa
 _NO_AREA = ("line", "linestrip", "point", "points")
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class _Shape(msgspec.Struct):
     label: str
     points: list[list[float]]
@@ -48,6 +51,7 @@ class _File(msgspec.Struct):
     imagePath: str | None = None  # noqa: N815 - labelme's
     imageHeight: int | None = None  # noqa: N815
     imageWidth: int | None = None  # noqa: N815
+    imageData: msgspec.Raw = _NULL  # noqa: N815 - the picture in base64; not read
 
 
 def recognise(folder: SourceFolder) -> str | None:
@@ -61,6 +65,7 @@ def open_source(folder: SourceFolder) -> Source:
         content: _File | None = json_of_image(folder, name, _File, notes)
         if content is None:
             continue
+        embedded, content.imageData = content.imageData != _NULL, _NULL  # kept, it fills the memory
         if content.shapes is None or content.imagePath is None:
             notes.add("a JSON file without shapes and imagePath, left out", name)
             continue
@@ -68,7 +73,9 @@ def open_source(folder: SourceFolder) -> Source:
         if image is None and (image := folder.find_image(stem(name))):
             notes.add("the image beside was taken: what is named is not there", name)
         if image is None:
-            notes.add("the image is not there, left out", f"{name} names {content.imagePath}")
+            inside = " (but in the JSON: save it as a file)" if embedded else ""
+            about = f"{name} names {content.imagePath}"
+            notes.add(f"the image is not there{inside}, left out", about)
             continue
         names |= {shape.label for shape in content.shapes}
         item = Item(stem(image), folder.path(image), split_named(name), key=content)
