@@ -130,7 +130,7 @@ def test_int8_inputs_are_refused_with_what_to_do(visit, browser, tmp_path):
     model = fs.load_model(ROOT / "tflite" / "fastscnn_camvid.keras")
     path = tmp_path / "int8_io.tflite"
     small = fs.resize_model(model, (64, 96))
-    pictures = np.random.default_rng(0).normal(0, 1, (4, 64, 96, 3)).astype(np.float32)
+    pictures = np.random.default_rng(0).uniform(-1, 0.99, (4, 64, 96, 3)).astype(np.float32)
     fs.export_tflite(small, path, recipe="int8", input="int8", calibration=[pictures])
     page = visit(browser)
     page.set_input_files("#model-file", path)
