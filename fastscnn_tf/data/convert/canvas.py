@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from ...core.errors import DataError
 from ...core.sizes import Size
+from .source import Item, Notes, Picture
 
 FARTHEST = 1e6  # pixels from the origin; no image is as large
 CROSSINGS = 1 << 22  # of a shape's edges with rows of pixels
@@ -199,3 +200,31 @@ def coco_counts(text: str, name: str) -> np.ndarray:
     values[1::2] = np.cumsum(values[1::2])
     values[2::2] = np.cumsum(values[2::2])
     return values
+
+
+class DrawnLabels:
+    """Reads label maps that are drawn; a format says at which size, and what.
+
+    Args:
+        classes: names in index order.
+        background: the index of pixels that lie in no shape.
+    """
+
+    def __init__(self, classes: Sequence[str], background: int):
+        self._background = background
+        self._index = {name: index for index, name in enumerate(classes)}
+
+    def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+        """As `Source.read_label`; images were seen upright unless a noted size says otherwise."""
+        upright = picture.seen(self.noted_size(item), True, item.name, notes)
+        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
+        self.draw(canvas, item, notes)
+        return canvas.label if upright else picture.turn(canvas.label)
+
+    def noted_size(self, item: Item) -> Size | None:
+        """(height, width) of the image that was annotated, where the annotation says it."""
+        raise NotImplementedError
+
+    def draw(self, canvas: Canvas, item: Item, notes: Notes) -> None:
+        """Draws an item's shapes in the order of the format."""
+        raise NotImplementedError

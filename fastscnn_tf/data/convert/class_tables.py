@@ -15,13 +15,13 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
+from ...core.class_maps import VOID_NAMES
 from ...core.errors import DataError
 from ...core.images.color_table import ColorTable
 from ...core.labels import IGNORE, MAX_CLASSES, UNKNOWN, Color, LabelSpace
 from .source import Notes
 from .source_folder import SourceFolder
 
-VOID_NAMES = ("void", "unlabeled", "unlabelled", "ignore", "ignored")
 TOLERANCE = "tolerance"
 LARGEST = 64 << 20  # bytes of a table or a list
 LINE = 300  # letters

@@ -14,9 +14,10 @@ import numpy as np
 
 from ...core.errors import DataError
 from ...core.labels.space import Color
+from ...core.sizes import Size
 from . import mask_formats
-from .canvas import Canvas, mask_of_runs
-from .source import Format, Item, Notes, Picture, Source, note_unused, with_background
+from .canvas import Canvas, DrawnLabels, mask_of_runs
+from .source import Format, Item, Notes, Source, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _DRAWN = ("polygon", "box", "mask", "ellipse")
@@ -116,16 +117,13 @@ def hex_color(text: str) -> Color | None:
     return red, green, blue
 
 
-class _Reader:
-    def __init__(self, classes: list[str], background: int):
-        self._background = background
-        self._index = {name: index for index, name in enumerate(classes)}
+class _Reader(DrawnLabels):
+    def noted_size(self, item: Item) -> Size | None:
+        height, width = _numbers(_content(item)[0], item.name, "height", "width")
+        return int(height), int(width)
 
-    def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
-        image, shapes = _content(item)
-        noted = tuple(_numbers(image, item.name, "height", "width"))
-        upright = picture.seen((int(noted[0]), int(noted[1])), True, item.name, notes)
-        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
+    def draw(self, canvas: Canvas, item: Item, notes: Notes) -> None:
+        _, shapes = _content(item)
         for kind, shape in sorted(shapes, key=lambda each: _height(each[1], item.name)):
             value = self._index[shape.get("label", "")]
             if kind in _NO_AREA:
@@ -134,7 +132,6 @@ class _Reader:
                 _draw(canvas, kind, shape, value)
             else:
                 notes.add(f"{kind}: a shape that is not known, not drawn", item.name)
-        return canvas.label if upright else picture.turn(canvas.label)
 
 
 def _content(item: Item) -> tuple[dict[str, str], list[_Shape]]:

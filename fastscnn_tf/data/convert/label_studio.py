@@ -18,8 +18,8 @@ import numpy as np
 
 from ...core.errors import DataError
 from ...core.sizes import Size
-from .canvas import Canvas
-from .source import Format, Item, Notes, Picture, Source, note_unused, with_background
+from .canvas import Canvas, DrawnLabels
+from .source import Format, Item, Notes, Source, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _KEYS = {"[]data", "[]annotations"}
@@ -110,22 +110,19 @@ def _image(folder: SourceFolder, url: str, file: str) -> str | None:
     return folder.find_image(path, file) or folder.find_image(_UPLOADED.sub("", last), file)
 
 
-class _Reader:
-    def __init__(self, classes: list[str], background: int):
-        self._background = background
-        self._index = {name: index for index, name in enumerate(classes)}
-
-    def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+class _Reader(DrawnLabels):
+    def noted_size(self, item: Item) -> Size | None:
         annotation: Any = item.key
         noted = {(r.original_height, r.original_width) for r in annotation.result}
         sizes = {size for size in noted if None not in size}
         if len(sizes) > 1:
             raise DataError(f"{item.name}: regions of images of several sizes: {sorted(sizes)}")
-        upright = picture.seen(next(iter(sizes), None), True, item.name, notes)
-        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
+        return next(iter(sizes), None)
+
+    def draw(self, canvas: Canvas, item: Item, notes: Notes) -> None:
+        annotation: Any = item.key
         for each in annotation.result:
             self._draw(canvas, each, notes)
-        return canvas.label if upright else picture.turn(canvas.label)
 
     def _draw(self, canvas: Canvas, each: _Result, notes: Notes) -> None:
         name, value = each.value.name, each.value

@@ -18,12 +18,12 @@ import numpy as np
 from ...core.errors import DataError
 from ...core.images.decoding import open_picture
 from ...core.labels import IGNORE
-from .canvas import Canvas
+from ...core.sizes import Size
+from .canvas import Canvas, DrawnLabels
 from .source import (
     Format,
     Item,
     Notes,
-    Picture,
     Source,
     json_of_image,
     note_unused,
@@ -34,8 +34,6 @@ from .source_folder import SourceFolder, split_named, stem
 _SPECIAL = ("__ignore__", "_background_")
 _POLYGONS = ("polygon", "oriented_rectangle", "rotation")  # the last of X-AnyLabeling
 _NO_AREA = ("line", "linestrip", "point", "points")
-
-
 _NULL = msgspec.Raw(b"null")
 
 
@@ -93,21 +91,20 @@ def open_source(folder: SourceFolder) -> Source:
     return Source(classes, items, _Reader(classes, background), notes=notes)
 
 
-class _Reader:
+class _Reader(DrawnLabels):
     def __init__(self, classes: list[str], background: int):
-        self._background = background
-        self._index = {name: index for index, name in enumerate(classes)}
+        super().__init__(classes, background)
         self._index |= {"_background_": background, "__ignore__": IGNORE}
 
-    def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+    def noted_size(self, item: Item) -> Size | None:
         content: Any = item.key
         noted = (content.imageHeight, content.imageWidth)
-        size = None if None in noted else noted
-        upright = picture.seen(size, True, item.name, notes)
-        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
+        return None if None in noted else noted
+
+    def draw(self, canvas: Canvas, item: Item, notes: Notes) -> None:
+        content: Any = item.key
         for shape in content.shapes:
             self._draw(canvas, shape, notes)
-        return canvas.label if upright else picture.turn(canvas.label)
 
     def _draw(self, canvas: Canvas, shape: _Shape, notes: Notes) -> None:
         value, points, kind = self._index[shape.label], shape.points, shape.shape_type or "polygon"

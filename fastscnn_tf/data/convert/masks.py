@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
+from ...core.class_maps import VOID_NAMES
 from ...core.errors import DataError
 from ...core.images.color_table import color_codes, color_of
 from ...core.images.decoding import decoding, open_picture, read_picture
 from ...core.images.formats import picture_format
 from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
-from .class_tables import VOID_NAMES, ClassTable, text_of
+from .class_tables import ClassTable, text_of
 from .source import Format, Item, Notes, Picture, Source
 from .source_folder import SourceFolder, split_named, stem
 

@@ -18,13 +18,13 @@ import numpy as np
 from ...core.errors import DataError
 from ...core.images.decoding import open_picture
 from ...core.labels.space import Color
-from .canvas import Canvas
+from ...core.sizes import Size
+from .canvas import Canvas, DrawnLabels
 from .cvat import hex_color
 from .source import (
     Format,
     Item,
     Notes,
-    Picture,
     Source,
     json_of_image,
     note_unused,
@@ -104,19 +104,15 @@ def open_source(folder: SourceFolder) -> Source:
     return Source(classes, items, _Reader(classes, background), known, notes)
 
 
-class _Reader:
-    def __init__(self, classes: list[str], background: int):
-        self._background = background
-        self._index = {name: index for index, name in enumerate(classes)}
-
-    def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+class _Reader(DrawnLabels):
+    def noted_size(self, item: Item) -> Size | None:
         content: Any = item.key
-        size = content.size.height, content.size.width
-        upright = picture.seen(size, True, item.name, notes)
-        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
+        return content.size.height, content.size.width
+
+    def draw(self, canvas: Canvas, item: Item, notes: Notes) -> None:
+        content: Any = item.key
         for each in content.objects:
             self._draw(canvas, each, notes)
-        return canvas.label if upright else picture.turn(canvas.label)
 
     def _draw(self, canvas: Canvas, each: _Object, notes: Notes) -> None:
         value, where = self._index[each.class_title], f"{canvas.name}: {each.class_title}"
