@@ -11,7 +11,8 @@ from ..core.errors import OutputError
 from ..core.keras_api import KerasModel, tf_keras, tfmot
 from ..data.datasets.dataset import in_classes_of
 from ..data.pipeline import batches, check_batches
-from ..model.fast_scnn import resize_model
+from ..model.fast_scnn import inference_model, resize_model
+from ..model.folded import fold
 from ..model.io import checkpoint_in, load_keras
 from ..runs.run_folder import open_run
 from ..train.build import Training, epoch_steps, prepare_backend
@@ -66,12 +67,12 @@ def run_quantization(
         raise OutputError(f"{folder} holds the model itself: choose another output folder")
     prepare_backend(settings.deterministic)
     run = open_run(folder, values, LAST, resume, force)
-    if run.last:
-        model = load_qat(run.last)
-    else:
-        float_model = load_keras(source)
-        float_model = resize_model(float_model, settings.size or float_model.config.input_size)
-    config: FastSCNNConfig = model.config if run.last else float_model.config
+    model: KerasModel = load_qat(run.last) if run.last else None
+    float_model = load_keras(source) if model is None or settings.distill_weight else None
+    if float_model:
+        size = model.config.input_size if model else settings.size
+        float_model = resize_model(float_model, size or float_model.config.input_size)
+    config: FastSCNNConfig = (model or float_model).config
     splits = [
         usable_split(settings, split, config.input_size, progress) for split in ("train", "val")
     ]
@@ -83,6 +84,8 @@ def run_quantization(
         calibration = batches(training, config, batch_size=4)
         tfmot()
         model = quantize_aware(float_model, calibration.take(-(-CALIBRATION_IMAGES // 4)))
+    if settings.distill_weight:
+        model.teach(fold(inference_model(float_model)), settings.distill_weight)
     _compile(model, settings, len(training))
     state = restore_run(model, run.last) if run.last else {}
     found = run.train(

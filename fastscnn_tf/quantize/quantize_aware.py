@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,7 @@ def qat_model(network: FoldedNetwork) -> KerasModel:
     outputs = as_it_is(fast_scnn_outputs)
     x = outputs(blocks, blocks.input(image), network.config)["logits"]
     model = _model_class()(image, blocks.upsample(x))
+    model.cells = keras.Model(image, x).__call__  # bound, so that Keras tracks no second model
     # === Weights ===
     model.config, model.blocks, model.calibrated = network.config, blocks, False
     for name, variables in blocks.weights.items():
@@ -184,13 +185,41 @@ def _model_class() -> Any:
         blocks: QATBlocks
         calibrated: bool
         licence: str | None = None
+        cells: Callable[..., Any]  # normalised images to the logits at 1/8
+        teacher: FoldedNetwork | None = None
+        distill_weight: float
+
+        def teach(self, teacher: FoldedNetwork, weight: float) -> None:
+            """Has `fit` learn the probabilities of a float network, too (see `train_step`)."""
+            self.teacher, self.distill_weight = teacher, weight
+            self.distilled = keras.metrics.Mean("distill")  # in the logs, as all metrics are
 
         def call(self, inputs, training=None, mask=None):
             images = without_bytes(inputs, self.config, tensorflow())
             return super().call(images, training=training, mask=mask)
 
         def train_step(self, data):
-            return as_it_is(super().train_step)(data)
+            """With a teacher the loss is the compiled one plus `distill_weight` times KL(teacher ||
+            student), averaged over the cells of the logits, as in `distillation_loss`.
+            """
+            if self.teacher is None:
+                return as_it_is(super().train_step)(data)
+            return as_it_is(self._taught)(*data)
+
+        def _taught(self, images, labels):
+            tf = tensorflow()
+            images = without_bytes(images, self.config, tf)
+            told = tf.nn.log_softmax(logits_of(self.teacher, images))
+            with tf.GradientTape() as tape:
+                cells = self.cells(images, training=True)
+                logits = self.blocks.upsample(cells)
+                difference = tf.exp(told) * (told - tf.nn.log_softmax(cells))
+                distilled = tf.reduce_mean(tf.reduce_sum(difference, -1))
+                own = self.compute_loss(images, labels, logits, None)
+                loss = own + self.distill_weight * distilled
+            self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+            self.distilled.update_state(distilled)
+            return self.compute_metrics(images, labels, logits, None)
 
         def test_step(self, data):
             return as_it_is(super().test_step)(data)

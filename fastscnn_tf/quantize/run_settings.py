@@ -25,6 +25,8 @@ class QuantizeSettings(RunSettings):
             CamVid 0.001 cost 1 to 3 points of mIoU within 5 epochs, 0.0001 at most 0.7 within 2.
         freeze_ranges: how many of the last epochs keep the activation ranges, see
             `freeze_ranges`; None: a third of the epochs.
+        distill_weight: of learning what the float model says of each cell (see
+            `distilling_model`); 0: learn from the labels alone.
         augment: augmentation preset.
         seed: order and augmentation.
         validate_every: epochs between validations; the last epoch always validates.
@@ -45,6 +47,9 @@ class QuantizeSettings(RunSettings):
     learning_rate: float = like(PretrainSettings, "learning_rate", 0.0001)
     freeze_ranges: int | None = setting(
         None, "How many of the last epochs keep the activation ranges.", shown="a third of them"
+    )
+    distill_weight: float = like(
+        TrainSettings, "distill_weight", help="Weight of what the float model teaches; 0: none."
     )
     augment: str = like(TrainSettings, "augment", "gentle")
     seed: int = like(TrainSettings, "seed")

@@ -89,6 +89,22 @@ def test_uncalibrated_ranges_are_set_by_fit(trained):
     assert all(limits != (-START, START) for limits in folded_of(model).ranges.values())
 
 
+@pytest.mark.train
+def test_without_labels_the_float_network_is_learned(config, noise):
+    """All void: what is left is what the teacher says, here of another network's classes."""
+    small = config.replace(input_size=(64, 96), width=0.25, repeats=(1, 1, 1))
+    images, void = noise((64, 96)), np.full((2, 64, 96), 255, np.int32)
+    teacher = fold(fast_scnn(small))
+    kernel, bias = teacher.weights["classifier.logits"]
+    teacher.weights["classifier.logits"] = (100 * kernel, bias)  # it is sure of what it sees
+    qat = quantize_aware(fast_scnn(small), [images])
+    qat.teach(teacher, 2.0)
+    qat.compile(keras3().optimizers.Adam(0.003), loss=segmentation_loss)
+    logs = qat.fit(images, void, epochs=6, verbose=0).history
+    assert not any(logs["loss"])
+    assert (np.diff(logs["distill"]) < 0).all()
+
+
 def test_a_pydataset_of_keras_3_is_trained_on(config):
     """With auxiliary heads, and at the size at which the twin is compared with the model."""
     config = config.replace(aux_heads=True, input_size=(64, 96), width=0.25)
