@@ -67,11 +67,8 @@ def run_quantization(
         raise OutputError(f"{folder} holds the model itself: choose another output folder")
     prepare_backend(settings.deterministic)
     run = open_run(folder, values, LAST, resume, force)
-    model: KerasModel = load_qat(run.last) if run.last else None
-    float_model = load_keras(source) if model is None or settings.distill_weight else None
-    if float_model:
-        size = model.config.input_size if model else settings.size
-        float_model = resize_model(float_model, size or float_model.config.input_size)
+    model = load_qat(run.last) if run.last else None
+    float_model = _float_model(source, model, settings)
     config: FastSCNNConfig = (model or float_model).config
     splits = [
         usable_split(settings, split, config.input_size, progress) for split in ("train", "val")
@@ -80,7 +77,7 @@ def run_quantization(
     matching = settings.match, settings.class_map
     training, validation = (in_classes_of(config.labels, data, *matching) for data in splits)
     check_batches(training, config, settings.batch_size, training=True)
-    if not run.last:
+    if model is None:
         calibration = batches(training, config, batch_size=4)
         tfmot()
         model = quantize_aware(float_model, calibration.take(-(-CALIBRATION_IMAGES // 4)))
@@ -95,6 +92,15 @@ def run_quantization(
     )
     best = run.required(found.best)
     return QuantizeResult(run.folder, run.folder / BEST, best, found.epochs_done)
+
+
+def _float_model(source: Path, model: KerasModel | None, settings: QuantizeSettings) -> KerasModel:
+    """The trained model at the size of the run, where it begins or is taught; else None."""
+    if model and not settings.distill_weight:
+        return None
+    found = load_keras(source)
+    size = model.config.input_size if model else settings.size
+    return resize_model(found, size or found.config.input_size)
 
 
 def _compile(model: KerasModel, settings: QuantizeSettings, images: int) -> None:
