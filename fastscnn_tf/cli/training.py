@@ -181,7 +181,15 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @opt.size
 @opt.setting_options(
     QuantizeSettings,
-    *("epochs", "batch_size", "learning_rate", "freeze_ranges", "augment", "seed"),
+    *(
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "freeze_ranges",
+        "distill_weight",
+        "augment",
+        "seed",
+    ),
     *("validate_every", "match", "class_map", "deterministic", "val_split"),
 )
 @opt.skip_bad
