@@ -27,9 +27,16 @@ PARAMETERS = {
 }
 # Multiply-accumulates at 1024x2048, in millions.
 MACS = {
-    **{"mmseg": 7247, "paddleseg": 7247, "gluon": 6708, "tramac": 6708, "zh320": 6473},
-    **{"mindspore": 6710, "rachthree": 7217, "kshitizrimal": 6789},
-    **{"kshitizrimal-notebook": 8945, "skywa7ch3r": 8949},
+    "mmseg": 7247,
+    "paddleseg": 7247,
+    "gluon": 6708,
+    "tramac": 6708,
+    "zh320": 6473,
+    "mindspore": 6710,
+    "rachthree": 7217,
+    "kshitizrimal": 6789,
+    "kshitizrimal-notebook": 8945,
+    "skywa7ch3r": 8949,
 }
 
 SMALL = {"repeats": (2, 1, 1)}  # a bottleneck with a skip, and two without
