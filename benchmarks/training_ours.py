@@ -13,6 +13,7 @@ from turns import serve, timed_steps
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.config import FastSCNNConfig
+from fastscnn_tf.core.images.interpolation import HALF_PIXEL
 from fastscnn_tf.core.keras_api import keras3, tensorflow
 from fastscnn_tf.model.layers import layers_for
 
@@ -24,13 +25,13 @@ def plain_layers(keras: Any) -> None:
     own = layers_for(keras)
     own.BatchNormalization = keras.layers.BatchNormalization
 
-    class Resize(own.ResizeBilinear):  # type: ignore[misc, name-defined]
+    class Resize(own.Resize):  # type: ignore[misc, name-defined]
         def call(self, x):
-            if self.aligned:  # Keras has no such resizing
+            if self.sampling != HALF_PIXEL:  # Keras has no such resizing
                 return super().call(x)
             return keras.ops.image.resize(x, self.size, antialias=False)
 
-    own.ResizeBilinear = Resize
+    own.Resize = Resize
 
 
 class Trainer:

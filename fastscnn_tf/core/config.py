@@ -14,6 +14,7 @@ import numpy as np
 from .arguments import NUMBER, check_number
 from .errors import ConfigError
 from .files.json_text import convert
+from .images.interpolation import sampling_of
 from .labels import MAX_CLASSES, LabelSpace, label_space
 from .presets import PRESETS
 from .sizes import Size, check_size, padded_size
@@ -21,15 +22,21 @@ from .sizes import Size, check_size, padded_size
 FUSION_FACTOR = 4  # of the fusion's upsampling, from 1/32 to 1/8
 RESIZES = ("pyramid", "fusion", "logits")
 AUX_HEADS = ("ltd", "gfe")
+MAX_CHANNELS = 512  # of a layer, but for the expansion: a file's configuration asks for no more
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "stem_padding": ("same", "symmetric", "valid"),
     "stride_padding": ("same", "symmetric"),
-    "pyramid_kernel": (1, 3),
+    "pyramid_pooling": ("adaptive", "floor", "ceil", "fixed"),
+    "pyramid_branch": ("pointwise", "strided"),
+    "pyramid_kernel": (0, 1, 3),
     "fusion_order": ("depthwise_first", "resize_first"),
-    "fusion_norm": ("branches", "sum"),
+    "fusion_branch": ("depthwise", "linear", "separable"),
+    "fusion_norm": ("branches", "sum", "high_and_sum"),
+    "dropout_at": ("features", "logits"),
+    "aux_head": ("conv", "separable"),
 }
-_SUBSETS = {"align_corners": RESIZES, "aux_layout": AUX_HEADS}
+_SUBSETS = {"align_corners": RESIZES, "nearest": RESIZES, "aux_layout": AUX_HEADS}
 _RANGES: dict[str, tuple[float, float]] = {
     "width": (0.25, 4.0),
     "dropout": (0.0, 0.99),
@@ -37,8 +44,25 @@ _RANGES: dict[str, tuple[float, float]] = {
     "bn_momentum": (0.0, 1.0),
     "bn_epsilon": (1e-7, 1.0),
 }
-_WHOLE = {"num_classes": (2, MAX_CLASSES), "aux_width": (1, 1024), "fusion_dilation": (1, 64)}
-_FLAGS = ("pad", "separable_relu", "pyramid_branch_norm", "logits_norm", "aux_heads")
+_WHOLE = {
+    "num_classes": (2, MAX_CLASSES),
+    "expansion": (1, 8),
+    "pyramid_branch_width": (0, MAX_CHANNELS),
+    "fusion_dilation": (1, 64),
+    "aux_width": (1, 1024),
+}
+_WIDTHS = ("stem_widths", "bottleneck_widths", "head_widths")
+_FLAGS = (
+    *("pad", "separable_relu", "separable_norm", "pyramid_branch_norm"),
+    *("logits_norm", "logits_relu", "logits_bias", "aux_heads"),
+)
+# Younger than files that people have: written only where they differ from the default, so that
+# files of all other networks stay what they were, byte by byte, and are read by older versions.
+_LATER = (
+    *("expansion", *_WIDTHS, "separable_norm"),
+    *("pyramid_pooling", "pyramid_windows", "pyramid_branch", "pyramid_branch_width"),
+    *("fusion_branch", "nearest", "logits_relu", "logits_bias", "dropout_at", "aux_head"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,28 +78,49 @@ class FastSCNNConfig:
             bottom and on the right with its mean, and the result is cropped. For inference.
         width: factor of all channel counts, rounded to multiples of 8; 0.25..4.
         repeats: bottlenecks in each of the three groups (paper: n = 3, 3, 3).
+        expansion: factor t of the bottlenecks' inner channels, 1..8 (paper: 6).
+        stem_widths: channels of the three strided layers (paper: 32, 48, 64).
+        bottleneck_widths: channels of the three groups (paper: 64, 96, 128).
+        head_widths: channels of the pyramid's output, the fusion and the classifier.
         separable_relu: a ReLU between depthwise and pointwise convolution. The paper has none.
+        separable_norm: batch normalisation between them; False: as in Keras' SeparableConv2D.
         conv_bias: patterns of layer names (as in `fnmatch`) whose convolutions have a bias although
             batch normalisation follows.
         stem_padding: of the first convolution: `same` (TensorFlow's: at even sizes only bottom and
             right), `symmetric` (1 on each side, as PyTorch code has it) or `valid` (none).
         stride_padding: of the strided depthwise convolutions: `same` or `symmetric`.
         pyramid_bins: output sizes of the pyramid pooling (PSPNet's, which the paper refers to).
+        pyramid_pooling: windows of b bins over n cells: `adaptive`, PyTorch's, which share them
+            all; `floor`, windows of n // b and the rest is dropped; `ceil`, the same, and the rest
+            is in smaller windows at the ends; `fixed`, those of `pyramid_windows` at every size.
+            Windows never exceed the map, and have at least one cell.
+        pyramid_windows: sides of the square windows of `fixed`, one for each of the bins.
+        pyramid_branch: convolution of a branch: `pointwise`, or `strided` (3x3, stride 2).
+        pyramid_branch_width: its channels; 0: a quarter of its input's.
         pyramid_branch_norm: batch normalisation and ReLU in the pyramid's branches.
-        pyramid_kernel: kernel of the pyramid's output convolution, 1 or 3.
+        pyramid_kernel: kernel of the pyramid's output convolution, 1 or 3; 0: it has none.
         fusion_order: `depthwise_first` runs the fusion's depthwise convolution at 1/32 before the
             upsampling, at a quarter of its dilation: the same as afterwards except in a ring of 4
             cells, a 16th of the cost, and no dilation left on a device. `resize_first` is the order
             of the paper's table and of all other implementations.
         fusion_dilation: of that depthwise convolution, counted at 1/8 (paper, table 3: 4).
-        fusion_norm: batch normalisation on both `branches` before the addition, or on the `sum`.
+        fusion_branch: what the upsampled branch goes through before its 1x1 convolution:
+            `depthwise` (with a ReLU), `linear` (without one) or `separable`, with `head_widths[1]`.
+        fusion_norm: batch normalisation on both `branches` before the addition, on the `sum`, or
+            (`high_and_sum`) on the high-resolution branch and on the sum.
         align_corners: which bilinear resizes align corners, of `pyramid`, `fusion` and `logits`.
+        nearest: which resizes take the nearest cell instead.
         logits_norm: batch normalisation and ReLU on the logits.
+        logits_relu: False: `logits_norm` comes without the ReLU.
+        logits_bias: whether the last convolution has a bias.
         dropout: rate before the last convolution. The paper names no rate; 0.1 as in the ports
             that reach its accuracy.
+        dropout_at: `features`, or on the `logits` at 1/8, behind the last convolution.
         aux_heads: add the auxiliary heads of `aux_layout`, for training (paper, section 3.3).
         aux_layout: where they sit: `ltd` after learning to downsample (1/8), `gfe` after the
             global features (1/32).
+        aux_head: `conv`, a 3x3 convolution to `aux_width`; or `separable`, one to half the channels,
+            with the normalisation that the classifier's logits have.
         aux_width: their hidden channels; the paper is silent.
         l2: weight decay `l2 / 2 * sum(w ** 2)` on every kernel that is not depthwise.
         bn_momentum: decay of the running statistics.
@@ -95,21 +140,36 @@ class FastSCNNConfig:
     pad: bool = False
     width: float = 1.0
     repeats: tuple[int, ...] = (3, 3, 3)
+    expansion: int = 6
+    stem_widths: tuple[int, ...] = (32, 48, 64)
+    bottleneck_widths: tuple[int, ...] = (64, 96, 128)
+    head_widths: tuple[int, ...] = (128, 128, 128)
     separable_relu: bool = False
+    separable_norm: bool = True
     conv_bias: tuple[str, ...] = ()
     stem_padding: str = "same"
     stride_padding: str = "same"
     pyramid_bins: tuple[int, ...] = (1, 2, 3, 6)
+    pyramid_pooling: str = "adaptive"
+    pyramid_windows: tuple[int, ...] = ()
+    pyramid_branch: str = "pointwise"
+    pyramid_branch_width: int = 0
     pyramid_branch_norm: bool = True
     pyramid_kernel: int = 1
     fusion_order: str = "depthwise_first"
     fusion_dilation: int = 4
+    fusion_branch: str = "depthwise"
     fusion_norm: str = "branches"
     align_corners: tuple[str, ...] = ()
+    nearest: tuple[str, ...] = ()
     logits_norm: bool = False
+    logits_relu: bool = True
+    logits_bias: bool = True
     dropout: float = 0.1
+    dropout_at: str = "features"
     aux_heads: bool = False
     aux_layout: tuple[str, ...] = ("ltd", "gfe")
+    aux_head: str = "conv"
     aux_width: int = 32
     l2: float = 4e-5
     bn_momentum: float = 0.99
@@ -154,6 +214,10 @@ class FastSCNNConfig:
             check_number(name, getattr(self, name), least, most, (int,))
         self._check_counts("repeats", 16, 3)
         self._check_counts("pyramid_bins", 64)
+        bins = len(self.pyramid_bins) if self.pyramid_pooling == "fixed" else 0
+        self._check_counts("pyramid_windows", 1024, bins)
+        for name in _WIDTHS:
+            self._check_counts(name, MAX_CHANNELS, 3)
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name} must be {_or(known)}, got {getattr(self, name)!r}")
@@ -166,6 +230,14 @@ class FastSCNNConfig:
         self._check_together()
 
     def _check_together(self) -> None:
+        widest = max(self.pyramid_branch_width, *(n for x in _WIDTHS for n in getattr(self, x)))
+        if self.channels(widest) > MAX_CHANNELS:
+            raise ConfigError(
+                f"width {self.width} times {widest} channels: expected at most {MAX_CHANNELS}"
+            )
+        both = set(self.align_corners) & set(self.nearest)
+        if both:
+            raise ConfigError(f"{_or(tuple(both))}: align_corners or nearest, not both")
         if self.fusion_order == "depthwise_first":
             if self.fusion_dilation % FUSION_FACTOR:
                 raise ConfigError(
@@ -176,6 +248,12 @@ class FastSCNNConfig:
                 raise ConfigError(
                     "with align_corners a convolution does not commute with the upsampling: leave "
                     "'fusion' out of align_corners, or use fusion_order='resize_first'"
+                )
+            inner = self.fusion_branch == "separable" and self.separable_relu
+            if inner and "fusion" not in self.nearest:
+                raise ConfigError(
+                    "separable_relu inside the fusion's separable convolution does not commute with "
+                    "the upsampling: use fusion_order='resize_first'"
                 )
         if len(set(self.pyramid_bins)) != len(self.pyramid_bins):
             raise ConfigError(f"pyramid_bins must differ from each other, got {self.pyramid_bins}")
@@ -198,7 +276,7 @@ class FastSCNNConfig:
         value = self._numbers(name, int)
         right = 1 <= len(value) <= 16 if length is None else len(value) == length
         if not right or not all(1 <= v <= high for v in value):
-            many = f"{length} numbers" if length else "numbers"
+            many = "numbers" if length is None else f"{length} numbers"
             raise ConfigError(f"{name} must be {many} of 1..{high}, got {value}")
         object.__setattr__(self, name, value)
 
@@ -213,7 +291,7 @@ class FastSCNNConfig:
         """The architecture of a public implementation (see `core.presets`), with changes.
 
         Args:
-            name: `paper`, `mmseg`, `paddleseg`, `gluon`, `tramac`, `mindspore` or `zh320`.
+            name: one of `core.presets.PRESETS`, `paper` or `mmseg` for example.
             changes: further fields.
 
         Raises:
@@ -263,6 +341,10 @@ class FastSCNNConfig:
         """Whether a convolution has a bias before its batch normalisation."""
         return any(fnmatch.fnmatchcase(layer, pattern) for pattern in self.conv_bias)
 
+    def sampling(self, resize: str) -> str:
+        """How one of `RESIZES` finds its cells: `half_pixel`, `aligned` or `nearest`."""
+        return sampling_of(resize, self.align_corners, self.nearest)
+
     def normalised(self, image: np.ndarray) -> np.ndarray:
         """(..., 3) RGB of 0..255 as the network takes it: float32 `(x - mean) / std`."""
         mean, std = (np.array(value, np.float32) for value in (self.mean, self.std))
@@ -273,8 +355,10 @@ class FastSCNNConfig:
         return dataclasses.replace(self, **_known(type(self), changes))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; `from_dict` reads it back."""
-        return dataclasses.asdict(self)
+        """Plain JSON types; `from_dict` reads it back, and takes the default for what is absent."""
+        default = {field.name: field.default for field in dataclasses.fields(self)}
+        values = dataclasses.asdict(self).items()
+        return {k: v for k, v in values if k not in _LATER or v != default[k]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FastSCNNConfig:

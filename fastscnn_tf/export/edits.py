@@ -14,7 +14,11 @@ from ..core.errors import ExportError
 from ..core.keras_api import KerasModel
 from ..tflite.file import operation
 
-RESHAPING = ("RESIZE_BILINEAR", "STRIDED_SLICE")  # same scale in and out: they commute with it
+RESHAPING = (
+    "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR",
+    "STRIDED_SLICE",
+)  # same scale in and out: they commute with it
 
 
 class Editor:

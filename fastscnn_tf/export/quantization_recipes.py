@@ -11,7 +11,7 @@ from ..tflite.file import GraphSummary
 COMMON = frozenset(
     (
         *("CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "CONCATENATION", "MEAN", "STRIDED_SLICE"),
-        *("PAD", "RESIZE_BILINEAR"),
+        *("PAD", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"),
     )
 )
 # Raw bytes: DEQUANTIZE, and where the mean is no single byte and the first convolution pads, one

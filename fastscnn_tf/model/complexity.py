@@ -6,10 +6,11 @@ import dataclasses
 import math
 
 from ..core.config import FastSCNNConfig, config_of
+from ..core.images.interpolation import HALF_PIXEL, NEAREST
 from ..core.keras_api import KerasModel
 from ..core.sizes import Size
 from .topology import Conv, Depthwise, fast_scnn_outputs
-from .windows import adaptive_windows
+from .windows import Windows
 
 Shape = tuple[int, int, int]  # height, width, channels
 COPIES = 8  # of the weights, of four bytes each
@@ -120,7 +121,7 @@ class _ShapeBlocks:
 
     def depthwise(self, x: _Map, conv: Depthwise) -> _Map:
         channels = x.shape[2]
-        return self._convolution(x, conv, (3, 3, channels, 1), channels, True, conv.dilation)
+        return self._convolution(x, conv, (3, 3, channels, 1), channels, conv.norm, conv.dilation)
 
     def _convolution(
         self,
@@ -165,16 +166,18 @@ class _ShapeBlocks:
         shape = (*xs[0].shape[:2], sum(x.shape[2] for x in xs))
         return self._note(_Map(shape, xs[0].step, field), name)
 
-    def pool(self, x: _Map, bins: int, *, name: str) -> _Map:
-        windows = [max(b - a for a, b in adaptive_windows(n, bins)) for n in x.shape[:2]]
-        step = x.step[0] * x.shape[0] / bins, x.step[1] * x.shape[1] / bins
-        rows, columns = (f + (w - 1) * s for f, w, s in zip(x.field, windows, x.step, strict=True))
-        return self._note(_Map((bins, bins, x.shape[2]), step, (rows, columns)), name)
+    def pool(self, x: _Map, windows: Windows, *, name: str) -> _Map:
+        high, wide = map(len, windows)
+        step = x.step[0] * x.shape[0] / high, x.step[1] * x.shape[1] / wide
+        sides = [max(b - a for a, b in spans) for spans in windows]
+        rows, columns = (f + (w - 1) * s for f, w, s in zip(x.field, sides, x.step, strict=True))
+        return self._note(_Map((high, wide, x.shape[2]), step, (rows, columns)), name)
 
-    def resize(self, x: _Map, size: Size, *, name: str, aligned: bool = False) -> _Map:
+    def resize(self, x: _Map, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> _Map:
         step = x.step[0] * x.shape[0] / size[0], x.step[1] * x.shape[1] / size[1]
-        # Interpolation reads two neighbours, where there are two.
-        two = [s if n > 1 else 0 for s, n in zip(x.step, x.shape[:2], strict=True)]
+        # Bilinear interpolation reads two neighbours, where there are two.
+        linear = sampling != NEAREST
+        two = [s if n > 1 and linear else 0 for s, n in zip(x.step, x.shape[:2], strict=True)]
         field = x.field[0] + two[0], x.field[1] + two[1]
         return self._note(_Map((*size, x.shape[2]), step, field), name)
 

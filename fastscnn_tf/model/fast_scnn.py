@@ -60,16 +60,18 @@ def full_resolution(
     blocks: FullSizeBlocks[Tensor], logits: Tensor, config: FastSCNNConfig
 ) -> Tensor:
     """Upsamples logits at 1/8 to the input's size, in any vocabulary that can `crop`."""
-    aligned, padded = "logits" in config.align_corners, config.padded_size
+    sampling, padded = config.sampling("logits"), config.padded_size
     if padded == config.input_size:
-        return blocks.resize(logits, padded, aligned=aligned, name="logits")
-    x = blocks.resize(logits, padded, aligned=aligned, name="logits.padded")
+        return blocks.resize(logits, padded, sampling=sampling, name="logits")
+    x = blocks.resize(logits, padded, sampling=sampling, name="logits.padded")
     return blocks.crop(x, config.input_size, name="logits")
 
 
 def logits_layer(config: FastSCNNConfig) -> str:
     """Name of the layer of a Keras model that gives the logits at 1/8."""
-    return "classifier.logits.relu" if config.logits_norm else "classifier.logits"
+    if not config.logits_norm:
+        return "classifier.logits"
+    return "classifier.logits.relu" if config.logits_relu else "classifier.logits.bn"
 
 
 def check_patterns(config: FastSCNNConfig) -> None:

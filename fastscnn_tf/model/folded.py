@@ -76,23 +76,24 @@ def fold(model: KerasModel) -> FoldedNetwork:
     for name, weights in values.items():
         if not weights or name.endswith(".bn"):
             continue
-        norm = values.get(f"{name}.bn", [])
+        norms = [values[f"{name}.bn"]] if f"{name}.bn" in values else []
         if name in SUMMANDS and SUM_NORM in values:
             # A normalised sum scales both summands, and shifts once.
             gamma, beta, mean, variance = values[SUM_NORM]
             zero = np.zeros_like(beta)
-            norm = [gamma, *((beta, mean) if name == SUMMANDS[0] else (zero, zero)), variance]
-        folded[name] = _fold_layer(weights, norm, is_depthwise(name), config.bn_epsilon)
+            shift = (beta, mean) if name == SUMMANDS[0] else (zero, zero)
+            norms.append([gamma, *shift, variance])
+        folded[name] = _fold_layer(weights, norms, is_depthwise(name), config.bn_epsilon)
     return FoldedNetwork(config.replace(aux_heads=False), folded)
 
 
 def _fold_layer(
-    weights: list[np.ndarray], norm: list[np.ndarray], depthwise: bool, epsilon: float
+    weights: list[np.ndarray], norms: list[list[np.ndarray]], depthwise: bool, epsilon: float
 ) -> Weights:
     kernel = weights[0].astype(np.float64)
     channels = kernel.shape[2] if depthwise else kernel.shape[3]
     bias = weights[1].astype(np.float64) if len(weights) > 1 else np.zeros(channels)
-    if norm:
+    for norm in norms:
         gamma, beta, mean, variance = (v.astype(np.float64) for v in norm)
         factor = gamma / np.sqrt(variance + epsilon)
         kernel = kernel * (factor[:, None] if depthwise else factor)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from types import ModuleType
 
 from ..core.config import FastSCNNConfig
+from ..core.images.interpolation import HALF_PIXEL
 from ..core.keras_api import KerasLayer, Tensor
 from ..core.sizes import Size
 from .layers import batch_normalization, layers_for
 from .topology import Conv, Depthwise
-from .windows import explicit_pads, pads_to
+from .windows import Windows, explicit_pads, is_whole, pads_to
 
 
 def precision_of(name: str) -> str | None:
@@ -59,7 +61,7 @@ class KerasBlocks:
             depthwise_initializer="he_normal",
             name=conv.name,
         )
-        return self._finish(self.apply(layer, x), True, conv.relu, conv.name)
+        return self._finish(self.apply(layer, x), conv.norm, conv.relu, conv.name)
 
     def _padded(self, x: Tensor, conv: Conv | Depthwise) -> tuple[Tensor, str]:
         """The input of a convolution, and the padding that is left for its layer to do."""
@@ -98,15 +100,16 @@ class KerasBlocks:
     def concat(self, xs: list[Tensor], *, name: str) -> Tensor:
         return self.layers.Concatenate(name=name)(xs)
 
-    def pool(self, x: Tensor, bins: int, *, name: str) -> Tensor:
+    def pool(self, x: Tensor, windows: Windows, *, name: str) -> Tensor:
         # In float32: the sum over a map overflows float16.
-        if bins == 1:
-            return self.own.AdaptivePooling(1, dtype="float32", name=name)(x)
-        x = self.own.AdaptivePooling(bins, axis=1, dtype="float32", name=f"{name}.rows")(x)
-        return self.own.AdaptivePooling(bins, axis=2, dtype="float32", name=name)(x)
+        means = functools.partial(self.own.WindowMeans, dtype="float32")
+        if is_whole(windows, self.size(x)):
+            return means(name=name)(x)
+        x = means(windows[0], axis=1, name=f"{name}.rows")(x)
+        return means(windows[1], axis=2, name=name)(x)
 
-    def resize(self, x: Tensor, size: Size, *, name: str, aligned: bool = False) -> Tensor:
-        return self.own.ResizeBilinear(size, aligned, dtype=precision_of(name), name=name)(x)
+    def resize(self, x: Tensor, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Tensor:
+        return self.own.Resize(size, sampling, dtype=precision_of(name), name=name)(x)
 
     def pad(self, x: Tensor, size: Size, *, name: str) -> Tensor:
         return self.layers.ZeroPadding2D(pads_to(self.size(x), size), name=name)(x)
@@ -122,7 +125,7 @@ class KerasBlocks:
     def dropout(self, x: Tensor, rate: float, *, name: str) -> Tensor:
         # Without a seed PyTorch draws from one global stream, which no checkpoint holds.
         seed = random.randint(1, 10**9) if self.backend == "torch" else None
-        return self.layers.Dropout(rate, seed=seed, name=name)(x)
+        return self.layers.Dropout(rate, seed=seed, dtype=precision_of(name), name=name)(x)
 
     def size(self, x: Tensor) -> Size:
         return int(x.shape[1]), int(x.shape[2])

@@ -10,7 +10,7 @@ import functools
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from ..core.images.interpolation import interpolation_matrix
+from ..core.images.interpolation import ALIGNED, HALF_PIXEL, NEAREST, interpolation_matrix
 from ..core.keras_api import (
     KerasLayer,
     Tensor,
@@ -21,21 +21,21 @@ from ..core.keras_api import (
     tensorflow,
 )
 from ..core.sizes import Size
-from .windows import adaptive_windows
+from .windows import Spans
 
 PACKAGE = "fastscnn_tf"
-COARSE = "_fastscnn_coarse"  # attribute of an interpolated tensor: (what was interpolated, aligned)
+COARSE = "_fastscnn_coarse"  # attribute of a bilinear map: (what was interpolated, sampling)
 
 Shape = tuple[int | None, ...]
 
 
 @functools.cache
 def layers_for(keras: ModuleType) -> SimpleNamespace:
-    """`AdaptivePooling`, `ResizeBilinear` and `BatchNormalization` of a Keras namespace."""
+    """`WindowMeans`, `Resize` and `BatchNormalization` of a Keras namespace."""
     register = keras.saving.register_keras_serializable(package=PACKAGE)
     return SimpleNamespace(
-        AdaptivePooling=register(_adaptive_pooling(keras)),
-        ResizeBilinear=register(_resize_bilinear(keras)),
+        WindowMeans=register(_window_means(keras)),
+        Resize=register(_resize(keras)),
         BatchNormalization=register(_fused_batch_normalization(keras))
         if is_keras3(keras) and on_tensorflow(keras)
         else keras.layers.BatchNormalization,
@@ -53,70 +53,70 @@ def batch_normalization(keras: ModuleType) -> type[KerasLayer]:
     return layers_for(keras).BatchNormalization
 
 
-def _adaptive_pooling(keras: Any) -> type[KerasLayer]:
+def _window_means(keras: Any) -> type[KerasLayer]:
     ops = keras3().ops
 
-    class AdaptivePooling(keras.layers.Layer):
-        """Means over the adaptive windows of one axis, or over the whole map.
+    class WindowMeans(keras.layers.Layer):
+        """Means over the windows of one axis, or over the whole map.
 
         Args:
-            bins: number of windows; 1 pools over both axes and ignores `axis`.
-            axis: 1 pools rows, 2 pools columns. Rows then columns is the exact adaptive pooling,
-                since every window is a rectangle.
+            spans: (start, stop) of each window; None pools over both axes and ignores `axis`.
+            axis: 1 pools rows, 2 pools columns. Rows then columns is the exact pooling, since every
+                window is a rectangle.
         """
 
-        def __init__(self, bins: int, axis: int = 1, **kwargs: Any) -> None:
+        def __init__(self, spans: Spans | None = None, axis: int = 1, **kwargs: Any) -> None:
             super().__init__(**kwargs)
-            self.bins, self.axis = int(bins), int(axis)
+            self.spans, self.axis = spans, int(axis)
 
         def call(self, x: Tensor) -> Tensor:
-            if self.bins == 1:
+            if self.spans is None:
                 return ops.mean(x, axis=(1, 2), keepdims=True)
-            windows = adaptive_windows(x.shape[self.axis], self.bins)
             parts = [
                 ops.mean(x[:, a:b] if self.axis == 1 else x[:, :, a:b], self.axis, keepdims=True)
-                for a, b in windows
+                for a, b in self.spans
             ]
             return ops.concatenate(parts, axis=self.axis)
 
         def compute_output_shape(self, input_shape: Shape) -> Shape:
             shape = list(input_shape)
-            for axis in (1, 2) if self.bins == 1 else (self.axis,):
-                shape[axis] = self.bins
+            for axis in (1, 2) if self.spans is None else (self.axis,):
+                shape[axis] = len(self.spans or [()])
             return tuple(shape)
 
         def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "bins": self.bins, "axis": self.axis}
+            return {**super().get_config(), "spans": self.spans, "axis": self.axis}
 
-    return AdaptivePooling
+    return WindowMeans
 
 
-def _resize_bilinear(keras: Any) -> type[KerasLayer]:
+def _resize(keras: Any) -> type[KerasLayer]:
     ops = keras3().ops
 
-    class ResizeBilinear(keras.layers.Layer):
-        """Bilinear interpolation to a fixed (height, width).
+    class Resize(keras.layers.Layer):
+        """Interpolation to a fixed (height, width).
 
         Args:
             size: the target.
-            aligned: map the corners' centres onto each other (PyTorch's `align_corners=True`)
-                instead of using half-pixel centres.
+            sampling: bilinear with `HALF_PIXEL` centres or `ALIGNED` corners (PyTorch's
+                `align_corners=True`), or `NEAREST`.
         """
 
-        def __init__(self, size: Size, aligned: bool = False, **kwargs: Any) -> None:
+        def __init__(self, size: Size, sampling: str = HALF_PIXEL, **kwargs: Any) -> None:
             super().__init__(**kwargs)
-            self.size, self.aligned = (int(size[0]), int(size[1])), bool(aligned)
+            self.size, self.sampling = (int(size[0]), int(size[1])), sampling
 
         def call(self, x: Tensor) -> Tensor:
             if on_tensorflow(keras):
                 # TensorFlow interpolates every float type to float32.
-                y = ops.cast(resize_bilinear(x, self.size, self.aligned), x.dtype)
-                # For `segmentation_loss`, as Keras' softmax leaves its logits for Keras' losses.
-                setattr(y, COARSE, (x, self.aligned))
+                y = ops.cast(resized(x, self.size, self.sampling), x.dtype)
+                if self.sampling != NEAREST:
+                    # For `segmentation_loss`, as Keras' softmax leaves its logits for its losses.
+                    setattr(y, COARSE, (x, self.sampling))
                 return y
-            if self.aligned:
+            if self.sampling != HALF_PIXEL:
                 rows, columns = (
-                    ops.cast(interpolation_matrix(n, m, aligned=True), x.dtype)
+                    ops.cast(interpolation_matrix(n, m, self.sampling), x.dtype)
                     for n, m in zip(x.shape[1:3], self.size, strict=True)
                 )
                 return ops.einsum("Ww,bHwc->bHWc", columns, ops.einsum("Hh,bhwc->bHwc", rows, x))
@@ -126,17 +126,17 @@ def _resize_bilinear(keras: Any) -> type[KerasLayer]:
             return (input_shape[0], *self.size, input_shape[3])
 
         def get_config(self) -> dict[str, Any]:
-            return {**super().get_config(), "size": list(self.size), "aligned": self.aligned}
+            return {**super().get_config(), "size": list(self.size), "sampling": self.sampling}
 
-    return ResizeBilinear
+    return Resize
 
 
-def resize_bilinear(x: Tensor, size: Size, aligned: bool) -> Tensor:
-    """TensorFlow's bilinear interpolation, with half-pixel centres or aligned corners."""
+def resized(x: Tensor, size: Size, sampling: str) -> Tensor:
+    """TensorFlow's interpolation."""
     tf = tensorflow()
-    if aligned:
+    if sampling == ALIGNED:
         return tf.compat.v1.image.resize_bilinear(x, size, align_corners=True)
-    return tf.image.resize(x, size)
+    return tf.image.resize(x, size, "nearest" if sampling == NEAREST else "bilinear")
 
 
 def _fused_batch_normalization(keras: Any) -> type[KerasLayer]:

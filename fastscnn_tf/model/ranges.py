@@ -2,7 +2,7 @@
 
 Sharing is what keeps the graph free of rescaling:
 
-- RESIZE_BILINEAR needs equal scales before and after;
+- a resize needs equal scales before and after;
 - everything that is concatenated is written at the concatenation's scale from the start, and
   so are the poolings (the converter merges equal windows of different bins, and would rescale
   one for the other), but for the global one, whose values are much smaller;
@@ -67,8 +67,12 @@ def sharing(config: FastSCNNConfig) -> Sharing:
     """The sharing of a configuration."""
     layers = complexity(config.replace(input_size=(32, 32), pad=False)).layers
     features = [layer.name for layer in layers if layer.name.startswith("global_features")]
-    early = config.fusion_order == "depthwise_first"
-    return Sharing(features[-1], "fusion.low_depthwise" if early else "pyramid.output")
+    if config.fusion_order == "depthwise_first":
+        part = "pointwise" if config.fusion_branch == "separable" else "depthwise"
+        resized = f"fusion.low_{part}"
+    else:
+        resized = "pyramid.output" if config.pyramid_kernel else CONCAT
+    return Sharing(features[-1], resized)
 
 
 def rectified_high(low: float, high: float) -> float:

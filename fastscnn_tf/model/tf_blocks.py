@@ -12,15 +12,16 @@ from collections.abc import Callable
 import numpy as np
 
 from ..core.config import FastSCNNConfig
+from ..core.images.interpolation import HALF_PIXEL
 from ..core.keras_api import Tensor, tensorflow
 from ..core.sizes import Size
 from .byte_input import STEP, border_colour, centre
 from .folded import FoldedNetwork, is_depthwise
 from .folded_blocks import FoldedBlocks
-from .layers import resize_bilinear
+from .layers import resized
 from .ranges import INPUT, sharing
 from .topology import Conv, Depthwise, fast_scnn_outputs
-from .windows import Pads, adaptive_windows
+from .windows import Pads, Spans, Windows, is_whole
 
 MAX_CONCAT = 5  # the int8 XNNPACK kernel takes no more inputs; longer ones are nested
 
@@ -83,14 +84,14 @@ class TFBlocks(FoldedBlocks):
     def concat(self, xs: list[Tensor], *, name: str) -> Tensor:
         return self.quantize(self.tf.concat(xs, -1), name)
 
-    def pool(self, x: Tensor, bins: int, *, name: str) -> Tensor:
-        if bins == 1:
+    def pool(self, x: Tensor, windows: Windows, *, name: str) -> Tensor:
+        if is_whole(windows, self.size(x)):
             return self.quantize(self.tf.reduce_mean(x, [1, 2], keepdims=True), name)
-        x = self.quantize(window_means(x, bins, 1), f"{name}.rows")
-        return self.quantize(window_means(x, bins, 2), name)
+        x = self.quantize(window_means(x, windows[0], 1), f"{name}.rows")
+        return self.quantize(window_means(x, windows[1], 2), name)
 
-    def resize(self, x: Tensor, size: Size, *, name: str, aligned: bool = False) -> Tensor:
-        return self.quantize(resize_bilinear(x, size, aligned), name)
+    def resize(self, x: Tensor, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Tensor:
+        return self.quantize(resized(x, size, sampling), name)
 
     def crop(self, x: Tensor, size: Size, *, name: str) -> Tensor:
         """The top left `size` of a map."""
@@ -109,12 +110,12 @@ def convolve(x: Tensor, kernel: Tensor, conv: Conv | Depthwise, padding: str) ->
     return nn.depthwise_conv2d(x, kernel, strides, padding, dilations=dilations)
 
 
-def window_means(x: Tensor, bins: int, axis: int) -> Tensor:
+def window_means(x: Tensor, spans: Spans, axis: int) -> Tensor:
     """MEAN over static slices: the average pooling kernel has no int8 XNNPACK version."""
     tf = tensorflow()
     means = [
         tf.reduce_mean(x[:, a:b] if axis == 1 else x[:, :, a:b], axis, keepdims=True)
-        for a, b in adaptive_windows(x.shape[axis], bins)
+        for a, b in spans
     ]
     while len(means) > 1:
         groups = [means[i : i + MAX_CONCAT] for i in range(0, len(means), MAX_CONCAT)]

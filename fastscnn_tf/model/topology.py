@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol, TypeVar
 
 from ..core.config import FUSION_FACTOR, FastSCNNConfig
+from ..core.images.interpolation import HALF_PIXEL, NEAREST
 from ..core.sizes import Size, padded_size
+from .windows import Windows, pooling_windows
 
-EXPANSION = 6  # bottleneck expansion factor t (table 1)
-# (channels c, stride s) of the three bottleneck groups (table 1); the repeats n are configurable
-BOTTLENECKS = ((64, 2), (96, 2), (128, 1))
-DEEP = 128  # channels of the global features, the fusion and the classifier
+STRIDES = (2, 2, 1)  # s of the three bottleneck groups (table 1); t, c and n are configurable
+BRANCHES = {"pointwise": (1, 1), "strided": (3, 2)}  # kernel and stride of the pyramid's branches
 
 Tensor = TypeVar("Tensor")  # whatever a vocabulary computes with: tensors, signals, shapes
 
@@ -43,14 +43,30 @@ class Conv(NamedTuple):
 
 
 class Depthwise(NamedTuple):
-    """A depthwise 3x3 convolution, followed by batch normalisation."""
+    """A depthwise 3x3 convolution, followed by batch normalisation unless it says otherwise."""
 
     name: str
     stride: int = 1
     dilation: int = 1
     relu: bool = False
+    norm: bool = True
     bias: bool = False
     padding: str = "same"
+
+
+class Norms(NamedTuple):
+    """Where the fusion has batch normalisation."""
+
+    low: bool
+    high: bool
+    sum: bool
+
+
+FUSION_NORMS = {
+    "branches": Norms(True, True, False),
+    "sum": Norms(False, False, True),
+    "high_and_sum": Norms(False, True, True),
+}
 
 
 class Blocks(Protocol[Tensor]):
@@ -62,8 +78,8 @@ class Blocks(Protocol[Tensor]):
         self, x: Tensor, y: Tensor, *, name: str, relu: bool = False, norm: bool = False
     ) -> Tensor: ...
     def concat(self, xs: list[Tensor], *, name: str) -> Tensor: ...
-    def pool(self, x: Tensor, bins: int, *, name: str) -> Tensor: ...
-    def resize(self, x: Tensor, size: Size, *, name: str, aligned: bool = False) -> Tensor: ...
+    def pool(self, x: Tensor, windows: Windows, *, name: str) -> Tensor: ...
+    def resize(self, x: Tensor, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Tensor: ...
     def pad(self, x: Tensor, size: Size, *, name: str) -> Tensor: ...
     def relu(self, x: Tensor, *, name: str) -> Tensor: ...
     def dropout(self, x: Tensor, rate: float, *, name: str) -> Tensor: ...
@@ -74,7 +90,7 @@ class Blocks(Protocol[Tensor]):
 class FullSizeBlocks(Protocol[Tensor]):
     """What it takes to bring logits to the size of the image."""
 
-    def resize(self, x: Tensor, size: Size, *, name: str, aligned: bool = False) -> Tensor: ...
+    def resize(self, x: Tensor, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Tensor: ...
     def crop(self, x: Tensor, size: Size, *, name: str) -> Tensor: ...
 
 
@@ -113,12 +129,12 @@ def trunk(b: Blocks[Tensor], image: Tensor, config: FastSCNNConfig) -> tuple[Ten
 
 def learning_to_downsample(b: Blocks[Tensor], image: Tensor, config: FastSCNNConfig) -> Tensor:
     """Three strided layers to H/8 (section 3.2.1)."""
-    stage, wide = "learning_to_downsample", config.channels
+    stage, widths = "learning_to_downsample", [*map(config.channels, config.stem_widths)]
     name, padding = f"{stage}.conv", config.stem_padding
-    first = Conv(name, wide(32), 3, stride=2, bias=config.has_bias(name), padding=padding)
+    first = Conv(name, widths[0], 3, stride=2, bias=config.has_bias(name), padding=padding)
     x = b.conv(image, first)  # H/2 x 32
-    x = separable(b, x, wide(48), config, stride=2, name=f"{stage}.ds1")  # H/4 x 48
-    return separable(b, x, wide(64), config, stride=2, name=f"{stage}.ds2")  # H/8 x 64
+    x = separable(b, x, widths[1], config, stride=2, name=f"{stage}.ds1")  # H/4 x 48
+    return separable(b, x, widths[2], config, stride=2, name=f"{stage}.ds2")  # H/8 x 64
 
 
 def separable(
@@ -129,22 +145,29 @@ def separable(
     *,
     name: str,
     stride: int = 1,
+    dilation: int = 1,
+    relu: bool = True,
 ) -> Tensor:
     """Depthwise 3x3 then pointwise 1x1; in the paper without a ReLU between (section 3.2.1)."""
     first, second = f"{name}_depthwise", f"{name}_pointwise"
     depthwise = Depthwise(
         first,
         stride,
+        dilation,
         relu=config.separable_relu,
+        norm=config.separable_norm,
         bias=config.has_bias(first),
         padding=config.stride_padding,
     )
-    return b.conv(b.depthwise(x, depthwise), Conv(second, filters, 1, bias=config.has_bias(second)))
+    pointwise = Conv(second, filters, 1, relu=relu, bias=config.has_bias(second))
+    return b.conv(b.depthwise(x, depthwise), pointwise)
 
 
 def global_features(b: Blocks[Tensor], x: Tensor, config: FastSCNNConfig) -> Tensor:
     """Inverted residual bottlenecks in three groups, to H/32 (section 3.2.2)."""
-    for group, (filters, stride) in enumerate(BOTTLENECKS, 1):
+    for group, (filters, stride) in enumerate(
+        zip(config.bottleneck_widths, STRIDES, strict=True), 1
+    ):
         for i in range(config.repeats[group - 1]):
             name = f"global_features.bottleneck{group}_{i + 1}"
             filters_here, stride_here = config.channels(filters), stride if i == 0 else 1
@@ -157,7 +180,7 @@ def bottleneck(
 ) -> Tensor:
     """Expand, depthwise, project; residual where input and output shapes agree (table 2)."""
     expand, depthwise, project = (f"{name}.{part}" for part in ("expand", "depthwise", "project"))
-    wide, padding = b.channels(x) * EXPANSION, config.stride_padding
+    wide, padding = b.channels(x) * config.expansion, config.stride_padding
     y = b.conv(x, Conv(expand, wide, 1, bias=config.has_bias(expand)))
     bias = config.has_bias(depthwise)
     y = b.depthwise(y, Depthwise(depthwise, stride, relu=True, bias=bias, padding=padding))
@@ -170,18 +193,22 @@ def bottleneck(
 def pyramid_pooling(b: Blocks[Tensor], x: Tensor, config: FastSCNNConfig) -> Tensor:
     """Context from poolings to 1, 2, 3 and 6 bins (PSPNet; section 3.2.2)."""
     branches, norm = [x], config.pyramid_branch_norm
-    for n in config.pyramid_bins:
+    kernel, stride = BRANCHES[config.pyramid_branch]
+    # A quarter of the input's channels, as in PSPNet
+    width = config.pyramid_branch_width
+    narrow = config.channels(width) if width else b.channels(x) // 4
+    sampling = config.sampling("pyramid")
+    for n, windows in zip(config.pyramid_bins, pooling_windows(b.size(x), config), strict=True):
         name = f"pyramid.bin{n}"
-        y = b.pool(x, n, name=f"pyramid.pool{n}")  # n x n x 128
-        # A quarter of the input's channels, as in PSPNet: n x n x 32
-        narrow, bias = b.channels(x) // 4, config.has_bias(name)
-        y = b.conv(y, Conv(name, narrow, 1, relu=norm, norm=norm, bias=bias))
-        aligned = "pyramid" in config.align_corners
-        branches.append(b.resize(y, b.size(x), aligned=aligned, name=f"pyramid.resize{n}"))
+        y = b.pool(x, windows, name=f"pyramid.pool{n}")  # n x n x 128
+        bias = config.has_bias(name)
+        y = b.conv(y, Conv(name, narrow, kernel, stride, relu=norm, norm=norm, bias=bias))  # 32
+        branches.append(b.resize(y, b.size(x), sampling=sampling, name=f"pyramid.resize{n}"))
     y = b.concat(branches, name="pyramid.concat")  # H/32 x 256
-    name = "pyramid.output"
-    bias = config.has_bias(name)
-    return b.conv(y, Conv(name, b.channels(x), config.pyramid_kernel, bias=bias))
+    if not config.pyramid_kernel:
+        return y
+    name, filters = "pyramid.output", config.channels(config.head_widths[0])
+    return b.conv(y, Conv(name, filters, config.pyramid_kernel, bias=config.has_bias(name)))
 
 
 def feature_fusion(b: Blocks[Tensor], skip: Tensor, deep: Tensor, config: FastSCNNConfig) -> Tensor:
@@ -189,40 +216,58 @@ def feature_fusion(b: Blocks[Tensor], skip: Tensor, deep: Tensor, config: FastSC
 
     A dilation-4 depthwise convolution after a x4 half-pixel bilinear upsampling equals a
     dilation-1 one before it, except in a ring of 4 cells; the latter is 16 times cheaper and
-    needs no SPACE_TO_BATCH on a device.
+    needs no SPACE_TO_BATCH on a device. After a nearest one it equals it everywhere.
     """
-    name, dilation = "fusion.low_depthwise", config.fusion_dilation
-    bias, filters = config.has_bias(name), config.channels(DEEP)
-    if config.fusion_order == "resize_first":
-        aligned = "fusion" in config.align_corners
-        low = b.resize(deep, b.size(skip), aligned=aligned, name="fusion.resize")
-        low = b.depthwise(low, Depthwise(name, dilation=dilation, relu=True, bias=bias))
+    early, sampling = config.fusion_order == "depthwise_first", config.sampling("fusion")
+    filters, kind = config.channels(config.head_widths[1]), config.fusion_branch
+    dilation = config.fusion_dilation // (FUSION_FACTOR if early else 1)
+    # A ReLU commutes with choosing cells, not with interpolation.
+    late = early and kind != "linear" and sampling != NEAREST
+
+    def upsampled(x: Tensor) -> Tensor:
+        return b.resize(x, b.size(skip), sampling=sampling, name="fusion.resize")
+
+    low = deep if early else upsampled(deep)
+    relu, name = kind != "linear" and not late, "fusion.low_depthwise"
+    if kind == "separable":
+        low = separable(b, low, filters, config, dilation=dilation, relu=relu, name="fusion.low")
     else:
-        low = b.depthwise(deep, Depthwise(name, dilation=dilation // FUSION_FACTOR, bias=bias))
-        low = b.resize(low, b.size(skip), name="fusion.resize")
-        low = b.relu(low, name="fusion.relu")
-    norm = config.fusion_norm == "branches"
+        bias = config.has_bias(name)
+        low = b.depthwise(low, Depthwise(name, dilation=dilation, relu=relu, bias=bias))
+    low = upsampled(low) if early else low
+    low = b.relu(low, name="fusion.relu") if late else low
+    norms = FUSION_NORMS[config.fusion_norm]
     low, high = (
         b.conv(x, Conv(name, filters, 1, relu=False, norm=norm, bias=config.has_bias(name)))
-        for x, name in ((low, "fusion.low"), (skip, "fusion.high"))
+        for x, name, norm in ((low, "fusion.low", norms.low), (skip, "fusion.high", norms.high))
     )
-    return b.add(low, high, relu=True, norm=not norm, name="fusion.add")
+    return b.add(low, high, relu=True, norm=norms.sum, name="fusion.add")
 
 
 def classifier(b: Blocks[Tensor], x: Tensor, config: FastSCNNConfig) -> Tensor:
     """Two separable convolutions and a pointwise one (section 3.2.4)."""
-    x = separable(b, x, b.channels(x), config, name="classifier.ds1")
-    x = separable(b, x, b.channels(x), config, name="classifier.ds2")
-    x = b.dropout(x, config.dropout, name="classifier.dropout")
-    norm = config.logits_norm
-    logits = Conv("classifier.logits", config.num_classes, 1, relu=norm, norm=norm, bias=True)
-    return b.conv(x, logits)
+    for part in ("ds1", "ds2"):
+        width = config.channels(config.head_widths[2])
+        x = separable(b, x, width, config, name=f"classifier.{part}")
+    early = config.dropout_at == "features"
+    x = b.dropout(x, config.dropout, name="classifier.dropout") if early else x
+    norm, name = config.logits_norm, "classifier.logits"
+    relu = norm and config.logits_relu
+    logits = Conv(name, config.num_classes, 1, relu=relu, norm=norm, bias=config.logits_bias)
+    x = b.conv(x, logits)
+    return x if early else b.dropout(x, config.dropout, name=f"{name}.dropout")
 
 
 def auxiliary_head(b: Blocks[Tensor], x: Tensor, config: FastSCNNConfig, name: str) -> Tensor:
     """A small classifier on an inner feature map, for training only (section 3.3)."""
-    first = f"{name}.conv"
-    x = b.conv(x, Conv(first, config.channels(config.aux_width), 3, bias=config.has_bias(first)))
+    first, norm = f"{name}.conv", False
+    if config.aux_head == "separable":
+        norm = config.logits_norm
+        x = separable(b, x, b.channels(x) // 2, config, name=first)
+    else:
+        width, bias = config.channels(config.aux_width), config.has_bias(first)
+        x = b.conv(x, Conv(first, width, 3, bias=bias))
     x = b.dropout(x, config.dropout, name=f"{name}.dropout")
-    logits = Conv(f"{name}.logits", config.num_classes, 1, relu=False, norm=False, bias=True)
+    relu = norm and config.logits_relu
+    logits = Conv(f"{name}.logits", config.num_classes, 1, relu=relu, norm=norm, bias=True)
     return b.conv(x, logits)

@@ -13,16 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..core.images.interpolation import HALF_PIXEL
 from ..core.keras_api import Tensor, tensorflow
 from ..core.sizes import Size
 from ..model.byte_input import border_colour, byte_range
 from ..model.folded import FoldedNetwork, Weights, is_depthwise, on_bytes
 from ..model.folded_blocks import FoldedBlocks
-from ..model.layers import resize_bilinear
+from ..model.layers import resized
 from ..model.ranges import sharing
 from ..model.tf_blocks import convolve, framed, image_bytes, quantized_kernel, window_means
 from ..model.topology import Conv, Depthwise, fast_scnn_outputs
-from ..model.windows import Pads
+from ..model.windows import Pads, Windows, is_whole
 from . import integer
 from .integer import Grid
 
@@ -181,11 +182,11 @@ class DeviceBlocks(FoldedBlocks):
 
         return self._layer(Layer(name, "concat", real, lambda xs, _: real(*(s.x for s in xs))), *xs)
 
-    def pool(self, x: Signal, bins: int, *, name: str) -> Signal:
-        if bins == 1:
+    def pool(self, x: Signal, windows: Windows, *, name: str) -> Signal:
+        if is_whole(windows, self.size(x)):
             return self._means(x, name, lambda x: self.tf.reduce_mean(x, [1, 2], keepdims=True))
-        x = self._means(x, f"{name}.rows", lambda x: window_means(x, bins, 1))
-        return self._means(x, name, lambda x: window_means(x, bins, 2))
+        x = self._means(x, f"{name}.rows", lambda x: window_means(x, windows[0], 1))
+        return self._means(x, name, lambda x: window_means(x, windows[1], 2))
 
     def _means(self, x: Signal, name: str, run: Callable[[Tensor], Tensor]) -> Signal:
         def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
@@ -193,12 +194,12 @@ class DeviceBlocks(FoldedBlocks):
 
         return self._layer(Layer(name, "pool", run, integers), x)
 
-    def resize(self, x: Signal, size: Size, *, name: str, aligned: bool = False) -> Signal:
+    def resize(self, x: Signal, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Signal:
         def real(x: Tensor) -> Tensor:
-            return resize_bilinear(x, size, aligned)
+            return resized(x, size, sampling)
 
         def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
-            return integer.resize(inputs[0].x, size, grid, aligned)
+            return integer.resize(inputs[0].x, size, grid, sampling)
 
         return self._layer(Layer(name, "resize", real, integers), x)
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.images.interpolation import interpolation_matrix
+from ..core.images.interpolation import HALF_PIXEL, interpolation_matrix
 from ..core.keras_api import Tensor, tensorflow
 from ..core.sizes import Size
 
@@ -144,11 +144,11 @@ def means(x: Tensor, run: Callable[[Any], Any], source: Grid, target: Grid) -> T
     return real(tf.clip_by_value(scaled, target.low, target.high), target)
 
 
-def resize(x: Tensor, size: Size, both: Grid, aligned: bool = False) -> Tensor:
-    """RESIZE_BILINEAR: weights of 11 bits, rounding half up."""
+def resize(x: Tensor, size: Size, both: Grid, sampling: str = HALF_PIXEL) -> Tensor:
+    """RESIZE_BILINEAR: weights of 11 bits, rounding half up; or RESIZE_NEAREST_NEIGHBOR."""
     tf = tensorflow()
     rows, columns = (
-        tf.constant(np.rint(interpolation_matrix(n, m, aligned) * 2048.0) / 2048.0, tf.float64)
+        tf.constant(np.rint(interpolation_matrix(n, m, sampling) * 2048.0) / 2048.0, tf.float64)
         for n, m in zip(x.shape[1:3], size, strict=True)
     )
     exact = tf.cast(levels(x, both), tf.float64)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..core.config import FastSCNNConfig
+from ..core.images.interpolation import HALF_PIXEL
 from ..core.keras_api import KerasLayer, Tensor, Variable, tensorflow, tf_keras
 from ..core.sizes import Size
 from ..model.byte_input import border_colour
@@ -20,7 +21,7 @@ from ..model.layers import layers_for
 from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
 from ..model.tf_blocks import convolve
 from ..model.topology import Conv, Depthwise
-from ..model.windows import Pads
+from ..model.windows import Pads, Windows, is_whole
 from . import integer
 from .integer import Grid, Limits
 from .qat_layers import (
@@ -185,11 +186,12 @@ class QATBlocks(FoldedBlocks):
         layer = self.keras.Concatenate(name=name)
         return self._wrap(layer, xs, lambda xs, own: layer.call(xs), quantizer=quantizer)
 
-    def pool(self, x: Tensor, bins: int, *, name: str) -> Tensor:
-        if bins == 1:
-            return self._means(x, self.own.AdaptivePooling(1, name=name))
-        x = self._means(x, self.own.AdaptivePooling(bins, axis=1, name=f"{name}.rows"))
-        return self._means(x, self.own.AdaptivePooling(bins, axis=2, name=name))
+    def pool(self, x: Tensor, windows: Windows, *, name: str) -> Tensor:
+        means = self.own.WindowMeans
+        if is_whole(windows, self.size(x)):
+            return self._means(x, means(name=name))
+        x = self._means(x, means(windows[0], axis=1, name=f"{name}.rows"))
+        return self._means(x, means(windows[1], axis=2, name=name))
 
     def _means(self, x: Tensor, layer: KerasLayer) -> Tensor:
         source = self.limits_of(x)
@@ -199,9 +201,9 @@ class QATBlocks(FoldedBlocks):
 
         return self._wrap(layer, x, exact)
 
-    def resize(self, x: Tensor, size: Size, *, name: str, aligned: bool = False) -> Tensor:
-        layer = self.own.ResizeBilinear(size, aligned, name=name)
-        return self._wrap(layer, x, lambda x, own: integer.resize(x, size, own, aligned))
+    def resize(self, x: Tensor, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Tensor:
+        layer = self.own.Resize(size, sampling, name=name)
+        return self._wrap(layer, x, lambda x, own: integer.resize(x, size, own, sampling))
 
     def upsample(self, logits: Tensor) -> Tensor:
         """Full-resolution logits, not rounded: what the runtime makes of a `logits` file."""
@@ -210,10 +212,10 @@ class QATBlocks(FoldedBlocks):
 
     def upsample_rounded(self, logits: Tensor) -> Tensor:
         """What the resize inside a `logits-full` or `labels` file makes of a logits tensor."""
-        aligned, (height, width) = "logits" in self.config.align_corners, self.config.input_size
+        sampling, (height, width) = self.config.sampling("logits"), self.config.input_size
         variables = self.ranges[LOGITS]
         both = integer.grid(variables["min_var"], variables["max_var"])
-        return integer.resize(logits, self.config.padded_size, both, aligned)[:, :height, :width]
+        return integer.resize(logits, self.config.padded_size, both, sampling)[:, :height, :width]
 
     def relu(self, x: Tensor, *, name: str) -> Tensor:
         source, owner = self.limits_of(x), self.ranges[self.sharing.owner(name)]

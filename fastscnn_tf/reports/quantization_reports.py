@@ -163,7 +163,7 @@ def _scorer(config: FastSCNNConfig, dataset: SegmentationDataset, labels: list[n
     """Counts logits at 1/8 against label maps, by the protocol of `evaluate`."""
     holder: Any = SimpleNamespace(config=config, num_classes=config.num_classes)
     mapping = mapping_between(holder, dataset)
-    frame = LogitsFrame.of(config.input_size, "logits" in config.align_corners)
+    frame = LogitsFrame.of(config.input_size, config.sampling("logits"))
     count = len(dataset.labels)
 
     def score(logits: list[np.ndarray]) -> np.ndarray:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..core.errors import NonFiniteLogits
 from ..core.images.image_file import resize_label
-from ..core.images.interpolation import interpolation_matrix
+from ..core.images.interpolation import HALF_PIXEL, interpolation_matrix
 from ..core.sizes import Size, padded_size
 from .upsample import FACTOR, upsampled_labels, winning_planes
 
@@ -32,30 +32,30 @@ class LogitsFrame(NamedTuple):
     Attributes:
         size: (height, width) of the input.
         padded: (height, width) the network works at; what lies beyond `size` is cut off.
-        aligned: whether the logits are upsampled with aligned corners.
+        sampling: how the logits are upsampled (see `core.images.interpolation`).
         origin: (row, column) in what the network works at where `size` begins.
     """
 
     size: Size
     padded: Size
-    aligned: bool = False
+    sampling: str = HALF_PIXEL
     origin: Size = (0, 0)
 
     @classmethod
-    def of(cls, size: Size, aligned: bool = False) -> LogitsFrame:
+    def of(cls, size: Size, sampling: str = HALF_PIXEL) -> LogitsFrame:
         """The frame of a network that pads its input to multiples of 32 itself."""
-        return cls(size, padded_size(size), aligned)
+        return cls(size, padded_size(size), sampling)
 
 
 @functools.lru_cache(maxsize=32)
 def _chain(
-    source: int, padded: int, model: int, target: int, aligned: bool, origin: int = 0
+    source: int, padded: int, model: int, target: int, sampling: str, origin: int = 0
 ) -> np.ndarray:
     """Logits to the padded size, cut to the model's, then to the target."""
     if source == padded:
         first = np.eye(padded, dtype=np.float32)
     else:
-        first = interpolation_matrix(source, padded, aligned)
+        first = interpolation_matrix(source, padded, sampling)
     first = first[origin : origin + model]
     return first if model == target else interpolation_matrix(model, target) @ first
 
@@ -115,7 +115,7 @@ def _interpolated_labels(logits: np.ndarray, frame: LogitsFrame, target: Size) -
 def logit_tiles(
     logits: np.ndarray, frame: LogitsFrame, target: Size
 ) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
-    """The logits brought to a size bilinearly, by tiles that stay in the processor's cache.
+    """The logits brought to a size, by tiles that stay in the processor's cache.
 
     A tile depends on the few logits around it. The zeros that are left out of the sums change no
     bit of them, and products this small are never shared among BLAS threads, which would fight
@@ -182,7 +182,7 @@ def winners_and_probability(
 
 def _are_eighths(logits: np.ndarray, frame: LogitsFrame) -> bool:
     padded = tuple(FACTOR * n for n in logits.shape[:2])
-    is_half_pixel = padded == tuple(frame.padded) and not frame.aligned
+    is_half_pixel = padded == tuple(frame.padded) and frame.sampling == HALF_PIXEL
     return is_half_pixel and logits.shape[2] <= MAX_CLASSES
 
 
@@ -199,7 +199,7 @@ def check_finite(logits: np.ndarray) -> None:
 def logit_strips(
     logits: np.ndarray, frame: LogitsFrame, target_size: Size
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """The logits brought to a size bilinearly, by strips of rows that fit the memory.
+    """The logits brought to a size, by strips of rows that fit the memory.
 
     Args:
         logits: (h, w, classes) of any numeric dtype.
@@ -231,7 +231,7 @@ def _axes(logits: np.ndarray, frame: LogitsFrame, target: Size) -> tuple[np.ndar
     if source == tuple(frame.size):  # the graph has upsampled and cut them
         frame = LogitsFrame(frame.size, frame.size)
     rows, columns = (
-        _chain(n, padded, model, goal, frame.aligned, origin)
+        _chain(n, padded, model, goal, frame.sampling, origin)
         for n, padded, model, goal, origin in zip(
             source, frame.padded, frame.size, target, frame.origin, strict=True
         )

@@ -15,6 +15,7 @@ from ..core.aliases import StrPath
 from ..core.console import quiet_stderr
 from ..core.errors import ConfigError, DataError, ModelFileError
 from ..core.foreign_text import printable
+from ..core.images.interpolation import sampling_of
 from ..core.labels import MAX_CLASSES
 from ..core.named_weights import KERAS, TFLITE, has_checkpoint, named_weights, no_such_model
 from ..core.sizes import Size
@@ -107,8 +108,9 @@ class Segmenter(ImageModel):
             )
         self.input_size: Size = (shape[1], shape[2])
         self.labels = label_space(self.metadata, result[3] if len(result) == 4 else 255)
-        aligned = "logits" in self.metadata.get("config", {}).get("align_corners", ())
-        self.frame = LogitsFrame.of(self.input_size, aligned)
+        places = self.metadata.get("config", {})
+        names = (places.get(field, ()) for field in ("align_corners", "nearest"))
+        self.frame = LogitsFrame.of(self.input_size, sampling_of("logits", *names))
         full = result[1:3] == self.input_size
         kind = "labels" if len(result) == 3 else "logits-full" if full else "logits"
         self.outputs: str = self.metadata.get("outputs", kind)

@@ -21,6 +21,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 class _Config(msgspec.Struct, frozen=True):
     align_corners: tuple[str, ...] = ()
+    nearest: tuple[str, ...] = ()
 
 
 class OwnMetadata(About):

@@ -41,7 +41,7 @@ class KerasPredictor(ImageModel):
         self.config: FastSCNNConfig = require_fast_scnn(model)
         self.input_size: Size = self.config.input_size
         self.labels = self.config.labels
-        self.frame = LogitsFrame.of(self.input_size, "logits" in self.config.align_corners)
+        self.frame = LogitsFrame.of(self.input_size, self.config.sampling("logits"))
         blocks: Any = getattr(model, "blocks", None)  # of a quantization-aware model
         keras = tf_keras() if blocks else keras3()
         # Logits at 1/8: the runtime upsamples them as the graph would.

@@ -90,10 +90,11 @@ def test_adaptive_pooling_is_the_mean_of_each_rectangle():
     from fastscnn_tf.model.layers import layers_for
 
     x = np.random.default_rng(0).normal(size=(2, 7, 15, 3)).astype(np.float32)
-    pooling = layers_for(keras3()).AdaptivePooling
-    got = np.asarray(pooling(6, axis=2)(pooling(6, axis=1)(x)))
-    for i, (a, b) in enumerate(adaptive_windows(7, 6)):
-        for j, (c, d) in enumerate(adaptive_windows(15, 6)):
+    means = layers_for(keras3()).WindowMeans
+    rows, columns = adaptive_windows(7, 6), adaptive_windows(15, 6)
+    got = np.asarray(means(columns, axis=2)(means(rows, axis=1)(x)))
+    for i, (a, b) in enumerate(rows):
+        for j, (c, d) in enumerate(columns):
             assert np.allclose(got[:, i, j], x[:, a:b, c:d].mean((1, 2)), atol=1e-6)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastscnn_tf.core.errors import NonFiniteLogits
-from fastscnn_tf.core.images.interpolation import interpolation_matrix
+from fastscnn_tf.core.images.interpolation import ALIGNED, HALF_PIXEL, NEAREST, interpolation_matrix
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, logit_tiles
 
 
@@ -14,7 +14,7 @@ def interpolated(logits, frame, target):
     for n, padded, model, wanted in zip(
         logits.shape[:2], frame.padded, frame.size, target, strict=True
     ):
-        first = interpolation_matrix(n, padded, frame.aligned)[:model].astype(np.float64)
+        first = interpolation_matrix(n, padded, frame.sampling)[:model].astype(np.float64)
         second = interpolation_matrix(model, wanted) if model != wanted else np.eye(model)
         matrices.append(second @ first)
     return np.einsum("Yy,Xx,yxk->YXk", *matrices, logits, optimize=True)
@@ -28,7 +28,7 @@ def streets(shape, rng):
     return (coarse + rng.integers(-20, 20, shape)).astype(np.int8)
 
 
-@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("sampling", [HALF_PIXEL, ALIGNED, NEAREST])
 @pytest.mark.parametrize(
     ("size", "target"),
     [
@@ -40,8 +40,8 @@ def streets(shape, rng):
         ((32, 32), (65, 70)),
     ],
 )
-def test_labels_are_those_of_float64(size, target, aligned):
-    rng, frame = np.random.default_rng(0), LogitsFrame.of(size, aligned)
+def test_labels_are_those_of_float64(size, target, sampling):
+    rng, frame = np.random.default_rng(0), LogitsFrame.of(size, sampling)
     shape = tuple(n // 8 for n in frame.padded)
     for logits in (
         streets((*shape, 7), rng),

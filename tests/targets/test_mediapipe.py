@@ -11,6 +11,7 @@ import pytest
 import fastscnn_tf as fs
 from fastscnn_tf.data.datasets.toy_streets import draw_scene
 from fastscnn_tf.delegates.device import DeviceSettings
+from fastscnn_tf.core.images.interpolation import ALIGNED
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +99,7 @@ def test_masks_are_ours_and_labels_too(found, exports, image, kind):
 def test_logits_at_an_eighth_are_enlarged_with_aligned_corners(found, exports, image, kind):
     """Not as the network was trained: what borders on other classes moves by up to half a cell."""
     logits, mask = output(exports[kind], image), found[kind]["mask"]
-    aligned = labels_from_logits(logits, LogitsFrame.of(SIZE, aligned=True), SIZE)
+    aligned = labels_from_logits(logits, LogitsFrame.of(SIZE, ALIGNED), SIZE)
     assert np.mean(mask == aligned) > 0.9995  # ties may break otherwise
     assert 0.85 < np.mean(mask == fs.Segmenter(exports[kind]).predict(image)) < 0.99
 
@@ -167,6 +168,6 @@ def test_the_shipped_files(segmented, model_files, street_files):
     pixels = np.asarray(Image.open(street_files["street_own"]))
     for kind, answer in zip(model_files, segmented(pixels, model_files.values()), strict=True):
         logits = output(model_files[kind], pixels)
-        frame = LogitsFrame.of(pixels.shape[:2], aligned=True)
+        frame = LogitsFrame.of(pixels.shape[:2], ALIGNED)
         expected = labels_from_logits(logits, frame, pixels.shape[:2])
         assert np.mean(answer["mask"] == expected) > 0.9995, kind

@@ -6,6 +6,7 @@ import pytest
 from fastscnn_tf import FastSCNNConfig, fast_scnn
 from fastscnn_tf.core.errors import ConfigError
 from fastscnn_tf.core.images.interpolation import interpolation_matrix
+from fastscnn_tf.core.images.interpolation import ALIGNED, HALF_PIXEL
 from fastscnn_tf.core.keras_api import keras3, tensorflow, tf_keras
 from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.model.layers import COARSE, layers_for
@@ -27,9 +28,9 @@ def cells_and_labels(scale=3.0):
     return cells.astype(np.float32), labels.astype(np.float32)
 
 
-def value_and_gradient(loss, cells, labels, aligned, coarse):
+def value_and_gradient(loss, cells, labels, sampling, coarse):
     """In a graph, as in `fit`; without the way around where `coarse` is false."""
-    tf, layer = tensorflow(), layers_for(keras3()).ResizeBilinear(SIZE, aligned)
+    tf, layer = tensorflow(), layers_for(keras3()).Resize(SIZE, sampling)
 
     @tf.function
     def run(x, y):
@@ -46,14 +47,14 @@ def value_and_gradient(loss, cells, labels, aligned, coarse):
 
 
 @pytest.mark.train
-@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("sampling", [HALF_PIXEL, ALIGNED])
 @pytest.mark.parametrize(
     "terms", ["cross_entropy", WEIGHED, "dice + lovasz", "cross_entropy + focal + dice(2)"]
 )
-def test_the_way_around_full_resolution_logits_changes_nothing(terms, aligned):
+def test_the_way_around_full_resolution_logits_changes_nothing(terms, sampling):
     loss = SegmentationLoss(terms, WEIGHTS, label_smoothing=0.1)
-    expected, slope = value_and_gradient(loss, *cells_and_labels(), aligned, False)
-    value, gradient = value_and_gradient(loss, *cells_and_labels(), aligned, True)
+    expected, slope = value_and_gradient(loss, *cells_and_labels(), sampling, False)
+    value, gradient = value_and_gradient(loss, *cells_and_labels(), sampling, True)
     # A probability next to an edge of a bin or to the threshold may fall on its other side.
     assert value == pytest.approx(expected, rel=1e-5)
     np.testing.assert_allclose(gradient, slope, atol=3e-3 * np.abs(slope).max())

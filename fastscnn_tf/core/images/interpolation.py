@@ -1,29 +1,45 @@
-"""Bilinear interpolation as one matrix per axis."""
+"""Interpolation as one matrix per axis."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
 
+# Where an interpolation reads: linearly between half-pixel centres; linearly where the first and
+# last cells' centres fall onto each other (`align_corners`); or the nearest of half-pixel centres.
+HALF_PIXEL, ALIGNED, NEAREST = "half_pixel", "aligned", "nearest"
+
+
+def sampling_of(resize: str, align_corners: Sequence[str], nearest: Sequence[str]) -> str:
+    """How the resize of that name finds its cells, as a network's configuration says."""
+    if resize in nearest:
+        return NEAREST
+    return ALIGNED if resize in align_corners else HALF_PIXEL
+
+
 @functools.lru_cache(maxsize=64)
-def interpolation_matrix(source: int, target: int, aligned: bool = False) -> np.ndarray:
-    """(target, source) float32: linear interpolation of one axis, edges repeated.
+def interpolation_matrix(source: int, target: int, sampling: str = HALF_PIXEL) -> np.ndarray:
+    """(target, source) float32: interpolation of one axis, edges repeated.
 
     Args:
         source: cells to read.
         target: cells to make.
-        aligned: the first and last cells' centres fall onto each other (`align_corners`), instead
-            of half-pixel centres. Positions are then float32, as in every runtime.
+        sampling: `HALF_PIXEL`, `ALIGNED` or `NEAREST`. The positions of the latter two are float32,
+            as in every runtime.
 
     Example:
         >>> interpolation_matrix(2, 4)[1]
         array([0.75, 0.25], dtype=float32)
-        >>> interpolation_matrix(2, 3, aligned=True)[1]
+        >>> interpolation_matrix(2, 3, ALIGNED)[1]
         array([0.5, 0.5], dtype=float32)
     """
-    if aligned:
+    if sampling == NEAREST:
+        scale = np.float32(source) / np.float32(target)
+        position = np.floor((np.arange(target, dtype=np.float32) + np.float32(0.5)) * scale)
+    elif sampling == ALIGNED:
         scale = np.float32(source - 1) / np.float32(max(target - 1, 1))
         position = np.arange(target, dtype=np.float32) * scale
     else:

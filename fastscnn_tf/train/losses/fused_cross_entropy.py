@@ -10,7 +10,7 @@ cores, equal within 1e-6 (`benchmarks/training.py`).
 
 from __future__ import annotations
 
-from ...core.images.interpolation import interpolation_matrix
+from ...core.images.interpolation import HALF_PIXEL, interpolation_matrix
 from ...core.keras_api import Tensor, tensorflow
 
 # Between neighbouring cells; the softmax of what lies between them is then exact in float32.
@@ -18,7 +18,11 @@ _GREATEST_SPREAD = 80.0
 
 
 def fused_cross_entropy(
-    labels: Tensor, logits: Tensor, weights: Tensor, aligned: bool = False, smoothing: float = 0.0
+    labels: Tensor,
+    logits: Tensor,
+    weights: Tensor,
+    sampling: str = HALF_PIXEL,
+    smoothing: float = 0.0,
 ) -> Tensor:
     """Sum over all pixels of their weight times their cross-entropy.
 
@@ -26,14 +30,14 @@ def fused_cross_entropy(
         labels: (B, H, W) integer class indices; what is no class has to have weight 0.
         logits: (B, h, w, classes) float32, interpolated to (H, W).
         weights: (B, H, W) float32, taken as constants.
-        aligned: as for `resize_bilinear`.
+        sampling: `HALF_PIXEL` or `ALIGNED`.
         smoothing: share of the target that is spread over all classes.
 
     Returns:
         A float32 scalar with gradients with respect to `logits`.
     """
     tf = tensorflow()
-    interpolation = _Interpolation(logits.shape, labels.shape, aligned)
+    interpolation = _Interpolation(logits.shape, labels.shape, sampling)
 
     def image(inputs: Tensor) -> Tensor:
         cells, label, weight = inputs
@@ -55,16 +59,16 @@ def fused_cross_entropy(
     return of(logits)
 
 
-def fused_probability(labels: Tensor, logits: Tensor, aligned: bool = False) -> Tensor:
+def fused_probability(labels: Tensor, logits: Tensor, sampling: str = HALF_PIXEL) -> Tensor:
     """(B, H, W) float32 probability of each pixel's class, without gradient; 1 where there is none.
 
     Args:
         labels: (B, H, W) integer class indices.
         logits: (B, h, w, classes) float32, interpolated to (H, W).
-        aligned: as for `resize_bilinear`.
+        sampling: `HALF_PIXEL` or `ALIGNED`.
     """
     tf = tensorflow()
-    interpolation = _Interpolation(logits.shape, labels.shape, aligned)
+    interpolation = _Interpolation(logits.shape, labels.shape, sampling)
 
     def image(inputs: Tensor) -> Tensor:
         cells, label = inputs
@@ -79,10 +83,10 @@ def fused_probability(labels: Tensor, logits: Tensor, aligned: bool = False) -> 
 class _Interpolation:
     """Between the cells (h, w, classes) of an image and its full size, classes first."""
 
-    def __init__(self, coarse: Tensor, full: Tensor, aligned: bool):
+    def __init__(self, coarse: Tensor, full: Tensor, sampling: str):
         (h, self.w, self.classes), (self.height, self.width) = coarse[1:], full[1:]
-        self.rows = interpolation_matrix(h, self.height, aligned)
-        self.columns = interpolation_matrix(self.w, self.width, aligned)
+        self.rows = interpolation_matrix(h, self.height, sampling)
+        self.columns = interpolation_matrix(self.w, self.width, sampling)
 
     def apply(self, cells: Tensor) -> Tensor:
         """(h, w, classes) -> (classes, H, W), each cell's maximum subtracted first.

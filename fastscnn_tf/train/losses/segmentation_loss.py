@@ -1,7 +1,7 @@
 """`SegmentationLoss` and `segmentation_loss`, for Keras 3 on any backend and for tf_keras.
 
 `Batch` finds the shortest way from the labels and logits of a batch to each kind of loss. On
-TensorFlow a tensor that our `ResizeBilinear` made carries the logits it was made of. Weighed
+TensorFlow a tensor that our `Resize` made carries the logits it was made of. Weighed
 cross-entropy is then computed by `fused_cross_entropy`, and losses of regions interpolate only the
 pixels they look at: the full-resolution logits, which the graph then leaves out, are for `focal`
 alone.
@@ -18,7 +18,7 @@ from ...core.errors import ConfigError
 from ...core.images.interpolation import interpolation_matrix
 from ...core.keras_api import Tensor, keras3, on_tensorflow, tensorflow
 from ...core.labels import IGNORE
-from ...model.layers import COARSE, resize_bilinear
+from ...model.layers import COARSE, resized
 from ..settings import check_run_values
 from . import pixel_losses, region_losses
 from .fused_cross_entropy import fits_fused, fused_cross_entropy, fused_probability
@@ -63,16 +63,16 @@ class Batch:
         """
         if self.coarse is None or not fused:
             return self._weighed(terms, self.logits, self._entropy)
-        tf, (coarse, aligned) = tensorflow(), self.coarse
+        tf, (coarse, sampling) = tensorflow(), self.coarse
         coarse = tf.cast(coarse, tf.float32)
 
         def short() -> Tensor:
             source = self.labels, coarse
-            weights = self._weights(terms, lambda: fused_probability(*source, aligned))
-            return fused_cross_entropy(*source, weights, aligned, self.smoothing)
+            weights = self._weights(terms, lambda: fused_probability(*source, sampling))
+            return fused_cross_entropy(*source, weights, sampling, self.smoothing)
 
         def plain() -> Tensor:  # y_pred itself would be computed either way
-            logits = resize_bilinear(coarse, self.size, aligned)
+            logits = resized(coarse, self.size, sampling)
             return self._weighed(terms, logits, pixel_losses.cross_entropy_map(self.labels, logits))
 
         return tf.cond(fits_fused(coarse), short, plain)
@@ -110,9 +110,9 @@ class Batch:
         """Logits of every `stride`-th row and column."""
         if self.coarse is None:
             return every(self.logits, stride)
-        tf, (coarse, aligned) = tensorflow(), self.coarse
+        tf, (coarse, sampling) = tensorflow(), self.coarse
         rows, columns = (
-            interpolation_matrix(n, m, aligned)[stride // 2 :: stride]
+            interpolation_matrix(n, m, sampling)[stride // 2 :: stride]
             for n, m in zip(coarse.shape[1:3], self.size, strict=True)
         )
         coarse = tf.einsum("Hh,bhwc->bHwc", rows, tf.cast(coarse, tf.float32))
