@@ -3,6 +3,7 @@
 import io
 import pickle
 
+import h5py
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -116,7 +117,7 @@ def test_wrong_expectations_are_named(golden_dir):
 def tensors_of(name, config, seed=0):
     """Random tensors with the names and shapes of an implementation."""
     rng, peer, found = np.random.default_rng(seed), PEERS[name], {}
-    names = peer.names(config)
+    names, (weight, bias, *norms) = peer.names(config), peer.parts
     for cost in complexity(config).layers:
         if not cost.parameters:
             continue
@@ -124,19 +125,52 @@ def tensors_of(name, config, seed=0):
         if cost.kernel:
             order = (2, 3, 0, 1) if is_depthwise(cost.name) else (3, 2, 0, 1)
             kernel = rng.normal(0, 0.1, cost.kernel).astype(np.float32)
-            found[f"{conv}.weight"] = kernel.transpose(order)
+            found[f"{conv}{weight}"] = kernel if peer.is_keras else kernel.transpose(order)
         if cost.bias_weights:
-            found[f"{conv}.bias"] = rng.normal(size=cost.output[2]).astype(np.float32)
+            found[f"{conv}{bias}"] = rng.normal(size=cost.output[2]).astype(np.float32)
         if cost.norm_weights:
-            for part in ("weight", "bias", peer.mean, peer.variance):
-                found[f"{norm}.{part}"] = rng.uniform(0.5, 1, cost.output[2]).astype(np.float32)
+            for part in norms:
+                found[f"{norm}{part}"] = rng.uniform(0.5, 1, cost.output[2]).astype(np.float32)
     return found
 
 
 def write(path, tensors):
+    """A pickle of torch's names; HDF5 of Keras'."""
+    if any("/" in name for name in tensors):
+        return write_h5(path.with_suffix(".h5"), tensors)
     buffer = io.BytesIO()
     pickle.dump(tensors, buffer, protocol=4)
     path.write_bytes(buffer.getvalue())
+    return path
+
+
+def write_h5(path, tensors, first=0, norm="batch_normalization"):
+    """Weights as Keras 2 saves them, its automatic names counted from `first`."""
+
+    def layer_of(name):
+        kind, _, number = name.rpartition("_")
+        if not number.isdigit() or name.startswith(("gfe_", "ffm_")):
+            return name
+        kind = kind.replace("batch_normalization", norm)
+        return f"{kind}_{int(number) + first}" if int(number) + first else kind
+
+    with h5py.File(path, "w") as file:
+        layers = {}
+        for name, value in tensors.items():
+            layer, variable = name.split("/")
+            layer, _, half = layer.partition(".")
+            if layer.startswith("depthwise_conv2d") or layer.endswith("dwconv"):
+                half = "depthwise"
+            variable = f"{half}_kernel" if half and variable == "kernel" else variable
+            layer = layer_of(layer)
+            weight = f"{layer}/{variable}:0"
+            file.create_group(layer) if layer not in file else None
+            file[layer].create_dataset(weight, data=value)
+            layers.setdefault(layer, []).append(weight)
+        for layer, weights in layers.items():
+            file[layer].attrs["weight_names"] = [weight.encode() for weight in weights]
+        file.attrs["layer_names"] = [layer.encode() for layer in layers]
+        file.attrs["keras_version"] = b"2.2.4-tf"
     return path
 
 
@@ -147,12 +181,13 @@ def test_every_source_is_recognised_and_read_whole(name, tmp_path):
     model = import_checkpoint(write(tmp_path / "m.pdparams", tensors), input_size=(64, 96))
     assert model.config == config
     kernel = model.get_layer("classifier.logits").get_weights()[0]
-    conv = PEERS[name].names(config)["classifier.logits"][0]
-    assert np.array_equal(kernel[0, 0].T, tensors[f"{conv}.weight"][:, :, 0, 0])
+    conv, peer = PEERS[name].names(config)["classifier.logits"][0], PEERS[name]
+    stored = tensors[f"{conv}{peer.parts[0]}"]
+    assert np.array_equal(kernel, stored if peer.is_keras else stored.transpose(2, 3, 1, 0))
 
 
 @pytest.mark.convert
-@pytest.mark.parametrize("name", ["mmseg", "tramac", "paddleseg", "gluon"])
+@pytest.mark.parametrize("name", ["mmseg", "tramac", "paddleseg", "gluon", "mindspore"])
 def test_auxiliary_tensors_are_optional(name, tmp_path):
     config = FastSCNNConfig.preset(name, num_classes=7, input_size=(64, 96), aux_heads=True)
     tensors = tensors_of(name, config)

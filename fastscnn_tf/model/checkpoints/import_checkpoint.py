@@ -63,10 +63,11 @@ def import_checkpoint(
     """Reads a checkpoint of another implementation; nothing in the file is executed.
 
     Args:
-        path: .pth (PyTorch's zip or legacy format), .pdparams or .safetensors, or a .npz of
-            `export_weights`.
-        source: whose code wrote it: `mmseg`, `tramac`, `paddleseg`, `gluon`, `zh320`, `fastscnn`
-            (a .npz), or `auto` to tell by its tensors' names.
+        path: .pth (PyTorch's zip or legacy format), .pdparams, .safetensors, Keras' HDF5, a folder
+            with a SavedModel, MindSpore's .ckpt or .onnx, or a .npz of `export_weights`.
+        source: whose code wrote it: `mmseg`, `tramac`, `paddleseg`, `gluon`, `zh320`, `mindspore`,
+            `rachthree`, `kshitizrimal` (the script), `kshitizrimal-notebook`, `skywa7ch3r`,
+            `shrief`, `fastscnn` (a .npz), or `auto` to tell by names and shapes of its tensors.
         num_classes: its classes; read from the file by default.
         aux_heads: keep the auxiliary heads, to go on training; without them the model is one for
             inference.
@@ -90,7 +91,7 @@ def import_checkpoint(
         return _own(path, num_classes, aux_heads, ema, changes)
     _check_path(Path(path))
     tensors = read_checkpoint(path, ema=ema)
-    source = _recognise(tensors, source, path)
+    asked, source = source, _recognise(tensors, source, path)
     peer, preset = PEERS[source], FastSCNNConfig.preset(source)
     if aux_heads and not preset.aux_layout:
         raise ConfigError(f"{path}: {source} has no auxiliary heads: do not ask to keep them")
@@ -110,6 +111,8 @@ def import_checkpoint(
     model = fast_scnn(config)
     for layer, weights in values.items():
         model.get_layer(layer).set_weights(weights)
+    if asked == AUTO:
+        LOG.info("%s: by names and shapes of its tensors, a network of %s", path, source)
     return model
 
 
@@ -160,12 +163,9 @@ def _recognise(tensors: Tensors, source: str, path: Any) -> str:
             f"{path}: not a Fast-SCNN of {', '.join(PEERS)}: it has {len(tensors)} tensors: "
             f"{seen}, ..."
         )
-    if source == AUTO:
-        LOG.info("%s: by its tensors' names, one of %s", path, best)
-        return best
-    if shares[source] < shares[best]:
+    if source != AUTO and shares[source] < shares[best]:
         raise ModelFileError(f"{path}: not a {source} checkpoint, but one of {best}")
-    return source
+    return best if source == AUTO else source
 
 
 def _two_classes(
