@@ -119,8 +119,8 @@ class FastSCNNConfig:
         aux_heads: add the auxiliary heads of `aux_layout`, for training (paper, section 3.3).
         aux_layout: where they sit: `ltd` after learning to downsample (1/8), `gfe` after the
             global features (1/32).
-        aux_head: `conv`, a 3x3 convolution to `aux_width`; or `separable`, one to half the channels,
-            with the normalisation that the classifier's logits have.
+        aux_head: `conv`, a 3x3 convolution to `aux_width`; or `separable`, one to half the
+            channels, with the normalisation that the classifier's logits have.
         aux_width: their hidden channels; the paper is silent.
         l2: weight decay `l2 / 2 * sum(w ** 2)` on every kernel that is not depthwise.
         bn_momentum: decay of the running statistics.
@@ -252,8 +252,8 @@ class FastSCNNConfig:
             inner = self.fusion_branch == "separable" and self.separable_relu
             if inner and "fusion" not in self.nearest:
                 raise ConfigError(
-                    "separable_relu inside the fusion's separable convolution does not commute with "
-                    "the upsampling: use fusion_order='resize_first'"
+                    "separable_relu in fusion_branch='separable' does not commute with the "
+                    "upsampling: use fusion_order='resize_first'"
                 )
         if len(set(self.pyramid_bins)) != len(self.pyramid_bins):
             raise ConfigError(f"pyramid_bins must differ from each other, got {self.pyramid_bins}")

@@ -31,19 +31,20 @@ _TRAMAC = {
     "aux_layout": ("ltd",),
 }
 
+_ALL_BUT_DEPTHWISE = (
+    "learning_to_downsample.conv",
+    "global_features.*",
+    "pyramid.*",
+    "*_pointwise",
+    "fusion.low",
+    "fusion.high",
+)
 # Keras' SeparableConv2D and UpSampling2D; pooled with pool_size = strides = size // bins. Nearest
 # upsampling by 4 commutes with the script's depthwise convolution of dilation 4, to the border.
 _KSHITIZRIMAL = {
     **_BYTES,
     "separable_norm": False,
-    "conv_bias": (
-        "learning_to_downsample.conv",
-        "global_features.*",
-        "pyramid.*",
-        "*_pointwise",
-        "fusion.low",
-        "fusion.high",
-    ),
+    "conv_bias": _ALL_BUT_DEPTHWISE,
     "pyramid_bins": (2, 4, 6, 8),
     "pyramid_pooling": "floor",
     "pyramid_branch": "strided",
@@ -64,7 +65,7 @@ _NOTEBOOK = {
     **_KSHITIZRIMAL,
     **_PLAIN_FUSION,
     "fusion_branch": "depthwise",
-    "conv_bias": (*_KSHITIZRIMAL["conv_bias"], "fusion.low_depthwise"),
+    "conv_bias": (*_ALL_BUT_DEPTHWISE, "fusion.low_depthwise"),
 }
 
 PRESETS: MappingProxyType[str, dict[str, Any]] = MappingProxyType(

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import fastscnn_tf as fs
+from fastscnn_tf.core.images.interpolation import ALIGNED
 from fastscnn_tf.data.datasets.toy_streets import draw_scene
 from fastscnn_tf.delegates.device import DeviceSettings
-from fastscnn_tf.core.images.interpolation import ALIGNED
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits
 
 ROOT = Path(__file__).parents[2]

@@ -5,8 +5,7 @@ import pytest
 
 from fastscnn_tf import FastSCNNConfig, fast_scnn
 from fastscnn_tf.core.errors import ConfigError
-from fastscnn_tf.core.images.interpolation import interpolation_matrix
-from fastscnn_tf.core.images.interpolation import ALIGNED, HALF_PIXEL
+from fastscnn_tf.core.images.interpolation import ALIGNED, HALF_PIXEL, interpolation_matrix
 from fastscnn_tf.core.keras_api import keras3, tensorflow, tf_keras
 from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.model.layers import COARSE, layers_for

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-
 # Where an interpolation reads: linearly between half-pixel centres; linearly where the first and
 # last cells' centres fall onto each other (`align_corners`); or the nearest of half-pixel centres.
 HALF_PIXEL, ALIGNED, NEAREST = "half_pixel", "aligned", "nearest"
