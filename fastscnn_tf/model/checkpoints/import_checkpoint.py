@@ -22,6 +22,7 @@ from ..fast_scnn import fast_scnn, resize_model
 from ..folded import is_depthwise
 from ..ranges import LOGITS
 from .checkpoint_file import read_checkpoint
+from .onnx_order import named_by_order
 from .peer_names import PEERS, Names, PeerFormat, Tensors
 from .weights_file import import_weights
 
@@ -90,7 +91,7 @@ def import_checkpoint(
     if source == OWN or (source == AUTO and str(path).endswith(".npz")):
         return _own(path, num_classes, aux_heads, ema, changes)
     _check_path(Path(path))
-    tensors = read_checkpoint(path, ema=ema)
+    tensors = named_by_order(read_checkpoint(path, ema=ema), path)
     asked, source = source, _recognise(tensors, source, path)
     peer, preset = PEERS[source], FastSCNNConfig.preset(source)
     if aux_heads and not preset.aux_layout:
@@ -168,9 +169,7 @@ def _recognise(tensors: Tensors, source: str, path: Any) -> str:
     return best if source == AUTO else source
 
 
-def _two_classes(
-    tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, path: Any
-) -> Tensors:
+def _two_classes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, path: Any) -> Tensors:
     """The tensors with two classes where there was one channel, for a sigmoid.
 
     Its logit x becomes -x / 2 and x / 2, whose softmax is the sigmoid of x and its complement.
@@ -191,7 +190,9 @@ def _two_classes(
         for part in peer.parts[:2]:
             if (value := tensors.get(f"{conv}{part}")) is not None:
                 half = value.astype(np.float32) / 2
-                tensors[f"{conv}{part}"] = np.concatenate([-half, half], axis if half.ndim > 1 else 0)
+                tensors[f"{conv}{part}"] = np.concatenate(
+                    [-half, half], axis if half.ndim > 1 else 0
+                )
     return tensors
 
 
