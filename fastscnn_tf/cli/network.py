@@ -11,6 +11,7 @@ from ..core.config import FastSCNNConfig
 from ..core.console import echo
 from ..core.errors import ConfigError
 from ..core.files.writing import check_output
+from ..core.labels import LabelSpace, label_space
 from . import shared_options as opt
 
 COLOUR = opt.Numbers("R,G,B", "three numbers such as 123.675,116.28,103.53", 3)
@@ -23,11 +24,15 @@ COLOUR = opt.Numbers("R,G,B", "three numbers such as 123.675,116.28,103.53", 3)
     "source",
     default="auto",
     show_default=True,
-    help="mmseg, tramac, paddleseg, gluon, zh320, fastscnn (a .npz), or auto.",
+    help="mmseg, tramac, paddleseg, gluon, zh320, mindspore, rachthree, kshitizrimal (the script), "
+    "kshitizrimal-notebook, skywa7ch3r, shrief, fastscnn (a .npz), or auto.",
 )
 @click.option("--classes", type=int, help="Number of classes; read from the file by default.")
 @opt.size
-@click.option("--labels", help="Class names and colours of a data set: cityscapes, camvid or toy.")
+@click.option(
+    "--labels",
+    help="Class names and colours of a data set: cityscapes, camvid, toy, ..., or a dataset.yaml.",
+)
 @click.option("--mean", type=COLOUR, help="Of the training, 0..255; the source's by default.")
 @click.option("--std", type=COLOUR, help="Of the training, 0..255; the source's by default.")
 @click.option("--aux/--no-aux", default=False, help="Keep auxiliary heads, to go on training.")
@@ -37,7 +42,9 @@ COLOUR = opt.Numbers("R,G,B", "three numbers such as 123.675,116.28,103.53", 3)
 def import_command(
     checkpoint: str, source: str, output: Path, labels: str | None, force: bool, **rest: Any
 ) -> None:
-    """Read weights of another implementation: .pth, .pdparams, .safetensors (or our .npz).
+    """Read weights of another implementation, or our .npz.
+
+    .pth, .pdparams, .safetensors, Keras' .h5, .hdf5 and SavedModel folders, MindSpore's .ckpt, .onnx.
 
     Nothing that a checkpoint asks for is executed.
     """
@@ -50,9 +57,8 @@ def import_command(
     rest["input_size"] = rest.pop("size")
     changes, classes = opt.given(rest, "mean", "std", "input_size"), rest["classes"]
     if labels:
-        space = FastSCNNConfig.for_labels(labels)
-        changes |= {"class_names": space.class_names, "class_colors": space.class_colors}
-        classes = classes or space.num_classes
+        space = _labels(labels)
+        changes |= {"class_names": space.names, "class_colors": space.colors}
     kept = {"aux_heads": rest["aux"], "ema": rest["ema"]}
     model = import_checkpoint(checkpoint, source, classes, **kept, **changes)
     save_model(model, output, force)
@@ -63,6 +69,16 @@ def import_command(
         f"{output}: {config.num_classes} classes{named}, {model.count_params():,} weights; "
         f"auxiliary heads {heads}; mean {config.mean}, std {config.std}"
     )
+
+
+def _labels(name: str) -> LabelSpace:
+    """A label space by its name, or that of a dataset.yaml or the folder that holds one."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml") or path.is_dir():
+        from ..data.datasets.description import read_description
+
+        return read_description(path).labels
+    return label_space(name)
 
 
 @click.command("export-weights")

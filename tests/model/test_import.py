@@ -3,6 +3,7 @@
 import io
 import pickle
 
+import h5py
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
@@ -10,7 +11,7 @@ from ai_edge_litert.interpreter import Interpreter
 import fastscnn_tf as fs
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, ModelFileError
-from fastscnn_tf.core.keras_api import tf_keras
+from fastscnn_tf.core.keras_api import keras3, tf_keras
 from fastscnn_tf.model.checkpoints.import_checkpoint import import_checkpoint
 from fastscnn_tf.model.checkpoints.peer_names import PEERS
 from fastscnn_tf.model.complexity import complexity
@@ -22,8 +23,56 @@ GOLDEN = {
     "mmseg": "mmseg.pth",
     "paddleseg": "paddleseg.pdparams",
     "zh320": "zh320.pth",
+    "rachthree": "rachthree/weights.h5",
+    "kshitizrimal": "kshitizrimal_py/weights.h5",
+    "kshitizrimal-notebook": "kshitizrimal_ipynb/weights.h5",
+    "skywa7ch3r": "skywa7ch3r/model.h5",
+    "mindspore": "mindspore/best_map.ckpt",
+    "shrief": "shrief_kd/tils_fastscnn_kd.weights.h5",
 }
-SIZES = ((192, 384), (224, 480))
+ALSO = {"rachthree": "rachthree/final_model.pb"}  # the same weights in another format
+OUTPUTS = {
+    **{
+        name: [f"{name}_192x384.npz", f"{name}_224x480.npz"]
+        for name in ("tramac", "mmseg", "paddleseg", "zh320")
+    },
+    "rachthree": ["rachthree/golden_256x512.npz", "rachthree/golden_512x768.npz"],
+    "kshitizrimal": ["kshitizrimal_py/golden_256x512.npz"],
+    "kshitizrimal-notebook": ["kshitizrimal_ipynb/golden_256x512.npz"],
+    "skywa7ch3r": ["skywa7ch3r/golden_256x512.npz", "skywa7ch3r/golden_512x512.npz"],
+    "mindspore": ["mindspore/golden_768x768.npz", "mindspore/golden_1024x2048.npz"],
+    "shrief": ["shrief_kd/golden_tils_256x256.npz"],
+}
+CASES = [(name, output) for name, outputs in OUTPUTS.items() for output in outputs]
+
+
+class Golden:
+    """An image and what the original program, or a rebuild of it, makes of it."""
+
+    def __init__(self, path, config):
+        with np.load(path) as arrays:
+            self.arrays = {name: arrays[name] for name in arrays.files}
+        normalised = self.arrays.get("input")
+        self.image = config.normalised(self.arrays["image"]) if normalised is None else normalised
+        self.image = self.image.astype(np.float32)[None]
+        self.size = self.image.shape[1:3]
+
+    def compare(self, low, full, tolerance):
+        """Checks logits at 1/8 and at full resolution, (H, W, classes), whichever there are."""
+        for name, value in self.arrays.items():
+            if name.startswith("logits"):
+                value = value.transpose(1, 2, 0) if "chw" in name or len(value) == 19 else value
+                got = full if name.startswith(("logits_stride", "logits_rows")) else low
+                rows, columns = {"logits_rows": (7, 5), "logits_stride3": (3, 3)}.get(
+                    name, (2, 2) if name.endswith("stride2") else (1, 1)
+                )
+                if got is not None:
+                    compare(got[::rows, ::columns][: len(value)], value, tolerance)
+            if name.startswith("labels") and full is not None:
+                got = low if name == "labels_8th" else full
+                step = 4 if name == "labels_stride4" else 1
+                if got is not None:
+                    assert np.mean(got.argmax(-1)[::step, ::step] == value) >= 0.9999
 
 
 def compare(logits, reference, tolerance):
@@ -34,43 +83,49 @@ def compare(logits, reference, tolerance):
     assert agree >= 0.9999, agree
 
 
+def low_and_full(model, keras, image):
+    """Logits at 1/8 and at full resolution, (H, W, classes)."""
+    layer = model.get_layer("logits")
+    both = keras.Model(model.input, [layer.input, layer.output])
+    return [np.asarray(value)[0] for value in both(image)]
+
+
 @pytest.fixture(scope="module")
 def imported(golden_dir):
-    return {name: import_checkpoint(golden_dir / file) for name, file in GOLDEN.items()}
+    """name -> the model, imported when first asked for."""
+
+    class Models(dict):
+        def __missing__(self, name):
+            self[name] = import_checkpoint(golden_dir / GOLDEN[name])
+            return self[name]
+
+    return Models()
 
 
 @pytest.mark.convert
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", GOLDEN)
-def test_logits_are_those_of_the_original_program(imported, golden_dir, name, size):
-    golden = np.load(golden_dir / f"{name}_{size[0]}x{size[1]}.npz")
-    image = golden["input"].astype(np.float32)[None]
-    model = resize_model(imported[name], size)
-    compare(np.asarray(model(image))[0, ::3, ::3], golden["logits_stride3"], 1e-4)
+@pytest.mark.parametrize(("name", "output"), CASES)
+def test_logits_are_those_of_the_original_program(imported, golden_dir, name, output):
+    golden = Golden(golden_dir / output, imported[name].config)
+    model = resize_model(imported[name], golden.size)
+    golden.compare(*low_and_full(model, keras3(), golden.image), 1e-4)
     twin = fast_scnn(model.config, keras=tf_keras())
     copy_weights(model, twin)
-    compare(np.asarray(twin(image))[0, ::3, ::3], golden["logits_stride3"], 1e-4)
+    golden.compare(*low_and_full(twin, tf_keras(), golden.image), 1e-4)
 
 
 @pytest.mark.convert
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", GOLDEN)
-def test_float_file_gives_the_same_logits(imported, golden_dir, name, size, tmp_path):
-    golden = np.load(golden_dir / f"{name}_{size[0]}x{size[1]}.npz")
-    image = golden["input"].astype(np.float32)
-    fs.export_tflite(
-        imported[name],
-        tmp_path / "m.tflite",
-        outputs="logits-full",
-        size=size,
-        input="float32",
-    )
-    interpreter = Interpreter(str(tmp_path / "m.tflite"))
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
-    interpreter.invoke()
-    logits = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
-    compare(logits[::3, ::3], golden["logits_stride3"], 1e-3)
+@pytest.mark.parametrize(("name", "output"), CASES)
+def test_float_file_gives_the_same_logits(imported, golden_dir, name, output, tmp_path):
+    golden = Golden(golden_dir / output, imported[name].config)
+    found = {}
+    for outputs in ("logits", "logits-full"):
+        if any(("8th" in n) == (outputs == "logits") for n in golden.arrays if "logits" in n):
+            path = tmp_path / f"{outputs}.tflite"
+            fs.export_tflite(
+                imported[name], path, outputs=outputs, size=golden.size, input="float32"
+            )
+            found[outputs] = Segmenter(path).run(golden.image[0])
+    golden.compare(found.get("logits"), found.get("logits-full"), 1e-3)
 
 
 @pytest.mark.convert
@@ -116,7 +171,7 @@ def test_wrong_expectations_are_named(golden_dir):
 def tensors_of(name, config, seed=0):
     """Random tensors with the names and shapes of an implementation."""
     rng, peer, found = np.random.default_rng(seed), PEERS[name], {}
-    names = peer.names(config)
+    names, (weight, bias, *norms) = peer.names(config), peer.parts
     for cost in complexity(config).layers:
         if not cost.parameters:
             continue
@@ -124,19 +179,52 @@ def tensors_of(name, config, seed=0):
         if cost.kernel:
             order = (2, 3, 0, 1) if is_depthwise(cost.name) else (3, 2, 0, 1)
             kernel = rng.normal(0, 0.1, cost.kernel).astype(np.float32)
-            found[f"{conv}.weight"] = kernel.transpose(order)
+            found[f"{conv}{weight}"] = kernel if peer.is_keras else kernel.transpose(order)
         if cost.bias_weights:
-            found[f"{conv}.bias"] = rng.normal(size=cost.output[2]).astype(np.float32)
+            found[f"{conv}{bias}"] = rng.normal(size=cost.output[2]).astype(np.float32)
         if cost.norm_weights:
-            for part in ("weight", "bias", peer.mean, peer.variance):
-                found[f"{norm}.{part}"] = rng.uniform(0.5, 1, cost.output[2]).astype(np.float32)
+            for part in norms:
+                found[f"{norm}{part}"] = rng.uniform(0.5, 1, cost.output[2]).astype(np.float32)
     return found
 
 
 def write(path, tensors):
+    """A pickle of torch's names; HDF5 of Keras'."""
+    if any("/" in name for name in tensors):
+        return write_h5(path.with_suffix(".h5"), tensors)
     buffer = io.BytesIO()
     pickle.dump(tensors, buffer, protocol=4)
     path.write_bytes(buffer.getvalue())
+    return path
+
+
+def write_h5(path, tensors, first=0, norm="batch_normalization"):
+    """Weights as Keras 2 saves them, its automatic names counted from `first`."""
+
+    def layer_of(name):
+        kind, _, number = name.rpartition("_")
+        if not number.isdigit() or name.startswith(("gfe_", "ffm_")):
+            return name
+        kind = kind.replace("batch_normalization", norm)
+        return f"{kind}_{int(number) + first}" if int(number) + first else kind
+
+    with h5py.File(path, "w") as file:
+        layers = {}
+        for name, value in tensors.items():
+            layer, variable = name.split("/")
+            layer, _, half = layer.partition(".")
+            if layer.startswith("depthwise_conv2d") or layer.endswith("dwconv"):
+                half = "depthwise"
+            variable = f"{half}_kernel" if half and variable == "kernel" else variable
+            layer = layer_of(layer)
+            weight = f"{layer}/{variable}:0"
+            file.create_group(layer) if layer not in file else None
+            file[layer].create_dataset(weight, data=value)
+            layers.setdefault(layer, []).append(weight)
+        for layer, weights in layers.items():
+            file[layer].attrs["weight_names"] = [weight.encode() for weight in weights]
+        file.attrs["layer_names"] = [layer.encode() for layer in layers]
+        file.attrs["keras_version"] = b"2.2.4-tf"
     return path
 
 
@@ -147,12 +235,13 @@ def test_every_source_is_recognised_and_read_whole(name, tmp_path):
     model = import_checkpoint(write(tmp_path / "m.pdparams", tensors), input_size=(64, 96))
     assert model.config == config
     kernel = model.get_layer("classifier.logits").get_weights()[0]
-    conv = PEERS[name].names(config)["classifier.logits"][0]
-    assert np.array_equal(kernel[0, 0].T, tensors[f"{conv}.weight"][:, :, 0, 0])
+    conv, peer = PEERS[name].names(config)["classifier.logits"][0], PEERS[name]
+    stored = tensors[f"{conv}{peer.parts[0]}"]
+    assert np.array_equal(kernel, stored if peer.is_keras else stored.transpose(2, 3, 1, 0))
 
 
 @pytest.mark.convert
-@pytest.mark.parametrize("name", ["mmseg", "tramac", "paddleseg", "gluon"])
+@pytest.mark.parametrize("name", ["mmseg", "tramac", "paddleseg", "gluon", "mindspore"])
 def test_auxiliary_tensors_are_optional(name, tmp_path):
     config = FastSCNNConfig.preset(name, num_classes=7, input_size=(64, 96), aux_heads=True)
     tensors = tensors_of(name, config)

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...core.files.protobuf import Wire, varint
+
 Value = bytes | int
 _LENGTH = 2  # the wire type of strings and messages
 _BYTES_LIST, _INT64_LIST = 1, 3  # fields of a Feature
@@ -37,10 +39,10 @@ def decode_example(data: bytes | memoryview) -> dict[str, Value]:
         for _, message in _fields(memoryview(data), (1,)):
             for _, entry in _fields(message, (1,)):
                 if len(features) >= _MOST:
-                    raise ValueError(f"not a tf.train.Example of ours (more than {_MOST} features)")
+                    raise ValueError(f"more than {_MOST} features")
                 parts = dict(_fields(entry, (1, 2)))
                 features[bytes(parts[1]).decode()] = _value(parts[2])
-    except (IndexError, KeyError, UnicodeDecodeError) as error:
+    except (IndexError, KeyError, ValueError) as error:
         raise ValueError(f"not a tf.train.Example ({error})") from None
     return features
 
@@ -54,7 +56,7 @@ def _feature(value: Value) -> bytes:
 def _value(feature: memoryview) -> Value:
     [(kind, values)] = _fields(feature, (_BYTES_LIST, _INT64_LIST))
     [(_, value)] = _fields(values, (1,))
-    return bytes(value) if kind == _BYTES_LIST else _read_varint(value, 0)[0]
+    return bytes(value) if kind == _BYTES_LIST else varint(value, 0)[0]
 
 
 def _field(number: int, content: bytes) -> bytes:
@@ -72,24 +74,7 @@ def _varint(value: int) -> bytes:
 
 def _fields(data: memoryview, known: tuple[int, ...]) -> Iterator[tuple[int, memoryview]]:
     """Number and content of each field; all are length-delimited in these messages."""
-    at = 0
-    while at < len(data):
-        key, at = _read_varint(data, at)
-        length, at = _read_varint(data, at)
-        if key & 7 != _LENGTH or key >> 3 not in known or at + length > len(data):
-            raise ValueError(f"not a tf.train.Example (field {key >> 3}, wire type {key & 7})")
-        yield key >> 3, data[at : at + length]
-        at += length
-
-
-def _read_varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if shift > 63:
-            raise ValueError("not a tf.train.Example (a number of more than 64 bits)")
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
+    for number, value in Wire().fields(data):
+        if number not in known or isinstance(value, int):
+            raise ValueError(f"field {number}")
+        yield number, value

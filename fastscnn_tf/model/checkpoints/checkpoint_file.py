@@ -1,6 +1,6 @@
-"""`read_checkpoint`: weights from files of PyTorch, PaddlePaddle and safetensors.
+"""`read_checkpoint`: weights from files of other frameworks.
 
-Neither framework is needed, and nothing in a file is executed or imported: see `safe_pickle`.
+None of them is needed, and nothing in a file is executed or imported: see `safe_pickle`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import functools
 import io
 import math
 import struct
+import sys
 import warnings
 import zipfile
 import zlib
@@ -26,18 +27,22 @@ from ...core.files.json_text import decode_json
 from ...core.files.reading import read_bytes
 from ...core.files.zip_archive import open_zip
 from ...core.foreign_text import one_line
+from .foreign_kinds import foreign_kind
+from .hdf5_arrays import read_hdf5
+from .keras_archive import PACKED
+from .mindspore_file import read_mindspore
+from .onnx_file import looks_like_onnx, read_onnx
 from .pickled_tensors import Storage, Tensor, extents, item_size, packed
 from .safe_pickle import InertUnpickler
 from .state_dict import COUNTERS, find_weights, tensor_of, without_prefixes
+from .variables_index import prefix_of, read_variables
 
 MAX_BYTES = 2 << 30  # of a file
 MAX_HEADER = 100 << 20  # as the safetensors library has it
 
-_PICKLE = b"\x80"
-_ZIP = b"PK\x03\x04"
 _LEGACY = 0x1950A86A20F9469CFC6C
 _LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-_UNKNOWN = "not a PyTorch or PaddlePaddle checkpoint"
+_UNKNOWN = "not a checkpoint of PyTorch, PaddlePaddle, Keras, TensorFlow, MindSpore or ONNX"
 _TORCH_SCRIPT = (
     "a TorchScript archive: save the state dict instead, with "
     "torch.save(torch.jit.load(...).state_dict(), ...)"
@@ -58,6 +63,21 @@ Buffer = bytes | bytearray | memoryview
 
 
 @dataclasses.dataclass(frozen=True)
+class _Source:
+    """What a reader is given.
+
+    Attributes:
+        path: of the file.
+        data: its bytes; none of what `variables_index` reads.
+        stack: closes what a reader opens.
+    """
+
+    path: Path
+    data: bytes
+    stack: contextlib.ExitStack
+
+
+@dataclasses.dataclass(frozen=True)
 class _Contents:
     """What a file holds: its root object, and access to the bytes of its storages."""
 
@@ -65,6 +85,9 @@ class _Contents:
     limit: int  # bytes of weights that a file of this size may hold
     fetch: Callable[[Storage], Buffer]
     order: Literal["<", ">"] = "<"
+
+
+Reader = Callable[[_Source], _Contents]
 
 
 def read_checkpoint(path: StrPath, ema: bool = False) -> dict[str, np.ndarray]:
@@ -87,15 +110,22 @@ def read_checkpoint(path: StrPath, ema: bool = False) -> dict[str, np.ndarray]:
         ModelFileError: missing, damaged, of another kind, without weights, or larger than 2 GiB.
     """
     path = Path(path)
-    data = read_bytes(path, "checkpoint", largest=MAX_BYTES, error=ModelFileError)
-    reader, damage = _reader(data)
+    prefix = prefix_of(path)
+    reader: Reader = _read_variables
+    data, damage = b"", "truncated or damaged TensorFlow checkpoint"
+    if not prefix:
+        data = read_bytes(path, "checkpoint", largest=MAX_BYTES, error=ModelFileError)
+        if kind := foreign_kind(data, path):
+            raise ModelFileError(f"{path}: {kind}")
+        reader, damage = _reader(data)
     try:
         with warnings.catch_warnings(), contextlib.ExitStack() as stack:
             warnings.simplefilter("ignore")  # of odd escapes in odd pickles
-            contents = reader(data, stack)
+            contents = reader(_Source(prefix or path, data, stack))
             return _arrays(find_weights(contents.root, ema), contents)
     except InputError as error:
-        raise ModelFileError(f"{path}: {error}") from None
+        told = str(error).startswith(f"{path}")
+        raise ModelFileError(str(error) if told else f"{path}: {error}") from None
     except MemoryError:
         raise ModelFileError(f"{path}: {len(data):,} bytes unpack to more than memory") from None
     except _DAMAGE as error:
@@ -103,23 +133,42 @@ def read_checkpoint(path: StrPath, ema: bool = False) -> dict[str, np.ndarray]:
         raise ModelFileError(f"{path}: {damage} ({reason})") from None
 
 
-def _reader(data: bytes) -> tuple[Callable[[bytes, contextlib.ExitStack], _Contents], str]:
+def _reader(data: bytes) -> tuple[Reader, str]:
     """Who reads the file, judging by its first bytes, and what to say when that fails."""
-    if data.startswith(_ZIP):
-        return _read_zip, "truncated or damaged PyTorch checkpoint"
     if data[4:9] == b"\0\0\0\0{":  # the high bytes of the header's length, then JSON
         return _read_safetensors, "truncated or damaged safetensors file"
-    if data.startswith(_LEGACY_START):
-        return _read_pickle, "truncated or damaged PyTorch checkpoint"
-    if data.startswith(_PICKLE):
-        return _read_pickle, "truncated or damaged checkpoint"
+    if looks_like_onnx(data):
+        return _read_onnx, "truncated or damaged ONNX file"
+    for start, reader, kind in _READERS:
+        if data.startswith(start):
+            return reader, f"truncated or damaged {kind}"
     return _read_pickle, _UNKNOWN
 
 
-def _read_zip(data: bytes, stack: contextlib.ExitStack) -> _Contents:
+def _read_variables(source: _Source) -> _Contents:
+    return _Contents(read_variables(source.path), MAX_BYTES, _nothing)
+
+
+def _read_hdf5(source: _Source) -> _Contents:
+    """A model of Keras, or its weights."""
+    largest = min(MAX_BYTES, PACKED * len(source.data))
+    arrays = read_hdf5(source.data, str(source.path), largest, keras=True)
+    root = {
+        name: packed(Storage(array.dtype.str[1:], array.size, data=array.tobytes()), array.shape)
+        for name, array in arrays.items()
+    }
+    return _Contents(root, _limit(source.data), _nothing, "<" if sys.byteorder == "little" else ">")
+
+
+def _read_mindspore(source: _Source) -> _Contents:
+    return _Contents(read_mindspore(source.data), _limit(source.data), _nothing)
+
+
+def _read_zip(source: _Source) -> _Contents:
     """PyTorch's format: the pickle in <top>/data.pkl, storages in <top>/data/<key>."""
+    data = source.data
     limit = _limit(data)
-    archive = stack.enter_context(
+    archive = source.stack.enter_context(
         open_zip(data, "its archive", "PyTorch checkpoint", largest=limit, error=ModelFileError)
     )
     found = [n for n in archive.sizes if n.count("/") < 2 and n.rpartition("/")[2] == "data.pkl"]
@@ -150,8 +199,9 @@ def _limit(data: bytes) -> int:
     return min(MAX_BYTES, (64 << 20) + 16 * len(data))
 
 
-def _read_pickle(data: bytes, _: contextlib.ExitStack) -> _Contents:
+def _read_pickle(source: _Source) -> _Contents:
     """One pickle of arrays, or PyTorch's old format: five pickles, then the storages."""
+    data = source.data
     stream = io.BytesIO(data)
     unpickler = InertUnpickler(stream)
     root = unpickler.load()
@@ -174,8 +224,9 @@ def _nothing(storage: Storage) -> Buffer:
     raise ValueError(f"storage {storage.key!r} is missing")
 
 
-def _read_safetensors(data: bytes, _: contextlib.ExitStack) -> _Contents:
+def _read_safetensors(source: _Source) -> _Contents:
     """Length of a header, the header (JSON), and the tensors without gaps."""
+    data = source.data
     start = 8 + int.from_bytes(data[:8], "little")
     if not start <= min(len(data), MAX_HEADER):
         raise ValueError("its header is cut off or too long")
@@ -199,6 +250,19 @@ def _read_safetensors(data: bytes, _: contextlib.ExitStack) -> _Contents:
             raise ValueError(f"{name[:60]!r} ends within an element")
         root[name] = packed(Storage(code, count, data=body[begin:end]), shape)
     return _Contents(root, _limit(data), _nothing)
+
+
+def _read_onnx(source: _Source) -> _Contents:
+    return _Contents(read_onnx(source.data, source.path.parent), _limit(source.data), _nothing)
+
+
+_READERS: tuple[tuple[bytes, Reader, str], ...] = (
+    (b"PK\x03\x04", _read_zip, "PyTorch checkpoint"),
+    (b"\x89HDF\r\n\x1a\n", _read_hdf5, "HDF5 file"),
+    (b"\n", _read_mindspore, "MindSpore checkpoint, or a file of another kind"),
+    (_LEGACY_START, _read_pickle, "PyTorch checkpoint"),
+    (b"\x80", _read_pickle, "checkpoint"),
+)
 
 
 def _arrays(state: dict[str, Any], contents: _Contents) -> dict[str, np.ndarray]:

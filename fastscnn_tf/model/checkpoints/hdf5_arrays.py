@@ -17,13 +17,16 @@ BASE_MEMORY = 1 << 30  # bytes of address space: Python, numpy and HDF5
 TASK = Path(__file__).with_name("hdf5_child.py")
 
 
-def read_hdf5(content: bytes, where: str, largest: int) -> dict[str, np.ndarray]:
+def read_hdf5(
+    content: bytes, where: str, largest: int, keras: bool = False
+) -> dict[str, np.ndarray]:
     """The arrays of a file by their paths; bfloat16 comes as float32.
 
     Args:
         content: the file.
         where: messages call it so.
         largest: bytes that all arrays may have together.
+        keras: the weights of a Keras model alone, called `layer/variable`.
 
     Raises:
         ModelFileError: damaged, larger, or with links, data elsewhere or other than numbers.
@@ -31,7 +34,7 @@ def read_hdf5(content: bytes, where: str, largest: int) -> dict[str, np.ndarray]
     memory = BASE_MEMORY + len(content) + 4 * largest
     seconds = SECONDS + len(content) // (50 << 20)
     limits = Limits(memory, seconds, PATIENCE + 2 * seconds)
-    outcome = run_confined(TASK, largest, content, limits, library=HDF5)
+    outcome = run_confined(TASK, [largest, keras], content, limits, library=HDF5)
     if not outcome.started:
         raise ModelFileError(f"{where}: no process to read it ({outcome.ending})")
     for line in outcome.lines:

@@ -1,8 +1,10 @@
-"""`import_checkpoint`: weights of PyTorch and PaddlePaddle implementations as our Keras model."""
+"""`import_checkpoint`: weights of other implementations as our Keras model."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +12,35 @@ import numpy as np
 
 from ...core.aliases import StrPath
 from ...core.arguments import check_name
+from ...core.class_maps import VOID_NAMES
 from ...core.config import FastSCNNConfig
 from ...core.errors import ConfigError, ModelFileError
 from ...core.keras_api import KerasModel
-from ...core.labels import MAX_CLASSES
+from ...core.labels import CITYSCAPES, MAX_CLASSES
 from ..complexity import LayerCost, complexity
 from ..fast_scnn import fast_scnn, resize_model
 from ..folded import is_depthwise
 from ..ranges import LOGITS
 from .checkpoint_file import read_checkpoint
-from .peer_names import PEERS, PeerFormat
+from .onnx_order import named_by_order
+from .peer_names import PEERS, Names, PeerFormat, Tensors
 from .weights_file import import_weights
 
 AUTO, OWN = "auto", "fastscnn"
 SOURCES = (AUTO, *PEERS, OWN)
 SHOWN = 4  # tensors of one kind that an error message names
+ANY_SIZE = (1024, 2048)  # names and shapes are those of every size
+MOST_REPEATS = 16
 MMCV_AVERAGE = "ema_"  # mmcv 1.x keeps averaged weights beside the others
-
-Tensors = dict[str, np.ndarray]
+WITH_VOID = "skywa7ch3r"  # whose last class is void, where it has Cityscapes' and one more
+# Layers that tell the widths of a network, in the order of the field's numbers.
+_LTD, _BLOCK = "learning_to_downsample", "global_features.bottleneck{}_1.{}"
+WIDTHS = {
+    "stem_widths": (f"{_LTD}.conv", f"{_LTD}.ds1_pointwise", f"{_LTD}.ds2_pointwise"),
+    "bottleneck_widths": tuple(_BLOCK.format(group, "project") for group in (1, 2, 3)),
+    "head_widths": ("pyramid.output", "fusion.high", "classifier.ds1_pointwise"),
+}
+LOG = logging.getLogger("fastscnn_tf")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +64,11 @@ def import_checkpoint(
     """Reads a checkpoint of another implementation; nothing in the file is executed.
 
     Args:
-        path: .pth (PyTorch's zip or legacy format), .pdparams or .safetensors, or a .npz of
-            `export_weights`.
-        source: whose code wrote it: `mmseg`, `tramac`, `paddleseg`, `gluon`, `zh320`, `fastscnn`
-            (a .npz), or `auto` to tell by its tensors' names.
+        path: .pth (PyTorch's zip or legacy format), .pdparams, .safetensors, Keras' HDF5, a folder
+            with a SavedModel, MindSpore's .ckpt or .onnx, or a .npz of `export_weights`.
+        source: whose code wrote it: `mmseg`, `tramac`, `paddleseg`, `gluon`, `zh320`, `mindspore`,
+            `rachthree`, `kshitizrimal` (the script), `kshitizrimal-notebook`, `skywa7ch3r`,
+            `shrief`, `fastscnn` (a .npz), or `auto` to tell by names and shapes of its tensors.
         num_classes: its classes; read from the file by default.
         aux_heads: keep the auxiliary heads, to go on training; without them the model is one for
             inference.
@@ -77,26 +91,29 @@ def import_checkpoint(
     if source == OWN or (source == AUTO and str(path).endswith(".npz")):
         return _own(path, num_classes, aux_heads, ema, changes)
     _check_path(Path(path))
-    tensors = read_checkpoint(path, ema=ema)
-    looks_like = _recognise(tensors, path)
-    if source not in (AUTO, looks_like):
-        raise ModelFileError(f"{path}: not a {source} checkpoint, but one of {looks_like}")
-    source, peer = looks_like, PEERS[looks_like]
-    preset = FastSCNNConfig.preset(source)
+    tensors = named_by_order(read_checkpoint(path, ema=ema), path)
+    asked, source = source, _recognise(tensors, source, path)
+    peer, preset = PEERS[source], FastSCNNConfig.preset(source)
     if aux_heads and not preset.aux_layout:
         raise ConfigError(f"{path}: {source} has no auxiliary heads: do not ask to keep them")
+    tensors = _two_classes(peer.spelled(tensors), peer, preset, path)
     found = _classes(tensors, peer, preset) or num_classes or preset.num_classes
     if num_classes not in (None, found):
         raise ModelFileError(f"{path}: has {found} classes, not {num_classes}")
     if not 2 <= found <= MAX_CLASSES:
         raise ModelFileError(f"{path}: has {found} classes, expected 2..{MAX_CLASSES}")
-    config = FastSCNNConfig.preset(
-        source, **{**changes, "num_classes": found, "aux_heads": aux_heads}
-    )
-    values = _check(tensors, peer, config, f"{path}: not a {source} checkpoint of this network")
+    changes |= {**_named(changes, source, found, path), "num_classes": found}
+    config = FastSCNNConfig.preset(source, **changes, aux_heads=aux_heads)
+    if "width" not in changes and _faults(tensors, peer, config):
+        config = _resized(tensors, peer, config, changes, path)
+    if faults := _faults(tensors, peer, config):
+        raise ModelFileError(f"{path}: not a {source} checkpoint of this network: {faults}")
+    values = _values(tensors, peer, config, path)
     model = fast_scnn(config)
     for layer, weights in values.items():
         model.get_layer(layer).set_weights(weights)
+    if asked == AUTO:
+        LOG.info("%s: by names and shapes of its tensors, a network of %s", path, source)
     return model
 
 
@@ -122,49 +139,157 @@ def _own(
     return model if keep else resize_model(model, size)
 
 
-def _recognise(tensors: Tensors, path: Any) -> str:
+def _recognise(tensors: Tensors, source: str, path: Any) -> str:
     """The implementation that shares most names with the file.
 
+    Names that Keras made are everybody's: of them, only those with our shape count, unless the
+    implementation is known.
+
     Raises:
-        ModelFileError: none shares more than a few.
+        ModelFileError: none shares more than a few, or the one asked for shares less than another.
     """
     shares = {}
-    for source, peer in PEERS.items():
-        wanted = _wanted(peer, FastSCNNConfig.preset(source))
-        shares[source] = len(wanted.keys() & tensors.keys()) / len(wanted)
-    best = max(shares, key=lambda source: shares[source])
+    for name, peer in PEERS.items():
+        wanted, spelled = _wanted(peer, FastSCNNConfig.preset(name)), peer.spelled(tensors)
+        shapes = not peer.layers and source == AUTO
+        fits = [
+            key in spelled and (not shapes or spelled[key].shape == place.shape)
+            for key, place in wanted.items()
+        ]
+        shares[name] = sum(fits) / len(wanted)
+    best = max(shares, key=lambda name: shares[name])
     if shares[best] < 0.5:
-        example = ", ".join(list(tensors)[:3])
+        seen = ", ".join(f"{name} {tensors[name].shape}" for name in list(tensors)[:SHOWN])
         raise ModelFileError(
-            f"{path}: not a Fast-SCNN of {', '.join(PEERS)}: its tensors are called {example}, ..."
+            f"{path}: not a Fast-SCNN of {', '.join(PEERS)}: it has {len(tensors)} tensors: "
+            f"{seen}, ..."
         )
-    return best
+    if source != AUTO and shares[source] < shares[best]:
+        raise ModelFileError(f"{path}: not a {source} checkpoint, but one of {best}")
+    return best if source == AUTO else source
+
+
+def _two_classes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, path: Any) -> Tensors:
+    """The tensors with two classes where there was one channel, for a sigmoid.
+
+    Its logit x becomes -x / 2 and x / 2, whose softmax is the sigmoid of x and its complement.
+    """
+    if config.logits_norm:
+        return tensors
+    tensors, axis = dict(tensors), -1 if peer.is_keras else 0
+    names = peer.names(config)
+    for layer, (conv, _) in names.items():
+        if not layer.endswith("logits") or _channels(tensors, peer, names, layer) != 1:
+            continue
+        if layer == LOGITS:
+            LOG.warning(
+                "%s: one channel, for a sigmoid: two classes here, of logits -x/2 and x/2; class 1 "
+                "is where the sigmoid is above 0.5 (mmseg's threshold is 0.3 where none is set)",
+                path,
+            )
+        for part in peer.parts[:2]:
+            if (value := tensors.get(f"{conv}{part}")) is not None:
+                half = value.astype(np.float32) / 2
+                tensors[f"{conv}{part}"] = np.concatenate(
+                    [-half, half], axis if half.ndim > 1 else 0
+                )
+    return tensors
 
 
 def _classes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig) -> int | None:
     """The number of classes in the file, or None where the last kernel is missing."""
-    kernel = tensors.get(f"{peer.names(config)[LOGITS][0]}.weight")
-    return int(kernel.shape[0]) if kernel is not None and kernel.ndim else None
+    return _channels(tensors, peer, peer.names(config), LOGITS)
+
+
+def _channels(tensors: Tensors, peer: PeerFormat, names: Names, layer: str) -> int | None:
+    """The channels that a layer has in the file, None where it is not there."""
+    kernel = tensors.get(f"{names[layer][0]}{peer.parts[0]}") if layer in names else None
+    if kernel is None or kernel.ndim != 4:
+        return None
+    return int(kernel.shape[-1 if peer.is_keras else 0])
+
+
+def _resized(
+    tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, changes: dict[str, Any], path: Any
+) -> FastSCNNConfig:
+    """The configuration with the sizes that the shapes tell, if the whole file fits them."""
+    told = {**_sizes(tensors, peer, config), **changes}
+    try:
+        resized = config.replace(**told)
+    except ConfigError:
+        return config
+    if resized == config or _faults(tensors, peer, resized):
+        return config
+    LOG.warning(
+        "%s: by its shapes, %s",
+        path,
+        ", ".join(f"{n} {told[n]}" for n in told if told[n] != getattr(config, n)),
+    )
+    return resized
+
+
+def _sizes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig) -> dict[str, Any]:
+    """Repeats, expansion and widths by the names and shapes; the preset's where they are silent."""
+    repeats = config.repeats
+    if peer.numbers_groups:
+        names = peer.names(config.replace(repeats=(MOST_REPEATS,) * 3))
+        there = [n for n in names if n.endswith(".expand") and _channels(tensors, peer, names, n)]
+        repeats = tuple(sum(f"bottleneck{g}_" in name for name in there) for g in (1, 2, 3))
+    names = peer.names(config.replace(repeats=repeats))
+
+    def channels(layer: str, otherwise: int) -> int:
+        return _channels(tensors, peer, names, layer) or otherwise
+
+    told: dict[str, Any] = {
+        field: tuple(map(channels, layers, getattr(config, field)))
+        for field, layers in WIDTHS.items()
+    }
+    stem, deep = told["stem_widths"][2], told["bottleneck_widths"][2]
+    told["repeats"] = repeats
+    told["expansion"] = channels(_BLOCK.format(1, "expand"), stem * config.expansion) // stem
+    branch = config.pyramid_branch_width or deep // 4
+    if (found := channels(f"pyramid.bin{config.pyramid_bins[0]}", branch)) != branch:
+        told["pyramid_branch_width"] = found
+    told["aux_width"] = channels("aux_ltd.conv", config.aux_width)
+    return told
+
+
+def _named(changes: dict[str, Any], source: str, classes: int, path: Any) -> dict[str, Any]:
+    """Class names and colours, with void's where the implementation trains it as a class.
+
+    Raises:
+        ModelFileError: there are more or fewer names than classes.
+    """
+    names, colors = (tuple(changes.get(n) or ()) for n in ("class_names", "class_colors"))
+    if source == WITH_VOID and not names and classes == len(CITYSCAPES) + 1:
+        names, colors = CITYSCAPES.names, CITYSCAPES.colors
+        LOG.warning("%s: %d classes, taken for Cityscapes' and void", path, classes)
+    if source == WITH_VOID and len(names) == classes - 1:
+        names, colors = (*names, VOID_NAMES[0]), (*colors, (0, 0, 0)) if colors else ()
+    if names and len(names) != classes:
+        raise ModelFileError(f"{path}: has {classes} classes, not {len(names)}, as there are names")
+    return {"class_names": names, "class_colors": colors} if names else {}
 
 
 def _check_path(path: Path) -> None:
     """Names what is not a checkpoint of another implementation.
 
     Raises:
-        ModelFileError: a folder, or a file of this project.
+        ModelFileError: a file of this project.
     """
-    if path.is_dir():
-        raise ModelFileError(f"{path}: a folder, expected a checkpoint file")
     if path.suffix == ".keras" and path.is_file():
         raise ModelFileError(f"{path}: a .keras file needs no import")
     if path.suffix == ".npz" and path.is_file():
         raise ModelFileError(f"{path}: a .npz is read from source {OWN!r} (--from {OWN})")
 
 
-def _wanted(peer: PeerFormat, config: FastSCNNConfig) -> dict[str, _Wanted]:
-    """Their tensor names -> where each goes."""
+def _wanted(peer: PeerFormat, config: FastSCNNConfig, aux: bool = False) -> dict[str, _Wanted]:
+    """Their tensor names -> where each goes; with the auxiliary heads if there can be some."""
+    heads = config.aux_heads or (aux and bool(config.aux_layout))
+    config = config.replace(aux_heads=heads, input_size=ANY_SIZE, pad=False)
     names, found = peer.names(config), {}
-    for cost in complexity(config.replace(input_size=(32, 32), pad=False)).layers:
+    kernel, bias, *norms = peer.parts
+    for cost in complexity(config).layers:
         if not cost.parameters:
             continue
         if cost.name not in names:
@@ -172,36 +297,34 @@ def _wanted(peer: PeerFormat, config: FastSCNNConfig) -> dict[str, _Wanted]:
         conv, norm = names[cost.name]
         channels = (cost.output[2],)
         if cost.kernel:
-            found[f"{conv}.weight"] = _Wanted(cost.name, 0, _stored_shape(cost))
+            found[f"{conv}{kernel}"] = _Wanted(cost.name, 0, _stored_shape(cost, peer))
         if cost.bias_weights:
-            found[f"{conv}.bias"] = _Wanted(cost.name, 1, channels)
+            found[f"{conv}{bias}"] = _Wanted(cost.name, 1, channels)
         if cost.norm_weights:
-            for position, part in enumerate(("weight", "bias", peer.mean, peer.variance)):
-                found[f"{norm}.{part}"] = _Wanted(f"{cost.name}.bn", position, channels)
+            for position, part in enumerate(norms):
+                found[f"{norm}{part}"] = _Wanted(f"{cost.name}.bn", position, channels)
     return found
 
 
-def _stored_shape(cost: LayerCost) -> tuple[int, ...]:
-    """A kernel's shape as others store it: (out, in, kh, kw), depthwise (channels, 1, kh, kw)."""
+def _stored_shape(cost: LayerCost, peer: PeerFormat) -> tuple[int, ...]:
+    """A kernel's shape as others store it: Keras as we do; (out, in, kh, kw), depthwise
+    (channels, 1, kh, kw)."""
+    if peer.is_keras:
+        return cost.kernel
     height, width, inputs, outputs = cost.kernel
     first, second = (inputs, 1) if is_depthwise(cost.name) else (outputs, inputs)
     return first, second, height, width
 
 
-def _check(
-    tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, what: str
-) -> dict[str, list[np.ndarray]]:
-    """Our layers -> their weights in our layout.
-
-    Raises:
-        ModelFileError: tensors are missing, unexpected or of another shape.
-    """
+def _faults(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig) -> str:
+    """What of a network is missing, unexpected or of another shape; empty where all is right."""
     wanted = _wanted(peer, config)
+    known = _wanted(peer, config, aux=True)
     missing = [name for name in wanted if name not in tensors]
     foreign = [
         name
         for name in tensors
-        if name not in wanted and not name.startswith((*peer.aux_prefixes, MMCV_AVERAGE))
+        if name not in known and not name.startswith((*peer.aux_prefixes, MMCV_AVERAGE))
     ]
     wrong = [
         f"{name} is {tensors[name].shape} instead of {place.shape}"
@@ -213,18 +336,27 @@ def _check(
         _report(foreign, "unexpected"),
         _report(wrong, "of another shape"),
     ]
-    if any(reports):
-        raise ModelFileError(f"{what}: {'; '.join(filter(None, reports))}")
+    return "; ".join(filter(None, reports))
+
+
+def _values(
+    tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, path: Any
+) -> dict[str, list[np.ndarray]]:
+    """Our layers -> their weights in our layout.
+
+    Raises:
+        ModelFileError: a tensor holds what no network has.
+    """
     values: dict[str, list[np.ndarray]] = {}
-    for name, place in wanted.items():
+    for name, place in _wanted(peer, config).items():
         if tensors[name].dtype.kind not in "fiu":
-            raise ModelFileError(f"{what}: {name} is {tensors[name].dtype}, expected numbers")
+            raise ModelFileError(f"{path}: {name} is {tensors[name].dtype}, expected numbers")
         value = tensors[name].astype(np.float32)
         if not np.isfinite(value).all():
-            raise ModelFileError(f"{what}: {name} is NaN or infinite")
-        if name.endswith(f".{peer.variance}") and (value < 0).any():
-            raise ModelFileError(f"{what}: {name} is a variance below 0")
-        if value.ndim == 4:
+            raise ModelFileError(f"{path}: {name} is NaN or infinite")
+        if name.endswith(peer.parts[-1]) and (value < 0).any():
+            raise ModelFileError(f"{path}: {name} is a variance below 0")
+        if value.ndim == 4 and not peer.is_keras:
             value = value.transpose((2, 3, 0, 1) if is_depthwise(place.layer) else (2, 3, 1, 0))
         assert len(values.setdefault(place.layer, [])) == place.position
         values[place.layer].append(value)

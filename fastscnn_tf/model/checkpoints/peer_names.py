@@ -4,17 +4,42 @@ The tables map our layer to their prefix of it; `path.conv/norm` names convoluti
 where they are not called as everywhere else there, and either may be missing. In the names `{i}`
 counts from 1 the separable convolutions of a stage, the bottlenecks of group `{g}`, or the bins of
 the pyramid; `{b}` is one before, `{a}` one after, `{left}` what is left of four, and `{n}` counts
-all bottlenecks from 0.
+all bottlenecks from 0. Where Keras made the names, it counted the layers of each class in the order
+of the code, and so does `_counted`.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import math
+import re
+
+import numpy as np
 
 from ...core.config import FastSCNNConfig
+from ..complexity import complexity
+from ..folded import is_depthwise
 
 # Our layer -> (their convolution, their batch normalisation); without one of them "".
 Names = dict[str, tuple[str, str]]
+Tensors = dict[str, np.ndarray]
+
+# How the names of kernel, bias, gamma, beta, mean and variance end.
+_TORCH = (".weight", ".bias", ".weight", ".bias", ".running_mean", ".running_var")
+_PADDLE = (".weight", ".bias", ".weight", ".bias", "._mean", "._variance")
+_MINDSPORE = (".weight", ".bias", ".gamma", ".beta", ".moving_mean", ".moving_variance")
+_KERAS = ("/kernel", "/bias", "/gamma", "/beta", "/moving_mean", "/moving_variance")
+
+# A variable that only a class of Keras' layers has -> that class; the first one counts.
+_CLASSES = {
+    "pointwise_kernel": "separable_conv2d",
+    "depthwise_kernel": "depthwise_conv2d",
+    "moving_mean": "batch_normalization",
+    "kernel": "conv2d",
+}
+# TensorFlow 2.0 says `batch_normalization_v2_7`.
+_AUTOMATIC = re.compile(rf"(?:{'|'.join(_CLASSES.values())})(?:_v\d)?(?:_(\d+))?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,20 +47,33 @@ class PeerFormat:
     """How an implementation names its tensors.
 
     Attributes:
-        layers: our layers -> their prefixes, as above.
+        layers: our layers -> their prefixes, as above; empty where Keras made the names.
         aux_prefixes: beginnings of the tensors of its auxiliary heads.
-        mean, variance: last name part of the running statistics.
+        parts: ends of the names of a layer's tensors, as above.
         ends: last name part of convolutions and normalisations where a prefix has no `/`.
+        joint: what stands before that part.
     """
 
     layers: dict[str, str]
-    aux_prefixes: tuple[str, ...]
-    mean: str = "running_mean"
-    variance: str = "running_var"
+    aux_prefixes: tuple[str, ...] = ()
+    parts: tuple[str, ...] = _TORCH
     ends: tuple[str, str] = ("conv", "bn")
+    joint: str = "."
+
+    @property
+    def is_keras(self) -> bool:
+        """Whether kernels lie as ours do, (kh, kw, in, out)."""
+        return self.parts == _KERAS
+
+    @property
+    def numbers_groups(self) -> bool:
+        """Whether the names of a bottleneck say its group and its place there."""
+        return any("{g}" in theirs for theirs in self.layers.values())
 
     def names(self, config: FastSCNNConfig) -> Names:
         """Our layers -> their prefixes, for a configuration."""
+        if not self.layers:
+            return _counted(config)
         return {
             ours.format(**numbers): self._both(theirs.format(**numbers, **_PARTS))
             for ours, theirs in self.layers.items()
@@ -43,11 +81,74 @@ class PeerFormat:
         }
 
     def _both(self, prefix: str) -> tuple[str, str]:
-        if "/" not in prefix:
-            return f"{prefix}.{self.ends[0]}", f"{prefix}.{self.ends[1]}"
-        path, _, ends = prefix.rpartition(".")
-        conv, _, norm = (f"{path}.{end}" if end else "" for end in ends.partition("/"))
+        path, both = prefix, "/".join(self.ends)
+        if "/" in prefix:
+            path, _, both = prefix.rpartition(".")
+        conv, _, norm = both.partition("/")
+        conv, norm = (f"{path}{self.joint}{end}" if end else "" for end in (conv, norm))
         return conv, norm
+
+    def spelled(self, tensors: Tensors) -> Tensors:
+        """The tensors of a file by the names that `names` gives.
+
+        Of Keras' layers every kernel is called `kernel` then, a separable convolution is two
+        layers, and automatic numbers count from 0, whatever their session had built before.
+        """
+        if not self.is_keras:
+            return tensors
+        layers: dict[str, Tensors] = {}
+        for name, value in tensors.items():
+            layer, _, variable = name.rpartition("/")
+            layers.setdefault(layer, {})[variable] = value
+        found: Tensors = {}
+        counts: collections.Counter[str] = collections.Counter()
+        for layer in layers if self.layers else sorted(layers, key=_number):
+            variables = layers[layer]
+            kind = next((name for told, name in _CLASSES.items() if told in variables), "")
+            name = layer if self.layers or not kind else f"{kind}_{counts[kind]}"
+            counts[kind] += 1
+            for variable, value in variables.items():
+                found[name + _spelled(kind, variable)] = value
+        return found
+
+
+def _number(layer: str) -> float:
+    """Where a layer stands among those of its class; those with names of their own come last."""
+    match = _AUTOMATIC.fullmatch(layer.rpartition("/")[2])
+    return int(match[1] or 0) if match else math.inf
+
+
+def _spelled(kind: str, variable: str) -> str:
+    if kind != "separable_conv2d":
+        return f"/{variable.removeprefix('depthwise_')}"
+    half = "depthwise" if variable == "depthwise_kernel" else "pointwise"
+    return f".{half}/{variable.removeprefix(f'{half}_')}"
+
+
+def _counted(config: FastSCNNConfig) -> Names:
+    """Keras' automatic names: the fusion's high branch comes first in the code of all of them."""
+    layers = [layer for layer in complexity(config).layers if layer.parameters]
+    names = [layer.name for layer in layers]
+    layers.insert(names.index("fusion.low_depthwise"), layers.pop(names.index("fusion.high")))
+    counts: collections.Counter[str] = collections.Counter()
+
+    def count(kind: str) -> str:
+        counts[kind] += 1
+        return f"{kind}_{counts[kind] - 1}"
+
+    found: Names = {}
+    separable = ""
+    for layer in layers:
+        conv = ""
+        if separable:
+            conv, separable = f"{separable}.pointwise", ""
+        elif is_depthwise(layer.name) and not layer.norm_weights:
+            separable = count("separable_conv2d")
+            conv = f"{separable}.depthwise"
+        elif layer.kernel:
+            conv = count("depthwise_conv2d" if is_depthwise(layer.name) else "conv2d")
+        found[layer.name] = conv, count("batch_normalization") if layer.norm_weights else ""
+    return found
 
 
 def _numbers(layer: str, config: FastSCNNConfig) -> list[dict[str, int]]:
@@ -164,13 +265,41 @@ _ZH320 = {
     "classifier.logits": "classifier.2.0/1",
 }
 
+_MINDSPORE_LAYERS = {
+    **{ours: theirs for ours, theirs in _TRAMAC.items() if not ours.startswith("aux_")},
+    "aux_ltd.conv": "auxlayer1.0/1",
+    "aux_ltd.logits": "auxlayer1.4/",
+    "aux_gfe.conv": "auxlayer2.0/1",
+    "aux_gfe.logits": "auxlayer2.4/",
+}
+
+_SHRIEF = {
+    "learning_to_downsample.conv": "ltd_conv1",
+    "learning_to_downsample.ds{i}_depthwise": "ltd_dsconv{a}.dwconv/dw_bn",
+    "learning_to_downsample.ds{i}_pointwise": "ltd_dsconv{a}.pwconv/pw_bn",
+    "global_features.bottleneck{g}_{i}.expand": "gfe_stage{g}_block{i}_expand",
+    "global_features.bottleneck{g}_{i}.depthwise": "gfe_stage{g}_block{i}.dwconv/dw_bn",
+    "global_features.bottleneck{g}_{i}.project": "gfe_stage{g}_block{i}_project",
+    "pyramid.bin{bins}": "gfe_ppm_conv_{b}",
+    "pyramid.output": "gfe_ppm_out",
+    "fusion.low_depthwise": "ffm_low.dwconv/dw_bn",
+    "fusion.low": "ffm_low.pwconv/pw_bn",
+    "fusion.high": "ffm_high",
+    "classifier.ds{i}_depthwise": "classifier_dsconv{i}.dwconv/dw_bn",
+    "classifier.ds{i}_pointwise": "classifier_dsconv{i}.pwconv/pw_bn",
+    "classifier.logits": "classifier.logits/",
+}
 
 PEERS: dict[str, PeerFormat] = {
     "mmseg": PeerFormat(_MMSEG, ("auxiliary_head.",)),
     "tramac": PeerFormat(_TRAMAC, ("auxlayer.",)),
-    "paddleseg": PeerFormat(
-        _PADDLESEG, ("auxlayer.",), "_mean", "_variance", ("_conv", "_batch_norm")
-    ),
+    "paddleseg": PeerFormat(_PADDLESEG, ("auxlayer.",), _PADDLE, ("_conv", "_batch_norm")),
     "gluon": PeerFormat(_GLUON, ("aux_head.",)),
-    "zh320": PeerFormat(_ZH320, ()),
+    "zh320": PeerFormat(_ZH320),
+    "mindspore": PeerFormat(_MINDSPORE_LAYERS, ("auxlayer",), _MINDSPORE),
+    "rachthree": PeerFormat({}, parts=_KERAS),
+    "kshitizrimal": PeerFormat({}, parts=_KERAS),
+    "skywa7ch3r": PeerFormat({}, parts=_KERAS),
+    "kshitizrimal-notebook": PeerFormat({}, parts=_KERAS),  # the network of the one before
+    "shrief": PeerFormat(_SHRIEF, parts=_KERAS, joint="_"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from ...core.errors import ModelFileError
@@ -83,8 +84,30 @@ def _tell(root: Any) -> str:
 
 
 def without_prefixes(names: list[str]) -> list[str]:
-    """The names without the prefixes of wrappers that all of them share."""
-    for prefix in PREFIXES if names else ():
-        if all(len(name) > len(prefix) and name.startswith(prefix) for name in names):
-            return without_prefixes([name.removeprefix(prefix) for name in names])
+    """The names without what all of them begin with, such as `module.` or `student.`.
+
+    What no wrapper of `PREFIXES` writes is told in a line, and stays where a name would have no
+    part but its last, or all their next one: then it says where in a network they are.
+    """
+    while len(names) > 0:
+        prefix, rests = _shared(names)
+        if not prefix or not all(rests):
+            break
+        if prefix not in PREFIXES:
+            heads = {rest.partition(prefix[-1])[0] for rest in rests}
+            if len(heads) < 2 or not all(prefix[-1] in rest for rest in rests):
+                break
+            logging.getLogger("fastscnn_tf").info(
+                "all names begin with %r, as of a wrapper: that is left out", prefix
+            )
+        names = rests
     return names
+
+
+def _shared(names: list[str]) -> tuple[str, list[str]]:
+    """The first part that all names share, with what separates it, and what is behind it."""
+    end = min((at for at in map(names[0].find, "./") if at >= 0), default=-1) + 1
+    prefix = names[0][:end]
+    if not all(name.startswith(prefix) for name in names):
+        return "", names
+    return prefix, [name[end:] for name in names]
