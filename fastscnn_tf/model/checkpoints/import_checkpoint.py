@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -168,9 +167,7 @@ def _recognise(tensors: Tensors, source: str, path: Any) -> str:
     return best if source == AUTO else source
 
 
-def _two_classes(
-    tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, path: Any
-) -> Tensors:
+def _two_classes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, path: Any) -> Tensors:
     """The tensors with two classes where there was one channel, for a sigmoid.
 
     Its logit x becomes -x / 2 and x / 2, whose softmax is the sigmoid of x and its complement.
@@ -191,7 +188,9 @@ def _two_classes(
         for part in peer.parts[:2]:
             if (value := tensors.get(f"{conv}{part}")) is not None:
                 half = value.astype(np.float32) / 2
-                tensors[f"{conv}{part}"] = np.concatenate([-half, half], axis if half.ndim > 1 else 0)
+                tensors[f"{conv}{part}"] = np.concatenate(
+                    [-half, half], axis if half.ndim > 1 else 0
+                )
     return tensors
 
 
@@ -306,8 +305,7 @@ def _wanted(peer: PeerFormat, config: FastSCNNConfig, aux: bool = False) -> dict
 
 
 def _stored_shape(cost: LayerCost, peer: PeerFormat) -> tuple[int, ...]:
-    """A kernel's shape as others store it: Keras as we do; (out, in, kh, kw), depthwise
-    (channels, 1, kh, kw)."""
+    """A kernel's shape as they store it: ours, or (out, in, kh, kw), depthwise (out, 1, kh, kw)."""
     if peer.is_keras:
         return cost.kernel
     height, width, inputs, outputs = cost.kernel
