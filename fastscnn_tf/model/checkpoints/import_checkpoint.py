@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -307,8 +306,7 @@ def _wanted(peer: PeerFormat, config: FastSCNNConfig, aux: bool = False) -> dict
 
 
 def _stored_shape(cost: LayerCost, peer: PeerFormat) -> tuple[int, ...]:
-    """A kernel's shape as others store it: Keras as we do; (out, in, kh, kw), depthwise
-    (channels, 1, kh, kw)."""
+    """A kernel's shape as they store it: ours, or (out, in, kh, kw), depthwise (out, 1, kh, kw)."""
     if peer.is_keras:
         return cost.kernel
     height, width, inputs, outputs = cost.kernel
