@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from ..core.arguments import check_number
 from ..core.environment import environment
 from ..core.errors import FastSCNNError
-from ..tflite.foreign_options import current_options, foreign_options
+from ..tflite.foreign_options import adopt_options, current_options
 from .tried import known_here, learn
 
 Item = TypeVar("Item")
@@ -156,7 +156,7 @@ def _work(
 ) -> None:
     """A process: makes its function with the first item and answers until the pipe closes."""
     learn(known)  # the file that was tried where the processes were started
-    foreign_options(**options).__enter__()
+    adopt_options(options)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked from the start
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as an exception, which cleans up
     # What a file has to say was said where the processes were started.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.errors import ConfigError, ModelFileError
+from .checks import SMALLEST
 from .foreign_options import ONES, ZEROS, Three, Told
 from .graph import Tensor
 
@@ -70,8 +72,7 @@ def fed(path: Path, tensor: Tensor, told: Told, given: Mapping[str, Any]) -> Fed
                 f"{path}: its input takes bytes as they are: leave mean, std and scale out"
             )
         return Fed(ZEROS, ONES, None, "fed with bytes as they are (uint8 without a scale)")
-    whole = tensor.dtype in RANGES and len(tensor.scales) == len(tensor.zero_points) == 1
-    if not (tensor.is_float or (whole and tensor.scales[0] > 0)):
+    if not (tensor.is_float or (one_scale(tensor) and SMALLEST <= tensor.scales[0] < math.inf)):
         raise ModelFileError(
             f"{path}: expected an input of floats, of plain uint8, or of uint8, int8 or int16 with "
             f"one scale, got {tensor.dtype} with {len(tensor.scales)}"
@@ -92,10 +93,16 @@ def fed(path: Path, tensor: Tensor, told: Told, given: Mapping[str, Any]) -> Fed
     return Fed(mean, std, None if (table == as_bytes).all() else table, text)
 
 
-def quantized_bytes(tensor: Tensor, mean: Three, std: Three) -> np.ndarray:
-    """(256, 3): what each byte becomes in a quantized input."""
-    levels = np.arange(256, dtype=np.float32)[:, None]
-    values = (levels - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
+def quantized_bytes(
+    tensor: Tensor, mean: Three, std: Three, precision: type = np.float64
+) -> np.ndarray:
+    """(256, 3): what each byte becomes in a quantized input.
+
+    In single precision values half-way between two steps would fall to either side, as all do
+    where (x - 127.5) / 127.5 is quantized in steps of 1 / 127.5.
+    """
+    levels = np.arange(256, dtype=precision)[:, None]
+    values = (levels - np.asarray(mean, precision)) / np.asarray(std, precision)
     steps = np.rint(values / tensor.scales[0]) + tensor.zero_points[0]
     return np.clip(steps, *RANGES[tensor.dtype]).astype(tensor.dtype)
 
@@ -116,6 +123,11 @@ def _normalisation(
     )
 
 
+def one_scale(tensor: Tensor) -> bool:
+    """Whether a tensor is quantized as a whole, in a type that is read here."""
+    return tensor.dtype in RANGES and len(tensor.scales) == len(tensor.zero_points) == 1
+
+
 def ends(tensor: Tensor) -> tuple[float, float]:
     """The range of a quantized tensor with one scale."""
     low, high = ((n - tensor.zero_points[0]) * tensor.scales[0] for n in RANGES[tensor.dtype])
@@ -124,7 +136,7 @@ def ends(tensor: Tensor) -> tuple[float, float]:
 
 def _told_by_range(tensor: Tensor) -> str:
     """The known normalisation whose range a quantization is; empty where none or several are."""
-    if tensor.dtype not in RANGES or not tensor.scales:
+    if not one_scale(tensor):
         return ""
     (low, high), misses = ends(tensor), {}
     for name, (mean, std) in _KNOWN.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
@@ -19,6 +18,7 @@ from .flat_tables import Table
 from .graph import ModelGraphs
 
 Three = tuple[float, float, float]
+SMALLEST, LARGEST = 1e-6, 1e6  # beyond, float32 overflows
 ZEROS, ONES = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 
 
@@ -48,8 +48,13 @@ def foreign_options(**options: Any) -> Iterator[None]:
 
 
 def current_options() -> dict[str, Any]:
-    """Those that hold now."""
+    """Those that hold now, for processes that are started."""
     return {**_current}
+
+
+def adopt_options(options: Mapping[str, Any]) -> None:
+    """Takes over what holds in the process that started this one."""
+    _current.update(options)
 
 
 def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +83,7 @@ def _normalisation(found: Mapping[str, Any]) -> dict[str, Three]:
         three(name, found.get(name, usual))
         for name, usual in (("mean", 0), ("std", 1), ("scale", 1))
     )
-    if min(*std, *scale) <= 0:
+    if min(*std, *scale) < SMALLEST:
         raise ConfigError(f"std and scale must be above 0, got {min(*std, *scale):g}")
     if "scale" not in found and max(std) < 1:
         raise ConfigError(
@@ -93,10 +98,10 @@ def three(name: str, value: Any) -> Three:
     """A number for each colour.
 
     Raises:
-        ConfigError: neither one nor three finite numbers.
+        ConfigError: neither one nor three numbers, or such as no colours give.
     """
     numbers = [value] if isinstance(value, int | float) else list(value)
-    fine = all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
+    fine = all(isinstance(n, int | float) and abs(n) <= LARGEST for n in numbers)
     if not fine or len(numbers) not in (1, 3):
         raise ConfigError(f"{name} must be a number or three, of R, G and B, got {value!r}")
     red, green, blue = map(float, numbers * (3 // len(numbers)))
@@ -158,7 +163,7 @@ class Told:
                     std = three("std", options.get("std") or 1.0)
                 except ConfigError as error:
                     raise ModelFileError(f"{where}: {error}") from None
-                if min(std) <= 0:
+                if min(std) < SMALLEST:
                     raise ModelFileError(f"{where}: std must be above 0, got {min(std):g}")
                 return mean, std
         return None

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..core.errors import ConfigError, ModelFileError
 from ..core.foreign_text import printable
 from ..core.sizes import Size
-from .foreign_input import RANGES, ends
+from .foreign_input import RANGES, ends, one_scale
 from .foreign_options import Told
 from .graph import Graph, Op, Tensor
 
@@ -143,8 +143,10 @@ def meaning(path: Path, graph: Graph, tensor: Tensor, count: int, told: Told) ->
     plain = not tensor.is_float and not tensor.scales
     if count == 1 and (kind == "ARG_MAX" or plain):
         return Meaning("labels", f"a label map ({kind if kind == 'ARG_MAX' else tensor.dtype})")
-    if not tensor.is_float and tensor.dtype not in RANGES:
-        raise ModelFileError(f"{path}: scores of {tensor.dtype} cannot be read")
+    if not (tensor.is_float or one_scale(tensor) or (plain and tensor.dtype in RANGES)):
+        raise ModelFileError(
+            f"{path}: scores of {tensor.dtype} with {len(tensor.scales)} scales cannot be read"
+        )
     unit = _within_one(tensor)
     if count > 1:
         if kind in ("SOFTMAX", "LOGISTIC") or unit:
@@ -176,7 +178,7 @@ def _maker(graph: Graph, tensor: Tensor) -> Op | None:
 
 def _within_one(tensor: Tensor) -> bool:
     """Whether a quantized tensor holds 0..1, as those of SOFTMAX and LOGISTIC do."""
-    if tensor.dtype not in RANGES or not tensor.scales or tensor.dtype == "int16":
+    if not one_scale(tensor) or tensor.dtype == "int16":
         return False
     low, high = ends(tensor)
     return low == 0 and 0.99 <= high <= 1.01

@@ -15,7 +15,7 @@ from ..core.foreign_text import printable
 from ..core.labels import IGNORE, MAX_CLASSES
 from ..core.sizes import Size
 from .custom_ops import check_custom
-from .foreign_input import Fed, fed, quantized_bytes
+from .foreign_input import Fed, fed, one_scale, quantized_bytes
 from .foreign_options import Told, checked_options, three
 from .foreign_output import meaning, no_segmentation, segmenting
 from .graph import Graph, ModelGraphs
@@ -167,7 +167,8 @@ def _own(path: Path, graph: Graph, metadata: Mapping[str, Any], size: Size) -> P
         raise no_segmentation(path, graph)
     tensor = graph.tensors[graph.inputs[0]]
     mean, std = (three(name, metadata.get(name, 128.0)) for name in ("mean", "std"))
-    table = quantized_bytes(tensor, mean, std) if tensor.dtype == "int16" else None
+    wide = one_scale(tensor) and tensor.dtype == "int16"
+    table = quantized_bytes(tensor, mean, std, np.float32) if wide else None
     kind = "labels" if len(result) == 3 else "logits-full" if result[1:3] == size else "logits"
     axis = 3 if len(result) == 4 else None
     outputs = str(metadata.get("outputs", kind))
@@ -198,7 +199,7 @@ def _foreign(
     odds = 2 * threshold - 1 if kind == "prob" else math.log(threshold / (1 - threshold))
     names = told.names(place, None if kind == "labels" else count)
     source = fed(path, graph.tensors[graph.inputs[0]], told, given)
-    scale = (tensor.scales[0], tensor.zero_points[0]) if len(tensor.scales) == 1 else None
+    scale = (tensor.scales[0], tensor.zero_points[0]) if one_scale(tensor) else None
     of = f" {printable(tensor.name)}" if len(graph.outputs) > 1 else ""
     above = f", foreground above {threshold:g}" if binary else ""
     sides = tensor.shape[2:4] if axis == 1 else tensor.shape[1:3]
