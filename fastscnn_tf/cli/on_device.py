@@ -47,7 +47,7 @@ from .scoring import fit, views
     high=MAX_THREADS,
 )
 @click.option("--skip-bad", is_flag=True, help="Go on without pictures that cannot be read.")
-@opt.trust_settings
+@opt.tflite
 @opt.force
 def predict(folder: Path, format: str, threads: int | None, **arguments: Any) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each.

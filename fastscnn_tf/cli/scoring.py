@@ -85,7 +85,7 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
 @opt.split
 @opt.matching
 @opt.skip_bad
-@opt.trust_settings
+@opt.tflite
 @opt.json_and_force
 def agreement(
     first: str, second: str, json_path: str | None, force: bool, skip_bad: bool, **data: Any

@@ -21,6 +21,7 @@ from ..core.text_table import duration
 from ..data.datasets.registry import NAMES
 from ..delegates.trust import trusting
 from ..runtime import MAX_THREADS
+from ..tflite.foreign_options import foreign_options
 
 
 class SizeType(click.ParamType):
@@ -137,13 +138,34 @@ trust_settings = click.option(
     callback=lambda context, _, given: given and context.with_resource(trusting()),
     help="Load and write what settings name that came with a .tflite.",
 )
-threads = options(  # of commands that open a .tflite
+
+
+def _of_foreign(name: str, type: Any, help: str) -> Any:
+    """An option for the .tflite files from elsewhere that a command opens."""
+
+    def hold(context: click.Context, param: click.Parameter, value: Any) -> None:
+        if value is not None:
+            context.with_resource(foreign_options(**{str(param.name): value}))
+
+    return click.option(name, type=type, expose_value=False, callback=hold, help=help)
+
+
+_COLOUR = Numbers("N or R,G,B", "a number or three, such as 123.7,116.3,103.5")
+tflite = options(  # of commands that open a .tflite
+    _of_foreign("--mean", _COLOUR, "Of a .tflite from elsewhere that does not say it, in 0..255."),
+    _of_foreign("--std", _COLOUR, "Likewise: it takes (x - mean) / std."),
+    _of_foreign("--scale", float, "Likewise: 255 for 0..1, or with a mean and std of 0..1."),
+    _of_foreign("--output-tensor", str, "Name of its output that segments, of several."),
+    _of_foreign("--threshold", float, "Of its single channel's probability. [default: 0.5]"),
+    trust_settings,
+)
+threads = options(
     click.option(
         "--threads",
         type=click.IntRange(1, MAX_THREADS),
         help="CPU threads of a .tflite. [default: its settings', else 2]",
     ),
-    trust_settings,
+    tflite,
 )
 skip_bad = click.option(
     "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."

@@ -67,6 +67,8 @@ class Findings:
         metadata_entries: names of the metadata in the file.
         metadata: this package's entry; empty in files from elsewhere.
         signatures: names.
+        read_as: how `Segmenter` feeds and reads a file from elsewhere, or why it does not.
+        custom_ops: custom operation -> what runs it.
         ops: name -> count.
         costs: operation by operation.
         tensors: how many.
@@ -89,6 +91,8 @@ class Findings:
     metadata_entries: tuple[str, ...]
     metadata: dict[str, Any]
     signatures: tuple[str, ...]
+    read_as: str
+    custom_ops: dict[str, str]
     ops: dict[str, int]
     costs: tuple[OpCost, ...]
     tensors: int

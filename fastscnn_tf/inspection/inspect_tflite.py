@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import collections
 import hashlib
+from pathlib import Path
 
 from ..core.aliases import StrPath
+from ..core.errors import InputError
 from ..core.named_weights import TFLITE, named_weights
+from ..tflite.custom_ops import custom_operations
 from ..tflite.file import own_metadata, read_model
-from ..tflite.graph import WEIGHT_ALIGNMENT, Graph, Op
+from ..tflite.graph import WEIGHT_ALIGNMENT, Graph, ModelGraphs, Op
 from ..tflite.lifetimes import arena_lower_bound
 from ..tflite.macs import count_macs
+from ..tflite.ports import ports_of
 from .found import Findings, OpCost, Port
 from .markdown_report import markdown_report
 from .probe import MEMORY_LIMIT, TIME_LIMIT, Probe, probe
@@ -76,6 +80,8 @@ def inspect(
         metadata_entries=tuple(graphs.metadata),
         metadata=own_metadata(graphs),
         signatures=graphs.signatures,
+        read_as=_read_as(path, content, graphs),
+        custom_ops={name: who for name, (who, _) in custom_operations(graph).items()},
         ops=dict(sorted(names.items())),
         costs=tuple(_cost(graph, op) for op in graph.ops),
         tensors=len(graph.tensors),
@@ -87,6 +93,13 @@ def inspect(
         measured=measured,
         verdicts=verdicts(graphs, measured),
     )
+
+
+def _read_as(path: Path, content: bytes, graphs: ModelGraphs) -> str:
+    try:
+        return ports_of(path, content, graphs, own_metadata(graphs)).told
+    except InputError as error:
+        return f"not run by Segmenter as it is: {str(error).removeprefix(f'{path}: ')}"
 
 
 def _ports(graph: Graph, indices: tuple[int, ...]) -> tuple[Port, ...]:

@@ -44,7 +44,7 @@ def _ports(found: Findings) -> list[str]:
     ports += [("output", port) for port in found.outputs]
     rows: list[tuple[str, ...]] = [("", "shape", "type", "scale", "zero point", "name")]
     rows += [(kind, *_port(port)) for kind, port in ports]
-    return text_table(rows).splitlines()
+    return text_table(rows).splitlines() + ([found.read_as] if found.read_as else [])
 
 
 def _port(port: Port) -> tuple[str, ...]:
@@ -59,6 +59,7 @@ def _contents(found: Findings) -> list[str]:
     names = ", ".join(f"{count} {clean(kind)}" for kind, count in counts)
     return [
         f"operations: {total} ({names})",
+        *(f"  {clean(name)} is run by {who}" for name, who in found.custom_ops.items()),
         f"tensors: {found.tensors}, of them {found.float_tensors} float",
         f"constants: {found.constants}, of them {found.constants - found.unaligned} begin at a "
         f"multiple of {WEIGHT_ALIGNMENT} bytes, as mapped weights should",

@@ -27,6 +27,7 @@ class ImageModel:
         frame: how its output lies over the input.
         logit_scale: what one step of the raw output is worth; 1 for float outputs.
         mean_color: the RGB colour, 0..255, that the model takes as zero.
+        offset: what the first class is ahead by, for a threshold other than 0.5.
     """
 
     input_size: Size
@@ -36,6 +37,7 @@ class ImageModel:
     labels: Any
     logit_scale: Any
     mean_color: Any
+    offset: Any = 0.0
 
     @property
     def num_classes(self) -> int:
@@ -115,7 +117,9 @@ class ImageModel:
             return labels
         placed, frame = seen.placed(output, self.frame)
         finished = self.outputs == "prob"
-        _, sure = winners_and_probability(placed, frame, size, self.logit_scale, finished)
+        _, sure = winners_and_probability(
+            placed, frame, size, self.logit_scale, finished, self.offset
+        )
         return labels, sure
 
     def overlay(

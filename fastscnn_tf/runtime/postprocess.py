@@ -149,7 +149,12 @@ def _bands(weights: np.ndarray, axis: int) -> Iterator[tuple[slice, slice, np.nd
 
 
 def winners_and_probability(
-    logits: np.ndarray, frame: LogitsFrame, target: Size, scale: float, finished: bool = False
+    logits: np.ndarray,
+    frame: LogitsFrame,
+    target: Size,
+    scale: float,
+    finished: bool = False,
+    offset: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The winning class of every pixel of interpolated logits, and its softmax.
 
@@ -159,6 +164,7 @@ def winners_and_probability(
         target: (height, width).
         scale: what 1 in them is worth.
         finished: they are probabilities already.
+        offset: what the first class is ahead by, which counts for the winner alone.
 
     Returns:
         `target` uint8 class indices (the lowest of a tie), and float32 probabilities.
@@ -171,6 +177,9 @@ def winners_and_probability(
     for place, tile in logit_tiles(logits, frame, target):
         best = tile.max(0)
         winners[place] = (tile == best).argmax(0)
+        if offset:
+            tile[0] -= np.float32(offset)
+            best = np.take_along_axis(tile, winners[place][None], 0)[0]
         if finished:
             probability[place] = np.clip(best * np.float32(scale), 0, 1)
             continue

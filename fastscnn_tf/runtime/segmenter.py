@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from ..core.aliases import StrPath
+from ..core.class_maps import NAMELESS
 from ..core.console import quiet_stderr
-from ..core.errors import ConfigError, DataError, ModelFileError
+from ..core.errors import ConfigError, DataError
 from ..core.foreign_text import printable
 from ..core.images.interpolation import sampling_of
-from ..core.labels import MAX_CLASSES
 from ..core.named_weights import KERAS, TFLITE, has_checkpoint, named_weights, no_such_model
-from ..core.sizes import Size
 from ..delegates.device import DeviceSettings
 from ..tflite.file import own_metadata, read_model
+from ..tflite.foreign_options import ForeignOptions
+from ..tflite.foreign_output import no_segmentation
 from ..tflite.graph import Graph
 from ..tflite.own_metadata import label_space
+from ..tflite.ports import ports_of
 from . import native
 from .engine import Plan, plan_engine
 from .image_model import ImageModel
@@ -37,7 +39,9 @@ class Segmenter(ImageModel):
 
     Args:
         path: the .tflite file, or the name of weights that come with the package (`camvid`); one
-            image in (1, H, W, 3), logits (1, h, w, classes) or a label map (1, h, w) out.
+            image in (1, H, W, 3), logits (1, h, w, classes) or a label map (1, h, w) out. One from
+            elsewhere may have planes (1, 3, H, W) and (1, classes, h, w), probabilities, a single
+            channel, which is read as background and foreground, or several outputs.
         threads: CPU threads; by default those of the settings, else 2.
         settings: what to run it with, or a settings file of this very model; by default what lies
             beside it (`<file>.settings.json`) or, if nothing does, came inside it.
@@ -47,8 +51,15 @@ class Segmenter(ImageModel):
         trust_settings: paths that stand there count, so that the file's maker may choose which
             libraries are loaded and where is written. Without it they are left out and named
             unless they were given on this machine (see `delegates.trust`).
+        foreign: what a file from elsewhere may leave open; one of this package says it itself.
+            `mean` and `std`, a number or three in 0..255: the network was trained on
+            (x - mean) / std; `scale`, such as 255, where these are of x / scale, or by itself;
+            `output_tensor`: name of the output, where several might segment; `threshold`, 0.5 by
+            default: of a single channel's probability, above which it is the foreground.
 
     Attributes:
+        ports: how the file is fed and read; `ports.told` says of a file from elsewhere, in one
+            line that is logged, too, what was told by what.
         settings: the settings in use, their paths absolute.
         threads: CPU threads in use.
         trial_seconds: what trying the file out took; 0 for one that the machine knows.
@@ -59,10 +70,11 @@ class Segmenter(ImageModel):
         frame: how its output lies over the input.
 
     Raises:
-        ModelFileError: the file is missing, damaged, or no segmentation model, or crashed when it
-            was tried.
+        ModelFileError: the file is missing, damaged, or no segmentation model, was compiled for
+            other hardware, or crashed when it was tried.
         ConfigError: a Keras model instead of a file; or the settings are another model's, not
-            valid, or cannot run here.
+            valid, or cannot run here; or nothing says how a file from elsewhere is normalised or
+            which of its outputs segments, or what is given contradicts it.
 
     Example:
         labels = Segmenter("model.tflite").predict("street.jpg")
@@ -75,10 +87,12 @@ class Segmenter(ImageModel):
         settings: DeviceSettings | StrPath | None = None,
         trusted: bool = False,
         trust_settings: bool = False,
+        **foreign: Unpack[ForeignOptions],
     ):
         self.path = path = _tflite(path)
         content, graphs = read_model(path)
         self.metadata = own_metadata(graphs)
+        self.ports = ports_of(path, content, graphs, self.metadata, foreign)
         plan = plan_engine(self.path, content, self.metadata, threads, settings, trust_settings)
         self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
         logger = logging.getLogger("fastscnn_tf")
@@ -86,7 +100,8 @@ class Segmenter(ImageModel):
             logger.warning("%s: %s", printable(path), printable(note))
         if plan.remark:
             logger.info("%s: %s", printable(path), printable(plan.remark))
-        _check_ports(self.path, graphs.main)
+        if self.ports.told:
+            _say_once(printable(path), self.ports.told)
         known = trusted or trusted_here()
         self.trial_seconds = 0.0 if known else ensure_tried(self.path, content, graphs.main, plan)
         if plan.compiled:
@@ -96,24 +111,17 @@ class Segmenter(ImageModel):
         else:
             self._interpreter = _open_interpreter(self.path, content, plan)
         self._turn = threading.Lock()
-        (self._input,) = self._interpreter.get_input_details()
-        (self._output,) = self._interpreter.get_output_details()
-        shape, result = (tuple(map(int, x["shape"])) for x in (self._input, self._output))
-        if shape[0] != 1 or len(result) not in (3, 4):
-            raise _no_segmentation(self.path, shape, result)
-        if len(result) == 4 and result[3] > MAX_CLASSES:
-            raise ModelFileError(
-                f"{path}: {result[3]} output channels, but a label map has room for at most "
-                f"{MAX_CLASSES} classes"
-            )
-        self.input_size: Size = (shape[1], shape[2])
-        self.labels = label_space(self.metadata, result[3] if len(result) == 4 else 255)
+        self._input = self._interpreter.get_input_details()[0]
+        self._output = self._interpreter.get_output_details()[self.ports.place]
+        _check_shapes(self.path, graphs.main, self.ports.place, self._input, self._output)
+        self.input_size = self.ports.size
+        named = self.metadata or {"class_names": self.ports.names}
+        self.labels = label_space(named, self.ports.classes or NAMELESS)
         places = self.metadata.get("config", {})
         names = (places.get(field, ()) for field in ("align_corners", "nearest"))
-        self.frame = LogitsFrame.of(self.input_size, sampling_of("logits", *names))
-        full = result[1:3] == self.input_size
-        kind = "labels" if len(result) == 3 else "logits-full" if full else "logits"
-        self.outputs: str = self.metadata.get("outputs", kind)
+        padding = LogitsFrame.of(self.input_size, sampling_of("logits", *names))
+        self.frame = padding if self.ports.own else LogitsFrame(self.input_size, self.input_size)
+        self.outputs = self.ports.outputs
 
     def _what(self) -> str:
         return self.path.name
@@ -121,12 +129,17 @@ class Segmenter(ImageModel):
     @property
     def mean_color(self) -> tuple[float, ...]:
         """The RGB colour, 0..255, that the model takes as zero."""
-        return tuple(self.metadata.get("mean", (128.0,) * 3))
+        return self.ports.fed.mean
 
     @property
     def logit_scale(self) -> float:
-        """What one step of the raw output is worth; 1 for float outputs."""
-        return float(self._output["quantization"][0]) or 1.0
+        """What one step of the output is worth; 1 for floats."""
+        return 1.0 if self.ports.scale else float(self._output["quantization"][0]) or 1.0
+
+    @property
+    def offset(self) -> float:
+        """What the first class is ahead by, for a threshold other than 0.5."""
+        return self.ports.offset
 
     def run(self, image: np.ndarray) -> np.ndarray:
         """The raw output for one image that already has the input size.
@@ -135,35 +148,29 @@ class Segmenter(ImageModel):
             image: `input_size` + (3,) uint8 RGB.
 
         Returns:
-            (h, w, classes) logits in the file's own dtype, or (h, w) labels.
+            (h, w, classes) logits in the file's own dtype, or (h, w) labels. Of files from
+            elsewhere float32 real values of probabilities and of the two classes that are made of
+            one channel, and uint8 labels.
 
         Raises:
             DataError: an image of another size.
+            ModelFileError: a label of a file from elsewhere is no class index.
         """
         if image.shape != (*self.input_size, 3):
             raise DataError(f"expected an image of {(*self.input_size, 3)}, got {image.shape}")
         with self._turn:
             self._put(image)
             self._interpreter.invoke()
-            return self._interpreter.get_tensor(self._output["index"])[0]
+            return self.ports.read(self._interpreter.get_tensor(self._output["index"]))
 
     def _put(self, image: np.ndarray) -> None:
         """Writes an image into the input as the file wants it."""
-        index, dtype = self._input["index"], self._input["dtype"]
-        if dtype == np.int8:  # straight into the interpreter's memory: one pass, no copy
-            target = self._interpreter.tensor(index)()[0].view(np.uint8)
-            np.bitwise_xor(image, np.uint8(0x80), out=target)
-        else:
-            values = image if dtype == np.uint8 else self._normalised(image, dtype)
-            self._interpreter.set_tensor(index, values[None])
-
-    def _normalised(self, image: np.ndarray, dtype: type) -> np.ndarray:
-        mean = np.asarray(self.mean_color, np.float32)
-        std = np.asarray(self.metadata.get("std", (128.0,) * 3), np.float32)
-        values = (image - mean) / std
-        if dtype == np.int16:
-            values = np.clip(np.rint(values / self._input["quantization"][0]), -32768, 32767)
-        return values.astype(dtype)
+        index, dtype = self._input["index"], np.dtype(self._input["dtype"])
+        if dtype.kind == "f":
+            values = self.ports.normalised(image).astype(dtype, copy=False)
+            self._interpreter.set_tensor(index, values)
+        else:  # straight into the interpreter's memory
+            self.ports.put(image, self._interpreter.tensor(index)())
 
 
 def _tflite(path: StrPath) -> Path:
@@ -193,20 +200,17 @@ def _open_interpreter(path: Path, content: bytes, plan: Plan) -> Any:
         raise refused(path, error) from None
 
 
-def _check_ports(path: Path, graph: Graph) -> None:
-    """Refuses what is not a segmentation model by what the file says, before anything runs it."""
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise ModelFileError(
-            f"{path}: expected one input and one output, got {len(graph.inputs)} and "
-            f"{len(graph.outputs)}"
-        )
-    shape, result = (graph.tensors[i].shape for i in (graph.inputs[0], graph.outputs[0]))
-    if len(shape) != 4 or shape[0] not in (1, -1) or shape[3] != 3 or min(shape[1:3]) < 1:
-        raise _no_segmentation(path, shape, result)
+def _check_shapes(
+    path: Path, graph: Graph, place: int, image: dict[str, Any], result: dict[str, Any]
+) -> None:
+    """Refuses a file whose shapes are others when it runs than those that it was judged by."""
+    for index, port in ((graph.inputs[0], image), (graph.outputs[place], result)):
+        shape = tuple(1 if side < 0 else side for side in graph.tensors[index].shape)
+        if tuple(port["shape"]) != shape:
+            raise no_segmentation(path, graph)
 
 
-def _no_segmentation(path: Path, shape: Sequence[int], result: Sequence[int]) -> Exception:
-    return ModelFileError(
-        f"{path}: expected an image (1, H, W, 3) of fixed size in and logits or labels out, got "
-        f"{tuple(shape)} and {tuple(result)}"
-    )
+@functools.cache
+def _say_once(path: str, line: str) -> None:
+    """Commands may open a file several times."""
+    logging.getLogger("fastscnn_tf").warning("%s: %s", path, line)

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from ..core.arguments import check_number
 from ..core.environment import environment
 from ..core.errors import FastSCNNError
+from ..tflite.foreign_options import adopt_options, current_options
 from .tried import known_here, learn
 
 Item = TypeVar("Item")
@@ -89,7 +90,9 @@ class _Crew:
             for _ in range(count):
                 ours, theirs = context.Pipe()
                 process = context.Process(
-                    target=_work, args=(theirs, make, known_here()), daemon=True
+                    target=_work,
+                    args=(theirs, make, known_here(), current_options()),
+                    daemon=True,
                 )
                 process.start()
                 theirs.close()
@@ -146,10 +149,14 @@ class _Crew:
 
 
 def _work(
-    pipe: Connection, make: Callable[[], Callable[[Any], Any]], known: frozenset[str]
+    pipe: Connection,
+    make: Callable[[], Callable[[Any], Any]],
+    known: frozenset[str],
+    options: dict[str, Any],
 ) -> None:
     """A process: makes its function with the first item and answers until the pipe closes."""
     learn(known)  # the file that was tried where the processes were started
+    adopt_options(options)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be blocked from the start
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as an exception, which cleans up
     # What a file has to say was said where the processes were started.

@@ -71,7 +71,8 @@ class FrameLabels:
     def _sure(self, seen: Fitted, output: np.ndarray, size: Size) -> np.ndarray:
         placed, frame = seen.placed(output, self._segmenter.frame)
         scale = self._segmenter.logit_scale
-        winners, sure = winners_and_probability(placed, frame, size, scale)
+        ahead = self._segmenter.offset
+        winners, sure = winners_and_probability(placed, frame, size, scale, offset=ahead)
         winners[sure < np.float32(self._confidence or 0)] = IGNORE
         return winners
 

@@ -15,6 +15,7 @@ from typing import Any
 from ..core.errors import ModelFileError
 from ..core.files.zip_archive import open_zip
 from .flat_tables import Table, read_table, schema_of
+from .graph import ModelGraphs
 from .parser import parse_tflite
 
 NAME = "TFLITE_METADATA"
@@ -68,10 +69,19 @@ def read_model_metadata(content: bytes) -> Table:
         ModelFileError: damaged.
     """
     try:
-        data = parse_tflite(content).metadata.get(NAME)
-        return {} if data is None else read_table(SCHEMA, "ModelMetadata", bytes(data), IDENTIFIER)
+        return metadata_of(parse_tflite(content))
     except ValueError as error:
         raise ModelFileError(f"TFLite metadata: {error}") from None
+
+
+def metadata_of(graphs: ModelGraphs) -> Table:
+    """The TFLite metadata among a file's, as `read_model_metadata` gives them.
+
+    Raises:
+        ValueError: damaged.
+    """
+    data = graphs.metadata.get(NAME)
+    return {} if data is None else read_table(SCHEMA, "ModelMetadata", bytes(data), IDENTIFIER)
 
 
 def segmenter_options(custom: Mapping[str, Any]) -> Table:
