@@ -16,7 +16,7 @@ from ...core.class_maps import VOID_NAMES
 from ...core.errors import DataError
 from ...core.images.color_table import color_codes, color_of
 from ...core.images.decoding import decoding, open_picture, read_picture
-from ...core.images.formats import picture_format
+from ...core.images.formats import IMAGE_SUFFIXES, picture_format
 from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
 from .class_tables import ClassTable, text_of
@@ -24,7 +24,7 @@ from .source import Format, Item, Notes, Picture, Source
 from .source_folder import SourceFolder, split_named, stem
 
 LOSSY = ("JPEG", "WEBP", "AVIF")
-IMAGE = r"\.(?:png|jpe?g|bmp|webp|tiff?|ppm)"
+IMAGE = rf"\.(?:{'|'.join(suffix[1:] for suffix in IMAGE_SUFFIXES)})"
 DEEPEST = 32  # folders in one another; a pattern is tried at each
 LISTED = 5  # unknown values that an error names
 
@@ -59,7 +59,8 @@ def open_mask(path: str, lossy: bool = False) -> Image.Image:
     if (kind := picture_format(content)) in LOSSY and not lossy:
         raise DataError(
             f"{path}: a mask as {kind}, which blurs values and colours at every edge: export the "
-            "masks as PNG, or state in the table of colours how far they may be off: tolerance,16"
+            "masks as PNG, or state in a table (--table FILE) beside the values or colours how far "
+            "pixels may be off, with a line tolerance,16: the nearest is taken"
         )
     return open_picture(content, path)
 
