@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from ...core.labels import LabelSpace
 from ...core.sizes import format_size
 from ..datasets.cityscapes import WithheldLabels
 from ..datasets.dataset import FileDataset, SegmentationDataset
+from ..datasets.description import read_description
+from ..datasets.folder import folder
 from ..datasets.registry import DataDir, find_splits, open_dataset
 from .findings import CheckReport, Finding, SplitReport
 from .label_tables import PUBLISHED, table_problems
@@ -91,6 +94,7 @@ def check_dataset(
     labels = next((s.dataset.labels for s in walked if s.dataset), LabelSpace(name, (), ()))
     reports = [_split_report(split, len(labels)) for split in walked]
     findings = [finding for split in walked for finding in _findings(split)]
+    findings += _exclude(name, data_dir, walked[0].name)
     if name in OWN and labels.name not in PUBLISHED:
         for report in reports:
             findings += class_findings(report, labels, reports)
@@ -130,6 +134,14 @@ def _read(splits: Sequence[_Split], workers: int | None, progress: Progress) -> 
     facts = iter(check_pairs(pairs, looks=True, workers=workers, progress=progress))
     for split in splits:
         split.facts = [next(facts) for _ in range(len(split))]
+
+
+def _exclude(name: str, data_dir: DataDir, split: str) -> Iterator[Finding]:
+    if name == folder.name and data_dir is not None:
+        path = Path(data_dir)
+        for pattern in read_description(path).idle_patterns():
+            text = f"exclude: {pattern!r} fits no file"
+            yield Finding("exclude", split, str(path), text)
 
 
 def _all_withheld(split: _Split) -> bool:

@@ -36,6 +36,11 @@ KINDS = {
         "it cannot be trained on or scored",
         "put the pictures where the message looks for them, or mend dataset.yaml under splits:",
     ),
+    "exclude": Kind(
+        "patterns of exclude: that leave nothing out",
+        "what they should leave out is trained on and scored",
+        "in dataset.yaml: patterns are of paths below images: or labels:, or of names: draft/*",
+    ),
     "missing-label": Kind(
         "pictures without a label map",
         "training stops there; with --skip-bad it goes on without them",
@@ -124,7 +129,7 @@ KINDS = {
     ),
     "one-class": Kind(
         "SPLITS IN WHICH ONLY ONE CLASS OCCURS",
-        "EVERY SCORE ON IT IS PERFECT OR NEARLY SO, and says nothing; there is nothing to learn",
+        "EVERY SCORE ON IT IS PERFECT OR NEARLY SO and says nothing; there is nothing to learn",
         "in dataset.yaml: give each class the value that it has in the files (value: 255 in masks "
         "of 0 and 255)",
     ),
