@@ -87,7 +87,8 @@ def predict_files(
         ConfigError: no such format or number of processes, a model without Cityscapes' classes for
             its format, or a model in memory for several processes.
         WorkerDied: a process was killed.
-        OutputError: a result exists, two pictures share a name and a suffix, or the folder cannot be written.
+        OutputError: a result exists, two pictures share a name and a suffix, or the folder cannot
+            be written.
     """
     folder, views = Path(folder), Views.of(views, ways)
     if processes != 1 and not is_path(model):

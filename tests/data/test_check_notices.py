@@ -309,12 +309,24 @@ def test_pictures_among_the_label_maps(tmp_path):
     label = Image.fromarray(ToyStreets("train", SIZE).read(1)[1])
     lossy = recoded(label.point(lambda v: v * 28), quality=80)
     mask = recoded(label.point(lambda v: 255 if v else 0), quality=98)
-    for pixels, said in ((photo, "a photograph"), (lossy, "with loss"), (mask, "with loss")):
-        put(root / "train" / "labels" / "1.png", pixels)
+    small = label.resize((80, 48), Image.Resampling.BILINEAR)  # all values are those of classes
+    smooth = small.resize(label.size, Image.Resampling.BILINEAR).point(lambda v: v % 9)
+    jpeg = put(tmp_path / "x.jpg", label)
+    for pixels, said in (
+        (photo, "a photograph"),
+        (lossy, "with loss"),
+        (mask, "with loss"),
+        (smooth, "smoothed"),
+        (jpeg.read_bytes(), "a label map as JPEG"),
+    ):
+        if isinstance(pixels, bytes):
+            (root / "train" / "labels" / "1.png").write_bytes(pixels)
+        else:
+            put(root / "train" / "labels" / "1.png", pixels)
         report = fs.check_dataset("folder", root)
         assert found(report) == {"label-like-picture": 1}, said
         assert said in report.findings[0].message
-        assert report.splits[0].usable == 3
+        assert report.splits[0].usable == 3 + (pixels is smooth)
 
 
 @pytest.mark.parametrize("orientation", [2, 3, 4])

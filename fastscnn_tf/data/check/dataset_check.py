@@ -21,7 +21,7 @@ from ..datasets.registry import DataDir, find_splits, open_dataset
 from .findings import CheckReport, Finding, SplitReport
 from .label_tables import PUBLISHED, table_problems
 from .near_duplicates import find_alike
-from .pair_faults import ALL_VOID, Look, PairFacts, Problem, check_pairs
+from .pair_faults import ALL_VOID, LIKE_PICTURE, Look, PairFacts, Problem, check_pairs
 from .split_faults import class_findings, class_order, few_steps, unequal_sizes, unused_bits
 from .usable import find_missing
 
@@ -152,7 +152,8 @@ def _findings(split: _Split) -> Iterator[Finding]:
     problems = [*split.problems]
     for fact in split.facts:
         problems += [*fact.problems, *(fact.look.problems if fact.look else ())]
-    if split.dataset and not _all_withheld(split):
+    blurred = 2 * sum(problem.kind == LIKE_PICTURE for problem in problems) > len(split)
+    if split.dataset and not _all_withheld(split) and not blurred:
         problems += table_problems(split.dataset)
     for problem in problems:
         if problem.kind != ALL_VOID or not _all_withheld(split):

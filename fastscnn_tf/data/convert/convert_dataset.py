@@ -103,7 +103,8 @@ def convert_dataset(
         check_output_folder(output)
     if isinstance(classes, str) and os.path.isfile(classes):  # noqa: PTH113 - may be no path
         table, classes = classes, None
-    looked.table, looked.skip_bad = table and Path(table).absolute(), skip_bad
+    looked.table = Path(table).absolute() if table else None
+    looked.skip_bad = skip_bad
     found, reason = find_format(format, looked)
     opened = _opened(found, looked)
     notes = opened.notes

@@ -16,14 +16,13 @@ from ...core.class_maps import VOID_NAMES
 from ...core.errors import DataError
 from ...core.images.color_table import color_codes, color_of
 from ...core.images.decoding import decoding, open_picture, read_picture
-from ...core.images.formats import IMAGE_SUFFIXES, picture_format
+from ...core.images.formats import IMAGE_SUFFIXES, LOSSY, picture_format
 from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
 from .class_tables import ClassTable, text_of
 from .source import Format, Item, Notes, Picture, Source
 from .source_folder import SourceFolder, split_named, stem
 
-LOSSY = ("JPEG", "WEBP", "AVIF")
 IMAGE = rf"\.(?:{'|'.join(suffix[1:] for suffix in IMAGE_SUFFIXES)})"
 DEEPEST = 32  # folders in one another; a pattern is tried at each
 LISTED = 5  # unknown values that an error names

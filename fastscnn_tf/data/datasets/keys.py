@@ -38,8 +38,8 @@ def check_names(value: Any, key: str, where: str) -> None:
     for each in named if isinstance(listed, list | dict) else ():
         if isinstance(each.get("name") if isinstance(each, dict) else each, bool):
             raise DataError(
-                f"{where}{key}: YAML takes yes, no, on, off, true and false for truth values: write "
-                "such a name in quotes"
+                f"{where}{key}: YAML takes yes, no, on, off, true and false for truth values: "
+                "write such a name in quotes"
             )
 
 

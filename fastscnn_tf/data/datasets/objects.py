@@ -326,11 +326,12 @@ class Coding:
             return pixels
         low, high = (0, 1) if self._unit and pixels.dtype.kind == "f" else (0, 255)
         if pixels.size and (pixels.min() < low or pixels.max() > high):
-            floats = pixels.dtype.kind == "f"
             mend = " as the first image has: give raw bytes 0..255"
+            if pixels.dtype.kind != "f":
+                mend = ": of 16 bits give (image >> 8).astype(np.uint8)"
             raise DataError(
                 f"{name}: {pixels.dtype} values {pixels.min():g}..{pixels.max():g}, expected "
-                f"{low}..{high}{mend if floats else ': of 16 bits give (image >> 8).astype(np.uint8)'}"
+                f"{low}..{high}{mend}"
             )
         return np.rint(pixels * (255 if high == 1 else 1)).astype(np.uint8)
 
@@ -439,8 +440,8 @@ def _opened(source: Any, split: str) -> Indexed | Iterator[Any]:
         return _Columns(*_parts(source))
     if _is_pair(source) and all(isinstance(each, str | os.PathLike) for each in source):
         raise DataError(
-            f"a tuple of paths {source!r} may be a pair or several images: give [(image, label)] or "
-            "[image, image]"
+            f"a tuple of paths {source!r} may be a pair or several images: give [(image, label)] "
+            "or [image, image]"
         )
     if _is_pair(source) and not isinstance(source[0], tuple):
         return _Columns(*source)

@@ -78,7 +78,7 @@ class Described:
         sources = [source for source in self.splits.values() if isinstance(source, Source)]
         idle = dict.fromkeys(pattern for source in sources for pattern in source.exclude)
         for source in sources:
-            for folder in {source.images, source.labels} - {None}:
+            for folder in filter(None, {source.images, source.labels}):
                 files = Files(folder, ("",), "**/*")
                 for below in map(files.below, files.found() if idle else ()):
                     idle = {each: None for each in idle if not _fits(below, each)}
