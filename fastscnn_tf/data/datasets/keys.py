@@ -33,9 +33,9 @@ def check_names(value: Any, key: str, where: str) -> None:
     Raises:
         DataError: one is `yes`, `no`, `on`, `off`, `true` or `false` without quotes.
     """
-    listed = value.get(key) if isinstance(value, dict) else None
-    named = listed.values() if isinstance(listed, dict) else listed
-    for each in named if isinstance(listed, list | dict) else ():
+    told = value.get(key) if isinstance(value, dict) else None
+    listed = [*told.values()] if isinstance(told, dict) else told
+    for each in listed if isinstance(listed, list) else ():
         if isinstance(each.get("name") if isinstance(each, dict) else each, bool):
             raise DataError(
                 f"{where}{key}: YAML takes yes, no, on, off, true and false for truth values: "

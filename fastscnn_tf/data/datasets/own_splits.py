@@ -62,10 +62,7 @@ class Described:
         """
         if split not in self.splits:
             known = ", ".join(self.splits) or "none"
-            hint = (
-                "; for one run `fastscnn train` takes it from train with --val-split 0.2, or does "
-                "without with --validate-every 0"
-            )
+            hint = "; train and quantize hold a part of train out with --val-split 0.2"
             hint = hint if (split, *self.splits) == ("val", "train") else ""
             raise DataError(f"{self.path}: no split {split!r}; it describes: {known}{hint}")
         source = self.splits[split]
