@@ -392,7 +392,7 @@ def test_what_outlines_nothing_is_refused(name, tmp_path):
         (root / "annotations.xml").write_text(annotated.cvat_text(line))
     else:
         annotated.coco(root, annotations=[])
-        said = "nothing is outlined"
+        said = "1 times an image without annotations: all background: label maps"
     with pytest.raises(DataError, match=f"every pixel would be background: .*{said}"):
         fs.convert_dataset(root, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -420,6 +420,14 @@ def test_labelme_pictures_that_are_in_the_json_alone(link, tmp_path):
     assert set(labels) == {"a_1"} and np.unique(labels["a_1"]).tolist() == [0, 1, 2]
     assert report.notes.examples[said] == ["a_1.json", "b_1.heic.json"]
     assert (tmp_path / "out" / "images" / "train" / "a_1.jpg").read_bytes() == content
+
+
+def test_coco_from_labelme_has_one_background(tmp_path):
+    listed = [{"id": i, "name": n} for i, n in enumerate(("_background_", "road", "x", "car"))]
+    annotated.coco(tmp_path / "in", categories=listed)
+    report, labels = converted(tmp_path / "in", tmp_path / "out", split=(1,))
+    assert list(report.classes) == ["_background_", "road", "x", "car"]
+    assert np.unique(labels["a_1"]).tolist() == [0, 1, 3]
 
 
 def test_coco_ids_are_unique(tmp_path):
@@ -578,7 +586,14 @@ def test_yolo_bad_lines(line, said, tmp_path):
 
 @pytest.mark.parametrize(
     ("names", "said"),
-    [("{1: a, 2: b}", "count up from 0"), ("[]", "count up"), ("[a, a]", "must be unique")],
+    [
+        ("{1: a, 2: b}", "count up from 0"),
+        ("[]", "count up"),
+        ("[a, a]", "must be unique"),
+        ("[a, on]", "write such a name in quotes"),
+        ("[a, b]\nnc: 3", "nc: 3, but there are 2 names"),
+        ("[a, b]\nkpt_shape: [17, 2]", "key points"),
+    ],
 )
 def test_yolo_bad_names(names, said, tmp_path):
     annotated.yolo(tmp_path / "in")
@@ -590,7 +605,8 @@ def test_yolo_bad_names(names, said, tmp_path):
 # ----------------------------------------------------------------- Supervisely
 
 
-def test_supervisely_holes_and_bitmaps(tmp_path):
+@pytest.mark.parametrize("kind", ["bitmap", "alpha_mask"])
+def test_supervisely_holes_and_bitmaps(kind, tmp_path):
     mask = np.random.default_rng(2).random((7, 5)) < 0.5
     hole = [[14, 10], [20, 10], [20, 16], [14, 16]]
     objects = [
@@ -601,7 +617,7 @@ def test_supervisely_holes_and_bitmaps(tmp_path):
         },
         {
             "classTitle": "car",
-            "geometryType": "bitmap",
+            "geometryType": kind,
             "bitmap": {"data": annotated.bitmap_base64(mask), "origin": [50, 30]},
         },
         {
@@ -693,7 +709,7 @@ def test_label_studio_tasks(tmp_path):
     path = tmp_path / "in" / "export.json"
     (task,) = json.loads(path.read_text())
     picture(tmp_path / "in" / "b 1.jpg")
-    other = {"id": 2, "data": {"image": "/data/local-files/?d=x%2Fb%201.jpg"}}
+    other = {"id": 2, "data": {"text": "b", "image": "/data/local-files/?d=x%2Fb%201.jpg"}}
     again = [{"result": [], "was_cancelled": True}, *task["annotations"], {"result": []}]
     empty = {"id": 3, "data": {"image": "b 1.jpg"}, "annotations": []}
     write_json(path, [task, {**other, "annotations": again}, empty])

@@ -195,7 +195,8 @@ def _check_drawn(root: Path, classes: Sequence[str], pixels: np.ndarray, notes: 
     seen = [name for name, count in zip(classes, pixels, strict=False) if count]
     if len(seen) != 1 or not is_background(seen[0]):
         return
-    why = [f"{count} times {text}" for text, count in notes.counts.items() if "not drawn" in text]
+    telling = [text for text in notes.counts if "not drawn" in text or "all background" in text]
+    why = [f"{notes.counts[text]} times {text}" for text in telling]
     raise DataError(
         f"{root}: every pixel would be {BACKGROUND}: {'; '.join(why) or 'nothing is outlined'}: "
         "label maps are made of polygons and masks: export these"

@@ -22,6 +22,7 @@ from ...core.images.formats import IMAGE_SUFFIXES
 from ...core.labels import IGNORE
 from ...core.sizes import Size
 from .canvas import Canvas, DrawnLabels
+from .class_tables import text_of
 from .source import (
     Format,
     Item,
@@ -88,7 +89,7 @@ def open_source(folder: SourceFolder) -> Source:
         items.append(Item(stem(image), folder.path(image), split_named(name), None, content, found))
     order: list[str] = []
     if "labels.txt" in folder.files:  # the order that labelme was given
-        listed = folder.read("labels.txt", 1 << 20).decode("utf-8", "replace").split("\n")
+        listed = text_of(folder, "labels.txt").splitlines()
         order = [line.strip() for line in listed if line.strip()]
         for name in sorted({name.strip() for name in names} - {*order, *_SPECIAL}):
             notes.add("a label that labels.txt lacks, a class behind those in it", name)

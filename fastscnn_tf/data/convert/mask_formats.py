@@ -30,6 +30,7 @@ from .class_tables import (
     numbered,
     of_space,
     read_table,
+    text_of,
 )
 from .masks import (
     IMAGE,
@@ -122,7 +123,7 @@ def _voc_color(index: int) -> Color:
 
 
 def _voc_table(folder: SourceFolder) -> ClassTable:
-    """That of labelmap.txt; VOC's own 20 classes and background without it."""
+    """That of labelmap.txt, or of labelme's class_names.txt; else VOC's own 20 and background."""
     if _has_table(folder, "labelmap.txt"):
         table = read_table(folder, named(folder, "labelmap.txt"))
         # A grey mask holds the number of a line, as CVAT describes it.
@@ -130,6 +131,9 @@ def _voc_table(folder: SourceFolder) -> ClassTable:
         if all(row.color != BLACK for row in rows):  # in CVAT and VOC what nobody labelled
             rows.append(Row(BACKGROUND, None, BLACK, BACKGROUND in table.classes))
         return dataclasses.replace(table, rows=tuple(rows))
+    if names := [name for name in folder.files if name.endswith("class_names.txt")]:
+        listed = [line.strip() for line in text_of(folder, names[0]).splitlines() if line.strip()]
+        return numbered(names[0], [name for name in listed if name != "__ignore__"])
     table = numbered("VOC's classes", VOC, [_voc_color(index) for index in range(len(VOC))])
     border = Row("the border of objects", 255, _voc_color(255), void=True)
     return dataclasses.replace(table, rows=(*table.rows, border))

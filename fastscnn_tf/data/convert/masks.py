@@ -61,7 +61,8 @@ def open_mask(path: str, lossy: bool = False) -> Image.Image:
             "masks as PNG, or state in a table (--table FILE) beside the values or colours how far "
             "pixels may be off, with a line tolerance,16: the nearest is taken"
         )
-    return open_picture(content, path)
+    image = open_picture(content, path)
+    return image.getchannel("L") if image.mode == "LA" else image
 
 
 def classes_of(
@@ -225,8 +226,8 @@ def mask_format(name: str, about: str, *layouts: Layout) -> Format:
 
 def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
     notes = Notes()
-    notes.add(f"read as {layout.about}")
     table = layout.table(folder).check(notes)
+    notes.add(f"read as {layout.about}; what pixels mean says {table.said}")
     for one, other in pairs.twice:
         raise DataError(
             f"{folder.root}: {one} and {other} are for the same image: keep one of them"
@@ -302,7 +303,10 @@ def listed_splits(folder: SourceFolder, root: str) -> Splits:
         if name.startswith(place) and name.lower().endswith(".txt")
     }
     if not lists:
-        raise DataError(f"{folder.root}: no list {place}*.txt, which says what is labelled")
+        raise DataError(
+            f"{folder.root}: no list {place}*.txt, which says what is labelled; --from colors "
+            "reads such folders without lists, by a table of classes"
+        )
     if "trainval" in lists and len(lists) > 1:
         lists.pop("trainval")
     found: Splits = {}

@@ -50,7 +50,7 @@ def find_format(name: str, folder: SourceFolder) -> tuple[Format, str]:
                 folder.json(name, msgspec.Raw)  # says what is wrong with it
         raise DataError(
             f"{folder.root}: no format is recognised: say which with --from NAME, one of "
-            f"{', '.join(FORMATS)}"
+            f"{', '.join(FORMATS)}; masks are looked for in a folder masks or labels beside images"
         )
     found = "; ".join(f"{each.name} ({reason})" for each, reason in seen.items())
     raise DataError(f"{folder.root}: fits several formats: {found}. Say which with --from NAME")

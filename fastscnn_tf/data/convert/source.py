@@ -139,7 +139,7 @@ def with_background(
 
 def is_background(name: str) -> bool:
     """Whether a class is that of pixels in no shape."""
-    return name.strip().casefold() == BACKGROUND
+    return name.strip(" _").casefold() == BACKGROUND  # labelme's COCO has _background_
 
 
 @dataclasses.dataclass

@@ -116,7 +116,7 @@ class _Reader(DrawnLabels):
     def _draw(self, canvas: Canvas, each: _Object, notes: Notes) -> None:
         value, where = self._index[each.class_title], f"{canvas.name}: {each.class_title}"
         kind = each.geometry_type or ("bitmap" if each.bitmap else "polygon")
-        if kind == "bitmap" and each.bitmap:
+        if kind in ("bitmap", "alpha_mask") and each.bitmap:
             column, row = each.bitmap.origin
             canvas.paste(_decoded(each.bitmap.data, where), row, column, value)
         elif kind == "polygon" and each.points:

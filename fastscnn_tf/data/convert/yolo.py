@@ -35,6 +35,7 @@ class _Yaml(msgspec.Struct):
     val: str | list[str] | None = None
     test: str | list[str] | None = None
     nc: int | None = None
+    kpt_shape: Any = None
 
 
 def recognise(folder: SourceFolder) -> str | None:
@@ -76,6 +77,8 @@ def open_source(folder: SourceFolder) -> Source:
     found = dict(enumerate(listed)) if isinstance(listed, list) else listed
     if set(found) != set(range(len(found))) or not 0 < len(found) < MAX_CLASSES:
         raise DataError(f"{folder.path(name)}: names must count up from 0, got {sorted(found)[:9]}")
+    if content.kpt_shape:
+        raise DataError(f"{folder.path(name)}: key points (kpt_shape) outline nothing")
     check_count(content.nc, len(found), folder.path(name))
     names, notes = [str(found[i]) for i in range(len(found))], Notes()
     items: list[Item] = []

@@ -310,6 +310,19 @@ def test_too_many_colours_are_no_classes(tmp_path):
         convert_one("colors", tmp_path, {"classes.csv": None, **noise})
 
 
+def test_names_of_labelmes_voc_are_not_those_of_voc(tmp_path):
+    text = "__ignore__\n_background_\nstreet\ncar\n"
+    mask = Image.fromarray(np.tile(np.array([2, 1, 255], np.uint8), (HEIGHT, 1)))
+    found, _ = example("voc", tmp_path)
+    for path in tmp_path.rglob("SegmentationClass/*.png"):
+        mask.save(path)
+    (tmp_path / "class_names.txt").write_text(text)
+    source = found.open(SourceFolder(tmp_path))
+    assert list(source.classes) == ["_background_", "street", "car"]
+    label = source.read_label(source.items[0], Picture((HEIGHT, 3)), Notes())
+    assert label[0].tolist() == [2, 1, 255]
+
+
 def test_a_black_mask_of_cvat_is_background_and_not_the_first_line(tmp_path):
     _, found, _ = convert_one(
         "cvat masks", tmp_path, {"SegmentationClass/left/1.png": Image.new("RGB", (3, HEIGHT))}
@@ -455,8 +468,8 @@ def test_a_table_of_values_reads_the_commonest_mask_of_all(tmp_path):
     example("colors", tmp_path)
     (tmp_path / "classes.csv").write_text("value,name\n0,background\n255,road\n")
     mask = Image.fromarray(np.tile(np.array([0, 255, 255], np.uint8), (HEIGHT, 1)))
-    for name in ("x/1", "x/2", "3"):
-        mask.save(tmp_path / f"masks/{name}.png")
+    for name, kind in (("x/1", "L"), ("x/2", "L"), ("3", "LA")):
+        mask.convert(kind).save(tmp_path / f"masks/{name}.png")
     source = FORMATS["colors"].open(SourceFolder(tmp_path))
     assert list(source.classes) == ["background", "road"]
     assert read(source)[""]["3"][0].tolist() == [0, 1, 1]
