@@ -195,6 +195,24 @@ def test_two_links_to_a_picture_are_two_pictures(streets, tmp_path, run):
     assert one.read_bytes() == two.read_bytes()
 
 
+@pytest.mark.parametrize("format", ["pictures", "index"])
+def test_pictures_that_differ_in_their_suffix_alone(format, tmp_path, run):
+    for name in ("x.jpg", "x.jfif", "y.jpg", "below/x.jpg"):
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True, parents=True)
+        picture(tmp_path / "in" / name, 1)
+    arguments = (MODEL, tmp_path / "in", "--recursive", "--output", tmp_path / "out")
+    code, _, err = run("predict", *arguments, "--format", format)
+    assert code == 0
+    first = tmp_path / "in" / "x.jfif"
+    said = f"2 pictures (first: {first}) differ in their suffix alone: it is in the results' names"
+    assert err == f"fastscnn: {said}\n"
+    found = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.png")}
+    labels = {name for name in found if name.endswith("_labels.png")}
+    names = ("below/x", "x.jfif", "x.jpg", "y")
+    assert labels == {f"{name}_labels.png" for name in names}
+    assert len(found) == len(labels) * (1 + (format == "pictures"))
+
+
 def test_loops_of_links_end(tmp_path, caplog):
     """Two links in each folder would give 2 ** 40 paths."""
     (tmp_path / "a" / "b").mkdir(parents=True)

@@ -27,8 +27,12 @@ from . import shared_options as opt
     "--classes",
     metavar="NAMES",
     help="As road,vehicle=car+truck,background=*: in this order, = renames, + merges, * is the "
-    "rest; others become void. For masks also a file with lines name,red,green,blue. "
-    "[default: all]",
+    "rest; others become void. [default: all]",
+)
+@click.option(
+    "--table",
+    metavar="FILE",
+    help="Of masks: lines as name,red,green,blue or value,name; also taken by --classes.",
 )
 @click.option(
     "--split",

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
@@ -86,7 +87,8 @@ def predict_files(
         ConfigError: no such format or number of processes, a model without Cityscapes' classes for
             its format, or a model in memory for several processes.
         WorkerDied: a process was killed.
-        OutputError: a result exists, two pictures share a name, or the folder cannot be written.
+        OutputError: a result exists, two pictures share a name and a suffix, or the folder cannot
+            be written.
     """
     folder, views = Path(folder), Views.of(views, ways)
     if processes != 1 and not is_path(model):
@@ -102,7 +104,7 @@ def predict_files(
         views=views,
     )
     here = make()  # names what is wrong with the model, once
-    targets = [_target(picture, folder, here.write) for picture in found]
+    targets = _targets(found, folder, here.write)
     one_file = [folder / COCO] if format == "coco" else []
     if not one_file:
         _check_distinct(found, targets)
@@ -137,9 +139,18 @@ class _Seen(NamedTuple):
     annotations: Any = None
 
 
-def _target(picture: _Found, folder: Path, write: Results) -> Path:
-    below = folder if write.format == "cityscapes" else folder / picture.name.parent
-    return below / write.stem(picture.path)
+def _targets(found: Sequence[_Found], folder: Path, write: Results) -> list[Path]:
+    """Paths of results without ending; those of x.jpg and x.jfif keep the suffix, which is said."""
+    flat = write.format == "cityscapes"
+    places = [folder if flat else folder / picture.name.parent for picture in found]
+    targets = [at / write.stem(each.path) for at, each in zip(places, found, strict=True)]
+    count = Counter(targets)
+    if flat or len(count) == len(targets):
+        return targets
+    twice = [picture.path for picture, at in zip(found, targets, strict=True) if count[at] > 1]
+    _say(f"{_several(twice, 'picture')} differ in their suffix alone: it is in the results' names")
+    named = zip(places, found, targets, strict=True)
+    return [at / each.path.name if count[to] > 1 else to for at, each, to in named]
 
 
 def _without_bad(seen: list[_Seen]) -> list[int]:

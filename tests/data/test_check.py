@@ -88,6 +88,22 @@ def colour_label(root):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 160, 3), np.uint8)).save(path)
 
 
+def class_colours(root):
+    path = root / "train" / "labels" / "1.png"
+    label, _ = np.mgrid[:96, :160]
+    Image.fromarray(np.stack([label // 20 * 30, label * 0, label * 0], 2).astype(np.uint8)).save(
+        path
+    )
+
+
+def palette_label(root):
+    path = root / "train" / "labels" / "1.png"
+    foreign_values(root)
+    image = Image.open(path)
+    image.putpalette(np.random.default_rng(0).integers(0, 255, 768, np.uint8).tobytes())
+    image.save(path)
+
+
 def void_label(root):
     def change(label):
         label[:] = 0
@@ -112,6 +128,8 @@ BAD = {
     label_bomb: ("decompression-bomb", "labels/1.png", "refused, Image size (144000000 pixels)"),
     other_size: ("size-mismatch", "images/1.jpg", "image is 96x160 but its label map is 96x150"),
     foreign_values: ("label-values", "labels/1.png", "unknown label value 99 (7 pixels)"),
+    class_colours: ("label-colors", "labels/1.png", "got a colour picture (mode RGB)"),
+    palette_label: ("label-values", "labels/1.png", "unknown label value 99"),
     colour_label: ("label-like-picture", "labels/1.png", "; it looks like a photograph"),
 }
 HARMLESS = {

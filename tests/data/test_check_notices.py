@@ -75,7 +75,7 @@ def test_the_page_names_every_kind():
 
 def test_masks_of_0_and_255(tmp_path):
     report = fs.check_dataset("folder", scenes(tmp_path, TWO, of(ROAD)))
-    assert found(report) == {"label-table": 2, "one-class": 2, "never": 2}
+    assert found(report) == {"label-table": 2, "one-class": 2}
     table = first(report, "label-table")
     assert "0 and 255 alone, as in masks" in table.message
     line = re.search(r"classes: .*", table.mend)[0]
@@ -177,7 +177,7 @@ def test_a_class_that_never_occurs_and_mass_void(tmp_path):
     names = json.dumps([*NAMES, "tram"])
     report = fs.check_dataset("folder", scenes(tmp_path, names))
     assert found(report) == {"never": 2}
-    assert first(report, "never").message == "tram: not one pixel in 4 label maps"
+    assert first(report, "never").message == "tram never occurs in 4 label maps"
     names = json.dumps([*NAMES[:3], "tram", *NAMES[3:]])
     moved = of([i + (i >= 3) for i in range(len(NAMES))])
     before = fs.check_dataset("folder", scenes(tmp_path, names, moved))
@@ -204,17 +204,34 @@ def test_training_and_scoring_say_it_once(tmp_path, capsys):
         open_usable("folder", root, "val")
         err = capsys.readouterr().err
         assert err.count("\n") == 1
-        assert (
-            "ONLY ONE CLASS OCCURS in the 3 label maps of split 'val': background, never road"
-            in err
+        said = (
+            "split 'val': ONLY ONE CLASS OCCURS in 3 label maps: background, never road: EVERY SC"
         )
+        assert said in err
+    for split in ("train", "val"):
+        open_usable("folder", root, split, val_split=0.4)
+    assert capsys.readouterr().err.count("ONLY ONE CLASS") == 1
     scenes(tmp_path, json.dumps([*NAMES, "tram", "bus"]))
     open_usable("folder", root, "train")
     err = capsys.readouterr().err
-    assert "tram, bus never occur in the 4 label maps of split 'train'" in err
+    assert "split 'train': tram, bus never occur in 4 label maps: they are not learnt" in err
     lines = []
     usable(open_dataset("toy", None, "val"), warn=lines.append)
     assert lines == []
+
+
+@pytest.mark.parametrize(
+    ("exclude", "idle"),
+    [("[no_*, '1.*', sub/*]", ["no_*", "sub/*"]), ("'6.png'", []), ("'?.PNG'", ["?.PNG"])],
+)
+def test_patterns_that_leave_nothing_out(exclude, idle, tmp_path):
+    """In any split: the first fits in one, or a label map alone."""
+    root = scenes(tmp_path, json.dumps(NAMES))
+    with (root / "dataset.yaml").open("a") as file:
+        file.write(f"exclude: {exclude}\n")
+    report = fs.check_dataset("folder", root)
+    told = [f.message for f in report.findings if f.kind == "exclude"]
+    assert told == [f"exclude: {pattern!r} fits no file" for pattern in idle]
 
 
 def test_scores_say_of_which_classes_they_are():
@@ -292,12 +309,24 @@ def test_pictures_among_the_label_maps(tmp_path):
     label = Image.fromarray(ToyStreets("train", SIZE).read(1)[1])
     lossy = recoded(label.point(lambda v: v * 28), quality=80)
     mask = recoded(label.point(lambda v: 255 if v else 0), quality=98)
-    for pixels, said in ((photo, "a photograph"), (lossy, "with loss"), (mask, "with loss")):
-        put(root / "train" / "labels" / "1.png", pixels)
+    small = label.resize((80, 48), Image.Resampling.BILINEAR)  # all values are those of classes
+    smooth = small.resize(label.size, Image.Resampling.BILINEAR).point(lambda v: v % 9)
+    jpeg = put(tmp_path / "x.jpg", label)
+    for pixels, said in (
+        (photo, "a photograph"),
+        (lossy, "with loss"),
+        (mask, "with loss"),
+        (smooth, "smoothed"),
+        (jpeg.read_bytes(), "a label map as JPEG"),
+    ):
+        if isinstance(pixels, bytes):
+            (root / "train" / "labels" / "1.png").write_bytes(pixels)
+        else:
+            put(root / "train" / "labels" / "1.png", pixels)
         report = fs.check_dataset("folder", root)
         assert found(report) == {"label-like-picture": 1}, said
         assert said in report.findings[0].message
-        assert report.splits[0].usable == 3
+        assert report.splits[0].usable == 3 + (pixels is smooth)
 
 
 @pytest.mark.parametrize("orientation", [2, 3, 4])
@@ -424,6 +453,7 @@ COPIES = {
     "quality": lambda image: recoded(image, quality=30),
     "half": lambda image: image.resize((image.width // 2, image.height // 2)),
     "twice": lambda image: image.resize((image.width * 2, image.height * 2)),
+    "mirrored": lambda image: recoded(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
     "brighter": lambda image: image.point(lambda v: min(255, v * 1.1)),
     "darker": lambda image: image.point(lambda v: max(0, v - 15)),
     "all": lambda image: recoded(
@@ -487,7 +517,7 @@ def test_orientations_of_real_streets_are_told(camvid_dir):
 @pytest.mark.parametrize(
     ("case", "kinds"),
     [
-        ("mask-0-255", {"label-table", "mass-void", "one-class", "never"}),
+        ("mask-0-255", {"label-table", "mass-void", "one-class"}),
         ("exif-orientation-3", {"turned"}),
         ("tiny-set-batch-norm", set()),
         ("class-order-changed", set()),

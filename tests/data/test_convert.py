@@ -167,6 +167,7 @@ def chosen(choice):
         ("car,other=*", ("car", "other"), [1, 1, 0, 1]),
         ({"vehicle": ["car", "truck"], "*x": ["*"]}, ("vehicle", "*x"), [1, 1, 0, 0]),
         (["road", "truck=truck"], ("road", "truck"), [255, 0, 255, 1]),
+        ("car=car+truck,*", ("car", "background", "road"), [1, 2, 0, 0]),
     ],
 )
 def test_classes(choice, names, table):
@@ -188,6 +189,7 @@ def test_what_is_said_of_classes():
         ("road,,car", "expected names"),
         ("road,x=", "expected names"),
         ("a=*,b=*", r"\* stands twice"),
+        ("car=truck,*", "'car' is made of others"),
         ("road", "at least 2 classes, got road"),
     ],
 )

@@ -175,10 +175,39 @@ def test_a_background_of_the_source_is_the_background(tmp_path):
 
 def test_labelme_order_of_labels_txt(tmp_path):
     annotated.labelme(tmp_path / "in")
-    (tmp_path / "in" / "labels.txt").write_text("__ignore__\n_background_\nroad\ncar\nsky\n")
+    (tmp_path / "in" / "labels.txt").write_text("__ignore__\n_background_\nroad\n car\nsky\n")
     report, _ = converted(tmp_path / "in", tmp_path / "out")
     assert list(report.classes) == ["background", "road", "car", "sky"]
     assert "no pixel of: sky" in report.text()
+    said = "a label that labels.txt lacks, a class behind those in it"
+    assert said not in report.notes.counts
+    (tmp_path / "in" / "labels.txt").write_text("road\nsky\n")
+    report, _ = converted(tmp_path / "in", tmp_path / "out", force=True)
+    assert list(report.classes) == ["background", "road", "sky", "car"]
+    assert report.notes.examples[said] == ["car"]
+
+
+@pytest.mark.parametrize("classes", [None, "Void,car=Car+car,*", "Car,road"])
+def test_names_that_may_not_be_meant_so(classes, tmp_path):
+    """Spaces around count for nothing; case does, which is said, as is a class Void."""
+    names = ["road", "Car", "car", "car ", "Void"]
+    found = [shape(n, "rectangle", (9 * i, 2), (9 * i + 4, 9)) for i, n in enumerate(names)]
+    annotated.labelme(tmp_path / "in", shapes=found)
+    report = fs.convert_dataset(tmp_path / "in", tmp_path / "out", classes=classes)
+    said = "\n".join(report.notes.counts)
+    one = "NAMES THAT DIFFER IN CASE OR SPACES ALONE ARE SEVERAL CLASSES: Car, car; --classes"
+    assert (one in said) == (classes != "Void,car=Car+car,*")
+    void = "'Void' IS A CLASS LIKE ANY OTHER; --classes background,Car,car,road makes it void"
+    assert (void in said) == ("ignores such pixels" in said) == (classes is None)
+    told = {
+        None: {"background": (), "Car": (), "Void": (), "car": ("car", "car "), "road": ()},
+        "Car,road": {"Car": (), "road": ()},
+        "Void,car=Car+car,*": {"Void": (), "car": ("Car", "car", "car "), "background": ()},
+    }
+    assert list(report.classes) == [*told[classes], *(["road"] if "*" in str(classes) else [])]
+    assert report.merged == {new: olds for new, olds in told[classes].items() if olds}
+    if classes is None:
+        assert report.classes["car"] == 2 * report.classes["Car"]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +230,9 @@ def test_labelme_paths_of_other_machines(path, tmp_path):
         (shape("a", "polygon", (0, 0, 0), (1, 0, 0), (5, 5, 0)), "expected at least 3 of"),
         (shape("a", "polygon", (0, 0), (1,), (5, 5)), "expected at least 3 of"),
         (shape("a", "rectangle", (0, 0)), "a rectangle of 1 points, expected 2"),
-        (shape("a", "star", (0, 0), (1, 1)), "'star'"),
+        (shape("a", "star", (0, 0), (1, 1)), "unknown shape_type 'star', labelme has polygon"),
+        (shape("a", "cuboid", *[(0, 0)] * 8), "unknown shape_type 'cuboid'"),
+        (shape("a", "mask", (0, 0), (1, 1)), "a mask without its pixels"),
         (shape("a", "mask", (0, 0), (1, 1), mask="!!"), "no base64"),
         (shape("a", "mask", (0, 0), (1, 1), mask="AAAA"), "not a readable picture"),
     ],
@@ -330,7 +361,7 @@ def segmentation(value):
         (segmentation({"size": [40, 60], "counts": "P" * 20}), "damaged"),
         (segmentation({"size": [40, 60], "counts": "P" * 20 + "0"}), "absurd"),
         (segmentation("no"), "a segmentation that is none"),
-        (segmentation([[0, 0, 1, 1, 2]]), "fewer than 3|expected at least"),
+        (segmentation([[0, 0, 1, 1, 2]]), "1 times a polygon of fewer than 3 points, not drawn: l"),
         (segmentation([[0, 0, 1, 1, 2, 2, 3]]), "expected at least 3"),
         (segmentation([[0, 0, 1e308, 1, 2, 2]]), "coordinate"),
         ([{"image_id": 7, "category_id": 77}], "category 77, which is not listed"),
@@ -338,13 +369,33 @@ def segmentation(value):
 )
 def test_coco_bad_annotations(bad, said, tmp_path):
     annotated.coco(tmp_path / "in", annotations=bad)
-    if said.startswith("fewer"):
-        report, _ = converted(tmp_path / "in", tmp_path / "out")
-        assert "a polygon of fewer than 3 points, not drawn" in report.notes.counts
-        return
-    with pytest.raises(DataError, match=said) as error:
+    with pytest.raises(DataError, match=said):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out")
-    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo", "labelme", "cvat", "nothing"])
+def test_what_outlines_nothing_is_refused(name, tmp_path):
+    """Boxes, lines and points alone would all be background."""
+    root, said = tmp_path / "in", "not drawn: label maps are made of polygons"
+    if name == "coco":
+        boxes = [{"image_id": 7, "category_id": 3, "bbox": [1, 1, 9, 9], "iscrowd": 0}] * 3
+        annotated.coco(root, annotations=boxes)
+        said = f"3 times an object without an outline, {said}"
+    elif name == "yolo":
+        annotated.yolo(root)
+        (root / "labels" / "train" / "a_1.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    elif name == "labelme":
+        annotated.labelme(root, shapes=[shape("car", "line", (0, 0), (9, 9))])
+    elif name == "cvat":
+        annotated.cvat(root)
+        line = '<polyline label="car" points="1,1;9,9"/>'
+        (root / "annotations.xml").write_text(annotated.cvat_text(line))
+    else:
+        annotated.coco(root, annotations=[])
+        said = "1 times an image without annotations: all background: label maps"
+    with pytest.raises(DataError, match=f"every pixel would be background: .*{said}"):
+        fs.convert_dataset(root, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_polygon_with_absurdly_many_edges(tmp_path):
@@ -354,13 +405,29 @@ def test_a_polygon_with_absurdly_many_edges(tmp_path):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out")
 
 
-def test_labelme_pictures_that_are_in_the_json_alone(tmp_path):
-    annotated.labelme(tmp_path / "in", imageData="aGVsbG8=")
-    annotated.labelme(tmp_path / "in", "b_1.jpg", imageData="aGVsbG8=")
-    (tmp_path / "in" / "a_1.jpg").unlink()
-    report = fs.convert_dataset(tmp_path / "in", tmp_path / "out", split=(1,))
-    said = "the image is not there (but in the JSON: save it as a file), left out"
-    assert report.notes.examples[said] == ["a_1.json names a_1.jpg"]
+@pytest.mark.parametrize("link", [False, True])
+def test_labelme_pictures_that_are_in_the_json_alone(link, tmp_path):
+    """Written out as they are; what is no picture stops it, or is left out if asked."""
+    root, said = tmp_path / "in", "the image is no file: it was taken out of the JSON (imageData)"
+    content = picture(tmp_path / "x.jpg").read_bytes()
+    annotated.labelme(root, "a_1.jpg", imageData=base64.b64encode(content).decode())
+    annotated.labelme(root, "b_1.heic.jpg", imagePath="gone.heic", imageData="aGVsbG8=")
+    for path in root.glob("*.jpg"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"b_1\.heic\.png: not a readable picture"):
+        fs.convert_dataset(root, tmp_path / "out", split=(1,))
+    report, labels = converted(root, tmp_path / "out", split=(1,), link=link, skip_bad=True)
+    assert set(labels) == {"a_1"} and np.unique(labels["a_1"]).tolist() == [0, 1, 2]
+    assert report.notes.examples[said] == ["a_1.json", "b_1.heic.json"]
+    assert (tmp_path / "out" / "images" / "train" / "a_1.jpg").read_bytes() == content
+
+
+def test_coco_from_labelme_has_one_background(tmp_path):
+    listed = [{"id": i, "name": n} for i, n in enumerate(("_background_", "road", "x", "car"))]
+    annotated.coco(tmp_path / "in", categories=listed)
+    report, labels = converted(tmp_path / "in", tmp_path / "out", split=(1,))
+    assert list(report.classes) == ["_background_", "road", "x", "car"]
+    assert np.unique(labels["a_1"]).tolist() == [0, 1, 3]
 
 
 def test_coco_ids_are_unique(tmp_path):
@@ -519,7 +586,14 @@ def test_yolo_bad_lines(line, said, tmp_path):
 
 @pytest.mark.parametrize(
     ("names", "said"),
-    [("{1: a, 2: b}", "count up from 0"), ("[]", "count up"), ("[a, a]", "must be unique")],
+    [
+        ("{1: a, 2: b}", "count up from 0"),
+        ("[]", "count up"),
+        ("[a, a]", "must be unique"),
+        ("[a, on]", "write such a name in quotes"),
+        ("[a, b]\nnc: 3", "nc: 3, but there are 2 names"),
+        ("[a, b]\nkpt_shape: [17, 2]", "key points"),
+    ],
 )
 def test_yolo_bad_names(names, said, tmp_path):
     annotated.yolo(tmp_path / "in")
@@ -531,7 +605,8 @@ def test_yolo_bad_names(names, said, tmp_path):
 # ----------------------------------------------------------------- Supervisely
 
 
-def test_supervisely_holes_and_bitmaps(tmp_path):
+@pytest.mark.parametrize("kind", ["bitmap", "alpha_mask"])
+def test_supervisely_holes_and_bitmaps(kind, tmp_path):
     mask = np.random.default_rng(2).random((7, 5)) < 0.5
     hole = [[14, 10], [20, 10], [20, 16], [14, 16]]
     objects = [
@@ -542,7 +617,7 @@ def test_supervisely_holes_and_bitmaps(tmp_path):
         },
         {
             "classTitle": "car",
-            "geometryType": "bitmap",
+            "geometryType": kind,
             "bitmap": {"data": annotated.bitmap_base64(mask), "origin": [50, 30]},
         },
         {
@@ -634,7 +709,7 @@ def test_label_studio_tasks(tmp_path):
     path = tmp_path / "in" / "export.json"
     (task,) = json.loads(path.read_text())
     picture(tmp_path / "in" / "b 1.jpg")
-    other = {"id": 2, "data": {"image": "/data/local-files/?d=x%2Fb%201.jpg"}}
+    other = {"id": 2, "data": {"text": "b", "image": "/data/local-files/?d=x%2Fb%201.jpg"}}
     again = [{"result": [], "was_cancelled": True}, *task["annotations"], {"result": []}]
     empty = {"id": 3, "data": {"image": "b 1.jpg"}, "annotations": []}
     write_json(path, [task, {**other, "annotations": again}, empty])

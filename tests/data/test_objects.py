@@ -177,6 +177,10 @@ def test_what_cannot_be_told_is_refused(pairs):
     one_hot = np.eye(3, dtype=np.uint8)[np.minimum(labels, 2)]
     darker = [*(images[:1] / 255), images[1].astype(float)]
     refused = {
+        r"uint16 values 0\.\.6\d+, expected 0..255: of 16 bits give \(image >> 8\)": (
+            images.astype(np.uint16) * 257,
+            labels,
+        ),
         r"arrays\[0\]: values -.* are not normalised": (normalised_otherwise(images), labels),
         "normalised, but not from bytes": (CONFIG.normalised(images + 0.4), labels),
         r"got uint8 \(40, 56, 3\); of one-hot classes pass np.argmax": (images, one_hot),
@@ -190,13 +194,14 @@ def test_what_cannot_be_told_is_refused(pairs):
     for message, source in refused.items():
         with pytest.raises(DataError, match=message):
             as_dataset(source, SPACE, normalisation=NORM).read(0)
-    with pytest.raises(DataError, match=r"\[1\]: values .* expected 0..1 as the first image"):
+    with pytest.raises(DataError, match=r"\[1\]: float64 values .* 0..1 as the first image"):
         as_dataset((darker, labels[:2]), SPACE).read(1)
     for message, source in {
         "4 images but 3 label maps": (images, labels[:3]),
         "no column of images among x, y": [{"x": images[0], "y": labels[0]}],
         "no split 'val' and no images among a": {"a": images},
         "expected data, got 'camvid'": "camvid",
+        r"may be a pair or several images: give \[\(image, label\)\]": ("a.jpg", Path("a.png")),
         "got int": 3,
         "NaN or infinity": (np.full((1, 8, 8, 3), np.nan), labels[:1]),
         r"got bool \(1, 8, 8, 3\)": (np.zeros((1, 8, 8, 3), bool), labels[:1]),

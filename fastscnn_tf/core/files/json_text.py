@@ -6,9 +6,11 @@ not fit is one line that names the field. What is written here can be read so: `
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
@@ -21,6 +23,7 @@ from .reading import read_bytes
 T = TypeVar("T")
 
 LARGEST = 16 << 20  # bytes; what this package writes takes less unless said otherwise
+_NESTING = frozenset((dict, list))
 DEPTH = 64  # of nesting where no schema bounds it
 _STRINGS_AND_NAN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|-?(?:NaN|Infinity)', re.DOTALL)
 
@@ -156,11 +159,10 @@ def explain(failure: BaseException) -> str:
 
 def _check_plain(value: object, where: str, error: type[InputError]) -> None:
     """Refuses nesting beyond `DEPTH` among values that no schema describes."""
-    waiting = [(value, 0)]
-    while waiting:
-        item, depth = waiting.pop()
-        if depth > DEPTH:
-            raise error(f"{where}: nested more than {DEPTH} deep")
-        if isinstance(item, dict | list):
-            inner = item.values() if isinstance(item, dict) else item
-            waiting += [(each, depth + 1) for each in inner if isinstance(each, dict | list)]
+    inner: Iterable[Any] = [[value]]
+    for _ in range(DEPTH + 2):  # all of one depth at once: lists may have millions of numbers
+        level = [each for each in itertools.chain.from_iterable(inner) if type(each) in _NESTING]
+        if not level:
+            return
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+    raise error(f"{where}: nested more than {DEPTH} deep")

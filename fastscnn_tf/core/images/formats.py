@@ -10,6 +10,7 @@ from pathlib import PurePath
 
 HEAD = 1024  # bytes that tell what a file is
 EXPECTED = "JPEG, PNG, BMP, TIFF, GIF, WebP, AVIF or PPM"
+LOSSY = ("JPEG", "WEBP", "AVIF")  # blur values and colours where they meet
 # Files with such names are taken for images in folders.
 IMAGE_SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".webp", ".tif", ".tiff"),

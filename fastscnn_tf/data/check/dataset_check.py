@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -14,11 +15,13 @@ from ...core.labels import LabelSpace
 from ...core.sizes import format_size
 from ..datasets.cityscapes import WithheldLabels
 from ..datasets.dataset import FileDataset, SegmentationDataset
+from ..datasets.description import read_description
+from ..datasets.folder import folder
 from ..datasets.registry import DataDir, find_splits, open_dataset
 from .findings import CheckReport, Finding, SplitReport
 from .label_tables import PUBLISHED, table_problems
 from .near_duplicates import find_alike
-from .pair_faults import ALL_VOID, Look, PairFacts, Problem, check_pairs
+from .pair_faults import ALL_VOID, LIKE_PICTURE, Look, PairFacts, Problem, check_pairs
 from .split_faults import class_findings, class_order, few_steps, unequal_sizes, unused_bits
 from .usable import find_missing
 
@@ -91,6 +94,7 @@ def check_dataset(
     labels = next((s.dataset.labels for s in walked if s.dataset), LabelSpace(name, (), ()))
     reports = [_split_report(split, len(labels)) for split in walked]
     findings = [finding for split in walked for finding in _findings(split)]
+    findings += _exclude(name, data_dir, walked[0].name)
     if name in OWN and labels.name not in PUBLISHED:
         for report in reports:
             findings += class_findings(report, labels, reports)
@@ -132,6 +136,14 @@ def _read(splits: Sequence[_Split], workers: int | None, progress: Progress) -> 
         split.facts = [next(facts) for _ in range(len(split))]
 
 
+def _exclude(name: str, data_dir: DataDir, split: str) -> Iterator[Finding]:
+    if name == folder.name and data_dir is not None:
+        path = Path(data_dir)
+        for pattern in read_description(path).idle_patterns():
+            text = f"exclude: {pattern!r} fits no file"
+            yield Finding("exclude", split, str(path), text)
+
+
 def _all_withheld(split: _Split) -> bool:
     return split.withheld and not any(pixels[:-1].any() for pixels in split.pixels)
 
@@ -140,7 +152,8 @@ def _findings(split: _Split) -> Iterator[Finding]:
     problems = [*split.problems]
     for fact in split.facts:
         problems += [*fact.problems, *(fact.look.problems if fact.look else ())]
-    if split.dataset and not _all_withheld(split):
+    blurred = 2 * sum(problem.kind == LIKE_PICTURE for problem in problems) > len(split)
+    if split.dataset and not _all_withheld(split) and not blurred:
         problems += table_problems(split.dataset)
     for problem in problems:
         if problem.kind != ALL_VOID or not _all_withheld(split):

@@ -34,7 +34,12 @@ KINDS = {
     "empty-split": Kind(
         "splits that hold no pairs or cannot be opened",
         "it cannot be trained on or scored",
-        "put the pictures where the message looks for them, or mend dataset.yaml under splits:",
+        "what the message says, or put the files where it looks, or mend splits: in dataset.yaml",
+    ),
+    "exclude": Kind(
+        "patterns of exclude: that leave nothing out",
+        "what they should leave out is trained on and scored",
+        "in dataset.yaml: patterns are of paths below images: or labels:, or of names: draft/*",
     ),
     "missing-label": Kind(
         "pictures without a label map",
@@ -65,7 +70,13 @@ KINDS = {
         "label maps with values out of range",
         "a value that is no class is refused, not guessed",
         "in dataset.yaml: give the class that value (value: N, or value: [0, 1] for several), "
-        "void: [N] to ignore it, or encoding: color for label maps of colours",
+        "or void: [N] to ignore it",
+    ),
+    "label-colors": Kind(
+        "label maps in colours",
+        "they are refused: no value in them says a class",
+        "in dataset.yaml: encoding: color and each class its color: (encoding: red where red says "
+        "it); or fastscnn data convert --from colors",
     ),
     "label-table": Kind(
         "label values that fit another table better",
@@ -78,8 +89,8 @@ KINDS = {
         "in dataset.yaml: give the classes the values, or the colours, that the files have",
     ),
     "label-like-picture": Kind(
-        "label maps that look like pictures",
-        "they are photographs, or were saved with loss: their values are no classes",
+        "label maps that are photographs, or were saved with loss or smoothed",
+        "values between those of classes are no classes, or wrong ones",
         "save label maps as PNG, never as JPEG and never smoothed; check that labels: names "
         "the folder of the label maps",
     ),
@@ -124,7 +135,7 @@ KINDS = {
     ),
     "one-class": Kind(
         "SPLITS IN WHICH ONLY ONE CLASS OCCURS",
-        "EVERY SCORE ON IT IS PERFECT OR NEARLY SO, and says nothing; there is nothing to learn",
+        "EVERY SCORE ON IT IS PERFECT OR NEARLY SO and says nothing; there is nothing to learn",
         "in dataset.yaml: give each class the value that it has in the files (value: 255 in masks "
         "of 0 and 255)",
     ),

@@ -1,7 +1,7 @@
 """Pictures that show the same: copies in other bytes, and frames of one video.
 
 All pairs are compared, by the correlation of small gradient fields: one product of matrices, which
-no brightness, contrast, size or encoding changes much.
+no brightness, contrast, size or encoding changes much. A copy may be mirrored.
 """
 
 from __future__ import annotations
@@ -25,18 +25,23 @@ def find_alike(known: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, int
 
     Yields:
         Index among the others, index among the known, and whether it is a copy: re-encoded,
-        resized or a little brighter. If not it may be the next frame of a video.
+        resized, mirrored or a little brighter. If not it may be the next frame of a video.
     """
     if not len(known) or not len(others):
         return
     fields, step = _gradients(known).T, max(1, ROOM // len(known))
     for start in range(0, len(others), step):
-        found = _gradients(others[start : start + step]) @ fields
-        best = found.argmax(1)
-        for row in np.flatnonzero(found[np.arange(len(best)), best] >= ALIKE):
-            one, other = known[best[row]], others[start + row]
-            copy = found[row, best[row]] >= COPY and _rest(one, other) <= REST
-            yield start + int(row), int(best[row]), bool(copy)
+        part = others[start : start + step]
+        told: dict[int, tuple[int, int, bool]] = {}
+        for seen, least in ((part[..., ::-1], COPY), (part, ALIKE)):
+            found = _gradients(seen) @ fields
+            best = found.argmax(1)
+            for row in np.flatnonzero(found[np.arange(len(best)), best] >= least).tolist():
+                one = int(best[row])
+                copy = found[row, one] >= COPY and _rest(known[one], seen[row]) <= REST
+                if copy or (least < COPY and row not in told):
+                    told[row] = start + row, one, bool(copy)
+        yield from (told[row] for row in sorted(told))
 
 
 def _coarse(thumbnails: np.ndarray) -> np.ndarray:

@@ -17,22 +17,20 @@ from ...core.arguments import check_number
 from ...core.errors import DataError
 from ...core.foreign_text import shell_path
 from ...core.images.decoding import TooManyPixels, read_picture
-from ...core.images.image_file import read_image
+from ...core.images.formats import LOSSY, picture_format
+from ...core.images.image_file import label_values, read_image
 from ...core.images.picture_file import PictureFile, look_at
 from ...core.images.pixels import turned
 from ...core.labels import IGNORE
 from ...core.sizes import Size, format_size
 from ..datasets.dataset import SegmentationDataset
 from .appearance import (
-    LOSSY_VALUES,
-    PHOTO_ROUGHNESS,
     SURE,
     better_fit,
     is_one_color,
     looks_drawn,
     thumbnail,
     unlike_label,
-    values_and_roughness,
 )
 
 # Kinds of problems; only a pair whose label map is all void can be used.
@@ -41,6 +39,7 @@ UNREADABLE, BOMB = "unreadable", "decompression-bomb"
 SIZES, VALUES, ALL_VOID = "size-mismatch", "label-values", "all-void"
 # Kinds of which one is looked for only where it is asked for: but for labels that cannot be read,
 # they do not keep a pair from being used.
+COLORS = "label-colors"
 LIKE_PICTURE, LIKE_LABEL, ONE_COLOR = "label-like-picture", "picture-like-label", "one-color"
 TURNED, PAGES = "turned", "pages"
 UNTURN = "exiftool -Orientation= -overwrite_original"  # takes the note away, not a pixel changes
@@ -196,9 +195,8 @@ def _look(
     elif looks_drawn(image) and not (header and header.bits == 16):  # few values by few bits
         text = "few colours in flat areas, as in a label map"
         problems.append(Problem(LIKE_LABEL, paths[0], text))
-    if label is not None and unlike_label(label):
-        text = "as many values and as little flat areas as in a photograph"
-        problems.append(Problem(LIKE_PICTURE, paths[1], text))
+    if label is not None and (what := unlike_label(label)):
+        problems.append(Problem(LIKE_PICTURE, paths[1], f"it looks {what}"))
     if header and header.orientation > 1 and label is not None and label.shape == image.shape[:2]:
         problems += _turned(image, label, paths[0], header.orientation)
     deep = int(image.max(initial=0)) if header and header.bits == 16 else None
@@ -229,21 +227,19 @@ def _with_values(problem: Problem, path: Path) -> Problem:
     """What is wrong with a file that can be read as a picture, but not as a label map."""
     try:
         image = read_image(path)
+        if picture_format(read_picture(path)) in LOSSY:
+            return dataclasses.replace(problem, kind=LIKE_PICTURE)
     except DataError:
         return problem
-    sample = image[::2, ::2].reshape(-1, 3)
-    colors = np.unique(sample.astype(np.int32) @ (1 << 16, 1 << 8, 1))
-    grey, last = not np.ptp(sample, axis=1).any(), np.unique(colors & 255)
-    # A mask of 0 and 255 through JPEG has some values next to both, and none between.
-    mask = grey and len(last) > 5 and last[0] < 32 and last[-1] > 223
-    mask = mask and not ((last >= 32) & (last <= 223)).any()
-    if not mask and len(colors) <= (LOSSY_VALUES if grey else 256):
-        return dataclasses.replace(problem, kind=VALUES)
-    rough = values_and_roughness(image[..., 1])[1]
-    what = "a photograph" if rough >= PHOTO_ROUGHNESS else "saved with loss or smoothed, as JPEG is"
-    return dataclasses.replace(
-        problem, kind=LIKE_PICTURE, message=f"{problem.message}; it looks like {what}"
-    )
+    try:
+        pixels, kind = label_values(path), VALUES
+    except DataError as error:
+        colored = str(error).endswith(problem.message) and np.ptp(image, axis=2).any()
+        pixels, kind = image[..., 1], COLORS if colored else VALUES
+    if what := unlike_label(pixels):
+        kind, text = LIKE_PICTURE, f"{problem.message}; it looks {what}"
+        return dataclasses.replace(problem, kind=kind, message=text)
+    return dataclasses.replace(problem, kind=kind)
 
 
 def _attempt(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -34,17 +34,31 @@ def class_findings(
     if report.void_share and report.void_share > MASS:
         text = f"{report.void_share:.1%} of the pixels of {maps} are void"
         yield Finding("mass-void", place, place, text)
-    names = zip(labels.names, report.pixels, strict=True)
-    never = [name for name, pixels in names if not pixels]
-    if len(never) == len(labels) - 1:
-        (only,) = set(labels.names) - set(never)
-        text = f"{maps} hold nothing but {only}"
-        yield Finding("one-class", place, place, text)
-    if never:
-        text = f"{', '.join(never)}: not one pixel in {maps}"
+    seen = {index for index, pixels in enumerate(report.pixels) if pixels}
+    if found := absent(labels, seen, report.pairs):
+        kind, text = found
         if report.void_share and report.void_share > SOME:
-            text += f", of which {report.void_share:.0%} is void: is that its value?"
-        yield Finding("never", place, place, text, _without_absent(never, labels, reports))
+            text += f", of which {report.void_share:.0%} is void: is that the value of a class?"
+        never = [name for index, name in enumerate(labels.names) if index not in seen]
+        yield Finding(kind, place, place, text, _without_absent(never, labels, reports))
+
+
+def absent(labels: LabelSpace, seen: Collection[int], maps: int) -> tuple[str, str] | None:
+    """The kind of finding, and the text, where label maps lack classes; None where they do not.
+
+    Args:
+        labels: the classes.
+        seen: indices of those that occur, at least one.
+        maps: how many label maps were looked at.
+    """
+    never = ", ".join(name for index, name in enumerate(labels.names) if index not in seen)
+    if not never:
+        return None
+    if len(seen) > 1:
+        return "never", f"{never} never occur{'' if ', ' in never else 's'} in {maps} label maps"
+    (only,) = seen
+    text = f"ONLY ONE CLASS OCCURS in {maps} label maps: {labels.names[only]}, never {never}"
+    return "one-class", text
 
 
 def _without_absent(
@@ -105,8 +119,8 @@ def few_steps(report: SplitReport) -> Iterator[str]:
     if report.split == "train" and report.usable and steps < FEW_STEPS:
         yield (
             f"train: {report.usable} pairs are {steps} step{'' if steps == 1 else 's'} an epoch at "
-            f"--batch-size {BATCH}: in a run of few hundred steps the running statistics of batch "
-            "normalisation lag behind the weights, unless --bn-momentum is lower (0.9)"
+            f"--batch-size {BATCH}: train lowers the momentum of batch normalisation to what the "
+            "steps of its run allow, so that the statistics do not lag behind (--bn-momentum)"
         )
 
 

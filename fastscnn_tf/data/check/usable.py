@@ -6,7 +6,7 @@ Training, fine-tuning and their validation read every pair once before they begi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,9 @@ from ...core.sizes import Size
 from ..datasets.dataset import SegmentationDataset, Subset
 from ..datasets.held_out import TRAIN, held_out
 from ..datasets.registry import DataDir, find_pairs, find_splits, open_dataset
+from .findings import KINDS
 from .pair_faults import MISSING_IMAGE, MISSING_LABEL, Problem, check_pairs
+from .split_faults import absent
 from .verdicts import Verdicts
 
 Warn = Callable[[str], None]
@@ -67,8 +69,10 @@ def usable(
     if problems:
         warn(f"skipped {len(problems)} of {total} pairs that cannot be used (first: {problems[0]})")
     _check_void(dataset, good, [i for i, found in classes.items() if not found], warn)
-    if line := never_line(dataset, classes):
-        warn(line)
+    seen = {index for found in classes.values() for index in found}
+    if seen and (found := absent(dataset.labels, seen, len(classes))):
+        kind, text = found
+        warn(f"split {dataset.split!r}: {text}: {KINDS[kind].means} (see fastscnn data check)")
     return Subset(dataset, good) if bad else dataset
 
 
@@ -93,24 +97,8 @@ def _judge(
     return bad, {index: found for index, found in known if found is not None}
 
 
-def never_line(dataset: SegmentationDataset, classes: Mapping[int, Sequence[int]]) -> str:
-    """Which classes no label map of a split holds, for `classes` by pair; empty where all occur."""
-    seen = {index for found in classes.values() for index in found}
-    never = [name for index, name in enumerate(dataset.labels.names) if index not in seen]
-    if not seen or not never:
-        return ""
-    where = f"in the {len(classes)} label maps of split {dataset.split!r}"
-    if len(seen) == 1:
-        (only,) = seen
-        return (
-            f"ONLY ONE CLASS OCCURS {where}: {dataset.labels.names[only]}, never "
-            f"{', '.join(never)}: any score on it is perfect or nearly so and says nothing (see "
-            "fastscnn data check)"
-        )
-    return (
-        f"{', '.join(never)} never occur{'' if never[1:] else 's'} {where}: what a model makes of "
-        f"{'them' if never[1:] else 'it'} is not scored, or not learnt (see fastscnn data check)"
-    )
+def _said(line: str) -> None:
+    """Of a part of a split, whose other part said it."""
 
 
 def _check_void(
@@ -146,7 +134,8 @@ def open_usable(
     source = split if val_split is None else TRAIN
     missing = find_missing(name, data_dir, source)
     dataset = open_dataset(name, data_dir, source, size, missing="skip")
-    good = usable(dataset, skip_bad, missing, progress)
+    say = console.warn if split == source else _said  # of one split, once
+    good = usable(dataset, skip_bad, missing, progress, say)
     return good if val_split is None else held_out(good, val_split, split)
 
 

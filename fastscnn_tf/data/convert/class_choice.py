@@ -1,12 +1,14 @@
 """Which classes of a source are kept, under which names and indices.
 
 `road,vehicle=car+truck,background=*`: in this order; `=` renames, `+` merges, and `*` is every
-class that is named nowhere else. What is not chosen becomes void.
+class that is named nowhere else: one class behind a `=`, alone each as it is. What is not chosen
+becomes void. Spaces around a name count for nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -59,30 +61,38 @@ def choose(
         )
     if not all(each.strip() for each in classes):
         raise DataError(f"{name}: a class without a name: give it one in the annotations")
-    parts = _parts(choice) if choice is not None else {each: [each] for each in classes}
+    spelled: dict[str, list[str]] = {}  # as the source writes them, with spaces around
+    for each in classes:
+        spelled.setdefault(each.strip(), []).append(each)
+    parts = _parts(choice) if choice is not None else {REST: [REST]}
     named = [old for olds in parts.values() for old in olds if old != REST]
     for old in named:
-        if old not in classes:
-            raise ConfigError(f"--classes: no class {old!r}; there are {', '.join(classes)}")
+        if old not in spelled:
+            raise ConfigError(f"--classes: no class {old!r}; there are {', '.join(spelled)}")
         if named.count(old) > 1:
             raise ConfigError(f"--classes: {old!r} stands twice")
     if sum(olds.count(REST) for olds in parts.values()) > 1:
         raise ConfigError(f"--classes: {REST} stands twice")
-    rest = [each for each in classes if each not in named]
-    made = {
-        new: [old for part in olds for old in (rest if part == REST else [part])]
-        for new, olds in parts.items()
-    }
+    rest = [each for each in spelled if each not in named]
+    made: dict[str, list[str]] = {}
+    for new, olds in parts.items():
+        if (new, olds) == (REST, [REST]):
+            if twice := next((each for each in rest if each in parts), None):
+                raise ConfigError(f"--classes: {twice!r} is made of others, and {REST} has it, too")
+            made |= {each: spelled[each] for each in rest}
+            continue
+        found = [old for part in olds for old in (rest if part == REST else [part])]
+        made[new] = [each for old in found for each in spelled[old]]
     table = np.full(256, IGNORE, np.uint8)
     for index, olds in enumerate(made.values()):
         table[[classes.index(old) for old in olds]] = index
     dropped = tuple(each for each in classes if table[classes.index(each)] == IGNORE)
     palette = generated_palette(len(made))
-    found = [
+    known = [
         next((colors[each] for each in (new, *olds) if each in colors), None)
         for new, olds in made.items()
     ]
-    chosen = tuple(color or made_up for color, made_up in zip(found, palette, strict=True))
+    chosen = tuple(color or made_up for color, made_up in zip(known, palette, strict=True))
     labels = LabelSpace(name, tuple(made), chosen)
     if len(made) < 2:
         raise DataError(
@@ -91,6 +101,15 @@ def choose(
         )
     merged = {new: tuple(olds) for new, olds in made.items() if olds != [new]}
     return Chosen(labels, table, merged, dropped)
+
+
+def nearly_equal(classes: Sequence[str], table: np.ndarray) -> list[list[str]]:
+    """Classes whose names differ only in case, spaces, _ and -, and that do not become one."""
+    alike: dict[str, list[str]] = {}
+    for each in classes:
+        alike.setdefault(re.sub(r"[\s_-]+", "", each).casefold(), []).append(each)
+    groups = (found for found in alike.values() if found[1:])
+    return [each for each in groups if len({table[classes.index(name)] for name in each}) > 1]
 
 
 def _parts(choice: str | Sequence[str] | Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

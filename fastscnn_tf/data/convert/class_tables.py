@@ -164,8 +164,8 @@ def read_table(folder: SourceFolder, name: str) -> ClassTable:
     It is one of: labelmap.txt of CVAT and Datumaro (`road:128,64,128::`), lines of a name and three
     numbers in either order (`class_dict.csv`, `label_colors.txt`), of a name and a colour such as
     #804080, or of a value and a name (Roboflow's `_classes.csv`). A first line
-    without a number is a heading; those that begin with # are comments. Beside colours a line
-    `tolerance,16` says how far the channels of a pixel may be off. A value that has no line is
+    without a number is a heading; those that begin with # are comments. A line `tolerance,16` says
+    how far the channels of a pixel may be off. A value that has no line is
     unknown, 255 like any other.
 
     Raises:
@@ -180,13 +180,13 @@ def read_table(folder: SourceFolder, name: str) -> ClassTable:
             f"{where}: no class found; expected lines such as 'road,128,64,128' (name, red, green, "
             "blue) or '1,road' (value, name)"
         )
-    tolerance = 0
-    if any(row.color for row in rows):
-        tolerance = next((row.value or 0 for row in rows if row.name.lower() == TOLERANCE), 0)
-        rows = [row for row in rows if row.color or row.name.lower() != TOLERANCE]
+    tolerance = next((row.value for row in rows if row.name.lower() == TOLERANCE), None)
+    rows = [row for row in rows if row.value is None or row.name.lower() != TOLERANCE]
+    if tolerance and not any(row.color for row in rows):  # values are greys, of which one is near
+        rows = [Row(row.name, None, (row.value or 0,) * 3, row.void) for row in rows]
     if any(row.color for row in rows) and not all(row.color for row in rows):
         raise DataError(f"{where}: some lines have a colour and some have none")
-    return ClassTable(where, tuple(rows), True, tolerance, void_255=False)
+    return ClassTable(where, tuple(rows), True, tolerance or 0, void_255=False)
 
 
 def _row(line: str, where: str, heading: bool) -> Row | None:

@@ -17,30 +17,37 @@ from PIL import Image
 
 from ...core.aliases import Progress, StrPath
 from ...core.arguments import check_number
+from ...core.class_maps import VOID_NAMES
 from ...core.errors import ConfigError, DataError, OutputError
 from ...core.files.json_text import read_json
 from ...core.files.writing import FORCE, check_output_folder, write_json
 from ...core.foreign_text import printable
 from ...core.images.decoding import open_picture, read_picture
-from ...core.images.formats import IMAGE_SUFFIXES, picture_format
-from ...core.images.image_file import read_image
 from ...core.images.pixels import orientation_of
 from ...core.labels import IGNORE, LabelSpace
 from ...core.sizes import format_size
 from ..datasets.folder import DESCRIPTION, folder
 from ..prepare.staging import holds_something, put, staging
-from ..records.encoded import encode_label, encode_png
-from .class_choice import Choice, choose
+from ..records.encoded import encode_label
+from .class_choice import Choice, Chosen, choose, nearly_equal
 from .convert_report import FORMAT, ConvertReport
 from .item_splits import split_items
 from .recognising import AUTO, find_format
-from .source import BACKGROUND, Item, Notes, Picture, Source
+from .source import (
+    BACKGROUND,
+    UNDRAWN,
+    Format,
+    Item,
+    Notes,
+    Picture,
+    Source,
+    is_background,
+)
 from .source_folder import SourceFolder
 
 REPORT = "report.json"
 FOLDERS = ("images", "labels")
 _SPLIT = re.compile(r"[\w-][\w.-]*")
-_SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "BMP": ".bmp", "TIFF": ".tif", "WEBP": ".webp"}
 
 
 def convert_dataset(
@@ -56,6 +63,7 @@ def convert_dataset(
     skip_bad: bool = False,
     workers: int | None = None,
     progress: Progress = iter,
+    table: StrPath | None = None,
 ) -> ConvertReport:
     """Writes a data set of another format as a `folder` one; needs no TensorFlow.
 
@@ -69,8 +77,8 @@ def convert_dataset(
         format: its name; `auto` recognises it by content.
         classes: which ones, in which order: `"road,vehicle=car+truck,background=*"` (`=` renames,
             `+` merges, `*` is all that is named nowhere else), a list of such parts, or a mapping
-            from names to lists of the source's names. What is not chosen becomes void. None: all.
-            For masks also the path of a table of what their values or colours mean (all are kept).
+            from names to lists of the source's names. What is not chosen becomes void; `*` alone
+            is all others as they are. None: all. The path of a file is taken for `table`.
         split: shares of train, val and test, where the source names no splits; None: 0.8, 0.1, 0.1.
         seed: of the split.
         group: a regular expression whose first group, or whole match, in an image's name says
@@ -80,6 +88,8 @@ def convert_dataset(
         skip_bad: leave out images that cannot be read or do not fit, and report them.
         workers: threads; one per core by default.
         progress: wraps the indices of all images, to show a progress bar.
+        table: of masks, a file that says what their values or colours mean; None: that of the
+            source.
 
     Raises:
         DataError: the source fits no format or several, or something in it cannot be used.
@@ -92,32 +102,24 @@ def convert_dataset(
     if not force:
         check_output_folder(output)
     if isinstance(classes, str) and os.path.isfile(classes):  # noqa: PTH113 - may be no path
-        looked.table, classes = Path(classes).absolute(), None
+        table, classes = classes, None
+    looked.table = Path(table).absolute() if table else None
     looked.skip_bad = skip_bad
     found, reason = find_format(format, looked)
-    opened, notes = found.open(looked), Notes()
-    if looked.table is not None and not looked.table_used:
-        raise ConfigError(
-            f"--classes {looked.table}: {found.name} knows its classes without a table; name those "
-            "to keep, as --classes road,car"
-        )
-    notes.update(opened.notes)
-    if not opened.items:
-        seen = "; ".join(notes.counts)
-        raise DataError(f"{looked.root}: {found.name} without an image to convert. {seen}".strip())
+    opened = _opened(found, looked)
+    notes = opened.notes
     items = _once(opened.items, notes)
-    if looked.guessed:
-        text = "an image found by its file name alone, not at the path that is named"
-        notes.add(text, looked.guessed[0], len(looked.guessed))
     name = printable(output.absolute().name) or "dataset"
     chosen = choose(name, opened.classes, {BACKGROUND: (0, 0, 0), **opened.colors}, classes)
+    _say(opened.classes, chosen, notes, told=classes is not None)
     splits = split_items(items, split, seed, group, notes)
     with staging(output) as stage:
         old = _earlier(output, force)
         writer = _Writer(opened, chosen.table, stage, link)
         todo = [task for name, items in splits.items() for task in _tasks(name, items, notes)]
         done = writer.write_all(todo, workers, progress, skip_bad, notes)
-        pixels = writer.pixels.tolist()
+        _check_drawn(looked.root, opened.classes, writer.pixels, notes)
+        pixels = np.bincount(chosen.table, writer.pixels, 256).astype(int).tolist()
         report = ConvertReport(
             os.fspath(source),
             str(output),
@@ -131,12 +133,82 @@ def convert_dataset(
             notes,
         )
         _describe(stage, chosen.labels, done, report)
-        for path in old:
-            put(path, stage / "old" / path.name, stage)
-        for path in sorted(stage.iterdir()):
-            if path.name not in ("old", "replaced"):
-                put(path, output / path.name, stage)
+        _put_in_place(stage, output, old)
     return report
+
+
+def _opened(found: Format, folder: SourceFolder) -> Source:
+    """The source, with what was guessed among its notes.
+
+    Raises:
+        DataError: nothing of it can be converted.
+        ConfigError: it has no use for the table that was given.
+    """
+    opened = found.open(folder)
+    if folder.table is not None and not folder.table_used:
+        raise ConfigError(
+            f"{folder.table}: {found.name} knows its classes without a table; --classes road,car "
+            "names those to keep"
+        )
+    if not opened.items:
+        seen = "; ".join(opened.notes.counts)
+        raise DataError(f"{folder.root}: {found.name} without an image to convert. {seen}".strip())
+    if folder.guessed:
+        text = "an image found by its file name alone, not at the path that is named"
+        opened.notes.add(text, folder.guessed[0], len(folder.guessed))
+    return opened
+
+
+def _say(classes: Sequence[str], chosen: Chosen, notes: Notes, told: bool) -> None:
+    """Notes what may not be meant so; `told`: the user chose the classes."""
+    for same in nearly_equal(classes, chosen.table):
+        names = [*dict.fromkeys(map(str.strip, same))]
+        notes.add(
+            f"NAMES THAT DIFFER IN CASE OR SPACES ALONE ARE SEVERAL CLASSES: {', '.join(names)}; "
+            f"--classes {names[0]}={'+'.join(names)},* makes one of them"
+        )
+    if told:
+        return
+    for new, olds in chosen.merged.items():
+        notes.add(f"spaces around names were left out: {new}", count=len(olds))
+    kept = [each for each in chosen.labels.names if each.casefold() not in VOID_NAMES]
+    for each in sorted({*chosen.labels.names} - {*kept}):
+        notes.add(f"{each!r} IS A CLASS LIKE ANY OTHER; {_kept(kept)} makes it void")
+    drawn = [each for each in kept if each != BACKGROUND]
+    if UNDRAWN in notes.counts and drawn[1:]:
+        notes.add(f"the class {BACKGROUND} is scored; {_kept(drawn)} ignores such pixels")
+
+
+def _kept(names: Sequence[str]) -> str:
+    return f"--classes {','.join(names) if len(names) <= 12 else 'with all other names'}"
+
+
+def _check_drawn(root: Path, classes: Sequence[str], pixels: np.ndarray, notes: Notes) -> None:
+    """Refuses label maps of nothing but background: nothing can be learnt of them.
+
+    Args:
+        root: for the message.
+        classes: of the source.
+        pixels: (256,) of each of them.
+        notes: say what was not drawn.
+    """
+    seen = [name for name, count in zip(classes, pixels, strict=False) if count]
+    if len(seen) != 1 or not is_background(seen[0]):
+        return
+    telling = [text for text in notes.counts if "not drawn" in text or "all background" in text]
+    why = [f"{notes.counts[text]} times {text}" for text in telling]
+    raise DataError(
+        f"{root}: every pixel would be {BACKGROUND}: {'; '.join(why) or 'nothing is outlined'}: "
+        "label maps are made of polygons and masks: export these"
+    )
+
+
+def _put_in_place(stage: Path, output: Path, old: Sequence[Path]) -> None:
+    for path in old:
+        put(path, stage / "old" / path.name, stage)
+    for path in sorted(stage.iterdir()):
+        if path.name not in ("old", "replaced"):
+            put(path, output / path.name, stage)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,7 +295,7 @@ class _Writer:
         link: link images instead of copying them.
 
     Attributes:
-        pixels: (256,) int64 of each label value that was written.
+        pixels: (256,) int64 of each of the source's classes.
     """
 
     def __init__(self, source: Source, table: np.ndarray, folder: Path, link: bool):
@@ -271,42 +343,31 @@ class _Writer:
         return done
 
     def write(self, task: _Task) -> tuple[_Done, np.ndarray, Notes]:
-        """Writes one image and its label map; gives the pixels of each label value, too.
+        """Writes one image and its label map; gives the pixels of the source's classes, too.
 
         Raises:
             DataError: they cannot be read, or do not fit each other.
         """
         notes, path = Notes(), task.item.image
-        content = read_picture(path)
+        content = task.item.content() if task.item.content else read_picture(path)
         image = open_picture(content, str(path))  # whole: a damaged one is found here
         picture = Picture(image.size[::-1], orientation_of(image))
         label = self._source.read_label(task.item, picture, notes)
         if label.shape != picture.size:
             sizes = format_size((label.shape[0], label.shape[1])), format_size(picture.size)
             raise DataError(f"{path}: the image is {sizes[1]} but its label map is {sizes[0]}")
+        pixels = np.array(Image.fromarray(label).histogram(), np.int64)
         label = label if self._table is None else self._table.take(label)
         name = f"{task.split}/{task.name}"
-        target = f"images/{name}{self._suffix(path, content)}"
+        target = f"images/{name}{path.suffix}"
         (self._folder / f"labels/{name}.png").write_bytes(encode_label(label))
-        self._put_image(path, content, self._folder / target, notes)
-        pixels = np.array(Image.fromarray(label).histogram(), np.int64)
+        if self._link and task.item.content is None:
+            self._put_link(os.path.realpath(path), self._folder / target)
+        else:
+            (self._folder / target).write_bytes(content)
         return _Done(task.split, target), pixels, notes
 
-    def _suffix(self, path: Path, content: bytes) -> str:
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            return path.suffix
-        return _SUFFIX.get(str(picture_format(content)), ".png")
-
-    def _put_image(self, path: Path, content: bytes, target: Path, notes: Notes) -> None:
-        if target.suffix != path.suffix:
-            notes.add(f"the suffix {path.suffix} became {target.suffix}", path.name)
-            if picture_format(content) not in _SUFFIX:  # GIF or AVIF
-                target.write_bytes(encode_png(read_image(path)))
-                return
-        if not self._link:
-            target.write_bytes(content)
-            return
-        source = os.path.realpath(path)
+    def _put_link(self, source: str, target: Path) -> None:
         try:
             os.link(source, target)
         except OSError:  # another file system, or one without hard links

@@ -82,11 +82,12 @@ def open_source(folder: SourceFolder) -> Source:
             continue
         tasks: list[_Task] = folder.json(file, list[_Task])
         for task in tasks:
-            text = next((v for v in task.data.values() if isinstance(v, str) and v), "")
-            image = _image(folder, text, file)
+            texts = [value for value in task.data.values() if isinstance(value, str) and value]
+            found = (_image(folder, text, file) for text in texts)
+            image = next(filter(None, found), None)
             used = [each for each in task.annotations if not each.was_cancelled]
             if image is None:
-                notes.add("the image is not there, left out", text)
+                notes.add("the image is not there, left out", "".join(texts[:1]))
                 continue
             if not used:
                 notes.add("a task without annotation, left out", image)

@@ -8,8 +8,9 @@ was not.
 
 from __future__ import annotations
 
-import base64
-import binascii
+import functools
+from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
@@ -17,14 +18,17 @@ import numpy as np
 
 from ...core.errors import DataError
 from ...core.images.decoding import open_picture
+from ...core.images.formats import IMAGE_SUFFIXES
 from ...core.labels import IGNORE
 from ...core.sizes import Size
 from .canvas import Canvas, DrawnLabels
+from .class_tables import text_of
 from .source import (
     Format,
     Item,
     Notes,
     Source,
+    from_base64,
     json_of_image,
     note_unused,
     with_background,
@@ -33,6 +37,7 @@ from .source_folder import SourceFolder, split_named, stem
 
 _SPECIAL = ("__ignore__", "_background_")
 _POLYGONS = ("polygon", "oriented_rectangle", "rotation")  # the last of X-AnyLabeling
+_OF_TWO = ("rectangle", "circle", "mask")  # points
 _NO_AREA = ("line", "linestrip", "point", "points")
 _NULL = msgspec.Raw(b"null")
 
@@ -49,7 +54,7 @@ class _File(msgspec.Struct):
     imagePath: str | None = None  # noqa: N815 - labelme's
     imageHeight: int | None = None  # noqa: N815
     imageWidth: int | None = None  # noqa: N815
-    imageData: msgspec.Raw = _NULL  # noqa: N815 - the picture in base64; not read
+    imageData: msgspec.Raw = _NULL  # noqa: N815 - the picture in base64; see _Embedded
 
 
 def recognise(folder: SourceFolder) -> str | None:
@@ -70,25 +75,40 @@ def open_source(folder: SourceFolder) -> Source:
         image = folder.find_image(content.imagePath, name)
         if image is None and (image := folder.find_image(stem(name))):
             notes.add("the image beside was taken: what is named is not there", name)
+        found: Callable[[], bytes] | None = None
+        if image is None and embedded:
+            notes.add("the image is no file: it was taken out of the JSON (imageData)", name)
+            found = functools.partial(_embedded, folder, name)
+            suffix = PurePosixPath(content.imagePath).suffix
+            image = stem(name) + (suffix if suffix.lower() in IMAGE_SUFFIXES else ".png")
         if image is None:
-            inside = " (but in the JSON: save it as a file)" if embedded else ""
             about = f"{name} names {content.imagePath}"
-            notes.add(f"the image is not there{inside}, left out", about)
+            notes.add("the image is not there, left out", about)
             continue
         names |= {shape.label for shape in content.shapes}
-        item = Item(stem(image), folder.path(image), split_named(name), key=content)
-        items.append(item)
+        items.append(Item(stem(image), folder.path(image), split_named(name), None, content, found))
+    order: list[str] = []
     if "labels.txt" in folder.files:  # the order that labelme was given
-        listed = folder.read("labels.txt", 1 << 20).decode("utf-8", "replace").split("\n")
+        listed = text_of(folder, "labels.txt").splitlines()
         order = [line.strip() for line in listed if line.strip()]
-        names = set(order) | names
+        for name in sorted({name.strip() for name in names} - {*order, *_SPECIAL}):
+            notes.add("a label that labels.txt lacks, a class behind those in it", name)
     else:
-        order = []
         notes.add("no labels.txt: classes are in the order of their names", count=len(names))
     order += sorted(names - set(order))
     note_unused(folder, items, notes)
     classes, background = with_background([n for n in order if n not in _SPECIAL], notes)
     return Source(classes, items, _Reader(classes, background), notes=notes)
+
+
+class _Embedded(msgspec.Struct):
+    imageData: str  # noqa: N815
+
+
+def _embedded(folder: SourceFolder, name: str) -> bytes:
+    """The picture in a JSON file, as labelme's own export takes it out; read when it is needed."""
+    content: _Embedded = folder.json(name, _Embedded)
+    return from_base64(content.imageData, f"{folder.path(name)}: imageData")
 
 
 class _Reader(DrawnLabels):
@@ -109,6 +129,9 @@ class _Reader(DrawnLabels):
     def _draw(self, canvas: Canvas, shape: _Shape, notes: Notes) -> None:
         value, points, kind = self._index[shape.label], shape.points, shape.shape_type or "polygon"
         where = f"{canvas.name}: {shape.label}"
+        if kind not in (*_NO_AREA, *_POLYGONS, *_OF_TWO):
+            known = ", ".join((*_POLYGONS, *_OF_TWO, *_NO_AREA))
+            raise DataError(f"{where}: unknown shape_type {kind!r}, labelme has {known}")
         if kind in _NO_AREA:
             notes.add(f"{kind}: it has no area, not drawn", where)
         elif kind in _POLYGONS and len(points) < 3:
@@ -124,20 +147,16 @@ class _Reader(DrawnLabels):
             center, edge = points
             radius = float(np.hypot(edge[0] - center[0], edge[1] - center[1]))
             canvas.ellipse(center, (radius, radius), value)
-        elif kind == "mask" and shape.mask is not None:
+        elif shape.mask is None:
+            raise DataError(f"{where}: a mask without its pixels")
+        else:
             left, top = (round(min(each)) for each in zip(*points, strict=True))
             canvas.paste(_decoded(shape.mask, canvas), top, left, value)
-        else:
-            raise DataError(f"{where}: a shape of the kind {kind!r}, which labelme does not have")
 
 
 def _decoded(text: str, canvas: Canvas) -> np.ndarray:
-    try:
-        content = base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise DataError(f"{canvas.name}: a mask that is no base64") from None
-    mask = np.asarray(open_picture(content, f"{canvas.name}: a mask").convert("L"))
-    return mask > 0
+    name = f"{canvas.name}: a mask"
+    return np.asarray(open_picture(from_base64(text, name), name).convert("L")) > 0
 
 
 FORMAT = Format("labelme", "a JSON file beside each image", recognise, open_source)

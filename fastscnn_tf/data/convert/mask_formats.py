@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 
 from ...core.errors import DataError
 from ...core.images.color_table import color_codes, color_of
-from ...core.images.decoding import decoding, limit_of, open_picture, read_picture
+from ...core.images.decoding import decoding, limit_of
 from ...core.images.pixels import in_strips
 from ...core.images.plain_png import SIGNATURE
 from ...core.labels import CAMVID32, CITYSCAPES, CITYSCAPES_TRAIN_IDS, Color
@@ -30,11 +30,11 @@ from .class_tables import (
     numbered,
     of_space,
     read_table,
+    text_of,
 )
 from .masks import (
     IMAGE,
     Layout,
-    Pairs,
     ReadMask,
     classes_of,
     listed_splits,
@@ -123,7 +123,7 @@ def _voc_color(index: int) -> Color:
 
 
 def _voc_table(folder: SourceFolder) -> ClassTable:
-    """That of labelmap.txt; VOC's own 20 classes and background without it."""
+    """That of labelmap.txt, or of labelme's class_names.txt; else VOC's own 20 and background."""
     if _has_table(folder, "labelmap.txt"):
         table = read_table(folder, named(folder, "labelmap.txt"))
         # A grey mask holds the number of a line, as CVAT describes it.
@@ -131,6 +131,9 @@ def _voc_table(folder: SourceFolder) -> ClassTable:
         if all(row.color != BLACK for row in rows):  # in CVAT and VOC what nobody labelled
             rows.append(Row(BACKGROUND, None, BLACK, BACKGROUND in table.classes))
         return dataclasses.replace(table, rows=tuple(rows))
+    if names := [name for name in folder.files if name.endswith("class_names.txt")]:
+        listed = [line.strip() for line in text_of(folder, names[0]).splitlines() if line.strip()]
+        return numbered(names[0], [name for name in listed if name != "__ignore__"])
     table = numbered("VOC's classes", VOC, [_voc_color(index) for index in range(len(VOC))])
     border = Row("the border of objects", 255, _voc_color(255), void=True)
     return dataclasses.replace(table, rows=(*table.rows, border))
@@ -454,44 +457,58 @@ _colors = (
 
 
 def _colors_table(folder: SourceFolder) -> ClassTable:
-    """That of a file; without one, the colours of the masks are listed for the user to name.
+    """That of a file; without one, what is in the masks is listed for the user to name.
 
     Raises:
         DataError: there is no table.
     """
     if _has_table(folder, *TABLES):
         return read_table(folder, named(folder, *TABLES))
-    found = _colors_in(folder, next(filter(None, (each.pairs(folder) for each in _colors))))
+    pairs = next(filter(None, (each.pairs(folder) for each in _colors)))
+    what, found = _seen_in(folder, list(pairs.masks.values()))
     total = sum(found.values())
-    listed = "; ".join(
-        f"name,{','.join(map(str, color_of(code)))} ({100 * count / total:.1f} % of pixels)"
-        for code, count in found.most_common(NAMEABLE)
-    )
     if len(found) > NAMEABLE:
         raise DataError(
             f"{folder.root}: no table of classes ({', '.join(TABLES)}), and the masks have "
-            f"{len(found):,} colours, too many for classes: blurred by JPEG or by resizing, or "
+            f"{len(found):,} {what}s, too many for classes: blurred by JPEG or by resizing, or "
             "photographs"
         )
+    listed = "; ".join(
+        f"{line} ({100 * count / total:.1f} % of pixels)"
+        for line, count in found.most_common(NAMEABLE)
+    )
     raise DataError(
-        f"{folder.root}: no table of classes: write classes.csv there with a line for each colour "
+        f"{folder.root}: no table of classes: write classes.csv there with a line for each {what} "
         f"and name them: {listed}"
     )
 
 
-def _colors_in(folder: SourceFolder, pairs: Pairs) -> Counter[int]:
-    """How many pixels have which `color_code`, in all masks or until there are too many."""
+def _seen_in(folder: SourceFolder, masks: Sequence[str]) -> tuple[str, Counter[str]]:
+    """Whether masks hold values or colours, and in lines of a table how many pixels have which.
+
+    It is of all masks, or until there are too many.
+
+    Raises:
+        DataError: a mask cannot be read, or its format loses colours.
+    """
+    values: Counter[int] = Counter()
     found: Counter[int] = Counter()
-    for name in pairs.masks.values():
-        path = folder.path(name)
-        image = open_picture(read_picture(path), str(path))
-        with decoding(str(path)):
-            pixels = in_strips(image, color_codes)
+    for name in masks:
+        path = str(folder.path(name))
+        image = open_mask(path)
+        grey = image.mode in ("1", "L", "I", "I;16")
+        with decoding(path):
+            pixels = in_strips(image) if grey else in_strips(image, color_codes)
+        seen = values if grey else found
         codes, counts = np.unique(pixels, return_counts=True)
-        found.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
-        if len(found) > NAMEABLE:
+        seen.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+        if len(seen) > NAMEABLE:
             break
-    return found
+    if not found:
+        return "value", Counter({f"{int(code)},name": n for code, n in values.items()})
+    found.update({code * 0x10101: count for code, count in values.items()})  # greys are colours
+    lines = {f"name,{','.join(map(str, color_of(code)))}": n for code, n in found.items()}
+    return "colour", Counter(lines)
 
 
 _named_colors = mask_format("colors", "masks in colours, with a table that names them", *_colors)
@@ -499,15 +516,33 @@ _named_colors = mask_format("colors", "masks in colours, with a table that names
 
 def _recognise_colors(folder: SourceFolder) -> str | None:
     """Colours are what is left when no other kind of masks fits; by a table, or as RGB PNGs."""
-    pairs = next(filter(None, (each.pairs(folder) for each in _colors)), None)
-    if pairs is None or any(other.recognise(folder) for other in OTHERS):
+    mask = _first_mask(folder)
+    if mask is None or any(other.recognise(folder) for other in OTHERS):
         return None
-    mask = next(iter(pairs.masks.values()))
     if _has_table(folder, *TABLES):
         return _named_colors.recognise(folder)
     head = folder.head(mask)
     in_colors = head[:8] == SIGNATURE and head[25:26] in (b"\x02", b"\x06")  # RGB, RGBA
     return f"{mask} is a mask in colours" if in_colors else None
+
+
+def _first_mask(folder: SourceFolder) -> str | None:
+    pairs = next(filter(None, (each.pairs(folder) for each in _colors)), None)
+    return next(iter(pairs.masks.values())) if pairs else None
+
+
+def left_over(folder: SourceFolder) -> str | None:
+    """What a first mask shows, where no format fits: `colors` asks what it means."""
+    if (mask := _first_mask(folder)) is None:
+        return None
+    try:
+        what, found = _seen_in(folder, [mask])
+    except DataError:
+        return f"{mask} is there as a mask"  # opening says what is wrong with it
+    if len(found) > NAMEABLE:
+        return None
+    seen = [line.replace(",name", "").replace("name,", "") for line in found]
+    return f"{mask} is a mask of the {what}s {', '.join(seen[:8])}{', ...' * bool(seen[8:])}"
 
 
 colors = dataclasses.replace(_named_colors, recognise=_recognise_colors)

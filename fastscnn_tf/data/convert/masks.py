@@ -16,15 +16,14 @@ from ...core.class_maps import VOID_NAMES
 from ...core.errors import DataError
 from ...core.images.color_table import color_codes, color_of
 from ...core.images.decoding import decoding, open_picture, read_picture
-from ...core.images.formats import picture_format
+from ...core.images.formats import IMAGE_SUFFIXES, LOSSY, picture_format
 from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
 from .class_tables import ClassTable, text_of
 from .source import Format, Item, Notes, Picture, Source
 from .source_folder import SourceFolder, split_named, stem
 
-LOSSY = ("JPEG", "WEBP", "AVIF")
-IMAGE = r"\.(?:png|jpe?g|bmp|webp|tiff?|ppm)"
+IMAGE = rf"\.(?:{'|'.join(suffix[1:] for suffix in IMAGE_SUFFIXES)})"
 DEEPEST = 32  # folders in one another; a pattern is tried at each
 LISTED = 5  # unknown values that an error names
 
@@ -59,9 +58,11 @@ def open_mask(path: str, lossy: bool = False) -> Image.Image:
     if (kind := picture_format(content)) in LOSSY and not lossy:
         raise DataError(
             f"{path}: a mask as {kind}, which blurs values and colours at every edge: export the "
-            "masks as PNG, or state in the table of colours how far they may be off: tolerance,16"
+            "masks as PNG, or state in a table (--table FILE) beside the values or colours how far "
+            "pixels may be off, with a line tolerance,16: the nearest is taken"
         )
-    return open_picture(content, path)
+    image = open_picture(content, path)
+    return image.getchannel("L") if image.mode == "LA" else image
 
 
 def classes_of(
@@ -225,8 +226,8 @@ def mask_format(name: str, about: str, *layouts: Layout) -> Format:
 
 def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
     notes = Notes()
-    notes.add(f"read as {layout.about}")
     table = layout.table(folder).check(notes)
+    notes.add(f"read as {layout.about}; what pixels mean says {table.said}")
     for one, other in pairs.twice:
         raise DataError(
             f"{folder.root}: {one} and {other} are for the same image: keep one of them"
@@ -302,7 +303,10 @@ def listed_splits(folder: SourceFolder, root: str) -> Splits:
         if name.startswith(place) and name.lower().endswith(".txt")
     }
     if not lists:
-        raise DataError(f"{folder.root}: no list {place}*.txt, which says what is labelled")
+        raise DataError(
+            f"{folder.root}: no list {place}*.txt, which says what is labelled; --from colors "
+            "reads such folders without lists, by a table of classes"
+        )
     if "trainval" in lists and len(lists) > 1:
         lists.pop("trainval")
     found: Splits = {}

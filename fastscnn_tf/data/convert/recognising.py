@@ -9,7 +9,7 @@ import msgspec
 from ...core.arguments import check_name
 from ...core.errors import DataError
 from . import FORMATS, MASKS
-from .mask_formats import MASK_FORMATS
+from .mask_formats import MASK_FORMATS, left_over
 from .source import Format
 from .source_folder import SAMPLED, SourceFolder
 
@@ -42,13 +42,15 @@ def find_format(name: str, folder: SourceFolder) -> tuple[Format, str]:
             f"{folder.root}: dataset.yaml is there: a data set of the kind that is written here: "
             "use it with --dataset folder, or say what else it is with --from NAME"
         )
+    if not seen and (reason := left_over(folder)):
+        return load_format("colors"), reason
     if not seen:
         for name in folder.ending(".json")[:SAMPLED]:
             if name not in folder.json_keys:
                 folder.json(name, msgspec.Raw)  # says what is wrong with it
         raise DataError(
             f"{folder.root}: no format is recognised: say which with --from NAME, one of "
-            f"{', '.join(FORMATS)}"
+            f"{', '.join(FORMATS)}; masks are looked for in a folder masks or labels beside images"
         )
     found = "; ".join(f"{each.name} ({reason})" for each, reason in seen.items())
     raise DataError(f"{folder.root}: fits several formats: {found}. Say which with --from NAME")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from ...core.sizes import Size, format_size
 from .source_folder import SourceFolder
 
 BACKGROUND = "background"  # the class of pixels that lie in no shape
+UNDRAWN = f"pixels in no shape are the class {BACKGROUND}"
 EXAMPLES = 3  # of each note
 
 
@@ -29,6 +31,7 @@ class Item:
         split: `train`, `val`, `test` or another, where the source names one.
         group: what may not be divided between splits, where the source names it.
         key: anything by which `read_label` finds its annotations.
+        content: gives the image's bytes, where they are no file; `image` names them.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Item:
     split: str | None = None
     group: str | None = None
     key: object = None
+    content: Callable[[], bytes] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,13 +129,17 @@ def with_background(
         last: put it behind the others.
     """
     classes = list(names)
-    index = next((i for i, name in enumerate(names) if name.casefold() == BACKGROUND), None)
+    index = next((i for i, name in enumerate(names) if is_background(name)), None)
     if index is None:
         index = len(classes) if last else 0
         classes.insert(index, BACKGROUND)
-        kept = ",".join(names) if len(names) <= 12 else "with all other names"
-        notes.add(f"pixels in no shape are the class {BACKGROUND}; --classes {kept} ignores them")
+        notes.add(UNDRAWN)
     return classes, index
+
+
+def is_background(name: str) -> bool:
+    """Whether a class is that of pixels in no shape."""
+    return name.strip(" _").casefold() == BACKGROUND  # labelme's COCO has _background_
 
 
 @dataclasses.dataclass
@@ -168,6 +176,18 @@ def json_of_image(folder: SourceFolder, name: str, schema: Any, notes: Notes) ->
             raise
         notes.add("cannot be used, left out", str(error))
         return None
+
+
+def from_base64(text: str, where: str) -> bytes:
+    """The bytes of base64 text.
+
+    Raises:
+        DataError: it is none; the message begins with `where`.
+    """
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise DataError(f"{where} is no base64: damaged") from None
 
 
 def note_unused(folder: SourceFolder, items: Sequence[Item], notes: Notes) -> None:

@@ -24,7 +24,6 @@ SAMPLED = 8  # JSON files that are looked into to tell formats apart
 CONVERTED = {"dataset.yaml", "report.json"}  # what a converted data set is known by
 MOST_FILES = 5_000_000
 LARGEST = 2 << 30  # bytes of an annotation file: COCO's largest has half a billion
-PICTURES = (*IMAGE_SUFFIXES, ".jfif", ".gif", ".avif", ".jpe")
 
 
 class SourceFolder:
@@ -242,7 +241,7 @@ def stem(name: str) -> str:
 
 
 def _is_picture(name: str) -> bool:
-    return name.lower().endswith(PICTURES)
+    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def _unlistable(error: OSError) -> None:

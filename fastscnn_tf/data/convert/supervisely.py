@@ -7,8 +7,6 @@ says, unless the noted size says otherwise.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import zlib
 from typing import Any
 
@@ -26,6 +24,7 @@ from .source import (
     Item,
     Notes,
     Source,
+    from_base64,
     json_of_image,
     note_unused,
     with_background,
@@ -117,7 +116,7 @@ class _Reader(DrawnLabels):
     def _draw(self, canvas: Canvas, each: _Object, notes: Notes) -> None:
         value, where = self._index[each.class_title], f"{canvas.name}: {each.class_title}"
         kind = each.geometry_type or ("bitmap" if each.bitmap else "polygon")
-        if kind == "bitmap" and each.bitmap:
+        if kind in ("bitmap", "alpha_mask") and each.bitmap:
             column, row = each.bitmap.origin
             canvas.paste(_decoded(each.bitmap.data, where), row, column, value)
         elif kind == "polygon" and each.points:
@@ -134,8 +133,8 @@ def _decoded(text: str, where: str) -> np.ndarray:
     """A bitmap: base64 of a zlib stream of a PNG; its alpha, or what is not 0, is the object."""
     unpacking = zlib.decompressobj()
     try:
-        content = unpacking.decompress(base64.b64decode(text, validate=True), _LARGEST_PNG)
-    except (binascii.Error, ValueError, zlib.error) as error:
+        content = unpacking.decompress(from_base64(text, where), _LARGEST_PNG)
+    except zlib.error as error:
         raise DataError(f"{where}: a bitmap that is damaged ({error})") from None
     if unpacking.unconsumed_tail:
         raise DataError(f"{where}: a bitmap of more than {_LARGEST_PNG:,} bytes: refused")

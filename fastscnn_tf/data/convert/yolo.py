@@ -18,7 +18,8 @@ from ...core.errors import DataError
 from ...core.files.yaml_text import read_yaml
 from ...core.images.image_file import read_label
 from ...core.labels import MAX_CLASSES
-from ..datasets.ultralytics import read_ultralytics
+from ..datasets.keys import check_names
+from ..datasets.ultralytics import check_count, read_ultralytics
 from .canvas import Canvas
 from .source import Format, Item, Notes, Picture, Source, with_background
 from .source_folder import SourceFolder, stem
@@ -33,6 +34,8 @@ class _Yaml(msgspec.Struct):
     train: str | list[str] | None = None
     val: str | list[str] | None = None
     test: str | list[str] | None = None
+    nc: int | None = None
+    kpt_shape: Any = None
 
 
 def recognise(folder: SourceFolder) -> str | None:
@@ -66,6 +69,7 @@ def open_source(folder: SourceFolder) -> Source:
             "one that is to be converted"
         )
     name = described[0]
+    check_names(_content(folder, name), "names", f"{folder.path(name)}: ")
     if "masks_dir" in (told := _content(folder, name)):
         return _of_masks(folder, name, told)
     content: _Yaml = read_yaml(folder.path(name), _Yaml, what="description", error=DataError)
@@ -73,6 +77,9 @@ def open_source(folder: SourceFolder) -> Source:
     found = dict(enumerate(listed)) if isinstance(listed, list) else listed
     if set(found) != set(range(len(found))) or not 0 < len(found) < MAX_CLASSES:
         raise DataError(f"{folder.path(name)}: names must count up from 0, got {sorted(found)[:9]}")
+    if content.kpt_shape:
+        raise DataError(f"{folder.path(name)}: key points (kpt_shape) outline nothing")
+    check_count(content.nc, len(found), folder.path(name))
     names, notes = [str(found[i]) for i in range(len(found))], Notes()
     items: list[Item] = []
     if len(set(names)) < len(names):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
 import re
 from collections.abc import Sequence
@@ -19,13 +20,14 @@ from ...core.images.image_file import lossy
 from ...core.images.label_coding import Coding, Encoding
 from ...core.labels import MAX_CLASSES, LabelSpace, generated_palette
 from ...core.labels.space import Byte, Color
-from .keys import check_keys, in_order
+from .keys import check_keys, check_names, in_order
 from .own_splits import LABEL_ENDINGS, LOSSY_ENDINGS, Described, Share, Source
 from .splitting import check_fractions
 from .ultralytics import is_ultralytics, read_ultralytics
 
 DESCRIPTION = "dataset.yaml"
 ENCODINGS = get_args(Encoding)
+USUAL = ("train", "val", "test")
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -105,6 +107,7 @@ def read_description(path: Path) -> Described:
 
 def _check_keys(value: Any, path: Path) -> None:
     check_keys(value, _Content.__struct_fields__, f"{path}: ")
+    check_names(value, "classes", f"{path}: ")
     for name, schema in (("classes", _Class), ("splits", _Split)):
         inner = value.get(name) if isinstance(value, dict) else None
         listed = inner if isinstance(inner, list) else ()
@@ -184,6 +187,7 @@ def _sources(content: _Content, root: Path) -> dict[str, Source]:
         raise ConfigError("split and splits: give shares or folders, not both")
     if not content.split and (content.group or content.seed):
         raise ConfigError("seed and group: are for split, the shares of the splits")
+    _check_splits([*content.splits, *content.split])
     exclude = [content.exclude] if isinstance(content.exclude, str) else content.exclude
     common = Source(
         root=root,
@@ -245,6 +249,16 @@ def _endings(content: _Content) -> tuple[str, ...] | None:
             hint = nearest_or_all(ending, LABEL_ENDINGS)
             raise ConfigError(f"label_extensions: unknown extension {ending!r}, {hint}")
     return tuple(dict.fromkeys(endings))
+
+
+def _check_splits(names: Sequence[str]) -> None:
+    """Refuses a name that was meant to be `train`, `val` or `test`: nothing would look for it."""
+    for name in names:
+        near = difflib.get_close_matches(name.casefold(), USUAL, 1, 0.75)
+        if near and name not in (*USUAL, "trainval") and name.isalpha() and near[0] not in names:
+            raise ConfigError(
+                f"splits: {name!r}, which nothing looks for: did you mean {near[0]!r}?"
+            )
 
 
 def _check_group(pattern: str | None) -> None:

@@ -27,6 +27,22 @@ def check_keys(value: Any, known: Sequence[str], where: str) -> None:
             raise DataError(f"{where}unknown field {key}: {nearest_or_all(str(key), known)}")
 
 
+def check_names(value: Any, key: str, where: str) -> None:
+    """Makes sure that the names below a key are none that YAML takes for true or false.
+
+    Raises:
+        DataError: one is `yes`, `no`, `on`, `off`, `true` or `false` without quotes.
+    """
+    told = value.get(key) if isinstance(value, dict) else None
+    listed = [*told.values()] if isinstance(told, dict) else told
+    for each in listed if isinstance(listed, list) else ():
+        if isinstance(each.get("name") if isinstance(each, dict) else each, bool):
+            raise DataError(
+                f"{where}{key}: YAML takes yes, no, on, off, true and false for truth values: "
+                "write such a name in quotes"
+            )
+
+
 def in_order(told: list[T] | dict[int, T], where: str) -> list[T]:
     """The values of a list, or of the keys 0, 1, 2, ...
 

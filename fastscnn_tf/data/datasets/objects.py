@@ -11,7 +11,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 from PIL import Image
@@ -326,9 +326,12 @@ class Coding:
             return pixels
         low, high = (0, 1) if self._unit and pixels.dtype.kind == "f" else (0, 255)
         if pixels.size and (pixels.min() < low or pixels.max() > high):
+            mend = " as the first image has: give raw bytes 0..255"
+            if pixels.dtype.kind != "f":
+                mend = ": of 16 bits give (image >> 8).astype(np.uint8)"
             raise DataError(
-                f"{name}: values {pixels.min():g}..{pixels.max():g}, expected {low}..{high} as the "
-                "first image has: give raw bytes 0..255"
+                f"{name}: {pixels.dtype} values {pixels.min():g}..{pixels.max():g}, expected "
+                f"{low}..{high}{mend}"
             )
         return np.rint(pixels * (255 if high == 1 else 1)).astype(np.uint8)
 
@@ -435,7 +438,12 @@ def _opened(source: Any, split: str) -> Indexed | Iterator[Any]:
                 raise DataError(f"no split {split!r} and no images among {', '.join(source)}")
             return _opened(found, split)
         return _Columns(*_parts(source))
-    if isinstance(source, tuple) and len(source) == 2 and not isinstance(source[0], tuple):
+    if _is_pair(source) and all(isinstance(each, str | os.PathLike) for each in source):
+        raise DataError(
+            f"a tuple of paths {source!r} may be a pair or several images: give [(image, label)] "
+            "or [image, image]"
+        )
+    if _is_pair(source) and not isinstance(source[0], tuple):
         return _Columns(*source)
     if hasattr(source, "element_spec") and _endless(source):
         raise DataError("this tf.data.Dataset repeats for ever: give it without repeat()")
@@ -454,6 +462,10 @@ def _opened(source: Any, split: str) -> Indexed | Iterator[Any]:
         "expected images, with their label maps where these count: arrays, a list of paths or "
         f"pairs, or a data set of tf.data, Keras, torch or datasets; got {type(source).__name__}"
     )
+
+
+def _is_pair(source: object) -> TypeGuard[tuple[Any, Any]]:
+    return isinstance(source, tuple) and len(source) == 2
 
 
 def _is_splits(source: object) -> bool:

@@ -62,16 +62,24 @@ class Described:
         """
         if split not in self.splits:
             known = ", ".join(self.splits) or "none"
-            hint = (
-                "; for one run `fastscnn train` takes it from train with --val-split 0.2, or does "
-                "without with --validate-every 0"
-            )
+            hint = "; train and quantize hold a part of train out with --val-split 0.2"
             hint = hint if (split, *self.splits) == ("val", "train") else ""
             raise DataError(f"{self.path}: no split {split!r}; it describes: {known}{hint}")
         source = self.splits[split]
         if isinstance(source, Source) and not labels_needed:
             source = dataclasses.replace(source, labels_needed=False)
         return source.pairs()
+
+    def idle_patterns(self) -> list[str]:
+        """Those of `exclude` that leave nothing out in any split."""
+        sources = [source for source in self.splits.values() if isinstance(source, Source)]
+        idle = dict.fromkeys(pattern for source in sources for pattern in source.exclude)
+        for source in sources:
+            for folder in filter(None, {source.images, source.labels}):
+                files = Files(folder, ("",), "**/*")
+                for below in map(files.below, files.found() if idle else ()):
+                    idle = {each: None for each in idle if not _fits(below, each)}
+        return list(idle)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,8 +178,7 @@ class Source:
         return files, sorted({files.key(path): path for path in found}.values())
 
     def _excludes(self, below: str) -> bool:
-        name = below.rpartition("/")[2]
-        return any(fnmatchcase(below, p) or fnmatchcase(name, p) for p in self.exclude)
+        return any(_fits(below, pattern) for pattern in self.exclude)
 
     def _listed(
         self,
@@ -239,6 +246,10 @@ class Source:
         if len(found) > 1:
             raise DataError(f"{where}: {name!r} may be {found[0].name} or {found[1].name}")
         return found[0] if found else None
+
+
+def _fits(below: str, pattern: str) -> bool:
+    return fnmatchcase(below, pattern) or fnmatchcase(below.rpartition("/")[2], pattern)
 
 
 def _shared(

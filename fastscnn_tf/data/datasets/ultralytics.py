@@ -19,6 +19,7 @@ there; otherwise the labels are polygons, which `fastscnn data convert` makes la
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import os
 import unicodedata
@@ -33,15 +34,16 @@ from ...core.files.json_text import convert
 from ...core.images.image_file import IMAGE_SUFFIXES, is_picture_name
 from ...core.images.label_coding import INDEX
 from ...core.labels import IGNORE, MAX_CLASSES, LabelSpace, generated_palette
-from .keys import check_keys, in_order
+from .keys import check_keys, check_names, in_order
 from .own_splits import LABEL_ENDINGS, Described, list_lines
 from .pairing import Files, Pairing, pair_up
 
 BACKGROUND = "background"
+_warn_once = functools.lru_cache(64)(warn)  # a run reads the file several times
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 _Places = _Text | list[_Text]
 # Of no meaning for what is read here.
-_IGNORED = ("download", "channels", "nc", "roboflow", "license", "author", "description", "version")
+_IGNORED = ("download", "channels", "roboflow", "license", "author", "description", "version")
 
 
 class _Content(msgspec.Struct):
@@ -53,6 +55,7 @@ class _Content(msgspec.Struct):
     test: _Places | None = None
     masks_dir: _Text | None = None
     label_mapping: dict[int, int | str | None] | None = None
+    nc: int | None = None
 
 
 def is_ultralytics(value: Any) -> bool:
@@ -71,6 +74,7 @@ def read_ultralytics(value: Any, path: Path) -> Described:
         DataError: a key is unknown or wrong, or its label maps are polygons.
     """
     check_keys(value, (*_Content.__struct_fields__, *_IGNORED), f"{path}: ")
+    check_names(value, "names", f"{path}: ")
     content: _Content = convert(value, str(path), _Content, error=DataError)
     places = {
         split: [told] if isinstance(told, str) else told
@@ -101,13 +105,24 @@ def _root(content: _Content, path: Path, places: list[str]) -> Path:
         if os.path.isdir(root):  # noqa: PTH112 - raises no OSError
             return root
     if any(os.path.lexists(path.parent / place) for place in places):
-        warn(f"{path}: there is no {content.path}: its folders are taken from {path.parent}")
+        _warn_once(f"{path}: there is no {content.path}: its folders are taken from {path.parent}")
         return path.parent
     raise DataError(f"{tried[0]}: no such folder; {path} names it as `path`")
 
 
+def check_count(told: int | None, count: int, path: Path) -> None:
+    """Makes sure that `nc` is the number of names, as Ultralytics does.
+
+    Raises:
+        DataError: it is not.
+    """
+    if told not in (None, count):
+        raise DataError(f"{path}: nc: {told}, but there are {count} names: mend the wrong one")
+
+
 def _labels(content: _Content, path: Path) -> LabelSpace:
     names = in_order(content.names, f"{path}: names")
+    check_count(content.nc, len(names), path)
     names = [BACKGROUND, *names] if len(names) == 1 else names
     told = {value: value for value in range(256)}
     for value, index in (content.label_mapping or {}).items():

@@ -102,6 +102,10 @@ def test_a_table_of_ones_own_can_be_given(tmp_path):
     table.write_text("street 128 64 128\nauto 0 0 142\nblack 0 0 0\n")
     report = convert_dataset(tmp_path / "source", tmp_path / "out", "colors", str(table))
     assert report.classes == {"street": 18, "auto": 18, "black": 18}
+    chosen = convert_dataset(
+        tmp_path / "source", tmp_path / "few", "colors", "auto,other=black+street", table=table
+    )
+    assert chosen.classes == {"auto": 18, "other": 36}
 
 
 def test_a_format_that_knows_its_classes_takes_no_table(tmp_path):
@@ -265,18 +269,58 @@ def test_colours_without_a_table_are_listed_to_be_named(tmp_path):
     assert FORMATS["colors"].recognise(SourceFolder(tmp_path)) == "masks/3.png is a mask in colours"
 
 
-def test_grey_masks_without_a_table_are_not_taken_for_colours(tmp_path):
+@pytest.mark.parametrize(
+    ("values", "kind", "seen", "asked"),
+    [
+        ([0, 255, 255], "L", "values 0, 255", "each value and name them: 255,name (66.7 %"),
+        ([0, 1, 2], "L", "values 0, 1, 2", "0,name (33.3 % of pixels); 1,name (33.3 %"),
+        ([0, 255, 255], "1", "values 0, 1", "1,name (66.7 %"),
+        ([0, 7, 999], "I;16", "values 0, 7, 999", "999,name (33.3 %"),
+        ([0, 9, 9], "P", "colours 0,0,0, 9,9,9", "each colour and name them: name,9,9,9 (66.7 %"),
+        (
+            [0, 255, 255],
+            "JPEG",
+            "",
+            "a mask as JPEG, which blurs .* as PNG, or .*--table",
+        ),
+    ],
+)
+def test_masks_without_a_table_are_recognised_and_asked_about(values, kind, seen, asked, tmp_path):
+    """Whatever they hold is said; JPEG is refused for what it is, not listed as its noise."""
     example("colors", tmp_path)
     (tmp_path / "classes.csv").unlink()
     for name in ("x/1", "x/2", "3"):
-        Image.new("L", (3, HEIGHT)).save(tmp_path / f"masks/{name}.png")
-    assert FORMATS["colors"].recognise(SourceFolder(tmp_path)) is None
+        rows = np.tile(np.array(values, np.uint16), (HEIGHT, 1))
+        mask = Image.fromarray(rows if kind == "I;16" else rows.astype(np.uint8))
+        mask = mask.convert(kind) if kind in ("1", "P") else mask
+        path = tmp_path / f"masks/{name}.png"
+        path.unlink()
+        mask.save(path.with_suffix(".jpg") if kind == "JPEG" else path)
+    found, reason = find_format("auto", SourceFolder(tmp_path))
+    assert found.name == "colors"
+    lossy = "masks/3.jpg is there as a mask"
+    assert reason == (f"masks/3.png is a mask of the {seen}" if seen else lossy)
+    with pytest.raises(DataError, match=asked.replace("(", r"\(").replace(")", r"\)")):
+        found.open(SourceFolder(tmp_path))
 
 
 def test_too_many_colours_are_no_classes(tmp_path):
     noise = {f"masks/{name}.png": Image.fromarray(photo(90, 3)) for name in ("x/1", "x/2", "3")}
     with pytest.raises(DataError, match=r"have \d+ colours, too many for classes: blurred"):
         convert_one("colors", tmp_path, {"classes.csv": None, **noise})
+
+
+def test_names_of_labelmes_voc_are_not_those_of_voc(tmp_path):
+    text = "__ignore__\n_background_\nstreet\ncar\n"
+    mask = Image.fromarray(np.tile(np.array([2, 1, 255], np.uint8), (HEIGHT, 1)))
+    found, _ = example("voc", tmp_path)
+    for path in tmp_path.rglob("SegmentationClass/*.png"):
+        mask.save(path)
+    (tmp_path / "class_names.txt").write_text(text)
+    source = found.open(SourceFolder(tmp_path))
+    assert list(source.classes) == ["_background_", "street", "car"]
+    label = source.read_label(source.items[0], Picture((HEIGHT, 3)), Notes())
+    assert label[0].tolist() == [2, 1, 255]
 
 
 def test_a_black_mask_of_cvat_is_background_and_not_the_first_line(tmp_path):
@@ -424,8 +468,8 @@ def test_a_table_of_values_reads_the_commonest_mask_of_all(tmp_path):
     example("colors", tmp_path)
     (tmp_path / "classes.csv").write_text("value,name\n0,background\n255,road\n")
     mask = Image.fromarray(np.tile(np.array([0, 255, 255], np.uint8), (HEIGHT, 1)))
-    for name in ("x/1", "x/2", "3"):
-        mask.save(tmp_path / f"masks/{name}.png")
+    for name, kind in (("x/1", "L"), ("x/2", "L"), ("3", "LA")):
+        mask.convert(kind).save(tmp_path / f"masks/{name}.png")
     source = FORMATS["colors"].open(SourceFolder(tmp_path))
     assert list(source.classes) == ["background", "road"]
     assert read(source)[""]["3"][0].tolist() == [0, 1, 1]
@@ -479,6 +523,21 @@ def test_beyond_the_tolerance_a_colour_is_unknown(tmp_path):
     Image.fromarray(rgb([(128, 64, 128), (21, 0, 142), (0, 0, 0)])).save(tmp_path / "masks/3.png")
     with pytest.raises(DataError, match=r"colour \(21, 0, 142\) \(6 pixels\) is not in"):
         read(FORMATS["colors"].open(SourceFolder(tmp_path)))
+
+
+def test_grey_jpeg_masks_are_read_within_a_stated_tolerance(tmp_path):
+    """0 and 255 through JPEG: the nearer one, by a table of values."""
+    found, _ = example("colors", tmp_path)
+    (tmp_path / "classes.csv").write_text("0,background\n255,road\ntolerance,127\n")
+    mask = np.zeros((HEIGHT, 3), np.uint8)
+    mask[:, 2] = 255
+    for name in ("x/1", "x/2", "3"):
+        path = tmp_path / f"masks/{name}.png"
+        path.unlink()
+        Image.fromarray(mask).save(path.with_suffix(".jpg"), quality=60)
+    source = found.open(SourceFolder(tmp_path))
+    assert list(source.classes) == ["background", "road"]
+    np.testing.assert_array_equal(read(source)[""]["3"], mask // 255)
 
 
 def test_a_jpeg_is_read_within_a_stated_tolerance(tmp_path):
