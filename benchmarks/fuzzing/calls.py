@@ -8,8 +8,11 @@ from pathlib import Path
 def read_checkpoint(path: str) -> None:
     """Arrays of a checkpoint of another framework."""
     from fastscnn_tf.model.checkpoints.checkpoint_file import read_checkpoint
+    from fastscnn_tf.model.checkpoints.onnx_order import named_by_order
 
-    read_checkpoint(path)
+    tensors = read_checkpoint(path)
+    if not path.endswith("folded.onnx") or len(tensors) > 20:  # two convolutions are no network
+        named_by_order(tensors, path)
 
 
 def read_logits(folder: str, data: str) -> None:

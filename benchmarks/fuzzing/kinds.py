@@ -9,6 +9,8 @@ from collections.abc import Callable
 from .archives import mutate_npy, mutate_records, mutate_zip
 from .checkpoints import mutate_pickle, mutate_safetensors, mutate_torch
 from .flat import mutate_metadata, mutate_tflite
+from .foreign import mutate_index as mutate_variables
+from .foreign import mutate_message
 from .own_files import index_again, mutate_index, mutate_settings
 from .pictures import (
     mutate_gif,
@@ -87,8 +89,12 @@ def _picture(suffix: str, mutate: Mutate, weight: float = 1.0) -> Kind:
     return Kind(f"image .{suffix}", (suffix,), targets, commands + more, weight)
 
 
-def _checkpoint(name: str, targets: dict[str, Mutate]) -> Kind:
-    return Kind(name, ("checkpoints",), targets, ("call fuzzing.calls:read_checkpoint {f}",))
+def _checkpoint(
+    name: str, targets: dict[str, Mutate], what: str = "{f}", weight: float = 1
+) -> Kind:
+    return Kind(
+        name, ("checkpoints",), targets, (f"call fuzzing.calls:read_checkpoint {what}",), weight
+    )
 
 
 _REC = "--dataset records --data-dir rec"
@@ -242,6 +248,21 @@ KINDS = (
     _checkpoint("checkpoint .pth", {"zip.pth": mutate_torch, "legacy.pth": mutate_pickle}),
     _checkpoint("checkpoint .pdparams", {"paddle.pdparams": mutate_pickle}),
     _checkpoint("checkpoint .safetensors", {"x.safetensors": mutate_safetensors}),
+    _checkpoint("checkpoint .ckpt", {"m.ckpt": mutate_message}),
+    _checkpoint("checkpoint .onnx", {"folded.onnx": mutate_message, "named.onnx": mutate_message}),
+    _checkpoint(
+        "checkpoint SavedModel",
+        {
+            "saved/variables/variables.index": mutate_variables,
+            "saved/variables/variables.data-00000-of-00001": mutate_bytes,
+        },
+        "saved",
+    ),
+    _checkpoint(  # each starts a process
+        "checkpoint .h5",
+        dict.fromkeys(("whole.h5", "weights.h5", "three.weights.h5"), mutate_bytes),
+        weight=0.5,
+    ),
     Kind(
         "checkpoint import",
         ("checkpoints",),

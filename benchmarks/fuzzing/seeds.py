@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from . import checkpoints
+from . import checkpoints, foreign
 from .models import CLASSES, COLORS, small_tflite
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,6 +145,14 @@ def _others(top: Path) -> None:
     (folder / "legacy.pth").write_bytes(checkpoints.torch_legacy())
     (folder / "paddle.pdparams").write_bytes(checkpoints.paddle())
     (folder / "x.safetensors").write_bytes(checkpoints.safetensors())
+    (folder / "m.ckpt").write_bytes(foreign.mindspore())
+    for folded in (True, False):
+        (folder / f"{'folded' if folded else 'named'}.onnx").write_bytes(foreign.onnx(folded))
+        (folder / f"{'whole' if folded else 'weights'}.h5").write_bytes(foreign.keras2(folded))
+    (folder / "three.weights.h5").write_bytes(foreign.keras3())
+    variables = _folder(top, "checkpoints/saved/variables")
+    for end, content in zip(("index", "data-00000-of-00001"), foreign.variables(), strict=True):
+        (variables / f"variables.{end}").write_bytes(content)
     _archives(top)
 
 

@@ -31,6 +31,7 @@ from .foreign_kinds import foreign_kind
 from .hdf5_arrays import read_hdf5
 from .keras_archive import PACKED
 from .mindspore_file import read_mindspore
+from .onnx_file import looks_like_onnx, read_onnx
 from .pickled_tensors import Storage, Tensor, extents, item_size, packed
 from .safe_pickle import InertUnpickler
 from .state_dict import COUNTERS, find_weights, tensor_of, without_prefixes
@@ -136,6 +137,8 @@ def _reader(data: bytes) -> tuple[Reader, str]:
     """Who reads the file, judging by its first bytes, and what to say when that fails."""
     if data[4:9] == b"\0\0\0\0{":  # the high bytes of the header's length, then JSON
         return _read_safetensors, "truncated or damaged safetensors file"
+    if looks_like_onnx(data):
+        return _read_onnx, "truncated or damaged ONNX file"
     for start, reader, kind in _READERS:
         if data.startswith(start):
             return reader, f"truncated or damaged {kind}"
@@ -247,6 +250,10 @@ def _read_safetensors(source: _Source) -> _Contents:
             raise ValueError(f"{name[:60]!r} ends within an element")
         root[name] = packed(Storage(code, count, data=body[begin:end]), shape)
     return _Contents(root, _limit(data), _nothing)
+
+
+def _read_onnx(source: _Source) -> _Contents:
+    return _Contents(read_onnx(source.data, source.path.parent), _limit(source.data), _nothing)
 
 
 _READERS: tuple[tuple[bytes, Reader, str], ...] = (

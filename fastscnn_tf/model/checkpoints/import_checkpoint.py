@@ -21,6 +21,7 @@ from ..fast_scnn import fast_scnn, resize_model
 from ..folded import is_depthwise
 from ..ranges import LOGITS
 from .checkpoint_file import read_checkpoint
+from .onnx_order import named_by_order
 from .peer_names import PEERS, Names, PeerFormat, Tensors
 from .weights_file import import_weights
 
@@ -89,7 +90,7 @@ def import_checkpoint(
     if source == OWN or (source == AUTO and str(path).endswith(".npz")):
         return _own(path, num_classes, aux_heads, ema, changes)
     _check_path(Path(path))
-    tensors = read_checkpoint(path, ema=ema)
+    tensors = named_by_order(read_checkpoint(path, ema=ema), path)
     asked, source = source, _recognise(tensors, source, path)
     peer, preset = PEERS[source], FastSCNNConfig.preset(source)
     if aux_heads and not preset.aux_layout:
