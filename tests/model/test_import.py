@@ -159,6 +159,24 @@ def test_auxiliary_heads_are_kept_on_request(imported, golden_dir, name):
     assert np.array_equal(first, second)
 
 
+@pytest.mark.parametrize(
+    ("name", "output", "aux"),
+    [
+        ("rachthree", "golden_256x512.npz", ("ds_aux_low", "gfe_aux_low")),
+        ("mindspore", "golden_768x768.npz", ("aux1_chw", "aux2_chw")),
+    ],
+)
+def test_auxiliary_logits_are_those_of_the_original_program(golden_dir, name, output, aux):
+    path = golden_dir / GOLDEN[name]
+    with np.load(path.parent / output) as arrays:
+        image, *references = (arrays[n] for n in ("image", *aux))
+    model = import_checkpoint(path, aux_heads=True, input_size=image.shape[:2])
+    found = model(model.config.normalised(image)[None])
+    for head, reference in zip(("aux_ltd", "aux_gfe"), references, strict=True):
+        reference = reference.transpose(1, 2, 0) if name == "mindspore" else reference
+        compare(np.asarray(found[head])[0], reference, 1e-4)
+
+
 def test_own_normalisation_size_and_names(golden_dir):
     model = import_checkpoint(
         golden_dir / "mmseg.pth", input_size=(64, 96), mean=(1, 2, 3), std=(4, 5, 6)
