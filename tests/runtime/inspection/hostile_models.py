@@ -9,6 +9,7 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+from ai_edge_litert.schema_py_generated import QuantizationParametersT
 from tiny_models import TinyModel
 
 from fastscnn_tf.tflite.file import operation, unpack
@@ -47,14 +48,14 @@ def missing_bias(model: Any) -> None:
 def slow() -> bytes:
     """Sixty convolutions of 4 G multiply-accumulates each, in little memory."""
     m = TinyModel()
-    x, y = m.tensor((1, 256, 256, 3)), m.tensor((1, 256, 256, 256))
-    narrow, wide = np.ones((256, 1, 1, 3)), np.ones((256, 1, 1, 256))
+    x, y = m.tensor((1, 256, 256, 3)), m.tensor((1, 256, 256, 250))
+    narrow, wide = np.ones((250, 1, 1, 3)), np.ones((250, 1, 1, 250))
     kernels = [m.tensor(values.shape, "float32", values) for values in (narrow, wide)]
-    bias = m.tensor((256,), "float32", np.zeros(256))
+    bias = m.tensor((250,), "float32", np.zeros(250))
     steps = {"strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
     m.op("CONV_2D", [x, kernels[0], bias], [y], "Conv2DOptions", **steps)
     for _ in range(60):
-        before, y = y, m.tensor((1, 256, 256, 256))
+        before, y = y, m.tensor((1, 256, 256, 250))
         m.op("CONV_2D", [before, kernels[1], bias], [y], "Conv2DOptions", **steps)
     return m.pack([x], [y])
 
@@ -64,11 +65,13 @@ def another(model: Any) -> None:
     model.subgraphs[0].name = "another"
 
 
-def mutants(seed: int, count: int) -> Iterator[bytes]:
-    """Files with one to three changes that the schema allows."""
+def mutants(seed: int, count: int, content: bytes | None = None) -> Iterator[bytes]:
+    """The shipped file (or another) with one to three changes that the schema allows."""
     rng = random.Random(seed)
     for _ in range(count):
-        yield changed(lambda model: [_mutate(model, rng) for _ in range(rng.choice((1, 1, 2, 3)))])
+        yield changed(
+            lambda model: [_mutate(model, rng) for _ in range(rng.choice((1, 1, 2, 3)))], content
+        )
 
 
 def _mutate(model: Any, rng: random.Random) -> None:
@@ -77,6 +80,8 @@ def _mutate(model: Any, rng: random.Random) -> None:
     kind = rng.choice(
         ("shape", "scale", "zero", "axis", "buffer", "type", "input", "output", "option")
     )
+    if tensor.quantization is None:
+        tensor.quantization = QuantizationParametersT()
     quantization = tensor.quantization
     if kind == "shape" and tensor.shape is not None and len(tensor.shape):
         tensor.shape = _with(tensor.shape, rng.choice(WHOLE), rng)

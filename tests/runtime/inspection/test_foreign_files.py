@@ -1,17 +1,22 @@
 """Files from elsewhere: fed and read as their makers meant, or refused with a reason."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 from foreign_models import IMAGENET, SIZE, ForeignModel
+from hostile_models import mutants
 from PIL import Image
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.errors import ConfigError, ModelFileError
+from fastscnn_tf.core.errors import ConfigError, InputError, ModelFileError
 from fastscnn_tf.runtime import segmenter as module
 from fastscnn_tf.runtime.segmenter import Segmenter
+from fastscnn_tf.tflite.flatbuffer_reader import DamagedFile
 from fastscnn_tf.tflite.foreign_options import foreign_options
+from fastscnn_tf.tflite.parser import parse_tflite
+from fastscnn_tf.tflite.ports import ports_of
 
 IMAGE = np.random.default_rng(7).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
 UNIT = {"mean": 0, "std": 255}
@@ -332,6 +337,29 @@ def test_what_is_no_segmentation_is_refused(shape, output, written):
     path = written(unary("RELU", input=shape, output=output))
     with pytest.raises(ModelFileError, match=r"expected an image \(1, H, W, 3\) or \(1, 3, H, W\)"):
         Segmenter(path, **UNIT)
+
+
+@pytest.mark.parametrize("options", [{}, {"scale": 255}])
+def test_damage_is_told_or_read(options):
+    """Changed at random: no other exception, no warning."""
+    model = ForeignModel(1, ("int8", ((1 / 255,), (-128,))), "LOGISTIC", (True, True))
+    model.says(names=["a", "b"], activation=1)
+    told = {"read": 0, "refused": 0}
+    for content in mutants(11, 150, model.pack()):
+        try:
+            graphs = parse_tflite(content)
+            ports_of(Path("m.tflite"), content, graphs, {}, options)
+            told["read"] += 1
+        except (DamagedFile, InputError):
+            told["refused"] += 1
+    assert min(told.values()) > 0
+
+
+@pytest.mark.parametrize("names", [5, ["a"], {"0": ["a"]}, {0: ""}, None])
+def test_odd_metadata_of_others_name_no_classes(names, written):
+    about = {"task": "semantic", "stride": 32, "names": names}
+    found = Segmenter(written(ForeignModel(4), {"metadata.json": about}))
+    assert found.labels.names == ("class_0", "class_1", "class_2", "class_3")
 
 
 # --- other hardware, other ways in ------------------------------------------------------------
