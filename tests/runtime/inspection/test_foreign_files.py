@@ -11,7 +11,6 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, InputError, ModelFileError
-from fastscnn_tf.runtime import segmenter as module
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.tflite.flatbuffer_reader import DamagedFile
 from fastscnn_tf.tflite.foreign_options import foreign_options
@@ -27,7 +26,6 @@ SYMMETRIC = {"mean": 127.5, "std": 127.5}
 def trusted(monkeypatch):
     """What stands here was made here: no trial in a process of its own."""
     monkeypatch.setenv("FASTSCNN_TRUSTED", "1")
-    module._say_once.cache_clear()
 
 
 @pytest.fixture
@@ -401,7 +399,6 @@ def test_one_line_says_what_was_told(written, caplog):
     path = written(ForeignModel(4, ("uint8", ((1 / 255,), (0,)))))
     with caplog.at_level(logging.WARNING, "fastscnn_tf"):
         Segmenter(path)
-        Segmenter(path)
     (record,) = caplog.records
     assert record.getMessage().startswith(f"{path}: from elsewhere: fed with (x - 0) / 255, 0..1")
 
@@ -417,6 +414,17 @@ def test_a_file_of_this_package_needs_nothing(caplog):
     given = own._interpreter.get_tensor(own._input["index"])[0]
     expected = image if given.dtype == np.uint8 else (image ^ np.uint8(0x80)).view(np.int8)
     np.testing.assert_array_equal(given, expected)
+
+
+@pytest.mark.parametrize("name", ["camvid", "camvid-float16"])
+def test_our_files_under_anothers_key_are_read_alike_by_the_standard_metadata(name, written):
+    own = fs.Segmenter(name)
+    stripped = own.path.read_bytes().replace(b"\x0b\0\0\0fastscnn_tf\0", b"\x0b\0\0\0other_tools\0")
+    other = Segmenter(written(stripped))
+    assert not other.metadata
+    assert other.labels.names == own.labels.names
+    image = np.random.default_rng(0).integers(0, 256, (*own.input_size, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(other.predict(image, (50, 70)), own.predict(image, (50, 70)))
 
 
 def test_options_hold_while_a_command_runs(written):
@@ -455,6 +463,9 @@ def test_predict_and_its_processes(written, street, tmp_path, run):
 def test_benchmark_and_watch(written, street, tmp_path, run):
     path = written(ForeignModel(4))
     options = ["--mean", "127.5", "--std", "127.5,127.5,127.5"]
+    options_there = {"mean": 127.5, "std": 127.5}
+    assert fs.benchmark(path, runs=1, warmup=0, foreign=options_there)["outputs"] == "logits-full"
+    assert fs.watch(str(street), path, tmp_path / "by_api", foreign=options_there).frames == 1
     code, _, err = run("benchmark", path, "--runs", "1", "--warmup", "0", *options)
     assert code == 0, err
     assert "(x - 127.5) / 127.5, as given" in err
@@ -467,9 +478,11 @@ def test_evaluate_compare_and_save_logits(written, tmp_path, run):
     """Toy streets have nine classes with names, the file nine without."""
     path = written(ForeignModel(9))
     data = ["--dataset", "toy", "--scale", "255"]
-    code, out, err = run("evaluate", path, *data)
+    scores = tmp_path / "scores.json"
+    code, out, err = run("evaluate", path, *data, "--json", scores)
     assert code == 0, err
     assert "matched by index" in out + err
+    assert "fed with (x - 0) / 255, as given" in scores.read_text()
     assert run("evaluate", path, *data, "--match", "index")[0] == 0
     mapping = tmp_path / "map.yaml"
     mapping.write_text("\n".join(f"class_{i}: sky" for i in range(9)))
@@ -477,6 +490,7 @@ def test_evaluate_compare_and_save_logits(written, tmp_path, run):
     assert code == 0, err
     code, _, err = run("compare", path, path, *data)
     assert code == 0, err
+    assert err.count("from elsewhere") == 1
     assert run("compare", path, path, "--dataset", "toy")[0] == 2
     code, _, err = run("save-logits", path, *data, "--split", "val", "--output", tmp_path / "t")
     assert code == 0, err
