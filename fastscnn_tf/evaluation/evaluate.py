@@ -231,7 +231,9 @@ def evaluate(
         match=match,
         class_map=class_map,
     )
-    details = {"model": name_of(model), **_fingerprint(model), **result.details}
+    told = getattr(getattr(predictor, "ports", None), "told", "")
+    read_as = {"read_as": told} if told else {}
+    details = {"model": name_of(model), **_fingerprint(model), **read_as, **result.details}
     remark = _remark(model, dataset, split) if isinstance(dataset, str) else ""
     return dataclasses.replace(result, details=details, remark=remark)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,8 @@ def size_table(
                 say(f"exporting {model} at {format_size(size) if size else 'its own size'}")
                 files.append((str(model), export(keras_model, len(files), size)))
         found = [inspect(path) for _, path in files]
-        times = _measure([path for _, path in files], frame, threads, rounds)
+        segmenters = [Segmenter(path, threads) for _, path in files]
+        times = _measure(segmenters, frame, rounds)
         scores: list[float | None] = [None] * len(files)
         for i, (name, path) in enumerate(files if dataset else ()):
             say(f"scoring {name} ({i + 1} of {len(files)})")
@@ -105,7 +106,7 @@ def size_table(
     rows = tuple(
         SizeRow(
             model=name,
-            input_size=(item.inputs[0].shape[1], item.inputs[0].shape[2]),
+            input_size=segmenters[i].input_size,
             macs=item.macs - item.filling_macs,
             arena_bytes=item.measured.arena_bytes or item.arena_lower_bound,
             network_ms=float(network[i]),
@@ -132,10 +133,9 @@ def _refuse(options: dict[str, Any], reason: str) -> None:
 
 
 def _measure(
-    files: Iterable[Path], frame: Size | None, threads: int, rounds: int
+    segmenters: Sequence[Segmenter], frame: Size | None, rounds: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Seconds of the network, and from a picture to its label map: (rounds, files) each."""
-    segmenters = [Segmenter(path, threads) for path in files]
     rng = np.random.default_rng(0)
     shapes = [(*(frame or s.input_size), 3) for s in segmenters]
     pictures = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]

@@ -14,6 +14,7 @@ from ..core.errors import ConfigError
 from ..core.images.image_file import read_image
 from ..core.sizes import Size, format_size
 from ..data.datasets.toy_streets import draw_scene
+from ..tflite.foreign_options import ForeignOptions
 from .device_report import cpu_name, device_report, thermal_state
 from .fit import fitted
 from .segmenter import Segmenter
@@ -29,6 +30,7 @@ def benchmark(
     warmup: int = 5,
     image: StrPath | None = None,
     trust_settings: bool = False,
+    foreign: ForeignOptions | None = None,
 ) -> dict[str, Any]:
     """Times the network on random bytes, then whole frames: from RGB pixels to the label map.
 
@@ -39,6 +41,7 @@ def benchmark(
         warmup: runs before, not counted.
         image: the picture of the frames; by default a drawn street of 720x1280.
         trust_settings: as for `Segmenter`.
+        foreign: what a file from elsewhere leaves open, as for `Segmenter`: `{"scale": 255}`.
 
     Returns:
         `latency_ms` (`median`, `p90`, `p95`, `p99`, `min`, `max`) of the network; `frame`: its
@@ -56,7 +59,7 @@ def benchmark(
     picture = draw_scene((0,), FRAME)[0] if image is None else read_image(image)
     before = thermal_state()
     start = time.perf_counter()
-    segmenter = Segmenter(path, threads, trust_settings=trust_settings)
+    segmenter = Segmenter(path, threads, trust_settings=trust_settings, **(foreign or {}))
     loaded = time.perf_counter()
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (*segmenter.input_size, 3), dtype=np.uint8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import threading
@@ -101,7 +100,7 @@ class Segmenter(ImageModel):
         if plan.remark:
             logger.info("%s: %s", printable(path), printable(plan.remark))
         if self.ports.told:
-            _say_once(printable(path), self.ports.told)
+            logger.warning("%s: %s", printable(path), self.ports.told)
         known = trusted or trusted_here()
         self.trial_seconds = 0.0 if known else ensure_tried(self.path, content, graphs.main, plan)
         if plan.compiled:
@@ -208,9 +207,3 @@ def _check_shapes(
         shape = tuple(1 if side < 0 else side for side in graph.tensors[index].shape)
         if tuple(port["shape"]) != shape:
             raise no_segmentation(path, graph)
-
-
-@functools.cache
-def _say_once(path: str, line: str) -> None:
-    """Commands may open a file several times."""
-    logging.getLogger("fastscnn_tf").warning("%s: %s", path, line)

@@ -22,6 +22,7 @@ from ..core.sizes import format_size
 from ..core.text_table import percent
 from ..runtime.fit import check_fit, fitted
 from ..runtime.segmenter import Segmenter
+from ..tflite.foreign_options import ForeignOptions
 from .capture import FrameOptions, open_frames
 from .display import Files, Sink, open_window
 from .frame import Frame
@@ -103,6 +104,7 @@ def watch(
     threads: int | None = None,
     force: bool = False,
     trust_settings: bool = False,
+    foreign: ForeignOptions | None = None,
     **camera: Unpack[FrameOptions],
 ) -> Watched:
     """Segments frames as they come and shows or writes them with their classes laid over them.
@@ -125,6 +127,7 @@ def watch(
         threads: CPU threads; by default those of the file's settings, else 2.
         force: write into a folder that is not empty, or replace the video.
         trust_settings: as for `Segmenter`.
+        foreign: what a file from elsewhere leaves open, as for `Segmenter`: `{"scale": 255}`.
         camera: `rotate`, `mirror`, `drop`, `follow`, `camera_size`, `camera_format`, `timeout` and
             `on_bad`, as for `open_frames`; what is shown and the label maps are upright.
 
@@ -135,7 +138,7 @@ def watch(
     check_fit(fit)
     if frames is not None:
         check_number("frames", frames, 1)
-    segmenter = Segmenter(model, threads, trust_settings=trust_settings)
+    segmenter = Segmenter(model, threads, trust_settings=trust_settings, **(foreign or {}))
     labels_of = FrameLabels(segmenter, smooth, confidence)
     capture = open_frames(source, **camera)
     eye = _Eye(segmenter, labels_of, fit, opacity)

@@ -101,7 +101,7 @@ def quantized_bytes(
     In single precision values half-way between two steps would fall to either side, as all do
     where (x - 127.5) / 127.5 is quantized in steps of 1 / 127.5.
     """
-    levels = np.arange(256, dtype=precision)[:, None]
+    levels: np.ndarray = np.arange(256, dtype=precision)[:, None]
     values = (levels - np.asarray(mean, precision)) / np.asarray(std, precision)
     steps = np.rint(values / tensor.scales[0]) + tensor.zero_points[0]
     return np.clip(steps, *RANGES[tensor.dtype]).astype(tensor.dtype)

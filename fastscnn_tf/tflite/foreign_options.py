@@ -153,8 +153,8 @@ class Told:
     @property
     def normalisation(self) -> tuple[Three, Three] | None:
         """Mean and std of the image, by its NormalizationOptions."""
-        images = self._standard.get("input_tensor_metadata", ({},))
-        units = [unit.get("options", {}) for unit in images[0].get("process_units", ())]
+        image = next(iter(self._standard.get("input_tensor_metadata", ())), {})
+        units = [unit.get("options", {}) for unit in image.get("process_units", ())]
         for options in units:
             if options.get("type") == "NormalizationOptions":
                 where = f"{self._path}: its NormalizationOptions"
@@ -184,8 +184,8 @@ class Told:
             place: of the output.
             count: of the classes; None: unknown.
         """
-        known = self.ultralytics.get("names", ())
-        names = [str(name) for name in (known.values() if isinstance(known, dict) else known)]
+        known = self.ultralytics.get("names")
+        names = list(map(str, known.values())) if isinstance(known, dict) else []
         outputs = self._standard.get("output_tensor_metadata", ())
         for entry in outputs[place].get("associated_files", ()) if place < len(outputs) else ():
             text = self._files.get(entry.get("name", ""), b"").decode(errors="replace")

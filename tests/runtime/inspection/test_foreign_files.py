@@ -1,6 +1,8 @@
 """Files from elsewhere: fed and read as their makers meant, or refused with a reason."""
 
 import logging
+import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +10,12 @@ from foreign_models import IMAGENET, SIZE, ForeignModel
 from PIL import Image
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.errors import ConfigError, ModelFileError
-from fastscnn_tf.runtime import segmenter as module
+from fastscnn_tf.core.errors import ConfigError, InputError, ModelFileError
 from fastscnn_tf.runtime.segmenter import Segmenter
+from fastscnn_tf.tflite.flatbuffer_reader import DamagedFile
 from fastscnn_tf.tflite.foreign_options import foreign_options
+from fastscnn_tf.tflite.parser import parse_tflite
+from fastscnn_tf.tflite.ports import ports_of
 
 IMAGE = np.random.default_rng(7).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
 UNIT = {"mean": 0, "std": 255}
@@ -22,7 +26,6 @@ SYMMETRIC = {"mean": 127.5, "std": 127.5}
 def trusted(monkeypatch):
     """What stands here was made here: no trial in a process of its own."""
     monkeypatch.setenv("FASTSCNN_TRUSTED", "1")
-    module._say_once.cache_clear()
 
 
 @pytest.fixture
@@ -334,6 +337,33 @@ def test_what_is_no_segmentation_is_refused(shape, output, written):
         Segmenter(path, **UNIT)
 
 
+@pytest.mark.parametrize("options", [{}, {"scale": 255}])
+def test_damage_is_told_or_read(options):
+    """Changed at random: no other exception, no warning."""
+    model = ForeignModel(1, ("int8", ((1 / 255,), (-128,))), "LOGISTIC", (True, True))
+    model.says(names=["a", "b"], activation=1)
+    rng, whole, told = random.Random(11), model.pack(), {"read": 0, "refused": 0}
+    for _ in range(400):
+        changed = bytearray(whole)
+        for _ in range(rng.choice((1, 2, 4))):
+            changed[rng.randrange(len(changed))] = rng.randrange(256)
+        content = bytes(changed)
+        try:
+            graphs = parse_tflite(content)
+            ports_of(Path("m.tflite"), content, graphs, {}, options)
+            told["read"] += 1
+        except (DamagedFile, InputError):
+            told["refused"] += 1
+    assert min(told.values()) > 0
+
+
+@pytest.mark.parametrize("names", [5, ["a"], {"0": ["a"]}, {0: ""}, None])
+def test_odd_metadata_of_others_name_no_classes(names, written):
+    about = {"task": "semantic", "stride": 32, "names": names}
+    found = Segmenter(written(ForeignModel(4), {"metadata.json": about}))
+    assert found.labels.names == ("class_0", "class_1", "class_2", "class_3")
+
+
 # --- other hardware, other ways in ------------------------------------------------------------
 
 
@@ -369,7 +399,6 @@ def test_one_line_says_what_was_told(written, caplog):
     path = written(ForeignModel(4, ("uint8", ((1 / 255,), (0,)))))
     with caplog.at_level(logging.WARNING, "fastscnn_tf"):
         Segmenter(path)
-        Segmenter(path)
     (record,) = caplog.records
     assert record.getMessage().startswith(f"{path}: from elsewhere: fed with (x - 0) / 255, 0..1")
 
@@ -385,6 +414,17 @@ def test_a_file_of_this_package_needs_nothing(caplog):
     given = own._interpreter.get_tensor(own._input["index"])[0]
     expected = image if given.dtype == np.uint8 else (image ^ np.uint8(0x80)).view(np.int8)
     np.testing.assert_array_equal(given, expected)
+
+
+@pytest.mark.parametrize("name", ["camvid", "camvid-float16"])
+def test_our_files_under_anothers_key_are_read_alike_by_the_standard_metadata(name, written):
+    own = fs.Segmenter(name)
+    stripped = own.path.read_bytes().replace(b"\x0b\0\0\0fastscnn_tf\0", b"\x0b\0\0\0other_tools\0")
+    other = Segmenter(written(stripped))
+    assert not other.metadata
+    assert other.labels.names == own.labels.names
+    image = np.random.default_rng(0).integers(0, 256, (*own.input_size, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(other.predict(image, (50, 70)), own.predict(image, (50, 70)))
 
 
 def test_options_hold_while_a_command_runs(written):
@@ -423,6 +463,9 @@ def test_predict_and_its_processes(written, street, tmp_path, run):
 def test_benchmark_and_watch(written, street, tmp_path, run):
     path = written(ForeignModel(4))
     options = ["--mean", "127.5", "--std", "127.5,127.5,127.5"]
+    options_there = {"mean": 127.5, "std": 127.5}
+    assert fs.benchmark(path, runs=1, warmup=0, foreign=options_there)["outputs"] == "logits-full"
+    assert fs.watch(str(street), path, tmp_path / "by_api", foreign=options_there).frames == 1
     code, _, err = run("benchmark", path, "--runs", "1", "--warmup", "0", *options)
     assert code == 0, err
     assert "(x - 127.5) / 127.5, as given" in err
@@ -435,9 +478,11 @@ def test_evaluate_compare_and_save_logits(written, tmp_path, run):
     """Toy streets have nine classes with names, the file nine without."""
     path = written(ForeignModel(9))
     data = ["--dataset", "toy", "--scale", "255"]
-    code, out, err = run("evaluate", path, *data)
+    scores = tmp_path / "scores.json"
+    code, out, err = run("evaluate", path, *data, "--json", scores)
     assert code == 0, err
     assert "matched by index" in out + err
+    assert "fed with (x - 0) / 255, as given" in scores.read_text()
     assert run("evaluate", path, *data, "--match", "index")[0] == 0
     mapping = tmp_path / "map.yaml"
     mapping.write_text("\n".join(f"class_{i}: sky" for i in range(9)))
@@ -445,6 +490,7 @@ def test_evaluate_compare_and_save_logits(written, tmp_path, run):
     assert code == 0, err
     code, _, err = run("compare", path, path, *data)
     assert code == 0, err
+    assert err.count("from elsewhere") == 1
     assert run("compare", path, path, "--dataset", "toy")[0] == 2
     code, _, err = run("save-logits", path, *data, "--split", "val", "--output", tmp_path / "t")
     assert code == 0, err
