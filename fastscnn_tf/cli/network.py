@@ -98,7 +98,7 @@ def export_weights_command(model: str, output: Path, force: bool) -> None:
 @click.command()
 @click.argument("model", required=False)
 @click.option("--preset", help=f"{opt.PRESET_NAMES}. [default: paper]")
-@click.option("--classes", type=int, help="Number of classes. [default: 19]")
+@click.option("--classes", type=int, help="Number of classes. [default: the preset's]")
 @opt.size
 @click.option("--width", type=float, help="Factor of all channel counts, 0.25..4.")
 @click.option("--aux/--no-aux", default=None, help="With the auxiliary heads.")
@@ -116,7 +116,8 @@ def summary(model: str | None, json_path: str | None, force: bool, **rest: Any) 
     opt.check_pad(pad, size)
     given = opt.given(rest, "preset", "classes", "width")
     if model is None:
-        counts = {"num_classes": given.get("classes", 19), "width": given.get("width", 1.0)}
+        fields = {"classes": "num_classes", "width": "width"}
+        counts = {fields[name]: given[name] for name in fields if name in given}
         config = FastSCNNConfig.preset(given.get("preset") or "paper", **counts)
     else:
         from ..evaluation.evaluate import load_model

@@ -46,7 +46,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 _WHOLE = {
     "num_classes": (2, MAX_CLASSES),
-    "expansion": (1, 8),
+    "expansion": (1, 6),
     "pyramid_branch_width": (0, MAX_CHANNELS),
     "fusion_dilation": (1, 64),
     "aux_width": (1, 1024),
@@ -78,7 +78,7 @@ class FastSCNNConfig:
             bottom and on the right with its mean, and the result is cropped. For inference.
         width: factor of all channel counts, rounded to multiples of 8; 0.25..4.
         repeats: bottlenecks in each of the three groups (paper: n = 3, 3, 3).
-        expansion: factor t of the bottlenecks' inner channels, 1..8 (paper: 6).
+        expansion: factor t of the bottlenecks' inner channels, 1..6 (paper: 6).
         stem_widths: channels of the three strided layers (paper: 32, 48, 64).
         bottleneck_widths: channels of the three groups (paper: 64, 96, 128).
         head_widths: channels of the pyramid's output, the fusion and the classifier.

@@ -214,7 +214,7 @@ def weights_room(config: FastSCNNConfig, extra: int = 0) -> int:
     Returns:
         Room for the weights and seven arrays of their shape: AdamW keeps two, averaging and
         accumulated gradients one each. One network takes 5 MB, and the largest that there can be
-        (width 4, 16 bottlenecks in each group) 390.
+        (512 channels, 16 bottlenecks in each group) 930.
     """
     layers = complexity(config.replace(input_size=(32, 32), pad=False)).layers
     return ROOM + COPIES * 4 * (extra + sum(layer.parameters for layer in layers))

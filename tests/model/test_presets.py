@@ -174,7 +174,7 @@ def test_presets_survive_json_and_every_size(name):
             "logits: align_corners or nearest",
         ),
         ({"width": 4.0, "head_widths": (128, 160, 128)}, "width 4.0 times 160 channels"),
-        ({"expansion": 9}, "expansion"),
+        ({"expansion": 7}, "expansion must be .*1.*6"),
         ({"stem_widths": (32, 48)}, "3 numbers of 1..512"),
         (
             {"fusion_branch": "separable", "separable_relu": True},
