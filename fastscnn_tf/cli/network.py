@@ -44,7 +44,7 @@ def import_command(
 ) -> None:
     """Read weights of another implementation, or our .npz.
 
-    .pth, .pdparams, .safetensors, Keras' .h5, .hdf5 and SavedModel folders, MindSpore's .ckpt, .onnx.
+    .pth, .pdparams, .safetensors, .onnx, MindSpore's .ckpt, Keras' .h5 and SavedModel folders.
 
     Nothing that a checkpoint asks for is executed.
     """

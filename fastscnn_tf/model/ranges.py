@@ -18,6 +18,7 @@ import functools
 
 from ..core.config import FastSCNNConfig
 from .complexity import complexity
+from .windows import is_whole, pooling_windows
 
 Range = tuple[float, float]
 
@@ -35,10 +36,12 @@ class Sharing:
     Attributes:
         concatenated: the features that the pyramid's branches are concatenated with.
         resized: the tensor that the fusion upsamples.
+        whole: poolings that are the global one as well, as their windows exceed the map.
     """
 
     concatenated: str
     resized: str
+    whole: frozenset[str] = frozenset()
 
     def owner(self, name: str) -> str:
         """The tensor whose range `name` uses.
@@ -47,8 +50,8 @@ class Sharing:
             >>> sharing(FastSCNNConfig()).owner("pyramid.resize3")
             'pyramid.concat'
         """
-        if name == GLOBAL_POOL:
-            return name
+        if name == GLOBAL_POOL or name in self.whole:
+            return GLOBAL_POOL
         shared = ("pyramid.pool", "pyramid.bin", "pyramid.resize")
         if name == self.concatenated or name.startswith(shared):
             return CONCAT
@@ -72,7 +75,11 @@ def sharing(config: FastSCNNConfig) -> Sharing:
         resized = f"fusion.low_{part}"
     else:
         resized = "pyramid.output" if config.pyramid_kernel else CONCAT
-    return Sharing(features[-1], resized)
+    bins, (height, width) = config.pyramid_bins, config.padded_size
+    size = height // 32, width // 32
+    pools = zip(bins, pooling_windows(size, config), strict=True) if 1 in bins else ()
+    whole = frozenset(f"pyramid.pool{n}" for n, windows in pools if is_whole(windows, size))
+    return Sharing(features[-1], resized, whole)
 
 
 def rectified_high(low: float, high: float) -> float:

@@ -12,7 +12,9 @@ import fastscnn_tf as fs
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, ModelFileError
 from fastscnn_tf.core.keras_api import keras3, tf_keras
-from fastscnn_tf.model.checkpoints.import_checkpoint import import_checkpoint
+from fastscnn_tf.core.labels import CAMVID, CITYSCAPES
+from fastscnn_tf.model.checkpoints.checkpoint_file import read_checkpoint
+from fastscnn_tf.model.checkpoints.import_checkpoint import _recognise, import_checkpoint
 from fastscnn_tf.model.checkpoints.peer_names import PEERS
 from fastscnn_tf.model.complexity import complexity
 from fastscnn_tf.model.fast_scnn import copy_weights, fast_scnn, resize_model
@@ -30,7 +32,6 @@ GOLDEN = {
     "mindspore": "mindspore/best_map.ckpt",
     "shrief": "shrief_kd/tils_fastscnn_kd.weights.h5",
 }
-ALSO = {"rachthree": "rachthree/final_model.pb"}  # the same weights in another format
 OUTPUTS = {
     **{
         name: [f"{name}_192x384.npz", f"{name}_224x480.npz"]
@@ -46,33 +47,43 @@ OUTPUTS = {
 CASES = [(name, output) for name, outputs in OUTPUTS.items() for output in outputs]
 
 
+# Logits in a file of outputs -> (at 1/8 or at full resolution, step of rows, of columns).
+KINDS = {
+    "logits_stride3": ("full", 3, 3),
+    "logits_rows": ("full", 7, 5),
+    "logits_8th": ("low", 1, 1),
+    "logits_8th_chw": ("low", 1, 1),
+    "logits_8th_chw_stride2": ("low", 2, 2),
+}
+OF_FILE = {"low": "logits", "full": "logits-full"}  # what a .tflite gives
+LABELS = {"labels_8th": ("low", 1), "labels": ("full", 1), "labels_stride4": ("full", 4)}
+
+
 class Golden:
     """An image and what the original program, or a rebuild of it, makes of it."""
 
     def __init__(self, path, config):
         with np.load(path) as arrays:
             self.arrays = {name: arrays[name] for name in arrays.files}
-        normalised = self.arrays.get("input")
-        self.image = config.normalised(self.arrays["image"]) if normalised is None else normalised
-        self.image = self.image.astype(np.float32)[None]
-        self.size = self.image.shape[1:3]
+        image = self.arrays.get("input")  # normalised
+        image = config.normalised(self.arrays["image"]) if image is None else image
+        self.image = image.astype(np.float32)
+        self.size = self.image.shape[:2]
+        self.resolutions = {KINDS[name][0] for name in self.arrays if name in KINDS}
 
-    def compare(self, low, full, tolerance):
-        """Checks logits at 1/8 and at full resolution, (H, W, classes), whichever there are."""
-        for name, value in self.arrays.items():
-            if name.startswith("logits"):
-                value = value.transpose(1, 2, 0) if "chw" in name or len(value) == 19 else value
-                got = full if name.startswith(("logits_stride", "logits_rows")) else low
-                rows, columns = {"logits_rows": (7, 5), "logits_stride3": (3, 3)}.get(
-                    name, (2, 2) if name.endswith("stride2") else (1, 1)
-                )
-                if got is not None:
-                    compare(got[::rows, ::columns][: len(value)], value, tolerance)
-            if name.startswith("labels") and full is not None:
-                got = low if name == "labels_8th" else full
-                step = 4 if name == "labels_stride4" else 1
-                if got is not None:
-                    assert np.mean(got.argmax(-1)[::step, ::step] == value) >= 0.9999
+    def compare(self, got, tolerance):
+        """Checks {"low", "full": logits (H, W, classes)}, whichever there are."""
+        for name, (resolution, rows, columns) in KINDS.items():
+            if name in self.arrays and resolution in got:
+                value = self.arrays[name]
+                if value.shape[-1] != got[resolution].shape[-1]:  # MindSpore's
+                    value = value.transpose(1, 2, 0)
+                    rows, columns = (37, 29) if name == "logits_rows" else (rows, columns)
+                compare(got[resolution][::rows, ::columns], value, tolerance)
+        for name, (resolution, step) in LABELS.items():
+            if name in self.arrays and resolution in got:
+                labels = got[resolution][::step, ::step].argmax(-1)
+                assert np.mean(labels == self.arrays[name]) >= 0.9999
 
 
 def compare(logits, reference, tolerance):
@@ -83,11 +94,11 @@ def compare(logits, reference, tolerance):
     assert agree >= 0.9999, agree
 
 
-def low_and_full(model, keras, image):
+def both(model, keras, image):
     """Logits at 1/8 and at full resolution, (H, W, classes)."""
     layer = model.get_layer("logits")
-    both = keras.Model(model.input, [layer.input, layer.output])
-    return [np.asarray(value)[0] for value in both(image)]
+    outputs = keras.Model(model.input, [layer.input, layer.output])(image[None])
+    return {name: np.asarray(x)[0] for name, x in zip(("low", "full"), outputs, strict=True)}
 
 
 @pytest.fixture(scope="module")
@@ -107,25 +118,25 @@ def imported(golden_dir):
 def test_logits_are_those_of_the_original_program(imported, golden_dir, name, output):
     golden = Golden(golden_dir / output, imported[name].config)
     model = resize_model(imported[name], golden.size)
-    golden.compare(*low_and_full(model, keras3(), golden.image), 1e-4)
+    golden.compare(both(model, keras3(), golden.image), 1e-4)
     twin = fast_scnn(model.config, keras=tf_keras())
     copy_weights(model, twin)
-    golden.compare(*low_and_full(twin, tf_keras(), golden.image), 1e-4)
+    golden.compare(both(twin, tf_keras(), golden.image), 1e-4)
 
 
 @pytest.mark.convert
 @pytest.mark.parametrize(("name", "output"), CASES)
 def test_float_file_gives_the_same_logits(imported, golden_dir, name, output, tmp_path):
     golden = Golden(golden_dir / output, imported[name].config)
-    found = {}
-    for outputs in ("logits", "logits-full"):
-        if any(("8th" in n) == (outputs == "logits") for n in golden.arrays if "logits" in n):
-            path = tmp_path / f"{outputs}.tflite"
-            fs.export_tflite(
-                imported[name], path, outputs=outputs, size=golden.size, input="float32"
-            )
-            found[outputs] = Segmenter(path).run(golden.image[0])
-    golden.compare(found.get("logits"), found.get("logits-full"), 1e-3)
+    for resolution in golden.resolutions:
+        path, outputs = tmp_path / f"{resolution}.tflite", OF_FILE[resolution]
+        fs.export_tflite(imported[name], path, outputs=outputs, size=golden.size, input="float32")
+        interpreter = Interpreter(str(path))
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], golden.image[None])
+        interpreter.invoke()
+        logits = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+        golden.compare({resolution: logits}, 1e-3)
 
 
 @pytest.mark.convert
@@ -146,6 +157,24 @@ def test_auxiliary_heads_are_kept_on_request(imported, golden_dir, name):
     layer = "learning_to_downsample.conv"
     first, second = (m.get_layer(layer).get_weights()[0] for m in (model, imported[name]))
     assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("name", "output", "aux"),
+    [
+        ("rachthree", "golden_256x512.npz", ("ds_aux_low", "gfe_aux_low")),
+        ("mindspore", "golden_768x768.npz", ("aux1_chw", "aux2_chw")),
+    ],
+)
+def test_auxiliary_logits_are_those_of_the_original_program(golden_dir, name, output, aux):
+    path = golden_dir / GOLDEN[name]
+    with np.load(path.parent / output) as arrays:
+        image, *references = (arrays[n] for n in ("image", *aux))
+    model = import_checkpoint(path, aux_heads=True, input_size=image.shape[:2])
+    found = model(model.config.normalised(image)[None])
+    for head, reference in zip(("aux_ltd", "aux_gfe"), references, strict=True):
+        reference = reference.transpose(1, 2, 0) if name == "mindspore" else reference
+        compare(np.asarray(found[head])[0], reference, 1e-4)
 
 
 def test_own_normalisation_size_and_names(golden_dir):
@@ -253,6 +282,100 @@ def test_auxiliary_tensors_are_optional(name, tmp_path):
     assert import_checkpoint(path, input_size=(64, 96)).config.num_classes == 7
     with pytest.raises(ModelFileError, match=r"\d+ missing \(aux"):
         import_checkpoint(path, aux_heads=True, input_size=(64, 96))
+
+
+@pytest.mark.parametrize("name", ["rachthree", "kshitizrimal", "skywa7ch3r"])
+def test_keras_counts_from_anywhere(name, tmp_path):
+    """A session that had built other models before, and TensorFlow 2.0's names."""
+    config = FastSCNNConfig.preset(name, num_classes=7, input_size=(256, 256))
+    config = config.replace(aux_heads=bool(config.aux_layout))
+    tensors = tensors_of(name, config)
+    for first, norm in ((0, "batch_normalization"), (97, "batch_normalization_v2")):
+        stored = read_checkpoint(write_h5(tmp_path / f"{first}.h5", tensors, first, norm))
+        assert any(n.startswith(f"{norm}_{first + 2}/") for n in stored)
+        assert _recognise(stored, "auto", "m.h5") == name
+        again = PEERS[name].spelled(stored)
+        assert again.keys() == tensors.keys()
+        assert all(np.array_equal(again[n], tensors[n]) for n in tensors)
+
+
+def test_keras_may_name_the_last_separable_convolutions(golden_dir):
+    stored = read_checkpoint(golden_dir / GOLDEN["kshitizrimal"])
+    assert "DSConv1_classifier/depthwise_kernel" in stored
+    spelled = PEERS["kshitizrimal"].spelled(stored)
+    kernel = stored["DSConv2_classifier/pointwise_kernel"]
+    assert np.array_equal(spelled["separable_conv2d_4.pointwise/kernel"], kernel)
+
+
+def test_folder_and_file_hold_the_same(golden_dir):
+    peer, read = PEERS["rachthree"], lambda name: read_checkpoint(golden_dir / "rachthree" / name)
+    file, folder = (peer.spelled(read(name)) for name in ("weights.h5", "final_model.pb"))
+    assert len(file) == 296
+    assert file.keys() == folder.keys()
+    assert all(np.array_equal(file[name], folder[name]) for name in file)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"num_classes": 3},
+        {
+            "num_classes": 3,
+            "repeats": (1, 2, 1),
+            "expansion": 3,
+            "stem_widths": (16, 24, 32),
+            "bottleneck_widths": (32, 48, 64),
+            "pyramid_branch_width": 40,
+            "head_widths": (48, 56, 40),
+        },
+    ],
+)
+def test_sizes_of_a_reduced_network_are_read_from_its_shapes(changes, tmp_path, caplog):
+    config = FastSCNNConfig.preset("shrief", **changes)
+    path = write(tmp_path / "m.h5", tensors_of("shrief", config))
+    assert import_checkpoint(path).config == config
+    assert ("by its shapes, " in caplog.text) == (len(changes) > 1)
+
+
+def test_one_channel_becomes_two_classes(tmp_path, caplog):
+    config = FastSCNNConfig.preset("mmseg", num_classes=2, input_size=(64, 96), aux_heads=True)
+    tensors = tensors_of("mmseg", config)
+    ends = ("decode_head.conv_seg.", "auxiliary_head.0.conv_seg.", "auxiliary_head.1.conv_seg.")
+    tensors = {n: v[1:] if n.startswith(ends) else v for n, v in tensors.items()}
+    path = write(tmp_path / "m.pdparams", tensors)
+    model = import_checkpoint(path, input_size=(64, 96), aux_heads=True)
+    assert model.config == config
+    assert "one channel, for a sigmoid" in caplog.text
+    for layer, end in zip(("classifier.", "aux_gfe.", "aux_ltd."), ends, strict=True):
+        kernel, bias = model.get_layer(f"{layer}logits").get_weights()
+        difference = kernel[0, 0, :, 1] - kernel[0, 0, :, 0]  # softmax is the sigmoid of this
+        assert np.array_equal(difference, tensors[f"{end}weight"][0, :, 0, 0])
+        assert np.array_equal(bias[1] - bias[0], tensors[f"{end}bias"][0])
+        assert bias[0] == -bias[1]
+    with pytest.raises(ModelFileError, match="has 2 classes, not 3"):
+        import_checkpoint(path, num_classes=3)
+
+
+def test_a_class_of_void_and_wrong_numbers_of_names(tmp_path, caplog):
+    config = FastSCNNConfig.preset("skywa7ch3r", input_size=(64, 96))
+    path = write(tmp_path / "m.h5", tensors_of("skywa7ch3r", config))
+    model = import_checkpoint(path, input_size=(64, 96))
+    assert model.config.class_names == (*CITYSCAPES.names, "void")
+    assert model.config.class_colors[-1] == (0, 0, 0)
+    assert "20 classes, taken for Cityscapes' and void" in caplog.text
+    with pytest.raises(ModelFileError, match="has 20 classes, not 11, as there are names"):
+        import_checkpoint(path, class_names=CAMVID.names)
+    own = tuple("abcdefghijklmnopqrs")
+    found = import_checkpoint(path, class_names=own, input_size=(64, 96)).config
+    assert (found.class_names, found.class_colors) == ((*own, "void"), ())
+
+
+def test_other_networks_of_keras_are_told_by_their_shapes(tmp_path):
+    tensors = tensors_of("rachthree", FastSCNNConfig.preset("rachthree"))
+    other = {name: np.zeros((2, *value.shape), "f4") for name, value in tensors.items()}
+    path = write(tmp_path / "m.h5", other)
+    with pytest.raises(ModelFileError, match=r"260 tensors: conv2d/kernel \(2, 3, 3, 3, 32\)"):
+        import_checkpoint(path)
 
 
 def test_every_wrong_tensor_is_reported_at_once(tmp_path):

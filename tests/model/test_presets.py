@@ -10,7 +10,7 @@ from fastscnn_tf.core.presets import PRESETS
 from fastscnn_tf.model.complexity import complexity
 from fastscnn_tf.model.fast_scnn import copy_weights, fast_scnn, resize_model
 from fastscnn_tf.model.summary import summary
-from fastscnn_tf.model.windows import symmetric_pads
+from fastscnn_tf.model.windows import pooling_windows, symmetric_pads
 
 # Trainable parameters without and with auxiliary heads, as the original programs report them.
 PARAMETERS = {
@@ -19,9 +19,25 @@ PARAMETERS = {
     "gluon": (1_138_051, 1_176_278),
     "tramac": (1_138_051, 1_157_174),
     "zh320": (1_023_769, None),
+    "mindspore": (1_137_776, 1_194_454),
+    "rachthree": (1_134_313, 1_176_603),
+    "kshitizrimal": (1_775_609, None),
+    "kshitizrimal-notebook": (1_760_761, None),
+    "skywa7ch3r": (1_760_892, None),
 }
 # Multiply-accumulates at 1024x2048, in millions.
-MACS = {"mmseg": 7247, "paddleseg": 7247, "gluon": 6708, "tramac": 6708, "zh320": 6473}
+MACS = {
+    "mmseg": 7247,
+    "paddleseg": 7247,
+    "gluon": 6708,
+    "tramac": 6708,
+    "zh320": 6473,
+    "mindspore": 6710,
+    "rachthree": 7217,
+    "kshitizrimal": 6789,
+    "kshitizrimal-notebook": 8945,
+    "skywa7ch3r": 8949,
+}
 
 SMALL = {"repeats": (2, 1, 1)}  # a bottleneck with a skip, and two without
 MIXTURES = (
@@ -54,6 +70,34 @@ MIXTURES = (
         "input_size": (90, 150),
     },
     {"align_corners": ("pyramid", "logits"), "width": 1.25, "pyramid_bins": (6, 1), "dropout": 0.0},
+    {
+        "pyramid_pooling": "ceil",
+        "pyramid_branch": "strided",
+        "pyramid_branch_width": 24,
+        "fusion_branch": "separable",
+        "fusion_norm": "high_and_sum",
+        "separable_norm": False,
+        "nearest": ("pyramid", "logits"),
+        "logits_norm": True,
+        "dropout_at": "logits",
+        "bottleneck_widths": (24, 40, 48),
+        "head_widths": (56, 72, 40),
+        "expansion": 3,
+    },
+    {
+        "pyramid_pooling": "fixed",
+        "pyramid_windows": (2, 1, 1, 1),
+        "pyramid_kernel": 0,
+        "fusion_branch": "linear",
+        "nearest": ("fusion",),
+        "logits_norm": True,
+        "logits_relu": False,
+        "logits_bias": False,
+        "stem_widths": (16, 24, 40),
+        "width": 0.5,
+        "pad": True,
+        "input_size": (90, 150),
+    },
 )
 
 
@@ -67,6 +111,37 @@ def test_counts_of_the_original_programs(name):
     assert fast_scnn(config.replace(input_size=(64, 96))).count_params() == result.parameters
     if heads:
         assert summary(config.replace(aux_heads=True)).trainable == heads
+
+
+def test_a_reduced_network_of_a_distillation():
+    """KD-WSI-sTILs-Scoring's student, whose trained weights are public, in full."""
+    assert FastSCNNConfig.preset("shrief") == FastSCNNConfig(
+        num_classes=2,
+        input_size=(256, 256),
+        repeats=(2, 2, 2),
+        expansion=4,
+        head_widths=(64, 64, 64),
+        separable_relu=True,
+        pyramid_pooling="ceil",
+        pyramid_branch_width=64,
+        fusion_order="resize_first",
+        fusion_branch="linear",
+        fusion_dilation=1,
+        aux_layout=(),
+        mean=(0.0, 0.0, 0.0),
+        std=(255.0, 255.0, 255.0),
+    )
+    assert summary(FastSCNNConfig.preset("shrief")).trainable == 508_850
+
+
+def test_files_of_other_networks_say_nothing_of_younger_fields():
+    """So they stay what they were, byte by byte, and older versions read them."""
+    older = FastSCNNConfig.preset("zh320").to_dict()
+    assert not {"expansion", "nearest", "pyramid_pooling", "logits_relu"} & set(older)
+    assert len(older) == 28
+    younger = FastSCNNConfig.preset("kshitizrimal").to_dict()
+    assert younger["nearest"] == ("fusion", "logits")
+    assert "expansion" not in younger
 
 
 def test_the_paper_is_the_default():
@@ -91,7 +166,20 @@ def test_presets_survive_json_and_every_size(name):
         ({"align_corners": ("head",)}, "may name pyramid, fusion or logits"),
         ({"stem_padding": "reflect"}, "must be same, symmetric or valid"),
         ({"stride_padding": "valid"}, "must be same or symmetric"),
-        ({"pyramid_kernel": 5}, "must be 1 or 3"),
+        ({"pyramid_kernel": 5}, "must be 0, 1 or 3"),
+        ({"pyramid_pooling": "fixed"}, r"pyramid_windows must be 4 numbers of 1\.\.1024, got \(\)"),
+        ({"pyramid_windows": (1, 2, 3, 4)}, "pyramid_windows must be 0 numbers"),
+        (
+            {"nearest": ("logits",), "align_corners": ("logits",)},
+            "logits: align_corners or nearest",
+        ),
+        ({"width": 4.0, "head_widths": (128, 160, 128)}, "width 4.0 times 160 channels"),
+        ({"expansion": 9}, "expansion"),
+        ({"stem_widths": (32, 48)}, "3 numbers of 1..512"),
+        (
+            {"fusion_branch": "separable", "separable_relu": True},
+            "does not commute with the upsampling",
+        ),
         ({"pyramid_bins": (1, 2, 2)}, "must differ"),
         ({"repeats": (3, 3)}, "3 numbers of 1..16"),
         ({"repeats": (3, 0, 3)}, "1..16"),
@@ -101,7 +189,7 @@ def test_presets_survive_json_and_every_size(name):
         ({"aux_layout": ("ppm",)}, "may name ltd or gfe"),
         ({"aux_heads": True, "pad": True}, "for inference"),
         ({"separable_relu": "yes"}, "True or False"),
-        ({"fusion_norm": "add"}, "branches or sum"),
+        ({"fusion_norm": "add"}, "branches, sum or high_and_sum"),
         ({"repeats": (2.7, 1, 1)}, "whole numbers"),
         ({"repeats": "321"}, "whole numbers"),
         ({"pyramid_bins": (True, 2)}, "whole numbers"),
@@ -155,6 +243,27 @@ def test_mixtures_train(changes, noise):
     model.compile("sgd", "mse")
     target = np.zeros((2, *config.input_size, 3), np.float32)
     assert np.isfinite(model.train_on_batch(noise(config.input_size), target))
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "columns"),
+    [
+        ({"pyramid_pooling": "floor"}, [(0, 3), (3, 6)], [(0, 5), (5, 10)]),
+        ({"pyramid_pooling": "ceil"}, [(0, 3), (3, 6), (6, 7)], [(0, 5), (5, 10), (10, 11)]),
+        (
+            {"pyramid_pooling": "fixed", "pyramid_windows": (9, 4)},
+            [(0, 7)],
+            [(0, 9)],
+        ),
+    ],
+)
+def test_windows_of_a_map_that_they_do_not_fill(changes, rows, columns):
+    """7x11 cells, and the first of two poolings."""
+    config = FastSCNNConfig(pyramid_bins=(2, 8), **changes)
+    first, second = pooling_windows((7, 11), config)
+    assert first == (rows, columns)
+    # A bin that is larger than the map still has a cell.
+    assert [b - a for a, b in second[0]] == ([1] * 7 if "windows" not in str(changes) else [4])
 
 
 def test_width_scales_channels_in_eights():

@@ -11,6 +11,7 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.images.image_file import resize_image, resize_label
+from fastscnn_tf.core.images.interpolation import ALIGNED, NEAREST
 from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.runtime.fit import Box, Fitted, fitted
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_output, logit_strips
@@ -135,7 +136,8 @@ def test_upsampled_labels_are_pythons(call, kind, shape):
 FRAMES = {
     "input": LogitsFrame.of((224, 320)),
     "padded": LogitsFrame.of((200, 300)),
-    "aligned": LogitsFrame.of((224, 320), aligned=True),
+    "aligned": LogitsFrame.of((224, 320), ALIGNED),
+    "nearest": LogitsFrame.of((224, 320), NEAREST),
 }
 
 
@@ -213,7 +215,7 @@ def test_a_model_file_says_what_it_is(call, model_files, kind):
     assert file["size"] == list(segmenter.input_size) and file["dtype"] == "uint8"
     assert file["names"] == list(segmenter.labels.names)
     assert file["colors"] == [list(color) for color in segmenter.labels.colors]
-    assert file["mean"] == [128.0] * 3 and not file["aligned"]
+    assert file["mean"] == [128.0] * 3 and file["sampling"] == "half_pixel"
     assert file["quantized"] == (kind == "int8")
 
 

@@ -10,6 +10,7 @@ import pytest
 from jvm_tools import opened
 from PIL import Image
 
+from fastscnn_tf.core.images.interpolation import ALIGNED, NEAREST
 from fastscnn_tf.runtime.fit import Box, Fitted, fitted
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits, logit_strips
 
@@ -22,7 +23,7 @@ def label_request(folder, logits, frame, box=None, target=None):
     box = box or (0, 0, *frame.size)
     request = {"op": "labels", "logits": str(source), "output": str(made), "box": box}
     request |= {"type": str(logits.dtype), "shape": logits.shape, "size": frame.size}
-    return request | {"aligned": frame.aligned, "target": target or box[2:]}
+    return request | {"sampling": frame.sampling, "target": target or box[2:]}
 
 
 def label_map(request):
@@ -119,11 +120,11 @@ def test_adversarial_logits_give_pythons_labels(ask, tmp_path, kind):
 
 def test_aligned_and_full_logits_are_interpolated_and_cut(ask, tmp_path):
     size, draw = (60, 100), np.random.default_rng(3)
-    aligned = LogitsFrame.of(size, aligned=True)
+    aligned, nearest = LogitsFrame.of(size, ALIGNED), LogitsFrame.of(size, NEAREST)
     coarse = draw.normal(size=(8, 16, 4)).astype(np.float32)
     full = draw.integers(0, 256, (*size, 4)).astype(np.uint8)
     box = Box(10, 20, 40, 60)
-    for logits, frame in ((coarse, aligned), (full, LogitsFrame.of(size))):
+    for logits, frame in ((coarse, aligned), (coarse, nearest), (full, LogitsFrame.of(size))):
         for inside, target in ((None, size), (box, (40, 60)), (box, (90, 31))):
             seen = Fitted(np.zeros((*size, 3), np.uint8), inside)
             request = label_request(tmp_path, logits, frame, inside, target)

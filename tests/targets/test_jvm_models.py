@@ -30,7 +30,7 @@ def test_models_say_the_same_as_to_python(ask, model_files):
         colors = [r << 16 | g << 8 | b for r, g, b in segmenter.labels.colors]
         assert answer["colors"] == colors
         assert answer["mean"] == answer["std"] == [128.0] * 3
-        assert answer["aligned"] is False
+        assert answer["sampling"] == "half_pixel"
         assert answer["source"] == "inside the file"
         assert answer["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -188,11 +187,11 @@ def _two_classes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, pat
                 path,
             )
         for part in peer.parts[:2]:
-            if (value := tensors.get(f"{conv}{part}")) is not None:
+            value = tensors.get(f"{conv}{part}")
+            if value is not None and value.ndim in (1, 4):
                 half = value.astype(np.float32) / 2
-                tensors[f"{conv}{part}"] = np.concatenate(
-                    [-half, half], axis if half.ndim > 1 else 0
-                )
+                along = axis if half.ndim == 4 else 0
+                tensors[f"{conv}{part}"] = np.concatenate([-half, half], along)
     return tensors
 
 
@@ -213,10 +212,10 @@ def _resized(
     tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, changes: dict[str, Any], path: Any
 ) -> FastSCNNConfig:
     """The configuration with the sizes that the shapes tell, if the whole file fits them."""
-    told = {**_sizes(tensors, peer, config), **changes}
     try:
+        told = {**_sizes(tensors, peer, config), **changes}
         resized = config.replace(**told)
-    except ConfigError:
+    except ConfigError:  # sizes of no Fast-SCNN
         return config
     if resized == config or _faults(tensors, peer, resized):
         return config
@@ -307,8 +306,7 @@ def _wanted(peer: PeerFormat, config: FastSCNNConfig, aux: bool = False) -> dict
 
 
 def _stored_shape(cost: LayerCost, peer: PeerFormat) -> tuple[int, ...]:
-    """A kernel's shape as others store it: Keras as we do; (out, in, kh, kw), depthwise
-    (channels, 1, kh, kw)."""
+    """A kernel's shape as they store it: ours, or (out, in, kh, kw), depthwise (out, 1, kh, kw)."""
     if peer.is_keras:
         return cost.kernel
     height, width, inputs, outputs = cost.kernel

@@ -89,7 +89,7 @@ fun labels(request: Request): Any {
   val (height, width) = request.numbers("size")
   val area = box(request.numbers("box"))
   val (high, wide) = request.numbers("target")
-  val map = LabelMap.of(logits, height, width, request.flag("aligned"), area, high, wide)
+  val map = LabelMap.of(logits, height, width, request.text("sampling")!!, area, high, wide)
   request.file("output").writeBytes(map.labels)
   return mapOf("shares" to map.shares(logits.classes).toList())
 }
@@ -140,7 +140,7 @@ fun model(request: Request): Any {
     "colors" to info.colors,
     "mean" to info.mean,
     "std" to info.std,
-    "aligned" to info.aligned,
+    "sampling" to info.sampling,
     "source" to info.source,
     "sha256" to info.file.sha256,
   )

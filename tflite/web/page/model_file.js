@@ -24,7 +24,7 @@ const READABLE = ['float32', 'int32', 'uint8'];
  * @property {number[][]} colors RGB of each class
  * @property {number[]} mean 0..255, of the input's normalisation
  * @property {number[]} std
- * @property {boolean} aligned whether logits are upsampled with aligned corners
+ * @property {string} sampling how logits are upsampled: half_pixel, aligned or nearest
  * @property {boolean} quantized whether the network computes in int8
  */
 
@@ -70,10 +70,16 @@ function describe(view, name) {
     dtype: inputs[0].type,
     mean: threeNumbers(own.mean),
     std: threeNumbers(own.std),
-    aligned: [own.config?.align_corners].flat().includes('logits'),
+    sampling: samplingOf(own.config),
     quantized: tensors.some((t) => t.type === 'int8' && t.shape.length === 4),
     ...classesOf(own, view.buffer, shape.length === 4 ? shape[3] : 0),
   };
+}
+
+/** How the network upsamples its logits. */
+function samplingOf(config) {
+  if ([config?.nearest].flat().includes('logits')) return 'nearest';
+  return [config?.align_corners].flat().includes('logits') ? 'aligned' : 'half_pixel';
 }
 
 /** Mean and std where the file does not say. */

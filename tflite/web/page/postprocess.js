@@ -13,6 +13,7 @@ import { resizeLabels } from './resample.js';
 import { FACTOR, upsampledLabels, winnersOf } from './upsample.js';
 
 const STRIDE = 32; // networks pad their input to multiples of it
+const HALF_PIXEL = 'half_pixel';
 const TILE = 16; // pixels; a side of what is looked at in one go
 
 /**
@@ -21,14 +22,14 @@ const TILE = 16; // pixels; a side of what is looked at in one go
  * @typedef {object} Frame
  * @property {[number, number]} size height and width of the input, or of the picture's part of it
  * @property {[number, number]} padded height and width the network works at
- * @property {boolean} aligned whether the logits are upsampled with aligned corners
+ * @property {string} sampling how the logits are upsampled: half_pixel, aligned or nearest
  * @property {[number, number]} origin row and column where `size` begins
  */
 
 /** @returns {Frame} of a network that pads its input to multiples of 32 itself */
-export function frameOf(size, aligned = false) {
+export function frameOf(size, sampling = HALF_PIXEL) {
   const padded = size.map((side) => Math.ceil(side / STRIDE) * STRIDE);
-  return { size, padded, aligned, origin: [0, 0] };
+  return { size, padded, sampling, origin: [0, 0] };
 }
 
 /**
@@ -55,7 +56,7 @@ export function labelsFromOutput(output, frame, box, target) {
 }
 
 function wholeFrame(size) {
-  return { size, padded: size, aligned: false, origin: [0, 0] };
+  return { size, padded: size, sampling: HALF_PIXEL, origin: [0, 0] };
 }
 
 function checkFinite(data) {
@@ -67,7 +68,7 @@ function checkFinite(data) {
 function fromLogits(data, [height, width, classes], frame, target) {
   const same = frame.size[0] === target[0] && frame.size[1] === target[1];
   const eighths = height * FACTOR === frame.padded[0] && width * FACTOR === frame.padded[1];
-  if (same && eighths && !frame.aligned) {
+  if (same && eighths && frame.sampling === HALF_PIXEL) {
     const whole = upsampledLabels(data, height, width, classes);
     const [top, left] = frame.origin;
     const box = { top, left, height: target[0], width: target[1] };
@@ -116,7 +117,7 @@ function fromLabels({ data, shape: [height, width] }, frame, box, target) {
  */
 function interpolatedLabels(data, [height, width, classes], frame, target) {
   const axes = [height, width].map((n, i) =>
-    axisWeights(n, frame.padded[i], frame.size[i], target[i], frame.aligned, frame.origin[i]),
+    axisWeights(n, frame.padded[i], frame.size[i], target[i], frame.sampling, frame.origin[i]),
   );
   const winners = winnersOf(data, classes);
   const labels = new Uint8Array(target[0] * target[1]);
@@ -212,9 +213,9 @@ function weighLines(line, data, width, classes, k, { first, count, weights, most
  * Logits to the padded size, cut to the model's (or the picture's part), then to the target: what
  * each cell of the target reads, and with which weights.
  */
-function axisWeights(source, padded, model, target, aligned, origin) {
-  const inner = source === padded ? null : linear(source, padded, aligned);
-  const outer = model === target ? null : linear(model, target, false);
+function axisWeights(source, padded, model, target, sampling, origin) {
+  const inner = source === padded ? null : cellsRead(source, padded, sampling);
+  const outer = model === target ? null : cellsRead(model, target, HALF_PIXEL);
   const most = 4; // two neighbours that read two cells each
   const result = {
     first: new Int32Array(target),
@@ -237,11 +238,17 @@ function axisWeights(source, padded, model, target, aligned, origin) {
 }
 
 /** Pairs (cell, weight) that each of `target` cells reads of `source`, edges repeated. */
-function linear(source, target, aligned) {
+function cellsRead(source, target, sampling) {
   const last = source - 1;
   const scale = Math.fround(Math.fround(last) / Math.fround(Math.max(target - 1, 1)));
+  const share = Math.fround(source / target);
+  const positions = {
+    half_pixel: (i) => ((i + 0.5) * source) / target - 0.5,
+    aligned: (i) => Math.fround(i * scale),
+    nearest: (i) => Math.floor(Math.fround((i + 0.5) * share)),
+  };
   return Array.from({ length: target }, (_, i) => {
-    const position = aligned ? Math.fround(i * scale) : ((i + 0.5) * source) / target - 0.5;
+    const position = positions[sampling](i);
     const low = Math.floor(position);
     const weight = position - low;
     const pair = [low, low + 1].map((cell) => Math.min(Math.max(cell, 0), last));

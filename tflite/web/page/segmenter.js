@@ -35,7 +35,7 @@ export class Segmenter {
     this.litert = litert;
     this.model = model;
     this.file = file;
-    this.frame = frameOf(file.size, file.aligned);
+    this.frame = frameOf(file.size, file.sampling);
     this.table = file.dtype === 'float32' ? normalised(file) : null;
     this.notes = notesOn(model, file, backend);
   }

@@ -18,7 +18,7 @@ class LabelMap(val height: Int, val width: Int, val labels: ByteArray) {
      * @param logits at 1/8 of the input (padded to multiples of 32), or of its size.
      * @param height of the input.
      * @param width of the input.
-     * @param aligned whether they are upsampled with aligned corners.
+     * @param sampling how they are upsampled, see [Taps.of].
      * @param toHeight of the label map; by default the box's own, where the result is exact.
      * @param toWidth of the label map.
      */
@@ -26,19 +26,19 @@ class LabelMap(val height: Int, val width: Int, val labels: ByteArray) {
       logits: Logits,
       height: Int,
       width: Int,
-      aligned: Boolean = false,
+      sampling: String = Taps.HALF_PIXEL,
       box: Box = Box.whole(height, width),
       toHeight: Int = box.height,
       toWidth: Int = box.width,
     ): LabelMap {
       val isOwnSize = toHeight == box.height && toWidth == box.width
       val isFull = logits.height == height && logits.width == width
-      if (isOwnSize && !aligned && !isFull && isEighth(logits, height, width)) {
+      if (isOwnSize && sampling == Taps.HALF_PIXEL && !isFull && isEighth(logits, height, width)) {
         val whole = EighthsUpsampler.labels(logits)
         return cut(whole, logits.width * EighthsUpsampler.FACTOR, box)
       }
-      val rows = axis(logits.height, height, isFull, aligned, box.top, box.height, toHeight)
-      val columns = axis(logits.width, width, isFull, aligned, box.left, box.width, toWidth)
+      val rows = axis(logits.height, height, isFull, sampling, box.top, box.height, toHeight)
+      val columns = axis(logits.width, width, isFull, sampling, box.left, box.width, toWidth)
       return LabelMap(toHeight, toWidth, interpolated(logits, rows, columns))
     }
 
@@ -66,14 +66,14 @@ class LabelMap(val height: Int, val width: Int, val labels: ByteArray) {
       source: Int,
       side: Int,
       isFull: Boolean,
-      aligned: Boolean,
+      sampling: String,
       origin: Int,
       inner: Int,
       target: Int,
     ): Taps {
-      val first = if (isFull) Taps.same(side) else Taps.linear(source, padded(side), aligned)
+      val first = if (isFull) Taps.same(side) else Taps.of(source, padded(side), sampling)
       val cut = first.slice(origin, inner)
-      return if (inner == target) cut else cut.then(Taps.linear(inner, target))
+      return if (inner == target) cut else cut.then(Taps.of(inner, target))
     }
 
     /** The argmax of interpolated logits; where all cells that a pixel reads agree, so does it. */

@@ -7,7 +7,7 @@ package org.fastscnn.core
  * @property colors RGB of the classes, 0xRRGGBB.
  * @property mean RGB, 0..255: what the model takes as zero.
  * @property std RGB: what is one unit of a float input.
- * @property aligned whether logits are upsampled with aligned corners.
+ * @property sampling how logits are upsampled, see [Taps.of].
  * @property source where these come from, for people.
  */
 class ModelInfo(
@@ -16,7 +16,7 @@ class ModelInfo(
   val colors: List<Int>,
   val mean: List<Double>,
   val std: List<Double>,
-  val aligned: Boolean,
+  val sampling: String,
   val source: String,
   private val metadata: Map<String, Any?>,
 ) {
@@ -57,11 +57,17 @@ class ModelInfo(
       val names = (found["class_names"] as? List<*>)?.map { it.toString() } ?: emptyList()
       val colors = (found["class_colors"] as? List<*>)?.map(::color) ?: emptyList()
       val config = found["config"] as? Map<*, *>
-      val aligned = "logits" in (config?.get("align_corners") as? List<*> ?: emptyList<Any>())
+      fun has(field: String) = "logits" in (config?.get(field) as? List<*> ?: emptyList<Any>())
+      val sampling =
+        when {
+          has("nearest") -> Taps.NEAREST
+          has("align_corners") -> Taps.ALIGNED
+          else -> Taps.HALF_PIXEL
+        }
       val mean = triple(found["mean"]) ?: GREY
       val std = triple(found["std"]) ?: GREY
       if (std.any { it <= 0 }) throw Failure("$source: std must be positive, got $std")
-      return made(file, names, colors, Pair(mean, std), aligned, source, found)
+      return made(file, names, colors, Pair(mean, std), sampling, source, found)
     }
 
     private fun fromLabels(file: ModelFile, files: Map<String, ByteArray>): ModelInfo {
@@ -83,7 +89,7 @@ class ModelInfo(
       val numbers = rows.map { row -> row.mapNotNull { it.trim().toLongOrNull() } }
       val channels = numbers.filter { it.size == 4 }.map { it.drop(1) } // index,red,green,blue
       return made(
-        file, labels, channels.map(::color), Pair(GREY, GREY), false, "labels in the file",
+        file, labels, channels.map(::color), Pair(GREY, GREY), Taps.HALF_PIXEL, "labels in the file",
         emptyMap(),
       )
     }
@@ -93,7 +99,7 @@ class ModelInfo(
       names: List<String>,
       colors: List<Int>,
       scale: Pair<List<Double>, List<Double>>,
-      aligned: Boolean,
+      sampling: String,
       source: String,
       metadata: Map<String, Any?>,
     ): ModelInfo {
@@ -104,7 +110,7 @@ class ModelInfo(
       }
       val known = names.ifEmpty { List(file.classes) { "class_$it" } }
       val shown = if (colors.size == file.classes) colors else palette(file.classes)
-      return ModelInfo(file, known, shown, scale.first, scale.second, aligned, source, metadata)
+      return ModelInfo(file, known, shown, scale.first, scale.second, sampling, source, metadata)
     }
 
     private fun triple(value: Any?): List<Double>? =

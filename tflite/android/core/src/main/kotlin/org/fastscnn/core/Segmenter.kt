@@ -30,7 +30,7 @@ class Segmenter(val info: ModelInfo, val network: Network, opacity: Double = 0.5
     val map =
       times.measure(STEPS[2]) {
         val logits = Logits.of(file.output, output)
-        LabelMap.of(logits, file.height, file.width, info.aligned, box)
+        LabelMap.of(logits, file.height, file.width, info.sampling, box)
       }
     val result =
       times.measure(STEPS[3]) {

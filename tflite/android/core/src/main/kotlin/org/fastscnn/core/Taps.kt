@@ -1,7 +1,7 @@
 package org.fastscnn.core
 
 /**
- * Linear interpolation of one axis: pixel i reads `count[i]` cells from `first[i]` on.
+ * Interpolation of one axis: pixel i reads `count[i]` cells from `first[i]` on.
  *
  * Weights are float32, as every runtime has them; two interpolations one after the other (logits to
  * the input's size, that to a picture's) are one, of at most four cells.
@@ -36,18 +36,24 @@ class Taps private constructor(private val rows: List<Row>) {
   companion object {
     fun same(size: Int): Taps = Taps(List(size) { Row(it, floatArrayOf(1f)) })
 
+    const val HALF_PIXEL = "half_pixel"
+    const val ALIGNED = "aligned"
+    const val NEAREST = "nearest"
+
     /**
-     * @param aligned the first and last cells' centres fall onto each other (`align_corners`),
-     *   instead of half-pixel centres.
+     * @param sampling linear between half-pixel centres, or where the first and last cells' centres
+     *   fall onto each other (`align_corners`); or the nearest of half-pixel centres.
      */
-    fun linear(source: Int, target: Int, aligned: Boolean = false): Taps =
+    fun of(source: Int, target: Int, sampling: String = HALF_PIXEL): Taps =
       Taps(
         List(target) {
           val position =
-            if (aligned) {
-              (it.toFloat() * ((source - 1).toFloat() / maxOf(target - 1, 1).toFloat())).toDouble()
-            } else {
-              (it + 0.5) * source / target - 0.5
+            when (sampling) {
+              ALIGNED ->
+                (it.toFloat() * ((source - 1).toFloat() / maxOf(target - 1, 1).toFloat()))
+                  .toDouble()
+              NEAREST -> Math.floor(((it + 0.5f) * (source.toFloat() / target.toFloat())).toDouble())
+              else -> (it + 0.5) * source / target - 0.5
             }
           row(position, source)
         }
