@@ -95,16 +95,21 @@ def read_checkpoint(path: StrPath, ema: bool = False) -> dict[str, np.ndarray]:
 
     Understood are PyTorch's zip format (since 1.6) and the one before, PaddlePaddle's .pdparams
     and other pickles of numpy arrays, and safetensors. The state dict is the root, or lies under
-    one of `state_dict.WEIGHT_KEYS`; what else a training run saved beside it is ignored.
+    one of `state_dict.WEIGHT_KEYS`; what else a training run saved beside it is ignored. Also the
+    HDF5 files of Keras (weights or whole models of Keras 2, `.weights.h5` of Keras 3), SavedModel
+    folders and checkpoints of TensorFlow, MindSpore's .ckpt, and ONNX (see `onnx_file`). The
+    content tells which, not the name.
 
     Args:
-        path: the file.
+        path: the file; a SavedModel's folder; or what the names of a TensorFlow checkpoint's
+            files begin with.
         ema: take the running average of the weights that lies beside them, under `EMA_KEYS`.
 
     Returns:
         name -> array of its own, C order, this machine's byte order, in the order of the file.
-        Types are the file's, but bfloat16 comes as float32. Prefixes that all names share
-        because of a wrapper (`PREFIXES`) are gone, and so are counters (`COUNTERS`).
+        Types and layouts are the file's, but bfloat16 comes as float32. Keras' weights are
+        called `layer/variable`. Prefixes that all names share because of a wrapper are gone, and
+        so are counters (`COUNTERS`) and what an optimizer keeps.
 
     Raises:
         ModelFileError: missing, damaged, of another kind, without weights, or larger than 2 GiB.
@@ -173,7 +178,11 @@ def _read_zip(source: _Source) -> _Contents:
     )
     found = [n for n in archive.sizes if n.count("/") < 2 and n.rpartition("/")[2] == "data.pkl"]
     if not found:
-        raise ModelFileError(f"{_UNKNOWN}: a zip archive without data.pkl")
+        held = ", ".join(one_line(name)[:40] for name in list(archive.sizes)[:3]) or "nothing"
+        raise ModelFileError(
+            f"{_UNKNOWN}: a zip archive without data.pkl (it holds {held}): unpack it, and "
+            "give the checkpoint that is inside"
+        )
     top = found[0].removesuffix("data.pkl")
     if f"{top}constants.pkl" in archive.sizes:
         raise ModelFileError(_TORCH_SCRIPT)
