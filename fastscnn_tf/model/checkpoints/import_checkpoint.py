@@ -141,8 +141,8 @@ def _own(
 def _recognise(tensors: Tensors, source: str, path: Any) -> str:
     """The implementation that shares most names with the file.
 
-    Names that Keras made are everybody's: of them, only those with our shape count, unless the
-    implementation is known.
+    Names that Keras made are everybody's: of them, only those with our shape count, unless all are
+    there or the implementation is known.
 
     Raises:
         ModelFileError: none shares more than a few, or the one asked for shares less than another.
@@ -150,12 +150,10 @@ def _recognise(tensors: Tensors, source: str, path: Any) -> str:
     shares = {}
     for name, peer in PEERS.items():
         wanted, spelled = _wanted(peer, FastSCNNConfig.preset(name)), peer.spelled(tensors)
-        shapes = not peer.layers and source == AUTO
-        fits = [
-            key in spelled and (not shapes or spelled[key].shape == place.shape)
-            for key, place in wanted.items()
-        ]
-        shares[name] = sum(fits) / len(wanted)
+        there = wanted.keys() & spelled.keys()
+        if not peer.layers and source == AUTO and len(there) < len(wanted):
+            there = {key for key in there if spelled[key].shape == wanted[key].shape}
+        shares[name] = len(there) / len(wanted)
     best = max(shares, key=lambda name: shares[name])
     if shares[best] < 0.5:
         seen = ", ".join(f"{name} {tensors[name].shape}" for name in list(tensors)[:SHOWN])
