@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ def _recognise(tensors: Tensors, source: str, path: Any) -> str:
     """
     shares = {}
     for name, peer in PEERS.items():
-        wanted, spelled = _wanted(peer, FastSCNNConfig.preset(name)), peer.spelled(tensors)
+        wanted, spelled = _usual(name), peer.spelled(tensors)
         there = wanted.keys() & spelled.keys()
         if not peer.layers and source == AUTO and len(there) < len(wanted):
             there = {key for key in there if spelled[key].shape == wanted[key].shape}
@@ -301,6 +302,11 @@ def _wanted(peer: PeerFormat, config: FastSCNNConfig, aux: bool = False) -> dict
             for position, part in enumerate(norms):
                 found[f"{norm}{part}"] = _Wanted(f"{cost.name}.bn", position, channels)
     return found
+
+
+@functools.cache
+def _usual(source: str) -> dict[str, _Wanted]:
+    return _wanted(PEERS[source], FastSCNNConfig.preset(source))
 
 
 def _stored_shape(cost: LayerCost, peer: PeerFormat) -> tuple[int, ...]:
