@@ -165,10 +165,9 @@ def separable(
 
 def global_features(b: Blocks[Tensor], x: Tensor, config: FastSCNNConfig) -> Tensor:
     """Inverted residual bottlenecks in three groups, to H/32 (section 3.2.2)."""
-    for group, (filters, stride) in enumerate(
-        zip(config.bottleneck_widths, STRIDES, strict=True), 1
-    ):
-        for i in range(config.repeats[group - 1]):
+    groups = zip(config.bottleneck_widths, config.repeats, STRIDES, strict=True)
+    for group, (filters, repeats, stride) in enumerate(groups, 1):
+        for i in range(repeats):
             name = f"global_features.bottleneck{group}_{i + 1}"
             filters_here, stride_here = config.channels(filters), stride if i == 0 else 1
             x = bottleneck(b, x, filters_here, config, stride=stride_here, name=name)
@@ -212,31 +211,9 @@ def pyramid_pooling(b: Blocks[Tensor], x: Tensor, config: FastSCNNConfig) -> Ten
 
 
 def feature_fusion(b: Blocks[Tensor], skip: Tensor, deep: Tensor, config: FastSCNNConfig) -> Tensor:
-    """Adds the upsampled deep branch to the high-resolution one (section 3.2.3, table 3).
-
-    A dilation-4 depthwise convolution after a x4 half-pixel bilinear upsampling equals a
-    dilation-1 one before it, except in a ring of 4 cells; the latter is 16 times cheaper and
-    needs no SPACE_TO_BATCH on a device. After a nearest one it equals it everywhere.
-    """
-    early, sampling = config.fusion_order == "depthwise_first", config.sampling("fusion")
-    filters, kind = config.channels(config.head_widths[1]), config.fusion_branch
-    dilation = config.fusion_dilation // (FUSION_FACTOR if early else 1)
-    # A ReLU commutes with choosing cells, not with interpolation.
-    late = early and kind != "linear" and sampling != NEAREST
-
-    def upsampled(x: Tensor) -> Tensor:
-        return b.resize(x, b.size(skip), sampling=sampling, name="fusion.resize")
-
-    low = deep if early else upsampled(deep)
-    relu, name = kind != "linear" and not late, "fusion.low_depthwise"
-    if kind == "separable":
-        low = separable(b, low, filters, config, dilation=dilation, relu=relu, name="fusion.low")
-    else:
-        bias = config.has_bias(name)
-        low = b.depthwise(low, Depthwise(name, dilation=dilation, relu=relu, bias=bias))
-    low = upsampled(low) if early else low
-    low = b.relu(low, name="fusion.relu") if late else low
-    norms = FUSION_NORMS[config.fusion_norm]
+    """Adds the upsampled deep branch to the high-resolution one (section 3.2.3, table 3)."""
+    filters, norms = config.channels(config.head_widths[1]), FUSION_NORMS[config.fusion_norm]
+    low = upsampled(b, deep, b.size(skip), filters, config)  # H/8 x 128
     low, high = (
         b.conv(x, Conv(name, filters, 1, relu=False, norm=norm, bias=config.has_bias(name)))
         for x, name, norm in ((low, "fusion.low", norms.low), (skip, "fusion.high", norms.high))
@@ -244,11 +221,37 @@ def feature_fusion(b: Blocks[Tensor], skip: Tensor, deep: Tensor, config: FastSC
     return b.add(low, high, relu=True, norm=norms.sum, name="fusion.add")
 
 
+def upsampled(
+    b: Blocks[Tensor], deep: Tensor, size: Size, filters: int, config: FastSCNNConfig
+) -> Tensor:
+    """The deep branch at H/8, behind its depthwise convolution.
+
+    A dilation-4 depthwise convolution after a x4 half-pixel bilinear upsampling equals a
+    dilation-1 one before it, except in a ring of 4 cells; the latter is 16 times cheaper and
+    needs no SPACE_TO_BATCH on a device. After a nearest one it equals it everywhere.
+    """
+    early, sampling = config.fusion_order == "depthwise_first", config.sampling("fusion")
+    dilation = config.fusion_dilation // (FUSION_FACTOR if early else 1)
+    kind, name = config.fusion_branch, "fusion.low_depthwise"
+    relu = kind != "linear"
+    late = relu and early and sampling != NEAREST  # which commutes with a ReLU, bilinear does not
+    here = relu and not late
+    x = deep if early else b.resize(deep, size, sampling=sampling, name="fusion.resize")
+    if kind == "separable":
+        x = separable(b, x, filters, config, dilation=dilation, relu=here, name="fusion.low")
+    else:
+        bias = config.has_bias(name)
+        x = b.depthwise(x, Depthwise(name, dilation=dilation, relu=here, bias=bias))
+    if early:
+        x = b.resize(x, size, sampling=sampling, name="fusion.resize")
+    return b.relu(x, name="fusion.relu") if late else x
+
+
 def classifier(b: Blocks[Tensor], x: Tensor, config: FastSCNNConfig) -> Tensor:
     """Two separable convolutions and a pointwise one (section 3.2.4)."""
-    for part in ("ds1", "ds2"):
-        width = config.channels(config.head_widths[2])
-        x = separable(b, x, width, config, name=f"classifier.{part}")
+    width = config.channels(config.head_widths[2])
+    x = separable(b, x, width, config, name="classifier.ds1")
+    x = separable(b, x, width, config, name="classifier.ds2")
     early = config.dropout_at == "features"
     x = b.dropout(x, config.dropout, name="classifier.dropout") if early else x
     norm, name = config.logits_norm, "classifier.logits"

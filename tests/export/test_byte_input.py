@@ -124,6 +124,7 @@ def test_int8_of_every_preset(name, randomise, tmp_path):
             )
             assert_only_int8(result, config)
     segmenter, predictor = fs.Segmenter(tmp_path / "int8-qat.tflite"), KerasPredictor(qat)
+    assert segmenter.frame == predictor.frame
     for image in images:
         steps = predictor.run(image) - segmenter.run(image)
         steps -= np.median(steps)  # the zero point

@@ -9,11 +9,13 @@ import pytest
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, ModelFileError
+from fastscnn_tf.core.images.interpolation import ALIGNED, HALF_PIXEL, NEAREST, interpolation_matrix
 from fastscnn_tf.core.keras_api import keras3, tf_keras
 from fastscnn_tf.evaluation.evaluate import load_model
 from fastscnn_tf.evaluation.saving import save_model
 from fastscnn_tf.model.complexity import complexity
 from fastscnn_tf.model.fast_scnn import copy_weights, fast_scnn, resize_model
+from fastscnn_tf.model.layers import layers_for
 from fastscnn_tf.model.windows import adaptive_windows
 from fastscnn_tf.quantize.quantize_aware import quantize_aware
 
@@ -87,8 +89,6 @@ def test_adaptive_windows_cover_and_never_go_empty(length, bins):
 
 
 def test_adaptive_pooling_is_the_mean_of_each_rectangle():
-    from fastscnn_tf.model.layers import layers_for
-
     x = np.random.default_rng(0).normal(size=(2, 7, 15, 3)).astype(np.float32)
     means = layers_for(keras3()).WindowMeans
     rows, columns = adaptive_windows(7, 6), adaptive_windows(15, 6)
@@ -96,6 +96,20 @@ def test_adaptive_pooling_is_the_mean_of_each_rectangle():
     for i, (a, b) in enumerate(rows):
         for j, (c, d) in enumerate(columns):
             assert np.allclose(got[:, i, j], x[:, a:b, c:d].mean((1, 2)), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(19, 33), (28, 60), (3, 8)])
+@pytest.mark.parametrize("sampling", [HALF_PIXEL, ALIGNED, NEAREST])
+def test_resizes_read_where_their_matrices_say(sampling, size):
+    x = np.random.default_rng(0).normal(size=(2, 7, 15, 3)).astype(np.float32)
+    rows, columns = (
+        interpolation_matrix(n, m, sampling) for n, m in zip((7, 15), size, strict=True)
+    )
+    expected = np.einsum("Hh,Ww,bhwc->bHWc", rows, columns, x)
+    got = np.asarray(layers_for(keras3()).Resize(size, sampling)(x))
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    if sampling == NEAREST and size == (28, 60):
+        np.testing.assert_array_equal(got, x.repeat(4, 1).repeat(4, 2))
 
 
 def test_tf_keras_twin_has_the_same_names_and_outputs(randomise, noise):

@@ -5,7 +5,7 @@ import pytest
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError
-from fastscnn_tf.core.keras_api import tf_keras
+from fastscnn_tf.core.keras_api import keras3, tf_keras
 from fastscnn_tf.core.presets import PRESETS
 from fastscnn_tf.model.complexity import complexity
 from fastscnn_tf.model.fast_scnn import copy_weights, fast_scnn, resize_model
@@ -226,6 +226,7 @@ def test_bias_only_where_the_patterns_say():
 @pytest.mark.convert
 @pytest.mark.parametrize("name", PRESETS)
 def test_twin_of_every_preset(name, randomise, noise):
+    keras3().utils.set_random_seed(3)  # not one whose logits a ReLU makes all zero
     config = FastSCNNConfig.preset(name, num_classes=4, input_size=(64, 96), **SMALL)
     model, twin = randomise(fast_scnn(config)), fast_scnn(config, keras=tf_keras())
     copy_weights(model, twin)
@@ -245,25 +246,28 @@ def test_mixtures_train(changes, noise):
     assert np.isfinite(model.train_on_batch(noise(config.input_size), target))
 
 
-@pytest.mark.parametrize(
-    ("changes", "rows", "columns"),
-    [
-        ({"pyramid_pooling": "floor"}, [(0, 3), (3, 6)], [(0, 5), (5, 10)]),
-        ({"pyramid_pooling": "ceil"}, [(0, 3), (3, 6), (6, 7)], [(0, 5), (5, 10), (10, 11)]),
-        (
-            {"pyramid_pooling": "fixed", "pyramid_windows": (9, 4)},
-            [(0, 7)],
-            [(0, 9)],
-        ),
-    ],
-)
-def test_windows_of_a_map_that_they_do_not_fill(changes, rows, columns):
-    """7x11 cells, and the first of two poolings."""
-    config = FastSCNNConfig(pyramid_bins=(2, 8), **changes)
-    first, second = pooling_windows((7, 11), config)
-    assert first == (rows, columns)
-    # A bin that is larger than the map still has a cell.
-    assert [b - a for a, b in second[0]] == ([1] * 7 if "windows" not in str(changes) else [4])
+@pytest.mark.parametrize(("kind", "padding"), [("floor", "VALID"), ("ceil", "SAME")])
+def test_windows_are_those_of_average_pooling(kind, padding):
+    """Keras' AveragePooling2D(pool_size=size // bins), whose strides are the same."""
+    import tensorflow as tf
+
+    config = FastSCNNConfig(pyramid_pooling=kind, pyramid_bins=(2, 3, 5))
+    x = np.random.default_rng(0).normal(size=(1, 7, 11, 2)).astype(np.float32)
+    for bins, (rows, columns) in zip(
+        config.pyramid_bins, pooling_windows((7, 11), config), strict=True
+    ):
+        side = 7 // bins, 11 // bins
+        expected = tf.nn.avg_pool2d(x, side, side, padding).numpy()
+        got = [[x[0, a:b, c:d].mean((0, 1)) for c, d in columns] for a, b in rows]
+        np.testing.assert_allclose(np.array(got)[None], expected, atol=1e-6)
+
+
+def test_windows_never_exceed_the_map_and_have_a_cell():
+    config = FastSCNNConfig(pyramid_bins=(1, 2), pyramid_pooling="fixed", pyramid_windows=(24, 4))
+    assert pooling_windows((7, 30), config)[0] == ([(0, 7)], [(0, 24)])
+    assert pooling_windows((7, 9), config)[1] == ([(0, 4)], [(0, 4), (4, 8)])
+    floor = FastSCNNConfig(pyramid_bins=(1, 8), pyramid_pooling="floor")
+    assert pooling_windows((2, 3), floor)[1] == ([(0, 1), (1, 2)], [(0, 1), (1, 2), (2, 3)])
 
 
 def test_width_scales_channels_in_eights():
