@@ -88,6 +88,14 @@ def test_hdf5_is_told_by_its_content(read, content, name):
     same(read(content, name), ARRAYS)
 
 
+def test_keras_archive(read):
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", foreign.keras3())
+    same(read(stored.getvalue()), ARRAYS)
+
+
 def keras_file(layers, part=None):
     """Layers -> names of their weights; attributes in parts where `part` is a number."""
 
