@@ -88,6 +88,14 @@ def test_hdf5_is_told_by_its_content(read, content, name):
     same(read(content, name), ARRAYS)
 
 
+def test_keras_archive(read):
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.writestr("model.weights.h5", foreign.keras3())
+    same(read(stored.getvalue()), ARRAYS)
+
+
 def keras_file(layers, part=None):
     """Layers -> names of their weights; attributes in parts where `part` is a number."""
 
@@ -284,6 +292,13 @@ def test_lying_lengths_of_mindspore(read):
 # ONNX
 
 
+STRIDED = (
+    *("learning_to_downsample.conv", "learning_to_downsample.ds1_depthwise"),
+    *("learning_to_downsample.ds2_depthwise", "global_features.bottleneck1_1.depthwise"),
+    "global_features.bottleneck2_1.depthwise",
+)
+
+
 def graph(source, rng, high_first=False, shuffled=False):
     """The graph of a source with folded normalisations: nodes, tensors, and kernels by layer."""
     config = FastSCNNConfig.preset(source)
@@ -299,7 +314,8 @@ def graph(source, rng, high_first=False, shuffled=False):
         name, y = f"onnx::Conv_{len(tensors)}", f"y{len(nodes)}"
         tensors.append(foreign.onnx_tensor(name, kernels[cost.name]))
         pads = (int(config.stem_padding == "symmetric"),) * 4
-        nodes.append(foreign.onnx_node("Conv", (x, name), y, pads=pads))
+        stride = (2, 2) if cost.name in STRIDED else (1, 1)
+        nodes.append(foreign.onnx_node("Conv", (x, name), y, pads=pads, strides=stride))
         return y
 
     def add(*inputs, kind="Add"):
@@ -350,17 +366,19 @@ def test_graph_order_tells_the_layers(read, source, ways, lines):
     assert f"were taken for those of {source} in the order" in lines()[-1]
 
 
-@pytest.mark.parametrize("wrong", ["resize", "pads", "short", "long"])
+@pytest.mark.parametrize("wrong", ["resize", "pads", "dilations", "strides", "short", "long"])
 def test_another_graph_is_refused(read, wrong):
     nodes, tensors, x, _ = graph("mmseg", np.random.default_rng(0))
     extra = foreign.onnx_node("Conv", (x, "onnx::Conv_0"), "end", pads=(0,) * 4)
-    stem = foreign.onnx_node("Conv", ("x", "onnx::Conv_0"), "y0", pads=(0,) * 4)
+    stem = {"pads": (1,) * 4, "strides": (2, 2), "dilations": (1, 1)}
+    stem |= {"pads": {"pads": (0,) * 4}, "dilations": {"dilations": (4, 4)}}.get(wrong, {})
+    stem |= {"strides": (1, 1)} if wrong == "strides" else {}
+    nodes[0] = foreign.onnx_node("Conv", ("x", "onnx::Conv_0"), "y0", **stem)
     content = {
         "resize": (resize(nodes, x, "align_corners"), "out"),
-        "pads": ([stem, *nodes[1:]], x),
         "short": (nodes, f"y{len(nodes) - 2}"),
         "long": ([*nodes, extra], "end"),
-    }[wrong]
+    }.get(wrong, (nodes, x))
     tensors = read(foreign.onnx_model(content[0], tensors, content[1]))
     with pytest.raises(ModelFileError, match="give the checkpoint that it was exported from"):
         named_by_order(tensors, "x.onnx")
@@ -369,7 +387,9 @@ def test_another_graph_is_refused(read, wrong):
 def test_a_folded_bias_is_added_by_the_normalisation(read):
     nodes, tensors, x, _ = graph("mmseg", np.random.default_rng(0))
     bias = np.float32([5, 6])
-    nodes[0] = foreign.onnx_node("Conv", ("x", "onnx::Conv_0", "b"), "y0", pads=(1,) * 4)
+    nodes[0] = foreign.onnx_node(
+        "Conv", ("x", "onnx::Conv_0", "b"), "y0", pads=(1,) * 4, strides=(2, 2)
+    )
     content = foreign.onnx_model(nodes, [*tensors, foreign.onnx_tensor("b", bias, raw=False)], x)
     named = named_by_order(read(content), "x.onnx")
     norm = "backbone.learning_to_downsample.conv.bn"
@@ -404,6 +424,21 @@ def test_external_data_lie_beside_the_model(read, tmp_path):
     (tmp_path / "x.data").write_bytes(kernel.tobytes()[:-1])
     with pytest.raises(ModelFileError, match=r"reaches beyond x\.data"):
         read(content)
+
+
+def test_external_data_count_once(read, tmp_path):
+    kernel, _ = external("x.data")
+    (tmp_path / "x.data").write_bytes(kernel.tobytes())
+    nodes = [foreign.onnx_node("Conv", (f"y{n}", f"w{n}"), f"y{n + 1}") for n in range(2)]
+    tensors = [foreign.onnx_tensor(f"w{n}", kernel, external="x.data") for n in range(2)]
+    with pytest.raises(ModelFileError, match=r"reaches beyond x\.data"):
+        read(foreign.onnx_model(nodes, tensors, "y2"))
+
+
+def test_a_quantized_graph_is_named_for_what_it_is(read):
+    nodes = [foreign.onnx_node("QLinearConv", ("x", "s", "z", "w"), "y")]
+    with pytest.raises(ModelFileError, match="without convolutions of float weights"):
+        read(foreign.onnx_model(nodes, [], "y"))
 
 
 @pytest.mark.parametrize("location", ["../x", "/etc/passwd", "..", "a\\b", "link", "C:x"])

@@ -20,8 +20,10 @@ from ...core.labels import CITYSCAPES, MAX_CLASSES
 from ..complexity import LayerCost, complexity
 from ..fast_scnn import fast_scnn, resize_model
 from ..folded import is_depthwise
+from ..layers import PACKAGE
 from ..ranges import LOGITS
 from .checkpoint_file import read_checkpoint
+from .keras_archive import open_keras
 from .onnx_order import named_by_order
 from .peer_names import PEERS, Names, PeerFormat, Tensors
 from .weights_file import import_weights
@@ -276,7 +278,9 @@ def _check_path(path: Path) -> None:
         ModelFileError: a file of this project.
     """
     if path.suffix == ".keras" and path.is_file():
-        raise ModelFileError(f"{path}: a .keras file needs no import")
+        with open_keras(path) as file:
+            if str(file.config.registered_name).startswith(f"{PACKAGE}>"):
+                raise ModelFileError(f"{path}: a .keras file of this project needs no import")
     if path.suffix == ".npz" and path.is_file():
         raise ModelFileError(f"{path}: a .npz is read from source {OWN!r} (--from {OWN})")
 
