@@ -73,15 +73,15 @@ def paddle() -> bytes:
     return pickle.dumps({**ARRAYS, **names}, 2)
 
 
-def safetensors() -> bytes:
-    """A `.safetensors`."""
+def safetensors(arrays: dict[str, np.ndarray] = ARRAYS) -> bytes:
+    """A `.safetensors` of float32."""
     header, at = {}, 0
-    for name, array in ARRAYS.items():
+    for name, array in arrays.items():
         place = [at, at + array.nbytes]
         header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": place}
         at += array.nbytes
     text = json.dumps(header).encode()
-    return struct.pack("<Q", len(text)) + text + b"".join(a.tobytes() for a in ARRAYS.values())
+    return struct.pack("<Q", len(text)) + text + b"".join(a.tobytes() for a in arrays.values())
 
 
 def mutate_safetensors(rng: random.Random, data: bytes) -> bytes:

@@ -9,6 +9,7 @@ import pytest
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.evaluation.evaluate import load_model
 from fastscnn_tf.evaluation.saving import save_model
+from fastscnn_tf.model.checkpoints.import_checkpoint import SOURCES
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from tests.model.test_import import tensors_of
 
@@ -67,6 +68,29 @@ def test_import_says_in_one_line_what_is_wrong(checkpoint, tmp_path, run):
     output.write_bytes(b"precious")
     refused(run("import", checkpoint, "--output", output), "exists")
     assert output.read_bytes() == b"precious"
+
+
+def test_labels_of_own_data(checkpoint, tmp_path, run):
+    names = [f"kind {i}" for i in range(11)]
+    for count, folder in ((11, "right"), (3, "wrong")):
+        (tmp_path / folder).mkdir()
+        classes = "".join(f"  - {{name: {name}, color: [9, 9, 9]}}\n" for name in names[:count])
+        (tmp_path / folder / "dataset.yaml").write_text(f"classes:\n{classes}")
+    model, command = tmp_path / "m.keras", ["import", checkpoint, "--size", "64x96", "--output"]
+    refused(run(*command, model, "--labels", tmp_path / "wrong"), "11 classes, not 3")
+    refused(run(*command, model, "--labels", "citiscapes"), "unknown label space 'citiscapes'")
+    refused(run(*command, model, "--labels", tmp_path / "no.yaml"), "no such file")
+    assert not model.exists()
+    code, out, err = run(*command, model, "--labels", tmp_path / "right" / "dataset.yaml")
+    assert (code, "11 classes, " in out) == (0, True)
+    assert "a network of paddleseg" in err
+    config = load_model(model).config
+    assert (list(config.class_names), config.class_colors[3]) == (names, (9, 9, 9))
+
+
+def test_the_help_names_every_source(run):
+    shown = "".join(run("import", "--help")[1].split())
+    assert [source for source in SOURCES if source not in shown] == []
 
 
 def test_summary_of_a_preset_and_of_a_file(tmp_path, run):

@@ -60,20 +60,22 @@ def kinds() -> dict[str, Kind]:
 
 
 def outcome(kind: Kind, changed: bytes, folder: Path) -> str:
-    """`read`, or `refused`; anything else is raised."""
+    """`read`, or `refused`; whatever else is raised is a fault."""
     for number, (name, content) in enumerate(kind.files.items()):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if number else changed)
     path = folder / (kind.opened or next(iter(kind.files)))
+    found = "refused"
     try:
-        named_by_order(read_checkpoint(path), path)
+        tensors = read_checkpoint(path)
+        found = "read"
+        named_by_order(tensors, path)
     except FastSCNNError as error:
         assert "\n" not in str(error)
         assert str(error).isprintable()
         assert len(str(error)) < 800
-        return "refused"
-    return "read"
+    return found
 
 
 def campaign(
@@ -88,10 +90,9 @@ def campaign(
         start = time.process_time()
         try:
             found[outcome(kind, changed, folder)] += 1
-        except BaseException:
-            (folder / "mutant").write_bytes(changed)
-            print(f"mutant {seed}/{number} lies in {folder / 'mutant'}")
-            raise
+        except Exception as error:  # counted: one campaign is to find all
+            found["other"] += 1
+            print(f"mutant {seed}/{number}: {type(error).__name__}: {str(error)[:200]}")
         slowest = max(slowest, time.process_time() - start)
     return found, slowest
 
@@ -100,34 +101,35 @@ def campaign(
 def test_sound_ones_are_read(name, tmp_path):
     kind = kinds()[name]
     content = next(iter(kind.files.values()))
-    if "folded" in name:  # two convolutions are the graph of no network
-        with pytest.raises(AssertionError, match="2 convolutions"):
-            assert outcome(kind, content, tmp_path) == "read", "2 convolutions"
-    else:
-        assert outcome(kind, content, tmp_path) == "read"
+    assert outcome(kind, content, tmp_path) == "read"
 
 
 @pytest.mark.parametrize("name", kinds())
 def test_mutants(name, tmp_path):
     kind = kinds()[name]
     found, slowest = campaign(kind, kind.share // 3, f"test/{name}", tmp_path)
-    assert found["refused"] and slowest < SLOWEST
+    assert found["refused"]
+    assert not found["other"]
+    assert slowest < SLOWEST
 
 
 def main() -> None:
     total, start, every = int(sys.argv[1]), time.monotonic(), kinds()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     shares = sum(kind.share for kind in every.values())
-    print(f"{'kind':20} {'mutants':>8} {'read':>8} {'refused':>8} {'slowest':>8}")
+    heads = ("mutants", "read", "refused", "other", "slowest")
+    print("kind".ljust(20), *(head.rjust(8) for head in heads))
+    others = 0
     for name, kind in every.items():
         with tempfile.TemporaryDirectory() as folder:
             count = round(total * kind.share / shares)
             found, slowest = campaign(kind, count, f"0/{name}", Path(folder))
-        row = (found.total(), found["read"], found["refused"])
-        print(f"{name:20} {row[0]:8} {row[1]:8} {row[2]:8} {slowest:6.2f} s", flush=True)
+        counts = (count, *(found[head] for head in heads[1:4]))
+        print(f"{name:20}", *(f"{n:8}" for n in counts), f"{slowest:6.2f} s", flush=True)
+        others += found["other"]
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10) - before
     print(f"memory grew by {grown >> 20} MiB; {time.monotonic() - start:.0f} s")
-    assert grown < MEMORY
+    sys.exit(int(others > 0 or grown > MEMORY))
 
 
 if __name__ == "__main__":

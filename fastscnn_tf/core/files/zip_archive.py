@@ -52,7 +52,7 @@ class Archive:
             KeyError: there is none of that name.
             InputError: (of the archive's class) it is damaged or larger than `largest` bytes.
         """
-        info, where = self._file.getinfo(name), f"{self._where}: {name!r}"
+        info, where = self._file.getinfo(name), f"{self._where}: {name[:80]!r}"
         if info.file_size > largest:
             raise self._error(f"{where} has {info.file_size:,} bytes, at most {largest:,} are read")
         try:
@@ -65,7 +65,7 @@ class Archive:
     def array(self, name: str, largest: int = LARGEST) -> np.ndarray:
         """A member of a .npz; arguments and errors are those of `read` and `read_npy`."""
         content = self.read(name, largest)
-        return read_npy(content, f"{self._where}: {name!r}", error=self._error)
+        return read_npy(content, f"{self._where}: {name[:80]!r}", error=self._error)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All members of a .npz, by the arrays' names."""
@@ -121,10 +121,10 @@ def _check(archive: zipfile.ZipFile, where: str, largest: int, error: type[Input
         raise error(f"{where}: {total:,} bytes unpacked, at most {largest:,} are read")
     for info in members:
         if info.compress_type not in PACKINGS:
-            raise error(f"{where}: {info.filename!r} is packed as nothing that we read is")
+            raise error(f"{where}: {info.filename[:80]!r} is packed as nothing that we read is")
         if info.file_size > SMALL and info.file_size > RATIO * max(info.compress_size, 1):
             raise error(
-                f"{where}: {info.filename!r} claims {info.file_size:,} bytes out of "
+                f"{where}: {info.filename[:80]!r} claims {info.file_size:,} bytes out of "
                 f"{info.compress_size:,}: refused"
             )
     if len({info.filename for info in members}) < len(members):

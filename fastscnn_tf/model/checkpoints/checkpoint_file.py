@@ -29,7 +29,7 @@ from ...core.files.zip_archive import open_zip
 from ...core.foreign_text import one_line
 from .foreign_kinds import foreign_kind
 from .hdf5_arrays import read_hdf5
-from .keras_archive import PACKED
+from .keras_archive import PACKED, WEIGHTS
 from .mindspore_file import read_mindspore
 from .onnx_file import looks_like_onnx, read_onnx
 from .pickled_tensors import Storage, Tensor, extents, item_size, packed
@@ -95,16 +95,21 @@ def read_checkpoint(path: StrPath, ema: bool = False) -> dict[str, np.ndarray]:
 
     Understood are PyTorch's zip format (since 1.6) and the one before, PaddlePaddle's .pdparams
     and other pickles of numpy arrays, and safetensors. The state dict is the root, or lies under
-    one of `state_dict.WEIGHT_KEYS`; what else a training run saved beside it is ignored.
+    one of `state_dict.WEIGHT_KEYS`; what else a training run saved beside it is ignored. Also the
+    HDF5 files of Keras (weights or whole models of Keras 2, `.weights.h5` of Keras 3), `.keras`,
+    SavedModel folders and checkpoints of TensorFlow, MindSpore's .ckpt, and ONNX (see
+    `onnx_file`). The content tells which, not the name.
 
     Args:
-        path: the file.
+        path: the file; a SavedModel's folder; or what the names of a TensorFlow checkpoint's
+            files begin with.
         ema: take the running average of the weights that lies beside them, under `EMA_KEYS`.
 
     Returns:
         name -> array of its own, C order, this machine's byte order, in the order of the file.
-        Types are the file's, but bfloat16 comes as float32. Prefixes that all names share
-        because of a wrapper (`PREFIXES`) are gone, and so are counters (`COUNTERS`).
+        Types and layouts are the file's, but bfloat16 comes as float32. Keras' weights are
+        called `layer/variable`. Prefixes that all names share because of a wrapper are gone, and
+        so are counters (`COUNTERS`) and what an optimizer keeps.
 
     Raises:
         ModelFileError: missing, damaged, of another kind, without weights, or larger than 2 GiB.
@@ -150,14 +155,17 @@ def _read_variables(source: _Source) -> _Contents:
 
 
 def _read_hdf5(source: _Source) -> _Contents:
-    """A model of Keras, or its weights."""
-    largest = min(MAX_BYTES, PACKED * len(source.data))
-    arrays = read_hdf5(source.data, str(source.path), largest, keras=True)
+    return _keras(source.data, str(source.path))
+
+
+def _keras(content: bytes, where: str) -> _Contents:
+    """A model of Keras in HDF5, or its weights."""
+    arrays = read_hdf5(content, where, min(MAX_BYTES, PACKED * len(content)), keras=True)
     root = {
         name: packed(Storage(array.dtype.str[1:], array.size, data=array.tobytes()), array.shape)
         for name, array in arrays.items()
     }
-    return _Contents(root, _limit(source.data), _nothing, "<" if sys.byteorder == "little" else ">")
+    return _Contents(root, _limit(content), _nothing, "<" if sys.byteorder == "little" else ">")
 
 
 def _read_mindspore(source: _Source) -> _Contents:
@@ -165,15 +173,21 @@ def _read_mindspore(source: _Source) -> _Contents:
 
 
 def _read_zip(source: _Source) -> _Contents:
-    """PyTorch's format: the pickle in <top>/data.pkl, storages in <top>/data/<key>."""
+    """PyTorch's format: the pickle in <top>/data.pkl, storages in <top>/data/<key>; or a .keras."""
     data = source.data
     limit = _limit(data)
     archive = source.stack.enter_context(
         open_zip(data, "its archive", "PyTorch checkpoint", largest=limit, error=ModelFileError)
     )
+    if WEIGHTS in archive.sizes:
+        return _keras(archive.read(WEIGHTS), str(source.path))
     found = [n for n in archive.sizes if n.count("/") < 2 and n.rpartition("/")[2] == "data.pkl"]
     if not found:
-        raise ModelFileError(f"{_UNKNOWN}: a zip archive without data.pkl")
+        held = ", ".join(one_line(name)[:40] for name in list(archive.sizes)[:3]) or "nothing"
+        raise ModelFileError(
+            f"{_UNKNOWN}: a zip archive without data.pkl (it holds {held}): unpack it, and "
+            "give the checkpoint that is inside"
+        )
     top = found[0].removesuffix("data.pkl")
     if f"{top}constants.pkl" in archive.sizes:
         raise ModelFileError(_TORCH_SCRIPT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from ...core.labels import CITYSCAPES, MAX_CLASSES
 from ..complexity import LayerCost, complexity
 from ..fast_scnn import fast_scnn, resize_model
 from ..folded import is_depthwise
+from ..layers import PACKAGE
 from ..ranges import LOGITS
 from .checkpoint_file import read_checkpoint
+from .keras_archive import open_keras
 from .onnx_order import named_by_order
 from .peer_names import PEERS, Names, PeerFormat, Tensors
 from .weights_file import import_weights
@@ -141,21 +144,19 @@ def _own(
 def _recognise(tensors: Tensors, source: str, path: Any) -> str:
     """The implementation that shares most names with the file.
 
-    Names that Keras made are everybody's: of them, only those with our shape count, unless the
-    implementation is known.
+    Names that Keras made are everybody's: of them, only those with our shape count, unless all are
+    there or the implementation is known.
 
     Raises:
         ModelFileError: none shares more than a few, or the one asked for shares less than another.
     """
     shares = {}
     for name, peer in PEERS.items():
-        wanted, spelled = _wanted(peer, FastSCNNConfig.preset(name)), peer.spelled(tensors)
-        shapes = not peer.layers and source == AUTO
-        fits = [
-            key in spelled and (not shapes or spelled[key].shape == place.shape)
-            for key, place in wanted.items()
-        ]
-        shares[name] = sum(fits) / len(wanted)
+        wanted, spelled = _usual(name), peer.spelled(tensors)
+        there = wanted.keys() & spelled.keys()
+        if not peer.layers and source == AUTO and len(there) < len(wanted):
+            there = {key for key in there if spelled[key].shape == wanted[key].shape}
+        shares[name] = len(there) / len(wanted)
     best = max(shares, key=lambda name: shares[name])
     if shares[best] < 0.5:
         seen = ", ".join(f"{name} {tensors[name].shape}" for name in list(tensors)[:SHOWN])
@@ -187,11 +188,11 @@ def _two_classes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, pat
                 path,
             )
         for part in peer.parts[:2]:
-            if (value := tensors.get(f"{conv}{part}")) is not None:
+            value = tensors.get(f"{conv}{part}")
+            if value is not None and value.ndim in (1, 4):
                 half = value.astype(np.float32) / 2
-                tensors[f"{conv}{part}"] = np.concatenate(
-                    [-half, half], axis if half.ndim > 1 else 0
-                )
+                along = axis if half.ndim == 4 else 0
+                tensors[f"{conv}{part}"] = np.concatenate([-half, half], along)
     return tensors
 
 
@@ -212,10 +213,10 @@ def _resized(
     tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, changes: dict[str, Any], path: Any
 ) -> FastSCNNConfig:
     """The configuration with the sizes that the shapes tell, if the whole file fits them."""
-    told = {**_sizes(tensors, peer, config), **changes}
     try:
+        told = {**_sizes(tensors, peer, config), **changes}
         resized = config.replace(**told)
-    except ConfigError:
+    except ConfigError:  # sizes of no Fast-SCNN
         return config
     if resized == config or _faults(tensors, peer, resized):
         return config
@@ -277,7 +278,9 @@ def _check_path(path: Path) -> None:
         ModelFileError: a file of this project.
     """
     if path.suffix == ".keras" and path.is_file():
-        raise ModelFileError(f"{path}: a .keras file needs no import")
+        with open_keras(path) as file:
+            if str(file.config.registered_name).startswith(f"{PACKAGE}>"):
+                raise ModelFileError(f"{path}: a .keras file of this project needs no import")
     if path.suffix == ".npz" and path.is_file():
         raise ModelFileError(f"{path}: a .npz is read from source {OWN!r} (--from {OWN})")
 
@@ -303,6 +306,11 @@ def _wanted(peer: PeerFormat, config: FastSCNNConfig, aux: bool = False) -> dict
             for position, part in enumerate(norms):
                 found[f"{norm}{part}"] = _Wanted(f"{cost.name}.bn", position, channels)
     return found
+
+
+@functools.cache
+def _usual(source: str) -> dict[str, _Wanted]:
+    return _wanted(PEERS[source], FastSCNNConfig.preset(source))
 
 
 def _stored_shape(cost: LayerCost, peer: PeerFormat) -> tuple[int, ...]:

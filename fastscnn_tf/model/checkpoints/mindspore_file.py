@@ -61,7 +61,8 @@ def _tensor(wire: Wire, tensor: dict[int, list[Value]]) -> Tensor:
 def _is_of_training(name: str, names: Container[str]) -> bool:
     """What an optimizer keeps beside each weight (`accum.<weight>`), and its counters."""
     rest = name.partition(".")[2]
-    return not rest or rest in names or f"{NETWORK}{rest}" in names
+    beside = rest in names or f"{NETWORK}{rest}" in names
+    return not rest or (beside and not name.startswith(NETWORK))
 
 
 def _kinds(names: list[str]) -> list[str]:

@@ -12,9 +12,10 @@ Source: ONNX, onnx/onnx.proto.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import functools
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ from ...core.files.protobuf import Value, Wire, content_of, text
 from ...core.files.reading import open_regular
 from .pickled_tensors import Storage, Tensor, extents, item_size, packed
 
+LARGEST = 2 << 30  # bytes of a file of weights beside the model
+Buffer = bytes | memoryview
 # fmt: off
 _TYPES = {
     1: "f4", 2: "u1", 3: "i1", 4: "u2", 5: "i2", 6: "i4", 7: "i8", 9: "b1", 10: "f2", 11: "f8",
@@ -69,62 +72,74 @@ def read_onnx(data: bytes, folder: Path) -> dict[str, Tensor]:
         ModelFileError: external data elsewhere.
         ValueError, LookupError: damaged.
     """
-    wire = Wire()
-    graph = wire.message(wire.message(memoryview(data))[7][0])
-    nodes = [_node(wire, each) for each in graph.get(1, [])]
-    stored = dict(_tensor(wire, each, folder) for each in graph.get(5, []))
-    for node in nodes:
-        if node.kind == "Constant" and 5 in node.attributes.get("value", {}):
-            stored[node.outputs[0]] = _tensor(wire, node.attributes["value"][5][0], folder)[1]
-    makers = {name: node for node in nodes for name in node.outputs}
-
-    def weight(name: str) -> tuple[str, Callable[[], Tensor] | None]:
-        for _ in range(8):  # a circle has no end
-            node = makers.get(name)
-            if name in stored or node is None or node.kind not in _PASSED_ON:
-                break
-            name = node.inputs[0]
-        return name, stored.get(name)
-
-    kinds = [node.kind for node in nodes]
-    folded = 2 * kinds.count("BatchNormalization") < kinds.count("Conv")
-    output = text(wire.message(graph[12][0])[1][0])
+    graph = _Graph(data, folder)
+    if not graph.kinds["Conv"]:
+        raise ModelFileError(
+            "an ONNX graph without convolutions of float weights, as a quantized one: give the "
+            "checkpoint that it was exported from"
+        )
+    folded = 2 * graph.kinds["BatchNormalization"] < graph.kinds["Conv"]
     found: dict[str, Tensor] = {}
-    order = _order(output, makers) if folded else nodes
+    order = _order(graph.output, graph.makers) if folded else graph.nodes
     for index, node in enumerate(node for node in order if node.kind in _PARTS):
         for part, name in zip(_PARTS[node.kind], node.inputs, strict=False):
-            own, read = weight(name)
-            if part and read:
-                found[f"{index:03d}.{node.kind}.{part}" if folded else own] = read()
-        if folded and node.kind != "BatchNormalization":
-            name, values = _told(wire, node)
-            found[f"{index:03d}.{node.kind}.{name}"] = values
+            own = graph.weight(name)
+            if part and own in graph.stored:
+                name = f"{index:03d}.{node.kind}.{part}" if folded else own
+                found[name] = graph.read(own)
+        if folded:
+            told = _told(graph.wire, node)
+            found |= {f"{index:03d}.{node.kind}.{name}": told[name] for name in told}
     return found
 
 
-def _node(wire: Wire, data: Value) -> _Node:
-    node = wire.message(data)
-    attributes = (wire.message(each) for each in node.get(5, []))
-    return _Node(
-        text(node[4][0]),
-        tuple(map(text, node.get(1, []))),
-        tuple(map(text, node.get(2, []))),
-        {text(each[1][0]): each for each in attributes},
-    )
+class _Graph:
+    """What is in a file: operations in their order, and tensors as messages until they are read."""
 
+    def __init__(self, data: bytes, folder: Path):
+        self.wire, self._folder = Wire(), folder
+        graph = self.wire.message(self.wire.message(memoryview(data))[7][0])
+        self.nodes = [self._node(each) for each in graph.get(1, [])]
+        self.kinds = collections.Counter(node.kind for node in self.nodes)
+        self.makers = {name: node for node in self.nodes for name in node.outputs}
+        self.output = text(self.wire.message(graph[12][0])[1][0])
+        tensors = (self.wire.message(each) for each in graph.get(5, []))
+        self.stored = {text(tensor[8][0]): tensor for tensor in tensors}
+        for node in self.nodes:
+            if node.kind == "Constant" and 5 in node.attributes.get("value", {}):
+                value = self.wire.message(node.attributes["value"][5][0])
+                self.stored[node.outputs[0]] = value
+        self._spent: collections.Counter[str] = collections.Counter()
+        self.read = functools.cache(self._read)
 
-def _tensor(wire: Wire, data: Value, folder: Path) -> tuple[str, Callable[[], Tensor]]:
-    """A tensor's name, and what reads it: constants that are no weights are not."""
-    message = wire.message(data)
+    def _node(self, data: Value) -> _Node:
+        node = self.wire.message(data)
+        attributes = (self.wire.message(each) for each in node.get(5, []))
+        return _Node(
+            text(node[4][0]),
+            tuple(map(text, node.get(1, []))),
+            tuple(map(text, node.get(2, []))),
+            {text(each[1][0]): each for each in attributes},
+        )
 
-    def read() -> Tensor:
-        kind = wire.integers(message.get(2, []))[-1]
+    def weight(self, name: str) -> str:
+        """The tensor that an input is, through what passes it on."""
+        for _ in range(8):  # a circle has no end
+            node = self.makers.get(name)
+            if name in self.stored or node is None or node.kind not in _PASSED_ON:
+                break
+            name = node.inputs[0]
+        return name
+
+    def _read(self, name: str) -> Tensor:
+        message = self.stored[name]
+        kind = self.wire.integers(message.get(2, []))[-1]
         code = _TYPES.get(kind, "")
         raw = [content_of(part) for part in message.get(9, message.get(_NUMBERS.get(kind, -1), []))]
-        content = b"".join(raw) if len(raw) != 1 else raw[0]
-        if wire.integers(message.get(14, [0]))[-1]:
-            content = _external(wire, message, folder)
-        shape = extents(wire.integers(message.get(1, [])))
+        content: Buffer = raw[0] if len(raw) == 1 else b"".join(raw)
+        if self.wire.integers(message.get(14, [0]))[-1]:
+            content = self._external(message)
+        shape = extents(self.wire.integers(message.get(1, [])))
         if not code or not (content or 0 in shape):
             return Tensor()
         count, rest = divmod(len(content), item_size(code))
@@ -132,38 +147,48 @@ def _tensor(wire: Wire, data: Value, folder: Path) -> tuple[str, Callable[[], Te
             raise ValueError("a tensor ends within an element")
         return packed(Storage(code, count, data=content), shape)
 
-    return text(message.get(8, [memoryview(b"")])[0]), read
+    def _external(self, message: dict[int, list[Value]]) -> bytes:
+        """Bytes of a plain file beside the model: no path leads elsewhere, none counts twice."""
+        entries = (self.wire.message(each) for each in message.get(13, []))
+        told = {text(each[1][0]): text(each[2][0]) for each in entries}
+        name = told["location"]
+        path = self._folder / name
+        if name in ("", ".", "..") or set(name) & set("/\\:\0") or path.is_symlink():
+            raise ModelFileError(
+                f"its weights are said to lie in {name[:80]!r}: only a file beside it is read"
+            )
+        with open_regular(path, "file of weights", largest=LARGEST, error=ModelFileError) as file:
+            room = os.fstat(file.fileno()).st_size
+            start = int(told.get("offset", "0")[:20])
+            size = int(told.get("length", str(room - start))[:20])
+            self._spent[name] += size
+            if not 0 <= start <= start + size <= room or self._spent[name] > room:
+                raise ValueError(f"a tensor reaches beyond {name[:80]}")
+            file.seek(start)
+            return file.read(size)
 
 
-def _external(wire: Wire, message: dict[int, list[Value]], folder: Path) -> bytes:
-    """Bytes of a plain file beside the model; no path may lead elsewhere."""
-    entries = (wire.message(each) for each in message.get(13, []))
-    told = {text(each[1][0]): text(each[2][0]) for each in entries}
-    name = told["location"]
-    path = folder / name
-    if name in ("", ".", "..") or set(name) & set("/\\:\0") or path.is_symlink():
-        raise ModelFileError(
-            f"its weights are said to lie in {name[:80]!r}: only a file beside it is read"
-        )
-    with open_regular(path, "file of weights", error=ModelFileError) as file:
-        room = os.fstat(file.fileno()).st_size
-        start = int(told.get("offset", "0")[:20])
-        size = int(told.get("length", str(room - start))[:20])
-        if not 0 <= start <= start + size <= room:
-            raise ValueError(f"a tensor reaches beyond {name[:80]}")
-        file.seek(start)
-        return file.read(size)
+def _told(wire: Wire, node: _Node) -> dict[str, Tensor]:
+    """What else is worth knowing: a convolution's pads (-1: told otherwise), strides and dilations,
+    or whether a resize aligns corners.
+    """
 
+    def word(name: str) -> str:
+        return text(node.attributes.get(name, {}).get(4, [memoryview(b"")])[0])
 
-def _told(wire: Wire, node: _Node) -> tuple[str, Tensor]:
-    """What else is worth knowing: pads of four sides, or how a resize aligns corners."""
-    if node.kind == "Conv":
-        pads = wire.integers(node.attributes.get("pads", {}).get(8, []))
-        values = np.array(pads or [0] * 4, np.int64)
-        return "pads", packed(Storage("i8", values.size, data=values.tobytes()), values.shape, "<")
-    mode = node.attributes.get("coordinate_transformation_mode", {}).get(4, [memoryview(b"")])
-    aligned = bytes([text(mode[0]) == "align_corners"])
-    return "align_corners", packed(Storage("b1", 1, data=aligned), (1,))
+    if node.kind == "Resize":
+        aligned = word("coordinate_transformation_mode") == "align_corners"
+        return {"align_corners": packed(Storage("b1", 1, data=bytes([aligned])), (1,))}
+    if node.kind != "Conv":
+        return {}
+    found = {}
+    for name, usual in (("pads", [0] * 4), ("strides", [1, 1]), ("dilations", [1, 1])):
+        values = wire.integers(node.attributes.get(name, {}).get(8, [])) or usual
+        if name == "pads" and word("auto_pad") not in ("", "NOTSET"):
+            values = [-1] * 4
+        array = np.array(values, np.int64)
+        found[name] = packed(Storage("i8", array.size, data=array.tobytes()), array.shape)
+    return found
 
 
 def _order(output: str, makers: dict[str, _Node]) -> list[_Node]:

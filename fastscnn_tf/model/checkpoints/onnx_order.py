@@ -20,6 +20,7 @@ from ..complexity import LayerCost, complexity
 from ..folded import is_depthwise
 from .peer_names import PEERS, PeerFormat
 
+STEPS = 5  # convolutions of stride 2: three at the beginning, and one in each of two groups
 EXPORTED = ("tramac", "mmseg", "zh320")  # sources whose graphs are known
 _COUNTED = re.compile(r"(\d+\.(?:Conv|BatchNormalization|Resize))\.(\w+)")
 _FUSED, _DEEP = "fusion.high", "global_features"
@@ -71,14 +72,10 @@ def _matched(
     units: dict[str, Arrays], peer: PeerFormat, config: FastSCNNConfig, order: list[LayerCost]
 ) -> Arrays:
     """The tensors by name, or nothing where the graph is another."""
-    aligned = {bool(u["align_corners"]) for name, u in units.items() if name.endswith("Resize")}
-    if aligned - {bool(config.align_corners)}:
+    left = [(name.partition(".")[2], u) for name, u in units.items() if "align_corners" not in u]
+    if not left or not _same_ways(units, config):
         return {}
     named: Arrays = {}
-    left = [(name.partition(".")[2], u) for name, u in units.items() if "align_corners" not in u]
-    pads = left[0][1].get("pads", np.zeros(4)).tolist() if left else []
-    if pads != [int(config.stem_padding == "symmetric")] * 4:
-        return {}
     names, waiting = peer.names(config), itertools.chain(left, [("", {})])
     kind, unit = next(waiting)
     for cost in order:
@@ -104,6 +101,22 @@ def _matched(
             zeros = np.zeros(cost.output[2], np.float32)
             named[f"{conv}{peer.parts[1]}"] = zeros if folded is None else folded
     return {} if kind else named
+
+
+def _same_ways(units: dict[str, Arrays], config: FastSCNNConfig) -> bool:
+    """Whether resizes, the first padding, strides and dilations are those of a network.
+
+    Kernels alone would not tell another wiring, and its results would be wrong.
+    """
+    aligned = {bool(u["align_corners"]) for u in units.values() if "align_corners" in u}
+    convolutions = [u for u in units.values() if "pads" in u]
+    steps = sum(u["strides"].tolist() == [2, 2] for u in convolutions)
+    return (
+        aligned <= {bool(config.align_corners)}
+        and convolutions[0]["pads"].tolist() == [int(config.stem_padding == "symmetric")] * 4
+        and all((u["dilations"] == 1).all() for u in convolutions)
+        and steps == STEPS
+    )
 
 
 def _fits(kernel: np.ndarray | None, cost: LayerCost) -> bool:

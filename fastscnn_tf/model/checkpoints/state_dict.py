@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from ...core.errors import ModelFileError
@@ -20,6 +21,7 @@ EMA_KEYS = (
 )
 # Attribute names that wrappers put before all names: DataParallel, torch.compile, Lightning.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+MAX_SHOWN = 80  # characters of a prefix
 COUNTERS = ("num_batches_tracked", "n_averaged", "steps")  # tensors that are not weights
 WHOLE_MODEL = (
     "holds a whole pickled model, not its weights: write them with "
@@ -87,27 +89,23 @@ def without_prefixes(names: list[str]) -> list[str]:
     """The names without what all of them begin with, such as `module.` or `student.`.
 
     What no wrapper of `PREFIXES` writes is told in a line, and stays where a name would have no
-    part but its last, or all their next one: then it says where in a network they are.
+    part left but its last: then it says where in a network they are.
     """
-    while len(names) > 0:
-        prefix, rests = _shared(names)
-        if not prefix or not all(rests):
-            break
-        if prefix not in PREFIXES:
-            heads = {rest.partition(prefix[-1])[0] for rest in rests}
-            if len(heads) < 2 or not all(prefix[-1] in rest for rest in rests):
-                break
-            logging.getLogger("fastscnn_tf").info(
-                "all names begin with %r, as of a wrapper: that is left out", prefix
-            )
-        names = rests
-    return names
+    for prefix in PREFIXES if names else ():
+        if all(len(name) > len(prefix) and name.startswith(prefix) for name in names):
+            return without_prefixes([name.removeprefix(prefix) for name in names])
+    shared = re.sub(r"[^./]*$", "", _common(names))
+    rests = [name.removeprefix(shared) for name in names]
+    if not shared or not all("." in rest or "/" in rest for rest in rests):
+        return names
+    logging.getLogger("fastscnn_tf").info(
+        "all names begin with %r, as of a wrapper: that is left out", shared[:MAX_SHOWN]
+    )
+    return rests
 
 
-def _shared(names: list[str]) -> tuple[str, list[str]]:
-    """The first part that all names share, with what separates it, and what is behind it."""
-    end = min((at for at in map(names[0].find, "./") if at >= 0), default=-1) + 1
-    prefix = names[0][:end]
-    if not all(name.startswith(prefix) for name in names):
-        return "", names
-    return prefix, [name[end:] for name in names]
+def _common(names: list[str]) -> str:
+    """What all begin with: the first and the last in order differ soonest."""
+    first, last = min(names, default=""), max(names, default="")
+    ends = (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
+    return first[: next(ends, min(len(first), len(last)))]

@@ -15,7 +15,7 @@ import math
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +26,7 @@ from ...data.records.crc32c import masked_crc32c
 from .hdf5_child import spelled
 from .pickled_tensors import MAX_NAME, Storage, Tensor, extents, item_size, packed
 
-LARGEST_INDEX = 64 << 20
+LARGEST, LARGEST_INDEX = 2 << 30, 64 << 20  # bytes of all variables, and of the index
 ENTRIES = 100_000
 _FOOTER, _MAGIC = 48, 0xDB4775248B80FB57
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -49,7 +49,7 @@ def prefix_of(path: Path) -> Path | None:
     Raises:
         ModelFileError: a folder without variables, or with several checkpoints.
     """
-    if path.is_dir():
+    if _found(Path.is_dir, path):
         for folder in (path / "variables", path):
             found = sorted(folder.glob("*.index"))[:2]
             if len(found) == 1:
@@ -63,10 +63,16 @@ def prefix_of(path: Path) -> Path | None:
             "or a checkpoint file"
         )
     name = re.sub(r"\.(index|data-\d{5}-of-\d{5})$", "", path.name)
-    if name != path.name and path.with_name(f"{name}.index").is_file():
-        return path.with_name(name)
-    index = path.with_name(f"{path.name}.index") if path.name else path
-    return path if not path.exists() and index.is_file() else None
+    beside = _found(Path.is_file, path.parent / f"{name}.index")
+    return path.with_name(name) if beside and (name != path.name or not path.is_file()) else None
+
+
+def _found(check: Callable[[Path], bool], path: Path) -> bool:
+    """Whether it is there; names that no file can have are not."""
+    try:
+        return check(path)
+    except (OSError, ValueError):
+        return False
 
 
 def read_variables(prefix: Path) -> dict[str, Tensor]:
@@ -86,10 +92,9 @@ def read_variables(prefix: Path) -> dict[str, Tensor]:
     header = wire.message(memoryview(entries.pop("", b"")))
     shards, big = wire.integers(header.get(1, [1]))[0], bool(header.get(2, [0])[0])
     places = {key: _Place.read(wire, value, shards) for key, value in entries.items()}
-    files = {place.shard for place in places.values()}
-    sizes = (prefix.with_name(f"{prefix.name}.{shard}").stat().st_size for shard in files)
-    if sum(place.size for place in places.values()) > sum(sizes):
-        raise ValueError("its variables have more bytes than there are")
+    shards_there = sum(_size(prefix, shard) for shard in {p.shard for p in places.values()})
+    if sum(place.size for place in places.values()) > min(shards_there, LARGEST):
+        raise ValueError("its variables have more bytes than there are, or than are read")
     graph = places.pop(_GRAPH, None)
     names = _names(wire, _graph_bytes(graph.fetch(prefix))) if graph else {}
     kept = sorted(filter(_is_weight, places), key=_natural)
@@ -157,6 +162,12 @@ class _Place:
         if count * item_size(self.code) != self.size:
             raise ValueError(f"a variable of shape {self.shape} has {self.size} bytes")
         return packed(Storage(self.code, count, data=self.fetch(prefix)), self.shape, order)
+
+
+def _size(prefix: Path, shard: str) -> int:
+    path = prefix.with_name(f"{prefix.name}.{shard}")
+    with open_regular(path, "file of variables", error=ModelFileError) as file:
+        return os.fstat(file.fileno()).st_size
 
 
 def _number(wire: Wire, message: dict[int, list[Value]], field: int) -> int:
