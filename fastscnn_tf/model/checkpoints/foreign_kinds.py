@@ -20,7 +20,10 @@ _STARTS = (
     (b"\xfd7zxz\0", "packed with xz: unpack it and give what is inside"),
     (b"7z\xbc\xaf'\x1c", "a 7z archive: unpack it and give what is inside"),
     (b"rar!", "a RAR archive: unpack it and give what is inside"),
-    (b"\x12\x01\0\0\0\0\0\0", "parameters of MXNet: convert them with pytorchcv, or gluon2pytorch"),
+    (
+        b"\x12\x01\0\0\0\0\0\0",
+        "parameters of MXNet: give the .pth of the same network that pytorchcv has",
+    ),
     (b"\x93numpy", "a single array of numpy: expected a checkpoint of all weights"),
     (b"\x89png", "a picture: expected a checkpoint"),
     (b"\xff\xd8\xff", "a picture: expected a checkpoint"),
