@@ -371,7 +371,7 @@ def test_a_class_of_void_and_wrong_numbers_of_names(tmp_path, caplog):
     model = import_checkpoint(path, input_size=(64, 96))
     assert model.config.class_names == (*CITYSCAPES.names, "void")
     assert model.config.class_colors[-1] == (0, 0, 0)
-    assert "20 classes, taken for Cityscapes' and void" in caplog.text
+    assert "20 classes, taken for road, ... and void" in caplog.text
     with pytest.raises(ModelFileError, match="has 20 classes, not 11, as there are names"):
         import_checkpoint(path, class_names=CAMVID.names)
     own = tuple("abcdefghijklmnopqrs")

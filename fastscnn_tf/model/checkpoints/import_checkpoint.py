@@ -263,8 +263,8 @@ def _named(changes: dict[str, Any], source: str, classes: int, path: Any) -> dic
     names, colors = (tuple(changes.get(n) or ()) for n in ("class_names", "class_colors"))
     if source == WITH_VOID and not names and classes == len(CITYSCAPES) + 1:
         names, colors = CITYSCAPES.names, CITYSCAPES.colors
-        LOG.warning("%s: %d classes, taken for Cityscapes' and void", path, classes)
-    if source == WITH_VOID and len(names) == classes - 1:
+    if source == WITH_VOID and names and len(names) == classes - 1:
+        LOG.warning("%s: %d classes, taken for %s, ... and void", path, classes, names[0])
         names, colors = (*names, VOID_NAMES[0]), (*colors, (0, 0, 0)) if colors else ()
     if names and len(names) != classes:
         raise ModelFileError(f"{path}: has {classes} classes, not {len(names)}, as there are names")
