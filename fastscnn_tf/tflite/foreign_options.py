@@ -153,7 +153,7 @@ class Told:
     @property
     def normalisation(self) -> tuple[Three, Three] | None:
         """Mean and std of the image, by its NormalizationOptions."""
-        image = next(iter(self._standard.get("input_tensor_metadata", ())), {})
+        image: Table = next(iter(self._standard.get("input_tensor_metadata", ())), {})
         units = [unit.get("options", {}) for unit in image.get("process_units", ())]
         for options in units:
             if options.get("type") == "NormalizationOptions":

@@ -11,6 +11,7 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, InputError, ModelFileError
+from fastscnn_tf.delegates.device import DeviceSettings
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.tflite.flatbuffer_reader import DamagedFile
 from fastscnn_tf.tflite.foreign_options import foreign_options
@@ -263,6 +264,8 @@ def test_of_several_that_might_one_is_named(written):
     with pytest.raises(ConfigError, match=r"several outputs: .*--output-tensor NAME.*: t1 \(1, 24"):
         Segmenter(path, **UNIT)
     name = model.model.graph.tensors[model.outputs[1]].name
+    with pytest.raises(ConfigError, match="several outputs need api=interpreter"):
+        Segmenter(path, None, DeviceSettings(api="compiled_model"), output_tensor=name, **UNIT)
     found = Segmenter(path, output_tensor=name, **UNIT)
     assert found.outputs == "prob"
     np.testing.assert_array_equal(found.predict(IMAGE), classes(model, 0, 255))
@@ -276,6 +279,13 @@ def test_boxes_beside_prototypes_are_no_segmentation(written):
     about = {"task": "segment", "stride": 32, "names": {0: "person"}}
     with pytest.raises(ModelFileError, match="Ultralytics' task 'segment'"):
         Segmenter(written(model, {"metadata.json": about}))
+
+
+def test_compiled_model_reads_them_alike(written):
+    model = ForeignModel(1, ("int8", ((1 / 255,), (-128,))), "LOGISTIC", (True, True))
+    found = Segmenter(written(model), settings=DeviceSettings(api="compiled_model"))
+    probability = sigmoid(model.scores(IMAGE, 0, 255))[..., 0]
+    np.testing.assert_array_equal(found.predict(IMAGE), probability > 0.5)
 
 
 def test_a_coarser_grid_lies_over_the_image_as_a_whole(written):
