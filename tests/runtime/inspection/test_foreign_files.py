@@ -1,6 +1,7 @@
 """Files from elsewhere: fed and read as their makers meant, or refused with a reason."""
 
 import logging
+import os
 import random
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, InputError, ModelFileError
 from fastscnn_tf.delegates.device import DeviceSettings
+from fastscnn_tf.runtime.native import interpreter
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.tflite.flatbuffer_reader import DamagedFile
 from fastscnn_tf.tflite.foreign_options import foreign_options
@@ -372,6 +374,24 @@ def test_odd_metadata_of_others_name_no_classes(names, written):
     about = {"task": "semantic", "stride": 32, "names": names}
     found = Segmenter(written(ForeignModel(4), {"metadata.json": about}))
     assert found.labels.names == ("class_0", "class_1", "class_2", "class_3")
+
+
+@pytest.mark.skipif("FASTSCNN_CASES" not in os.environ, reason="FASTSCNN_CASES is not set")
+@pytest.mark.parametrize("name", ["foreign", "foreign_sigmoid"])
+def test_files_that_keras_made(name):
+    """0..255 in, the rescaling inside: nothing in them says it."""
+    path = Path(os.environ["FASTSCNN_CASES"]) / "foreign-tflite" / f"{name}.tflite"
+    with pytest.raises(ConfigError, match="nothing in the file says"):
+        Segmenter(path)
+    found = Segmenter(path, scale=1)
+    image = np.asarray(Image.open(path.with_name("a.jpg")).convert("RGB").resize((128, 96)))
+    engine = interpreter(path.read_bytes(), 1, {})
+    (source,), (target,) = engine.get_input_details(), engine.get_output_details()
+    engine.set_tensor(source["index"], image[None].astype(np.float32))
+    engine.invoke()
+    scores = engine.get_tensor(target["index"])[0]
+    expected = scores.argmax(-1) if name == "foreign" else scores[..., 0] > 0.5
+    np.testing.assert_array_equal(found.predict(image), expected)
 
 
 # --- other hardware, other ways in ------------------------------------------------------------
