@@ -156,6 +156,7 @@ def test_what_is_given_holds(given, normalisation, written):
         ({"mean": 128}, "mean needs std"),
         ({"mean": 0, "std": 0}, "above 0"),
         ({"std": (1, 2)}, "a number or three"),
+        ({"mean": object(), "std": 1}, "a number or three"),
         ({"std": float("nan")}, "a number or three"),
         ({"threshold": 1.5}, "above 0 and below 1"),
         ({"threshold": 0.4, "scale": 1}, "a threshold is for one channel"),
@@ -184,6 +185,15 @@ def test_plain_bytes_go_in_as_they_are(written):
     np.testing.assert_array_equal(found.predict(IMAGE), classes(model, 0, 1))
     with pytest.raises(ConfigError, match="takes bytes as they are"):
         Segmenter(written(model), **UNIT)
+
+
+def test_normalization_options_of_other_units_are_not_believed(written):
+    model = ForeignModel(4, range=(-2, 2))
+    model.says([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    with pytest.raises(ModelFileError, match=r"have the std 0\.229, which is none of 0\.\.255"):
+        Segmenter(written(model))
+    found = Segmenter(written(model), mean=np.float32(IMAGENET[0]), std=IMAGENET[1])
+    np.testing.assert_array_equal(found.predict(IMAGE), classes(model, *IMAGENET))
 
 
 def test_damaged_normalization_options(written):
@@ -239,8 +249,11 @@ def test_quantized_probabilities_are_read_by_their_own_scale(written):
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
-def test_label_maps(dtype, written):
+@pytest.mark.parametrize("shape", [None, (1, *SIZE, 1), (1, 1, *SIZE)])
+def test_label_maps(dtype, shape, written):
     model = ForeignModel(4, end="ARG_MAX", output=(dtype, None))
+    if shape:
+        model.reshaped(shape, dtype)
     found = Segmenter(written(model), **UNIT)
     assert found.outputs == "labels"
     np.testing.assert_array_equal(found.predict(IMAGE), classes(model, 0, 255))
