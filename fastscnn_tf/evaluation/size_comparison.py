@@ -142,7 +142,7 @@ def _measure(
     inputs = [rng.integers(0, 256, (*s.input_size, 3), dtype=np.uint8) for s in segmenters]
     network, whole = np.zeros((2, rounds, len(segmenters)))
     for i in range(rounds):
-        for j in np.roll(np.arange(len(segmenters)), i):
+        for j in map(int, np.roll(np.arange(len(segmenters)), i)):
             segmenter = segmenters[j]
             network[i, j] = _median(segmenter.run, inputs[j])
             whole[i, j] = _median(segmenter.predict, pictures[j])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..tflite.flatbuffer_reader import DamagedFile, FlatBuffer, Table
+from ..tflite.embedded_metadata import NAME, metadata_of
+from ..tflite.flat_tables import Table
+from ..tflite.flatbuffer_reader import DamagedFile
 from ..tflite.graph import Graph, ModelGraphs, Tensor
 
 LITERTJS_TYPES = ("float32", "int32", "uint8")
@@ -16,9 +18,7 @@ MEDIAPIPE_SHAPE = "mediapipe/calculators/tensor/tensors_to_segmentation_utils.cc
 MEDIAPIPE_MEASURED = "measured with mediapipe 1.2.2"
 MEDIAPIPE_DOCS = "developers.google.com/edge/api/mediapipe/python/mp/tasks/vision/ImageSegmenter"
 
-METADATA = "TFLITE_METADATA"  # of the entry
-_NORMALIZATION, _LABELS = 1, 2  # ProcessUnitOptions, AssociatedFileType
-# Field numbers of metadata_schema.fbs (tflite-support).
+AXIS_LABELS = 2  # of AssociatedFileType
 
 Objection = tuple[str, str]  # (reason, source)
 
@@ -129,7 +129,7 @@ class TaskMetadata:
 
     normalized: bool
     per_channel: bool
-    labels: str
+    labels: str = ""
 
 
 def task_metadata(graphs: ModelGraphs) -> TaskMetadata | None:
@@ -138,28 +138,19 @@ def task_metadata(graphs: ModelGraphs) -> TaskMetadata | None:
     Raises:
         DamagedFile: it is there and cannot be read.
     """
-    content = graphs.metadata.get(METADATA)
-    if content is None:
+    if NAME not in graphs.metadata:
         return None
-    model = FlatBuffer(bytes(content)).root()
-    described = model.tables(3)
-    if not described:
-        raise DamagedFile("its TFLITE_METADATA describes no graph")
-    sources, results = described[0].tables(2), described[0].tables(3)
-    options = _normalization(sources)
-    return TaskMetadata(
-        bool(options),
-        any(len(set(table.numbers(slot, "<f4"))) > 1 for table in options for slot in (0, 1)),
-        next((file.text(0) for file in _files(results) if file.integer(2, "b") == _LABELS), ""),
-    )
-
-
-def _normalization(tensors: list[Table]) -> list[Table]:
-    """The NormalizationOptions of the first tensor: mean and std."""
-    units = tensors[0].tables(4) if tensors else []
-    options = [unit.table(1) for unit in units if unit.integer(0, "B") == _NORMALIZATION]
-    return [table for table in options if table is not None]
-
-
-def _files(tensors: list[Table]) -> list[Table]:
-    return tensors[-1].tables(6) if tensors else []
+    try:
+        described = next(iter(metadata_of(graphs).get("subgraph_metadata", ())), None)
+    except ValueError as error:
+        raise DamagedFile(f"its {NAME}: {error}") from None
+    if described is None:
+        raise DamagedFile(f"its {NAME} describes no graph")
+    image: Table = next(iter(described.get("input_tensor_metadata", ())), {})
+    masks: Table = next(iter(reversed(described.get("output_tensor_metadata", ()))), {})
+    units = [unit.get("options", {}) for unit in image.get("process_units", ())]
+    options = [each for each in units if each.get("type") == "NormalizationOptions"]
+    by_channel = [len(set(each.get(name, ()))) > 1 for each in options for name in ("mean", "std")]
+    files = masks.get("associated_files", ())
+    labels = [file.get("name", "") for file in files if file.get("type") == AXIS_LABELS]
+    return TaskMetadata(bool(options), any(by_channel), *labels[:1])

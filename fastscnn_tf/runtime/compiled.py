@@ -22,7 +22,7 @@ DTYPES = ("float32", "float16", "int32", "uint8", "int64", "int16", "int8")  # o
 
 
 class CompiledInterpreter:
-    """Runs the only signature of a .tflite with one input.
+    """Runs the only signature of a .tflite with one input and one output.
 
     Args:
         path: for messages.
@@ -45,9 +45,7 @@ class CompiledInterpreter:
         weakref.finalize(self, _release, self._native)
         graph = parse_tflite(content).main
         self._input = _details(path, graph.tensors[graph.inputs[0]], 0)
-        self._outputs = [
-            _details(path, graph.tensors[index], place) for place, index in enumerate(graph.outputs)
-        ]
+        self._output = _details(path, graph.tensors[graph.outputs[0]], 1)
         self._staged = np.zeros(self._input["shape"], self._input["dtype"])
         if len(self._native[1]) == 1:
             with quiet_stderr():
@@ -61,7 +59,7 @@ class CompiledInterpreter:
 
     def get_output_details(self) -> list[dict[str, Any]]:
         """As `Interpreter`'s, as far as they are used here."""
-        return self._outputs
+        return [self._output] * len(self._native[2])
 
     def set_tensor(self, index: int, value: np.ndarray) -> None:
         """Sets the input."""
@@ -78,9 +76,9 @@ class CompiledInterpreter:
         model.run_by_index(0, inputs, outputs)
 
     def get_tensor(self, index: int) -> np.ndarray:
-        """A copy of an output."""
-        shape, dtype = self._outputs[index]["shape"], self._outputs[index]["dtype"]
-        return self._native[2][index].read(int(np.prod(shape)), dtype).reshape(shape)
+        """A copy of the output."""
+        shape, dtype = self._output["shape"], self._output["dtype"]
+        return self._native[2][0].read(int(np.prod(shape)), dtype).reshape(shape)
 
 
 def _compile(content: bytes, plan: Plan) -> tuple[list[Any], str]:

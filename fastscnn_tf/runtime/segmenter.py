@@ -94,6 +94,8 @@ class Segmenter(ImageModel):
         self.ports = ports_of(path, content, graphs, self.metadata, foreign)
         plan = plan_engine(self.path, content, self.metadata, threads, settings, trust_settings)
         self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
+        if plan.compiled and len(graphs.main.outputs) > 1:
+            raise ConfigError(f"{path}: several outputs need api=interpreter, not compiled_model")
         logger = logging.getLogger("fastscnn_tf")
         for note in plan.notes:
             logger.warning("%s: %s", printable(path), printable(note))

@@ -13,6 +13,7 @@ _KNOWN = {  # name -> what runs it, what to do here
     "edgetpu-custom-op": ("Google's Coral Edge TPU, through libedgetpu", _COMPILED),
     "NeutronGraph": ("NXP's eIQ Neutron NPUs, through NXP's delegate", _COMPILED),
     "vsi-npu": ("VeriSilicon's NPUs, through their VX delegate", _COMPILED),
+    "Convolution2DTransposeBias": ("MediaPipe, which has kernels of its own", ""),
     "DISPATCH_OP": ("the NPU that LiteRT compiled it for, through its vendor's library", _COMPILED),
 }
 _FLEX = "TensorFlow's Flex delegate", "convert it without SELECT_TF_OPS"

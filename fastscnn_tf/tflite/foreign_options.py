@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -68,7 +69,7 @@ def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
     both = {**_current, **options}
     found = {name: value for name, value in both.items() if value is not None}
     threshold = found.get("threshold", 0.5)
-    if not isinstance(threshold, int | float) or not 0 < threshold < 1:
+    if not isinstance(threshold, Real) or not 0 < float(threshold) < 1:
         raise ConfigError(f"threshold must be above 0 and below 1, got {threshold!r}")
     if {"mean", "std", "scale"} & set(found):
         found |= _normalisation(found)
@@ -100,8 +101,8 @@ def three(name: str, value: Any) -> Three:
     Raises:
         ConfigError: neither one nor three numbers, or such as no colours give.
     """
-    numbers = [value] if isinstance(value, int | float) else list(value)
-    fine = all(isinstance(n, int | float) and abs(n) <= LARGEST for n in numbers)
+    numbers = list(value) if isinstance(value, Iterable) else [value]
+    fine = all(isinstance(n, Real) and abs(float(n)) <= LARGEST for n in numbers)
     if not fine or len(numbers) not in (1, 3):
         raise ConfigError(f"{name} must be a number or three, of R, G and B, got {value!r}")
     red, green, blue = map(float, numbers * (3 // len(numbers)))
@@ -153,7 +154,7 @@ class Told:
     @property
     def normalisation(self) -> tuple[Three, Three] | None:
         """Mean and std of the image, by its NormalizationOptions."""
-        image = next(iter(self._standard.get("input_tensor_metadata", ())), {})
+        image: Table = next(iter(self._standard.get("input_tensor_metadata", ())), {})
         units = [unit.get("options", {}) for unit in image.get("process_units", ())]
         for options in units:
             if options.get("type") == "NormalizationOptions":
@@ -163,8 +164,11 @@ class Told:
                     std = three("std", options.get("std") or 1.0)
                 except ConfigError as error:
                     raise ModelFileError(f"{where}: {error}") from None
-                if min(std) < SMALLEST:
-                    raise ModelFileError(f"{where}: std must be above 0, got {min(std):g}")
+                if max(std) < 1 or min(std) < SMALLEST:
+                    raise ModelFileError(
+                        f"{where} have the std {std[0]:g}, which is none of 0..255: say what is "
+                        "right by --mean and --std (Segmenter(mean=, std=))"
+                    )
                 return mean, std
         return None
 

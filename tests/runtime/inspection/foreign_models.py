@@ -128,6 +128,15 @@ class ForeignModel:
         """A further output, made of the logits."""
         self.outputs.append(self._then(kind, self.logits, shape, order))
 
+    def reshaped(self, shape: Sequence[int], dtype: str) -> None:
+        """The same output in another shape."""
+        m = self.model
+        result = m.tensor(shape, dtype)
+        m.graph.tensors[result].quantization = None
+        sizes = m.tensor((len(shape),), "int32", np.asarray(shape))
+        m.op("RESHAPE", [self.outputs[0], sizes], [result])
+        self.outputs = [result]
+
     def boxes(self) -> None:
         """A further output (1, 5, N), as detectors give."""
         h, w = SIZE

@@ -1,6 +1,7 @@
 """Files from elsewhere: fed and read as their makers meant, or refused with a reason."""
 
 import logging
+import os
 import random
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, InputError, ModelFileError
+from fastscnn_tf.delegates.device import DeviceSettings
+from fastscnn_tf.runtime.native import interpreter
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.tflite.flatbuffer_reader import DamagedFile
 from fastscnn_tf.tflite.foreign_options import foreign_options
@@ -153,6 +156,7 @@ def test_what_is_given_holds(given, normalisation, written):
         ({"mean": 128}, "mean needs std"),
         ({"mean": 0, "std": 0}, "above 0"),
         ({"std": (1, 2)}, "a number or three"),
+        ({"mean": object(), "std": 1}, "a number or three"),
         ({"std": float("nan")}, "a number or three"),
         ({"threshold": 1.5}, "above 0 and below 1"),
         ({"threshold": 0.4, "scale": 1}, "a threshold is for one channel"),
@@ -181,6 +185,15 @@ def test_plain_bytes_go_in_as_they_are(written):
     np.testing.assert_array_equal(found.predict(IMAGE), classes(model, 0, 1))
     with pytest.raises(ConfigError, match="takes bytes as they are"):
         Segmenter(written(model), **UNIT)
+
+
+def test_normalization_options_of_other_units_are_not_believed(written):
+    model = ForeignModel(4, range=(-2, 2))
+    model.says([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    with pytest.raises(ModelFileError, match=r"have the std 0\.229, which is none of 0\.\.255"):
+        Segmenter(written(model))
+    found = Segmenter(written(model), mean=np.float32(IMAGENET[0]), std=IMAGENET[1])
+    np.testing.assert_array_equal(found.predict(IMAGE), classes(model, *IMAGENET))
 
 
 def test_damaged_normalization_options(written):
@@ -236,8 +249,11 @@ def test_quantized_probabilities_are_read_by_their_own_scale(written):
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
-def test_label_maps(dtype, written):
+@pytest.mark.parametrize("shape", [None, (1, *SIZE, 1), (1, 1, *SIZE)])
+def test_label_maps(dtype, shape, written):
     model = ForeignModel(4, end="ARG_MAX", output=(dtype, None))
+    if shape:
+        model.reshaped(shape, dtype)
     found = Segmenter(written(model), **UNIT)
     assert found.outputs == "labels"
     np.testing.assert_array_equal(found.predict(IMAGE), classes(model, 0, 255))
@@ -263,6 +279,8 @@ def test_of_several_that_might_one_is_named(written):
     with pytest.raises(ConfigError, match=r"several outputs: .*--output-tensor NAME.*: t1 \(1, 24"):
         Segmenter(path, **UNIT)
     name = model.model.graph.tensors[model.outputs[1]].name
+    with pytest.raises(ConfigError, match="several outputs need api=interpreter"):
+        Segmenter(path, None, DeviceSettings(api="compiled_model"), output_tensor=name, **UNIT)
     found = Segmenter(path, output_tensor=name, **UNIT)
     assert found.outputs == "prob"
     np.testing.assert_array_equal(found.predict(IMAGE), classes(model, 0, 255))
@@ -276,6 +294,13 @@ def test_boxes_beside_prototypes_are_no_segmentation(written):
     about = {"task": "segment", "stride": 32, "names": {0: "person"}}
     with pytest.raises(ModelFileError, match="Ultralytics' task 'segment'"):
         Segmenter(written(model, {"metadata.json": about}))
+
+
+def test_compiled_model_reads_them_alike(written):
+    model = ForeignModel(1, ("int8", ((1 / 255,), (-128,))), "LOGISTIC", (True, True))
+    found = Segmenter(written(model), settings=DeviceSettings(api="compiled_model"))
+    probability = sigmoid(model.scores(IMAGE, 0, 255))[..., 0]
+    np.testing.assert_array_equal(found.predict(IMAGE), probability > 0.5)
 
 
 def test_a_coarser_grid_lies_over_the_image_as_a_whole(written):
@@ -362,6 +387,24 @@ def test_odd_metadata_of_others_name_no_classes(names, written):
     about = {"task": "semantic", "stride": 32, "names": names}
     found = Segmenter(written(ForeignModel(4), {"metadata.json": about}))
     assert found.labels.names == ("class_0", "class_1", "class_2", "class_3")
+
+
+@pytest.mark.skipif("FASTSCNN_CASES" not in os.environ, reason="FASTSCNN_CASES is not set")
+@pytest.mark.parametrize("name", ["foreign", "foreign_sigmoid"])
+def test_files_that_keras_made(name):
+    """0..255 in, the rescaling inside: nothing in them says it."""
+    path = Path(os.environ["FASTSCNN_CASES"]) / "foreign-tflite" / f"{name}.tflite"
+    with pytest.raises(ConfigError, match="nothing in the file says"):
+        Segmenter(path)
+    found = Segmenter(path, scale=1)
+    image = np.asarray(Image.open(path.with_name("a.jpg")).convert("RGB").resize((128, 96)))
+    engine = interpreter(path.read_bytes(), 1, {})
+    (source,), (target,) = engine.get_input_details(), engine.get_output_details()
+    engine.set_tensor(source["index"], image[None].astype(np.float32))
+    engine.invoke()
+    scores = engine.get_tensor(target["index"])[0]
+    expected = scores.argmax(-1) if name == "foreign" else scores[..., 0] > 0.5
+    np.testing.assert_array_equal(found.predict(image), expected)
 
 
 # --- other hardware, other ways in ------------------------------------------------------------
