@@ -350,8 +350,8 @@ class _Writer:
         """
         notes, path = Notes(), task.item.image
         content = task.item.content() if task.item.content else read_picture(path)
-        image = open_picture(content, str(path))  # whole: a damaged one is found here
-        picture = Picture(image.size[::-1], orientation_of(image))
+        image = open_picture(content, str(path), draft=True)  # a damaged one is found here
+        picture = Picture(image.info["size"][::-1], orientation_of(image))
         label = self._source.read_label(task.item, picture, notes)
         if label.shape != picture.size:
             sizes = format_size((label.shape[0], label.shape[1])), format_size(picture.size)
