@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -202,29 +205,46 @@ def coco_counts(text: str, name: str) -> np.ndarray:
     return values
 
 
+@dataclasses.dataclass
 class DrawnLabels:
-    """Reads label maps that are drawn; a format says at which size, and what.
+    """Reads label maps that are drawn, as `Source.read_label`; `Item.key` is what is drawn.
 
     Args:
         classes: names in index order.
         background: the index of pixels that lie in no shape.
+        size: (key, name) -> (height, width) of the annotated image; None if it is not told.
+        shapes: (key, name) -> shapes in the order of the format.
+        draw: (canvas, shape, indices of the classes by name, notes) draws one.
+        special: more names and their values.
     """
 
-    def __init__(self, classes: Sequence[str], background: int):
-        self._background = background
-        self._index = {name: index for index, name in enumerate(classes)}
+    classes: dataclasses.InitVar[Sequence[str]]
+    background: int
+    size: Callable[[Any, str], Size | None]
+    shapes: Callable[[Any, str], Iterable[Any]]
+    draw: Callable[[Canvas, Any, Mapping[str, int], Notes], None]
+    special: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self, classes: Sequence[str]) -> None:
+        self._index = {name: index for index, name in enumerate(classes)} | dict(self.special)
 
     def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
-        """As `Source.read_label`; images were seen upright unless a noted size says otherwise."""
-        upright = picture.seen(self.noted_size(item), True, item.name, notes)
-        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
-        self.draw(canvas, item, notes)
+        """Images were seen upright unless a noted size says otherwise."""
+        upright = picture.seen(self.size(item.key, item.name), True, item.name, notes)
+        canvas = Canvas(picture.size if upright else picture.stored, self.background, item.name)
+        for shape in self.shapes(item.key, item.name):
+            self.draw(canvas, shape, self._index, notes)
         return canvas.label if upright else picture.turn(canvas.label)
 
-    def noted_size(self, item: Item) -> Size | None:
-        """(height, width) of the image that was annotated, where the annotation says it."""
-        raise NotImplementedError
 
-    def draw(self, canvas: Canvas, item: Item, notes: Notes) -> None:
-        """Draws an item's shapes in the order of the format."""
-        raise NotImplementedError
+def turned_points(points: np.ndarray, degrees: float, middle: np.ndarray) -> np.ndarray:
+    """(N, 2) points (x, y) turned clockwise around one."""
+    angle = math.radians(degrees)
+    cos, sin = math.cos(angle), math.sin(angle)
+    return (points - middle) @ np.array([[cos, sin], [-sin, cos]]) + middle
+
+
+def ellipse_points(middle: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """(360, 2) points (x, y) of an upright ellipse."""
+    around = np.linspace(0, 2 * np.pi, 360, endpoint=False)
+    return middle + radii * np.stack([np.cos(around), np.sin(around)], 1)
