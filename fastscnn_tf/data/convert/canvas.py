@@ -45,21 +45,22 @@ class Canvas:
         Raises:
             DataError: a ring has fewer than three points, or absurd ones.
         """
-        edges = [_edges(self._ring(ring, 3)) for ring in rings]
-        x0, y0, x1, y1 = edges[0] if len(edges) == 1 else np.concatenate(edges, axis=1)
         height, width = self.label.shape
+        edges = [_edges(self._ring(ring, 3), height) for ring in rings]
+        x0, y0, a, x1, y1, b = edges[0] if len(edges) == 1 else np.concatenate(edges, axis=1)
         # Rows whose middle lies between the ends of an edge, from `first` on.
-        a, b = _between(np.ceil(y0 - 0.5), height), _between(np.ceil(y1 - 0.5), height)
-        crossing = np.flatnonzero(a != b)
-        first, counts = np.minimum(a, b)[crossing], np.abs(a - b)[crossing]
+        counts = np.abs(a - b).astype(np.intp)
+        (crossing,) = counts.nonzero()
+        counts = counts[crossing]
+        first = np.minimum(a, b)[crossing].astype(np.intp)
         if not (total := int(counts.sum())):
             return
         if total > CROSSINGS:
             raise DataError(f"{self.name}: a shape that crosses {total:,} rows of pixels: refused")
         x0, y0, x1, y1 = x0[crossing], y0[crossing], x1[crossing], y1[crossing]
         slope = (x1 - x0) / (y1 - y0)
-        row = np.arange(total) + np.repeat(first - (np.cumsum(counts) - counts), counts)
-        edge = np.repeat(np.arange(len(counts)), counts)
+        edge = np.arange(len(counts)).repeat(counts)
+        row = np.arange(total) + (first - counts.cumsum() + counts)[edge]
         x = x0[edge] + (row + 0.5 - y0[edge]) * slope[edge]
         column = _between(np.ceil(x - 0.5), width)
         top, bottom = int(row.min()), int(row.max()) + 1
@@ -139,11 +140,12 @@ class Canvas:
         return points
 
 
-def _edges(ring: np.ndarray) -> np.ndarray:
-    """(4, N): x, y of where each edge starts, and of where it ends."""
-    found = np.empty((4, len(ring)))
+def _edges(ring: np.ndarray, height: int) -> np.ndarray:
+    """(6, N): x, y and the first row whose middle is below, of each edge's start and its end."""
+    found = np.empty((6, len(ring)))
     found[:2] = ring.T
-    found[2:, :-1], found[2:, -1] = found[:2, 1:], found[:2, 0]
+    found[2] = _between(np.ceil(found[1] - 0.5), height)
+    found[3:, :-1], found[3:, -1] = found[:3, 1:], found[:3, 0]
     return found
 
 
