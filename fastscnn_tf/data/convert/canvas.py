@@ -16,6 +16,7 @@ from .source import Item, Notes, Picture
 
 FARTHEST = 1e6  # pixels from the origin; no image is as large
 CROSSINGS = 1 << 22  # of a shape's edges with rows of pixels
+LOOKS = 1 << 28  # at points of an outline: Pillow looks at each of them in each row
 
 
 class Canvas:
@@ -91,6 +92,8 @@ class Canvas:
         high = (np.ceil(points.max(0)).astype(int) + 1).clip(0, self.label.shape[::-1])
         if (high <= low).any():
             return
+        if (high - low)[1] * (len(points) + sum(map(len, inner))) > LOOKS:
+            raise DataError(f"{self.name}: a shape of {len(points):,} points: refused")
         drawn = Image.new("L", (int(high[0] - low[0]), int(high[1] - low[1])))
         draw = ImageDraw.Draw(drawn)
         for each, inside in ((points, 1), *((hole, 0) for hole in inner)):

@@ -101,7 +101,7 @@ def convert_dataset(
     _check_apart(looked.root, output)
     if not force:
         check_output_folder(output)
-    if isinstance(classes, str) and os.path.isfile(classes):  # noqa: PTH113 - may be no path
+    if isinstance(classes, str) and not table and os.path.isfile(classes):  # noqa: PTH113
         table, classes = classes, None
     looked.table = Path(table).absolute() if table else None
     looked.skip_bad = skip_bad

@@ -106,6 +106,8 @@ def test_a_table_of_ones_own_can_be_given(tmp_path):
         tmp_path / "source", tmp_path / "few", "colors", "auto,other=black+street", table=table
     )
     assert chosen.classes == {"auto": 18, "other": 36}
+    with pytest.raises(ConfigError, match="no class '.*mine.txt'"):  # not one of two tables
+        convert_dataset(tmp_path / "source", tmp_path / "x", "colors", str(table), table=table)
 
 
 def test_a_format_that_knows_its_classes_takes_no_table(tmp_path):
