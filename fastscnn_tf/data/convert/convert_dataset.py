@@ -21,7 +21,7 @@ from ...core.class_maps import VOID_NAMES
 from ...core.errors import ConfigError, DataError, OutputError
 from ...core.files.json_text import read_json
 from ...core.files.writing import FORCE, check_output_folder, write_json
-from ...core.foreign_text import printable
+from ...core.foreign_text import printable, shell_path
 from ...core.images.decoding import open_picture, read_picture
 from ...core.images.pixels import orientation_of
 from ...core.labels import IGNORE, LabelSpace
@@ -165,7 +165,7 @@ def _say(classes: Sequence[str], chosen: Chosen, notes: Notes, told: bool) -> No
         names = [*dict.fromkeys(map(str.strip, same))]
         notes.add(
             f"NAMES THAT DIFFER IN CASE OR SPACES ALONE ARE SEVERAL CLASSES: {', '.join(names)}; "
-            f"--classes {names[0]}={'+'.join(names)},* makes one of them"
+            f"{_kept([names[0] + '=' + '+'.join(names), '*'])} makes one of them"
         )
     if told:
         return
@@ -180,7 +180,7 @@ def _say(classes: Sequence[str], chosen: Chosen, notes: Notes, told: bool) -> No
 
 
 def _kept(names: Sequence[str]) -> str:
-    return f"--classes {','.join(names) if len(names) <= 12 else 'with all other names'}"
+    return f"--classes {shell_path(','.join(names)) if len(names) < 13 else 'with all other names'}"
 
 
 def _check_drawn(root: Path, classes: Sequence[str], pixels: np.ndarray, notes: Notes) -> None:

@@ -33,6 +33,7 @@ from .class_tables import (
     text_of,
 )
 from .masks import (
+    GREY,
     IMAGE,
     Layout,
     ReadMask,
@@ -492,7 +493,7 @@ def _seen_in(folder: SourceFolder, masks: Sequence[str]) -> tuple[str, Counter[s
     for name in masks:
         path = str(folder.path(name))
         image = open_mask(path)
-        grey = image.mode in ("1", "L", "I", "I;16")
+        grey = image.mode in GREY
         with decoding(path):
             pixels = in_strips(image) if grey else in_strips(image, color_codes)
         seen = values if grey else found
@@ -501,8 +502,8 @@ def _seen_in(folder: SourceFolder, masks: Sequence[str]) -> tuple[str, Counter[s
         if len(seen) > NAMEABLE:
             break
     if not found:
-        return "value", Counter({f"{int(code)},name": n for code, n in values.items()})
-    found.update({code * 0x10101: count for code, count in values.items()})  # greys are colours
+        return "value", Counter({f"{code:g},name": n for code, n in values.items()})
+    found.update({int(code) * 0x10101: count for code, count in values.items()})  # greys, too
     lines = {f"name,{','.join(map(str, color_of(code)))}": n for code, n in found.items()}
     return "colour", Counter(lines)
 
