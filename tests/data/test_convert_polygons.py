@@ -398,11 +398,15 @@ def test_what_outlines_nothing_is_refused(name, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_polygon_with_absurdly_many_edges(tmp_path):
+def test_a_polygon_with_absurdly_many_edges(tmp_path, monkeypatch):
     zigzag = [c for i in range(200_000) for c in (i % 60, 40 * (i % 2))]
     annotated.coco(tmp_path / "in", annotations=segmentation([zigzag]))
     with pytest.raises(DataError, match="rows of pixels: refused"):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out")
+    monkeypatch.setattr("fastscnn_tf.data.convert.canvas.LOOKS", 4 * 20)  # 4 points in 21 rows
+    annotated.labelme(tmp_path / "drawn")
+    with pytest.raises(DataError, match="a_1: a shape of 4 points: refused"):
+        fs.convert_dataset(tmp_path / "drawn", tmp_path / "out")
 
 
 @pytest.mark.parametrize("link", [False, True])

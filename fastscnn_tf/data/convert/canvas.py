@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -13,6 +16,7 @@ from .source import Item, Notes, Picture
 
 FARTHEST = 1e6  # pixels from the origin; no image is as large
 CROSSINGS = 1 << 22  # of a shape's edges with rows of pixels
+LOOKS = 1 << 28  # at points of an outline: Pillow looks at each of them in each row
 
 
 class Canvas:
@@ -42,21 +46,22 @@ class Canvas:
         Raises:
             DataError: a ring has fewer than three points, or absurd ones.
         """
-        edges = [_edges(self._ring(ring, 3)) for ring in rings]
-        x0, y0, x1, y1 = edges[0] if len(edges) == 1 else np.concatenate(edges, axis=1)
         height, width = self.label.shape
+        edges = [_edges(self._ring(ring, 3), height) for ring in rings]
+        x0, y0, a, x1, y1, b = edges[0] if len(edges) == 1 else np.concatenate(edges, axis=1)
         # Rows whose middle lies between the ends of an edge, from `first` on.
-        a, b = _between(np.ceil(y0 - 0.5), height), _between(np.ceil(y1 - 0.5), height)
-        crossing = np.flatnonzero(a != b)
-        first, counts = np.minimum(a, b)[crossing], np.abs(a - b)[crossing]
+        counts = np.abs(a - b).astype(np.intp)
+        (crossing,) = counts.nonzero()
+        counts = counts[crossing]
+        first = np.minimum(a, b)[crossing].astype(np.intp)
         if not (total := int(counts.sum())):
             return
         if total > CROSSINGS:
             raise DataError(f"{self.name}: a shape that crosses {total:,} rows of pixels: refused")
         x0, y0, x1, y1 = x0[crossing], y0[crossing], x1[crossing], y1[crossing]
         slope = (x1 - x0) / (y1 - y0)
-        row = np.arange(total) + np.repeat(first - (np.cumsum(counts) - counts), counts)
-        edge = np.repeat(np.arange(len(counts)), counts)
+        edge = np.arange(len(counts)).repeat(counts)
+        row = np.arange(total) + (first - counts.cumsum() + counts)[edge]
         x = x0[edge] + (row + 0.5 - y0[edge]) * slope[edge]
         column = _between(np.ceil(x - 0.5), width)
         top, bottom = int(row.min()), int(row.max()) + 1
@@ -87,6 +92,8 @@ class Canvas:
         high = (np.ceil(points.max(0)).astype(int) + 1).clip(0, self.label.shape[::-1])
         if (high <= low).any():
             return
+        if (high - low)[1] * (len(points) + sum(map(len, inner))) > LOOKS:
+            raise DataError(f"{self.name}: a shape of {len(points):,} points: refused")
         drawn = Image.new("L", (int(high[0] - low[0]), int(high[1] - low[1])))
         draw = ImageDraw.Draw(drawn)
         for each, inside in ((points, 1), *((hole, 0) for hole in inner)):
@@ -136,11 +143,12 @@ class Canvas:
         return points
 
 
-def _edges(ring: np.ndarray) -> np.ndarray:
-    """(4, N): x, y of where each edge starts, and of where it ends."""
-    found = np.empty((4, len(ring)))
+def _edges(ring: np.ndarray, height: int) -> np.ndarray:
+    """(6, N): x, y and the first row whose middle is below, of each edge's start and its end."""
+    found = np.empty((6, len(ring)))
     found[:2] = ring.T
-    found[2:, :-1], found[2:, -1] = found[:2, 1:], found[:2, 0]
+    found[2] = _between(np.ceil(found[1] - 0.5), height)
+    found[3:, :-1], found[3:, -1] = found[:3, 1:], found[:3, 0]
     return found
 
 
@@ -202,29 +210,46 @@ def coco_counts(text: str, name: str) -> np.ndarray:
     return values
 
 
+@dataclasses.dataclass
 class DrawnLabels:
-    """Reads label maps that are drawn; a format says at which size, and what.
+    """Reads label maps that are drawn, as `Source.read_label`; `Item.key` is what is drawn.
 
     Args:
         classes: names in index order.
         background: the index of pixels that lie in no shape.
+        size: (key, name) -> (height, width) of the annotated image; None if it is not told.
+        shapes: (key, name) -> shapes in the order of the format.
+        draw: (canvas, shape, indices of the classes by name, notes) draws one.
+        special: more names and their values.
     """
 
-    def __init__(self, classes: Sequence[str], background: int):
-        self._background = background
-        self._index = {name: index for index, name in enumerate(classes)}
+    classes: dataclasses.InitVar[Sequence[str]]
+    background: int
+    size: Callable[[Any, str], Size | None]
+    shapes: Callable[[Any, str], Iterable[Any]]
+    draw: Callable[[Canvas, Any, Mapping[str, int], Notes], None]
+    special: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self, classes: Sequence[str]) -> None:
+        self._index = {name: index for index, name in enumerate(classes)} | dict(self.special)
 
     def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
-        """As `Source.read_label`; images were seen upright unless a noted size says otherwise."""
-        upright = picture.seen(self.noted_size(item), True, item.name, notes)
-        canvas = Canvas(picture.size if upright else picture.stored, self._background, item.name)
-        self.draw(canvas, item, notes)
+        """Images were seen upright unless a noted size says otherwise."""
+        upright = picture.seen(self.size(item.key, item.name), True, item.name, notes)
+        canvas = Canvas(picture.size if upright else picture.stored, self.background, item.name)
+        for shape in self.shapes(item.key, item.name):
+            self.draw(canvas, shape, self._index, notes)
         return canvas.label if upright else picture.turn(canvas.label)
 
-    def noted_size(self, item: Item) -> Size | None:
-        """(height, width) of the image that was annotated, where the annotation says it."""
-        raise NotImplementedError
 
-    def draw(self, canvas: Canvas, item: Item, notes: Notes) -> None:
-        """Draws an item's shapes in the order of the format."""
-        raise NotImplementedError
+def turned_points(points: np.ndarray, degrees: float, middle: np.ndarray) -> np.ndarray:
+    """(N, 2) points (x, y) turned clockwise around one."""
+    angle = math.radians(degrees)
+    cos, sin = math.cos(angle), math.sin(angle)
+    return (points - middle) @ np.array([[cos, sin], [-sin, cos]]) + middle
+
+
+def ellipse_points(middle: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """(360, 2) points (x, y) of an upright ellipse."""
+    around = np.linspace(0, 2 * np.pi, 360, endpoint=False)
+    return middle + radii * np.stack([np.cos(around), np.sin(around)], 1)

@@ -21,7 +21,7 @@ from ...core.class_maps import VOID_NAMES
 from ...core.errors import ConfigError, DataError, OutputError
 from ...core.files.json_text import read_json
 from ...core.files.writing import FORCE, check_output_folder, write_json
-from ...core.foreign_text import printable
+from ...core.foreign_text import printable, shell_path
 from ...core.images.decoding import open_picture, read_picture
 from ...core.images.pixels import orientation_of
 from ...core.labels import IGNORE, LabelSpace
@@ -101,7 +101,7 @@ def convert_dataset(
     _check_apart(looked.root, output)
     if not force:
         check_output_folder(output)
-    if isinstance(classes, str) and os.path.isfile(classes):  # noqa: PTH113 - may be no path
+    if isinstance(classes, str) and not table and os.path.isfile(classes):  # noqa: PTH113
         table, classes = classes, None
     looked.table = Path(table).absolute() if table else None
     looked.skip_bad = skip_bad
@@ -165,7 +165,7 @@ def _say(classes: Sequence[str], chosen: Chosen, notes: Notes, told: bool) -> No
         names = [*dict.fromkeys(map(str.strip, same))]
         notes.add(
             f"NAMES THAT DIFFER IN CASE OR SPACES ALONE ARE SEVERAL CLASSES: {', '.join(names)}; "
-            f"--classes {names[0]}={'+'.join(names)},* makes one of them"
+            f"{_kept([names[0] + '=' + '+'.join(names), '*'])} makes one of them"
         )
     if told:
         return
@@ -180,7 +180,7 @@ def _say(classes: Sequence[str], chosen: Chosen, notes: Notes, told: bool) -> No
 
 
 def _kept(names: Sequence[str]) -> str:
-    return f"--classes {','.join(names) if len(names) <= 12 else 'with all other names'}"
+    return f"--classes {shell_path(','.join(names)) if len(names) < 13 else 'with all other names'}"
 
 
 def _check_drawn(root: Path, classes: Sequence[str], pixels: np.ndarray, notes: Notes) -> None:
@@ -350,8 +350,8 @@ class _Writer:
         """
         notes, path = Notes(), task.item.image
         content = task.item.content() if task.item.content else read_picture(path)
-        image = open_picture(content, str(path))  # whole: a damaged one is found here
-        picture = Picture(image.size[::-1], orientation_of(image))
+        image = open_picture(content, str(path), draft=True)  # a damaged one is found here
+        picture = Picture(image.info["size"][::-1], orientation_of(image))
         label = self._source.read_label(task.item, picture, notes)
         if label.shape != picture.size:
             sizes = format_size((label.shape[0], label.shape[1])), format_size(picture.size)

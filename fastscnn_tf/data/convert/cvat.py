@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import xml.parsers.expat as expat
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ...core.errors import DataError
 from ...core.labels.space import Color
 from ...core.sizes import Size
 from . import mask_formats
-from .canvas import Canvas, DrawnLabels, mask_of_runs
+from .canvas import Canvas, DrawnLabels, ellipse_points, mask_of_runs, turned_points
 from .source import Format, Item, Notes, Source, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
@@ -57,7 +58,8 @@ def open_source(folder: SourceFolder) -> Source:
     note_unused(folder, items, notes)
     classes, background = with_background(list(labels), notes)
     colors = {label: color for label, color in labels.items() if color}
-    return Source(classes, items, _Reader(classes, background), colors, notes)
+    read = DrawnLabels(classes, background, _noted_size, _by_height, _draw)
+    return Source(classes, items, read, colors, notes)
 
 
 class _Parsed:
@@ -117,33 +119,28 @@ def hex_color(text: str) -> Color | None:
     return red, green, blue
 
 
-class _Reader(DrawnLabels):
-    def noted_size(self, item: Item) -> Size | None:
-        height, width = _numbers(_content(item)[0], item.name, "height", "width")
-        return int(height), int(width)
-
-    def draw(self, canvas: Canvas, item: Item, notes: Notes) -> None:
-        _, shapes = _content(item)
-        for kind, shape in sorted(shapes, key=lambda each: _height(each[1], item.name)):
-            value = self._index[shape.get("label", "")]
-            if kind in _NO_AREA:
-                notes.add(f"{kind}: it has no area, not drawn", item.name)
-            elif kind in _DRAWN:
-                _draw(canvas, kind, shape, value)
-            else:
-                notes.add(f"{kind}: a shape that is not known, not drawn", item.name)
+def _noted_size(key: tuple[dict[str, str], list[_Shape]], name: str) -> Size:
+    height, width = _numbers(key[0], name, "height", "width")
+    return int(height), int(width)
 
 
-def _content(item: Item) -> tuple[dict[str, str], list[_Shape]]:
-    content: Any = item.key
-    return content
+def _by_height(key: tuple[dict[str, str], list[_Shape]], name: str) -> list[_Shape]:
+    def height(each: _Shape) -> float:
+        return next(_numbers({"z_order": "0", **each[1]}, name, "z_order"))
+
+    return sorted(key[1], key=height)
 
 
-def _height(shape: dict[str, str], name: str) -> float:
-    return next(_numbers({"z_order": "0", **shape}, name, "z_order"))
+def _draw(canvas: Canvas, each: _Shape, index: Mapping[str, int], notes: Notes) -> None:
+    kind, shape = each
+    if kind in _DRAWN:
+        _draw_area(canvas, kind, shape, index[shape.get("label", "")])
+    else:
+        why = "it has no area" if kind in _NO_AREA else "a shape that is not known"
+        notes.add(f"{kind}: {why}, not drawn", canvas.name)
 
 
-def _draw(canvas: Canvas, kind: str, shape: dict[str, str], value: int) -> None:
+def _draw_area(canvas: Canvas, kind: str, shape: dict[str, str], value: int) -> None:
     name = canvas.name
     if kind == "mask":
         top, left, height, width = map(int, _numbers(shape, name, "top", "left", "height", "width"))
@@ -153,26 +150,20 @@ def _draw(canvas: Canvas, kind: str, shape: dict[str, str], value: int) -> None:
         counts = shape.get("rle", "").split(",")
         canvas.paste(mask_of_runs(counts, (height, width), name), top, left, value)
         return
-    turn = math.radians(next(_numbers({"rotation": "0", **shape}, name, "rotation")))
     if kind == "polygon":
         points = [pair.split(",") for pair in shape.get("points", "").split(";")]
         canvas.fill([points], value)
-    elif kind == "box":
+        return
+    degrees = next(_numbers({"rotation": "0", **shape}, name, "rotation"))
+    if kind == "box":
         left, top, right, bottom = _numbers(shape, name, "xtl", "ytl", "xbr", "ybr")
-        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-        canvas.fill([_turned(corners, turn)], value)
+        outline = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+        middle = (outline[0] + outline[2]) / 2
     else:
         x, y, rx, ry = _numbers(shape, name, "cx", "cy", "rx", "ry")
-        around = np.linspace(0, 2 * np.pi, 360, endpoint=False)
-        outline = np.stack([x + rx * np.cos(around), y + ry * np.sin(around)], 1)
-        canvas.fill([_turned(outline, turn)], value)
-
-
-def _turned(points: np.ndarray, angle: float) -> np.ndarray:
-    """Points turned clockwise around their middle."""
-    middle = (points.min(0) + points.max(0)) / 2
-    cos, sin = math.cos(angle), math.sin(angle)
-    return (points - middle) @ np.array([[cos, sin], [-sin, cos]]) + middle
+        middle = np.array([x, y])
+        outline = ellipse_points(middle, np.array([rx, ry]))
+    canvas.fill([turned_points(outline, degrees, middle)], value)
 
 
 def _numbers(attributes: dict[str, str], name: str, *wanted: str) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import urllib.parse
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from ...core.errors import DataError
 from ...core.sizes import Size
-from .canvas import Canvas, DrawnLabels
+from .canvas import Canvas, DrawnLabels, ellipse_points, turned_points
 from .source import Format, Item, Notes, Source, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
@@ -99,7 +100,8 @@ def open_source(folder: SourceFolder) -> Source:
     note_unused(folder, items, notes)
     notes.add("classes are in the order of their names", count=len(names))
     classes, background = with_background(sorted(names), notes)
-    return Source(classes, items, _Reader(classes, background), notes=notes)
+    read = DrawnLabels(classes, background, _noted_size, lambda key, _: key.result, _draw)
+    return Source(classes, items, read, notes=notes)
 
 
 def _image(folder: SourceFolder, url: str, file: str) -> str | None:
@@ -111,62 +113,46 @@ def _image(folder: SourceFolder, url: str, file: str) -> str | None:
     return folder.find_image(path, file) or folder.find_image(_UPLOADED.sub("", last), file)
 
 
-class _Reader(DrawnLabels):
-    def noted_size(self, item: Item) -> Size | None:
-        annotation: Any = item.key
-        noted = {(r.original_height, r.original_width) for r in annotation.result}
-        sizes = {size for size in noted if None not in size}
-        if len(sizes) > 1:
-            raise DataError(f"{item.name}: regions of images of several sizes: {sorted(sizes)}")
-        return next(iter(sizes), None)
+def _noted_size(key: _Annotation, name: str) -> Size | None:
+    noted = ((each.original_height, each.original_width) for each in key.result)
+    sizes = {(height, width) for height, width in noted if height is not None and width is not None}
+    if len(sizes) > 1:
+        raise DataError(f"{name}: regions of images of several sizes: {sorted(sizes)}")
+    return next(iter(sizes), None)
 
-    def draw(self, canvas: Canvas, item: Item, notes: Notes) -> None:
-        annotation: Any = item.key
-        for each in annotation.result:
-            self._draw(canvas, each, notes)
 
-    def _draw(self, canvas: Canvas, each: _Result, notes: Notes) -> None:
-        name, value = each.value.name, each.value
-        if name is None:
-            notes.add(
-                f"a result without a label ({each.type or 'no type'}), not drawn", canvas.name
-            )
-            return
-        if each.image_rotation % 360:
-            raise DataError(
-                f"{canvas.name}: annotated while turned by {each.image_rotation:g} degrees in "
-                "Label Studio: turn it back there and export again"
-            )
-        index = self._index[name]
-        height, width = canvas.label.shape
-        scale = np.array([width, height]) / 100  # coordinates are percent
-        if value.rle is not None:
-            canvas.paste(brush_mask(value.rle, (height, width), canvas.name), 0, 0, index)
-        elif value.points is not None:
-            try:
-                points = np.asarray(value.points, np.float64) * scale
-            except ValueError:
-                raise DataError(f"{canvas.name}: points that are not (x, y) pairs") from None
-            if len(points) < 3:
-                notes.add("a polygon of fewer than 3 points, not drawn", canvas.name)
-            else:
-                canvas.fill([points], index)
-        elif value.radiusX is not None and value.radiusY is not None:
-            around = np.linspace(0, 2 * np.pi, 360, endpoint=False)
-            outline = np.stack([value.radiusX * np.cos(around), value.radiusY * np.sin(around)], 1)
-            middle = np.array([value.x, value.y]) * scale
-            canvas.fill([_turned(outline * scale, value.rotation) + middle], index)
+def _draw(canvas: Canvas, each: _Result, indices: Mapping[str, int], notes: Notes) -> None:
+    name, value = each.value.name, each.value
+    if name is None:
+        notes.add(f"a result without a label ({each.type or 'no type'}), not drawn", canvas.name)
+        return
+    if each.image_rotation % 360:
+        raise DataError(
+            f"{canvas.name}: annotated while turned by {each.image_rotation:g} degrees in "
+            "Label Studio: turn it back there and export again"
+        )
+    index = indices[name]
+    height, width = canvas.label.shape
+    scale = np.array([width, height]) / 100  # coordinates are percent
+    if value.rle is not None:
+        canvas.paste(brush_mask(value.rle, (height, width), canvas.name), 0, 0, index)
+    elif value.points is not None:
+        try:
+            points = np.asarray(value.points, np.float64) * scale
+        except ValueError:
+            raise DataError(f"{canvas.name}: points that are not (x, y) pairs") from None
+        if len(points) < 3:
+            notes.add("a polygon of fewer than 3 points, not drawn", canvas.name)
+        else:
+            canvas.fill([points], index)
+    else:
+        start = np.array([value.x, value.y]) * scale
+        if value.radiusX is not None and value.radiusY is not None:
+            points = ellipse_points(start, scale * (value.radiusX, value.radiusY))
         else:
             corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * (value.width, value.height)
-            corner = np.array([value.x, value.y]) * scale
-            canvas.fill([_turned(corners * scale, value.rotation) + corner], index)
-
-
-def _turned(points: np.ndarray, degrees: float) -> np.ndarray:
-    """Points turned clockwise around the origin: a box turns around its first corner."""
-    angle = math.radians(degrees)
-    cos, sin = math.cos(angle), math.sin(angle)
-    return points @ np.array([[cos, sin], [-sin, cos]])
+            points = start + corners * scale
+        canvas.fill([turned_points(points, value.rotation, start)], index)  # a box by its corner
 
 
 def brush_mask(rle: list[int], size: Size, name: str) -> np.ndarray:

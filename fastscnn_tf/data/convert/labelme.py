@@ -9,9 +9,8 @@ was not.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -98,7 +97,9 @@ def open_source(folder: SourceFolder) -> Source:
     order += sorted(names - set(order))
     note_unused(folder, items, notes)
     classes, background = with_background([n for n in order if n not in _SPECIAL], notes)
-    return Source(classes, items, _Reader(classes, background), notes=notes)
+    special = {"_background_": background, "__ignore__": IGNORE}
+    shapes = (classes, background, _noted_size, lambda key, _: key.shapes, _draw, special)
+    return Source(classes, items, DrawnLabels(*shapes), notes=notes)
 
 
 class _Embedded(msgspec.Struct):
@@ -111,47 +112,37 @@ def _embedded(folder: SourceFolder, name: str) -> bytes:
     return from_base64(content.imageData, f"{folder.path(name)}: imageData")
 
 
-class _Reader(DrawnLabels):
-    def __init__(self, classes: list[str], background: int):
-        super().__init__(classes, background)
-        self._index |= {"_background_": background, "__ignore__": IGNORE}
+def _noted_size(key: _File, _: str) -> Size | None:
+    height, width = key.imageHeight, key.imageWidth
+    return None if height is None or width is None else (height, width)
 
-    def noted_size(self, item: Item) -> Size | None:
-        content: Any = item.key
-        noted = (content.imageHeight, content.imageWidth)
-        return None if None in noted else noted
 
-    def draw(self, canvas: Canvas, item: Item, notes: Notes) -> None:
-        content: Any = item.key
-        for shape in content.shapes:
-            self._draw(canvas, shape, notes)
-
-    def _draw(self, canvas: Canvas, shape: _Shape, notes: Notes) -> None:
-        value, points, kind = self._index[shape.label], shape.points, shape.shape_type or "polygon"
-        where = f"{canvas.name}: {shape.label}"
-        if kind not in (*_NO_AREA, *_POLYGONS, *_OF_TWO):
-            known = ", ".join((*_POLYGONS, *_OF_TWO, *_NO_AREA))
-            raise DataError(f"{where}: unknown shape_type {kind!r}, labelme has {known}")
-        if kind in _NO_AREA:
-            notes.add(f"{kind}: it has no area, not drawn", where)
-        elif kind in _POLYGONS and len(points) < 3:
-            notes.add("a polygon of fewer than 3 points, not drawn", where)
-        elif kind in _POLYGONS:
-            canvas.outline(points, value)
-        elif len(points) != 2 or any(len(point) != 2 for point in points):
-            raise DataError(f"{where}: a {kind} of {len(points)} points, expected 2")
-        elif kind == "rectangle":
-            (left, top), (right, bottom) = points
-            canvas.outline([left, top, right, top, right, bottom, left, bottom], value)
-        elif kind == "circle":
-            center, edge = points
-            radius = float(np.hypot(edge[0] - center[0], edge[1] - center[1]))
-            canvas.ellipse(center, (radius, radius), value)
-        elif shape.mask is None:
-            raise DataError(f"{where}: a mask without its pixels")
-        else:
-            left, top = (round(min(each)) for each in zip(*points, strict=True))
-            canvas.paste(_decoded(shape.mask, canvas), top, left, value)
+def _draw(canvas: Canvas, shape: _Shape, index: Mapping[str, int], notes: Notes) -> None:
+    value, points, kind = index[shape.label], shape.points, shape.shape_type or "polygon"
+    where = f"{canvas.name}: {shape.label}"
+    if kind not in (*_NO_AREA, *_POLYGONS, *_OF_TWO):
+        known = ", ".join((*_POLYGONS, *_OF_TWO, *_NO_AREA))
+        raise DataError(f"{where}: unknown shape_type {kind!r}, labelme has {known}")
+    if kind in _NO_AREA:
+        notes.add(f"{kind}: it has no area, not drawn", where)
+    elif kind in _POLYGONS and len(points) < 3:
+        notes.add("a polygon of fewer than 3 points, not drawn", where)
+    elif kind in _POLYGONS:
+        canvas.outline(points, value)
+    elif len(points) != 2 or any(len(point) != 2 for point in points):
+        raise DataError(f"{where}: a {kind} of {len(points)} points, expected 2")
+    elif kind == "rectangle":
+        (left, top), (right, bottom) = points
+        canvas.outline([left, top, right, top, right, bottom, left, bottom], value)
+    elif kind == "circle":
+        center, edge = points
+        radius = float(np.hypot(edge[0] - center[0], edge[1] - center[1]))
+        canvas.ellipse(center, (radius, radius), value)
+    elif shape.mask is None:
+        raise DataError(f"{where}: a mask without its pixels")
+    else:
+        left, top = (round(min(each)) for each in zip(*points, strict=True))
+        canvas.paste(_decoded(shape.mask, canvas), top, left, value)
 
 
 def _decoded(text: str, canvas: Canvas) -> np.ndarray:

@@ -14,14 +14,14 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-from PIL import Image, ImageDraw
 
 from ...core.errors import DataError
 from ...core.images.color_table import color_codes, color_of
 from ...core.images.decoding import decoding, limit_of
 from ...core.images.pixels import in_strips
 from ...core.images.plain_png import SIGNATURE
-from ...core.labels import CAMVID32, CITYSCAPES, CITYSCAPES_TRAIN_IDS, Color
+from ...core.labels import CAMVID32, CITYSCAPES, CITYSCAPES_TRAIN_IDS, IGNORE, Color
+from .canvas import Canvas
 from .class_tables import (
     ClassTable,
     Row,
@@ -33,6 +33,7 @@ from .class_tables import (
     text_of,
 )
 from .masks import (
+    GREY,
     IMAGE,
     Layout,
     ReadMask,
@@ -262,7 +263,6 @@ _idd_ids = ClassTable(
 
 
 _Coordinate = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
-_CROSSINGS = 1 << 28  # of a polygon's points and an image's rows: Pillow looks at each
 
 
 class _Object(msgspec.Struct):
@@ -289,10 +289,7 @@ def _draw_idd(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) 
     where = folder.path(name)
     if drawing.imgWidth * drawing.imgHeight > limit_of("PNG"):
         raise DataError(f"{where}: {drawing.imgWidth}x{drawing.imgHeight} pixels are too many")
-    if sum(len(each.polygon) for each in drawing.objects) * drawing.imgHeight > _CROSSINGS:
-        raise DataError(f"{where}: polygons of too many points")
-    image = Image.new("L", (drawing.imgWidth, drawing.imgHeight), 255)
-    canvas = ImageDraw.Draw(image)
+    canvas = Canvas((drawing.imgHeight, drawing.imgWidth), IGNORE, str(where))
     for each in drawing.objects:
         if each.deleted:
             continue
@@ -300,9 +297,9 @@ def _draw_idd(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) 
         label = each.label if known else each.label.removesuffix("group")
         if label not in _idd_labels and label not in _IDD_VOID:
             raise DataError(f"{where}: {each.label!r} is no label of IDD")
-        if len(each.polygon) > 1:
-            canvas.polygon(each.polygon, fill=_idd_labels.get(label, 255))
-    return np.asarray(image)
+        if len(each.polygon) > 2:
+            canvas.outline(each.polygon, _idd_labels.get(label, IGNORE))
+    return canvas.label
 
 
 def _idd(ending: str, about: str, table: ClassTable, read: ReadMask = read_mask) -> Layout:
@@ -496,7 +493,7 @@ def _seen_in(folder: SourceFolder, masks: Sequence[str]) -> tuple[str, Counter[s
     for name in masks:
         path = str(folder.path(name))
         image = open_mask(path)
-        grey = image.mode in ("1", "L", "I", "I;16")
+        grey = image.mode in GREY
         with decoding(path):
             pixels = in_strips(image) if grey else in_strips(image, color_codes)
         seen = values if grey else found
@@ -505,8 +502,8 @@ def _seen_in(folder: SourceFolder, masks: Sequence[str]) -> tuple[str, Counter[s
         if len(seen) > NAMEABLE:
             break
     if not found:
-        return "value", Counter({f"{int(code)},name": n for code, n in values.items()})
-    found.update({code * 0x10101: count for code, count in values.items()})  # greys are colours
+        return "value", Counter({f"{code:g},name": n for code, n in values.items()})
+    found.update({int(code) * 0x10101: count for code, count in values.items()})  # greys, too
     lines = {f"name,{','.join(map(str, color_of(code)))}": n for code, n in found.items()}
     return "colour", Counter(lines)
 

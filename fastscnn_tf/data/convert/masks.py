@@ -25,6 +25,7 @@ from .source_folder import SourceFolder, split_named, stem
 
 IMAGE = rf"\.(?:{'|'.join(suffix[1:] for suffix in IMAGE_SUFFIXES)})"
 DEEPEST = 32  # folders in one another; a pattern is tried at each
+GREY = ("1", "L", "I", "I;16", "F")  # modes whose pixels are values
 LISTED = 5  # unknown values that an error names
 
 Splits = dict[str, str | None]  # of an image's name; None: in no split
@@ -81,7 +82,7 @@ def classes_of(
         DataError: it has a value or colour that the table does not know.
     """
     by_palette = image.mode == "P" and table.palette and table.by_color is not None
-    plain = image.mode in ("1", "L", "I", "I;16", "P") and not by_palette
+    plain = image.mode in (*GREY, "P") and not by_palette
     values = table.by_value if plain or red or table.by_color is None else None
     with decoding(path):
         codes = in_strips(image, color_codes) if values is None else in_strips(image)
@@ -98,6 +99,10 @@ def classes_of(
                 f"{path}: a colour picture (mode {image.mode}), but {table.said} has no colours"
             )
         codes = codes[..., 0]
+    if codes.dtype.kind == "f":
+        if (odd := ~((codes == np.rint(codes)) & (codes >= 0) & (codes < 256))).any():
+            raise DataError(f"{path}: values such as {codes[odd][0]:g}, which are none of 0 to 255")
+        codes = codes.astype(np.uint8)
     codes = codes.astype(np.uint8) if codes.dtype == bool else codes
     there = (codes >= 0) & (codes < 256)
     label = np.where(there, values.take(codes, mode="clip"), np.uint8(UNKNOWN))

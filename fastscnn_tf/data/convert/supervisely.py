@@ -8,7 +8,7 @@ says, unless the noted size says otherwise.
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 import numpy as np
@@ -100,33 +100,28 @@ def open_source(folder: SourceFolder) -> Source:
     note_unused(folder, items, notes)
     classes, background = with_background(list(colors), notes)
     known = {title: color for title, color in colors.items() if color}
-    return Source(classes, items, _Reader(classes, background), known, notes)
+    read = DrawnLabels(classes, background, _noted_size, lambda key, _: key.objects, _draw)
+    return Source(classes, items, read, known, notes)
 
 
-class _Reader(DrawnLabels):
-    def noted_size(self, item: Item) -> Size | None:
-        content: Any = item.key
-        return content.size.height, content.size.width
+def _noted_size(key: _File, _: str) -> Size:
+    return key.size.height, key.size.width
 
-    def draw(self, canvas: Canvas, item: Item, notes: Notes) -> None:
-        content: Any = item.key
-        for each in content.objects:
-            self._draw(canvas, each, notes)
 
-    def _draw(self, canvas: Canvas, each: _Object, notes: Notes) -> None:
-        value, where = self._index[each.class_title], f"{canvas.name}: {each.class_title}"
-        kind = each.geometry_type or ("bitmap" if each.bitmap else "polygon")
-        if kind in ("bitmap", "alpha_mask") and each.bitmap:
-            column, row = each.bitmap.origin
-            canvas.paste(_decoded(each.bitmap.data, where), row, column, value)
-        elif kind == "polygon" and each.points:
-            canvas.outline(each.points.exterior, value, each.points.interior)
-        elif kind == "rectangle" and each.points and len(each.points.exterior) == 2:
-            left_top, right_bottom = each.points.exterior
-            (left, top), (right, bottom) = left_top[:2], right_bottom[:2]
-            canvas.outline([left, top, right, top, right, bottom, left, bottom], value)
-        else:
-            notes.add(f"{kind}: it has no area that is known, not drawn", where)
+def _draw(canvas: Canvas, each: _Object, index: Mapping[str, int], notes: Notes) -> None:
+    value, where = index[each.class_title], f"{canvas.name}: {each.class_title}"
+    kind = each.geometry_type or ("bitmap" if each.bitmap else "polygon")
+    if kind in ("bitmap", "alpha_mask") and each.bitmap:
+        column, row = each.bitmap.origin
+        canvas.paste(_decoded(each.bitmap.data, where), row, column, value)
+    elif kind == "polygon" and each.points:
+        canvas.outline(each.points.exterior, value, each.points.interior)
+    elif kind == "rectangle" and each.points and len(each.points.exterior) == 2:
+        left_top, right_bottom = each.points.exterior
+        (left, top), (right, bottom) = left_top[:2], right_bottom[:2]
+        canvas.outline([left, top, right, top, right, bottom, left, bottom], value)
+    else:
+        notes.add(f"{kind}: it has no area that is known, not drawn", where)
 
 
 def _decoded(text: str, where: str) -> np.ndarray:

@@ -106,6 +106,8 @@ def test_a_table_of_ones_own_can_be_given(tmp_path):
         tmp_path / "source", tmp_path / "few", "colors", "auto,other=black+street", table=table
     )
     assert chosen.classes == {"auto": 18, "other": 36}
+    with pytest.raises(ConfigError, match=r"no class '.*mine\.txt'"):  # not one of two tables
+        convert_dataset(tmp_path / "source", tmp_path / "x", "colors", str(table), table=table)
 
 
 def test_a_format_that_knows_its_classes_takes_no_table(tmp_path):
@@ -276,6 +278,7 @@ def test_colours_without_a_table_are_listed_to_be_named(tmp_path):
         ([0, 1, 2], "L", "values 0, 1, 2", "0,name (33.3 % of pixels); 1,name (33.3 %"),
         ([0, 255, 255], "1", "values 0, 1", "1,name (66.7 %"),
         ([0, 7, 999], "I;16", "values 0, 7, 999", "999,name (33.3 %"),
+        ([0, 1, 7], "F", "values 0, 1, 7", "7,name (33.3 %"),
         ([0, 9, 9], "P", "colours 0,0,0, 9,9,9", "each colour and name them: name,9,9,9 (66.7 %"),
         (
             [0, 255, 255],
@@ -292,14 +295,15 @@ def test_masks_without_a_table_are_recognised_and_asked_about(values, kind, seen
     for name in ("x/1", "x/2", "3"):
         rows = np.tile(np.array(values, np.uint16), (HEIGHT, 1))
         mask = Image.fromarray(rows if kind == "I;16" else rows.astype(np.uint8))
-        mask = mask.convert(kind) if kind in ("1", "P") else mask
+        mask = mask.convert(kind) if kind in ("1", "P", "F") else mask
         path = tmp_path / f"masks/{name}.png"
         path.unlink()
-        mask.save(path.with_suffix(".jpg") if kind == "JPEG" else path)
+        mask.save(path.with_suffix({"JPEG": ".jpg", "F": ".tif"}.get(kind, ".png")))
     found, reason = find_format("auto", SourceFolder(tmp_path))
     assert found.name == "colors"
     lossy = "masks/3.jpg is there as a mask"
-    assert reason == (f"masks/3.png is a mask of the {seen}" if seen else lossy)
+    name = "masks/3.tif" if kind == "F" else "masks/3.png"
+    assert reason == (f"{name} is a mask of the {seen}" if seen else lossy)
     with pytest.raises(DataError, match=asked.replace("(", r"\(").replace(")", r"\)")):
         found.open(SourceFolder(tmp_path))
 
@@ -473,6 +477,22 @@ def test_a_table_of_values_reads_the_commonest_mask_of_all(tmp_path):
     source = FORMATS["colors"].open(SourceFolder(tmp_path))
     assert list(source.classes) == ["background", "road"]
     assert read(source)[""]["3"][0].tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize(("value", "said"), [(255, None), (1.5, "such as 1.5"), (np.inf, "inf")])
+def test_masks_of_floats(value, said, tmp_path):
+    example("colors", tmp_path)
+    (tmp_path / "classes.csv").write_text("0,background\n255,road\n")
+    for name in ("x/1", "x/2", "3"):
+        (tmp_path / f"masks/{name}.png").unlink()
+        row = np.array([0, value, 255], np.float32)
+        Image.fromarray(np.tile(row, (HEIGHT, 1))).save(tmp_path / f"masks/{name}.tif")
+    source = FORMATS["colors"].open(SourceFolder(tmp_path))
+    if said is None:
+        assert read(source)[""]["3"][0].tolist() == [0, 1, 1]
+    else:
+        with pytest.raises(DataError, match=said):
+            read(source)
 
 
 def test_masks_beside_images_are_roboflows_only_with_its_table(tmp_path):
