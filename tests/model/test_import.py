@@ -315,6 +315,13 @@ def test_keras_may_name_the_last_separable_convolutions(golden_dir):
     assert np.array_equal(spelled["separable_conv2d_4.pointwise/kernel"], kernel)
 
 
+@pytest.mark.parametrize("name", GOLDEN)
+def test_goldens_are_told_apart(name, golden_dir):
+    """SkyWa7ch3r's network is the notebook's: the number of classes tells them apart."""
+    assert _recognise(read_checkpoint(golden_dir / GOLDEN[name]), "auto", "x") == name
+    assert _recognise(read_checkpoint(golden_dir / GOLDEN[name]), name, "x") == name
+
+
 def test_folder_and_file_hold_the_same(golden_dir):
     peer, read = PEERS["rachthree"], lambda name: read_checkpoint(golden_dir / "rachthree" / name)
     file, folder = (peer.spelled(read(name)) for name in ("weights.h5", "final_model.pb"))

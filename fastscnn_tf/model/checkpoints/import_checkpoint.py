@@ -150,14 +150,15 @@ def _recognise(tensors: Tensors, source: str, path: Any) -> str:
     Raises:
         ModelFileError: none shares more than a few, or the one asked for shares less than another.
     """
-    shares = {}
+    shares, shapes = {}, {}
     for name, peer in PEERS.items():
         wanted, spelled = _usual(name), peer.spelled(tensors)
         there = wanted.keys() & spelled.keys()
+        alike = {key for key in there if spelled[key].shape == wanted[key].shape}
         if not peer.layers and source == AUTO and len(there) < len(wanted):
-            there = {key for key in there if spelled[key].shape == wanted[key].shape}
-        shares[name] = len(there) / len(wanted)
-    best = max(shares, key=lambda name: shares[name])
+            there = alike
+        shares[name], shapes[name] = len(there) / len(wanted), len(alike)
+    best = max(shares, key=lambda name: (shares[name], shapes[name]))
     if shares[best] < 0.5:
         seen = ", ".join(f"{name} {tensors[name].shape}" for name in list(tensors)[:SHOWN])
         raise ModelFileError(
