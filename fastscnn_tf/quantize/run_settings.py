@@ -25,8 +25,9 @@ class QuantizeSettings(RunSettings):
             CamVid 0.001 cost 1 to 3 points of mIoU within 5 epochs, 0.0001 at most 0.7 within 2.
         freeze_ranges: how many of the last epochs keep the activation ranges, see
             `freeze_ranges`; None: a third of the epochs.
-        distill_weight: of learning what the float model says of each cell (see
-            `distilling_model`); 0: learn from the labels alone.
+        distill_weight: of learning what the float model says of each cell, beside the labels (see
+            `distilling_model`). On CamVid's val 3 epochs with 1 agreed with float in 99.44 % of the
+            pixels, without in 99.38 %; mIoU 67.56 and 67.66 (float: 67.58), one seed.
         augment: augmentation preset.
         seed: order and augmentation.
         validate_every: epochs between validations; the last epoch always validates.
@@ -48,8 +49,8 @@ class QuantizeSettings(RunSettings):
     freeze_ranges: int | None = setting(
         None, "How many of the last epochs keep the activation ranges.", shown="a third of them"
     )
-    distill_weight: float = like(
-        TrainSettings, "distill_weight", help="Weight of what the float model teaches; 0: none."
+    distill_weight: float = setting(
+        0.0, "Weight of learning what the float model says of each cell.", 0, 1e6
     )
     augment: str = like(TrainSettings, "augment", "gentle")
     seed: int = like(TrainSettings, "seed")

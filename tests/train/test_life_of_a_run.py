@@ -62,7 +62,8 @@ class FineTuning:
         self.place = (str(start), "folder", str(data), (64, 96))
 
     def settings(self, learning_rate=0.0001):
-        return QuantizeSettings(*self.place, epochs=2, batch_size=2, learning_rate=learning_rate)
+        numbers = {"epochs": 2, "batch_size": 2, "learning_rate": learning_rate}
+        return QuantizeSettings(*self.place, **numbers, distill_weight=1.0)
 
     def arrays(self, folder):
         weights = load_folded(folder / "last.npz").weights
