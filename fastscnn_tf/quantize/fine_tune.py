@@ -11,8 +11,7 @@ from ..core.errors import OutputError
 from ..core.keras_api import KerasModel, tf_keras, tfmot
 from ..data.datasets.dataset import in_classes_of
 from ..data.pipeline import batches, check_batches
-from ..model.fast_scnn import inference_model, resize_model
-from ..model.folded import fold
+from ..model.fast_scnn import resize_model
 from ..model.io import checkpoint_in, load_keras
 from ..runs.run_folder import open_run
 from ..train.build import Training, epoch_steps, prepare_backend
@@ -82,7 +81,7 @@ def run_quantization(
         tfmot()
         model = quantize_aware(float_model, calibration.take(-(-CALIBRATION_IMAGES // 4)))
     if settings.distill_weight:
-        model.teach(fold(inference_model(float_model)), settings.distill_weight)
+        model.teach(float_model, settings.distill_weight)
     _compile(model, settings, len(training))
     state = restore_run(model, run.last) if run.last else {}
     found = run.train(

@@ -189,9 +189,10 @@ def _model_class() -> Any:
         teacher: FoldedNetwork | None = None
         distill_weight: float
 
-        def teach(self, teacher: FoldedNetwork, weight: float) -> None:
-            """Has `fit` learn the probabilities of a float network, too (see `train_step`)."""
-            self.teacher, self.distill_weight = teacher, weight
+        def teach(self, model: KerasModel, weight: float = 1.0) -> None:
+            """Has `fit` learn the probabilities of a float model, too (see `train_step`)."""
+            model = resize_model(inference_model(model), self.config.input_size, self.config.pad)
+            self.teacher, self.distill_weight = fold(model), weight
             self.distilled = keras.metrics.Mean("distill")  # in the logs, as all metrics are
 
         def call(self, inputs, training=None, mask=None):

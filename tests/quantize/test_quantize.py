@@ -94,9 +94,9 @@ def test_without_labels_the_float_network_is_learned(config, noise):
     """All void: what is left is what the teacher says, here of another network's classes."""
     small = config.replace(input_size=(64, 96), width=0.25, repeats=(1, 1, 1))
     images, void = noise((64, 96)), np.full((2, 64, 96), 255, np.int32)
-    teacher = fold(fast_scnn(small))
-    kernel, bias = teacher.weights["classifier.logits"]
-    teacher.weights["classifier.logits"] = (100 * kernel, bias)  # it is sure of what it sees
+    teacher = fast_scnn(small)
+    last = teacher.get_layer("classifier.logits")
+    last.set_weights([100 * weight for weight in last.get_weights()])  # it is sure of what it sees
     qat = quantize_aware(fast_scnn(small), [images])
     qat.teach(teacher, 2.0)
     qat.compile(keras3().optimizers.Adam(0.003), loss=segmentation_loss)
