@@ -25,10 +25,12 @@ def training_images(
     count: int,
     skip_bad: bool = False,
 ) -> Iterator[np.ndarray]:
-    """The first normalised images of a training split, one by one; label maps do not count.
+    """The first images of a training split as bytes, one by one; label maps do not count.
+
+    Whoever calibrates normalises them: of floats it would have to guess how they are coded.
 
     Args:
-        config: gives their size, mean and std.
+        config: gives the size that drawn ones have.
         dataset: its name, as for `open_pictures`.
         data_dir: where it lies.
         count: how many.
@@ -37,10 +39,12 @@ def training_images(
     Raises:
         DataError: there is no such data set, or a picture cannot be read.
     """
-    source: Source = open_pictures(dataset, data_dir, "train", config.input_size)
-    if skip_bad and isinstance(source, list):
-        source = _readable(source, count)
-    return itertools.islice(image_batches(source, config), count)
+    source = open_pictures(dataset, data_dir, "train", config.input_size)
+    if isinstance(source, list):
+        images = _readable(source, count) if skip_bad else map(read_image, source)
+    else:
+        images = map(source.read_image, source.indices())
+    return itertools.islice(images, count)
 
 
 def _readable(paths: Sequence[Path], count: int) -> Iterator[np.ndarray]:

@@ -10,7 +10,7 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import OutputError
 from ..core.keras_api import KerasModel, tf_keras, tfmot
 from ..data.datasets.dataset import in_classes_of
-from ..data.pipeline import batches, check_batches
+from ..data.pipeline import check_batches
 from ..model.fast_scnn import resize_model
 from ..model.io import checkpoint_in, load_keras
 from ..runs.run_folder import open_run
@@ -77,9 +77,8 @@ def run_quantization(
     training, validation = (in_classes_of(config.labels, data, *matching) for data in splits)
     check_batches(training, config, settings.batch_size, training=True)
     if model is None:
-        calibration = batches(training, config, batch_size=4)
         tfmot()
-        model = quantize_aware(float_model, calibration.take(-(-CALIBRATION_IMAGES // 4)))
+        model = quantize_aware(float_model, training[:CALIBRATION_IMAGES])
     if settings.distill_weight:
         model.teach(float_model, settings.distill_weight)
     _compile(model, settings, len(training))

@@ -18,6 +18,7 @@ RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 SLACK = 1.5  # steps of the quantization by which the ends of a known range may be missed
 SYMMETRIC_SLACK = 0.005  # of the largest magnitude, which alone shows in int16
 LEAST_LEVELS = 100  # of 256 grey levels that must stay apart in the input
+SAME_LEVEL = 2  # grey levels by which two ways to write one normalisation may differ
 
 # What networks are fed with: mean and std in 0..255, and the options that say so.
 CHOICES: dict[str, tuple[Three, Three, str]] = {
@@ -78,7 +79,7 @@ def fed(path: Path, tensor: Tensor, told: Told, given: Mapping[str, Any]) -> Fed
             f"one scale, got {tensor.dtype} with {len(tensor.scales)}"
         )
     mean, std, why = _normalisation(path, tensor, told, given)
-    text = f"fed with {_shown(mean, std)}, {why}"
+    text, other = f"fed with {_shown(mean, std)}, {why}", _contradicted(tensor, mean, std)
     if tensor.is_float:
         return Fed(mean, std, None, text)
     table = quantized_bytes(tensor, mean, std)
@@ -89,6 +90,8 @@ def fed(path: Path, tensor: Tensor, told: Told, given: Mapping[str, Any]) -> Fed
             f"{path}: {text}, contradicts its input, which is quantized for {low:.4g}..{high:.4g}: "
             f"{levels} of 256 grey levels would be left. {_choices()}"
         )
+    if other:
+        text += f" although its quantization tells {other}: {levels} of 256 grey levels stay apart"
     as_bytes = np.arange(256)[:, None] + RANGES[tensor.dtype][0]
     return Fed(mean, std, None if (table == as_bytes).all() else table, text)
 
@@ -151,12 +154,24 @@ def _told_by_range(tensor: Tensor) -> str:
     return "" if unsure or not near else min(near, key=lambda name: near[name])
 
 
-def _shown(*values: Three) -> str:
-    """`(x - 128) / 128`."""
-    mean, std = (
-        f"{v[0]:g}" if len(set(v)) == 1 else f"({', '.join(f'{n:g}' for n in v)})" for v in values
+def _contradicted(tensor: Tensor, mean: Three, std: Three) -> str:
+    """The known normalisation that a quantization tells, if it takes grey levels for others."""
+    if not (name := _told_by_range(tensor)):
+        return ""
+    other_mean, other_std = map(np.asarray, _KNOWN[name])
+    levels = np.array([[0.0], [255.0]])
+    taken = (levels - np.asarray(mean)) / np.asarray(std) * other_std + other_mean
+    return name if np.abs(taken - levels).max() > SAME_LEVEL else ""
+
+
+def _shown(mean: Three, std: Three) -> str:
+    """`(x - 128) / 128`, or `x / 255`, or `x`."""
+    less, by = (
+        f"{v[0]:g}" if len(set(v)) == 1 else f"({', '.join(f'{n:g}' for n in v)})"
+        for v in (mean, std)
     )
-    return f"(x - {mean}) / {std}"
+    text = f"x - {less}" if any(mean) else "x"
+    return text if std == ONES else f"({text}) / {by}" if any(mean) else f"x / {by}"
 
 
 def _choices() -> str:

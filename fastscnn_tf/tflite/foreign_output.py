@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from ..core.errors import ConfigError, ModelFileError
 from ..core.foreign_text import printable
@@ -13,20 +16,25 @@ from .foreign_input import RANGES, ends, one_scale
 from .foreign_options import Told
 from .graph import Graph, Op, Tensor
 
+_CONSTANT = "a constant"
 NOWHERE = 0  # instead of an axis: the output does not lie over the image
 # What changes the place, size or type of values, not what they mean.
 _CARRIED = {
     *("RESHAPE", "TRANSPOSE", "SQUEEZE", "EXPAND_DIMS", "SLICE", "STRIDED_SLICE", "PAD", "CAST"),
     *("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "QUANTIZE", "DEQUANTIZE"),
 }
-_LINEAR = {
+_CONVOLUTIONS = {
     *("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"),
-    *("ADD", "SUB"),
 }
+_JOINS = {"ADD": operator.add, "SUB": operator.sub, "MUL": operator.mul}
+_SQUASHES = {"LOGISTIC", "SOFTMAX", "RELU_0_TO_1"}
 _ACTIVATIONS = {  # of MediaPipe's ImageSegmenterOptions
     0: ("prob", "one probability (its metadata leave nothing to do)"),
     1: ("logits", "one logit (its metadata ask for a sigmoid)"),
 }
+
+
+Span = tuple[float, float]
 
 
 class Grid(NamedTuple):
@@ -39,6 +47,22 @@ class Grid(NamedTuple):
 
     place: int
     axis: int | None
+
+
+class Made(NamedTuple):
+    """Where a tensor's values come from.
+
+    Attributes:
+        kind: of the operation that gives them their meaning.
+        name: of what that operation writes.
+        logit: a convolution, or what adds, subtracts and scales such.
+        span: what they lie within, where that is known.
+    """
+
+    kind: str = "nothing"
+    name: str = ""
+    logit: bool = False
+    span: Span | None = None
 
 
 class Meaning(NamedTuple):
@@ -77,7 +101,8 @@ def segmenting(
     tensors = [graph.tensors[index] for index in graph.outputs]
     axes = [_axis(tensor.shape, size, 1 if planes else 3) for tensor in tensors]
     found = [Grid(place, axis) for place, axis in enumerate(axes) if axis != NOWHERE]
-    listed = ", ".join(f"{printable(tensor.name)} {tensor.shape}" for tensor in tensors)
+    makers = _makers(graph)
+    listed = ", ".join(_described(each, makers.get(each.index, Made())) for each in tensors)
     if wanted is not None:
         places = [place for place, tensor in enumerate(tensors) if tensor.name == wanted]
         if len(places) != 1:
@@ -101,6 +126,11 @@ def segmenting(
             f"(output_tensor=): {listed}"
         )
     return found[0]
+
+
+def _described(tensor: Tensor, made: Made) -> str:
+    layer = f" {printable(made.name)}" if made.name not in ("", tensor.name) else ""
+    return f"{printable(tensor.name)} {tensor.shape} by {made.kind}{layer}"
 
 
 def _axis(shape: Sequence[int], size: Size, usual: int) -> int | None:
@@ -138,8 +168,8 @@ def meaning(path: Path, graph: Graph, tensor: Tensor, count: int, told: Told) ->
     Raises:
         ModelFileError: it cannot be told.
     """
-    op = _maker(graph, tensor)
-    kind = op.kind if op else "nothing"
+    made = _makers(graph).get(tensor.index, Made())
+    kind = made.kind
     plain = not tensor.is_float and not tensor.scales
     if count == 1 and (kind == "ARG_MAX" or plain):
         return Meaning("labels", f"a label map ({kind if kind == 'ARG_MAX' else tensor.dtype})")
@@ -147,16 +177,16 @@ def meaning(path: Path, graph: Graph, tensor: Tensor, count: int, told: Told) ->
         raise ModelFileError(
             f"{path}: scores of {tensor.dtype} with {len(tensor.scales)} scales cannot be read"
         )
-    unit = _within_one(tensor)
+    unit = _within_one(tensor) or _unit(made.span)
+    why = kind if kind in _SQUASHES else f"{kind}, its range"
     if count > 1:
-        if kind in ("SOFTMAX", "LOGISTIC") or unit:
-            why = kind if kind in ("SOFTMAX", "LOGISTIC") else "its range"
+        if unit:
             return Meaning("prob", f"probabilities of {count} classes ({why})")
         return Meaning("logits", f"logits of {count} classes")
-    if kind in ("LOGISTIC", "RELU_0_TO_1") or (unit and kind not in _LINEAR):
-        return Meaning("prob", f"one probability ({kind if not unit else f'{kind}, its range'})")
-    if op and kind in _LINEAR and not op.options.get("activation"):
+    if made.logit:
         return Meaning("logits", f"one logit ({kind})")
+    if unit:
+        return Meaning("prob", f"one probability ({why})")
     if known := _ACTIVATIONS.get(-1 if told.activation is None else told.activation):
         return Meaning(*known)
     raise ModelFileError(
@@ -165,15 +195,53 @@ def meaning(path: Path, graph: Graph, tensor: Tensor, count: int, told: Told) ->
     )
 
 
-def _maker(graph: Graph, tensor: Tensor) -> Op | None:
-    """The operation that gives an output its meaning."""
-    makers = {index: op for op in graph.ops for index in op.outputs}
-    op = makers.get(tensor.index)
-    for _ in graph.ops:  # a damaged graph may go in circles
-        if op is None or op.kind not in _CARRIED or not op.inputs:
-            break
-        op = makers.get(op.inputs[0])
-    return op
+def _makers(graph: Graph) -> dict[int, Made]:
+    """Where the values of each tensor come from, in the order of execution."""
+    found: dict[int, Made] = {}
+    for op in graph.ops:
+        sources = op.inputs[: 1 if op.kind in _CARRIED else 2 if op.kind in _JOINS else 0]
+        for index in sources:
+            if index not in found:
+                found[index] = _given(graph.tensors[index])
+        values = [found[index] for index in sources]
+        if op.kind in _CARRIED and values:
+            result = values[0]
+        else:
+            name = next((graph.tensors[index].name for index in op.outputs), "")
+            result = Made(op.kind, name, *_reach(op, values))
+        found.update(dict.fromkeys(op.outputs, result))
+    return found
+
+
+def _given(tensor: Tensor) -> Made:
+    """What no operation makes: a constant, or an input of the graph."""
+    if not tensor.constant:
+        return Made()
+    if tensor.dtype not in ("float16", "float32") or tensor.sparse:
+        return Made(_CONSTANT)
+    item = np.dtype(tensor.dtype).newbyteorder("<")
+    values = np.frombuffer(tensor.data, item, len(tensor.data) // item.itemsize)
+    return Made(_CONSTANT, span=(float(values.min()), float(values.max())) if values.size else None)
+
+
+def _reach(op: Op, values: Sequence[Made]) -> tuple[bool, Span | None]:
+    """Whether an operation gives logits, and what its values lie within."""
+    if op.options.get("activation"):
+        return False, None
+    if op.kind not in _JOINS or len(values) != 2:
+        return op.kind in _CONVOLUTIONS, (0.0, 1.0) if op.kind in _SQUASHES else None
+    logits = [made.logit for made in values]
+    if any(logits):  # a product of two is none
+        rest = all(made.logit or made.kind == _CONSTANT for made in values)
+        return rest and not (op.kind == "MUL" and all(logits)), None
+    first, second = (made.span or () for made in values)
+    ends = [_JOINS[op.kind](one, other) for one in first for other in second]
+    return False, (min(ends), max(ends)) if ends else None
+
+
+def _unit(span: Span | None) -> bool:
+    """Whether values lie within 0..1, up to the rounding of constants."""
+    return span is not None and span[0] == 0 and abs(span[1] - 1) < 1e-6
 
 
 def _within_one(tensor: Tensor) -> bool:

@@ -168,6 +168,17 @@ def test_what_is_guessed_is_said(pairs, capsys):
     assert data.labels.names == ("a", "b", "c")
 
 
+@pytest.mark.parametrize("std", [1.0, 127.5, 255.0])
+def test_our_own_images_are_not_guessed_about(std, capsys):
+    """With a mean of 0 their floats would be 0..2, which might be dark bytes, or 0..1."""
+    from fastscnn_tf.export.representative import training_images
+
+    config = CONFIG.replace(mean=(0.0,) * 3, std=(std,) * 3)
+    found = np.concatenate(list(image_batches(training_images(config, "toy", None, 2), config)))
+    np.testing.assert_allclose(found.max() * std, 255, atol=30)
+    assert capsys.readouterr().err == ""
+
+
 def normalised_otherwise(images):
     return (images / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
 
@@ -294,12 +305,14 @@ def test_calibration_reads_pictures_without_label_maps(pairs, files, tmp_path, c
     )
     expected = list(image_batches(files[0], CONFIG))
     for place in ("described", "plain"):
-        found = list(training_images(CONFIG, "folder", tmp_path / place, COUNT))
+        found = list(
+            image_batches(training_images(CONFIG, "folder", tmp_path / place, COUNT), CONFIG)
+        )
         np.testing.assert_array_equal(found, expected)
         assert len(list(training_images(CONFIG, "folder", tmp_path / place, 2))) == 2
     (tmp_path / "plain" / "inner" / "0.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"0\.png"):
         list(training_images(CONFIG, "folder", tmp_path / "plain", COUNT))
     rest = list(training_images(CONFIG, "folder", tmp_path / "plain", COUNT, skip_bad=True))
-    np.testing.assert_array_equal(rest, expected[1:])
+    np.testing.assert_array_equal(list(image_batches(rest, CONFIG)), expected[1:])
     assert "skipped 1 pictures that cannot be read" in capsys.readouterr().err

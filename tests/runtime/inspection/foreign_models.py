@@ -128,6 +128,22 @@ class ForeignModel:
         """A further output, made of the logits."""
         self.outputs.append(self._then(kind, self.logits, shape, order))
 
+    def joined(self, kind: str, other: float | str) -> None:
+        """The output, resized, joined with a constant or another tensor; SUB takes it from that."""
+        m, (now,) = self.model, self.outputs
+        shape = m.graph.tensors[now].shape
+        size, carried = m.tensor((2,), "int32", np.asarray(SIZE)), m.tensor(shape)
+        m.op("RESIZE_NEAREST_NEIGHBOR", [now, size], [carried], "ResizeNearestNeighborOptions")
+        others = {"itself": carried, "its logits": self.logits, "the image": self.image}
+        if isinstance(other, str):
+            second = others[other]
+        else:
+            second = m.tensor((1,), "float32", np.asarray([other]))
+        both = [second, carried] if kind == "SUB" else [carried, second]
+        result = m.tensor(shape)
+        m.op(kind, both, [result], f"{kind.capitalize()}Options")
+        self.outputs = [result]
+
     def reshaped(self, shape: Sequence[int], dtype: str) -> None:
         """The same output in another shape."""
         m = self.model

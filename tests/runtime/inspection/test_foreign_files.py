@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,21 @@ def test_a_contradiction_is_refused(written):
         Segmenter(written(model))
 
 
+@pytest.mark.parametrize(
+    ("scale", "zero", "given", "said"),
+    [
+        (1 / 255, -128, SYMMETRIC, "as given although its quantization tells 0..1: 129 of 256"),
+        (2 / 255, 0, {"scale": 255}, "as given although its quantization tells -1..1: 12[89] of"),
+        (1 / 128, 0, SYMMETRIC, "/ 127.5, as given;"),
+        (1 / 255, -128, {"scale": 255}, "x / 255, as given;"),
+        (1.0, -128, {"scale": 1}, "fed with x, as given;"),
+    ],
+)
+def test_options_beside_what_the_quantization_tells(scale, zero, given, said, written):
+    found = Segmenter(written(ForeignModel(4, ("int8", ((scale,), (zero,))))), **given)
+    assert re.search(said, found.ports.told), found.ports.told
+
+
 def test_plain_bytes_go_in_as_they_are(written):
     model = ForeignModel(4, ("uint8", None), range=(0, 255))
     found = Segmenter(written(model))
@@ -278,6 +294,8 @@ def test_of_several_that_might_one_is_named(written):
     path = written(model)
     with pytest.raises(ConfigError, match=r"several outputs: .*--output-tensor NAME.*: t1 \(1, 24"):
         Segmenter(path, **UNIT)
+    with pytest.raises(ConfigError, match=r"4\) by CONV_2D, t\d+ \(1, 24, 32, 4\) by SOFTMAX$"):
+        Segmenter(path, **UNIT)
     name = model.model.graph.tensors[model.outputs[1]].name
     with pytest.raises(ConfigError, match="several outputs need api=interpreter"):
         Segmenter(path, None, DeviceSettings(api="compiled_model"), output_tensor=name, **UNIT)
@@ -324,6 +342,45 @@ def test_a_coarser_grid_lies_over_the_image_as_a_whole(written):
     labels = found.predict(image)
     assert (labels[:, :124] == 0).all()
     assert (labels[:, 133:] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("end", "join", "other", "kind", "expected"),
+    [
+        ("LOGISTIC", "SUB", 1.0, "one probability (SUB, its range)", lambda p: 1 - p),
+        ("LOGISTIC", "MUL", "itself", "one probability (MUL, its range)", lambda p: p * p),
+        (None, "ADD", -0.5, "one logit (ADD)", lambda p: sigmoid(np.log(p / (1 - p)) - 0.5)),
+        (None, "MUL", 2.0, "one logit (MUL)", lambda p: sigmoid(np.log(p / (1 - p)) * 2)),
+        ("LOGISTIC", "ADD", "itself", "", None),
+        ("LOGISTIC", "ADD", "its logits", "", None),
+        ("LOGISTIC", "MUL", 255.0, "", None),
+        ("LOGISTIC", "ADD", -0.5, "", None),
+        (None, "MUL", "itself", "", None),
+        (None, "SUB", "the image", "", None),
+    ],
+)
+def test_one_channel_behind_arithmetic(end, join, other, kind, expected, written):
+    """Through a resize; what is neither a logit nor within 0..1 is not taken for one."""
+    model = ForeignModel(1, end=end)
+    model.joined(join, other)
+    path = written(model)
+    if not kind:
+        with pytest.raises(ModelFileError, match=f"made by {join}: whether it is a probability or"):
+            Segmenter(path, **UNIT)
+        return
+    found = Segmenter(path, **UNIT)
+    assert f"read as {kind}" in found.ports.told
+    probability = expected(sigmoid(model.scores(IMAGE, 0, 255))[..., 0])
+    labels, sure = found.predict(IMAGE, confidence=True)
+    np.testing.assert_array_equal(labels, probability > 0.5)
+    np.testing.assert_allclose(sure, np.where(labels == 1, probability, 1 - probability), atol=1e-5)
+
+
+def test_the_mean_of_two_softmaxes_is_no_logits(written):
+    model = ForeignModel(4, end="SOFTMAX")
+    model.joined("MUL", 0.5)
+    model.joined("ADD", "itself")
+    assert Segmenter(written(model), **UNIT).outputs == "prob"
 
 
 def test_a_channel_that_nothing_explains_is_refused(written):
@@ -431,7 +488,7 @@ def test_custom_operations_are_named_with_who_runs_them(name, who, written, run)
 
 def test_inspect_says_how_it_is_read(written):
     found = fs.inspect(written(ForeignModel(1, ("uint8", ((1 / 255,), (0,))))), load=False)
-    assert "fed with (x - 0) / 255, 0..1, as its quantization tells" in found.read_as
+    assert "fed with x / 255, 0..1, as its quantization tells" in found.read_as
     assert "one logit (CONV_2D), foreground above 0.5" in found.text()
     assert "not run by Segmenter as it is: nothing in the file says" in str(
         fs.inspect(written(ForeignModel(3)), load=False)
@@ -443,7 +500,7 @@ def test_one_line_says_what_was_told(written, caplog):
     with caplog.at_level(logging.WARNING, "fastscnn_tf"):
         Segmenter(path)
     (record,) = caplog.records
-    assert record.getMessage().startswith(f"{path}: from elsewhere: fed with (x - 0) / 255, 0..1")
+    assert record.getMessage().startswith(f"{path}: from elsewhere: fed with x / 255, 0..1")
 
 
 def test_a_file_of_this_package_needs_nothing(caplog):
@@ -525,7 +582,7 @@ def test_evaluate_compare_and_save_logits(written, tmp_path, run):
     code, out, err = run("evaluate", path, *data, "--json", scores)
     assert code == 0, err
     assert "matched by index" in out + err
-    assert "fed with (x - 0) / 255, as given" in scores.read_text()
+    assert "fed with x / 255, as given" in scores.read_text()
     assert run("evaluate", path, *data, "--match", "index")[0] == 0
     mapping = tmp_path / "map.yaml"
     mapping.write_text("\n".join(f"class_{i}: sky" for i in range(9)))
