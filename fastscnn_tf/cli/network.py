@@ -25,7 +25,8 @@ COLOUR = opt.Numbers("R,G,B", "three numbers such as 123.675,116.28,103.53", 3)
     default="auto",
     show_default=True,
     help="mmseg, tramac, paddleseg, gluon, zh320, mindspore, rachthree, kshitizrimal (the script), "
-    "kshitizrimal-notebook, skywa7ch3r, shrief, fastscnn (a .npz), or auto.",
+    "kshitizrimal-notebook, skywa7ch3r, shrief (of KD-WSI-sTILs-Scoring), fastscnn (a .npz), or "
+    "auto.",
 )
 @click.option("--classes", type=int, help="Number of classes; read from the file by default.")
 @opt.size

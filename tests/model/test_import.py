@@ -336,7 +336,7 @@ def test_a_whole_model_of_another_network_is_refused(tmp_path):
     with pytest.raises(ModelFileError, match=r"1 different \(up_last: interpolation bilinear inst"):
         import_checkpoint(path, input_size=(256, 512))
     described(path, SKY, batch_normalization_4__epsilon=1e-5)
-    with pytest.raises(ModelFileError, match="have epsilons .*, 1e-05: expected one"):
+    with pytest.raises(ModelFileError, match=r"have epsilons .*, 1e-05: expected one"):
         import_checkpoint(path, input_size=(256, 512))
 
 

@@ -95,7 +95,8 @@ def import_checkpoint(
     """
     check_name("source", source, SOURCES)
     if source == OWN or (source == AUTO and str(path).endswith(".npz")):
-        return _own(path, num_classes, aux_heads, ema, changes)
+        given = changes | ({"prefix": prefix} if prefix else {})
+        return _own(path, num_classes, aux_heads, ema, given)
     _check_path(Path(path))
     tensors = named_by_order(read_checkpoint(path, ema=ema, prefix=prefix), path, source)
     asked, source = source, _recognise(tensors, source, path)

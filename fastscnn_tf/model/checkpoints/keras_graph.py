@@ -23,6 +23,7 @@ from ...core.foreign_text import one_line
 from ...core.images.interpolation import HALF_PIXEL
 from ...core.keras_api import KerasModel
 from ..windows import even_windows, pooling_windows
+from .checkpoint_file import MAX_BYTES
 from .hdf5_arrays import read_hdf5
 from .keras_archive import CONFIG
 from .peer_names import PeerFormat
@@ -91,7 +92,7 @@ def _description(path: Path) -> bytes:
     if prefix := prefix_of(path):
         metadata = prefix.parent.parent / "keras_metadata.pb"
         return _of_metadata(metadata) if metadata.is_file() else b""
-    data = read_bytes(path, "checkpoint", error=ModelFileError)
+    data = read_bytes(path, "checkpoint", largest=MAX_BYTES, error=ModelFileError)
     if data.startswith(b"PK"):
         with open_zip(data, str(path), "model file", error=ModelFileError) as archive:
             return archive.read(CONFIG, LARGEST) if CONFIG in archive.sizes else b""
