@@ -122,8 +122,9 @@ def _check_one_network(names: list[str], before: str) -> None:
     networks = [f"{before}{part}."[:MAX_SHOWN] for part in counts if counts[part] >= NETWORK]
     if len(networks) > 1:
         raise ModelFileError(
-            f"several networks, under {' and '.join(networks[:MAX_NAMED])}: choose one, with "
-            f"--prefix {networks[0]} (in Python prefix={networks[0]!r})"
+            "several networks (or another one than a Fast-SCNN), under "
+            f"{' and '.join(networks[:MAX_NAMED])}: choose one, with --prefix {networks[0]} "
+            f"(in Python prefix={networks[0]!r})"
         )
 
 
