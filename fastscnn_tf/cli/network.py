@@ -25,7 +25,8 @@ COLOUR = opt.Numbers("R,G,B", "three numbers such as 123.675,116.28,103.53", 3)
     default="auto",
     show_default=True,
     help="mmseg, tramac, paddleseg, gluon, zh320, mindspore, rachthree, kshitizrimal (the script), "
-    "kshitizrimal-notebook, skywa7ch3r, shrief, fastscnn (a .npz), or auto.",
+    "kshitizrimal-notebook, skywa7ch3r, shrief (of KD-WSI-sTILs-Scoring), fastscnn (a .npz), or "
+    "auto.",
 )
 @click.option("--classes", type=int, help="Number of classes; read from the file by default.")
 @opt.size
@@ -37,6 +38,7 @@ COLOUR = opt.Numbers("R,G,B", "three numbers such as 123.675,116.28,103.53", 3)
 @click.option("--std", type=COLOUR, help="Of the training, 0..255; the source's by default.")
 @click.option("--aux/--no-aux", default=False, help="Keep auxiliary heads, to go on training.")
 @click.option("--ema", is_flag=True, help="Take the averaged weights where the file has both.")
+@click.option("--prefix", default="", help="Of its tensors' names, where a file has two networks.")
 @click.option("--output", required=True, type=opt.PATH, help="The .keras.")
 @opt.force
 def import_command(
@@ -59,7 +61,7 @@ def import_command(
     if labels:
         space = _labels(labels)
         changes |= {"class_names": space.names, "class_colors": space.colors}
-    kept = {"aux_heads": rest["aux"], "ema": rest["ema"]}
+    kept = {"aux_heads": rest["aux"], "ema": rest["ema"], "prefix": rest["prefix"]}
     model = import_checkpoint(checkpoint, source, classes, **kept, **changes)
     save_model(model, output, force)
     config = model.config

@@ -128,7 +128,9 @@ class TrainSettings(RunSettings):
     validate_every: int = setting(
         1, "Epochs between validations; 0: none, the last weights stay.", 0
     )
-    preset: str | None = setting(None, f"Wiring: {', '.join(PRESETS)}.", shown="paper")
+    preset: str | None = setting(
+        None, f"Wiring: {', '.join(PRESETS)} (of KD-WSI-sTILs-Scoring).", shown="paper"
+    )
     width: float | None = setting(None, "Factor of all channel counts, 0.25..4.", shown="1")
     init_from: str | None = setting(
         None, "Start from a .keras file, run folder or checkpoint.", place=True

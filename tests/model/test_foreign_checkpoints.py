@@ -1,6 +1,7 @@
 """Checkpoints of Keras, TensorFlow, MindSpore and ONNX, written without these: names, refusals."""
 
 import io
+import json
 import logging
 import random
 import struct
@@ -20,6 +21,7 @@ from fuzzing import checkpoints, foreign  # noqa: E402
 from fastscnn_tf.core.config import FastSCNNConfig  # noqa: E402
 from fastscnn_tf.core.errors import ModelFileError  # noqa: E402
 from fastscnn_tf.model.checkpoints.checkpoint_file import read_checkpoint  # noqa: E402
+from fastscnn_tf.model.checkpoints.keras_graph import read_layers  # noqa: E402
 from fastscnn_tf.model.checkpoints.onnx_order import EXPORTED, named_by_order  # noqa: E402
 from fastscnn_tf.model.checkpoints.peer_names import PEERS  # noqa: E402
 from fastscnn_tf.model.complexity import complexity  # noqa: E402
@@ -173,6 +175,31 @@ def test_hostile_hdf5(read, change, said):
         read(hdf5(write))
 
 
+INNER = {"class_name": "Functional", "config": {"layers": [{"class_name": "Conv2DV2"}]}}
+RELU = {"class_name": "ReLU", "config": {"name": "r", "max_value": 6}}
+MODEL = json.dumps({"class_name": "Functional", "config": {"layers": [INNER, RELU]}})
+
+
+def test_layers_of_a_whole_model(saved, tmp_path):
+    """From HDF5, `.keras` and beside a SavedModel; none where a file has weights alone."""
+    (tmp_path / "w.h5").write_bytes(foreign.keras2(whole=False))
+    whole = hdf5(lambda file: file.attrs.__setitem__("model_config", MODEL))
+    (tmp_path / "x.h5").write_bytes(whole)
+    with zipfile.ZipFile(tmp_path / "x.keras", "w") as archive:
+        archive.writestr("config.json", MODEL)
+    folder = saved(*foreign.variables())
+    assert read_layers(tmp_path / "w.h5") == read_layers(folder) == []
+    node = foreign.field(2, 0) + foreign.field(3, "root") + foreign.field(5, MODEL)
+    (folder / "keras_metadata.pb").write_bytes(foreign.field(1, node))
+    for path in (tmp_path / "x.h5", tmp_path / "x.keras", folder):
+        conv, relu = read_layers(path)
+        assert (conv.kind, relu.kind, relu.config.max_value) == ("Conv2D", "ReLU", 6)
+    for content in (b"\x0a\xff", b"\x08\x01", foreign.field(1, foreign.field(5, "{"))):
+        (folder / "keras_metadata.pb").write_bytes(content)
+        with pytest.raises(ModelFileError, match=r"damaged|not valid JSON"):
+            read_layers(folder)
+
+
 # TensorFlow
 
 
@@ -185,6 +212,7 @@ def test_saved_model(saved):
 
 def test_what_is_none_of_the_layers_is_left_out(saved):
     names = ("a/kernel", "optimizer/a/kernel/.OPTIMIZER_SLOT/m", "save_counter", "keras_api/x")
+    names += ("seed_generator_1/seed_generator_state",)
     entries, data = {"": foreign.field(1, 1)}, b""
     for name in names:
         array = np.ones(2, np.float32)
@@ -364,6 +392,8 @@ def test_graph_order_tells_the_layers(read, source, ways, lines):
     for layer, kernel in kernels.items():
         np.testing.assert_array_equal(named[f"{names[layer][0]}.weight"], kernel)
     assert f"were taken for those of {source} in the order" in lines()[-1]
+    assert named_by_order(read(content), "x.onnx", "paddleseg").keys() == named.keys()
+    assert len(lines()) == 1  # what is then refused is not told before
 
 
 @pytest.mark.parametrize("wrong", ["resize", "pads", "dilations", "strides", "short", "long"])
@@ -468,6 +498,9 @@ def zip_of(*names):
         (b"\n <!DOCTYPE HTML><html><head>", "a web page saved in the place of the file"),
         (b'{"metadata": {}, "weight_map": {}}', "the index of a model in several files"),
         (b"[1]", "not a checkpoint of PyTorch"),
+        (b"hello\n", "MindSpore or ONNX, but text: give the file of weights"),
+        (b"\xbf:7h\\_", "MindSpore or ONNX$"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "a picture: expected a checkpoint"),
         (struct.pack("<I", 28) + b"TFL3" + bytes(50), "a .tflite needs no import"),
         (b"\x1f\x8b\x08\0", "packed with gzip: unpack it"),
         (b"x" * 257 + b"ustar" + bytes(300), "a tar archive: unpack it"),
@@ -485,14 +518,32 @@ def test_other_files_are_named_for_what_they_are(read, content, said):
         read(content, "x.pth")
 
 
-@pytest.mark.parametrize("prefix", ["student.", "segmentor.", "module.student.", "a.b."])
+@pytest.mark.parametrize(
+    "prefix", ["student.", "segmentor.", "module.student.", "a.b.", "model.net."]
+)
 def test_an_unknown_prefix_is_left_out_and_told(read, prefix, lines):
     names = [f"{prefix}{name}" for name in ("down.conv.weight", "up.conv.weight")]
     arrays = dict.fromkeys(names, np.ones(2, np.float32))
     content = checkpoints.safetensors(arrays)
     assert list(read(content)) == ["down.conv.weight", "up.conv.weight"]
-    unknown = prefix.removeprefix("module.")
-    assert lines() == [f"all names begin with '{unknown}', as of a wrapper: that is left out"]
+    assert lines() == [f"all names begin with '{prefix}', as of a wrapper: that is left out"]
+
+
+def test_of_two_networks_one_is_chosen(tmp_path):
+    names = [f"{name}.b{n}.weight" for name in ("student", "teacher") for n in range(100)]
+    arrays = {f"model.{name}": np.full(1, n, np.float32) for n, name in enumerate(names)}
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(checkpoints.safetensors(arrays))
+    said = (
+        r"several networks .*, under model.student. and model.teacher.: choose one, with --prefix"
+    )
+    with pytest.raises(ModelFileError, match=said):
+        read_checkpoint(path)
+    found = read_checkpoint(path, prefix="model.teacher.")
+    assert list(found) == [f"b{n}.weight" for n in range(100)]
+    assert found["b0.weight"] == 100
+    with pytest.raises(ModelFileError, match="no names begin with 'x': they are such as"):
+        read_checkpoint(path, prefix="x")
 
 
 def test_a_place_in_the_network_is_no_prefix(read, lines):

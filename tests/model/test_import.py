@@ -1,6 +1,7 @@
 """Checkpoints of other implementations: exact where goldens are at hand, refusals everywhere."""
 
 import io
+import json
 import pickle
 
 import h5py
@@ -15,7 +16,8 @@ from fastscnn_tf.core.keras_api import keras3, tf_keras
 from fastscnn_tf.core.labels import CAMVID, CITYSCAPES
 from fastscnn_tf.model.checkpoints.checkpoint_file import read_checkpoint
 from fastscnn_tf.model.checkpoints.import_checkpoint import _recognise, import_checkpoint
-from fastscnn_tf.model.checkpoints.peer_names import PEERS
+from fastscnn_tf.model.checkpoints.keras_graph import differences, read_layers
+from fastscnn_tf.model.checkpoints.peer_names import PEERS, by_depth
 from fastscnn_tf.model.complexity import complexity
 from fastscnn_tf.model.fast_scnn import copy_weights, fast_scnn, resize_model
 from fastscnn_tf.model.folded import is_depthwise
@@ -263,6 +265,111 @@ def write_h5(path, tensors, first=0, norm="batch_normalization"):
         file.attrs["layer_names"] = [layer.encode() for layer in layers]
         file.attrs["keras_version"] = b"2.2.4-tf"
     return path
+
+
+CLASSES = {
+    "separable": "SeparableConv2D",
+    "depthwise": "DepthwiseConv2D",
+    "conv2d": "Conv2D",
+    "batch": "BatchNormalization",
+}
+
+
+def described(path, config, **changes):
+    """Writes SkyWa7ch3r's whole model of 256x512 but for fields of layers: name__field=value."""
+    twos = (*STRIDED, *(f"pyramid.bin{n}" for n in config.pyramid_bins))
+    fields = {"input": ("InputLayer", {"batch_input_shape": [None, 256, 512, 3]})}
+    for ours, both in PEERS["skywa7ch3r"].names(config).items():
+        for name in filter(None, both):
+            kind = CLASSES[name.partition("_")[0]]
+            steps = [2, 2] if ours in twos else [1, 1]
+            padding = "same" if ours in twos or "depth" in ours else "valid"
+            told = {"strides": steps, "dilation_rate": [1, 1], "padding": padding, "epsilon": 1e-3}
+            fields.setdefault(name.partition(".")[0], (kind, told))
+    for number, side in enumerate(([4, 8], [2, 4], [1, 2], [1, 2])):
+        fields[f"pool_{number}"] = ("AveragePooling2D", {"pool_size": side, "strides": side})
+    fields |= {
+        "resize": ("Resizing", {"interpolation": "bilinear"}),
+        "concat": ("Concatenate", {}),
+        "up_fusion": ("UpSampling2D", {"interpolation": "nearest"}),
+        "up_last": ("UpSampling2D", {"interpolation": "nearest"}),
+        "relu": ("ReLU", {"max_value": None}),
+    }
+    for change, value in changes.items():
+        name, _, field = change.partition("__")
+        for each in [n for n in fields if n == name or name == n[:5] == "batch"]:
+            fields[each][1][field] = value
+    layers = [{"class_name": k, "config": {"name": n, **c}} for n, (k, c) in fields.items()]
+    with h5py.File(path, "a") as file:
+        model = {"class_name": "Functional", "config": {"layers": layers}}
+        file.attrs["model_config"] = json.dumps(model)
+    return path
+
+
+STRIDED = (
+    *("learning_to_downsample.conv", "learning_to_downsample.ds1_depthwise"),
+    *("learning_to_downsample.ds2_depthwise", "global_features.bottleneck1_1.depthwise"),
+    "global_features.bottleneck2_1.depthwise",
+)
+
+
+SKY = FastSCNNConfig.preset("skywa7ch3r", num_classes=7, input_size=(256, 512))
+TOLD = {
+    "bn_epsilon 1e-05": {"batch__epsilon": 1e-5},
+    "fusion_dilation 4": {"depthwise_conv2d_9__dilation_rate": [4, 4]},
+}
+
+
+@pytest.mark.parametrize("said", TOLD)
+def test_what_a_whole_model_says_of_its_layers_is_taken(tmp_path, caplog, said):
+    path = write(tmp_path / "m.h5", tensors_of("skywa7ch3r", SKY))
+    field, value = said.split()
+    for changes in ({}, TOLD[said]):
+        model = import_checkpoint(described(path, SKY, **changes), input_size=(256, 512))
+        assert (str(getattr(model.config, field)) == value) == bool(changes)
+        assert (f"m.h5: by its own description, {said}" in caplog.text) == bool(changes)
+
+
+def test_a_whole_model_of_another_network_is_refused(tmp_path):
+    path = write(tmp_path / "m.h5", tensors_of("skywa7ch3r", SKY))
+    described(path, SKY, up_last__interpolation="bilinear")
+    with pytest.raises(ModelFileError, match=r"1 different \(up_last: interpolation bilinear inst"):
+        import_checkpoint(path, input_size=(256, 512))
+    described(path, SKY, batch_normalization_4__epsilon=1e-5)
+    with pytest.raises(ModelFileError, match=r"have epsilons .*, 1e-05: expected one"):
+        import_checkpoint(path, input_size=(256, 512))
+
+
+def test_layers_that_compute_something_else_are_named(tmp_path):
+    path, model = write(tmp_path / "m.h5", {"a/kernel": np.zeros(1)}), fast_scnn(SKY)
+    for change, value, said in (
+        ("none__name", "", None),
+        ("separable_conv2d_1__strides", [1, 1], "strides (1, 1) instead of (2, 2)"),
+        ("depthwise_conv2d_3__dilation_rate", 2, "dilation_rate (2, 2) instead of (1, 1)"),
+        ("conv2d_0__padding", "valid", "padding valid instead of same"),
+        ("pool_2__pool_size", [2, 4], "strides (1, 2) instead of (2, 4)"),
+        ("pool_0__padding", "same", None),  # which makes no difference at this size
+        ("up_fusion__interpolation", "bilinear", "interpolation bilinear instead of nearest"),
+        ("resize__interpolation", "nearest", "interpolation nearest instead of bilinear"),
+        ("relu__max_value", 6, "max_value 6 instead of None"),
+    ):
+        layers = read_layers(described(path, SKY, **{change: value}))
+        faults = differences(layers, PEERS["skywa7ch3r"], model)
+        named = [f"{change.partition('__')[0]}: {said}"] if said else []
+        assert [fault for fault in faults if "pool_size" not in fault] == named
+
+
+@pytest.mark.parametrize("name", ["rachthree", "skywa7ch3r"])
+def test_numbers_by_the_depth_of_layers(name, tmp_path):
+    """`.weights.h5` of tf_keras: the fusion's two normalisations change places."""
+    config = FastSCNNConfig.preset(name, num_classes=7, input_size=(256, 256))
+    peer, tensors = PEERS[name], tensors_of(name, config)
+    other = by_depth(tensors, peer.names(config))
+    norms = [peer.names(config)[n][1] for n in ("fusion.high", "fusion.low_depthwise")]
+    assert np.array_equal(other[f"{norms[0]}/gamma"], tensors[f"{norms[1]}/gamma"])
+    model = import_checkpoint(write(tmp_path / "m.h5", other), input_size=(256, 256))
+    gamma = model.get_layer("fusion.high.bn").get_weights()[0]
+    assert np.array_equal(gamma, tensors[f"{norms[0]}/gamma"])
 
 
 @pytest.mark.parametrize("name", PEERS)

@@ -27,7 +27,7 @@ from ...core.files.json_text import decode_json
 from ...core.files.reading import read_bytes
 from ...core.files.zip_archive import open_zip
 from ...core.foreign_text import one_line
-from .foreign_kinds import foreign_kind
+from .foreign_kinds import foreign_kind, is_text
 from .hdf5_arrays import read_hdf5
 from .keras_archive import PACKED, WEIGHTS
 from .mindspore_file import read_mindspore
@@ -43,6 +43,7 @@ MAX_HEADER = 100 << 20  # as the safetensors library has it
 _LEGACY = 0x1950A86A20F9469CFC6C
 _LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _UNKNOWN = "not a checkpoint of PyTorch, PaddlePaddle, Keras, TensorFlow, MindSpore or ONNX"
+_TEXT = ", but text: give the file of weights that a training run wrote"
 _TORCH_SCRIPT = (
     "a TorchScript archive: save the state dict instead, with "
     "torch.save(torch.jit.load(...).state_dict(), ...)"
@@ -90,7 +91,7 @@ class _Contents:
 Reader = Callable[[_Source], _Contents]
 
 
-def read_checkpoint(path: StrPath, ema: bool = False) -> dict[str, np.ndarray]:
+def read_checkpoint(path: StrPath, ema: bool = False, prefix: str = "") -> dict[str, np.ndarray]:
     """Reads the weights of a checkpoint; nothing in it is executed or imported.
 
     Understood are PyTorch's zip format (since 1.6) and the one before, PaddlePaddle's .pdparams
@@ -104,6 +105,7 @@ def read_checkpoint(path: StrPath, ema: bool = False) -> dict[str, np.ndarray]:
         path: the file; a SavedModel's folder; or what the names of a TensorFlow checkpoint's
             files begin with.
         ema: take the running average of the weights that lies beside them, under `EMA_KEYS`.
+        prefix: take those whose names begin so, where a file holds several networks.
 
     Returns:
         name -> array of its own, C order, this machine's byte order, in the order of the file.
@@ -115,10 +117,10 @@ def read_checkpoint(path: StrPath, ema: bool = False) -> dict[str, np.ndarray]:
         ModelFileError: missing, damaged, of another kind, without weights, or larger than 2 GiB.
     """
     path = Path(path)
-    prefix = prefix_of(path)
+    variables = prefix_of(path)
     reader: Reader = _read_variables
     data, damage = b"", "truncated or damaged TensorFlow checkpoint"
-    if not prefix:
+    if not variables:
         data = read_bytes(path, "checkpoint", largest=MAX_BYTES, error=ModelFileError)
         if kind := foreign_kind(data, path):
             raise ModelFileError(f"{path}: {kind}")
@@ -126,14 +128,16 @@ def read_checkpoint(path: StrPath, ema: bool = False) -> dict[str, np.ndarray]:
     try:
         with warnings.catch_warnings(), contextlib.ExitStack() as stack:
             warnings.simplefilter("ignore")  # of odd escapes in odd pickles
-            contents = reader(_Source(prefix or path, data, stack))
-            return _arrays(find_weights(contents.root, ema), contents)
+            contents = reader(_Source(variables or path, data, stack))
+            return _arrays(find_weights(contents.root, ema), contents, prefix)
     except InputError as error:
         told = str(error).startswith(f"{path}")
         raise ModelFileError(str(error) if told else f"{path}: {error}") from None
     except MemoryError:
         raise ModelFileError(f"{path}: {len(data):,} bytes unpack to more than memory") from None
     except _DAMAGE as error:
+        if damage == _UNKNOWN:  # of no format, about which a reader has nothing to tell
+            raise ModelFileError(f"{path}: {_UNKNOWN}{_TEXT * is_text(data)}") from None
         reason = one_line(error)[:120] or type(error).__name__
         raise ModelFileError(f"{path}: {damage} ({reason})") from None
 
@@ -279,13 +283,16 @@ _READERS: tuple[tuple[bytes, Reader, str], ...] = (
 )
 
 
-def _arrays(state: dict[str, Any], contents: _Contents) -> dict[str, np.ndarray]:
+def _arrays(state: dict[str, Any], contents: _Contents, prefix: str) -> dict[str, np.ndarray]:
     tensors = {name: tensor for name, value in state.items() if (tensor := tensor_of(value))}
     names = [name for name in tensors if name.rpartition(".")[2] not in COUNTERS]
     if not all(map(str.isprintable, names)):
         raise ValueError("a name is not printable")
+    chosen = [name for name in names if name.startswith(prefix)]
+    if names and not chosen:
+        raise ModelFileError(f"no names begin with {prefix!r}: they are such as {names[0][:80]!r}")
     arrays, room = {}, contents.limit
-    for name, short in zip(names, without_prefixes(names), strict=True):
+    for name, short in zip(chosen, without_prefixes(chosen), strict=True):
         if tensors[name].storage is None:
             raise ModelFileError(
                 f"weight {name!r} is of a kind that cannot be read (quantized, sparse, float8, "

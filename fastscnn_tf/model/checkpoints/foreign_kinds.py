@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 from ...core.files.protobuf import Wire, text
@@ -25,8 +26,10 @@ _STARTS = (
         "parameters of MXNet: give the .pth of the same network that pytorchcv has",
     ),
     (b"\x93numpy", "a single array of numpy: expected a checkpoint of all weights"),
-    (b"\x89png", "a picture: expected a checkpoint"),
-    (b"\xff\xd8\xff", "a picture: expected a checkpoint"),
+    *(
+        (start, "a picture: expected a checkpoint")
+        for start in (b"\x89png", b"\xff\xd8\xff", b"gif8", b"riff", b"ii*\0", b"mm\0*")
+    ),
 )
 _TFLITE = (
     "a .tflite needs no import: predict, evaluate and benchmark take it as it is "
@@ -58,6 +61,15 @@ def foreign_kind(data: bytes, path: Path) -> str:
     if _is_graph(data):
         return _FROZEN
     return ""
+
+
+def is_text(data: bytes) -> bool:
+    """Whether a file begins with nothing but printable UTF-8 and white space."""
+    head = codecs.getincrementaldecoder("utf-8")()  # which leaves out a character that is cut off
+    try:
+        return all(c.isprintable() or c.isspace() for c in head.decode(data[:4096]))
+    except UnicodeDecodeError:
+        return False
 
 
 def _json(data: bytes, path: Path) -> str:

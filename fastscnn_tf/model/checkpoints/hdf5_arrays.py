@@ -18,7 +18,7 @@ TASK = Path(__file__).with_name("hdf5_child.py")
 
 
 def read_hdf5(
-    content: bytes, where: str, largest: int, keras: bool = False
+    content: bytes, where: str, largest: int, keras: bool = False, attribute: str = ""
 ) -> dict[str, np.ndarray]:
     """The arrays of a file by their paths; bfloat16 comes as float32.
 
@@ -27,6 +27,7 @@ def read_hdf5(
         where: messages call it so.
         largest: bytes that all arrays may have together.
         keras: the weights of a Keras model alone, called `layer/variable`.
+        attribute: no arrays but the bytes of the file's text of that name, empty without one.
 
     Raises:
         ModelFileError: damaged, larger, or with links, data elsewhere or other than numbers.
@@ -34,7 +35,7 @@ def read_hdf5(
     memory = BASE_MEMORY + len(content) + 4 * largest
     seconds = SECONDS + len(content) // (50 << 20)
     limits = Limits(memory, seconds, PATIENCE + 2 * seconds)
-    outcome = run_confined(TASK, [largest, keras], content, limits, library=HDF5)
+    outcome = run_confined(TASK, [largest, keras, attribute], content, limits, library=HDF5)
     if not outcome.started:
         raise ModelFileError(f"{where}: no process to read it ({outcome.ending})")
     for line in outcome.lines:

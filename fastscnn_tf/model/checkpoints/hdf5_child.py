@@ -146,13 +146,14 @@ def _natural(path: str) -> list[Any]:
     return [(a, int(n)) if n.isdecimal() and a else (a + _ + n, 0) for a, _, n in parts]
 
 
-def arrays(content: bytes, largest: int, keras: bool) -> dict[str, Any]:
-    """All arrays of a file by their paths, or those of a Keras model by their names.
+def arrays(content: bytes, largest: int, keras: bool, attribute: str = "") -> dict[str, Any]:
+    """All arrays of a file by their paths, those of a Keras model by their names, or a text.
 
     Raises:
         ValueError: no HDF5 file, data that lie elsewhere, or more bytes than `largest`.
     """
     import h5py
+    import numpy as np
 
     read, room = {}, largest
     try:
@@ -160,6 +161,9 @@ def arrays(content: bytes, largest: int, keras: bool) -> dict[str, Any]:
     except OSError as error:
         raise ValueError(f"truncated or damaged HDF5 file ({error})") from None
     with opened as file:
+        if attribute:
+            words = _text(file.attrs.get(attribute, "")).encode()[: largest + 1]
+            return {attribute: np.frombuffer(words, np.uint8)}
         found = datasets(file)
         named = keras_names(file, found) if keras else {path: path for path in found}
         for name, path in named.items():

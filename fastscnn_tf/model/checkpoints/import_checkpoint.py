@@ -24,8 +24,9 @@ from ..layers import PACKAGE
 from ..ranges import LOGITS
 from .checkpoint_file import read_checkpoint
 from .keras_archive import open_keras
+from .keras_graph import differences, read_layers, told
 from .onnx_order import named_by_order
-from .peer_names import PEERS, Names, PeerFormat, Tensors
+from .peer_names import PEERS, Names, PeerFormat, Tensors, by_depth
 from .weights_file import import_weights
 
 AUTO, OWN = "auto", "fastscnn"
@@ -61,6 +62,7 @@ def import_checkpoint(
     *,
     aux_heads: bool = False,
     ema: bool = False,
+    prefix: str = "",
     **changes: Any,
 ) -> KerasModel:
     """Reads a checkpoint of another implementation; nothing in the file is executed.
@@ -75,6 +77,8 @@ def import_checkpoint(
         aux_heads: keep the auxiliary heads, to go on training; without them the model is one for
             inference.
         ema: take the averaged weights where a checkpoint has both.
+        prefix: what the names of the network's tensors begin with, such as `student.`, where a
+            file holds several.
         changes: fields of `FastSCNNConfig` that differ from the preset, such as `input_size`,
             `class_names`, `mean` or `std`.
 
@@ -91,9 +95,10 @@ def import_checkpoint(
     """
     check_name("source", source, SOURCES)
     if source == OWN or (source == AUTO and str(path).endswith(".npz")):
-        return _own(path, num_classes, aux_heads, ema, changes)
+        given = changes | ({"prefix": prefix} if prefix else {})
+        return _own(path, num_classes, aux_heads, ema, given)
     _check_path(Path(path))
-    tensors = named_by_order(read_checkpoint(path, ema=ema), path)
+    tensors = named_by_order(read_checkpoint(path, ema=ema, prefix=prefix), path, source)
     asked, source = source, _recognise(tensors, source, path)
     peer, preset = PEERS[source], FastSCNNConfig.preset(source)
     if aux_heads and not preset.aux_layout:
@@ -106,12 +111,21 @@ def import_checkpoint(
         raise ModelFileError(f"{path}: has {found} classes, expected 2..{MAX_CLASSES}")
     changes |= {**_named(changes, source, found, path), "num_classes": found}
     config = FastSCNNConfig.preset(source, **changes, aux_heads=aux_heads)
-    if "width" not in changes and _faults(tensors, peer, config):
-        config = _resized(tensors, peer, config, changes, path)
+    layers = read_layers(Path(path)) if peer.is_keras else []
+    otherwise = told(layers, peer, config, path)
+    if otherwise := {name: otherwise[name] for name in otherwise.keys() - changes.keys()}:
+        _tell(f"{path}: by its own description", otherwise)
+        config = config.replace(**otherwise)
+    tensors, config = _fitting(tensors, peer, config, changes, path)
     if faults := _faults(tensors, peer, config):
         raise ModelFileError(f"{path}: not a {source} checkpoint of this network: {faults}")
     values = _values(tensors, peer, config, path)
     model = fast_scnn(config)
+    if others := differences(layers, peer, model):
+        raise ModelFileError(
+            f"{path}: by its own description another network than that of {source}, which would "
+            f"compute something else: {_report(others, 'different', '; ')}"
+        )
     for layer, weights in values.items():
         model.get_layer(layer).set_weights(weights)
     if asked == AUTO:
@@ -210,23 +224,38 @@ def _channels(tensors: Tensors, peer: PeerFormat, names: Names, layer: str) -> i
     return int(kernel.shape[-1 if peer.is_keras else 0])
 
 
+def _fitting(
+    tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, changes: dict[str, Any], path: Any
+) -> tuple[Tensors, FastSCNNConfig]:
+    """The tensors and the configuration that fit each other; as they are where none do."""
+    orders = [tensors]
+    if peer.is_keras and not peer.layers:
+        orders.append(by_depth(tensors, peer.names(config)))
+    for order in orders if _faults(tensors, peer, config) else []:
+        found = config if "width" in changes else _resized(order, peer, config, changes, path)
+        if not _faults(order, peer, found):
+            return order, found
+    return tensors, config
+
+
 def _resized(
     tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, changes: dict[str, Any], path: Any
 ) -> FastSCNNConfig:
     """The configuration with the sizes that the shapes tell, if the whole file fits them."""
     try:
-        told = {**_sizes(tensors, peer, config), **changes}
-        resized = config.replace(**told)
+        sizes = {**_sizes(tensors, peer, config), **changes}
+        resized = config.replace(**sizes)
     except ConfigError:  # sizes of no Fast-SCNN
         return config
     if resized == config or _faults(tensors, peer, resized):
         return config
-    LOG.warning(
-        "%s: by its shapes, %s",
-        path,
-        ", ".join(f"{n} {told[n]}" for n in told if told[n] != getattr(config, n)),
-    )
+    news = {name: value for name, value in sizes.items() if value != getattr(config, name)}
+    _tell(f"{path}: by its shapes", news)
     return resized
+
+
+def _tell(by: str, fields: dict[str, Any]) -> None:
+    LOG.warning("%s, %s", by, ", ".join(f"{name} {value}" for name, value in fields.items()))
 
 
 def _sizes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig) -> dict[str, Any]:
@@ -370,8 +399,8 @@ def _values(
     return values
 
 
-def _report(names: list[str], kind: str) -> str:
+def _report(names: list[str], kind: str, between: str = ", ") -> str:
     if not names:
         return ""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{len(names)} {kind} ({', '.join(names[:SHOWN])}{more})"
+    return f"{len(names)} {kind} ({between.join(names[:SHOWN])}{more})"

@@ -28,7 +28,7 @@ _FUSED, _DEEP = "fusion.high", "global_features"
 Arrays = dict[str, np.ndarray]
 
 
-def named_by_order(tensors: Arrays, path: Any) -> Arrays:
+def named_by_order(tensors: Arrays, path: Any, asked: str = "auto") -> Arrays:
     """Tensors under the names of the implementation whose graph this is; others as they are.
 
     Raises:
@@ -45,6 +45,8 @@ def named_by_order(tensors: Arrays, path: Any) -> Arrays:
     for source in EXPORTED:
         for order in _orders(FastSCNNConfig.preset(source)):
             if named := _matched(units, PEERS[source], FastSCNNConfig.preset(source), order):
+                if asked not in ("auto", source):  # which is refused as such
+                    return named
                 logging.getLogger("fastscnn_tf").warning(
                     "%s: its normalisations are folded and names lost: its %d convolutions were "
                     "taken for those of %s in the order of the graph",

@@ -14,6 +14,7 @@ import collections
 import dataclasses
 import math
 import re
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from ..folded import is_depthwise
 # Our layer -> (their convolution, their batch normalisation); without one of them "".
 Names = dict[str, tuple[str, str]]
 Tensors = dict[str, np.ndarray]
+T = TypeVar("T")  # tensors, or what is known of their layers
 
 # How the names of kernel, bias, gamma, beta, mean and variance end.
 _TORCH = (".weight", ".bias", ".weight", ".bias", ".running_mean", ".running_var")
@@ -88,7 +90,7 @@ class PeerFormat:
         conv, norm = (f"{path}{self.joint}{end}" if end else "" for end in (conv, norm))
         return conv, norm
 
-    def spelled(self, tensors: Tensors) -> Tensors:
+    def spelled(self, tensors: dict[str, T]) -> dict[str, T]:
         """The tensors of a file by the names that `names` gives.
 
         Of Keras' layers every kernel is called `kernel` then, a separable convolution is two
@@ -96,11 +98,11 @@ class PeerFormat:
         """
         if not self.is_keras:
             return tensors
-        layers: dict[str, Tensors] = {}
+        layers: dict[str, dict[str, T]] = {}
         for name, value in tensors.items():
             layer, _, variable = name.rpartition("/")
             layers.setdefault(layer, {})[variable] = value
-        found: Tensors = {}
+        found: dict[str, T] = {}
         counts: collections.Counter[str] = collections.Counter()
         for layer in layers if self.layers else sorted(layers, key=_number):
             variables = layers[layer]
@@ -110,6 +112,21 @@ class PeerFormat:
             for variable, value in variables.items():
                 found[name + _spelled(kind, variable)] = value
         return found
+
+
+def by_depth(tensors: Tensors, names: Names) -> Tensors:
+    """The tensors, where Keras' numbers are those of the layers in the graph, not in the code.
+
+    `.weights.h5` without names has them: the fusion's high branch is a layer shorter, and its
+    normalisation comes behind the other branch's first one.
+    """
+    norms = [norm for _, norm in names.values() if norm]
+    at = norms.index(names["fusion.high"][1])
+    first, second = norms[at : at + 2]
+    swapped = {first: second, second: first}
+    parts = (name.rpartition("/") for name in tensors)
+    again = (f"{swapped.get(layer, layer)}/{variable}" for layer, _, variable in parts)
+    return dict(zip(again, tensors.values(), strict=True))
 
 
 def _number(layer: str) -> float:

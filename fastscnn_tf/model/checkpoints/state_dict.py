@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import logging
 import re
 from typing import Any
@@ -22,6 +23,8 @@ EMA_KEYS = (
 # Attribute names that wrappers put before all names: DataParallel, torch.compile, Lightning.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
 MAX_SHOWN = 80  # characters of a prefix
+NETWORK = 100  # tensors: the smallest Fast-SCNN has more, all of its parts but one less
+MAX_NAMED = 4  # networks
 COUNTERS = ("num_batches_tracked", "n_averaged", "steps")  # tensors that are not weights
 WHOLE_MODEL = (
     "holds a whole pickled model, not its weights: write them with "
@@ -86,22 +89,43 @@ def _tell(root: Any) -> str:
 
 
 def without_prefixes(names: list[str]) -> list[str]:
-    """The names without what all of them begin with, such as `module.` or `student.`.
+    """The names without what all of them begin with, such as `student.`; a line tells it.
 
-    What no wrapper of `PREFIXES` writes is told in a line, and stays where a name would have no
-    part left but its last: then it says where in a network they are.
+    What no wrapper of `PREFIXES` writes stays where a name would have no part left but its last:
+    then it says where in a network they are.
+
+    Raises:
+        ModelFileError: they are of several networks.
     """
-    for prefix in PREFIXES if names else ():
-        if all(len(name) > len(prefix) and name.startswith(prefix) for name in names):
-            return without_prefixes([name.removeprefix(prefix) for name in names])
-    shared = re.sub(r"[^./]*$", "", _common(names))
-    rests = [name.removeprefix(shared) for name in names]
-    if not shared or not all("." in rest or "/" in rest for rest in rests):
-        return names
-    logging.getLogger("fastscnn_tf").info(
-        "all names begin with %r, as of a wrapper: that is left out", shared[:MAX_SHOWN]
-    )
+    rests = names
+    while rests and (prefix := next((p for p in PREFIXES if _all_below(rests, p)), "")):
+        rests = [name.removeprefix(prefix) for name in rests]
+    shared = re.sub(r"[^./]*$", "", _common(rests))
+    deeper = [name.removeprefix(shared) for name in rests]
+    rests = deeper if all("." in rest or "/" in rest for rest in deeper) else rests
+    left_out = names[0].removesuffix(rests[0]) if names else ""
+    _check_one_network(rests, left_out)
+    if left_out:
+        logging.getLogger("fastscnn_tf").info(
+            "all names begin with %r, as of a wrapper: that is left out", left_out[:MAX_SHOWN]
+        )
     return rests
+
+
+def _all_below(names: list[str], prefix: str) -> bool:
+    return all(len(name) > len(prefix) and name.startswith(prefix) for name in names)
+
+
+def _check_one_network(names: list[str], before: str) -> None:
+    """Refuses a student beside its teacher: no part of a network but one has so many tensors."""
+    counts = collections.Counter(name.partition(".")[0] for name in names)
+    networks = [f"{before}{part}."[:MAX_SHOWN] for part in counts if counts[part] >= NETWORK]
+    if len(networks) > 1:
+        raise ModelFileError(
+            "several networks (or another one than a Fast-SCNN), under "
+            f"{' and '.join(networks[:MAX_NAMED])}: choose one, with --prefix {networks[0]} "
+            f"(in Python prefix={networks[0]!r})"
+        )
 
 
 def _common(names: list[str]) -> str:

@@ -102,6 +102,8 @@ def read_variables(prefix: Path) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
         name = _name(names.get(key, key))
+        if name.endswith("seed_generator_state"):  # of Dropout and GaussianNoise
+            continue
         if found.setdefault(name, tensor) != tensor:  # two models, as a teacher beside its student
             return {key.removesuffix(_VALUE): tensor for key, tensor in tensors.items()}
     return found
