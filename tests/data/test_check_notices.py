@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import fastscnn_tf as fs
+from fastscnn_tf.core.class_maps import match_classes
 from fastscnn_tf.core.errors import DataError
 from fastscnn_tf.core.images.picture_file import look_at
 from fastscnn_tf.core.images.pixels import turned
@@ -125,6 +126,13 @@ def test_train_ids_named_label_ids_and_the_reverse(tmp_path, named_ids):
         fs.check_dataset("folder", scenes(tmp_path, classes, of(values))), "label-table"
     )
     assert f"are Cityscapes' {'trainIds' if named_ids else 'labelIds'}" in problem.message
+    place, line, void = re.match(r"(.*?: )(classes: .*}]) and (void: .*])", problem.mend).groups()
+    assert place == "in dataset.yaml (--dataset folder): "
+    assert ("in place of the one there" in problem.mend) == named_ids
+    (tmp_path / "dataset.yaml").write_text(f"{line}\n{void}\n{SPLITS}")
+    mended = fs.check_dataset("folder", tmp_path)  # its 19 classes, of which toy scenes have 9
+    assert found(mended) == {"never": 2}
+    assert sum(pixels > 0 for pixels in mended.splits[0].pixels) == 9
 
 
 def test_right_tables_are_left_alone(tmp_path):
@@ -261,16 +269,20 @@ def test_classes_of_a_model_in_another_order(tmp_path):
     root = scenes(tmp_path, json.dumps(NAMES))
     same = LabelSpace.make("m", 0, tuple(NAMES))
     assert found(fs.check_dataset("folder", root, model=same)) == {}
-    other = LabelSpace.make("m", 0, tuple(NAMES[::-1]))
-    report = fs.check_dataset("folder", root, model=other)
-    assert found(report) == {"class-order": 1}
-    (root / "dataset.yaml").write_text(f"{report.findings[0].mend.partition(': ')[2]}\n{SPLITS}")
-    assert found(fs.check_dataset("folder", root, model=other)) == {}
-    foreign = LabelSpace.make("m", 0, ("lane", *NAMES[1:]))
-    (finding,) = fs.check_dataset(
-        "folder", scenes(tmp_path, json.dumps(NAMES)), model=foreign
-    ).findings
-    assert "1 are not the model's, 1 of the model's are not here" in finding.message
+    spelled = [name.upper().replace(" ", "_") for name in NAMES]
+    for names in (NAMES[::-1], spelled, [*NAMES[3:], *NAMES[:3], "void"]):
+        other = LabelSpace.make("m", 0, tuple(names))
+        report = fs.check_dataset("folder", root, model=other)
+        assert found(report) == {}
+        (note,) = [note for note in report.notes if "--model" in note]
+        assert match_classes(other, report.labels).protocol in note  # what evaluate says
+        assert f"{', '.join(NAMES[:6])}, ... here, {', '.join(names[:6])}, ... in the m" in note
+    more = LabelSpace.make("m", 0, ("lane", "tram", *NAMES))
+    (finding,) = fs.check_dataset("folder", root, model=more).findings
+    assert (
+        "(only the model has lane, tram) and no class map" in finding.message
+    )  # nothing false of others
+    assert "--class-map FILE" in finding.mend
 
 
 def test_the_command_compares_with_a_model(tmp_path, run):
