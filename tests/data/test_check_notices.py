@@ -86,6 +86,12 @@ def test_masks_of_0_and_255(tmp_path):
     assert "SPLITS IN WHICH ONLY ONE CLASS OCCURS: 2" in text
     assert f"  mend: {table.mend}" in text
     assert f"  means: {KINDS['label-table'].means}" in text
+    (tmp_path / "dataset.yaml").write_text(f"classes: [road]\n{SPLITS}")
+    with pytest.raises(DataError, match="expected 2 to 254 classes, got 1: what is none") as error:
+        fs.check_dataset("folder", tmp_path)
+    line = str(error.value)[str(error.value).index("classes: [") :]
+    (tmp_path / "dataset.yaml").write_text(f"{line}\n{SPLITS}")
+    assert found(fs.check_dataset("folder", tmp_path)) == {}
 
 
 @pytest.mark.parametrize(
