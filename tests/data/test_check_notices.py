@@ -176,6 +176,16 @@ def test_palettes_that_contradict(tmp_path):
     assert found(report) == {"label-palette": 2}
     assert "value 0 is road, in the palette it has the colour of car" in report.findings[0].message
     assert '{name: "road", value: 5}' in report.findings[0].mend
+    more = [*classes, {"name": "tram", "color": [9, 9, 9]}]  # which cars have the colour of
+    colors = [
+        (9, 9, 9) if name == "car" else color
+        for name, color in zip(space.names, space.colors, strict=True)
+    ]
+    report = fs.check_dataset("folder", scenes(tmp_path, json.dumps(more), paint(colors)))
+    line = re.search(r"classes: .*", first(report, "label-palette").mend)[0]
+    (tmp_path / "dataset.yaml").write_text(f"{line}\n{SPLITS}")
+    (never, _) = fs.check_dataset("folder", tmp_path).findings
+    assert never.message.startswith("car never occurs")
 
 
 def test_values_from_1(tmp_path):

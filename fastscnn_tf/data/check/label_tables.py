@@ -166,10 +166,13 @@ def _palette(
         f"value {v} is {space.names[table[v]]}, in the palette it has the colour of {drawn[v]}"
         for v in wrong[:3]
     )
-    values = {name: v for v, name in drawn.items()}
     own = zip(space.names, space.values_of_classes(), strict=True)
-    told = [values.get(name, value[0]) for name, value in own]
-    return text, _mend(space, told, space.void_values)
+    values = {name: value[0] for name, value in own}
+    for value, name in drawn.items():
+        if name:  # the class that has this value gets that of `name`: no value comes twice
+            holder = next((other for other, v in values.items() if v == value), name)
+            values[holder], values[name] = values[name], value
+    return text, _mend(space, list(values.values()), space.void_values)
 
 
 def _listed(counts: np.ndarray) -> str:
