@@ -144,19 +144,20 @@ def match_classes(
         data: classes of the data set.
         match: `name`, or `index` for the same index whatever the names.
         class_map: a YAML file, or what it holds: `model's class: data set's class`, or nothing
-            for none; classes that are not listed are matched by name.
+            for none; classes that are not listed are matched by name. Classes of the data set
+            that nothing is matched with are never predicted, and `protocol` says so.
         count: of the model's classes; `NAMELESS`: unknown.
         hint: what messages say is to be done.
 
     Raises:
         ConfigError: the names differ, the numbers do where the index decides, or a class map names
-            classes that are not there.
+            classes that are not there, or leaves out one that has no counterpart by name.
     """
     count, check = count or len(model), check_name("match", match, MATCHES)
     if class_map is not None:
         if check != "name":
             raise ConfigError("choose one of --class-map and --match index")
-        return _by_map(model, data, class_map)
+        return _by_map(model, data, class_map, strict=count != NAMELESS)
     if check == "index":
         return _by_index(model, data, count, "as asked for", hint)
     if model.names == data.names:
@@ -201,7 +202,8 @@ def shared_classes(
         return common_classes(data.names, model.names), "by name"
     if nameless and len(model) != len(data):
         return [None] * len(data), ""
-    found = match_classes(model, data, match, class_map)
+    count = None if class_map is None else NAMELESS  # what a class map leaves out starts anew
+    found = match_classes(model, data, match, class_map, count)
     table = [int(index) for index in found.of_labels()[: len(data)]]
     how = (
         f"by {class_map}"
@@ -280,8 +282,12 @@ def _difference(model: LabelSpace, data: LabelSpace, others: list[str], absent: 
 
 
 def _by_map(
-    model: LabelSpace, data: LabelSpace, given: StrPath | Mapping[str, str | None]
+    model: LabelSpace,
+    data: LabelSpace,
+    given: StrPath | Mapping[str, str | None],
+    strict: bool,
 ) -> ClassMatch:
+    """Strict: what the map leaves out needs a counterpart by name."""
     what = "class map"
     if isinstance(given, Mapping):
         wanted = dict(given)
@@ -296,12 +302,22 @@ def _by_map(
             if name not in space.names:
                 known = ", ".join(space.names[:40])
                 raise ConfigError(f"{what}: {whose} has no class {name!r}; expected one of {known}")
-    own = common_classes(model.names, data.names)
-    chosen = [
-        wanted.get(n, None if i is None else data.names[i])
-        for n, i in zip(model.names, own, strict=True)
-    ]
-    table = _table([IGNORE if name is None else data.names.index(name) for name in chosen])
+    table = class_map(model, data)
+    found = common_classes(model.names, data.names) if table is None else table.tolist()
+    own = dict(zip(model.names, found, strict=False))
+    lost = [name for name in model.names if own[name] is None and name not in wanted]
+    lost = [name for name in lost if name.casefold() not in VOID_NAMES]
+    if lost and strict:
+        raise ConfigError(
+            f"{what}: says nothing of {', '.join(lost[:6])}{', ...' if lost[6:] else ''}, and "
+            f"{data.name} has no class of that name: add a line for each, {lost[0]!r}: one of its "
+            f"classes ({', '.join(data.names[:6])}{', ...' if data.names[6:] else ''}), or nothing "
+            "behind the colon for none"
+        )
+    own |= {
+        name: None if other is None else data.names.index(other) for name, other in wanted.items()
+    }
+    table = _table([IGNORE if index is None else index for index in own.values()])
     if (table == IGNORE).all():
         raise ConfigError(f"{what}: no class of the model is one of {data.name}")
     return _matched(model, data, table, f"classes matched with those of {data.name} by {what}")

@@ -225,12 +225,32 @@ def test_a_class_map_names_what_differs(tmp_path):
     for text, said in (
         ("tree: street", "the model has no class 'tree'; expected one of sky, road, car"),
         ("sky: tree", "own has no class 'tree'; expected one of car, street, person"),
-        ("car:", "no class of the model is one of own"),
+        ("sky:\nroad:\ncar:", "no class of the model is one of own"),
+        (
+            "sky: car",
+            "says nothing of road, and own has no class of that name: add a line for each",
+        ),
+        ("car:", "says nothing of sky, road, .*or nothing behind the colon for none"),
         ("- sky", "sky|object"),
     ):
         file.write_text(text)
         with pytest.raises(ConfigError, match=said):
             match_classes(MODEL, data, class_map=file)
+
+
+def test_what_a_class_map_leaves_out_is_matched_as_without_one():
+    """By name in any spelling, by known maps, and void by its name; starting weights need none."""
+    data = space("Traffic_Sign", "SKY", "street")
+    found = match_classes(
+        space("sky", "road", "traffic sign", "void"), data, class_map={"road": "street"}
+    )
+    assert found.apply(np.arange(4)).tolist() == [1, 2, 0, 255]
+    known = match_classes(CITYSCAPES, PANORAMA13, class_map={"rider": None, "train": "car"})
+    expected = {**TO_PANORAMA, "rider": None, "train": "car"}
+    indices = [None if i == 255 else PANORAMA13.names[i] for i in known.apply(np.arange(19))]
+    assert dict(zip(CITYSCAPES.names, indices, strict=True)) == expected
+    with pytest.raises(ConfigError, match="says nothing of sky, and own has"):
+        match_classes(MODEL, space("street", "car"), class_map={"road": "street"})
 
 
 @pytest.mark.parametrize("void", ["Void", "unlabelled"])

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import fastscnn_tf as fs
+from fastscnn_tf.core.class_maps import match_classes
 from fastscnn_tf.core.errors import DataError
 from fastscnn_tf.core.images.picture_file import look_at
 from fastscnn_tf.core.images.pixels import turned
@@ -85,6 +86,12 @@ def test_masks_of_0_and_255(tmp_path):
     assert "SPLITS IN WHICH ONLY ONE CLASS OCCURS: 2" in text
     assert f"  mend: {table.mend}" in text
     assert f"  means: {KINDS['label-table'].means}" in text
+    (tmp_path / "dataset.yaml").write_text(f"classes: [road]\n{SPLITS}")
+    with pytest.raises(DataError, match="expected 2 to 254 classes, got 1: what is none") as error:
+        fs.check_dataset("folder", tmp_path)
+    line = str(error.value)[str(error.value).index("classes: [") :]
+    (tmp_path / "dataset.yaml").write_text(f"{line}\n{SPLITS}")
+    assert found(fs.check_dataset("folder", tmp_path)) == {}
 
 
 @pytest.mark.parametrize(
@@ -125,6 +132,13 @@ def test_train_ids_named_label_ids_and_the_reverse(tmp_path, named_ids):
         fs.check_dataset("folder", scenes(tmp_path, classes, of(values))), "label-table"
     )
     assert f"are Cityscapes' {'trainIds' if named_ids else 'labelIds'}" in problem.message
+    place, line, void = re.match(r"(.*?: )(classes: .*}]) and (void: .*])", problem.mend).groups()
+    assert place == "in dataset.yaml (--dataset folder): "
+    assert ("in place of the one there" in problem.mend) == named_ids
+    (tmp_path / "dataset.yaml").write_text(f"{line}\n{void}\n{SPLITS}")
+    mended = fs.check_dataset("folder", tmp_path)  # its 19 classes, of which toy scenes have 9
+    assert found(mended) == {"never": 2}
+    assert sum(pixels > 0 for pixels in mended.splits[0].pixels) == 9
 
 
 def test_right_tables_are_left_alone(tmp_path):
@@ -162,6 +176,16 @@ def test_palettes_that_contradict(tmp_path):
     assert found(report) == {"label-palette": 2}
     assert "value 0 is road, in the palette it has the colour of car" in report.findings[0].message
     assert '{name: "road", value: 5}' in report.findings[0].mend
+    more = [*classes, {"name": "tram", "color": [9, 9, 9]}]  # which cars have the colour of
+    colors = [
+        (9, 9, 9) if name == "car" else color
+        for name, color in zip(space.names, space.colors, strict=True)
+    ]
+    report = fs.check_dataset("folder", scenes(tmp_path, json.dumps(more), paint(colors)))
+    line = re.search(r"classes: .*", first(report, "label-palette").mend)[0]
+    (tmp_path / "dataset.yaml").write_text(f"{line}\n{SPLITS}")
+    (never, _) = fs.check_dataset("folder", tmp_path).findings
+    assert never.message.startswith("car never occurs")
 
 
 def test_values_from_1(tmp_path):
@@ -261,16 +285,20 @@ def test_classes_of_a_model_in_another_order(tmp_path):
     root = scenes(tmp_path, json.dumps(NAMES))
     same = LabelSpace.make("m", 0, tuple(NAMES))
     assert found(fs.check_dataset("folder", root, model=same)) == {}
-    other = LabelSpace.make("m", 0, tuple(NAMES[::-1]))
-    report = fs.check_dataset("folder", root, model=other)
-    assert found(report) == {"class-order": 1}
-    (root / "dataset.yaml").write_text(f"{report.findings[0].mend.partition(': ')[2]}\n{SPLITS}")
-    assert found(fs.check_dataset("folder", root, model=other)) == {}
-    foreign = LabelSpace.make("m", 0, ("lane", *NAMES[1:]))
-    (finding,) = fs.check_dataset(
-        "folder", scenes(tmp_path, json.dumps(NAMES)), model=foreign
-    ).findings
-    assert "1 are not the model's, 1 of the model's are not here" in finding.message
+    spelled = [name.upper().replace(" ", "_") for name in NAMES]
+    for names in (NAMES[::-1], spelled, [*NAMES[3:], *NAMES[:3], "void"]):
+        other = LabelSpace.make("m", 0, tuple(names))
+        report = fs.check_dataset("folder", root, model=other)
+        assert found(report) == {}
+        (note,) = [note for note in report.notes if "--model" in note]
+        assert match_classes(other, report.labels).protocol in note  # what evaluate says
+        assert f"{', '.join(NAMES[:6])}, ... here, {', '.join(names[:6])}, ... in the m" in note
+    more = LabelSpace.make("m", 0, ("lane", "tram", *NAMES))
+    (finding,) = fs.check_dataset("folder", root, model=more).findings
+    assert (
+        "(only the model has lane, tram) and no class map" in finding.message
+    )  # nothing false of others
+    assert "--class-map FILE" in finding.mend
 
 
 def test_the_command_compares_with_a_model(tmp_path, run):

@@ -11,6 +11,7 @@ from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.data.check.usable import open_usable
 from fastscnn_tf.data.datasets.dataset import FileDataset
 from fastscnn_tf.data.datasets.held_out import held_out
+from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.train.proposals import proposals, proposed_size
 
 SPACE = LabelSpace.make("own", 2)
@@ -119,6 +120,8 @@ def test_a_run_without_val_says_what_to_do(own, tmp_path):
     settings = {"dataset": "folder", "data_dir": str(own), "size": (32, 32)}
     with pytest.raises(DataError, match=r"no split 'val'.*--val-split 0.2"):
         usable_split(TrainSettings(**settings), "val", (32, 32))
+    with pytest.raises(DataError, match=r"describes: train; --split chooses one of them$"):
+        open_dataset("folder", own, "val")  # as evaluate does
     (own / "dataset.yaml").write_text(
         "classes: [a, b]\nsplits:\n  train: {images: images, labels: labels}\n"
         "  val: {images: images, labels: labels}\n"

@@ -165,6 +165,11 @@ def test_what_is_guessed_is_said(pairs, capsys):
     assert "float images taken as 0..1" in err
     data = as_dataset((images, labels), SPACE, classes=["a", "b", "c"])
     assert capsys.readouterr().err == ""
+    for drawn in (images // 128, list(np.int64(images // 128)), images * 0):
+        as_dataset((drawn, labels), SPACE, classes=["a", "b", "c"])
+        err = capsys.readouterr().err
+        assert err.count("images hold 0 and 1 alone, taken as bytes 0..255") == bool(drawn[0].any())
+        assert err.count("\n") == bool(drawn[0].any())
     assert data.labels.names == ("a", "b", "c")
 
 

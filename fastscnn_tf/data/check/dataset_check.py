@@ -73,8 +73,8 @@ def check_dataset(
         splits: which ones; by default all that are there.
         workers: threads; one per core by default.
         progress: wraps the indices of all pairs, to show a progress bar.
-        model: the classes of a model that is to be trained on or scored with it: another order
-            is a finding.
+        model: the classes of a model that is to be trained on or scored with it: others are a
+            finding, and the same in another order or spelling a note.
 
     Raises:
         DataError: there is no such data set, folder or split.
@@ -98,8 +98,11 @@ def check_dataset(
     if name in OWN and labels.name not in PUBLISHED:
         for report in reports:
             findings += class_findings(report, labels, reports)
-    if model is not None and walked[0].dataset:
-        findings += class_order(walked[0].name, labels, model)
+    notes = list(_notes(walked))
+    if model is not None and labels.names:
+        other, how = class_order(walked[0].name, labels, model)
+        findings += other
+        notes += [how] if how else []
     across, warnings = _duplicates(walked)
     near, neighbours = _near_duplicates(walked, {finding.path for finding in across})
     sizes = [fact.size for split in walked for fact in split.facts if fact.size]
@@ -111,7 +114,7 @@ def check_dataset(
         tuple(reports),
         (*findings, *across, *near),
         (*warnings, *neighbours),
-        (*_notes(walked), *(note for report in reports for note in few_steps(report))),
+        (*notes, *(note for report in reports for note in few_steps(report))),
     )
 
 

@@ -148,8 +148,9 @@ KINDS = {
     ),
     "class-order": Kind(
         "classes that are not the model's",
-        "by index each would be taken for another one",
-        "in dataset.yaml: list the classes in the model's order, each with its value:",
+        "evaluate, compare, agreement and quantize stop at them; train --init-from learns those "
+        "that the model lacks anew",
+        "name the same classes alike, or --class-map FILE",
     ),
     "duplicate-across-splits": Kind(
         "pictures that another split holds, too", _LEAK, "take them out of one of the splits"

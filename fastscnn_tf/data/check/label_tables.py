@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from .pair_faults import Problem
 
 TABLE, PALETTE = "label-table", "label-palette"
 SAMPLE = 32  # label maps of a split that are looked at
-SHOWN = 12  # classes that a line of YAML lists
+SHOWN = 12  # values that a line lists
 KNOWN = {
     "Cityscapes' labelIds": CITYSCAPES,
     "Cityscapes' trainIds": CITYSCAPES_TRAIN_IDS,
@@ -88,7 +88,8 @@ def _other_table(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | Non
             pairs = zip(other.names, other.values_of_classes(), strict=True)
             values = {each.casefold(): value for each, (value,) in pairs}
             text = f"the values {_listed(counts)} are {name}, which are not this data set's"
-            return text, yaml_classes(space.names, [values[n.casefold()] for n in space.names])
+            own_order = [values[name.casefold()] for name in space.names]
+            return text, _mend(space, own_order, other.void_values)
     return None
 
 
@@ -116,7 +117,7 @@ def _scaled(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
             "the values are 0 and 255 alone, as in masks, in which 255 is a class: here it is "
             f"ignored, {counts[IGNORE] / counts.sum():.0%} of the pixels"
         )
-    return text, yaml_classes(space.names, values)
+    return text, _mend(space, values, space.void_values)
 
 
 def _step(seen: np.ndarray, classes: int) -> float:
@@ -142,13 +143,10 @@ def _shifted(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
         return None
     if not counts[0]:
         text = f"the values go from 1 to {count}: class indices begin at 0"
-        return text, yaml_classes(space.names, list(range(1, count + 1)))
+        return text, _mend(space, range(1, count + 1))
     text = f"the values go from 0 to {count}: one more than there are classes"
-    values = list(range(1, count + 1))
-    return (
-        text,
-        f"{yaml_classes(space.names, values)} and void: [0]; or name the class of value 0 in front",
-    )
+    line = _mend(space, range(1, count + 1), (0,))
+    return text, f"{line}; or name the class of value 0 in front"
 
 
 def _palette(
@@ -168,9 +166,13 @@ def _palette(
         f"value {v} is {space.names[table[v]]}, in the palette it has the colour of {drawn[v]}"
         for v in wrong[:3]
     )
-    values = {name: v for v, name in drawn.items()}
     own = zip(space.names, space.values_of_classes(), strict=True)
-    return text, yaml_classes(space.names, [values.get(name, value[0]) for name, value in own])
+    values = {name: value[0] for name, value in own}
+    for value, name in drawn.items():
+        if name:  # the class that has this value gets that of `name`: no value comes twice
+            holder = next((other for other, v in values.items() if v == value), name)
+            values[holder], values[name] = values[name], value
+    return text, _mend(space, list(values.values()), space.void_values)
 
 
 def _listed(counts: np.ndarray) -> str:
@@ -178,14 +180,21 @@ def _listed(counts: np.ndarray) -> str:
     return ", ".join(map(str, seen[:SHOWN])) + (", ..." if seen[SHOWN:] else "")
 
 
+def _mend(space: LabelSpace, values: Sequence[int], void: Collection[int] = ()) -> str:
+    """The line of other values, and what becomes of `void:`, in which none of them may stand."""
+    rest, line = sorted({*void} - {*values}), yaml_classes(space.names, values)
+    if space.void_values:
+        return f"{line} and void: {rest} (in place of the one there)"
+    return f"{line} and void: {rest}" if rest else line
+
+
 def yaml_classes(names: Sequence[str], values: Sequence[int | tuple[int, ...]]) -> str:
     """A line of dataset.yaml that gives classes these values."""
     told = [
         f"{{name: {json.dumps(name, ensure_ascii=False)}, value: {_plain(value)}}}"
-        for name, value in list(zip(names, values, strict=True))[:SHOWN]
+        for name, value in zip(names, values, strict=True)
     ]
-    listed = ", ".join([*told, *(["..."] if names[SHOWN:] else [])])
-    return f"in dataset.yaml (--dataset folder): classes: [{listed}]"
+    return f"in dataset.yaml (--dataset folder): classes: [{', '.join(told)}]"
 
 
 def _plain(value: int | tuple[int, ...]) -> int | list[int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
+from ...core.class_maps import HINT, match_classes
+from ...core.errors import ConfigError
 from ...core.labels import LabelSpace
 from ...core.sizes import STRIDE, Size, format_size
 from .findings import Finding, SplitReport
@@ -14,6 +17,7 @@ from .label_tables import yaml_classes
 MASS, SOME = 0.5, 0.15  # share of void pixels that may be wrong, that may be a class
 DARK = 64  # of 255: what 14 bits of 16 reach
 AREAS, SHAPES = 4.0, 1.5  # ratios of areas and of proportions from which sizes are very unequal
+SHOWN = 6  # classes of a line
 BATCH, FEW_STEPS = 12, 10  # the default batch size, and steps an epoch that are few
 
 
@@ -124,18 +128,25 @@ def few_steps(report: SplitReport) -> Iterator[str]:
         )
 
 
-def class_order(split: str, labels: LabelSpace, model: LabelSpace) -> Iterator[Finding]:
-    """Classes of a data set that a model has in another order, or under other names."""
-    if labels.names == model.names:
-        return
-    lacking = [name for name in labels.names if name not in model.names]
-    more = [name for name in model.names if name not in labels.names]
-    told = f"{', '.join(labels.names[:6])} here, {', '.join(model.names[:6])} in the model"
-    if not lacking and not more:
-        told = f"the same names in another order: {told}"
-        own = dict(zip(labels.names, labels.values_of_classes(), strict=True))
-        mend = yaml_classes(model.names, [own[name] for name in model.names])
-    else:
-        told += f"; {len(lacking)} are not the model's, {len(more)} of the model's are not here"
-        mend = "name the same classes alike, or map them: --class-map FILE"
-    yield Finding("class-order", split, split, told, mend)
+def class_order(split: str, labels: LabelSpace, model: LabelSpace) -> tuple[list[Finding], str]:
+    """Whether commands match a model's classes with these: what is wrong, or how they do it.
+
+    Args:
+        split: its name.
+        labels: classes of the data set.
+        model: those of the model.
+    """
+    try:
+        match = match_classes(dataclasses.replace(model, name="model"), labels)
+    except ConfigError as error:
+        told = str(error).removesuffix(f": {HINT}")
+        mend = f"name the same classes alike; or {HINT}"
+        return [Finding("class-order", split, split, told, mend)], ""
+    order = ""
+    if labels.names != model.names:
+        order = f": {_first(labels)} here, {_first(model)} in the model"
+    return [], f"--model: {match.protocol}{order}" if match.how else ""
+
+
+def _first(space: LabelSpace) -> str:
+    return ", ".join(space.names[:SHOWN]) + (", ..." if space.names[SHOWN:] else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -141,8 +142,20 @@ def _labels(content: _Content, path: Path) -> tuple[LabelSpace, Coding]:
         void,
     )
     if reason := labels.fault():
-        raise ConfigError(reason)
+        raise ConfigError(reason + ("" if coding.by_color else _with_background(classes)))
     return labels, coding
+
+
+def _with_background(classes: Sequence[_Class]) -> str:
+    """What to write in place of one class: masks have another value where it is not."""
+    if len(classes) != 1:
+        return ""
+    name, value = json.dumps(classes[0].name, ensure_ascii=False), classes[0].value or 255
+    return (
+        ": what is none of it is a class, too; with the values that the masks have (often 0 and "
+        f"255, or 0 and 1): classes: [{{name: background, value: 0}}, {{name: {name}, value: "
+        f"{value}}}]"
+    )
 
 
 def _values(each: _Class, index: int) -> int | tuple[int, ...]:

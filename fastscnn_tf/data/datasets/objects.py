@@ -272,7 +272,14 @@ class Coding:
     def look_at(self, value: Any) -> None:
         """Decides by an image or a batch; says what was not sure."""
         pixels = self.raw(value)
-        if pixels.dtype.kind != "f" or not pixels.size:
+        if not pixels.size:
+            return
+        if pixels.dtype.kind != "f":
+            if pixels.max() == 1:
+                warn(
+                    f"{self._name}: {pixels.dtype} images hold 0 and 1 alone, taken as bytes "
+                    "0..255, all but black; of values 0..1 give floats, or bytes (image * 255)"
+                )
             return
         self.normalised = bool(pixels.min() < 0)
         self._unit = not self.normalised and bool(pixels.max() <= 1)

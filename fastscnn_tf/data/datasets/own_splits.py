@@ -62,8 +62,7 @@ class Described:
         """
         if split not in self.splits:
             known = ", ".join(self.splits) or "none"
-            hint = "; train and quantize hold a part of train out with --val-split 0.2"
-            hint = hint if (split, *self.splits) == ("val", "train") else ""
+            hint = "; --split chooses one of them" if split == "val" and self.splits else ""
             raise DataError(f"{self.path}: no split {split!r}; it describes: {known}{hint}")
         source = self.splits[split]
         if isinstance(source, Source) and not labels_needed:
