@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import posixpath
 import re
 from collections import Counter
@@ -20,6 +21,7 @@ from ...core.files.reading import open_regular, read_bytes
 from ...core.images.formats import HEAD, IMAGE_SUFFIXES
 
 _SPLIT = re.compile(r"(?<![a-z])(train|val|test)(?:ing|id|idation)?(?![a-z])")
+_PACKED = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 SAMPLED = 8  # JSON files that are looked into to tell formats apart
 CONVERTED = {"dataset.yaml", "report.json"}  # what a converted data set is known by
 MOST_FILES = 5_000_000
@@ -47,6 +49,8 @@ class SourceFolder:
     def __init__(self, path: StrPath):
         path = Path(path)
         if not path.is_dir():
+            if path.suffix.lower() in _PACKED:
+                raise DataError(f"{path}: packed: unpack it first, and give the folder")
             open_regular(path, "folder or annotation file", error=DataError).close()
         folder = path if path.is_dir() else path.absolute().parent
         self.files = self._listed(folder)
@@ -161,7 +165,7 @@ class SourceFolder:
             text: as the annotation says; it may lack the suffix, and be the path of another
                 machine.
             beside: the file that names it.
-            split: where several have that name, those in a folder of this split are meant.
+            split: where several have that name, those in its folder are meant.
 
         Returns:
             A posix path below the root; None where there is none.
@@ -169,9 +173,10 @@ class SourceFolder:
         Raises:
             DataError: there are several of that name.
         """
-        for base in (beside, ""):
+        told = [text, f"images/{split}/{text}"] if split else [text]  # the second as CVAT exports
+        for each, base in itertools.product(told, (beside, "")):
             try:
-                found = self._by_path.get(self.inside(text, base))
+                found = self._by_path.get(self.inside(each, base))
             except DataError:
                 continue
             if found:
@@ -179,7 +184,9 @@ class SourceFolder:
         name = PurePosixPath(text.replace("\\", "/")).name
         found_all = self._by_name.get(name) or self._by_name.get(stem(name), [])
         if len(found_all) > 1 and split:
-            found_all = [each for each in found_all if split_named(each) == split] or found_all
+            here = [each for each in found_all if split in each.split("/")[:-1]]
+            named = split_named(split) or split
+            found_all = here or [e for e in found_all if split_named(e) == named] or found_all
         if len(found_all) > 1:
             raise DataError(
                 f"{self.path(beside)}: names {text!r}, which is not there, and {len(found_all)} "

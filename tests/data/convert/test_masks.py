@@ -227,6 +227,16 @@ WRONG = {
         },
         r"99999x99999 pixels are too many",
     ),
+    "pixels that alpha hides": (
+        "colors",
+        {"masks/3.png": Image.fromarray(np.full((HEIGHT, 3, 4), (128, 64, 128, 0), np.uint8))},
+        r"3\.png: 18 pixels are transparent: save it without alpha",
+    ),
+    "pixels that alpha hides, without a table": (
+        "colors",
+        {"masks/3.png": Image.new("LA", (3, HEIGHT), (1, 0)), "classes.csv": None},
+        r"3\.png: 18 pixels are transparent: save it without alpha",
+    ),
     "a tag that this CARLA lacks": (
         "carla",
         {"Town01/semantic/0001.png": Image.fromarray(rgb([(26, 0, 0)] * 23))},
