@@ -69,12 +69,15 @@ def test_group_by_expression():
         {"train": {"a"}, "val": {"b"}},
         {"train": {"b"}, "val": {"a"}},
     )
-    _, notes = splits([*names, "other"], (0.5, 0.5), group=r"[ab]\d/")
-    assert notes.examples[r"--group [ab]\d/ does not match: a group of its own"] == ["other"]
+    with pytest.raises(DataError, match=r"does not match 'other' \(1 of 25 names"):
+        splits([*names, "other"], (0.5, 0.5), group=r"[ab]\d/")
     with pytest.raises(ConfigError, match="no regular expression"):
         splits(names, group="(")
-    with pytest.raises(ConfigError, match="matches no name, such as a1/0x"):
-        splits(names, group="^other")
+    found, notes = splits(names, (0.5, 0.5), group="x")
+    assert list(found) == ["train"] and "too few groups" in "\n".join(notes.counts)
+    _, notes = splits(names, (0.5, 0.5), group=".*")
+    assert "no sequences" not in "\n".join(notes.counts)
+    assert "no two have one group" in "\n".join(notes.counts)
     with pytest.raises(ConfigError, match=r"expected shares such as .* got \{'train': 0\.5\}"):
         splits(names, {"train": 0.5})
 
@@ -374,6 +377,29 @@ def test_no_format_fits(tmp_path):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out")
     with pytest.raises(DataError, match="no such folder or annotation file"):
         fs.convert_dataset(tmp_path / "none", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "said"),
+    [
+        ("x.zip", "auto", r"x\.zip: packed: unpack it first, and give the folder"),
+        ("x.tar.gz", "colors", r"x\.tar\.gz: packed: unpack it first"),
+        ("x.json", "auto", r"x\.json: no annotation file that is recognised, such as a JSON of"),
+        ("classes.csv", "auto", r"classes\.csv: no annotation file that is recognised"),
+        ("classes.csv", "colors", r"classes\.csv: colors is read from a folder, not from a file"),
+        ("x.json", "cvat", r"x\.json: voc is read from a folder"),
+    ],
+)
+def test_a_file_does_not_stand_for_its_neighbours(name, form, said, tmp_path):
+    """Masks lie beside it that are of another data set."""
+    for folder, mode in (("images", "RGB"), ("masks", "L"), ("SegmentationClass", "L")):
+        picture(tmp_path / folder / "a.png")
+        Image.new(mode, SIZE[::-1]).save(tmp_path / folder / "a.png")
+    (tmp_path / "classes.csv").write_text("0,road\n1,car\n")
+    if not (tmp_path / name).exists():
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(DataError, match=said):
+        fs.convert_dataset(tmp_path / name, tmp_path / "out", form)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
