@@ -632,6 +632,21 @@ def test_yolo_bad_names(names, said, tmp_path):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out")
 
 
+@pytest.mark.parametrize("masks", [False, True])
+def test_yolo_of_one_folder_for_two_splits(masks, tmp_path):
+    annotated.yolo(tmp_path / "in")
+    if masks:
+        (tmp_path / "in" / "masks" / "train").mkdir(parents=True)
+        Image.fromarray(np.eye(*SIZE, dtype=np.uint8)).save(tmp_path / "in/masks/train/a_1.png")
+    yaml = "train: images/train\nval: ./images/train/\nnames: [road, car]\n"
+    (tmp_path / "in" / "data.yaml").write_text(yaml + "masks_dir: masks\n" * masks)
+    report = fs.convert_dataset(tmp_path / "in", tmp_path / "out")
+    assert report.splits == {"train": 1}
+    said = "TRAIN AND VAL ARE ONE FOLDER IN THE YAML: its images are train alone"
+    assert report.notes.examples[said] == ["images/train"]
+    assert not any("annotated twice" in text for text in report.notes.counts)
+
+
 # ----------------------------------------------------------------- Supervisely
 
 

@@ -330,7 +330,7 @@ ade20k = mask_format(
         "images, annotations with training and validation, and objectInfo150.txt",
         rf"images/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
         rf"annotations/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
-        _of_file("objectinfo150.txt", read=ade20k_table),
+        _of_file("objectInfo150.txt", read=ade20k_table),
     ),
 )
 

@@ -287,7 +287,7 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
         seen = picture.seen(size, upright=True, name=item.name, notes=notes)
         return label if seen else picture.turn(label)
 
-    return Source(table.classes, items, read_label, table.colors, notes)
+    return Source(table.classes, items, read_label, table.colors, notes, table.made)
 
 
 def named(folder: SourceFolder, *names: str) -> str:
@@ -299,7 +299,8 @@ def named(folder: SourceFolder, *names: str) -> str:
     if folder.table is not None:
         folder.table_used = True
         return str(folder.table)
-    found = [name for name in folder.files if name.rpartition("/")[2].lower() in names]
+    wanted = {name.lower() for name in names}
+    found = [name for name in folder.files if name.rpartition("/")[2].lower() in wanted]
     if not found:
         raise DataError(
             f"{folder.root}: no {' or '.join(names)}, which says what the masks mean: put it "

@@ -32,10 +32,11 @@ class SourceFolder:
     """A folder as it is given, or the folder of a file that is given.
 
     Attributes:
-        root: the folder; nothing outside it is read.
+        root: the folder; no path leads out of it, but files in it may be links to others.
         given: posix path of the file below it, if one was given.
         files: posix paths of all files below it, sorted; hidden ones are left out, and what was
             converted into a folder below.
+        left_out: links to folders outside it, which are not followed.
         guessed: images that were found by their file name, not where annotations say.
         table: a file that says what the pixels of masks mean, where one was given beside it.
         table_used: whether the format looked at it.
@@ -63,8 +64,9 @@ class SourceFolder:
 
     def _listed(self, root: Path) -> tuple[str, ...]:
         found: list[str] = []
+        self.left_out: list[Path] = []
         left: list[tuple[str, ...]] = []  # folders that an earlier conversion wrote
-        for folder, names in walk(root, onerror=_unlistable):
+        for folder, names in walk(root, self.left_out.append, _unlistable):
             parts = folder.relative_to(root).parts
             if parts and set(names) >= CONVERTED:
                 left.append(parts)
