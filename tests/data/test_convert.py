@@ -402,7 +402,9 @@ def test_what_has_no_images_for_validation_is_told_how_to_take_some(split, tmp_p
     (tmp_path / "in" / "annotations.json").rename(tmp_path / "in" / "train.json")
     report = fs.convert_dataset(tmp_path / "in", tmp_path / "out", split=split)
     assert report.splits == {"train": 2}
-    assert ("no images for validation: --split 0.8,0.1,0.1" in report.text()) == (split is None)
+    assert ("all images are in the split train: --split 0.8,0.1,0.1" in report.text()) == (
+        split is None
+    )
 
 
 @pytest.mark.parametrize("name", ["labelme", "coco"])

@@ -124,7 +124,7 @@ def convert_dataset(
         _check_drawn(looked.root, opened.classes, writer.pixels, notes)
         counts = {name: sum(each.split == name for each in done) for name in splits}
         _say_of_turns(notes)
-        _say_of_splits(counts, split is not None, notes)
+        _say_of_splits(counts, any(item.split for item in items) and split is None, notes)
         pixels = np.bincount(chosen.table, writer.pixels, 256).astype(int).tolist()
         report = ConvertReport(
             os.fspath(source),
@@ -210,12 +210,12 @@ def _say_of_turns(notes: Notes) -> None:
             )
 
 
-def _say_of_splits(counts: Mapping[str, int], told: bool, notes: Notes) -> None:
-    """Notes a split that all its images were lost of, and that none is for validation.
+def _say_of_splits(counts: Mapping[str, int], named: bool, notes: Notes) -> None:
+    """Notes a split that all its images were lost of, and one that has all, as none is to validate.
 
     Args:
         counts: images of each split that are used.
-        told: the user gave the shares.
+        named: they are those of the source.
         notes: gets it.
     """
     for name in (name for name, count in counts.items() if not count):
@@ -223,9 +223,10 @@ def _say_of_splits(counts: Mapping[str, int], told: bool, notes: Notes) -> None:
             f"NO IMAGE OF THE SPLIT {name} CAN BE USED, AND IT IS GONE: take those that were left "
             "out from the source and convert it again, which deals out the others"
         )
-    if counts.keys() == {"train"} and counts["train"] > 1 and not told:
+    if named and len(counts) == 1 and sum(counts.values()) > 1:
         notes.add(
-            "no images for validation: --split 0.8,0.1,0.1 takes them (and for a test) from train"
+            f"all images are in the split {min(counts)}: --split 0.8,0.1,0.1 deals them out to "
+            "train, val and test"
         )
 
 
