@@ -69,12 +69,15 @@ def test_group_by_expression():
         {"train": {"a"}, "val": {"b"}},
         {"train": {"b"}, "val": {"a"}},
     )
-    _, notes = splits([*names, "other"], (0.5, 0.5), group=r"[ab]\d/")
-    assert notes.examples[r"--group [ab]\d/ does not match: a group of its own"] == ["other"]
+    with pytest.raises(DataError, match=r"does not match 'other' \(1 of 25 names"):
+        splits([*names, "other"], (0.5, 0.5), group=r"[ab]\d/")
     with pytest.raises(ConfigError, match="no regular expression"):
         splits(names, group="(")
-    with pytest.raises(ConfigError, match="matches no name, such as a1/0x"):
-        splits(names, group="^other")
+    found, notes = splits(names, (0.5, 0.5), group="x")
+    assert list(found) == ["train"] and "too few groups" in "\n".join(notes.counts)
+    _, notes = splits(names, (0.5, 0.5), group=".*")
+    assert "no sequences" not in "\n".join(notes.counts)
+    assert "no two have one group" in "\n".join(notes.counts)
     with pytest.raises(ConfigError, match=r"expected shares such as .* got \{'train': 0\.5\}"):
         splits(names, {"train": 0.5})
 
@@ -252,6 +255,21 @@ def test_links(tmp_path):
     assert image.samefile(source / image.name)
 
 
+def test_links_in_the_source(tmp_path):
+    """Those of files are followed, as `--link` and others make them; of folders outside not."""
+    source = sequence(tmp_path / "in", 2)
+    picture((source / "a_000.jpg").rename(tmp_path / "elsewhere.jpg"), seed=5)
+    (source / "a_000.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    sequence(tmp_path / "more", 4)
+    (source / "more").symlink_to(tmp_path / "more")
+    report, labels = converted(source, tmp_path / "out", split=(1,))
+    assert set(labels) == {"a_000", "b_001"}
+    written = tmp_path / "out" / "images" / "train" / "a_000.jpg"
+    assert written.read_bytes() == (tmp_path / "elsewhere.jpg").read_bytes()
+    said = "a link to a folder outside, or to one seen before: not followed"
+    assert report.notes.examples[said] == [str(source / "more")]
+
+
 def test_equal_names_of_several_folders(tmp_path):
     for folder in ("x", "y"):
         annotated.labelme(tmp_path / "in" / folder, "a_1.jpg")
@@ -261,6 +279,16 @@ def test_equal_names_of_several_folders(tmp_path):
     report, labels = converted(tmp_path / "in", tmp_path / "out", split=(1.0,))
     assert set(labels) == {"x_a_1", "x_a_1_2", "y_a_1"}
     assert report.notes.counts["equal names in several folders: the folder is in the name"] == 3
+
+
+def test_folders_come_into_the_names_of_all_splits(tmp_path):
+    """So that a sequence is one in each of them."""
+    for drive in range(4):
+        for frame in range(2 + (drive == 3)):
+            annotated.labelme(tmp_path / "in" / f"drive{drive}", f"000{frame}.jpg")
+    report, labels = converted(tmp_path / "in", tmp_path / "out", split=(0.7, 0.3))
+    assert report.splits == {"train": 7, "val": 2}
+    assert set(labels) == {f"drive{d}_000{f}" for d in range(4) for f in range(2 + (d == 3))}
 
 
 def test_suffixes_that_folders_do_not_know(tmp_path):
@@ -354,6 +382,48 @@ def test_bad_images(tmp_path):
         fs.convert_dataset(source, tmp_path / "out2", skip_bad=True)
 
 
+@pytest.mark.parametrize("split", ["val", "train"])
+def test_a_split_that_all_its_images_were_lost_of_is_said(split, tmp_path):
+    source = sequence(tmp_path / "in", 4)
+    first = fs.convert_dataset(source, tmp_path / "first", split=(0.5, 0.5))
+    for path in (tmp_path / "first" / "images" / split).iterdir():
+        (source / path.name).write_bytes(b"no picture")
+    report = fs.convert_dataset(source, tmp_path / "out", split=(0.5, 0.5), skip_bad=True)
+    assert first.splits == {"train": 2, "val": 2} and report.splits == {**first.splits, split: 0}
+    assert f"- NO IMAGE OF THE SPLIT {split} CAN BE USED, AND IT IS GONE" in report.text()
+    assert "NO IMAGE" not in first.text()
+
+
+@pytest.mark.parametrize("split", [None, (1,)])
+def test_what_has_no_images_for_validation_is_told_how_to_take_some(split, tmp_path):
+    images = [{"id": i, "file_name": f"{n}.jpg"} for i, n in ((7, "a"), (8, "b"))]
+    annotated.coco(tmp_path / "in", "a.jpg", images=images)
+    picture(tmp_path / "in" / "b.jpg")
+    (tmp_path / "in" / "annotations.json").rename(tmp_path / "in" / "train.json")
+    report = fs.convert_dataset(tmp_path / "in", tmp_path / "out", split=split)
+    assert report.splits == {"train": 2}
+    assert ("all images are in the split train: --split 0.8,0.1,0.1" in report.text()) == (
+        split is None
+    )
+
+
+@pytest.mark.parametrize("name", ["labelme", "coco"])
+@pytest.mark.parametrize("size", [SIZE, SIZE[::-1]])
+def test_turned_images_that_sizes_of_others_speak_against(name, size, tmp_path):
+    """A quarter turn tells by its size how annotators saw it; half a turn does not."""
+    for i, orientation in enumerate((6, 3)):
+        root, file = tmp_path / "in" / f"{i}", f"{'ab'[i]}.jpg"
+        MAKERS[name](root, file)
+        picture(root / file, size if orientation == 6 else SIZE, orientation)
+    report = fs.convert_dataset(tmp_path / "in", tmp_path / "out", split=(1,))
+    said = [text for text in report.notes.counts if text.startswith("IMAGES TAKEN AS ANNOTATED")]
+    ways = {(SIZE, "labelme"): "UPRIGHT", (SIZE[::-1], "coco"): "AS STORED"}
+    assert [text.split("ANNOTATED ")[1][:7] for text in said] == [
+        way[:7] for key, way in ways.items() if key == (size, name)
+    ]
+    assert all(report.notes.examples[text] == ["1/b"] for text in said)
+
+
 def test_several_formats_fit(tmp_path):
     annotated.labelme(tmp_path / "in")
     annotated.coco(tmp_path / "in", "b_1.jpg")
@@ -374,6 +444,29 @@ def test_no_format_fits(tmp_path):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out")
     with pytest.raises(DataError, match="no such folder or annotation file"):
         fs.convert_dataset(tmp_path / "none", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "said"),
+    [
+        ("x.zip", "auto", r"x\.zip: packed: unpack it first, and give the folder"),
+        ("x.tar.gz", "colors", r"x\.tar\.gz: packed: unpack it first"),
+        ("x.json", "auto", r"x\.json: no annotation file that is recognised, such as a JSON of"),
+        ("classes.csv", "auto", r"classes\.csv: no annotation file that is recognised"),
+        ("classes.csv", "colors", r"classes\.csv: colors is read from a folder, not from a file"),
+        ("x.json", "cvat", r"x\.json: voc is read from a folder"),
+    ],
+)
+def test_a_file_does_not_stand_for_its_neighbours(name, form, said, tmp_path):
+    """Masks lie beside it that are of another data set."""
+    for folder, mode in (("images", "RGB"), ("masks", "L"), ("SegmentationClass", "L")):
+        picture(tmp_path / folder / "a.png")
+        Image.new(mode, SIZE[::-1]).save(tmp_path / folder / "a.png")
+    (tmp_path / "classes.csv").write_text("0,road\n1,car\n")
+    if not (tmp_path / name).exists():
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(DataError, match=said):
+        fs.convert_dataset(tmp_path / name, tmp_path / "out", form)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -459,7 +459,33 @@ def test_coco_categories_of_one_name(tmp_path):
     assert report.notes.counts["several categories of one name, merged"] == 1
 
 
+def test_coco_categories_of_one_id(tmp_path):
+    categories = [{"id": 1, "name": "road"}, {"id": 3, "name": "car"}, {"id": 3, "name": "bus"}]
+    annotated.coco(tmp_path / "in", categories=categories)
+    with pytest.raises(DataError, match="the categories 'car' and 'bus' have one id, 3: give each"):
+        fs.convert_dataset(tmp_path / "in", tmp_path / "out")
+
+
 # ----------------------------------------------------------------- CVAT
+
+
+@pytest.mark.parametrize("place", ["images", "deeper/images"])
+def test_cvat_subsets_are_folders(place, tmp_path):
+    """As a project is exported: several images of one name, told apart by their subset."""
+    texts = []
+    for subset, shift in (("train", 0), ("validation", 10), ("night", 20)):
+        picture(tmp_path / "in" / place / subset / "a_1.jpg", seed=shift)
+        ring = [[x + shift, y] for x, y in CAR]
+        shapes = annotated.cvat_polygon("car", ring, 0)
+        text = annotated.cvat_text(shapes).replace('name="a_1', f'subset="{subset}" name="a_1')
+        texts.append(text[text.index("<image") : text.index("</annotations>")])
+    whole = annotated.cvat_text("")
+    whole = whole[: whole.index("<image")] + "".join(texts) + "</annotations>"
+    (tmp_path / "in" / "annotations.xml").write_text(whole)
+    report = fs.convert_dataset(tmp_path / "in", tmp_path / "out")
+    assert report.splits == {"train": 2, "val": 1}
+    wanted = inside([[[x + 10, y] for x, y in CAR]]) * 2
+    np.testing.assert_array_equal(fs.open_dataset("folder", tmp_path / "out", "val")[0][1], wanted)
 
 
 def cvat(root, elements, **more):
@@ -606,6 +632,21 @@ def test_yolo_bad_names(names, said, tmp_path):
         fs.convert_dataset(tmp_path / "in", tmp_path / "out")
 
 
+@pytest.mark.parametrize("masks", [False, True])
+def test_yolo_of_one_folder_for_two_splits(masks, tmp_path):
+    annotated.yolo(tmp_path / "in")
+    if masks:
+        (tmp_path / "in" / "masks" / "train").mkdir(parents=True)
+        Image.fromarray(np.eye(*SIZE, dtype=np.uint8)).save(tmp_path / "in/masks/train/a_1.png")
+    yaml = "train: images/train\nval: ./images/train/\nnames: [road, car]\n"
+    (tmp_path / "in" / "data.yaml").write_text(yaml + "masks_dir: masks\n" * masks)
+    report = fs.convert_dataset(tmp_path / "in", tmp_path / "out")
+    assert report.splits == {"train": 1}
+    said = "TRAIN AND VAL ARE ONE FOLDER IN THE YAML: its images are train alone"
+    assert report.notes.examples[said] == ["images/train"]
+    assert not any("annotated twice" in text for text in report.notes.counts)
+
+
 # ----------------------------------------------------------------- Supervisely
 
 
@@ -721,3 +762,28 @@ def test_label_studio_tasks(tmp_path):
     np.testing.assert_array_equal(labels["b 1"], labels["a_1"])
     assert report.notes.counts["several annotations of a task: the first was taken"] == 1
     assert report.notes.counts["a task without annotation, left out"] == 1
+
+
+def test_label_studio_regions_of_several_labels(tmp_path):
+    value = {"points": [[0, 0], [50, 0], [50, 50]], "polygonlabels": ["b", "a"]}
+    annotated.label_studio(tmp_path / "in", results=[result(value)])
+    report = fs.convert_dataset(tmp_path / "in", tmp_path / "out")
+    assert list(report.classes) == ["background", "a", "b"]
+    assert report.classes["b"] > report.classes["a"] == 0
+    assert report.notes.counts["a region with the labels b, a: drawn as b, its first"] == 1
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        ({"id": 1, "image": "a_1.jpg", "label": [], "annotator": 1}, "JSON-MIN of Label Studio"),
+        ({"annotations": [], "predictions": [{}]}, "but with predictions: accept them in"),
+        ({"predictions": [{}]}, "but with predictions: accept them in"),
+    ],
+)
+def test_label_studio_exports_without_annotations(task, said, tmp_path):
+    picture(tmp_path / "in" / "a_1.jpg")
+    told = task if "image" in task else {"data": {"image": "a_1.jpg"}, **task}
+    write_json(tmp_path / "in" / "export.json", [told])
+    with pytest.raises(DataError, match=said):
+        fs.convert_dataset(tmp_path / "in", tmp_path / "out")

@@ -85,6 +85,15 @@ class ClassTable:
         found = [(row.name, row.color) for row in self.rows if row.color and not row.void]
         return dict(reversed(found))
 
+    @property
+    def made(self) -> dict[str, tuple[str, ...]]:
+        """The colours or values of classes that have several lines of a table of the user's."""
+        found: dict[str, tuple[str, ...]] = {}
+        for row in self.rows if self.palette else ():
+            code = ",".join(map(str, row.color)) if row.color else str(row.value)
+            found[row.name] = (*found.get(row.name, ()), code)
+        return {name: codes for name, codes in found.items() if codes[1:]}
+
     @functools.cached_property
     def by_value(self) -> np.ndarray | None:
         """(256,) uint8 from value to class index, 255 void, 254 unknown; None without values."""

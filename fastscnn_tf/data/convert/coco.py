@@ -20,6 +20,7 @@ from ...core.images.decoding import open_picture, read_picture
 from ...core.images.pixels import in_strips
 from ...core.labels import IGNORE, MAX_CLASSES
 from .canvas import Canvas, coco_counts, mask_of_runs
+from .masks import opaque
 from .source import Format, Item, Notes, Picture, Source, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
@@ -120,7 +121,13 @@ def _classes(
     index = {name: i for i, name in enumerate(classes)}
     tables: dict[str, _Table] = {}
     for file, content in files.items():
-        of_id = {each.id: index[each.name] for each in content.categories}
+        of_id: dict[int, int] = {}
+        for each in content.categories:
+            if of_id.setdefault(each.id, index[each.name]) != index[each.name]:
+                raise DataError(
+                    f"{file}: the categories {classes[of_id[each.id]]!r} and {each.name!r} have "
+                    f"one id, {each.id}: give each its own, as annotations name them by it"
+                )
         tables[file] = _Table(of_id, background)
         known: dict[str, int] = {}
         for each in content.categories:
@@ -216,7 +223,7 @@ def _draw(canvas: Canvas, each: _Annotation, table: dict[int, int], notes: Notes
 def _panoptic(content: _Content, each: _Annotation, name: str, notes: Notes) -> np.ndarray:
     """The classes of a PNG whose colours are numbers of segments; 0 is void."""
     path = content.folder.find_label(str(each.file_name), content.file)
-    image = open_picture(read_picture(path), str(path))
+    image = opaque(open_picture(read_picture(path), str(path)), str(path))
     if image.mode not in ("RGB", "RGBA"):
         raise DataError(f"{path}: expected an RGB PNG of segment numbers, got mode {image.mode}")
     red, green, blue = np.moveaxis(in_strips(image)[..., :3].astype(np.int32), -1, 0)

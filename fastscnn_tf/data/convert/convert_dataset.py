@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
@@ -35,6 +35,8 @@ from .item_splits import split_items
 from .recognising import AUTO, find_format
 from .source import (
     BACKGROUND,
+    EXIF,
+    HOW,
     UNDRAWN,
     Format,
     Item,
@@ -116,19 +118,23 @@ def convert_dataset(
     with staging(output) as stage:
         old = _earlier(output, force)
         writer = _Writer(opened, chosen.table, stage, link)
-        todo = [task for name, items in splits.items() for task in _tasks(name, items, notes)]
+        crowded = any(map(_crowded, splits.values()))
+        todo = [task for name in splits for task in _tasks(name, splits[name], crowded, notes)]
         done = writer.write_all(todo, workers, progress, skip_bad, notes)
         _check_drawn(looked.root, opened.classes, writer.pixels, notes)
+        counts = {name: sum(each.split == name for each in done) for name in splits}
+        _say_of_turns(notes)
+        _say_of_splits(counts, any(item.split for item in items) and split is None, notes)
         pixels = np.bincount(chosen.table, writer.pixels, 256).astype(int).tolist()
         report = ConvertReport(
             os.fspath(source),
             str(output),
             found.name,
             reason,
-            {name: sum(each.split == name for each in done) for name in splits},
+            counts,
             dict(zip(chosen.labels.names, pixels, strict=False)),
             pixels[IGNORE],
-            chosen.merged,
+            _made_of(opened, chosen),
             chosen.dropped,
             notes,
         )
@@ -150,6 +156,8 @@ def _opened(found: Format, folder: SourceFolder) -> Source:
             f"{folder.table}: {found.name} knows its classes without a table; --classes road,car "
             "names those to keep"
         )
+    for link in map(str, folder.left_out):
+        opened.notes.add("a link to a folder outside, or to one seen before: not followed", link)
     if not opened.items:
         seen = "; ".join(opened.notes.counts)
         raise DataError(f"{folder.root}: {found.name} without an image to convert. {seen}".strip())
@@ -179,8 +187,47 @@ def _say(classes: Sequence[str], chosen: Chosen, notes: Notes, told: bool) -> No
         notes.add(f"the class {BACKGROUND} is scored; {_kept(drawn)} ignores such pixels")
 
 
+def _made_of(source: Source, chosen: Chosen) -> dict[str, tuple[str, ...]]:
+    kept = {name: made for name, made in source.made.items() if name in chosen.labels.names}
+    return {**kept, **chosen.merged}
+
+
 def _kept(names: Sequence[str]) -> str:
     return f"--classes {shell_path(','.join(names)) if len(names) < 13 else 'with all other names'}"
+
+
+def _say_of_turns(notes: Notes) -> None:
+    """Notes where some sizes say that images were annotated in another way than was taken."""
+    for taken, sized in (HOW, HOW[::-1]):
+        guess, known = EXIF[0].format(taken), EXIF[1].format(sized)
+        if guess in notes.counts and known in notes.counts:
+            way = "turn these files upright" if sized == HOW[1] else "take EXIF's note out of them"
+            notes.add(
+                f"IMAGES TAKEN AS ANNOTATED {taken.upper()}, WHERE OTHERS OF THIS SOURCE WERE "
+                f"ANNOTATED {sized.upper()}: look at them; if they are wrong, {way}",
+                notes.examples[guess][0],
+                notes.counts[guess],
+            )
+
+
+def _say_of_splits(counts: Mapping[str, int], named: bool, notes: Notes) -> None:
+    """Notes a split that all its images were lost of, and one that has all, as none is to validate.
+
+    Args:
+        counts: images of each split that are used.
+        named: they are those of the source.
+        notes: gets it.
+    """
+    for name in (name for name, count in counts.items() if not count):
+        notes.add(
+            f"NO IMAGE OF THE SPLIT {name} CAN BE USED, AND IT IS GONE: take those that were left "
+            "out from the source and convert it again, which deals out the others"
+        )
+    if named and len(counts) == 1 and sum(counts.values()) > 1:
+        notes.add(
+            f"all images are in the split {min(counts)}: --split 0.8,0.1,0.1 deals them out to "
+            "train, val and test"
+        )
 
 
 def _check_drawn(root: Path, classes: Sequence[str], pixels: np.ndarray, notes: Notes) -> None:
@@ -265,16 +312,20 @@ def _earlier(output: Path, force: bool) -> list[Path]:
     return []
 
 
-def _tasks(split: str, items: Sequence[Item], notes: Notes) -> list[_Task]:
-    """Names of files: those of the images, or their paths where names are not unique."""
+def _crowded(items: Sequence[Item]) -> bool:
+    """Whether several images of one split have one name."""
+    return len({PurePosixPath(item.name).name.casefold() for item in items}) < len(items)
+
+
+def _tasks(split: str, items: Sequence[Item], paths: bool, notes: Notes) -> list[_Task]:
+    """Names of files: those of the images, or all with their folders, so that sequences stay."""
     if not _SPLIT.fullmatch(split):
         raise DataError(f"the split {split!r} cannot be a folder's name: rename it")
-    last = Counter(PurePosixPath(item.name).name.casefold() for item in items)
     used: set[str] = set()
     tasks = []
     for item in items:
         name = PurePosixPath(item.name).name
-        if last[name.casefold()] > 1:
+        if paths and "/" in item.name:
             name = item.name.replace("/", "_")
             notes.add("equal names in several folders: the folder is in the name", name)
         number = 2

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...core.errors import ConfigError
-from ..datasets.splitting import ROBOFLOW, sequences_of
+from ..datasets.splitting import ROBOFLOW, groups_of, sequences_of
 from .source import Item, Notes
 
 SPLITS = ("train", "val", "test")
@@ -38,6 +38,7 @@ def split_items(
 
     Raises:
         ConfigError: the fractions do not add up to 1, or the expression is none.
+        DataError: the expression does not match a name.
     """
     shares = _shares(fractions)
     named = {item.split for item in items} - {None}
@@ -87,21 +88,7 @@ def _groups(
 ) -> tuple[list[list[int]], bool]:
     """Indices of items that stay together; and whether they are one sequence, to be cut."""
     if pattern is not None:
-        try:
-            found = re.compile(pattern)
-        except re.error as error:
-            raise ConfigError(f"--group: no regular expression ({error})") from None
-        matches = [found.search(item.name) for item in items]
-        keys = [
-            f"={next((part for part in (*m.groups(), m[0]) if part is not None), '')}"
-            if m
-            else f"/{i}"
-            for i, m in enumerate(matches)
-        ]
-        if not any(matches):
-            raise ConfigError(f"--group {pattern}: matches no name, such as {items[0].name}")
-        if alone := [item.name for item, match in zip(items, matches, strict=True) if not match]:
-            notes.add(f"--group {pattern} does not match: a group of its own", alone[0], len(alone))
+        keys = [f"={key}" for key in groups_of([item.name for item in items], pattern)]
         how = f"grouped by --group {pattern}"
     elif any(item.group is not None for item in items):
         keys = [f"/{i}" if item.group is None else f"={item.group}" for i, item in enumerate(items)]
@@ -114,8 +101,9 @@ def _groups(
         members.setdefault(key, []).append(index)
     groups = list(members.values())
     if len(groups) == len(items):
-        notes.add("no sequences in the names: each image may go into any split", count=len(items))
-    elif len(groups) > 1:
+        why = f"{how}: no two have one group" if pattern else "no sequences in the names"
+        notes.add(f"{why}: each image may go into any split", count=len(items))
+    elif len(groups) > 1 or pattern:  # one of the user's is not cut
         notes.add(
             f"{how}: {len(groups)} groups stay whole",
             max(members, key=lambda key: len(members[key]))[1:],
@@ -126,7 +114,7 @@ def _groups(
             "meet only at the cuts (--group REGEX groups otherwise)"
         )
         order = sorted(range(len(items)), key=lambda i: _number(items[i].name))
-        return [[index] for index in order], pattern is None
+        return [[index] for index in order], True
     return groups, False
 
 

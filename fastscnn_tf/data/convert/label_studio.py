@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,7 +23,7 @@ from .canvas import Canvas, DrawnLabels, ellipse_points, turned_points
 from .source import Format, Item, Notes, Source, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
-_KEYS = {"[]data", "[]annotations"}
+_KEYS = {"[]data"}, {"[]annotations", "[]predictions"}  # of each one at least
 _UPLOADED = re.compile(
     r"^[0-9a-f]{8}-"
 )  # what Label Studio puts in front of an uploaded file's name
@@ -46,9 +46,9 @@ class _Value(msgspec.Struct):
     ellipselabels: list[str] = []
 
     @property
-    def name(self) -> str | None:
+    def names(self) -> list[str]:
         lists = self.brushlabels, self.polygonlabels, self.rectanglelabels, self.ellipselabels
-        return next((each[0] for each in (*lists, self.labels) if each), None)
+        return next((each for each in (*lists, self.labels) if each), [])
 
 
 class _Result(msgspec.Struct):
@@ -66,19 +66,33 @@ class _Annotation(msgspec.Struct):
 
 class _Task(msgspec.Struct):
     data: dict[str, Any]
-    annotations: list[_Annotation]
+    annotations: list[_Annotation] = []
+    predictions: list[msgspec.Raw] = []
 
 
 def recognise(folder: SourceFolder) -> str | None:
-    seen = [name for name, keys in folder.json_keys.items() if keys >= _KEYS]
+    seen = [name for name, keys in folder.json_keys.items() if _is_of_tasks(keys) or _is_min(keys)]
     return f"{seen[0]} is a list of tasks with data and annotations" if seen else None
+
+
+def _is_of_tasks(keys: Set[str]) -> bool:
+    return not any(keys.isdisjoint(each) for each in _KEYS)
+
+
+def _is_min(keys: Set[str]) -> bool:
+    """JSON-MIN has the data at the top, and no `data`."""
+    told = {"[]label", "[]annotator", "[]annotation_id"}
+    return {"[]id", "[]image"} <= keys and "[]data" not in keys and not told.isdisjoint(keys)
 
 
 def open_source(folder: SourceFolder) -> Source:
     notes, items = Notes(), []
     names: set[str] = set()
     for file in folder.ending(".json"):
-        if not folder.json_keys.get(file, _KEYS) >= _KEYS:
+        keys = folder.json_keys.get(file)
+        if keys is not None and _is_min(keys):
+            raise DataError(f"{folder.path(file)}: JSON-MIN of Label Studio: export it as JSON")
+        if keys is not None and not _is_of_tasks(keys):
             notes.add("a JSON file that is no list of tasks, left out", file)
             continue
         tasks: list[_Task] = folder.json(file, list[_Task])
@@ -91,11 +105,13 @@ def open_source(folder: SourceFolder) -> Source:
                 notes.add("the image is not there, left out", "".join(texts[:1]))
                 continue
             if not used:
-                notes.add("a task without annotation, left out", image)
+                alone = ", but with predictions: accept them in Label Studio first"
+                alone = alone if task.predictions else ""
+                notes.add(f"a task without annotation{alone}, left out", image)
                 continue
             if len(used) > 1:
                 notes.add("several annotations of a task: the first was taken", image)
-            names |= {result.value.name or "" for result in used[0].result} - {""}
+            names.update(*(result.value.names for result in used[0].result))
             items.append(Item(stem(image), folder.path(image), split_named(file), key=used[0]))
     note_unused(folder, items, notes)
     notes.add("classes are in the order of their names", count=len(names))
@@ -122,8 +138,8 @@ def _noted_size(key: _Annotation, name: str) -> Size | None:
 
 
 def _draw(canvas: Canvas, each: _Result, indices: Mapping[str, int], notes: Notes) -> None:
-    name, value = each.value.name, each.value
-    if name is None:
+    names, value = each.value.names, each.value
+    if not names:
         notes.add(f"a result without a label ({each.type or 'no type'}), not drawn", canvas.name)
         return
     if each.image_rotation % 360:
@@ -131,7 +147,10 @@ def _draw(canvas: Canvas, each: _Result, indices: Mapping[str, int], notes: Note
             f"{canvas.name}: annotated while turned by {each.image_rotation:g} degrees in "
             "Label Studio: turn it back there and export again"
         )
-    index = indices[name]
+    if len(set(names)) > 1:
+        said = f"a region with the labels {', '.join(names)}: drawn as {names[0]}, its first"
+        notes.add(said, canvas.name)
+    index = indices[names[0]]
     height, width = canvas.label.shape
     scale = np.array([width, height]) / 100  # coordinates are percent
     if value.rle is not None:

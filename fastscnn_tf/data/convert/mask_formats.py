@@ -41,6 +41,7 @@ from .masks import (
     listed_splits,
     mask_format,
     named,
+    opaque,
     open_mask,
     read_mask,
 )
@@ -63,8 +64,7 @@ def _of_file(
 
 def _has_table(folder: SourceFolder, *names: str) -> bool:
     there = {name.rpartition("/")[2].lower() for name in folder.files}
-    given = (folder.given or "").lower().endswith((".txt", ".csv"))
-    return bool(folder.table or given or not there.isdisjoint(names))
+    return bool(folder.table or not there.isdisjoint(names))
 
 
 def _always(folder: SourceFolder) -> bool:
@@ -330,7 +330,7 @@ ade20k = mask_format(
         "images, annotations with training and validation, and objectInfo150.txt",
         rf"images/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
         rf"annotations/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
-        _of_file("objectinfo150.txt", read=ade20k_table),
+        _of_file("objectInfo150.txt", read=ade20k_table),
     ),
 )
 
@@ -411,7 +411,7 @@ def _ask_version(folder: SourceFolder) -> ClassTable:
     versions = ", ".join(f"--from carla-{each} ({table.said})" for each, table in CARLA.items())
     raise DataError(
         f"{folder.root}: CARLA's tags mean other classes from version to version, and the masks do "
-        f"not say which: {versions}, or give your own with --classes FILE"
+        f"not say which: {versions}, or give your own with --table FILE"
     )
 
 
@@ -492,7 +492,7 @@ def _seen_in(folder: SourceFolder, masks: Sequence[str]) -> tuple[str, Counter[s
     found: Counter[int] = Counter()
     for name in masks:
         path = str(folder.path(name))
-        image = open_mask(path)
+        image = opaque(open_mask(path), path)
         grey = image.mode in GREY
         with decoding(path):
             pixels = in_strips(image) if grey else in_strips(image, color_codes)

@@ -62,7 +62,19 @@ def open_mask(path: str, lossy: bool = False) -> Image.Image:
             "masks as PNG, or state in a table (--table FILE) beside the values or colours how far "
             "pixels may be off, with a line tolerance,16: the nearest is taken"
         )
-    image = open_picture(content, path)
+    return open_picture(content, path)
+
+
+def opaque(image: Image.Image, path: str) -> Image.Image:
+    """A mask whose alpha hides nothing; that of grey+alpha becomes grey.
+
+    Raises:
+        DataError: pixels are transparent: what they hide was not meant as a class.
+    """
+    if image.mode in ("LA", "PA", "RGBA"):
+        alpha = np.asarray(image.getchannel("A"))
+        if clear := int((alpha != 255).sum()):
+            raise DataError(f"{path}: {clear:,} pixels are transparent: save it without alpha")
     return image.getchannel("L") if image.mode == "LA" else image
 
 
@@ -79,8 +91,9 @@ def classes_of(
         red: the value is the first channel of a colour picture.
 
     Raises:
-        DataError: it has a value or colour that the table does not know.
+        DataError: it has a value or colour that the table does not know, or transparent pixels.
     """
+    image = image if red else opaque(image, path)  # simulators leave anything in alpha
     by_palette = image.mode == "P" and table.palette and table.by_color is not None
     plain = image.mode in (*GREY, "P") and not by_palette
     values = table.by_value if plain or red or table.by_color is None else None
@@ -213,6 +226,11 @@ def mask_format(name: str, about: str, *layouts: Layout) -> Format:
         return next((layout.about for layout in telling if layout.pairs(folder)), None)
 
     def open_source(folder: SourceFolder) -> Source:
+        if folder.given:  # whose neighbours may be of another data set
+            raise DataError(
+                f"{folder.path(folder.given)}: {name} is read from a folder, not from a file: give "
+                "the folder, and a table of classes with --table FILE"
+            )
         found = present(folder)
         if not found:
             masks = [mask for each in layouts for mask in each.pairs(folder).masks.values()]
@@ -269,7 +287,7 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
         seen = picture.seen(size, upright=True, name=item.name, notes=notes)
         return label if seen else picture.turn(label)
 
-    return Source(table.classes, items, read_label, table.colors, notes)
+    return Source(table.classes, items, read_label, table.colors, notes, table.made)
 
 
 def named(folder: SourceFolder, *names: str) -> str:
@@ -281,13 +299,12 @@ def named(folder: SourceFolder, *names: str) -> str:
     if folder.table is not None:
         folder.table_used = True
         return str(folder.table)
-    if folder.given and folder.given.lower().endswith(tuple(name[-4:] for name in names)):
-        return folder.given
-    found = [name for name in folder.files if name.rpartition("/")[2].lower() in names]
+    wanted = {name.lower() for name in names}
+    found = [name for name in folder.files if name.rpartition("/")[2].lower() in wanted]
     if not found:
         raise DataError(
             f"{folder.root}: no {' or '.join(names)}, which says what the masks mean: put it "
-            "there, or give it with --classes FILE"
+            "there, or give it with --table FILE"
         )
     return min(found, key=lambda name: (name.count("/"), name))
 

@@ -33,21 +33,26 @@ def find_format(name: str, folder: SourceFolder) -> tuple[Format, str]:
     """
     if name != AUTO:
         return load_format(check_name("format", name, (AUTO, *FORMATS))), "as given"
-    formats = [load_format(each) for each in FORMATS]
+    formats = [load_format(each) for each in FORMATS if not (folder.given and each in MASKS)]
     seen = {each: reason for each in formats if (reason := each.recognise(folder))}
     if len(seen) == 1:
         return next(iter(seen.items()))
-    if not seen and "dataset.yaml" in folder.files:
+    if not seen and "dataset.yaml" in ([folder.given] if folder.given else folder.files):
         raise DataError(
             f"{folder.root}: dataset.yaml is there: a data set of the kind that is written here: "
             "use it with --dataset folder, or say what else it is with --from NAME"
         )
-    if not seen and (reason := left_over(folder)):
+    if not seen and not folder.given and (reason := left_over(folder)):
         return load_format("colors"), reason
     if not seen:
         for name in folder.ending(".json")[:SAMPLED]:
             if name not in folder.json_keys:
                 folder.json(name, msgspec.Raw)  # says what is wrong with it
+        if folder.given:
+            raise DataError(
+                f"{folder.path(folder.given)}: no annotation file that is recognised, such as a "
+                "JSON of COCO, an XML of CVAT or a YAML of YOLO; masks are read from a folder"
+            )
         raise DataError(
             f"{folder.root}: no format is recognised: say which with --from NAME, one of "
             f"{', '.join(FORMATS)}; masks are looked for in a folder masks or labels beside images"

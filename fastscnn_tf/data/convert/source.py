@@ -19,6 +19,12 @@ from .source_folder import SourceFolder
 BACKGROUND = "background"  # the class of pixels that lie in no shape
 UNDRAWN = f"pixels in no shape are the class {BACKGROUND}"
 EXAMPLES = 3  # of each note
+# What is noted of images that EXIF turns: how they were annotated, taken for granted or by size.
+HOW = ("as stored, without EXIF's turn", "upright")
+EXIF = (
+    "EXIF turns the image: annotations taken as drawn on it {}",
+    "EXIF turns the image: by the noted size, annotations are drawn on it {}",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +88,9 @@ class Picture:
             )
         if self.orientation == 1:
             return True
-        if size is not None and self.size != self.stored:
-            upright = size == self.size
-        how = "upright" if upright else "as stored, without EXIF's turn"
-        notes.add(f"EXIF turns the image: annotations taken as drawn on it {how}", name)
+        sized = size is not None and self.size != self.stored
+        upright = size == self.size if sized else upright
+        notes.add(EXIF[sized].format(HOW[upright]), name)
         return upright
 
 
@@ -154,6 +159,7 @@ class Source:
             255 void; called by several threads at once.
         colors: of some classes, by name.
         notes: what was found while it was opened.
+        made: the values or colours of classes that have several.
     """
 
     classes: Sequence[str]
@@ -161,6 +167,7 @@ class Source:
     read_label: Callable[[Item, Picture, Notes], np.ndarray]
     colors: dict[str, Color] = dataclasses.field(default_factory=dict)
     notes: Notes = dataclasses.field(default_factory=Notes)
+    made: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 def json_of_image(folder: SourceFolder, name: str, schema: Any, notes: Notes) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import posixpath
 import re
 from collections import Counter
@@ -20,6 +21,7 @@ from ...core.files.reading import open_regular, read_bytes
 from ...core.images.formats import HEAD, IMAGE_SUFFIXES
 
 _SPLIT = re.compile(r"(?<![a-z])(train|val|test)(?:ing|id|idation)?(?![a-z])")
+_PACKED = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"}
 SAMPLED = 8  # JSON files that are looked into to tell formats apart
 CONVERTED = {"dataset.yaml", "report.json"}  # what a converted data set is known by
 MOST_FILES = 5_000_000
@@ -30,10 +32,11 @@ class SourceFolder:
     """A folder as it is given, or the folder of a file that is given.
 
     Attributes:
-        root: the folder; nothing outside it is read.
+        root: the folder; no path leads out of it, but files in it may be links to others.
         given: posix path of the file below it, if one was given.
         files: posix paths of all files below it, sorted; hidden ones are left out, and what was
             converted into a folder below.
+        left_out: links to folders outside it, which are not followed.
         guessed: images that were found by their file name, not where annotations say.
         table: a file that says what the pixels of masks mean, where one was given beside it.
         table_used: whether the format looked at it.
@@ -47,6 +50,8 @@ class SourceFolder:
     def __init__(self, path: StrPath):
         path = Path(path)
         if not path.is_dir():
+            if path.suffix.lower() in _PACKED:
+                raise DataError(f"{path}: packed: unpack it first, and give the folder")
             open_regular(path, "folder or annotation file", error=DataError).close()
         folder = path if path.is_dir() else path.absolute().parent
         self.files = self._listed(folder)
@@ -59,8 +64,9 @@ class SourceFolder:
 
     def _listed(self, root: Path) -> tuple[str, ...]:
         found: list[str] = []
+        self.left_out: list[Path] = []
         left: list[tuple[str, ...]] = []  # folders that an earlier conversion wrote
-        for folder, names in walk(root, onerror=_unlistable):
+        for folder, names in walk(root, self.left_out.append, _unlistable):
             parts = folder.relative_to(root).parts
             if parts and set(names) >= CONVERTED:
                 left.append(parts)
@@ -161,7 +167,7 @@ class SourceFolder:
             text: as the annotation says; it may lack the suffix, and be the path of another
                 machine.
             beside: the file that names it.
-            split: where several have that name, those in a folder of this split are meant.
+            split: where several have that name, those in its folder are meant.
 
         Returns:
             A posix path below the root; None where there is none.
@@ -169,9 +175,10 @@ class SourceFolder:
         Raises:
             DataError: there are several of that name.
         """
-        for base in (beside, ""):
+        told = [text, f"images/{split}/{text}"] if split else [text]  # the second as CVAT exports
+        for each, base in itertools.product(told, (beside, "")):
             try:
-                found = self._by_path.get(self.inside(text, base))
+                found = self._by_path.get(self.inside(each, base))
             except DataError:
                 continue
             if found:
@@ -179,7 +186,9 @@ class SourceFolder:
         name = PurePosixPath(text.replace("\\", "/")).name
         found_all = self._by_name.get(name) or self._by_name.get(stem(name), [])
         if len(found_all) > 1 and split:
-            found_all = [each for each in found_all if split_named(each) == split] or found_all
+            here = [each for each in found_all if split in each.split("/")[:-1]]
+            named = split_named(split) or split
+            found_all = here or [e for e in found_all if split_named(e) == named] or found_all
         if len(found_all) > 1:
             raise DataError(
                 f"{self.path(beside)}: names {text!r}, which is not there, and {len(found_all)} "

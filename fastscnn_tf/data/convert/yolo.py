@@ -9,6 +9,7 @@ EXIF.
 from __future__ import annotations
 
 import os
+import posixpath
 from typing import Any
 
 import msgspec
@@ -84,7 +85,7 @@ def open_source(folder: SourceFolder) -> Source:
     items: list[Item] = []
     if len(set(names)) < len(names):
         raise DataError(f"{folder.path(name)}: names must be unique, got {', '.join(names)}")
-    for split in SPLITS:
+    for split in _told_apart(told, notes):
         for image in _images(folder, name, content, split, notes):
             label = f"{_swapped(stem(image), 'labels')}.txt"
             key = label if folder.has(label) else None
@@ -95,7 +96,8 @@ def open_source(folder: SourceFolder) -> Source:
 
 def _of_masks(folder: SourceFolder, name: str, told: dict[str, Any]) -> Source:
     found, notes, items = read_ultralytics(told, folder.path(name)), Notes(), []
-    for split in found.splits:
+    apart = _told_apart(told, notes)
+    for split in (split for split in found.splits if split in apart):
         pairing = found.pairs(split)
         for image in pairing.without_label:
             notes.add("an image without a mask, left out", image.name)
@@ -111,6 +113,17 @@ def _of_masks(folder: SourceFolder, name: str, told: dict[str, Any]) -> Source:
         return mask if picture.seen(size, True, item.name, notes) else picture.turn(mask)
 
     return Source(found.labels.names, items, read, notes=notes)
+
+
+def _told_apart(told: dict[str, Any], notes: Notes) -> list[str]:
+    """The splits but those of the same folders as one before: their images cannot be in both."""
+    found: dict[str, str] = {}
+    for split in SPLITS:
+        place = posixpath.normpath(str(told.get(split) or f"?{split}"))
+        if (first := found.setdefault(place, split)) != split:
+            said = f"{first.upper()} AND {split.upper()} ARE ONE FOLDER IN THE YAML"
+            notes.add(f"{said}: its images are {first} alone", place)
+    return list(found.values())
 
 
 def _swapped(path: str, kind: str) -> str:

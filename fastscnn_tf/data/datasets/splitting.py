@@ -46,7 +46,7 @@ def assign(
         DataError: `group` does not match a name, or there are fewer groups than splits.
     """
     check_fractions(fractions)
-    groups = [unicodedata.normalize("NFC", each) for each in _groups(names, group)]
+    groups = [unicodedata.normalize("NFC", each) for each in groups_of(names, group)]
     stops = list(itertools.accumulate(fractions.values()))
     stops[-1] = 1.0
     splits, places = list(fractions), {each: _place(each, seed) for each in groups}
@@ -110,7 +110,13 @@ def _place(group: str, seed: int) -> float:
     return int.from_bytes(digest, "big") / (1 << 48)
 
 
-def _groups(names: Sequence[str], pattern: str | None) -> list[str]:
+def groups_of(names: Sequence[str], pattern: str | None) -> list[str]:
+    """The group of each name, as `assign` takes it.
+
+    Raises:
+        ConfigError: the pattern is no regular expression.
+        DataError: it does not match a name, or takes too long.
+    """
     if pattern is None:
         return list(names)
     try:

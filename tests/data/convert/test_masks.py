@@ -110,6 +110,18 @@ def test_a_table_of_ones_own_can_be_given(tmp_path):
         convert_dataset(tmp_path / "source", tmp_path / "x", "colors", str(table), table=table)
 
 
+def test_a_class_of_several_colours_is_made_of_them(tmp_path):
+    example("colors", tmp_path / "source")
+    table = "road,128,64,128\nroad,0,0,142\nsky,0,0,0\n"
+    (tmp_path / "source" / "classes.csv").write_text(table)
+    report = convert_dataset(tmp_path / "source", tmp_path / "out")
+    assert report.classes == {"road": 36, "sky": 18}
+    assert report.merged == {"road": ("128,64,128", "0,0,142")}
+    assert "128,64,128, 0,0,142" in report.text()
+    renamed = convert_dataset(tmp_path / "source", tmp_path / "new", classes="way=road,sky")
+    assert renamed.merged == {"way": ("road",)}
+
+
 def test_a_format_that_knows_its_classes_takes_no_table(tmp_path):
     example("kitti", tmp_path / "source")
     table = tmp_path / "mine.txt"
@@ -209,7 +221,7 @@ WRONG = {
         {"config.json": "{}"},
         r"config\.json: .*labels",
     ),
-    "no list of objects": ("ade20k", {"A/objectInfo150.txt": None}, r"no objectinfo150\.txt"),
+    "no list of objects": ("ade20k", {"A/objectInfo150.txt": None}, r"no objectInfo150\.txt"),
     "other objects": ("ade20k", {"A/objectInfo150.txt": "wall\nbed\n"}, r"expected lines of Idx"),
     "a label that IDD lacks": (
         "idd polygons",
@@ -226,6 +238,16 @@ WRONG = {
             '"objects": []}'
         },
         r"99999x99999 pixels are too many",
+    ),
+    "pixels that alpha hides": (
+        "colors",
+        {"masks/3.png": Image.fromarray(np.full((HEIGHT, 3, 4), (128, 64, 128, 0), np.uint8))},
+        r"3\.png: 18 pixels are transparent: save it without alpha",
+    ),
+    "pixels that alpha hides, without a table": (
+        "colors",
+        {"masks/3.png": Image.new("LA", (3, HEIGHT), (1, 0)), "classes.csv": None},
+        r"3\.png: 18 pixels are transparent: save it without alpha",
     ),
     "a tag that this CARLA lacks": (
         "carla",
