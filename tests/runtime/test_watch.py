@@ -188,7 +188,8 @@ def test_a_source_that_fails_is_told_after_its_frames():
 class Logits:
     """Gives the logits it is told to."""
 
-    frame, outputs, logit_scale, path = LogitsFrame.of((32, 64)), "logits", 0.5, "m.tflite"
+    frame, outputs, path = LogitsFrame.of((32, 64)), "logits", "m.tflite"
+    logit_scale, offset = 0.5, 0.0
 
 
 def test_smoothing_is_exponential_and_begins_anew_with_another_size():
