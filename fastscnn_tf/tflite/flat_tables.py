@@ -11,21 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import flatbuffers
-from flatbuffers import number_types as numbers
-
 from .flatbuffer_reader import DamagedFile, FlatBuffer
 from .flatbuffer_reader import Table as FlatTable
 
 Schema = Mapping[str, Mapping[str, str]]
 Table = dict[str, Any]
 
-_SCALARS = {
-    "byte": numbers.Int8Flags,
-    "ubyte": numbers.Uint8Flags,
-    "int": numbers.Int32Flags,
-    "uint": numbers.Uint32Flags,
-}
+_SCALARS = {"byte": "Int8", "ubyte": "Uint8", "int": "Int32", "uint": "Uint32"}
 _FORMATS = {"byte": "b", "ubyte": "B", "int": "i", "uint": "I"}
 _DEEPEST = 16  # tables inside each other
 
@@ -55,6 +47,8 @@ def write_table(schema: Schema, root: str, value: Table, identifier: bytes) -> b
         value: its fields; those left out, None or 0 are not written.
         identifier: four bytes.
     """
+    import flatbuffers  # comes with LiteRT; reading does without it
+
     builder = flatbuffers.Builder(1024)
     builder.Finish(_write(builder, schema, root, value), identifier)
     return bytes(builder.Output())
@@ -62,7 +56,7 @@ def write_table(schema: Schema, root: str, value: Table, identifier: bytes) -> b
 
 def _write(builder: Any, schema: Schema, table: str, value: Table) -> int:
     """What a table refers to is written before it."""
-    slots: list[tuple[int, Any, Any]] = []  # (slot, flags or None for a reference, value)
+    slots: list[tuple[int, str, Any]] = []  # (slot, the builder's name of the kind, value)
     slot = 0
     for name, kind in schema[table].items():
         given = value.get(name)
@@ -70,18 +64,15 @@ def _write(builder: Any, schema: Schema, table: str, value: Table) -> int:
             if kind in _SCALARS:
                 slots.append((slot, _SCALARS[kind], given))
             elif "|" in kind:
-                slots.append((slot, numbers.Uint8Flags, kind.split("|").index(given["type"]) + 1))
+                slots.append((slot, "Uint8", kind.split("|").index(given["type"]) + 1))
                 written = _write(builder, schema, given["type"], given)
-                slots.append((slot + 1, None, written))
+                slots.append((slot + 1, "UOffsetTRelative", written))
             else:
-                slots.append((slot, None, _reference(builder, schema, kind, given)))
+                slots.append((slot, "UOffsetTRelative", _reference(builder, schema, kind, given)))
         slot += 2 if "|" in kind else 1
     builder.StartObject(slot)
-    for index, flags, item in slots:
-        if flags is None:
-            builder.PrependUOffsetTRelativeSlot(index, item, 0)
-        else:
-            builder.PrependSlot(flags, index, item, 0)
+    for index, kind, item in slots:
+        getattr(builder, f"Prepend{kind}Slot")(index, item, 0)
     return builder.EndObject()
 
 

@@ -172,10 +172,12 @@ def test_what_the_gpu_refuses_is_one_line_and_runs_on_the_cpu(
     driver, python, gathering, street_files, tmp_path
 ):
     command = ("-m", "fastscnn_tf", "predict", gathering, street_files["street_small"])
+    command = (*command, "--scale", "1")
     settings = write_settings(gathering, SETTINGS)
     done = python(*command, "--output", tmp_path / "gpu")
     assert done.returncode == 2
     assert re.fullmatch(
+        r"fastscnn: .*: from elsewhere: .*\n"
         r"fastscnn: .*gathering\.tflite: cannot be compiled for gpu here \(.*\): use other "
         r"settings, such as accelerator=cpu\n",
         done.stderr,
