@@ -33,6 +33,7 @@ from torch.nn import functional
 from torch.optim import swa_utils
 
 import fastscnn_tf as fs
+from fastscnn_tf.core.images.image_file import resize_image
 from fastscnn_tf.data.augment.augmentation import augmentation
 from fastscnn_tf.data.datasets.dataset import ConcatDataset
 from fastscnn_tf.data.numpy_pipeline import numpy_batches
@@ -46,7 +47,8 @@ SCALES = {"0": (1.0, 1.0), "1": (1.0, 1.1), "2": (1.1, 1.2)}  # of width and dep
 TAPS = (1, 2, 4, 6)  # the last stage at 1/4, 1/8, 1/16 and 1/32
 DECODER = 96  # channels
 CLASSES = 11
-SIZE, CROP = (448, 608), (320, 416)  # of the pictures, and of what is cut out of them
+CROP = (320, 416)  # of the zoomed pictures
+SIZE = (448, 608)  # of the pictures that are scored
 EPSILON = 1e-3  # of the trunk's batch normalisation
 
 
@@ -200,8 +202,8 @@ def keras_model(teacher: Teacher) -> Any:
 
 
 def pictures(data: Path, split: str) -> Any:
-    """The pairs of a split at the size of their use."""
-    return fs.open_dataset("folder" if data.suffix else "camvid", data, split, SIZE)
+    """The pairs of a split."""
+    return fs.open_dataset("folder" if data.suffix else "camvid", data, split)
 
 
 def class_weights(data: Any) -> torch.Tensor:
@@ -231,10 +233,11 @@ class Run:
         self.network.read_imagenet(given.variant)
         rule = swa_utils.get_ema_multi_avg_fn(0.995)
         self.average = swa_utils.AveragedModel(self.network, multi_avg_fn=rule, use_buffers=True)
-        trunk = set(self.network.trunk())
-        fresh = [p for p in self.network.parameters() if p not in trunk]
+        trunk = self.network.trunk()
+        known = set(map(id, trunk))
+        fresh = [p for p in self.network.parameters() if id(p) not in known]
         self.optimizer = torch.optim.AdamW(
-            [{"params": list(trunk), "lr": 4e-4}, {"params": fresh, "lr": 2e-3}], weight_decay=0.02
+            [{"params": trunk, "lr": 4e-4}, {"params": fresh, "lr": 2e-3}], weight_decay=0.02
         )
         self.steps = given.epochs * len(self.batches)
         self.rate = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self.factor)
@@ -297,7 +300,8 @@ class Run:
         matrix = np.zeros((CLASSES, CLASSES), np.int64)
         for index in range(len(data)):
             image, label = (np.asarray(part) for part in data[index])
-            x = torch.from_numpy((image.astype(np.float32) - 128) / 128).permute(2, 0, 1)[None]
+            image = resize_image(image, SIZE).astype(np.float32)
+            x = torch.from_numpy((image - 128) / 128).permute(2, 0, 1)[None]
             with (
                 torch.no_grad(),
                 torch.autocast("cpu", torch.bfloat16, enabled=self.given.bfloat16),
