@@ -322,9 +322,7 @@ class Run:
         model = keras_model(network)
         image = np.random.default_rng(0).uniform(-1, 1, (1, 96, 128, 3)).astype(np.float32)
         with torch.no_grad():
-            wanted = (
-                network(torch.from_numpy(image).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).numpy()
-            )
+            wanted = network(torch.from_numpy(image).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         np.testing.assert_allclose(np.asarray(model(image).detach()), wanted.numpy(), atol=1e-3)
         model.save(self.given.output / "teacher.keras")
 
