@@ -22,7 +22,9 @@ _OWN = ("output", "resume", "force")  # of `train`; a search has its own
 
 @click.command(
     cls=SectionedCommand,
-    sections={"Search": ("space", "trials", "warmup", "output", "resume", "json_path", "force")}
+    sections={
+        "Search": ("space", "trials", "warmup", "output", "storage", "resume", "json_path", "force")
+    }
     | SECTIONS,
 )
 @click.option(
@@ -41,6 +43,12 @@ _OWN = ("output", "resume", "force")  # of `train`; a search has its own
     default=1,
 )
 @click.option("--output", required=True, type=opt.PATH, help="Folder.")
+@click.option(
+    "--storage",
+    metavar="URL|FILE",
+    help="Share the trials with other processes that have the same one and an --output of the same "
+    "name: a database, or a journal file on a common disk; with --resume they take part.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the search in --output.")
 @opt.json_and_force
 def search(output: Path, force: bool, json_path: str | None, **rest: Any) -> None:
@@ -48,7 +56,7 @@ def search(output: Path, force: bool, json_path: str | None, **rest: Any) -> Non
 
     Writes OUTPUT/best.json for train --recipe, and a run folder for each trial.
     """
-    own = opt.taken(rest, "space", "trials", "warmup", "resume")
+    own = opt.taken(rest, "space", "trials", "warmup", "storage", "resume")
     base = settings_given(rest)
     from ..train.search.hyper_search import run_search
 

@@ -3,6 +3,11 @@
 import csv
 import dataclasses
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -214,3 +219,97 @@ def test_a_finished_search_is_read_again_by_the_command(base, searched):
     result = CliRunner().invoke(cli, ["search", *arguments], catch_exceptions=False)
     assert result.exit_code == 0
     assert f"best settings: {folder / 'best.json'}" in result.output
+
+
+def options(base, output, storage, trials):
+    return [
+        *("--dataset", "folder", "--data-dir", base.data_dir, "--size", "64x96", "--epochs", "2"),
+        *("--batch-size", "4", "--learning-rate", "0.01", "--bn-momentum", "0.9", "--no-aux"),
+        *("--width", "0.25", "--space", SPACE[0], "--space", SPACE[1], "--trials", str(trials)),
+        *("--output", str(output), "--storage", str(storage), "--resume"),
+    ]
+
+
+def started(arguments):
+    command = [sys.executable, "-m", "fastscnn_tf", "search", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, **pipes)
+
+
+@pytest.mark.train
+@pytest.mark.process
+def test_two_processes_draw_the_trials_of_one_study(base, tmp_path):
+    """One with a folder of its own, as on another machine, and a journal between them."""
+    journal, outputs = tmp_path / "search.journal", (tmp_path / "a" / "own", tmp_path / "b" / "own")
+    other = started(options(base, outputs[1], journal, 4))
+    result = run_search(base, SPACE, outputs[0], 4, resume=True, storage=journal)
+    told, _ = other.communicate(timeout=300)
+    assert other.returncode == 0, told
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(journal))
+    )
+    trials = optuna.load_study(study_name="own", storage=storage).trials
+    assert len(trials) == 4
+    assert all(trial.state.is_finished() for trial in trials)
+    assert {trial.user_attrs["process"].split()[-1] for trial in trials} == {
+        str(os.getpid()),
+        str(other.pid),
+    }
+    folders = [{path.name for path in output.glob("trial-*")} for output in outputs]
+    assert not folders[0] & folders[1]
+    assert len(folders[0] | folders[1]) == 4
+    assert len({trial.params["learning_rate"] for trial in trials}) == 4
+    best = [(output / "best.json").read_bytes() for output in outputs]
+    assert best[0] == best[1]
+    assert len(result.trials) == 4
+
+
+@pytest.mark.train
+@pytest.mark.process
+def test_the_trial_of_a_killed_process_is_tried_again(base, tmp_path):
+    output, url = tmp_path / "out", f"sqlite:///{tmp_path / 'shared.db'}"
+    base = dataclasses.replace(base, epochs=16)  # long enough to be killed in
+    killed = started([*options(base, output, url, 1), "--epochs", "16"])
+    until = time.monotonic() + 300
+    while not list(output.glob("trial-*/last.keras")) and time.monotonic() < until:
+        assert killed.poll() is None, killed.communicate()[0]
+        time.sleep(0.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    other = tmp_path / "other" / "out"
+    with pytest.raises(ConfigError, match="epochs 2: it began with 16"):
+        run_search(dataclasses.replace(base, epochs=2), SPACE, other, 1, resume=True, storage=url)
+    with pytest.raises(ConfigError, match="this search with the space"):
+        run_search(base, SPACE[:1], other, 1, resume=True, storage=url)
+    with pytest.raises(OutputError, match="--resume takes part"):
+        run_search(base, SPACE, other, 1, storage=url)
+    assert not (other / "search.json").exists()
+    result = run_search(base, SPACE, output, 1, resume=True, storage=url)
+    storage = optuna.storages.RDBStorage(url)
+    dead, again = optuna.load_study(study_name="out", storage=storage).trials
+    storage.remove_session()
+    storage.engine.dispose()
+    assert (dead.state.name, again.state.name) == ("FAIL", "COMPLETE")
+    assert again.params == dead.params
+    assert dead.intermediate_values.items() <= again.intermediate_values.items()
+    assert result.trials[0].epochs == 16
+    rows = list(csv.DictReader((output / "trial-0000" / "log.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == [str(epoch + 1) for epoch in range(16)]
+
+
+@pytest.mark.parametrize(
+    ("storage", "told"),
+    [
+        ("postgres//x", "No such file|not a directory"),
+        ("nodb://user:secret@host/name", r"nodb://user:\.\.\.@host"),
+        ("sqlite:////no/such/folder/x.db", "unable to open"),
+    ],
+)
+def test_a_storage_that_cannot_be_used_is_one_line(base, tmp_path, storage, told):
+    output = tmp_path / "out"
+    with pytest.raises(ConfigError, match=told) as error:
+        run_search(base, SPACE, output, 1, storage=storage)
+    assert "expected the URL of a database" in str(error.value)
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not output.exists()

@@ -2,7 +2,8 @@
 
 Bad trials are stopped early by the median rule (Golovin et al., "Google Vizier", KDD 2017: below
 the median of earlier trials at the same epoch), new ones are drawn by a tree-structured Parzen
-estimator (Bergstra et al., NeurIPS 2011).
+estimator (Bergstra et al., NeurIPS 2011). Several processes, on one machine or many, draw the
+trials of one study where they are given its storage.
 """
 
 from __future__ import annotations
@@ -10,8 +11,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import platform
+import random
 import re
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -23,13 +28,14 @@ from ...core.aliases import StrPath
 from ...core.arguments import check_number
 from ...core.errors import ConfigError, FastSCNNError, OutputError, TrainingDiverged
 from ...core.extras import import_extra
+from ...core.files.folder_lock import hold
 from ...core.files.json_text import plain, read_json
 from ...core.files.reading import open_regular
-from ...core.files.writing import check_output_folder, write_json
+from ...core.files.writing import check_output_folder, make_folder, write_json
 from ...core.keras_api import callback_of, keras3
 from ...runs.run_files import RUN, SCORE, Settings
 from ...runs.run_folder import check_same_settings, run_folder
-from ..recipes import write_recipe
+from ..recipes import PLACES, write_recipe
 from ..settings import TrainSettings
 from ..trainer import run_training
 from .search_result import SearchResult, TrialResult
@@ -40,6 +46,11 @@ UNPRUNED = 5  # trials that always run to their end: a median of fewer says litt
 FOLDER, REPEATS = "folder", "repeats"  # attributes of a trial
 TRIAL = re.compile(r"trial-\d{4,9}")  # names of their run folders
 DIVERGED = "diverged"
+# More of them, where several processes search: who runs it, and its last sign of life (UNIX time).
+PROCESS, ALIVE = "process", "alive"
+WHAT = "search"  # attribute of the study: its space and settings
+BEAT, SILENT = 30.0, 300.0  # seconds between two signs, and after how many of silence it is dead
+POLL = 2.0  # seconds between two looks at the trials of others
 
 
 def run_search(
@@ -52,6 +63,7 @@ def run_search(
     verbose: int | str = 0,
     warmup: int = 1,
     report: Callable[[str], None] = print,
+    storage: StrPath | None = None,
 ) -> SearchResult:
     """Looks for the settings with the greatest validation mIoU.
 
@@ -59,21 +71,30 @@ def run_search(
     tried depends on that seed and on the trials before. A trial that was killed goes on from its
     last finished epoch.
 
+    With `storage` any number of processes take part in the search: those with the same storage and
+    the same name of `folder`. Each ends when all trials have. A trial whose process has died is
+    tried again by another: at once on its own machine, elsewhere after five minutes without a
+    sign of life (clocks have to agree by a minute). Where they share `folder`, it goes on from its
+    last finished epoch. What is tried then depends on who was faster, too.
+
     Args:
         base: every setting that is not searched, epochs among them.
         space: as for `parse_space`.
         folder: gets the study (SQLite), a run folder `trial-0000` and so on, and `best.json`, which
             `train --recipe` takes.
         trials: finished trials in all, those before a resume included.
-        resume: go on with the search in `folder`.
+        resume: go on with the search in `folder`, or take part in that of `storage`.
         force: start anew where there is one.
         verbose: as for `run_training`.
         warmup: epochs that every trial is given.
         report: gets a line for each finished trial.
+        storage: one of Optuna's: the URL of a database, or the path of a journal file, which may
+            lie on a disk that several machines share. None: for this process alone, in `folder`.
 
     Raises:
-        ConfigError: the space, or resumed with other settings or another space.
-        OutputError: the folder is in use.
+        ConfigError: the space, or resumed with other settings or another space; or the storage
+            cannot be used.
+        OutputError: the folder is in use, or the storage holds a search of that name already.
         InputError: Optuna is not installed.
         FastSCNNError: no trial came to its end.
         KeyboardInterrupt: passed on; `resume` goes on.
@@ -85,18 +106,22 @@ def run_search(
     optuna = _optuna()
     what = {"base": base.to_dict(), "space": list(space)}
     known = _prepare(folder, what, resume, force)
-    with run_folder(folder, resume=True):
-        if not known:
-            _clear(folder)
-            write_json(folder / SEARCH, what)
-        with _study(optuna, folder, warmup) as study:
-            _retry_killed(optuna, study)
-            while (done := len(_finished(optuna, study))) < trials:
-                study.sampler = optuna.samplers.TPESampler(seed=_seed(base, study))
-                trial = study.ask()
+    with contextlib.ExitStack() as stack:
+        if storage is None:
+            stack.enter_context(run_folder(folder, resume=True))
+            _begin(folder, what, known)
+            study = stack.enter_context(_study(optuna, folder, None, warmup))
+        else:
+            study = stack.enter_context(_study(optuna, folder, storage, warmup))
+            with _turn(folder):
+                _join(study, folder, what, resume)
+                _begin(folder, what, known or (resume and os.path.lexists(folder / SEARCH)))
+        while trial := _next_trial(optuna, study, base, trials, storage is not None):
+            with _signs_of_life(trial) if storage is not None else contextlib.nullcontext():
                 result = _run_trial(optuna, study, trial, base, dimensions, folder, verbose)
-                report(f"trial {done + 1} of {trials}: {result.line()}")
-            return _result(optuna, study, base, folder)
+            done = len(_finished(optuna, study))
+            report(f"trial {done} of {trials}: {result.line()}")
+        return _result(optuna, study, base, folder)
 
 
 class _Search(msgspec.Struct):
@@ -126,6 +151,13 @@ def _prepare(folder: Path, what: dict[str, Any], resume: bool, force: bool) -> b
     return False
 
 
+def _begin(folder: Path, what: dict[str, Any], known: bool) -> None:
+    """Writes what is searched, unless the folder has it."""
+    if not known:
+        _clear(folder)
+        write_json(folder / SEARCH, what)
+
+
 def _clear(folder: Path) -> None:
     """Removes what an earlier search left, and nothing else that is called so.
 
@@ -149,35 +181,158 @@ def _is_trial(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _study(optuna: ModuleType, folder: Path, warmup: int) -> Iterator[Any]:
-    """The study in its SQLite file, which is closed afterwards."""
-    storage = optuna.storages.RDBStorage(f"sqlite:///{(folder / STUDY).resolve()}")
+def _turn(folder: Path) -> Iterator[None]:
+    """Holds a folder as soon as others, who begin in it at the same time, are done."""
+    make_folder(folder)
+    until = time.monotonic() + SILENT
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(hold(folder, "another search"))
+                break
+            except OutputError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(POLL / 10)
+        yield
+
+
+@contextlib.contextmanager
+def _study(optuna: ModuleType, folder: Path, where: StrPath | None, warmup: int) -> Iterator[Any]:
+    """The study in its storage, which is closed afterwards.
+
+    Raises:
+        ConfigError: it cannot be opened.
+    """
+    url = f"sqlite:///{(folder / STUDY).resolve()}" if where is None else os.fspath(where)
     try:
-        yield optuna.create_study(
+        storage = _storage(optuna, url)
+        study = optuna.create_study(
             storage=storage,
-            study_name="fastscnn",
+            study_name="fastscnn" if where is None else folder.resolve().name,
             direction="maximize",
             pruner=optuna.pruners.MedianPruner(UNPRUNED, n_warmup_steps=warmup),
             load_if_exists=True,
         )
+    except Exception as error:  # of SQLAlchemy, of any database's driver, or of the file system
+        told = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConfigError(
+            f"--storage {_without_password(url)}: {told}: expected the URL of a database, such as "
+            "sqlite:///FILE or postgresql://USER@HOST/NAME, or the path of a journal file"
+        ) from None
+    try:
+        yield study
     finally:
-        storage.remove_session()
-        storage.engine.dispose()
+        if hasattr(storage, "engine"):
+            storage.remove_session()
+            storage.engine.dispose()
 
 
-def _seed(base: TrainSettings, study: Any) -> int:
-    """Of the sampler: one that started anew with the same seed would draw the same values again."""
-    return (base.seed + len(study.trials)) % (1 << 32)
+def _storage(optuna: ModuleType, url: str) -> Any:
+    if "://" in url:
+        return optuna.storages.RDBStorage(url)
+    journal = optuna.storages.journal
+    return optuna.storages.JournalStorage(journal.JournalFileBackend(url))
 
 
-def _retry_killed(optuna: ModuleType, study: Any) -> None:
-    """Puts what a killed process left half-way first in the queue; the folder's lock is ours."""
-    states = optuna.trial.TrialState
-    for old in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
-        study.tell(old.number, state=states.FAIL)
-        if FOLDER in old.user_attrs:
-            again = {FOLDER: old.user_attrs[FOLDER], REPEATS: old.number}
-            study.enqueue_trial(old.params, user_attrs=again)
+def _without_password(url: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:...@", url)
+
+
+def _join(study: Any, folder: Path, what: dict[str, Any], resume: bool) -> None:
+    """Makes sure that a search in a common storage is this one, or begins it.
+
+    Raises:
+        ConfigError: it has another space or other settings.
+        OutputError: it is there already, and nobody asked to take part in it.
+    """
+    own = {**what, "base": {k: v for k, v in what["base"].items() if k not in PLACES}}
+    own = plain({**own, "base": {**own["base"], "seed": what["base"]["seed"]}})
+    name, before = study.study_name, study.user_attrs.get(WHAT)
+    if before is None:
+        study.set_user_attr(WHAT, own)
+    elif before["space"] != own["space"]:
+        raise ConfigError(f"{name}: the storage has this search with the space {before['space']}")
+    elif before != own:
+        check_same_settings(folder, before["base"], own["base"])
+    elif not resume:
+        raise OutputError(
+            f"{name}: the storage has a search of this name: --resume takes part in it, another "
+            "name of --output begins another"
+        )
+
+
+def _next_trial(
+    optuna: ModuleType, study: Any, base: TrainSettings, trials: int, shared: bool
+) -> Any:
+    """The next one to run; waits for those of other processes, and is None when all are done."""
+    while (done := len(_finished(optuna, study))) < trials:
+        _retry_killed(optuna, study, shared)
+        if done + len(_running(optuna, study)) < trials:
+            seed = _seed(base, study, shared)
+            study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=shared)
+            return study.ask()
+        time.sleep(POLL)
+    return None
+
+
+def _seed(base: TrainSettings, study: Any, shared: bool) -> int:
+    """Of the sampler: one that started anew with the same seed would draw the same values again,
+    and so would two processes that ask at once."""
+    own = random.SystemRandom().getrandbits(32) if shared else 0
+    return (base.seed + len(study.trials) + own) % (1 << 32)
+
+
+def _running(optuna: ModuleType, study: Any) -> list[Any]:
+    return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+
+
+def _retry_killed(optuna: ModuleType, study: Any, shared: bool) -> None:
+    """Puts what a killed process left half-way first in the queue.
+
+    A search that is not shared holds its folder, so that nobody else can be running a trial.
+    """
+    for old in _running(optuna, study):
+        if shared and _lives(old):
+            continue
+        with contextlib.suppress(ValueError, RuntimeError):  # another process was faster
+            study.tell(old.number, state=optuna.trial.TrialState.FAIL)
+            if FOLDER in old.user_attrs:
+                again = {FOLDER: old.user_attrs[FOLDER], REPEATS: old.number}
+                study.enqueue_trial(old.params, user_attrs=again)
+
+
+def _lives(trial: Any) -> bool:
+    """Whether the process of a running trial does."""
+    told = trial.user_attrs
+    seen = told.get(ALIVE) or trial.datetime_start.timestamp()
+    host, _, process = str(told.get(PROCESS, "")).rpartition(" ")
+    here = host == platform.node() and process.isdigit()
+    if here and not Path(f"/proc/{process}").exists() and Path("/proc/self").exists():
+        return False
+    return time.time() - seen < SILENT
+
+
+@contextlib.contextmanager
+def _signs_of_life(trial: Any) -> Iterator[None]:
+    """Tells the others who runs a trial, and every now and then that it still does."""
+    over = threading.Event()
+
+    def tell() -> None:
+        while True:
+            with contextlib.suppress(Exception):  # a storage that is away for a moment
+                trial.set_user_attr(ALIVE, time.time())
+            if over.wait(BEAT):
+                return
+
+    trial.set_user_attr(PROCESS, f"{platform.node()} {os.getpid()}")
+    thread = threading.Thread(target=tell, name="fastscnn-search", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _run_trial(
@@ -197,13 +352,13 @@ def _run_trial(
     if not TRIAL.fullmatch(name) or run.is_symlink():
         raise OutputError(f"{folder / STUDY}: a trial names {name!r}, no folder of a search")
     trial.set_user_attr(FOLDER, run.name)
-    if REPEATS in trial.user_attrs:  # its epochs are not trained again, but count for the median
+    resume = (run / RUN).exists()
+    if resume and REPEATS in trial.user_attrs:  # not trained again, but they count for the median
         for epoch, score in study.trials[trial.user_attrs[REPEATS]].intermediate_values.items():
             trial.report(score, epoch)
     watcher = callback_of(keras3(), Pruning)(trial)
     try:
         settings = dataclasses.replace(base, **values)
-        resume = (run / RUN).exists()
         score = run_training(
             settings, run, resume, force=True, verbose=verbose, extra_callbacks=[watcher]
         ).miou
