@@ -28,8 +28,8 @@ def installed(programs, tmp_path_factory) -> Path:
     """The folder, moved after the installation."""
     folder = tmp_path_factory.mktemp("installed")
     succeed("cmake", "--install", programs.folder, "--prefix", folder / "first")
-    shutil.move(folder / "first", folder / "moved there")
-    return folder / "moved there"
+    shutil.move(folder / "first", folder / "moved")
+    return folder / "moved"
 
 
 @pytest.fixture

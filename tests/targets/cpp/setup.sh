@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Tools of the target cpp in $1: compilers for this machine and for ARM64, an emulator for the latter,
-# the two libraries of headers that it is built with, and LiteRT's library for it out of the Python package for that CPU.
+# the two libraries of headers that the library is built with, and LiteRT's library for ARM64 out of
+# the Python package for that CPU.
 set -euo pipefail
 tools=$1
 here=$(cd "$(dirname "$0")" && pwd)
