@@ -97,7 +97,7 @@ int orientation_of_jpeg(const Bytes& content) {
     }
     if (length < 2 || at + 2 + length > content.size()) return 1;
     if (content[at + 1] == 0xe1 && length >= 8 && begins(content, at + 4, "Exif\0\0", 6)) {
-      return orientation_in(&content[at + 10 - (length == 8)], length - 8);
+      return orientation_in(content.data() + at + 10, length - 8);
     }
     at += 2 + length;
   }
