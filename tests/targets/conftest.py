@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser_page import browser, browser_tools, page_address, playwright, visit  # noqa: F401
+from cpp_tools import programs  # noqa: F401
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]

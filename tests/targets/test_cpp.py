@@ -7,59 +7,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
-import ai_edge_litert
+import flatbuffers
 import numpy as np
 import pytest
+from cpp_tools import NATIVE, PI4, PI5
 from PIL import Image
 
+from fastscnn_tf.core.images.image_file import read_image, resize_image
+from fastscnn_tf.core.images.interpolation import ALIGNED, HALF_PIXEL, NEAREST
 from fastscnn_tf.data.datasets.toy_streets import draw_scene
+from fastscnn_tf.delegates.cpu import CpuSettings
+from fastscnn_tf.delegates.device import DeviceSettings
+from fastscnn_tf.delegates.settings_file import settings_path, write_settings
+from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.runtime.upsample import upsampled_labels
-
-ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "tflite" / "cpp"
-NATIVE, PI4, PI5 = "native", "cortex-a72", "cortex-a76"
-CROSS = ("-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64")
-
-
-def build(tools: Path, name: str, library: Path, compiler: str, *options: str) -> Path:
-    folder = tools / f"build-{name}"
-    cmake = ["cmake", "-S", SOURCE, "-B", folder, f"-DLITERT_LIBRARY={library}", *options]
-    check = [compiler, "-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror"]
-    check += ["-I", SOURCE / "include", Path(__file__).parent / "cpp" / "check.cpp"]
-    for command in (
-        [*cmake, f"-DCMAKE_CXX_COMPILER={compiler}"],
-        ["cmake", "--build", folder],
-        [*check, "-o", folder / "check"],
-    ):
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr + done.stdout
-    return folder
-
-
-@pytest.fixture(scope="session")
-def programs(target_tools):
-    """machine -> what runs a program of the build there."""
-    tools = target_tools("cpp")
-    native = Path(ai_edge_litert.__path__[0]) / "libLiteRt.so"
-    arm = tools / "aarch64" / "ai_edge_litert" / "libLiteRt.so"
-    built = {NATIVE: build(tools, NATIVE, native, "g++")}
-    for cpu in (PI4, PI5):
-        built[cpu] = build(tools, "aarch64", arm, "aarch64-linux-gnu-g++", *CROSS)
-
-    def run(machine: str, program: str, *arguments) -> subprocess.CompletedProcess:
-        command = [built[machine] / program, *map(str, arguments)]
-        if machine != NATIVE:
-            emulator = ["qemu-aarch64-static", "-cpu", machine, "-L", tools / machine]
-            command = [*emulator, "-E", f"LD_LIBRARY_PATH={arm.parent}", *command]
-        return subprocess.run(command, check=False, capture_output=True, text=True)
-
-    return run
+from fastscnn_tf.tflite.file import METADATA_NAME, unpack
 
 
 def logits_of(kind, shape):
@@ -86,11 +57,116 @@ def test_label_maps_are_pythons(programs, tmp_path, machine, kind):
         logits = logits_of(kind, shape)
         (tmp_path / "logits").write_bytes(logits.tobytes())
         done = programs(
-            machine, "check", kind.split()[0], *shape, tmp_path / "logits", tmp_path / "labels"
+            machine,
+            "check",
+            "labels",
+            kind.split()[0],
+            *shape,
+            tmp_path / "logits",
+            tmp_path / "labels",
         )
         assert done.returncode == 0, done.stderr
         found = np.fromfile(tmp_path / "labels", np.uint8).reshape(8 * shape[0], 8 * shape[1])
         np.testing.assert_array_equal(found, upsampled_labels(logits))
+
+
+# What lies where: size of the input, what the network works at, where the picture begins in it, and
+# the size of the label map; logits are (7, 9).
+FRAMES = (
+    ((56, 72), (56, 72), (0, 0), (56, 72)),
+    ((50, 65), (56, 72), (0, 0), (50, 65)),
+    ((56, 72), (56, 72), (0, 0), (101, 77)),
+    ((56, 72), (56, 72), (0, 0), (13, 200)),
+    ((31, 72), (56, 72), (12, 0), (62, 144)),
+)
+
+
+@pytest.mark.parametrize("machine", [NATIVE, PI4])
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+@pytest.mark.parametrize("sampling", [HALF_PIXEL, ALIGNED, NEAREST])
+def test_label_maps_of_any_size_are_pythons(programs, tmp_path, machine, kind, sampling):
+    logits = logits_of(kind, (7, 9, 5))
+    (tmp_path / "logits").write_bytes(logits.tobytes())
+    for size, padded, origin, target in FRAMES:
+        numbers = (*size, *padded, *origin, *target)
+        files = (tmp_path / "logits", tmp_path / "labels")
+        done = programs(machine, "check", "frame", kind, *logits.shape, *files, *numbers, sampling)
+        assert done.returncode == 0, done.stderr
+        found = np.fromfile(tmp_path / "labels", np.uint8).reshape(target)
+        frame = LogitsFrame(size, padded, sampling, origin)
+        np.testing.assert_array_equal(found, labels_from_logits(logits, frame, target))
+
+
+def saved(folder: Path, suffix: str, image: Image.Image, **options) -> Path:
+    path = folder / f"picture.{suffix}"
+    image.save(path, **options)
+    return path
+
+
+def picture(programs, path: Path, *size: int, machine: str = NATIVE) -> np.ndarray:
+    """(H, W, 3), as the library reads and resizes it."""
+    made = path.with_suffix(".rgb")
+    done = programs(machine, "check", "picture", path, made, *size)
+    assert done.returncode == 0, done.stderr
+    return np.fromfile(made, np.uint8).reshape(*(size or map(int, done.stdout.split())), 3)
+
+
+@pytest.mark.parametrize("machine", [NATIVE, PI4])
+def test_pictures_are_resized_as_by_pillow(programs, tmp_path, machine):
+    path = saved(tmp_path, "png", Image.fromarray(draw_scene((1, 2), (120, 97))[0]))
+    for size in ((120, 97), (60, 97), (31, 40), (240, 200), (17, 300), (119, 5), (1, 1)):
+        found = picture(programs, path, *size, machine=machine)
+        np.testing.assert_array_equal(found, resize_image(read_image(path), size))
+
+
+def test_pictures_of_every_kind_are_read_as_by_python(programs, tmp_path):
+    scene = Image.fromarray(draw_scene((1, 3), (50, 63))[0])
+    rgba = scene.convert("RGBA")
+    rgba.putalpha(Image.linear_gradient("L").resize(scene.size))
+    exif = Image.Exif()
+    kinds = {"RGB": scene, "L": scene.convert("L"), "P": scene.convert("P"), "RGBA": rgba}
+    kinds |= {"LA": rgba.convert("LA"), "1": scene.convert("1")}
+    for kind, image in kinds.items():
+        path = saved(tmp_path, "png", image)
+        np.testing.assert_array_equal(picture(programs, path), read_image(path), err_msg=kind)
+    for orientation in range(1, 9):
+        exif[0x0112] = orientation
+        path = saved(tmp_path, "png", scene, exif=exif)
+        np.testing.assert_array_equal(picture(programs, path), read_image(path))
+        # Decoders of JPEG round in their own ways.
+        path = saved(tmp_path, "jpg", scene, exif=exif, quality=95, subsampling=0)
+        found, expected = picture(programs, path).astype(int), read_image(path).astype(int)
+        assert np.abs(found - expected).max() <= 3
+    for options in ({}, {"progressive": True}, {"quality": 30}):
+        path = saved(tmp_path, "jpg", scene, **options)
+        found, expected = picture(programs, path).astype(int), read_image(path).astype(int)
+        assert np.abs(found - expected).mean() < 0.6
+
+
+def test_damaged_pictures_are_refused(programs, tmp_path):
+    scene = Image.fromarray(draw_scene((1, 4), (50, 63))[0])
+    png, jpg = saved(tmp_path, "png", scene), saved(tmp_path, "jpg", scene)
+    wide = bytearray(png.read_bytes()[:33])
+    wide[16:24] = struct.pack(">II", 60_000, 60_000)
+    wide[29:33] = struct.pack(">I", zlib.crc32(wide[12:29]))
+    changed = bytearray(png.read_bytes())
+    changed[-40] ^= 1
+    cases = {
+        "cut.png": (png.read_bytes()[:-30], "truncated"),
+        "cut.jpg": (jpg.read_bytes()[:-30], "truncated"),
+        "changed.png": (bytes(changed), "a damaged PNG: a checksum does not fit"),
+        "wide.png": (bytes(wide) + png.read_bytes()[-12:], "60000x60000 pixels: expected 1 to 89"),
+        "gif.png": (b"GIF89a" + bytes(99), "not a JPEG, PNG or binary PPM (P6)"),
+        "scans.jpg": (
+            jpg.read_bytes()[:-2] + b"\xff\xda" * 700_000 + b"\xff\xd9",
+            "too many scans",
+        ),
+    }
+    for name, (content, reason) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        done = programs(NATIVE, "check", "picture", tmp_path / name, tmp_path / "rgb")
+        assert done.returncode == 2, name
+        assert reason in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +191,9 @@ AGREE = {
 def test_pictures_are_segmented_as_by_python(
     programs, model_files, street, tmp_path, machine, kind
 ):
-    done = programs(machine, "segment", model_files[kind], street, tmp_path / "labels.pgm", 1)
+    options = ["--trusted"] if machine == PI4 else []  # emulated: once is enough
+    arguments = (model_files[kind], street, tmp_path / "labels.pgm", 1, *options)
+    done = programs(machine, "segment", *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("network ")
     assert done.stdout.endswith("medians of 1, 1 threads\n")
@@ -125,18 +203,114 @@ def test_pictures_are_segmented_as_by_python(
     assert np.mean(found == expected) >= AGREE[kind, machine]
 
 
+def with_metadata(source: Path, target: Path, changes: dict) -> Path:
+    """A copy of a model with other entries in its metadata."""
+    model = unpack(source.read_bytes())
+    entry = next(e for e in model.metadata if e.name == METADATA_NAME.encode())
+    held = json.loads(bytes(model.buffers[entry.buffer].data))
+    content = json.dumps(held | changes).encode()
+    model.buffers[entry.buffer].data = np.frombuffer(content, np.uint8)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    target.write_bytes(builder.Output())
+    return target
+
+
+@pytest.mark.parametrize("fit", ["resize", "letterbox"])
+@pytest.mark.parametrize("rule", ["none", "align_corners", "nearest"])
+def test_a_picture_of_any_size_by_the_files_rule(
+    programs, small_files, street_files, tmp_path, fit, rule
+):
+    config = {} if rule == "none" else {rule: ["logits"]}
+    model = with_metadata(small_files / "bytes.tflite", tmp_path / "m.tflite", {"config": config})
+    for name in ("street_small", "street_upright"):
+        street = street_files[name]
+        done = programs(NATIVE, "segment", model, street, tmp_path / "l.pgm", 1, "--fit", fit)
+        assert done.returncode == 0, done.stderr
+        found = np.asarray(Image.open(tmp_path / "l.pgm"))
+        expected = Segmenter(model, threads=1).predict(street, fit=fit)
+        assert len(np.unique(expected)) == 2
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_settings_are_followed_or_said(programs, small_files, street_files, tmp_path):
+    model = Path(shutil.copy(small_files / "bytes.tflite", tmp_path / "m.tflite"))
+    cpu = CpuSettings(
+        num_threads=256,
+        kernel_mode="xnnpack",
+        xnnpack_flags=("qs8", "qu8"),
+        weight_cache_dir=str(tmp_path / "cache"),
+        disable_delegate_clustering=True,
+    )
+    arguments = ("segment", model, street_files["street_small"], tmp_path / "l.pgm")
+    write_settings(model, DeviceSettings(cpu=cpu), given=())
+    done = programs(NATIVE, *arguments)
+    cores = min(os.cpu_count(), 256)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f"medians of 1, {cores} threads\n")
+    assert "segment: cpu.weight_cache_dir=" in done.stderr
+    assert "segment: cpu.disable_delegate_clustering=true is not applied" in done.stderr
+    assert not (tmp_path / "cache").exists()
+    given = programs(NATIVE, *arguments, 1)
+    assert given.stdout.endswith("1 threads\n")
+    beside = settings_path(model)
+    texts = {
+        "{": "not a JSON object",
+        "[" * 100_000: "not a JSON object",
+        '{"format": 1}': "no settings file: expected sha256 and settings",
+        beside.read_text().replace('"sha256": "', '"sha256": "0'): "belongs to another model",
+        beside.read_text().replace('"format": 1', '"format": 2'): "settings of another format",
+        beside.read_text().replace("256,", "257,"): "cpu.num_threads must be 1..256, got 257",
+        beside.read_text().replace('"xnnpack"', '"turbo"'): "cpu.kernel_mode must be xnnpack, ",
+        beside.read_text().replace('"qu8"', '"qx8"'): "cpu.xnnpack_flags must be names among",
+        beside.read_text().replace("num_threads", "treads"): 'unknown option "cpu.treads"',
+    }
+    for text, reason in texts.items():
+        beside.write_text(text)
+        done = programs(NATIVE, *arguments)
+        assert done.returncode == 2
+        assert reason in done.stderr.splitlines()[-1]
+    beside.unlink()
+    inside = DeviceSettings(device="android-gpu", accelerator="gpu", cpu=CpuSettings(num_threads=1))
+    with_metadata(model, model, {"settings": inside.to_dict()})
+    done = programs(NATIVE, *arguments)
+    assert done.stdout.endswith("1 threads\n")
+    assert "segment: its settings are for Android; on this machine the CPU runs it" in done.stderr
+
+
+def test_kernels_are_those_of_the_settings(programs, model_files, street, tmp_path):
+    """Other kernels round otherwise: label maps differ here and there, as Python's do."""
+    model = Path(shutil.copy(model_files["int8"], tmp_path / "m.tflite"))
+    settings = DeviceSettings(api="compiled_model", cpu=CpuSettings(kernel_mode="reference"))
+    write_settings(model, settings)
+    maps = []
+    for path in (model, model_files["int8"]):
+        done = programs(NATIVE, "segment", path, street, tmp_path / "l.pgm", 1)
+        assert done.returncode == 0, done.stderr
+        maps.append(np.asarray(Image.open(tmp_path / "l.pgm")))
+    np.testing.assert_array_equal(maps[0], Segmenter(model, threads=1).predict(street))
+    assert (maps[0] != maps[1]).any()
+
+
+USAGE = (
+    "usage: segment MODEL.tflite PICTURE LABELS.pgm [THREADS] [RUNS] [--fit resize|letterbox] "
+    "[--settings FILE] [--trusted]"
+)
+
+
 def test_bad_input_is_one_line(programs, model_files, street, tmp_path):
     model, out = model_files["int8"], tmp_path / "labels.pgm"
-    small, text, short = tmp_path / "small.ppm", tmp_path / "text", tmp_path / "short.ppm"
-    Image.new("RGB", (32, 16)).save(small)
+    text, short = tmp_path / "text", tmp_path / "short.ppm"
     text.write_text("no picture")
     short.write_bytes(street.read_bytes()[:5000])
     cases = {
-        (): "usage: segment MODEL.tflite PICTURE.ppm LABELS.pgm [THREADS] [RUNS]",
-        (text, street, out): f"{text}: not a .tflite file that can be read (LiteRT's status 500)",
-        (model, small, out): f"{small}: 32x16, the model takes 608x448: convert IN -resize "
-        "608x448! OUT.ppm",
-        (model, text, out): f"{text}: not a PPM picture (P6): convert it with ImageMagick",
+        (): USAGE,
+        (model, street): USAGE,
+        (model, street, out, "--fit"): USAGE,
+        (model, street, out, "--fit", "crop"): "--fit must be resize or letterbox, got crop",
+        (text, street, out): f"{text}: not a .tflite file (no TFL3 mark at byte 4)",
+        (tmp_path, street, out): f"{tmp_path}: not a regular file, expected a model file",
+        (model, text, out): f"{text}: not a JPEG, PNG or binary PPM (P6)",
         (model, short, out): f"{short}: truncated",
         (model, "a\x1b[2J\u202e\n", out): "a\\x1b[2J\\xe2\\x80\\xae\\x0a: no such picture",
         (model, tmp_path / "none.ppm", out): f"{tmp_path / 'none.ppm'}: no such picture",
@@ -158,7 +332,7 @@ __attribute__((constructor)) static void run(void) { creat("%s", 0600); }
 
 
 def test_a_strangers_settings_load_nothing(programs, model_files, street, tmp_path, monkeypatch):
-    """The program reads no settings, and takes no library from the current folder."""
+    """Paths in settings do not count, and no library is taken from the current folder."""
     folder, witness = tmp_path / "archive", tmp_path / "witness"
     folder.mkdir()
     model = Path(shutil.copy(model_files["int8"], folder / "m.tflite"))

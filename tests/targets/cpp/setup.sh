@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Tools of the target cpp in $1: compilers for this machine and for ARM64, an emulator for the latter,
-# and LiteRT's library for it out of the Python package for that CPU.
+# the two libraries of headers that the library is built with, and LiteRT's library for ARM64 out of
+# the Python package for that CPU.
 set -euo pipefail
 tools=$1
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,6 +16,9 @@ needed=()
 command -v cmake >/dev/null || needed+=(cmake)
 command -v g++ >/dev/null || needed+=(g++)
 command -v make >/dev/null || needed+=(make)
+command -v pkg-config >/dev/null || needed+=(pkg-config)
+[ -f /usr/include/stb/stb_image.h ] || needed+=(libstb-dev)
+[ -f /usr/include/nlohmann/json.hpp ] || needed+=(nlohmann-json3-dev)
 command -v aarch64-linux-gnu-g++ >/dev/null || needed+=(g++-aarch64-linux-gnu)
 command -v qemu-aarch64-static >/dev/null || needed+=(qemu-user-static)
 if [ ${#needed[@]} -gt 0 ]; then

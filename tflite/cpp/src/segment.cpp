@@ -1,7 +1,7 @@
-// segment MODEL.tflite PICTURE.ppm LABELS.pgm [THREADS] [RUNS]: the label map of a picture, and the
-// median time of each step of RUNS runs.
+// segment MODEL.tflite PICTURE LABELS.pgm [THREADS] [RUNS] [--fit letterbox] [--settings FILE]
+// [--trusted]: the label map of a picture at its own size, and the median time of each step of RUNS
+// runs.
 #include <algorithm>
-#include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -15,43 +15,16 @@ namespace {
 
 using fastscnn::Failure;
 
-// A number of a PPM's header; comments go from # to the end of a line.
-int number(std::istream& file, const std::string& path) {
-  int sign = file.get();
-  while (std::isspace(sign) || sign == '#') {
-    while (sign == '#' && file && file.get() != '\n') {
-    }
-    sign = file.get();
-  }
-  int value = 0, digits = 0;
-  for (; std::isdigit(sign) && digits < 6; ++digits, sign = file.get()) {
-    value = 10 * value + sign - '0';
-  }
-  if (digits == 0 || !std::isspace(sign)) throw Failure(path + ": its header is damaged");
-  return value;
-}
+constexpr char kUsage[] =
+    "usage: segment MODEL.tflite PICTURE LABELS.pgm [THREADS] [RUNS] [--fit resize|letterbox] "
+    "[--settings FILE] [--trusted]";
 
-std::vector<uint8_t> read_ppm(const std::string& path, int height, int width) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Failure(path + ": no such picture");
-  char mark[2] = {0, 0};
-  file.read(mark, 2);
-  if (mark[0] != 'P' || mark[1] != '6') {
-    throw Failure(path + ": not a PPM picture (P6): convert it with ImageMagick");
-  }
-  const int wide = number(file, path), high = number(file, path), top = number(file, path);
-  if (wide != width || high != height || top != 255) {
-    const std::string size = std::to_string(width) + "x" + std::to_string(height);
-    throw Failure(path + ": " + std::to_string(wide) + "x" + std::to_string(high) +
-                  ", the model takes " + size + ": convert IN -resize " + size + "! OUT.ppm");
-  }
-  std::vector<uint8_t> rgb(static_cast<size_t>(height) * width * 3);
-  file.read(reinterpret_cast<char*>(rgb.data()), static_cast<std::streamsize>(rgb.size()));
-  if (file.gcount() != static_cast<std::streamsize>(rgb.size())) {
-    throw Failure(path + ": truncated");
-  }
-  return rgb;
-}
+struct Arguments {
+  std::vector<std::string> places;
+  fastscnn::Options options;
+  fastscnn::Fit fit = fastscnn::Fit::kResize;
+  int runs = 1;
+};
 
 void write_pgm(const std::string& path, const std::vector<uint8_t>& labels, int height, int width) {
   std::ofstream file(path, std::ios::binary);
@@ -61,9 +34,9 @@ void write_pgm(const std::string& path, const std::vector<uint8_t>& labels, int 
   if (!file.flush()) throw Failure(path + ": cannot be written");
 }
 
-int count(const char* text, const std::string& what, int most) {
+int count(const std::string& text, const std::string& what, int most) {
   char* end = nullptr;
-  const long value = std::strtol(text, &end, 10);
+  const long value = std::strtol(text.c_str(), &end, 10);
   if (*end || value < 1 || value > most) {
     throw Failure(what + " must be 1.." + std::to_string(most) + ", got " + text);
   }
@@ -86,31 +59,57 @@ double median(std::vector<double> times) {
   return (times[(times.size() - 1) / 2] + times[times.size() / 2]) / 2;
 }
 
-void run(int argc, char** argv) {
-  if (argc < 4 || argc > 6) {
-    throw Failure("usage: segment MODEL.tflite PICTURE.ppm LABELS.pgm [THREADS] [RUNS]");
+Arguments read_arguments(const std::vector<std::string>& given) {
+  Arguments read;
+  for (size_t i = 0; i < given.size(); ++i) {
+    const bool takes_value = given[i] == "--fit" || given[i] == "--settings";
+    if (takes_value && i + 1 == given.size()) throw Failure(kUsage);
+    if (given[i] == "--trusted") {
+      read.options.trusted = true;
+    } else if (given[i] == "--settings") {
+      read.options.settings = given[++i];
+    } else if (given[i] == "--fit") {
+      const std::string& fit = given[++i];
+      if (fit != "resize" && fit != "letterbox") {
+        throw Failure("--fit must be resize or letterbox, got " + fit);
+      }
+      if (fit == "letterbox") read.fit = fastscnn::Fit::kLetterbox;
+    } else if (given[i].rfind("--", 0) == 0) {
+      throw Failure(kUsage);
+    } else {
+      read.places.push_back(given[i]);
+    }
   }
-  const int threads = argc > 4 ? count(argv[4], "THREADS", 256) : 2;
-  const int runs = argc > 5 ? count(argv[5], "RUNS", 100000) : 1;
-  fastscnn::Network network(argv[1], threads);
-  const auto rgb = read_ppm(argv[2], network.height(), network.width());
+  const size_t places = read.places.size();
+  if (places < 3 || places > 5) throw Failure(kUsage);
+  if (places > 3) read.options.threads = count(read.places[3], "THREADS", 256);
+  if (places > 4) read.runs = count(read.places[4], "RUNS", 100000);
+  return read;
+}
+
+void run(const Arguments& given) {
+  fastscnn::Network network(given.places[0], given.options);
+  for (const std::string& note : network.notes()) {
+    std::fprintf(stderr, "segment: %s\n", printable(note).c_str());
+  }
+  const fastscnn::Picture picture = fastscnn::read_picture(given.places[1]);
   std::vector<uint8_t> labels;
   std::vector<double> forward, upsampling;
-  for (int i = 0; i < runs; ++i) {
-    labels = network.segment(rgb);
+  for (int i = 0; i < given.runs; ++i) {
+    labels = network.segment(picture, given.fit);
     forward.push_back(network.network_ms());
     upsampling.push_back(network.labels_ms());
   }
-  write_pgm(argv[3], labels, network.height(), network.width());
-  std::printf("network %.1f ms, labels %.1f ms: medians of %d, %d threads\n",
-               median(forward), median(upsampling), runs, threads);
+  write_pgm(given.places[2], labels, picture.height, picture.width);
+  std::printf("network %.1f ms, labels %.1f ms: medians of %d, %d threads\n", median(forward),
+              median(upsampling), given.runs, network.threads());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    run(argc, argv);
+    run(read_arguments({argv + 1, argv + argc}));
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "segment: %s\n", printable(error.what()).c_str());

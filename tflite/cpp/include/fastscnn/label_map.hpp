@@ -92,6 +92,18 @@ class Block {
   int count_ = 0;
 };
 
+// The winner of each cell (height, width); the lowest index wins a tie.
+template <typename T>
+std::vector<uint8_t> winners_of(const Logits<T>& logits) {
+  std::vector<uint8_t> winners(static_cast<std::size_t>(logits.height) * logits.width);
+  const T* cell = logits.values;
+  for (uint8_t& winner : winners) {
+    winner = static_cast<uint8_t>(std::max_element(cell, cell + logits.classes) - cell);
+    cell += logits.classes;
+  }
+  return winners;
+}
+
 }  // namespace internal
 
 // (8 height, 8 width) class indices, row by row.
@@ -99,12 +111,8 @@ template <typename T>
 std::vector<uint8_t> label_map(const Logits<T>& logits) {
   using namespace internal;
   const int height = logits.height, width = logits.width, stride = width * kFactor;
-  std::vector<uint8_t> winners(static_cast<std::size_t>(height) * width);
+  const std::vector<uint8_t> winners = winners_of(logits);
   std::vector<uint8_t> labels(winners.size() * kFactor * kFactor);
-  for (int i = 0; i < height * width; ++i) {
-    const T* cell = logits.cell(0, i);
-    winners[i] = static_cast<uint8_t>(std::max_element(cell, cell + logits.classes) - cell);
-  }
   Block<T> block(logits);
   for (int row = 0; row <= height; ++row) {
     const int above = std::max(row - 1, 0), below = std::min(row, height - 1);

@@ -54,8 +54,9 @@ LiteRtStatus LiteRtCreateEnvironment(int count, const LiteRtEnvOption* options,
                                      LiteRtEnvironment* made);
 void LiteRtDestroyEnvironment(LiteRtEnvironment environment);
 
-LiteRtStatus LiteRtCreateModelFromFile(LiteRtEnvironment environment, const char* path,
-                                       LiteRtModel* made);
+// The bytes must stay where they are as long as the model is in use.
+LiteRtStatus LiteRtCreateModelFromBuffer(LiteRtEnvironment environment, const void* bytes,
+                                         size_t count, LiteRtModel* made);
 void LiteRtDestroyModel(LiteRtModel model);
 LiteRtStatus LiteRtGetModelSignature(LiteRtModel model, size_t index, LiteRtSignature* found);
 LiteRtStatus LiteRtGetNumSignatureInputs(LiteRtSignature signature, size_t* count);
