@@ -30,14 +30,14 @@ def arena_lower_bound(graph: Graph) -> int:
 def micro_arena(graph: Graph) -> int:
     """About the bytes of TFLite Micro's arena on a 64-bit machine; 0 where it has no kernels.
 
-    Tensors are placed as its planner does, the largest first, each into the lowest gap among those
-    that live at the same time. What it keeps besides of operations, tensors and channels is
-    estimated: on a chip, whose pointers have half the size, it is less.
+    Tensors are placed as its planner does, the largest first, of equal ones the last, each into the
+    lowest gap among those that live at the same time. What it keeps besides of operations, tensors
+    and channels is estimated: on a chip, whose pointers have half the size, it is less.
     """
     if _beyond_micro(graph):
         return 0
     placed: list[tuple[int, int, int, int]] = []  # address, end, birth, death
-    for start, end, size in sorted(_lives(graph), key=lambda life: -life[2]):
+    for start, end, size in sorted(_lives(graph), key=lambda life: life[2])[::-1]:
         address = 0
         for low, high, birth, death in sorted(placed):
             if birth <= end and start <= death:
@@ -69,7 +69,10 @@ def _aligned(size: int) -> int:
 
 
 def _lives(graph: Graph) -> list[tuple[int, int, int]]:
-    """Of each tensor outside the file: the operations between which it lives, and its bytes."""
+    """Of each tensor outside the file: the operations between which it lives, and its bytes.
+
+    In the order of their indices.
+    """
     first: dict[int, int] = dict.fromkeys(graph.inputs, 0)
     last: dict[int, int] = dict.fromkeys(graph.inputs, 0)
     for op in graph.ops:
@@ -83,6 +86,6 @@ def _lives(graph: Graph) -> list[tuple[int, int, int]]:
     last.update(dict.fromkeys(graph.outputs, len(graph.ops)))
     return [
         (start, max(last[index], start), graph.tensors[index].bytes)
-        for index, start in first.items()
+        for index, start in sorted(first.items())
         if not graph.tensors[index].constant
     ]
