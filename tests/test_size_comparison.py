@@ -1,5 +1,6 @@
 """The table of sizes: what it counts, what it marks, exports of a Keras model, the command."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def test_the_best_that_is_fast_enough_is_marked():
     assert best_at(scored, 10) == 0
     lines = SizeTable(rows, 2, None, 10.0, 1).text().splitlines()
     assert [line.endswith("<-") for line in lines[1:6]] == [False, True, False, False, False]
+    assert (lines[0].split()[6:8], lines[1].split()[5]) == (["micro,", "MB"], "-")
+    planned = (dataclasses.replace(rows[0], micro_bytes=2_345_678),)
+    assert "~2.35" in SizeTable(planned, 2, None, None, None).text()
     assert lines[6] == "<- the best that gives 10 frames/s here"
     assert SizeTable(rows, 2, None, 60.0, None).text().endswith("none gives 60 frames/s here")
 
@@ -41,6 +45,8 @@ def test_files_are_measured_in_turns(tmp_path, run):
     assert (first["macs"], second["macs"]) == (862_691_712, 862_691_712 + 38_144)  # int8's means
     assert {first["input_size"], second["input_size"]} == {"448x608"}
     assert first["ratio"] == 1.0
+    assert first["micro_bytes"] == 0  # no kernels for float16
+    assert second["micro_bytes"] == pytest.approx(3_125_120, rel=0.01)
     assert 0 < second["arena_bytes"] < first["arena_bytes"]
     assert first["network_ms"] > 0
     assert first["fps"] == pytest.approx(1000 / first["frame_ms"])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
+from ..core.aliases import StrPath
 from ..core.console import echo
 from . import shared_options as opt
 
@@ -36,6 +39,36 @@ engine_options = opt.options(
         "regular expression of whole names. May be repeated.",
     ),
 )
+
+C_ARRAY = "c-array"
+format_option = click.option(
+    "--format",
+    type=click.Choice(("tflite", C_ARRAY)),
+    default="tflite",
+    show_default=True,
+    help="c-array: C++ source for TFLite Micro; --output names its header.",
+)
+
+
+def as_c_array(model: StrPath, header: Path, force: bool) -> bool:
+    """Writes a .tflite as C++ source; of another model only makes sure that this can be done later.
+
+    Returns:
+        Whether it was written.
+    """
+    from ..export.c_array import check_c_array, write_c_array
+
+    check_c_array(header, force)
+    if Path(model).suffix != ".tflite":
+        return False
+    context = click.get_current_context()
+    for param in context.command.params if str(model) == context.params["model"] else ():
+        given = context.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+        if given and param.name not in ("model", "format", "output", "force"):
+            raise click.UsageError(f"{param.opts[0]} would do nothing: {model} is there already")
+    files = write_c_array(model, header, force)
+    echo(f"{', '.join(map(str, files[:-1]))} and {files[-1]}")
+    return True
 
 
 def choose_for(device: str, model: str, calibration: bool, **wanted: str | None) -> Choice:

@@ -48,6 +48,7 @@ from .scoring import fit, views
 )
 @click.option("--skip-bad", is_flag=True, help="Go on without pictures that cannot be read.")
 @opt.tflite
+@opt.kernels
 @opt.force
 def predict(folder: Path, format: str, threads: int | None, **arguments: Any) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each.
@@ -67,6 +68,7 @@ def predict(folder: Path, format: str, threads: int | None, **arguments: Any) ->
 @click.command()
 @click.argument("model", metavar="M.TFLITE")
 @opt.threads
+@opt.kernels
 @declared.whole("--runs", "Timed runs.", default=50)
 @declared.whole("--warmup", "Runs before, not timed.", low=0, default=5)
 @click.option("--image", help="Picture of the whole frames. [default: a drawn street, 720x1280]")

@@ -23,6 +23,18 @@ class Sizes(click.ParamType):
         return tuple(map(parse_size, value.split(","))) if isinstance(value, str) else value
 
 
+class Kernels(click.ParamType):
+    """`xnnpack,micro` -> those of the first and of the second model; one is for both."""
+
+    name = "ONE[,OTHER]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        names = [name or None for name in value.split(",")]
+        if len(names) > 2:
+            self.fail(f"expected one or two names, got {value!r}", param, ctx)
+        return names[0], names[-1]
+
+
 def fit(help: str) -> Any:
     """`--fit`."""
     return declared.choice("--fit", help, FITS, "resize")
@@ -61,6 +73,7 @@ views = opt.options(
 @opt.matching
 @opt.skip_bad
 @opt.threads
+@opt.kernels
 @opt.json_and_force
 def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
     """Score MODEL (.tflite, .keras, .npz or run folder): mIoU, class IoU, accuracy, latency.
@@ -119,12 +132,19 @@ def agreement(
 @opt.matching
 @opt.skip_bad
 @opt.threads
+@click.option(
+    "--kernels",
+    type=Kernels(),
+    default="",
+    help="Of both .tflite files, instead of their settings': xnnpack, builtin, reference, micro.",
+)
 @opt.json_and_force
 def compare(json_path: str | None, force: bool, **arguments: Any) -> None:
     """Compare FIRST with SECOND, such as a float file with its int8 twin.
 
     Agreement, change of mIoU and of each class, and the pictures on which they differ most, at the
-    labels' own size. `agreement` compares at the models' input size, and `runs compare` runs.
+    labels' own size. Both may be one file, by two --kernels. `agreement` compares at the models'
+    input size, and `runs compare` runs.
     """
     from ..evaluation.model_comparison import compare_models
 
@@ -151,7 +171,8 @@ def size_table_command(models: tuple[str, ...], json_path: str | None, **argumen
     """Cost, speed and score of MODELS (.tflite, or Keras at --sizes), measured in turns here.
 
     A frame is a picture to its label map at the picture's own size. .tflite files need no
-    TensorFlow; pass one for each size or width.
+    TensorFlow; pass one for each size or width. "micro" is the arena of TFLite Micro: measured with
+    the extra of that name, estimated (~) without, none for files that it has no kernels for.
     """
     from ..evaluation.size_comparison import size_table
 

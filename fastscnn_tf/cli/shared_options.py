@@ -19,6 +19,8 @@ from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
 from ..core.text_table import duration
 from ..data.datasets.registry import NAMES
+from ..delegates.cpu import KERNELS
+from ..delegates.kernels import using_kernels
 from ..delegates.trust import trusting
 from ..runtime import MAX_THREADS
 from ..tflite.foreign_options import foreign_options
@@ -166,6 +168,14 @@ threads = options(
         help="CPU threads of a .tflite. [default: its settings', else 2]",
     ),
     tflite,
+)
+kernels = click.option(
+    "--kernels",
+    type=click.Choice(KERNELS),
+    metavar="NAME",
+    expose_value=False,
+    callback=lambda context, _, given: context.with_resource(using_kernels(given)),
+    help=f"Of a .tflite, instead of its settings': {', '.join(KERNELS)} (TFLite Micro).",
 )
 skip_bad = click.option(
     "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."

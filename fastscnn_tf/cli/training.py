@@ -18,7 +18,15 @@ from ..runs.run_files import RUN
 from ..runs.run_record import read_run
 from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
 from . import shared_options as opt
-from .export_options import TEXTS, about_options, choose_for, engine_options
+from .export_options import (
+    C_ARRAY,
+    TEXTS,
+    about_options,
+    as_c_array,
+    choose_for,
+    engine_options,
+    format_option,
+)
 from .sections import SectionedCommand
 
 # What a recipe decides, in the order of `--help`.
@@ -220,6 +228,7 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     "--recipe",
     help="float32, float16, dynamic (int8 weights), int8 (PTQ), int8-qat or int16x8.",
 )
+@format_option
 @opt.size
 @opt.pad
 @click.option(
@@ -243,7 +252,7 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @opt.skip_bad
 @engine_options
 @about_options
-@click.option("--output", required=True, type=opt.PATH, help="The .tflite.")
+@click.option("--output", required=True, type=opt.PATH, help="The .tflite, or the NAME.h.")
 @opt.force
 def export(
     model: str, output: Path, device: str | None, dataset: str | None, force: bool, **rest: Any
@@ -252,11 +261,18 @@ def export(
 
     Recipes int8 and int16x8 read calibration images from --dataset/--data-dir: pictures of its
     training split, or of any folder (--dataset folder), whether there are label maps or not.
+    --format c-array writes NAME.h, NAME.cc and NAME_example.cc for TFLite Micro, of the NAME.tflite
+    that is exported beside them or of a MODEL that is an int8 .tflite.
     """
     from ..evaluation.evaluate import load_model
     from ..export.export_tflite import check_export, export_tflite
     from ..runs.about import about_model
 
+    header = output if rest.pop("format") == C_ARRAY else None
+    if header:
+        if as_c_array(model, header, force):
+            return
+        output = header.with_suffix(".tflite")
     shape = opt.taken(rest, "size", "pad")
     opt.check_pad(**shape)
     texts = opt.taken(rest, *TEXTS)
@@ -285,6 +301,8 @@ def export(
     about = about_model(model, **texts)
     result = export_tflite(loaded, output, force=force, about=about, **rest)
     echo(str(result), keep="\n")
+    if header:
+        as_c_array(output, header, force)
 
 
 COMMANDS = (train, pretrain, quantize, export)

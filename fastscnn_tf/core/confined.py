@@ -33,7 +33,8 @@ class Library:
 
 
 LITERT = Library(
-    "ai_edge_litert.interpreter", ("ai_edge_litert", "numpy", "ml_dtypes", "flatbuffers")
+    "ai_edge_litert.interpreter",
+    ("ai_edge_litert", "numpy", "ml_dtypes", "flatbuffers", "tflite_micro"),
 )
 HDF5 = Library("h5py", ("h5py", "numpy"))
 

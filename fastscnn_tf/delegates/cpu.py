@@ -1,4 +1,4 @@
-"""`CpuSettings`: the interpreter's own kernels and the XNNPACK delegate."""
+"""`CpuSettings`: the interpreter's own kernels, XNNPACK's, and those of microcontrollers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ..core.errors import ConfigError
 from .options import Settings, choice, flag, number, path, texts
 
 MAX_THREADS = 256  # the interpreter crashes when it cannot start them all
+KERNELS = ("xnnpack", "builtin", "reference", "micro")
 XNNPACK_H = "tflite/delegates/xnnpack/xnnpack_delegate.h: TfLiteXNNPackDelegateOptions"
 CPU_OPTIONS = "ai_edge_litert 2.3.0 cpu_options.py: CpuOptions"
 INTERPRETER = "ai_edge_litert 2.3.0 interpreter.py: Interpreter"
@@ -34,8 +35,8 @@ class CpuSettings(Settings):
 
     Attributes:
         num_threads: CPU threads; no more than the cores, since XNNPACK's threads wait actively.
-        kernel_mode: `xnnpack` (the delegate, then the built-in kernels), `builtin` (these alone)
-            or `reference` (slow, for checks).
+        kernel_mode: `xnnpack` (the delegate, then the built-in kernels), `builtin` (these alone),
+            `reference` (slow, for checks) or `micro` (TFLite Micro's interpreter, extra `micro`).
         enable_ynnpack: let YNNPACK take operations before XNNPACK, in builds that have it.
         xnnpack_flags: replace the delegate's default flags (`qs8`, `qu8` and others).
         xnnpack_runtime_flags: passed to `xnn_create_runtime`, as XNNPACK defines them.
@@ -56,10 +57,9 @@ class CpuSettings(Settings):
 
     num_threads: int | None = number(f"{XNNPACK_H}.num_threads", 1, MAX_THREADS)
     kernel_mode: str | None = choice(
-        "ai_edge_litert 2.3.0 cpu_kernel_mode.py: CpuKernelMode; interpreter.py: OpResolverType",
-        "xnnpack",
-        "builtin",
-        "reference",
+        "ai_edge_litert 2.3.0 cpu_kernel_mode.py: CpuKernelMode; interpreter.py: OpResolverType; "
+        "tflite_micro runtime.py: Interpreter",
+        *KERNELS,
     )
     enable_ynnpack: bool | None = flag(f"{CPU_OPTIONS}.enable_ynnpack")
     xnnpack_flags: tuple[str, ...] | None = texts(f"{XNNPACK_H}.flags", *XNNPACK_FLAGS)
@@ -86,7 +86,7 @@ class CpuSettings(Settings):
                 "cpu.xnnpack_flags: subgraph reshaping is both enabled and disabled: keep one"
             )
         needs = [n for n in ("xnnpack_flags", "weight_cache_dir") if getattr(self, n) is not None]
-        if needs and self.kernel_mode in ("builtin", "reference"):
+        if needs and self.kernel_mode not in (None, "xnnpack"):
             raise ConfigError(
                 f"cpu.{needs[0]} is XNNPACK's, which cpu.kernel_mode={self.kernel_mode} keeps out"
             )

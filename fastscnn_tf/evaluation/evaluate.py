@@ -19,6 +19,7 @@ from ..core.sizes import STRIDE, Size, format_size
 from ..data.check.usable import open_usable
 from ..data.datasets.objects import Classes, Normalisation, Source, as_dataset
 from ..data.datasets.registry import find_pairs, open_dataset
+from ..delegates.kernels import using_kernels, wanted_kernels
 from ..runs.about import licence_of, seen_in_training, trained_on
 from ..runtime.segmenter import Segmenter
 from ..scoring.averaged_views import AveragedViews, SlidingWindows
@@ -112,6 +113,8 @@ def load_predictor(
         ConfigError: no valid size, one for a .tflite, or `pad` without one.
     """
     model = _file_of(model, size is not None)
+    if wanted_kernels() and not (is_path(model) and Path(model).suffix == ".tflite"):
+        raise ConfigError(f"{name_of(model)}: --kernels is for a .tflite: export it first")
     if _has_one_size(model) and (size is not None or pad):
         with_it = "--size HxW --pad" if pad else "--size"
         raise ConfigError(
@@ -167,6 +170,7 @@ def evaluate(
     match: str = "name",
     class_map: StrPath | None = None,
     classes: Classes | None = None,
+    kernels: str | None = None,
     **ways: Unpack[ViewOptions],
 ) -> Evaluation:
     """Scores a model on every image of a split; by default in one look at the whole image.
@@ -194,6 +198,8 @@ def evaluate(
             instead of the second: none, a miss wherever predicted.
         classes: of pairs that are no data set of ours: their names in the order of the label
             values; by default the model's.
+        kernels: of a .tflite, instead of its settings': `xnnpack`, `builtin`, `reference` or
+            `micro` (see `CpuSettings.kernel_mode`).
         ways: `scales`, `flip`, `window`, `stride` and `fit`: fields of `views` by themselves.
 
     Returns:
@@ -203,9 +209,10 @@ def evaluate(
         ModelFileError, DataError, ConfigError: model, data or options cannot be used.
     """
     model = _file_of(model, size is not None or not Views.of(views, ways).one_size)
-    inference, predictor = open_inference(
-        model, threads, size, pad, views=views, trust_settings=trust_settings, **ways
-    )
+    with using_kernels(kernels):
+        inference, predictor = open_inference(
+            model, threads, size, pad, views=views, trust_settings=trust_settings, **ways
+        )
     missing: tuple[Path, ...] = ()
     if not isinstance(dataset, str):
         if data_dir is not None:
@@ -233,7 +240,9 @@ def evaluate(
     )
     told = getattr(getattr(predictor, "ports", None), "told", "")
     read_as = {"read_as": told} if told else {}
-    details = {"model": name_of(model), **_fingerprint(model), **read_as, **result.details}
+    cpu = getattr(getattr(predictor, "settings", None), "cpu", None)
+    ran = {"kernels": cpu.kernel_mode} if cpu and cpu.kernel_mode else {}
+    details = {"model": name_of(model), **_fingerprint(model), **ran, **read_as, **result.details}
     remark = _remark(model, dataset, split) if isinstance(dataset, str) else ""
     return dataclasses.replace(result, details=details, remark=remark)
 

@@ -18,6 +18,7 @@ from ..core.overlap import overlapped
 from ..core.scores.confusion import confusion_matrix, ratio, scores
 from ..data.check.usable import open_usable
 from ..data.datasets.dataset import SegmentationDataset
+from ..delegates.kernels import using_kernels
 from ..scoring.class_mapping import mapping_between
 from ..scoring.views import AnyModel
 from .evaluate import name_of, open_inference
@@ -42,6 +43,7 @@ def compare_models(
     skip_bad: bool = False,
     match: str = "name",
     class_map: StrPath | None = None,
+    kernels: tuple[str | None, str | None] = (None, None),
     progress: Progress = iter,
 ) -> ModelComparison:
     """Compares two models on every picture of a split, one look at the whole picture each.
@@ -61,6 +63,8 @@ def compare_models(
         skip_bad: leave out pairs that are incomplete or cannot be read, with a counted warning.
         match: how each model's classes are matched with the data set's, as for `evaluate`.
         class_map: likewise; one file for both models.
+        kernels: of the first and of the second, as for `evaluate`; so that one file can be
+            compared with itself.
         progress: wraps the picture indices, to show a progress bar.
 
     Raises:
@@ -72,9 +76,12 @@ def compare_models(
         check_output_folder(output, force)
     elif pictures is not None:
         raise ConfigError("--pictures would do nothing without --output, the folder they go to")
-    looks, predictors = zip(
-        *(open_inference(model, threads) for model in (first, second)), strict=True
-    )
+    looks, predictors = [], []
+    for model, chosen in zip((first, second), kernels, strict=True):
+        with using_kernels(chosen):
+            look, predictor = open_inference(model, threads)
+        looks.append(look)
+        predictors.append(predictor)
     data = open_usable(dataset, data_dir, split, predictors[0].input_size, skip_bad)
     if len(data) == 0:
         raise DataError(f"{data.name}: split {data.split!r} is empty")
@@ -82,8 +89,12 @@ def compare_models(
     for model, mapping in zip((first, second), mappings, strict=True):
         if mapping.how:
             warn(f"{name_of(model)}: {mapping.protocol}")
-    pair = ModelPair(looks, mappings, data)
-    result = _Tally(data).result((name_of(first), name_of(second)), pair, progress)
+    pair = ModelPair(tuple(looks), mappings, data)
+    names = [
+        name_of(model) + (f" ({chosen})" if chosen else "")
+        for model, chosen in zip((first, second), kernels, strict=True)
+    ]
+    result = _Tally(data).result((names[0], names[1]), pair, progress)
     if output is not None:
         from .model_comparison_report import write_report
 

@@ -109,6 +109,8 @@ def size_table(
             input_size=segmenters[i].input_size,
             macs=item.macs - item.filling_macs,
             arena_bytes=item.measured.arena_bytes or item.arena_lower_bound,
+            micro_bytes=item.micro_bytes,
+            micro_measured=item.measured.micro_arena_bytes is not None,
             network_ms=float(network[i]),
             frame_ms=float(whole[i]),
             ratio=float(ratios[i]),

@@ -26,6 +26,8 @@ class SizeRow:
         frame_ms: median milliseconds from a picture to its label map at the picture's own size.
         ratio: median over the rounds of its `frame_ms` to the first row's of the same round.
         miou: on the data set, 0..1, where one is given.
+        micro_bytes: arena of TFLite Micro; 0 where it has no kernels for the file.
+        micro_measured: by its own interpreter; else planned from the tensors' lifetimes.
     """
 
     model: str
@@ -36,6 +38,14 @@ class SizeRow:
     frame_ms: float
     ratio: float
     miou: float | None = None
+    micro_bytes: int = 0
+    micro_measured: bool = False
+
+    @property
+    def micro_text(self) -> str:
+        """Megabytes of TFLite Micro's arena, estimates with a ~."""
+        sign = "" if self.micro_measured else "~"
+        return f"{sign}{self.micro_bytes / 1e6:.2f}" if self.micro_bytes else "-"
 
     @property
     def fps(self) -> float:
@@ -78,13 +88,14 @@ class SizeTable:
 
     def text(self) -> str:
         """A table for people."""
-        head = ["model", "size", "mIoU", "MMAC", "arena, MB", "network, ms", "frame, ms", "ratio"]
-        cells = [[*head, "frames/s", ""]]
+        head = ["model", "size", "mIoU", "MMAC", "arena, MB", "micro, MB", "network, ms"]
+        cells = [[*head, "frame, ms", "ratio", "frames/s", ""]]
         for i, row in enumerate(self.rows):
             numbers = (
                 percent(row.miou),
                 f"{row.macs / 1e6:.0f}",
                 f"{row.arena_bytes / 1e6:.2f}",
+                row.micro_text,
                 *(f"{value:.2f}" for value in (row.network_ms, row.frame_ms, row.ratio)),
                 f"{row.fps:.1f}",
             )
@@ -95,7 +106,7 @@ class SizeTable:
             said = f"\nnone gives {self.wanted_fps:g} frames/s here"
         elif self.chosen is not None:
             said = f"\n{MARK} the best that gives {self.wanted_fps:g} frames/s here"
-        return text_table(cells, range(2, 9)) + said
+        return text_table(cells, range(2, 10)) + said
 
     __str__ = text
 

@@ -77,6 +77,7 @@ class Findings:
         unaligned: of them those that do not begin at a multiple of 16 bytes, as the schema wants.
         scale_changes: each QUANTIZE and DEQUANTIZE with its reason.
         arena_lower_bound: bytes of the tensors alive together at the worst moment.
+        micro_arena: bytes that TFLite Micro needs for about; 0 where it has no kernels.
         measured: what the interpreter answered, in a process of its own.
         verdicts: delegate by delegate.
     """
@@ -101,6 +102,7 @@ class Findings:
     unaligned: int
     scale_changes: tuple[ScaleChange, ...]
     arena_lower_bound: int
+    micro_arena: int
     measured: Probe
     verdicts: tuple[Verdict, ...]
 
@@ -118,6 +120,12 @@ class Findings:
     def filling_macs(self) -> int:
         """Those of `macs` on the zeros of a rearranged kernel: without them the network's own."""
         return sum(cost.filling_macs for cost in self.costs)
+
+    @property
+    def micro_bytes(self) -> int:
+        """Of TFLite Micro's arena: measured where it is installed, else estimated."""
+        measured = self.measured.micro_arena_bytes
+        return self.micro_arena if measured is None else measured
 
     def verdict(self, target: str) -> Verdict:
         """One of the verdicts.

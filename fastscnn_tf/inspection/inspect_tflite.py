@@ -12,7 +12,7 @@ from ..core.named_weights import TFLITE, named_weights
 from ..tflite.custom_ops import custom_operations
 from ..tflite.file import own_metadata, read_model
 from ..tflite.graph import WEIGHT_ALIGNMENT, Graph, ModelGraphs, Op
-from ..tflite.lifetimes import arena_lower_bound
+from ..tflite.lifetimes import arena_lower_bound, micro_arena
 from ..tflite.macs import count_macs
 from ..tflite.ports import ports_of
 from .found import Findings, OpCost, Port
@@ -90,6 +90,7 @@ def inspect(
         unaligned=sum(tensor.place % WEIGHT_ALIGNMENT != 0 for tensor in constants),
         scale_changes=scale_changes(graph),
         arena_lower_bound=arena_lower_bound(graph),
+        micro_arena=micro_arena(graph),
         measured=measured,
         verdicts=verdicts(graphs, measured),
     )

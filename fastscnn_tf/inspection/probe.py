@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from ..tflite.graph import Graph
 
 MEMORY_LIMIT = 4 << 30  # bytes of address space
 TIME_LIMIT = 60  # seconds
-STAGES = {"plain": "without delegates", "xnnpack": "with XNNPACK"}
+MICRO = "micro"
+STAGES = {"plain": "without delegates", "xnnpack": "with XNNPACK", MICRO: "by TFLite Micro"}
 TASK = Path(__file__).with_name("probe_child.py")
 
 
@@ -23,6 +25,8 @@ class Probe:
         arena_bytes: memory that tensors share without a delegate, from their addresses: the
             interpreter's arenas with the scratch tensors of its kernels.
         xnnpack_arena_bytes: the same with XNNPACK, whose own memory is not in it.
+        micro_arena_bytes: that TFLite Micro's interpreter takes; 0 where it refuses the file, None
+            where it is not installed.
         partitions: subgraphs that XNNPACK took.
         delegated: indices of the operations in them.
         problems: what went wrong, a line each.
@@ -30,6 +34,7 @@ class Probe:
 
     arena_bytes: int | None = None
     xnnpack_arena_bytes: int | None = None
+    micro_arena_bytes: int | None = None
     partitions: int | None = None
     delegated: tuple[int, ...] | None = None
     problems: tuple[str, ...] = ()
@@ -38,7 +43,9 @@ class Probe:
 def probe(
     content: bytes, graph: Graph, memory: int = MEMORY_LIMIT, seconds: int = TIME_LIMIT
 ) -> Probe:
-    """Loads a file without and with XNNPACK in a child process; nothing of it is run.
+    """Loads a file without and with XNNPACK, and by TFLite Micro where it is installed.
+
+    A child process does so; nothing of the file is run.
 
     Args:
         content: the .tflite.
@@ -48,6 +55,8 @@ def probe(
     """
     stages: dict[str, dict[str, Any]] = {}
     problems, waiting = [], list(STAGES)
+    if importlib.util.find_spec("tflite_micro") is None:
+        waiting.remove(MICRO)
     while waiting:
         outcome = run_confined(TASK, waiting, content, Limits(memory, seconds, seconds))
         found = {line["stage"]: line for line in outcome.lines}
@@ -65,6 +74,7 @@ def probe(
     return Probe(
         plain.get("arena_bytes"),
         fast.get("arena_bytes"),
+        stages.get(MICRO, {}).get("arena_bytes"),
         None if delegates is None else len(delegates),
         None if delegates is None else delegated_ops(graph, delegates),
         tuple(problems),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
+
+MICRO_FIRST, MICRO_MOST = 1 << 20, 1 << 30  # bytes of an arena
 
 
 def shared_bytes(interpreter: Any, content: bytes) -> int:
@@ -29,8 +33,28 @@ def shared_bytes(interpreter: Any, content: bytes) -> int:
     return total
 
 
+def micro_arena(content: bytes) -> int:
+    """Bytes that TFLite Micro's interpreter takes of its arena; 0 where it refuses the file."""
+    from tflite_micro.python.tflite_micro.runtime import Interpreter
+
+    size = MICRO_FIRST
+    while size <= MICRO_MOST:
+        try:
+            interpreter = Interpreter.from_bytes(content, arena_size=size)
+        except RuntimeError:  # too little, or no kernels: it says which on stderr only
+            size *= 2
+            continue
+        ours, theirs = os.pipe()
+        os.dup2(theirs, 2)
+        interpreter.print_allocations()  # some hundred bytes
+        told = os.read(ours, 1 << 16).decode(errors="replace")
+        found = re.search(r"Arena allocation total (\d+)", told)
+        return int(found[1]) if found else 0
+    return 0
+
+
 def run(content: bytes, stages: Sequence[str], say: Callable[..., None]) -> None:
-    """Loads the file without and with XNNPACK, or what of both the stages name."""
+    """Loads the file without and with XNNPACK and by TFLite Micro, as the stages name them."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     resolvers = {
@@ -40,6 +64,9 @@ def run(content: bytes, stages: Sequence[str], say: Callable[..., None]) -> None
     for name in stages:
         result: dict[str, Any] = {"stage": name}
         try:
+            if name not in resolvers:
+                say(stage=name, arena_bytes=micro_arena(content))
+                continue
             interpreter = Interpreter(
                 model_content=content,
                 experimental_op_resolver_type=resolvers[name],

@@ -82,6 +82,9 @@ def _costs(found: Findings) -> list[str]:
             f"arena, measured with XNNPACK: {measured.xnnpack_arena_bytes:,} bytes (XNNPACK's own "
             "memory is not in it)"
         )
+    if found.micro_bytes:
+        how = "estimated" if measured.micro_arena_bytes is None else "measured"
+        lines.append(f"arena of TFLite Micro, {how}: {found.micro_bytes:,} bytes")
     if measured.delegated is not None:
         total = sum(found.ops.values())
         lines.append(

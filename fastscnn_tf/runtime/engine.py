@@ -13,18 +13,23 @@ from typing import Any
 from ..core.aliases import StrPath
 from ..core.arguments import check_number
 from ..core.errors import ConfigError
+from ..core.extras import import_extra
 from ..delegates.cpu import CpuSettings
 from ..delegates.device import COMPILED_MODEL, LITERT_JS, DeviceSettings
 from ..delegates.gpu import GpuSettings
+from ..delegates.kernels import wanted_kernels, with_kernels
 from ..delegates.npu import VENDORS, NpuSettings
 from ..delegates.options import Settings
 from ..delegates.places import weight_cache_name
 from ..delegates.settings_file import read_settings, travelling_settings
 from ..delegates.trust import Held, hold, own
+from ..tflite.lifetimes import micro_arena
+from ..tflite.parser import parse_tflite
 from . import MAX_THREADS
 from .libraries import LIBRARIES, loaded_libraries
 
 DEFAULT_THREADS = 2
+MICRO_SPARE = 1 << 20  # bytes
 # option of CpuSettings -> argument of ai_edge_litert.interpreter.Interpreter
 _INTERPRETER = {
     "disable_delegate_clustering": "experimental_disable_delegate_clustering",
@@ -92,9 +97,12 @@ def plan_engine(
     Raises:
         ConfigError: the settings are another model's, not valid, or would kill this machine's
             Python; no such number of threads.
+        InputError: TFLite Micro is wanted, which is not installed.
         ModelFileError: the settings inside the file are not valid.
     """
     held = _held(path, content, metadata, settings, trust_settings)
+    if wanted_kernels():
+        held = own(with_kernels(held.here if held else DeviceSettings()))
     if held is None:
         return Plan(DeviceSettings(), _threads(threads, None)[0], False, {}, ())
     found = held.here
@@ -118,6 +126,8 @@ def plan_engine(
             "CPU runs it; api=compiled_model may have it"
         )
     options, more = _interpreter(cpu)
+    if cpu.kernel_mode == "micro":
+        options, count = _micro(content), 1
     return Plan(found, count, False, options, (*notes, *more))
 
 
@@ -157,10 +167,17 @@ def _interpreter(cpu: CpuSettings) -> tuple[dict[str, Any], list[str]]:
         for name, argument in _INTERPRETER.items()
         if getattr(cpu, name) is not None
     }
-    if cpu.kernel_mode:
+    if cpu.kernel_mode in _RESOLVERS:
         options["experimental_op_resolver_type"] = _RESOLVERS[cpu.kernel_mode]
     known = {"num_threads", "kernel_mode", *_INTERPRETER}
     return options, _unknown(cpu, known, "Interpreter", "; api=compiled_model may have it")
+
+
+def _micro(content: bytes) -> dict[str, Any]:
+    """What TFLite Micro needs: an arena, with room to spare for scratch memory of kernels."""
+    found = import_extra("tflite_micro", "micro", ", which cpu.kernel_mode=micro needs")
+    arena = 2 * micro_arena(parse_tflite(content).main) + MICRO_SPARE
+    return {"micro": {"arena": arena, "version": found.__version__}}
 
 
 def _unknown(part: Settings, known: set[str], api: str, hint: str = "") -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.aliases import StrPath
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, InputError
 from ..core.files.writing import check_output
 from ..core.foreign_text import comment, printable_lines
 from ..core.named_weights import TFLITE, named_weights
@@ -90,7 +90,7 @@ def _notes(path: Path, content: bytes, metadata: dict[str, Any], held: Held) -> 
     """What Python here does otherwise, or cannot do at all, such as load from an absent folder."""
     try:
         plan = plan_engine(path, content, metadata)
-    except ConfigError as error:
+    except InputError as error:
         return tuple(filter(None, (held.warning, str(error))))
     return tuple(dict.fromkeys(filter(None, (plan.remark, held.warning, *plan.notes))))
 

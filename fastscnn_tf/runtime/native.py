@@ -24,16 +24,19 @@ _ENUM_NAMES = {
 
 
 def interpreter(content: bytes, threads: int, options: Mapping[str, Any]) -> Any:
-    """An `Interpreter` with its tensors allocated.
+    """An `Interpreter` with its tensors allocated, or what does the same with TFLite Micro's.
 
     Args:
         content: of the file.
         threads: CPU threads.
-        options: further arguments; the op resolver by name.
+        options: further arguments; the op resolver by name. Or `micro`, what TFLite Micro needs:
+            `arena`, the bytes of its memory.
 
     Raises:
         ValueError, RuntimeError, MemoryError: it refuses the file.
     """
+    if "micro" in options:
+        return MicroInterpreter(content, options["micro"]["arena"])
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     given = dict(options)
@@ -42,6 +45,69 @@ def interpreter(content: bytes, threads: int, options: Mapping[str, Any]) -> Any
     opened = Interpreter(model_content=content, num_threads=threads, **given)
     opened.allocate_tensors()
     return opened
+
+
+class MicroInterpreter:
+    """TFLite Micro's interpreter behind the methods of `Interpreter`, as far as they are used here.
+
+    Args:
+        content: of the file.
+        arena: bytes in which its tensors must find place.
+
+    Raises:
+        RuntimeError: they do not, or it has no kernel for an operation.
+    """
+
+    def __init__(self, content: bytes, arena: int):
+        from tflite_micro.python.tflite_micro.runtime import Interpreter
+
+        try:
+            self._native = Interpreter.from_bytes(content, arena_size=arena)
+        except RuntimeError:  # why is on stderr only
+            raise RuntimeError("TFLite Micro has no kernels for its operations") from None
+        self._inputs = _micro_ports(self._native.get_input_details)
+        self._outputs = _micro_ports(self._native.get_output_details)
+        self._staged = [np.zeros(port["shape"], port["dtype"]) for port in self._inputs]
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        """Index, shape, dtype and quantization of the inputs."""
+        return self._inputs
+
+    def get_output_details(self) -> list[dict[str, Any]]:
+        """The same of the outputs; an index is the place among them."""
+        return self._outputs
+
+    def set_tensor(self, index: int, value: np.ndarray) -> None:
+        """Sets an input."""
+        np.copyto(self._staged[index], value, casting="no")
+
+    def tensor(self, index: int) -> Callable[[], np.ndarray]:
+        """Gives an input to write into."""
+        return lambda: self._staged[index]
+
+    def invoke(self) -> None:
+        """Runs the network."""
+        for index, value in enumerate(self._staged):
+            self._native.set_input(value, index)
+        self._native.invoke()
+
+    def get_tensor(self, index: int) -> np.ndarray:
+        """A copy of an output."""
+        return self._native.get_output(index)
+
+
+def _micro_ports(details: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    while True:
+        try:
+            port = details(len(found))
+        except IndexError:  # which is how it says how many there are
+            return found
+        steps = port["quantization_parameters"]
+        pair = (0.0, 0)
+        if len(steps["scales"]) == 1:
+            pair = float(steps["scales"][0]), int(steps["zero_points"][0])
+        found.append({**port, "index": len(found), "quantization": pair})
 
 
 def compiled(content: bytes, settings: Any, threads: int, options: Mapping[str, Any]) -> list[Any]:

@@ -71,7 +71,7 @@ def test_numbers_of_options():
         (lambda: CpuSettings(num_threads=0), "cpu.num_threads must be 1..256, got 0"),
         (lambda: CpuSettings(num_threads=True), "got True"),
         (lambda: CpuSettings(num_threads="4"), "got '4'"),
-        (lambda: CpuSettings(kernel_mode="fast"), "xnnpack, builtin, reference, got 'fast'"),
+        (lambda: CpuSettings(kernel_mode="fast"), "xnnpack, builtin, reference, micro, got 'fast'"),
         (lambda: CpuSettings(xnnpack_flags=("qs9",)), "cpu.xnnpack_flags must be names among qs8"),
         (lambda: CpuSettings(xnnpack_flags=("qs8", "qs8")), "cpu.xnnpack_flags"),
         (lambda: CpuSettings(weight_cache_dir=""), "cpu.weight_cache_dir must be a path"),

@@ -9,7 +9,7 @@ from tiny_models import TinyModel, convolution, depthwise, unary
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.model.complexity import complexity
-from fastscnn_tf.tflite.lifetimes import arena_lower_bound
+from fastscnn_tf.tflite.lifetimes import arena_lower_bound, micro_arena
 from fastscnn_tf.tflite.macs import Macs, count_macs
 from fastscnn_tf.tflite.parser import parse_tflite
 
@@ -120,3 +120,25 @@ def test_arena_lower_bound_by_hand():
     m.op("SLICE", [b, w], [c])
     m.op("ADD", [b, c], [d])
     assert arena_lower_bound(parse_tflite(m.pack([a], [d])).main) == 4 * (256 + 64 + 256)
+
+
+def test_micro_arena_places_the_largest_first():
+    # a (1600 bytes), b (800) and c (800) live together, then b, c and d (1600): d takes a's place.
+    m = TinyModel()
+    a, b, c, d = (m.tensor((size,)) for size in (400, 200, 200, 400))
+    w = m.tensor((100,), "float32", np.zeros(100))
+    m.op("SLICE", [a, w], [b])
+    m.op("SLICE", [a, w], [c])
+    m.op("ADD", [b, c], [d])
+    kept = 24 * 5 + 160 * 3 + 400
+    assert micro_arena(parse_tflite(m.pack([a], [d])).main) == 1600 + 800 + 800 + kept
+
+
+def test_micro_arena_is_none_where_there_are_no_kernels():
+    m = TinyModel()
+    a, b = m.tensor((1, 8)), m.tensor((1, 8))
+    w = m.tensor((8, 8), "int8", np.zeros((8, 8), np.int8))
+    m.op("FULLY_CONNECTED", [a, w], [b])
+    assert micro_arena(parse_tflite(m.pack([a], [b])).main) == 0
+    float16 = TFLITE / "fastscnn_camvid_float16.tflite"
+    assert micro_arena(parse_tflite(float16.read_bytes()).main) == 0

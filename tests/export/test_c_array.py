@@ -1,0 +1,77 @@
+"""A .tflite as C++ source; `targets/test_micro` compiles it and runs its example."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from fastscnn_tf.core.errors import ConfigError, ModelFileError, OutputError
+from fastscnn_tf.export.c_array import write_c_array
+
+INT8 = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    return write_c_array(INT8, tmp_path_factory.mktemp("c") / "out" / "street.h")
+
+
+def test_the_bytes_are_those_of_the_file(files):
+    head, _, values = files[1].read_text().partition("{")
+    assert bytes(map(int, re.findall(r"\d+", values))) == INT8.read_bytes()
+    assert "alignas(16) const unsigned char street_model[STREET_BYTES]" in head
+
+
+def test_the_header_says_sizes_and_labels(files):
+    text = files[0].read_text()
+    numbers = dict(re.findall(r"STREET_(\w+) = (\d+),", text))
+    arena = int(numbers.pop("ARENA_BYTES"))
+    assert arena % 1024 == 0
+    assert 3_125_120 <= arena < 3_250_000
+    sizes = {"HEIGHT": "448", "WIDTH": "608", "ROWS": "56", "COLUMNS": "76", "CLASSES": "11"}
+    assert numbers == {"BYTES": str(INT8.stat().st_size), **sizes}
+    assert '[STREET_CLASSES] = {"Sky", "Building", "Pole"' in text
+    assert "[STREET_CLASSES][3] = {{128, 128, 128}, {128, 0, 0}" in text
+
+
+def test_the_example_adds_every_operation_of_the_graph(files):
+    text = files[2].read_text()
+    added = set(re.findall(r"resolver\.Add(\w+)\(\);", text))
+    assert added == {
+        *("Add", "Concatenation", "Conv2D", "DepthwiseConv2D", "Mean", "Quantize", "Reshape"),
+        *("ResizeBilinear", "StridedSlice"),
+    }
+    assert f"MicroMutableOpResolver<{len(added)}>" in text
+    assert "@" not in text
+
+
+def test_nothing_is_written_of_other_files(run, tmp_path):
+    told = "expected an int8 .tflite of this package with uint8 or int8 input"
+    with pytest.raises(ModelFileError, match=told):
+        write_c_array(INT8.with_name("fastscnn_camvid_float16.tflite"), tmp_path / "m.h")
+    for name in ("m.cc", "2m.h", "m-n.h", "é.h"):
+        with pytest.raises(ConfigError, match=r"expected NAME\.h"):
+            write_c_array(INT8, tmp_path / name)
+    command = ("export", INT8, "--format", "c-array", "--output", tmp_path / "m.h")
+    code, _, err = run(*command, "--recipe", "int8")
+    assert (code, "--recipe would do nothing" in err) == (2, True)
+    (tmp_path / "m_example.cc").write_text("mine")
+    with pytest.raises(OutputError, match=r"m_example\.cc exists"):
+        write_c_array(INT8, tmp_path / "m.h")
+    assert [path.name for path in tmp_path.iterdir()] == ["m_example.cc"]
+    code, out, _ = run(*command, "--force")
+    assert (code, out.count("m_example.cc")) == (0, 1)
+    assert (tmp_path / "m_example.cc").read_text().startswith("// Segments one picture")
+
+
+@pytest.mark.convert
+def test_a_keras_model_is_exported_beside_it(run, tmp_path, run_folder):
+    command = ("export", run_folder, "--format", "c-array", "--output", tmp_path / "toy.h")
+    code, _, err = run(*command, "--recipe", "int8", "--dataset", "toy")
+    assert code == 0, err
+    assert (
+        f"TOY_BYTES = {(tmp_path / 'toy.tflite').stat().st_size},"
+        in (tmp_path / "toy.h").read_text()
+    )
+    code, _, err = run(*command, "--recipe", "float16", "--force")
+    assert (code, "expected an int8 .tflite" in err) == (2, True)
