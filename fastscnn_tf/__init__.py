@@ -75,6 +75,7 @@ _NAMES = {
     "logit_strips": "runtime.postprocess",
     "upsampled_labels": "runtime.upsample",
     "benchmark": "runtime.benchmark",
+    "compare_runtimes": "runtime.runtime_comparison",
     "inspect": "inspection.inspect_tflite",
     "markdown_side_by_side": "inspection.side_by_side",
     "evaluate": "evaluation.evaluate",
@@ -145,6 +146,7 @@ if TYPE_CHECKING:
     from .runtime.benchmark import benchmark as benchmark
     from .runtime.fit import fitted as fitted
     from .runtime.postprocess import logit_strips as logit_strips
+    from .runtime.runtime_comparison import compare_runtimes as compare_runtimes
     from .runtime.segmenter import Segmenter as Segmenter
     from .runtime.upsample import upsampled_labels as upsampled_labels
     from .scoring.views import Views as Views

@@ -36,6 +36,10 @@ LITERT = Library(
     "ai_edge_litert.interpreter", ("ai_edge_litert", "numpy", "ml_dtypes", "flatbuffers")
 )
 HDF5 = Library("h5py", ("h5py", "numpy"))
+OTHERS = {
+    "onnxruntime": Library("onnxruntime", ("onnxruntime", "numpy")),
+    "openvino": Library("openvino.frontend", ("openvino", "numpy")),
+}
 
 
 @dataclasses.dataclass(frozen=True)
