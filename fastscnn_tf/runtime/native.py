@@ -116,6 +116,8 @@ def _onnxruntime(content: bytes, order: Mapping[str, Any]) -> Call:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = order["threads"], 1
     options.log_severity_level = 4  # what is wrong is said by an exception
+    # Without VNNI products of bytes and signed weights would be clipped to 16 bits.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     # Never what looks like its other format, which nobody has checked.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -400,3 +402,20 @@ def test_an_output_of_another_size_than_the_file_says(tmp_path, runtime):
 
     with pytest.raises(ModelFileError, match=r"not float32|refuses this file"):
         fs.Segmenter(changed(tmp_path / "m.onnx", lie), runtime=runtime).run(IMAGE)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("runtime", ["onnxruntime", OPENVINO])
+def test_nothing_is_reported_to_its_maker(tmp_path, runtime):
+    """Imported plainly both leave an identifier in the user's folders, and start to send."""
+    path, home = own_file(tmp_path / "m.onnx"), tmp_path / "home"
+    home.mkdir()
+    script = f"import fastscnn_tf as fs; fs.Segmenter({str(path)!r}, runtime={runtime!r})"
+    places = {"HOME": str(home), "TMPDIR": str(home), "FASTSCNN_CACHE": str(tmp_path / "cache")}
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(
+        command, env=environment | places, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(home.iterdir())
