@@ -1,9 +1,10 @@
-"""`compare_runtimes`: one file in every runtime that is installed here, in turns."""
+"""`compare_runtimes`: one network in every runtime that is installed here, in turns."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..core.errors import ConfigError, FastSCNNError
 from ..core.extras import pip_install
 from ..core.foreign_text import one_line, printable
 from ..core.images.image_file import read_image
+from ..core.named_weights import ONNX
 from ..core.sizes import Size, format_size
 from ..core.text_table import percent, text_table
 from ..data.datasets.toy_streets import draw_scene
@@ -35,6 +37,7 @@ class RuntimeRow:
     """One runtime.
 
     Attributes:
+        model: the file.
         runtime: its name and version.
         network_ms: median milliseconds of the network.
         frame_ms: median milliseconds from a picture to its label map at the picture's size.
@@ -42,6 +45,7 @@ class RuntimeRow:
         agreement: share of pixels, 0..1, to which it gives the first row's class.
     """
 
+    model: str
     runtime: str
     network_ms: float
     frame_ms: float
@@ -54,18 +58,16 @@ class RuntimeTable:
     """Runtimes side by side, measured in turns.
 
     Attributes:
-        model: the file.
         input_size: (height, width).
         frame: (height, width) of the picture.
         threads: CPU threads.
         pictures: what the label maps that were compared are of.
         cpu: the processor.
-        rows: the usual runtime of such a file first.
+        rows: LiteRT first, where a .tflite is among the files.
         fastest: index of the row with the least `frame_ms` of those that agree.
         absent: what was not measured, and why.
     """
 
-    model: str
     input_size: Size
     frame: Size
     threads: int
@@ -83,19 +85,20 @@ class RuntimeTable:
     def text(self) -> str:
         """A table for people."""
         first = self.rows[0].runtime.split()[0]
-        head = ("runtime", "network, ms", "frame, ms", "load, ms", f"agrees with {first}, %", "")
+        times = ("network, ms", "frame, ms", "load, ms")
+        head = ("model", "runtime", *times, f"agrees with {first}, %", "")
         cells = [[*head]]
         for i, row in enumerate(self.rows):
             mark = (
                 FASTEST if i == self.fastest else WRONG if row.agreement < LEAST_AGREEMENT else ""
             )
-            times = (f"{ms:.2f}" for ms in (row.network_ms, row.frame_ms, row.load_ms))
-            cells.append([row.runtime, *times, percent(row.agreement), mark])
+            shown = [f"{ms:.2f}" for ms in (row.network_ms, row.frame_ms, row.load_ms)]
+            cells.append([row.model, row.runtime, *shown, percent(row.agreement), mark])
         return "\n".join(
             [
-                f"{printable(self.model)} at {format_size(self.input_size)}, {self.threads} "
-                f"threads, frames of {format_size(self.frame)}, in turns",
-                text_table(cells, range(1, 5)),
+                f"{format_size(self.input_size)}, {self.threads} threads, frames of "
+                f"{format_size(self.frame)}, in turns on {printable(self.cpu)}",
+                text_table(cells, range(2, 6)),
                 f"agreement on {self.pictures}; below {LEAST_AGREEMENT:.0%} none is the fastest",
                 *map(printable, self.absent),
             ]
@@ -105,7 +108,7 @@ class RuntimeTable:
 
 
 def compare_runtimes(
-    path: StrPath,
+    models: StrPath | Sequence[StrPath],
     threads: int | None = None,
     runs: int = 50,
     warmup: int = 5,
@@ -113,12 +116,12 @@ def compare_runtimes(
     trust_settings: bool = False,
     foreign: ForeignOptions | None = None,
 ) -> RuntimeTable:
-    """Times a file in every runtime that takes it, and compares their label maps.
+    """Times a network in every runtime that is installed, and compares their label maps.
 
     They take turns, so that whatever slows the machine slows all of them.
 
     Args:
-        path: a .tflite or .onnx file.
+        models: a .tflite or .onnx file, or several that hold the same network.
         threads: CPU threads; by default those of the file's settings, else 2.
         runs: timed runs of the network and of whole frames, of each runtime.
         warmup: runs before, not counted.
@@ -128,8 +131,8 @@ def compare_runtimes(
         foreign: what a file from elsewhere leaves open, as for `Segmenter`.
 
     Raises:
-        ConfigError: `runs` below 1.
-        InputError: the first runtime that takes the file is not installed.
+        ConfigError: `runs` below 1, no file, or files of different sizes or classes.
+        InputError: the first runtime that takes the first file is not installed.
         ModelFileError: not a usable model; what another runtime refuses is listed.
         DataError: the image cannot be read.
     """
@@ -141,21 +144,22 @@ def compare_runtimes(
         else [read_image(image)]
     )
     options = {"trust_settings": trust_settings, **(foreign or {})}
-    takes = runtimes_of(model_file(path))
-    opened, absent = [loaded(path, threads, takes[0], options)], []
-    for name in takes[1:]:
-        if not installed(name):
-            absent.append(f"{name} is not installed: {pip_install(EXTRAS[name])}")
-            continue
-        try:
-            opened.append(loaded(path, threads, name, options))
-        except FastSCNNError as error:
-            absent.append(f"{name}: {one_line(error)}")
+    files = [models] if isinstance(models, str | os.PathLike) else list(models)
+    if not files:
+        raise ConfigError("expected at least one model, got none")
+    opened, absent = _opened(files, threads, options)
     segmenters = [each for each, _ in opened]
+    usual = segmenters[0]
+    for each in segmenters[1:]:
+        if (each.input_size, each.num_classes) != (usual.input_size, usual.num_classes):
+            raise ConfigError(
+                f"{each.path} is no other form of {usual.path}: {each!r} beside {usual!r}"
+            )
     network, frames = _in_turns(segmenters, pictures[0], runs, warmup)
     maps = [np.stack([s.predict(p, s.input_size) for p in pictures]) for s in segmenters]
     rows = tuple(
         RuntimeRow(
+            str(segmenter.path),
             version_of(segmenter.runtime),
             float(np.median(network[i]) * 1000),
             float(np.median(frames[i]) * 1000),
@@ -165,16 +169,35 @@ def compare_runtimes(
         for i, (segmenter, load_ms) in enumerate(opened)
     )
     return RuntimeTable(
-        str(path),
-        segmenters[0].input_size,
+        usual.input_size,
         cast(Size, pictures[0].shape[:2]),
-        segmenters[0].threads,
+        usual.threads,
         f"{SCENES} drawn streets" if image is None else str(image),
         cpu_name(),
         rows,
         fastest_of(rows),
         tuple(absent),
     )
+
+
+def _opened(
+    files: Sequence[StrPath], threads: int | None, options: Mapping[str, Any]
+) -> tuple[list[tuple[Segmenter, float]], list[str]]:
+    """Each file in each runtime, and what could not be opened; a .tflite in LiteRT comes first."""
+    found: list[tuple[Segmenter, float]] = []
+    absent: list[str] = []
+    for path in sorted(map(model_file, files), key=lambda path: path.suffix == ONNX):
+        for name in runtimes_of(path):
+            if found and not installed(name):
+                absent.append(f"{name} is not installed: {pip_install(EXTRAS[name])}")
+                continue
+            try:
+                found.append(loaded(path, threads, name, options))
+            except FastSCNNError as error:
+                if not found:
+                    raise
+                absent.append(f"{name}: {one_line(error)}")
+    return found, list(dict.fromkeys(absent))
 
 
 def fastest_of(rows: Sequence[RuntimeRow]) -> int:

@@ -244,11 +244,25 @@ def test_all_runtimes_of_a_tflite(tmp_path):
         fs.compare_runtimes(INT8, runs=0)
 
 
+def test_several_files_of_one_network(tmp_path, run):
+    Image.fromarray(IMAGE).save(tmp_path / "street.png")
+    for name, input in (("bytes.onnx", "uint8"), ("floats.onnx", "float32")):
+        own_file(tmp_path / name, input=input)
+    paths = tmp_path / "bytes.onnx", tmp_path / "floats.onnx"
+    table = fs.compare_runtimes(paths, 1, 1, 0, tmp_path / "street.png")
+    assert list(dict.fromkeys(row.model for row in table.rows)) == list(map(str, paths))
+    assert all(row.agreement == 1.0 for row in table.rows)
+    with pytest.raises(ConfigError, match=r"bytes.onnx is no other form of .*camvid_int8.tflite"):
+        fs.compare_runtimes([paths[0], INT8])
+    code, _, err = run("benchmark", *paths)
+    assert code == 2 and "several models are for --all-runtimes" in err
+
+
 def test_a_faster_wrong_runtime_is_not_the_fastest():
     rows = [
-        RuntimeRow("a", 2, 20, 1, 1.0),
-        RuntimeRow("b", 1, 10, 1, 0.5),
-        RuntimeRow("c", 1, 15, 1, 0.97),
+        RuntimeRow("m", "a", 2, 20, 1, 1.0),
+        RuntimeRow("m", "b", 1, 10, 1, 0.5),
+        RuntimeRow("m", "c", 1, 15, 1, 0.97),
     ]
     assert fastest_of(rows) == 2 and fastest_of(rows[:2]) == 0
 
