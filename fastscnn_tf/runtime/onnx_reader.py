@@ -106,7 +106,7 @@ class _Reader:
         if 13 in tensor or any(tensor.get(14, [])):
             raise DamagedFile(
                 f"the numbers of {one_line(name)[:80]!r} lie in another file, and none is opened: "
-                "save the model with all inside"
+                "export it with external_data=False, or save onnx.load(...) by onnx.save"
             )
         kind = _integer(tensor, 2, 0)
         numbers = tensor.get(_RAW) or (tensor.get(_FLOAT_DATA, []) if kind == _FLOATS else [])

@@ -28,6 +28,7 @@ from . import native
 from .engine import Plan, plan_engine
 from .image_model import ImageModel
 from .onnx_reader import read_onnx
+from .open_sizes import with_sizes
 from .other_runtime import OtherInterpreter, choose_runtime, order_for
 from .postprocess import LogitsFrame
 from .trial import ensure_tried, refused, trusted_here
@@ -97,7 +98,14 @@ class Segmenter(ImageModel):
     ):
         self.path = path = model_file(path)
         self.runtime = choose_runtime(path, runtime)
-        content, graphs = read_onnx(path) if path.suffix == ONNX else read_model(path)
+        known = trusted or trusted_here()
+        self.trial_seconds = 0.0
+        if path.suffix == ONNX:
+            content, graphs = read_onnx(path)
+            sizes = with_sizes(path, content, graphs, self.runtime, known)
+            graphs, self.trial_seconds = sizes
+        else:
+            content, graphs = read_model(path)
         self.metadata = own_metadata(graphs)
         self.ports = ports_of(path, content, graphs, self.metadata, foreign)
         order = order_for(path, self.runtime, graphs.main, self.ports.place)
@@ -113,8 +121,8 @@ class Segmenter(ImageModel):
             logger.info("%s: %s", printable(path), printable(plan.remark))
         if self.ports.told:
             logger.warning("%s: %s", printable(path), self.ports.told)
-        known = trusted or trusted_here()
-        self.trial_seconds = 0.0 if known else ensure_tried(self.path, content, graphs.main, plan)
+        if not known:
+            self.trial_seconds += ensure_tried(self.path, content, graphs.main, plan)
         if plan.order:
             self._interpreter: Any = _open_other(path, content, graphs.main, plan)
         elif plan.compiled:
