@@ -55,6 +55,8 @@ _NAMES = {
     "save_model": "evaluation.saving",
     "ExportOptions": "export.export_tflite",
     "export_tflite": "export.export_tflite",
+    "export_onnx": "export.export_onnx",
+    "tflite_to_onnx": "export.export_onnx",
     "model_card": "reports.card",
     # what travels with a file
     "DeviceSettings": "delegates.device",
@@ -125,6 +127,8 @@ if TYPE_CHECKING:
     from .evaluation.reproduction import reproduce as reproduce
     from .evaluation.saving import save_model as save_model
     from .evaluation.size_comparison import size_table as size_table
+    from .export.export_onnx import export_onnx as export_onnx
+    from .export.export_onnx import tflite_to_onnx as tflite_to_onnx
     from .export.export_tflite import ExportOptions as ExportOptions
     from .export.export_tflite import export_tflite as export_tflite
     from .inspection.inspect_tflite import inspect as inspect

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
+from ..core.aliases import StrPath
 from ..core.console import echo
 from . import shared_options as opt
 
@@ -36,6 +38,32 @@ engine_options = opt.options(
         "regular expression of whole names. May be repeated.",
     ),
 )
+
+ONNX = "onnx"
+format_option = click.option(
+    "--format",
+    type=click.Choice(("tflite", ONNX)),
+    default="tflite",
+    show_default=True,
+    help="onnx (extra onnx): recipes float32, float16, int8 and int8-qat; MODEL may be a .tflite.",
+)
+
+
+def refuse_beside(model: StrPath, *used: str) -> None:
+    """Makes sure that no option is given which a .tflite has decided already.
+
+    Args:
+        model: the file.
+        used: names of those that count.
+
+    Raises:
+        UsageError: one is.
+    """
+    context = click.get_current_context()
+    for param in context.command.params:
+        given = context.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+        if given and param.name not in ("model", *used):
+            raise click.UsageError(f"{param.opts[0]} would do nothing: {model} is there already")
 
 
 def choose_for(device: str, model: str, calibration: bool, **wanted: str | None) -> Choice:

@@ -18,7 +18,15 @@ from ..runs.run_files import RUN
 from ..runs.run_record import read_run
 from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
 from . import shared_options as opt
-from .export_options import TEXTS, about_options, choose_for, engine_options
+from .export_options import (
+    ONNX,
+    TEXTS,
+    about_options,
+    choose_for,
+    engine_options,
+    format_option,
+    refuse_beside,
+)
 from .sections import SectionedCommand
 
 # What a recipe decides, in the order of `--help`.
@@ -243,26 +251,42 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @opt.skip_bad
 @engine_options
 @about_options
-@click.option("--output", required=True, type=opt.PATH, help="The .tflite.")
+@format_option
+@click.option("--output", required=True, type=opt.PATH, help="The .tflite or .onnx.")
 @opt.force
 def export(
-    model: str, output: Path, device: str | None, dataset: str | None, force: bool, **rest: Any
+    model: str,
+    output: Path,
+    device: str | None,
+    dataset: str | None,
+    format: str,
+    force: bool,
+    **rest: Any,
 ) -> None:
     """Write MODEL (.keras, .npz or run folder) as a .tflite, by default with raw uint8 RGB input.
+
+    Or as an .onnx (--format onnx), which a .tflite of this command can become as well.
 
     Recipes int8 and int16x8 read calibration images from --dataset/--data-dir: pictures of its
     training split, or of any folder (--dataset folder), whether there are label maps or not.
     """
     from ..evaluation.evaluate import load_model
-    from ..export.export_tflite import check_export, export_tflite
+    from ..export.export_onnx import check_onnx, export_onnx, tflite_to_onnx
+    from ..export.export_tflite import ExportOptions, check_export, export_tflite
     from ..runs.about import about_model
 
+    if format == ONNX and Path(model).suffix == ".tflite":
+        refuse_beside(model, "format", "output", "force")
+        echo(str(tflite_to_onnx(model, output, force)), keep="\n")
+        return
     shape = opt.taken(rest, "size", "pad")
     opt.check_pad(**shape)
     texts = opt.taken(rest, *TEXTS)
     images = opt.taken(rest, "data_dir", "skip_bad")
     count = rest.pop("calibration_images")
     settings = None
+    if device and format == ONNX:
+        raise click.UsageError("--for chooses what suits a .tflite: leave it out with format onnx")
     if device:
         wanted = {name: rest[name] for name in ("recipe", "outputs", "input")}
         choice = choose_for(device, model, bool(dataset), **wanted)
@@ -271,7 +295,12 @@ def export(
     elif not rest["recipe"]:
         raise click.UsageError("--recipe or --for is needed")
     rest["outputs"] = rest["outputs"] or "logits"
-    rules, _ = check_export(output, force=force, **rest)
+    options = ExportOptions(**shape, **rest)
+    if format == ONNX:
+        check_onnx(output, options, force)
+    else:
+        check_export(output, force=force, **rest)
+    rules, _ = options.checked()
     loaded = load_model(model)
     calibration = None
     if rules.needs_calibration and dataset:
@@ -281,9 +310,12 @@ def export(
         size = shape["size"] or loaded.config.input_size
         config = resized_config(loaded.config, size, shape["pad"])
         calibration = training_images(config, dataset, count=count, **images)
-    rest |= {**shape, "calibration": calibration, "settings": settings}
     about = about_model(model, **texts)
-    result = export_tflite(loaded, output, force=force, about=about, **rest)
+    given: dict[str, Any] = {"about": about, "calibration": calibration, "options": options}
+    if format == ONNX:
+        echo(str(export_onnx(loaded, output, force=force, **given)), keep="\n")
+        return
+    result = export_tflite(loaded, output, force=force, settings=settings, **given)
     echo(str(result), keep="\n")
 
 
