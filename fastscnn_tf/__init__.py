@@ -55,6 +55,8 @@ _NAMES = {
     "save_model": "evaluation.saving",
     "ExportOptions": "export.export_tflite",
     "export_tflite": "export.export_tflite",
+    "export_onnx": "export.export_onnx",
+    "tflite_to_onnx": "export.export_onnx",
     "model_card": "reports.card",
     # what travels with a file
     "DeviceSettings": "delegates.device",
@@ -75,6 +77,7 @@ _NAMES = {
     "logit_strips": "runtime.postprocess",
     "upsampled_labels": "runtime.upsample",
     "benchmark": "runtime.benchmark",
+    "compare_runtimes": "runtime.runtime_comparison",
     "inspect": "inspection.inspect_tflite",
     "markdown_side_by_side": "inspection.side_by_side",
     "evaluate": "evaluation.evaluate",
@@ -124,6 +127,8 @@ if TYPE_CHECKING:
     from .evaluation.reproduction import reproduce as reproduce
     from .evaluation.saving import save_model as save_model
     from .evaluation.size_comparison import size_table as size_table
+    from .export.export_onnx import export_onnx as export_onnx
+    from .export.export_onnx import tflite_to_onnx as tflite_to_onnx
     from .export.export_tflite import ExportOptions as ExportOptions
     from .export.export_tflite import export_tflite as export_tflite
     from .inspection.inspect_tflite import inspect as inspect
@@ -145,6 +150,7 @@ if TYPE_CHECKING:
     from .runtime.benchmark import benchmark as benchmark
     from .runtime.fit import fitted as fitted
     from .runtime.postprocess import logit_strips as logit_strips
+    from .runtime.runtime_comparison import compare_runtimes as compare_runtimes
     from .runtime.segmenter import Segmenter as Segmenter
     from .runtime.upsample import upsampled_labels as upsampled_labels
     from .scoring.views import Views as Views

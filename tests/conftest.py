@@ -16,6 +16,7 @@ from PIL import Image
 import fastscnn_tf as fs
 
 SIZE = (96, 160)
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a test imports ONNX Runtime itself
 
 
 @pytest.fixture(scope="session", autouse=True)

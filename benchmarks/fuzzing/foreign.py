@@ -102,6 +102,24 @@ def onnx(folded: bool) -> bytes:
     return onnx_model(nodes, tensors, "out")
 
 
+def onnx_to_run(metadata: bytes) -> bytes:
+    """One that segments: (1, 64, 64, 3) floats in, (1, 8, 8, 3) logits out, our metadata inside."""
+    weights = np.random.default_rng(0).normal(size=(3, 3, 8, 8)).astype(np.float32)
+    nodes = [
+        onnx_node("Transpose", ("x",), "p", perm=(0, 3, 1, 2)),
+        onnx_node("Conv", ("p", "w"), "c", strides=(8, 8)),
+        onnx_node("Transpose", ("c",), "y", perm=(0, 2, 3, 1)),
+    ]
+    graph = b"".join(field(1, node) for node in nodes) + field(2, "main")
+    graph += field(5, onnx_tensor("w", weights))
+    for number, name, shape in ((11, "x", (1, 64, 64, 3)), (12, "y", (1, 8, 8, 3))):
+        sides = b"".join(field(1, field(1, side)) for side in shape)
+        kind = field(1, field(1, 1) + field(2, sides))
+        graph += field(number, field(1, name) + field(2, kind))
+    props = field(14, field(1, "fastscnn") + field(2, metadata))
+    return field(1, 8) + field(7, graph) + field(8, field(2, 17)) + props
+
+
 def table(entries: Mapping[str, bytes], block_size: int = 1 << 20) -> bytes:
     """A sorted table of keys and values, as TensorFlow's index of variables is."""
     out, handles = b"", {}

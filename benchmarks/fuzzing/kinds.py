@@ -106,6 +106,7 @@ KINDS = (
     Kind("tflite shipped", ("shipped",), {"s.tflite": mutate_tflite}, _WITHOUT_METADATA, 0.5),
     Kind("tflite probed", ("",), {"m.tflite": mutate_tflite}, ("inspect {f}",), 0.2),
     Kind("tflite metadata", ("",), {"m.tflite": mutate_metadata}, _ON_A_MODEL, 1.5),
+    Kind("onnx run", ("onnx",), {"m.onnx": mutate_message}, _ON_A_MODEL[:3], 1),
     Kind(
         "settings",
         ("settings",),

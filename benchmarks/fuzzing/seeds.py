@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from . import checkpoints, foreign
-from .models import CLASSES, COLORS, small_tflite
+from .models import CLASSES, COLORS, metadata, small_tflite
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = {
@@ -140,6 +140,8 @@ def _others(top: Path) -> None:
         )
     )
     _folder(top, "ledger").joinpath("ledger.json").write_text(json.dumps(_ledger()))
+    content = foreign.onnx_to_run(json.dumps(metadata()).encode())
+    (_folder(top, "onnx") / "m.onnx").write_bytes(content)
     folder = _folder(top, "checkpoints")
     (folder / "zip.pth").write_bytes(checkpoints.torch_zip())
     (folder / "legacy.pth").write_bytes(checkpoints.torch_legacy())

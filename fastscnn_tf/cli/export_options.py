@@ -40,35 +40,42 @@ engine_options = opt.options(
     ),
 )
 
-C_ARRAY = "c-array"
+ONNX, C_ARRAY = "onnx", "c-array"
 format_option = click.option(
     "--format",
-    type=click.Choice(("tflite", C_ARRAY)),
+    type=click.Choice(("tflite", ONNX, C_ARRAY)),
     default="tflite",
     show_default=True,
-    help="c-array: C++ source for TFLite Micro; --output names its header.",
+    help="onnx (extra onnx): recipes float32, float16, int8 and int8-qat; c-array: C++ source for "
+    "TFLite Micro, --output names its header. MODEL may be a .tflite for both.",
 )
 
 
-def as_c_array(model: StrPath, header: Path, force: bool) -> bool:
-    """Writes a .tflite as C++ source; of another model only makes sure that this can be done later.
+def translate(model: StrPath, output: Path, format: str, force: bool) -> None:
+    """Writes what is a .tflite already in another format.
 
-    Returns:
-        Whether it was written.
+    Raises:
+        UsageError: an option is given which the .tflite has decided.
     """
-    from ..export.c_array import check_c_array, write_c_array
+    from ..export.export_onnx import tflite_to_onnx
 
-    check_c_array(header, force)
-    if Path(model).suffix != ".tflite":
-        return False
     context = click.get_current_context()
-    for param in context.command.params if str(model) == context.params["model"] else ():
+    for param in context.command.params:
         given = context.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
         if given and param.name not in ("model", "format", "output", "force"):
             raise click.UsageError(f"{param.opts[0]} would do nothing: {model} is there already")
-    files = write_c_array(model, header, force)
-    echo(f"{', '.join(map(str, files[:-1]))} and {files[-1]}")
-    return True
+    if format == ONNX:
+        echo(str(tflite_to_onnx(model, output, force)), keep="\n")
+    else:
+        as_c_array(model, output, force)
+
+
+def as_c_array(model: StrPath, header: Path, force: bool) -> None:
+    """Writes a .tflite as C++ source."""
+    from ..export.c_array import write_c_array
+
+    *others, last = map(str, write_c_array(model, header, force))
+    echo(f"{', '.join(others)} and {last}")
 
 
 def choose_for(device: str, model: str, calibration: bool, **wanted: str | None) -> Choice:

@@ -66,26 +66,46 @@ def predict(folder: Path, format: str, threads: int | None, **arguments: Any) ->
 
 
 @click.command()
-@click.argument("model", metavar="M.TFLITE")
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @opt.threads
 @opt.kernels
+@click.option("--all-runtimes", is_flag=True, help="Every runtime that is installed, in turns.")
 @declared.whole("--runs", "Timed runs.", default=50)
 @declared.whole("--warmup", "Runs before, not timed.", low=0, default=5)
 @click.option("--image", help="Picture of the whole frames. [default: a drawn street, 720x1280]")
 @opt.json_and_force
-def benchmark(model: str, json_path: str | None, force: bool, **arguments: Any) -> None:
-    """Time a .tflite on this machine: the network alone, and frames from pixels to label map.
+def benchmark(
+    models: tuple[str, ...],
+    json_path: str | None,
+    force: bool,
+    all_runtimes: bool,
+    **arguments: Any,
+) -> None:
+    """Time a .tflite or .onnx here: the network alone, and frames from pixels to label map.
 
-    --json adds what the device is, its temperature and throttling before and after.
+    --json adds what the device is, its temperature and throttling before and after. --all-runtimes
+    takes several files of one network, too, such as m.tflite m.onnx; it shows how far the label
+    maps agree and marks the fastest of those that do.
     """
     from ..runtime.benchmark import benchmark as measure
+    from ..runtime.runtime_comparison import compare_runtimes
 
-    opt.check_json(json_path, force, model, arguments["image"])
-    result = measure(model, **arguments)
+    opt.check_json(json_path, force, *models, arguments["image"])
+    if all_runtimes:
+        source = click.get_current_context().get_parameter_source("runtime")
+        if source is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError("choose one of --runtime and --all-runtimes")
+        table = compare_runtimes(models, **arguments)
+        opt.write_result(table.to_dict(), json_path, table.text())
+        return
+    if len(models) > 1:
+        raise click.UsageError("several models are for --all-runtimes")
+    result = measure(models[0], **arguments)
     latency, frame = result["latency_ms"], result["frame"]
     steps = ", ".join(f"{name} {ms:.2f}" for name, ms in frame["step_ms"].items())
     text = (
-        f"{printable(model)} at {result['input_size']}, {result['threads']} threads: "
+        f"{printable(models[0])} at {result['input_size']}, {result['runtime']}, "
+        f"{result['threads']} threads: "
         f"median {latency['median']:.2f} ms, p90 {latency['p90']:.2f} ms, "
         f"load {result['load_ms']:.1f} ms, first {result['first_ms']:.1f} ms\n"
         f"whole frames of {frame['size']}: median {frame['median']:.2f} ms ({steps}), "

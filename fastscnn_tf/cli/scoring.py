@@ -76,7 +76,7 @@ views = opt.options(
 @opt.kernels
 @opt.json_and_force
 def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
-    """Score MODEL (.tflite, .keras, .npz or run folder): mIoU, class IoU, accuracy, latency.
+    """Score MODEL (.tflite, .onnx, .keras, .npz, run folder): mIoU, class IoU, accuracy, latency.
 
     Every image counts and scores are taken at the label's own size, in one look at the whole image
     unless --scales, --flip or --window say otherwise. Classes are matched by name; a Cityscapes

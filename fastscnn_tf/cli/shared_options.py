@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ import click
 
 from ..core.class_maps import MATCHES
 from ..core.console import StatusLine, echo
+from ..core.environment import environment
 from ..core.fields import declared, default_text, defaults, kinds
 from ..core.files.json_text import dump_json
 from ..core.files.writing import check_output, write_json
@@ -22,7 +24,7 @@ from ..data.datasets.registry import NAMES
 from ..delegates.cpu import KERNELS
 from ..delegates.kernels import using_kernels
 from ..delegates.trust import trusting
-from ..runtime import MAX_THREADS
+from ..runtime import MAX_THREADS, RUNTIME_VARIABLE, RUNTIMES
 from ..tflite.foreign_options import foreign_options
 
 
@@ -152,13 +154,25 @@ def _of_foreign(name: str, type: Any, help: str) -> Any:
     return click.option(name, type=type, expose_value=False, callback=hold, help=help)
 
 
+def _running_by(runtime: str) -> contextlib.AbstractContextManager[None]:
+    """All files run by it meanwhile, in worker processes, too."""
+    return environment(**{RUNTIME_VARIABLE: runtime})
+
+
 _COLOUR = Numbers("N or R,G,B", "a number or three, such as 123.7,116.3,103.5")
-tflite = options(  # of commands that open a .tflite
-    _of_foreign("--mean", _COLOUR, "Of a .tflite from elsewhere that does not say it, in 0..255."),
+tflite = options(  # of commands that open a .tflite or .onnx
+    _of_foreign("--mean", _COLOUR, "Of a file from elsewhere that does not say it, in 0..255."),
     _of_foreign("--std", _COLOUR, "Likewise: it takes (x - mean) / std."),
     _of_foreign("--scale", float, "Likewise: 255 for 0..1, or with a mean and std of 0..1."),
     _of_foreign("--output-tensor", str, "Name of its output that segments, of several."),
     _of_foreign("--threshold", float, "Of its single channel's probability. [default: 0.5]"),
+    click.option(
+        "--runtime",
+        type=click.Choice(RUNTIMES),
+        expose_value=False,
+        callback=lambda context, _, name: name and context.with_resource(_running_by(name)),
+        help="What runs it. [default: litert for .tflite, onnxruntime for .onnx]",
+    ),
     trust_settings,
 )
 threads = options(

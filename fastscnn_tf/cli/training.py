@@ -20,12 +20,14 @@ from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
 from . import shared_options as opt
 from .export_options import (
     C_ARRAY,
+    ONNX,
     TEXTS,
     about_options,
     as_c_array,
     choose_for,
     engine_options,
     format_option,
+    translate,
 )
 from .sections import SectionedCommand
 
@@ -252,12 +254,20 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @opt.skip_bad
 @engine_options
 @about_options
-@click.option("--output", required=True, type=opt.PATH, help="The .tflite, or the NAME.h.")
+@click.option("--output", required=True, type=opt.PATH, help="The .tflite, .onnx or NAME.h.")
 @opt.force
 def export(
-    model: str, output: Path, device: str | None, dataset: str | None, force: bool, **rest: Any
+    model: str,
+    output: Path,
+    device: str | None,
+    dataset: str | None,
+    format: str,
+    force: bool,
+    **rest: Any,
 ) -> None:
     """Write MODEL (.keras, .npz or run folder) as a .tflite, by default with raw uint8 RGB input.
+
+    Or as an .onnx (--format onnx), which a .tflite of this command can become as well.
 
     Recipes int8 and int16x8 read calibration images from --dataset/--data-dir: pictures of its
     training split, or of any folder (--dataset folder), whether there are label maps or not.
@@ -265,13 +275,17 @@ def export(
     that is exported beside them or of a MODEL that is an int8 .tflite.
     """
     from ..evaluation.evaluate import load_model
-    from ..export.export_tflite import check_export, export_tflite
+    from ..export.c_array import check_c_array
+    from ..export.export_onnx import check_onnx, export_onnx
+    from ..export.export_tflite import ExportOptions, check_export, export_tflite
     from ..runs.about import about_model
 
-    header = output if rest.pop("format") == C_ARRAY else None
+    if format != "tflite" and Path(model).suffix == ".tflite":
+        translate(model, output, format, force)
+        return
+    header = output if format == C_ARRAY else None
     if header:
-        if as_c_array(model, header, force):
-            return
+        check_c_array(header, force)
         output = header.with_suffix(".tflite")
     shape = opt.taken(rest, "size", "pad")
     opt.check_pad(**shape)
@@ -279,6 +293,8 @@ def export(
     images = opt.taken(rest, "data_dir", "skip_bad")
     count = rest.pop("calibration_images")
     settings = None
+    if device and format == ONNX:
+        raise click.UsageError("--for chooses what suits a .tflite: leave it out with format onnx")
     if device:
         wanted = {name: rest[name] for name in ("recipe", "outputs", "input")}
         choice = choose_for(device, model, bool(dataset), **wanted)
@@ -287,7 +303,12 @@ def export(
     elif not rest["recipe"]:
         raise click.UsageError("--recipe or --for is needed")
     rest["outputs"] = rest["outputs"] or "logits"
-    rules, _ = check_export(output, force=force, **rest)
+    options = ExportOptions(**shape, **rest)
+    if format == ONNX:
+        check_onnx(output, options, force)
+    else:
+        check_export(output, force=force, **rest)
+    rules, _ = options.checked()
     loaded = load_model(model)
     calibration = None
     if rules.needs_calibration and dataset:
@@ -297,9 +318,12 @@ def export(
         size = shape["size"] or loaded.config.input_size
         config = resized_config(loaded.config, size, shape["pad"])
         calibration = training_images(config, dataset, count=count, **images)
-    rest |= {**shape, "calibration": calibration, "settings": settings}
     about = about_model(model, **texts)
-    result = export_tflite(loaded, output, force=force, about=about, **rest)
+    given: dict[str, Any] = {"about": about, "calibration": calibration, "options": options}
+    if format == ONNX:
+        echo(str(export_onnx(loaded, output, force=force, **given)), keep="\n")
+        return
+    result = export_tflite(loaded, output, force=force, settings=settings, **given)
     echo(str(result), keep="\n")
     if header:
         as_c_array(output, header, force)

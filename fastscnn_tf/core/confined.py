@@ -12,11 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .extras import SILENCE
+
 CHILD = Path(__file__).with_name("confined_child.py")
 # What starting Python takes on some systems; the rest of the environment is not the child's affair.
 PASSED = ("PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
 # Other BLAS threads and heaps would only take address space.
-FIXED = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+FIXED = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", **SILENCE}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +39,10 @@ LITERT = Library(
     ("ai_edge_litert", "numpy", "ml_dtypes", "flatbuffers", "tflite_micro"),
 )
 HDF5 = Library("h5py", ("h5py", "numpy"))
+OTHERS = {
+    "onnxruntime": Library("onnxruntime", ("onnxruntime", "numpy")),
+    "openvino": Library("openvino.frontend", ("openvino", "numpy")),
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,13 @@ import importlib
 import os
 from typing import Any
 
+from .environment import environment
 from .errors import InputError
 
 DISTRIBUTION = "fastscnn-tf"
+# ONNX Runtime and OpenVINO report to their makers that they are imported, unless these are set.
+SILENCE = {"ORT_DISABLE_TELEMETRY": "1", "CI": "true"}
+REPORTING = ("onnxruntime", "openvino")
 BACKEND, OTHER_BACKENDS = "KERAS_BACKEND", ("jax", "torch")  # than TensorFlow
 
 
@@ -42,7 +46,8 @@ def import_extra(name: str, extra: str, needed: str = "") -> Any:
         InputError: it is not installed.
     """
     try:
-        return importlib.import_module(name)
+        with environment(**SILENCE if name in REPORTING else {}):
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         hint = pip_install(extra)
         if error.name in OTHER_BACKENDS:  # which no extra brings

@@ -15,7 +15,8 @@ from .aliases import StrPath
 from .errors import ModelFileError
 
 CHECKPOINTS = ("best.keras", "best.npz")  # of a run folder
-KERAS, TFLITE = ".keras", ".tflite"
+KERAS, TFLITE, ONNX = ".keras", ".tflite", ".onnx"
+RUN_HERE = (TFLITE, ONNX)  # files that a `Segmenter` runs
 _PACKED, _CHECKOUT = Path(__file__).parents[1] / "weights", Path(__file__).parents[2] / "tflite"
 _FILES = {
     "camvid": {KERAS: "fastscnn_camvid.keras", TFLITE: "fastscnn_camvid_int8.tflite"},

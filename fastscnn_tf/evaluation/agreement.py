@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..core.class_maps import match_classes
 from ..core.console import warn
 from ..core.errors import ConfigError
 from ..core.images.image_file import resize_image
+from ..core.named_weights import RUN_HERE
 from ..data.datasets.dataset import SegmentationDataset
 from ..runtime.postprocess import labels_from_output
 from ..runtime.segmenter import Segmenter
@@ -67,7 +69,7 @@ def argmax_agreement(
             f'expected a data set, got {dataset!r}: fs.open_dataset({dataset!r}, FOLDER, "val")'
         )
     # A file that upsamples in its graph is compared with the model's own upsampling.
-    kinds = {Segmenter(m).outputs for m in (first, second) if _is_tflite(m)}
+    kinds = {Segmenter(m).outputs for m in (first, second) if _is_file(m)}
     full = bool(kinds - {"logits", "labels-8"})
     a, b = load_predictor(first, full=full), load_predictor(second, full=full)
     if a.input_size != b.input_size:
@@ -90,8 +92,8 @@ def argmax_agreement(
     return equal / total
 
 
-def _is_tflite(model: object) -> TypeGuard[StrPath]:
-    return is_path(model) and str(model).endswith(".tflite")
+def _is_file(model: object) -> TypeGuard[StrPath]:
+    return is_path(model) and Path(model).suffix in RUN_HERE
 
 
 def agreement(

@@ -14,13 +14,14 @@ from typing import Any, TypeGuard, Unpack
 from ..core.aliases import Progress, StrPath
 from ..core.errors import ConfigError, FastSCNNError, ModelFileError
 from ..core.keras_api import KerasModel
-from ..core.named_weights import KERAS, TFLITE, named_weights, no_such_model
+from ..core.named_weights import KERAS, RUN_HERE, TFLITE, named_weights, no_such_model
 from ..core.sizes import STRIDE, Size, format_size
 from ..data.check.usable import open_usable
 from ..data.datasets.objects import Classes, Normalisation, Source, as_dataset
 from ..data.datasets.registry import find_pairs, open_dataset
 from ..delegates.kernels import using_kernels, wanted_kernels
 from ..runs.about import licence_of, seen_in_training, trained_on
+from ..runtime.other_runtime import version_of
 from ..runtime.segmenter import Segmenter
 from ..scoring.averaged_views import AveragedViews, SlidingWindows
 from ..scoring.class_mapping import label_space_of
@@ -93,12 +94,12 @@ def load_predictor(
     pad: bool = False,
     trust_settings: bool = False,
 ) -> Predictor:
-    """What segments images by a model of any kind; a .tflite needs no TensorFlow.
+    """What segments images by a model of any kind; a .tflite or .onnx needs no TensorFlow.
 
     Args:
-        model: path of a .tflite, `.keras`, `.npz` or run folder, name of weights that come with
-            the package, a Keras model, or a predictor (see `scoring.views.Predictor`), which is
-            returned.
+        model: path of a .tflite, .onnx, `.keras`, `.npz` or run folder, name of weights that come
+            with the package, a Keras model, or a predictor (see `scoring.views.Predictor`), which
+            is returned.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
         full: take a Keras model's logits at full resolution, as its graph upsamples them.
         size: run a Keras model at another (height, width).
@@ -118,7 +119,7 @@ def load_predictor(
     if _has_one_size(model) and (size is not None or pad):
         with_it = "--size HxW --pad" if pad else "--size"
         raise ConfigError(
-            f"{name_of(model)}: a .tflite has one size: export it with {with_it} instead"
+            f"{name_of(model)}: such a file has one size: export it with {with_it} instead"
         )
     if pad and size is None:
         raise ConfigError("--pad is for a size that is no multiple of 32: pass --size HxW, too")
@@ -129,12 +130,14 @@ def load_predictor(
 
         return predictor_of(_at_size(model, size, pad), full)
     path = Path(model)
-    if path.suffix == ".tflite":
+    if path.suffix in RUN_HERE:
         return Segmenter(path, threads, trust_settings=trust_settings)
     if not path.exists():
         raise no_such_model(path)
     if not path.is_dir() and path.suffix not in (".keras", ".npz"):
-        raise ModelFileError(f"{path}: expected a .tflite, .keras or .npz file or a run folder")
+        raise ModelFileError(
+            f"{path}: expected a .tflite, .onnx, .keras or .npz file or a run folder"
+        )
     return load_predictor(load_model(path), full=full, size=size, pad=pad)
 
 
@@ -242,6 +245,8 @@ def evaluate(
     read_as = {"read_as": told} if told else {}
     cpu = getattr(getattr(predictor, "settings", None), "cpu", None)
     ran = {"kernels": cpu.kernel_mode} if cpu and cpu.kernel_mode else {}
+    if isinstance(predictor, Segmenter):
+        ran["runtime"] = version_of(predictor.runtime)
     details = {"model": name_of(model), **_fingerprint(model), **ran, **read_as, **result.details}
     remark = _remark(model, dataset, split) if isinstance(dataset, str) else ""
     return dataclasses.replace(result, details=details, remark=remark)
@@ -354,5 +359,5 @@ def _is_predictor(model: object) -> TypeGuard[Predictor]:
 
 
 def _has_one_size(model: object) -> bool:
-    """Whether a model is a .tflite or an opened predictor, not Keras'."""
-    return Path(model).suffix == ".tflite" if is_path(model) else _is_predictor(model)
+    """Whether a model is a .tflite, an .onnx or an opened predictor, not Keras'."""
+    return Path(model).suffix in RUN_HERE if is_path(model) else _is_predictor(model)

@@ -24,6 +24,7 @@ from ..core.console import warn
 from ..core.errors import ConfigError, DataError
 from ..core.images.image_file import read_image
 from ..core.labels import IGNORE
+from ..core.named_weights import RUN_HERE
 from ..core.sizes import Size
 from ..scoring.averaged_views import AveragedViews
 from ..scoring.class_mapping import label_space_of
@@ -155,8 +156,8 @@ def _predictors(
     if not scales or any(not 0 < scale < 16 for scale in scales):
         raise ConfigError(f"scales must be above 0 and below 16, got {tuple(scales)}")
     plain = set(scales) == {1.0}
-    if not plain and is_path(model) and Path(model).suffix == ".tflite":
-        raise ConfigError("a .tflite has one size: leave --scales out, or give the Keras model")
+    if not plain and is_path(model) and Path(model).suffix in RUN_HERE:
+        raise ConfigError("such a file has one size: leave --scales out, or give the Keras model")
     model = model if plain else loaded(model)
     first = load_predictor(model, threads, size=size, pad=pad)
     outputs = getattr(first, "outputs", "logits")

@@ -13,6 +13,7 @@ from ..core.arguments import check_name
 from ..core.errors import ConfigError
 from ..core.files.writing import check_output
 from ..core.foreign_text import printable
+from ..core.named_weights import RUN_HERE
 from ..core.published import PUBLISHED, WITHHELD, PublishedRow
 from ..core.sizes import format_size
 from ..core.version import __version__
@@ -139,7 +140,7 @@ class _Subject:
 
     def __init__(self, path: StrPath, threads: int | None):
         given = Path(path)
-        self.is_tflite = given.suffix == ".tflite"
+        self.is_tflite = given.suffix in RUN_HERE
         self.model: Any = Segmenter(given, threads) if self.is_tflite else load_model(given)
         file = _model_file(given, self.is_tflite)
         self.name = file.name if file == given else f"{given.resolve().name}/{file.name}"

@@ -152,7 +152,7 @@ def export_tflite(
     )
     rules, input = wanted.checked()
     target, outputs = _check_target(path, force), wanted.outputs
-    network = _network_for(model, rules, wanted, calibration)
+    network = network_for(model, rules, wanted, calibration)
     layers = kept_layers(network.config, wanted.keep_float)
     floats: frozenset[str] = frozenset()
     ours, images = wanted.engine == OWN, () if calibration is None else calibration
@@ -163,9 +163,7 @@ def export_tflite(
     else:
         content, floats = ai_edge.quantize_file(network, outputs, input, images, layers)
         network = on_bytes(network)
-    licence = getattr(model, "licence", None)
-    told = {"license": licence, **(about or {})} if licence else about or {}
-    metadata = {**_metadata(network, rules, outputs, input), **told}
+    metadata = file_metadata(model, network, rules, outputs, input, about)
     if not ours:
         metadata |= {"engine": engine_version(), "float_layers": list(layers)}
     if settings is not None:
@@ -229,7 +227,7 @@ def _sidecar(target: Path) -> Path:
     return target.with_name(f"{target.name}.json")
 
 
-def _network_for(
+def network_for(
     model: KerasModel, rules: Recipe, wanted: ExportOptions, calibration: Source | None
 ) -> FoldedNetwork:
     """The folded network of the wanted size; what the recipe lacks is refused."""
@@ -274,11 +272,20 @@ def _converted(
     return network, convert(function, rules, outputs, input, images)
 
 
-def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str, input: str) -> dict[str, Any]:
+def file_metadata(
+    model: KerasModel,
+    network: FoldedNetwork,
+    rules: Recipe,
+    outputs: str,
+    input: str,
+    about: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """What our JSON inside a file says: how it is fed and read, and what it is `about`."""
     config = network.config
     space, mean, std = config.labels, config.mean, config.std
     if network.takes_bytes and input == "float32":  # what brings images onto the grid of bytes
         mean, std = (centre(config),) * 3, (1.0 / STEP,) * 3
+    licence = getattr(model, "licence", None)
     return {
         "format": METADATA_FORMAT,
         "producer": f"fastscnn_tf {__version__}",
@@ -291,4 +298,6 @@ def _metadata(network: FoldedNetwork, rules: Recipe, outputs: str, input: str) -
         "class_names": list(space.names),
         "class_colors": [list(color) for color in space.colors],
         "config": config.to_dict(),
+        **({"license": licence} if licence else {}),
+        **(about or {}),
     }

@@ -41,7 +41,7 @@ def graph_function(
     shift = None
     source = network
     if raw and not quantized:
-        source, shift = _on_raw_bytes(network)
+        source, shift = on_raw_bytes(network)
 
     def run(image: Tensor) -> Tensor:
         blocks = (blocks_type or ExportBlocks)(source)
@@ -67,7 +67,7 @@ def graph_function(
     return tf.function(run, input_signature=[spec], autograph=False).get_concrete_function()
 
 
-def _on_raw_bytes(network: FoldedNetwork) -> tuple[FoldedNetwork, np.ndarray | None]:
+def on_raw_bytes(network: FoldedNetwork) -> tuple[FoldedNetwork, np.ndarray | None]:
     """The network for byte - centre, and what is still to be subtracted from that.
 
     1 / std goes into the first kernel; so does the mean (into its bias) where nothing is padded.

@@ -1,10 +1,10 @@
-"""Latency of a .tflite on this machine: the network, and whole frames."""
+"""Latency of a .tflite or .onnx on this machine: the network, and whole frames."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from ..data.datasets.toy_streets import draw_scene
 from ..tflite.foreign_options import ForeignOptions
 from .device_report import cpu_name, device_report, thermal_state
 from .fit import fitted
+from .other_runtime import version_of
 from .segmenter import Segmenter
 
 FRAME: Size = (720, 1280)  # of a camera
@@ -31,23 +32,25 @@ def benchmark(
     image: StrPath | None = None,
     trust_settings: bool = False,
     foreign: ForeignOptions | None = None,
+    runtime: str | None = None,
 ) -> dict[str, Any]:
     """Times the network on random bytes, then whole frames: from RGB pixels to the label map.
 
     Args:
-        path: the .tflite file.
+        path: the .tflite or .onnx file.
         threads: CPU threads; by default those of the file's settings, else 2.
         runs: timed runs, of each.
         warmup: runs before, not counted.
         image: the picture of the frames; by default a drawn street of 720x1280.
         trust_settings: as for `Segmenter`.
         foreign: what a file from elsewhere leaves open, as for `Segmenter`: `{"scale": 255}`.
+        runtime: as for `Segmenter`; `compare_runtimes` measures all of them.
 
     Returns:
         `latency_ms` (`median`, `p90`, `p95`, `p99`, `min`, `max`) of the network; `frame`: its
         `size`, the same of a whole one, the median of each step and frames per second; `load_ms`,
-        `first_ms`, `file_bytes`, `sha256`, `threads`, `runs`, `input_size`, `outputs`, `cpu`,
-        `device`, and the `thermal` state `before` and `after`.
+        `first_ms`, `file_bytes`, `sha256`, `runtime`, `threads`, `runs`, `input_size`, `outputs`,
+        `cpu`, `device`, and the `thermal` state `before` and `after`.
 
     Raises:
         ConfigError: `runs` below 1.
@@ -58,27 +61,20 @@ def benchmark(
         raise ConfigError(f"runs must be at least 1, got {runs}")
     picture = draw_scene((0,), FRAME)[0] if image is None else read_image(image)
     before = thermal_state()
-    start = time.perf_counter()
-    segmenter = Segmenter(path, threads, trust_settings=trust_settings, **(foreign or {}))
-    loaded = time.perf_counter()
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (*segmenter.input_size, 3), dtype=np.uint8)
-    segmenter.run(noise)
-    first = time.perf_counter()
-    times = []
-    for i in range(warmup + runs):
-        begin = time.perf_counter()
-        segmenter.run(noise)
-        if i >= warmup:
-            times.append(time.perf_counter() - begin)
+    options = {"trust_settings": trust_settings, **(foreign or {})}
+    segmenter, load_ms = loaded(path, threads, runtime, options)
+    noise = noise_for(segmenter)
+    first = timed_network(segmenter, noise, 1)[0]
+    times = timed_network(segmenter, noise, warmup + runs)[warmup:]
     return {
         "model": str(path),
         "latency_ms": _summary(times),
-        "load_ms": (loaded - start - segmenter.trial_seconds) * 1000,
-        "first_ms": (first - loaded) * 1000,
+        "load_ms": load_ms,
+        "first_ms": first * 1000,
         "frame": _frames(segmenter, picture, runs, warmup),
         "file_bytes": segmenter.path.stat().st_size,
         "sha256": hashlib.sha256(segmenter.path.read_bytes()).hexdigest(),
+        "runtime": version_of(segmenter.runtime),
         "threads": segmenter.threads,
         "runs": runs,
         "input_size": format_size(segmenter.input_size),
@@ -91,8 +87,47 @@ def benchmark(
 
 def _frames(segmenter: Segmenter, picture: np.ndarray, runs: int, warmup: int) -> dict[str, Any]:
     """Whole frames, one after the other."""
+    steps = timed_frames(segmenter, picture, warmup + runs)[warmup:]
+    medians = np.median(steps, axis=0) * 1000
+    whole = np.sum(steps, axis=1)
+    return {
+        "size": format_size((picture.shape[0], picture.shape[1])),
+        **_summary(whole),
+        "step_ms": dict(zip(STEPS, medians.tolist(), strict=True)),
+        "frames_per_second": float(1 / whole.mean()),
+    }
+
+
+def loaded(
+    path: StrPath, threads: int | None, runtime: str | None, options: Mapping[str, Any]
+) -> tuple[Segmenter, float]:
+    """A file, opened, and the milliseconds that this took but for the trial."""
+    start = time.perf_counter()
+    segmenter = Segmenter(path, threads, runtime=runtime, **options)
+    seconds = time.perf_counter() - start - segmenter.trial_seconds
+    return segmenter, seconds * 1000
+
+
+def noise_for(segmenter: Segmenter) -> np.ndarray:
+    """Random bytes as an image of the network."""
+    shape = (*segmenter.input_size, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def timed_network(segmenter: Segmenter, image: np.ndarray, runs: int) -> list[float]:
+    """Seconds of each run."""
+    times = []
+    for _ in range(runs):
+        begin = time.perf_counter()
+        segmenter.run(image)
+        times.append(time.perf_counter() - begin)
+    return times
+
+
+def timed_frames(segmenter: Segmenter, picture: np.ndarray, runs: int) -> list[np.ndarray]:
+    """Seconds of each step of each whole frame."""
     steps, size = [], (picture.shape[0], picture.shape[1])
-    for i in range(warmup + runs):
+    for _ in range(runs):
         marks = [time.perf_counter()]
         seen = fitted(picture, segmenter.input_size, "resize")
         marks.append(time.perf_counter())
@@ -100,16 +135,8 @@ def _frames(segmenter: Segmenter, picture: np.ndarray, runs: int, warmup: int) -
         marks.append(time.perf_counter())
         seen.labels(output, segmenter.frame, size)
         marks.append(time.perf_counter())
-        if i >= warmup:
-            steps.append(np.diff(marks))
-    medians = np.median(steps, axis=0) * 1000
-    whole = np.sum(steps, axis=1)
-    return {
-        "size": format_size(size),
-        **_summary(whole),
-        "step_ms": dict(zip(STEPS, medians.tolist(), strict=True)),
-        "frames_per_second": float(1 / whole.mean()),
-    }
+        steps.append(np.diff(marks))
+    return steps
 
 
 def _summary(seconds: Sequence[float] | np.ndarray) -> dict[str, float]:

@@ -63,8 +63,9 @@ class Plan:
         compiled: by `CompiledModel` instead of `Interpreter`.
         options: its further arguments.
         notes: what cannot be applied, one line each.
-        remark: that the settings are for another kind of machine, which is nobody's fault, or
-            which libraries are loaded; or "".
+        remark: that the settings are for another kind of machine or runtime, which is nobody's
+            fault, or which libraries are loaded; or "".
+        order: for `native.other`, where another runtime than LiteRT runs it.
     """
 
     settings: DeviceSettings
@@ -73,6 +74,7 @@ class Plan:
     options: dict[str, Any]
     notes: tuple[str, ...]
     remark: str = ""
+    order: Mapping[str, Any] | None = None
 
 
 def plan_engine(
@@ -82,6 +84,7 @@ def plan_engine(
     threads: int | None = None,
     settings: DeviceSettings | StrPath | None = None,
     trust_settings: bool = False,
+    other: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Decides how a file is run.
 
@@ -93,6 +96,7 @@ def plan_engine(
         settings: or a settings file of this model; by default what travels with it.
         trust_settings: paths in a settings file, or inside the .tflite, count as well (see
             `delegates.trust`).
+        other: what another runtime than LiteRT is told, which of the settings takes the threads.
 
     Raises:
         ConfigError: the settings are another model's, not valid, or would kill this machine's
@@ -102,12 +106,20 @@ def plan_engine(
     """
     held = _held(path, content, metadata, settings, trust_settings)
     if wanted_kernels():
+        if other is not None:
+            raise ConfigError(f"kernels are LiteRT's: leave them out with {other['runtime']}")
         held = own(with_kernels(held.here if held else DeviceSettings()))
-    if held is None:
-        return Plan(DeviceSettings(), _threads(threads, None)[0], False, {}, ())
-    found = held.here
+    found = DeviceSettings() if held is None else held.here
     cpu = found.cpu or CpuSettings()
     count, notes = _threads(threads, cpu.num_threads)
+    if other is not None:
+        known = {"cpu.num_threads", "api", "accelerator", "device"}
+        unused = ", ".join(name for name in found.flat() if name not in known)
+        remark = f"{other['runtime']} has no use for {unused} of its settings" if unused else ""
+        order = {**other, "threads": count}
+        return Plan(found, count, False, {}, tuple(notes), remark, order)
+    if held is None:
+        return Plan(found, count, False, {}, ())
     if found.on_android or found.api == LITERT_JS:
         where = "Android" if found.on_android else "a browser"
         device = f" ({found.device})" if found.device else ""

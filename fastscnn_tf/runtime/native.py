@@ -1,4 +1,4 @@
-"""LiteRT's two APIs, opened, and one run of a file for trial.
+"""LiteRT's two APIs, ONNX Runtime and OpenVINO, opened, and one run of a file for trial.
 
 Imports nothing of this package, so that the process in which a file is tried can load this very
 module and opens it just as it will be opened here.
@@ -6,6 +6,7 @@ module and opens it just as it will be opened here.
 
 from __future__ import annotations
 
+import io
 import random
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 REFUSALS = (ValueError, RuntimeError, MemoryError)  # what both raise for a file they do not take
+Call = Callable[[np.ndarray], np.ndarray]  # an image to the output that is read
 # choices of the settings that the Python API calls otherwise
 _ENUM_NAMES = {
     "memhandle": "MEM_HANDLE",
@@ -160,16 +162,72 @@ def _set_vendor_option(options: Any, name: str, value: Any) -> None:
         setattr(options, name, value)
 
 
+def other(content: bytes, order: Mapping[str, Any]) -> Call:
+    """A network in ONNX Runtime or OpenVINO, as a function of its input.
+
+    Args:
+        content: of the file.
+        order: `runtime`, `threads`, `input`: shape, dtype and name; `place` of the output; `file`:
+            where the content lies if it is a .tflite, which OpenVINO takes from no memory.
+
+    Raises:
+        Exception: of whatever class, it refuses the file.
+    """
+    return _OTHERS[order["runtime"]](content, order)
+
+
+def _onnxruntime(content: bytes, order: Mapping[str, Any]) -> Call:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = order["threads"], 1
+    options.log_severity_level = 4  # what is wrong is said by an exception
+    # Without VNNI products of bytes and signed weights would be clipped to 16 bits.
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    # Never what looks like its other format, which nobody has checked.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    name, wanted = order["input"][2], [session.get_outputs()[order["place"]].name]
+    return lambda image: session.run(wanted, {name: image})[0]
+
+
+def _openvino(content: bytes, order: Mapping[str, Any]) -> Call:
+    import openvino
+    from openvino.frontend import FrontEndManager
+
+    # The reader is named, so that no other one takes the file for its own.
+    reader = FrontEndManager().load_by_framework("tflite" if order["file"] else "onnx")
+    model = reader.convert(reader.load(order["file"] or io.BytesIO(content)))
+    if model.inputs[0].partial_shape.is_dynamic:
+        model.reshape(list(order["input"][0]))
+    wanted = {
+        "INFERENCE_NUM_THREADS": order["threads"],
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",  # otherwise bfloat16, where the CPU has it
+    }
+    request = openvino.Core().compile_model(model, "CPU", wanted).create_infer_request()
+    return lambda image: np.array(request.infer([image], share_inputs=True)[order["place"]])
+
+
+_OTHERS = {"onnxruntime": _onnxruntime, "openvino": _openvino}
+
+
 def run(content: bytes, order: Mapping[str, Any], say: Callable[..., None]) -> None:
     """The trial: opens a file as ordered, runs it once on noise and reads what comes out.
 
     Args:
         content: of the file.
-        order: `threads`, `options`, and for a `CompiledModel` `settings`, `input` and `output`.
+        order: that of `other`; or `threads`, `options`, and for a `CompiledModel` `settings`,
+            `input` and `output`.
         say: is told `stage="opened"` and `stage="ran"`, or `stage="refused"` with the `error`.
     """
+    refusals = Exception if "runtime" in order else REFUSALS
     try:
-        if order["settings"] is None:
+        if "runtime" in order:
+            call = other(content, order)
+            say(stage="opened")
+            call(_noise(*order["input"][:2]))
+        elif order["settings"] is None:
             opened = interpreter(content, order["threads"], order["options"])
             say(stage="opened")
             run_once(opened)
@@ -179,7 +237,7 @@ def run(content: bytes, order: Mapping[str, Any], say: Callable[..., None]) -> N
             say(stage="opened")
             _run_compiled(native, order["input"], order["output"])
         say(stage="ran")
-    except REFUSALS as error:
+    except refusals as error:
         out_of_memory = isinstance(error, MemoryError)
         say(stage="refused", error="out of memory" if out_of_memory else str(error))
 

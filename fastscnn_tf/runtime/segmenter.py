@@ -1,4 +1,4 @@
-"""`Segmenter`: a .tflite file as a function from images to label maps."""
+"""`Segmenter`: a .tflite or .onnx file as a function from images to label maps."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy as np
 from ..core.aliases import StrPath
 from ..core.class_maps import NAMELESS
 from ..core.console import quiet_stderr
-from ..core.errors import ConfigError, DataError
+from ..core.errors import ConfigError, DataError, ModelFileError
 from ..core.foreign_text import printable
 from ..core.images.interpolation import sampling_of
-from ..core.named_weights import KERAS, TFLITE, has_checkpoint, named_weights, no_such_model
+from ..core.named_weights import KERAS, ONNX, TFLITE, has_checkpoint, named_weights, no_such_model
 from ..delegates.device import DeviceSettings
 from ..tflite.file import own_metadata, read_model
 from ..tflite.foreign_options import ForeignOptions
@@ -27,20 +27,24 @@ from ..tflite.ports import ports_of
 from . import native
 from .engine import Plan, plan_engine
 from .image_model import ImageModel
+from .onnx_reader import read_onnx
+from .open_sizes import with_sizes
+from .other_runtime import OtherInterpreter, choose_runtime, order_for
 from .postprocess import LogitsFrame
 from .trial import ensure_tried, refused, trusted_here
 
 
 class Segmenter(ImageModel):
-    """Runs a segmentation .tflite through the LiteRT interpreter; imports no TensorFlow.
+    """Runs a segmentation .tflite or .onnx on the CPU's runtimes; imports no TensorFlow.
 
     Threads may share one: they take turns at the interpreter.
 
     Args:
-        path: the .tflite file, or the name of weights that come with the package (`camvid`); one
-            image in (1, H, W, 3), logits (1, h, w, classes) or a label map (1, h, w) out. One from
-            elsewhere may have planes (1, 3, H, W) and (1, classes, h, w), probabilities, a single
-            channel, which is read as background and foreground, or several outputs.
+        path: the .tflite or .onnx file, or the name of weights that come with the package
+            (`camvid`); one image in (1, H, W, 3), logits (1, h, w, classes) or a label map
+            (1, h, w) out. One from elsewhere may have planes (1, 3, H, W) and (1, classes, h, w),
+            probabilities, a single channel, which is read as background and foreground, or several
+            outputs.
         threads: CPU threads; by default those of the settings, else 2.
         settings: what to run it with, or a settings file of this very model; by default what lies
             beside it (`<file>.settings.json`) or, if nothing does, came inside it.
@@ -59,6 +63,7 @@ class Segmenter(ImageModel):
     Attributes:
         ports: how the file is fed and read; `ports.told` says of a file from elsewhere, in one
             line that is logged, too, what was told by what.
+        runtime: the one in use.
         settings: the settings in use, their paths absolute.
         threads: CPU threads in use.
         trial_seconds: what trying the file out took; 0 for one that the machine knows.
@@ -73,7 +78,9 @@ class Segmenter(ImageModel):
             other hardware, or crashed when it was tried.
         ConfigError: a Keras model instead of a file; or the settings are another model's, not
             valid, or cannot run here; or nothing says how a file from elsewhere is normalised or
-            which of its outputs segments, or what is given contradicts it.
+            which of its outputs segments, or what is given contradicts it; or that runtime does
+            not take the file.
+        InputError: the runtime is not installed.
 
     Example:
         labels = Segmenter("model.tflite").predict("street.jpg")
@@ -86,13 +93,24 @@ class Segmenter(ImageModel):
         settings: DeviceSettings | StrPath | None = None,
         trusted: bool = False,
         trust_settings: bool = False,
+        runtime: str | None = None,
         **foreign: Unpack[ForeignOptions],
     ):
-        self.path = path = _tflite(path)
-        content, graphs = read_model(path)
+        self.path = path = model_file(path)
+        self.runtime = choose_runtime(path, runtime)
+        known = trusted or trusted_here()
+        self.trial_seconds = 0.0
+        if path.suffix == ONNX:
+            content, graphs = read_onnx(path)
+            sizes = with_sizes(path, content, graphs, self.runtime, known)
+            graphs, self.trial_seconds = sizes
+        else:
+            content, graphs = read_model(path)
         self.metadata = own_metadata(graphs)
         self.ports = ports_of(path, content, graphs, self.metadata, foreign)
-        plan = plan_engine(self.path, content, self.metadata, threads, settings, trust_settings)
+        order = order_for(path, self.runtime, graphs.main, self.ports.place)
+        given = threads, settings, trust_settings, order
+        plan = plan_engine(self.path, content, self.metadata, *given)
         self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
         if plan.compiled and len(graphs.main.outputs) > 1:
             raise ConfigError(f"{path}: several outputs need api=interpreter, not compiled_model")
@@ -103,12 +121,14 @@ class Segmenter(ImageModel):
             logger.info("%s: %s", printable(path), printable(plan.remark))
         if self.ports.told:
             logger.warning("%s: %s", printable(path), self.ports.told)
-        known = trusted or trusted_here()
-        self.trial_seconds = 0.0 if known else ensure_tried(self.path, content, graphs.main, plan)
-        if plan.compiled:
+        if not known:
+            self.trial_seconds += ensure_tried(self.path, content, graphs.main, plan)
+        if plan.order:
+            self._interpreter: Any = _open_other(path, content, graphs.main, plan)
+        elif plan.compiled:
             from .compiled import CompiledInterpreter
 
-            self._interpreter: Any = CompiledInterpreter(self.path, content, plan)
+            self._interpreter = CompiledInterpreter(self.path, content, plan)
         else:
             self._interpreter = _open_interpreter(self.path, content, plan)
         self._turn = threading.Lock()
@@ -174,7 +194,7 @@ class Segmenter(ImageModel):
             self.ports.put(image, self._interpreter.tensor(index)())
 
 
-def _tflite(path: StrPath) -> Path:
+def model_file(path: StrPath) -> Path:
     """The file to run.
 
     Raises:
@@ -188,7 +208,7 @@ def _tflite(path: StrPath) -> Path:
         if found.suffix != KERAS and not has_checkpoint(found):
             return found
     raise ConfigError(
-        f"expected the path of a .tflite, got {got}: a Keras model is converted by "
+        f"expected the path of a .tflite or .onnx, got {got}: a Keras model is converted by "
         "fs.export_tflite, or run by fs.load_predictor, which predicts alike"
     )
 
@@ -198,6 +218,16 @@ def _open_interpreter(path: Path, content: bytes, plan: Plan) -> Any:
         with quiet_stderr():
             return native.interpreter(content, plan.threads, plan.options)
     except native.REFUSALS as error:
+        raise refused(path, error) from None
+
+
+def _open_other(path: Path, content: bytes, graph: Graph, plan: Plan) -> Any:
+    assert plan.order is not None
+    try:
+        return OtherInterpreter(path, content, graph, plan.order)
+    except ModelFileError:
+        raise
+    except Exception as error:  # each runtime has classes of its own
         raise refused(path, error) from None
 
 

@@ -1,8 +1,9 @@
 """A file that this machine has not run before is run once in a process that may crash.
 
 A .tflite can be such that LiteRT aborts, reads outside its memory or never ends, and that ends the
-whole process. This finds out where it does no harm. It is a net, no prison: the process runs as the
-same user, and who finds a fault in LiteRT that executes code has got through.
+whole process; an .onnx and other runtimes likewise. This finds out where it does no harm. It is a
+net, no prison: the process runs as the same user, and who finds a fault in a runtime that executes
+code has got through.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.console import quiet_stderr
 from ..core.errors import ConfigError, ModelFileError
 from ..core.foreign_text import one_line
+from ..core.named_weights import ONNX
 from ..delegates.device import DeviceSettings
 from ..tflite.checks import why_not
 from ..tflite.graph import Graph
@@ -25,6 +27,7 @@ from ..tflite.parser import parse_tflite
 from . import native
 from .device_report import physical_memory
 from .engine import DEFAULT_THREADS, Plan
+from .other_runtime import given_file, version_of
 from .tried import is_known, key_of, remember
 
 if TYPE_CHECKING:
@@ -70,7 +73,7 @@ def ensure_tried(path: Path, content: bytes, graph: Graph, plan: Plan) -> float:
     key = _key(content, plan)
     if is_known(key):
         return 0.0
-    if reason := why_not(graph):
+    if reason := "" if path.suffix == ONNX else why_not(graph):
         raise ModelFileError(f"{path}: damaged .tflite file ({reason}); it was not run here")
     start = time.perf_counter()
     _try(path, content, graph, plan)
@@ -109,11 +112,14 @@ def run_here(path: Path, content: bytes) -> None:
 def _key(content: bytes, plan: Plan) -> str:
     order = _order(plan)
     del order["threads"]  # no file is good with two threads and bad with four
-    return key_of(content, [FORMAT, order])
+    version = [version_of(plan.order["runtime"])] if plan.order else []
+    return key_of(content, [FORMAT, order, *version])
 
 
 def _order(plan: Plan) -> dict[str, Any]:
     """How to open a file, as plain JSON; nothing is written in a trial, so no weight cache."""
+    if plan.order:
+        return dict(plan.order)
     chosen, options = plan.settings, dict(plan.options)
     if "cpu" in options:
         cpu = options["cpu"].items()
@@ -127,13 +133,18 @@ def _order(plan: Plan) -> dict[str, Any]:
 
 
 def _try(path: Path, content: bytes, graph: Graph, plan: Plan) -> None:
-    from ..core.confined import run_confined  # only where a file is new
+    from ..core.confined import OTHERS, run_confined  # only where a file is new
 
     driver = plan.compiled and plan.settings.accelerator != "cpu"
-    ports = zip(("input", "output"), (graph.inputs[0], graph.outputs[0]), strict=True)
-    order = _order(plan) | {n: (graph.tensors[i].shape, graph.tensors[i].dtype) for n, i in ports}
-    limits = _limits(graph, plan.threads, driver)
-    outcome = run_confined(Path(native.__file__), order, content, limits, driver)
+    limits, task = _limits(graph, plan, len(content), driver), Path(native.__file__)
+    if plan.order:
+        with given_file(plan.order, content) as order:
+            runtime = OTHERS[order["runtime"]]
+            outcome = run_confined(task, order, content, limits, library=runtime)
+    else:
+        ports = zip(("input", "output"), (graph.inputs[0], graph.outputs[0]), strict=True)
+        of = {n: (graph.tensors[i].shape, graph.tensors[i].dtype) for n, i in ports}
+        outcome = run_confined(task, _order(plan) | of, content, limits, driver)
     stages = {line["stage"]: line for line in outcome.lines}
     if "ran" in stages:
         return
@@ -154,16 +165,18 @@ def _try(path: Path, content: bytes, graph: Graph, plan: Plan) -> None:
     raise refused(path, reason)
 
 
-def _limits(graph: Graph, threads: int, driver: bool) -> Limits:
+def _limits(graph: Graph, plan: Plan, size: int, driver: bool) -> Limits:
     """What an honest file of this size needs, with room to spare."""
     from ..core.confined import Limits
 
     if driver:  # these reserve address space by the terabyte
         return Limits(None, DRIVER_SECONDS, DRIVER_SECONDS)
     needed = SPARE_MEMORY + 4 * arena_lower_bound(graph)
-    memory = BASE_MEMORY + THREAD_MEMORY * threads + min(needed, physical_memory() or 8 << 30)
+    if plan.order:  # which compile first and keep the weights anew; an .onnx tells no shapes inside
+        needed += SPARE_MEMORY + 4 * size
+    memory = BASE_MEMORY + THREAD_MEMORY * plan.threads + min(needed, physical_memory() or 8 << 30)
     macs = sum(count_macs(graph, op).total for op in graph.ops)
-    seconds = min(BASE_SECONDS + macs // SPEED, MOST_SECONDS)
+    seconds = MOST_SECONDS if plan.order else min(BASE_SECONDS + macs // SPEED, MOST_SECONDS)
     # Waiting for others' work is not the file's fault, nor that the machine is a slow one.
     return Limits(memory, seconds, PATIENCE + 4 * seconds)
 

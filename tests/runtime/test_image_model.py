@@ -138,8 +138,6 @@ def test_overlay_and_what_it_says_of_itself(camvid, image):
 def test_a_segmenter_says_what_runs_keras_models(trained, run_folder):
     keras = (trained, "FastSCNN"), (run_folder / "best.keras", r"\S+best\.keras")
     for model, what in (*keras, (run_folder, r"\S+shared-float"), (5, "int")):
-        message = (
-            f"expected the path of a .tflite, got {what}: a Keras model is converted by fs.exp"
-        )
+        message = f"expected the path of a .tflite or .onnx, got {what}: a Keras model is converted"
         with pytest.raises(ConfigError, match=message):
             fs.Segmenter(model)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 Value = int | memoryview
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5  # wire types
 FIXED = {FIXED64: 8, FIXED32: 4}
+LARGEST_KEY = 1 << 32  # some readers cut a larger one off, and see another field
 STEPS = 1_000_000  # a checkpoint's index takes some hundred thousand
 
 
@@ -35,6 +36,8 @@ class Wire:
             if self._left < 0:
                 raise ValueError("more fields than are read")
             key, at = varint(data, at)
+            if key >= LARGEST_KEY:
+                raise ValueError(f"a field of the number {key >> 3}")
             kind = key & 7
             if kind == VARINT:
                 value, at = varint(data, at)
