@@ -20,6 +20,7 @@ from ..delegates.device import DEVICES
 from ..export.converter_engine import ENGINES
 from ..export.quantization_recipes import INPUTS, OUTPUTS
 from ..export.quantization_recipes import RECIPES as EXPORTS
+from ..export.vela import ACCELERATORS
 from ..quantize.clipping import METHODS
 from ..scoring.prediction_files import WHAT
 from ..train.recipes import RECIPES
@@ -38,6 +39,7 @@ KNOWN: dict[str, Iterable[str]] = {
     "input": INPUTS,
     "calibration_method": METHODS,
     "format": tuple(WHAT),
+    "accelerator": ACCELERATORS,
     "engine": ENGINES,
     "cache": ("auto", "memory", "none"),
     **{name: field.choices for name, field in declared(TrainSettings).items() if field.choices},

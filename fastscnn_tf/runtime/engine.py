@@ -14,7 +14,7 @@ from ..core.aliases import StrPath
 from ..core.arguments import check_number
 from ..core.errors import ConfigError
 from ..delegates.cpu import CpuSettings
-from ..delegates.device import COMPILED_MODEL, LITERT_JS, DeviceSettings
+from ..delegates.device import COMPILED_MODEL, DeviceSettings
 from ..delegates.gpu import GpuSettings
 from ..delegates.npu import VENDORS, NpuSettings
 from ..delegates.options import Settings
@@ -100,10 +100,9 @@ def plan_engine(
     found = held.here
     cpu = found.cpu or CpuSettings()
     count, notes = _threads(threads, cpu.num_threads)
-    if found.on_android or found.api == LITERT_JS:
-        where = "Android" if found.on_android else "a browser"
+    if found.elsewhere:
         device = f" ({found.device})" if found.device else ""
-        remark = f"its settings are for {where}{device}; on this machine the CPU runs it"
+        remark = f"its settings are for {found.elsewhere}{device}; on this machine the CPU runs it"
         return Plan(found, count, False, {}, (), remark)
     if held.warning:
         notes.insert(0, held.warning)
