@@ -2,8 +2,8 @@
 
 An interpolation of an axis is a linear map: with that axis last it is a convolution of 1x1 by the
 interpolation matrix. The weights' scale is chosen for each place that is read, so that they add up
-to 1 and are exact in the usual sizes. Each axis rounds once, so that results are off the exact value
-by a step at most, and by 1.4 with TFLite's reference kernels, whose RESIZE_BILINEAR is off by 1.9.
+to 1 and are exact in the usual sizes. Each axis rounds once: results are off the exact value by a
+step at most, and by 1.4 with TFLite's reference kernels, whose RESIZE_BILINEAR is off by 1.9.
 """
 
 from __future__ import annotations

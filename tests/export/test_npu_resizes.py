@@ -7,10 +7,15 @@ from tiny_models import TinyModel
 
 from fastscnn_tf.core.images.interpolation import ALIGNED, HALF_PIXEL, interpolation_matrix
 from fastscnn_tf.delegates.device import COMPILED
+from fastscnn_tf.delegates.targets import TARGETS
 from fastscnn_tf.export.edits import Editor
+from fastscnn_tf.export.export_tflite import export_tflite
 from fastscnn_tf.export.npu_resizes import NATIVE, integer_rows, resizes_to_convolutions
 from fastscnn_tf.export.pack import pack
-from fastscnn_tf.tflite.file import unpack
+from fastscnn_tf.model.fast_scnn import fast_scnn
+from fastscnn_tf.runtime.segmenter import Segmenter
+from fastscnn_tf.tflite.file import graph_summary, unpack
+from fastscnn_tf.tflite.parser import parse_tflite
 
 GRID = ((0.07,), (-5,))
 CHANNELS = 3
@@ -60,7 +65,7 @@ def exact(x, target, sampling=HALF_PIXEL):
     return np.einsum("ih,jw,bhwc->bijc", rows, columns, x.astype(float))
 
 
-def noise(source):
+def pixels(source):
     values = np.random.default_rng(0).integers(-128, 128, (1, *source, CHANNELS))
     return values.astype(np.int8)
 
@@ -73,7 +78,7 @@ BY_AXES = ["TRANSPOSE", "CONV_2D", "TRANSPOSE", "CONV_2D", "TRANSPOSE"]
     ("source", "target"), [((2, 2), (14, 19)), ((6, 6), (7, 10)), ((9, 11), (36, 44))]
 )
 def test_results_are_off_by_a_step(source, target, sampling):
-    x = noise(source)
+    x = pixels(source)
     found, content = edited(resize(source, target, sampling))
     assert found == BY_AXES
     wanted = exact(x, target, sampling)
@@ -93,7 +98,7 @@ def test_one_value_everywhere_stays():
 
 
 def test_a_relu_behind_goes_into_the_last_convolution():
-    x = noise((9, 11))
+    x = pixels((9, 11))
     relu = ((0.07 / 2,), (-128,))
     kinds, content = edited(resize((9, 11), (36, 44), relu=relu))
     assert kinds == BY_AXES
@@ -121,7 +126,7 @@ def test_what_a_device_has_stays(device, source, target, sampling, kept):
     content = resize(source, target, sampling)
     kinds, changed = edited(content, device)
     assert ("RESIZE_BILINEAR" in kinds) == kept
-    x = noise(source)
+    x = pixels(source)
     error = run(changed, x, OpResolverType.AUTO) - exact(x, target, sampling)
     assert np.abs(error).max() < KERNELS[OpResolverType.AUTO]
 
@@ -145,3 +150,25 @@ def test_weights_of_one_axis_are_exact(source, target):
         assert np.abs(integers * scales[:, None] - matrix).max() < 1e-6
     assert np.abs(integers.sum(1) * scales - 1).max() < 1e-6
     assert integers.min() >= 0
+
+
+@pytest.mark.convert
+def test_an_export_for_an_npu(config, randomise, noise, tmp_path):
+    """Only the resizes differ, and layers give their names to what Vela's estimate is about."""
+    model = randomise(fast_scnn(config.replace(repeats=(1, 1, 1))))
+    images = [noise(config.input_size)]
+    plain, npu = (tmp_path / f"{device}.tflite" for device in ("edge-cpu", "ethos-u55"))
+    for path in (plain, npu):
+        settings = TARGETS[path.stem].settings
+        export_tflite(model, path, "int8", calibration=images, settings=settings)
+    ops, npu_ops = (graph_summary(path.read_bytes()).ops for path in (plain, npu))
+    assert ops["RESIZE_BILINEAR"] == 5 and "TRANSPOSE" not in ops
+    assert npu_ops["RESIZE_BILINEAR"] == 1 and npu_ops["TRANSPOSE"] == 4 * 3
+    names = {tensor.name for tensor in parse_tflite(npu.read_bytes()).main.tensors}
+    assert any(name.startswith("pyramid.resize6/") for name in names)
+    image = np.random.default_rng(1).integers(0, 256, (1, *config.input_size, 3)).astype(np.uint8)
+    found = [
+        run(path.read_bytes(), image, OpResolverType.AUTO).astype(int) for path in (plain, npu)
+    ]
+    assert np.abs(found[1] - found[0]).max() <= 6
+    assert Segmenter(npu).predict(image[0]).shape == config.input_size
