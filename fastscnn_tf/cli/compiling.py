@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ..delegates.device import ACCELERATORS
 from . import declared
 from . import shared_options as opt
 
@@ -17,8 +18,7 @@ from . import shared_options as opt
     "--for",
     "accelerator",
     required=True,
-    help="ethos-u55-32, -64, -128, -256, ethos-u65-256, -512, ethos-u85-128, -256, -512, -1024 or "
-    "-2048: the NPU, and its multiply-accumulates per cycle.",
+    help=f"The NPU, and its multiply-accumulates per cycle: {', '.join(ACCELERATORS)}.",
 )
 @click.option("--output", required=True, type=opt.PATH, help="Folder for NAME_ACCELERATOR.tflite.")
 @click.option("--allow-cpu", is_flag=True, help="Take a file of which the CPU runs a part.")

@@ -16,11 +16,10 @@ from ..core.presets import PRESETS
 from ..data.augment.augmentation import PRESETS as AUGMENTATIONS
 from ..data.convert import FORMATS as CONVERTED
 from ..data.datasets.registry import NAMES, find_splits
-from ..delegates.device import DEVICES
+from ..delegates.device import ACCELERATORS, DEVICES
 from ..export.converter_engine import ENGINES
 from ..export.quantization_recipes import INPUTS, OUTPUTS
 from ..export.quantization_recipes import RECIPES as EXPORTS
-from ..export.vela import ACCELERATORS
 from ..quantize.clipping import METHODS
 from ..scoring.prediction_files import WHAT
 from ..train.recipes import RECIPES

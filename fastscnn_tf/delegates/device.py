@@ -13,6 +13,9 @@ from .npu import NpuSettings
 from .options import Settings, choice, flag, part
 
 INTERPRETER, COMPILED_MODEL, LITERT_JS = "interpreter", "compiled_model", "litert_js"
+_MACS = {"u55": (32, 64, 128, 256), "u65": (256, 512), "u85": (128, 256, 512, 1024, 2048)}
+# What Vela compiles for: an NPU and its multiply-accumulates per cycle.
+ACCELERATORS = tuple(f"ethos-{npu}-{macs}" for npu, counts in _MACS.items() for macs in counts)
 COMPILED = ("ethos-u55", "ethos-u65", "ethos-u85", "coral")  # their vendors' compilers go first
 DEVICES = (
     *("pi4", "pi5", "android-gpu", "android-nnapi", "android-npu", "browser", "edge-cpu"),

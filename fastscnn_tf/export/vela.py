@@ -26,12 +26,11 @@ from ..core.extras import pip_install
 from ..core.files.writing import check_output, make_folder, write_bytes
 from ..core.foreign_text import printable
 from ..core.text_table import text_table
+from ..delegates.device import ACCELERATORS
 from ..tflite.file import read_model
 from ..tflite.graph import Graph
 from ..tflite.parser import parse_tflite
 
-MACS = {"u55": (32, 64, 128, 256), "u65": (256, 512), "u85": (128, 256, 512, 1024, 2048)}
-ACCELERATORS = tuple(f"ethos-{npu}-{macs}" for npu, counts in MACS.items() for macs in counts)
 EXTRA = "ethos-u"
 COMPILED = "CUSTOM(ethos-u)"  # what Vela makes of operations on the NPU
 STAGES = ("learning_to_downsample", "global_features", "pyramid", "fusion", "classifier")

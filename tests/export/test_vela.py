@@ -13,7 +13,8 @@ from fastscnn_tf.core.errors import (
     ModelFileError,
     OutputError,
 )
-from fastscnn_tf.export.vela import ACCELERATORS, compile_file
+from fastscnn_tf.delegates.device import ACCELERATORS
+from fastscnn_tf.export.vela import compile_file
 
 INT8 = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
 NPU = "ethos-u65-512"
