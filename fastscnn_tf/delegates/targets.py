@@ -50,7 +50,7 @@ _PI4_API = "Interpreter, never CompiledModel: its GPU library needs atomics that
 _CORES = "4 threads: one for each core"
 
 _VELA = "every operation is one that Vela places on the NPU: no part comes back to the CPU"
-_MAPS = "the pyramid's resizes as 1x1 convolutions, off by less than one step"
+_MAPS = "the pyramid's resizes as 1x1 convolutions, off by a step at most"
 _ARGMAX = "logits at 1/8: the CPU's labels at any size from the fewest bytes"
 
 
