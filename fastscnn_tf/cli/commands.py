@@ -18,7 +18,7 @@ from ..core.console import StatusLine
 from ..core.environment import environment
 from ..core.foreign_text import one_line, printable
 from ..core.version import __version__
-from . import data, explaining, network, runs, scoring, teaching, training
+from . import compiling, data, explaining, network, runs, scoring, teaching, training
 from . import on_device as device
 from .device_settings import settings_command
 from .failures import Ended, Failure, explained
@@ -34,7 +34,7 @@ LONGEST = 4000  # characters of a message; what it quotes may be of any length
 SECTIONS = {
     "Data": ("data",),
     "Train": ("train", "pretrain", "find-lr", "search", "pseudo-label", "save-logits"),
-    "Quantize and export": ("quantize", "quantization-report", "export", "settings"),
+    "Quantize and export": ("quantize", "quantization-report", "export", "settings", "compile"),
     "Use": ("predict", "watch", "benchmark", "demo"),
     "Score and compare": ("evaluate", "agreement", "compare", "size-table", "reproduce"),
     "Look into runs and models": ("runs", "card", "inspect", "summary", "import", "export-weights"),
@@ -59,7 +59,7 @@ def cli(debug: bool) -> None:
     """
 
 
-_GROUPS = (training, teaching, runs, network, scoring, device, explaining, data)
+_GROUPS = (training, teaching, runs, network, compiling, scoring, device, explaining, data)
 _COMMANDS = (*(command for group in _GROUPS for command in group.COMMANDS), find_lr, search)
 for command in (*_COMMANDS, settings_command):
     cli.add_command(command)

@@ -16,7 +16,7 @@ from ..core.presets import PRESETS
 from ..data.augment.augmentation import PRESETS as AUGMENTATIONS
 from ..data.convert import FORMATS as CONVERTED
 from ..data.datasets.registry import NAMES, find_splits
-from ..delegates.device import DEVICES
+from ..delegates.device import ACCELERATORS, DEVICES
 from ..export.converter_engine import ENGINES
 from ..export.quantization_recipes import INPUTS, OUTPUTS
 from ..export.quantization_recipes import RECIPES as EXPORTS
@@ -38,6 +38,7 @@ KNOWN: dict[str, Iterable[str]] = {
     "input": INPUTS,
     "calibration_method": METHODS,
     "format": tuple(WHAT),
+    "accelerator": ACCELERATORS,
     "engine": ENGINES,
     "cache": ("auto", "memory", "none"),
     **{name: field.choices for name, field in declared(TrainSettings).items() if field.choices},

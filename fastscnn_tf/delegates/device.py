@@ -13,7 +13,14 @@ from .npu import NpuSettings
 from .options import Settings, choice, flag, part
 
 INTERPRETER, COMPILED_MODEL, LITERT_JS = "interpreter", "compiled_model", "litert_js"
-DEVICES = ("pi4", "pi5", "android-gpu", "android-nnapi", "android-npu", "browser", "edge-cpu")
+_MACS = {"u55": (32, 64, 128, 256), "u65": (256, 512), "u85": (128, 256, 512, 1024, 2048)}
+# What Vela compiles for: an NPU and its multiply-accumulates per cycle.
+ACCELERATORS = tuple(f"ethos-{npu}-{macs}" for npu, counts in _MACS.items() for macs in counts)
+COMPILED = ("ethos-u55", "ethos-u65", "ethos-u85", "coral")  # their vendors' compilers go first
+DEVICES = (
+    *("pi4", "pi5", "android-gpu", "android-nnapi", "android-npu", "browser", "edge-cpu"),
+    *COMPILED,
+)
 
 # accelerator -> APIs that have it
 _APIS = {
@@ -96,3 +103,12 @@ class DeviceSettings(Settings):
     def on_android(self) -> bool:
         """Whether they were chosen for an Android phone."""
         return (self.device or "").startswith("android")
+
+    @property
+    def elsewhere(self) -> str:
+        """What they were chosen for, if Python does not run on it: `Android`, `a browser` ..."""
+        if self.on_android:
+            return "Android"
+        if self.api == LITERT_JS:
+            return "a browser"
+        return "an NPU, whose compiler comes first" if self.device in COMPILED else ""

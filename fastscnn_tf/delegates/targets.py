@@ -49,6 +49,17 @@ _BYTES = "uint8 in: the picture's bytes as they are, from any language"
 _PI4_API = "Interpreter, never CompiledModel: its GPU library needs atomics that its CPU lacks"
 _CORES = "4 threads: one for each core"
 
+_VELA = "every operation is one that Vela places on the NPU: no part comes back to the CPU"
+_MAPS = "the pyramid's resizes as 1x1 convolutions, off by a step at most"
+_ARGMAX = "logits at 1/8: the CPU's labels at any size from the fewest bytes"
+
+
+def _ethos(name: str, title: str, resizes: str = _MAPS) -> Target:
+    """The choice for an Ethos-U NPU."""
+    reasons = ("int8: the NPU's own arithmetic", _VELA, resizes, _ARGMAX, _BYTES)
+    return Target(title, DeviceSettings(name), "Vela, then TFLite Micro with Arm's driver", reasons)
+
+
 _TARGETS = (
     Target(
         "Raspberry Pi 4 (and 3)",
@@ -138,6 +149,21 @@ _TARGETS = (
         DeviceSettings("edge-cpu", cpu=CpuSettings(kernel_mode="xnnpack")),
         "Interpreter, XNNPACK",
         (_INT8, _LOGITS, _BYTES, "threads: 2 unless --threads or --set cpu.num_threads says more"),
+    ),
+    _ethos("ethos-u55", "Arm Ethos-U55 (Cortex-M55, M85)"),
+    _ethos("ethos-u65", "Arm Ethos-U65 (i.MX 93)"),
+    _ethos("ethos-u85", "Arm Ethos-U85", f"{_MAPS}; the large one of 4 x stays, which it has"),
+    Target(
+        "Google Coral, Edge TPU",
+        DeviceSettings("coral"),
+        "edgetpu_compiler, then libedgetpu",
+        (
+            "int8: the only type that it has",
+            "by Coral's published list alone: nothing was compiled or run here",
+            f"{_MAPS}: by the list a resize may stay on the CPU, and all behind it with it",
+            _ARGMAX,
+            _BYTES,
+        ),
     ),
 )
 TARGETS = {target.name: target for target in _TARGETS}

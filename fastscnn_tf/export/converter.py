@@ -18,6 +18,7 @@ from ..tflite.embedded_metadata import NAME as TFLITE_METADATA
 from ..tflite.file import METADATA_NAME, unpack
 from . import edits
 from .model_metadata import append_files, label_files, model_metadata
+from .npu_resizes import resizes_to_convolutions
 from .pack import pack
 from .portable_means import means_to_convolutions
 from .quantization_recipes import Recipe
@@ -67,17 +68,21 @@ def convert(
             raise ExportError(f"the converter failed: {str(error).splitlines()[0]}") from error
 
 
-def finish(content: bytes, metadata: dict[str, Any], input_zero: int | None = None) -> bytes:
+def finish(
+    content: bytes, metadata: dict[str, Any], input_zero: int | None = None, device: str = ""
+) -> bytes:
     """Rewrites what the converter leaves and puts our metadata into the file.
 
     Args:
         content: the converter's file.
         metadata: goes into the file.
         input_zero: the byte that is 0.0 to a float graph of raw bytes.
+        device: whose operations are wanted (`npu_resizes`).
     """
     model = unpack(content)
     edit = edits.Editor(model)
     edits.relu_to_quantize(edit)
+    resizes_to_convolutions(edit, device)
     edits.quantize_before_resize(edit)
     means_to_convolutions(edit)
     if input_zero is not None:

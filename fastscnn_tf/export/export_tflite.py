@@ -15,7 +15,7 @@ from ..core.keras_api import KerasModel
 from ..core.sizes import Size, format_size
 from ..core.version import __version__
 from ..data.datasets.objects import Source
-from ..delegates.device import DeviceSettings
+from ..delegates.device import COMPILED, DeviceSettings
 from ..delegates.settings_file import KEY, settings_path, write_settings
 from ..model.byte_input import STEP, centre
 from ..model.fast_scnn import resized_config
@@ -28,6 +28,7 @@ from . import ai_edge
 from . import quantization_recipes as recipes
 from .converter import check_runs, convert, finish
 from .converter_engine import OWN, check_engine, engine_version, kept_layers
+from .export_blocks import ExportBlocks, NamedBlocks
 from .mutable_graph import graph_function
 from .quantization_recipes import Recipe
 from .representative import images_for
@@ -127,7 +128,8 @@ def export_tflite(
             int16x8; or `int16`, these divided by the input's scale (int16x8).
         calibration_method: how recipe `int8` sets its ranges: `minmax`, `percentile` or `mse`
             (see `quantize.calibrate`).
-        settings: travel inside the file and in `<path>.settings.json` beside it.
+        settings: travel inside the file and in `<path>.settings.json` beside it. Those of an NPU
+            (`device`) have its resizes written in operations that it has (see `npu_resizes`).
         about: `name`, `description`, `version`, `author`, `license` and `run` (see
             `about_model`): into the metadata.
         engine: what makes recipe `int8`: `own`, this project's calibration and TensorFlow's
@@ -156,9 +158,11 @@ def export_tflite(
     layers = kept_layers(network.config, wanted.keep_float)
     floats: frozenset[str] = frozenset()
     ours, images = wanted.engine == OWN, () if calibration is None else calibration
+    device = (settings.device if settings else None) or ""
     if ours:
+        blocks = NamedBlocks if device in COMPILED else ExportBlocks  # names for estimates by stage
         network, content = _converted(
-            network, rules, outputs, input, images, wanted.calibration_method
+            network, rules, outputs, input, images, wanted.calibration_method, blocks
         )
     else:
         content, floats = ai_edge.quantize_file(network, outputs, input, images, layers)
@@ -169,7 +173,8 @@ def export_tflite(
     if settings is not None:
         metadata[KEY] = settings.to_dict()
     raw_float = input == "uint8" and not rules.quantized
-    content = finish(content, metadata, int(centre(network.config)) if raw_float else None)
+    zero = int(centre(network.config)) if raw_float else None
+    content = finish(content, metadata, zero, device)
     summary = graph_summary(content)
     recipes.check_graph(summary, rules, outputs, input, mixed=bool(layers))
     if layers:
@@ -262,12 +267,13 @@ def _converted(
     input: str,
     calibration: Source,
     method: str,
+    blocks: type[ExportBlocks],
 ) -> tuple[FoldedNetwork, bytes]:
     """The network with the ranges that its recipe asks for, and the converter's file of it."""
     if rules.needs_calibration and rules.activations == "int8":
         network = calibrate(network, calibration, method=method)
     wide = rules.activations == "int16"  # the converter makes it of a float graph and of images
-    function = graph_function(network, outputs, "float32" if wide else input)
+    function = graph_function(network, outputs, "float32" if wide else input, blocks)
     images = images_for(network.config, calibration) if wide else None
     return network, convert(function, rules, outputs, input, images)
 

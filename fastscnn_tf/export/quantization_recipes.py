@@ -17,8 +17,9 @@ COMMON = frozenset(
 # Raw bytes: DEQUANTIZE, and where the mean is no single byte and the first convolution pads, one
 # SUB. The scale is folded into the first convolution.
 FLOAT_ONLY = frozenset({"DEQUANTIZE", "SUB", "RELU"})
-# Scale changes, and the first convolution's pixels by pairs (`export_blocks`).
-INTEGER_ONLY = frozenset({"QUANTIZE", "RESHAPE"})
+# Scale changes, the first convolution's pixels by pairs (`export_blocks`), and for NPUs what takes
+# the place of resizes (`npu_resizes`).
+INTEGER_ONLY = frozenset({"QUANTIZE", "RESHAPE", "TRANSPOSE"})
 MIXED_ONLY = frozenset({"DEQUANTIZE", "RELU"})  # at and in layers that stay in float
 
 OUTPUTS: dict[str, frozenset[str]] = {  # name -> operations it adds

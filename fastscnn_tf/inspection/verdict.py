@@ -10,6 +10,7 @@ from ..tflite.graph import Graph, ModelGraphs, Op
 from .probe import Probe
 from .rules import BYTES, Node, RuleTable, half_constants
 from .rules_clients import Objection, litertjs, mediapipe
+from .rules_edgetpu import EDGE_TPU, REQUIREMENTS, RESIZES
 from .rules_gpu import GPU_ACCELERATOR, GPU_DELEGATE
 from .rules_nnapi import DEPRECATED, FIRST_DEPRECATED, LEVELS, nnapi
 from .rules_xnnpack import XNNPACK
@@ -80,6 +81,7 @@ def verdicts(graphs: ModelGraphs, probe: Probe) -> tuple[Verdict, ...]:
         dataclasses.replace(_by_rules(graph, GPU_DELEGATE), note=f"{GPU_NOTE}; {ONE_PARTITION}"),
         dataclasses.replace(accelerator, note=GPU_NOTE),
         *(_marked(verdict, level) for verdict, level in zip(levels, LEVELS, strict=True)),
+        _edge_tpu(graph),
         _client("LiteRT.js (WASM)", graph, litertjs(graphs)),
         _client("LiteRT.js (WebGPU)", graph, litertjs(graphs), accelerator.findings),
         dataclasses.replace(_client("MediaPipe ImageSegmenter", graph, objections), note=note),
@@ -132,6 +134,24 @@ def _as_measured(
 def _eight_bit(graph: Graph, op: Op) -> bool:
     tensors = Node(graph, op).data
     return any(tensor.dtype in BYTES for tensor in tensors)
+
+
+def _edge_tpu(graph: Graph) -> Verdict:
+    """By Coral's list; what follows the first operation that is not taken goes to the CPU, too."""
+    left: list[Finding] = []
+    for op in graph.ops:
+        objection = EDGE_TPU.objection(Node(graph, op))
+        if left and not objection:
+            objection = (f"behind operation {left[0].op}: one partition is mapped", REQUIREMENTS)
+        if objection:
+            left.append(Finding(op.index, op.kind, *objection))
+    total = len(graph.ops)
+    taken = total - len(left)
+    resizes = sum(op.kind in RESIZES for op in graph.ops[:taken])
+    notes = ["by Coral's list alone: nothing was compiled or run"]
+    if resizes:
+        notes.append(f"resizes may stay on the CPU, depending on their sizes: {resizes}")
+    return Verdict(EDGE_TPU.name, taken, total, tuple(left), "; ".join(notes))
 
 
 def _marked(verdict: Verdict, level: int) -> Verdict:

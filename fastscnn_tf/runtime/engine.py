@@ -15,7 +15,7 @@ from ..core.arguments import check_number
 from ..core.errors import ConfigError
 from ..core.extras import import_extra
 from ..delegates.cpu import CpuSettings
-from ..delegates.device import COMPILED_MODEL, LITERT_JS, DeviceSettings
+from ..delegates.device import COMPILED_MODEL, DeviceSettings
 from ..delegates.gpu import GpuSettings
 from ..delegates.kernels import wanted_kernels, with_kernels
 from ..delegates.npu import VENDORS, NpuSettings
@@ -120,10 +120,9 @@ def plan_engine(
         return Plan(found, count, False, {}, tuple(notes), remark, order)
     if held is None:
         return Plan(found, count, False, {}, ())
-    if found.on_android or found.api == LITERT_JS:
-        where = "Android" if found.on_android else "a browser"
+    if found.elsewhere:
         device = f" ({found.device})" if found.device else ""
-        remark = f"its settings are for {where}{device}; on this machine the CPU runs it"
+        remark = f"its settings are for {found.elsewhere}{device}; on this machine the CPU runs it"
         return Plan(found, count, False, {}, (), remark)
     if held.warning:
         notes.insert(0, held.warning)

@@ -7,7 +7,7 @@ import pytest
 
 from fastscnn_tf.core.errors import ConfigError
 from fastscnn_tf.delegates.cpu import CpuSettings
-from fastscnn_tf.delegates.device import DEVICES, DeviceSettings
+from fastscnn_tf.delegates.device import COMPILED, DEVICES, DeviceSettings
 from fastscnn_tf.delegates.gpu import GpuSettings
 from fastscnn_tf.delegates.nnapi import NnapiSettings
 from fastscnn_tf.delegates.npu import VENDORS, NpuSettings
@@ -161,7 +161,7 @@ def test_the_decision_table():
         assert found.settings.device == name
         assert 3 <= len(found.reasons) <= 5
     assert TARGETS["pi4"].settings.api == TARGETS["pi5"].settings.api == "interpreter"
-    for name in ("pi4", "pi5", "edge-cpu", "android-nnapi", "android-npu", "browser"):
+    for name in ("pi4", "pi5", "edge-cpu", "android-nnapi", "android-npu", "browser", *COMPILED):
         assert (TARGETS[name].recipe, TARGETS[name].input) == ("int8", "uint8"), name
     gpu = TARGETS["android-gpu"]
     assert (gpu.recipe, gpu.input, gpu.outputs) == ("float16", "float32", "logits")

@@ -146,7 +146,12 @@ def test_what_python_cannot_apply_is_said():
 
 @pytest.mark.parametrize(
     ("device", "where"),
-    [("android-gpu", "Android"), ("android-nnapi", "Android"), ("browser", "a browser")],
+    [
+        ("android-gpu", "Android"),
+        ("android-nnapi", "Android"),
+        ("browser", "a browser"),
+        ("ethos-u65", "an NPU, whose compiler comes first"),
+    ],
 )
 def test_files_for_elsewhere_run_on_the_cpu_which_is_no_fault(model, device, where, caplog):
     write_settings(model, TARGETS[device].settings)

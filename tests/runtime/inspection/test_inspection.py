@@ -69,6 +69,7 @@ def test_arena_is_measured(shipped):
         ("NNAPI 27", 17),
         ("NNAPI 29", 107),
         ("NNAPI 30", 114),
+        ("Edge TPU (Coral)", 115),
         ("LiteRT.js (WebGPU)", 115),
         ("MediaPipe ImageSegmenter", 115),
     ],

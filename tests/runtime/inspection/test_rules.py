@@ -6,6 +6,7 @@ from tiny_models import TinyModel, binary, convolution, depthwise, unary
 
 from fastscnn_tf.inspection.probe import Probe
 from fastscnn_tf.inspection.rules import Node
+from fastscnn_tf.inspection.rules_edgetpu import EDGE_TPU
 from fastscnn_tf.inspection.rules_gpu import GPU_ACCELERATOR, GPU_DELEGATE
 from fastscnn_tf.inspection.rules_nnapi import nnapi
 from fastscnn_tf.inspection.rules_xnnpack import XNNPACK
@@ -170,6 +171,82 @@ def test_what_no_level_of_nnapi_takes(content, expected):
 def verdict(content, target):
     found = {v.target: v for v in verdicts(parse_tflite(content), Probe())}
     return found[target]
+
+
+def moved(kind, constants, options="ReducerOptions", output=(1, 8, 8, 4), **values):
+    extra = [(value, "int32") for value in constants]
+    return unary(kind, "int8", output, options, 2, extra, **values)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (convolution("int8"), None),
+        (convolution(), "tensor 0 is float32, taken: int8, uint8"),
+        (convolution("int8", input=(2, 8, 8, 4)), "tensor 0 is larger than 1 beyond its 3 inner"),
+        (depthwise("int8", dilation=2), None),
+        (arg_max(), "not in Coral's list"),
+        (unary("LOGISTIC", "int8"), None),
+        (unary("LOGISTIC", "int8", input=(1, 2, 8, 8, 4)), "tensor 0 is larger than 1 beyond its"),
+        (pool(2), None),
+        (concat(2), None),
+        (concat(2, fusedActivationFunction=1), "fused activation relu is not supported"),
+        (mean(), None),
+        (moved("MEAN", [[3]]), None),
+        (moved("MEAN", [[0]]), "it works on the batch dimension"),
+        (moved("REDUCE_MAX", [[-4]]), "it works on the batch dimension"),
+        (
+            unary(
+                "MEAN",
+                "int8",
+                (1, 8, 8, 1),
+                "ReducerOptions",
+                2,
+                [([3], "int32")],
+                input=(1, 8, 8, 3),
+            ),
+            "a mean over channels whose number is no multiple of 4",
+        ),
+        (moved("PAD", [[[0, 0], [1, 1], [1, 1], [0, 0]]], "PadOptions", (1, 10, 10, 4)), None),
+        (moved("PAD", [[[0, 1], [0, 0]]], "PadOptions"), "it pads the batch dimension"),
+        (
+            unary("SOFTMAX", "int8", options="SoftmaxOptions", beta=1.0),
+            "its input has more than one",
+        ),
+        (
+            unary("SOFTMAX", "int8", (1, 9), "SoftmaxOptions", input=(1, 9), beta=1.0),
+            None,
+        ),
+        (
+            unary("SOFTMAX", "int8", (1, 16001), "SoftmaxOptions", input=(1, 16001), beta=1.0),
+            "its input has more than one dimension, or more than 16,000 elements",
+        ),
+        (
+            moved("STRIDED_SLICE", [[0] * 4, [1, 8, 8, 4], [1, 2, 2, 1]], "StridedSliceOptions"),
+            "its steps are not 1",
+        ),
+        (resize("int8"), None),
+    ],
+)
+def test_the_edge_tpu_by_corals_list(content, expected):
+    found = reason(EDGE_TPU, content)
+    assert found == expected if expected is None else found.startswith(expected)
+
+
+def test_the_edge_tpu_maps_one_partition():
+    m = TinyModel()
+    tensors = [m.tensor((1, 8, 8, 4), "int8") for _ in range(4)]
+    for kind, i in (("RELU", 0), ("HARD_SWISH", 1), ("RELU", 2)):
+        m.op(kind, tensors[i : i + 1], tensors[i + 1 : i + 2])
+    found = verdict(m.pack(tensors[:1], tensors[-1:]), "Edge TPU (Coral)")
+    assert (found.answer, found.taken, found.total) == ("part", 1, 3)
+    assert [finding.reason for finding in found.findings] == [
+        "not in Coral's list",
+        "behind operation 1: one partition is mapped",
+    ]
+    assert found.note == "by Coral's list alone: nothing was compiled or run"
+    enlarged = verdict(resize("int8"), "Edge TPU (Coral)")
+    assert enlarged.note.endswith("resizes may stay on the CPU, depending on their sizes: 1")
 
 
 def test_litertjs_wants_known_types():
