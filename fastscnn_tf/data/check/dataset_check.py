@@ -13,10 +13,10 @@ from ...core.aliases import Progress
 from ...core.errors import DataError
 from ...core.labels import LabelSpace
 from ...core.sizes import format_size
-from ..datasets.cityscapes import WithheldLabels
 from ..datasets.dataset import FileDataset, SegmentationDataset
 from ..datasets.description import read_description
 from ..datasets.folder import folder
+from ..datasets.published_sets import WithheldLabels
 from ..datasets.registry import DataDir, find_splits, open_dataset
 from .findings import CheckReport, Finding, SplitReport
 from .label_tables import PUBLISHED, table_problems
