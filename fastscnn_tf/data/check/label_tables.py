@@ -11,24 +11,12 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
+from ...core import labels as spaces
 from ...core.errors import DataError
 from ...core.images.decoding import read_picture
 from ...core.images.image_file import label_values
 from ...core.images.picture_file import look_at
-from ...core.labels import (
-    CAMVID,
-    CAMVID32,
-    CITYSCAPES,
-    CITYSCAPES_TRAIN_IDS,
-    EVENTSCAPE,
-    IGNORE,
-    PANORAMA13,
-    SYNPASS,
-    TOY_STREETS,
-    UNKNOWN,
-    LabelSpace,
-    generated_palette,
-)
+from ...core.labels import IGNORE, UNKNOWN, LabelSpace, generated_palette
 from ..datasets.dataset import FileDataset, SegmentationDataset
 from .pair_faults import Problem
 
@@ -36,11 +24,11 @@ TABLE, PALETTE = "label-table", "label-palette"
 SAMPLE = 32  # label maps of a split that are looked at
 SHOWN = 12  # values that a line lists
 KNOWN = {
-    "Cityscapes' labelIds": CITYSCAPES,
-    "Cityscapes' trainIds": CITYSCAPES_TRAIN_IDS,
-    "CARLA's tags of SynPASS": SYNPASS,
-    "CARLA's tags of EventScape": EVENTSCAPE,
-    **{space.name: space for space in (CAMVID, CAMVID32, PANORAMA13, TOY_STREETS)},
+    "Cityscapes' labelIds": spaces.CITYSCAPES,
+    "Cityscapes' trainIds": spaces.CITYSCAPES_TRAIN_IDS,
+    "CARLA's tags of SynPASS": spaces.SYNPASS,
+    "CARLA's tags of EventScape": spaces.EVENTSCAPE,
+    **{s.name: s for s in (spaces.CAMVID, spaces.CAMVID32, spaces.PANORAMA13, spaces.TOY_STREETS)},
 }
 PUBLISHED = {space.name for space in KNOWN.values()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -240,6 +241,18 @@ class DrawnLabels:
         for shape in self.shapes(item.key, item.name):
             self.draw(canvas, shape, self._index, notes)
         return canvas.label if upright else picture.turn(canvas.label)
+
+
+def from_base64(text: str, where: str) -> bytes:
+    """The bytes of base64 text.
+
+    Raises:
+        DataError: it is none; the message begins with `where`.
+    """
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise DataError(f"{where} is no base64: damaged") from None
 
 
 def turned_points(points: np.ndarray, degrees: float, middle: np.ndarray) -> np.ndarray:

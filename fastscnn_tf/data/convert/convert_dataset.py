@@ -33,18 +33,7 @@ from .class_choice import Choice, Chosen, choose, nearly_equal
 from .convert_report import FORMAT, ConvertReport
 from .item_splits import split_items
 from .recognising import AUTO, find_format
-from .source import (
-    BACKGROUND,
-    EXIF,
-    HOW,
-    UNDRAWN,
-    Format,
-    Item,
-    Notes,
-    Picture,
-    Source,
-    is_background,
-)
+from .source import BACKGROUND, UNDRAWN, Format, Item, Notes, Picture, Source, is_background
 from .source_folder import SourceFolder
 
 REPORT = "report.json"
@@ -123,7 +112,7 @@ def convert_dataset(
         done = writer.write_all(todo, workers, progress, skip_bad, notes)
         _check_drawn(looked.root, opened.classes, writer.pixels, notes)
         counts = {name: sum(each.split == name for each in done) for name in splits}
-        _say_of_turns(notes)
+        notes.say_of_turns()
         _say_of_splits(counts, any(item.split for item in items) and split is None, notes)
         pixels = np.bincount(chosen.table, writer.pixels, 256).astype(int).tolist()
         report = ConvertReport(
@@ -194,20 +183,6 @@ def _made_of(source: Source, chosen: Chosen) -> dict[str, tuple[str, ...]]:
 
 def _kept(names: Sequence[str]) -> str:
     return f"--classes {shell_path(','.join(names)) if len(names) < 13 else 'with all other names'}"
-
-
-def _say_of_turns(notes: Notes) -> None:
-    """Notes where some sizes say that images were annotated in another way than was taken."""
-    for taken, sized in (HOW, HOW[::-1]):
-        guess, known = EXIF[0].format(taken), EXIF[1].format(sized)
-        if guess in notes.counts and known in notes.counts:
-            way = "turn these files upright" if sized == HOW[1] else "take EXIF's note out of them"
-            notes.add(
-                f"IMAGES TAKEN AS ANNOTATED {taken.upper()}, WHERE OTHERS OF THIS SOURCE WERE "
-                f"ANNOTATED {sized.upper()}: look at them; if they are wrong, {way}",
-                notes.examples[guess][0],
-                notes.counts[guess],
-            )
 
 
 def _say_of_splits(counts: Mapping[str, int], named: bool, notes: Notes) -> None:

@@ -8,9 +8,10 @@ Cityscapes' label ids; CARLA's `ObjectLabel.h` and `CityScapesPalette.h`.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -22,31 +23,10 @@ from ...core.images.pixels import in_strips
 from ...core.images.plain_png import SIGNATURE
 from ...core.labels import CAMVID32, CITYSCAPES, CITYSCAPES_TRAIN_IDS, IGNORE, Color
 from .canvas import Canvas
-from .class_tables import (
-    ClassTable,
-    Row,
-    ade20k_table,
-    mapillary_table,
-    numbered,
-    of_space,
-    read_table,
-    text_of,
-)
-from .masks import (
-    GREY,
-    IMAGE,
-    Layout,
-    ReadMask,
-    classes_of,
-    listed_splits,
-    mask_format,
-    named,
-    opaque,
-    open_mask,
-    read_mask,
-)
+from .class_tables import ClassTable, Row, numbered, of_space, read_table, text_of
+from .masks import GREY, IMAGE, Layout, Splits, classes_of, mask_format, named, opaque, open_mask
 from .source import BACKGROUND, Notes
-from .source_folder import SourceFolder
+from .source_folder import SourceFolder, split_named, stem
 
 BLACK: Color = (0, 0, 0)
 TABLES = (
@@ -140,12 +120,47 @@ def _voc_table(folder: SourceFolder) -> ClassTable:
     return dataclasses.replace(table, rows=(*table.rows, border))
 
 
+def _listed_splits(folder: SourceFolder, root: str) -> Splits:
+    """The splits of VOC's lists, ImageSets/Segmentation/*.txt.
+
+    `trainval` joins two others and is left out where they are there; `default`, which CVAT writes,
+    and `trainval` alone are no split.
+
+    Raises:
+        DataError: there is no list, or two of them have an image in common.
+    """
+    place = f"{root}ImageSets/Segmentation/"
+    lists = {
+        stem(name.removeprefix(place)).lower(): name
+        for name in folder.files
+        if name.startswith(place) and name.lower().endswith(".txt")
+    }
+    if not lists:
+        raise DataError(
+            f"{folder.root}: no list {place}*.txt, which says what is labelled; --from colors "
+            "reads such folders without lists, by a table of classes"
+        )
+    if "trainval" in lists and len(lists) > 1:
+        lists.pop("trainval")
+    found: Splits = {}
+    for split, name in lists.items():
+        text = text_of(folder, name)
+        for line in filter(None, map(str.strip, text.splitlines())):
+            if line in found:
+                raise DataError(
+                    f"{folder.path(name)}: {line} is in another list, too: an image in two splits "
+                    "would be trained on and scored"
+                )
+            found[line] = None if split in ("default", "trainval") else split_named(split) or split
+    return found
+
+
 _voc = Layout(
     "JPEGImages, SegmentationClass and lists in ImageSets/Segmentation",
     rf"JPEGImages/(?P<name>.+){IMAGE}",
     rf"SegmentationClass/(?P<name>.+){IMAGE}",
     _voc_table,
-    listed_splits,
+    _listed_splits,
 )
 voc = mask_format("voc", "Pascal VOC's masks, and CVAT's segmentation mask 1.1", _voc)
 
@@ -174,6 +189,32 @@ camvid_kaggle = mask_format(
 )
 
 
+class _Label(msgspec.Struct):
+    """A label of Mapillary Vistas' config.json; its place in the list is its value."""
+
+    readable: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    color: tuple[int, int, int]
+    evaluate: bool = True
+
+
+class _Config(msgspec.Struct):
+    labels: Annotated[list[_Label], msgspec.Meta(min_length=1, max_length=256)]
+
+
+def _mapillary_table(folder: SourceFolder, name: str) -> ClassTable:
+    """The labels of a config.json of Mapillary Vistas; what is not evaluated is void.
+
+    Raises:
+        DataError: it is none.
+    """
+    config: _Config = folder.json(name, _Config)
+    rows = (
+        Row(label.readable, value, label.color, not label.evaluate)
+        for value, label in enumerate(config.labels)
+    )
+    return ClassTable(str(folder.path(name)), tuple(rows))
+
+
 def _vistas(version: str) -> Layout:
     """One version of the labels; the first edition had no folder for it."""
     place = rf"v{version}/".replace(".", r"\.") if version else ""
@@ -182,7 +223,7 @@ def _vistas(version: str) -> Layout:
         f"Mapillary Vistas {version}".strip() + ": training/images, labels and config.json",
         rf"(?P<split>training|validation|testing)/images/(?P<name>[^/]+){IMAGE}",
         rf"(?P<split>training|validation|testing)/{place}labels/(?P<name>[^/]+){IMAGE}",
-        _of_file(*configs, read=mapillary_table),
+        _of_file(*configs, read=_mapillary_table),
     )
 
 
@@ -302,13 +343,13 @@ def _draw_idd(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) 
     return canvas.label
 
 
-def _idd(ending: str, about: str, table: ClassTable, read: ReadMask = read_mask) -> Layout:
+def _idd(ending: str, about: str, table: ClassTable, **how: Any) -> Layout:
     return Layout(
         f"leftImg8bit and gtFine with {about}",
         rf"leftImg8bit/(?P<split>train|val|test)/(?P<name>.+)_leftImg8bit{IMAGE}",
         rf"gtFine/(?P<split>train|val|test)/(?P<name>.+)_gtFine_(?-i:{ending})",
         _known(table),
-        read=read,
+        **how,
     )
 
 
@@ -318,10 +359,32 @@ idd = mask_format(
     "the India Driving Dataset, 26 classes of level 3",
     _idd(r"labellevel3Ids\.png", "labellevel3Ids.png", _level3),
     _idd(r"labelids\.png", "labelids.png", _idd_ids),
-    _idd(r"polygons\.json", "polygons.json", _level3, _draw_idd),
+    _idd(r"polygons\.json", "polygons.json", _level3, read=_draw_idd),
 )
 
 # --- ADE20K ---------------------------------------------------------------------------------------
+
+
+def _ade20k_table(folder: SourceFolder, name: str) -> ClassTable:
+    """The objects of ADEChallengeData2016's objectInfo150.txt; 0 is what is none of them.
+
+    Raises:
+        DataError: it is none.
+    """
+    where = str(folder.path(name))
+    lines = text_of(folder, name).splitlines()[1:]
+    found = [re.fullmatch(r"(\d+) *\t.*\t([^\t]+)", line) for line in lines if line.strip()]
+    if not found or None in found or any(not 0 < int(each[1]) < IGNORE for each in found if each):
+        raise DataError(f"{where}: expected lines of Idx, Ratio, Train, Val and Name with tabs")
+    names = [(int(each[1]), each[2].strip()) for each in found if each]
+    short = [name.split(",")[0].strip() for _, name in names]
+    unique = len(set(short)) == len(short)
+    rows = [
+        Row(first if unique else name, value)
+        for first, (value, name) in zip(short, names, strict=True)
+    ]
+    return ClassTable(where, (Row("other objects", 0, void=True), *rows))
+
 
 ade20k = mask_format(
     "ade20k",
@@ -330,7 +393,7 @@ ade20k = mask_format(
         "images, annotations with training and validation, and objectInfo150.txt",
         rf"images/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
         rf"annotations/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
-        _of_file("objectInfo150.txt", read=ade20k_table),
+        _of_file("objectInfo150.txt", read=_ade20k_table),
     ),
 )
 
