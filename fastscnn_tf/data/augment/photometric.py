@@ -156,12 +156,7 @@ def _changes(draws: Draws, settings: Augmentation, ops: ModuleType):
 def _hue_matrix(angle, ops: ModuleType):
     cosine, sine = ops.cos(angle), ops.sin(angle)
     zero, one = angle * 0.0, angle * 0.0 + 1.0
-    turn = ops.stack(
-        [
-            ops.stack([one, zero, zero]),
-            ops.stack([zero, cosine, -sine]),
-            ops.stack([zero, sine, cosine]),
-        ]
-    )
+    rows = [one, zero, zero], [zero, cosine, -sine], [zero, sine, cosine]
+    turn = ops.stack([ops.stack(row) for row in rows])
     to, back = ops.floats(YIQ.T), ops.floats(np.linalg.inv(YIQ.astype(np.float64)).T)
     return ops.matmul(ops.matmul(to, turn), back)

@@ -6,8 +6,9 @@ Training, fine-tuning and their validation read every pair once before they begi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -145,25 +146,11 @@ class _ReadLater(Subset):
     def __init__(self, dataset: SegmentationDataset):
         super().__init__(dataset, range(len(dataset)))
 
-    def read_image(self, index: int) -> np.ndarray:
-        with _advising():
-            return super().read_image(index)
-
-    def read_label(self, index: int) -> np.ndarray:
-        with _advising():
-            return super().read_label(index)
-
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        with _advising():
-            return super().read(index)
-
-
-@contextlib.contextmanager
-def _advising() -> Iterator[None]:
-    try:
-        yield
-    except DataError as error:
-        raise type(error)(f"{error}; --skip-bad goes on without such pairs") from None
+    def ask(self, what: str, index: int) -> Any:
+        try:
+            return super().ask(what, index)
+        except DataError as error:
+            raise type(error)(f"{error}; --skip-bad goes on without such pairs") from None
 
 
 def open_split(

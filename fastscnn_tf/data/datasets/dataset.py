@@ -191,33 +191,31 @@ class DatasetView(SegmentationDataset):
     def find(self, index: int) -> tuple[SegmentationDataset, int]:
         """The data set that holds a pair, and the pair's index in it."""
 
-    def sample_name(self, index: int) -> str:
+    def ask(self, what: str, index: int) -> Any:
+        """What a method of the data set that holds a pair gives for it."""
         dataset, own = self.find(index)
-        return dataset.sample_name(own)
+        return getattr(dataset, what)(own)
+
+    def sample_name(self, index: int) -> str:
+        return self.ask("sample_name", index)
 
     def read_image(self, index: int) -> np.ndarray:
-        dataset, own = self.find(index)
-        return dataset.read_image(own)
+        return self.ask("read_image", index)
 
     def read_label(self, index: int) -> np.ndarray:
-        dataset, own = self.find(index)
-        return dataset.read_label(own)
+        return self.ask("read_label", index)
 
     def read_instances(self, index: int) -> np.ndarray | None:
-        dataset, own = self.find(index)
-        return dataset.read_instances(own)
+        return self.ask("read_instances", index)
 
     def files(self, index: int) -> tuple[Path, ...]:
-        dataset, own = self.find(index)
-        return dataset.files(own)
+        return self.ask("files", index)
 
     def state(self, index: int) -> tuple[str, ...]:
-        dataset, own = self.find(index)
-        return dataset.state(own)
+        return self.ask("state", index)
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        dataset, own = self.find(index)
-        return dataset.read(own)
+        return self.ask("read", index)
 
 
 class Relabelled(DatasetView):
@@ -242,11 +240,8 @@ class Relabelled(DatasetView):
 
     def state(self, index: int) -> tuple[str, ...]:
         """As in `SegmentationDataset`; what is kept of a pair is kept with its indices."""
-        return (
-            *self._dataset.state(index),
-            repr(self._dataset.labels),
-            self._table.tobytes().hex(),
-        )
+        labels, table = repr(self._dataset.labels), self._table.tobytes().hex()
+        return *self._dataset.state(index), labels, table
 
     def read_label(self, index: int) -> np.ndarray:
         return self._table[self._dataset.read_label(index)]

@@ -133,8 +133,8 @@ def _check_output(output: Path, force: bool) -> list[Path]:
     old: _OldIndex = decode_json(content, where, _OldIndex, largest=most, error=OutputError)
     listed = [(split, s.file) for split, noted in old.splits.items() for s in noted.shards]
     files = [output / name for split, name in listed if packed.is_shard_name(name, split)]
-    gone = [path for path in files if path.is_file() and not path.is_symlink()]
-    if kept := {name for _, name in listed} - {path.name for path in gone}:
+    gone = [file for file in files if file.is_file() and not file.is_symlink()]
+    if kept := {name for _, name in listed} - {file.name for file in gone}:
         warn(f"{path} names {min(kept)} ({len(kept)} such), which stays as it is")
     return [path, *dict.fromkeys(gone)]
 

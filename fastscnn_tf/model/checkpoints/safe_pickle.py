@@ -18,7 +18,7 @@ import pickletools
 from collections.abc import Callable
 from typing import Any
 
-from . import pickled_tensors as known
+from . import pickled_tensors as made
 
 MAX_STEPS = 5_000_000  # a state dict takes thousands, a long training log some hundred thousand
 
@@ -31,7 +31,7 @@ class InertUnpickler:
     """
 
     def __init__(self, stream: io.BytesIO) -> None:
-        self.storages: dict[str, known.Storage] = {}
+        self.storages: dict[str, made.Storage] = {}
         self._stream = stream
         self._steps = 0
 
@@ -47,14 +47,14 @@ class InertUnpickler:
         for opcode, argument, _ in pickletools.genops(self._stream):
             self._spend(1)
             if opcode.name not in _OPERATIONS:
-                raise known.PickleError(f"opcode {opcode.name} has no place in a checkpoint")
+                raise made.PickleError(f"opcode {opcode.name} has no place in a checkpoint")
             _OPERATIONS[opcode.name](self, argument)
         return self._stack.pop()
 
     def _spend(self, steps: int) -> None:
         self._steps += steps
         if self._steps > MAX_STEPS:
-            raise known.PickleError(f"more than {MAX_STEPS} steps")
+            raise made.PickleError(f"more than {MAX_STEPS} steps")
 
     def _push(self, value: object) -> None:
         self._stack.append(value)
@@ -73,14 +73,14 @@ class InertUnpickler:
     def _top(self, count: int) -> list[Any]:
         items = self._stack[-count:]
         if len(items) < count:
-            raise known.PickleError("stack underflow")
+            raise made.PickleError("stack underflow")
         del self._stack[-count:]
         return items
 
     def _put(self, index: int | None) -> None:
         index = len(self._memo) if index is None else index
         if not 0 <= index <= MAX_STEPS:
-            raise known.PickleError("memo index out of range")
+            raise made.PickleError("memo index out of range")
         self._memo[index] = self._stack[-1]
 
     def _append(self, items: list[Any]) -> None:
@@ -92,7 +92,7 @@ class InertUnpickler:
         # collide) or overflow the C stack (deep tuples).
         if isinstance(self._stack[-1], dict):
             for key, value in zip(items[::2], items[1::2], strict=True):
-                if known._is_name(key):
+                if made._is_name(key):
                     self._stack[-1][key] = value
 
     def _dict(self, _: Any) -> None:
@@ -100,22 +100,22 @@ class InertUnpickler:
         self._push({})
         self._set(items)
 
-    def _global(self, module: Any, name: Any) -> known.Global:
-        if not known._is_name(module) or not known._is_name(name):
-            raise known.PickleError("a global without a name")
-        return known.Global(f"{module}.{name}")
+    def _global(self, module: Any, name: Any) -> made.Global:
+        if not made._is_name(module) or not made._is_name(name):
+            raise made.PickleError("a global without a name")
+        return made.Global(f"{module}.{name}")
 
     def _call(self, function: object, args: object) -> None:
         """What stands for a call: a described tensor, a plain container, or an `Opaque`."""
-        name = function.name if isinstance(function, known.Global) else "?"
-        if name in known.MAKERS and known._are_arguments(args):
+        name = function.name if isinstance(function, made.Global) else "?"
+        if name in made.MAKERS and made._are_arguments(args):
             if args and isinstance(args[0], list):
                 self._spend(len(args[0]))  # one list can be given to many calls
-            self._push(known.MAKERS[name](*args))
+            self._push(made.MAKERS[name](*args))
         elif name.startswith(("torch._utils._rebuild", "torch._tensor._rebuild")):
-            self._push(known.Tensor())  # quantized, sparse, ...: an error only where it is a weight
+            self._push(made.Tensor())  # quantized, sparse, ...: an error only where it is a weight
         else:
-            self._push(known.Opaque(name))
+            self._push(made.Opaque(name))
 
     def _new(self, count: int) -> None:
         function, args, *_ = self._top(count)
@@ -128,32 +128,32 @@ class InertUnpickler:
 
     def _build(self, _: Any) -> None:
         state, target = self._pop(), self._stack[-1]
-        if isinstance(target, known.Opaque) and isinstance(state, dict):
+        if isinstance(target, made.Opaque) and isinstance(state, dict):
             target.is_model |= "_parameters" in state and "_modules" in state
-        elif isinstance(target, known._NumpyType) and isinstance(state, tuple):
+        elif isinstance(target, made._NumpyType) and isinstance(state, tuple):
             target.order = ">" if ">" in state[1:2] else "<"
-        elif isinstance(target, known.Tensor) and not target.storage and known._are_arguments(state):
-            known._fill(target, state)
+        elif isinstance(target, made.Tensor) and not target.storage and made._are_arguments(state):
+            made._fill(target, state)
 
     def _persistent(self, given: object) -> None:
         """Storages, and the classes that torch's old format wraps to note their source."""
-        kind, *what = given if given and known._are_arguments(given) else ("?",)
+        kind, *what = given if given and made._are_arguments(given) else ("?",)
         if kind == "module" and what:
             self._push(what[0])
-        elif kind == "storage" and len(what) >= 4 and isinstance(what[0], known.Global):
+        elif kind == "storage" and len(what) >= 4 and isinstance(what[0], made.Global):
             self._push(self._storage(what[0], what[1], what[3], what[4:]))
         else:
-            self._push(known.Opaque("?"))
+            self._push(made.Opaque("?"))
 
-    def _storage(self, kind: known.Global, key: str, size: Any, view: list[Any]) -> object:
-        code = known.STORAGES.get(kind.name.rpartition(".")[2], "")
+    def _storage(self, kind: made.Global, key: str, size: Any, view: list[Any]) -> object:
+        code = made.STORAGES.get(kind.name.rpartition(".")[2], "")
         if not code or not kind.name.startswith("torch.") or any(view):
-            return known.Opaque(kind.name)
-        if not known._is_name(key):
-            raise known.PickleError("a storage without a key")
-        storage = known.Storage(code, known.extents([size])[0], key)
+            return made.Opaque(kind.name)
+        if not made._is_name(key):
+            raise made.PickleError("a storage without a key")
+        storage = made.Storage(code, made.extents([size])[0], key)
         if self.storages.setdefault(key, storage) != storage:
-            raise known.PickleError(f"storage {key!r} has two types or sizes")
+            raise made.PickleError(f"storage {key!r} has two types or sizes")
         return storage
 
 
@@ -179,14 +179,14 @@ _OPERATIONS: dict[str, _Operation] = {
     "EMPTY_TUPLE": lambda m, _: m._push(()),
     "EMPTY_LIST": lambda m, _: m._push([]),
     "EMPTY_DICT": lambda m, _: m._push({}),
-    "EMPTY_SET": lambda m, _: m._push(known.Opaque("set")),
+    "EMPTY_SET": lambda m, _: m._push(made.Opaque("set")),
     "MARK": InertUnpickler._mark,
     "TUPLE": lambda m, _: m._push(tuple(m._unmark())),
     "TUPLE1": lambda m, _: m._push(tuple(m._top(1))),
     "TUPLE2": lambda m, _: m._push(tuple(m._top(2))),
     "TUPLE3": lambda m, _: m._push(tuple(m._top(3))),
     "LIST": lambda m, _: m._push(m._unmark()),
-    "FROZENSET": lambda m, _: m._push(known.Opaque(f"frozenset of {len(m._unmark())}")),
+    "FROZENSET": lambda m, _: m._push(made.Opaque(f"frozenset of {len(m._unmark())}")),
     "DICT": InertUnpickler._dict,
     "APPEND": lambda m, _: m._append(m._top(1)),
     "APPENDS": lambda m, _: m._append(m._unmark()),
