@@ -59,9 +59,7 @@ def median_frequency_weights(
 
 
 def training_class_weights(
-    dataset: SegmentationDataset,
-    kind: str,
-    progress: Progress = iter,
+    dataset: SegmentationDataset, kind: str, progress: Progress = iter
 ) -> tuple[float, ...] | None:
     """Weights of the classes by their frequency in a data set; reads all its label maps.
 

@@ -15,9 +15,9 @@ from fastscnn_tf.data.datasets.dataset import SegmentationDataset
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 from fastscnn_tf.data.records.crc32c import crc32c
-from fastscnn_tf.data.records.example_proto import decode_example, encode_example
 from fastscnn_tf.data.records.packed_dataset import FEATURES, RecordsDataset
 from fastscnn_tf.data.records.packing import pack
+from fastscnn_tf.data.records.tfrecord import decode_example, encode_example
 
 
 class Some(SegmentationDataset):

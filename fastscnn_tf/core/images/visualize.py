@@ -72,10 +72,7 @@ def _mixtures(colors: tuple[Color, ...], opacity: float) -> np.ndarray:
 
 
 def legend(
-    space: LabelSpace,
-    height: int = 18,
-    shares: Sequence[float] = (),
-    width: int | None = None,
+    space: LabelSpace, height: int = 18, shares: Sequence[float] = (), width: int | None = None
 ) -> np.ndarray:
     """An image that names the colours.
 

@@ -18,9 +18,9 @@ from ..datasets.description import read_description
 from ..datasets.folder import folder
 from ..datasets.published_sets import WithheldLabels
 from ..datasets.registry import DataDir, find_splits, open_dataset
+from .appearance import find_alike
 from .findings import CheckReport, Finding, SplitReport
 from .label_tables import PUBLISHED, table_problems
-from .near_duplicates import find_alike
 from .pair_faults import ALL_VOID, LIKE_PICTURE, Look, PairFacts, Problem, check_pairs
 from .split_faults import class_findings, class_order, few_steps, unequal_sizes, unused_bits
 from .usable import find_missing

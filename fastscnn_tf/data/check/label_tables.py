@@ -13,9 +13,8 @@ import numpy as np
 
 from ...core import labels as spaces
 from ...core.errors import DataError
-from ...core.images.decoding import read_picture
+from ...core.images.decoding import look_at, read_picture
 from ...core.images.image_file import label_values
-from ...core.images.picture_file import look_at
 from ...core.labels import IGNORE, UNKNOWN, LabelSpace, generated_palette
 from ..datasets.dataset import FileDataset, SegmentationDataset
 from .pair_faults import Problem

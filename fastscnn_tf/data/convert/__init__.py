@@ -34,12 +34,4 @@ MASKS = (
     "carla-0.9.10",
     "carla-0.9.14",
 )
-FORMATS = (
-    "labelme",
-    "coco",
-    "cvat",
-    "yolo",
-    "supervisely",
-    "label-studio",
-    *MASKS,
-)
+FORMATS = ("labelme", "coco", "cvat", "yolo", "supervisely", "label-studio", *MASKS)

@@ -117,10 +117,6 @@ class Canvas:
         columns = (np.arange(left, right) + 0.5 - x) / rx
         self.paste(rows**2 + columns**2 <= 1, int(top), int(left), value)
 
-    def box(self, left: float, top: float, right: float, bottom: float, value: int) -> None:
-        """Fills a rectangle, as `fill`."""
-        self.fill([[left, top, right, top, right, bottom, left, bottom]], value)
-
     def paste(self, mask: np.ndarray, top: int, left: int, value: int) -> None:
         """Draws a mask (h, w) bool whose first pixel is at (top, left); the rest is cut off."""
         up, back = max(0, -top), max(0, -left)

@@ -111,7 +111,7 @@ def convert_dataset(
         todo = [task for name in splits for task in _tasks(name, splits[name], crowded, notes)]
         done = writer.write_all(todo, workers, progress, skip_bad, notes)
         _check_drawn(looked.root, opened.classes, writer.pixels, notes)
-        counts = {name: sum(each.split == name for each in done) for name in splits}
+        counts = {name: len(done.get(name, ())) for name in splits}
         notes.say_of_turns()
         _say_of_splits(counts, any(item.split for item in items) and split is None, notes)
         pixels = np.bincount(chosen.table, writer.pixels, 256).astype(int).tolist()
@@ -240,12 +240,6 @@ class _Task:
     name: str  # of the files, without suffix
 
 
-@dataclasses.dataclass(frozen=True)
-class _Done:
-    split: str
-    image: str  # path below the output
-
-
 def _once(items: Sequence[Item], notes: Notes) -> list[Item]:
     """The items without those whose image was there before: it could land in two splits."""
     found: dict[Path, Item] = {}
@@ -332,14 +326,12 @@ class _Writer:
         self.pixels = np.zeros(256, np.int64)
 
     def write_all(
-        self,
-        tasks: Sequence[_Task],
-        workers: int,
-        progress: Progress,
-        skip_bad: bool,
-        notes: Notes,
-    ) -> list[_Done]:
+        self, tasks: Sequence[_Task], workers: int, progress: Progress, skip_bad: bool, notes: Notes
+    ) -> dict[str, list[str]]:
         """Writes in threads: drawing is short, and encoding and files wait without Python's lock.
+
+        Returns:
+            The images of each split that are used, as paths below the folder.
 
         Raises:
             DataError: of the first task that cannot be done, unless they are skipped; or of all.
@@ -347,19 +339,19 @@ class _Writer:
         for task in tasks:
             for kind in FOLDERS:
                 (self._folder / kind / task.split).mkdir(parents=True, exist_ok=True)
-        done = []
+        done: dict[str, list[str]] = {}
         with ThreadPoolExecutor(workers, "fastscnn-convert") as pool:
             futures = deque(pool.submit(self.write, task) for task in tasks)
             try:
-                for _ in progress(range(len(futures))):
+                for number in progress(range(len(tasks))):
                     try:
-                        each, pixels, said = futures.popleft().result()
+                        image, pixels, said = futures.popleft().result()
                     except DataError as error:
                         if not skip_bad:
                             raise
                         notes.add("cannot be used, left out", str(error))
                         continue
-                    done.append(each)
+                    done.setdefault(tasks[number].split, []).append(image)
                     self.pixels += pixels
                     notes.update(said)
             finally:
@@ -368,8 +360,8 @@ class _Writer:
             raise DataError(f"no image can be used: {'; '.join(notes.counts)}")
         return done
 
-    def write(self, task: _Task) -> tuple[_Done, np.ndarray, Notes]:
-        """Writes one image and its label map; gives the pixels of the source's classes, too.
+    def write(self, task: _Task) -> tuple[str, np.ndarray, Notes]:
+        """Writes one image and its label map; gives its path and the pixels of each class, too.
 
         Raises:
             DataError: they cannot be read, or do not fit each other.
@@ -391,7 +383,7 @@ class _Writer:
             self._put_link(os.path.realpath(path), self._folder / target)
         else:
             (self._folder / target).write_bytes(content)
-        return _Done(task.split, target), pixels, notes
+        return target, pixels, notes
 
     def _put_link(self, source: str, target: Path) -> None:
         try:
@@ -401,10 +393,10 @@ class _Writer:
 
 
 def _describe(
-    stage: Path, labels: LabelSpace, done: Sequence[_Done], report: ConvertReport
+    stage: Path, labels: LabelSpace, done: Mapping[str, Sequence[str]], report: ConvertReport
 ) -> None:
     """Writes the description, the lists and the report; and reads the data set as others will."""
-    splits = [split for split, count in report.splits.items() if count]
+    splits = [split for split in report.splits if split in done]
     content = {
         "name": labels.name,
         "classes": [
@@ -417,8 +409,7 @@ def _describe(
     (stage / DESCRIPTION).write_text(text, encoding="utf-8")
     write_json(stage / REPORT, report.to_dict())
     for split in splits:
-        listed = [each.image for each in done if each.split == split]
-        lines = "".join(f"{image}\n" for image in listed)
+        lines = "".join(f"{image}\n" for image in done[split])
         (stage / f"{split}.txt").write_bytes(os.fsencode(lines))
-        if len(folder(stage, split)) != len(listed):
+        if len(folder(stage, split)) != len(done[split]):
             raise DataError(f"{split}: the data set that was written has another number of images")

@@ -47,10 +47,6 @@ def _has_table(folder: SourceFolder, *names: str) -> bool:
     return bool(folder.table or not there.isdisjoint(names))
 
 
-def _always(folder: SourceFolder) -> bool:
-    return True
-
-
 def _never(folder: SourceFolder) -> bool:
     return False
 
@@ -452,10 +448,7 @@ def _read_carla(folder: SourceFolder, name: str, table: ClassTable, notes: Notes
     return classes_of(image, path, table, notes, red=tags)
 
 
-def _carla(
-    table: Callable[[SourceFolder], ClassTable],
-    telling: Callable[[SourceFolder], bool] = _never,
-) -> Layout:
+def _carla(table: Callable[[SourceFolder], ClassTable], **how: Any) -> Layout:
     return Layout(
         "CARLA's cameras: rgb and semantic, or CameraRGB and CameraSeg",
         rf"(?:rgb|CameraRGB|camera_rgb)/(?P<name>[^/]+){IMAGE}",
@@ -464,7 +457,7 @@ def _carla(
         table,
         read=_read_carla,
         sequences=True,
-        telling=telling,
+        **how,
     )
 
 
@@ -478,9 +471,9 @@ def _ask_version(folder: SourceFolder) -> ClassTable:
     )
 
 
-carla = mask_format("carla", "CARLA's semantic camera (asks which)", _carla(_ask_version, _always))
+carla = mask_format("carla", "CARLA's semantic camera (asks which)", _carla(_ask_version))
 carla_versions = tuple(
-    mask_format(f"carla-{version}", table.said, _carla(_known(table)))
+    mask_format(f"carla-{version}", table.said, _carla(_known(table), telling=_never))
     for version, table in CARLA.items()
 )
 

@@ -17,8 +17,7 @@ from ...core import console
 from ...core.aliases import StrPath
 from ...core.class_maps import HINT, class_map, match_classes
 from ...core.errors import ConfigError, DataError
-from ...core.images.image_file import read_image
-from ...core.images.label_coding import INDEX, Coding
+from ...core.images.image_file import INDEX, Coding, read_image
 from ...core.labels import UNKNOWN, LabelSpace
 
 WHOLE_IMAGES = "whole images at their own size"

@@ -17,8 +17,7 @@ from ...core.arguments import nearest_or_all
 from ...core.errors import ConfigError, DataError
 from ...core.files.json_text import convert, explain
 from ...core.files.yaml_text import read_yaml
-from ...core.images.image_file import lossy
-from ...core.images.label_coding import Coding, Encoding
+from ...core.images.image_file import Coding, Encoding, lossy
 from ...core.labels import MAX_CLASSES, LabelSpace, generated_palette
 from ...core.labels.space import Byte, Color
 from .keys import check_keys, check_names, in_order

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...core.errors import DataError
-from ...core.images.label_coding import INDEX, Coding
+from ...core.images.image_file import INDEX, Coding
 from ...core.labels import LabelSpace
 from .dataset import WHOLE_IMAGES, FileDataset, SegmentationDataset
 from .pairing import Files, Pairing, pair_by_name

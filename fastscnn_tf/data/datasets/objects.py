@@ -19,13 +19,7 @@ from PIL import Image
 from ...core.config import FastSCNNConfig
 from ...core.console import warn
 from ...core.errors import ConfigError, DataError
-from ...core.images.image_file import (
-    classes_of,
-    decode_image,
-    read_image,
-    read_label,
-    resize_image,
-)
+from ...core.images.image_file import classes_of, decode_image, read_image, read_label, resize_image
 from ...core.images.pixels import to_rgb
 from ...core.labels import IGNORE, MAX_CLASSES, LabelSpace
 from ...core.sizes import format_size
@@ -452,7 +446,7 @@ def _opened(source: Any, split: str) -> Indexed | Iterator[Any]:
         )
     if _is_pair(source) and not isinstance(source[0], tuple):
         return _Columns(*source)
-    if hasattr(source, "element_spec") and _endless(source):
+    if hasattr(source, "element_spec") and int(source.cardinality()) == -1:
         raise DataError("this tf.data.Dataset repeats for ever: give it without repeat()")
     if isinstance(source, str | bytes | os.PathLike):
         raise DataError(
@@ -477,10 +471,6 @@ def _is_pair(source: object) -> TypeGuard[tuple[Any, Any]]:
 
 def _is_splits(source: object) -> bool:
     return isinstance(source, Mapping) and not any(name in source for name in IMAGE_COLUMNS)
-
-
-def _endless(source: Any) -> bool:
-    return int(source.cardinality()) == -1
 
 
 class _Columns:

@@ -15,8 +15,7 @@ from typing import Protocol
 
 from ...core.errors import DataError
 from ...core.files.reading import read_bytes
-from ...core.images.image_file import IMAGE_SUFFIXES, is_picture_name, lossy
-from ...core.images.label_coding import Coding
+from ...core.images.image_file import IMAGE_SUFFIXES, Coding, is_picture_name, lossy
 from ...core.labels import LabelSpace
 from .pairing import Files, Pairing, pair_found, pair_up
 from .splitting import assign
@@ -252,11 +251,7 @@ def _fits(below: str, pattern: str) -> bool:
 
 
 def _shared(
-    share: Share,
-    pictures: Files,
-    label_maps: Files,
-    images: Sequence[Path],
-    labels: Sequence[Path],
+    share: Share, pictures: Files, label_maps: Files, images: Sequence[Path], labels: Sequence[Path]
 ) -> Pairing:
     names = [pictures.below(path) for path in images]
     try:

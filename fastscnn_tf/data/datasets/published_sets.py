@@ -11,8 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import DataError
-from ...core.images.image_file import read_ids, read_image, read_label, resize_image, resize_label
-from ...core.images.label_coding import Coding
+from ...core.images.image_file import (
+    Coding,
+    read_ids,
+    read_image,
+    read_label,
+    resize_image,
+    resize_label,
+)
 from ...core.labels import (
     CAMVID,
     CAMVID32,

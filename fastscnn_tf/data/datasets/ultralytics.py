@@ -31,8 +31,7 @@ import msgspec
 from ...core.console import warn
 from ...core.errors import DataError
 from ...core.files.json_text import convert
-from ...core.images.image_file import IMAGE_SUFFIXES, is_picture_name
-from ...core.images.label_coding import INDEX
+from ...core.images.image_file import IMAGE_SUFFIXES, INDEX, is_picture_name
 from ...core.labels import IGNORE, MAX_CLASSES, LabelSpace, generated_palette
 from .keys import check_keys, check_names, in_order
 from .own_splits import LABEL_ENDINGS, Described, list_lines

@@ -15,8 +15,7 @@ from ...core.files.writing import FORCE
 from ...core.images.image_file import read_image, read_label
 from ...core.labels import CITYSCAPES
 from ..datasets.pairing import Files
-from .prepared import Prepared
-from .staging import put, staging
+from .staging import Prepared, put, staging
 from .unpacking import extract
 
 # Cordts et al., CVPR 2016; pictures and label maps of each kind and split.

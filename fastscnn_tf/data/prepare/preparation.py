@@ -9,7 +9,7 @@ from ...core.errors import ConfigError
 from .arrange_cityscapes import prepare_cityscapes
 from .download import ByteProgress, ignore_progress
 from .fetch_camvid import URL, prepare_camvid
-from .prepared import Prepared
+from .staging import Prepared
 
 FREE = ("camvid",)
 FROM_ARCHIVES = ("cityscapes", "cityscapes-coarse")

@@ -27,11 +27,7 @@ _DAMAGE = (
 
 
 def extract(
-    archive: Path,
-    folder: Path,
-    choose: Choose,
-    max_bytes: int,
-    progress: Progress = iter,
+    archive: Path, folder: Path, choose: Choose, max_bytes: int, progress: Progress = iter
 ) -> int:
     """Extracts what `choose` names and nothing else.
 

@@ -27,8 +27,7 @@ from ...core.labels import IGNORE, UNKNOWN, LabelSpace
 from ...core.labels.space import Byte
 from ..datasets.dataset import SegmentationDataset
 from .encoded import decode_instances, decode_label
-from .example_proto import Value, decode_example
-from .tfrecord import read_record
+from .tfrecord import Value, decode_example, read_record
 
 INDEX = "records.json"
 FORMAT = "fastscnn-records"

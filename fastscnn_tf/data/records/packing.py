@@ -31,8 +31,7 @@ from ..datasets.dataset import SegmentationDataset
 from ..prepare.staging import holds_something, put, staging
 from . import packed_dataset as packed
 from .encoded import decode_label, encode_png, is_plain_picture
-from .example_proto import Value, encode_example
-from .tfrecord import frame
+from .tfrecord import Value, encode_example, frame
 
 SHARD_BYTES = 128 << 20
 JPEG = b"\xff\xd8"  # how such files begin

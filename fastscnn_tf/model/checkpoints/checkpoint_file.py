@@ -28,8 +28,7 @@ from ...core.files.reading import read_bytes
 from ...core.files.zip_archive import open_zip
 from ...core.foreign_text import one_line
 from .foreign_kinds import foreign_kind, is_text
-from .hdf5_arrays import read_hdf5
-from .keras_archive import PACKED, WEIGHTS
+from .keras_archive import PACKED, WEIGHTS, read_hdf5
 from .mindspore_file import read_mindspore
 from .onnx_file import looks_like_onnx, read_onnx
 from .pickled_tensors import Storage, Tensor, extents, item_size, packed
@@ -122,7 +121,7 @@ def read_checkpoint(path: StrPath, ema: bool = False, prefix: str = "") -> dict[
     data, damage = b"", "truncated or damaged TensorFlow checkpoint"
     if not variables:
         data = read_bytes(path, "checkpoint", largest=MAX_BYTES, error=ModelFileError)
-        if kind := foreign_kind(data, path):
+        if kind := foreign_kind(data):
             raise ModelFileError(f"{path}: {kind}")
         reader, damage = _reader(data)
     try:

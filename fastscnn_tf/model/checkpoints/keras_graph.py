@@ -24,8 +24,7 @@ from ...core.images.interpolation import HALF_PIXEL
 from ...core.keras_api import KerasModel
 from ..windows import even_windows, pooling_windows
 from .checkpoint_file import MAX_BYTES
-from .hdf5_arrays import read_hdf5
-from .keras_archive import CONFIG
+from .keras_archive import CONFIG, read_hdf5
 from .peer_names import PeerFormat
 from .variables_index import prefix_of
 
