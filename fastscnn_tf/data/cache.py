@@ -1,7 +1,5 @@
 """Decoded pairs kept for the next epoch, in memory or on disk."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import shutil

@@ -1,7 +1,5 @@
 """Class frequencies of label maps, and the loss weights that are usually made from them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ Order and draws are a pure function of (seed, epoch, position), so that neither 
 threads nor where training was resumed changes a batch.
 """
 
-from __future__ import annotations
-
 import functools
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor

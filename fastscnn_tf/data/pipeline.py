@@ -1,7 +1,5 @@
 """The tf.data pipeline from a data set to batches for `model.fit`."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any
 

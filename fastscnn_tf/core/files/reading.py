@@ -3,8 +3,6 @@
 A pipe or a device in the place of a file would be read for ever, a huge one would fill the memory.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

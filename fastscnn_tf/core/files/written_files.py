@@ -5,8 +5,6 @@ only while it is exactly what was written. So nothing that such a list says, who
 another file at risk.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -4,8 +4,6 @@ A read of the declared size unpacks no more than that, so that bounds of the dec
 what is read; a read without a size unpacks all that there is before it is cut.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import math

@@ -5,8 +5,6 @@ of pixels, bytes and steps, and whatever one raises is a `DataError`. No lock is
 that takes long keeps no other thread from its own.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import dataclasses

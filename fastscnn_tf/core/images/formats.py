@@ -3,8 +3,6 @@
 The name of a file says nothing: an EPS named .png would run a PostScript interpreter.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import PurePath
 

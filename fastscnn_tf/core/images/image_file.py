@@ -1,7 +1,5 @@
 """Reading and resizing images and label maps, whatever their format."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Pillow's images as arrays: upright, as RGB, and a large one part by part."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 

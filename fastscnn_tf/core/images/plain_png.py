@@ -4,8 +4,6 @@ Plain means 8-bit grey or RGB without interlacing, transparency or a note of rot
 pixels alone say what the image is: every decoder gives the same ones.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable
 

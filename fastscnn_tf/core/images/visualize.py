@@ -1,7 +1,5 @@
 """Pictures of label maps."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Sequence

@@ -5,8 +5,6 @@ once over a small vocabulary of array operations, `tf_ops` inside tf.data and `n
 TensorFlow. Every choice is a pure function of one vector of uniform numbers per pair.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

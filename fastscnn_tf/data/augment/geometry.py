@@ -4,8 +4,6 @@ Only what the crop will show is resized or turned: cheap, and the same as resizi
 picture first. Image and label go through the same numbers; labels are resized nearest.
 """
 
-from __future__ import annotations
-
 import math
 from types import ModuleType
 from typing import Any, NamedTuple

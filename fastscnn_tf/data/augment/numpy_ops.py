@@ -4,8 +4,6 @@ Resizing follows `tf.image.resize` (half-pixel centres, no antialiasing), turnin
 `ImageProjectiveTransformV3`.
 """
 
-from __future__ import annotations
-
 import io
 import operator
 from collections.abc import Callable

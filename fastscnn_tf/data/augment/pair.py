@@ -1,7 +1,5 @@
 """One augmented pair, from a picture of any size to a crop for training."""
 
-from __future__ import annotations
-
 import math
 from types import ModuleType
 from typing import Any

@@ -6,8 +6,6 @@ Night, blur, noise and JPEG follow in the order in which scene, lens, sensor and
 The label never comes here.
 """
 
-from __future__ import annotations
-
 import math
 from types import ModuleType
 from typing import Any

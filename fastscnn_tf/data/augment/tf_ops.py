@@ -4,8 +4,6 @@ What each does stands in `numpy_ops`; where a form looks roundabout it is the fa
 CPU (a product with a (3,) vector costs four times one with whole rows).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

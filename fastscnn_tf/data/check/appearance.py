@@ -3,8 +3,6 @@
 Thresholds were measured on CamVid; `docs/data-check.md` says with what result.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`check_dataset`: reads everything a data set holds and says what is wrong with it."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence

@@ -3,8 +3,6 @@
 Values are looked at in some label maps of a split: a wrong table is wrong in all of them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Collection, Iterator, Sequence

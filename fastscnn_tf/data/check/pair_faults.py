@@ -1,7 +1,5 @@
 """What can be wrong with one pair, and reading many pairs at once to find out."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib

@@ -1,7 +1,5 @@
 """What is wrong with a split as a whole, or odd about it, though each of its pairs is right."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 

@@ -3,8 +3,6 @@
 Training, fine-tuning and their validation read every pair once before they begin.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path

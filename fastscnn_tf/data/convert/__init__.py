@@ -14,8 +14,6 @@ row in `mask_formats.py`, and its name below:
 Splitting, choosing classes, copying images and writing are the same for all: `convert_dataset.py`.
 """
 
-from __future__ import annotations
-
 # Formats by name, as on the command line. Those of masks are rows in `mask_formats.py`, another has
 # a module with its name with _ for -, and a `FORMAT` in it.
 MASKS = (

@@ -1,7 +1,5 @@
 """Drawing shapes into a label map, and run lengths as masks; within bounds, whatever comes."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import math

@@ -5,8 +5,6 @@ class that is named nowhere else: one class behind a `=`, alone each as it is. W
 becomes void. Spaces around a name count for nothing.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence

@@ -6,8 +6,6 @@ centre does. COCO's tools do not turn images by EXIF: coordinates are those of t
 unless the noted size says otherwise.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 

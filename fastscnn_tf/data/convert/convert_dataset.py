@@ -1,7 +1,5 @@
 """`convert_dataset`: other people's annotations as a `folder` data set, on all cores."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re

@@ -4,8 +4,6 @@ Shapes are drawn by `z_order`, those of one height in the order of the file, as 
 pixel belongs to a shape if its centre does. CVAT turns images by EXIF before they are annotated.
 """
 
-from __future__ import annotations
-
 import math
 import xml.parsers.expat as expat
 from collections.abc import Mapping

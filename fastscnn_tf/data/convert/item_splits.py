@@ -1,7 +1,5 @@
 """Which image goes into which split, so that frames of one sequence stay together."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence

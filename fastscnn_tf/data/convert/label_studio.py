@@ -5,8 +5,6 @@ annotations of a task the first that was not cancelled counts. Browsers show ima
 EXIF says, unless the noted size says otherwise.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import urllib.parse

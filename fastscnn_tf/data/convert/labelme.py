@@ -6,8 +6,6 @@ labelme turns an image by EXIF before it is annotated; earlier files show by the
 was not.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath

@@ -5,8 +5,6 @@ bdd100k; `anue_labels.py` of AutoNUE (IDD); the road devkit of KITTI, whose sema
 Cityscapes' label ids; CARLA's `ObjectLabel.h` and `CityScapesPalette.h`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections import Counter

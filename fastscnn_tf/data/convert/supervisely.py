@@ -5,8 +5,6 @@ bitmaps are PNGs that are laid down at their `origin`. Supervisely shows images 
 says, unless the noted size says otherwise.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Mapping
 

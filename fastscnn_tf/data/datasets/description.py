@@ -1,7 +1,5 @@
 """What `dataset.yaml` says: its keys, what they may hold, and what they mean together."""
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 import json

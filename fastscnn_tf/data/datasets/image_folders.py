@@ -4,8 +4,6 @@ The sorted folder names of the training split are the classes, so that an index 
 every split. No TensorFlow here.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import NoReturn

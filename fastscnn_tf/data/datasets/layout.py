@@ -1,7 +1,5 @@
 """`Layout`: how a data set lies on disk, and opening one of its splits."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 from typing import Literal

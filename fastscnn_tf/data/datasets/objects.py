@@ -5,8 +5,6 @@ in the end, uint8 RGB, whatever they were: normalising is the model's. What cann
 or refused.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import uuid

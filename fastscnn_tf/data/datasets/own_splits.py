@@ -1,7 +1,5 @@
 """Where the pictures and label maps of own splits lie, and which belong together."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import itertools

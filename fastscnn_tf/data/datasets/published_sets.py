@@ -1,7 +1,5 @@
 """The published data sets: how each lies on disk, what its labels mean, how it is scored."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools

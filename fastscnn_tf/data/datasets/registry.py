@@ -1,7 +1,5 @@
 """Data sets by the name used on the command line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ...core.aliases import StrPath

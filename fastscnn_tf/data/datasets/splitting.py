@@ -1,7 +1,5 @@
 """Splits by fraction: each name's hash says where it goes, so that added files move no others."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import math

@@ -5,8 +5,6 @@ overlap, so that a single pixel does not tell its class. The same (split, index,
 gives the same scene.
 """
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

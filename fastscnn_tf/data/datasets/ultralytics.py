@@ -16,8 +16,6 @@ folder where they begin with `./`. Without `masks_dir` the folder `masks` is tak
 there; otherwise the labels are polygons, which `fastscnn data convert` makes label maps of.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import itertools

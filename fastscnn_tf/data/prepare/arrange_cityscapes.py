@@ -1,7 +1,5 @@
 """Laying out Cityscapes from the archives a registered user has downloaded."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath

@@ -6,8 +6,6 @@ sections 13.1.5 and 14): a server that knows no ranges, or whose file has change
 whole file and the download starts again.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import errno

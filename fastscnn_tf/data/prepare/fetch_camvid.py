@@ -6,8 +6,6 @@ decoded pixels of `train` and `val` against digests measured on the published fi
 were not measured; its files are counted and decoded.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import os

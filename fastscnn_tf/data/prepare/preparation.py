@@ -1,7 +1,5 @@
 """Making a data set's folder: fetched where that is free, from the user's archives where not."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ...core.aliases import Progress, StrPath

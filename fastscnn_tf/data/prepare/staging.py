@@ -1,7 +1,5 @@
 """Building up a folder where nobody sees it, and moving what is whole into place."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import os

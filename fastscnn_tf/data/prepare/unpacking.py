@@ -1,7 +1,5 @@
 """Taking chosen files out of a ZIP archive that may be damaged, or made to do harm."""
 
-from __future__ import annotations
-
 import lzma
 import re
 import shutil

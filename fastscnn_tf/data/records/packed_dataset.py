@@ -7,8 +7,6 @@ The shards are ordinary ones: `tf.data.TFRecordDataset` and `tf.io.parse_single_
 too. Written by `fastscnn_tf.data.records.packing`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re

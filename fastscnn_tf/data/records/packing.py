@@ -6,8 +6,6 @@ colours to classes, cropping, drawing) goes in as PNG of the result: the picture
 map in the values of the label space. Each pair is compared before it is written.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import os

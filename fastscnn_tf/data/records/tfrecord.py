@@ -5,8 +5,6 @@
 Little-endian. Source: TensorFlow, core/lib/io/record_writer.h.
 """
 
-from __future__ import annotations
-
 import struct
 import zlib
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Keras reads the members that it knows, and leaves others alone.
 """
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 None of them is needed, and nothing in a file is executed or imported: see `safe_pickle`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools

@@ -1,7 +1,5 @@
 """Names for files that hold no weights that can be read, and what to do about each."""
 
-from __future__ import annotations
-
 import codecs
 
 from ...core.files.protobuf import Wire, text

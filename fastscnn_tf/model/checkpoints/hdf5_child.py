@@ -3,8 +3,6 @@
 The library is C, and made files have it run for ever, crash, or follow links into other files.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """`import_checkpoint`: weights of other implementations as our Keras model."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import logging

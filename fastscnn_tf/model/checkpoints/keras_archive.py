@@ -4,8 +4,6 @@ Keras gets an archive written anew: the configuration as it was checked, and wei
 were read in a process of their own. Assets, links and whatever else an archive holds stay behind.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import io

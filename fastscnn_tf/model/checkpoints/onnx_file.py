@@ -10,8 +10,6 @@ whatever order the nodes are listed in.
 Source: ONNX, onnx/onnx.proto.
 """
 
-from __future__ import annotations
-
 import collections
 import dataclasses
 import functools

@@ -4,8 +4,6 @@ The order of the graph tells which layer a convolution is (see `onnx_file`). A f
 becomes one that changes nothing: the network computes what the file does.
 """
 
-from __future__ import annotations
-
 import itertools
 import logging
 import re

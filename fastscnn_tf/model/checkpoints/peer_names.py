@@ -8,8 +8,6 @@ all bottlenecks from 0. Where Keras made the names, it counted the layers of eac
 of the code, and so does `_counted`.
 """
 
-from __future__ import annotations
-
 import collections
 import dataclasses
 import math

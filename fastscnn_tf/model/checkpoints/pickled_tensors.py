@@ -3,8 +3,6 @@
 Nothing here builds an array or calls into a library: tensors are described (`Tensor`, `Storage`).
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

@@ -11,8 +11,6 @@ Tensors are not built here but described (`Tensor`), so what is not a weight cos
 memory are bounded by the file's size and `MAX_STEPS`: no operation copies what exists already.
 """
 
-from __future__ import annotations
-
 import io
 import pickletools
 from collections.abc import Callable

@@ -12,8 +12,6 @@ can be no larger than the network needs.
 Layers are named as in the Keras model, such as `global_features.bottleneck1_1.expand`.
 """
 
-from __future__ import annotations
-
 import io
 import json
 from pathlib import Path
