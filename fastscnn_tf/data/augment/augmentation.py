@@ -122,32 +122,21 @@ class Augmentation:
         return tuple(found or range(len(names)))
 
 
+# For long training on few pictures, and light that the training split does not show.
+# fmt: off
+_STRONG = Augmentation(
+    scale=(0.5, 2.0), aspect=1.25, flip=True, rotation=(0.25, 8.0), cat_max_ratio=0.75, balance=0.5,
+    brightness=32.0, contrast=0.4, saturation=0.4, hue=0.05, channel_noise=0.1,
+    night=(0.15, 2.5), blur=(0.15, 1.5), noise=(0.2, 10.0), jpeg=(0.1, 40),
+    cutout=(0.1, 0.3), cutmix=0.1, classmix=0.15,
+)
+# fmt: on
 PRESETS = {
     "none": None,
     "paper": Augmentation(scale=(0.5, 2.0), flip=True, brightness=32.0, channel_noise=0.1),
     # Short fine-tuning and small pictures: less zoom keeps thin objects visible.
     "gentle": Augmentation(scale=(0.75, 1.5), flip=True, brightness=20.0, channel_noise=0.05),
-    # Long training on few pictures, and light that the training split does not show.
-    "strong": Augmentation(
-        scale=(0.5, 2.0),
-        aspect=1.25,
-        flip=True,
-        rotation=(0.25, 8.0),
-        cat_max_ratio=0.75,
-        balance=0.5,
-        brightness=32.0,
-        contrast=0.4,
-        saturation=0.4,
-        hue=0.05,
-        channel_noise=0.1,
-        night=(0.15, 2.5),
-        blur=(0.15, 1.5),
-        noise=(0.2, 10.0),
-        jpeg=(0.1, 40),
-        cutout=(0.1, 0.3),
-        cutmix=0.1,
-        classmix=0.15,
-    ),
+    "strong": _STRONG,
 }
 
 

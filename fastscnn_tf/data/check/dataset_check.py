@@ -105,15 +105,10 @@ def check_dataset(
     near, neighbours = _near_duplicates(walked, {finding.path for finding in across})
     sizes = [fact.size for split in walked for fact in split.facts if fact.size]
     warnings += unequal_sizes(", ".join(split.name for split in walked), sizes)
-    return CheckReport(
-        name,
-        None if data_dir is None else str(data_dir),
-        labels,
-        tuple(reports),
-        (*findings, *across, *near),
-        (*warnings, *neighbours),
-        (*notes, *(note for report in reports for note in few_steps(report))),
-    )
+    notes += [note for report in reports for note in few_steps(report)]
+    wrong, odd = (*findings, *across, *near), (*warnings, *neighbours)
+    place = None if data_dir is None else str(data_dir)
+    return CheckReport(name, place, labels, tuple(reports), wrong, odd, tuple(notes))
 
 
 def _open(name: str, data_dir: DataDir, split: str) -> _Split:

@@ -171,17 +171,12 @@ def find_missing(name: str, data_dir: DataDir, split: str) -> list[Problem]:
     found = find_pairs(name, data_dir, split)
     elsewhere = _label_maps_elsewhere(name, data_dir, split) if found.without_image else set()
     count = len(found.without_label)
-    label_maps, pictures = found.missing[:count], found.missing[count:]
+    lacking = zip(found.without_label, found.missing[:count], strict=True)
+    orphans = zip(found.without_image, found.missing[count:], strict=True)
+    alone = [pair for pair in orphans if pair[0] not in elsewhere]
     return [
-        *(
-            Problem(MISSING_LABEL, str(path), f"no label map, expected {wanted}")
-            for path, wanted in zip(found.without_label, label_maps, strict=True)
-        ),
-        *(
-            Problem(MISSING_IMAGE, str(path), f"no picture, expected {wanted}")
-            for path, wanted in zip(found.without_image, pictures, strict=True)
-            if path not in elsewhere
-        ),
+        *(Problem(MISSING_LABEL, str(p), f"no label map, expected {w}") for p, w in lacking),
+        *(Problem(MISSING_IMAGE, str(p), f"no picture, expected {w}") for p, w in alone),
     ]
 
 

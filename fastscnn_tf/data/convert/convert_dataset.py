@@ -113,18 +113,10 @@ def convert_dataset(
         notes.say_of_turns()
         _say_of_splits(counts, any(item.split for item in items) and split is None, notes)
         pixels = np.bincount(chosen.table, writer.pixels, 256).astype(int).tolist()
-        report = ConvertReport(
-            os.fspath(source),
-            str(output),
-            found.name,
-            reason,
-            counts,
-            dict(zip(chosen.labels.names, pixels, strict=False)),
-            pixels[IGNORE],
-            _made_of(opened, chosen),
-            chosen.dropped,
-            notes,
-        )
+        told = os.fspath(source), str(output), found.name, reason, counts
+        named = dict(zip(chosen.labels.names, pixels, strict=False))
+        made = _made_of(opened, chosen)
+        report = ConvertReport(*told, named, pixels[IGNORE], made, chosen.dropped, notes)
         _describe(stage, chosen.labels, done, report)
         _put_in_place(stage, output, old)
     return report

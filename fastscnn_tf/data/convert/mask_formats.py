@@ -393,17 +393,13 @@ ade20k = mask_format(
 
 # --- CARLA ----------------------------------------------------------------------------------------
 
+# fmt: off
 _CARLA_COLORS: dict[str, Color] = {
-    "static": (110, 190, 160),
-    "dynamic": (170, 120, 50),
-    "other": (55, 90, 80),
-    "water": (45, 60, 150),
-    "road_line": (157, 234, 50),
-    "ground": (81, 0, 81),
-    "bridge": (150, 100, 100),
-    "rail_track": (230, 150, 140),
-    "guard_rail": (180, 165, 180),
+    "static": (110, 190, 160), "dynamic": (170, 120, 50), "other": (55, 90, 80),
+    "water": (45, 60, 150), "road_line": (157, 234, 50), "ground": (81, 0, 81),
+    "bridge": (150, 100, 100), "rail_track": (230, 150, 140), "guard_rail": (180, 165, 180),
 }
+# fmt: on
 _SHARED = {
     name.replace(" ", "_").replace("person", "pedestrian"): color
     for name, color in zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True)

@@ -211,26 +211,17 @@ def _sources(content: _Content, root: Path) -> dict[str, Source]:
     if content.split:
         check_fractions(content.split)
         _check_group(content.group)
-        shares = {
-            name: Share(name, dict(content.split), content.seed, content.group)
+        how = dict(content.split), content.seed, content.group
+        return {
+            name: _checked(dataclasses.replace(common, share=Share(name, *how)), "")
             for name in content.split
         }
-        return {
-            name: _checked(dataclasses.replace(common, share=share), "")
-            for name, share in shares.items()
-        }
-    return {
-        name: _checked(
-            dataclasses.replace(
-                common,
-                images=_place(root, each.images) or common.images,
-                labels=_place(root, each.labels) or common.labels,
-                list=_place(root, each.list),
-            ),
-            f"splits.{name}: ",
-        )
-        for name, each in content.splits.items()
-    }
+    found = {}
+    for name, each in content.splits.items():
+        told = ((key, _place(root, getattr(each, key))) for key in ("images", "labels", "list"))
+        own: dict[str, Any] = {key: place for key, place in told if place is not None}
+        found[name] = _checked(dataclasses.replace(common, **own), f"splits.{name}: ")
+    return found
 
 
 def _checked(source: Source, where: str) -> Source:

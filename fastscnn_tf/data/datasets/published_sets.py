@@ -8,25 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ...core import labels as spaces
 from ...core.errors import DataError
-from ...core.images.image_file import (
-    Coding,
-    read_ids,
-    read_image,
-    read_label,
-    resize_image,
-    resize_label,
-)
-from ...core.labels import (
-    CAMVID,
-    CAMVID32,
-    CITYSCAPES,
-    CITYSCAPES_TRAIN_IDS,
-    EVENTSCAPE,
-    IGNORE,
-    PANORAMA13,
-    SYNPASS,
-)
+from ...core.images import image_file
 from .dataset import FileDataset
 from .layout import Layout
 from .pairing import Files, Pairing, pair_by_name, pair_up
@@ -39,7 +23,7 @@ USUAL = ("train", "val", "test")
 # Source: Brostow et al., ECCV 2008; split of Badrinarayanan et al. (SegNet).
 
 _camvid_files = Files(Path("{split}"), (".png",)), Files(Path("{split}annot"), (".png",))
-camvid = Layout("camvid", USUAL, CAMVID, *_camvid_files)
+camvid = Layout("camvid", USUAL, spaces.CAMVID, *_camvid_files)
 
 # --- The original CamVid --------------------------------------------------------------------------
 # 701 street pictures of 720x960, colour-coded in 32 classes with void:
@@ -84,14 +68,16 @@ def split_of(path: Path) -> str:
 camvid32 = CamVid32(
     "camvid32",
     USUAL,
-    CAMVID32,
+    spaces.CAMVID32,
     Files(Path("701_StillsRaw_full"), (".png",)),
     Files(Path("LabeledApproved_full"), ("_L.png",)),
-    stored=CAMVID32,
-    coding=Coding("color", CAMVID32.colors, tuple(range(len(CAMVID32))), (VOID,)),
+    stored=spaces.CAMVID32,
+    coding=image_file.Coding(
+        "color", spaces.CAMVID32.colors, tuple(range(len(spaces.CAMVID32))), (VOID,)
+    ),
 )
 # Its 31 classes without void, merged into 11.
-camvid32_11 = dataclasses.replace(camvid32, name="camvid32-11", labels=CAMVID)
+camvid32_11 = dataclasses.replace(camvid32, name="camvid32-11", labels=spaces.CAMVID)
 
 # --- Cityscapes -----------------------------------------------------------------------------------
 # Street pictures of 1024x2048 from 50 cities, 19 classes, fine or coarse label maps:
@@ -113,7 +99,7 @@ class CityscapesDataset(FileDataset):
         label_map = self.pairs[index][1]
         stem = label_map.name.removesuffix(TRAIN_IDS).removesuffix(LABEL_IDS)
         path = label_map.with_name(stem + INSTANCE_IDS)
-        return read_ids(path) if path.is_file() else None
+        return image_file.read_ids(path) if path.is_file() else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,8 +121,8 @@ class WithheldLabels(CityscapesDataset):
     @functools.cached_property
     def _all_void(self) -> bool:
         """Looks before anything is scored; the first label map with a class settles it."""
-        maps = (read_label(path, self.table) for _, path in self.pairs)
-        return all((label == IGNORE).all() for label in maps)
+        maps = (image_file.read_label(path, self.table) for _, path in self.pairs)
+        return all((label == spaces.IGNORE).all() for label in maps)
 
 
 class Cityscapes(Layout):
@@ -153,14 +139,14 @@ class Cityscapes(Layout):
     def open_pairs(self, split: str, pairing: Pairing) -> CityscapesDataset:
         kind = WithheldLabels if split == "test" else CityscapesDataset
         ids = not pairing.pairs[0][1].name.endswith(TRAIN_IDS)
-        labels = CITYSCAPES if ids else CITYSCAPES_TRAIN_IDS
+        labels = spaces.CITYSCAPES if ids else spaces.CITYSCAPES_TRAIN_IDS
         return kind(self.name, split, labels, pairing.pairs, None, self.protocol)
 
 
 cityscapes = Cityscapes(
     "cityscapes",
     USUAL,
-    CITYSCAPES,
+    spaces.CITYSCAPES,
     Files(Path("leftImg8bit/{split}"), ("_leftImg8bit.png",), "*/*"),
     Files(Path("gtFine/{split}"), (f"_gtFine_{LABEL_IDS}",), "*/*"),
 )
@@ -188,30 +174,30 @@ class CroppedDataset(FileDataset):
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         picture, label_map = self.pairs[index]
-        image = read_image(picture)
+        image = image_file.read_image(picture)
         label = self._label_of(label_map, image)
-        return resize_image(_crop(picture, image), SIZE), label
+        return image_file.resize_image(_crop(picture, image), SIZE), label
 
     def read_image(self, index: int) -> np.ndarray:
         path = self.pairs[index][0]
-        return resize_image(_crop(path, read_image(path)), SIZE)
+        return image_file.resize_image(_crop(path, image_file.read_image(path)), SIZE)
 
     def read_label(self, index: int) -> np.ndarray:
         picture, label_map = self.pairs[index]
         image = None
         with contextlib.suppress(DataError):  # reading the picture itself will say so
-            image = read_image(picture)
+            image = image_file.read_image(picture)
         return self._label_of(label_map, image)
 
     def _label_of(self, path: Path, image: np.ndarray | None) -> np.ndarray:
         """Compares the sizes before both become that of the protocol."""
-        label = read_label(path, self.table)
+        label = image_file.read_label(path, self.table)
         if image is not None and image.shape[:2] != label.shape:
             raise DataError(
                 f"{path}: label map is {label.shape[0]}x{label.shape[1]} "
                 f"but its image is {image.shape[0]}x{image.shape[1]}"
             )
-        return resize_label(_crop(path, label), SIZE)
+        return image_file.resize_label(_crop(path, label), SIZE)
 
 
 def _crop(path: Path, pixels: np.ndarray) -> np.ndarray:
@@ -228,7 +214,7 @@ _label_maps = (f"_{TRAIN_IDS}", f"_gtFine_{TRAIN_IDS}", TRAIN_IDS)
 dada_seg = Layout(
     "dada-seg",
     ("val",),
-    CITYSCAPES_TRAIN_IDS,
+    spaces.CITYSCAPES_TRAIN_IDS,
     Files(Path("leftImg8bit/{split}"), _pictures, "**/*"),
     Files(Path("gtFine/{split}"), _label_maps, "**/*"),
     protocol=f"border cut off (left {LEFT}, top {TOP}, right {RIGHT}, bottom {BOTTOM}), resized to "
@@ -267,16 +253,16 @@ class DensePass(Layout):
 densepass = DensePass(
     "densepass",
     ("val",),
-    CITYSCAPES_TRAIN_IDS,
+    spaces.CITYSCAPES_TRAIN_IDS,
     Files(Path("leftImg8bit/{split}"), (".png",), "*/*"),
     Files(Path("gtFine/{split}"), (f"_{TRAIN_IDS}",), "*/*"),
-    stored=CITYSCAPES_TRAIN_IDS,
+    stored=spaces.CITYSCAPES_TRAIN_IDS,
     protocol="whole panoramas at 400x2048, 19 classes, zero-shot from Cityscapes",
 )
 densepass13 = dataclasses.replace(
     densepass,
     name="densepass13",
-    labels=PANORAMA13,
+    labels=spaces.PANORAMA13,
     protocol="whole panoramas at 400x2048, 19 classes merged into 13",
 )
 
@@ -302,17 +288,17 @@ class SynPass(Layout):
 synpass = SynPass(
     "synpass",
     USUAL,
-    SYNPASS,
+    spaces.SYNPASS,
     Files(Path("img"), (".jpg",), "*/{split}/*/*"),
     Files(Path("semantic"), ("_trainID.png",), "*/{split}/*/*"),
-    stored=SYNPASS,
+    stored=spaces.SYNPASS,
     protocol="whole panoramas of all four kinds of weather, 22 classes",
     inner="SynPASS",
 )
 synpass13 = dataclasses.replace(
     synpass,
     name="synpass13",
-    labels=PANORAMA13,
+    labels=spaces.PANORAMA13,
     protocol="whole panoramas of all four kinds of weather, 13 classes",
 )
 
@@ -371,11 +357,11 @@ def _picture_of(label_map: Path) -> Path:
 eventscape = EventScape(
     "eventscape",
     USUAL,
-    EVENTSCAPE,
+    spaces.EVENTSCAPE,
     Files(Path(), (PICTURE,), "**/rgb/**/*"),
     Files(Path(), (LABEL_MAP,), "**/semantic/data/*"),
     protocol="whole RGB images at 256x512, 12 classes; no class (sky among it) is void",
-    coding=Coding("red"),
+    coding=image_file.Coding("red"),
 )
 
 PUBLISHED_SETS = (
