@@ -224,11 +224,8 @@ def _vistas(version: str) -> Layout:
 mapillary = mask_format(
     "mapillary", "Mapillary Vistas, 2.0 before 1.2", *map(_vistas, ("2.0", "1.2", ""))
 )
-mapillary_1_2 = mask_format(
-    "mapillary-1.2",
-    "Mapillary Vistas' older labels",
-    dataclasses.replace(_vistas("1.2"), telling=_never),
-)
+_older = dataclasses.replace(_vistas("1.2"), telling=_never)
+mapillary_1_2 = mask_format("mapillary-1.2", "Mapillary Vistas' older labels", _older)
 
 _nineteen = of_space("the 19 train ids", CITYSCAPES_TRAIN_IDS, [BLACK])
 

@@ -66,11 +66,8 @@ class Layout:
             DataError: there is no such folder at all.
         """
         self._check_data_dir(data_dir)
-        return tuple(
-            split
-            for split in self.splits
-            if all(folder.is_dir() for folder in self.folders(data_dir, split))
-        )
+        there = [s for s in self.splits if all(f.is_dir() for f in self.folders(data_dir, s))]
+        return tuple(there)
 
     def find_pairs(self, data_dir: Path, split: str) -> Pairing:
         """The files of a split, and those that lack their partner.

@@ -294,11 +294,8 @@ class Coding:
             pixels = pixels[..., None]
         if pixels.ndim in (3, 4) and pixels.shape[-1] not in (1, 3) and pixels.shape[-3] in (1, 3):
             pixels = np.moveaxis(pixels, -3, -1)
-        if (
-            pixels.ndim not in (3, 4)
-            or pixels.shape[-1] not in (1, 3)
-            or pixels.dtype.kind not in "fui"
-        ):
+        fits = pixels.ndim in (3, 4) and pixels.shape[-1] in (1, 3)
+        if not fits or pixels.dtype.kind not in "fui":
             raise DataError(
                 f"{self._name}: expected images (H, W, 3) or batches (B, H, W, 3) of bytes or "
                 f"floats, got {pixels.dtype} {pixels.shape}"

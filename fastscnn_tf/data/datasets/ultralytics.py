@@ -73,15 +73,9 @@ def read_ultralytics(value: Any, path: Path) -> Described:
     check_keys(value, (*_Content.__struct_fields__, *_IGNORED), f"{path}: ")
     check_names(value, "names", f"{path}: ")
     content: _Content = convert(value, str(path), _Content, error=DataError)
-    places = {
-        split: [told] if isinstance(told, str) else told
-        for split, told in (
-            ("train", content.train),
-            ("val", content.val or content.validation),
-            ("test", content.test),
-        )
-        if told
-    }
+    val = content.val or content.validation
+    given = {"train": content.train, "val": val, "test": content.test}
+    places = {k: [told] if isinstance(told, str) else told for k, told in given.items() if told}
     root = _root(content, path, [place for told in places.values() for place in told])
     masks = content.masks_dir or ("masks" if (root / "masks").is_dir() else None)
     if masks is None:

@@ -32,11 +32,8 @@ _TYPES = {
 }
 # fmt: on
 _NUMBERS = {1: 4, 7: 7, 11: 10}  # type -> the field that holds its numbers where no raw bytes are
-_PARTS = {
-    "Conv": ("", "weight", "bias"),
-    "BatchNormalization": ("", "weight", "bias", "running_mean", "running_var"),
-    "Resize": (),
-}
+_NORM = ("", "weight", "bias", "running_mean", "running_var")
+_PARTS = {"Conv": _NORM[:3], "BatchNormalization": _NORM, "Resize": ()}
 _PASSED_ON = ("Identity", "CastLike", "Cast")  # operations that a weight may go through
 
 
