@@ -102,7 +102,6 @@ def read_color_label(
     path: StrPath,
     colors: Sequence[Color],
     void: Sequence[Color],
-    *,
     classes: Sequence[int] | None = None,
     tolerance: int = 0,
     palette: bool = False,
@@ -306,14 +305,8 @@ class Coding:
         """
         if not self.by_color:
             return read_label(path, table, first_channel=self.encoding == "red")
-        labels = read_color_label(
-            path,
-            self.colors,
-            self.void,
-            classes=self.classes,
-            tolerance=self.tolerance,
-            palette=self.encoding == "palette-color",
-        )
+        how = self.classes, self.tolerance, self.encoding == "palette-color"
+        labels = read_color_label(path, self.colors, self.void, *how)
         return table[labels]
 
 

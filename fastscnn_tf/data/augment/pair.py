@@ -12,12 +12,7 @@ from .photometric import relit
 
 
 def augment_pair(
-    image: Any,
-    label: Any,
-    vector: Any,
-    settings: Augmentation,
-    config: FastSCNNConfig,
-    ops: ModuleType,
+    image, label, vector, settings: Augmentation, config: FastSCNNConfig, ops: ModuleType
 ) -> tuple[Any, Any]:
     """Augments one pair to the training size.
 

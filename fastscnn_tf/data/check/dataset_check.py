@@ -12,8 +12,7 @@ from ...core.errors import DataError
 from ...core.labels import LabelSpace
 from ...core.sizes import format_size
 from ..datasets.dataset import FileDataset, SegmentationDataset
-from ..datasets.description import read_description
-from ..datasets.folder import folder
+from ..datasets.description import folder, read_description
 from ..datasets.published_sets import WithheldLabels
 from ..datasets.registry import DataDir, find_splits, open_dataset
 from .appearance import find_alike

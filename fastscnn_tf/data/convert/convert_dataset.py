@@ -24,7 +24,7 @@ from ...core.images.decoding import open_picture, read_picture
 from ...core.images.pixels import orientation_of
 from ...core.labels import IGNORE, LabelSpace
 from ...core.sizes import format_size
-from ..datasets.folder import DESCRIPTION, folder
+from ..datasets.description import DESCRIPTION, folder
 from ..prepare.staging import holds_something, put, staging
 from ..records.encoded import encode_label
 from .class_choice import Choice, Chosen, choose, nearly_equal

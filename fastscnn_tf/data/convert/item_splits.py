@@ -12,14 +12,11 @@ from .source import Item, Notes
 
 SPLITS = ("train", "val", "test")
 FRACTIONS = (0.8, 0.1, 0.1)
+Shares = Sequence[float] | None  # of train, val and test
 
 
 def split_items(
-    items: Sequence[Item],
-    fractions: Sequence[float] | None,
-    seed: int,
-    group: str | None,
-    notes: Notes,
+    items: Sequence[Item], fractions: Shares, seed: int, group: str | None, notes: Notes
 ) -> dict[str, list[Item]]:
     """The items of each split.
 
@@ -67,7 +64,7 @@ def split_items(
     return {split: found for split, found in splits.items() if found}
 
 
-def _shares(fractions: Sequence[float] | None) -> tuple[float, ...]:
+def _shares(fractions: Shares) -> tuple[float, ...]:
     given = FRACTIONS if fractions is None else fractions
     if isinstance(given, str) or not all(isinstance(share, int | float) for share in given):
         raise ConfigError(f"split: expected shares such as (0.8, 0.1, 0.1), got {fractions!r}")

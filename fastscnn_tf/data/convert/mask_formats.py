@@ -124,11 +124,8 @@ def _listed_splits(folder: SourceFolder, root: str) -> Splits:
         DataError: there is no list, or two of them have an image in common.
     """
     place = f"{root}ImageSets/Segmentation/"
-    lists = {
-        stem(name.removeprefix(place)).lower(): name
-        for name in folder.files
-        if name.startswith(place) and name.lower().endswith(".txt")
-    }
+    texts = (n for n in folder.files if n.startswith(place) and n.lower().endswith(".txt"))
+    lists = {stem(name.removeprefix(place)).lower(): name for name in texts}
     if not lists:
         raise DataError(
             f"{folder.root}: no list {place}*.txt, which says what is labelled; --from colors "
@@ -250,14 +247,11 @@ bdd100k = mask_format(
     _bdd("seg/images/", "seg/color_labels/SPLIT/NAME_train_color", "seg/images, seg/color_labels"),
 )
 
-_road = ClassTable(
-    "KITTI's road colours",
-    (
-        Row("background", None, (255, 0, 0)),
-        Row("road", None, (255, 0, 255)),
-        Row("what is not evaluated", None, BLACK, void=True),
-    ),
+_road_rows = (
+    *(Row("background", None, (255, 0, 0)), Row("road", None, (255, 0, 255))),
+    Row("what is not evaluated", None, BLACK, void=True),
 )
+_road = ClassTable("KITTI's road colours", _road_rows)
 kitti = mask_format(
     "kitti",
     "KITTI's semantics, or its road benchmark",

@@ -24,6 +24,9 @@ LIST_BYTES = 64 << 20  # of a list of files: some million names
 COLUMNS = 16  # of a line, at which its label map may begin
 
 
+Paths = Sequence[Path]
+
+
 class Pairs(Protocol):
     """What knows the files of a split."""
 
@@ -177,12 +180,7 @@ class Source:
         return any(_fits(below, pattern) for pattern in self.exclude)
 
     def _listed(
-        self,
-        place: Path,
-        pictures: Files,
-        label_maps: Files | None,
-        images: Sequence[Path],
-        labels: Sequence[Path],
+        self, place: Path, pictures: Files, label_maps: Files | None, images: Paths, labels: Paths
     ) -> Pairing:
         """The pairs that a list names, in its order."""
         by_key: dict[str, list[Path]] = {}
@@ -249,7 +247,7 @@ def _fits(below: str, pattern: str) -> bool:
 
 
 def _shared(
-    share: Share, pictures: Files, label_maps: Files, images: Sequence[Path], labels: Sequence[Path]
+    share: Share, pictures: Files, label_maps: Files, images: Paths, labels: Paths
 ) -> Pairing:
     names = [pictures.below(path) for path in images]
     try:

@@ -7,7 +7,7 @@ from ...core.errors import DataError
 from ...core.sizes import Size
 from ..records.packed_dataset import RecordsDataset, read_index
 from .dataset import SegmentationDataset
-from .folder import OwnFolder, folder
+from .description import OwnFolder, folder
 from .layout import Layout, Missing
 from .pairing import Pairing
 from .published_sets import PUBLISHED_SETS

@@ -24,11 +24,8 @@ COUNTS = {
 }
 MAX_BYTES = 100 << 30
 # What the loader reads; outlines (.json) and coloured maps stay in the archive.
-_FILES = {
-    "leftImg8bit": "_leftImg8bit.png",
-    "gtFine": "_(labelIds|labelTrainIds|instanceIds).png",
-    "gtCoarse": "_(labelIds|labelTrainIds|instanceIds).png",
-}
+_IDS = "_(labelIds|labelTrainIds|instanceIds).png"
+_FILES = {"leftImg8bit": "_leftImg8bit.png", "gtFine": _IDS, "gtCoarse": _IDS}
 
 
 def prepare_cityscapes(

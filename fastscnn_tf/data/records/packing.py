@@ -189,14 +189,8 @@ class _Shard:
 
     def finish(self, path: Path) -> dict[str, Any]:
         self.path.rename(path)
-        return {
-            "file": path.name,
-            "bytes": self.size,
-            "sha256": self._sha256.hexdigest(),
-            "starts": self.starts,
-            "crc32": self.crc32,
-            "names": self.names,
-        }
+        about = {"file": path.name, "bytes": self.size, "sha256": self._sha256.hexdigest()}
+        return about | {"starts": self.starts, "crc32": self.crc32, "names": self.names}
 
 
 def _names(dataset: SegmentationDataset) -> list[str]:

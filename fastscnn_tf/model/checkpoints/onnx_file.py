@@ -110,12 +110,9 @@ class _Graph:
     def _node(self, data: Value) -> _Node:
         node = self.wire.message(data)
         attributes = (self.wire.message(each) for each in node.get(5, []))
-        return _Node(
-            text(node[4][0]),
-            tuple(map(text, node.get(1, []))),
-            tuple(map(text, node.get(2, []))),
-            {text(each[1][0]): each for each in attributes},
-        )
+        inputs, outputs = (tuple(map(text, node.get(field, []))) for field in (1, 2))
+        told = {text(each[1][0]): each for each in attributes}
+        return _Node(text(node[4][0]), inputs, outputs, told)
 
     def weight(self, name: str) -> str:
         """The tensor that an input is, through what passes it on."""
