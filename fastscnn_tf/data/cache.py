@@ -63,13 +63,11 @@ def check_cache(choice: str) -> None:
 
 def available_memory() -> int:
     """Bytes that can be taken without swapping."""
-    try:
+    with contextlib.suppress(OSError, ValueError):  # not Linux
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
-        return FALLBACK_MEMORY
-    except (OSError, ValueError):  # not Linux
-        return FALLBACK_MEMORY
+    return FALLBACK_MEMORY
 
 
 class MemoryCache:

@@ -96,10 +96,6 @@ def _judge(
     return bad, {index: found for index, found in known if found is not None}
 
 
-def _said(line: str) -> None:
-    """Of a part of a split, whose other part said it."""
-
-
 def _check_void(
     dataset: SegmentationDataset, good: Sequence[int], void: Sequence[int], warn: Warn
 ) -> None:
@@ -133,7 +129,7 @@ def open_usable(
     source = split if val_split is None else TRAIN
     missing = find_missing(name, data_dir, source)
     dataset = open_dataset(name, data_dir, source, size, missing="skip")
-    say = console.warn if split == source else _said  # of one split, once
+    say = console.warn if split == source else lambda line: None  # of one split, once
     good = usable(dataset, skip_bad, missing, progress, say)
     return good if val_split is None else held_out(good, val_split, split)
 

@@ -31,12 +31,11 @@ TABLES = (
     *("labelmap.txt", "class_dict.csv", "classes.csv", "_classes.csv", "classes.txt"),
     *("label_colors.txt", "class_dict_seg.csv"),
 )
+Table = Callable[..., ClassTable]  # reads it in a folder
 NAMEABLE = 64  # colours that are listed for the user to name
 
 
-def _of_file(
-    *names: str, read: Callable[..., ClassTable] = read_table
-) -> Callable[..., ClassTable]:
+def _of_file(*names: str, read: Table = read_table) -> Table:
     return lambda folder: read(folder, named(folder, *names))
 
 
@@ -49,7 +48,7 @@ def _never(folder: SourceFolder) -> bool:
     return False
 
 
-def _known(table: ClassTable) -> Callable[[SourceFolder], ClassTable]:
+def _known(table: ClassTable) -> Table:
     return lambda folder: table
 
 
@@ -433,7 +432,7 @@ def _read_carla(folder: SourceFolder, name: str, table: ClassTable, notes: Notes
     return classes_of(image, path, table, notes, red=tags)
 
 
-def _carla(table: Callable[[SourceFolder], ClassTable], **how: Any) -> Layout:
+def _carla(table: Table, **how: Any) -> Layout:
     return Layout(
         "CARLA's cameras: rgb and semantic, or CameraRGB and CameraSeg",
         rf"(?:rgb|CameraRGB|camera_rgb)/(?P<name>[^/]+){IMAGE}",

@@ -14,8 +14,6 @@ Paths are relative to the YAML file. A picture `x.jpg` belongs to the label map 
 see `_Content` and docs/dataset-yaml.md.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import difflib
 import json
