@@ -67,17 +67,14 @@ def _roboflow_table(folder: SourceFolder) -> ClassTable:
     return first
 
 
-roboflow = mask_format(
-    "roboflow",
-    "Roboflow's semantic masks",
-    Layout(
-        "Roboflow's semantic masks: train, valid, test with x.jpg, x_mask.png and _classes.csv",
-        rf"(?P<split>train|valid|test)/(?P<name>[^/]+){IMAGE}",
-        rf"(?P<split>train|valid|test)/(?P<name>[^/]+)_mask{IMAGE}",
-        _roboflow_table,
-        telling=lambda folder: _has_table(folder, "_classes.csv"),
-    ),
+_roboflow = Layout(
+    "Roboflow's semantic masks: train, valid, test with x.jpg, x_mask.png and _classes.csv",
+    rf"(?P<split>train|valid|test)/(?P<name>[^/]+){IMAGE}",
+    rf"(?P<split>train|valid|test)/(?P<name>[^/]+)_mask{IMAGE}",
+    _roboflow_table,
+    telling=lambda folder: _has_table(folder, "_classes.csv"),
 )
+roboflow = mask_format("roboflow", "Roboflow's semantic masks", _roboflow)
 
 # --- VOC, and CVAT's masks ------------------------------------------------------------------------
 
@@ -167,16 +164,13 @@ def _camvid_table(folder: SourceFolder) -> ClassTable:
     return dataclasses.replace(table, rows=rows)
 
 
-camvid_kaggle = mask_format(
-    "camvid-kaggle",
-    "CamVid as Kaggle has it",
-    Layout(
-        "train, train_labels with x_L.png and so on",
-        rf"(?P<split>train|val|test)/(?P<name>[^/]+){IMAGE}",
-        rf"(?P<split>train|val|test)_labels/(?P<name>[^/]+)_L{IMAGE}",
-        _camvid_table,
-    ),
+_camvid = Layout(
+    "train, train_labels with x_L.png and so on",
+    rf"(?P<split>train|val|test)/(?P<name>[^/]+){IMAGE}",
+    rf"(?P<split>train|val|test)_labels/(?P<name>[^/]+)_L{IMAGE}",
+    _camvid_table,
 )
+camvid_kaggle = mask_format("camvid-kaggle", "CamVid as Kaggle has it", _camvid)
 
 
 class _Label(msgspec.Struct):
@@ -251,21 +245,20 @@ _road_rows = (
     Row("what is not evaluated", None, BLACK, void=True),
 )
 _road = ClassTable("KITTI's road colours", _road_rows)
+_semantic_kitti = Layout(
+    "training/image_2 and training/semantic with Cityscapes' label ids",
+    rf"training/image_2/(?P<name>[^/]+){IMAGE}",
+    rf"training/semantic/(?P<name>[^/]+){IMAGE}",
+    _known(of_space("Cityscapes' label ids", CITYSCAPES)),
+)
+_road_kitti = Layout(
+    "training/image_2 and training/gt_image_2/um_road_x.png, the road benchmark",
+    rf"training/image_2/(?P<place>umm?|uu)_(?P<name>[^/_]+){IMAGE}",
+    rf"training/gt_image_2/(?P<place>umm?|uu)_road_(?P<name>[^/_]+){IMAGE}",
+    _known(_road),
+)
 kitti = mask_format(
-    "kitti",
-    "KITTI's semantics, or its road benchmark",
-    Layout(
-        "training/image_2 and training/semantic with Cityscapes' label ids",
-        rf"training/image_2/(?P<name>[^/]+){IMAGE}",
-        rf"training/semantic/(?P<name>[^/]+){IMAGE}",
-        _known(of_space("Cityscapes' label ids", CITYSCAPES)),
-    ),
-    Layout(
-        "training/image_2 and training/gt_image_2/um_road_x.png, the road benchmark",
-        rf"training/image_2/(?P<place>umm?|uu)_(?P<name>[^/_]+){IMAGE}",
-        rf"training/gt_image_2/(?P<place>umm?|uu)_road_(?P<name>[^/_]+){IMAGE}",
-        _known(_road),
-    ),
+    "kitti", "KITTI's semantics, or its road benchmark", _semantic_kitti, _road_kitti
 )
 
 # The level3Ids, by which AutoNUE trains and scores; the ids 0 to 34 are their parts in this order.
@@ -370,16 +363,13 @@ def _ade20k_table(folder: SourceFolder, name: str) -> ClassTable:
     return ClassTable(where, (Row("other objects", 0, void=True), *rows))
 
 
-ade20k = mask_format(
-    "ade20k",
-    "ADE20K as ADEChallengeData2016",
-    Layout(
-        "images, annotations with training and validation, and objectInfo150.txt",
-        rf"images/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
-        rf"annotations/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
-        _of_file("objectInfo150.txt", read=_ade20k_table),
-    ),
+_ade20k = Layout(
+    "images, annotations with training and validation, and objectInfo150.txt",
+    rf"images/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
+    rf"annotations/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
+    _of_file("objectInfo150.txt", read=_ade20k_table),
 )
+ade20k = mask_format("ade20k", "ADE20K as ADEChallengeData2016", _ade20k)
 
 # --- CARLA ----------------------------------------------------------------------------------------
 
