@@ -13,9 +13,7 @@ import numpy as np
 from ..core.errors import ConfigError, OutputError
 from ..core.files.writing import make_folder, replacing
 from ..core.sizes import Size
-from .datasets.dataset import SegmentationDataset
-
-Pair = tuple[np.ndarray, np.ndarray]  # (h, w, 3) uint8 RGB and (h, w) uint8 class indices
+from .datasets.dataset import Pair, SegmentationDataset
 
 MEMORY_SHARE = 0.25  # of what is available when training begins
 FALLBACK_MEMORY = 2 << 30  # where the system does not say what is available

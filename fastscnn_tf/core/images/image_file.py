@@ -146,9 +146,7 @@ def read_color_label(
 
 
 def _strange_colors(strange: Counter[int], tolerance: int) -> str:
-    listed = ", ".join(
-        f"{color_of(code)} ({count} pixels)" for code, count in strange.most_common(5)
-    )
+    listed = ", ".join(f"{color_of(code)} ({n} pixels)" for code, n in strange.most_common(5))
     within = f" within {tolerance} a channel" if tolerance else ""
     rest = f" ({len(strange)} such colours, {strange.total()} pixels)" if len(strange) > 1 else ""
     return f"colour {listed} is that of no class and of no void{within}{rest}"

@@ -229,9 +229,7 @@ def blur(image: np.ndarray, taps: np.ndarray) -> np.ndarray:
         widths = [(radius, radius) if a == axis else (0, 0) for a in range(3)]
         wide = np.pad(image, widths, mode)
         parts = (wide.take(range(i, i + image.shape[axis]), axis) for i in range(len(taps)))
-        image = np.asarray(
-            sum(tap * part for tap, part in zip(taps, parts, strict=True)), np.float32
-        )
+        image = np.asarray(sum(tap * x for tap, x in zip(taps, parts, strict=True)), np.float32)
     return image
 
 

@@ -22,9 +22,7 @@ BLUR_RADIUS = 4  # pixels; two standard deviations of the strongest blur
 DIM = 0.5  # a night keeps at least this much of the light that its curve leaves
 
 
-def relit(
-    image: Any, draws: Draws, settings: Augmentation, config: FastSCNNConfig, ops: ModuleType
-) -> Any:
+def relit(image, draws: Draws, settings: Augmentation, config: FastSCNNConfig, ops: ModuleType):
     """The picture in other light, normalised.
 
     Args:

@@ -17,6 +17,7 @@ from ...core.labels import IGNORE, UNKNOWN, LabelSpace, generated_palette
 from ..datasets.dataset import FileDataset, SegmentationDataset
 from .pair_faults import Problem
 
+Found = tuple[str, str] | None  # what is wrong, and what to do
 TABLE, PALETTE = "label-table", "label-palette"
 SAMPLE = 32  # label maps of a split that are looked at
 SHOWN = 12  # values that a line lists
@@ -62,7 +63,7 @@ def _holds_values(dataset: FileDataset) -> bool:
     return plain and not dataset.coding.by_color
 
 
-def _other_table(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
+def _other_table(space: LabelSpace, counts: np.ndarray) -> Found:
     """A known table of the same classes that explains the values better."""
     names = {name.casefold() for name in space.names}
     own = _explained(space, counts)
@@ -85,7 +86,7 @@ def _explained(space: LabelSpace, counts: np.ndarray) -> tuple[bool, int]:
     return bool((seen != UNKNOWN).all()), len(np.unique(seen[seen < len(space)]))
 
 
-def _scaled(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
+def _scaled(space: LabelSpace, counts: np.ndarray) -> Found:
     """Class indices spread over 0 to 255: masks of 0 and 255, samples of 2 or 4 bits, greys."""
     table, seen = space.lookup_table(), np.flatnonzero(counts)
     foreign = seen[(table[seen] >= len(space)) & (seen > 0)]
@@ -119,7 +120,7 @@ def _step(seen: np.ndarray, classes: int) -> float:
     return 0.0
 
 
-def _shifted(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
+def _shifted(space: LabelSpace, counts: np.ndarray) -> Found:
     """Values from 0 or 1 to the number of classes, which no index reaches."""
     count = len(space)
     own = [value for each in space.values_of_classes() for value in each]
@@ -134,9 +135,7 @@ def _shifted(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
     return text, f"{line}; or name the class of value 0 in front"
 
 
-def _palette(
-    space: LabelSpace, counts: np.ndarray, palette: np.ndarray | None
-) -> tuple[str, str] | None:
+def _palette(space: LabelSpace, counts: np.ndarray, palette: np.ndarray | None) -> Found:
     """A palette in which classes have the colours of others."""
     if palette is None or space.colors == generated_palette(len(space)):
         return None

@@ -96,9 +96,7 @@ def _judge(
     return bad, {index: found for index, found in known if found is not None}
 
 
-def _check_void(
-    dataset: SegmentationDataset, good: Sequence[int], void: Sequence[int], warn: Warn
-) -> None:
+def _check_void(dataset: SegmentationDataset, good: list[int], void: list[int], warn: Warn) -> None:
     if not void:
         return
     if len(void) == len(good):

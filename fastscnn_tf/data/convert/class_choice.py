@@ -37,9 +37,7 @@ class Chosen:
     dropped: tuple[str, ...]
 
 
-def choose(
-    name: str, classes: Sequence[str], colors: Mapping[str, Color], choice: Choice
-) -> Chosen:
+def choose(name: str, classes: Sequence[str], colors: dict[str, Color], choice: Choice) -> Chosen:
     """The classes to write.
 
     Args:

@@ -78,13 +78,11 @@ def _shares(fractions: Shares) -> tuple[float, ...]:
     return shares
 
 
-def _groups(
-    items: Sequence[Item], pattern: str | None, notes: Notes
-) -> tuple[list[list[int]], bool]:
+def _groups(items: Sequence[Item], regex: str | None, notes: Notes) -> tuple[list[list[int]], bool]:
     """Indices of items that stay together; and whether they are one sequence, to be cut."""
-    if pattern is not None:
-        keys = [f"={key}" for key in groups_of([item.name for item in items], pattern)]
-        how = f"grouped by --group {pattern}"
+    if regex is not None:
+        keys = [f"={key}" for key in groups_of([item.name for item in items], regex)]
+        how = f"grouped by --group {regex}"
     elif any(item.group is not None for item in items):
         keys = [f"/{i}" if item.group is None else f"={item.group}" for i, item in enumerate(items)]
         how = "grouped as the source does"
@@ -96,9 +94,9 @@ def _groups(
         members.setdefault(key, []).append(index)
     groups = list(members.values())
     if len(groups) == len(items):
-        why = f"{how}: no two have one group" if pattern else "no sequences in the names"
+        why = f"{how}: no two have one group" if regex else "no sequences in the names"
         notes.add(f"{why}: each image may go into any split", count=len(items))
-    elif len(groups) > 1 or pattern:  # one of the user's is not cut
+    elif len(groups) > 1 or regex:  # one of the user's is not cut
         notes.add(
             f"{how}: {len(groups)} groups stay whole",
             max(members, key=lambda key: len(members[key]))[1:],
@@ -128,9 +126,7 @@ def _blocks(groups: Sequence[list[int]], shares: Sequence[float]) -> list[list[i
 def _counts(total: int, shares: Sequence[float]) -> list[int]:
     """How many of `total` go into each split: by its share, and at least one where there are."""
     counts = [round(total * share) for share in shares[1:]]
-    counts = [
-        max(count, 1) if share else 0 for count, share in zip(counts, shares[1:], strict=True)
-    ]
+    counts = [max(n, 1) if share else 0 for n, share in zip(counts, shares[1:], strict=True)]
     for i in range(len(counts)):
         counts[i] = max(0, min(counts[i], total - 1 - sum(counts[:i])))
     return [total - sum(counts), *counts]

@@ -211,9 +211,8 @@ def _vistas(version: str) -> Layout:
     )
 
 
-mapillary = mask_format(
-    "mapillary", "Mapillary Vistas, 2.0 before 1.2", *map(_vistas, ("2.0", "1.2", ""))
-)
+_editions = map(_vistas, ("2.0", "1.2", ""))
+mapillary = mask_format("mapillary", "Mapillary Vistas, 2.0 before 1.2", *_editions)
 _older = dataclasses.replace(_vistas("1.2"), telling=_never)
 mapillary_1_2 = mask_format("mapillary-1.2", "Mapillary Vistas' older labels", _older)
 
@@ -245,21 +244,19 @@ _road_rows = (
     Row("what is not evaluated", None, BLACK, void=True),
 )
 _road = ClassTable("KITTI's road colours", _road_rows)
-_semantic_kitti = Layout(
+_kitti_ids = Layout(
     "training/image_2 and training/semantic with Cityscapes' label ids",
     rf"training/image_2/(?P<name>[^/]+){IMAGE}",
     rf"training/semantic/(?P<name>[^/]+){IMAGE}",
     _known(of_space("Cityscapes' label ids", CITYSCAPES)),
 )
-_road_kitti = Layout(
+_kitti_road = Layout(
     "training/image_2 and training/gt_image_2/um_road_x.png, the road benchmark",
     rf"training/image_2/(?P<place>umm?|uu)_(?P<name>[^/_]+){IMAGE}",
     rf"training/gt_image_2/(?P<place>umm?|uu)_road_(?P<name>[^/_]+){IMAGE}",
     _known(_road),
 )
-kitti = mask_format(
-    "kitti", "KITTI's semantics, or its road benchmark", _semantic_kitti, _road_kitti
-)
+kitti = mask_format("kitti", "KITTI's semantics, or its road benchmark", _kitti_ids, _kitti_road)
 
 # The level3Ids, by which AutoNUE trains and scores; the ids 0 to 34 are their parts in this order.
 IDD = (

@@ -251,10 +251,8 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
     notes = Notes()
     table = layout.table(folder).check(notes)
     notes.add(f"read as {layout.about}; what pixels mean says {table.said}")
-    for one, other in pairs.twice:
-        raise DataError(
-            f"{folder.root}: {one} and {other} are for the same image: keep one of them"
-        )
+    for one, two in pairs.twice:
+        raise DataError(f"{folder.root}: {one} and {two} are for the same image: keep one of them")
     for what, here, there in (
         ("images without a mask, left out", pairs.images, pairs.masks),
         ("masks without an image, left out", pairs.masks, pairs.images),

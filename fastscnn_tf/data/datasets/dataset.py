@@ -20,6 +20,7 @@ from ...core.errors import ConfigError, DataError
 from ...core.images.image_file import INDEX, Coding, read_image
 from ...core.labels import UNKNOWN, LabelSpace
 
+Pair = tuple[np.ndarray, np.ndarray]  # (h, w, 3) uint8 RGB and (h, w) uint8 class indices
 WHOLE_IMAGES = "whole images at their own size"
 
 
@@ -46,7 +47,7 @@ class SegmentationDataset(abc.ABC):
         return range(len(self))
 
     @overload
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]: ...
+    def __getitem__(self, index: int) -> Pair: ...
 
     @overload
     def __getitem__(self, index: slice) -> Subset: ...
@@ -61,7 +62,7 @@ class SegmentationDataset(abc.ABC):
         found = range(len(self))[index]
         return self.read(found) if isinstance(found, int) else Subset(self, found)
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def __iter__(self) -> Iterator[Pair]:
         return map(self.read, self.indices())
 
     def __repr__(self) -> str:
@@ -106,7 +107,7 @@ class SegmentationDataset(abc.ABC):
                 parts += [str(path.absolute()), str(found.st_size), str(found.st_mtime_ns)]
         return tuple(parts)
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, index: int) -> Pair:
         """Image and label map of the same height and width.
 
         Raises:
@@ -114,9 +115,7 @@ class SegmentationDataset(abc.ABC):
         """
         return self.checked(self.read_image(index), self.read_label(index), index)
 
-    def checked(
-        self, image: np.ndarray, label: np.ndarray, index: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def checked(self, image: np.ndarray, label: np.ndarray, index: int) -> Pair:
         """Both, if their sizes are the same.
 
         Raises:
@@ -213,7 +212,7 @@ class DatasetView(SegmentationDataset):
     def state(self, index: int) -> tuple[str, ...]:
         return self.ask("state", index)
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, index: int) -> Pair:
         return self.ask("read", index)
 
 
@@ -245,7 +244,7 @@ class Relabelled(DatasetView):
     def read_label(self, index: int) -> np.ndarray:
         return self._table[self._dataset.read_label(index)]
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, index: int) -> Pair:
         image, label = self._dataset.read(index)
         return image, self._table[label]
 

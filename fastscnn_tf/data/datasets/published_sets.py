@@ -65,6 +65,7 @@ def split_of(path: Path) -> str:
     return "val" if sequence == "0016E5" and frame in VAL_0016E5 else "train"
 
 
+_numbers = tuple(range(len(spaces.CAMVID32)))
 camvid32 = CamVid32(
     "camvid32",
     USUAL,
@@ -72,9 +73,7 @@ camvid32 = CamVid32(
     Files(Path("701_StillsRaw_full"), (".png",)),
     Files(Path("LabeledApproved_full"), ("_L.png",)),
     stored=spaces.CAMVID32,
-    coding=image_file.Coding(
-        "color", spaces.CAMVID32.colors, tuple(range(len(spaces.CAMVID32))), (VOID,)
-    ),
+    coding=image_file.Coding("color", spaces.CAMVID32.colors, _numbers, (VOID,)),
 )
 # Its 31 classes without void, merged into 11.
 camvid32_11 = dataclasses.replace(camvid32, name="camvid32-11", labels=spaces.CAMVID)
