@@ -43,10 +43,8 @@ class _Split:
         for index, fact in enumerate(self.facts):
             if fact.look is not None and self.dataset is not None:
                 files = self.dataset.files(index)
-                yield (
-                    str(files[0]) if len(files) == 2 else self.dataset.sample_name(index),
-                    fact.look,
-                )
+                named = len(files) == 2
+                yield str(files[0]) if named else self.dataset.sample_name(index), fact.look
 
     @property
     def pixels(self) -> list[np.ndarray]:

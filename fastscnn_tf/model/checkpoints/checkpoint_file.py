@@ -316,13 +316,10 @@ def _array(tensor: Tensor, contents: _Contents, room: int) -> np.ndarray:
     if tensor.offset + steps >= storage.size:
         raise ValueError("a tensor reaches beyond its storage")
     raw = contents.fetch(storage) if storage.data is None else storage.data
-    values: np.ndarray = np.ndarray(
-        shape,
-        dtype,
-        raw.encode("latin-1") if isinstance(raw, str) else raw,  # numpy checks the bounds too
-        tensor.offset * size,
-        [stride * size for stride in tensor.strides],
-    )
+    content = raw.encode("latin-1") if isinstance(raw, str) else raw
+    bytes_apart = [stride * size for stride in tensor.strides]
+    # numpy checks the bounds, too.
+    values: np.ndarray = np.ndarray(shape, dtype, content, tensor.offset * size, bytes_apart)
     if brain:  # the upper half of a float32
         return np.asarray(values.astype(np.uint32, order="C") << np.uint32(16)).view(np.float32)
     return values.astype(dtype.newbyteorder("="), order="C")
