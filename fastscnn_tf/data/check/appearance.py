@@ -97,6 +97,9 @@ def _unexplained(image: np.ndarray, label: np.ndarray) -> float:
     return max(1 - between / total, 0.01)
 
 
+# Copies in other bytes, and frames of one video: all pairs are compared, by the correlation of
+# small gradient fields: one product of matrices, which no brightness, contrast, size or encoding
+# changes much. A copy may be mirrored.
 ALIKE = 0.9  # correlation: CamVid's frames 1/15 s apart have 0.89 and more, its splits 0.67 at most
 COPY, REST = 0.985, 7.0  # of copies: at least, and grey levels that a tone curve leaves, at most
 FAINT = 2.0  # grey levels: with less contrast a picture shows nothing to compare

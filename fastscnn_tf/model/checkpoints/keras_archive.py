@@ -175,6 +175,7 @@ def _write(path: Path, config: dict[str, Any], weights: dict[str, np.ndarray]) -
         archive.writestr(WEIGHTS, stored.getbuffer())
 
 
+# What a `.keras` says of itself besides the network: JSON of ours. Keras leaves such members alone.
 MEMBER = "fastscnn_tf.json"
 TEXTS = ("name", "description", "version", "author", "license")
 LARGEST = 1 << 20  # bytes; a training run takes some hundred
