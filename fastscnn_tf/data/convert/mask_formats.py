@@ -268,13 +268,9 @@ IDD = (
 )
 _IDD_VOID = ("unlabeled", "ego vehicle", "rectification border", "out of roi", "license plate")
 _idd_labels = {part: index for index, name in enumerate(IDD) for part in name.split("/")}
-_idd_ids = ClassTable(
-    "IDD's ids",
-    (
-        *(Row(IDD[index], value) for value, index in enumerate(_idd_labels.values())),
-        *(Row(n, len(_idd_labels) + i, void=True) for i, n in enumerate(_IDD_VOID)),
-    ),
-)
+_idd_rows = [Row(IDD[index], value) for value, index in enumerate(_idd_labels.values())]
+_idd_rows += [Row(n, len(_idd_labels) + i, void=True) for i, n in enumerate(_IDD_VOID)]
+_idd_ids = ClassTable("IDD's ids", tuple(_idd_rows))
 
 
 _Coordinate = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]

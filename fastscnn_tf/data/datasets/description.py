@@ -148,13 +148,11 @@ def _labels(content: _Content, path: Path) -> tuple[LabelSpace, Coding]:
                 f"void: expected values, got a colour with encoding {coding.encoding}"
             )
     generated = generated_palette(min(len(classes), MAX_CLASSES))
-    labels = LabelSpace(
-        path.absolute().parent.name if content.name in (None, "") else str(content.name),
-        tuple(each.name for each in classes),
-        tuple((*each.colors(), color)[0] for each, color in zip(classes, generated, strict=False)),
-        () if coding.by_color else tuple(map(_values, classes, range(len(classes)))),
-        void,
-    )
+    name = path.absolute().parent.name if content.name in (None, "") else str(content.name)
+    names = tuple(each.name for each in classes)
+    colors = tuple((*each.colors(), own)[0] for each, own in zip(classes, generated, strict=False))
+    values = () if coding.by_color else tuple(map(_values, classes, range(len(classes))))
+    labels = LabelSpace(name, names, colors, values, void)
     if reason := labels.fault():
         raise ConfigError(reason + ("" if coding.by_color else _with_background(classes)))
     return labels, coding

@@ -67,9 +67,7 @@ def split_of(path: Path) -> str:
 
 _numbers = tuple(range(len(spaces.CAMVID32)))
 camvid32 = CamVid32(
-    "camvid32",
-    USUAL,
-    spaces.CAMVID32,
+    *("camvid32", USUAL, spaces.CAMVID32),
     Files(Path("701_StillsRaw_full"), (".png",)),
     Files(Path("LabeledApproved_full"), ("_L.png",)),
     stored=spaces.CAMVID32,
@@ -143,9 +141,7 @@ class Cityscapes(Layout):
 
 
 cityscapes = Cityscapes(
-    "cityscapes",
-    USUAL,
-    spaces.CITYSCAPES,
+    *("cityscapes", USUAL, spaces.CITYSCAPES),
     Files(Path("leftImg8bit/{split}"), ("_leftImg8bit.png",), "*/*"),
     Files(Path("gtFine/{split}"), (f"_gtFine_{LABEL_IDS}",), "*/*"),
 )
@@ -211,9 +207,7 @@ def _crop(path: Path, pixels: np.ndarray) -> np.ndarray:
 _pictures = (".jpg", ".jpeg", "_leftImg8bit.jpg", "_leftImg8bit.jpeg")
 _label_maps = (f"_{TRAIN_IDS}", f"_gtFine_{TRAIN_IDS}", TRAIN_IDS)
 dada_seg = Layout(
-    "dada-seg",
-    ("val",),
-    spaces.CITYSCAPES_TRAIN_IDS,
+    *("dada-seg", ("val",), spaces.CITYSCAPES_TRAIN_IDS),
     Files(Path("leftImg8bit/{split}"), _pictures, "**/*"),
     Files(Path("gtFine/{split}"), _label_maps, "**/*"),
     protocol=f"border cut off (left {LEFT}, top {TOP}, right {RIGHT}, bottom {BOTTOM}), resized to "
@@ -250,9 +244,7 @@ class DensePass(Layout):
 
 
 densepass = DensePass(
-    "densepass",
-    ("val",),
-    spaces.CITYSCAPES_TRAIN_IDS,
+    *("densepass", ("val",), spaces.CITYSCAPES_TRAIN_IDS),
     Files(Path("leftImg8bit/{split}"), (".png",), "*/*"),
     Files(Path("gtFine/{split}"), (f"_{TRAIN_IDS}",), "*/*"),
     stored=spaces.CITYSCAPES_TRAIN_IDS,
@@ -285,9 +277,7 @@ class SynPass(Layout):
 
 
 synpass = SynPass(
-    "synpass",
-    USUAL,
-    spaces.SYNPASS,
+    *("synpass", USUAL, spaces.SYNPASS),
     Files(Path("img"), (".jpg",), "*/{split}/*/*"),
     Files(Path("semantic"), ("_trainID.png",), "*/{split}/*/*"),
     stored=spaces.SYNPASS,
@@ -354,9 +344,7 @@ def _picture_of(label_map: Path) -> Path:
 
 
 eventscape = EventScape(
-    "eventscape",
-    USUAL,
-    spaces.EVENTSCAPE,
+    *("eventscape", USUAL, spaces.EVENTSCAPE),
     Files(Path(), (PICTURE,), "**/rgb/**/*"),
     Files(Path(), (LABEL_MAP,), "**/semantic/data/*"),
     protocol="whole RGB images at 256x512, 12 classes; no class (sky among it) is void",

@@ -126,13 +126,10 @@ def _labels(content: _Content, path: Path) -> LabelSpace:
         if value in told:  # cityscapes.yaml has -1, which no label map can hold
             told[value] = index if isinstance(index, int) else IGNORE
     values = [tuple(v for v, index in told.items() if index == own) for own in range(len(names))]
-    labels = LabelSpace(
-        path.absolute().parent.name,
-        tuple(names),
-        generated_palette(min(len(names), MAX_CLASSES)),
-        tuple(own[0] if len(own) == 1 else own for own in values),
-        tuple(value for value, index in told.items() if index == IGNORE and value != IGNORE),
-    )
+    raw = tuple(own[0] if len(own) == 1 else own for own in values)
+    void = tuple(value for value, index in told.items() if index == IGNORE and value != IGNORE)
+    palette = generated_palette(min(len(names), MAX_CLASSES))
+    labels = LabelSpace(path.absolute().parent.name, tuple(names), palette, raw, void)
     if reason := labels.fault():
         raise DataError(f"{path}: {reason}")
     return labels
