@@ -24,7 +24,7 @@ _NAMES = {
     # data
     "load_dataset": "data.pipeline",
     "load_pydataset": "data.numpy_pipeline",
-    "load_records": "data.records.load_records",
+    "load_records": "data.pipeline",
     "open_dataset": "data.datasets.registry",
     "Augmentation": "data.augment.augmentation",
     "check_dataset": "data.check.dataset_check",
@@ -108,7 +108,7 @@ if TYPE_CHECKING:
     from .data.datasets.registry import open_dataset as open_dataset
     from .data.numpy_pipeline import load_pydataset as load_pydataset
     from .data.pipeline import load_dataset as load_dataset
-    from .data.records.load_records import load_records as load_records
+    from .data.pipeline import load_records as load_records
     from .delegates.benchmark_flags import benchmark_command as benchmark_command
     from .delegates.cpu import CpuSettings as CpuSettings
     from .delegates.device import DeviceSettings as DeviceSettings

@@ -11,7 +11,7 @@ import pytest
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, DataError, InputError, ModelFileError
-from fastscnn_tf.model.checkpoints.about_file import MEMBER, add_about
+from fastscnn_tf.model.checkpoints.keras_archive import MEMBER, add_about
 from fastscnn_tf.reports.card import model_card
 from fastscnn_tf.runs.about import about_model
 from fastscnn_tf.tflite.file import unpack

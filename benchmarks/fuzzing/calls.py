@@ -47,8 +47,7 @@ def recipe(path: str) -> None:
 def prepare(archive: str) -> None:
     """A data set from an archive of one pair a split: CamVid's or Cityscapes', by its name."""
     from fastscnn_tf.data.prepare.arrange_cityscapes import prepare_cityscapes
-    from fastscnn_tf.data.prepare.camvid_content import SplitContent
-    from fastscnn_tf.data.prepare.fetch_camvid import prepare_camvid
+    from fastscnn_tf.data.prepare.fetch_camvid import SplitContent, prepare_camvid
 
     if archive.startswith("camvid"):
         content = dict.fromkeys(("train", "val", "test"), SplitContent(1))

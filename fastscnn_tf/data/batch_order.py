@@ -1,7 +1,5 @@
 """In what order pairs are given, and which rows of every batch a process reads."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Decoded pairs kept for the next epoch, in memory or on disk."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import shutil
@@ -15,9 +13,7 @@ import numpy as np
 from ..core.errors import ConfigError, OutputError
 from ..core.files.writing import make_folder, replacing
 from ..core.sizes import Size
-from .datasets.dataset import SegmentationDataset
-
-Pair = tuple[np.ndarray, np.ndarray]  # (h, w, 3) uint8 RGB and (h, w) uint8 class indices
+from .datasets.dataset import Pair, SegmentationDataset
 
 MEMORY_SHARE = 0.25  # of what is available when training begins
 FALLBACK_MEMORY = 2 << 30  # where the system does not say what is available
@@ -65,13 +61,11 @@ def check_cache(choice: str) -> None:
 
 def available_memory() -> int:
     """Bytes that can be taken without swapping."""
-    try:
+    with contextlib.suppress(OSError, ValueError):  # not Linux
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
-        return FALLBACK_MEMORY
-    except (OSError, ValueError):  # not Linux
-        return FALLBACK_MEMORY
+    return FALLBACK_MEMORY
 
 
 class MemoryCache:

@@ -1,7 +1,5 @@
 """Class frequencies of label maps, and the loss weights that are usually made from them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -59,9 +57,7 @@ def median_frequency_weights(
 
 
 def training_class_weights(
-    dataset: SegmentationDataset,
-    kind: str,
-    progress: Progress = iter,
+    dataset: SegmentationDataset, kind: str, progress: Progress = iter
 ) -> tuple[float, ...] | None:
     """Weights of the classes by their frequency in a data set; reads all its label maps.
 

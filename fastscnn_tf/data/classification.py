@@ -4,8 +4,6 @@ Training shows a random part of each picture (Szegedy et al., CVPR 2015, section
 half of the cases and in changed light; evaluation shows the middle, as ImageNet is usually scored.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -4,8 +4,6 @@ Order and draws are a pure function of (seed, epoch, position), so that neither 
 threads nor where training was resumed changes a batch.
 """
 
-from __future__ import annotations
-
 import functools
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +20,7 @@ from .augment.augmentation import DRAWS, Augmentation, augmentation
 from .augment.mix import mix_batch
 from .augment.pair import augment_pair
 from .cache import open_cache
-from .datasets.dataset import SegmentationDataset
+from .datasets.dataset import Pair, SegmentationDataset
 from .datasets.objects import Classes, Source
 from .pipeline import check_batches, for_outputs, named_after, opened
 from .png_decoder import use_fast_png
@@ -151,12 +149,10 @@ class BatchSource:
         """(pairs, DRAWS): the numbers of the pairs at these positions of an epoch."""
         return np.stack([self._random(epoch, p).random(DRAWS, np.float32) for p in positions])
 
-    def _pair(self, key: int, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _pair(self, key: int, vector: np.ndarray) -> Pair:
         return self._shown(*self._reader.read(key), vector)
 
-    def _shown(
-        self, image: np.ndarray, label: np.ndarray, vector: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _shown(self, image: np.ndarray, label: np.ndarray, vector: np.ndarray) -> Pair:
         """A pair as the network sees it: augmented, or normalised alone."""
         if self.settings is None:
             return self.config.normalised(image), label

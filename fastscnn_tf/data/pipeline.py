@@ -1,9 +1,7 @@
 """The tf.data pipeline from a data set to batches for `model.fit`."""
 
-from __future__ import annotations
-
 import functools
-from typing import Any, overload
+from typing import Any
 
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig, config_of
@@ -19,35 +17,7 @@ from .datasets.dataset import SegmentationDataset, in_classes_of
 from .datasets.objects import Classes, Source, as_dataset, held_in_memory
 from .png_decoder import use_fast_png
 from .reader import PairReader
-
-
-@overload
-def load_dataset(
-    name: str,
-    data_dir: StrPath | None = None,
-    *,
-    split: str = "train",
-    config: FastSCNNConfig,
-    augment: str | Augmentation = "none",
-    batch_size: int = 1,
-    seed: int | None = None,
-    cache: str = "auto",
-    skip_bad: bool = False,
-) -> TFDataset: ...
-
-
-@overload
-def load_dataset(
-    name: Source,
-    *,
-    split: str = "train",
-    config: FastSCNNConfig,
-    augment: str | Augmentation = "none",
-    batch_size: int = 1,
-    seed: int | None = None,
-    cache: str = "auto",
-    classes: Classes | None = None,
-) -> TFDataset: ...
+from .records.packed_dataset import RecordsDataset
 
 
 def load_dataset(
@@ -105,6 +75,41 @@ def load_dataset(
     dataset = opened(name, data_dir, split, config, skip_bad, classes)
     settings = augmentation(augment)
     return batches(dataset, config, settings, batch_size, seed, cache=cache)
+
+
+def load_records(
+    folder: StrPath,
+    *,
+    split: str = "train",
+    config: FastSCNNConfig,
+    augment: str | Augmentation = "none",
+    batch_size: int = 1,
+    seed: int | None = None,
+    shard: tuple[int, int] = (0, 1),
+) -> TFDataset:
+    """`load_dataset` of packed records, or of a worker's share of their shards.
+
+    Each worker shuffles its own shards; together they give every pair once in an epoch. Shards may
+    differ by one pair, and so may the steps of the workers.
+
+    Args:
+        folder: what `fastscnn data pack` wrote, on a local or mounted disk.
+        split: one of the splits packed.
+        config: as for `load_dataset`.
+        augment: as for `load_dataset`.
+        batch_size: as for `load_dataset`.
+        seed: as for `load_dataset`.
+        shard: (worker, workers); at most as many workers as there are shards.
+
+    Returns:
+        A `tf.data.Dataset` as that of `load_dataset`.
+
+    Raises:
+        ConfigError: there are more workers than shards, or the classes differ from the config's.
+        DataError: files are missing or wrong.
+    """
+    dataset = RecordsDataset(folder, split, shard)
+    return batches(dataset, config, augmentation(augment), batch_size, seed)
 
 
 def opened(

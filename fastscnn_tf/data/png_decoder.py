@@ -6,8 +6,6 @@ TensorFlow does not: on few cores they take turns, on many TensorFlow decodes al
 Plain files only go there; Pillow keeps all others, and says what is wrong with those that fail.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib
 import os

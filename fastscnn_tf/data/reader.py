@@ -1,7 +1,5 @@
 """Reading pairs by index inside a pipeline, and bringing the reader's errors back out of it."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from types import TracebackType

@@ -26,7 +26,7 @@ from ..core.foreign_text import printable
 from ..core.images.image_file import save_label
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.text_table import text_table
-from ..data.datasets.folder import DESCRIPTION
+from ..data.datasets.description import DESCRIPTION
 
 SETTINGS, JOURNAL, SPLIT = "pseudo.json", "pseudo.counts.jsonl", "train"
 FOLDERS = ("images", "labels")

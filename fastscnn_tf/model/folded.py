@@ -19,7 +19,7 @@ from ..core.errors import ModelFileError
 from ..core.files.writing import write_bytes
 from ..core.keras_api import KerasModel
 from .byte_input import FIRST, byte_weights
-from .checkpoints.described_npz import Description, described_bytes, read_described
+from .checkpoints.weights_file import Description, described_bytes, read_described
 from .complexity import complexity
 from .fast_scnn import require_fast_scnn
 

@@ -16,9 +16,8 @@ from ..core.files.json_text import convert
 from ..core.files.writing import replacing
 from ..core.keras_api import KerasModel, keras3
 from ..core.named_weights import CHECKPOINTS, KERAS, named_weights
-from .checkpoints.about_file import add_about
-from .checkpoints.described_npz import described_config
-from .checkpoints.keras_archive import KerasArchive, keras_model, open_keras
+from .checkpoints.keras_archive import KerasArchive, add_about, keras_model, open_keras
+from .checkpoints.weights_file import described_config
 from .classifier import MAX_LABELS, classifier_class
 from .complexity import weights_room
 from .fast_scnn import model_class

@@ -11,7 +11,7 @@ from typing import Any
 from ..core.aliases import StrPath
 from ..core.errors import ConfigError, FastSCNNError
 from ..core.named_weights import KERAS, named_weights
-from ..model.checkpoints.about_file import TEXTS, read_about
+from ..model.checkpoints.keras_archive import TEXTS, read_about
 from ..tflite.file import own_metadata, read_model
 from .run_files import RUN
 

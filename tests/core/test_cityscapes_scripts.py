@@ -12,7 +12,7 @@ from PIL import Image
 from fastscnn_tf.core.labels import CITYSCAPES, IGNORE
 from fastscnn_tf.core.scores.confusion import confusion_matrix, scores
 from fastscnn_tf.core.scores.instances import InstanceCounts
-from fastscnn_tf.data.datasets.cityscapes import cityscapes
+from fastscnn_tf.data.datasets.published_sets import cityscapes
 from fastscnn_tf.evaluation.prediction import predict_files
 from fastscnn_tf.scoring.protocol import evaluate_predictor
 

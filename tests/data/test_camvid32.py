@@ -5,7 +5,7 @@ from PIL import Image
 
 from fastscnn_tf.core.errors import DataError
 from fastscnn_tf.core.labels import CAMVID, CAMVID32
-from fastscnn_tf.data.datasets.camvid32 import split_of
+from fastscnn_tf.data.datasets.published_sets import split_of
 from fastscnn_tf.data.datasets.registry import find_splits, open_dataset
 
 

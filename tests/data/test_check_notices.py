@@ -13,12 +13,11 @@ from PIL import Image
 import fastscnn_tf as fs
 from fastscnn_tf.core.class_maps import match_classes
 from fastscnn_tf.core.errors import DataError
-from fastscnn_tf.core.images.picture_file import look_at
+from fastscnn_tf.core.images.decoding import look_at
 from fastscnn_tf.core.images.pixels import turned
 from fastscnn_tf.core.labels import CITYSCAPES, LabelSpace
-from fastscnn_tf.data.check.appearance import better_fit, thumbnail
+from fastscnn_tf.data.check.appearance import better_fit, find_alike, thumbnail
 from fastscnn_tf.data.check.findings import KINDS
-from fastscnn_tf.data.check.near_duplicates import find_alike
 from fastscnn_tf.data.check.usable import open_usable, usable
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.datasets.toy_streets import ToyStreets
@@ -521,7 +520,7 @@ def test_real_splits_hold_no_copies_and_frames_next_to_each_other_are_told_apart
 def test_many_pictures_are_compared_in_parts(monkeypatch):
     rng = np.random.default_rng(0)
     known = rng.integers(0, 256, (50, 32, 32)).astype(np.uint8)
-    monkeypatch.setattr("fastscnn_tf.data.check.near_duplicates.ROOM", 150)  # three at once
+    monkeypatch.setattr("fastscnn_tf.data.check.appearance.ROOM", 150)  # three at once
     assert list(find_alike(known, known[[7, 3, 49, 0]])) == [
         *((0, 7, True), (1, 3, True), (2, 49, True), (3, 0, True))
     ]

@@ -15,9 +15,13 @@ from fastscnn_tf.core.errors import DataError, OutputError
 from fastscnn_tf.data.datasets.registry import NAMES, open_dataset
 from fastscnn_tf.data.prepare import unpacking as archive
 from fastscnn_tf.data.prepare.arrange_cityscapes import prepare_cityscapes
-from fastscnn_tf.data.prepare.camvid_content import CAMVID_CONTENT, SplitContent, pixel_digest
 from fastscnn_tf.data.prepare.download import Patience
-from fastscnn_tf.data.prepare.fetch_camvid import prepare_camvid
+from fastscnn_tf.data.prepare.fetch_camvid import (
+    CAMVID_CONTENT,
+    SplitContent,
+    pixel_digest,
+    prepare_camvid,
+)
 from fastscnn_tf.data.prepare.origins import NEEDS_NOTHING, SOURCES, instructions
 
 COUNTS = {"train": 3, "val": 1, "test": 2}

@@ -15,9 +15,9 @@ from fastscnn_tf.data.datasets.dataset import SegmentationDataset
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 from fastscnn_tf.data.records.crc32c import crc32c
-from fastscnn_tf.data.records.example_proto import decode_example, encode_example
 from fastscnn_tf.data.records.packed_dataset import FEATURES, RecordsDataset
 from fastscnn_tf.data.records.packing import pack
+from fastscnn_tf.data.records.tfrecord import decode_example, encode_example
 
 
 class Some(SegmentationDataset):
@@ -311,8 +311,7 @@ def test_batches_are_those_of_the_files(own_data, tmp_path):
     """Same seed, same batches, augmentation included."""
     from fastscnn_tf.core.config import FastSCNNConfig
     from fastscnn_tf.data.augment.augmentation import augmentation
-    from fastscnn_tf.data.pipeline import batches
-    from fastscnn_tf.data.records.load_records import load_records
+    from fastscnn_tf.data.pipeline import batches, load_records
 
     source = open_dataset("folder", own_data, "train")
     pack([source], tmp_path / "out", shards=2)

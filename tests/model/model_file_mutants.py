@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from fastscnn_tf.core.errors import FastSCNNError
-from fastscnn_tf.model.checkpoints.about_file import read_about
-from fastscnn_tf.model.checkpoints.described_npz import Description, read_described
+from fastscnn_tf.model.checkpoints.keras_archive import read_about
+from fastscnn_tf.model.checkpoints.weights_file import Description, read_described
 from fastscnn_tf.model.folded import load_folded
 from fastscnn_tf.model.io import read_config
 from fastscnn_tf.train.training_state import read_checkpoint

@@ -15,8 +15,7 @@ import pytest
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ModelFileError
 from fastscnn_tf.core.keras_api import keras3
-from fastscnn_tf.model.checkpoints.about_file import read_about
-from fastscnn_tf.model.checkpoints.hdf5_arrays import read_hdf5
+from fastscnn_tf.model.checkpoints.keras_archive import read_about, read_hdf5
 from fastscnn_tf.model.checkpoints.weights_file import export_weights, import_weights
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.folded import fold, load_folded, save_folded

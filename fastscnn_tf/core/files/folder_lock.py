@@ -1,7 +1,5 @@
 """One process at a time in a folder."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import stat
@@ -10,6 +8,11 @@ from pathlib import Path
 
 from ..errors import OutputError
 from .leftovers import remove_leftovers
+
+try:
+    import fcntl
+except ImportError:  # such systems have no lock
+    fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
 
@@ -27,9 +30,7 @@ def hold(folder: Path, what: str = "another run") -> Iterator[None]:
     Raises:
         OutputError: another process holds it, or its lock is not a plain file.
     """
-    try:
-        import fcntl
-    except ImportError:
+    if fcntl is None:
         remove_leftovers(folder, held=True)
         yield
         return
@@ -52,10 +53,8 @@ def hold(folder: Path, what: str = "another run") -> Iterator[None]:
 
 def is_held(folder: Path) -> bool:
     """Whether a process holds a folder. A shared lock is tried: two lists do not see each other."""
-    try:
-        import fcntl
-    except ImportError:
-        return False  # such systems have no lock
+    if fcntl is None:
+        return False
     with contextlib.suppress(OSError, OutputError), _open_lock(folder / LOCK, os.O_RDONLY) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,7 +1,5 @@
 """Walking through folders whose links may lead in circles, or out of them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -4,8 +4,6 @@ A schema is a type that msgspec reads: a `msgspec.Struct`, a dataclass, `dict[st
 not fit is one line that names the field. What is written here can be read so: `dump_json`.
 """
 
-from __future__ import annotations
-
 import itertools
 import json
 import math

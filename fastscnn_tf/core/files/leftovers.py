@@ -1,7 +1,5 @@
 """What killed processes left half-written beside their outputs."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import os

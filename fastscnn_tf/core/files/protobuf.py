@@ -3,8 +3,6 @@
 Source: protobuf.dev, "Encoding".
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 Value = int | memoryview

@@ -3,8 +3,6 @@
 A pipe or a device in the place of a file would be read for ever, a huge one would fill the memory.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import stat
@@ -14,20 +12,13 @@ from pathlib import Path
 from ..aliases import StrPath
 from ..errors import InputError
 
-ENDLESS = {
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
+ErrorClass = type[InputError]
+ENDLESS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+ENDLESS |= dict.fromkeys((stat.S_IFCHR, stat.S_IFBLK), "a device")
 
 
 def open_regular(
-    path: StrPath,
-    what: str = "file",
-    *,
-    largest: int | None = None,
-    error: type[InputError] = InputError,
+    path: StrPath, what: str = "file", *, largest: int | None = None, error: ErrorClass = InputError
 ) -> BufferedReader:
     """Opens a regular file for reading; links to one are followed.
 
@@ -80,11 +71,7 @@ def _why(failure: OSError, what: str) -> str:
 
 
 def read_bytes(
-    path: StrPath,
-    what: str = "file",
-    *,
-    largest: int | None = None,
-    error: type[InputError] = InputError,
+    path: StrPath, what: str = "file", *, largest: int | None = None, error: ErrorClass = InputError
 ) -> bytes:
     """The content of a regular file.
 

@@ -1,7 +1,5 @@
 """Where this user's programs keep things outside the folders that they work in."""
 
-from __future__ import annotations
-
 import os
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Writing files so that nothing already there is lost and nothing half-written remains."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

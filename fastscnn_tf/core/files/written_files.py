@@ -5,8 +5,6 @@ only while it is exactly what was written. So nothing that such a list says, who
 another file at risk.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os
@@ -52,19 +50,13 @@ class WrittenFiles:
 
     def has(self, path: Path) -> bool:
         """Whether a file in the folder is one that was written here, and unchanged since."""
-        try:
-            status = path.lstat()
-        except OSError:
-            return False
-        if not stat.S_ISREG(status.st_mode):  # a link was not written here
-            return False
         lines = self._lines.get(path.name, ())
-        if not any(line.bytes == status.st_size for line in lines):
-            return False
-        try:
-            return _described(path.name, path) in lines
-        except InputError:
-            return False
+        with contextlib.suppress(OSError, InputError):
+            status = path.lstat()
+            plain = stat.S_ISREG(status.st_mode)  # a link was not written here
+            if plain and any(line.bytes == status.st_size for line in lines):
+                return _described(path.name, path) in lines
+        return False
 
     def check(self, path: Path) -> None:
         """Makes sure that a file may be written, or replaced since it was written here.

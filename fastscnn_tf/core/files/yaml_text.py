@@ -4,8 +4,6 @@ Aliases and merge keys let a few hundred bytes stand for gigabytes, and tags ask
 this package has no use for. What remains is what JSON has; dates stay texts.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any, TypeVar
 

@@ -4,8 +4,6 @@ A read of the declared size unpacks no more than that, so that bounds of the dec
 what is read; a read without a size unpacks all that there is before it is cut.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import math
@@ -18,7 +16,7 @@ import numpy as np
 
 from ..aliases import StrPath
 from ..errors import InputError
-from .reading import open_regular
+from .reading import ErrorClass, open_regular
 
 MEMBERS = 10_000
 ENTRY = 300  # bytes that the archive's directory takes for a member, on the average
@@ -41,7 +39,7 @@ class Archive:
         sizes: name -> bytes of each member, unpacked.
     """
 
-    def __init__(self, file: zipfile.ZipFile, where: str, error: type[InputError]):
+    def __init__(self, file: zipfile.ZipFile, where: str, error: ErrorClass):
         self._file, self._where, self._error = file, where, error
         self.sizes = {info.filename: info.file_size for info in file.infolist()}
 
@@ -79,7 +77,7 @@ def open_zip(
     what: str = "zip archive",
     *,
     largest: int = LARGEST,
-    error: type[InputError] = InputError,
+    error: ErrorClass = InputError,
 ) -> Iterator[Archive]:
     """Opens an archive and checks what it declares.
 
@@ -112,7 +110,7 @@ def open_zip(
         yield Archive(archive, where, error)
 
 
-def _check(archive: zipfile.ZipFile, where: str, largest: int, error: type[InputError]) -> None:
+def _check(archive: zipfile.ZipFile, where: str, largest: int, error: ErrorClass) -> None:
     members = archive.infolist()
     if len(members) > MEMBERS:
         raise error(f"{where}: {len(members):,} members, at most {MEMBERS:,} are read")
@@ -132,11 +130,7 @@ def _check(archive: zipfile.ZipFile, where: str, largest: int, error: type[Input
 
 
 def read_npz(
-    source: StrPath | bytes,
-    where: str,
-    *,
-    largest: int = LARGEST,
-    error: type[InputError] = InputError,
+    source: StrPath | bytes, where: str, *, largest: int = LARGEST, error: ErrorClass = InputError
 ) -> dict[str, np.ndarray]:
     """The arrays of a .npz, by name; objects are refused.
 
@@ -148,7 +142,7 @@ def read_npz(
         return archive.arrays()
 
 
-def read_npy(content: bytes, where: str, *, error: type[InputError] = InputError) -> np.ndarray:
+def read_npy(content: bytes, where: str, *, error: ErrorClass = InputError) -> np.ndarray:
     """The array of a .npy's content, whose size must be what its header says.
 
     Raises:

@@ -1,7 +1,5 @@
 """`ColorTable`: which class a colour of a label map stands for."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from typing import Any

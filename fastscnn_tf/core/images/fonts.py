@@ -1,7 +1,5 @@
 """Letters for pictures: Pillow's own font, or one of this system that has what that one lacks."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import os

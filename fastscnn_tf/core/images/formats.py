@@ -3,8 +3,6 @@
 The name of a file says nothing: an EPS named .png would run a PostScript interpreter.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import PurePath
 
@@ -44,11 +42,7 @@ _OTHERS = (
     (rb"\0\0[\x01\x02]\0|icns", "an icon or a TGA file", _CONVERT),
     (rb"v/1\x01|#\?RA|SIMPLE  =", "an EXR, HDR or FITS picture", _CONVERT),
     (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "a Windows metafile", _CONVERT),
-    (
-        rb"\x01\xda|P7\s|\n[\x00-\x05]\x01[\x01\x02\x04\x08]",
-        "an SGI, PAM or PCX file",
-        _CONVERT,
-    ),
+    (rb"\x01\xda|P7\s|\n[\x00-\x05]\x01[\x01\x02\x04\x08]", "an SGI, PAM or PCX file", _CONVERT),
     (rb"PK[\x03\x05]|\x1f\x8b|7z\xbc\xaf|Rar!|BZh|\xfd7zXZ", "an archive", "unpack it"),
     (rb"\x93NUMPY|\x89HDF", "a file of arrays", _CONVERT),
     (rb"\x7fELF|MZ", "a program", "is this the right file?"),

@@ -1,10 +1,10 @@
 """Reading and resizing images and label maps, whatever their format."""
 
-from __future__ import annotations
-
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -102,7 +102,6 @@ def read_color_label(
     path: StrPath,
     colors: Sequence[Color],
     void: Sequence[Color],
-    *,
     classes: Sequence[int] | None = None,
     tolerance: int = 0,
     palette: bool = False,
@@ -147,9 +146,7 @@ def read_color_label(
 
 
 def _strange_colors(strange: Counter[int], tolerance: int) -> str:
-    listed = ", ".join(
-        f"{color_of(code)} ({count} pixels)" for code, count in strange.most_common(5)
-    )
+    listed = ", ".join(f"{color_of(code)} ({n} pixels)" for code, n in strange.most_common(5))
     within = f" within {tolerance} a channel" if tolerance else ""
     rest = f" ({len(strange)} such colours, {strange.total()} pixels)" if len(strange) > 1 else ""
     return f"colour {listed} is that of no class and of no void{within}{rest}"
@@ -264,3 +261,51 @@ def save_label(path: StrPath, label: np.ndarray, palette: np.ndarray) -> None:
     image = Image.fromarray(label)
     image.putpalette(palette.astype(np.uint8).tobytes())
     image.save(path, format="PNG")
+
+
+Encoding = Literal["index", "color", "red", "palette-color"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Coding:
+    """How the pixels of label maps say the class.
+
+    Args:
+        encoding: `index`, a value for each class; `red`, the same in the first of several channels;
+            `color`, its colour; `palette-color`, the colour that a palette has for the index.
+        colors: of the classes, where colours say them; a class may have several.
+        classes: the class of each of `colors`.
+        void: colours that are ignored.
+        tolerance: a channel may differ from a colour by so much; the nearest is taken.
+    """
+
+    encoding: Encoding = "index"
+    colors: tuple[Color, ...] = ()
+    classes: tuple[int, ...] = ()
+    void: tuple[Color, ...] = ()
+    tolerance: int = 0
+
+    @property
+    def by_color(self) -> bool:
+        """Whether colours say the class."""
+        return self.encoding in ("color", "palette-color")
+
+    def read(self, path: StrPath, table: np.ndarray) -> np.ndarray:
+        """A label map as (H, W) uint8 class indices, 255 where ignored.
+
+        Args:
+            path: the file.
+            table: (256,) uint8 from the values of the label map, or from the class that its colour
+                says, to class indices.
+
+        Raises:
+            DataError: it cannot be read, or holds a value or colour that is none of these.
+        """
+        if not self.by_color:
+            return read_label(path, table, first_channel=self.encoding == "red")
+        how = self.classes, self.tolerance, self.encoding == "palette-color"
+        labels = read_color_label(path, self.colors, self.void, *how)
+        return table[labels]
+
+
+INDEX = Coding()

@@ -1,7 +1,5 @@
 """Interpolation as one matrix per axis."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 

@@ -1,23 +1,20 @@
 """Pillow's images as arrays: upright, as RGB, and a large one part by part."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
 from PIL import Image
+from PIL.Image import Transpose
 
 STRIP = 1 << 21  # pixels that are converted at once: a large image is not held several times
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+# fmt: off
+_UPRIGHT = {  # by EXIF's orientation
+    2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE, 6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
 }
+# fmt: on
 _ORIENTATION = 0x0112  # the tag of EXIF
 
 

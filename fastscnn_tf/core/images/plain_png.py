@@ -4,8 +4,6 @@ Plain means 8-bit grey or RGB without interlacing, transparency or a note of rot
 pixels alone say what the image is: every decoder gives the same ones.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Callable
 
@@ -17,16 +15,12 @@ COLOR_TYPES = {1: 0, 3: 2}  # channels -> colour type of the header
 CHUNKS = 200_000  # a PNG of more pieces goes to Pillow, which counts them
 # Chunks that leave the pixels as they are, and their sizes; text may hold EXIF, so it is not among
 # them. Of another size they are damaged, which decoders say on stderr.
+# fmt: off
 HARMLESS: dict[bytes, tuple[int, ...]] = {
-    b"IHDR": (13,),
-    b"IEND": (0,),
-    b"gAMA": (4,),
-    b"cHRM": (32,),
-    b"sRGB": (1,),
-    b"pHYs": (9,),
-    b"tIME": (7,),
-    b"bKGD": (2, 6),
+    b"IHDR": (13,), b"IEND": (0,), b"gAMA": (4,), b"cHRM": (32,), b"sRGB": (1,), b"pHYs": (9,),
+    b"tIME": (7,), b"bKGD": (2, 6),
 }
+# fmt: on
 
 Decoder = Callable[[bytes, int], np.ndarray | None]
 _decoder: Decoder | None = None

@@ -1,7 +1,5 @@
 """Pictures of label maps."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Sequence
@@ -72,10 +70,7 @@ def _mixtures(colors: tuple[Color, ...], opacity: float) -> np.ndarray:
 
 
 def legend(
-    space: LabelSpace,
-    height: int = 18,
-    shares: Sequence[float] = (),
-    width: int | None = None,
+    space: LabelSpace, height: int = 18, shares: Sequence[float] = (), width: int | None = None
 ) -> np.ndarray:
     """An image that names the colours.
 

@@ -5,8 +5,6 @@ once over a small vocabulary of array operations, `tf_ops` inside tf.data and `n
 TensorFlow. Every choice is a pure function of one vector of uniform numbers per pair.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +15,12 @@ from ...core.labels import MAX_CLASSES
 
 # Parts of class names that mark what is small, rare and matters.
 RARE = ("pole", "sign", "light", "pedestrian", "person", "rider", "bicycl", "motorcycl", "fence")
+BOUNDS = "bounds"  # key of a field's metadata: those of a number, or of the strength of a pair
+
+
+def _within(low: float, high: float, default: Any) -> Any:
+    """A field with bounds."""
+    return dataclasses.field(default=default, metadata={BOUNDS: (low, high)})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,32 +58,34 @@ class Augmentation:
     """
 
     scale: tuple[float, float] = (1.0, 1.0)
-    aspect: float = 1.0
+    aspect: float = _within(1, 4, 1.0)
     flip: bool = False
-    rotation: tuple[float, float] = (0.0, 0.0)
-    cat_max_ratio: float = 1.0
-    balance: float = 0.0
+    rotation: tuple[float, float] = _within(0, 180, (0.0, 0.0))
+    cat_max_ratio: float = _within(0.05, 1, 1.0)
+    balance: float = _within(0, 1, 0.0)
     rare: tuple[str, ...] = RARE
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-    channel_noise: float = 0.0
-    night: tuple[float, float] = (0.0, 1.0)
-    blur: tuple[float, float] = (0.0, 0.0)
-    noise: tuple[float, float] = (0.0, 0.0)
-    jpeg: tuple[float, int] = (0.0, 95)
-    cutout: tuple[float, float] = (0.0, 0.0)
-    cutmix: float = 0.0
-    classmix: float = 0.0
+    brightness: float = _within(0, 255, 0.0)
+    contrast: float = _within(0, 1, 0.0)
+    saturation: float = _within(0, 1, 0.0)
+    hue: float = _within(0, 0.5, 0.0)
+    channel_noise: float = _within(0, 1, 0.0)
+    night: tuple[float, float] = _within(1, 5, (0.0, 1.0))
+    blur: tuple[float, float] = _within(0, 2, (0.0, 0.0))
+    noise: tuple[float, float] = _within(0, 64, (0.0, 0.0))
+    jpeg: tuple[float, int] = _within(1, 95, (0.0, 95))
+    cutout: tuple[float, float] = _within(0, 1, (0.0, 0.0))
+    cutmix: float = _within(0, 1, 0.0)
+    classmix: float = _within(0, 1, 0.0)
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
-            check_number(f"augmentation {name}", getattr(self, name), low, high, NUMBER)
-        for name, (low, high) in _PAIRS.items():
-            share, strength = self._check_pair(name)
-            check_number(f"augmentation {name}'s share", share, 0, 1, NUMBER)
-            check_number(f"augmentation {name}'s strength", strength, low, high, NUMBER)
+        for field in dataclasses.fields(self):
+            name, (low, high) = field.name, field.metadata.get(BOUNDS, (None, None))
+            if low is not None and isinstance(field.default, tuple):
+                share, strength = self._check_pair(name)
+                check_number(f"augmentation {name}'s share", share, 0, 1, NUMBER)
+                check_number(f"augmentation {name}'s strength", strength, low, high, NUMBER)
+            elif low is not None:
+                check_number(f"augmentation {name}", getattr(self, name), low, high, NUMBER)
         least, greatest = self._check_pair("scale")
         for factor in (least, greatest):
             check_number("augmentation scale", factor, 0.05, 20, NUMBER)
@@ -116,53 +122,21 @@ class Augmentation:
         return tuple(found or range(len(names)))
 
 
-_PAIRS: dict[str, tuple[float, float]] = {  # of the strength that follows the share
-    "rotation": (0, 180),
-    "night": (1, 5),
-    "blur": (0, 2),
-    "noise": (0, 64),
-    "jpeg": (1, 95),
-    "cutout": (0, 1),
-}
-_RANGES: dict[str, tuple[float, float]] = {
-    "aspect": (1, 4),
-    "cat_max_ratio": (0.05, 1),
-    "balance": (0, 1),
-    "brightness": (0, 255),
-    "contrast": (0, 1),
-    "saturation": (0, 1),
-    "hue": (0, 0.5),
-    "channel_noise": (0, 1),
-    "cutmix": (0, 1),
-    "classmix": (0, 1),
-}
-
+# For long training on few pictures, and light that the training split does not show.
+# fmt: off
+_STRONG = Augmentation(
+    scale=(0.5, 2.0), aspect=1.25, flip=True, rotation=(0.25, 8.0), cat_max_ratio=0.75, balance=0.5,
+    brightness=32.0, contrast=0.4, saturation=0.4, hue=0.05, channel_noise=0.1,
+    night=(0.15, 2.5), blur=(0.15, 1.5), noise=(0.2, 10.0), jpeg=(0.1, 40),
+    cutout=(0.1, 0.3), cutmix=0.1, classmix=0.15,
+)
+# fmt: on
 PRESETS = {
     "none": None,
     "paper": Augmentation(scale=(0.5, 2.0), flip=True, brightness=32.0, channel_noise=0.1),
     # Short fine-tuning and small pictures: less zoom keeps thin objects visible.
     "gentle": Augmentation(scale=(0.75, 1.5), flip=True, brightness=20.0, channel_noise=0.05),
-    # Long training on few pictures, and light that the training split does not show.
-    "strong": Augmentation(
-        scale=(0.5, 2.0),
-        aspect=1.25,
-        flip=True,
-        rotation=(0.25, 8.0),
-        cat_max_ratio=0.75,
-        balance=0.5,
-        brightness=32.0,
-        contrast=0.4,
-        saturation=0.4,
-        hue=0.05,
-        channel_noise=0.1,
-        night=(0.15, 2.5),
-        blur=(0.15, 1.5),
-        noise=(0.2, 10.0),
-        jpeg=(0.1, 40),
-        cutout=(0.1, 0.3),
-        cutmix=0.1,
-        classmix=0.15,
-    ),
+    "strong": _STRONG,
 }
 
 
@@ -183,27 +157,14 @@ def augmentation(choice: str | Augmentation | None) -> Augmentation | None:
 
 
 TRIES = 10  # places tried for a crop, as in mmsegmentation's `cat_max_ratio`
-_SLOTS = {  # name -> how many of a pair's numbers are for it
-    "scale": 1,
-    "aspect": 1,
-    "places": 2 * TRIES,
-    "flip": 1,
-    "rotation": 2,
-    "balance": 6,
-    "order": 5,
-    "brightness": 1,
-    "contrast": 1,
-    "saturation": 1,
-    "hue": 1,
-    "channel_noise": 3,
-    "night": 3,
-    "blur": 2,
-    "noise": 3,
-    "jpeg": 2,
-    "cutout": 5,
-    "mix": 5,
-    "classes": MAX_CLASSES,
+# Name -> how many of a pair's numbers are for it.
+# fmt: off
+_SLOTS = {
+    "scale": 1, "aspect": 1, "places": 2 * TRIES, "flip": 1, "rotation": 2, "balance": 6,
+    "order": 5, "brightness": 1, "contrast": 1, "saturation": 1, "hue": 1, "channel_noise": 3,
+    "night": 3, "blur": 2, "noise": 3, "jpeg": 2, "cutout": 5, "mix": 5, "classes": MAX_CLASSES,
 }
+# fmt: on
 DRAWS = sum(_SLOTS.values())  # uniform numbers in [0, 1) per pair
 
 

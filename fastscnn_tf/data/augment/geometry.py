@@ -4,8 +4,6 @@ Only what the crop will show is resized or turned: cheap, and the same as resizi
 picture first. Image and label go through the same numbers; labels are resized nearest.
 """
 
-from __future__ import annotations
-
 import math
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -121,18 +119,8 @@ def turned(
     cosine, sine = ops.cos(angle), ops.sin(angle)
     # Cell centres: cell i of the crop has its centre at i + 0.5, and so has pixel i.
     y, x = (0.5 - target[0]) / grown[0], (0.5 - target[1]) / grown[1]
-    transform = ops.stack(
-        [
-            cosine / grown[1],
-            sine / grown[0],
-            cosine * x + sine * y + middle[1] - 0.5,
-            -sine / grown[1],
-            cosine / grown[0],
-            -sine * x + cosine * y + middle[0] - 0.5,
-        ]
-    )
-    size, mean = config.input_size, config.mean
-    return (
-        ops.warp_image(image, transform, size, mean),
-        ops.warp_label(label, transform, size, IGNORE),
-    )
+    across = cosine / grown[1], sine / grown[0], cosine * x + sine * y + middle[1] - 0.5
+    down = -sine / grown[1], cosine / grown[0], -sine * x + cosine * y + middle[0] - 0.5
+    transform, size = ops.stack([*across, *down]), config.input_size
+    label = ops.warp_label(label, transform, size, IGNORE)
+    return ops.warp_image(image, transform, size, config.mean), label

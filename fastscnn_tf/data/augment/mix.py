@@ -4,8 +4,6 @@ Each pair's partner is the one before it in the batch. Pixels and labels always 
 void pixels never.
 """
 
-from __future__ import annotations
-
 from types import ModuleType
 from typing import Any
 

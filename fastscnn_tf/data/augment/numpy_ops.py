@@ -4,9 +4,8 @@ Resizing follows `tf.image.resize` (half-pixel centres, no antialiasing), turnin
 `ImageProjectiveTransformV3`.
 """
 
-from __future__ import annotations
-
 import io
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +18,8 @@ from ...core.sizes import Size
 floor, round_, cos, sin = np.floor, np.round, np.cos, np.sin
 minimum, maximum, where, argsort = np.minimum, np.maximum, np.where, np.argsort
 power, exp, matmul, reverse_columns = np.power, np.exp, np.matmul, np.fliplr
-bytes_, peak, total = np.uint8, np.max, np.sum
+bytes_, peak, total, nonzero = np.uint8, np.max, np.sum, np.flatnonzero
+take, pair_of = operator.getitem, tuple  # rows by their indices; the two elements of (2,)
 
 
 def stack(values: list[Any]) -> np.ndarray:
@@ -35,11 +35,6 @@ def floats(x: Any) -> np.ndarray:
 def integers(x: Any) -> np.ndarray:
     """As int32, towards zero."""
     return np.asarray(x).astype(np.int32)
-
-
-def take(x: np.ndarray, index: Any) -> Any:
-    """Rows of `x`."""
-    return x[index]
 
 
 def concat(parts: list[np.ndarray]) -> np.ndarray:
@@ -82,19 +77,9 @@ def pixels_of(label: np.ndarray, value: object) -> np.ndarray:
     return np.argwhere(label == value)
 
 
-def nonzero(x: np.ndarray) -> np.ndarray:
-    """Indices of what is not zero."""
-    return np.flatnonzero(x)
-
-
 def one_of(values: np.ndarray, draw: Any) -> Any:
     """A row of `values`, chosen by a number in [0, 1)."""
     return values[min(int(draw * np.float32(len(values))), len(values) - 1)]
-
-
-def pair_of(x: np.ndarray) -> Any:
-    """The two elements of (2,)."""
-    return x[0], x[1]
 
 
 def crop(x: np.ndarray, start: np.ndarray, size: np.ndarray) -> np.ndarray:
@@ -244,9 +229,7 @@ def blur(image: np.ndarray, taps: np.ndarray) -> np.ndarray:
         widths = [(radius, radius) if a == axis else (0, 0) for a in range(3)]
         wide = np.pad(image, widths, mode)
         parts = (wide.take(range(i, i + image.shape[axis]), axis) for i in range(len(taps)))
-        image = np.asarray(
-            sum(tap * part for tap, part in zip(taps, parts, strict=True)), np.float32
-        )
+        image = np.asarray(sum(tap * x for tap, x in zip(taps, parts, strict=True)), np.float32)
     return image
 
 

@@ -1,7 +1,5 @@
 """One augmented pair, from a picture of any size to a crop for training."""
 
-from __future__ import annotations
-
 import math
 from types import ModuleType
 from typing import Any
@@ -14,12 +12,7 @@ from .photometric import relit
 
 
 def augment_pair(
-    image: Any,
-    label: Any,
-    vector: Any,
-    settings: Augmentation,
-    config: FastSCNNConfig,
-    ops: ModuleType,
+    image, label, vector, settings: Augmentation, config: FastSCNNConfig, ops: ModuleType
 ) -> tuple[Any, Any]:
     """Augments one pair to the training size.
 

@@ -6,8 +6,6 @@ Night, blur, noise and JPEG follow in the order in which scene, lens, sensor and
 The label never comes here.
 """
 
-from __future__ import annotations
-
 import math
 from types import ModuleType
 from typing import Any
@@ -24,9 +22,7 @@ BLUR_RADIUS = 4  # pixels; two standard deviations of the strongest blur
 DIM = 0.5  # a night keeps at least this much of the light that its curve leaves
 
 
-def relit(
-    image: Any, draws: Draws, settings: Augmentation, config: FastSCNNConfig, ops: ModuleType
-) -> Any:
+def relit(image, draws: Draws, settings: Augmentation, config: FastSCNNConfig, ops: ModuleType):
     """The picture in other light, normalised.
 
     Args:
@@ -156,12 +152,7 @@ def _changes(draws: Draws, settings: Augmentation, ops: ModuleType):
 def _hue_matrix(angle, ops: ModuleType):
     cosine, sine = ops.cos(angle), ops.sin(angle)
     zero, one = angle * 0.0, angle * 0.0 + 1.0
-    turn = ops.stack(
-        [
-            ops.stack([one, zero, zero]),
-            ops.stack([zero, cosine, -sine]),
-            ops.stack([zero, sine, cosine]),
-        ]
-    )
+    rows = [one, zero, zero], [zero, cosine, -sine], [zero, sine, cosine]
+    turn = ops.stack([ops.stack(row) for row in rows])
     to, back = ops.floats(YIQ.T), ops.floats(np.linalg.inv(YIQ.astype(np.float64)).T)
     return ops.matmul(ops.matmul(to, turn), back)

@@ -4,8 +4,6 @@ What each does stands in `numpy_ops`; where a form looks roundabout it is the fa
 CPU (a product with a (3,) vector costs four times one with whole rows).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +16,7 @@ floor, round_, cos, sin = tf.floor, tf.round, tf.cos, tf.sin
 minimum, maximum, where, argsort = tf.minimum, tf.maximum, tf.where, tf.argsort
 power, exp, matmul, stack = tf.pow, tf.exp, tf.linalg.matmul, tf.stack
 take, peak, total = tf.gather, tf.reduce_max, tf.reduce_sum
+when, resize_bilinear = tf.cond, tf.image.resize
 
 
 def floats(x: Tensor) -> Tensor:
@@ -46,10 +45,6 @@ def mean_color(image: Tensor) -> Tensor:
 
 def reverse_columns(x: Tensor) -> Tensor:
     return tf.reverse(x, [1])
-
-
-def when(condition: Tensor, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Tensor:
-    return tf.cond(condition, then, otherwise)
 
 
 def first(count: int, make: Callable[[Any], Any], accept: Callable[[Any], Any]) -> Tensor:
@@ -91,10 +86,6 @@ def pad(x: Tensor, before: Tensor, size: Size, value: object) -> Tensor:
         return tf.pad(x, tf.stack([before, after], 1), constant_values=value)
     pads = tf.concat([tf.stack([before, after], 1), [[0, 0]]], 0)
     return tf.pad(x, pads, constant_values=value)
-
-
-def resize_bilinear(image: Tensor, size: Tensor) -> Tensor:
-    return tf.image.resize(image, size)
 
 
 def resize_nearest(label: Tensor, size: Tensor) -> Tensor:

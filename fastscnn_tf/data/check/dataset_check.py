@@ -1,7 +1,5 @@
 """`check_dataset`: reads everything a data set holds and says what is wrong with it."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -13,14 +11,13 @@ from ...core.aliases import Progress
 from ...core.errors import DataError
 from ...core.labels import LabelSpace
 from ...core.sizes import format_size
-from ..datasets.cityscapes import WithheldLabels
 from ..datasets.dataset import FileDataset, SegmentationDataset
-from ..datasets.description import read_description
-from ..datasets.folder import folder
+from ..datasets.description import folder, read_description
+from ..datasets.published_sets import WithheldLabels
 from ..datasets.registry import DataDir, find_splits, open_dataset
+from .appearance import find_alike
 from .findings import CheckReport, Finding, SplitReport
 from .label_tables import PUBLISHED, table_problems
-from .near_duplicates import find_alike
 from .pair_faults import ALL_VOID, LIKE_PICTURE, Look, PairFacts, Problem, check_pairs
 from .split_faults import class_findings, class_order, few_steps, unequal_sizes, unused_bits
 from .usable import find_missing
@@ -46,10 +43,8 @@ class _Split:
         for index, fact in enumerate(self.facts):
             if fact.look is not None and self.dataset is not None:
                 files = self.dataset.files(index)
-                yield (
-                    str(files[0]) if len(files) == 2 else self.dataset.sample_name(index),
-                    fact.look,
-                )
+                named = len(files) == 2
+                yield str(files[0]) if named else self.dataset.sample_name(index), fact.look
 
     @property
     def pixels(self) -> list[np.ndarray]:
@@ -107,15 +102,10 @@ def check_dataset(
     near, neighbours = _near_duplicates(walked, {finding.path for finding in across})
     sizes = [fact.size for split in walked for fact in split.facts if fact.size]
     warnings += unequal_sizes(", ".join(split.name for split in walked), sizes)
-    return CheckReport(
-        name,
-        None if data_dir is None else str(data_dir),
-        labels,
-        tuple(reports),
-        (*findings, *across, *near),
-        (*warnings, *neighbours),
-        (*notes, *(note for report in reports for note in few_steps(report))),
-    )
+    notes += [note for report in reports for note in few_steps(report)]
+    wrong, odd = (*findings, *across, *near), (*warnings, *neighbours)
+    place = None if data_dir is None else str(data_dir)
+    return CheckReport(name, place, labels, tuple(reports), wrong, odd, tuple(notes))
 
 
 def _open(name: str, data_dir: DataDir, split: str) -> _Split:

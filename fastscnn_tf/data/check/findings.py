@@ -1,7 +1,5 @@
 """What `check_dataset` found: as objects, as plain JSON types, and as text for the console."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence

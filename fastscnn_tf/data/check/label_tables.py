@@ -3,44 +3,30 @@
 Values are looked at in some label maps of a split: a wrong table is wrong in all of them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
+from ...core import labels as spaces
 from ...core.errors import DataError
-from ...core.images.decoding import read_picture
+from ...core.images.decoding import look_at, read_picture
 from ...core.images.image_file import label_values
-from ...core.images.picture_file import look_at
-from ...core.labels import (
-    CAMVID,
-    CAMVID32,
-    CITYSCAPES,
-    CITYSCAPES_TRAIN_IDS,
-    EVENTSCAPE,
-    IGNORE,
-    PANORAMA13,
-    SYNPASS,
-    TOY_STREETS,
-    UNKNOWN,
-    LabelSpace,
-    generated_palette,
-)
+from ...core.labels import IGNORE, UNKNOWN, LabelSpace, generated_palette
 from ..datasets.dataset import FileDataset, SegmentationDataset
 from .pair_faults import Problem
 
+Found = tuple[str, str] | None  # what is wrong, and what to do
 TABLE, PALETTE = "label-table", "label-palette"
 SAMPLE = 32  # label maps of a split that are looked at
 SHOWN = 12  # values that a line lists
 KNOWN = {
-    "Cityscapes' labelIds": CITYSCAPES,
-    "Cityscapes' trainIds": CITYSCAPES_TRAIN_IDS,
-    "CARLA's tags of SynPASS": SYNPASS,
-    "CARLA's tags of EventScape": EVENTSCAPE,
-    **{space.name: space for space in (CAMVID, CAMVID32, PANORAMA13, TOY_STREETS)},
+    "Cityscapes' labelIds": spaces.CITYSCAPES,
+    "Cityscapes' trainIds": spaces.CITYSCAPES_TRAIN_IDS,
+    "CARLA's tags of SynPASS": spaces.SYNPASS,
+    "CARLA's tags of EventScape": spaces.EVENTSCAPE,
+    **{s.name: s for s in (spaces.CAMVID, spaces.CAMVID32, spaces.PANORAMA13, spaces.TOY_STREETS)},
 }
 PUBLISHED = {space.name for space in KNOWN.values()}
 
@@ -77,7 +63,7 @@ def _holds_values(dataset: FileDataset) -> bool:
     return plain and not dataset.coding.by_color
 
 
-def _other_table(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
+def _other_table(space: LabelSpace, counts: np.ndarray) -> Found:
     """A known table of the same classes that explains the values better."""
     names = {name.casefold() for name in space.names}
     own = _explained(space, counts)
@@ -100,7 +86,7 @@ def _explained(space: LabelSpace, counts: np.ndarray) -> tuple[bool, int]:
     return bool((seen != UNKNOWN).all()), len(np.unique(seen[seen < len(space)]))
 
 
-def _scaled(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
+def _scaled(space: LabelSpace, counts: np.ndarray) -> Found:
     """Class indices spread over 0 to 255: masks of 0 and 255, samples of 2 or 4 bits, greys."""
     table, seen = space.lookup_table(), np.flatnonzero(counts)
     foreign = seen[(table[seen] >= len(space)) & (seen > 0)]
@@ -134,7 +120,7 @@ def _step(seen: np.ndarray, classes: int) -> float:
     return 0.0
 
 
-def _shifted(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
+def _shifted(space: LabelSpace, counts: np.ndarray) -> Found:
     """Values from 0 or 1 to the number of classes, which no index reaches."""
     count = len(space)
     own = [value for each in space.values_of_classes() for value in each]
@@ -149,9 +135,7 @@ def _shifted(space: LabelSpace, counts: np.ndarray) -> tuple[str, str] | None:
     return text, f"{line}; or name the class of value 0 in front"
 
 
-def _palette(
-    space: LabelSpace, counts: np.ndarray, palette: np.ndarray | None
-) -> tuple[str, str] | None:
+def _palette(space: LabelSpace, counts: np.ndarray, palette: np.ndarray | None) -> Found:
     """A palette in which classes have the colours of others."""
     if palette is None or space.colors == generated_palette(len(space)):
         return None

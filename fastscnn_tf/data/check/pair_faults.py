@@ -1,7 +1,5 @@
 """What can be wrong with one pair, and reading many pairs at once to find out."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib
@@ -16,22 +14,14 @@ from ...core.aliases import Progress
 from ...core.arguments import check_number
 from ...core.errors import DataError
 from ...core.foreign_text import shell_path
-from ...core.images.decoding import TooManyPixels, read_picture
+from ...core.images.decoding import PictureFile, TooManyPixels, look_at, read_picture
 from ...core.images.formats import LOSSY, picture_format
 from ...core.images.image_file import label_values, read_image
-from ...core.images.picture_file import PictureFile, look_at
 from ...core.images.pixels import turned
 from ...core.labels import IGNORE
 from ...core.sizes import Size, format_size
 from ..datasets.dataset import SegmentationDataset
-from .appearance import (
-    SURE,
-    better_fit,
-    is_one_color,
-    looks_drawn,
-    thumbnail,
-    unlike_label,
-)
+from .appearance import SURE, better_fit, is_one_color, looks_drawn, thumbnail, unlike_label
 
 # Kinds of problems; only a pair whose label map is all void can be used.
 MISSING_LABEL, MISSING_IMAGE = "missing-label", "missing-image"

@@ -1,7 +1,5 @@
 """What is wrong with a split as a whole, or odd about it, though each of its pairs is right."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 
@@ -65,9 +63,7 @@ def absent(labels: LabelSpace, seen: Collection[int], maps: int) -> tuple[str, s
     return "one-class", text
 
 
-def _without_absent(
-    never: Sequence[str], labels: LabelSpace, reports: Sequence[SplitReport]
-) -> str:
+def _without_absent(never: list[str], labels: LabelSpace, reports: Sequence[SplitReport]) -> str:
     """What to do about classes that a split lacks; the others keep their label values."""
     everywhere = [sum(pixels) for pixels in zip(*(each.pixels for each in reports), strict=True)]
     values = zip(labels.names, labels.values_of_classes(), everywhere, strict=True)

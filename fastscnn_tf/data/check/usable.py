@@ -3,11 +3,10 @@
 Training, fine-tuning and their validation read every pair once before they begin.
 """
 
-from __future__ import annotations
-
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -97,13 +96,7 @@ def _judge(
     return bad, {index: found for index, found in known if found is not None}
 
 
-def _said(line: str) -> None:
-    """Of a part of a split, whose other part said it."""
-
-
-def _check_void(
-    dataset: SegmentationDataset, good: Sequence[int], void: Sequence[int], warn: Warn
-) -> None:
+def _check_void(dataset: SegmentationDataset, good: list[int], void: list[int], warn: Warn) -> None:
     if not void:
         return
     if len(void) == len(good):
@@ -134,7 +127,7 @@ def open_usable(
     source = split if val_split is None else TRAIN
     missing = find_missing(name, data_dir, source)
     dataset = open_dataset(name, data_dir, source, size, missing="skip")
-    say = console.warn if split == source else _said  # of one split, once
+    say = console.warn if split == source else lambda line: None  # of one split, once
     good = usable(dataset, skip_bad, missing, progress, say)
     return good if val_split is None else held_out(good, val_split, split)
 
@@ -145,25 +138,11 @@ class _ReadLater(Subset):
     def __init__(self, dataset: SegmentationDataset):
         super().__init__(dataset, range(len(dataset)))
 
-    def read_image(self, index: int) -> np.ndarray:
-        with _advising():
-            return super().read_image(index)
-
-    def read_label(self, index: int) -> np.ndarray:
-        with _advising():
-            return super().read_label(index)
-
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        with _advising():
-            return super().read(index)
-
-
-@contextlib.contextmanager
-def _advising() -> Iterator[None]:
-    try:
-        yield
-    except DataError as error:
-        raise type(error)(f"{error}; --skip-bad goes on without such pairs") from None
+    def ask(self, what: str, index: int) -> Any:
+        try:
+            return super().ask(what, index)
+        except DataError as error:
+            raise type(error)(f"{error}; --skip-bad goes on without such pairs") from None
 
 
 def open_split(
@@ -186,17 +165,12 @@ def find_missing(name: str, data_dir: DataDir, split: str) -> list[Problem]:
     found = find_pairs(name, data_dir, split)
     elsewhere = _label_maps_elsewhere(name, data_dir, split) if found.without_image else set()
     count = len(found.without_label)
-    label_maps, pictures = found.missing[:count], found.missing[count:]
+    lacking = zip(found.without_label, found.missing[:count], strict=True)
+    orphans = zip(found.without_image, found.missing[count:], strict=True)
+    alone = [pair for pair in orphans if pair[0] not in elsewhere]
     return [
-        *(
-            Problem(MISSING_LABEL, str(path), f"no label map, expected {wanted}")
-            for path, wanted in zip(found.without_label, label_maps, strict=True)
-        ),
-        *(
-            Problem(MISSING_IMAGE, str(path), f"no picture, expected {wanted}")
-            for path, wanted in zip(found.without_image, pictures, strict=True)
-            if path not in elsewhere
-        ),
+        *(Problem(MISSING_LABEL, str(p), f"no label map, expected {w}") for p, w in lacking),
+        *(Problem(MISSING_IMAGE, str(p), f"no picture, expected {w}") for p, w in alone),
     ]
 
 

@@ -4,8 +4,6 @@ A pair is known by its files' paths, sizes and times of change and by how its la
 changed file, or another meaning of its values, is read again. What is bad is never remembered.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 from pathlib import Path

@@ -14,32 +14,10 @@ row in `mask_formats.py`, and its name below:
 Splitting, choosing classes, copying images and writing are the same for all: `convert_dataset.py`.
 """
 
-from __future__ import annotations
-
 # Formats by name, as on the command line. Those of masks are rows in `mask_formats.py`, another has
 # a module with its name with _ for -, and a `FORMAT` in it.
 MASKS = (
-    "roboflow",
-    "voc",
-    "colors",
-    "camvid-kaggle",
-    "mapillary",
-    "mapillary-1.2",
-    "bdd100k",
-    "kitti",
-    "idd",
-    "ade20k",
-    "carla",
-    "carla-0.9.9",
-    "carla-0.9.10",
-    "carla-0.9.14",
+    *("roboflow", "voc", "colors", "camvid-kaggle", "mapillary", "mapillary-1.2", "bdd100k"),
+    *("kitti", "idd", "ade20k", "carla", "carla-0.9.9", "carla-0.9.10", "carla-0.9.14"),
 )
-FORMATS = (
-    "labelme",
-    "coco",
-    "cvat",
-    "yolo",
-    "supervisely",
-    "label-studio",
-    *MASKS,
-)
+FORMATS = (*("labelme", "coco", "cvat", "yolo", "supervisely", "label-studio"), *MASKS)

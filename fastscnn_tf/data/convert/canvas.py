@@ -1,7 +1,6 @@
 """Drawing shapes into a label map, and run lengths as masks; within bounds, whatever comes."""
 
-from __future__ import annotations
-
+import base64
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -115,10 +114,6 @@ class Canvas:
         rows = (np.arange(top, bottom)[:, None] + 0.5 - y) / ry
         columns = (np.arange(left, right) + 0.5 - x) / rx
         self.paste(rows**2 + columns**2 <= 1, int(top), int(left), value)
-
-    def box(self, left: float, top: float, right: float, bottom: float, value: int) -> None:
-        """Fills a rectangle, as `fill`."""
-        self.fill([[left, top, right, top, right, bottom, left, bottom]], value)
 
     def paste(self, mask: np.ndarray, top: int, left: int, value: int) -> None:
         """Draws a mask (h, w) bool whose first pixel is at (top, left); the rest is cut off."""
@@ -240,6 +235,18 @@ class DrawnLabels:
         for shape in self.shapes(item.key, item.name):
             self.draw(canvas, shape, self._index, notes)
         return canvas.label if upright else picture.turn(canvas.label)
+
+
+def from_base64(text: str, where: str) -> bytes:
+    """The bytes of base64 text.
+
+    Raises:
+        DataError: it is none; the message begins with `where`.
+    """
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise DataError(f"{where} is no base64: damaged") from None
 
 
 def turned_points(points: np.ndarray, degrees: float, middle: np.ndarray) -> np.ndarray:

@@ -5,8 +5,6 @@ class that is named nowhere else: one class behind a `=`, alone each as it is. W
 becomes void. Spaces around a name count for nothing.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
@@ -39,9 +37,7 @@ class Chosen:
     dropped: tuple[str, ...]
 
 
-def choose(
-    name: str, classes: Sequence[str], colors: Mapping[str, Color], choice: Choice
-) -> Chosen:
+def choose(name: str, classes: Sequence[str], colors: dict[str, Color], choice: Choice) -> Chosen:
     """The classes to write.
 
     Args:

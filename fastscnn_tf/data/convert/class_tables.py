@@ -10,9 +10,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated
 
-import msgspec
 import numpy as np
 
 from ...core.class_maps import VOID_NAMES
@@ -220,53 +218,6 @@ def _row(line: str, where: str, heading: bool) -> Row | None:
         f"{where}: {line[:80]!r} is not a name with a colour (three numbers of 0 to 255) or with "
         "one value"
     )
-
-
-class _Label(msgspec.Struct):
-    """A label of Mapillary Vistas' config.json; its place in the list is its value."""
-
-    readable: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-    color: tuple[int, int, int]
-    evaluate: bool = True
-
-
-class _Config(msgspec.Struct):
-    labels: Annotated[list[_Label], msgspec.Meta(min_length=1, max_length=256)]
-
-
-def mapillary_table(folder: SourceFolder, name: str) -> ClassTable:
-    """The labels of a config.json of Mapillary Vistas; what is not evaluated is void.
-
-    Raises:
-        DataError: it is none.
-    """
-    config: _Config = folder.json(name, _Config)
-    rows = (
-        Row(label.readable, value, label.color, not label.evaluate)
-        for value, label in enumerate(config.labels)
-    )
-    return ClassTable(str(folder.path(name)), tuple(rows))
-
-
-def ade20k_table(folder: SourceFolder, name: str) -> ClassTable:
-    """The objects of ADEChallengeData2016's objectInfo150.txt; 0 is what is none of them.
-
-    Raises:
-        DataError: it is none.
-    """
-    where = str(folder.path(name))
-    lines = text_of(folder, name).splitlines()[1:]
-    found = [re.fullmatch(r"(\d+) *\t.*\t([^\t]+)", line) for line in lines if line.strip()]
-    if not found or None in found or any(not 0 < int(each[1]) < IGNORE for each in found if each):
-        raise DataError(f"{where}: expected lines of Idx, Ratio, Train, Val and Name with tabs")
-    names = [(int(each[1]), each[2].strip()) for each in found if each]
-    short = [name.split(",")[0].strip() for _, name in names]
-    unique = len(set(short)) == len(short)
-    rows = [
-        Row(first if unique else name, value)
-        for first, (value, name) in zip(short, names, strict=True)
-    ]
-    return ClassTable(where, (Row("other objects", 0, void=True), *rows))
 
 
 def numbered(

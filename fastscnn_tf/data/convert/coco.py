@@ -6,8 +6,6 @@ centre does. COCO's tools do not turn images by EXIF: coordinates are those of t
 unless the noted size says otherwise.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 
@@ -122,17 +120,16 @@ def _classes(
     tables: dict[str, _Table] = {}
     for file, content in files.items():
         of_id: dict[int, int] = {}
+        known: dict[str, int] = {}
         for each in content.categories:
+            if each.id != known.setdefault(each.name, each.id):
+                notes.add("several categories of one name, merged", each.name)
             if of_id.setdefault(each.id, index[each.name]) != index[each.name]:
                 raise DataError(
                     f"{file}: the categories {classes[of_id[each.id]]!r} and {each.name!r} have "
                     f"one id, {each.id}: give each its own, as annotations name them by it"
                 )
         tables[file] = _Table(of_id, background)
-        known: dict[str, int] = {}
-        for each in content.categories:
-            if each.id != known.setdefault(each.name, each.id):
-                notes.add("several categories of one name, merged", each.name)
     colors: dict[str, Any] = {
         each.name: convert(each.color, "color", tuple[int, int, int])
         for each in listed

@@ -1,7 +1,5 @@
 """`convert_dataset`: other people's annotations as a `folder` data set, on all cores."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re
@@ -26,25 +24,14 @@ from ...core.images.decoding import open_picture, read_picture
 from ...core.images.pixels import orientation_of
 from ...core.labels import IGNORE, LabelSpace
 from ...core.sizes import format_size
-from ..datasets.folder import DESCRIPTION, folder
+from ..datasets.description import DESCRIPTION, folder
 from ..prepare.staging import holds_something, put, staging
 from ..records.encoded import encode_label
 from .class_choice import Choice, Chosen, choose, nearly_equal
 from .convert_report import FORMAT, ConvertReport
 from .item_splits import split_items
 from .recognising import AUTO, find_format
-from .source import (
-    BACKGROUND,
-    EXIF,
-    HOW,
-    UNDRAWN,
-    Format,
-    Item,
-    Notes,
-    Picture,
-    Source,
-    is_background,
-)
+from .source import BACKGROUND, UNDRAWN, Format, Item, Notes, Picture, Source, is_background
 from .source_folder import SourceFolder
 
 REPORT = "report.json"
@@ -122,22 +109,14 @@ def convert_dataset(
         todo = [task for name in splits for task in _tasks(name, splits[name], crowded, notes)]
         done = writer.write_all(todo, workers, progress, skip_bad, notes)
         _check_drawn(looked.root, opened.classes, writer.pixels, notes)
-        counts = {name: sum(each.split == name for each in done) for name in splits}
-        _say_of_turns(notes)
+        counts = {name: len(done.get(name, ())) for name in splits}
+        notes.say_of_turns()
         _say_of_splits(counts, any(item.split for item in items) and split is None, notes)
         pixels = np.bincount(chosen.table, writer.pixels, 256).astype(int).tolist()
-        report = ConvertReport(
-            os.fspath(source),
-            str(output),
-            found.name,
-            reason,
-            counts,
-            dict(zip(chosen.labels.names, pixels, strict=False)),
-            pixels[IGNORE],
-            _made_of(opened, chosen),
-            chosen.dropped,
-            notes,
-        )
+        told = os.fspath(source), str(output), found.name, reason, counts
+        named = dict(zip(chosen.labels.names, pixels, strict=False))
+        made = _made_of(opened, chosen)
+        report = ConvertReport(*told, named, pixels[IGNORE], made, chosen.dropped, notes)
         _describe(stage, chosen.labels, done, report)
         _put_in_place(stage, output, old)
     return report
@@ -196,20 +175,6 @@ def _kept(names: Sequence[str]) -> str:
     return f"--classes {shell_path(','.join(names)) if len(names) < 13 else 'with all other names'}"
 
 
-def _say_of_turns(notes: Notes) -> None:
-    """Notes where some sizes say that images were annotated in another way than was taken."""
-    for taken, sized in (HOW, HOW[::-1]):
-        guess, known = EXIF[0].format(taken), EXIF[1].format(sized)
-        if guess in notes.counts and known in notes.counts:
-            way = "turn these files upright" if sized == HOW[1] else "take EXIF's note out of them"
-            notes.add(
-                f"IMAGES TAKEN AS ANNOTATED {taken.upper()}, WHERE OTHERS OF THIS SOURCE WERE "
-                f"ANNOTATED {sized.upper()}: look at them; if they are wrong, {way}",
-                notes.examples[guess][0],
-                notes.counts[guess],
-            )
-
-
 def _say_of_splits(counts: Mapping[str, int], named: bool, notes: Notes) -> None:
     """Notes a split that all its images were lost of, and one that has all, as none is to validate.
 
@@ -263,12 +228,6 @@ class _Task:
     item: Item
     split: str
     name: str  # of the files, without suffix
-
-
-@dataclasses.dataclass(frozen=True)
-class _Done:
-    split: str
-    image: str  # path below the output
 
 
 def _once(items: Sequence[Item], notes: Notes) -> list[Item]:
@@ -357,14 +316,12 @@ class _Writer:
         self.pixels = np.zeros(256, np.int64)
 
     def write_all(
-        self,
-        tasks: Sequence[_Task],
-        workers: int,
-        progress: Progress,
-        skip_bad: bool,
-        notes: Notes,
-    ) -> list[_Done]:
+        self, tasks: Sequence[_Task], workers: int, progress: Progress, skip_bad: bool, notes: Notes
+    ) -> dict[str, list[str]]:
         """Writes in threads: drawing is short, and encoding and files wait without Python's lock.
+
+        Returns:
+            The images of each split that are used, as paths below the folder.
 
         Raises:
             DataError: of the first task that cannot be done, unless they are skipped; or of all.
@@ -372,19 +329,19 @@ class _Writer:
         for task in tasks:
             for kind in FOLDERS:
                 (self._folder / kind / task.split).mkdir(parents=True, exist_ok=True)
-        done = []
+        done: dict[str, list[str]] = {}
         with ThreadPoolExecutor(workers, "fastscnn-convert") as pool:
             futures = deque(pool.submit(self.write, task) for task in tasks)
             try:
-                for _ in progress(range(len(futures))):
+                for number in progress(range(len(tasks))):
                     try:
-                        each, pixels, said = futures.popleft().result()
+                        image, pixels, said = futures.popleft().result()
                     except DataError as error:
                         if not skip_bad:
                             raise
                         notes.add("cannot be used, left out", str(error))
                         continue
-                    done.append(each)
+                    done.setdefault(tasks[number].split, []).append(image)
                     self.pixels += pixels
                     notes.update(said)
             finally:
@@ -393,8 +350,8 @@ class _Writer:
             raise DataError(f"no image can be used: {'; '.join(notes.counts)}")
         return done
 
-    def write(self, task: _Task) -> tuple[_Done, np.ndarray, Notes]:
-        """Writes one image and its label map; gives the pixels of the source's classes, too.
+    def write(self, task: _Task) -> tuple[str, np.ndarray, Notes]:
+        """Writes one image and its label map; gives its path and the pixels of each class, too.
 
         Raises:
             DataError: they cannot be read, or do not fit each other.
@@ -416,7 +373,7 @@ class _Writer:
             self._put_link(os.path.realpath(path), self._folder / target)
         else:
             (self._folder / target).write_bytes(content)
-        return _Done(task.split, target), pixels, notes
+        return target, pixels, notes
 
     def _put_link(self, source: str, target: Path) -> None:
         try:
@@ -426,10 +383,10 @@ class _Writer:
 
 
 def _describe(
-    stage: Path, labels: LabelSpace, done: Sequence[_Done], report: ConvertReport
+    stage: Path, labels: LabelSpace, done: Mapping[str, Sequence[str]], report: ConvertReport
 ) -> None:
     """Writes the description, the lists and the report; and reads the data set as others will."""
-    splits = [split for split, count in report.splits.items() if count]
+    splits = [split for split in report.splits if split in done]
     content = {
         "name": labels.name,
         "classes": [
@@ -442,8 +399,7 @@ def _describe(
     (stage / DESCRIPTION).write_text(text, encoding="utf-8")
     write_json(stage / REPORT, report.to_dict())
     for split in splits:
-        listed = [each.image for each in done if each.split == split]
-        lines = "".join(f"{image}\n" for image in listed)
+        lines = "".join(f"{image}\n" for image in done[split])
         (stage / f"{split}.txt").write_bytes(os.fsencode(lines))
-        if len(folder(stage, split)) != len(listed):
+        if len(folder(stage, split)) != len(done[split]):
             raise DataError(f"{split}: the data set that was written has another number of images")

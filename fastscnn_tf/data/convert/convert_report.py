@@ -1,7 +1,5 @@
 """What a conversion read, merged and dropped, for people and programs."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -4,12 +4,10 @@ Shapes are drawn by `z_order`, those of one height in the order of the file, as 
 pixel belongs to a shape if its centre does. CVAT turns images by EXIF before they are annotated.
 """
 
-from __future__ import annotations
-
 import math
-import xml.parsers.expat as expat
 from collections.abc import Mapping
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -43,10 +41,13 @@ def open_source(folder: SourceFolder) -> Source:
         if b"<annotations>" not in folder.head(name):
             notes.add("an XML file that is not CVAT's, left out", name)
             continue
-        parsed = _Parsed(folder.read(name), str(folder.path(name)))
-        for label, color in parsed.labels.items():
-            labels[label] = labels.get(label) or color
-        for image, shapes in parsed.images:
+        root = _parsed(folder.read(name), str(folder.path(name)))
+        for label in root.iterfind(".//label[name]"):
+            color = hex_color(label.findtext("color", "").strip())
+            told = label.findtext("name", "").strip()
+            labels[told] = labels.get(told) or color
+        for element in root.findall("image"):
+            image, shapes = element.attrib, [(shape.tag, shape.attrib) for shape in element]
             for _, shape in shapes:
                 labels.setdefault(shape.get("label", ""), None)
             found = folder.find_image(image.get("name", ""), name, image.get("subset"))
@@ -62,52 +63,25 @@ def open_source(folder: SourceFolder) -> Source:
     return Source(classes, items, read, colors, notes)
 
 
-class _Parsed:
-    """What of an XML file matters; entities and doctypes, with which few bytes grow, are refused.
+class _Builder(ElementTree.TreeBuilder):
+    """Builds the tree; document types, with whose entities few bytes grow, are refused."""
 
-    Attributes:
-        labels: of the project or task, in order, with their colours.
-        images: attributes, and the shapes in order.
-    """
+    def doctype(self, name: str, public: str | None, system: str | None) -> None:
+        raise DataError("a document type in it, which CVAT does not write: refused")
 
-    def __init__(self, content: bytes, where: str):
-        self.labels: dict[str, Color | None] = {}
-        self.images: list[tuple[dict[str, str], list[_Shape]]] = []
-        self._path: list[str] = []
-        self._text, self._where, self._label = "", where, ""
-        parser = expat.ParserCreate("utf-8")
-        parser.StartElementHandler, parser.EndElementHandler = self._start, self._end
-        parser.CharacterDataHandler = self._read
-        parser.StartDoctypeDeclHandler = self._refuse
-        try:
-            parser.Parse(content, True)
-        except expat.ExpatError as error:
-            raise DataError(f"{where}: not valid XML ({error})") from None
 
-    def _refuse(self, *_: object) -> None:
-        raise DataError(f"{self._where}: a document type in it, which CVAT does not write: refused")
-
-    def _start(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "track":
-            raise DataError(f"{self._where}: tracks of a video: export it as `CVAT for images 1.1`")
-        self._path.append(name)
-        self._text = ""
-        if len(self._path) == 2 and name == "image":
-            self.images.append((attributes, []))
-        elif len(self._path) == 3 and self._path[1] == "image":
-            self.images[-1][1].append((name, attributes))
-
-    def _read(self, text: str) -> None:
-        if self._path and self._path[-1] in ("name", "color") and len(self._text) < 4096:
-            self._text += text
-
-    def _end(self, name: str) -> None:
-        if self._path[-2:] == ["label", "name"]:
-            self._label = self._text.strip()
-            self.labels.setdefault(self._label, None)
-        elif self._path[-2:] == ["label", "color"]:
-            self.labels[self._label] = hex_color(self._text.strip())
-        self._path.pop()
+def _parsed(content: bytes, where: str) -> ElementTree.Element:
+    parser = ElementTree.XMLParser(target=_Builder(), encoding="utf-8")
+    try:
+        parser.feed(content)
+        root: ElementTree.Element = parser.close()
+    except ElementTree.ParseError as error:
+        raise DataError(f"{where}: not valid XML ({error})") from None
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    if root.find(".//track") is not None:
+        raise DataError(f"{where}: tracks of a video: export it as `CVAT for images 1.1`")
+    return root
 
 
 def hex_color(text: str) -> Color | None:

@@ -1,7 +1,5 @@
 """Which image goes into which split, so that frames of one sequence stay together."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -14,14 +12,11 @@ from .source import Item, Notes
 
 SPLITS = ("train", "val", "test")
 FRACTIONS = (0.8, 0.1, 0.1)
+Shares = Sequence[float] | None  # of train, val and test
 
 
 def split_items(
-    items: Sequence[Item],
-    fractions: Sequence[float] | None,
-    seed: int,
-    group: str | None,
-    notes: Notes,
+    items: Sequence[Item], fractions: Shares, seed: int, group: str | None, notes: Notes
 ) -> dict[str, list[Item]]:
     """The items of each split.
 
@@ -69,7 +64,7 @@ def split_items(
     return {split: found for split, found in splits.items() if found}
 
 
-def _shares(fractions: Sequence[float] | None) -> tuple[float, ...]:
+def _shares(fractions: Shares) -> tuple[float, ...]:
     given = FRACTIONS if fractions is None else fractions
     if isinstance(given, str) or not all(isinstance(share, int | float) for share in given):
         raise ConfigError(f"split: expected shares such as (0.8, 0.1, 0.1), got {fractions!r}")
@@ -83,13 +78,11 @@ def _shares(fractions: Sequence[float] | None) -> tuple[float, ...]:
     return shares
 
 
-def _groups(
-    items: Sequence[Item], pattern: str | None, notes: Notes
-) -> tuple[list[list[int]], bool]:
+def _groups(items: Sequence[Item], regex: str | None, notes: Notes) -> tuple[list[list[int]], bool]:
     """Indices of items that stay together; and whether they are one sequence, to be cut."""
-    if pattern is not None:
-        keys = [f"={key}" for key in groups_of([item.name for item in items], pattern)]
-        how = f"grouped by --group {pattern}"
+    if regex is not None:
+        keys = [f"={key}" for key in groups_of([item.name for item in items], regex)]
+        how = f"grouped by --group {regex}"
     elif any(item.group is not None for item in items):
         keys = [f"/{i}" if item.group is None else f"={item.group}" for i, item in enumerate(items)]
         how = "grouped as the source does"
@@ -101,9 +94,9 @@ def _groups(
         members.setdefault(key, []).append(index)
     groups = list(members.values())
     if len(groups) == len(items):
-        why = f"{how}: no two have one group" if pattern else "no sequences in the names"
+        why = f"{how}: no two have one group" if regex else "no sequences in the names"
         notes.add(f"{why}: each image may go into any split", count=len(items))
-    elif len(groups) > 1 or pattern:  # one of the user's is not cut
+    elif len(groups) > 1 or regex:  # one of the user's is not cut
         notes.add(
             f"{how}: {len(groups)} groups stay whole",
             max(members, key=lambda key: len(members[key]))[1:],
@@ -133,9 +126,7 @@ def _blocks(groups: Sequence[list[int]], shares: Sequence[float]) -> list[list[i
 def _counts(total: int, shares: Sequence[float]) -> list[int]:
     """How many of `total` go into each split: by its share, and at least one where there are."""
     counts = [round(total * share) for share in shares[1:]]
-    counts = [
-        max(count, 1) if share else 0 for count, share in zip(counts, shares[1:], strict=True)
-    ]
+    counts = [max(n, 1) if share else 0 for n, share in zip(counts, shares[1:], strict=True)]
     for i in range(len(counts)):
         counts[i] = max(0, min(counts[i], total - 1 - sum(counts[:i])))
     return [total - sum(counts), *counts]

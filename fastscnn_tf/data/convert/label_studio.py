@@ -5,8 +5,6 @@ annotations of a task the first that was not cancelled counts. Browsers show ima
 EXIF says, unless the noted size says otherwise.
 """
 
-from __future__ import annotations
-
 import math
 import re
 import urllib.parse
@@ -24,9 +22,7 @@ from .source import Format, Item, Notes, Source, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _KEYS = {"[]data"}, {"[]annotations", "[]predictions"}  # of each one at least
-_UPLOADED = re.compile(
-    r"^[0-9a-f]{8}-"
-)  # what Label Studio puts in front of an uploaded file's name
+_UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # in front of an uploaded file's name
 
 
 class _Value(msgspec.Struct):

@@ -6,8 +6,6 @@ labelme turns an image by EXIF before it is annotated; earlier files show by the
 was not.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
@@ -20,18 +18,9 @@ from ...core.images.decoding import open_picture
 from ...core.images.formats import IMAGE_SUFFIXES
 from ...core.labels import IGNORE
 from ...core.sizes import Size
-from .canvas import Canvas, DrawnLabels
+from .canvas import Canvas, DrawnLabels, from_base64
 from .class_tables import text_of
-from .source import (
-    Format,
-    Item,
-    Notes,
-    Source,
-    from_base64,
-    json_of_image,
-    note_unused,
-    with_background,
-)
+from .source import Format, Item, Notes, Source, json_of_image, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _SPECIAL = ("__ignore__", "_background_")

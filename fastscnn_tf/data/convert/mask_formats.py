@@ -5,12 +5,11 @@ bdd100k; `anue_labels.py` of AutoNUE (IDD); the road devkit of KITTI, whose sema
 Cityscapes' label ids; CARLA's `ObjectLabel.h` and `CityScapesPalette.h`.
 """
 
-from __future__ import annotations
-
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -22,43 +21,21 @@ from ...core.images.pixels import in_strips
 from ...core.images.plain_png import SIGNATURE
 from ...core.labels import CAMVID32, CITYSCAPES, CITYSCAPES_TRAIN_IDS, IGNORE, Color
 from .canvas import Canvas
-from .class_tables import (
-    ClassTable,
-    Row,
-    ade20k_table,
-    mapillary_table,
-    numbered,
-    of_space,
-    read_table,
-    text_of,
-)
-from .masks import (
-    GREY,
-    IMAGE,
-    Layout,
-    ReadMask,
-    classes_of,
-    listed_splits,
-    mask_format,
-    named,
-    opaque,
-    open_mask,
-    read_mask,
-)
+from .class_tables import ClassTable, Row, numbered, of_space, read_table, text_of
+from .masks import GREY, IMAGE, Layout, Splits, classes_of, mask_format, named, opaque, open_mask
 from .source import BACKGROUND, Notes
-from .source_folder import SourceFolder
+from .source_folder import SourceFolder, split_named, stem
 
 BLACK: Color = (0, 0, 0)
 TABLES = (
     *("labelmap.txt", "class_dict.csv", "classes.csv", "_classes.csv", "classes.txt"),
     *("label_colors.txt", "class_dict_seg.csv"),
 )
+Table = Callable[..., ClassTable]  # reads it in a folder
 NAMEABLE = 64  # colours that are listed for the user to name
 
 
-def _of_file(
-    *names: str, read: Callable[..., ClassTable] = read_table
-) -> Callable[..., ClassTable]:
+def _of_file(*names: str, read: Table = read_table) -> Table:
     return lambda folder: read(folder, named(folder, *names))
 
 
@@ -67,15 +44,11 @@ def _has_table(folder: SourceFolder, *names: str) -> bool:
     return bool(folder.table or not there.isdisjoint(names))
 
 
-def _always(folder: SourceFolder) -> bool:
-    return True
-
-
 def _never(folder: SourceFolder) -> bool:
     return False
 
 
-def _known(table: ClassTable) -> Callable[[SourceFolder], ClassTable]:
+def _known(table: ClassTable) -> Table:
     return lambda folder: table
 
 
@@ -94,17 +67,14 @@ def _roboflow_table(folder: SourceFolder) -> ClassTable:
     return first
 
 
-roboflow = mask_format(
-    "roboflow",
-    "Roboflow's semantic masks",
-    Layout(
-        "Roboflow's semantic masks: train, valid, test with x.jpg, x_mask.png and _classes.csv",
-        rf"(?P<split>train|valid|test)/(?P<name>[^/]+){IMAGE}",
-        rf"(?P<split>train|valid|test)/(?P<name>[^/]+)_mask{IMAGE}",
-        _roboflow_table,
-        telling=lambda folder: _has_table(folder, "_classes.csv"),
-    ),
+_roboflow = Layout(
+    "Roboflow's semantic masks: train, valid, test with x.jpg, x_mask.png and _classes.csv",
+    rf"(?P<split>train|valid|test)/(?P<name>[^/]+){IMAGE}",
+    rf"(?P<split>train|valid|test)/(?P<name>[^/]+)_mask{IMAGE}",
+    _roboflow_table,
+    telling=lambda folder: _has_table(folder, "_classes.csv"),
 )
+roboflow = mask_format("roboflow", "Roboflow's semantic masks", _roboflow)
 
 # --- VOC, and CVAT's masks ------------------------------------------------------------------------
 
@@ -140,12 +110,44 @@ def _voc_table(folder: SourceFolder) -> ClassTable:
     return dataclasses.replace(table, rows=(*table.rows, border))
 
 
+def _listed_splits(folder: SourceFolder, root: str) -> Splits:
+    """The splits of VOC's lists, ImageSets/Segmentation/*.txt.
+
+    `trainval` joins two others and is left out where they are there; `default`, which CVAT writes,
+    and `trainval` alone are no split.
+
+    Raises:
+        DataError: there is no list, or two of them have an image in common.
+    """
+    place = f"{root}ImageSets/Segmentation/"
+    texts = (n for n in folder.files if n.startswith(place) and n.lower().endswith(".txt"))
+    lists = {stem(name.removeprefix(place)).lower(): name for name in texts}
+    if not lists:
+        raise DataError(
+            f"{folder.root}: no list {place}*.txt, which says what is labelled; --from colors "
+            "reads such folders without lists, by a table of classes"
+        )
+    if "trainval" in lists and len(lists) > 1:
+        lists.pop("trainval")
+    found: Splits = {}
+    for split, name in lists.items():
+        text = text_of(folder, name)
+        for line in filter(None, map(str.strip, text.splitlines())):
+            if line in found:
+                raise DataError(
+                    f"{folder.path(name)}: {line} is in another list, too: an image in two splits "
+                    "would be trained on and scored"
+                )
+            found[line] = None if split in ("default", "trainval") else split_named(split) or split
+    return found
+
+
 _voc = Layout(
     "JPEGImages, SegmentationClass and lists in ImageSets/Segmentation",
     rf"JPEGImages/(?P<name>.+){IMAGE}",
     rf"SegmentationClass/(?P<name>.+){IMAGE}",
     _voc_table,
-    listed_splits,
+    _listed_splits,
 )
 voc = mask_format("voc", "Pascal VOC's masks, and CVAT's segmentation mask 1.1", _voc)
 
@@ -162,16 +164,39 @@ def _camvid_table(folder: SourceFolder) -> ClassTable:
     return dataclasses.replace(table, rows=rows)
 
 
-camvid_kaggle = mask_format(
-    "camvid-kaggle",
-    "CamVid as Kaggle has it",
-    Layout(
-        "train, train_labels with x_L.png and so on",
-        rf"(?P<split>train|val|test)/(?P<name>[^/]+){IMAGE}",
-        rf"(?P<split>train|val|test)_labels/(?P<name>[^/]+)_L{IMAGE}",
-        _camvid_table,
-    ),
+_camvid = Layout(
+    "train, train_labels with x_L.png and so on",
+    rf"(?P<split>train|val|test)/(?P<name>[^/]+){IMAGE}",
+    rf"(?P<split>train|val|test)_labels/(?P<name>[^/]+)_L{IMAGE}",
+    _camvid_table,
 )
+camvid_kaggle = mask_format("camvid-kaggle", "CamVid as Kaggle has it", _camvid)
+
+
+class _Label(msgspec.Struct):
+    """A label of Mapillary Vistas' config.json; its place in the list is its value."""
+
+    readable: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+    color: tuple[int, int, int]
+    evaluate: bool = True
+
+
+class _Config(msgspec.Struct):
+    labels: Annotated[list[_Label], msgspec.Meta(min_length=1, max_length=256)]
+
+
+def _mapillary_table(folder: SourceFolder, name: str) -> ClassTable:
+    """The labels of a config.json of Mapillary Vistas; what is not evaluated is void.
+
+    Raises:
+        DataError: it is none.
+    """
+    config: _Config = folder.json(name, _Config)
+    rows = (
+        Row(label.readable, value, label.color, not label.evaluate)
+        for value, label in enumerate(config.labels)
+    )
+    return ClassTable(str(folder.path(name)), tuple(rows))
 
 
 def _vistas(version: str) -> Layout:
@@ -182,18 +207,14 @@ def _vistas(version: str) -> Layout:
         f"Mapillary Vistas {version}".strip() + ": training/images, labels and config.json",
         rf"(?P<split>training|validation|testing)/images/(?P<name>[^/]+){IMAGE}",
         rf"(?P<split>training|validation|testing)/{place}labels/(?P<name>[^/]+){IMAGE}",
-        _of_file(*configs, read=mapillary_table),
+        _of_file(*configs, read=_mapillary_table),
     )
 
 
-mapillary = mask_format(
-    "mapillary", "Mapillary Vistas, 2.0 before 1.2", *map(_vistas, ("2.0", "1.2", ""))
-)
-mapillary_1_2 = mask_format(
-    "mapillary-1.2",
-    "Mapillary Vistas' older labels",
-    dataclasses.replace(_vistas("1.2"), telling=_never),
-)
+_editions = map(_vistas, ("2.0", "1.2", ""))
+mapillary = mask_format("mapillary", "Mapillary Vistas, 2.0 before 1.2", *_editions)
+_older = dataclasses.replace(_vistas("1.2"), telling=_never)
+mapillary_1_2 = mask_format("mapillary-1.2", "Mapillary Vistas' older labels", _older)
 
 _nineteen = of_space("the 19 train ids", CITYSCAPES_TRAIN_IDS, [BLACK])
 
@@ -218,30 +239,24 @@ bdd100k = mask_format(
     _bdd("seg/images/", "seg/color_labels/SPLIT/NAME_train_color", "seg/images, seg/color_labels"),
 )
 
-_road = ClassTable(
-    "KITTI's road colours",
-    (
-        Row("background", None, (255, 0, 0)),
-        Row("road", None, (255, 0, 255)),
-        Row("what is not evaluated", None, BLACK, void=True),
-    ),
+_road_rows = (
+    *(Row("background", None, (255, 0, 0)), Row("road", None, (255, 0, 255))),
+    Row("what is not evaluated", None, BLACK, void=True),
 )
-kitti = mask_format(
-    "kitti",
-    "KITTI's semantics, or its road benchmark",
-    Layout(
-        "training/image_2 and training/semantic with Cityscapes' label ids",
-        rf"training/image_2/(?P<name>[^/]+){IMAGE}",
-        rf"training/semantic/(?P<name>[^/]+){IMAGE}",
-        _known(of_space("Cityscapes' label ids", CITYSCAPES)),
-    ),
-    Layout(
-        "training/image_2 and training/gt_image_2/um_road_x.png, the road benchmark",
-        rf"training/image_2/(?P<place>umm?|uu)_(?P<name>[^/_]+){IMAGE}",
-        rf"training/gt_image_2/(?P<place>umm?|uu)_road_(?P<name>[^/_]+){IMAGE}",
-        _known(_road),
-    ),
+_road = ClassTable("KITTI's road colours", _road_rows)
+_kitti_ids = Layout(
+    "training/image_2 and training/semantic with Cityscapes' label ids",
+    rf"training/image_2/(?P<name>[^/]+){IMAGE}",
+    rf"training/semantic/(?P<name>[^/]+){IMAGE}",
+    _known(of_space("Cityscapes' label ids", CITYSCAPES)),
 )
+_kitti_road = Layout(
+    "training/image_2 and training/gt_image_2/um_road_x.png, the road benchmark",
+    rf"training/image_2/(?P<place>umm?|uu)_(?P<name>[^/_]+){IMAGE}",
+    rf"training/gt_image_2/(?P<place>umm?|uu)_road_(?P<name>[^/_]+){IMAGE}",
+    _known(_road),
+)
+kitti = mask_format("kitti", "KITTI's semantics, or its road benchmark", _kitti_ids, _kitti_road)
 
 # The level3Ids, by which AutoNUE trains and scores; the ids 0 to 34 are their parts in this order.
 IDD = (
@@ -253,13 +268,9 @@ IDD = (
 )
 _IDD_VOID = ("unlabeled", "ego vehicle", "rectification border", "out of roi", "license plate")
 _idd_labels = {part: index for index, name in enumerate(IDD) for part in name.split("/")}
-_idd_ids = ClassTable(
-    "IDD's ids",
-    (
-        *(Row(IDD[index], value) for value, index in enumerate(_idd_labels.values())),
-        *(Row(n, len(_idd_labels) + i, void=True) for i, n in enumerate(_IDD_VOID)),
-    ),
-)
+_idd_rows = [Row(IDD[index], value) for value, index in enumerate(_idd_labels.values())]
+_idd_rows += [Row(n, len(_idd_labels) + i, void=True) for i, n in enumerate(_IDD_VOID)]
+_idd_ids = ClassTable("IDD's ids", tuple(_idd_rows))
 
 
 _Coordinate = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
@@ -302,13 +313,13 @@ def _draw_idd(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) 
     return canvas.label
 
 
-def _idd(ending: str, about: str, table: ClassTable, read: ReadMask = read_mask) -> Layout:
+def _idd(ending: str, about: str, table: ClassTable, **how: Any) -> Layout:
     return Layout(
         f"leftImg8bit and gtFine with {about}",
         rf"leftImg8bit/(?P<split>train|val|test)/(?P<name>.+)_leftImg8bit{IMAGE}",
         rf"gtFine/(?P<split>train|val|test)/(?P<name>.+)_gtFine_(?-i:{ending})",
         _known(table),
-        read=read,
+        **how,
     )
 
 
@@ -318,35 +329,50 @@ idd = mask_format(
     "the India Driving Dataset, 26 classes of level 3",
     _idd(r"labellevel3Ids\.png", "labellevel3Ids.png", _level3),
     _idd(r"labelids\.png", "labelids.png", _idd_ids),
-    _idd(r"polygons\.json", "polygons.json", _level3, _draw_idd),
+    _idd(r"polygons\.json", "polygons.json", _level3, read=_draw_idd),
 )
 
 # --- ADE20K ---------------------------------------------------------------------------------------
 
-ade20k = mask_format(
-    "ade20k",
-    "ADE20K as ADEChallengeData2016",
-    Layout(
-        "images, annotations with training and validation, and objectInfo150.txt",
-        rf"images/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
-        rf"annotations/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
-        _of_file("objectInfo150.txt", read=ade20k_table),
-    ),
+
+def _ade20k_table(folder: SourceFolder, name: str) -> ClassTable:
+    """The objects of ADEChallengeData2016's objectInfo150.txt; 0 is what is none of them.
+
+    Raises:
+        DataError: it is none.
+    """
+    where = str(folder.path(name))
+    lines = text_of(folder, name).splitlines()[1:]
+    found = [re.fullmatch(r"(\d+) *\t.*\t([^\t]+)", line) for line in lines if line.strip()]
+    if not found or None in found or any(not 0 < int(each[1]) < IGNORE for each in found if each):
+        raise DataError(f"{where}: expected lines of Idx, Ratio, Train, Val and Name with tabs")
+    names = [(int(each[1]), each[2].strip()) for each in found if each]
+    short = [name.split(",")[0].strip() for _, name in names]
+    unique = len(set(short)) == len(short)
+    rows = [
+        Row(first if unique else name, value)
+        for first, (value, name) in zip(short, names, strict=True)
+    ]
+    return ClassTable(where, (Row("other objects", 0, void=True), *rows))
+
+
+_ade20k = Layout(
+    "images, annotations with training and validation, and objectInfo150.txt",
+    rf"images/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
+    rf"annotations/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
+    _of_file("objectInfo150.txt", read=_ade20k_table),
 )
+ade20k = mask_format("ade20k", "ADE20K as ADEChallengeData2016", _ade20k)
 
 # --- CARLA ----------------------------------------------------------------------------------------
 
+# fmt: off
 _CARLA_COLORS: dict[str, Color] = {
-    "static": (110, 190, 160),
-    "dynamic": (170, 120, 50),
-    "other": (55, 90, 80),
-    "water": (45, 60, 150),
-    "road_line": (157, 234, 50),
-    "ground": (81, 0, 81),
-    "bridge": (150, 100, 100),
-    "rail_track": (230, 150, 140),
-    "guard_rail": (180, 165, 180),
+    "static": (110, 190, 160), "dynamic": (170, 120, 50), "other": (55, 90, 80),
+    "water": (45, 60, 150), "road_line": (157, 234, 50), "ground": (81, 0, 81),
+    "bridge": (150, 100, 100), "rail_track": (230, 150, 140), "guard_rail": (180, 165, 180),
 }
+# fmt: on
 _SHARED = {
     name.replace(" ", "_").replace("person", "pedestrian"): color
     for name, color in zip(CITYSCAPES.names, CITYSCAPES.colors, strict=True)
@@ -389,10 +415,7 @@ def _read_carla(folder: SourceFolder, name: str, table: ClassTable, notes: Notes
     return classes_of(image, path, table, notes, red=tags)
 
 
-def _carla(
-    table: Callable[[SourceFolder], ClassTable],
-    telling: Callable[[SourceFolder], bool] = _never,
-) -> Layout:
+def _carla(table: Table, **how: Any) -> Layout:
     return Layout(
         "CARLA's cameras: rgb and semantic, or CameraRGB and CameraSeg",
         rf"(?:rgb|CameraRGB|camera_rgb)/(?P<name>[^/]+){IMAGE}",
@@ -401,7 +424,7 @@ def _carla(
         table,
         read=_read_carla,
         sequences=True,
-        telling=telling,
+        **how,
     )
 
 
@@ -415,9 +438,9 @@ def _ask_version(folder: SourceFolder) -> ClassTable:
     )
 
 
-carla = mask_format("carla", "CARLA's semantic camera (asks which)", _carla(_ask_version, _always))
+carla = mask_format("carla", "CARLA's semantic camera (asks which)", _carla(_ask_version))
 carla_versions = tuple(
-    mask_format(f"carla-{version}", table.said, _carla(_known(table)))
+    mask_format(f"carla-{version}", table.said, _carla(_known(table), telling=_never))
     for version, table in CARLA.items()
 )
 

@@ -19,9 +19,9 @@ from ...core.images.decoding import decoding, open_picture, read_picture
 from ...core.images.formats import IMAGE_SUFFIXES, LOSSY, picture_format
 from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
-from .class_tables import ClassTable, text_of
+from .class_tables import ClassTable
 from .source import Format, Item, Notes, Picture, Source
-from .source_folder import SourceFolder, split_named, stem
+from .source_folder import SourceFolder, split_named
 
 IMAGE = rf"\.(?:{'|'.join(suffix[1:] for suffix in IMAGE_SUFFIXES)})"
 DEEPEST = 32  # folders in one another; a pattern is tried at each
@@ -251,10 +251,8 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
     notes = Notes()
     table = layout.table(folder).check(notes)
     notes.add(f"read as {layout.about}; what pixels mean says {table.said}")
-    for one, other in pairs.twice:
-        raise DataError(
-            f"{folder.root}: {one} and {other} are for the same image: keep one of them"
-        )
+    for one, two in pairs.twice:
+        raise DataError(f"{folder.root}: {one} and {two} are for the same image: keep one of them")
     for what, here, there in (
         ("images without a mask, left out", pairs.images, pairs.masks),
         ("masks without an image, left out", pairs.masks, pairs.images),
@@ -307,38 +305,3 @@ def named(folder: SourceFolder, *names: str) -> str:
             "there, or give it with --table FILE"
         )
     return min(found, key=lambda name: (name.count("/"), name))
-
-
-def listed_splits(folder: SourceFolder, root: str) -> Splits:
-    """The splits of VOC's lists, ImageSets/Segmentation/*.txt.
-
-    `trainval` joins two others and is left out where they are there; `default`, which CVAT writes,
-    and `trainval` alone are no split.
-
-    Raises:
-        DataError: there is no list, or two of them have an image in common.
-    """
-    place = f"{root}ImageSets/Segmentation/"
-    lists = {
-        stem(name.removeprefix(place)).lower(): name
-        for name in folder.files
-        if name.startswith(place) and name.lower().endswith(".txt")
-    }
-    if not lists:
-        raise DataError(
-            f"{folder.root}: no list {place}*.txt, which says what is labelled; --from colors "
-            "reads such folders without lists, by a table of classes"
-        )
-    if "trainval" in lists and len(lists) > 1:
-        lists.pop("trainval")
-    found: Splits = {}
-    for split, name in lists.items():
-        text = text_of(folder, name)
-        for line in filter(None, map(str.strip, text.splitlines())):
-            if line in found:
-                raise DataError(
-                    f"{folder.path(name)}: {line} is in another list, too: an image in two splits "
-                    "would be trained on and scored"
-                )
-            found[line] = None if split in ("default", "trainval") else split_named(split) or split
-    return found

@@ -1,7 +1,5 @@
 """The formats by name, and telling them apart by what a folder holds."""
 
-from __future__ import annotations
-
 import importlib
 
 import msgspec

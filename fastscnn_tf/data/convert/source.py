@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -120,6 +119,20 @@ class Notes:
             for example in other.examples[reason]:
                 self.add(reason, example, 0)
 
+    def say_of_turns(self) -> None:
+        """Adds where some sizes say that images were annotated in another way than was taken."""
+        for taken, sized in (HOW, HOW[::-1]):
+            guess, known = EXIF[0].format(taken), EXIF[1].format(sized)
+            if guess in self.counts and known in self.counts:
+                turn = sized == HOW[1]
+                way = "turn these files upright" if turn else "take EXIF's note out of them"
+                self.add(
+                    f"IMAGES TAKEN AS ANNOTATED {taken.upper()}, WHERE OTHERS OF THIS SOURCE WERE "
+                    f"ANNOTATED {sized.upper()}: look at them; if they are wrong, {way}",
+                    self.examples[guess][0],
+                    self.counts[guess],
+                )
+
 
 def with_background(
     names: Sequence[str], notes: Notes, last: bool = False
@@ -183,18 +196,6 @@ def json_of_image(folder: SourceFolder, name: str, schema: Any, notes: Notes) ->
             raise
         notes.add("cannot be used, left out", str(error))
         return None
-
-
-def from_base64(text: str, where: str) -> bytes:
-    """The bytes of base64 text.
-
-    Raises:
-        DataError: it is none; the message begins with `where`.
-    """
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        raise DataError(f"{where} is no base64: damaged") from None
 
 
 def note_unused(folder: SourceFolder, items: Sequence[Item], notes: Notes) -> None:

@@ -1,7 +1,5 @@
 """The folder that is converted: its files, and finding those that annotations name."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import itertools

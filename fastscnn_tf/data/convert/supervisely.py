@@ -5,8 +5,6 @@ bitmaps are PNGs that are laid down at their `origin`. Supervisely shows images 
 says, unless the noted size says otherwise.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Mapping
 
@@ -17,18 +15,9 @@ from ...core.errors import DataError
 from ...core.images.decoding import open_picture
 from ...core.labels.space import Color
 from ...core.sizes import Size
-from .canvas import Canvas, DrawnLabels
+from .canvas import Canvas, DrawnLabels, from_base64
 from .cvat import hex_color
-from .source import (
-    Format,
-    Item,
-    Notes,
-    Source,
-    from_base64,
-    json_of_image,
-    note_unused,
-    with_background,
-)
+from .source import Format, Item, Notes, Source, json_of_image, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _LARGEST_PNG = 64 << 20  # bytes of a bitmap, unpacked

@@ -6,8 +6,6 @@ their outline, as Ultralytics trains on them; the background comes last. Its loa
 EXIF.
 """
 
-from __future__ import annotations
-
 import os
 import posixpath
 from typing import Any

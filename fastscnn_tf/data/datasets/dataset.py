@@ -17,10 +17,10 @@ from ...core import console
 from ...core.aliases import StrPath
 from ...core.class_maps import HINT, class_map, match_classes
 from ...core.errors import ConfigError, DataError
-from ...core.images.image_file import read_image
-from ...core.images.label_coding import INDEX, Coding
+from ...core.images.image_file import INDEX, Coding, read_image
 from ...core.labels import UNKNOWN, LabelSpace
 
+Pair = tuple[np.ndarray, np.ndarray]  # (h, w, 3) uint8 RGB and (h, w) uint8 class indices
 WHOLE_IMAGES = "whole images at their own size"
 
 
@@ -47,7 +47,7 @@ class SegmentationDataset(abc.ABC):
         return range(len(self))
 
     @overload
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]: ...
+    def __getitem__(self, index: int) -> Pair: ...
 
     @overload
     def __getitem__(self, index: slice) -> Subset: ...
@@ -62,7 +62,7 @@ class SegmentationDataset(abc.ABC):
         found = range(len(self))[index]
         return self.read(found) if isinstance(found, int) else Subset(self, found)
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def __iter__(self) -> Iterator[Pair]:
         return map(self.read, self.indices())
 
     def __repr__(self) -> str:
@@ -107,7 +107,7 @@ class SegmentationDataset(abc.ABC):
                 parts += [str(path.absolute()), str(found.st_size), str(found.st_mtime_ns)]
         return tuple(parts)
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, index: int) -> Pair:
         """Image and label map of the same height and width.
 
         Raises:
@@ -115,9 +115,7 @@ class SegmentationDataset(abc.ABC):
         """
         return self.checked(self.read_image(index), self.read_label(index), index)
 
-    def checked(
-        self, image: np.ndarray, label: np.ndarray, index: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def checked(self, image: np.ndarray, label: np.ndarray, index: int) -> Pair:
         """Both, if their sizes are the same.
 
         Raises:
@@ -191,33 +189,31 @@ class DatasetView(SegmentationDataset):
     def find(self, index: int) -> tuple[SegmentationDataset, int]:
         """The data set that holds a pair, and the pair's index in it."""
 
-    def sample_name(self, index: int) -> str:
+    def ask(self, what: str, index: int) -> Any:
+        """What a method of the data set that holds a pair gives for it."""
         dataset, own = self.find(index)
-        return dataset.sample_name(own)
+        return getattr(dataset, what)(own)
+
+    def sample_name(self, index: int) -> str:
+        return self.ask("sample_name", index)
 
     def read_image(self, index: int) -> np.ndarray:
-        dataset, own = self.find(index)
-        return dataset.read_image(own)
+        return self.ask("read_image", index)
 
     def read_label(self, index: int) -> np.ndarray:
-        dataset, own = self.find(index)
-        return dataset.read_label(own)
+        return self.ask("read_label", index)
 
     def read_instances(self, index: int) -> np.ndarray | None:
-        dataset, own = self.find(index)
-        return dataset.read_instances(own)
+        return self.ask("read_instances", index)
 
     def files(self, index: int) -> tuple[Path, ...]:
-        dataset, own = self.find(index)
-        return dataset.files(own)
+        return self.ask("files", index)
 
     def state(self, index: int) -> tuple[str, ...]:
-        dataset, own = self.find(index)
-        return dataset.state(own)
+        return self.ask("state", index)
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        dataset, own = self.find(index)
-        return dataset.read(own)
+    def read(self, index: int) -> Pair:
+        return self.ask("read", index)
 
 
 class Relabelled(DatasetView):
@@ -242,16 +238,13 @@ class Relabelled(DatasetView):
 
     def state(self, index: int) -> tuple[str, ...]:
         """As in `SegmentationDataset`; what is kept of a pair is kept with its indices."""
-        return (
-            *self._dataset.state(index),
-            repr(self._dataset.labels),
-            self._table.tobytes().hex(),
-        )
+        labels, table = repr(self._dataset.labels), self._table.tobytes().hex()
+        return *self._dataset.state(index), labels, table
 
     def read_label(self, index: int) -> np.ndarray:
         return self._table[self._dataset.read_label(index)]
 
-    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, index: int) -> Pair:
         image, label = self._dataset.read(index)
         return image, self._table[label]
 

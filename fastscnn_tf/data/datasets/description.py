@@ -1,6 +1,18 @@
-"""What `dataset.yaml` says: its keys, what they may hold, and what they mean together."""
+"""Own data: what `dataset.yaml` says, and opening the folders that it describes.
 
-from __future__ import annotations
+    # dataset.yaml
+    name: my-streets
+    classes:                       # in index order
+      - {name: road, color: [128, 64, 128]}
+      - {name: car, color: [0, 0, 142], value: 26}   # value in the label map; default: the index
+    void: [200]                    # known values to ignore; 255 is, too, unless it is a class
+    splits:
+      train: {images: train/images, labels: train/labels}
+      val: {images: val/images, labels: val/labels}
+
+Paths are relative to the YAML file. A picture `x.jpg` belongs to the label map `x.png`. All keys:
+see `_Content` and docs/dataset-yaml.md.
+"""
 
 import dataclasses
 import difflib
@@ -17,12 +29,14 @@ from ...core.arguments import nearest_or_all
 from ...core.errors import ConfigError, DataError
 from ...core.files.json_text import convert, explain
 from ...core.files.yaml_text import read_yaml
-from ...core.images.image_file import lossy
-from ...core.images.label_coding import Coding, Encoding
+from ...core.images.image_file import IMAGE_SUFFIXES, Coding, Encoding, lossy
 from ...core.labels import MAX_CLASSES, LabelSpace, generated_palette
 from ...core.labels.space import Byte, Color
+from .dataset import FileDataset
 from .keys import check_keys, check_names, in_order
+from .layout import Missing
 from .own_splits import LABEL_ENDINGS, LOSSY_ENDINGS, Described, Share, Source
+from .pairing import Files, Pairing
 from .splitting import check_fractions
 from .ultralytics import is_ultralytics, read_ultralytics
 
@@ -134,13 +148,11 @@ def _labels(content: _Content, path: Path) -> tuple[LabelSpace, Coding]:
                 f"void: expected values, got a colour with encoding {coding.encoding}"
             )
     generated = generated_palette(min(len(classes), MAX_CLASSES))
-    labels = LabelSpace(
-        path.absolute().parent.name if content.name in (None, "") else str(content.name),
-        tuple(each.name for each in classes),
-        tuple((*each.colors(), color)[0] for each, color in zip(classes, generated, strict=False)),
-        () if coding.by_color else tuple(map(_values, classes, range(len(classes)))),
-        void,
-    )
+    name = path.absolute().parent.name if content.name in (None, "") else str(content.name)
+    names = tuple(each.name for each in classes)
+    colors = tuple((*each.colors(), own)[0] for each, own in zip(classes, generated, strict=False))
+    values = () if coding.by_color else tuple(map(_values, classes, range(len(classes))))
+    labels = LabelSpace(name, names, colors, values, void)
     if reason := labels.fault():
         raise ConfigError(reason + ("" if coding.by_color else _with_background(classes)))
     return labels, coding
@@ -187,12 +199,8 @@ def _coding(content: _Content, classes: Sequence[_Class]) -> Coding:
     told = [*(color for color, _ in colors), *void]
     if twice := next((color for color in told if told.count(color) > 1), None):
         raise ConfigError(f"colours must be unique, {list(twice)} comes twice")
-    return dataclasses.replace(
-        coding,
-        colors=tuple(color for color, _ in colors),
-        classes=tuple(index for _, index in colors),
-        void=tuple(void),
-    )
+    own, classes_of = tuple(color for color, _ in colors), tuple(index for _, index in colors)
+    return dataclasses.replace(coding, colors=own, classes=classes_of, void=tuple(void))
 
 
 def _sources(content: _Content, root: Path) -> dict[str, Source]:
@@ -214,26 +222,17 @@ def _sources(content: _Content, root: Path) -> dict[str, Source]:
     if content.split:
         check_fractions(content.split)
         _check_group(content.group)
-        shares = {
-            name: Share(name, dict(content.split), content.seed, content.group)
+        how = dict(content.split), content.seed, content.group
+        return {
+            name: _checked(dataclasses.replace(common, share=Share(name, *how)), "")
             for name in content.split
         }
-        return {
-            name: _checked(dataclasses.replace(common, share=share), "")
-            for name, share in shares.items()
-        }
-    return {
-        name: _checked(
-            dataclasses.replace(
-                common,
-                images=_place(root, each.images) or common.images,
-                labels=_place(root, each.labels) or common.labels,
-                list=_place(root, each.list),
-            ),
-            f"splits.{name}: ",
-        )
-        for name, each in content.splits.items()
-    }
+    found = {}
+    for name, each in content.splits.items():
+        told = ((key, _place(root, getattr(each, key))) for key in ("images", "labels", "list"))
+        own: dict[str, Any] = {key: place for key, place in told if place is not None}
+        found[name] = _checked(dataclasses.replace(common, **own), f"splits.{name}: ")
+    return found
 
 
 def _checked(source: Source, where: str) -> Source:
@@ -288,3 +287,62 @@ def _check_group(pattern: str | None) -> None:
             f"group {pattern!r}: expected at most three of *, + and ?, none of them behind a "
             "bracket, and at most eight |"
         )
+
+
+class OwnFolder:
+    """A data set that its owner describes."""
+
+    name = "folder"
+
+    def find_splits(self, path: Path) -> tuple[str, ...]:
+        """The splits that the description names.
+
+        Args:
+            path: the YAML file, or the folder that holds `dataset.yaml`.
+
+        Raises:
+            DataError: the description is missing or wrong.
+        """
+        return tuple(read_description(path).splits)
+
+    def find_pairs(self, path: Path, split: str) -> Pairing:
+        """The files of a split, and those that lack their partner.
+
+        Splits may share a folder of label maps: those of other splits are among `without_image`.
+
+        Raises:
+            DataError: the description or a folder is missing or wrong, or there is no picture.
+        """
+        return read_description(path).pairs(split)
+
+    def find_pictures(self, path: Path, split: str) -> list[Path]:
+        """The pictures of a split, with label maps or without; all of a folder without description.
+
+        Raises:
+            DataError: as for `find_pairs`, but for label maps.
+        """
+        if path.is_dir() and not os.path.lexists(path / DESCRIPTION):
+            return Files(path, IMAGE_SUFFIXES, "**/*").found_any()
+        return read_description(path).pairs(split, labels_needed=False).pictures
+
+    def __call__(self, path: Path, split: str, missing: Missing = "refuse") -> FileDataset:
+        """Opens a split.
+
+        Args:
+            path: the YAML file, or the folder that holds `dataset.yaml`.
+            split: a key of its `splits`.
+            missing: `refuse` pictures without a label map, or `skip` them.
+
+        Raises:
+            DataError: the description or a file is missing or wrong.
+        """
+        description = read_description(path)
+        pairing = description.pairs(split)
+        if missing == "refuse":
+            dataclasses.replace(pairing, without_image=()).check_complete()
+        pairing.check_any()
+        labels, pairs = description.labels, pairing.pairs
+        return FileDataset(labels.name, split, labels, pairs, coding=description.coding)
+
+
+folder = OwnFolder()

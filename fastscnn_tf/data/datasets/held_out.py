@@ -4,8 +4,6 @@ Which pictures these are depends on their names alone (see `splitting`), so that
 fine-tuning and a later run with more pictures never train on what another of them validated.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import PurePath

@@ -4,8 +4,6 @@ The sorted folder names of the training split are the classes, so that an index 
 every split. No TensorFlow here.
 """
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import NoReturn
@@ -102,11 +100,8 @@ def _pictures(folder: Path) -> list[str]:
     found = []
     for place, folders, files in os.walk(folder, onerror=_unlistable):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            f"{place}{os.sep}{name}"
-            for name in files
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
+        kept = (n for n in files if n.lower().endswith(SUFFIXES) and not n.startswith("."))
+        found += [f"{place}{os.sep}{name}" for name in kept]
     if not found:
         raise DataError(f"{folder}: no pictures in this class ({', '.join(SUFFIXES)})")
     return sorted(found)

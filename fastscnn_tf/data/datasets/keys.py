@@ -1,7 +1,5 @@
 """Keys of a description: names, of which one that is not known may be misspelled, and indices."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, TypeVar
 

@@ -1,13 +1,11 @@
 """`Layout`: how a data set lies on disk, and opening one of its splits."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
 from typing import Literal
 
 from ...core.errors import DataError
-from ...core.images.label_coding import INDEX, Coding
+from ...core.images.image_file import INDEX, Coding
 from ...core.labels import LabelSpace
 from .dataset import WHOLE_IMAGES, FileDataset, SegmentationDataset
 from .pairing import Files, Pairing, pair_by_name
@@ -68,11 +66,8 @@ class Layout:
             DataError: there is no such folder at all.
         """
         self._check_data_dir(data_dir)
-        return tuple(
-            split
-            for split in self.splits
-            if all(folder.is_dir() for folder in self.folders(data_dir, split))
-        )
+        there = [s for s in self.splits if all(f.is_dir() for f in self.folders(data_dir, s))]
+        return tuple(there)
 
     def find_pairs(self, data_dir: Path, split: str) -> Pairing:
         """The files of a split, and those that lack their partner.

@@ -5,8 +5,6 @@ in the end, uint8 RGB, whatever they were: normalising is the model's. What cann
 or refused.
 """
 
-from __future__ import annotations
-
 import os
 import threading
 import uuid
@@ -19,13 +17,7 @@ from PIL import Image
 from ...core.config import FastSCNNConfig
 from ...core.console import warn
 from ...core.errors import ConfigError, DataError
-from ...core.images.image_file import (
-    classes_of,
-    decode_image,
-    read_image,
-    read_label,
-    resize_image,
-)
+from ...core.images.image_file import classes_of, decode_image, read_image, read_label, resize_image
 from ...core.images.pixels import to_rgb
 from ...core.labels import IGNORE, MAX_CLASSES, LabelSpace
 from ...core.sizes import format_size
@@ -302,11 +294,8 @@ class Coding:
             pixels = pixels[..., None]
         if pixels.ndim in (3, 4) and pixels.shape[-1] not in (1, 3) and pixels.shape[-3] in (1, 3):
             pixels = np.moveaxis(pixels, -3, -1)
-        if (
-            pixels.ndim not in (3, 4)
-            or pixels.shape[-1] not in (1, 3)
-            or pixels.dtype.kind not in "fui"
-        ):
+        fits = pixels.ndim in (3, 4) and pixels.shape[-1] in (1, 3)
+        if not fits or pixels.dtype.kind not in "fui":
             raise DataError(
                 f"{self._name}: expected images (H, W, 3) or batches (B, H, W, 3) of bytes or "
                 f"floats, got {pixels.dtype} {pixels.shape}"
@@ -452,7 +441,7 @@ def _opened(source: Any, split: str) -> Indexed | Iterator[Any]:
         )
     if _is_pair(source) and not isinstance(source[0], tuple):
         return _Columns(*source)
-    if hasattr(source, "element_spec") and _endless(source):
+    if hasattr(source, "element_spec") and int(source.cardinality()) == -1:
         raise DataError("this tf.data.Dataset repeats for ever: give it without repeat()")
     if isinstance(source, str | bytes | os.PathLike):
         raise DataError(
@@ -477,10 +466,6 @@ def _is_pair(source: object) -> TypeGuard[tuple[Any, Any]]:
 
 def _is_splits(source: object) -> bool:
     return isinstance(source, Mapping) and not any(name in source for name in IMAGE_COLUMNS)
-
-
-def _endless(source: Any) -> bool:
-    return int(source.cardinality()) == -1
 
 
 class _Columns:

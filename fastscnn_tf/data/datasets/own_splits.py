@@ -1,7 +1,5 @@
 """Where the pictures and label maps of own splits lie, and which belong together."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import itertools
@@ -15,8 +13,7 @@ from typing import Protocol
 
 from ...core.errors import DataError
 from ...core.files.reading import read_bytes
-from ...core.images.image_file import IMAGE_SUFFIXES, is_picture_name, lossy
-from ...core.images.label_coding import Coding
+from ...core.images.image_file import IMAGE_SUFFIXES, Coding, is_picture_name, lossy
 from ...core.labels import LabelSpace
 from .pairing import Files, Pairing, pair_found, pair_up
 from .splitting import assign
@@ -25,6 +22,9 @@ LABEL_ENDINGS = (".png", ".bmp", ".tif", ".tiff")
 LOSSY_ENDINGS = (".jpg", ".jpeg", ".jfif", ".webp", ".avif")
 LIST_BYTES = 64 << 20  # of a list of files: some million names
 COLUMNS = 16  # of a line, at which its label map may begin
+
+
+Paths = Sequence[Path]
 
 
 class Pairs(Protocol):
@@ -180,12 +180,7 @@ class Source:
         return any(_fits(below, pattern) for pattern in self.exclude)
 
     def _listed(
-        self,
-        place: Path,
-        pictures: Files,
-        label_maps: Files | None,
-        images: Sequence[Path],
-        labels: Sequence[Path],
+        self, place: Path, pictures: Files, label_maps: Files | None, images: Paths, labels: Paths
     ) -> Pairing:
         """The pairs that a list names, in its order."""
         by_key: dict[str, list[Path]] = {}
@@ -252,11 +247,7 @@ def _fits(below: str, pattern: str) -> bool:
 
 
 def _shared(
-    share: Share,
-    pictures: Files,
-    label_maps: Files,
-    images: Sequence[Path],
-    labels: Sequence[Path],
+    share: Share, pictures: Files, label_maps: Files, images: Paths, labels: Paths
 ) -> Pairing:
     names = [pictures.below(path) for path in images]
     try:

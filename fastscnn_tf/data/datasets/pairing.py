@@ -76,12 +76,9 @@ def pair_up(
     lacking = [pair for pair in wanted if pair[1] not in there]
     used = {label for _, label in pairs}
     orphans = tuple(label for label in label_maps if label not in used)
-    return Pairing(
-        pairs,
-        tuple(picture for picture, _ in lacking),
-        orphans,
-        (*(label for _, label in lacking), *map(picture_of, orphans)),
-    )
+    alone = tuple(picture for picture, _ in lacking)
+    missing = (*(label for _, label in lacking), *map(picture_of, orphans))
+    return Pairing(pairs, alone, orphans, missing)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,11 +111,8 @@ class Files:
         """
         _check_listable(self.folder)
         endings = tuple(ending.lower() for ending in self.endings)
-        return sorted(
-            path
-            for path in self.folder.glob(self.pattern)
-            if path.name.lower().endswith(endings) and "/." not in f"/{self.below(path)}"
-        )
+        found = (p for p in self.folder.glob(self.pattern) if p.name.lower().endswith(endings))
+        return sorted(path for path in found if "/." not in f"/{self.below(path)}")
 
     def found_any(self, wanted: Callable[[Path], bool] = lambda path: True) -> list[Path]:
         """Those that are there and wanted.

@@ -1,32 +1,20 @@
 """Data sets by the name used on the command line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ...core.aliases import StrPath
 from ...core.errors import DataError
 from ...core.sizes import Size
 from ..records.packed_dataset import RecordsDataset, read_index
-from .camvid import camvid
-from .camvid32 import camvid32, camvid32_11
-from .cityscapes import cityscapes, cityscapes_coarse
-from .dada_seg import dada_seg
 from .dataset import SegmentationDataset
-from .densepass import densepass, densepass13
-from .eventscape import eventscape
-from .folder import OwnFolder, folder
+from .description import OwnFolder, folder
 from .layout import Layout, Missing
 from .pairing import Pairing
-from .synpass import synpass, synpass13
+from .published_sets import PUBLISHED_SETS
 from .toy_streets import SPLITS as TOY_SPLITS
 from .toy_streets import ToyStreets
 
-_ALL: tuple[Layout | OwnFolder, ...] = (
-    *(cityscapes, cityscapes_coarse, camvid, camvid32, camvid32_11),
-    *(dada_seg, densepass, densepass13, synpass, synpass13, eventscape),
-    folder,
-)
+_ALL: tuple[Layout | OwnFolder, ...] = (*PUBLISHED_SETS, folder)
 _LAYOUTS = {layout.name: layout for layout in _ALL}
 NAMES = (*_LAYOUTS, "records", "toy")
 

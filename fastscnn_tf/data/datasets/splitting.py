@@ -1,7 +1,5 @@
 """Splits by fraction: each name's hash says where it goes, so that added files move no others."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import math
@@ -95,18 +93,15 @@ def check_fractions(fractions: Mapping[str, float]) -> None:
         ConfigError: they are not.
     """
     total = sum(fractions.values())
-    if not all(share > 0 for share in fractions.values()) or not math.isclose(
-        total, 1, abs_tol=1e-6
-    ):
+    if not all(s > 0 for s in fractions.values()) or not math.isclose(total, 1, abs_tol=1e-6):
         given = ", ".join(f"{split}: {share:g}" for split, share in fractions.items())
         raise ConfigError(f"expected shares above 0 that are 1 together, got {given or 'none'}")
 
 
 def _place(group: str, seed: int) -> float:
     """Where a group lies in 0..1."""
-    digest = hashlib.blake2b(
-        f"{seed}\n{group}".encode("utf-8", "surrogateescape"), digest_size=6
-    ).digest()
+    text = f"{seed}\n{group}".encode("utf-8", "surrogateescape")
+    digest = hashlib.blake2b(text, digest_size=6).digest()
     return int.from_bytes(digest, "big") / (1 << 48)
 
 

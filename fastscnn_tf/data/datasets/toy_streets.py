@@ -5,8 +5,6 @@ overlap, so that a single pixel does not tell its class. The same (split, index,
 gives the same scene.
 """
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np
@@ -137,16 +135,9 @@ class _Scene:
             self._buildings(side)
         self._tiles(pavement)
         far = 0.02
-        self.polygon(
-            [
-                (self.edge(-1, far), self.ground(far)),
-                (self.edge(1, far), self.ground(far)),
-                (self.edge(1, 1), 1),
-                (self.edge(-1, 1), 1),
-            ],
-            road,
-            ROAD,
-        )
+        corners = [(self.edge(side, far), self.ground(far)) for side in (-1, 1)]
+        corners += [(self.edge(side, 1), 1) for side in (1, -1)]
+        self.polygon(corners, road, ROAD)
         self._road_markings(road)
 
     def _sky(self):
@@ -308,10 +299,8 @@ class _Scene:
         h, w = depth * self.rng.uniform(0.5, 0.7), max(depth * 0.024, 0.016)
         self._post(x, y, w, h, self.shade(25, 75, 5))
         r = max(depth * self.rng.uniform(0.09, 0.12), 0.045)
-        rim, face = (
-            self.rng.choice([[205, 30, 35], [30, 60, 190], [235, 200, 30]]),
-            self.rng.choice([[235] * 3, [30, 60, 170], [230, 200, 30]]),
-        )
+        rim = self.rng.choice([[205, 30, 35], [30, 60, 190], [235, 200, 30]])
+        face = self.rng.choice([[235] * 3, [30, 60, 170], [230, 200, 30]])
         ratio = self.width / self.height
         cx, cy = x, y - h
         shape = self.rng.integers(3)

@@ -16,8 +16,6 @@ folder where they begin with `./`. Without `masks_dir` the folder `masks` is tak
 there; otherwise the labels are polygons, which `fastscnn data convert` makes label maps of.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import itertools
@@ -31,8 +29,7 @@ import msgspec
 from ...core.console import warn
 from ...core.errors import DataError
 from ...core.files.json_text import convert
-from ...core.images.image_file import IMAGE_SUFFIXES, is_picture_name
-from ...core.images.label_coding import INDEX
+from ...core.images.image_file import IMAGE_SUFFIXES, INDEX, is_picture_name
 from ...core.labels import IGNORE, MAX_CLASSES, LabelSpace, generated_palette
 from .keys import check_keys, check_names, in_order
 from .own_splits import LABEL_ENDINGS, Described, list_lines
@@ -76,15 +73,9 @@ def read_ultralytics(value: Any, path: Path) -> Described:
     check_keys(value, (*_Content.__struct_fields__, *_IGNORED), f"{path}: ")
     check_names(value, "names", f"{path}: ")
     content: _Content = convert(value, str(path), _Content, error=DataError)
-    places = {
-        split: [told] if isinstance(told, str) else told
-        for split, told in (
-            ("train", content.train),
-            ("val", content.val or content.validation),
-            ("test", content.test),
-        )
-        if told
-    }
+    val = content.val or content.validation
+    given = {"train": content.train, "val": val, "test": content.test}
+    places = {k: [told] if isinstance(told, str) else told for k, told in given.items() if told}
     root = _root(content, path, [place for told in places.values() for place in told])
     masks = content.masks_dir or ("masks" if (root / "masks").is_dir() else None)
     if masks is None:
@@ -135,13 +126,10 @@ def _labels(content: _Content, path: Path) -> LabelSpace:
         if value in told:  # cityscapes.yaml has -1, which no label map can hold
             told[value] = index if isinstance(index, int) else IGNORE
     values = [tuple(v for v, index in told.items() if index == own) for own in range(len(names))]
-    labels = LabelSpace(
-        path.absolute().parent.name,
-        tuple(names),
-        generated_palette(min(len(names), MAX_CLASSES)),
-        tuple(own[0] if len(own) == 1 else own for own in values),
-        tuple(value for value, index in told.items() if index == IGNORE and value != IGNORE),
-    )
+    raw = tuple(own[0] if len(own) == 1 else own for own in values)
+    void = tuple(value for value, index in told.items() if index == IGNORE and value != IGNORE)
+    palette = generated_palette(min(len(names), MAX_CLASSES))
+    labels = LabelSpace(path.absolute().parent.name, tuple(names), palette, raw, void)
     if reason := labels.fault():
         raise DataError(f"{path}: {reason}")
     return labels

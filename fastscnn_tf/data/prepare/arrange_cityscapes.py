@@ -1,7 +1,5 @@
 """Laying out Cityscapes from the archives a registered user has downloaded."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -15,8 +13,7 @@ from ...core.files.writing import FORCE
 from ...core.images.image_file import read_image, read_label
 from ...core.labels import CITYSCAPES
 from ..datasets.pairing import Files
-from .prepared import Prepared
-from .staging import put, staging
+from .staging import Prepared, put, staging
 from .unpacking import extract
 
 # Cordts et al., CVPR 2016; pictures and label maps of each kind and split.
@@ -27,11 +24,8 @@ COUNTS = {
 }
 MAX_BYTES = 100 << 30
 # What the loader reads; outlines (.json) and coloured maps stay in the archive.
-_FILES = {
-    "leftImg8bit": "_leftImg8bit.png",
-    "gtFine": "_(labelIds|labelTrainIds|instanceIds).png",
-    "gtCoarse": "_(labelIds|labelTrainIds|instanceIds).png",
-}
+_IDS = "_(labelIds|labelTrainIds|instanceIds).png"
+_FILES = {"leftImg8bit": "_leftImg8bit.png", "gtFine": _IDS, "gtCoarse": _IDS}
 
 
 def prepare_cityscapes(

@@ -6,8 +6,6 @@ sections 13.1.5 and 14): a server that knows no ranges, or whose file has change
 whole file and the download starts again.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import errno
@@ -24,7 +22,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import msgspec
 
@@ -238,7 +236,12 @@ def _receive(
         if not have:
             part.start(_mark(response.headers))
         with part.file.open("ab") as file:
-            done = _copy(response, file, have, total, progress)
+            done = have
+            progress(done, total)
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                done += len(chunk)
+                progress(done, total)
     if total is not None and done < total:
         raise _Lost(f"connection lost after {done:,} of {total:,} bytes")
 
@@ -247,21 +250,6 @@ def _mark(headers: http.client.HTTPMessage) -> str | None:
     """What `If-Range` may carry: a strong ETag, or the date where there is none."""
     tag = headers.get("ETag")
     return headers.get("Last-Modified") if tag is None or tag.startswith("W/") else tag
-
-
-def _copy(
-    response: http.client.HTTPResponse,
-    file: BinaryIO,
-    done: int,
-    total: int | None,
-    progress: ByteProgress,
-) -> int:
-    progress(done, total)
-    while chunk := response.read(CHUNK):
-        file.write(chunk)
-        done += len(chunk)
-        progress(done, total)
-    return done
 
 
 @contextlib.contextmanager

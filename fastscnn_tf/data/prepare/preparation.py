@@ -1,7 +1,5 @@
 """Making a data set's folder: fetched where that is free, from the user's archives where not."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ...core.aliases import Progress, StrPath
@@ -9,7 +7,7 @@ from ...core.errors import ConfigError
 from .arrange_cityscapes import prepare_cityscapes
 from .download import ByteProgress, ignore_progress
 from .fetch_camvid import URL, prepare_camvid
-from .prepared import Prepared
+from .staging import Prepared
 
 FREE = ("camvid",)
 FROM_ARCHIVES = ("cityscapes", "cityscapes-coarse")

@@ -1,8 +1,7 @@
 """Building up a folder where nobody sees it, and moving what is whole into place."""
 
-from __future__ import annotations
-
 import contextlib
+import dataclasses
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +11,21 @@ from ...core.errors import OutputError
 from ...core.files.folder_lock import LOCK, hold
 from ...core.files.leftovers import PART
 from ...core.files.writing import make_folder
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """What lies in a folder now.
+
+    Attributes:
+        folder: where.
+        pairs: split -> number of pictures with label maps.
+        already: it was there before; nothing was changed.
+    """
+
+    folder: Path
+    pairs: dict[str, int]
+    already: bool
 
 
 @contextlib.contextmanager

@@ -1,7 +1,5 @@
 """Taking chosen files out of a ZIP archive that may be damaged, or made to do harm."""
 
-from __future__ import annotations
-
 import lzma
 import re
 import shutil
@@ -27,11 +25,7 @@ _DAMAGE = (
 
 
 def extract(
-    archive: Path,
-    folder: Path,
-    choose: Choose,
-    max_bytes: int,
-    progress: Progress = iter,
+    archive: Path, folder: Path, choose: Choose, max_bytes: int, progress: Progress = iter
 ) -> int:
     """Extracts what `choose` names and nothing else.
 
@@ -99,12 +93,10 @@ def _check_plain(archive: Path, info: zipfile.ZipInfo) -> None:
         raise DataError(f"{archive}: refused, {info.filename} is encrypted")
 
 
-def _check_sizes(
-    archive: Path, members: list[zipfile.ZipInfo], folder: Path, max_bytes: int
-) -> None:
+def _check_sizes(archive: Path, infos: list[zipfile.ZipInfo], folder: Path, max_bytes: int) -> None:
     """By the sizes the archive declares: zipfile never yields more of a member than that."""
-    total = sum(info.file_size for info in members)
-    swollen = [info for info in members if info.file_size > SMALL + MAX_RATIO * info.compress_size]
+    total = sum(info.file_size for info in infos)
+    swollen = [info for info in infos if info.file_size > SMALL + MAX_RATIO * info.compress_size]
     if total > max_bytes or swollen:
         which = swollen[0].filename if swollen else "all together"
         raise DataError(

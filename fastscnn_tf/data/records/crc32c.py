@@ -7,8 +7,6 @@ loop over bytes in Python does 5.
 Source of polynomial and masking: RFC 3720, appendix B.4; TensorFlow, core/lib/hash/crc32c.h.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 

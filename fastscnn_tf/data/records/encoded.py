@@ -1,7 +1,5 @@
 """Pictures and label maps as the bytes of a file, as records hold them."""
 
-from __future__ import annotations
-
 import io
 import struct
 import zlib

@@ -7,8 +7,6 @@ The shards are ordinary ones: `tf.data.TFRecordDataset` and `tf.io.parse_single_
 too. Written by `fastscnn_tf.data.records.packing`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re
@@ -27,8 +25,7 @@ from ...core.labels import IGNORE, UNKNOWN, LabelSpace
 from ...core.labels.space import Byte
 from ..datasets.dataset import SegmentationDataset
 from .encoded import decode_instances, decode_label
-from .example_proto import Value, decode_example
-from .tfrecord import read_record
+from .tfrecord import Value, decode_example, read_record
 
 INDEX = "records.json"
 FORMAT = "fastscnn-records"

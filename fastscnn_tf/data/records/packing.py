@@ -6,8 +6,6 @@ colours to classes, cropping, drawing) goes in as PNG of the result: the picture
 map in the values of the label space. Each pair is compared before it is written.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import os
@@ -29,19 +27,9 @@ from ...core.files.writing import FORCE, check_output, write_json
 from ...core.labels import IGNORE, LabelSpace
 from ..datasets.dataset import SegmentationDataset
 from ..prepare.staging import holds_something, put, staging
+from . import packed_dataset as packed
 from .encoded import decode_label, encode_png, is_plain_picture
-from .example_proto import Value, encode_example
-from .packed_dataset import (
-    FORMAT,
-    INDEX,
-    LARGEST,
-    VERSION,
-    is_shard_name,
-    is_split_name,
-    read_index,
-    shard_name,
-)
-from .tfrecord import frame
+from .tfrecord import Value, encode_example, frame
 
 SHARD_BYTES = 128 << 20
 JPEG = b"\xff\xd8"  # how such files begin
@@ -82,20 +70,20 @@ def pack(
         old_files = _check_output(output, force)
         splits = {d.split: _write_split(d, stage, shards, shard_bytes, steps) for d in datasets}
         index = _index(datasets[0], splits)
-        write_json(stage / INDEX, index)
-        read_index(stage)  # what could not be read is not left to be found out later
+        write_json(stage / packed.INDEX, index)
+        packed.read_index(stage)  # what could not be read is not left to be found out later
         for old in old_files:  # the index first: never does it name shards that are not its own
             put(old, stage / "old" / old.name, stage)
         for shard in sorted(stage.glob("*.tfrecord")):
             put(shard, output / shard.name, stage)
-        put(stage / INDEX, output / INDEX, stage)
+        put(stage / packed.INDEX, output / packed.INDEX, stage)
     return index
 
 
 def _check(datasets: Sequence[SegmentationDataset], shards: int | None, shard_bytes: int) -> None:
     first = datasets[0]
     for dataset in datasets:
-        if not is_split_name(dataset.split):
+        if not packed.is_split_name(dataset.split):
             raise ConfigError(f"the split {dataset.split!r} cannot begin a file's name: rename it")
         if (dataset.name, dataset.labels) != (first.name, first.labels):
             raise ConfigError(f"{first.name} and {dataset.name} cannot be packed together")
@@ -130,26 +118,28 @@ def _check_output(output: Path, force: bool) -> list[Path]:
 
     The index may be a stranger's: of what it names, only what `pack` could have written goes.
     """
-    check_output(output / INDEX, force)
+    path = output / packed.INDEX
+    check_output(path, force)
     if holds_something(output) and not force:
         raise OutputError(f"{output} is not empty: choose another output, or use {FORCE}")
-    if not os.path.lexists(output / INDEX):
+    if not os.path.lexists(path):
         return []
-    content = read_bytes(output / INDEX, "index", largest=LARGEST, error=OutputError)
-    where = f"{output / INDEX}: not an index of packed records, and not replaced"
-    old: _OldIndex = decode_json(content, where, _OldIndex, largest=LARGEST, error=OutputError)
+    most = packed.LARGEST
+    content = read_bytes(path, "index", largest=most, error=OutputError)
+    where = f"{path}: not an index of packed records, and not replaced"
+    old: _OldIndex = decode_json(content, where, _OldIndex, largest=most, error=OutputError)
     listed = [(split, s.file) for split, noted in old.splits.items() for s in noted.shards]
-    files = [output / name for split, name in listed if is_shard_name(name, split)]
-    gone = [path for path in files if path.is_file() and not path.is_symlink()]
-    if kept := {name for _, name in listed} - {path.name for path in gone}:
-        warn(f"{output / INDEX} names {min(kept)} ({len(kept)} such), which stays as it is")
-    return [output / INDEX, *dict.fromkeys(gone)]
+    files = [output / name for split, name in listed if packed.is_shard_name(name, split)]
+    gone = [file for file in files if file.is_file() and not file.is_symlink()]
+    if kept := {name for _, name in listed} - {file.name for file in gone}:
+        warn(f"{path} names {min(kept)} ({len(kept)} such), which stays as it is")
+    return [path, *dict.fromkeys(gone)]
 
 
 def _index(dataset: SegmentationDataset, splits: dict[str, Any]) -> dict[str, Any]:
     return {
-        "format": FORMAT,
-        "version": VERSION,
+        "format": packed.FORMAT,
+        "version": packed.VERSION,
         "name": dataset.name,
         "labels": dataclasses.asdict(dataset.labels),
         "protocol": dataset.protocol,
@@ -173,7 +163,7 @@ def _write_split(
         written[-1].append(record, names[i])
     noted = []
     for number, shard in enumerate(written):
-        noted.append(shard.finish(stage / shard_name(dataset.split, number, len(written))))
+        noted.append(shard.finish(stage / packed.shard_name(dataset.split, number, len(written))))
     return {"pairs": len(dataset), "shards": noted}
 
 
@@ -199,14 +189,8 @@ class _Shard:
 
     def finish(self, path: Path) -> dict[str, Any]:
         self.path.rename(path)
-        return {
-            "file": path.name,
-            "bytes": self.size,
-            "sha256": self._sha256.hexdigest(),
-            "starts": self.starts,
-            "crc32": self.crc32,
-            "names": self.names,
-        }
+        about = {"file": path.name, "bytes": self.size, "sha256": self._sha256.hexdigest()}
+        return about | {"starts": self.starts, "crc32": self.crc32, "names": self.names}
 
 
 def _names(dataset: SegmentationDataset) -> list[str]:

@@ -3,8 +3,6 @@
 None of them is needed, and nothing in a file is executed or imported: see `safe_pickle`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools
@@ -28,8 +26,7 @@ from ...core.files.reading import read_bytes
 from ...core.files.zip_archive import open_zip
 from ...core.foreign_text import one_line
 from .foreign_kinds import foreign_kind, is_text
-from .hdf5_arrays import read_hdf5
-from .keras_archive import PACKED, WEIGHTS
+from .keras_archive import PACKED, WEIGHTS, read_hdf5
 from .mindspore_file import read_mindspore
 from .onnx_file import looks_like_onnx, read_onnx
 from .pickled_tensors import Storage, Tensor, extents, item_size, packed
@@ -122,7 +119,7 @@ def read_checkpoint(path: StrPath, ema: bool = False, prefix: str = "") -> dict[
     data, damage = b"", "truncated or damaged TensorFlow checkpoint"
     if not variables:
         data = read_bytes(path, "checkpoint", largest=MAX_BYTES, error=ModelFileError)
-        if kind := foreign_kind(data, path):
+        if kind := foreign_kind(data):
             raise ModelFileError(f"{path}: {kind}")
         reader, damage = _reader(data)
     try:
@@ -319,13 +316,10 @@ def _array(tensor: Tensor, contents: _Contents, room: int) -> np.ndarray:
     if tensor.offset + steps >= storage.size:
         raise ValueError("a tensor reaches beyond its storage")
     raw = contents.fetch(storage) if storage.data is None else storage.data
-    values: np.ndarray = np.ndarray(
-        shape,
-        dtype,
-        raw.encode("latin-1") if isinstance(raw, str) else raw,  # numpy checks the bounds too
-        tensor.offset * size,
-        [stride * size for stride in tensor.strides],
-    )
+    content = raw.encode("latin-1") if isinstance(raw, str) else raw
+    bytes_apart = [stride * size for stride in tensor.strides]
+    # numpy checks the bounds, too.
+    values: np.ndarray = np.ndarray(shape, dtype, content, tensor.offset * size, bytes_apart)
     if brain:  # the upper half of a float32
         return np.asarray(values.astype(np.uint32, order="C") << np.uint32(16)).view(np.float32)
     return values.astype(dtype.newbyteorder("="), order="C")

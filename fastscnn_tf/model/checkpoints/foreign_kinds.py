@@ -1,9 +1,6 @@
 """Names for files that hold no weights that can be read, and what to do about each."""
 
-from __future__ import annotations
-
 import codecs
-from pathlib import Path
 
 from ...core.files.protobuf import Wire, text
 
@@ -42,7 +39,7 @@ _FROZEN = (
 )
 
 
-def foreign_kind(data: bytes, path: Path) -> str:
+def foreign_kind(data: bytes) -> str:
     """What a file is, and what to do; empty for what may be a checkpoint."""
     if not data:
         return "empty: 0 bytes; copy or download it again"
@@ -55,7 +52,9 @@ def foreign_kind(data: bytes, path: Path) -> str:
     if data[257:262] == b"ustar":
         return "a tar archive: unpack it (tar -xf) and give what is inside"
     if head.startswith(b"{"):
-        return _json(data, path)
+        if b'"weight_map"' in data:
+            return "the index of a model in several files: join them and give one .safetensors"
+        return "a JSON file: expected the checkpoint beside it"
     if data.startswith(b"\x08\x01\x12"):
         return _SAVED_MODEL
     if _is_graph(data):
@@ -70,12 +69,6 @@ def is_text(data: bytes) -> bool:
         return all(c.isprintable() or c.isspace() for c in head.decode(data[:4096]))
     except UnicodeDecodeError:
         return False
-
-
-def _json(data: bytes, path: Path) -> str:
-    if b'"weight_map"' in data:
-        return "the index of a model in several files: join them and give one .safetensors"
-    return "a JSON file: expected the checkpoint beside it"
 
 
 def _is_graph(data: bytes) -> bool:

@@ -3,8 +3,6 @@
 The library is C, and made files have it run for ever, crash, or follow links into other files.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Callable
@@ -94,9 +92,7 @@ def keras_names(file: Any, found: dict[str, Any]) -> dict[str, str]:
         name = "/".join(part for part in layer.split("/") if part not in CONTAINERS)
         own = _text(file[f"{layer}/vars"].attrs.get("name", ""))
         name = f"{name.rpartition('/')[0]}/{own}".strip("/") if own else name
-        kinds = VARIABLES.get(
-            tuple(len(found[path].shape) for path in paths), map(str, range(count))
-        )
+        kinds = VARIABLES.get(tuple(len(found[p].shape) for p in paths), map(str, range(count)))
         named |= {spelled(name, kind): path for kind, path in zip(kinds, paths, strict=True)}
     return named
 

@@ -1,7 +1,5 @@
 """`import_checkpoint`: weights of other implementations as our Keras model."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import logging
@@ -357,22 +355,15 @@ def _faults(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig) -> str:
     wanted = _wanted(peer, config)
     known = _wanted(peer, config, aux=True)
     missing = [name for name in wanted if name not in tensors]
-    foreign = [
-        name
-        for name in tensors
-        if name not in known and not name.startswith((*peer.aux_prefixes, MMCV_AVERAGE))
-    ]
+    beside = (*peer.aux_prefixes, MMCV_AVERAGE)
+    foreign = [name for name in tensors if name not in known and not name.startswith(beside)]
     wrong = [
         f"{name} is {tensors[name].shape} instead of {place.shape}"
         for name, place in wanted.items()
         if name in tensors and tensors[name].shape != place.shape
     ]
-    reports = [
-        _report(missing, "missing"),
-        _report(foreign, "unexpected"),
-        _report(wrong, "of another shape"),
-    ]
-    return "; ".join(filter(None, reports))
+    faults = (missing, "missing"), (foreign, "unexpected"), (wrong, "of another shape")
+    return "; ".join(_report(names, kind) for names, kind in faults if names)
 
 
 def _values(
@@ -400,7 +391,5 @@ def _values(
 
 
 def _report(names: list[str], kind: str, between: str = ", ") -> str:
-    if not names:
-        return ""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{len(names)} {kind} ({between.join(names[:SHOWN])}{more})"

@@ -24,8 +24,7 @@ from ...core.images.interpolation import HALF_PIXEL
 from ...core.keras_api import KerasModel
 from ..windows import even_windows, pooling_windows
 from .checkpoint_file import MAX_BYTES
-from .hdf5_arrays import read_hdf5
-from .keras_archive import CONFIG
+from .keras_archive import CONFIG, read_hdf5
 from .peer_names import PeerFormat
 from .variables_index import prefix_of
 
@@ -167,13 +166,8 @@ def differences(layers: list[Layer], peer: PeerFormat, model: KerasModel) -> lis
 
 def _by_layer(layers: list[Layer], peer: PeerFormat, config: FastSCNNConfig) -> dict[str, Layer]:
     """Our convolutions -> theirs, by the names that their weights have."""
-    spelled = peer.spelled(
-        {
-            f"{one_line(layer.config.name)}/{kernel}": layer
-            for layer in layers
-            for kernel in _KERNELS.get(layer.kind, ())
-        }
-    )
+    found = ((layer, kernel) for layer in layers for kernel in _KERNELS.get(layer.kind, ()))
+    spelled = peer.spelled({f"{one_line(la.config.name)}/{kernel}": la for la, kernel in found})
     names = {ours: conv for ours, (conv, _) in peer.names(config).items()}
     kernels = {o: f"{c}/kernel" for o, c in names.items() if not c.endswith(".pointwise")}
     return {ours: spelled[kernel] for ours, kernel in kernels.items() if kernel in spelled}

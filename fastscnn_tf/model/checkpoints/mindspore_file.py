@@ -6,8 +6,6 @@
 Source: MindSpore, mindspore/ccsrc/utils/checkpoint.proto.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Container
 

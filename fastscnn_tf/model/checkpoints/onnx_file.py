@@ -10,8 +10,6 @@ whatever order the nodes are listed in.
 Source: ONNX, onnx/onnx.proto.
 """
 
-from __future__ import annotations
-
 import collections
 import dataclasses
 import functools
@@ -34,11 +32,8 @@ _TYPES = {
 }
 # fmt: on
 _NUMBERS = {1: 4, 7: 7, 11: 10}  # type -> the field that holds its numbers where no raw bytes are
-_PARTS = {
-    "Conv": ("", "weight", "bias"),
-    "BatchNormalization": ("", "weight", "bias", "running_mean", "running_var"),
-    "Resize": (),
-}
+_NORM = ("", "weight", "bias", "running_mean", "running_var")
+_PARTS = {"Conv": _NORM[:3], "BatchNormalization": _NORM, "Resize": ()}
 _PASSED_ON = ("Identity", "CastLike", "Cast")  # operations that a weight may go through
 
 
@@ -115,12 +110,9 @@ class _Graph:
     def _node(self, data: Value) -> _Node:
         node = self.wire.message(data)
         attributes = (self.wire.message(each) for each in node.get(5, []))
-        return _Node(
-            text(node[4][0]),
-            tuple(map(text, node.get(1, []))),
-            tuple(map(text, node.get(2, []))),
-            {text(each[1][0]): each for each in attributes},
-        )
+        inputs, outputs = (tuple(map(text, node.get(field, []))) for field in (1, 2))
+        told = {text(each[1][0]): each for each in attributes}
+        return _Node(text(node[4][0]), inputs, outputs, told)
 
     def weight(self, name: str) -> str:
         """The tensor that an input is, through what passes it on."""

@@ -4,8 +4,6 @@ The order of the graph tells which layer a convolution is (see `onnx_file`). A f
 becomes one that changes nothing: the network computes what the file does.
 """
 
-from __future__ import annotations
-
 import itertools
 import logging
 import re
@@ -96,9 +94,8 @@ def _matched(
             values, folded = _unchanging(named, conv, peer, folded, config), None
         else:
             values = [None] * 4
-        named |= {
-            f"{norm}{p}": v for p, v in zip(peer.parts[2:], values, strict=True) if v is not None
-        }
+        pairs = zip(peer.parts[2:], values, strict=True)
+        named |= {f"{norm}{part}": value for part, value in pairs if value is not None}
         if folded is not None or cost.bias_weights:
             zeros = np.zeros(cost.output[2], np.float32)
             named[f"{conv}{peer.parts[1]}"] = zeros if folded is None else folded

@@ -8,8 +8,6 @@ all bottlenecks from 0. Where Keras made the names, it counted the layers of eac
 of the code, and so does `_counted`.
 """
 
-from __future__ import annotations
-
 import collections
 import dataclasses
 import math
@@ -78,7 +76,8 @@ class PeerFormat:
             return _counted(config)
         return {
             ours.format(**numbers): self._both(theirs.format(**numbers, **_PARTS))
-            for ours, theirs in self.layers.items()
+            for row in self.layers.items()
+            for ours, theirs in _spread(*row)
             for numbers in _numbers(ours, config)
         }
 
@@ -185,20 +184,33 @@ def _around(i: int) -> dict[str, int]:
 
 _PARTS = {"down": "learning_to_downsample", "features": "global_feature_extractor"}
 
+# Rows of several layers: `{a|b}` stands for a in one and for b in the next, on both sides.
+_DOWN = "learning_to_downsample.ds{i}_{depthwise|pointwise}"
+_BLOCK = "global_features.bottleneck{g}_{i}.{expand|depthwise|project}"
+_HEAD = "classifier.ds{i}_{depthwise|pointwise}"
+_CHOICE = re.compile(r"\{([^{}]*\|[^{}]*)\}")
+
+
+def _spread(ours: str, theirs: str) -> list[tuple[str, str]]:
+    """The rows that one stands for."""
+    sides = [_CHOICE.split(side) for side in (ours, theirs)]
+    if len(sides[0]) == 1:
+        return [(ours, theirs)]
+    (before, own, behind), (start, other, end) = sides
+    pairs = zip(own.split("|"), other.split("|"), strict=True)
+    return [(f"{before}{a}{behind}", f"{start}{b}{end}") for a, b in pairs]
+
+
 _TRAMAC = {
     "learning_to_downsample.conv": "{down}.conv.conv.0/1",
-    "learning_to_downsample.ds{i}_depthwise": "{down}.dsconv{i}.conv.0/1",
-    "learning_to_downsample.ds{i}_pointwise": "{down}.dsconv{i}.conv.3/4",
-    "global_features.bottleneck{g}_{i}.expand": "{features}.bottleneck{g}.{b}.block.0.conv.0/1",
-    "global_features.bottleneck{g}_{i}.depthwise": "{features}.bottleneck{g}.{b}.block.1.conv.0/1",
-    "global_features.bottleneck{g}_{i}.project": "{features}.bottleneck{g}.{b}.block.2/3",
+    _DOWN: "{down}.dsconv{i}.conv.{0/1|3/4}",
+    _BLOCK: "{features}.bottleneck{g}.{b}.block.{0.conv.0/1|1.conv.0/1|2/3}",
     "pyramid.bin{bins}": "{features}.ppm.conv{i}.conv.0/1",
     "pyramid.output": "{features}.ppm.out.conv.0/1",
     "fusion.low_depthwise": "feature_fusion.dwconv.conv.0/1",
     "fusion.low": "feature_fusion.conv_lower_res.0/1",
     "fusion.high": "feature_fusion.conv_higher_res.0/1",
-    "classifier.ds{i}_depthwise": "classifier.dsconv{i}.conv.0/1",
-    "classifier.ds{i}_pointwise": "classifier.dsconv{i}.conv.3/4",
+    _HEAD: "classifier.dsconv{i}.conv.{0/1|3/4}",
     "classifier.logits": "classifier.conv.1/",
     "aux_ltd.conv": "auxlayer.0/1",
     "aux_ltd.logits": "auxlayer.4/",
@@ -206,18 +218,14 @@ _TRAMAC = {
 
 _MMSEG = {
     "learning_to_downsample.conv": "backbone.{down}.conv",
-    "learning_to_downsample.ds{i}_depthwise": "backbone.{down}.dsconv{i}.depthwise_conv",
-    "learning_to_downsample.ds{i}_pointwise": "backbone.{down}.dsconv{i}.pointwise_conv",
-    "global_features.bottleneck{g}_{i}.expand": "backbone.{features}.bottleneck{g}.{b}.conv.0",
-    "global_features.bottleneck{g}_{i}.depthwise": "backbone.{features}.bottleneck{g}.{b}.conv.1",
-    "global_features.bottleneck{g}_{i}.project": "backbone.{features}.bottleneck{g}.{b}.conv.2",
+    _DOWN: "backbone.{down}.dsconv{i}.{depthwise|pointwise}_conv",
+    _BLOCK: "backbone.{features}.bottleneck{g}.{b}.conv.{0|1|2}",
     "pyramid.bin{bins}": "backbone.{features}.ppm.{b}.1",
     "pyramid.output": "backbone.{features}.out",
     "fusion.low_depthwise": "backbone.feature_fusion.dwconv",
     "fusion.low": "backbone.feature_fusion.conv_lower_res",
     "fusion.high": "backbone.feature_fusion.conv_higher_res",
-    "classifier.ds{i}_depthwise": "decode_head.convs.{b}.depthwise_conv",
-    "classifier.ds{i}_pointwise": "decode_head.convs.{b}.pointwise_conv",
+    _HEAD: "decode_head.convs.{b}.{depthwise|pointwise}_conv",
     "classifier.logits": "decode_head.conv_seg/",
     "aux_gfe.conv": "auxiliary_head.0.convs.0",
     "aux_gfe.logits": "auxiliary_head.0.conv_seg/",
@@ -227,18 +235,14 @@ _MMSEG = {
 
 _GLUON = {
     "learning_to_downsample.conv": "stem.conv1",
-    "learning_to_downsample.ds{i}_depthwise": "stem.conv{a}.dw_conv",
-    "learning_to_downsample.ds{i}_pointwise": "stem.conv{a}.pw_conv",
-    "global_features.bottleneck{g}_{i}.expand": "features.features.stage{g}.unit{i}.conv1",
-    "global_features.bottleneck{g}_{i}.depthwise": "features.features.stage{g}.unit{i}.conv2",
-    "global_features.bottleneck{g}_{i}.project": "features.features.stage{g}.unit{i}.conv3",
+    _DOWN: "stem.conv{a}.{dw|pw}_conv",
+    _BLOCK: "features.features.stage{g}.unit{i}.conv{1|2|3}",
     "pyramid.bin{bins}": "pool.branches.branch{a}.conv",
     "pyramid.output": "pool.conv",
     "fusion.low_depthwise": "fusion.low_dw_conv",
     "fusion.low": "fusion.low_pw_conv",
     "fusion.high": "fusion.high_conv",
-    "classifier.ds{i}_depthwise": "head.conv{i}.dw_conv",
-    "classifier.ds{i}_pointwise": "head.conv{i}.pw_conv",
+    _HEAD: "head.conv{i}.{dw|pw}_conv",
     "classifier.logits": "head.conv3/",
     "aux_ltd.conv": "aux_head.conv1",
     "aux_ltd.logits": "aux_head.conv2/",
@@ -247,18 +251,14 @@ _GLUON = {
 # "piontwise" is the name in PaddleSeg's code; it concatenates the pyramid in reverse.
 _PADDLESEG = {
     "learning_to_downsample.conv": "{down}.conv_bn_relu",
-    "learning_to_downsample.ds{i}_depthwise": "{down}.dsconv_bn_relu{i}.depthwise_conv",
-    "learning_to_downsample.ds{i}_pointwise": "{down}.dsconv_bn_relu{i}.piontwise_conv",
-    "global_features.bottleneck{g}_{i}.expand": "{features}.bottleneck{g}.{b}.block.0",
-    "global_features.bottleneck{g}_{i}.depthwise": "{features}.bottleneck{g}.{b}.block.1",
-    "global_features.bottleneck{g}_{i}.project": "{features}.bottleneck{g}.{b}.block.2",
+    _DOWN: "{down}.dsconv_bn_relu{i}.{depthwise|piontwise}_conv",
+    _BLOCK: "{features}.bottleneck{g}.{b}.block.{0|1|2}",
     "pyramid.bin{bins}": "{features}.ppm.stages.{left}.1",
     "pyramid.output": "{features}.ppm.conv_bn_relu2",
     "fusion.low_depthwise": "feature_fusion.dwconv",
     "fusion.low": "feature_fusion.conv_low_res",
     "fusion.high": "feature_fusion.conv_high_res",
-    "classifier.ds{i}_depthwise": "classifier.dsconv{i}.depthwise_conv",
-    "classifier.ds{i}_pointwise": "classifier.dsconv{i}.piontwise_conv",
+    _HEAD: "classifier.dsconv{i}.{depthwise|piontwise}_conv",
     "classifier.logits": "classifier.conv/",
     "aux_ltd.conv": "auxlayer.conv_bn_relu",
     "aux_ltd.logits": "auxlayer.conv/",
@@ -266,19 +266,15 @@ _PADDLESEG = {
 
 _ZH320 = {
     "learning_to_downsample.conv": "{down}.0.0/1",
-    "learning_to_downsample.ds{i}_depthwise": "{down}.{i}.0.0/1",
-    "learning_to_downsample.ds{i}_pointwise": "{down}.{i}.1.0/1",
-    "global_features.bottleneck{g}_{i}.expand": "{features}.bottlenecks.{n}.conv.0.0/1",
-    "global_features.bottleneck{g}_{i}.depthwise": "{features}.bottlenecks.{n}.conv.1.0/1",
-    "global_features.bottleneck{g}_{i}.project": "{features}.bottlenecks.{n}.conv.2.0/1",
+    _DOWN: "{down}.{i}.{0|1}.0/1",
+    _BLOCK: "{features}.bottlenecks.{n}.conv.{0|1|2}.0/1",
     "pyramid.bin{bins}": "{features}.ppm.stage{i}.1/",
     "pyramid.output": "{features}.ppm.conv.0/1",
     "fusion.low_depthwise": "feature_fusion.lower_res_conv.0.0/1",
     "fusion.low": "feature_fusion.lower_res_conv.1/",
     "fusion.high": "feature_fusion.higher_res_conv/",
     "fusion.add": "feature_fusion.non_linear./0",
-    "classifier.ds{i}_depthwise": "classifier.{b}.0.0/1",
-    "classifier.ds{i}_pointwise": "classifier.{b}.1.0/1",
+    _HEAD: "classifier.{b}.{0|1}.0/1",
     "classifier.logits": "classifier.2.0/1",
 }
 
@@ -292,18 +288,14 @@ _MINDSPORE_LAYERS = {
 
 _SHRIEF = {
     "learning_to_downsample.conv": "ltd_conv1",
-    "learning_to_downsample.ds{i}_depthwise": "ltd_dsconv{a}.dwconv/dw_bn",
-    "learning_to_downsample.ds{i}_pointwise": "ltd_dsconv{a}.pwconv/pw_bn",
-    "global_features.bottleneck{g}_{i}.expand": "gfe_stage{g}_block{i}_expand",
-    "global_features.bottleneck{g}_{i}.depthwise": "gfe_stage{g}_block{i}.dwconv/dw_bn",
-    "global_features.bottleneck{g}_{i}.project": "gfe_stage{g}_block{i}_project",
+    _DOWN: "ltd_dsconv{a}.{dwconv/dw_bn|pwconv/pw_bn}",
+    _BLOCK: "gfe_stage{g}_block{i}{_expand|.dwconv/dw_bn|_project}",
     "pyramid.bin{bins}": "gfe_ppm_conv_{b}",
     "pyramid.output": "gfe_ppm_out",
     "fusion.low_depthwise": "ffm_low.dwconv/dw_bn",
     "fusion.low": "ffm_low.pwconv/pw_bn",
     "fusion.high": "ffm_high",
-    "classifier.ds{i}_depthwise": "classifier_dsconv{i}.dwconv/dw_bn",
-    "classifier.ds{i}_pointwise": "classifier_dsconv{i}.pwconv/pw_bn",
+    _HEAD: "classifier_dsconv{i}.{dwconv/dw_bn|pwconv/pw_bn}",
     "classifier.logits": "classifier.logits/",
 }
 

@@ -3,8 +3,6 @@
 Nothing here builds an array or calls into a library: tensors are described (`Tensor`, `Storage`).
 """
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable
@@ -26,6 +24,9 @@ STORAGES = {
 }
 # fmt: on
 NUMPY_TYPES = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1")
+
+
+Order = Literal["", "<", ">"]  # of bytes; empty: the file's
 
 
 class PickleError(ValueError):
@@ -77,7 +78,7 @@ class Tensor:
     offset: int = 0
     shape: tuple[int, ...] = ()
     strides: tuple[int, ...] = ()
-    order: Literal["", "<", ">"] = ""
+    order: Order = ""
 
 
 @dataclasses.dataclass(slots=True)
@@ -105,10 +106,7 @@ def extents(value: object) -> tuple[int, ...]:
 
 
 def packed(
-    storage: Storage,
-    shape: tuple[int, ...],
-    order: Literal["", "<", ">"] = "",
-    fortran: bool = False,
+    storage: Storage, shape: tuple[int, ...], order: Order = "", fortran: bool = False
 ) -> Tensor:
     """The tensor that fills a storage without gaps.
 

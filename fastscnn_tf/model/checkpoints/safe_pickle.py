@@ -11,27 +11,12 @@ Tensors are not built here but described (`Tensor`), so what is not a weight cos
 memory are bounded by the file's size and `MAX_STEPS`: no operation copies what exists already.
 """
 
-from __future__ import annotations
-
 import io
 import pickletools
 from collections.abc import Callable
 from typing import Any
 
-from .pickled_tensors import (
-    MAKERS,
-    STORAGES,
-    Global,
-    Opaque,
-    PickleError,
-    Storage,
-    Tensor,
-    _are_arguments,
-    _fill,
-    _is_name,
-    _NumpyType,
-    extents,
-)
+from . import pickled_tensors as made
 
 MAX_STEPS = 5_000_000  # a state dict takes thousands, a long training log some hundred thousand
 
@@ -44,7 +29,7 @@ class InertUnpickler:
     """
 
     def __init__(self, stream: io.BytesIO) -> None:
-        self.storages: dict[str, Storage] = {}
+        self.storages: dict[str, made.Storage] = {}
         self._stream = stream
         self._steps = 0
 
@@ -60,14 +45,14 @@ class InertUnpickler:
         for opcode, argument, _ in pickletools.genops(self._stream):
             self._spend(1)
             if opcode.name not in _OPERATIONS:
-                raise PickleError(f"opcode {opcode.name} has no place in a checkpoint")
+                raise made.PickleError(f"opcode {opcode.name} has no place in a checkpoint")
             _OPERATIONS[opcode.name](self, argument)
         return self._stack.pop()
 
     def _spend(self, steps: int) -> None:
         self._steps += steps
         if self._steps > MAX_STEPS:
-            raise PickleError(f"more than {MAX_STEPS} steps")
+            raise made.PickleError(f"more than {MAX_STEPS} steps")
 
     def _push(self, value: object) -> None:
         self._stack.append(value)
@@ -86,14 +71,14 @@ class InertUnpickler:
     def _top(self, count: int) -> list[Any]:
         items = self._stack[-count:]
         if len(items) < count:
-            raise PickleError("stack underflow")
+            raise made.PickleError("stack underflow")
         del self._stack[-count:]
         return items
 
     def _put(self, index: int | None) -> None:
         index = len(self._memo) if index is None else index
         if not 0 <= index <= MAX_STEPS:
-            raise PickleError("memo index out of range")
+            raise made.PickleError("memo index out of range")
         self._memo[index] = self._stack[-1]
 
     def _append(self, items: list[Any]) -> None:
@@ -105,7 +90,7 @@ class InertUnpickler:
         # collide) or overflow the C stack (deep tuples).
         if isinstance(self._stack[-1], dict):
             for key, value in zip(items[::2], items[1::2], strict=True):
-                if _is_name(key):
+                if made._is_name(key):
                     self._stack[-1][key] = value
 
     def _dict(self, _: Any) -> None:
@@ -113,22 +98,22 @@ class InertUnpickler:
         self._push({})
         self._set(items)
 
-    def _global(self, module: Any, name: Any) -> Global:
-        if not _is_name(module) or not _is_name(name):
-            raise PickleError("a global without a name")
-        return Global(f"{module}.{name}")
+    def _global(self, module: Any, name: Any) -> made.Global:
+        if not made._is_name(module) or not made._is_name(name):
+            raise made.PickleError("a global without a name")
+        return made.Global(f"{module}.{name}")
 
     def _call(self, function: object, args: object) -> None:
         """What stands for a call: a described tensor, a plain container, or an `Opaque`."""
-        name = function.name if isinstance(function, Global) else "?"
-        if name in MAKERS and _are_arguments(args):
+        name = function.name if isinstance(function, made.Global) else "?"
+        if name in made.MAKERS and made._are_arguments(args):
             if args and isinstance(args[0], list):
                 self._spend(len(args[0]))  # one list can be given to many calls
-            self._push(MAKERS[name](*args))
+            self._push(made.MAKERS[name](*args))
         elif name.startswith(("torch._utils._rebuild", "torch._tensor._rebuild")):
-            self._push(Tensor())  # quantized, sparse, ...: an error only where it is a weight
+            self._push(made.Tensor())  # quantized, sparse, ...: an error only where it is a weight
         else:
-            self._push(Opaque(name))
+            self._push(made.Opaque(name))
 
     def _new(self, count: int) -> None:
         function, args, *_ = self._top(count)
@@ -141,32 +126,32 @@ class InertUnpickler:
 
     def _build(self, _: Any) -> None:
         state, target = self._pop(), self._stack[-1]
-        if isinstance(target, Opaque) and isinstance(state, dict):
+        if isinstance(target, made.Opaque) and isinstance(state, dict):
             target.is_model |= "_parameters" in state and "_modules" in state
-        elif isinstance(target, _NumpyType) and isinstance(state, tuple):
+        elif isinstance(target, made._NumpyType) and isinstance(state, tuple):
             target.order = ">" if ">" in state[1:2] else "<"
-        elif isinstance(target, Tensor) and target.storage is None and _are_arguments(state):
-            _fill(target, state)
+        elif isinstance(target, made.Tensor) and not target.storage and made._are_arguments(state):
+            made._fill(target, state)
 
     def _persistent(self, given: object) -> None:
         """Storages, and the classes that torch's old format wraps to note their source."""
-        kind, *what = given if given and _are_arguments(given) else ("?",)
+        kind, *what = given if given and made._are_arguments(given) else ("?",)
         if kind == "module" and what:
             self._push(what[0])
-        elif kind == "storage" and len(what) >= 4 and isinstance(what[0], Global):
+        elif kind == "storage" and len(what) >= 4 and isinstance(what[0], made.Global):
             self._push(self._storage(what[0], what[1], what[3], what[4:]))
         else:
-            self._push(Opaque("?"))
+            self._push(made.Opaque("?"))
 
-    def _storage(self, kind: Global, key: str, size: Any, view: list[Any]) -> object:
-        code = STORAGES.get(kind.name.rpartition(".")[2], "")
+    def _storage(self, kind: made.Global, key: str, size: Any, view: list[Any]) -> object:
+        code = made.STORAGES.get(kind.name.rpartition(".")[2], "")
         if not code or not kind.name.startswith("torch.") or any(view):
-            return Opaque(kind.name)
-        if not _is_name(key):
-            raise PickleError("a storage without a key")
-        storage = Storage(code, extents([size])[0], key)
+            return made.Opaque(kind.name)
+        if not made._is_name(key):
+            raise made.PickleError("a storage without a key")
+        storage = made.Storage(code, made.extents([size])[0], key)
         if self.storages.setdefault(key, storage) != storage:
-            raise PickleError(f"storage {key!r} has two types or sizes")
+            raise made.PickleError(f"storage {key!r} has two types or sizes")
         return storage
 
 
@@ -192,14 +177,14 @@ _OPERATIONS: dict[str, _Operation] = {
     "EMPTY_TUPLE": lambda m, _: m._push(()),
     "EMPTY_LIST": lambda m, _: m._push([]),
     "EMPTY_DICT": lambda m, _: m._push({}),
-    "EMPTY_SET": lambda m, _: m._push(Opaque("set")),
+    "EMPTY_SET": lambda m, _: m._push(made.Opaque("set")),
     "MARK": InertUnpickler._mark,
     "TUPLE": lambda m, _: m._push(tuple(m._unmark())),
     "TUPLE1": lambda m, _: m._push(tuple(m._top(1))),
     "TUPLE2": lambda m, _: m._push(tuple(m._top(2))),
     "TUPLE3": lambda m, _: m._push(tuple(m._top(3))),
     "LIST": lambda m, _: m._push(m._unmark()),
-    "FROZENSET": lambda m, _: m._push(Opaque(f"frozenset of {len(m._unmark())}")),
+    "FROZENSET": lambda m, _: m._push(made.Opaque(f"frozenset of {len(m._unmark())}")),
     "DICT": InertUnpickler._dict,
     "APPEND": lambda m, _: m._append(m._top(1)),
     "APPENDS": lambda m, _: m._append(m._unmark()),

@@ -1,7 +1,5 @@
 """Finding the weights among what a training run saved."""
 
-from __future__ import annotations
-
 import collections
 import logging
 import re

@@ -97,7 +97,7 @@ def read_variables(prefix: Path) -> dict[str, Tensor]:
         raise ValueError("its variables have more bytes than there are, or than are read")
     graph = places.pop(_GRAPH, None)
     names = _names(wire, _graph_bytes(graph.fetch(prefix))) if graph else {}
-    kept = sorted(filter(_is_weight, places), key=_natural)
+    kept = sorted((key for key in places if not _OTHERS & set(key.split("/"))), key=_natural)
     tensors = {key: places[key].tensor(prefix, ">" if big else "<") for key in kept}
     found: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
@@ -175,10 +175,6 @@ def _size(prefix: Path, shard: str) -> int:
 def _number(wire: Wire, message: dict[int, list[Value]], field: int) -> int:
     """An integer that is 0 where it is missing."""
     return (wire.integers(message.get(field, [])) or [0])[-1]
-
-
-def _is_weight(key: str) -> bool:
-    return not _OTHERS & set(key.split("/"))
 
 
 def _natural(key: str) -> list[tuple[bool, int, str]]:

@@ -17,7 +17,7 @@ from fastscnn_tf.data.convert.mask_formats import MASK_FORMATS
 from fastscnn_tf.data.convert.recognising import find_format
 from fastscnn_tf.data.convert.source import Notes, Picture
 from fastscnn_tf.data.convert.source_folder import SourceFolder
-from fastscnn_tf.data.datasets.folder import folder
+from fastscnn_tf.data.datasets.description import folder
 
 FORMATS = {each.name: each for each in MASK_FORMATS}
 # Told apart by the user.
