@@ -153,15 +153,14 @@ def _narrowed(
 def _smaller(config: FastSCNNConfig, costs: Costs) -> Iterator[tuple[FastSCNNConfig, Costs]]:
     """With each field one step smaller, or as many as it takes to leave the wiring as it is.
 
-    Groups of equal widths are joined by an addition: one of them cannot get the width of the other,
-    nor leave it alone.
+    The second and the third group are joined by an addition where their widths are equal: those
+    that are shrink together, and others do not become so.
     """
-    groups = config.bottleneck_widths
-    equal = {groups[2]} & {groups[1]}
+    joined = config.bottleneck_widths[1] == config.bottleneck_widths[2]
     for name in WIDTHS:
         widths = getattr(config, name)
         for i, width in enumerate(widths):
-            tied = name == "bottleneck_widths" and width in equal and i > 0
+            tied = name == "bottleneck_widths" and joined and i > 0
             for n in range((width - 1) // STEP * STEP, 0, -STEP):
                 narrow = [n if j == i or (tied and j > 0) else w for j, w in enumerate(widths)]
                 smaller = config.replace(**{name: tuple(narrow)})
