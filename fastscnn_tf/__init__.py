@@ -19,6 +19,7 @@ _NAMES = {
     "preprocess_input": "model.preprocess",
     "complexity": "model.complexity",
     "summary": "model.summary",
+    "prune": "model.prune",
     "import_checkpoint": "model.checkpoints.import_checkpoint",
     "export_weights": "model.checkpoints.weights_file",
     # data
@@ -140,6 +141,7 @@ if TYPE_CHECKING:
     from .model.fast_scnn import fast_scnn as fast_scnn
     from .model.fast_scnn import resize_model as resize_model
     from .model.preprocess import preprocess_input as preprocess_input
+    from .model.prune import prune as prune
     from .model.summary import summary as summary
     from .quantize.fine_tune import QuantizeSettings as QuantizeSettings
     from .quantize.fine_tune import run_quantization as run_quantization

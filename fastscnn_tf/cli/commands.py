@@ -33,7 +33,7 @@ LONGEST = 4000  # characters of a message; what it quotes may be of any length
 # What the commands are for, in the order of a project.
 SECTIONS = {
     "Data": ("data",),
-    "Train": ("train", "pretrain", "find-lr", "search", "pseudo-label", "save-logits"),
+    "Train": ("train", "pretrain", "prune", "find-lr", "search", "pseudo-label", "save-logits"),
     "Quantize and export": ("quantize", "quantization-report", "export", "settings", "compile"),
     "Use": ("predict", "watch", "benchmark", "demo"),
     "Score and compare": ("evaluate", "agreement", "compare", "size-table", "reproduce"),

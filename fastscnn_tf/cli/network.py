@@ -1,7 +1,8 @@
-"""Commands about the network itself: import, export-weights, summary."""
+"""Commands about the network itself: import, export-weights, prune, summary."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,52 @@ def export_weights_command(model: str, output: Path, force: bool) -> None:
     echo(f"{output}: {opt.count(count, 'array')}")
 
 
+@click.command("prune")
+@click.argument("model")
+@click.option(
+    "--macs",
+    type=float,
+    default=0.7,
+    show_default=True,
+    help="Share of its multiply-adds that may be left, 0.01..0.99.",
+)
+@opt.dataset(required=False)
+@opt.split
+@click.option("--size", type=opt.SizeType(), help="Height x width at which it is scored.")
+@opt.skip_bad
+@click.option("--output", required=True, type=opt.PATH, help="The .keras.")
+@opt.json_and_force
+def prune_command(
+    model: str, output: Path, json_path: str | None, force: bool, macs: float, **data: Any
+) -> None:
+    """Cut the least important channels out of MODEL (.keras or run folder), whole ones.
+
+    What is left is a narrower network of the same kind, which is then trained on by train
+    --init-from OUTPUT, quantized and exported as any other. With --dataset it is scored before and
+    right after.
+    """
+    from ..evaluation.evaluate import evaluate, load_model
+    from ..evaluation.saving import save_model
+    from ..model.prune import prune
+
+    if output.suffix != ".keras":
+        raise ConfigError(f"{output}: the output must end in .keras")
+    if not data["dataset"] and (data["data_dir"] or data["size"]):
+        raise click.UsageError("--data-dir and --size are for scoring: pass --dataset, too")
+    opt.refuse_inputs(str(output), (model,), data["data_dir"])
+    check_output(output, force)
+    opt.check_json(json_path, force, model, str(output), data_dir=data["data_dir"])
+    loaded = load_model(model)
+    result = prune(loaded, macs)
+    if data["dataset"]:
+        bar = opt.progress("evaluating")
+        before, after = (evaluate(m, progress=bar, **data).miou for m in (loaded, result.model))
+        result = dataclasses.replace(result, miou=(before, after))
+    save_model(result.model, output, force)
+    text = f"{result}\n{output}: next, fastscnn train --init-from {output} ..."
+    opt.write_result(result.to_dict(), json_path, text)
+
+
 @click.command()
 @click.argument("model", required=False)
 @click.option("--preset", help=f"{opt.PRESET_NAMES}. [default: paper]")
@@ -134,4 +181,4 @@ def summary(model: str | None, json_path: str | None, force: bool, **rest: Any) 
     opt.write_result(result.to_dict(), json_path, result.table())
 
 
-COMMANDS = (import_command, export_weights_command, summary)
+COMMANDS = (import_command, export_weights_command, prune_command, summary)

@@ -11,6 +11,16 @@ that name, drive and seed, so that stages follow each other:
     python tflite/camvid/drives.py CamVid drives settle --after strong --size 448x608 -- \\
         --recipe settle --size 704x960 --crop 352x480
 
+`--macs` prunes what they start from before they train on, to that share of its multiply-adds; the
+same width from the start is `--width 0.84`, whose share is 0.71:
+
+    python tflite/camvid/drives.py CamVid drives pruned --after strong --macs 0.7 --size 448x608 \\
+        -- --recipe settle --size 704x960 --crop 352x480
+    python tflite/camvid/drives.py CamVid drives narrow -- --recipe strong --crop 256x352 \\
+        --width 0.84
+    python tflite/camvid/drives.py CamVid drives narrow-settle --after narrow --size 448x608 \\
+        -- --recipe settle --size 704x960 --crop 352x480
+
 Killed, it goes on where it stood when it is started again. OUTPUT/drives.json has every score.
 """
 
@@ -68,7 +78,13 @@ def score(given: argparse.Namespace, options: list[str], drive: str, seed: int) 
         str(describe(given.camvid.resolve(), folder, drive)),
     ]
     run = folder / f"{given.name}-{seed}"
-    start = ["--init-from", str(folder / f"{given.after}-{seed}" / "last.keras")]
+    before = folder / f"{given.after}-{seed}" / "last.keras"
+    if given.macs:
+        whole, before = before, folder / f"{given.name}-{seed}.keras"
+        if not before.exists():
+            share = ["--macs", str(given.macs), "--output", str(before)]
+            subprocess.run([*COMMAND, "prune", str(whole), *share], check=True)
+    start = ["--init-from", str(before)]
     train = ["train", *data, "--seed", str(seed), "--validate-every", "0", "--output", str(run)]
     subprocess.run(
         [*COMMAND, *train, "--resume", *(start if given.after else []), *options], check=True
@@ -87,12 +103,15 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("name", help="of the training, and of its run folders")
     parser.add_argument("--after", help="start from the runs of this name")
+    parser.add_argument("--macs", type=float, help="prune what --after names to this share first")
     parser.add_argument("--size", help="HxW at which the weights are scored; the training's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--drives", choices=DRIVES, nargs="+", default=list(DRIVES))
     own = sys.argv[1:]
     cut = own.index("--") if "--" in own else len(own)
     given, options = parser.parse_args(own[:cut]), own[cut + 1 :]
+    if given.macs and not given.after:
+        parser.error("--macs prunes the runs of --after: name them")
     path = given.output / "drives.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     for seed in given.seeds:
