@@ -232,7 +232,8 @@ def latency(
     for program in programs:
         program.close()
     wall, busy = np.median(took, axis=1).round(4) * 1000
-    return {p.name: {"ms": wall[j], "cpu_ms": busy[j]} for j, p in enumerate(programs)}
+    names = [program.name for program in programs]
+    return {n: {"ms": float(wall[j]), "cpu_ms": float(busy[j])} for j, n in enumerate(names)}
 
 
 def table(report: dict[str, Any]) -> str:

@@ -44,7 +44,9 @@ def train(order):
     run, epochs = Path(order["run"]), order["epochs"]
     last = run / "weights" / "last.pt"
     if last.exists():
-        YOLO(last).train(resume=True)
+        done = (run / "results.csv").read_text().count("\n") - 1
+        if done < epochs:
+            YOLO(last).train(resume=True)
         return
     YOLO(NETWORK).train(
         data=order["data"],
