@@ -94,4 +94,4 @@ docs-serve: .venv-docs/.done
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-docs .venv-lowest-runtime .venv-lowest-train site .venv-jax .venv-torch .venv-cityscapes .venv-latency .targets tflite/web/node_modules build dist *.egg-info demo-output
+	rm -rf $(VENV) .venv-docs .venv-lowest-runtime .venv-lowest-train site .venv-jax .venv-torch .venv-cityscapes .venv-latency .venv-robustness .targets tflite/web/node_modules build dist *.egg-info demo-output
