@@ -21,6 +21,14 @@ same width from the start is `--width 0.84`, whose share is 0.71:
     python tflite/camvid/drives.py CamVid drives narrow-settle --after narrow --size 448x608 \\
         -- --recipe settle --size 704x960 --crop 352x480
 
+`{drive}` in an option stands for the drive held out: each has a teacher of its own, which has not
+seen it either. `--describe` only writes the data sets.
+
+    python tflite/camvid/drives.py CamVid drives taught --describe
+    python tflite/camvid/teacher.py drives/0016E5/dataset.yaml drives/0016E5/teacher
+    python tflite/camvid/drives.py CamVid drives taught --drives 0016E5 --size 448x608 -- \\
+        --recipe strong --teacher drives/{drive}/teacher/teacher.keras
+
 Killed, it goes on where it stood when it is started again. OUTPUT/drives.json has every score.
 """
 
@@ -42,7 +50,7 @@ DRIVES = ("0001TP", "0006R0", "0016E5")
 COMMAND = (sys.executable, "-m", "fastscnn_tf")
 
 
-def describe(camvid: Path, folder: Path, drive: str) -> Path:
+def describe(camvid: Path, folder: Path, drive: str) -> None:
     """Writes a dataset.yaml whose `val` is one drive and whose `train` is the others."""
     folder.mkdir(parents=True, exist_ok=True)
     lines: dict[str, list[str]] = {"train": [], "val": []}
@@ -63,20 +71,14 @@ def describe(camvid: Path, folder: Path, drive: str) -> Path:
         "void": [len(classes)],
         "splits": {split: {"list": f"{split}.txt"} for split in lines},
     }
-    path = folder / "dataset.yaml"
-    path.write_text(yaml.safe_dump(description, sort_keys=False))
-    return path
+    (folder / "dataset.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
 
 
 def score(given: argparse.Namespace, options: list[str], drive: str, seed: int) -> float:
     """Trains without a drive, unless that is done, and gives mIoU on it, 0..1."""
     folder = given.output.resolve() / drive
-    data = [
-        "--dataset",
-        "folder",
-        "--data-dir",
-        str(describe(given.camvid.resolve(), folder, drive)),
-    ]
+    data = ["--dataset", "folder", "--data-dir", str(folder / "dataset.yaml")]
+    options = [option.replace("{drive}", drive) for option in options]
     run = folder / f"{given.name}-{seed}"
     before = folder / f"{given.after}-{seed}" / "last.keras"
     if given.macs:
@@ -107,11 +109,16 @@ def main() -> None:
     parser.add_argument("--size", help="HxW at which the weights are scored; the training's")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--drives", choices=DRIVES, nargs="+", default=list(DRIVES))
+    parser.add_argument("--describe", action="store_true", help="only write the data sets")
     own = sys.argv[1:]
     cut = own.index("--") if "--" in own else len(own)
     given, options = parser.parse_args(own[:cut]), own[cut + 1 :]
     if given.macs and not given.after:
         parser.error("--macs prunes the runs of --after: name them")
+    for drive in given.drives:
+        describe(given.camvid.resolve(), given.output.resolve() / drive, drive)
+    if given.describe:
+        return
     path = given.output / "drives.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     for seed in given.seeds:
