@@ -73,8 +73,10 @@ def export_onnx(
         model: what `fast_scnn`, `quantize_aware` or `load_model` returned.
         path: the .onnx to write.
         recipe: `float32`, `float16` (weights only), `int8` or `int8-qat`.
-        outputs, calibration, about: as of `export_tflite`. Scores are float32, those of int8
-            brought to real values; labels uint8.
+        outputs: as of `export_tflite`. Scores are float32, those of int8 brought to real values;
+            labels uint8.
+        calibration: as of `export_tflite`.
+        about: as of `export_tflite`.
         force: replace an existing file.
         options: recipe, outputs, size, pad, input (`uint8` raw bytes, or `float32` normalised),
             calibration method, engine and the layers in float as a group, as of `export_tflite`.
