@@ -124,8 +124,9 @@ def prune_command(
     """
     from ..evaluation.evaluate import evaluate, load_model
     from ..evaluation.saving import save_model
-    from ..model.prune import prune
+    from ..model.prune import check_macs, prune
 
+    check_macs(macs)
     if output.suffix != ".keras":
         raise ConfigError(f"{output}: the output must end in .keras")
     if not data["dataset"] and (data["data_dir"] or data["size"]):

@@ -26,6 +26,9 @@ STEP = 8  # widths are multiples of it: kernels for CPUs and GPUs work on so man
 WIDTHS = ("stem_widths", "bottleneck_widths", "head_widths")
 FACTORS = {"pyramid_branch_width": STEP, "expansion": 1}  # and their steps
 LOW, HIGH = 0.01, 0.99  # of the share that may be asked for
+NEAR = (
+    0.02  # of all multiply-adds: no step goes further below the share while there are smaller ones
+)
 
 Costs = dict[str, LayerCost]
 
@@ -67,6 +70,15 @@ class Pruned:
     __str__ = table
 
 
+def check_macs(macs: float) -> None:
+    """Refuses what is no share of a network's multiply-adds.
+
+    Raises:
+        ConfigError: it is out of range.
+    """
+    check_number("macs", macs, LOW, HIGH, NUMBER, f"a share of {LOW}..{HIGH}")
+
+
 def prune(model: KerasModel, macs: float = 0.7) -> Pruned:
     """Cuts channels out of a trained network until a share of its multiply-adds is left.
 
@@ -90,7 +102,7 @@ def prune(model: KerasModel, macs: float = 0.7) -> Pruned:
         >>> small.macs[1] <= 0.9 * small.macs[0]
         True
     """
-    check_number("macs", macs, LOW, HIGH, NUMBER, f"a share of {LOW}..{HIGH}")
+    check_macs(macs)
     before = require_fast_scnn(model)
     if not isinstance(model, keras3().Model):
         raise ConfigError("prune takes a float model: prune the .keras, then quantize what is left")
@@ -145,7 +157,8 @@ def _narrowed(
         if not steps:
             least = math.ceil(1000 * left / whole) / 1000
             raise ConfigError(f"macs {share} is out of reach: at least {least} stay here")
-        _, config, costs = min(steps, key=lambda step: step[0])
+        near = [step for step in steps if _macs(step[2]) > (share - NEAR) * whole]
+        _, config, costs = min(near or steps, key=lambda step: step[0])
         left = _macs(costs)
     return config
 

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -300,6 +301,7 @@ def test_the_trial_of_a_killed_process_is_tried_again(base, tmp_path):
 @pytest.mark.parametrize(
     ("storage", "told"),
     [
+        ("postgresql://user:secret@host/name", "install the driver"),
         ("postgres//x", "No such file|not a directory"),
         ("nodb://user:secret@host/name", r"nodb://user:\.\.\.@host"),
         ("sqlite:////no/such/folder/x.db", "unable to open"),
@@ -309,7 +311,17 @@ def test_a_storage_that_cannot_be_used_is_one_line(base, tmp_path, storage, told
     output = tmp_path / "out"
     with pytest.raises(ConfigError, match=told) as error:
         run_search(base, SPACE, output, 1, storage=storage)
-    assert "expected the URL of a database" in str(error.value)
+    assert re.search("expected a database's URL|install the driver", str(error.value))
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
     assert not output.exists()
+
+
+@pytest.mark.parametrize("content", [b"my notes\n", b'{"op_code":0', b"\0\n"])
+def test_nothing_is_written_behind_what_is_no_journal(base, tmp_path, content):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"notes\.txt: no journal of Optuna"):
+        run_search(base, SPACE, tmp_path / "out", 1, storage=path)
+    assert path.read_bytes() == content
+    assert not (tmp_path / "out").exists()

@@ -49,6 +49,7 @@ DIVERGED = "diverged"
 # More of them, where several processes search: who runs it, and its last sign of life (UNIX time).
 PROCESS, ALIVE = "process", "alive"
 WHAT = "search"  # attribute of the study: its space and settings
+JOURNAL = b'{"op_code":'  # how one begins
 BEAT, SILENT = 30.0, 300.0  # seconds between two signs, and after how many of silence it is dead
 POLL = 2.0  # seconds between two looks at the trials of others
 
@@ -214,12 +215,14 @@ def _study(optuna: ModuleType, folder: Path, where: StrPath | None, warmup: int)
             pruner=optuna.pruners.MedianPruner(UNPRUNED, n_warmup_steps=warmup),
             load_if_exists=True,
         )
+    except ConfigError:
+        raise
     except Exception as error:  # of SQLAlchemy, of any database's driver, or of the file system
         told = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConfigError(
-            f"--storage {_without_password(url)}: {told}: expected the URL of a database, such as "
-            "sqlite:///FILE or postgresql://USER@HOST/NAME, or the path of a journal file"
-        ) from None
+        missing = "install the driver of this database"
+        form = "sqlite:///FILE or postgresql://USER@HOST/NAME, or the path of a journal file"
+        hint = missing if isinstance(error, ImportError) else f"expected a database's URL, {form}"
+        raise ConfigError(f"--storage {_without_password(url)}: {told}: {hint}") from None
     try:
         yield study
     finally:
@@ -231,8 +234,23 @@ def _study(optuna: ModuleType, folder: Path, where: StrPath | None, warmup: int)
 def _storage(optuna: ModuleType, url: str) -> Any:
     if "://" in url:
         return optuna.storages.RDBStorage(url)
+    if os.path.lexists(url):
+        _check_journal(Path(url))
     journal = optuna.storages.journal
     return optuna.storages.JournalStorage(journal.JournalFileBackend(url))
+
+
+def _check_journal(path: Path) -> None:
+    """Refuses to write behind what is no whole journal.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    with open_regular(path, "journal", error=ConfigError) as file:
+        head = file.read(len(JOURNAL))
+        file.seek(max(path.stat().st_size - 1, 0))
+        if head and (head != JOURNAL or file.read(1) != b"\n"):
+            raise ConfigError(f"--storage {path}: no journal of Optuna, or one that was cut off")
 
 
 def _without_password(url: str) -> str:
