@@ -9,7 +9,7 @@ from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.images.image_file import read_image, resize_image
 from fastscnn_tf.core.keras_api import keras3, tensorflow
 from fastscnn_tf.data.datasets.toy_streets import ToyStreets
-from fastscnn_tf.export import mutable_graph as graph
+from fastscnn_tf.export import export_tflite as exporting
 from fastscnn_tf.export.export_blocks import kernel_of_pairs
 from fastscnn_tf.export.export_tflite import export_tflite
 from fastscnn_tf.model.fast_scnn import fast_scnn
@@ -42,7 +42,7 @@ def test_pairs_are_the_convolution(padding, height):
 def plainly(monkeypatch, *arguments, **options):
     """An export without the rewrites."""
     with monkeypatch.context() as patch:
-        patch.setattr(graph, "ExportBlocks", TFBlocks)
+        patch.setattr(exporting, "ExportBlocks", TFBlocks)
         return export_tflite(*arguments, **options)
 
 

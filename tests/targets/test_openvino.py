@@ -10,7 +10,7 @@ TESTS = "tests/runtime/test_runtimes.py"
 
 
 def test_the_tests_of_the_runtimes_run_with_openvino(target_tools, tmp_path):
-    python = target_tools("openvino") / "venv" / "bin" / "python"
+    python = target_tools("intel") / "venv" / "bin" / "python"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     arguments = ["-rs", TESTS, f"--basetemp={tmp_path / 'pt'}", "-p", "no:cacheprovider"]
     done = subprocess.run(
