@@ -146,11 +146,15 @@ def test_files_of_others_take_the_options_of_a_tflite(tmp_path, runtime, batch):
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", OPENVINO])
-def test_an_output_without_sizes(tmp_path, runtime):
+@pytest.mark.parametrize("rank", [True, False])
+def test_an_output_without_sizes(tmp_path, runtime, rank):
     """As PyTorch writes it where the batch is open: the sizes are computed, the batch is named."""
     model = onnx.load(foreign_file(tmp_path / "m.onnx", batch="n"))
-    for side in model.graph.output[0].type.tensor_type.shape.dim:
+    kind = model.graph.output[0].type.tensor_type
+    for side in kind.shape.dim:
         side.dim_param = "x"
+    if not rank:
+        kind.ClearField("shape")
     onnx.save(model, tmp_path / "m.onnx")
     segmenter = fs.Segmenter(tmp_path / "m.onnx", runtime=runtime, scale=255)
     expected = scores(IMAGE / np.float32(255))
