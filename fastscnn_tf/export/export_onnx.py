@@ -17,6 +17,7 @@ from ..core.keras_api import KerasModel
 from ..data.datasets.objects import Source
 from ..model.fast_scnn import resize_model
 from ..runtime.segmenter import Segmenter
+from ..tflite.checks import why_not
 from ..tflite.file import own_metadata, read_model
 from ..tflite.graph import ModelGraphs
 from ..train.predictor import KerasPredictor
@@ -135,6 +136,8 @@ def tflite_to_onnx(source: StrPath, path: StrPath, force: bool = False) -> OnnxR
         raise ModelFileError(
             f"{source}: expected a .tflite of fastscnn export, of recipe {_or(RECIPES)}; got {got}"
         )
+    if reason := why_not(graphs.main):  # first: numbers of a made file go through formulas here
+        raise ModelFileError(f"{source}: damaged .tflite file ({reason})")
     graph = _translated(source, graphs, metadata)
     content = graph.content(metadata)
     told = _as_tflite(Path(source), graphs, content, metadata)

@@ -173,6 +173,10 @@ class _Translator:
             y = self.onnx.node("ReduceMean", [x.name], shape, name, axes=there, keepdims=1)
         self._put(op, y)
 
+    def _transpose(self, op: Op) -> None:
+        x, order = self._value(op.inputs[0]), self.graph.tensors[op.inputs[1]].integers()
+        self._put(op, self.onnx.transpose(x, order, f"{self._result(op)}.transpose"))
+
     def _slice(self, op: Op) -> None:
         x, shape = self._value(op.inputs[0]), self.graph.tensors[op.outputs[0]].shape
         starts = self.graph.tensors[op.inputs[1]].integers()
@@ -267,6 +271,7 @@ class _Translator:
         "SUB": _sub,
         "CONCATENATION": _concat,
         "MEAN": _mean,
+        "TRANSPOSE": _transpose,
         "STRIDED_SLICE": _slice,
         "PAD": _pad,
         "RESIZE_BILINEAR": _resize,

@@ -162,6 +162,12 @@ class OnnxGraph:
         there = CHANNELS_FIRST.index(axis)
         return self.node("Concat", [x.name for x in xs], tuple(shape), name, axis=there)
 
+    def transpose(self, x: Value, order: Sequence[int], name: str) -> Value:
+        """Axes of (1, h, w, channels) in another order."""
+        shape = tuple(x.shape[axis] for axis in order)
+        there = [CHANNELS_FIRST.index(order[axis]) for axis in CHANNELS_FIRST]
+        return self.node("Transpose", [x.name], shape, name, perm=there)
+
     def crop(self, x: Value, spans: Mapping[int, tuple[int, int]], name: str) -> Value:
         """The part between start and stop along axes of (1, h, w, channels)."""
         axes, shape = sorted(spans), list(x.shape)

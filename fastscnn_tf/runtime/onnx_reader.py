@@ -8,6 +8,8 @@ Source: ONNX, onnx/onnx.proto.
 
 from __future__ import annotations
 
+import math
+
 from ..core.aliases import StrPath
 from ..core.errors import ModelFileError
 from ..core.files.protobuf import Value, Wire, content_of, text
@@ -16,10 +18,12 @@ from ..core.foreign_text import one_line
 from ..tflite.file import METADATA_NAME, own_metadata
 from ..tflite.flatbuffer_reader import DamagedFile
 from ..tflite.graph import MAX_RANK, OPTIONAL, Graph, ModelGraphs, Op, Tensor
+from ..tflite.parser import MARK
 
 OWN = "fastscnn"  # key of our JSON among the file's metadata_props
 LARGEST = (2 << 30) - 1  # bytes of a file; protocol buffers reach no further
 LONGEST_SIDE = 1 << 16  # of an input or output, in any direction
+MOST_VALUES = (1 << 31) - 1  # of one: libraries count them in a C int
 NOTHING, SOMETHING = memoryview(b""), memoryview(b"\0")
 Message = dict[int, list[Value]]
 # fmt: off
@@ -54,6 +58,8 @@ def read_onnx(path: StrPath) -> tuple[bytes, ModelGraphs]:
             files, functions, graphs inside operations, operations of other makers.
     """
     content = read_bytes(path, "model file", largest=LARGEST, error=ModelFileError)
+    if content[4:8] == MARK:
+        raise ModelFileError(f"{path}: a .tflite file under the name of an .onnx: rename it")
     try:
         graphs = _Reader().model(memoryview(content))
         own_metadata(graphs)
@@ -71,7 +77,12 @@ class _Reader:
         self._index: dict[str, int] = {}
 
     def model(self, data: memoryview) -> ModelGraphs:
-        model = self._wire.message(data)
+        try:
+            model = self._wire.message(data)
+        except (ValueError, LookupError) as error:
+            raise DamagedFile(f"not ONNX, or damaged: {error}") from None
+        if 7 not in model:
+            raise DamagedFile("not ONNX: there is no graph in it")
         if 20 in model or 25 in model:
             raise DamagedFile("it holds functions or training graphs: inline them at export")
         graph = self._wire.message(_only(model, 7))
@@ -121,8 +132,12 @@ class _Reader:
         if len(sides) > MAX_RANK:
             raise DamagedFile(f"a tensor of {len(sides)} dimensions")
         shape = tuple(_integer(self._wire.message(each), 1, -1) for each in sides)
-        if any(side > LONGEST_SIDE for side in shape):
-            raise DamagedFile(f"an input or output of {' x '.join(map(str, shape))}")
+        values = math.prod(max(side, 1) for side in shape)
+        if values > MOST_VALUES or not all(-1 <= side <= LONGEST_SIDE for side in shape):
+            raise DamagedFile(
+                f"an input or output of {' x '.join(map(str, shape))}: expected sides of 0 to "
+                f"{LONGEST_SIDE} and fewer than 2**31 values"
+            )
         return self._add(text(_only(info, 1)), shape, _DTYPES.get(_integer(kind, 1), "other"))
 
     def _op(self, ops: list[Op], data: Value) -> None:
@@ -143,7 +158,7 @@ class _Reader:
             return
         read = tuple(self._add(name) if name else OPTIONAL for name in map(text, node.get(1, [])))
         results = tuple(self._add(name) for name in written if name)
-        ops.append(Op(len(ops), _KINDS.get(kind, kind.upper()), 1, read, results, {}))
+        ops.append(Op(len(ops), _KINDS.get(kind, kind.upper()), 1, read, results, {}, named))
 
 
 def _only(message: Message, number: int, missing: Value | None = None) -> Value:
@@ -160,4 +175,4 @@ def _integer(message: Message, number: int, missing: int | None = None) -> int:
     found = _only(message, number, missing)
     if not isinstance(found, int):
         raise DamagedFile(f"field {number} is no number")
-    return found
+    return found - (1 << 64) if found >= 1 << 63 else found  # an int64

@@ -52,5 +52,6 @@ def with_sizes(
 
 
 def _is_open(graph: Graph, index: int) -> bool:
-    """Whether a size but that of the batch is; a tensor without any says nothing, either."""
-    return any(side < 0 for side in graph.tensors[index].shape[1:])
+    """Whether a size but that of the batch is, or even their number, as of a shape left out."""
+    shape = graph.tensors[index].shape
+    return not shape or any(side < 0 for side in shape[1:])

@@ -8,9 +8,12 @@ code has got through.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +48,7 @@ SPEED = 200_000_000  # multiply-accumulates a second: a fifth of what its refere
 MOST_SECONDS = 300
 PATIENCE = 60  # seconds more, for what neither ends nor computes
 FELT = 2  # seconds, from which on it is said what took so long
+LONG = 10  # seconds, after which it is said that it is still going on
 DRIVER_SECONDS = 600  # GPUs compile shaders, NPUs the network
 
 
@@ -138,13 +142,14 @@ def _try(path: Path, content: bytes, graph: Graph, plan: Plan) -> None:
     driver = plan.compiled and plan.settings.accelerator != "cpu"
     limits, task = _limits(graph, plan, len(content), driver), Path(native.__file__)
     if plan.order:
-        with given_file(plan.order, content) as order:
+        with given_file(plan.order, content) as order, _told(path, limits):
             runtime = OTHERS[order["runtime"]]
             outcome = run_confined(task, order, content, limits, library=runtime)
     else:
         ports = zip(("input", "output"), (graph.inputs[0], graph.outputs[0]), strict=True)
         of = {n: (graph.tensors[i].shape, graph.tensors[i].dtype) for n, i in ports}
-        outcome = run_confined(task, _order(plan) | of, content, limits, driver)
+        with _told(path, limits):
+            outcome = run_confined(task, _order(plan) | of, content, limits, driver)
     stages = {line["stage"]: line for line in outcome.lines}
     if "ran" in stages:
         return
@@ -163,6 +168,20 @@ def _try(path: Path, content: bytes, graph: Graph, plan: Plan) -> None:
     if plan.compiled and "opened" not in stages:
         raise cannot_compile(path, plan.settings.accelerator, reason)
     raise refused(path, reason)
+
+
+@contextlib.contextmanager
+def _told(path: Path, limits: Limits) -> Iterator[None]:
+    """Says what the wait is for where it is long."""
+    said = "%s: not opened here before: it is being tried out, for up to %d s of computing"
+    logger = logging.getLogger("fastscnn_tf")
+    timer = threading.Timer(LONG, logger.info, (said, path, limits.seconds))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _limits(graph: Graph, plan: Plan, size: int, driver: bool) -> Limits:

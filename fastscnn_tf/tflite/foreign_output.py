@@ -57,12 +57,19 @@ class Made(NamedTuple):
         name: of what that operation writes.
         logit: a convolution, or what adds, subtracts and scales such.
         span: what they lie within, where that is known.
+        written: the operation's name in its file, where it has another there.
     """
 
     kind: str = "nothing"
     name: str = ""
     logit: bool = False
     span: Span | None = None
+    written: str = ""
+
+    @property
+    def said(self) -> str:
+        """The operation for messages."""
+        return self.written or self.kind
 
 
 class Meaning(NamedTuple):
@@ -130,7 +137,7 @@ def segmenting(
 
 def _described(tensor: Tensor, made: Made) -> str:
     layer = f" {printable(made.name)}" if made.name not in ("", tensor.name) else ""
-    return f"{printable(tensor.name)} {tensor.shape} by {made.kind}{layer}"
+    return f"{printable(tensor.name)} {tensor.shape} by {made.said}{layer}"
 
 
 def _axis(shape: Sequence[int], size: Size, usual: int) -> int | None:
@@ -169,28 +176,28 @@ def meaning(path: Path, graph: Graph, tensor: Tensor, count: int, told: Told) ->
         ModelFileError: it cannot be told.
     """
     made = _makers(graph).get(tensor.index, Made())
-    kind = made.kind
+    kind, said = made.kind, made.said
     plain = not tensor.is_float and not tensor.scales
     if count == 1 and (kind == "ARG_MAX" or plain):
-        return Meaning("labels", f"a label map ({kind if kind == 'ARG_MAX' else tensor.dtype})")
+        return Meaning("labels", f"a label map ({said if kind == 'ARG_MAX' else tensor.dtype})")
     if not (tensor.is_float or one_scale(tensor) or (plain and tensor.dtype in RANGES)):
         raise ModelFileError(
             f"{path}: scores of {tensor.dtype} with {len(tensor.scales)} scales cannot be read"
         )
     unit = _within_one(tensor) or _unit(made.span)
-    why = kind if kind in _SQUASHES else f"{kind}, its range"
+    why = said if kind in _SQUASHES else f"{said}, its range"
     if count > 1:
         if unit:
             return Meaning("prob", f"probabilities of {count} classes ({why})")
         return Meaning("logits", f"logits of {count} classes")
     if made.logit:
-        return Meaning("logits", f"one logit ({kind})")
+        return Meaning("logits", f"one logit ({said})")
     if unit:
         return Meaning("prob", f"one probability ({why})")
     if known := _ACTIVATIONS.get(-1 if told.activation is None else told.activation):
         return Meaning(*known)
     raise ModelFileError(
-        f"{path}: one output channel, made by {kind}: whether it is a probability or a logit "
+        f"{path}: one output channel, made by {said}: whether it is a probability or a logit "
         "cannot be told; export it with the sigmoid as its last operation"
     )
 
@@ -208,7 +215,7 @@ def _makers(graph: Graph) -> dict[int, Made]:
             result = values[0]
         else:
             name = next((graph.tensors[index].name for index in op.outputs), "")
-            result = Made(op.kind, name, *_reach(op, values))
+            result = Made(op.kind, name, *_reach(op, values), op.written)
         found.update(dict.fromkeys(op.outputs, result))
     return found
 

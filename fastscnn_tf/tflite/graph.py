@@ -94,6 +94,7 @@ class Op:
         inputs: tensor indices; -1 for one that is left out.
         outputs: tensor indices.
         options: those of `tflite_options`, by name.
+        written: its name in a file of another format, where `kind` is that of a counterpart.
     """
 
     index: int
@@ -102,6 +103,7 @@ class Op:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Mapping[str, int | float | bool]
+    written: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,14 +7,17 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from hostile_models import changed, negative_scale
 
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, ExportError, ModelFileError, OutputError
 from fastscnn_tf.core.images.interpolation import ALIGNED, HALF_PIXEL, NEAREST
 from fastscnn_tf.data.datasets.toy_streets import draw_scene
 from fastscnn_tf.export import export_onnx as module
+from fastscnn_tf.export.edits import Editor
 from fastscnn_tf.export.export_onnx import check_onnx, export_onnx, tflite_to_onnx
 from fastscnn_tf.export.export_tflite import ExportOptions
+from fastscnn_tf.export.npu_resizes import resizes_to_convolutions
 from fastscnn_tf.export.onnx_blocks import float_graph
 from fastscnn_tf.export.onnx_graph import same_pads
 from fastscnn_tf.export.onnx_rounding import adding_scales, interpolation
@@ -157,6 +160,23 @@ def test_a_tflite_becomes_the_same(tflite_files, tmp_path, recipe, outputs):
 
 
 @pytest.mark.convert
+@pytest.mark.parametrize("device", ["ethos-u55", "coral"])
+def test_a_file_for_an_npu_becomes_the_same(tflite_files, tmp_path, device):
+    """Its resizes are TRANSPOSE and CONV_2D with a scale for each row."""
+    model = unpack(tflite_files["int8-qat", "logits"].read_bytes())
+    resizes_to_convolutions(Editor(model), device)
+    source = tmp_path / "npu.tflite"
+    source.write_bytes(pack(model, 1 << 20))
+    result = tflite_to_onnx(source, tmp_path / "m.onnx")
+    assert result.ops["Transpose"] >= 2 + 4 * 3
+    content, segmenter, graph = result.path.read_bytes(), Segmenter(source), read_model(source)[1]
+    zero = graph.main.tensors[graph.main.outputs[0]].zero_points[0]
+    for street in streets(segmenter.input_size):
+        steps = np.rint(computed(content, street) / segmenter.logit_scale) + zero
+        assert np.abs(steps - segmenter.run(street)).max() <= 2
+
+
+@pytest.mark.convert
 def test_int8_has_the_scales_zero_points_and_integers_of_the_tflite(tflite_files, tmp_path):
     source = tflite_files["int8-qat", "logits"]
     content = tflite_to_onnx(source, tmp_path / "m.onnx").path.read_bytes()
@@ -282,6 +302,9 @@ def test_files_of_others_are_refused(tflite_files, tmp_path):
     content = tflite_files["int8-qat", "logits"].read_bytes()
     bad.write_bytes(content[: len(content) // 3])
     with pytest.raises(ModelFileError, match="damaged or truncated"):
+        tflite_to_onnx(bad, tmp_path / "m.onnx")
+    bad.write_bytes(changed(negative_scale))
+    with pytest.raises(ModelFileError, match=r"damaged .* has the scale -1"):
         tflite_to_onnx(bad, tmp_path / "m.onnx")
     assert not (tmp_path / "m.onnx").exists()
 

@@ -146,11 +146,15 @@ def test_files_of_others_take_the_options_of_a_tflite(tmp_path, runtime, batch):
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", OPENVINO])
-def test_an_output_without_sizes(tmp_path, runtime):
+@pytest.mark.parametrize("rank", [True, False])
+def test_an_output_without_sizes(tmp_path, runtime, rank):
     """As PyTorch writes it where the batch is open: the sizes are computed, the batch is named."""
     model = onnx.load(foreign_file(tmp_path / "m.onnx", batch="n"))
-    for side in model.graph.output[0].type.tensor_type.shape.dim:
+    kind = model.graph.output[0].type.tensor_type
+    for side in kind.shape.dim:
         side.dim_param = "x"
+    if not rank:
+        kind.ClearField("shape")
     onnx.save(model, tmp_path / "m.onnx")
     segmenter = fs.Segmenter(tmp_path / "m.onnx", runtime=runtime, scale=255)
     expected = scores(IMAGE / np.float32(255))
@@ -160,8 +164,8 @@ def test_an_output_without_sizes(tmp_path, runtime):
 @pytest.mark.parametrize(
     ("last", "told"),
     [
-        ("Softmax", "probabilities of 4 classes (SOFTMAX)"),
-        ("Sigmoid", "(LOGISTIC)"),
+        ("Softmax", "probabilities of 4 classes (Softmax)"),
+        ("Sigmoid", "(Sigmoid)"),
         ("Relu", "logits of 4"),
     ],
 )
@@ -325,6 +329,15 @@ def huge(model):
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1 << 40
 
 
+def too_many(model):
+    for side in model.graph.input[0].type.tensor_type.shape.dim[1:3]:
+        side.dim_value = 1 << 16
+
+
+def negative(model):
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = -HEIGHT
+
+
 def no_shape(model):
     model.graph.input[0].type.tensor_type.ClearField("shape")
 
@@ -343,6 +356,8 @@ def sparse(model):
         (other_maker, "its operation com.microsoft.EPContext is none of ONNX"),
         (open_size, "of fixed size"),
         (huge, "an input or output of 1 x 1099511627776"),
+        (too_many, "an input or output of 1 x 65536 x 65536 x 3: .* fewer than 2\\*\\*31 values"),
+        (negative, "an input or output of 1 x -64 x 96 x 3: expected sides of 0 to 65536"),
         (no_shape, "of fixed size"),
         (sparse, "sparse weights"),
     ],
@@ -351,6 +366,22 @@ def test_what_is_refused_before_it_runs(tmp_path, change, said):
     with pytest.raises(ModelFileError, match=said) as failure:
         fs.Segmenter(changed(tmp_path / "m.onnx", change))
     assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "not ONNX: there is no graph in it"),
+        (b"no network, but a text\n", "not ONNX, or damaged: field 13 is of wire type 6"),
+        (INT8.read_bytes(), "a .tflite file under the name of an .onnx"),
+    ],
+    ids=["empty", "text", "tflite"],
+)
+def test_what_is_no_onnx(tmp_path, content, said):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=said):
+        read_onnx(path)
 
 
 def field(number: int, content: bytes) -> bytes:

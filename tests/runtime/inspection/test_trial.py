@@ -88,8 +88,10 @@ def test_mutants_leave_this_process_alone(cache, tmp_path):
 
 def test_a_known_file_is_not_tried_again(cache, model, caplog, monkeypatch):
     monkeypatch.setattr(trial, "FELT", 0)
+    monkeypatch.setattr(trial, "LONG", 0)
     with caplog.at_level(logging.INFO, "fastscnn_tf"):
         assert Segmenter(model).trial_seconds > 0
+    assert "not opened here before: it is being tried out, for up to" in caplog.text
     assert "opened here for the first time: tried out in" in caplog.text
     assert len(list(cache.iterdir())) == 1
     assert Segmenter(model, threads=1).trial_seconds == 0
