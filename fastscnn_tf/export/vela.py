@@ -279,7 +279,7 @@ def _version(program: str) -> str:
     try:
         said = _run([program, "--version"], timeout=60).strip()
     except ExportError as error:
-        raise InputError(f"{program} --version: {error}: is it Vela?") from None
+        raise InputError(f"{program} is not Vela, or does not run here: {error}") from None
     if not _VERSION.fullmatch(said):
         raise InputError(f"{program} is not Vela: its --version says {printable(said)[:60]!r}")
     return said

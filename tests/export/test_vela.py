@@ -69,7 +69,7 @@ def test_no_vela(compiled, tmp_path, monkeypatch):
 def test_another_program(compiled, program):
     with pytest.raises(InputError, match=r"is not Vela: its --version says 'cat 9\.1'"):
         compiled(vela=program("", version="cat 9.1"))
-    with pytest.raises(InputError, match=r"vela --version: .* failed .*: is it Vela\?"):
+    with pytest.raises(InputError, match=r"is not Vela, or does not run here: .* failed"):
         compiled(vela=program("exit 1", version='"; exit 1; "'))
 
 
