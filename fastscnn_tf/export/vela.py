@@ -128,7 +128,7 @@ class Compiled:
             f"{self.placement}\n"
             f"Vela's estimate ({self.system}, {self.memory}), nothing was run: {self.cycles:,} "
             f"cycles, {self.milliseconds:.2f} ms at {self.clock_hz / 1e6:,.0f} MHz; {memory}\n"
-            + (text_table(rows) if self.stages[0].name != REST else NAMELESS)
+            + (text_table(rows) if {s.name for s in self.stages} - {REST} else NAMELESS)
         )
 
 
