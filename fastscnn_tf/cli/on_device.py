@@ -58,6 +58,7 @@ def predict(folder: Path, format: str, threads: int | None, **arguments: Any) ->
     from ..evaluation.prediction import predict_files
     from ..scoring.prediction_files import WHAT
 
+    opt.check_runtime(arguments["model"])
     arguments["threads"] = threads or (1 if arguments["processes"] > 1 else None)
     progress = opt.progress("predicting")
     written = predict_files(folder=folder, format=format, progress=progress, **arguments)
@@ -101,11 +102,11 @@ def benchmark(
     if len(models) > 1:
         raise click.UsageError("several models are for --all-runtimes")
     result = measure(models[0], **arguments)
-    latency, frame = result["latency_ms"], result["frame"]
+    latency, frame, kernels = result["latency_ms"], result["frame"], result["kernels"]
     steps = ", ".join(f"{name} {ms:.2f}" for name, ms in frame["step_ms"].items())
     text = (
         f"{printable(models[0])} at {result['input_size']}, {result['runtime']}, "
-        f"{result['threads']} threads: "
+        f"{f'{kernels} kernels, ' if kernels else ''}{opt.count(result['threads'], 'thread')}: "
         f"median {latency['median']:.2f} ms, p90 {latency['p90']:.2f} ms, "
         f"load {result['load_ms']:.1f} ms, first {result['first_ms']:.1f} ms\n"
         f"whole frames of {frame['size']}: median {frame['median']:.2f} ms ({steps}), "

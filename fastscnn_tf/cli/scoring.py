@@ -85,6 +85,7 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
     from ..evaluation.evaluate import evaluate as score
 
     opt.check_json(json_path, force, arguments["model"], data_dir=arguments["data_dir"])
+    opt.check_runtime(arguments["model"])
     result = score(progress=opt.progress("evaluating"), **arguments)
     if warning := result.skip_warning():
         warn(warning)
@@ -109,6 +110,7 @@ def agreement(
     from ..evaluation.evaluate import load_predictor
 
     opt.check_json(json_path, force, first, second, data_dir=data["data_dir"])
+    opt.check_runtime(first, second)
     size = load_predictor(first).input_size
     opened = open_split(data["dataset"], data["data_dir"], data["split"], size, skip_bad)
     matching = opt.taken(data, "match", "class_map")
@@ -150,6 +152,7 @@ def compare(json_path: str | None, force: bool, **arguments: Any) -> None:
 
     models = arguments["first"], arguments["second"]
     opt.check_json(json_path, force, *models, data_dir=arguments["data_dir"])
+    opt.check_runtime(*models)
     result = compare_models(progress=opt.progress("comparing"), force=force, **arguments)
     opt.write_result(result.to_dict(), json_path, result.text())
 
@@ -209,6 +212,7 @@ def reproduce_command(
     if markdown is not None:
         opt.refuse_inputs(markdown, (ledger, arguments["model"]))
         check_output(markdown, force)
+    opt.check_runtime(arguments["model"])
     progress = opt.progress("evaluating")
     result = reproduce(ledger=ledger, force=force, progress=progress, **arguments)
     if markdown is not None:

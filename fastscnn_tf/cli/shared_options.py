@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ..core.class_maps import MATCHES
 from ..core.console import StatusLine, echo
@@ -17,6 +18,7 @@ from ..core.environment import environment
 from ..core.fields import declared, default_text, defaults, kinds
 from ..core.files.json_text import dump_json
 from ..core.files.writing import check_output, write_json
+from ..core.named_weights import KERAS, RUN_HERE, TFLITE, named_weights
 from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
 from ..core.text_table import duration
@@ -242,6 +244,18 @@ def check_pad(pad: bool, size: Size | None) -> None:
     """Refuses `--pad` where it would do nothing."""
     if pad and size is None:
         raise click.UsageError("--pad is for a size that is no multiple of 32: pass --size, too")
+
+
+def check_runtime(*models: str | None) -> None:
+    """Refuses `--runtime` where it would do nothing: Keras computes all of the models."""
+    context = click.get_current_context()
+    params, source = context.params, context.get_parameter_source("runtime")
+    views = params.get("size"), params.get("window"), params.get("scales", (1.0,)) != (1.0,)
+    kind = KERAS if any(views) else TFLITE  # of weights by name
+    files = [named_weights(model, kind) for model in models if model]
+    if source is ParameterSource.COMMANDLINE and not any(f.suffix in RUN_HERE for f in files):
+        told = ", ".join(map(str, files))
+        raise click.UsageError(f"{told}: --runtime is for a .tflite or .onnx: export it first")
 
 
 def count(number: int, noun: str) -> str:

@@ -41,6 +41,7 @@ def pseudo_label_command(json_path: str | None, force: bool, **arguments: Any) -
     from ..evaluation.pseudo_labels import pseudo_label
 
     opt.check_json(json_path, force, arguments["model"])
+    opt.check_runtime(arguments["model"])
     result = pseudo_label(force=force, progress=opt.progress("labelling"), **arguments)
     if result.skipped:
         lost = opt.count(len(result.skipped), "picture")
@@ -74,6 +75,7 @@ def save_logits_command(
     from ..evaluation.evaluate import load_predictor
     from ..train.distill.saved_logits import save_logits
 
+    opt.check_runtime(model)
     predictor = load_predictor(model, threads, size=size, pad=pad)
     source = data["dataset"], data["data_dir"], data["split"]
     opened = open_split(*source, predictor.input_size, data["skip_bad"])

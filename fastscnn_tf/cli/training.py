@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from ..core.console import echo
-from ..core.errors import Interrupted
+from ..core.errors import ConfigError, Interrupted
+from ..core.named_weights import RUN_HERE, TFLITE
 from ..core.text_table import percent
 from ..delegates.device import DEVICES
 from ..quantize.run_settings import QuantizeSettings
@@ -275,14 +276,19 @@ def export(
     that is exported beside them or of a MODEL that is an int8 .tflite.
     """
     from ..evaluation.evaluate import load_model
-    from ..export.c_array import check_c_array
+    from ..export.c_array import check_c_array, check_options
     from ..export.export_onnx import check_onnx, export_onnx
     from ..export.export_tflite import ExportOptions, check_export, export_tflite
     from ..runs.about import about_model
 
-    if format != "tflite" and Path(model).suffix == ".tflite":
+    if format != "tflite" and Path(model).suffix == TFLITE:
         translate(model, output, format, force)
         return
+    if Path(model).suffix in RUN_HERE:
+        raise ConfigError(
+            f"{model}: expected a .keras, .npz or run folder; such a file is an export already"
+            + (", which --format onnx and c-array take" if Path(model).suffix == TFLITE else "")
+        )
     header = output if format == C_ARRAY else None
     if header:
         check_c_array(header, force)
@@ -308,7 +314,9 @@ def export(
         check_onnx(output, options, force)
     else:
         check_export(output, force=force, **rest)
-    rules, _ = options.checked()
+    rules, input = options.checked()
+    if header:
+        check_options(rules.name, options.outputs, input, options.keep_float)
     loaded = load_model(model)
     calibration = None
     if rules.needs_calibration and dataset:

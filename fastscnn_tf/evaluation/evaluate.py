@@ -114,7 +114,7 @@ def load_predictor(
         ConfigError: no valid size, one for a .tflite, or `pad` without one.
     """
     model = _file_of(model, size is not None)
-    if wanted_kernels() and not (is_path(model) and Path(model).suffix == ".tflite"):
+    if wanted_kernels() and not (is_path(model) and Path(model).suffix in RUN_HERE):
         raise ConfigError(f"{name_of(model)}: --kernels is for a .tflite: export it first")
     if _has_one_size(model) and (size is not None or pad):
         with_it = "--size HxW --pad" if pad else "--size"
@@ -243,9 +243,9 @@ def evaluate(
     )
     told = getattr(getattr(predictor, "ports", None), "told", "")
     read_as = {"read_as": told} if told else {}
-    cpu = getattr(getattr(predictor, "settings", None), "cpu", None)
-    ran = {"kernels": cpu.kernel_mode} if cpu and cpu.kernel_mode else {}
+    ran = {}
     if isinstance(predictor, Segmenter):
+        ran = {"kernels": predictor.kernels} if predictor.kernels else {}
         ran["runtime"] = version_of(predictor.runtime)
     details = {"model": name_of(model), **_fingerprint(model), **ran, **read_as, **result.details}
     remark = _remark(model, dataset, split) if isinstance(dataset, str) else ""

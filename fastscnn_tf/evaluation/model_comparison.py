@@ -37,7 +37,7 @@ def compare_models(
     split: str = "val",
     output: StrPath | None = None,
     *,
-    threads: int = 2,
+    threads: int | None = None,
     pictures: int | None = None,
     force: bool = False,
     skip_bad: bool = False,
@@ -56,7 +56,7 @@ def compare_models(
         split: which split.
         output: a folder that gets `report.html`, self-contained, `comparison.json` and the worst
             pictures as PNG.
-        threads: CPU threads of a .tflite.
+        threads: CPU threads of a .tflite, as for `evaluate`.
         pictures: how many of the worst pictures are drawn into `output`, 5 by default; 0 where the
             data's licence forbids to pass them on.
         force: write into a folder that is not empty.

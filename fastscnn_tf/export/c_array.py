@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.aliases import StrPath
@@ -39,6 +40,24 @@ def check_c_array(header: StrPath, force: bool = False) -> tuple[Path, Path, Pat
     return files
 
 
+def check_options(recipe: str, outputs: str, input: str, keep_float: Sequence[str]) -> None:
+    """Refuses what `export_tflite` would make a file of that is none for `write_c_array`.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    known = {
+        "recipe": (recipe, ("int8", "int8-qat")),
+        "outputs": (outputs, ("logits", "logits-full", "prob")),
+        "input": (input, tuple(INPUTS)),
+    }
+    for name, (given, takes) in known.items():
+        if given not in takes:
+            raise ConfigError(f"format c-array has --{name} {' or '.join(takes)}, not {given}")
+    if keep_float:
+        raise ConfigError("format c-array is for files of integers alone: leave --keep-float out")
+
+
 def write_c_array(model: StrPath, header: StrPath, force: bool = False) -> tuple[Path, Path, Path]:
     """Writes a .tflite as C++ source with the size of the arena that it needs.
 
@@ -61,7 +80,7 @@ def write_c_array(model: StrPath, header: StrPath, force: bool = False) -> tuple
     if not whole or found.inputs[0].dtype not in INPUTS or len(found.outputs[0].shape) != 4:
         raise ModelFileError(
             f"{found.path}: expected an int8 .tflite of this package with uint8 or int8 input and "
-            "logits: export it with --recipe int8 or int8-qat"
+            "logits: export it with --recipe int8 or int8-qat, --outputs logits"
         )
     if not found.micro_bytes:
         raise ModelFileError(f"{found.path}: TFLite Micro has no kernels for its operations")

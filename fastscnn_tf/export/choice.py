@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 
 from ..core.errors import ConfigError
-from ..delegates.device import DeviceSettings
+from ..delegates.device import COMPILED, DeviceSettings
 from ..delegates.targets import target
 from . import quantization_recipes as recipes
 
@@ -49,7 +49,8 @@ def choose(
         calibration: there are images to calibrate with.
 
     Raises:
-        ConfigError: no such device, recipe, output or input; or the table's recipe needs images.
+        ConfigError: no such device, recipe, output or input; or the table's recipe needs images; or
+            floats for an NPU whose compiler takes none.
     """
     found = target(device)
     planned = "int8-qat" if found.recipe == "int8" and quantization_aware else found.recipe
@@ -65,6 +66,11 @@ def choose(
         "outputs": outputs or found.outputs,
         "input": input or _fitting(found.input, recipes.recipe(planned), rules),
     }
+    if device in COMPILED and (not rules.quantized or chosen["input"] == "float32"):
+        raise ConfigError(
+            f"{found.title} computes with integers, not by recipe {rules.name} with input "
+            f"{chosen['input']}: leave them out, --for {device} chooses"
+        )
     table = {"recipe": planned, "outputs": found.outputs, "input": found.input}
     what = ", ".join(f"{name} {value}" for name, value in chosen.items())
     lines = [f"for {device} ({found.title}): {what}; runs on {found.runs}"]

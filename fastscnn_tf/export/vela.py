@@ -21,12 +21,13 @@ from typing import Any, NamedTuple
 
 from ..core.aliases import StrPath
 from ..core.arguments import check_name
-from ..core.errors import ExportError, InputError, ModelFileError
+from ..core.errors import ConfigError, ExportError, InputError, ModelFileError
 from ..core.extras import pip_install
 from ..core.files.writing import check_output, make_folder, write_bytes
 from ..core.foreign_text import printable
 from ..core.text_table import text_table
 from ..delegates.device import ACCELERATORS
+from ..tflite.checks import why_not
 from ..tflite.file import read_model
 from ..tflite.graph import Graph
 from ..tflite.parser import parse_tflite
@@ -34,6 +35,8 @@ from ..tflite.parser import parse_tflite
 EXTRA = "ethos-u"
 COMPILED = "CUSTOM(ethos-u)"  # what Vela makes of operations on the NPU
 STAGES = ("learning_to_downsample", "global_features", "pyramid", "fusion", "classifier")
+REST = "rest"
+NAMELESS = "no stages: the file names none of its layers, as export --for ethos-u55 does"
 SECONDS = 600  # that Vela may take; 1024x2048 takes 5
 KIB = 1024
 _VERSION = re.compile(r"\d+\.\d+(\.\w+)*")
@@ -125,7 +128,7 @@ class Compiled:
             f"{self.placement}\n"
             f"Vela's estimate ({self.system}, {self.memory}), nothing was run: {self.cycles:,} "
             f"cycles, {self.milliseconds:.2f} ms at {self.clock_hz / 1e6:,.0f} MHz; {memory}\n"
-            f"{text_table(rows)}"
+            + (text_table(rows) if {s.name for s in self.stages} - {REST} else NAMELESS)
         )
 
 
@@ -171,11 +174,19 @@ def compile_file(
         OutputError: the file exists or cannot be written.
         ExportError: Vela fails, does not end, or leaves operations to the CPU; nothing is written.
     """
+    sizes = [name for name in ACCELERATORS if name.startswith(f"{accelerator}-")]
+    if sizes:
+        raise ConfigError(
+            f"{accelerator} is what export takes; the compiler needs its multiply-accumulates per "
+            f"cycle, too: {' or '.join(sizes)}"
+        )
     check_name("accelerator", accelerator, ACCELERATORS)
     path = Path(path)
     target = check_output(Path(output) / f"{path.stem}_{accelerator}.tflite", force)
     content, graphs = read_model(path)
     _check_integers(path, graphs.main)
+    if reason := why_not(graphs.main):
+        raise ModelFileError(f"{path}: damaged .tflite file ({reason}); Vela was not given it")
     program = find_vela(vela)
     version = _version(program)
     options = {"--config": config, "--system-config": system, "--memory-mode": memory}
@@ -265,7 +276,10 @@ def _problem(said: str) -> str:
 
 
 def _version(program: str) -> str:
-    said = _run([program, "--version"], timeout=60).strip()
+    try:
+        said = _run([program, "--version"], timeout=60).strip()
+    except ExportError as error:
+        raise InputError(f"{program} is not Vela, or does not run here: {error}") from None
     if not _VERSION.fullmatch(said):
         raise InputError(f"{program} is not Vela: its --version says {printable(said)[:60]!r}")
     return said
@@ -320,10 +334,10 @@ def _stages(layers: Sequence[Mapping[str, str]]) -> tuple[Stage, ...]:
     cycles, macs, stage = Counter[str](), Counter[str](), ""
     for row in layers:
         name = row["Name"].partition(".")[0]
-        stage = name if name in STAGES else stage or "rest"
+        stage = name if name in STAGES else stage or REST
         cycles[stage] += int(row["Op Cycles"])
         macs[stage] += int(row["MAC Count"])
-    order = [*STAGES, "rest"]
+    order = [*STAGES, REST]
     return tuple(Stage(n, cycles[n], macs[n]) for n in sorted(cycles, key=order.index))
 
 

@@ -14,6 +14,7 @@ from ..core.errors import ConfigError
 from ..core.images.image_file import read_image
 from ..core.sizes import Size, format_size
 from ..data.datasets.toy_streets import draw_scene
+from ..delegates.kernels import using_kernels
 from ..tflite.foreign_options import ForeignOptions
 from .device_report import cpu_name, device_report, thermal_state
 from .fit import fitted
@@ -33,6 +34,7 @@ def benchmark(
     trust_settings: bool = False,
     foreign: ForeignOptions | None = None,
     runtime: str | None = None,
+    kernels: str | None = None,
 ) -> dict[str, Any]:
     """Times the network on random bytes, then whole frames: from RGB pixels to the label map.
 
@@ -45,12 +47,13 @@ def benchmark(
         trust_settings: as for `Segmenter`.
         foreign: what a file from elsewhere leaves open, as for `Segmenter`: `{"scale": 255}`.
         runtime: as for `Segmenter`; `compare_runtimes` measures all of them.
+        kernels: instead of its settings', as for `evaluate`.
 
     Returns:
         `latency_ms` (`median`, `p90`, `p95`, `p99`, `min`, `max`) of the network; `frame`: its
         `size`, the same of a whole one, the median of each step and frames per second; `load_ms`,
-        `first_ms`, `file_bytes`, `sha256`, `runtime`, `threads`, `runs`, `input_size`, `outputs`,
-        `cpu`, `device`, and the `thermal` state `before` and `after`.
+        `first_ms`, `file_bytes`, `sha256`, `runtime`, `kernels`, `threads`, `runs`, `input_size`,
+        `outputs`, `cpu`, `device`, and the `thermal` state `before` and `after`.
 
     Raises:
         ConfigError: `runs` below 1.
@@ -62,7 +65,8 @@ def benchmark(
     picture = draw_scene((0,), FRAME)[0] if image is None else read_image(image)
     before = thermal_state()
     options = {"trust_settings": trust_settings, **(foreign or {})}
-    segmenter, load_ms = loaded(path, threads, runtime, options)
+    with using_kernels(kernels):
+        segmenter, load_ms = loaded(path, threads, runtime, options)
     noise = noise_for(segmenter)
     first = timed_network(segmenter, noise, 1)[0]
     times = timed_network(segmenter, noise, warmup + runs)[warmup:]
@@ -75,6 +79,7 @@ def benchmark(
         "file_bytes": segmenter.path.stat().st_size,
         "sha256": hashlib.sha256(segmenter.path.read_bytes()).hexdigest(),
         "runtime": version_of(segmenter.runtime),
+        "kernels": segmenter.kernels,
         "threads": segmenter.threads,
         "runs": runs,
         "input_size": format_size(segmenter.input_size),

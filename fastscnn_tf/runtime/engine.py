@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.aliases import StrPath
 from ..core.arguments import check_number
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, ModelFileError
 from ..core.extras import import_extra
 from ..delegates.cpu import CpuSettings
 from ..delegates.device import COMPILED_MODEL, DeviceSettings
@@ -23,7 +23,7 @@ from ..delegates.options import Settings
 from ..delegates.places import weight_cache_name
 from ..delegates.settings_file import read_settings, travelling_settings
 from ..delegates.trust import Held, hold, own
-from ..tflite.lifetimes import micro_arena
+from ..tflite.lifetimes import beyond_micro, micro_arena
 from ..tflite.parser import parse_tflite
 from . import MAX_THREADS
 from .libraries import LIBRARIES, loaded_libraries
@@ -102,7 +102,7 @@ def plan_engine(
         ConfigError: the settings are another model's, not valid, or would kill this machine's
             Python; no such number of threads.
         InputError: TFLite Micro is wanted, which is not installed.
-        ModelFileError: the settings inside the file are not valid.
+        ModelFileError: the settings inside the file are not valid; TFLite Micro has no kernels.
     """
     held = _held(path, content, metadata, settings, trust_settings)
     if wanted_kernels():
@@ -138,7 +138,9 @@ def plan_engine(
         )
     options, more = _interpreter(cpu)
     if cpu.kernel_mode == "micro":
-        options, count = _micro(content), 1
+        options, asked, count = _micro(path, content), threads or cpu.num_threads or 1, 1
+        if asked > 1:
+            notes.append(f"threads={asked} is not used: TFLite Micro has one thread")
     return Plan(found, count, False, options, (*notes, *more))
 
 
@@ -184,10 +186,15 @@ def _interpreter(cpu: CpuSettings) -> tuple[dict[str, Any], list[str]]:
     return options, _unknown(cpu, known, "Interpreter", "; api=compiled_model may have it")
 
 
-def _micro(content: bytes) -> dict[str, Any]:
+def _micro(path: Path, content: bytes) -> dict[str, Any]:
     """What TFLite Micro needs: an arena, with room to spare for scratch memory of kernels."""
     found = import_extra("tflite_micro", "micro", ", which cpu.kernel_mode=micro needs")
-    arena = 2 * micro_arena(parse_tflite(content).main) + MICRO_SPARE
+    graph = parse_tflite(content).main
+    if reason := beyond_micro(graph):
+        raise ModelFileError(
+            f"{path}: TFLite Micro has no kernel for {reason}: export with recipe int8 or float32"
+        )
+    arena = 2 * micro_arena(graph) + MICRO_SPARE
     return {"micro": {"arena": arena, "version": found.__version__}}
 
 

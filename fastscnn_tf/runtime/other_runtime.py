@@ -22,6 +22,7 @@ from . import RUNTIME_VARIABLE, RUNTIMES, native
 from .staged import StagedInterpreter
 
 LITERT = RUNTIMES[0]
+MICRO = "tflite_micro"
 EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
 _DISTRIBUTIONS = {LITERT: "ai-edge-litert"}
 
@@ -37,7 +38,7 @@ def installed(runtime: str) -> bool:
 
 
 def version_of(runtime: str) -> str:
-    """Such as `litert 2.2.1`."""
+    """Such as `litert 2.2.1`, of those or of TFLite Micro."""
     return f"{runtime} {importlib.metadata.version(_DISTRIBUTIONS.get(runtime, runtime))}"
 
 
@@ -51,7 +52,8 @@ def choose_runtime(path: Path, wanted: str | None) -> str:
     takes = runtimes_of(path)
     name = wanted or os.environ.get(RUNTIME_VARIABLE) or takes[0]
     if name not in RUNTIMES:
-        raise ConfigError(f"runtime must be one of {', '.join(RUNTIMES)}, got {name!r}")
+        asked = "runtime" if wanted else RUNTIME_VARIABLE
+        raise ConfigError(f"{asked} must be one of {', '.join(RUNTIMES)}, got {name!r}")
     if name not in takes:
         raise ConfigError(f"{path}: {name} does not run it: take {' or '.join(takes)}")
     if name != LITERT:

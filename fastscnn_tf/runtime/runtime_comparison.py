@@ -96,8 +96,9 @@ class RuntimeTable:
             cells.append([row.model, row.runtime, *shown, percent(row.agreement), mark])
         return "\n".join(
             [
-                f"{format_size(self.input_size)}, {self.threads} threads, frames of "
-                f"{format_size(self.frame)}, in turns on {printable(self.cpu)}",
+                f"{format_size(self.input_size)}, {self.threads} "
+                f"thread{'' if self.threads == 1 else 's'}, frames of {format_size(self.frame)}, "
+                f"in turns on {printable(self.cpu)}",
                 text_table(cells, range(2, 6)),
                 f"agreement on {self.pictures}; below {LEAST_AGREEMENT:.0%} none is the fastest",
                 *map(printable, self.absent),

@@ -29,7 +29,7 @@ from .engine import Plan, plan_engine
 from .image_model import ImageModel
 from .onnx_reader import read_onnx
 from .open_sizes import with_sizes
-from .other_runtime import OtherInterpreter, choose_runtime, order_for
+from .other_runtime import MICRO, OtherInterpreter, choose_runtime, order_for
 from .postprocess import LogitsFrame
 from .trial import ensure_tried, refused, trusted_here
 
@@ -63,7 +63,7 @@ class Segmenter(ImageModel):
     Attributes:
         ports: how the file is fed and read; `ports.told` says of a file from elsewhere, in one
             line that is logged, too, what was told by what.
-        runtime: the one in use.
+        runtime: the one in use: `litert`, `tflite_micro`, `onnxruntime` or `openvino`.
         settings: the settings in use, their paths absolute.
         threads: CPU threads in use.
         trial_seconds: what trying the file out took; 0 for one that the machine knows.
@@ -112,6 +112,8 @@ class Segmenter(ImageModel):
         given = threads, settings, trust_settings, order
         plan = plan_engine(self.path, content, self.metadata, *given)
         self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
+        if "micro" in plan.options:
+            self.runtime = MICRO
         if plan.compiled and len(graphs.main.outputs) > 1:
             raise ConfigError(f"{path}: several outputs need api=interpreter, not compiled_model")
         logger = logging.getLogger("fastscnn_tf")
@@ -146,6 +148,11 @@ class Segmenter(ImageModel):
 
     def _what(self) -> str:
         return self.path.name
+
+    @property
+    def kernels(self) -> str:
+        """The CPU kernels that its settings name, such as `micro`; or ""."""
+        return (self.settings.cpu and self.settings.cpu.kernel_mode) or ""
 
     @property
     def mean_color(self) -> tuple[float, ...]:

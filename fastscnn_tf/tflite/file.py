@@ -11,6 +11,7 @@ from ..core.aliases import StrPath
 from ..core.errors import InputError, ModelFileError
 from ..core.files.json_text import decode_json
 from ..core.files.reading import read_bytes
+from ..core.named_weights import ONNX
 from .flatbuffer_reader import DamagedFile
 from .graph import Graph, ModelGraphs
 from .own_metadata import check_metadata
@@ -51,7 +52,8 @@ def read_model(path: StrPath) -> tuple[bytes, ModelGraphs]:
     path = Path(path)
     content = read_bytes(path, "model file", largest=LARGEST, error=ModelFileError)
     if content[4:8] != MARK:
-        raise ModelFileError(f"{path}: not a .tflite file (no TFL3 mark at byte 4)")
+        hint = ": this takes no .onnx" if path.suffix == ONNX else ""
+        raise ModelFileError(f"{path}: not a .tflite file (no TFL3 mark at byte 4){hint}")
     try:
         graphs = parse_tflite(content)
     except DamagedFile as error:

@@ -34,7 +34,7 @@ def micro_arena(graph: Graph) -> int:
     lowest gap among those that live at the same time. What it keeps besides of operations, tensors
     and channels is estimated: on a chip, whose pointers have half the size, it is less.
     """
-    if _beyond_micro(graph):
+    if beyond_micro(graph):
         return 0
     placed: list[tuple[int, int, int, int]] = []  # address, end, birth, death
     for start, end, size in sorted(_lives(graph), key=lambda life: life[2])[::-1]:
@@ -51,8 +51,8 @@ def micro_arena(graph: Graph) -> int:
     return planned + kept + FIXED_BYTES
 
 
-def _beyond_micro(graph: Graph) -> bool:
-    """Whether weights are float16, or int8 among floats, for which TFLite Micro has no kernels."""
+def beyond_micro(graph: Graph) -> str:
+    """What TFLite Micro has no kernel for: weights of float16, or of int8 among floats; or ""."""
     for op in graph.ops:
         inputs = [graph.tensors[i] for i in op.inputs if i >= 0]
         weights = {tensor.dtype for tensor in inputs if tensor.constant}
@@ -60,8 +60,8 @@ def _beyond_micro(graph: Graph) -> bool:
             tensor.dtype == "float32" and not tensor.constant for tensor in inputs
         )
         if mixed or "float16" in weights:
-            return True
-    return False
+            return f"{op.kind} of {'int8 weights among floats' if mixed else 'float16 weights'}"
+    return ""
 
 
 def _aligned(size: int) -> int:

@@ -54,7 +54,7 @@ def test_options_are_changed_one_by_one(model, run):
     assert (code, err) == (0, "")
     assert "  cpu.num_threads = 1\n" in out
     code, out, err = run("benchmark", model, "--runs", 1, "--warmup", 0)
-    assert "1 threads: median" in out and err == ""
+    assert "1 thread: median" in out and err == ""
     code, _, err = run("settings", model, "--set", "cpu.num_threads=2")
     assert code == 2 and "exists" in err and "--force" in err
     code, _, err = run("settings", model, "--force", "--set", "api=compiled_model")

@@ -73,5 +73,20 @@ def test_a_keras_model_is_exported_beside_it(run, tmp_path, run_folder):
         f"TOY_BYTES = {(tmp_path / 'toy.tflite').stat().st_size},"
         in (tmp_path / "toy.h").read_text()
     )
-    code, _, err = run(*command, "--recipe", "float16", "--force")
-    assert (code, "expected an int8 .tflite" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--recipe", "float32"), "format c-array has --recipe int8 or int8-qat, not float32"),
+        (("--recipe", "int8", "--outputs", "labels"), "has --outputs logits or logits-full or"),
+        (("--recipe", "int8", "--input", "float32"), "has --input uint8 or int8, not float32"),
+        (("--for", "android-gpu"), "has --recipe int8 or int8-qat, not float16"),
+    ],
+)
+def test_what_can_never_be_one_is_not_converted(run, tmp_path, options, message):
+    model = INT8.with_name("fastscnn_camvid.keras")
+    command = ("export", model, "--format", "c-array", "--output", tmp_path / "toy.h")
+    code, _, err = run(*command, *options)
+    assert (code, message in err) == (2, True), err
+    assert not list(tmp_path.iterdir())

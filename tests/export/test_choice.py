@@ -3,6 +3,7 @@
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.delegates.device import COMPILED
 from fastscnn_tf.delegates.targets import TARGETS
 from fastscnn_tf.export.choice import choose
 
@@ -39,6 +40,14 @@ def test_what_is_given_counts():
     assert choose("android-gpu", recipe="float32").input == "float32"
     assert choose("pi5", recipe="int16x8").input == "float32"  # it takes no bytes
     assert choose("pi5", input="int8").input == "int8"
+
+
+@pytest.mark.parametrize("device", COMPILED)
+def test_an_npu_gets_no_floats(device):
+    for given in ({"recipe": "float32"}, {"recipe": "int16x8"}, {"input": "float32"}):
+        with pytest.raises(ConfigError, match=f"computes with integers, .* --for {device} chooses"):
+            choose(device, **given)
+    assert choose(device, input="int8").input == "int8"
 
 
 def test_unknown_names():

@@ -50,7 +50,9 @@ def compiled(tmp_path):
 
 def test_accelerators(compiled):
     assert len(ACCELERATORS) == 11
-    for name in ("ethos-u65", "ethos-u65-128", "u65-512", "coral", ""):
+    with pytest.raises(ConfigError, match="per cycle, too: ethos-u65-256 or ethos-u65-512"):
+        compiled(accelerator="ethos-u65")
+    for name in ("ethos-u65-128", "u65-512", "coral", ""):
         with pytest.raises(ConfigError, match=r"unknown accelerator .*: expected one of ethos-u55"):
             compiled(accelerator=name)
 
@@ -67,6 +69,8 @@ def test_no_vela(compiled, tmp_path, monkeypatch):
 def test_another_program(compiled, program):
     with pytest.raises(InputError, match=r"is not Vela: its --version says 'cat 9\.1'"):
         compiled(vela=program("", version="cat 9.1"))
+    with pytest.raises(InputError, match=r"is not Vela, or does not run here: .* failed"):
+        compiled(vela=program("exit 1", version='"; exit 1; "'))
 
 
 def test_files_that_are_not_for_it(compiled, program, tmp_path):
@@ -79,6 +83,12 @@ def test_files_that_are_not_for_it(compiled, program, tmp_path):
     done = tmp_path / "done.tflite"
     done.write_bytes(m.pack([x], [y]))
     with pytest.raises(ModelFileError, match="compiled already"):
+        compiled(done, vela=vela)
+    m = TinyModel()
+    x, y = (m.tensor((1, 8, 8, 4), "int8", quantization=((s,), (0,))) for s in (-1, 1))
+    m.op("RELU", [x], [y])
+    done.write_bytes(m.pack([x], [y]))
+    with pytest.raises(ModelFileError, match=r"tensor 0 has the scale -1.*; Vela was not given it"):
         compiled(done, vela=vela)
     done.write_bytes(INT8.read_bytes()[:5000])
     with pytest.raises(ModelFileError, match="damaged or truncated"):

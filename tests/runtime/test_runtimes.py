@@ -196,6 +196,31 @@ def test_a_runtime_takes_its_own_files(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="litert does not run it"):
         fs.load_predictor(path)
     assert fs.load_predictor(INT8).runtime == "litert"
+    monkeypatch.setenv("FASTSCNN_RUNTIME", "foo")
+    with pytest.raises(ConfigError, match=r"FASTSCNN_RUNTIME must be one of .*, got 'foo'"):
+        fs.load_predictor(INT8)
+
+
+KERAS = INT8.with_name("fastscnn_camvid.keras")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("predict", KERAS, "x.png", "--output", "out"),
+        ("evaluate", KERAS, "--dataset", "toy"),
+        ("evaluate", "camvid", "--dataset", "toy", "--flip", "--scales", "1,2"),
+        ("compare", KERAS, KERAS, "--dataset", "toy"),
+        ("agreement", KERAS, KERAS, "--dataset", "toy"),
+        ("save-logits", KERAS, "--dataset", "toy", "--output", "out"),
+        ("pseudo-label", KERAS, "--images", "x", "--output", "out"),
+        ("reproduce", KERAS),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_keras_model_has_no_runtime(run, command):
+    code, _, err = run(*command, "--runtime", "onnxruntime")
+    assert (code, "--runtime is for a .tflite or .onnx: export it first" in err) == (2, True), err
 
 
 @pytest.mark.skipif(HAS_OPENVINO, reason="openvino is installed")
@@ -221,6 +246,22 @@ def test_commands(tmp_path, run):
     assert (found == fs.Segmenter(path).predict(IMAGE)).all()
     code, out, _ = run("benchmark", path, "--runs", 1, "--warmup", 0, "--json", "-")
     assert code == 0 and json.loads(out)["runtime"].startswith("onnxruntime ")
+    code, out, _ = run("benchmark", path, "--runs", 1, "--warmup", 0, "--threads", 1)
+    assert code == 0 and ", 1 thread: median" in out
+    code, _, err = run("predict", path, street, "--output", tmp_path / "no", "--kernels", "micro")
+    assert code == 2 and "kernels are LiteRT's: leave them out with onnxruntime" in err
+    for command in (
+        ("inspect", path),
+        ("compile", path, "--for", "ethos-u85-256", "--output", "o"),
+    ):
+        code, _, err = run(*command)
+        assert code == 2 and "no TFL3 mark at byte 4): this takes no .onnx" in err
+    for format in ("onnx", "tflite", "c-array"):
+        code, _, err = run("export", path, "--output", tmp_path / "n", "--format", format)
+        assert code == 2 and "expected a .keras, .npz or run folder; such a file is an" in err
+    for options in ((), ("--for", "ethos-u55")):
+        code, _, err = run("export", INT8, "--output", tmp_path / "n.tflite", *options)
+        assert code == 2 and "an export already, which --format onnx and c-array take" in err
     code, out, _ = run("benchmark", path, "--all-runtimes", "--runs", 2, "--image", street)
     assert code == 0 and "agrees with onnxruntime, %" in out and "<- fastest" in out
     assert ("openvino is not installed" in out) is not HAS_OPENVINO

@@ -78,7 +78,18 @@ def test_the_command_line_scores_by_it(site, street_files, tmp_path):
         assert done.returncode == 0, done.stderr
         found[kernels] = json.loads(done.stdout)
     assert found["micro"]["kernels"] == "micro"
+    assert found["micro"]["runtime"].startswith("tflite_micro 0.")
     assert found["micro"]["confusion_matrix"] == found["reference"]["confusion_matrix"]
+
+
+def test_a_benchmark_names_it(site, small_models):
+    options = {"threads": 8, "runs": 1, "warmup": 0}
+    found = fs.benchmark(small_models["int8"], kernels="micro", **options)
+    assert found["runtime"].startswith("tflite_micro 0.")
+    assert (found["kernels"], found["threads"]) == ("micro", 1)
+    settings = fs.DeviceSettings(cpu=fs.CpuSettings(kernel_mode="micro"))
+    opened = fs.Segmenter(small_models["int8"], 8, settings)
+    assert opened.notes == ("threads=8 is not used: TFLite Micro has one thread",)
 
 
 def test_the_arena_is_measured_and_planned(site, small_models):
@@ -97,7 +108,7 @@ def test_the_arena_is_measured_and_planned(site, small_models):
 
 
 def test_a_float16_file_is_refused(site):
-    with pytest.raises(ModelFileError, match="TFLite Micro has no kernels for its operations"):
+    with pytest.raises(ModelFileError, match="no kernel for DEQUANTIZE of float16 weights: export"):
         by("micro", INT8.with_name("fastscnn_camvid_float16.tflite"))
 
 
