@@ -27,6 +27,10 @@ from fastscnn_tf.data.datasets.toy_streets import draw_scene
 from fastscnn_tf.delegates.cpu import CpuSettings
 from fastscnn_tf.delegates.device import DeviceSettings
 from fastscnn_tf.delegates.settings_file import settings_path, write_settings
+from fastscnn_tf.export.edits import Editor
+from fastscnn_tf.export.npu_resizes import NATIVE as DEVICES
+from fastscnn_tf.export.npu_resizes import resizes_to_convolutions
+from fastscnn_tf.export.pack import pack
 from fastscnn_tf.runtime.postprocess import LogitsFrame, labels_from_logits
 from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.runtime.upsample import upsampled_labels
@@ -201,6 +205,24 @@ def test_pictures_are_segmented_as_by_python(
     expected = Segmenter(model_files[kind], threads=1).predict(street)
     assert len(np.unique(expected)) > 4
     assert np.mean(found == expected) >= AGREE[kind, machine]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_what_an_npus_compiler_takes_runs_as_in_python(
+    programs, model_files, street, tmp_path, device
+):
+    """`export --for` turns interpolations into transpositions and convolutions."""
+    content = model_files["int8"].read_bytes()
+    edit = Editor(unpack(content))
+    resizes_to_convolutions(edit, device)
+    assert "TRANSPOSE" in map(edit.kind, edit.graph.operators)
+    model = tmp_path / "m.tflite"
+    model.write_bytes(pack(edit.model, len(content)))
+    done = programs(NATIVE, "segment", model, street, tmp_path / "labels.pgm", 1)
+    assert done.returncode == 0, done.stderr
+    expected = Segmenter(model, threads=1).predict(street)
+    assert len(np.unique(expected)) > 4
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "labels.pgm")), expected)
 
 
 def with_metadata(source: Path, target: Path, changes: dict) -> Path:

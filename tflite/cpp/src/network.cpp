@@ -187,6 +187,8 @@ Network::Network(const std::string& path, const Options& options)
     p.file = read_model(path);
     p.about = internal::read_about(*p.file);
     if (!trusted) work = internal::check_graph(*p.file);
+  } catch (const internal::Unsupported& error) {
+    throw Failure(path + ": not supported here: " + error.what());
   } catch (const internal::Damaged& error) {
     throw Failure(path + ": damaged .tflite file (" + error.what() + "); it was not run here");
   }
