@@ -218,8 +218,9 @@ Network::~Network() = default;
 
 std::vector<uint8_t> Network::segment(const std::vector<uint8_t>& rgb) {
   if (rgb.size() != static_cast<size_t>(height_) * width_ * 3) {
-    throw Failure("expected a picture of " + std::to_string(width_) + "x" +
-                  std::to_string(height_) + ", got " + std::to_string(rgb.size()) + " bytes");
+    throw Failure("expected a picture of " + std::to_string(height_) + "x" +
+                  std::to_string(width_) + " (height x width) in RGB, got " +
+                  std::to_string(rgb.size()) + " bytes");
   }
   return run(rgb, {0, 0, height_, width_}, height_, width_);
 }
