@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 import subprocess
@@ -107,17 +108,64 @@ def call_itself(graph, model):
     model.operatorCodes[0].deprecatedBuiltinCode = 119
 
 
+def open_batch(graph, model):
+    for tensor in graph.tensors:
+        tensor.shapeSignature = [-1, *tensor.shape[1:]]
+
+
+def second_shape(graph, model):
+    graph.tensors[graph.inputs[0]].shapeSignature = [1, 65, 96, 3]
+
+
+def compiled(graph, model):
+    code = model.operatorCodes[0]
+    code.builtinCode = code.deprecatedBuiltinCode = 32  # CUSTOM
+    code.customCode = b"ethos-u"
+
+
+def transposed(*order):
+    """The input's axes in an order, in the place of the first operation."""
+
+    def transpose(graph, model):
+        code, axes = copy.deepcopy(model.operatorCodes[0]), copy.deepcopy(graph.tensors[0])
+        code.builtinCode = code.deprecatedBuiltinCode = 39
+        model.operatorCodes.append(code)
+        model.buffers.append(copy.deepcopy(model.buffers[0]))
+        model.buffers[-1].data = np.array(order, np.int32).view(np.uint8)
+        axes.shape, axes.shapeSignature, axes.type = [len(order)], None, 2
+        axes.buffer, axes.quantization = len(model.buffers) - 1, None
+        graph.tensors.append(axes)
+        op = graph.operators[0]
+        op.opcodeIndex = len(model.operatorCodes) - 1
+        op.inputs = [graph.inputs[0], len(graph.tensors) - 1]
+        op.builtinOptions, op.builtinOptionsType = None, 0
+        graph.tensors[op.outputs[0]].type = graph.tensors[graph.inputs[0]].type
+
+    transpose.__name__ = "transpose" + "".join(map(str, order))
+    return transpose
+
+
 CHANGES = {
     grow: "impossible shape",
     forget_scales: "scale that is not above 0",
     zero_stride: "has the step 0",
     far_dilation: "has the step 1073741824",
     read_later: "reads what nothing has made",
-    two_graphs: "2 graphs, expected one",
-    vary: "variable or sparse",
     big_resize: "gives (1x1073741824x1073741824x",
     other_kernel: "has a bias of another length",
-    call_itself: "which no Fast-SCNN is exported with",
+    second_shape: "has two shapes",
+    transposed(0, 2, 1): "turns other dimensions than there are",
+    transposed(0, 1, 1, 3): "has no such axis, or has it twice",
+    transposed(0, 1, 2, 4): "has no such axis, or has it twice",
+    transposed(0, 2, 1, 3): "(TRANSPOSE) gives (1x96x64x3), its output is",
+}
+# Files that may be whole.
+UNSUPPORTED = {
+    two_graphs: "2 graphs, expected one",
+    vary: "variable or sparse",
+    call_itself: "is of kind 119, which no Fast-SCNN is exported with",
+    open_batch: "tensor 0 has the open shape (-1x",
+    compiled: "it was compiled for an NPU (operation ethos-u): take the .tflite",
 }
 
 
@@ -132,6 +180,19 @@ def test_what_litert_would_not_notice_is_named(
     assert f"segment: {model}: damaged .tflite file (" in done.stderr
     assert CHANGES[change] in done.stderr
     assert "it was not run here" in done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("change", UNSUPPORTED, ids=lambda change: change.__name__)
+def test_what_is_not_supported_is_not_called_damaged(
+    programs, small_files, street_files, tmp_path, change
+):
+    model = changed(small_files / "bytes.tflite", tmp_path / "m.tflite", change)
+    out = tmp_path / "l.pgm"
+    done = programs(NATIVE, "segment", model, street_files["street_small"], out)
+    assert done.returncode == 2
+    assert f"segment: {model}: not supported here: " in done.stderr
+    assert UNSUPPORTED[change] in done.stderr
     assert not out.exists()
 
 

@@ -280,6 +280,23 @@ Shape reshape(const Node& node) {
   return shape;
 }
 
+Shape transpose(const Node& node) {
+  const Shape& shape = node.in(0).shape;
+  same_types(node, node.in(0));
+  const auto order = node.integers(1);
+  node.expect(rank(node, node.in(1), 1)[0] == static_cast<int32_t>(shape.size()),
+              "turns other dimensions than there are");
+  std::vector<bool> taken(shape.size());
+  Shape result;
+  for (const int32_t axis : order) {
+    node.expect(axis >= 0 && axis < static_cast<int32_t>(shape.size()) && !taken[axis],
+                "has no such axis, or has it twice");
+    taken[axis] = true;
+    result.push_back(shape[axis]);
+  }
+  return result;
+}
+
 Shape unary(const Node& node) {
   same_types(node, node.in(0));
   return node.in(0).shape;
@@ -330,6 +347,7 @@ constexpr Rule kRules[] = {
     {22, "RESHAPE", 17, 1, false, reshape},
     {23, "RESIZE_BILINEAR", 15, 2, true, resize},
     {34, "PAD", 0, 2, true, padding},
+    {39, "TRANSPOSE", 26, 2, false, transpose},
     {40, "MEAN", 27, 2, true, mean},
     {41, "SUB", 28, 2, true, sum},
     {42, "DIV", 29, 2, true, broadcast},
@@ -344,8 +362,9 @@ const Rule& rule_of(const Op& op) {
   for (const Rule& rule : kRules) {
     if (rule.code == op.code) return rule;
   }
-  throw Damaged("operation " + std::to_string(op.index) + " is of kind " + std::to_string(op.code) +
-                ", which no Fast-SCNN is exported with");
+  throw Unsupported("operation " + std::to_string(op.index) + " is of kind " +
+                    std::to_string(op.code) + ", which no Fast-SCNN is exported with: only a " +
+                    "trusted file may hold it");
 }
 
 void check_scales(const Tensor& tensor) {
@@ -415,6 +434,7 @@ void check_op(const ModelFile& file, const Op& op, const Rule& rule) {
 }  // namespace
 
 Work check_graph(const ModelFile& file) {
+  for (const Op& op : file.ops) rule_of(op);
   for (const Tensor& tensor : file.tensors) check_scales(tensor);
   check_order(file);
   Work work;

@@ -14,7 +14,7 @@ struct Work {
 
 // Makes sure that every operation is one that Fast-SCNN is exported with, that it has what it reads,
 // and that shapes, types, options and scales fit each other, so that no kernel is left to find out.
-// Throws Damaged.
+// Throws Damaged, Unsupported.
 Work check_graph(const ModelFile& file);
 
 }  // namespace fastscnn::internal

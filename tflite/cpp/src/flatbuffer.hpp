@@ -20,6 +20,12 @@ class Damaged : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The file may be whole, but holds what this library does not run; the message says what.
+class Unsupported : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 struct Span {
   const uint8_t* data = nullptr;
   size_t size = 0;

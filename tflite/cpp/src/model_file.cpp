@@ -6,6 +6,10 @@ namespace {
 constexpr int kMaxRank = 6;  // dimensions that LiteRT's kernels have room for
 constexpr size_t kMaxOps = 20'000;
 constexpr int64_t kMaxBytes = int64_t{1} << 31;  // of a tensor: kernels count with 32 bits
+constexpr int kCustom = 32;
+// What compilers for NPUs put in the place of operations, as fastscnn_tf/tflite/custom_ops.py.
+constexpr const char* kCompiled[] = {"ethos-u", "edgetpu-custom-op", "NeutronGraph", "vsi-npu",
+                                     "DISPATCH_OP"};
 
 int64_t size_of(int type) {
   switch (type) {
@@ -23,6 +27,16 @@ int64_t size_of(int type) {
 
 [[noreturn]] void damaged(const std::string& where, int index, const std::string& what) {
   throw Damaged(where + " " + std::to_string(index) + " " + what);
+}
+
+[[noreturn]] void unsupported(const std::string& where, int index, const std::string& what) {
+  throw Unsupported(where + " " + std::to_string(index) + " " + what);
+}
+
+// Whether `signature` says that sizes of a shape, those of -1, are chosen when the model is run.
+bool is_open(const Shape& signature, const Shape& shape) {
+  return std::equal(signature.begin(), signature.end(), shape.begin(), shape.end(),
+                    [](int32_t named, int32_t size) { return named == size || named == -1; });
 }
 
 std::vector<int> indices(const std::vector<int32_t>& values, size_t count, const std::string& where,
@@ -66,15 +80,21 @@ ModelFile::ModelFile(std::vector<uint8_t> content)
   const Table root(&buffer_, buffer_.follow(0));
   for (const Table& table : root.tables(4)) {
     // Files over 2 GB keep their buffers behind the flatbuffer; those are not read here.
-    if (table.number<uint64_t>(1) > 1) throw Damaged("a buffer lies behind the tables");
+    if (table.number<uint64_t>(1) > 1) throw Unsupported("a buffer lies behind the tables");
     buffers_.push_back(table.bytes(0));
   }
   for (const Table& table : root.tables(1)) {
     codes_.push_back(std::max<int>(table.number<int32_t>(3), table.number<int8_t>(0)));
+    if (codes_.back() != kCustom) continue;
+    const std::string name = table.text(1);
+    if (std::find(std::begin(kCompiled), std::end(kCompiled), name) != std::end(kCompiled)) {
+      throw Unsupported("it was compiled for an NPU (operation " + name +
+                        "): take the .tflite that it was compiled from");
+    }
   }
   read_metadata(root);
   const auto graphs = root.tables(2);
-  if (graphs.size() != 1) throw Damaged(std::to_string(graphs.size()) + " graphs, expected one");
+  if (graphs.size() != 1) throw Unsupported(std::to_string(graphs.size()) + " graphs, expected one");
   read_graph(graphs[0]);
   const auto signatures = root.tables(7);
   for (const Table& signature : signatures) check_signature(signature);
@@ -122,8 +142,8 @@ Tensor ModelFile::tensor(int index, const Table& table) const {
   made.shape = table.numbers<int32_t>(0);
   made.type = table.number<int8_t>(1);
   const auto signature = table.numbers<int32_t>(7);
-  if (!size_of(made.type)) damaged("tensor", index, "has the type " + std::to_string(made.type));
-  if (made.shape.size() > kMaxRank) damaged("tensor", index, "has too many dimensions");
+  if (!size_of(made.type)) unsupported("tensor", index, "has the type " + std::to_string(made.type));
+  if (made.shape.size() > kMaxRank) unsupported("tensor", index, "has too many dimensions");
   int64_t bytes = size_of(made.type);
   for (const int32_t size : made.shape) {
     if (size < 1 || size > kMaxBytes / bytes) {
@@ -131,8 +151,12 @@ Tensor ModelFile::tensor(int index, const Table& table) const {
     }
     bytes *= size;
   }
-  if (!signature.empty() && signature != made.shape) damaged("tensor", index, "has no fixed shape");
-  if (table.number<uint8_t>(5) || table.has(6)) damaged("tensor", index, "is variable or sparse");
+  if (!signature.empty() && signature != made.shape) {
+    if (!is_open(signature, made.shape)) damaged("tensor", index, "has two shapes");
+    unsupported("tensor", index, "has the open shape " + text_of(signature) +
+                                     ", fixed ones are needed: export or convert it with them");
+  }
+  if (table.number<uint8_t>(5) || table.has(6)) unsupported("tensor", index, "is variable or sparse");
   const uint32_t place = table.number<uint32_t>(2);
   if (place >= buffers_.size()) damaged("tensor", index, "names a buffer that is not there");
   made.data = buffers_[place];
@@ -144,7 +168,7 @@ Tensor ModelFile::tensor(int index, const Table& table) const {
     made.scales = quantization->numbers<float>(2);
     made.zeros = quantization->numbers<int64_t>(3);
     made.axis = quantization->number<int32_t>(6);
-    if (quantization->number<uint8_t>(4)) damaged("tensor", index, "is quantized in another way");
+    if (quantization->number<uint8_t>(4)) unsupported("tensor", index, "is quantized in another way");
   }
   return made;
 }
@@ -160,7 +184,7 @@ Op ModelFile::op(int index, const Table& table) const {
   made.outputs = indices(table.numbers<int32_t>(2), tensors.size(), where, 0);
   made.options_type = table.number<uint8_t>(3);
   made.options = table.table(4);
-  if (!table.numbers<int32_t>(8).empty()) damaged("operation", index, "has further tensors");
+  if (!table.numbers<int32_t>(8).empty()) unsupported("operation", index, "has further tensors");
   return made;
 }
 

@@ -42,7 +42,7 @@ struct Op {
 
 class ModelFile {
  public:
-  // Throws Damaged.
+  // Throws Damaged, Unsupported.
   explicit ModelFile(std::vector<uint8_t> content);
   ModelFile(const ModelFile&) = delete;
   ModelFile& operator=(const ModelFile&) = delete;

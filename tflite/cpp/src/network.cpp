@@ -187,6 +187,8 @@ Network::Network(const std::string& path, const Options& options)
     p.file = read_model(path);
     p.about = internal::read_about(*p.file);
     if (!trusted) work = internal::check_graph(*p.file);
+  } catch (const internal::Unsupported& error) {
+    throw Failure(path + ": not supported here: " + error.what());
   } catch (const internal::Damaged& error) {
     throw Failure(path + ": damaged .tflite file (" + error.what() + "); it was not run here");
   }
@@ -216,8 +218,9 @@ Network::~Network() = default;
 
 std::vector<uint8_t> Network::segment(const std::vector<uint8_t>& rgb) {
   if (rgb.size() != static_cast<size_t>(height_) * width_ * 3) {
-    throw Failure("expected a picture of " + std::to_string(width_) + "x" +
-                  std::to_string(height_) + ", got " + std::to_string(rgb.size()) + " bytes");
+    throw Failure("expected a picture of " + std::to_string(height_) + "x" +
+                  std::to_string(width_) + " (height x width) in RGB, got " +
+                  std::to_string(rgb.size()) + " bytes");
   }
   return run(rgb, {0, 0, height_, width_}, height_, width_);
 }

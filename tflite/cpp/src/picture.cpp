@@ -28,8 +28,8 @@ bool begins(const Bytes& content, size_t at, const char* mark, size_t count) {
 
 void check_size(const std::string& path, int64_t height, int64_t width) {
   if (height < 1 || width < 1 || width > kMostPixels / height) {
-    throw Failure(path + ": " + std::to_string(width) + "x" + std::to_string(height) +
-                  " pixels: expected 1 to 89 million");
+    throw Failure(path + ": " + std::to_string(height) + "x" + std::to_string(width) +
+                  " pixels (height x width): expected 1 to 89 million");
   }
 }
 

@@ -2,8 +2,12 @@
 // [--trusted]: the label map of a picture at its own size, and the median time of each step of RUNS
 // runs.
 #include <algorithm>
+#include <clocale>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <cwchar>
+#include <cwctype>
 #include <exception>
 #include <fstream>
 #include <string>
@@ -43,13 +47,32 @@ int count(const std::string& text, const std::string& what, int most) {
   return static_cast<int>(value);
 }
 
-// A message for a terminal: all but printable ASCII as \xNN, for names may hold what steers it.
+// Characters that a locale counts as printable and that are not seen: marks of direction, tags.
+bool is_hidden(wchar_t sign) {
+  static constexpr wchar_t kRanges[][2] = {{0xad, 0xad},     {0x61c, 0x61c},   {0x180e, 0x180e},
+                                           {0x200b, 0x200b}, {0x200e, 0x200f}, {0x2028, 0x202e},
+                                           {0x2060, 0x206f}, {0xfeff, 0xfeff}, {0xfff9, 0xfffb},
+                                           {0xe0000, 0xe0fff}};
+  return std::any_of(std::begin(kRanges), std::end(kRanges),
+                     [sign](const wchar_t* range) { return sign >= range[0] && sign <= range[1]; });
+}
+
+// A message for a terminal: what the locale does not print is \xNN, for names may hold what steers it.
 std::string printable(const std::string& text) {
   std::string shown;
-  for (const unsigned char sign : text) {
-    char escape[5] = {static_cast<char>(sign)};
-    if (sign < 0x20 || sign > 0x7e) std::snprintf(escape, sizeof escape, "\\x%02x", sign);
-    shown += escape;
+  for (size_t at = 0; at < text.size();) {
+    wchar_t sign = 0;
+    std::mbstate_t state{};
+    const size_t count = std::mbrtowc(&sign, &text[at], text.size() - at, &state);
+    const bool known = count > 0 && count <= text.size() - at;  // neither NUL nor an error
+    const size_t end = at + (known ? count : 1);
+    const bool plain = known && std::iswprint(static_cast<wint_t>(sign)) && !is_hidden(sign);
+    if (plain) shown.append(text, at, end - at);
+    for (; at < end; ++at) {
+      char escape[5];
+      std::snprintf(escape, sizeof escape, "\\x%02x", static_cast<unsigned char>(text[at]));
+      if (!plain) shown += escape;
+    }
   }
   return shown;
 }
@@ -88,11 +111,11 @@ Arguments read_arguments(const std::vector<std::string>& given) {
 }
 
 void run(const Arguments& given) {
+  const fastscnn::Picture picture = fastscnn::read_picture(given.places[1]);
   fastscnn::Network network(given.places[0], given.options);
   for (const std::string& note : network.notes()) {
     std::fprintf(stderr, "segment: %s\n", printable(note).c_str());
   }
-  const fastscnn::Picture picture = fastscnn::read_picture(given.places[1]);
   std::vector<uint8_t> labels;
   std::vector<double> forward, upsampling;
   for (int i = 0; i < given.runs; ++i) {
@@ -101,15 +124,22 @@ void run(const Arguments& given) {
     upsampling.push_back(network.labels_ms());
   }
   write_pgm(given.places[2], labels, picture.height, picture.width);
-  std::printf("network %.1f ms, labels %.1f ms: medians of %d, %d threads\n", median(forward),
-              median(upsampling), given.runs, network.threads());
+  std::printf("network %.1f ms, labels %.1f ms: medians of %d, %d thread%s\n", median(forward),
+              median(upsampling), given.runs, network.threads(), network.threads() > 1 ? "s" : "");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  const char* locale = std::setlocale(LC_CTYPE, "");
+  if (!locale || !std::strcmp(locale, "C")) std::setlocale(LC_CTYPE, "C.UTF-8");  // as Python does
+  const std::vector<std::string> given(argv + 1, argv + argc);
+  if (std::find(given.begin(), given.end(), "--help") != given.end()) {
+    std::puts(kUsage);
+    return 0;
+  }
   try {
-    run(read_arguments({argv + 1, argv + argc}));
+    run(read_arguments(given));
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "segment: %s\n", printable(error.what()).c_str());
