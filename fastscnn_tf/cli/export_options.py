@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from ..core.aliases import StrPath
 from ..core.console import echo
@@ -59,10 +58,13 @@ def translate(model: StrPath, output: Path, format: str, force: bool) -> None:
     """
     from ..export.export_onnx import tflite_to_onnx
 
-    context = click.get_current_context()
-    for param in context.command.params:
-        given = context.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
-        if given and param.name not in ("model", "format", "output", "force"):
+    for param in click.get_current_context().command.params:
+        if opt.is_given(str(param.name)) and param.name not in (
+            "model",
+            "format",
+            "output",
+            "force",
+        ):
             raise click.UsageError(f"{param.opts[0]} would do nothing: {model} is there already")
     if format == ONNX:
         echo(str(tflite_to_onnx(model, output, force)), keep="\n")

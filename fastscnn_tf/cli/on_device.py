@@ -93,8 +93,7 @@ def benchmark(
 
     opt.check_json(json_path, force, *models, arguments["image"])
     if all_runtimes:
-        source = click.get_current_context().get_parameter_source("runtime")
-        if source is click.core.ParameterSource.COMMANDLINE:
+        if opt.is_given("runtime"):
             raise click.UsageError("choose one of --runtime and --all-runtimes")
         table = compare_runtimes(models, **arguments)
         opt.write_result(table.to_dict(), json_path, table.text())

@@ -246,14 +246,19 @@ def check_pad(pad: bool, size: Size | None) -> None:
         raise click.UsageError("--pad is for a size that is no multiple of 32: pass --size, too")
 
 
+def is_given(name: str) -> bool:
+    """Whether the command line itself has this option."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is ParameterSource.COMMANDLINE
+
+
 def check_runtime(*models: str | None) -> None:
     """Refuses `--runtime` where it would do nothing: Keras computes all of the models."""
-    context = click.get_current_context()
-    params, source = context.params, context.get_parameter_source("runtime")
+    params = click.get_current_context().params
     views = params.get("size"), params.get("window"), params.get("scales", (1.0,)) != (1.0,)
     kind = KERAS if any(views) else TFLITE  # of weights by name
     files = [named_weights(model, kind) for model in models if model]
-    if source is ParameterSource.COMMANDLINE and not any(f.suffix in RUN_HERE for f in files):
+    if is_given("runtime") and not any(f.suffix in RUN_HERE for f in files):
         told = ", ".join(map(str, files))
         raise click.UsageError(f"{told}: --runtime is for a .tflite or .onnx: export it first")
 

@@ -11,6 +11,12 @@ from .errors import ConfigError
 NUMBER = (int, float)
 
 
+def either(names: Iterable[Any]) -> str:
+    """`1, 2 or 3`."""
+    *most, last = map(str, names)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
 def check_number(
     name: str,
     value: Any,

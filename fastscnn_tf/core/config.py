@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import NUMBER, check_number
+from .arguments import NUMBER, check_number, either
 from .errors import ConfigError
 from .files.json_text import convert
 from .images.interpolation import sampling_of
@@ -220,7 +220,7 @@ class FastSCNNConfig:
             self._check_counts(name, MAX_CHANNELS, 3)
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
-                raise ConfigError(f"{name} must be {_or(known)}, got {getattr(self, name)!r}")
+                raise ConfigError(f"{name} must be {either(known)}, got {getattr(self, name)!r}")
         for name, members in _SUBSETS.items():
             self._check_members(name, members)
         for name in _FLAGS:
@@ -237,7 +237,7 @@ class FastSCNNConfig:
             )
         both = set(self.align_corners) & set(self.nearest)
         if both:
-            raise ConfigError(f"{_or(tuple(both))}: align_corners or nearest, not both")
+            raise ConfigError(f"{either(tuple(both))}: align_corners or nearest, not both")
         if self.fusion_order == "depthwise_first":
             if self.fusion_dilation % FUSION_FACTOR:
                 raise ConfigError(
@@ -283,7 +283,7 @@ class FastSCNNConfig:
     def _check_members(self, name: str, known: tuple[str, ...]) -> None:
         value = _names(name, getattr(self, name))
         if not set(value) <= set(known) or len(set(value)) != len(value):
-            raise ConfigError(f"{name} may name {_or(known)}, each once, got {value}")
+            raise ConfigError(f"{name} may name {either(known)}, each once, got {value}")
         object.__setattr__(self, name, tuple(n for n in known if n in value))
 
     @classmethod
@@ -302,7 +302,7 @@ class FastSCNNConfig:
             (1, 2, 4, 6)
         """
         if name not in PRESETS:
-            raise ConfigError(f"unknown preset {name!r}: expected {_or(tuple(PRESETS))}")
+            raise ConfigError(f"unknown preset {name!r}: expected {either(tuple(PRESETS))}")
         return cls(**{**PRESETS[name], **_known(cls, changes)})
 
     @classmethod
@@ -409,11 +409,6 @@ def _colours(value: Any) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(operator.index(v) for v in colour) for colour in value)
     except TypeError:
         raise ConfigError(f"class_colors must be a list of (R, G, B), got {value!r}") from None
-
-
-def _or(names: tuple[Any, ...]) -> str:
-    *most, last = map(str, names)
-    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _names(field: str, value: Any) -> tuple[str, ...]:

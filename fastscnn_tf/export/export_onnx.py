@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from ..core.aliases import StrPath
+from ..core.arguments import either
 from ..core.errors import ConfigError, ModelFileError
 from ..core.files.writing import check_output, write_bytes
 from ..core.keras_api import KerasModel
 from ..data.datasets.objects import Source
 from ..model.fast_scnn import resize_model
 from ..runtime.segmenter import Segmenter
+from ..scoring.averaged_views import softmax
 from ..tflite.checks import why_not
 from ..tflite.file import own_metadata, read_model
 from ..tflite.graph import ModelGraphs
@@ -134,7 +136,8 @@ def tflite_to_onnx(source: StrPath, path: StrPath, force: bool = False) -> OnnxR
     if metadata.get("recipe") not in RECIPES:
         got = f"recipe {metadata['recipe']}" if metadata.get("recipe") else "none of its metadata"
         raise ModelFileError(
-            f"{source}: expected a .tflite of fastscnn export, of recipe {_or(RECIPES)}; got {got}"
+            f"{source}: expected a .tflite of fastscnn export, of recipe {either(RECIPES)}; "
+            f"got {got}"
         )
     if reason := why_not(graphs.main):  # first: numbers of a made file go through formulas here
         raise ModelFileError(f"{source}: damaged .tflite file ({reason})")
@@ -166,7 +169,7 @@ def check_onnx(path: StrPath, options: ExportOptions | None = None, force: bool 
         rules, input = options.checked()
         for what, name, known in (("recipe", rules.name, RECIPES), ("input", input, INPUTS)):
             if name not in known:
-                raise ConfigError(f"format onnx has {what} {_or(known)}: not {name}")
+                raise ConfigError(f"format onnx has {what} {either(known)}: not {name}")
     OnnxGraph()
     return target
 
@@ -209,10 +212,7 @@ def _of_keras(model: KerasModel, outputs: str) -> Callable[[np.ndarray], np.ndar
 
     def expected(image: np.ndarray) -> np.ndarray:
         scores = run(image)
-        if outputs != "prob":
-            return scores
-        powers = np.exp(scores - scores.max(-1, keepdims=True))
-        return powers / powers.sum(-1, keepdims=True)
+        return softmax(scores) if outputs == "prob" else scores
 
     return expected
 
@@ -222,7 +222,3 @@ def _written(
 ) -> OnnxResult:
     write_bytes(target, content)
     return OnnxResult(target, len(content), graph.ops, metadata, told)
-
-
-def _or(names: tuple[str, ...]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"

@@ -60,8 +60,7 @@ def benchmark(
         ModelFileError: not a usable model.
         DataError: the image cannot be read.
     """
-    if runs < 1 or warmup < 0:
-        raise ConfigError(f"runs must be at least 1, got {runs}")
+    check_runs(runs, warmup)
     picture = draw_scene((0,), FRAME)[0] if image is None else read_image(image)
     before = thermal_state()
     options = {"trust_settings": trust_settings, **(foreign or {})}
@@ -88,6 +87,16 @@ def benchmark(
         "device": device_report(),
         "thermal": {"before": before, "after": thermal_state()},
     }
+
+
+def check_runs(runs: int, warmup: int) -> None:
+    """Refuses numbers of runs that measure nothing.
+
+    Raises:
+        ConfigError: `runs` is below 1, or `warmup` below 0.
+    """
+    if runs < 1 or warmup < 0:
+        raise ConfigError(f"runs must be at least 1, got {runs}")
 
 
 def _frames(segmenter: Segmenter, picture: np.ndarray, runs: int, warmup: int) -> dict[str, Any]:

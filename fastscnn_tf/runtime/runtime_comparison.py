@@ -19,7 +19,7 @@ from ..core.sizes import Size, format_size
 from ..core.text_table import percent, text_table
 from ..data.datasets.toy_streets import draw_scene
 from ..tflite.foreign_options import ForeignOptions
-from .benchmark import FRAME, loaded, noise_for, timed_frames, timed_network
+from .benchmark import FRAME, check_runs, loaded, noise_for, timed_frames, timed_network
 from .device_report import cpu_name
 from .other_runtime import EXTRAS, installed, runtimes_of, version_of
 from .segmenter import Segmenter, model_file
@@ -137,8 +137,7 @@ def compare_runtimes(
         ModelFileError: not a usable model; what another runtime refuses is listed.
         DataError: the image cannot be read.
     """
-    if runs < 1 or warmup < 0:
-        raise ConfigError(f"runs must be at least 1, got {runs}")
+    check_runs(runs, warmup)
     pictures = (
         [draw_scene((i,), FRAME)[0] for i in range(SCENES)]
         if image is None

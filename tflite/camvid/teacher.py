@@ -34,6 +34,7 @@ from torch.optim import swa_utils
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.images.image_file import resize_image
+from fastscnn_tf.core.scores.confusion import confusion_matrix, scores
 from fastscnn_tf.data.augment.augmentation import augmentation
 from fastscnn_tf.data.datasets.dataset import ConcatDataset
 from fastscnn_tf.data.numpy_pipeline import numpy_batches
@@ -225,9 +226,9 @@ class Run:
         self.data = pictures(given.data, "train")
         if given.with_val:
             self.data = ConcatDataset([self.data, pictures(given.data, "val")])
-        config = fs.FastSCNNConfig(CLASSES, input_size=CROP, aux_heads=False)
+        self.config = fs.FastSCNNConfig(CLASSES, input_size=CROP, aux_heads=False)
         self.batches = numpy_batches(
-            self.data, config, augmentation("strong"), given.batch, given.seed
+            self.data, self.config, augmentation("strong"), given.batch, given.seed
         )
         self.network = Teacher(given.variant).to(memory_format=torch.channels_last)
         self.network.read_imagenet(given.variant)
@@ -300,8 +301,8 @@ class Run:
         matrix = np.zeros((CLASSES, CLASSES), np.int64)
         for index in range(len(data)):
             image, label = (np.asarray(part) for part in data[index])
-            image = resize_image(image, SIZE).astype(np.float32)
-            x = torch.from_numpy((image - 128) / 128).permute(2, 0, 1)[None]
+            image = self.config.normalised(resize_image(image, SIZE))
+            x = torch.from_numpy(image).permute(2, 0, 1)[None]
             with (
                 torch.no_grad(),
                 torch.autocast("cpu", torch.bfloat16, enabled=self.given.bfloat16),
@@ -310,11 +311,8 @@ class Run:
             found = (
                 functional.interpolate(logits, label.shape, mode="bilinear")[0].argmax(0).numpy()
             )
-            seen = label < CLASSES
-            pairs = CLASSES * label[seen].astype(int) + found[seen]
-            matrix += np.bincount(pairs, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
-        both = np.diag(matrix)
-        return float(np.mean(both / (matrix.sum(0) + matrix.sum(1) - both)))
+            matrix += confusion_matrix(label, found.astype(np.uint8), CLASSES)
+        return float(scores(matrix).miou or 0.0)
 
     def finish(self) -> None:
         """Writes OUTPUT/teacher.keras, after it gave what the network gives."""

@@ -264,8 +264,8 @@ def _join(study: Any, folder: Path, what: dict[str, Any], resume: bool) -> None:
         ConfigError: it has another space or other settings.
         OutputError: it is there already, and nobody asked to take part in it.
     """
-    own = {**what, "base": {k: v for k, v in what["base"].items() if k not in PLACES}}
-    own = plain({**own, "base": {**own["base"], "seed": what["base"]["seed"]}})
+    alike = {k: v for k, v in what["base"].items() if k == "seed" or k not in PLACES}
+    own = plain({**what, "base": alike})
     name, before = study.study_name, study.user_attrs.get(WHAT)
     if before is None:
         study.set_user_attr(WHAT, own)
