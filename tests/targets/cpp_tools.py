@@ -23,9 +23,8 @@ def succeed(*command: str | Path) -> str:
     return done.stdout
 
 
-def build(tools: Path, name: str, library: Path, compiler: str, *options: str) -> Path:
-    """The folder of a build of the library, of `segment`, and of `check`."""
-    folder = tools / f"build-{name}"
+def build(folder: Path, library: Path, compiler: str, *options: str) -> None:
+    """Builds the library, `segment` and `check` in a folder."""
     succeed(
         *("cmake", "-S", SOURCE, "-B", folder, f"-DLITERT_LIBRARY={library}"),
         *(f"-DCMAKE_CXX_COMPILER={compiler}", *options),
@@ -35,17 +34,17 @@ def build(tools: Path, name: str, library: Path, compiler: str, *options: str) -
         *(compiler, "-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-I", SOURCE / "include"),
         *(CHECK, folder / "libfastscnn.a", "-o", folder / "check"),
     )
-    return folder
 
 
 @pytest.fixture(scope="session")
-def programs(target_tools):
+def programs(target_tools, made_once):
     """machine -> what runs a program of the build there."""
     tools = target_tools("cpp")
     arm = tools / "aarch64" / "ai_edge_litert" / "libLiteRt.so"
-    built = {NATIVE: build(tools, NATIVE, LITERT, "g++")}
-    for cpu in (PI4, PI5):
-        built[cpu] = build(tools, "aarch64", arm, "aarch64-linux-gnu-g++", *CROSS)
+    # Once for all workers: one that links a program anew takes it from under another that runs it.
+    native = made_once("cpp-native", lambda path: build(path, LITERT, "g++"))
+    cross = made_once("cpp-arm64", lambda path: build(path, arm, "aarch64-linux-gnu-g++", *CROSS))
+    built = {NATIVE: native, PI4: cross, PI5: cross}
 
     def run(machine: str, program: str, *arguments) -> subprocess.CompletedProcess:
         command = [built[machine] / program, *map(str, arguments)]
