@@ -21,7 +21,7 @@ MOST_READERS = 4  # decoding rarely takes four times as long as the network
 def readers() -> int:
     """Threads that decode images for one network: one per core, up to four.
 
-    Two on two cores evaluate CamVid 1.15 times as fast as one, though the network and the scoring
+    Two on two cores evaluate CamVid 1.1 times as fast as one, though the network and the scoring
     need the cores, too: they wait for images less often.
     """
     return min(MOST_READERS, os.cpu_count() or 1)

@@ -1,8 +1,8 @@
-"""The fastest PNG decoding at hand behind `core.images.image_file`, for training.
+"""The fastest PNG decoding at hand behind `core.images.image_file`, for training and scoring.
 
 PNG is lossless: every decoder gives the same pixels. Of Pillow's time for a CamVid picture
-kornia-rs takes 0.45, TensorFlow 0.7, OpenCV 0.9. kornia-rs holds Python's lock all the while and
-TensorFlow does not: on few cores they take turns, on many TensorFlow decodes alone.
+kornia-rs takes 0.4, TensorFlow 0.7, OpenCV 0.9. kornia-rs holds Python's lock all the while and
+TensorFlow does not: on few cores kornia-rs decodes, on many TensorFlow.
 Plain files only go there; Pillow keeps all others, and says what is wrong with those that fail.
 """
 
@@ -20,35 +20,21 @@ from ..core.keras_api import tensorflow
 FEW_CORES = 4  # from here on Python's lock costs more than kornia-rs saves
 
 
+def many_cores() -> bool:
+    """Whether threads lose more by waiting for kornia-rs than it saves."""
+    return (os.cpu_count() or 1) > FEW_CORES
+
+
 def use_fast_png(with_tensorflow: bool) -> None:
     """Makes `read_image` and `read_label` use the fastest decoding from now on.
 
     Args:
         with_tensorflow: TensorFlow's decoder may be taken.
     """
-    cores = os.cpu_count() or 1
-    if _kornia() and with_tensorflow and cores > 1:
-        use_png_decoder(_ByTurns() if cores <= FEW_CORES else _by_tensorflow)
-    elif _kornia():
+    if _kornia() and not (with_tensorflow and many_cores()):
         use_png_decoder(_by_kornia)
     elif with_tensorflow:
         use_png_decoder(_by_tensorflow)
-
-
-class _ByTurns:
-    """Every second picture by kornia-rs, and label maps, which are quick; the others by TensorFlow.
-
-    On 2 cores CamVid comes at 350 images/s this way, at 310 or 300 with either alone.
-    """
-
-    def __init__(self) -> None:
-        self._turn = False
-
-    def __call__(self, content: bytes, channels: int) -> np.ndarray | None:
-        if channels == 3:
-            self._turn = not self._turn  # threads may miscount: either gives the same pixels
-        by_tensorflow = channels == 3 and self._turn
-        return (_by_tensorflow if by_tensorflow else _by_kornia)(content, channels)
 
 
 @functools.cache
@@ -80,5 +66,4 @@ def _by_tensorflow(content: bytes, channels: int) -> np.ndarray | None:
 DECODERS: dict[str, Decoder] = {
     "kornia-rs": _by_kornia,
     "tensorflow": _by_tensorflow,
-    "by turns": _ByTurns(),
 }

@@ -24,6 +24,7 @@ from ..core.scores.confusion import confusion_matrix, scores
 from ..core.scores.instances import InstanceCounts
 from ..core.sizes import format_size
 from ..data.datasets.dataset import WHOLE_IMAGES, SegmentationDataset
+from ..data.png_decoder import many_cores, use_fast_png
 from .class_mapping import mapping_between
 from .evaluation_result import Evaluation
 from .views import WHOLE as PROTOCOL
@@ -72,6 +73,8 @@ def evaluate_predictor(
     inference = inference or WholeImage(predictor)
     counts = _Counts(dataset, boundary, instances)
     skipped = list(missing)
+    if not many_cores():  # decoding takes them half of the time that is not the network's
+        use_fast_png(with_tensorflow=False)
 
     def look(samples: Iterable[_Sample | DataError]) -> Generator[tuple[_Sample, Any, float]]:
         """Runs the network in this thread: Keras and its strategies belong to one."""

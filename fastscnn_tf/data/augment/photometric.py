@@ -98,6 +98,8 @@ def _recolored(image, draws: Draws, settings: Augmentation, ops: ModuleType, mea
     if not matrices:
         return ops.scaled(image, ops.floats(1 / std), ops.floats(low))
     matrix, offset = _chain(image, matrices, offsets, pivots, draws, settings, ops)
+    if not (settings.saturation or settings.hue):  # no channel looks at another
+        matrix = ops.diagonal(matrix)
     offset = (offset - ops.floats(mean)) / ops.floats(std)
     return ops.color_transform(image, matrix / ops.floats(std), offset, low, high)
 

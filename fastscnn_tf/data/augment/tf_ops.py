@@ -4,6 +4,7 @@ What each does stands in `numpy_ops`; where a form looks roundabout it is the fa
 CPU (a product with a (3,) vector costs four times one with whole rows).
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ floor, round_, cos, sin = tf.floor, tf.round, tf.cos, tf.sin
 minimum, maximum, where, argsort = tf.minimum, tf.maximum, tf.where, tf.argsort
 power, exp, matmul, stack = tf.pow, tf.exp, tf.linalg.matmul, tf.stack
 take, peak, total = tf.gather, tf.reduce_max, tf.reduce_sum
+diagonal = tf.linalg.diag_part
 when, resize_bilinear = tf.cond, tf.image.resize
 
 
@@ -81,11 +83,11 @@ def crop(x: Tensor, start: Tensor, size: Tensor) -> Tensor:
 
 
 def pad(x: Tensor, before: Tensor, size: Size, value: object) -> Tensor:
-    after = tf.constant(size) - tf.shape(x)[:2] - before
-    if x.shape.rank == 2:
-        return tf.pad(x, tf.stack([before, after], 1), constant_values=value)
-    pads = tf.concat([tf.stack([before, after], 1), [[0, 0]]], 0)
-    return tf.pad(x, pads, constant_values=value)
+    missing = tf.constant(size) - tf.shape(x)[:2]
+    pads = tf.stack([before, missing - before], 1)
+    pads = pads if x.shape.rank == 2 else tf.concat([pads, [[0, 0]]], 0)
+    framed = functools.partial(tf.pad, x, pads, constant_values=value)
+    return tf.cond(tf.reduce_any(missing > 0), framed, lambda: x)  # it would copy all the same
 
 
 def resize_nearest(label: Tensor, size: Tensor) -> Tensor:
@@ -126,8 +128,11 @@ def color_transform(
     image: Tensor, matrix: Tensor, offset: Tensor, low: Tensor, high: Tensor
 ) -> Tensor:
     shape = tf.shape(image)
-    result = tf.matmul(tf.reshape(image, [-1, 3]), matrix)
-    rows = tf.reshape(result, [shape[0], -1]) + tf.tile(offset, shape[1:2])
+    if matrix.shape.rank == 1:
+        rows = tf.reshape(image, [shape[0], -1]) * tf.tile(matrix, shape[1:2])
+    else:
+        rows = tf.reshape(tf.matmul(tf.reshape(image, [-1, 3]), matrix), [shape[0], -1])
+    rows += tf.tile(offset, shape[1:2])
     if len({*low}) == len({*high}) == 1:  # one pass instead of two
         return tf.reshape(tf.clip_by_value(rows, low[0], high[0]), shape)
     rows = tf.minimum(tf.maximum(rows, tf.tile(low, shape[1:2])), tf.tile(high, shape[1:2]))
