@@ -7,6 +7,7 @@ the label map of its size.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from turns import serve, timed_pictures
 
@@ -18,7 +19,11 @@ def build(order):
     start = time.perf_counter()
     segmenter = Segmenter(order["file"], order["threads"])
     run = segmenter.run if order["kind"] == "graph" else segmenter.predict
-    return {"load_seconds": time.perf_counter() - start}, timed_pictures(run)
+    about = {
+        "load_seconds": time.perf_counter() - start,
+        "bytes": Path(order["file"]).stat().st_size,
+    }
+    return about, timed_pictures(run)
 
 
 if __name__ == "__main__":
