@@ -19,7 +19,7 @@ from fastscnn_tf.core.keras_api import KerasModel
 from fastscnn_tf.core.sizes import format_size, parse_size
 from fastscnn_tf.core.text_table import markdown_table
 from fastscnn_tf.delegates.targets import TARGETS
-from fastscnn_tf.export.vela import KIB, Compiled, compile_file
+from fastscnn_tf.export.vela import KIB, Compiled, compile_tflite
 
 SHIPPED = Path(__file__).parents[1] / "tflite" / "fastscnn_camvid.keras"
 ACCELERATORS = (
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--accelerators", nargs="+", default=ACCELERATORS)
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
-    compiled = functools.partial(compile_file, output=given.output, vela=given.vela, force=True)
+    compiled = functools.partial(compile_tflite, output=given.output, vela=given.vela, force=True)
     rows = []
     for size in given.sizes:
         for width in given.widths:

@@ -141,7 +141,7 @@ class _Made(NamedTuple):
     layers: Sequence[Mapping[str, str]]
 
 
-def compile_file(
+def compile_tflite(
     path: StrPath,
     accelerator: str,
     output: StrPath,
