@@ -302,7 +302,7 @@ def export(
     if device and format == ONNX:
         raise click.UsageError("--for chooses what suits a .tflite: leave it out with format onnx")
     if device:
-        wanted = {name: rest[name] for name in ("recipe", "outputs", "input")}
+        wanted = {name: rest[name] for name in ("recipe", "outputs", "input", "keep_float")}
         choice = choose_for(device, model, bool(dataset), **wanted)
         rest |= {"recipe": choice.recipe, "outputs": choice.outputs, "input": choice.input}
         settings = choice.settings
