@@ -19,6 +19,7 @@ from ..core.files.writing import check_output, write_json
 from ..core.named_weights import KERAS, TFLITE, named_weights
 from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
+from ..core.text_table import counted as counted
 from ..core.text_table import duration
 from ..data.datasets.registry import NAMES
 from ..delegates.cpu import KERNELS
@@ -262,11 +263,6 @@ def check_runtime(*models: str | None) -> None:
         from ..runtime.other_runtime import check_run_here
 
         check_run_here(*files)
-
-
-def count(number: int, noun: str) -> str:
-    """`1 epoch`, `2 epochs`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def check_json(

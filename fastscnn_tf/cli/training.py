@@ -161,7 +161,7 @@ def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 
     report = write_run_report(output, force=True)
     score = "" if result.miou is None else f"val mIoU {percent(result.miou)} % "
-    echo(f"{result.best}: {score}after {opt.count(result.epochs, 'epoch')}; {report}")
+    echo(f"{result.best}: {score}after {opt.counted(result.epochs, 'epoch')}; {report}")
 
 
 @click.command()
@@ -182,7 +182,7 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
         result = run_pretraining(settings, output, resume, force)
     echo(
         f"{result.best}: val top-1 {percent(result.top1)} %, top-5 {percent(result.top5)} % "
-        f"after {opt.count(result.epochs, 'epoch')}"
+        f"after {opt.counted(result.epochs, 'epoch')}"
     )
 
 
@@ -217,7 +217,7 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
         bar = opt.progress("checking pairs")
         result = run_quantization(settings, output, resume, force, progress=bar)
     score = f"val mIoU {percent(result.miou)} %"
-    echo(f"{result.best}: {score} after {opt.count(result.epochs, 'epoch')}")
+    echo(f"{result.best}: {score} after {opt.counted(result.epochs, 'epoch')}")
 
 
 @click.command()
