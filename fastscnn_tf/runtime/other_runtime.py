@@ -51,9 +51,9 @@ def using_runtime(runtime: str | None) -> contextlib.AbstractContextManager[None
     Raises:
         ConfigError: there is no such runtime.
     """
-    if runtime is None:
-        return contextlib.nullcontext()
-    return environment(**{RUNTIME_VARIABLE: check_name("runtime", runtime, RUNTIMES)})
+    if runtime is not None:
+        check_name("runtime", runtime, RUNTIMES)
+    return environment(**{RUNTIME_VARIABLE: runtime})
 
 
 def check_run_here(*models: StrPath) -> None:
