@@ -278,7 +278,7 @@ def export(
     from ..evaluation.evaluate import load_model
     from ..export.c_array import check_c_array, check_options
     from ..export.export_onnx import check_onnx, export_onnx
-    from ..export.export_tflite import ExportOptions, check_export, export_tflite
+    from ..export.export_tflite import ExportOptions, check_target, export_tflite
     from ..runs.about import about_model
 
     if format != "tflite" and Path(model).suffix == TFLITE:
@@ -312,9 +312,9 @@ def export(
     options = ExportOptions(**shape, **rest)
     if format == ONNX:
         check_onnx(output, options, force)
-    else:
-        check_export(output, force=force, **rest)
     rules, input = options.checked()
+    if format != ONNX:
+        check_target(output, force)
     if header:
         check_options(rules.name, options.outputs, input, options.keep_float)
     loaded = load_model(model)
