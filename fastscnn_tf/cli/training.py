@@ -228,15 +228,13 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     help=f"Choose recipe, input, outputs and settings for {', '.join(DEVICES)}, and say why.",
 )
 @click.option(
-    "--recipe",
-    help="float32, float16, dynamic (int8 weights), int8 (PTQ), int8-qat or int16x8.",
+    "--recipe", help="float32, float16, dynamic (int8 weights), int8 (PTQ), int8-qat or int16x8."
 )
 @format_option
 @opt.size
 @opt.pad
 @click.option(
-    "--outputs",
-    help="logits (1/8), logits-full, prob, labels or labels-8 (1/8). [default: logits]",
+    "--outputs", help="logits (1/8), logits-full, prob, labels or labels-8 (1/8). [default: logits]"
 )
 @click.option(
     "--input",
