@@ -58,6 +58,8 @@ _NAMES = {
     "export_tflite": "export.export_tflite",
     "export_onnx": "export.export_onnx",
     "tflite_to_onnx": "export.export_onnx",
+    "write_c_array": "export.c_array",
+    "compile_tflite": "export.vela",
     "model_card": "reports.card",
     # what travels with a file
     "DeviceSettings": "delegates.device",
@@ -128,10 +130,12 @@ if TYPE_CHECKING:
     from .evaluation.reproduction import reproduce as reproduce
     from .evaluation.saving import save_model as save_model
     from .evaluation.size_comparison import size_table as size_table
+    from .export.c_array import write_c_array as write_c_array
     from .export.export_onnx import export_onnx as export_onnx
     from .export.export_onnx import tflite_to_onnx as tflite_to_onnx
     from .export.export_tflite import ExportOptions as ExportOptions
     from .export.export_tflite import export_tflite as export_tflite
+    from .export.vela import compile_tflite as compile_tflite
     from .inspection.inspect_tflite import inspect as inspect
     from .inspection.side_by_side import markdown_side_by_side as markdown_side_by_side
     from .model.checkpoints.import_checkpoint import import_checkpoint as import_checkpoint

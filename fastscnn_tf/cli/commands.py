@@ -70,7 +70,9 @@ def run_command(arguments: list[str]) -> NoReturn:
     debug = "--debug" in arguments  # wherever it stands
     try:
         rest = [a for a in arguments if a != "--debug"]
-        with _signals_end_it(), _warnings_as_lines(), _native_messages(debug):
+        # Shows what `console.quiet_stderr` swallows otherwise, here and in child processes.
+        messages = environment(FASTSCNN_DEBUG="1" if debug else None)
+        with _signals_end_it(), _warnings_as_lines(), messages:
             if os.environ.get(COMPLETION):  # a shell asks
                 from .completion import complete
 
@@ -125,11 +127,6 @@ def _signals_end_it() -> Iterator[None]:
     finally:
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
-
-
-def _native_messages(shown: bool) -> contextlib.AbstractContextManager[None]:
-    """Shows what `console.quiet_stderr` swallows otherwise, here and in child processes."""
-    return environment(FASTSCNN_DEBUG="1") if shown else contextlib.nullcontext()
 
 
 @contextlib.contextmanager

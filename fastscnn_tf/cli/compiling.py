@@ -36,10 +36,10 @@ def compile_command(
     export --for ethos-u55, ethos-u65 or ethos-u85 writes such files. Printed are the placement and
     Vela's estimate of cycles and memory by stage; nothing is run.
     """
-    from ..export.vela import compile_file
+    from ..export.vela import compile_tflite
 
     opt.check_json(json_path, force, model)
-    result = compile_file(model, output=output, force=force, **arguments)
+    result = compile_tflite(model, output=output, force=force, **arguments)
     opt.write_result(result.to_dict(), json_path, str(result))
 
 

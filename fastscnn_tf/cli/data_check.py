@@ -73,7 +73,7 @@ def show(output: Path, **arguments: Any) -> None:
     from ..scoring.contact_sheet import save_contact_sheet
 
     samples = save_contact_sheet(output, **arguments)
-    echo(f"{output}: {opt.count(samples, 'sample')}")
+    echo(f"{output}: {opt.counted(samples, 'sample')}")
 
 
 COMMANDS: tuple[click.Command, ...] = (check, show)

@@ -74,8 +74,8 @@ def pack(splits: tuple[str, ...], output: Path, force: bool, **rest: Any) -> Non
     for split, noted in index["splits"].items():
         files = noted["shards"]
         echo(
-            f"{split}: {options.count(noted['pairs'], 'pair')} in "
-            f"{options.count(len(files), 'shard')}, {sum(f['bytes'] for f in files):,} bytes"
+            f"{split}: {options.counted(noted['pairs'], 'pair')} in "
+            f"{options.counted(len(files), 'shard')}, {sum(f['bytes'] for f in files):,} bytes"
         )
     echo(f"Read them with --dataset records --data-dir {shell_path(output)}")
 

@@ -69,10 +69,7 @@ def inspect_command(
 @click.command("card")
 @click.argument("source", metavar="RUN_OR_M.TFLITE")
 @click.option(
-    "--scores",
-    multiple=True,
-    metavar="M.JSON",
-    help="What evaluate --json wrote. May be repeated.",
+    "--scores", multiple=True, metavar="M.JSON", help="What evaluate --json wrote. May be repeated."
 )
 @click.option("--license", help="Of the weights. [default: what the file says]")
 @declared.path("--output", "The Markdown file.", required=True)

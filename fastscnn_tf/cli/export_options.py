@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -80,14 +80,14 @@ def as_c_array(model: StrPath, header: Path, force: bool) -> None:
     echo(f"{', '.join(others)} and {last}")
 
 
-def choose_for(device: str, model: str, calibration: bool, **wanted: str | None) -> Choice:
+def choose_for(device: str, model: str, calibration: bool, **wanted: Any) -> Choice:
     """The decision table's choice, which is printed with its reasons.
 
     Args:
         device: what to choose for.
         model: what is exported.
         calibration: there are images to calibrate with.
-        wanted: `recipe`, `outputs` and `input`, as far as they are given.
+        wanted: `recipe`, `outputs`, `input` and `keep_float`, as far as they are given.
     """
     from ..export.choice import choose
     from ..model.io import checkpoint_in

@@ -95,7 +95,7 @@ def export_weights_command(model: str, output: Path, force: bool) -> None:
 
     check_output(output, force)
     count = export_weights(load_model(model), output, force)
-    echo(f"{output}: {opt.count(count, 'array')}")
+    echo(f"{output}: {opt.counted(count, 'array')}")
 
 
 @click.command("prune")

@@ -62,7 +62,7 @@ def predict(folder: Path, format: str, threads: int | None, **arguments: Any) ->
     arguments["threads"] = threads or (1 if arguments["processes"] > 1 else None)
     progress = opt.progress("predicting")
     written = predict_files(folder=folder, format=format, progress=progress, **arguments)
-    done = f"{folder}: {WHAT[format]} of {opt.count(len(written), 'picture')}"
+    done = f"{folder}: {WHAT[format]} of {opt.counted(len(written), 'picture')}"
     echo(written[0] if format == "coco" else done)
 
 
@@ -105,7 +105,7 @@ def benchmark(
     steps = ", ".join(f"{name} {ms:.2f}" for name, ms in frame["step_ms"].items())
     text = (
         f"{printable(models[0])} at {result['input_size']}, {result['runtime']}, "
-        f"{f'{kernels} kernels, ' if kernels else ''}{opt.count(result['threads'], 'thread')}: "
+        f"{f'{kernels} kernels, ' if kernels else ''}{opt.counted(result['threads'], 'thread')}: "
         f"median {latency['median']:.2f} ms, p90 {latency['p90']:.2f} ms, "
         f"load {result['load_ms']:.1f} ms, first {result['first_ms']:.1f} ms\n"
         f"whole frames of {frame['size']}: median {frame['median']:.2f} ms ({steps}), "

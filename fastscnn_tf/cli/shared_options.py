@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,19 +13,19 @@ from click.core import ParameterSource
 
 from ..core.class_maps import MATCHES
 from ..core.console import StatusLine, echo
-from ..core.environment import environment
 from ..core.fields import declared, default_text, defaults, kinds
 from ..core.files.json_text import dump_json
 from ..core.files.writing import check_output, write_json
-from ..core.named_weights import KERAS, RUN_HERE, TFLITE, named_weights
+from ..core.named_weights import KERAS, TFLITE, named_weights
 from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
+from ..core.text_table import counted as counted
 from ..core.text_table import duration
 from ..data.datasets.registry import NAMES
 from ..delegates.cpu import KERNELS
 from ..delegates.kernels import using_kernels
 from ..delegates.trust import trusting
-from ..runtime import MAX_THREADS, RUNTIME_VARIABLE, RUNTIMES
+from ..runtime import MAX_THREADS, RUNTIMES
 from ..tflite.foreign_options import foreign_options
 
 
@@ -156,9 +155,11 @@ def _of_foreign(name: str, type: Any, help: str) -> Any:
     return click.option(name, type=type, expose_value=False, callback=hold, help=help)
 
 
-def _running_by(runtime: str) -> contextlib.AbstractContextManager[None]:
-    """All files run by it meanwhile, in worker processes, too."""
-    return environment(**{RUNTIME_VARIABLE: runtime})
+def _run_by(context: click.Context, param: click.Parameter, runtime: str | None) -> None:
+    if runtime:
+        from ..runtime.other_runtime import using_runtime
+
+        context.with_resource(using_runtime(runtime))
 
 
 _COLOUR = Numbers("N or R,G,B", "a number or three, such as 123.7,116.3,103.5")
@@ -172,7 +173,7 @@ tflite = options(  # of commands that open a .tflite or .onnx
         "--runtime",
         type=click.Choice(RUNTIMES),
         expose_value=False,
-        callback=lambda context, _, name: name and context.with_resource(_running_by(name)),
+        callback=_run_by,
         help="What runs it. [default: litert for .tflite, onnxruntime for .onnx]",
     ),
     trust_settings,
@@ -258,14 +259,10 @@ def check_runtime(*models: str | None) -> None:
     views = params.get("size"), params.get("window"), params.get("scales", (1.0,)) != (1.0,)
     kind = KERAS if any(views) else TFLITE  # of weights by name
     files = [named_weights(model, kind) for model in models if model]
-    if is_given("runtime") and not any(f.suffix in RUN_HERE for f in files):
-        told = ", ".join(map(str, files))
-        raise click.UsageError(f"{told}: --runtime is for a .tflite or .onnx: export it first")
+    if is_given("runtime"):
+        from ..runtime.other_runtime import check_run_here
 
-
-def count(number: int, noun: str) -> str:
-    """`1 epoch`, `2 epochs`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        check_run_here(*files)
 
 
 def check_json(

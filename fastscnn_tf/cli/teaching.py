@@ -44,11 +44,11 @@ def pseudo_label_command(json_path: str | None, force: bool, **arguments: Any) -
     opt.check_runtime(arguments["model"])
     result = pseudo_label(force=force, progress=opt.progress("labelling"), **arguments)
     if result.skipped:
-        lost = opt.count(len(result.skipped), "picture")
+        lost = opt.counted(len(result.skipped), "picture")
         warn(f"skipped {lost} (first: {result.skipped[0]})")
     if not sum(result.kept):
         warn("no pixel is labelled, none was that sure: lower --confidence")
-    done = f"{printable(result.folder)}: {opt.count(result.images, 'picture')}"
+    done = f"{printable(result.folder)}: {opt.counted(result.images, 'picture')}"
     opt.write_result(result.to_dict(), json_path, f"{result.table()}\n{done}")
 
 
@@ -80,7 +80,7 @@ def save_logits_command(
     source = data["dataset"], data["data_dir"], data["split"]
     opened = open_split(*source, predictor.input_size, data["skip_bad"])
     save_logits(predictor, opened, folder, opt.progress("looking"))
-    echo(f"{folder}: logits of {opt.count(len(opened), 'picture')}")
+    echo(f"{folder}: logits of {opt.counted(len(opened), 'picture')}")
 
 
 COMMANDS = (pseudo_label_command, save_logits_command)

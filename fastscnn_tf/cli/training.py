@@ -161,7 +161,7 @@ def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 
     report = write_run_report(output, force=True)
     score = "" if result.miou is None else f"val mIoU {percent(result.miou)} % "
-    echo(f"{result.best}: {score}after {opt.count(result.epochs, 'epoch')}; {report}")
+    echo(f"{result.best}: {score}after {opt.counted(result.epochs, 'epoch')}; {report}")
 
 
 @click.command()
@@ -182,7 +182,7 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
         result = run_pretraining(settings, output, resume, force)
     echo(
         f"{result.best}: val top-1 {percent(result.top1)} %, top-5 {percent(result.top5)} % "
-        f"after {opt.count(result.epochs, 'epoch')}"
+        f"after {opt.counted(result.epochs, 'epoch')}"
     )
 
 
@@ -217,7 +217,7 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
         bar = opt.progress("checking pairs")
         result = run_quantization(settings, output, resume, force, progress=bar)
     score = f"val mIoU {percent(result.miou)} %"
-    echo(f"{result.best}: {score} after {opt.count(result.epochs, 'epoch')}")
+    echo(f"{result.best}: {score} after {opt.counted(result.epochs, 'epoch')}")
 
 
 @click.command()
@@ -228,15 +228,13 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     help=f"Choose recipe, input, outputs and settings for {', '.join(DEVICES)}, and say why.",
 )
 @click.option(
-    "--recipe",
-    help="float32, float16, dynamic (int8 weights), int8 (PTQ), int8-qat or int16x8.",
+    "--recipe", help="float32, float16, dynamic (int8 weights), int8 (PTQ), int8-qat or int16x8."
 )
 @format_option
 @opt.size
 @opt.pad
 @click.option(
-    "--outputs",
-    help="logits (1/8), logits-full, prob, labels or labels-8 (1/8). [default: logits]",
+    "--outputs", help="logits (1/8), logits-full, prob, labels or labels-8 (1/8). [default: logits]"
 )
 @click.option(
     "--input",
@@ -278,7 +276,7 @@ def export(
     from ..evaluation.evaluate import load_model
     from ..export.c_array import check_c_array, check_options
     from ..export.export_onnx import check_onnx, export_onnx
-    from ..export.export_tflite import ExportOptions, check_export, export_tflite
+    from ..export.export_tflite import ExportOptions, check_target, export_tflite
     from ..runs.about import about_model
 
     if format != "tflite" and Path(model).suffix == TFLITE:
@@ -302,7 +300,7 @@ def export(
     if device and format == ONNX:
         raise click.UsageError("--for chooses what suits a .tflite: leave it out with format onnx")
     if device:
-        wanted = {name: rest[name] for name in ("recipe", "outputs", "input")}
+        wanted = {name: rest[name] for name in ("recipe", "outputs", "input", "keep_float")}
         choice = choose_for(device, model, bool(dataset), **wanted)
         rest |= {"recipe": choice.recipe, "outputs": choice.outputs, "input": choice.input}
         settings = choice.settings
@@ -312,9 +310,9 @@ def export(
     options = ExportOptions(**shape, **rest)
     if format == ONNX:
         check_onnx(output, options, force)
-    else:
-        check_export(output, force=force, **rest)
     rules, input = options.checked()
+    if format != ONNX:
+        check_target(output, force)
     if header:
         check_options(rules.name, options.outputs, input, options.keep_float)
     loaded = load_model(model)

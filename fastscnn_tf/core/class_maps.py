@@ -185,10 +185,7 @@ def check_same_order(began: LabelSpace, data: LabelSpace) -> None:
 
 
 def shared_classes(
-    model: LabelSpace,
-    data: LabelSpace,
-    match: str = "name",
-    class_map: StrPath | None = None,
+    model: LabelSpace, data: LabelSpace, match: str = "name", class_map: StrPath | None = None
 ) -> tuple[list[int | None], str]:
     """For each class of a data set the model's of that name, None where it has none; and how.
 
@@ -282,10 +279,7 @@ def _difference(model: LabelSpace, data: LabelSpace, others: list[str], absent: 
 
 
 def _by_map(
-    model: LabelSpace,
-    data: LabelSpace,
-    given: StrPath | Mapping[str, str | None],
-    strict: bool,
+    model: LabelSpace, data: LabelSpace, given: StrPath | Mapping[str, str | None], strict: bool
 ) -> ClassMatch:
     """Strict: what the map leaves out needs a counterpart by name."""
     what = "class map"

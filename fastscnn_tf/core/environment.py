@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def environment(*kept: str, **values: str) -> Iterator[None]:
-    """Sets variables, and puts these and those in `kept` back at the end."""
-    before = {name: os.environ.get(name) for name in (*kept, *values)}
-    os.environ.update(values)
+def environment(**values: str | None) -> Iterator[None]:
+    """Sets variables, None as they are, and puts all of them back at the end."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update({name: value for name, value in values.items() if value is not None})
     try:
         yield
     finally:

@@ -91,7 +91,7 @@ def tf_keras() -> ModuleType:
 def tfmot() -> ModuleType:
     """tensorflow_model_optimization; the environment variable it sets is restored."""
     tf_keras()
-    with environment("TF_USE_LEGACY_KERAS"):
+    with environment(TF_USE_LEGACY_KERAS=None):
         return _import("tensorflow_model_optimization")
 
 

@@ -51,6 +51,11 @@ def percent(share: float | None, digits: int = 2, sign: bool = False) -> str:
     return f"{share * 100:{'+' if sign else ''}.{digits}f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 epoch`, `2 epochs`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def duration(seconds: float | None) -> str:
     """Seconds as `2 h 03 min 05 s`.
 

@@ -19,10 +19,7 @@ from .npu import VENDORS, NpuSettings
 from .places import below, model_token, weight_cache_name
 
 ADB_FOLDER = "/data/local/tmp"
-TOOLS = {
-    False: "//tflite/tools/benchmark:benchmark_model",
-    True: "//litert/tools:benchmark_model",
-}
+TOOLS = {False: "//tflite/tools/benchmark:benchmark_model", True: "//litert/tools:benchmark_model"}
 # What the program itself asks for with --gpu_precision_loss_allowed, and without
 # (tflite/tools/delegates/gpu_delegate_provider.cc).
 _PRIORITIES = {

@@ -94,8 +94,10 @@ class DeviceSettings(Settings):
                 "api=compiled_model kills the program on a Raspberry Pi 4 (its CPU lacks LSE "
                 "atomics): use api=interpreter"
             )
-        if self.api != INTERPRETER and self.cpu and self.cpu.kernel_mode == "micro":
-            raise ConfigError(f"cpu.kernel_mode=micro needs api=interpreter, got {self.api}")
+        mode = self.cpu and self.cpu.kernel_mode
+        # ai-edge-litert 2.3's CompiledModel takes builtin for reference, and says nothing.
+        if self.api != INTERPRETER and mode in ("micro", "reference"):
+            raise ConfigError(f"cpu.kernel_mode={mode} needs api=interpreter, got {self.api}")
         if self.accelerator == "cpu" and self.cpu_fallback is False:
             raise ConfigError("cpu_fallback=false leaves nothing to run on: accelerator is cpu")
 

@@ -21,8 +21,6 @@ def using_kernels(kernels: str | None) -> contextlib.AbstractContextManager[None
     Raises:
         ConfigError: there are no such kernels.
     """
-    if kernels is None:
-        return contextlib.nullcontext()
     CpuSettings(kernel_mode=kernels)
     return environment(**{VARIABLE: kernels})
 

@@ -21,7 +21,7 @@ from ..data.datasets.objects import Classes, Normalisation, Source, as_dataset
 from ..data.datasets.registry import find_pairs, open_dataset
 from ..delegates.kernels import using_kernels, wanted_kernels
 from ..runs.about import licence_of, seen_in_training, trained_on
-from ..runtime.other_runtime import version_of
+from ..runtime.other_runtime import check_run_here, using_runtime, version_of
 from ..runtime.segmenter import Segmenter
 from ..scoring.averaged_views import AveragedViews, SlidingWindows
 from ..scoring.class_mapping import label_space_of
@@ -174,6 +174,7 @@ def evaluate(
     class_map: StrPath | None = None,
     classes: Classes | None = None,
     kernels: str | None = None,
+    runtime: str | None = None,
     **ways: Unpack[ViewOptions],
 ) -> Evaluation:
     """Scores a model on every image of a split; by default in one look at the whole image.
@@ -203,6 +204,8 @@ def evaluate(
             values; by default the model's.
         kernels: of a .tflite, instead of its settings': `xnnpack`, `builtin`, `reference` or
             `micro` (see `CpuSettings.kernel_mode`).
+        runtime: of a .tflite or .onnx: `litert`, `onnxruntime` or `openvino`; by default
+            FASTSCNN_RUNTIME in the environment, else LiteRT and ONNX Runtime.
         ways: `scales`, `flip`, `window`, `stride` and `fit`: fields of `views` by themselves.
 
     Returns:
@@ -210,9 +213,12 @@ def evaluate(
 
     Raises:
         ModelFileError, DataError, ConfigError: model, data or options cannot be used.
+        InputError: what is to run the model is not installed.
     """
     model = _file_of(model, size is not None or not Views.of(views, ways).one_size)
-    with using_kernels(kernels):
+    if runtime is not None:
+        check_run_here(name_of(model))
+    with using_kernels(kernels), using_runtime(runtime):
         inference, predictor = open_inference(
             model, threads, size, pad, views=views, trust_settings=trust_settings, **ways
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import logging
 import re
 import warnings
@@ -20,8 +21,7 @@ import numpy as np
 from ..core.config import FastSCNNConfig
 from ..core.console import quiet_stderr
 from ..core.errors import ConfigError, DataError, ExportError, ModelFileError
-from ..data.datasets.objects import Source, image_batches
-from ..data.reader import named_data_errors
+from ..data.datasets.objects import Source
 from ..model.byte_input import STEP, byte_range, centre
 from ..model.folded import FoldedNetwork, on_bytes
 from ..model.tf_blocks import image_bytes
@@ -34,6 +34,7 @@ from .converter_engine import AI_EDGE, ai_edge_module
 from .export_blocks import NamedBlocks
 from .mutable_graph import graph_function
 from .pack import pack
+from .representative import first_images
 
 CHUNK = 8  # images that are held at once
 THREADS = 2
@@ -47,7 +48,6 @@ def quantize_file(
     input: str,
     calibration: Source,
     layers: Sequence[str] = (),
-    limit: int = 200,
 ) -> tuple[bytes, frozenset[str]]:
     """The engine's int8 graph of a network, its ends as this project's int8 files have them.
 
@@ -55,9 +55,8 @@ def quantize_file(
         network: folded weights of a float network, of the size of the images.
         outputs: name of the output.
         input: `uint8`, `int8` or `float32`.
-        calibration: anything with images.
+        calibration: anything with images; the first 200 count.
         layers: those that stay in float.
-        limit: images to use at most.
 
     Returns:
         The file, and the tensors that operations in float write: those of `layers`.
@@ -74,7 +73,7 @@ def quantize_file(
     function = graph_function(network, outputs, "float32", NamedBlocks)
     content = convert(function, recipes.recipe("float32"), outputs, "float32")
     floats, on_grid = _tensors_of(content, layers), _image_tensors(content)
-    samples = _samples(network, calibration, limit)
+    samples = _samples(network, calibration)
     with _quiet():
         job = quantizer.Quantizer(bytearray(content), recipe.static_wi8_ai8())
         if floats:
@@ -140,24 +139,12 @@ def _quiet() -> Iterator[None]:
         log.setLevel(before)
 
 
-def _samples(
-    network: FoldedNetwork, batches: Source, limit: int
-) -> Iterator[list[dict[str, np.ndarray]]]:
+def _samples(network: FoldedNetwork, calibration: Source) -> Iterator[list[dict[str, np.ndarray]]]:
     """The images on the grid of bytes, as the engine takes them, a few at a time."""
-    count = 0
-    chunk: list[dict[str, np.ndarray]] = []
-    with named_data_errors():
-        for batch in image_batches(batches, network.config):
-            for image in batch[: limit - count]:
-                grid = np.rint(image_bytes(image[None], network.config) / STEP) * STEP
-                chunk.append({IMAGE: grid.astype(np.float32)})
-                count += 1
-                if len(chunk) == CHUNK:
-                    yield chunk
-                    chunk = []
-            if count >= limit:
-                break
-    if chunk:
+    config = network.config
+    images = (image_bytes(image[None], config) for image in first_images(config, calibration))
+    grids = ({IMAGE: (np.rint(x / STEP) * STEP).astype(np.float32)} for x in images)
+    while chunk := list(itertools.islice(grids, CHUNK)):
         yield chunk
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 
 from ..core.errors import ConfigError
 from ..delegates.device import COMPILED, DeviceSettings
@@ -37,6 +38,7 @@ def choose(
     input: str | None = None,
     quantization_aware: bool = False,
     calibration: bool = True,
+    keep_float: Sequence[str] = (),
 ) -> Choice:
     """The decision table's choice for a device; what is given takes its place.
 
@@ -47,6 +49,7 @@ def choose(
         input: of the export, if given.
         quantization_aware: the model is: int8 becomes int8-qat.
         calibration: there are images to calibrate with.
+        keep_float: layers that stay in float.
 
     Raises:
         ConfigError: no such device, recipe, output or input; or the table's recipe needs images; or
@@ -71,6 +74,8 @@ def choose(
             f"{found.title} computes with integers, not by recipe {rules.name} with input "
             f"{chosen['input']}: leave them out, --for {device} chooses"
         )
+    if device in COMPILED and keep_float:
+        raise ConfigError(f"{found.title} computes with integers alone: leave --keep-float out")
     table = {"recipe": planned, "outputs": found.outputs, "input": found.input}
     what = ", ".join(f"{name} {value}" for name, value in chosen.items())
     lines = [f"for {device} ({found.title}): {what}; runs on {found.runs}"]

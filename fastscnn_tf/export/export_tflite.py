@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.aliases import StrPath
 from ..core.errors import ConfigError
@@ -153,73 +153,37 @@ def export_tflite(
         recipe, outputs, size, pad, input, calibration_method, engine, keep_float
     )
     rules, input = wanted.checked()
-    target, outputs = _check_target(path, force), wanted.outputs
+    target = check_target(path, force)
     network = network_for(model, rules, wanted, calibration)
-    layers = kept_layers(network.config, wanted.keep_float)
-    floats: frozenset[str] = frozenset()
-    ours, images = wanted.engine == OWN, () if calibration is None else calibration
     device = (settings.device if settings else None) or ""
-    if ours:
-        blocks = NamedBlocks if device in COMPILED else ExportBlocks  # names for estimates by stage
-        network, content = _converted(
-            network, rules, outputs, input, images, wanted.calibration_method, blocks
-        )
+    images = () if calibration is None else calibration
+    if wanted.engine == OWN:
+        made = _converted(network, rules, wanted, input, images, device)
     else:
-        content, floats = ai_edge.quantize_file(network, outputs, input, images, layers)
-        network = on_bytes(network)
-    metadata = file_metadata(model, network, rules, outputs, input, about)
-    if not ours:
-        metadata |= {"engine": engine_version(), "float_layers": list(layers)}
+        made = _quantized(network, wanted, input, images)
+    metadata = file_metadata(model, made.network, rules, wanted.outputs, input, about) | made.more
     if settings is not None:
         metadata[KEY] = settings.to_dict()
     raw_float = input == "uint8" and not rules.quantized
     zero = int(centre(network.config)) if raw_float else None
-    content = finish(content, metadata, zero, device)
+    content = finish(made.content, metadata, zero, device)
     summary = graph_summary(content)
-    recipes.check_graph(summary, rules, outputs, input, mixed=bool(layers))
-    if layers:
-        ai_edge.check_floats(content, floats)
+    recipes.check_graph(summary, rules, wanted.outputs, input, mixed=bool(wanted.keep_float))
+    if wanted.keep_float:
+        ai_edge.check_floats(content, made.floats)
     check_runs(target, content)
-    write_bytes(target, content)
-    digest = hashlib.sha256(content).hexdigest()
-    write_json(_sidecar(target), {**metadata, "sha256": digest, "ops": summary.ops})
-    settings_path(target).unlink(missing_ok=True)  # those of the file that was replaced
-    if settings is not None:
-        write_settings(target, settings, digest)
-    return ExportResult(target, len(content), summary, metadata)
+    result = ExportResult(target, len(content), summary, metadata)
+    _write(result, content, settings)
+    return result
 
 
-def check_export(
-    path: StrPath,
-    recipe: str,
-    outputs: str = "logits",
-    input: str | None = None,
-    calibration_method: str = "minmax",
-    engine: str = OWN,
-    keep_float: Sequence[str] = (),
-    force: bool = False,
-) -> tuple[Recipe, str]:
-    """What `export_tflite` refuses without a look at the model, which may take long to load.
+def check_target(path: StrPath, force: bool = False) -> Path:
+    """What `export_tflite` refuses of the file to write, without a look at the model.
 
-    Args and errors are those of `export_tflite`.
-
-    Returns:
-        The recipe, and the input that it will have.
+    Raises:
+        ConfigError: another suffix.
+        OutputError: it or one that lies beside it exists or cannot be written.
     """
-    options = ExportOptions(
-        recipe,
-        outputs,
-        input=input,
-        calibration_method=calibration_method,
-        engine=engine,
-        keep_float=keep_float,
-    )
-    found = options.checked()
-    _check_target(path, force)
-    return found
-
-
-def _check_target(path: StrPath, force: bool) -> Path:
     target = check_output(path, force)
     if target.suffix != ".tflite":
         raise ConfigError(f"{target}: the output must end in .tflite")
@@ -260,22 +224,52 @@ def network_for(
     return network
 
 
+class _Made(NamedTuple):
+    """What an engine made: the network with its ranges, the file, and more to say of it."""
+
+    network: FoldedNetwork
+    content: bytes
+    more: dict[str, Any]
+    floats: frozenset[str] = frozenset()
+
+
 def _converted(
     network: FoldedNetwork,
     rules: Recipe,
-    outputs: str,
+    wanted: ExportOptions,
     input: str,
     calibration: Source,
-    method: str,
-    blocks: type[ExportBlocks],
-) -> tuple[FoldedNetwork, bytes]:
-    """The network with the ranges that its recipe asks for, and the converter's file of it."""
+    device: str,
+) -> _Made:
+    """By TensorFlow's converter, with the ranges that the recipe asks for."""
     if rules.needs_calibration and rules.activations == "int8":
-        network = calibrate(network, calibration, method=method)
+        network = calibrate(network, calibration, method=wanted.calibration_method)
     wide = rules.activations == "int16"  # the converter makes it of a float graph and of images
-    function = graph_function(network, outputs, "float32" if wide else input, blocks)
+    blocks = NamedBlocks if device in COMPILED else ExportBlocks  # names for estimates by stage
+    given = "float32" if wide else input
+    function = graph_function(network, wanted.outputs, given, blocks)
     images = images_for(network.config, calibration) if wide else None
-    return network, convert(function, rules, outputs, input, images)
+    return _Made(network, convert(function, rules, wanted.outputs, input, images), {})
+
+
+def _quantized(
+    network: FoldedNetwork, wanted: ExportOptions, input: str, calibration: Source
+) -> _Made:
+    """By ai-edge-quantizer."""
+    layers = kept_layers(network.config, wanted.keep_float)
+    content, floats = ai_edge.quantize_file(network, wanted.outputs, input, calibration, layers)
+    more = {"engine": engine_version(), "float_layers": list(layers)}
+    return _Made(on_bytes(network), content, more, floats)
+
+
+def _write(result: ExportResult, content: bytes, settings: DeviceSettings | None) -> None:
+    write_bytes(result.path, content)
+    digest = hashlib.sha256(content).hexdigest()
+    beside = {**result.metadata, "sha256": digest, "ops": result.graph.ops}
+    write_json(_sidecar(result.path), beside)
+    settings_path(result.path).unlink(missing_ok=True)  # those of the file that was replaced
+    if settings is not None:
+        write_settings(result.path, settings, digest)
 
 
 def file_metadata(

@@ -228,13 +228,7 @@ class OnnxGraph:
         return self._on_grid("DequantizeLinear", x.name, x.shape, scale, zero, name)
 
     def _on_grid(
-        self,
-        kind: str,
-        x: str,
-        shape: tuple[int, ...],
-        scale: float,
-        zero: np.ndarray,
-        name: str,
+        self, kind: str, x: str, shape: tuple[int, ...], scale: float, zero: np.ndarray, name: str
     ) -> Value:
         step = self.constant(f"scale.{scale!r}", np.array(scale, np.float32))
         return self.node(

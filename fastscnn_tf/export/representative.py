@@ -17,6 +17,8 @@ from ..data.datasets.objects import Source, image_batches
 from ..data.datasets.registry import open_pictures
 from ..data.reader import named_data_errors
 
+LIMIT = 200  # images
+
 
 def training_images(
     config: FastSCNNConfig,
@@ -65,9 +67,18 @@ def _readable(paths: Sequence[Path], count: int) -> Iterator[np.ndarray]:
         warn(f"skipped {len(bad)} pictures that cannot be read (first: {bad[0]})")
 
 
-def images_for(
-    config: FastSCNNConfig, source: Source, limit: int = 200
-) -> Callable[[], Iterator[list[np.ndarray]]]:
+def first_images(config: FastSCNNConfig, source: Source) -> Iterator[np.ndarray]:
+    """The images that count, one by one, of anything with images (see `as_dataset`).
+
+    Raises:
+        DataError: one has another size or cannot be read.
+    """
+    with named_data_errors():
+        every = (image for batch in image_batches(source, config) for image in batch)
+        yield from itertools.islice(every, LIMIT)
+
+
+def images_for(config: FastSCNNConfig, source: Source) -> Callable[[], Iterator[list[np.ndarray]]]:
     """A representative dataset of single images.
 
     The first one gets a black and a white pixel in its first row: the input's range is then that
@@ -75,26 +86,16 @@ def images_for(
 
     Args:
         config: gives the input's size, mean and std.
-        source: anything with images (see `data.datasets.objects.as_dataset`).
-        limit: images to use at most.
+        source: anything with images (see `data.datasets.objects.as_dataset`); the first 200 count.
 
     Raises:
         DataError: there is not one image, one has another size or cannot be read.
     """
-    images: list[np.ndarray] = []
-    with named_data_errors():
-        for batch in image_batches(source, config):
-            images.extend(image[None] for image in batch)
-            if len(images) >= limit:
-                break
+    images = [image[None] for image in first_images(config, source)]
     if not images:
         raise DataError("calibration needs at least one image, got none")
     mean, std = (np.asarray(v, np.float32) for v in (config.mean, config.std))
     images[0] = images[0].copy()
     images[0][0, 0, :2] = (0 - mean) / std, (255 - mean) / std
 
-    def each() -> Iterator[list[np.ndarray]]:
-        for image in images[:limit]:
-            yield [image]
-
-    return each
+    return lambda: ([image] for image in images)

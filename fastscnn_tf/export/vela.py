@@ -23,7 +23,7 @@ from ..core.aliases import StrPath
 from ..core.arguments import check_name
 from ..core.errors import ConfigError, ExportError, InputError, ModelFileError
 from ..core.extras import pip_install
-from ..core.files.writing import check_output, make_folder, write_bytes
+from ..core.files.writing import check_output, write_bytes
 from ..core.foreign_text import printable
 from ..core.text_table import text_table
 from ..delegates.device import ACCELERATORS
@@ -141,7 +141,7 @@ class _Made(NamedTuple):
     layers: Sequence[Mapping[str, str]]
 
 
-def compile_file(
+def compile_tflite(
     path: StrPath,
     accelerator: str,
     output: StrPath,
@@ -209,7 +209,6 @@ def compile_file(
             f"export it with --for {accelerator.rpartition('-')[0]}, or take it as it is with "
             "--allow-cpu"
         )
-    make_folder(target.parent)
     write_bytes(target, made.content)
     return found
 

@@ -38,11 +38,7 @@ class Inspection(Findings):
 
 
 def inspect(
-    path: StrPath,
-    *,
-    load: bool = True,
-    memory: int = MEMORY_LIMIT,
-    seconds: int = TIME_LIMIT,
+    path: StrPath, *, load: bool = True, memory: int = MEMORY_LIMIT, seconds: int = TIME_LIMIT
 ) -> Inspection:
     """Reads a .tflite from anywhere; a damaged or hostile one is an error or a line, no crash.
 

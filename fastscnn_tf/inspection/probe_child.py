@@ -68,9 +68,7 @@ def run(content: bytes, stages: Sequence[str], say: Callable[..., None]) -> None
                 say(stage=name, arena_bytes=micro_arena(content))
                 continue
             interpreter = Interpreter(
-                model_content=content,
-                experimental_op_resolver_type=resolvers[name],
-                num_threads=1,
+                model_content=content, experimental_op_resolver_type=resolvers[name], num_threads=1
             )
             interpreter.allocate_tensors()
             wrapper = interpreter._interpreter

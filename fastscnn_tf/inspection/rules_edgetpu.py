@@ -94,18 +94,10 @@ def _one_slope(node: Node) -> str | None:
 _CONV: tuple[Check, ...] = (rules.constant(1, 2), _same_dilation)
 _AXES: tuple[Check, ...] = (rules.constant(1), _not_batch(1))
 _PLAIN = (
-    *(
-        "ADD",
-        "EXPAND_DIMS",
-        "L2_NORMALIZATION",
-        "LOGISTIC",
-        "MAXIMUM",
-        "MINIMUM",
-        "MUL",
-        "QUANTIZE",
-    ),
-    *("RELU", "RELU6", "RELU_N1_TO_1", "RESHAPE", "RSQRT", "SLICE", "SPACE_TO_DEPTH", "SQUEEZE"),
-    *("SQUARED_DIFFERENCE", "SUB", "TANH", "TRANSPOSE", "UNIDIRECTIONAL_SEQUENCE_LSTM", *RESIZES),
+    *("ADD", "EXPAND_DIMS", "L2_NORMALIZATION", "LOGISTIC", "MAXIMUM", "MINIMUM", "MUL"),
+    *("QUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1", "RESHAPE", "RSQRT", "SLICE", "SPACE_TO_DEPTH"),
+    *("SQUEEZE", "SQUARED_DIFFERENCE", "SUB", "TANH", "TRANSPOSE"),
+    *("UNIDIRECTIONAL_SEQUENCE_LSTM", *RESIZES),
 )
 
 EDGE_TPU = RuleTable(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..core.foreign_text import Markdown, markdown_cell
-from ..core.text_table import markdown_table
+from ..core.text_table import counted, markdown_table
 from .found import Findings
 from .markdown_report import TAKEN, Footnotes, file_name
 from .text_report import clean
@@ -62,7 +62,7 @@ class _SideBySide:
         if verdict.answer == "no":
             return Markdown(f"no {self.notes.mark(*verdict.findings)}")
         parts = found.measured.partitions if verdict.target == "XNNPACK" else None
-        suffix = "" if parts is None else f", {parts} partition{'' if parts == 1 else 's'}"
+        suffix = "" if parts is None else f", {counted(parts, 'partition')}"
         return f"{verdict.taken}/{verdict.total}{suffix}"
 
     def _operations(self) -> str:

@@ -122,10 +122,7 @@ def read_config(path: StrPath) -> FastSCNNConfig:
 
 
 def save_keras(
-    model: KerasModel,
-    path: StrPath,
-    optimizer: bool = True,
-    about: Mapping[str, Any] | None = None,
+    model: KerasModel, path: StrPath, optimizer: bool = True, about: Mapping[str, Any] | None = None
 ) -> None:
     """Writes a `.keras` file, whole or not at all; with what it is `about` (see `about_file`)."""
     with replacing(path) as temporary:

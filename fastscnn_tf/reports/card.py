@@ -39,11 +39,7 @@ NEEDED = ("producer", "recipe", "input_size", "input", "outputs", "mean", "std",
 Row = tuple[str, object]
 
 
-def model_card(
-    source: StrPath,
-    scores: Sequence[StrPath] = (),
-    license: str | None = None,
-) -> str:
+def model_card(source: StrPath, scores: Sequence[StrPath] = (), license: str | None = None) -> str:
     """The card of a run folder or a .tflite.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +33,12 @@ FILES = {  # file -> (recipe, outputs)
 }
 
 
-def run_demo(
-    folder: StrPath,
-    force: bool = False,
-    verbose: int | str = "auto",
-    say: Callable[[str], None] = echo,
-    epochs: int | None = None,
-) -> dict[str, Any]:
+def run_demo(folder: StrPath, force: bool = False, epochs: int | None = None) -> dict[str, Any]:
     """Trains, quantizes, exports and scores on toy streets.
 
     Args:
         folder: gets the runs, the .tflite files, `summary.json` and `report.html`.
         force: start anew in a folder that is not empty.
-        verbose: as for `run_training`.
-        say: prints a line of progress.
         epochs: training epochs; fewer for a quick look.
 
     Returns:
@@ -72,15 +63,15 @@ def run_demo(
     train = {**TRAIN, "epochs": epochs or TRAIN["epochs"]}
     train["validate_every"] = max(1, train["epochs"] // 2)
 
-    say(f"1/4 training on 400 toy streets of {SIZE[0]}x{SIZE[1]}, epochs: {train['epochs']}")
+    echo(f"1/4 training on 400 toy streets of {SIZE[0]}x{SIZE[1]}, epochs: {train['epochs']}")
     settings = TrainSettings("toy", None, SIZE, augment="gentle", **train)
-    trained = run_training(settings, folder / "train", force=force, verbose=verbose)
+    trained = run_training(settings, folder / "train", force=force)
 
-    say("2/4 quantization-aware fine-tuning")
+    echo("2/4 quantization-aware fine-tuning")
     tuning = QuantizeSettings(str(trained.best), "toy", None, **FINE_TUNE)
-    tuned = run_quantization(tuning, folder / "qat", force=force, verbose=verbose)
+    tuned = run_quantization(tuning, folder / "qat", force=force)
 
-    say("3/4 exporting and checking the .tflite files")
+    echo("3/4 exporting and checking the .tflite files")
     float_model, qat_model = load_model(trained.best), load_model(tuned.best)
     images = batches(open_dataset("toy", split="train", size=SIZE), float_model.config)
     for name, (recipe, outputs) in FILES.items():
@@ -93,7 +84,7 @@ def run_demo(
             force=force,
         )
 
-    say("4/4 scoring every file on held-out toy streets")
+    echo("4/4 scoring every file on held-out toy streets")
     scored = {name: evaluate(folder / name, "toy", split="val") for name in FILES}
     data = open_dataset("toy", split="val", size=SIZE)
     shares = agreement(

@@ -17,12 +17,7 @@ from ..core.text_table import percent, text_table
 from ..runs.run_files import SCORE
 from ..runs.run_record import TOP1, Run, read_run
 
-PANELS = {
-    "loss": "loss",
-    "learning_rate": "learning rate",
-    SCORE: "val mIoU",
-    TOP1: "val top-1",
-}
+PANELS = {"loss": "loss", "learning_rate": "learning rate", SCORE: "val mIoU", TOP1: "val top-1"}
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -87,9 +82,7 @@ class Comparison:
 
 
 def compare_runs(
-    folders: Sequence[StrPath],
-    output: StrPath | None = None,
-    force: bool = False,
+    folders: Sequence[StrPath], output: StrPath | None = None, force: bool = False
 ) -> Comparison:
     """Reads runs to compare them, and draws their curves if wanted.
 

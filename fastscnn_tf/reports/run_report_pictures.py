@@ -62,12 +62,7 @@ class PictureRanking:
         place = data_dir or settings.get("data_dir")
         skip_bad = bool(settings.get("skip_bad"))
         self.data: SegmentationDataset = open_usable(
-            settings["dataset"],
-            place,
-            "val",
-            size,
-            skip_bad,
-            val_split=settings.get("val_split"),
+            settings["dataset"], place, "val", size, skip_bad, val_split=settings.get("val_split")
         )
         self._inference = WholeImage(self._predictor)
         # What a run trained has the data set's classes; what it fine-tuned keeps its own.

@@ -79,13 +79,13 @@ def read_run_file(folder: Path, error: type[InputError] = InputError) -> RunFile
     return _read(folder / RUN, RunFile, error)
 
 
-def read_state(folder: Path, error: type[InputError] = InputError) -> State:
+def read_state(folder: Path) -> State:
     """What `state.json` says.
 
     Raises:
-        InputError: (of the class `error`) it is missing or damaged.
+        InputError: it is missing or damaged.
     """
-    return _read(folder / STATE, State, error)
+    return _read(folder / STATE, State, InputError)
 
 
 def _read(path: Path, schema: Any, error: type[InputError]) -> Any:

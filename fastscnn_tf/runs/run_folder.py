@@ -108,11 +108,7 @@ class OpenRun:
 
 
 def open_run(
-    folder: StrPath,
-    settings: dict[str, Any],
-    last: str,
-    resume: bool = False,
-    force: bool = False,
+    folder: StrPath, settings: dict[str, Any], last: str, resume: bool = False, force: bool = False
 ) -> OpenRun:
     """Makes sure that a run may begin or go on in a folder, before anything is read or built.
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.console import quiet_end, quiet_stderr
 from ..core.files.writing import make_folder
-from ..tflite.parser import parse_tflite
+from ..tflite.graph import Graph
 from . import native
 from .engine import Plan
 from .staged import StagedInterpreter
@@ -23,6 +23,7 @@ class CompiledInterpreter(StagedInterpreter):
     Args:
         path: for messages.
         content: of the file.
+        graph: in it.
         plan: its settings say which accelerator, and whether the CPU may take what it refuses.
 
     Raises:
@@ -31,7 +32,7 @@ class CompiledInterpreter(StagedInterpreter):
         OutputError: the folder of the weight cache cannot be written.
     """
 
-    def __init__(self, path: Path, content: bytes, plan: Plan):
+    def __init__(self, path: Path, content: bytes, graph: Graph, plan: Plan):
         if cache := plan.options["cpu"].get("xnnpack_weight_cache_path"):
             make_folder(Path(cache).parent)
         with quiet_stderr():
@@ -39,7 +40,7 @@ class CompiledInterpreter(StagedInterpreter):
         if reason:
             raise cannot_compile(path, plan.settings.accelerator, reason)
         weakref.finalize(self, _release, self._native)
-        super().__init__(path, parse_tflite(content).main)
+        super().__init__(path, graph)
         if len(self._native[1]) == 1:
             with quiet_stderr():
                 # The first write makes another environment, which speaks now and when it ends.

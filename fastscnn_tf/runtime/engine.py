@@ -23,6 +23,7 @@ from ..delegates.options import Settings
 from ..delegates.places import weight_cache_name
 from ..delegates.settings_file import read_settings, travelling_settings
 from ..delegates.trust import Held, hold, own
+from ..tflite.graph import Graph
 from ..tflite.lifetimes import beyond_micro, micro_arena
 from ..tflite.parser import parse_tflite
 from . import MAX_THREADS
@@ -68,11 +69,11 @@ class Plan:
         order: for `native.other`, where another runtime than LiteRT runs it.
     """
 
-    settings: DeviceSettings
-    threads: int
-    compiled: bool
-    options: dict[str, Any]
-    notes: tuple[str, ...]
+    settings: DeviceSettings = dataclasses.field(default_factory=DeviceSettings)
+    threads: int = DEFAULT_THREADS
+    compiled: bool = False
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     remark: str = ""
     order: Mapping[str, Any] | None = None
 
@@ -85,6 +86,7 @@ def plan_engine(
     settings: DeviceSettings | StrPath | None = None,
     trust_settings: bool = False,
     other: Mapping[str, Any] | None = None,
+    graph: Graph | None = None,
 ) -> Plan:
     """Decides how a file is run.
 
@@ -97,6 +99,7 @@ def plan_engine(
         trust_settings: paths in a settings file, or inside the .tflite, count as well (see
             `delegates.trust`).
         other: what another runtime than LiteRT is told, which of the settings takes the threads.
+        graph: the main one, where the content is parsed already.
 
     Raises:
         ConfigError: the settings are another model's, not valid, or would kill this machine's
@@ -117,13 +120,13 @@ def plan_engine(
         unused = ", ".join(name for name in found.flat() if name not in known)
         remark = f"{other['runtime']} has no use for {unused} of its settings" if unused else ""
         order = {**other, "threads": count}
-        return Plan(found, count, False, {}, tuple(notes), remark, order)
+        return Plan(found, count, notes=tuple(notes), remark=remark, order=order)
     if held is None:
-        return Plan(found, count, False, {}, ())
+        return Plan(found, count)
     if found.elsewhere:
         device = f" ({found.device})" if found.device else ""
         remark = f"its settings are for {found.elsewhere}{device}; on this machine the CPU runs it"
-        return Plan(found, count, False, {}, (), remark)
+        return Plan(found, count, remark=remark)
     if held.warning:
         notes.insert(0, held.warning)
     if found.api == COMPILED_MODEL:
@@ -138,7 +141,8 @@ def plan_engine(
         )
     options, more = _interpreter(cpu)
     if cpu.kernel_mode == "micro":
-        options, asked, count = _micro(path, content), threads or cpu.num_threads or 1, 1
+        graph = graph or parse_tflite(content).main
+        options, asked, count = _micro(path, graph), threads or cpu.num_threads or 1, 1
         if asked > 1:
             notes.append(f"threads={asked} is not used: TFLite Micro has one thread")
     return Plan(found, count, False, options, (*notes, *more))
@@ -186,10 +190,9 @@ def _interpreter(cpu: CpuSettings) -> tuple[dict[str, Any], list[str]]:
     return options, _unknown(cpu, known, "Interpreter", "; api=compiled_model may have it")
 
 
-def _micro(path: Path, content: bytes) -> dict[str, Any]:
+def _micro(path: Path, graph: Graph) -> dict[str, Any]:
     """What TFLite Micro needs: an arena, with room to spare for scratch memory of kernels."""
     found = import_extra("tflite_micro", "micro", ", which cpu.kernel_mode=micro needs")
-    graph = parse_tflite(content).main
     if reason := beyond_micro(graph):
         raise ModelFileError(
             f"{path}: TFLite Micro has no kernel for {reason}: export with recipe int8 or float32"

@@ -20,13 +20,7 @@ from PIL import Image
 from ..core.aliases import StrPath
 from ..core.errors import ConfigError, DataError
 from ..core.images.decoding import LARGEST, decoding
-from ..core.images.image_file import (
-    decode_image,
-    read_image,
-    resize_image,
-    resize_label,
-    to_rgb,
-)
+from ..core.images.image_file import decode_image, read_image, resize_image, resize_label, to_rgb
 from ..core.sizes import Size
 from .postprocess import LogitsFrame, labels_from_output
 

@@ -96,10 +96,7 @@ def _notes(path: Path, content: bytes, metadata: dict[str, Any], held: Held) -> 
 
 
 def write_new(
-    model: StrPath,
-    device: str | None = None,
-    changes: Sequence[str] = (),
-    force: bool = False,
+    model: StrPath, device: str | None = None, changes: Sequence[str] = (), force: bool = False
 ) -> FileSettings:
     """Writes settings beside a file.
 

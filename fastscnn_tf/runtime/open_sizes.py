@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ..delegates.device import DeviceSettings
 from ..tflite.graph import Graph, ModelGraphs
 from . import native
 from .engine import DEFAULT_THREADS, Plan
@@ -38,7 +37,7 @@ def with_sizes(
             if order is None:
                 break
             order["threads"] = DEFAULT_THREADS
-            plan = Plan(DeviceSettings(), DEFAULT_THREADS, False, {}, (), order=order)
+            plan = Plan(order=order)
             seconds += 0.0 if trusted else ensure_tried(path, content, graph, plan)
             shape, dtype, _ = order["input"]
             try:

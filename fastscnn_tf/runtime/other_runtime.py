@@ -13,10 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from ..core.aliases import StrPath
+from ..core.arguments import check_name
 from ..core.console import quiet_stderr
+from ..core.environment import environment
 from ..core.errors import ConfigError, ModelFileError
 from ..core.extras import import_extra
-from ..core.named_weights import ONNX
+from ..core.named_weights import ONNX, RUN_HERE
 from ..tflite.graph import Graph
 from . import RUNTIME_VARIABLE, RUNTIMES, native
 from .staged import StagedInterpreter
@@ -40,6 +43,28 @@ def installed(runtime: str) -> bool:
 def version_of(runtime: str) -> str:
     """Such as `litert 2.2.1`, of those or of TFLite Micro."""
     return f"{runtime} {importlib.metadata.version(_DISTRIBUTIONS.get(runtime, runtime))}"
+
+
+def using_runtime(runtime: str | None) -> contextlib.AbstractContextManager[None]:
+    """Runs all files by it meanwhile, in processes that are started, too; None: by the usual one.
+
+    Raises:
+        ConfigError: there is no such runtime.
+    """
+    if runtime is not None:
+        check_name("runtime", runtime, RUNTIMES)
+    return environment(**{RUNTIME_VARIABLE: runtime})
+
+
+def check_run_here(*models: StrPath) -> None:
+    """Refuses to choose a runtime for models that Keras computes, all of them.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    if not any(Path(model).suffix in RUN_HERE for model in models):
+        told = ", ".join(map(str, models))
+        raise ConfigError(f"{told}: --runtime is for a .tflite or .onnx: export it first")
 
 
 def choose_runtime(path: Path, wanted: str | None) -> str:

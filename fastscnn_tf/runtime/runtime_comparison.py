@@ -16,7 +16,7 @@ from ..core.foreign_text import one_line, printable
 from ..core.images.image_file import read_image
 from ..core.named_weights import ONNX
 from ..core.sizes import Size, format_size
-from ..core.text_table import percent, text_table
+from ..core.text_table import counted, percent, text_table
 from ..data.datasets.toy_streets import draw_scene
 from ..tflite.foreign_options import ForeignOptions
 from .benchmark import FRAME, check_runs, loaded, noise_for, timed_frames, timed_network
@@ -96,9 +96,8 @@ class RuntimeTable:
             cells.append([row.model, row.runtime, *shown, percent(row.agreement), mark])
         return "\n".join(
             [
-                f"{format_size(self.input_size)}, {self.threads} "
-                f"thread{'' if self.threads == 1 else 's'}, frames of {format_size(self.frame)}, "
-                f"in turns on {printable(self.cpu)}",
+                f"{format_size(self.input_size)}, {counted(self.threads, 'thread')}, "
+                f"frames of {format_size(self.frame)}, in turns on {printable(self.cpu)}",
                 text_table(cells, range(2, 6)),
                 f"agreement on {self.pictures}; below {LEAST_AGREEMENT:.0%} none is the fastest",
                 *map(printable, self.absent),

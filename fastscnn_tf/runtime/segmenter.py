@@ -109,8 +109,8 @@ class Segmenter(ImageModel):
         self.metadata = own_metadata(graphs)
         self.ports = ports_of(path, content, graphs, self.metadata, foreign)
         order = order_for(path, self.runtime, graphs.main, self.ports.place)
-        given = threads, settings, trust_settings, order
-        plan = plan_engine(self.path, content, self.metadata, *given)
+        given = threads, settings, trust_settings, order, graphs.main
+        plan = plan_engine(path, content, self.metadata, *given)
         self.settings, self.threads, self.notes = plan.settings, plan.threads, plan.notes
         if "micro" in plan.options:
             self.runtime = MICRO
@@ -130,7 +130,7 @@ class Segmenter(ImageModel):
         elif plan.compiled:
             from .compiled import CompiledInterpreter
 
-            self._interpreter = CompiledInterpreter(self.path, content, plan)
+            self._interpreter = CompiledInterpreter(path, content, graphs.main, plan)
         else:
             self._interpreter = _open_interpreter(self.path, content, plan)
         self._turn = threading.Lock()

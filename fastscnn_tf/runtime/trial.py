@@ -21,7 +21,6 @@ from ..core.console import quiet_stderr
 from ..core.errors import ConfigError, ModelFileError
 from ..core.foreign_text import one_line
 from ..core.named_weights import ONNX
-from ..delegates.device import DeviceSettings
 from ..tflite.checks import why_not
 from ..tflite.graph import Graph
 from ..tflite.lifetimes import arena_lower_bound
@@ -29,7 +28,7 @@ from ..tflite.macs import count_macs
 from ..tflite.parser import parse_tflite
 from . import native
 from .device_report import physical_memory
-from .engine import DEFAULT_THREADS, Plan
+from .engine import Plan
 from .other_runtime import given_file, version_of
 from .tried import is_known, key_of, remember
 
@@ -102,7 +101,7 @@ def run_here(path: Path, content: bytes) -> None:
     Raises:
         ModelFileError: LiteRT must not be given it, or refuses it.
     """
-    plan = Plan(DeviceSettings(), DEFAULT_THREADS, False, {}, ())
+    plan = Plan()
     if reason := why_not(parse_tflite(content).main):
         raise refused(path, reason)
     try:

@@ -74,11 +74,7 @@ class _Crew:
     """The processes, what each works at, and the answers that wait for their turn."""
 
     def __init__(
-        self,
-        make: Callable[[], Any],
-        items: Sequence[Any],
-        count: int,
-        name: Callable[[Any], str],
+        self, make: Callable[[], Any], items: Sequence[Any], count: int, name: Callable[[Any], str]
     ):
         self.items, self.name = items, name
         self.next, self.last = 0, len(items)  # the item to hand out, and where that ends
@@ -90,9 +86,7 @@ class _Crew:
             for _ in range(count):
                 ours, theirs = context.Pipe()
                 process = context.Process(
-                    target=_work,
-                    args=(theirs, make, known_here(), current_options()),
-                    daemon=True,
+                    target=_work, args=(theirs, make, known_here(), current_options()), daemon=True
                 )
                 process.start()
                 theirs.close()

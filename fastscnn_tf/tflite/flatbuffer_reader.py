@@ -92,6 +92,14 @@ class Table:
         offset = int(self._buffer.unpack("H", self._fields + entry))
         return self._position + offset if offset else None
 
+    def _entries(self, slot: int) -> range:
+        """Where the offsets of a vector's elements stand."""
+        place = self._place(slot)
+        if place is None:
+            return range(0)
+        start, length = self._buffer.vector(place, 4)
+        return range(start, start + 4 * self._afford(length), 4)
+
     def has(self, slot: int) -> bool:
         """Whether the file has the field."""
         return self._place(slot) is not None
@@ -112,14 +120,7 @@ class Table:
 
     def tables(self, slot: int) -> list[Table]:
         """A vector of tables."""
-        place = self._place(slot)
-        if place is None:
-            return []
-        start, length = self._buffer.vector(place, 4)
-        return [
-            Table(self._buffer, self._buffer.follow(start + 4 * i))
-            for i in range(self._afford(length))
-        ]
+        return [Table(self._buffer, self._buffer.follow(at)) for at in self._entries(slot)]
 
     def numbers(self, slot: int, dtype: str) -> tuple[int | float, ...]:
         """A vector of scalars, such as `<i4`."""
@@ -153,11 +154,7 @@ class Table:
 
     def copies(self, slot: int) -> list[bytes]:
         """A vector of texts or byte vectors; they count like `copy`."""
-        place = self._place(slot)
-        if place is None:
-            return []
-        start, length = self._buffer.vector(place, 4)
-        contents = [self._buffer.raw(start + 4 * i) for i in range(self._afford(length))]
+        contents = [self._buffer.raw(at) for at in self._entries(slot)]
         self._afford(sum(map(len, contents)) // ELEMENT_BYTES)
         return [bytes(content) for content in contents]
 

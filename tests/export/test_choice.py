@@ -48,6 +48,8 @@ def test_an_npu_gets_no_floats(device):
         with pytest.raises(ConfigError, match=f"computes with integers, .* --for {device} chooses"):
             choose(device, **given)
     assert choose(device, input="int8").input == "int8"
+    with pytest.raises(ConfigError, match="with integers alone: leave --keep-float out"):
+        choose(device, keep_float=("classifier.*",))
 
 
 def test_unknown_names():

@@ -14,7 +14,7 @@ from fastscnn_tf.core.errors import (
     OutputError,
 )
 from fastscnn_tf.delegates.device import ACCELERATORS
-from fastscnn_tf.export.vela import compile_file
+from fastscnn_tf.export.vela import compile_tflite
 
 INT8 = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
 NPU = "ethos-u65-512"
@@ -41,7 +41,7 @@ def compiled(tmp_path):
     def run(path=INT8, accelerator=NPU, **options):
         output = tmp_path / "output"
         try:
-            return compile_file(path, accelerator, output, **options)
+            return compile_tflite(path, accelerator, output, **options)
         finally:
             assert not output.exists()
 
@@ -129,9 +129,9 @@ def test_what_is_there_stays(tmp_path, program):
     there = tmp_path / f"{INT8.stem}_{NPU}.tflite"
     there.write_bytes(b"mine")
     with pytest.raises(OutputError, match="exists: choose another output"):
-        compile_file(INT8, NPU, tmp_path, vela=program("exit 1"))
+        compile_tflite(INT8, NPU, tmp_path, vela=program("exit 1"))
     with pytest.raises(ExportError):
-        compile_file(INT8, NPU, tmp_path, vela=program("exit 1"), force=True)
+        compile_tflite(INT8, NPU, tmp_path, vela=program("exit 1"), force=True)
     assert there.read_bytes() == b"mine"
 
 

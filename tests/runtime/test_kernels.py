@@ -93,9 +93,9 @@ def test_what_has_no_kernels_is_refused(street):
             evaluate(model, "folder", street, kernels="builtin")
     with pytest.raises(ConfigError, match=r"xnnpack, builtin, reference, micro, got 'fast'"):
         evaluate(INT8, "folder", street, kernels="fast")
-    cpu = CpuSettings(kernel_mode="micro")
-    with pytest.raises(ConfigError, match="kernel_mode=micro needs api=interpreter"):
-        DeviceSettings(api="compiled_model", cpu=cpu)
+    for mode in ("micro", "reference"):
+        with pytest.raises(ConfigError, match=f"kernel_mode={mode} needs api=interpreter"):
+            DeviceSettings(api="compiled_model", cpu=CpuSettings(kernel_mode=mode))
     with pytest.raises(ConfigError, match="kernel_mode=micro keeps out"):
         CpuSettings(kernel_mode="micro", weight_cache_dir="x")
 

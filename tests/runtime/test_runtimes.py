@@ -284,7 +284,14 @@ def test_scores(tmp_path):
     for folder, values in (("i", IMAGE), ("l", labels)):
         (tmp_path / folder).mkdir()
         Image.fromarray(values).save(tmp_path / folder / "a.png")
-    result = fs.evaluate(path, "folder", tmp_path)
+    result = fs.evaluate(path, "folder", tmp_path, runtime="onnxruntime")
+    assert "FASTSCNN_RUNTIME" not in os.environ
+    for model in (KERAS, fs.Segmenter(path)):
+        with pytest.raises(ConfigError, match=r"--runtime is for .*: export it first"):
+            fs.evaluate(model, "folder", tmp_path, runtime="onnxruntime")
+    for runtime, told in (("litert", "litert does not run it"), ("tpu", "unknown runtime 'tpu'")):
+        with pytest.raises(ConfigError, match=told):
+            fs.evaluate(path, "folder", tmp_path, runtime=runtime)
     assert result.pixel_accuracy == 1.0 and result.details["runtime"].startswith("onnxruntime ")
 
 

@@ -284,6 +284,8 @@ def test_settings_are_followed_or_said(programs, small_files, street_files, tmp_
         beside.read_text().replace('"format": 1', '"format": 2'): "settings of another format",
         beside.read_text().replace("256,", "257,"): "cpu.num_threads must be 1..256, got 257",
         beside.read_text().replace('"xnnpack"', '"turbo"'): "cpu.kernel_mode must be xnnpack, ",
+        beside.read_text().replace('"xnnpack"', '"reference"'): "cpu.kernel_mode=reference is not "
+        "supported here: LiteRT's CompiledModel has xnnpack and builtin alone",
         beside.read_text().replace('"qu8"', '"qx8"'): "cpu.xnnpack_flags must be names among",
         beside.read_text().replace("num_threads", "treads"): 'unknown option "cpu.treads"',
     }
@@ -303,7 +305,7 @@ def test_settings_are_followed_or_said(programs, small_files, street_files, tmp_
 def test_kernels_are_those_of_the_settings(programs, model_files, street, tmp_path):
     """Other kernels round otherwise: label maps differ here and there, as Python's do."""
     model = Path(shutil.copy(model_files["int8"], tmp_path / "m.tflite"))
-    settings = DeviceSettings(api="compiled_model", cpu=CpuSettings(kernel_mode="reference"))
+    settings = DeviceSettings(api="compiled_model", cpu=CpuSettings(kernel_mode="builtin"))
     write_settings(model, settings)
     maps = []
     for path in (model, model_files["int8"]):

@@ -14,7 +14,7 @@ from fastscnn_tf.delegates.targets import TARGETS
 from fastscnn_tf.export.edits import Editor
 from fastscnn_tf.export.npu_resizes import resizes_to_convolutions
 from fastscnn_tf.export.pack import pack
-from fastscnn_tf.export.vela import STAGES, compile_file
+from fastscnn_tf.export.vela import STAGES, compile_tflite
 from fastscnn_tf.tflite.file import read_model, unpack
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def exported(request, folder):
 
 @pytest.mark.parametrize("accelerator", NPUS.values())
 def test_the_shipped_network_is_placed_whole(vela, folder, exported, accelerator):
-    found = compile_file(exported, accelerator, folder, vela=vela)
+    found = compile_tflite(exported, accelerator, folder, vela=vela)
     assert found.cpu == {} and found.operations == 130
     (op,) = read_model(found.path)[1].main.ops
     assert op.kind == "CUSTOM(ethos-u)"
@@ -75,13 +75,13 @@ def test_what_stays_on_the_cpu_is_told(vela, tmp_path, accelerator):
     plain = ROOT / "tflite" / "fastscnn_camvid_int8.tflite"
     left = sum(PART[accelerator].values())
     with pytest.raises(ExportError, match=rf"{left} on the CPU .*RESIZE_BILINEAR: .*--for ethos-u"):
-        compile_file(plain, accelerator, tmp_path, vela=vela)
+        compile_tflite(plain, accelerator, tmp_path, vela=vela)
     assert not list(tmp_path.iterdir())
-    found = compile_file(plain, accelerator, tmp_path, vela=vela, allow_cpu=True)
+    found = compile_tflite(plain, accelerator, tmp_path, vela=vela, allow_cpu=True)
     assert (found.operations, found.cpu) == (115, PART[accelerator])
     whole = tmp_path / "whole.tflite"
     whole.write_bytes(for_npu(plain.read_bytes(), accelerator.rpartition("-")[0]))
-    assert compile_file(whole, accelerator, tmp_path, vela=vela).cpu == {}
+    assert compile_tflite(whole, accelerator, tmp_path, vela=vela).cpu == {}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -94,7 +94,7 @@ def test_every_preset_is_placed_whole(vela, folder, randomise, preset):
     content = path.read_bytes()
     for device, accelerator in NPUS.items():
         path.write_bytes(for_npu(content, device))
-        assert compile_file(path, accelerator, folder, vela=vela, force=True).cpu == {}
+        assert compile_tflite(path, accelerator, folder, vela=vela, force=True).cpu == {}
 
 
 def test_the_command_line(vela, tmp_path, run):

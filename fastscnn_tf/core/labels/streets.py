@@ -44,9 +44,7 @@ CITYSCAPES_TRAIN_IDS = dataclasses.replace(CITYSCAPES, raw_values=(), void_value
 # What Cityscapes, DensePASS and SynPASS share: the first 11 of Cityscapes, all people, all vehicles
 # (Zhang et al., "Behind Every Domain There is a Shift", 2022).
 PANORAMA13 = LabelSpace(
-    "panorama13",
-    (*CITYSCAPES.names[:12], "car"),
-    (*CITYSCAPES.colors[:12], CITYSCAPES.colors[13]),
+    "panorama13", (*CITYSCAPES.names[:12], "car"), (*CITYSCAPES.colors[:12], CITYSCAPES.colors[13])
 )
 
 TOY_STREETS = LabelSpace.of(

@@ -127,9 +127,7 @@ class InstanceCounts:
         by_category = {
             category: sums.iiou(
                 _false_positives(
-                    matrix,
-                    _where(CITYSCAPES.categories, category),
-                    _where(self._columns, category),
+                    matrix, _where(CITYSCAPES.categories, category), _where(self._columns, category)
                 )
             )
             for category, sums in self._categories.items()

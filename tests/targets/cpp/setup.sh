@@ -2,15 +2,7 @@
 # Tools of the target cpp in $1: compilers for this machine and for ARM64, an emulator for the latter,
 # the two libraries of headers that the library is built with, and LiteRT's library for ARM64 out of
 # the Python package for that CPU.
-set -euo pipefail
-tools=$1
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../../.." && pwd)
-
-missing() {
-    echo "$1"
-    exit 1
-}
+source "$(dirname "$0")/../packages.sh"
 
 needed=()
 command -v cmake >/dev/null || needed+=(cmake)
@@ -21,12 +13,7 @@ command -v pkg-config >/dev/null || needed+=(pkg-config)
 [ -f /usr/include/nlohmann/json.hpp ] || needed+=(nlohmann-json3-dev)
 command -v aarch64-linux-gnu-g++ >/dev/null || needed+=(g++-aarch64-linux-gnu)
 command -v qemu-aarch64-static >/dev/null || needed+=(qemu-user-static)
-if [ ${#needed[@]} -gt 0 ]; then
-    [ "$(id -u)" = 0 ] || missing "install ${needed[*]}, or run this as root"
-    apt-get update -q || missing "apt-get update failed"
-    apt-get install -y -q --no-install-recommends "${needed[@]}" ||
-        missing "apt-get install ${needed[*]} failed"
-fi
+install "${needed[@]}"
 
 version=$(sed -n 's/^ai-edge-litert==//p' "$root/requirements.txt")
 library=$tools/aarch64/ai_edge_litert/libLiteRt.so

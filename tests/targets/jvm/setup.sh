@@ -1,14 +1,8 @@
 #!/usr/bin/env bash
 # Tools of the target jvm in $1: a Kotlin compiler, a JDK, and what checks an Android app without its
 # SDK: aapt with the framework's resources, and Android's own classes at API level 23.
-set -euo pipefail
-tools=$1
+source "$(dirname "$0")/../packages.sh"
 kotlin=2.4.20
-
-missing() {
-    echo "$1"
-    exit 1
-}
 
 needed=()
 command -v javac >/dev/null || needed+=(openjdk-17-jdk-headless)
@@ -16,11 +10,7 @@ command -v npm >/dev/null || needed+=(npm)
 command -v aapt >/dev/null || needed+=(aapt)
 [ -f /usr/share/android-framework-res/framework-res.apk ] || needed+=(android-framework-res)
 command -v adb >/dev/null || needed+=(adb)
-if [ ${#needed[@]} -gt 0 ]; then
-    [ "$(id -u)" = 0 ] || missing "install ${needed[*]}, or run this as root"
-    apt-get update -q || missing "apt-get update failed"
-    apt-get install -y -q --no-install-recommends "${needed[@]}" || missing "apt-get install ${needed[*]} failed"
-fi
+install "${needed[@]}"
 
 if [ ! -x "$tools/kotlin-$kotlin/bin/kotlinc" ]; then
     work=$(mktemp -d)

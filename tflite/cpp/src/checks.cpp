@@ -105,35 +105,31 @@ void kernel_types(const Node& node) {
               "has a bias of another type");
 }
 
-void check_bias(const Node& node, int32_t channels) {
+// What a kernel that fits gives; among the options its dilations follow the activation.
+Shape convolved(const Node& node, int32_t channels, int activation) {
   node.expect(node.count() <= 3, "has too many inputs");
   if (node.has(2)) node.expect(node.in(2).elements() == channels, "has a bias of another length");
+  node.check_activation(activation);
+  const Shape &image = node.in(0).shape, &kernel = node.in(1).shape;
+  const int32_t down = node.steps(activation + 2, 1), across = node.steps(activation + 1, 1);
+  const int padding = node.option<int8_t>(0);
+  return {image[0], slid(node, image[1], kernel[1], node.steps(2), down, padding),
+          slid(node, image[2], kernel[2], node.steps(1), across, padding), channels};
 }
 
 Shape convolution(const Node& node) {
   const Shape &image = rank(node, node.in(0), 4), &kernel = rank(node, node.in(1), 4);
   kernel_types(node);
   node.expect(kernel[3] == image[3], "has a kernel of other channels");
-  check_bias(node, kernel[0]);
-  node.check_activation(3);
-  const int padding = node.option<int8_t>(0);
-  return {image[0],
-          slid(node, image[1], kernel[1], node.steps(2), node.steps(5, 1), padding),
-          slid(node, image[2], kernel[2], node.steps(1), node.steps(4, 1), padding), kernel[0]};
+  return convolved(node, kernel[0], 3);
 }
 
 Shape depthwise(const Node& node) {
   const Shape &image = rank(node, node.in(0), 4), &kernel = rank(node, node.in(1), 4);
   kernel_types(node);
-  const int32_t times = node.steps(3);
-  node.expect(kernel[0] == 1 && int64_t{image[3]} * times == kernel[3],
+  node.expect(kernel[0] == 1 && int64_t{image[3]} * node.steps(3) == kernel[3],
               "has a kernel of other channels");
-  check_bias(node, kernel[3]);
-  node.check_activation(4);
-  const int padding = node.option<int8_t>(0);
-  return {image[0],
-          slid(node, image[1], kernel[1], node.steps(2), node.steps(6, 1), padding),
-          slid(node, image[2], kernel[2], node.steps(1), node.steps(5, 1), padding), kernel[3]};
+  return convolved(node, kernel[3], 4);
 }
 
 Shape pooling(const Node& node) {

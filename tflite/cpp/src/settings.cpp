@@ -100,7 +100,11 @@ void read_cpu(const Json& cpu, const std::string& where, int given, CpuSettings*
                               count + " cores: " + count + " used");
       }
     } else if (key == "kernel_mode") {
-      mode = choice(where, name, value, {"xnnpack", "builtin", "reference"});
+      mode = choice(where, name, value, {"xnnpack", "builtin", "reference", "micro"});
+      if (mode != "xnnpack" && mode != "builtin") {  // libLiteRt.so 2.3 takes builtin for reference
+        throw Failure(where + ": " + name + "=" + mode + " is not supported here: LiteRT's "
+                      "CompiledModel has xnnpack and builtin alone");
+      }
       made->toml += "kernel_mode = \"" + mode + "\"\n";
     } else if (key == "enable_ynnpack") {
       if (!value.is_boolean()) bad(where, name, "true or false", value);
@@ -121,9 +125,9 @@ void read_cpu(const Json& cpu, const std::string& where, int given, CpuSettings*
       throw Failure(where + ": unknown option " + shown(name));
     }
   }
-  if (is_xnnpacks && (mode == "builtin" || mode == "reference")) {
+  if (is_xnnpacks && mode == "builtin") {
     throw Failure(where + ": cpu.xnnpack_flags and cpu.weight_cache_dir are XNNPACK's, which "
-                          "cpu.kernel_mode=" + mode + " keeps out");
+                          "cpu.kernel_mode=builtin keeps out");
   }
 }
 
