@@ -69,7 +69,7 @@ def save_logits_command(
     """Write the logits of MODEL (.tflite, .keras, .npz or run folder) for every picture of a split.
 
     They are a teacher for train --teacher OUTPUT. The teacher looks at each picture once, as it
-    is, so rotation, cutout and mixing cannot be learnt from it (--augment paper or gentle).
+    is, so rotation, cutout and mixing cannot be learnt from it (not --augment strong).
     """
     from ..data.check.usable import open_split
     from ..evaluation.evaluate import load_predictor

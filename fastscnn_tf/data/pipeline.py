@@ -42,7 +42,7 @@ def load_dataset(
         split: which split.
         config: gives size, normalisation, number of classes and whether there are auxiliary
             heads.
-        augment: `paper`, `gentle`, `strong` or `none`, or an `Augmentation` of your own. With
+        augment: `paper`, `camera`, `gentle`, `strong`, `none`, or your own `Augmentation`. With
             augmentation the pairs are shuffled anew in every epoch and only full batches are
             given; without it every pair is given, in order, resized to `config.input_size`.
         batch_size: pairs per batch.

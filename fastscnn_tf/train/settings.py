@@ -119,7 +119,7 @@ class TrainSettings(RunSettings):
     )
     power: float = setting(0.9, "Exponent of poly.", 0.01, 10)
     momentum: float = setting(0.9, "Of SGD; beta 1 of AdamW.", 0, 0.9999)
-    augment: str = setting("paper", "Augmentation: paper, gentle, strong or none.")
+    augment: str = setting("paper", "Augmentation: paper, camera, gentle, strong or none.")
     aux_heads: bool | None = setting(None)
     bn_momentum: float | None = setting(
         None, "Of batch normalisation.", 0, 0.9999999, shown="0.99, less for few steps"

@@ -131,9 +131,18 @@ _STRONG = Augmentation(
     cutout=(0.1, 0.3), cutmix=0.1, classmix=0.15,
 )
 # fmt: on
+_PAPER = Augmentation(scale=(0.5, 2.0), flip=True, brightness=32.0, channel_noise=0.1)
+# What a small camera does to a street, for the last stage of a training: see the CamVid model's card.
+# fmt: off
+_CAMERA = dataclasses.replace(
+    _PAPER, contrast=0.3, saturation=0.3,
+    night=(0.15, 2.5), blur=(0.15, 1.5), noise=(0.3, 30.0), jpeg=(0.1, 40),
+)
+# fmt: on
 PRESETS = {
     "none": None,
-    "paper": Augmentation(scale=(0.5, 2.0), flip=True, brightness=32.0, channel_noise=0.1),
+    "paper": _PAPER,
+    "camera": _CAMERA,
     # Short fine-tuning and small pictures: less zoom keeps thin objects visible.
     "gentle": Augmentation(scale=(0.75, 1.5), flip=True, brightness=20.0, channel_noise=0.05),
     "strong": _STRONG,

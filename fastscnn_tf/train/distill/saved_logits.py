@@ -172,7 +172,7 @@ def logits_batches(
         if (value[0] if isinstance(value, tuple) else value) > 0:
             raise ConfigError(
                 f"saved logits do not follow the augmentation {name}: switch off "
-                f"{', '.join(REFUSED)} (the presets paper and gentle have none of them)"
+                f"{', '.join(REFUSED)} (only the preset strong has some of them)"
             )
     logits = SavedLogits(folder, dataset)
     source = LogitsBatchSource(dataset, config, settings, batch_size, seed, cache)
