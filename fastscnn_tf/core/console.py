@@ -102,10 +102,11 @@ def quiet_end() -> None:
 
     What Python itself writes to stderr until then is shown. Set FASTSCNN_DEBUG to see everything.
     """
-    atexit.register(_leave_stderr_to_python)
+    atexit.register(leave_stderr_to_python)
 
 
-def _leave_stderr_to_python() -> None:
+def leave_stderr_to_python() -> None:
+    """Swallows what native code writes to file descriptor 2 from now on; Python's is shown."""
     if os.environ.get("FASTSCNN_DEBUG"):
         return
     with contextlib.suppress(AttributeError, OSError, ValueError):  # no stderr, or none of a file
