@@ -65,8 +65,8 @@ class StatusLine:
 
 
 @contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Swallows what native code writes to file descriptor 2.
+def quiet_stderr(descriptor: int = 2) -> Iterator[None]:
+    """Swallows what native code writes to file descriptor 2, or to another one.
 
     TensorFlow, its converter and the interpreter print from C++, past Python's logging and
     warnings. Set FASTSCNN_DEBUG to see everything.
@@ -75,18 +75,18 @@ def quiet_stderr() -> Iterator[None]:
         yield
         return
     try:
-        saved = os.dup(2)
-    except OSError:  # stderr is closed
+        saved = os.dup(descriptor)
+    except OSError:  # it is closed
         yield
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         _flush()
-        os.dup2(nowhere, 2)
+        os.dup2(nowhere, descriptor)
         yield
     finally:
         _flush()
-        os.dup2(saved, 2)
+        os.dup2(saved, descriptor)
         os.close(saved)
         os.close(nowhere)
 

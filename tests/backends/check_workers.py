@@ -68,7 +68,8 @@ def run(tmp_path_factory):
         init_from=str(root / "start.keras"),
         teacher=str(root / "start.keras"),
     )
-    write(root / "settings.json", settings)
+    for name in ("multi-worker", "mirrored"):
+        write(root / f"{name}.json", dataclasses.replace(settings, strategy=name))
     fs.run_training(settings, root / "single", verbose=0)
     return root
 
@@ -119,7 +120,7 @@ def kill_after(folder, epochs, processes, victim):
 
 
 def test_two_workers_of_which_each_is_killed_once_train_as_one_process(run):
-    folder, same = run / "run", [run / "settings.json"] * 2
+    folder, same = run / "run", [run / "multi-worker.json"] * 2
     for epochs, victim, resume in ((2, 1, ()), (5, 0, ("resume",))):
         code, _, message = kill_after(folder, epochs, start(run, same, folder, *resume), victim)
         assert code == 75, message
@@ -131,20 +132,33 @@ def test_two_workers_of_which_each_is_killed_once_train_as_one_process(run):
     assert (first, second) == (0, 0), error
     assert said.endswith(f"finished {best}\n")
     assert other.endswith("finished None\n")
-    losses = [[row["loss"] for row in state(run / name)["history"]] for name in ("run", "single")]
+    check_as_one(run, folder)
+
+
+def check_as_one(run, folder):
+    """Losses, averages and what is kept as the best are those of one process."""
+    folders = folder, run / "single"
+    losses = [[row["loss"] for row in state(one)["history"]] for one in folders]
     assert len(losses[0]) == len(losses[1]) == EPOCHS
     assert np.abs(np.subtract(*losses)).max() < 1e-5
-    averages = [read_checkpoint(run / name / "last.keras")[1] for name in ("run", "single")]
+    averages = [read_checkpoint(one / "last.keras")[1] for one in folders]
     for name, value in averages[1].items():
         assert np.abs(averages[0][name] - value).max() < 1e-4, name
-    models = [load_keras(run / name / "best.keras").get_weights() for name in ("run", "single")]
+    models = [load_keras(one / "best.keras").get_weights() for one in folders]
     assert all(np.abs(a - b).max() < 1e-4 for a, b in zip(*models, strict=True))
 
 
+def test_two_devices_of_a_process_train_as_one(run, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    ((code, _, error),) = ends(start(run, [run / "mirrored.json"], run / "mirrored"))
+    assert code == 0, error
+    check_as_one(run, run / "mirrored")
+
+
 def test_workers_that_differ_are_told(run):
-    settings = fs.TrainSettings.from_dict(json.loads((run / "settings.json").read_text()))
+    settings = fs.TrainSettings.from_dict(json.loads((run / "multi-worker.json").read_text()))
     other = write(run / "other.json", dataclasses.replace(settings, learning_rate=0.1))
-    for code, _, message in ends(start(run, [run / "settings.json", other], run / "unlike")):
+    for code, _, message in ends(start(run, [run / "multi-worker.json", other], run / "unlike")):
         assert code == 2, message
         assert "workers 1 have other versions, settings or data than worker 0" in message
     assert not (run / "unlike").exists()

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.console import leave_stderr_to_python
+from ...core.console import leave_stderr_to_python, quiet_stderr
 from ...core.errors import ConfigError, FastSCNNError
 from ...core.extras import import_extra
 from ..settings import MULTI_WORKER
@@ -84,6 +84,8 @@ class Workers:
     def __init__(self, jax: Any):
         self.index, self.count = int(jax.process_index()), int(jax.process_count())
         self._talk = import_extra("jax.experimental.multihost_utils", "cluster")
+        with quiet_stderr(1):  # where Gloo says who is connected, when it is first used
+            self.from_chief(np.array(0))
 
     @property
     def chief(self) -> bool:
@@ -107,8 +109,8 @@ class Workers:
             return None
         content = self.from_chief(content if self.chief else np.empty(size, np.uint8))
         if not self.chief:
-            path = Path(folder) / "chief"
-            content.tofile(path.with_suffix(".keras"))
+            path = Path(folder) / "chief.keras"
+            content.tofile(path)
         return path
 
     def unlike_chief(self, content: bytes) -> list[int]:
