@@ -57,6 +57,7 @@ def run(tmp_path_factory):
         optimizer="adamw",
         learning_rate=1e-4,
         augment="strong",
+        aux_heads=False,
         loss="ohem + 0.5*dice",
         class_weights="enet",
         ema=0.9,

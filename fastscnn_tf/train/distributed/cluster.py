@@ -26,7 +26,7 @@ from .strategy import check_strategy
 VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK")
 AGENT = "TORCHELASTIC_USE_AGENT_STORE"  # torchrun itself listens at MASTER_PORT then
 EXAMPLE = "MASTER_ADDR=host0 MASTER_PORT=12345 WORLD_SIZE=2 RANK=0"
-JOIN_SECONDS, SILENT_SECONDS, LEAVE_SECONDS = 300, 100, 10
+JOIN_SECONDS, SILENT_SECONDS = 300, 100
 
 
 class WorkerLost(FastSCNNError):
@@ -144,7 +144,6 @@ def joined(cluster: Cluster | None) -> Iterator[Workers]:
                 *where,
                 initialization_timeout=JOIN_SECONDS,
                 heartbeat_timeout_seconds=SILENT_SECONDS,
-                shutdown_timeout_seconds=LEAVE_SECONDS,
             )
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0][:200]
