@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastscnn_tf.core.errors import ConfigError, InputError, OutputError
+from fastscnn_tf.core.errors import InputError, OutputError
 from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.data.prepare.staging import put, staging
 from fastscnn_tf.evaluation.pseudo_folder import Counts, PseudoFolder
@@ -18,7 +18,6 @@ from fastscnn_tf.runs.about import about_model
 from fastscnn_tf.runs.find_runs import find_runs
 from fastscnn_tf.runs.run_folder import read_state, run_folder
 from fastscnn_tf.runs.run_record import read_run
-from fastscnn_tf.train.distributed.cluster import cluster_from, slurm_cluster
 from fastscnn_tf.train.search.hyper_search import _clear
 
 WRITTEN = Path(__file__).parent / "written"
@@ -170,40 +169,3 @@ def test_a_journal_of_other_classes_is_named(tmp_path):
         (out / "pseudo.counts.jsonl").write_text(f"{line}\n{json.dumps({})}\n")
         with pytest.raises(OutputError, match="damaged at line 1"):
             opened(out, resume=True)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": NaN}}',
-        '{"cluster": {"worker": [["a:1"]]}, "task": {"type": "worker", "index": 0}}',
-        '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
-        '{"cluster": {"worker": ["a:1"]}, "task": {"type": [], "index": 0}}',
-        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": "'
-        + "9" * 5000
-        + '"}}',
-        "[" * 100_000,
-        '{"cluster": ' * 10_000,
-    ],
-)
-def test_a_cluster_that_floods_is_one_line(text):
-    with pytest.raises(ConfigError, match="TF_CONFIG") as error:
-        cluster_from({"TF_CONFIG": text})
-    assert len(str(error.value)) < 400
-
-
-@pytest.mark.parametrize(
-    ("nodes", "tasks"),
-    [
-        ("a[0-999999999]", "1"),
-        ("a[0-99999999999999999999]", "1"),
-        ("a[x-2]", "1"),
-        ("a", "1(x999999999)"),
-        ("a", "999999999"),
-        ("a", "0(x999999999)"),
-    ],
-)
-def test_a_slurm_step_that_floods_is_one_line(nodes, tasks):
-    step = {"SLURM_STEP_NODELIST": nodes, "SLURM_STEP_TASKS_PER_NODE": tasks, "SLURM_PROCID": "0"}
-    with pytest.raises(ConfigError, match="cannot read Slurm's environment"):
-        slurm_cluster(step)

@@ -32,7 +32,6 @@ from fastscnn_tf.runs.find_runs import find_runs, runs_table
 from fastscnn_tf.runs.run_files import check_state
 from fastscnn_tf.runs.run_folder import check_resumable
 from fastscnn_tf.runs.run_record import read_run
-from fastscnn_tf.train.distributed.cluster import cluster_from
 from fastscnn_tf.train.recipes import train_settings
 
 WRITTEN = Path(__file__).parent / "written"
@@ -177,10 +176,6 @@ def recipe(folder: Path) -> None:
     train_settings(folder / "run" / "recipe.json", dataset="toy", data_dir=None, size=(32, 64))
 
 
-def cluster(folder: Path) -> None:
-    cluster_from({"TF_CONFIG": (folder / "cluster.json").read_bytes().decode("utf-8", "replace")})
-
-
 Reader = Callable[[Path], None]
 FILES: dict[str, tuple[Reader, Callable | None]] = {
     "run/run.json": (runs, as_json),
@@ -194,9 +189,7 @@ FILES: dict[str, tuple[Reader, Callable | None]] = {
     "pseudo/pseudo.counts.jsonl": (pseudo, lines),
     "reproduced.json": (ledger, as_json),
     "evaluation.json": (scores, as_json),
-    "cluster.json": (cluster, as_json),
 }
-CLUSTER = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}'
 
 
 def parsed(content: bytes, written: Callable) -> Any:
@@ -210,7 +203,6 @@ def try_one(name: str, seed: int, folder: Path) -> str:
     reader, written = FILES[name]
     rng, path = random.Random(f"{name} {seed}"), folder / name
     shutil.copytree(WRITTEN, folder, dirs_exist_ok=True)
-    (folder / "cluster.json").write_text(CLUSTER)
     for kind in ("images", "labels"):
         (folder / "pseudo" / kind).mkdir()
         (folder / "pseudo" / kind / "0.png").touch()

@@ -65,8 +65,8 @@ class StatusLine:
 
 
 @contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Swallows what native code writes to file descriptor 2.
+def quiet_stderr(descriptor: int = 2) -> Iterator[None]:
+    """Swallows what native code writes to file descriptor 2, or to another one.
 
     TensorFlow, its converter and the interpreter print from C++, past Python's logging and
     warnings. Set FASTSCNN_DEBUG to see everything.
@@ -75,18 +75,18 @@ def quiet_stderr() -> Iterator[None]:
         yield
         return
     try:
-        saved = os.dup(2)
-    except OSError:  # stderr is closed
+        saved = os.dup(descriptor)
+    except OSError:  # it is closed
         yield
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         _flush()
-        os.dup2(nowhere, 2)
+        os.dup2(nowhere, descriptor)
         yield
     finally:
         _flush()
-        os.dup2(saved, 2)
+        os.dup2(saved, descriptor)
         os.close(saved)
         os.close(nowhere)
 
@@ -102,10 +102,11 @@ def quiet_end() -> None:
 
     What Python itself writes to stderr until then is shown. Set FASTSCNN_DEBUG to see everything.
     """
-    atexit.register(_leave_stderr_to_python)
+    atexit.register(leave_stderr_to_python)
 
 
-def _leave_stderr_to_python() -> None:
+def leave_stderr_to_python() -> None:
+    """Swallows what native code writes to file descriptor 2 from now on; Python's is shown."""
     if os.environ.get("FASTSCNN_DEBUG"):
         return
     with contextlib.suppress(AttributeError, OSError, ValueError):  # no stderr, or none of a file

@@ -50,6 +50,7 @@ def import_extra(name: str, extra: str, needed: str = "") -> Any:
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
         hint = pip_install(extra)
-        if error.name in OTHER_BACKENDS:  # which no extra brings
-            needed, hint = f", which {BACKEND}={error.name} needs", f"pip install {error.name}"
+        if error.name in OTHER_BACKENDS:
+            needed = f", which {BACKEND}={error.name} needs"
+            hint = pip_install("cluster") if error.name == "jax" else f"pip install {error.name}"
         raise InputError(f"{error.name} is not installed{needed}: {hint}") from None

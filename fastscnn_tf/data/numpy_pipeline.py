@@ -86,11 +86,19 @@ def numpy_batches(
     seed: int | None = None,
     workers: int = 2,
     cache: str = "auto",
+    share: tuple[int, int] = (0, 1),
 ) -> Any:
-    """`load_pydataset` for an opened data set, with `settings` as in `pipeline.batches`."""
+    """`load_pydataset` for an opened data set, with `settings` as in `pipeline.batches`.
+
+    Args:
+        dataset, config, settings, batch_size, seed, workers, cache: as there.
+        share: (number, count), for one of several processes that train together: rows `number *
+            batch_size / count` and following of every batch, the same pairs, draws and mixtures
+            that stand there in a whole batch.
+    """
     check_batches(dataset, config, batch_size, training=settings is not None)
     check_number("workers", workers, 1)
-    source = BatchSource(dataset, config, settings, batch_size, seed, cache)
+    source = BatchSource(dataset, config, settings, batch_size, seed, cache, share)
     return pydataset_class(keras3())(source, workers)
 
 
@@ -108,9 +116,10 @@ class BatchSource:
         batch_size: int,
         seed: int | None,
         cache: str = "auto",
+        share: tuple[int, int] = (0, 1),
     ):
         self.config, self.settings = named_after(dataset, config), settings
-        self.batch_size = batch_size
+        self.batch_size, self.share = batch_size, share
         self.count = len(dataset)
         self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed % 2**64
         use_fast_png(with_tensorflow=False)
@@ -128,16 +137,16 @@ class BatchSource:
         Raises:
             DataError: a file cannot be read.
         """
-        start = index * self.batch_size
-        order = self.order(epoch)[start : start + self.batch_size]
-        images = np.empty((len(order), *self.config.input_size, 3), np.float32)
+        mixes = self.settings is not None and self.settings.mixes
+        partner = int(mixes and self.share[1] > 1)  # of the first row, which is not given
+        keys, vectors = self._drawn(epoch, index, partner)
+        images = np.empty((len(keys), *self.config.input_size, 3), np.float32)
         labels = np.empty(images.shape[:3], np.uint8)
-        vectors = self._vectors(epoch, range(start, start + len(order)))
-        for slot, key in enumerate(order):
+        for slot, key in enumerate(keys):
             images[slot], labels[slot] = self._pair(int(key), vectors[slot])
-        if self.settings and self.settings.mixes:
+        if self.settings and mixes:
             images, labels = mix_batch(images, labels, vectors, self.settings, numpy_ops)
-        return images, for_outputs(labels, self.config)
+        return images[partner:], for_outputs(labels[partner:], self.config)
 
     def order(self, epoch: int) -> np.ndarray:
         """The pairs' indices in the order of an epoch; every pair once."""
@@ -145,9 +154,18 @@ class BatchSource:
             return np.arange(self.count)
         return self._random(epoch).permutation(self.count)
 
-    def _vectors(self, epoch: int, positions: range) -> np.ndarray:
-        """(pairs, DRAWS): the numbers of the pairs at these positions of an epoch."""
-        return np.stack([self._random(epoch, p).random(DRAWS, np.float32) for p in positions])
+    def _drawn(self, epoch: int, index: int, before: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """The indices of this share's pairs of a batch, and their numbers (pairs, DRAWS).
+
+        Args:
+            epoch, index: of the batch.
+            before: rows before the share's that are wanted as well; before the first is the last.
+        """
+        start, (number, count) = index * self.batch_size, self.share
+        whole = min(self.batch_size, self.count - start)
+        rows = np.arange(number * whole // count - before, (number + 1) * whole // count) % whole
+        numbers = [self._random(epoch, start + int(r)).random(DRAWS, np.float32) for r in rows]
+        return self.order(epoch)[start + rows], np.stack(numbers)
 
     def _pair(self, key: int, vector: np.ndarray) -> Pair:
         return self._shown(*self._reader.read(key), vector)

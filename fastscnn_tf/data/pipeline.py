@@ -10,7 +10,7 @@ from ..core.keras_api import TFDataset, as_it_is, tensorflow
 from .augment.augmentation import DRAWS, Augmentation, augmentation
 from .augment.mix import mix_batch
 from .augment.pair import augment_pair
-from .batch_order import batch_rows, position_of, shuffled_indices
+from .batch_order import shuffled_indices
 from .cache import MEMORY_SHARE, available_memory, open_cache
 from .check.usable import open_split
 from .datasets.dataset import SegmentationDataset, in_classes_of
@@ -146,7 +146,6 @@ def batches(
     first_step: int = 0,
     cache: str = "auto",
     workers: int | None = None,
-    share: tuple[int, int] = (0, 1),
 ) -> TFDataset:
     """`load_dataset` for an opened data set.
 
@@ -162,12 +161,8 @@ def batches(
         first_step: batches of the first epoch that were given already.
         cache: as in `load_dataset`.
         workers: threads; as many as tf.data thinks best by default.
-        share: (number, count), for one of several processes that train together: rows `number *
-            batch_size / count` and following of every batch, the same pairs, draws and mixtures
-            that stand there in a whole batch.
     """
     check_batches(dataset, config, batch_size, training=settings is not None)
-    rows = batch_rows(len(dataset), batch_size, share, settings)
     config = named_after(dataset, config)
     tf = tensorflow()
     use_fast_png(with_tensorflow=True)
@@ -175,12 +170,9 @@ def batches(
     read = PairReader(dataset, size, open_cache(cache, dataset, size))
     threads = workers or tf.data.AUTOTUNE
     if settings is None:
-        count = len(dataset) // share[1]
-        stream = tf.data.Dataset.range(count).map(
-            lambda i: (position_of(i, rows, batch_size), tf.zeros(2, tf.int64))
-        )
+        stream = tf.data.Dataset.range(len(dataset)).map(lambda i: (i, tf.zeros(2, tf.int64)))
     else:
-        stream = shuffled_indices(len(dataset), batch_size, seed, epochs, first_step, rows)
+        stream = shuffled_indices(len(dataset), batch_size, seed, epochs, first_step)
 
     def pair(index):
         image, label = tf.numpy_function(read, [index], (tf.uint8, tf.uint8), stateful=False)
@@ -194,10 +186,9 @@ def batches(
         return _augmented(*pair(index), draw, settings, config)
 
     result = stream.map(as_it_is(load), threads, deterministic=True)
-    result = result.batch(len(rows), drop_remainder=settings is not None)
+    result = result.batch(batch_size, drop_remainder=settings is not None)
     if settings is not None:
-        extra = len(rows) - batch_size // share[1]
-        mix = functools.partial(_mixed, settings=settings, config=config, extra=extra)
+        mix = functools.partial(_mixed, settings=settings, config=config)
         result = result.map(as_it_is(mix))
     options = tf.data.Options()
     options.threading.max_intra_op_parallelism = 1  # images are the parallel work
@@ -224,13 +215,13 @@ def _augmented(image, label, draw, settings: Augmentation, config: FastSCNNConfi
     return image, tf.ensure_shape(label, config.input_size), vector
 
 
-def _mixed(images, labels, vectors, settings: Augmentation, config: FastSCNNConfig, extra: int):
-    """Mixes neighbours; the first `extra` rows were there as partners only."""
+def _mixed(images, labels, vectors, settings: Augmentation, config: FastSCNNConfig):
+    """Mixes neighbours."""
     from .augment import tf_ops
 
     if settings.mixes:
         images, labels = mix_batch(images, labels, vectors, settings, tf_ops)
-    return images[extra:], for_outputs(labels[extra:], config)
+    return images, for_outputs(labels, config)
 
 
 def named_after(dataset: SegmentationDataset, config: FastSCNNConfig) -> FastSCNNConfig:

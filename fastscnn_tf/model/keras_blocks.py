@@ -10,7 +10,7 @@ from ..core.config import FastSCNNConfig
 from ..core.images.interpolation import HALF_PIXEL
 from ..core.keras_api import KerasLayer, Tensor
 from ..core.sizes import Size
-from .layers import batch_normalization, layers_for
+from .layers import layers_for
 from .topology import Conv, Depthwise
 from .windows import Windows, explicit_pads, is_whole, pads_to
 
@@ -30,7 +30,6 @@ class KerasBlocks:
 
     def __init__(self, keras: ModuleType, config: FastSCNNConfig) -> None:
         self.layers, self.own, self.config = keras.layers, layers_for(keras), config
-        self.batch_normalization = batch_normalization(keras)
         self.backend = keras.backend.backend()
         # Half of l2: the paper's framework defines the L2 loss as sum(w ** 2) / 2.
         self.l2 = keras.regularizers.L2(config.l2 / 2) if config.l2 else None
@@ -83,7 +82,7 @@ class KerasBlocks:
 
     def _finish(self, x: Tensor, norm: bool, relu: bool, name: str) -> Tensor:
         if norm:
-            layer = self.batch_normalization(
+            layer = self.own.BatchNormalization(
                 momentum=self.config.bn_momentum,
                 epsilon=self.config.bn_epsilon,
                 dtype=precision_of(name),

@@ -14,7 +14,6 @@ from ..core.images.interpolation import ALIGNED, HALF_PIXEL, NEAREST, interpolat
 from ..core.keras_api import (
     KerasLayer,
     Tensor,
-    Variable,
     is_keras3,
     keras3,
     on_tensorflow,
@@ -40,17 +39,6 @@ def layers_for(keras: ModuleType) -> SimpleNamespace:
         if is_keras3(keras) and on_tensorflow(keras)
         else keras.layers.BatchNormalization,
     )
-
-
-def batch_normalization(keras: ModuleType) -> type[KerasLayer]:
-    """The layer class for batch normalisation in a model that is built here and now.
-
-    In the scope of a `tf.distribute` strategy of several replicas its statistics are those of the
-    whole batch; else it is the fused one. Name and weights are the same.
-    """
-    if on_tensorflow(keras) and tensorflow().distribute.get_strategy().num_replicas_in_sync > 1:
-        return synchronised_batch_normalization(keras)
-    return layers_for(keras).BatchNormalization
 
 
 def _window_means(keras: Any) -> type[KerasLayer]:
@@ -175,45 +163,3 @@ def _fused_batch_normalization(keras: Any) -> type[KerasLayer]:
             return y
 
     return BatchNormalization
-
-
-@functools.cache
-def synchronised_batch_normalization(keras: Any) -> type[KerasLayer]:
-    """The class of a Keras namespace's batch normalisation over all replicas of a strategy."""
-    tf = tensorflow()
-
-    class BatchNormalization(keras.layers.BatchNormalization):
-        """The layer of either Keras with statistics over all replicas (NHWC, axis 3).
-
-        Keras' own `synchronized=True` takes the variance as E(x^2) - E(x)^2, which cancels in
-        float32 where a map hardly varies, as in the pyramid's first bin. Here the mean is known
-        before the squares are summed.
-        """
-
-        def call(
-            self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
-        ) -> Tensor:
-            x = tf.cast(inputs, tf.float32)
-            mean, variance = (tf.convert_to_tensor(v) for v in self._moving())
-            if training and self.trainable:
-                mean = _over_replicas(tf.reduce_mean(x, (0, 1, 2)))
-                squares = tf.reduce_mean(tf.math.squared_difference(x, mean), (0, 1, 2))
-                variance = _over_replicas(squares)
-                for moving, value in zip(self._moving(), (mean, variance), strict=True):
-                    moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
-            offset, scale = tf.convert_to_tensor(self.beta), tf.convert_to_tensor(self.gamma)
-            # In the order of the fused kernel: x = mean gives exactly the offset, a kink of ReLU.
-            y = (x - mean) * (tf.math.rsqrt(variance + self.epsilon) * scale) + offset
-            return tf.cast(y, inputs.dtype)
-
-        def _moving(self) -> tuple[Variable, Variable]:
-            return self.moving_mean, self.moving_variance
-
-    return BatchNormalization
-
-
-def _over_replicas(x: Tensor) -> Tensor:
-    """The mean over all replicas, which have equal shares; while a model is built x itself."""
-    tf = tensorflow()
-    context = tf.distribute.get_replica_context()
-    return x if context is None else context.all_reduce(tf.distribute.ReduceOp.MEAN, x)

@@ -109,23 +109,21 @@ def check_state(state: Any, path: Any) -> dict[str, Any]:
 
 def write_run(folder: Path, settings: dict[str, Any], config: FastSCNNConfig) -> None:
     """Writes `run.json`: settings, configuration and versions."""
-
-    versions = {
-        "fastscnn_tf": __version__,
-        "python": platform.python_version(),
-        "keras": keras3().__version__,
-        **_backend_version(),
-    }
-    values = {"settings": settings, "config": config.to_dict(), "versions": versions}
+    values = {"settings": settings, "config": config.to_dict(), "versions": versions()}
     values["machine"] = machine()
     write_json(folder / RUN, values)
 
 
-def _backend_version() -> dict[str, str]:
-    if on_tensorflow(keras3()):
-        return {"tensorflow": tensorflow().__version__}
+def versions() -> dict[str, str]:
+    """Those of the programs that train."""
     backend = keras3().backend.backend()
-    return {backend: importlib.metadata.version(backend)}
+    known = on_tensorflow(keras3()) and tensorflow().__version__
+    return {
+        "fastscnn_tf": __version__,
+        "python": platform.python_version(),
+        "keras": keras3().__version__,
+        backend: known or importlib.metadata.version(backend),
+    }
 
 
 def machine() -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 
 from ..core.aliases import Progress
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError
 from ..core.keras_api import KerasModel, keras3, on_tensorflow, tensorflow
 from ..core.labels import LabelSpace
 from ..core.sizes import Size
@@ -19,12 +18,11 @@ from ..model.fast_scnn import fast_scnn, resize_model
 from ..model.initialise import Start
 from .distill.distillation import distilling_model
 from .distill.saved_logits import saved_logits_in
-from .distributed.strategy import replica_losses
 from .ema import ema_for
 from .losses.segmentation_loss import SegmentationLoss, register, segmentation_losses
 from .optimizers import optimizer, precision_policy
 from .schedules import schedule
-from .settings import NONE, TrainSettings
+from .settings import TrainSettings
 
 LEAST_USUAL = 0.9  # momentum of batch normalisation that every public implementation has at least
 
@@ -49,6 +47,14 @@ class Training:
     size: Size | None = None
     loss: Any = None
     logits: Path | None = None
+
+    @property
+    def variables(self) -> list[Any]:
+        """All that a step of training changes or reads."""
+        fitted = self.fitted
+        own = [*fitted.variables, *fitted.optimizer.variables, *fitted.metrics_variables]
+        own += self.ema.variables if self.ema else []
+        return list({id(variable): variable for variable in own}.values())
 
 
 def run_config(
@@ -120,13 +126,11 @@ def build(
     loss = SegmentationLoss(settings.loss, weights, settings.label_smoothing)
     fitted = network
     saved = saved_logits_in(settings.teacher) if settings.teacher else None
-    if saved and settings.strategy != NONE:
-        raise ConfigError("saved logits train one device: give --teacher a model, or no --strategy")
     if settings.teacher:
         strength = settings.distill_temperature, settings.distill_weight
         fitted = distilling_model(network, None if saved else settings.teacher, *strength)
     fitted.compile(**compiled_with(keras, settings, config, loss, epoch_steps(settings, len(data))))
-    make_variables(fitted, config.aux_heads and settings.strategy == NONE and fitted is network)
+    make_variables(fitted, config.aux_heads and fitted is network)
     ema = ema_for(keras)(settings.ema, network, settings.accumulate) if settings.ema else None
     return Training(network, fitted, ema, settings.size, loss, saved)
 
@@ -168,8 +172,6 @@ def compiled_with(
         epoch: batches in an epoch; the schedule counts updates.
     """
     losses = segmentation_losses(config.aux_heads, config.aux_layout, loss, settings.aux_weight)
-    if settings.strategy != NONE:
-        losses = replica_losses(losses)
     updates = max(epoch * settings.epochs // settings.accumulate, 1)
     rate = schedule(
         keras,

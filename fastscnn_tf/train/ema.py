@@ -63,12 +63,17 @@ class Ema:
         """Puts the averages into the network; its own weights come back at the end, always."""
         self._in_variables()
         weights = self._averages.weights
-        raw = _arrays(weights)
+        raw = self._averages.copies()
         try:
             _assign(weights, self._averages.read())
             yield
         finally:
             _assign(weights, raw)
+
+    @property
+    def variables(self) -> list[Any]:
+        """The averages."""
+        return self._averages.values
 
     def state(self) -> dict[str, np.ndarray]:
         """All that `restore` needs to go on bit for bit; fit for `numpy.savez`."""
@@ -103,6 +108,7 @@ class _Averages:
 
     Attributes:
         weights: the variables of the model.
+        values: their averages.
         names: such as `0012/gamma`: by position, as each backend names variables otherwise.
     """
 
@@ -113,14 +119,19 @@ class _Averages:
         keras = keras3()  # models of tf_keras run on TensorFlow, whatever Keras 3 runs on
         other = isinstance(network, keras.Model) and not on_tensorflow(keras)
         make = _on_any_backend if other else _on_tensorflow
-        self._values, self.move = make(self.weights)
+        self._copy = (lambda w: keras.ops.copy(w.value)) if other else (lambda w: _arrays([w])[0])
+        self.values, self.move = make(self.weights)
 
     def begin(self) -> None:
         """Sets every average to its weight."""
-        _assign(self._values, _arrays(self.weights))
+        _assign(self.values, self.copies())
+
+    def copies(self) -> list[Any]:
+        """Copies of the weights, on the devices where they are."""
+        return [self._copy(w) for w in self.weights]
 
     def read(self) -> list[np.ndarray]:
-        return _arrays(self._values)
+        return _arrays(self.values)
 
     def write(self, values: dict[str, np.ndarray]) -> None:
         """Sets the averages by name.
@@ -135,7 +146,7 @@ class _Averages:
                 f"the saved average belongs to another model: its {odd[0]!r} is "
                 f"{found.get(odd[0], 'missing')}, expected {expected.get(odd[0], 'none')}"
             )
-        _assign(self._values, [values[name] for name in self.names])
+        _assign(self.values, [values[name] for name in self.names])
 
 
 def _on_tensorflow(weights: list[Any]) -> tuple[list[Any], Callable[[float], None]]:

@@ -100,7 +100,7 @@ def find_learning_rate(
         raise ConfigError(f"low must be above 0 and below high, got {low} and {high}")
     if steps < NEEDED:
         raise ConfigError(f"a range test needs at least {NEEDED} steps, got {steps}")
-    ready = prepare(settings, None, 1, progress=progress, validates=False)
+    ready = prepare(settings, None, progress=progress, validates=False)
     stream = _stream(settings, ready.config, ready.training, steps * settings.accumulate)
     with named_data_errors():
         return judge(*_range_test(ready.built, stream, settings.accumulate, low, high, steps))

@@ -91,7 +91,7 @@ class TrainSettings(RunSettings):
             validation, the last weights are the best.
         seed: weights, order and augmentation.
         deterministic: only operations that give the same bits each time.
-        strategy: `none`, `mirrored` (devices of this machine) or `multi-worker`.
+        strategy: `none`, or on JAX `mirrored` (devices of this machine) or `multi-worker`.
         preset: wiring, see `FastSCNNConfig.preset`; None for the paper's, or that of `init_from`.
         width: factor of all channel counts; None for 1, or that of `init_from`.
         init_from: a `.keras` file, run folder or checkpoint of another implementation to take
@@ -205,7 +205,7 @@ class TrainSettings(RunSettings):
     deterministic: bool = setting(False, "The same bits each time; slower.", place=True)
     strategy: str = setting(
         "none",
-        "none, mirrored (this machine's devices) or multi-worker.",
+        "none; on JAX mirrored (this machine's devices) or multi-worker.",
         choices=STRATEGIES,
         place=True,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from .build import (
 )
 from .callbacks import callbacks_for
 from .distill.saved_logits import logits_batches
-from .distributed.strategy import check_shares, strategy_scope
+from .distributed.strategy import check_shares, devices_of, on_all_devices, on_one_device
 from .predictor import KerasPredictor
 from .recipes import describe, write_recipe
 from .settings import TrainSettings
@@ -101,14 +101,12 @@ def run_training(
     if not isinstance(settings, TrainSettings):
         raise ConfigError(f"expected TrainSettings (see train_settings), got {settings!r:.60}")
     run = open_run(folder, settings.to_dict(), LAST, resume, force)
-    with strategy_scope(settings.strategy) as replicas:
-        ready = prepare(settings, run.last, replicas, verbose, progress)
+    ready = prepare(settings, run.last, verbose, progress)
 
-        def fit(callbacks: list[Any]) -> None:
-            callbacks += extra_callbacks
-            fit_epochs(ready.built, settings, ready.training, ready.epochs_done, callbacks)
+    def fit(callbacks: list[Any]) -> None:
+        fit_ready(settings, ready, [*callbacks, *extra_callbacks])
 
-        return finish(run, settings, ready, fit, verbose)
+    return finish(run, settings, ready, fit, verbose)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,18 +136,18 @@ class Prepared:
 def prepare(
     settings: TrainSettings,
     last: Path | None,
-    replicas: int,
     verbose: int | str = 0,
     progress: Progress = iter,
     validates: bool = True,
+    agree: Callable[[SegmentationDataset, FastSCNNConfig], None] = lambda *found: None,
 ) -> Prepared:
     """Reads the data and builds the network of a run.
 
     Args:
         settings, verbose, progress: as for `run_training`.
         last: the checkpoint to go on from; None where the run begins.
-        replicas: devices that share each batch.
         validates: whether this process validates, if the settings do.
+        agree: called with the training split and the configuration before the network is built.
     """
     start = read_start(settings.init_from) if settings.init_from and not last else None
     training = training_data(settings, progress)
@@ -162,8 +160,10 @@ def prepare(
         config = run_config(settings, training.labels, start, len(training))
     config = config.replace(input_size=settings.size)
     augmented = settings.augmentation is not None
+    replicas = devices_of(settings.strategy)
     check_shares(settings.batch_size, replicas, len(training), augmented)
     check_batches(training, config, settings.batch_size, training=True)
+    agree(training, config)
     if verbose:
         echo(describe(settings))
         _say_more(settings, config, (training, split))
@@ -241,7 +241,16 @@ def training_data(settings: TrainSettings, progress: Progress = iter) -> Segment
     return ConcatDataset([data, open_usable(*source, settings.skip_bad, progress)])
 
 
-def fit_epochs(built, settings, training, done: int, callbacks) -> None:
+def fit_ready(
+    settings: TrainSettings, ready: Prepared, callbacks: list[Any], share: tuple[int, int] = (0, 1)
+) -> None:
+    """Trains what is left of a run, with this process' share of every batch."""
+    source = ready.built, settings, ready.training, ready.epochs_done
+    with on_all_devices(settings.strategy, ready.built.variables):
+        fit_epochs(*source, callbacks, share)
+
+
+def fit_epochs(built, settings, training, done: int, callbacks, share=(0, 1)) -> None:
     """Trains or fine-tunes from epoch `done` to the last one of the settings.
 
     Args:
@@ -250,6 +259,7 @@ def fit_epochs(built, settings, training, done: int, callbacks) -> None:
         training: the training split.
         done: finished epochs.
         callbacks: as in `model.fit`.
+        share: of this process, as for `numpy_batches`; on TensorFlow there is one process.
     """
     keras, config = keras3(), built.network.config
     pairs = settings.augmentation, settings.batch_size, settings.seed
@@ -258,11 +268,12 @@ def fit_epochs(built, settings, training, done: int, callbacks) -> None:
         epochs = range(done, settings.epochs)
         stream = batches(training, config, *pairs, epochs, cache=settings.cache)
     else:
+        given = {"cache": settings.cache, "share": share}
         if built.logits:
-            stream = logits_batches(training, config, built.logits, *pairs, cache=settings.cache)
+            stream = logits_batches(training, config, built.logits, *pairs, **given)
             steps = None  # its own; with a number TensorFlow asks for the next epoch too early
         else:
-            stream = numpy_batches(training, config, *pairs, cache=settings.cache)
+            stream = numpy_batches(training, config, *pairs, **given)
         stream.epoch = done
         at_epoch = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)
@@ -293,12 +304,17 @@ def run_callbacks(
     scored = inference_copy(built)
     predictor = KerasPredictor(scored)
 
+    @contextlib.contextmanager
+    def averaged() -> Iterator[None]:
+        with on_one_device(), ema.applied() if ema else contextlib.nullcontext():
+            yield
+
     def as_it_is() -> KerasPredictor:
         copy_weights(built.network, scored)
         return predictor
 
     def save_best() -> None:
-        with validate.averaged():
+        with averaged():
             copy_weights(built.network, scored)
         save_keras(scored, folder / BEST, optimizer=False)
 
@@ -307,7 +323,7 @@ def run_callbacks(
         ready.validation,
         settings.validate_every,
         settings.epochs,
-        ema.applied if ema else contextlib.nullcontext,
+        averaged,
     )
     checkpoint = own.Checkpoint(
         folder,
@@ -319,8 +335,14 @@ def run_callbacks(
         patience=settings.early_stopping,
     )
     lines = own.EpochLines(checkpoint, settings.epochs, verbose)
-    callbacks = [own.StopOnBrokenLoss(), validate, checkpoint, lines]
+    callbacks = [*every_worker(ready), validate, checkpoint, lines]
     if on_tensorflow(keras):  # whose file writer it uses
         board = board_for(keras)(folder / "tensorboard", validate)
         callbacks.append(board)
-    return [ema, *callbacks] if ema else callbacks
+    return callbacks
+
+
+def every_worker(ready: Prepared) -> list[Any]:
+    """The callbacks of a run that each of its processes needs."""
+    broken = callbacks_for(keras3()).StopOnBrokenLoss()
+    return [ready.built.ema, broken] if ready.built.ema else [broken]

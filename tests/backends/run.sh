@@ -24,5 +24,5 @@ for backend in jax torch; do
         JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0.1 \
         JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 \
         "$venv/bin/python" -m pytest tests/backends/check_backend.py tests/backends/check_teacher.py \
-        tests/data/test_objects.py
+        tests/backends/check_workers.py tests/data/test_objects.py
 done

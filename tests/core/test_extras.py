@@ -30,7 +30,8 @@ def test_a_missing_backend_is_installed_by_itself(monkeypatch, missing):
     with pytest.raises(InputError) as caught:
         import_extra("keras", "keras")
     assert str(caught.value) == {
-        "jax": "jax is not installed, which KERAS_BACKEND=jax needs: pip install jax",
+        "jax": "jax is not installed, which KERAS_BACKEND=jax needs: "
+        'pip install "fastscnn-tf[cluster]"',
         "torch": "torch is not installed, which KERAS_BACKEND=torch needs: pip install torch",
     }.get(missing, f'{missing} is not installed: pip install "fastscnn-tf[keras]"')
 

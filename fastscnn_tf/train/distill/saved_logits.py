@@ -148,6 +148,7 @@ def logits_batches(
     seed: int | None = None,
     workers: int = 2,
     cache: str = "auto",
+    share: tuple[int, int] = (0, 1),
 ) -> Any:
     """Batches for `distilling_model(student)`: ((images, teacher), labels).
 
@@ -156,7 +157,7 @@ def logits_batches(
         config: the student's.
         folder: what `save_logits` wrote for them.
         settings: augmentation; without rotation, cutout and mixing.
-        batch_size, seed, workers, cache: as for `load_pydataset`.
+        batch_size, seed, workers, cache, share: as for `numpy_batches`.
 
     Returns:
         A `keras.utils.PyDataset`. `teacher` is float32 (B, H/8, W/8, classes + 1): logits, and 1
@@ -175,7 +176,7 @@ def logits_batches(
                 f"{', '.join(REFUSED)} (only the preset strong has some of them)"
             )
     logits = SavedLogits(folder, dataset)
-    source = LogitsBatchSource(dataset, config, settings, batch_size, seed, cache)
+    source = LogitsBatchSource(dataset, config, settings, batch_size, seed, cache, share)
     source.logits = logits
     return pydataset_class(keras3())(source, workers)
 
@@ -187,10 +188,8 @@ class LogitsBatchSource(BatchSource):
 
     def batch(self, epoch: int, index: int) -> Any:
         """((images, teacher), labels) of batch `index` of an epoch."""
-        start = index * self.batch_size
-        order = self.order(epoch)[start : start + self.batch_size]
-        vectors = self._vectors(epoch, range(start, start + len(order)))
-        parts = [self._triple(int(k), v) for k, v in zip(order, vectors, strict=True)]
+        drawn = zip(*self._drawn(epoch, index), strict=True)
+        parts = [self._triple(int(key), vector) for key, vector in drawn]
         images, labels, told = (np.stack(part) for part in zip(*parts, strict=True))
         return (images, told), for_outputs(labels, self.config)
 

@@ -1,187 +1,209 @@
-"""Who trains together: the workers that TF_CONFIG or Slurm names, and which of them this is."""
+"""The processes that train one model together: which they are, and what they tell each other."""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import ctypes
 import dataclasses
-import json
+import hashlib
 import os
 import re
-from collections.abc import Mapping
-from typing import Annotated
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
-import msgspec
+import numpy as np
 
-from ...core.errors import ConfigError
-from ...core.files.json_text import Name, decode_json
+from ...core.console import leave_stderr_to_python, quiet_stderr
+from ...core.errors import ConfigError, FastSCNNError
+from ...core.extras import import_extra
+from ..settings import MULTI_WORKER
+from .strategy import check_strategy
 
-EXAMPLE = (
-    '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, '
-    '"task": {"type": "worker", "index": 0}}'
-)
-SLURM_PORT = 12345
-MOST = 10_000  # workers, and nodes that Slurm names
-_ADDRESS = re.compile(r"[^\s:/]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK")
+AGENT = "TORCHELASTIC_USE_AGENT_STORE"  # torchrun itself listens at MASTER_PORT then
+EXAMPLE = "MASTER_ADDR=host0 MASTER_PORT=12345 WORLD_SIZE=2 RANK=0"
+JOIN_SECONDS, SILENT_SECONDS = 300, 100
+
+
+class WorkerLost(FastSCNNError):
+    """Another worker of the cluster is gone; the code is EX_TEMPFAIL: start again."""
+
+    exit_code = 75
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
     """Processes that train one model together.
 
-    Args:
-        workers: the `host:port` at which each one listens, in the order of their rows in a batch.
+    Attributes:
+        address: the `host:port` at which worker 0 listens.
+        count: how many they are.
         index: which of them this process is.
-
-    Raises:
-        ConfigError: no workers, addresses that are none or the same, or no such worker.
     """
 
-    workers: tuple[str, ...]
+    address: str
+    count: int
     index: int
 
-    def __post_init__(self) -> None:
-        if not self.workers:
-            raise ConfigError(f"TF_CONFIG names no workers: expected {EXAMPLE}")
-        for address in self.workers:
-            if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
-                raise ConfigError(f"TF_CONFIG: a worker must be 'host:port', got {address!r}")
-        if len(set(self.workers)) < len(self.workers):
-            raise ConfigError(f"TF_CONFIG names a worker twice: {', '.join(self.workers)}")
-        valid = isinstance(self.index, int) and not isinstance(self.index, bool)
-        if not valid or not 0 <= self.index < len(self.workers):
-            raise ConfigError(
-                f"TF_CONFIG: the task's index must be 0..{len(self.workers) - 1}, "
-                f"got {self.index!r}"
-            )
 
-    def __len__(self) -> int:
-        return len(self.workers)
+def cluster_from(environment: Mapping[str, str] = os.environ) -> Cluster | None:
+    """The cluster of the variables that torchrun and other launchers set.
+
+    Returns:
+        None where none of them is set: JAX knows Slurm, Open MPI and TPUs by itself.
+
+    Raises:
+        ConfigError: one is missing or makes no sense.
+    """
+    given = {name: environment.get(name, "") for name in VARIABLES}
+    if not any(given.values()):
+        return None
+    for name, text in given.items():
+        if not re.fullmatch(r"[^\s/]{1,255}" if name == VARIABLES[0] else "[0-9]{1,9}", text):
+            raise ConfigError(f"{name} is {text[:40]!r}: expected such as {EXAMPLE}")
+    host = given.pop(VARIABLES[0])
+    port, count, index = map(int, given.values())
+    port += environment.get(AGENT) == "True"
+    if not 0 < port < 1 << 16 or index >= count:
+        raise ConfigError(f"there is no port {port} or no worker {index} of {count}: {EXAMPLE}")
+    return Cluster(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", count, index)
+
+
+class Workers:
+    """The joined processes. All call the same methods in the same order, and wait for each other.
+
+    Attributes:
+        index: which of them this process is.
+        count: how many they are.
+    """
+
+    def __init__(self, jax: Any):
+        self.index, self.count = int(jax.process_index()), int(jax.process_count())
+        self._talk = import_extra("jax.experimental.multihost_utils", "cluster")
+        with quiet_stderr(1):  # where Gloo says who is connected, when it is first used
+            self.from_chief(np.array(0))
 
     @property
     def chief(self) -> bool:
         """Whether this worker validates and writes."""
         return self.index == 0
 
-    def tf_config(self) -> str:
-        """The JSON text that TensorFlow reads."""
-        task = {"type": "worker", "index": self.index}
-        return json.dumps({"cluster": {"worker": list(self.workers)}, "task": task})
+    @property
+    def share(self) -> tuple[int, int]:
+        """This worker's share of every batch, as for `numpy_batches`."""
+        return self.index, self.count
+
+    def from_chief(self, array: np.ndarray) -> np.ndarray:
+        """The chief's values of an array that has the same shape and dtype on every worker."""
+        return np.asarray(self._talk.broadcast_one_to_all(array, self.chief))
+
+    def file_from_chief(self, path: Path | None, folder: str) -> Path | None:
+        """A file of the chief's; on the others a copy in a folder, None if the chief has none."""
+        content = np.fromfile(path, np.uint8) if path else np.empty(0, np.uint8)
+        size = int(self.from_chief(np.array(len(content))))
+        if not size:
+            return None
+        content = self.from_chief(content if self.chief else np.empty(size, np.uint8))
+        if not self.chief:
+            path = Path(folder) / "chief.keras"
+            content.tofile(path)
+        return path
+
+    def unlike_chief(self, content: bytes) -> list[int]:
+        """The workers whose content is not the chief's."""
+        digest = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
+        every = np.asarray(self._talk.process_allgather(digest))
+        return np.flatnonzero((every != every[0]).any(-1)).tolist()
 
 
-def cluster_from(environment: Mapping[str, str] = os.environ) -> Cluster:
-    """The cluster of TF_CONFIG or, where that is not set, of the Slurm step.
-
-    A `chief` task, where TF_CONFIG has one, is worker 0.
-
-    Raises:
-        ConfigError: there is neither, or what there is makes no sense.
-    """
-    text = environment.get("TF_CONFIG", "")
-    if not text and "SLURM_PROCID" in environment:
-        return slurm_cluster(environment)
-    if not text:
-        raise ConfigError(
-            f"--strategy multi-worker needs the environment variable TF_CONFIG, such as {EXAMPLE}"
-        )
-    try:
-        found: _TFConfig = decode_json(text, "TF_CONFIG", _TFConfig, error=ConfigError)
-    except ConfigError as error:
-        raise ConfigError(f"{error}; it must be JSON such as {EXAMPLE}") from None
-    kind, index = found.task.type, found.task.index
-    chiefs, workers = (found.cluster.get(name, []) for name in ("chief", "worker"))
-    others = set(found.cluster) - {"chief", "worker", "evaluator"}
-    if others or kind not in ("chief", "worker") or len(chiefs) > 1:
-        wrong = f"task type {kind!r}" if kind not in ("chief", "worker") else "the cluster"
-        raise ConfigError(f"TF_CONFIG: {wrong} is not of workers (and one chief) alone: {EXAMPLE}")
-    place = _index(index) + (len(chiefs) if kind == "worker" else 0)
-    return Cluster((*chiefs, *workers), place)
-
-
-class _Task(msgspec.Struct):
-    type: Name
-    index: int | Name
-
-
-class _TFConfig(msgspec.Struct):
-    """What of TF_CONFIG is read; launchers write more."""
-
-    cluster: dict[Name, Annotated[list[Name], msgspec.Meta(max_length=MOST)]]
-    task: _Task
-
-
-def _index(value: int | str) -> int:
-    """The task's index, which some launchers write as a text."""
-    try:
-        return int(value)
-    except ValueError:
-        raise ConfigError(
-            f"TF_CONFIG: the task's index must be a number, got {value[:40]!r}"  # type: ignore[index]
-        ) from None
-
-
-def slurm_cluster(environment: Mapping[str, str], port: int = SLURM_PORT) -> Cluster:
-    """The cluster of an `srun` step with block distribution (Slurm's default).
-
-    Tasks on one node listen on ports from `port` on.
+@contextlib.contextmanager
+def joined(cluster: Cluster | None) -> Iterator[Workers]:
+    """Joins the other processes for as long as it is entered, before JAX computes anything.
 
     Args:
-        environment: with SLURM_STEP_NODELIST, SLURM_STEP_TASKS_PER_NODE and SLURM_PROCID.
-        port: of the first task on each node.
+        cluster: what `cluster_from` gave.
 
     Raises:
-        ConfigError: a variable is missing or not as Slurm writes it.
-
-    Example:
-        >>> step = {"SLURM_STEP_NODELIST": "gpu[08-10]", "SLURM_STEP_TASKS_PER_NODE": "1(x3)"}
-        >>> slurm_cluster({**step, "SLURM_PROCID": "2"}).workers
-        ('gpu08:12345', 'gpu09:12345', 'gpu10:12345')
+        ConfigError: there is no cluster, Keras does not run on JAX, or it has computed before.
+        InputError: JAX is not installed.
+        WorkerLost: another worker is gone.
     """
+    check_strategy(MULTI_WORKER)
+    jax: Any = import_extra("jax", "cluster")
+    jax.config.update("jax_enable_preemption_service", False)  # which would write at every end
+    where = dataclasses.astuple(cluster) if cluster else (None, None, None)
+    named = f"the workers of {where[0]}" if cluster else "the workers"
+    with _one_line_for_aborts() as said:
+        said.append(f"{named} did not all come within {JOIN_SECONDS} s")
+        try:
+            jax.distributed.initialize(
+                *where,
+                initialization_timeout=JOIN_SECONDS,
+                heartbeat_timeout_seconds=SILENT_SECONDS,
+            )
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0][:200]
+            raise ConfigError(
+                f"cannot join {named} ({reason}): --strategy multi-worker needs the variables "
+                f"{EXAMPLE}, as torchrun sets them, or srun or mpirun"
+            ) from None
+        said.append(lost(f"worker {jax.process_index()} of {jax.process_count()}"))
+        try:
+            yield Workers(jax)
+        except BaseException as error:
+            code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
+            atexit.register(_leave, code)  # JAX would wait for the others, and then abort
+            if not _of_others(error):
+                raise
+            atexit.register(_leave, WorkerLost.exit_code)
+            raise WorkerLost(said[-1]) from None
+        jax.distributed.shutdown()
+
+
+def lost(who: str) -> str:
+    """What a worker says when another one is gone."""
+    return (
+        f"{who} stops, for another one is gone: finished epochs are kept; start all workers again "
+        "with --resume"
+    )
+
+
+def _of_others(error: BaseException) -> bool:
+    """Whether an error of JAX says that another process does not answer."""
+    return isinstance(error, (ValueError, RuntimeError)) and "Gloo" in str(error)
+
+
+def _leave(code: int) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+@contextlib.contextmanager
+def _one_line_for_aborts() -> Iterator[list[str]]:
+    """Has an abort end the process with the last of the lines that are put into the list.
+
+    A thread of JAX aborts with a stack trace when the chief is gone or a worker is silent for too
+    long; Python's handlers of signals would wait for the main thread, which waits for the others.
+    """
+    lines: list[str] = []
+    leave_stderr_to_python()
+    native = ctypes.CDLL(None)
+    native.signal.restype = ctypes.c_void_p
+
+    @ctypes.CFUNCTYPE(None, ctypes.c_int)
+    def end(number: int) -> None:
+        print(f"fastscnn: {lines[-1]}", file=sys.stderr)
+        _leave(WorkerLost.exit_code)
+
+    native.signal.argtypes = (ctypes.c_int, ctypes.c_void_p)
+    before = native.signal(signal.SIGABRT, ctypes.cast(end, ctypes.c_void_p))
     try:
-        nodes = _nodes(environment["SLURM_STEP_NODELIST"])
-        counts = _task_counts(environment["SLURM_STEP_TASKS_PER_NODE"])
-        index = _number(environment["SLURM_PROCID"])
-    except KeyError as error:
-        raise ConfigError(
-            f"{error.args[0]} is missing: start with srun, or set TF_CONFIG"
-        ) from None
-    except ValueError as error:
-        raise ConfigError(f"cannot read Slurm's environment ({error}): set TF_CONFIG") from None
-    if len(nodes) != len(counts):
-        raise ConfigError(f"Slurm names {len(nodes)} nodes but tasks of {len(counts)}")
-    pairs = zip(nodes, counts, strict=True)
-    return Cluster(tuple(f"{n}:{port + k}" for n, count in pairs for k in range(count)), index)
-
-
-def _nodes(text: str) -> list[str]:
-    """`gpu[08-10,12],login1` in full."""
-    names = []
-    for prefix, ranges, suffix in re.findall(r"([^,\[\]]*)(?:\[([^\]]*)\])?([^,\[\]]*),?", text):
-        if not ranges:
-            names += [prefix] if prefix else []
-            continue
-        for part in ranges.split(","):
-            low, _, high = part.partition("-")
-            numbers = range(_number(low), _number(high or low) + 1)
-            if len(names) + len(numbers) > MOST:
-                raise ValueError(f"more than {MOST:,} nodes")
-            names += [f"{prefix}{number:0{len(low)}d}{suffix}" for number in numbers]
-    return names
-
-
-def _task_counts(text: str) -> list[int]:
-    """`2(x3),1` as 2, 2, 2, 1."""
-    counts: list[int] = []
-    for part in text.split(","):
-        found = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)
-        if not found:
-            raise ValueError(f"tasks per node {text!r}")
-        count, times = _number(found[1]), _number(found[2] or "1")
-        if sum(counts) + count * times > MOST or len(counts) + times > MOST:
-            raise ValueError(f"more than {MOST:,} tasks")
-        counts += [count] * times
-    return counts
-
-
-def _number(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,9}", text):
-        raise ValueError(f"expected a number, got {text[:40]!r}")
-    return int(text)
+        yield lines
+    finally:
+        native.signal(signal.SIGABRT, before)

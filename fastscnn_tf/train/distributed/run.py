@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
+import tempfile
 from collections.abc import Sequence
-from types import ModuleType
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...core.aliases import StrPath
+from ...core.aliases import Progress, StrPath
+from ...core.config import FastSCNNConfig
 from ...core.errors import ConfigError
-from ...data.check.pair_faults import Progress
-from ...data.pipeline import batches
-from ...runs.run_folder import FREE, PATHS, open_run
+from ...core.keras_api import callback_of, keras3
+from ...data.datasets.dataset import SegmentationDataset
+from ...runs.run_files import versions
+from ...runs.run_folder import FREE, PATHS, OpenRun, open_run
 from .. import trainer
-from ..build import compiled_with, epoch_steps
 from ..settings import MULTI_WORKER, TrainSettings
-from .cluster import Cluster, cluster_from
-from .multi_worker import WorkerGroup
-
-# What the twin does not do, and the value that says so.
-NOT_HERE = {"ema": 0.0, "teacher": None, "precision": "float32", "accumulate": 1}
+from .cluster import Cluster, Workers, cluster_from, joined
 
 
 def run_on_workers(
@@ -35,16 +32,16 @@ def run_on_workers(
     progress: Progress = iter,
     cluster: Cluster | None = None,
 ) -> trainer.TrainResult | None:
-    """`run_training` on several machines; every worker calls it with the same settings.
+    """`run_training` by several processes; every worker calls it with the same settings.
 
     The run is that of one process: the same batches, and the same files in the same folder. Only
     the chief (worker 0) reads and writes the folder, and `resume` and `force` are its; the others
-    get weights, optimizer state and the number of finished epochs from it. A worker that is lost
-    ends all others; started again with `resume`, they go on after the last finished epoch.
+    get the checkpoint to go on from of it. A worker that is lost ends all others; started again
+    with `resume`, they go on after the last finished epoch.
 
     Args:
         settings, folder, resume, force, verbose, progress: as for `run_training`.
-        cluster: the workers; those of TF_CONFIG or Slurm by default.
+        cluster: the workers; by default those that the environment names.
 
     Returns:
         The finished run on the chief, None on the others.
@@ -54,78 +51,82 @@ def run_on_workers(
         WorkerLost: another worker is gone.
         FastSCNNError: as `run_training`.
     """
-    check_supported(settings)
-    settings = dataclasses.replace(settings, strategy=MULTI_WORKER)  # the losses are of replicas
-    group = WorkerGroup(cluster or cluster_from())
-    chief, run = group.cluster.chief, None
-    if chief:
-        run = open_run(folder, settings.to_dict(), trainer.LAST, resume, force)
-    last, said = (run.last, verbose) if run else (None, 0)
-    ready = trainer.prepare(settings, last, group.replicas, said, progress, validates=chief)
-    state = [ready.epochs_done, int(run is not None and run.over(ready.state))]
-    done, over = map(int, _agreed(group, settings, ready, state))
+    settings = dataclasses.replace(settings, strategy=MULTI_WORKER)
+    with (
+        joined(cluster or cluster_from()) as workers,
+        tempfile.TemporaryDirectory(prefix="fastscnn-") as temporary,
+    ):
+        run = OpenRun(Path(folder), settings.to_dict(), resume, None)
+        if workers.chief:
+            run = open_run(folder, settings.to_dict(), trainer.LAST, resume, force)
+        last = workers.file_from_chief(run.last, temporary)
 
-    def fit(callbacks: Sequence[Any]) -> None:
-        _fit(group, settings, ready, done, callbacks)
+        def agree(training: SegmentationDataset, config: FastSCNNConfig) -> None:
+            check_same(workers, settings, training, config)
 
-    if run:
-        return trainer.finish(run, settings, ready, fit, said)
-    if not over:
-        fit(())
+        said = verbose if workers.chief else 0
+        ready = trainer.prepare(settings, last, said, progress, workers.chief, agree)
+        check_weights(workers, ready.built.variables)
+        together = callback_of(keras3(), Together)(workers)
+
+        def fit(callbacks: Sequence[Any]) -> None:
+            trainer.fit_ready(settings, ready, [*callbacks, together], workers.share)
+
+        if workers.chief:
+            return trainer.finish(run, settings, ready, fit, said)
+        if not run.over(ready.state):
+            fit(trainer.every_worker(ready))
     return None
 
 
-def _fit(
-    group: WorkerGroup,
+class Together:
+    """Ends every worker's training after the epoch in which the chief's ends."""
+
+    model: Any
+
+    def __init__(self, workers: Workers):
+        super().__init__()
+        self.workers = workers
+
+    def on_epoch_end(self, epoch, logs=None):
+        # The others wait here until the chief has validated and written.
+        stop = self.workers.from_chief(np.array(int(self.model.stop_training)))
+        self.model.stop_training = bool(stop)
+
+
+def check_same(
+    workers: Workers,
     settings: TrainSettings,
-    ready: trainer.Prepared,
-    done: int,
-    callbacks: Sequence[Any],
+    training: SegmentationDataset,
+    config: FastSCNNConfig,
 ) -> None:
-    """Trains from epoch `done` to the last one of the settings."""
-    network, steps = ready.built.network, epoch_steps(settings, len(ready.training))
-    preset, config = settings.augmentation, network.config
-    source = ready.training, config, preset, settings.batch_size, settings.seed
-    epochs = range(done, settings.epochs)
-    stream = batches(*source, epochs, cache=settings.cache, share=group.share)
-    stream = group.replica_batches(stream if preset else stream.repeat(), settings.batch_size)
-
-    def compile_twin(keras: ModuleType, twin: Any) -> None:
-        twin.compile(**compiled_with(keras, settings, config, ready.built.loss, steps))
-
-    group.fit(network, compile_twin, stream, settings, steps, done, callbacks)
-
-
-def check_supported(settings: Any) -> None:
-    """Refuses settings that a run on several machines does not do.
+    """Makes sure that all workers train the same.
 
     Raises:
-        ConfigError: naming the first one.
+        ConfigError: versions, settings, network or data are not the chief's.
     """
-    for name, value in NOT_HERE.items():
-        if getattr(settings, name, value) != value:
-            raise ConfigError(
-                f"{name} {getattr(settings, name)} does not work with --strategy multi-worker: "
-                "leave it out, or use --strategy mirrored on one machine"
-            )
-
-
-def _agreed(
-    group: WorkerGroup, settings: TrainSettings, ready: trainer.Prepared, state: list[int]
-) -> list[np.ndarray]:
-    """What the chief says of the run's state, once all train the same.
-
-    Raises:
-        ConfigError: this worker's settings, network or data are not the chief's.
-    """
-    pairs = len(ready.training)
     values = {k: v for k, v in settings.to_dict().items() if k not in (*PATHS, *FREE)}
-    text = json.dumps([values, ready.config.to_dict(), pairs], sort_keys=True)
-    own = np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8)
-    chiefs, *agreed = group.from_chief([own, *map(np.array, state)])
-    if not np.array_equal(own, chiefs):
+    pairs = [
+        (training.sample_name(i), [path.stat().st_size for path in training.files(i)])
+        for i in range(len(training))
+    ]
+    text = json.dumps([versions(), values, config.to_dict(), pairs], sort_keys=True)
+    if odd := workers.unlike_chief(text.encode()):
         raise ConfigError(
-            f"worker {group.cluster.index} has other settings, network or data than worker 0 "
-            f"({pairs} training pairs here): start all workers with the same options"
+            f"workers {', '.join(map(str, odd))} have other versions, settings or data than worker "
+            f"0 (here is worker {workers.index}, with {len(training)} training pairs): start all "
+            "alike"
         )
-    return agreed
+
+
+def check_weights(workers: Workers, variables: Sequence[Any]) -> None:
+    """Makes sure that all workers begin with the same values.
+
+    Raises:
+        ConfigError: some have other ones than the chief.
+    """
+    if odd := workers.unlike_chief(b"".join(np.asarray(v.value).tobytes() for v in variables)):
+        raise ConfigError(
+            f"workers {', '.join(map(str, odd))} begin with other weights than worker 0: give all "
+            "the same --init-from, --teacher and data"
+        )
