@@ -132,7 +132,7 @@ _STRONG = Augmentation(
 )
 # fmt: on
 _PAPER = Augmentation(scale=(0.5, 2.0), flip=True, brightness=32.0, channel_noise=0.1)
-# What a small camera does to a street, for the last stage of a training: see the CamVid model's card.
+# What a small camera does to a street, for the last stage of a training (the CamVid model's card).
 # fmt: off
 _CAMERA = dataclasses.replace(
     _PAPER, contrast=0.3, saturation=0.3,
