@@ -26,17 +26,6 @@ def read_logits(folder: str, data: str) -> None:
         logits.read(index)
 
 
-def cluster(path: str) -> None:
-    """The cluster that a TF_CONFIG names."""
-    from fastscnn_tf.train.distributed.cluster import cluster_from
-
-    if not Path(path).is_file():  # it comes in a variable: there is nothing to open
-        return
-    with Path(path).open("rb") as file:
-        text = file.read(128 << 10).decode("utf-8", "surrogateescape")
-    cluster_from({"TF_CONFIG": text}).tf_config()
-
-
 def recipe(path: str) -> None:
     """The settings of a run by a recipe.json."""
     import fastscnn_tf as fs

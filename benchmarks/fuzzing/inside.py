@@ -53,7 +53,7 @@ def _redirect(scratch: Scratch) -> None:
         os.close(descriptor)
     os.chdir(scratch.case)
     os.environ.update(HOME=str(scratch.home), TMPDIR=str(scratch.temporary))
-    for name in ("FASTSCNN_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TF_CONFIG"):
+    for name in ("FASTSCNN_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         os.environ.pop(name, None)
     tempfile.tempdir = None
 

@@ -239,13 +239,6 @@ KINDS = (
         ),
         refused=("data prepare camvid", "data prepare cityscapes"),
     ),
-    Kind(
-        "TF_CONFIG",
-        ("cluster",),
-        {"tf_config.json": mutate_json},
-        ("call fuzzing.calls:cluster {f}",),
-        0.5,
-    ),
     _checkpoint("checkpoint .pth", {"zip.pth": mutate_torch, "legacy.pth": mutate_pickle}),
     _checkpoint("checkpoint .pdparams", {"paddle.pdparams": mutate_pickle}),
     _checkpoint("checkpoint .safetensors", {"x.safetensors": mutate_safetensors}),

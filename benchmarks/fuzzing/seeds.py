@@ -131,14 +131,6 @@ def _others(top: Path) -> None:
         for file in RUN_FILES:
             shutil.copy(ROOT / "tflite/camvid/train" / file, run / file)
     shutil.copy(ROOT / "tflite/fastscnn_camvid_int8.tflite", _folder(top, "shipped") / "s.tflite")
-    _folder(top, "cluster").joinpath("tf_config.json").write_text(
-        json.dumps(
-            {
-                "cluster": {"worker": ["a.example:12345", "b.example:12345"], "chief": ["c:1"]},
-                "task": {"type": "worker", "index": 1},
-            }
-        )
-    )
     _folder(top, "ledger").joinpath("ledger.json").write_text(json.dumps(_ledger()))
     content = foreign.onnx_to_run(json.dumps(metadata()).encode())
     (_folder(top, "onnx") / "m.onnx").write_bytes(content)
