@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 
 def read_checkpoint(path: str) -> None:
     """Arrays of a checkpoint of another framework."""
