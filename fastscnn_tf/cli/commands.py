@@ -7,10 +7,11 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -109,12 +110,27 @@ def _stop(failure: Failure, print_first: str = "") -> NoReturn:
 
 @contextlib.contextmanager
 def _signals_end_it() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the program as Ctrl-C does: half-written files are removed."""
+    """SIGTERM and SIGHUP end the program as Ctrl-C does: half-written files are removed.
+
+    What is raised while a finalizer or a callback of the collector runs is swallowed by Python: the
+    signal is sent once more then.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)  # the second one ends it at once
         raise Ended(number)
 
+    def swallowed(lost: Any) -> None:
+        if not isinstance(lost.exc_value, Ended | KeyboardInterrupt):
+            return before(lost)
+        number = getattr(lost.exc_value, "number", signal.SIGINT)
+        if number in taken:
+            signal.signal(number, end)
+        once_more = threading.Timer(0.1, os.kill, (os.getpid(), number))
+        once_more.daemon = True
+        return once_more.start()
+
+    before, sys.unraisablehook = sys.unraisablehook, swallowed
     numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     taken = []
     with contextlib.suppress(ValueError):  # only the main thread may
@@ -125,6 +141,7 @@ def _signals_end_it() -> Iterator[None]:
     try:
         yield
     finally:
+        sys.unraisablehook = before
         for number in taken:
             signal.signal(number, signal.SIG_DFL)
 

@@ -125,8 +125,9 @@ def test_two_workers_of_which_each_is_killed_once_train_as_one_process(run):
     for epochs, victim, resume in ((2, 1, ()), (5, 0, ("resume",))):
         code, _, message = kill_after(folder, epochs, start(run, same, folder, *resume), victim)
         assert code == 75, message
-        assert message.startswith(f"fastscnn: worker {1 - victim} of 2 {LOST}"), message
-        assert message.count("\n") == 1
+        waits, lost = message.splitlines()
+        assert waits.startswith("fastscnn: waits for the workers of localhost:"), message
+        assert lost.startswith(f"fastscnn: worker {1 - victim} of 2 {LOST}"), message
         assert epochs <= state(folder)["epochs_done"] < EPOCHS
     (first, said, error), (second, other, _) = ends(start(run, same, folder, "resume"))
     best = state(folder)["best"]
@@ -161,5 +162,12 @@ def test_workers_that_differ_are_told(run):
     other = write(run / "other.json", dataclasses.replace(settings, learning_rate=0.1))
     for code, _, message in ends(start(run, [run / "multi-worker.json", other], run / "unlike")):
         assert code == 2, message
-        assert "workers 1 have other versions, settings or data than worker 0" in message
+        assert "the settings of worker 1 are not worker 0's" in message
     assert not (run / "unlike").exists()
+
+
+def test_what_the_chief_refuses_ends_all(run):
+    (first, _, own), (second, _, other) = ends(start(run, [run / "multi-worker.json"] * 2, run))
+    assert (first, second) == (2, 2), own + other
+    assert "is not empty" in own
+    assert "worker 0 cannot begin" in other

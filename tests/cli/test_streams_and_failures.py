@@ -252,6 +252,34 @@ commands.run_command(["write", sys.argv[1]])
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_a_callback_of_the_collector_is_not_lost(number):
+    """Python swallows what is raised there."""
+    driver = """
+import gc, os, sys, time, click
+from fastscnn_tf.cli import commands
+
+def collected(phase, info):
+    gc.callbacks.clear()
+    os.kill(os.getpid(), int(sys.argv[1]))
+    time.sleep(0.01)
+
+@click.command("collect")
+def collect():
+    gc.callbacks.append(collected)
+    gc.collect()
+    print("swallowed", flush=True)
+    time.sleep(60)
+
+commands.cli.add_command(collect)
+commands.run_command(["collect"])
+"""
+    command = [sys.executable, "-c", driver, str(int(number))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (128 + number, "swallowed\n"), done.stderr
+
+
 def test_signals_mean_afterwards_what_they_meant_before(run):
     before = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)]
     assert run(*GOOD)[0] == 0

@@ -64,10 +64,10 @@ def test_the_cluster_of_a_launcher():
     [
         ("RANK", "", "RANK is '': expected such as MASTER_ADDR=host0"),
         ("RANK", "-1", "RANK is '-1'"),
-        ("RANK", "2", "no worker 2 of 2"),
+        ("RANK", "2", "workers count from 0 to 1"),
         ("WORLD_SIZE", "two", "WORLD_SIZE is 'two'"),
         ("WORLD_SIZE", "9" * 5000, "WORLD_SIZE is '9{40}'"),
-        ("MASTER_PORT", "65536", "no port 65536"),
+        ("MASTER_PORT", "65536", "65536 is no port"),
         ("MASTER_ADDR", "a b", "MASTER_ADDR is 'a b'"),
     ],
 )

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core.console import leave_stderr_to_python, quiet_stderr
+from ...core.console import leave_stderr_to_python, quiet_stderr, warn
 from ...core.errors import ConfigError, FastSCNNError
 from ...core.extras import import_extra
 from ..settings import MULTI_WORKER
@@ -68,8 +68,12 @@ def cluster_from(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     host = given.pop(VARIABLES[0])
     port, count, index = map(int, given.values())
     port += environment.get(AGENT) == "True"
-    if not 0 < port < 1 << 16 or index >= count:
-        raise ConfigError(f"there is no port {port} or no worker {index} of {count}: {EXAMPLE}")
+    if not 0 < port < 1 << 16:
+        raise ConfigError(f"MASTER_PORT {port} is no port: expected 1 to 65535")
+    if index >= count:
+        raise ConfigError(
+            f"RANK {index} of WORLD_SIZE {count}: workers count from 0 to {count - 1}"
+        )
     return Cluster(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", count, index)
 
 
@@ -113,6 +117,25 @@ class Workers:
             content.tofile(path)
         return path
 
+    @contextlib.contextmanager
+    def chief_first(self) -> Iterator[None]:
+        """What the chief does before the others go on; where it fails, they stop as well.
+
+        Raises:
+            ConfigError: on the others.
+            FastSCNNError: on the chief.
+        """
+        refusal = None
+        try:
+            yield
+        except FastSCNNError as error:
+            refusal = error
+        failed = bool(self.from_chief(np.array(int(refusal is not None))))
+        if refusal:
+            raise refusal
+        if failed:
+            raise ConfigError("worker 0 cannot begin: what it says is to be mended first")
+
     def unlike_chief(self, content: bytes) -> list[int]:
         """The workers whose content is not the chief's."""
         digest = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
@@ -139,6 +162,7 @@ def joined(cluster: Cluster | None) -> Iterator[Workers]:
     named = f"the workers of {where[0]}" if cluster else "the workers"
     with _one_line_for_aborts() as said:
         said.append(f"{named} did not all come within {JOIN_SECONDS} s")
+        warn(f"waits for {named}, {JOIN_SECONDS} s at most")
         try:
             jax.distributed.initialize(
                 *where,
@@ -147,10 +171,13 @@ def joined(cluster: Cluster | None) -> Iterator[Workers]:
             )
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0][:200]
-            raise ConfigError(
-                f"cannot join {named} ({reason}): --strategy multi-worker needs the variables "
-                f"{EXAMPLE}, as torchrun sets them, or srun or mpirun"
-            ) from None
+            hint = (
+                "is the port free there?"
+                if cluster
+                else f"--strategy multi-worker needs the variables {EXAMPLE}, as torchrun sets "
+                "them, or srun or mpirun"
+            )
+            raise ConfigError(f"cannot join {named} ({reason}): {hint}") from None
         said.append(lost(f"worker {jax.process_index()} of {jax.process_count()}"))
         try:
             yield Workers(jax)

@@ -57,8 +57,9 @@ def run_on_workers(
         tempfile.TemporaryDirectory(prefix="fastscnn-") as temporary,
     ):
         run = OpenRun(Path(folder), settings.to_dict(), resume, None)
-        if workers.chief:
-            run = open_run(folder, settings.to_dict(), trainer.LAST, resume, force)
+        with workers.chief_first():
+            if workers.chief:
+                run = open_run(folder, settings.to_dict(), trainer.LAST, resume, force)
         last = workers.file_from_chief(run.last, temporary)
 
         def agree(training: SegmentationDataset, config: FastSCNNConfig) -> None:
@@ -110,13 +111,16 @@ def check_same(
         (training.sample_name(i), [path.stat().st_size for path in training.files(i)])
         for i in range(len(training))
     ]
-    text = json.dumps([versions(), values, config.to_dict(), pairs], sort_keys=True)
-    if odd := workers.unlike_chief(text.encode()):
-        raise ConfigError(
-            f"workers {', '.join(map(str, odd))} have other versions, settings or data than worker "
-            f"0 (here is worker {workers.index}, with {len(training)} training pairs): start all "
-            "alike"
-        )
+    for what, part in (
+        ("versions", versions()),
+        ("settings", [values, config.to_dict()]),
+        ("data", pairs),
+    ):
+        if odd := workers.unlike_chief(json.dumps(part, sort_keys=True).encode()):
+            raise ConfigError(
+                f"the {what} of worker {', '.join(map(str, odd))} are not worker 0's (here is "
+                f"worker {workers.index}, with {len(training)} training pairs): start all alike"
+            )
 
 
 def check_weights(workers: Workers, variables: Sequence[Any]) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ...core.errors import ConfigError
+from ...core.console import warn
+from ...core.errors import ConfigError, InputError
 from ...core.extras import BACKEND, import_extra
 from ...core.keras_api import keras3
 from ..settings import NONE, check_run_values
@@ -27,7 +28,13 @@ def check_strategy(name: str) -> str:
         InputError: Keras or JAX is not installed.
     """
     check_run_values(strategy=name)
-    if name != NONE and (backend := keras3().backend.backend()) != "jax":
+    if name == NONE:
+        return name
+    try:
+        backend = keras3().backend.backend()
+    except InputError as error:  # the backend that would be taken is not there
+        raise ConfigError(f"--strategy {name} needs {BACKEND}=jax ({error})") from None
+    if backend != "jax":
         raise ConfigError(f"--strategy {name} needs {BACKEND}=jax, this is {backend}")
     return name
 
@@ -43,7 +50,10 @@ def devices_of(name: str) -> int:
     """
     if check_strategy(name) == NONE:
         return 1
-    return int(keras3().distribution.get_device_count())
+    count = int(keras3().distribution.get_device_count())
+    if count == 1:
+        warn(f"--strategy {name}: there is one device, which trains alone")
+    return count
 
 
 @contextlib.contextmanager
@@ -54,7 +64,7 @@ def on_all_devices(name: str, variables: Iterable[Any]) -> Iterator[None]:
         name: of the strategy.
         variables: all that the training steps change or read, equal in all processes.
     """
-    if name == NONE:
+    if name == NONE or keras3().distribution.get_device_count() == 1:
         yield
         return
     jax = import_extra("jax", "cluster")
