@@ -276,7 +276,14 @@ commands.cli.add_command(collect)
 commands.run_command(["collect"])
 """
     command = [sys.executable, "-c", driver, str(int(number))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a shell's background ignores it
+    )
     assert (done.returncode, done.stdout) == (128 + number, "swallowed\n"), done.stderr
 
 
