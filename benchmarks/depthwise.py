@@ -11,19 +11,16 @@ times their number; a single tap instead of nine; float32; and copying what it r
 
 from __future__ import annotations
 
-import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from operations import best_times, kind_of, load, one_operation, packed
+from operations import best_times, given, kind_of, load, one_operation, packed
 
 from fastscnn_tf.core.text_table import text_table
 from fastscnn_tf.export.edits import Editor
 from fastscnn_tf.runtime.benchmark import cpu_name
-from fastscnn_tf.tflite.file import read_model
 
 TILE = 32  # channels that the kernel for AVX-512 takes at once
 BANDS = 8
@@ -32,19 +29,14 @@ KIND = "DEPTHWISE_CONV_2D 3x3"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--rounds", type=int, default=20)
-    arguments = parser.parse_args()
-    content, model = read_model(arguments.model)
-    graph = model.main
+    content, graph, rounds = given(__doc__)
     found: dict[Any, int] = {}
     for op in graph.ops:
         if kind_of(graph, op) == KIND:
             key = (graph.tensors[op.inputs[0]].shape, graph.tensors[op.outputs[0]].shape)
             found.setdefault(key, op.index)
-    print(f"{cpu_name()}, one thread; best of {arguments.rounds} rounds, CPU ms")
-    rows = [row(content, index, arguments.rounds) for index in found.values()]
+    print(f"{cpu_name()}, one thread; best of {rounds} rounds, CPU ms")
+    rows = [row(content, index, rounds) for index in found.values()]
     head = list(dict.fromkeys(name for r in rows for name in r))
     print(text_table([head, *([r.get(name, "") for name in head] for r in rows)], None))
 

@@ -31,24 +31,29 @@ BYTES = {schema.TensorType.FLOAT32: 4, schema.TensorType.INT32: 4, schema.Tensor
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--rounds", type=int, default=20)
-    arguments = parser.parse_args()
-    content, model = read_model(arguments.model)
-    graph = model.main
+    content, graph, rounds = given(__doc__)
     programs = [load(cut(content, op.index)) for op in graph.ops]
     pointwise = next(op for op in graph.ops if kind_of(graph, op) == "CONV_2D 1x1")
     *times, whole, peak = best_times(
-        [*programs, load(content), load(widened(content, pointwise.index))], arguments.rounds
+        [*programs, load(content), load(widened(content, pointwise.index))], rounds
     )
     rate = np.prod(PEAK) / peak
-    print(f"{cpu_name()}, one thread; best of {arguments.rounds} rounds, CPU time")
+    print(f"{cpu_name()}, one thread; best of {rounds} rounds, CPU time")
     print(f"peak, 1x1 convolution of 1024 to 1024 channels: {rate / 1e9:.0f} GMAC/s\n")
     print(table(graph, times, rate))
     total = sum(count_macs(graph, op).total for op in graph.ops)
     print(f"\nthe whole graph: {whole * 1e3:.1f} ms, its operations alone {sum(times) * 1e3:.1f}")
     print(f"{total / 1e9:.2f} GMAC at the peak: {total / rate * 1e3:.1f} ms")
+
+
+def given(about: str) -> tuple[bytes, Graph, int]:
+    """What the command line asks for: the file's content, its graph, and the number of rounds."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--rounds", type=int, default=20)
+    arguments = parser.parse_args()
+    content, model = read_model(arguments.model)
+    return content, model.main, arguments.rounds
 
 
 def cut(content: bytes, index: int) -> bytes:

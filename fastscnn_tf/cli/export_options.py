@@ -59,12 +59,8 @@ def translate(model: StrPath, output: Path, format: str, force: bool) -> None:
     from ..export.export_onnx import tflite_to_onnx
 
     for param in click.get_current_context().command.params:
-        if opt.is_given(str(param.name)) and param.name not in (
-            "model",
-            "format",
-            "output",
-            "force",
-        ):
+        used = param.name in ("model", "format", "output", "force")
+        if opt.is_given(str(param.name)) and not used:
             raise click.UsageError(f"{param.opts[0]} would do nothing: {model} is there already")
     if format == ONNX:
         echo(str(tflite_to_onnx(model, output, force)), keep="\n")
