@@ -201,7 +201,8 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
         "augment",
         "seed",
     ),
-    *("validate_every", "match", "class_map", "deterministic", "val_split"),
+    *("validate_every", "match", "class_map", "deterministic"),
+    *("extra_dataset", "extra_data_dir", "extra_split", "val_split"),
 )
 @opt.skip_bad
 @cache

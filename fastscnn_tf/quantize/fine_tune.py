@@ -20,7 +20,7 @@ from ..train.losses.segmentation_loss import segmentation_loss
 from ..train.optimizers import optimizer
 from ..train.predictor import predictor_of
 from ..train.schedules import schedule
-from ..train.trainer import TrainResult, fit_epochs, usable_split
+from ..train.trainer import TrainResult, fit_epochs, training_data, usable_split
 from .freeze_ranges import freeze_ranges
 from .qat_checkpoint import load_qat, restore_run, save_qat
 from .quantize_aware import CALIBRATION_IMAGES, quantize_aware
@@ -70,7 +70,8 @@ def run_quantization(
     float_model = _float_model(source, model, settings)
     config: FastSCNNConfig = (model or float_model).config
     splits = [
-        usable_split(settings, split, config.input_size, progress) for split in ("train", "val")
+        training_data(settings, config.input_size, progress),
+        usable_split(settings, "val", config.input_size, progress),
     ]
     run = run.with_classes(splits[0].labels.names)
     matching = settings.match, settings.class_map

@@ -33,6 +33,10 @@ class QuantizeSettings(RunSettings):
         validate_every: epochs between validations; the last epoch always validates.
         match: how the data set's classes become the model's, `name` or `index`.
         class_map: YAML file of `model's class: data set's class`, where names differ.
+        extra_dataset: a second data set, added to the training split, as in `TrainSettings`; for
+            weights trained with one. So `extra_data_dir` and `extra_split`.
+        extra_data_dir: where it lies.
+        extra_split: which split of it.
         val_split: as in `TrainSettings`.
         skip_bad: go on without pairs that cannot be used, with a counted warning.
         cache: where decoded pairs are kept, as in `TrainSettings`.
@@ -57,6 +61,9 @@ class QuantizeSettings(RunSettings):
     validate_every: int = setting(1, "Epochs.", 1)
     match: str = like(TrainSettings, "match")
     class_map: str | None = like(TrainSettings, "class_map")
+    extra_dataset: str | None = like(TrainSettings, "extra_dataset")
+    extra_data_dir: str | None = like(TrainSettings, "extra_data_dir")
+    extra_split: str = like(TrainSettings, "extra_split")
     val_split: float | None = like(TrainSettings, "val_split")
     skip_bad: bool = setting(False)
     cache: str = like(TrainSettings, "cache")

@@ -23,14 +23,18 @@ MANY = 1 << 20  # more repetitions than any run has
 
 
 class RunSettings(Declared):
-    """Base of the settings of runs that train on pairs: `augment` and `cache` are checked, too."""
+    """Base of the settings of runs that train on pairs: what their data need is checked, too."""
 
     augment: str
     cache: str
+    extra_dataset: str | None
+    extra_data_dir: str | None
 
     def __post_init__(self) -> None:
         _ = self.augmentation
         check_cache(self.cache)
+        if self.extra_data_dir and not self.extra_dataset:
+            raise ConfigError("extra_data_dir needs extra_dataset: the name of that data set")
         super().__post_init__()
 
     @property
@@ -230,8 +234,6 @@ class TrainSettings(RunSettings):
             raise ConfigError(f"crop {sizes[0]} is larger than size {sizes[1]}: take a smaller one")
         if self.init_from and (self.preset or self.width):
             raise ConfigError("init_from brings its own wiring: leave out preset and width")
-        if self.extra_data_dir and not self.extra_dataset:
-            raise ConfigError("extra_data_dir needs extra_dataset: the name of that data set")
         if not self.init_from and (self.match != "name" or self.class_map):
             raise ConfigError("match and class_map are about the classes of init_from: give that")
         for name in () if self.teacher else ("distill_weight", "distill_temperature"):

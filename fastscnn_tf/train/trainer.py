@@ -150,7 +150,7 @@ def prepare(
         agree: called with the training split and the configuration before the network is built.
     """
     start = read_start(settings.init_from) if settings.init_from and not last else None
-    training = training_data(settings, progress)
+    training = training_data(settings, settings.size, progress)
     validates = validates and settings.validate_every > 0
     split = usable_split(settings, "val", settings.size, progress) if validates else None
     if last:
@@ -231,13 +231,13 @@ def usable_split(
     return open_usable(*place, split, size, settings.skip_bad, progress, share)
 
 
-def training_data(settings: TrainSettings, progress: Progress = iter) -> SegmentationDataset:
+def training_data(settings: Any, size: Size, progress: Progress = iter) -> SegmentationDataset:
     """The training split of a run, with the extra data set where there is one."""
-    data = usable_split(settings, "train", settings.size, progress)
+    data = usable_split(settings, "train", size, progress)
     if settings.extra_dataset is None:
         return data
     folder = settings.extra_data_dir or settings.data_dir
-    source = settings.extra_dataset, folder, settings.extra_split, settings.size
+    source = settings.extra_dataset, folder, settings.extra_split, size
     return ConcatDataset([data, open_usable(*source, settings.skip_bad, progress)])
 
 

@@ -11,6 +11,7 @@ from fastscnn_tf.evaluation.saving import save_model
 from fastscnn_tf.model.classifier import fast_scnn_classifier
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.initialise import initialise, read_start
+from fastscnn_tf.quantize.run_settings import QuantizeSettings
 from fastscnn_tf.train.pretrain import PretrainSettings, run_pretraining, top_accuracy
 from fastscnn_tf.train.settings import TrainSettings
 from fastscnn_tf.train.trainer import run_training
@@ -250,9 +251,15 @@ def test_more_training_data_of_the_same_classes(own_data, tmp_path):
         extra_dataset="folder",
         extra_split="val",
     )
-    data = training_data(settings)
+    data = training_data(settings, settings.size)
     assert len(data) == 4 + 3
+    tuned = QuantizeSettings(
+        "x.keras", "folder", str(own_data), extra_dataset="folder", extra_split="val"
+    )
+    assert len(training_data(tuned, settings.size)) == 4 + 3
     result = run_training(settings, tmp_path / "run", verbose=0)
     assert result.epochs == 1  # a batch of 6 needs both
     with pytest.raises(ConfigError, match="extra_data_dir needs extra_dataset"):
         TrainSettings("toy", None, (64, 96), extra_data_dir="x")
+    with pytest.raises(ConfigError, match="extra_data_dir needs extra_dataset"):
+        QuantizeSettings("x.keras", "toy", None, extra_data_dir="x")
