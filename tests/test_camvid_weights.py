@@ -18,7 +18,7 @@ from fastscnn_tf.tflite.file import own_metadata, read_model
 
 TFLITE = Path(__file__).parent.parent / "tflite"
 SHIPPED = TFLITE / "fastscnn_camvid.keras"
-ON_TRAIN = TFLITE / "camvid" / "train_settle" / "best.keras"
+ON_TRAIN = TFLITE / "camvid" / "train_last" / "best.keras"
 USE = (448, 608)  # the size at which they are used, chosen on val
 DEVICE = {kind: TFLITE / f"fastscnn_camvid_{kind}.tflite" for kind in ("float16", "int8")}
 FIGURES = read_json(TFLITE / "camvid" / "figures.json")

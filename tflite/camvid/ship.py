@@ -2,8 +2,9 @@
 
     python tflite/camvid/ship.py CAMVID OUTPUT --size 448x608
 
-OUTPUT holds the runs `train_settle` and `trainval_settle`; it gets the weights at the size of their
-use, the .tflite files, and `figures.json`. See `train.sh`.
+OUTPUT holds the runs `train_last` and `trainval_last` and their fine-tuning `train_qat` and
+`trainval_qat`; it gets the weights at the size of their use, the .tflite files, and `figures.json`.
+See `train.sh`.
 """
 
 from __future__ import annotations
@@ -17,23 +18,26 @@ from fastscnn_tf.core.files.writing import write_json
 from fastscnn_tf.core.sizes import Size, format_size, parse_size
 from fastscnn_tf.runs.about import about_model
 
-NAMES = {"train_settle": "on_train", "trainval_settle": "fastscnn_camvid"}
+NAMES = {"train": "on_train", "trainval": "fastscnn_camvid"}
 SIZES = ((352, 480), (448, 608), (544, 736), (704, 960))  # what the use's was chosen from
 LICENCE = "CC BY-NC 4.0 (trained on CamVid): research use"
 
 
-def ship(run: Path, output: Path, name: str, camvid: str, size: Size) -> dict[str, Path]:
-    """Writes `name`.keras, its float16 and its int8 file."""
+def ship(output: Path, runs: str, name: str, camvid: str, size: Size) -> dict[str, Path]:
+    """Writes `name`.keras, its float16 and its int8 file, and int8 without fine-tuning."""
+    run = output / f"{runs}_last" / "last.keras"
     model = fs.resize_model(fs.load_model(run), size)
-    paths = {"keras": output / f"{name}.keras"}
+    kinds = ("float16", "int8", "post_training")
+    paths = {kind: output / f"{name}_{kind}.tflite" for kind in kinds}
     about = about_model(run, name="Fast-SCNN, CamVid", license=LICENCE)
+    options: dict[str, Any] = {"about": about, "force": True}
+    fs.export_tflite(model, paths["float16"], "float16", **options)
+    tuned = fs.load_model(output / f"{runs}_qat" / "last.npz")
+    fs.export_tflite(tuned, paths["int8"], "int8-qat", **options)
+    images = fs.load_dataset("camvid", camvid, split="train", config=model.config, batch_size=1)
+    fs.export_tflite(model, paths["post_training"], "int8", calibration=images.take(100), **options)
+    paths["keras"] = output / f"{name}.keras"
     fs.save_model(model, paths["keras"], force=True, about=about)
-    for recipe in ("float16", "int8"):
-        images = fs.load_dataset("camvid", camvid, split="train", config=model.config, batch_size=1)
-        paths[recipe] = output / f"{name}_{recipe}.tflite"
-        fs.export_tflite(
-            model, paths[recipe], recipe, calibration=images.take(100), about=about, force=True
-        )
     return paths
 
 
@@ -50,17 +54,18 @@ def figures(ours: dict[str, Path], shipped: dict[str, Path], camvid: str) -> dic
         "val_miou_by_size": by_size,
         "val_class_iou": {k: scores[k].to_dict()["class_iou"] for k in ("keras", "int8")},
         "agreement": {
-            "float16_int8": _agreement(shipped, camvid),
-            "on_train_float16_int8": _agreement(ours, camvid),
+            f"{weights}float16_{kind}": _agreement(paths, kind, camvid)
+            for weights, paths in (("", shipped), ("on_train_", ours))
+            for kind in ("int8", "post_training")
         },
         "bytes": {path.name: path.stat().st_size for path in shipped.values()},
     }
 
 
-def _agreement(paths: dict[str, Path], camvid: str) -> float:
-    size = fs.Segmenter(paths["int8"]).input_size
+def _agreement(paths: dict[str, Path], kind: str, camvid: str) -> float:
+    size = fs.Segmenter(paths[kind]).input_size
     data = fs.open_dataset("camvid", camvid, "val", size)
-    return fs.argmax_agreement(paths["float16"], paths["int8"], data)
+    return fs.argmax_agreement(paths["float16"], paths[kind], data)
 
 
 def main() -> None:
@@ -71,8 +76,7 @@ def main() -> None:
     parser.add_argument("--size", type=parse_size, required=True)
     given = parser.parse_args()
     ours, shipped = (
-        ship(given.output / run, given.output, name, given.camvid, given.size)
-        for run, name in NAMES.items()
+        ship(given.output, runs, name, given.camvid, given.size) for runs, name in NAMES.items()
     )
     write_json(given.output / "figures.json", figures(ours, shipped, given.camvid))
 

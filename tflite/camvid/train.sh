@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The training behind the CamVid weights, from random weights to the two .tflite files:
 #   make camvid CAMVID=FOLDER [OUTPUT=camvid-output]
-# Some three hours on two cores. Killed, it goes on where it stood when it is started again.
+# Some six hours on two cores. Killed, it goes on where it stood when it is started again.
 set -euo pipefail
 camvid=${1:?usage: train.sh CAMVID [OUTPUT]}
 output=${2:-camvid-output}
@@ -11,7 +11,8 @@ data=(--dataset camvid --data-dir "$camvid")
 shape=(--size 352x480 --crop 256x352)
 # The last stage looks at pictures of twice their size, so that what is small in them is seen large.
 large=(--size 704x960 --crop 352x480 --recipe settle --seed 3)
-with_val=(--extra-dataset camvid --extra-split val --validate-every 0)
+val=(--extra-dataset camvid --extra-split val)
+with_val=("${val[@]}" --validate-every 0)
 use=448x608 # the size at which the weights score best on val
 
 # On the train split, scored on val: what the recipe is worth.
@@ -29,5 +30,24 @@ use=448x608 # the size at which the weights score best on val
   --seed 2 --init-from "$output/trainval/best.keras" --output "$output/trainval_lovasz" --resume
 "$fastscnn" train "${data[@]}" "${large[@]}" "${with_val[@]}" \
   --init-from "$output/trainval_lovasz/best.keras" --output "$output/trainval_settle" --resume
+
+# Both once more: as long again without class weights, then the last stage with a small camera's
+# faults, and int8 in the loop, taught by the float weights.
+tune() {
+  "$fastscnn" quantize "$output/$1/last.keras" "${data[@]}" --size "$use" "${@:3}" --epochs 3 \
+    --validate-every 3 --distill-weight 10 --output "$output/$2" --resume
+}
+long=(--recipe strong --class-weights none --learning-rate 0.002 --warmup-epochs 2 --seed 4)
+last=(--size 704x960 --crop 352x480 --recipe settle --augment camera --seed 5)
+"$fastscnn" train "${data[@]}" "${shape[@]}" "${long[@]}" --validate-every 50 \
+  --init-from "$output/train_settle/best.keras" --output "$output/train_long" --resume
+"$fastscnn" train "${data[@]}" "${last[@]}" --validate-every 16 \
+  --init-from "$output/train_long/last.keras" --output "$output/train_last" --resume
+tune train_last train_qat
+"$fastscnn" train "${data[@]}" "${shape[@]}" "${with_val[@]}" "${long[@]}" \
+  --init-from "$output/trainval_settle/best.keras" --output "$output/trainval_long" --resume
+"$fastscnn" train "${data[@]}" "${with_val[@]}" "${last[@]}" \
+  --init-from "$output/trainval_long/last.keras" --output "$output/trainval_last" --resume
+tune trainval_last trainval_qat "${val[@]}"
 
 "$bin/python" "$(dirname "$0")/ship.py" "$camvid" "$output" --size "$use"

@@ -136,7 +136,7 @@ _PAPER = Augmentation(scale=(0.5, 2.0), flip=True, brightness=32.0, channel_nois
 # fmt: off
 _CAMERA = dataclasses.replace(
     _PAPER, contrast=0.3, saturation=0.3,
-    night=(0.15, 2.5), blur=(0.15, 1.5), noise=(0.3, 30.0), jpeg=(0.1, 40),
+    night=(0.15, 2.0), blur=(0.15, 1.5), noise=(0.2, 20.0), jpeg=(0.1, 40),
 )
 # fmt: on
 PRESETS = {
