@@ -537,7 +537,7 @@ def test_storage_of_two_sizes(read):
 def test_array_of_other_size_than_its_bytes(read):
     content = pickle.dumps({"w": np.zeros((3, 5), np.float32)}, 2)
     assert content.count(b"K\x03K\x05") == 1
-    with pytest.raises(ModelFileError, match="of shape .* bytes"):
+    with pytest.raises(ModelFileError, match=r"of shape .* bytes"):
         read(content.replace(b"K\x03K\x05", b"K\x03K\x06"))
 
 
