@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import fnmatch
 import math
 import operator
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import NUMBER, check_number, either
+from .arguments import NUMBER, check_number, either, nearest_or_all
 from .errors import ConfigError
 from .files.json_text import convert
 from .images.interpolation import sampling_of
@@ -52,10 +51,6 @@ _WHOLE = {
     "aux_width": (1, 1024),
 }
 _WIDTHS = ("stem_widths", "bottleneck_widths", "head_widths")
-_FLAGS = (
-    *("pad", "separable_relu", "separable_norm", "pyramid_branch_norm"),
-    *("logits_norm", "logits_relu", "logits_bias", "aux_heads"),
-)
 # Younger than files that people have: written only where they differ from the default, so that
 # files of all other networks stay what they were, byte by byte, and are read by older versions.
 _LATER = (
@@ -223,9 +218,10 @@ class FastSCNNConfig:
                 raise ConfigError(f"{name} must be {either(known)}, got {getattr(self, name)!r}")
         for name, members in _SUBSETS.items():
             self._check_members(name, members)
-        for name in _FLAGS:
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(field.default, bool) and not isinstance(value, bool):
+                raise ConfigError(f"{field.name} must be True or False, got {value!r}")
         object.__setattr__(self, "conv_bias", _names("conv_bias", self.conv_bias))
         self._check_together()
 
@@ -398,9 +394,8 @@ def _known(cls: type[FastSCNNConfig], changes: dict[str, Any]) -> dict[str, Any]
     fields = [field.name for field in dataclasses.fields(cls)]
     for name in changes:
         if name not in fields:
-            close = difflib.get_close_matches(name, fields, 1)
-            hint = f": did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(f"FastSCNNConfig has no field {name!r}{hint}")
+            hint = nearest_or_all(name, fields)
+            raise ConfigError(f"FastSCNNConfig has no field {name!r}: {hint}")
     return changes
 
 

@@ -13,31 +13,18 @@ from .npu import VENDORS, NpuSettings
 from .places import model_token, weight_cache_name
 
 LITERT = "com.google.ai.edge.litert"
-# option -> (parameter of CompiledModel.GpuOptions, its enum or "")
-_GPU = {
-    "constant_tensor_sharing": ("constantTensorSharing", ""),
-    "infinite_float_capping": ("infiniteFloatCapping", ""),
-    "allow_src_quantized_fc_conv_ops": ("allowSrcQuantizedFcConvOps", ""),
-    "buffer_storage_type": ("bufferStorageType", "BufferStorageType"),
-    "prefer_texture_weights": ("preferTextureWeights", ""),
-    "serialize_program_cache": ("serializeProgramCache", ""),
-    "serialize_external_tensors": ("serializeExternalTensors", ""),
-    "external_tensors_mode": ("externalTensorsMode", ""),
-    "gpu_priority": ("priority", "Priority"),
-    "num_steps_of_command_buffer_preparations": ("numStepsOfCommandBufferPreparations", ""),
-}
-_QUALCOMM = {
-    "log_level": ("logLevel", "LogLevel"),
-    "enable_weight_sharing": ("enableWeightSharing", ""),
-    "use_conv_hmx": ("useConvHmx", ""),
-    "use_fold_relu": ("useFoldRelu", ""),
-    "htp_performance_mode": ("htpPerformanceMode", "HtpPerformanceMode"),
-    "profiling": ("profiling", "Profiling"),
-    "ir_json_dir": ("irJsonDir", ""),
-    "dlc_dir": ("dlcDir", ""),
-    "vtcm_size": ("vtcmSize", ""),
-    "num_hvx_threads": ("numHvxThreads", ""),
-}
+# Options that are parameters of CompiledModel.GpuOptions and QualcommOptions.
+_GPU = (
+    *("constant_tensor_sharing", "infinite_float_capping", "allow_src_quantized_fc_conv_ops"),
+    *("buffer_storage_type", "prefer_texture_weights", "serialize_program_cache"),
+    *("serialize_external_tensors", "external_tensors_mode", "gpu_priority"),
+    "num_steps_of_command_buffer_preparations",
+)
+_QUALCOMM = (
+    *("log_level", "enable_weight_sharing", "use_conv_hmx", "use_fold_relu"),
+    *("htp_performance_mode", "profiling", "ir_json_dir", "dlc_dir", "vtcm_size"),
+    "num_hvx_threads",
+)
 _LEVELS = {
     "O1": "HTP_OPTIMIZE_FOR_INFERENCE",
     "O2": "HTP_OPTIMIZE_FOR_PREPARE",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from ..core.foreign_text import kotlin_string
 from .options import Settings
@@ -53,20 +53,22 @@ def call(name: str, values: Sequence[str], indent: str) -> list[str]:
     return [f"{name}(", *(f"{indent}  {value}," for value in values), f"{indent})"]
 
 
-def arguments(part: Settings, names: Mapping[str, tuple[str, str]], kind: str) -> list[str]:
+def arguments(part: Settings, names: Iterable[str], kind: str) -> list[str]:
     """`parameter = value` for the options that are given.
 
     Args:
         part: the settings.
-        names: option -> (parameter, its enum or "").
-        kind: the class that holds the enums.
+        names: of the options; a parameter has an option's name as Kotlin spells it.
+        kind: the class that holds the enums, one for each option that is a choice.
     """
-    written = []
-    for name, (parameter, enum) in names.items():
-        value = getattr(part, name)
-        if value is not None:
-            shown = f"{kind}.{enum}.{value.upper()}" if enum else literal(value)
-            written.append(f"{parameter} = {shown}")
+    options, given, written = part.options(), part.given(), []
+    for name in (name for name in names if name in given):
+        first, *rest = name.removeprefix(f"{part.NAME}_").split("_")
+        parameter = "".join([first, *map(str.capitalize, rest)])
+        shown = literal(given[name])
+        if options[name].kind == "choice":
+            shown = f"{kind}.{parameter[0].upper()}{parameter[1:]}.{given[name].upper()}"
+        written.append(f"{parameter} = {shown}")
     return written
 
 

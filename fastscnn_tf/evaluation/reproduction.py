@@ -20,7 +20,6 @@ from ..core.version import __version__
 from ..data.check.usable import usable
 from ..data.datasets.registry import open_dataset
 from ..runtime.segmenter import Segmenter
-from ..scoring.evaluation_result import Evaluation
 from .evaluate import evaluate, load_model
 from .reproduction_ledger import Record, add_record, check_owner, read_ledger
 from .reproduction_table import Reproduction
@@ -141,8 +140,13 @@ class _Subject:
     def __init__(self, path: StrPath, threads: int | None):
         given = Path(path)
         self.is_tflite = given.suffix in RUN_HERE
-        self.model: Any = Segmenter(given, threads) if self.is_tflite else load_model(given)
-        file = _model_file(given, self.is_tflite)
+        self.model: Any
+        if self.is_tflite:
+            self.model, file = Segmenter(given, threads), given
+        else:
+            from ..model.io import checkpoint_in
+
+            self.model, file = load_model(given), checkpoint_in(given)
         self.name = file.name if file == given else f"{given.resolve().name}/{file.name}"
         with file.open("rb") as stream:
             self.sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -183,10 +187,6 @@ class _Subject:
             size=None if self.is_tflite else size,
             pad=pad,
         )
-        return self._record(row, result)
-
-    def _record(self, row: PublishedRow, result: Evaluation) -> Record:
-
         changed = "; high-resolution branch of the fusion zeroed" if row.zeroed_skip else ""
         return Record(
             measured=100 * (result.miou or 0.0),
@@ -199,11 +199,3 @@ class _Subject:
             protocol=f"input {format_size(row.size)}; {result.protocol}{changed}",
             version=__version__,
         )
-
-
-def _model_file(path: Path, is_tflite: bool) -> Path:
-    if is_tflite:
-        return path
-    from ..model.io import checkpoint_in
-
-    return checkpoint_in(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ..core.errors import ConfigError
 from ..core.files.writing import check_output_folder, make_folder
 from ..core.sizes import Size, format_size
 from ..inspection.inspect_tflite import inspect
+from ..runtime.benchmark import timed
 from ..runtime.segmenter import Segmenter
 from .evaluate import evaluate, load_model
 from .size_comparison_result import SizeRow, SizeTable, best_at
@@ -153,12 +153,7 @@ def _measure(
 
 def _median(function: Callable[[Any], Any], argument: Any) -> float:
     """Seconds of a call, after one that is not timed."""
-    times = []
-    for _ in range(1 + RUNS):
-        start = time.perf_counter()
-        function(argument)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[1:]))
+    return float(np.median(timed(function, argument, 1 + RUNS)[1:]))
 
 
 @dataclasses.dataclass(frozen=True)

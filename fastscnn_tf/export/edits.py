@@ -6,6 +6,7 @@ Each turns an operation that a CPU runs slowly or outside XNNPACK into one that 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,9 @@ class Editor:
         """The operation's name."""
         return operation(self.model, op)
 
-    def turn_into(self, op: Any, kind: str, version: int, options: Any) -> None:
-        """Makes another operation of one."""
+    def turn_into(self, op: Any, kind: str, version: int, options: Any = None) -> None:
+        """Makes another operation of one; without options it gets empty ones."""
+        options = options or getattr(self.schema, f"{kind.capitalize()}OptionsT")()
         number = getattr(self.schema.BuiltinOperator, kind)
         code = self.schema.OperatorCodeT()
         code.builtinCode, code.version = number, version
@@ -48,6 +50,21 @@ class Editor:
         name = type(options).__name__.removesuffix("T")
         op.builtinOptionsType = getattr(self.schema.BuiltinOptions, name)
         op.builtinOptions = options
+
+    def operation(
+        self, kind: str, version: int, inputs: list[int], output: int, options: Any = None
+    ) -> Any:
+        """A new operation, which is not in the graph yet."""
+        op = self.schema.OperatorT()
+        op.inputs, op.outputs = inputs, [output]
+        self.turn_into(op, kind, version, options)
+        return op
+
+    def step_by_step(self, options: Any) -> Any:
+        """Options of a convolution at every place, without padding."""
+        options.padding = self.schema.Padding.VALID
+        options.strideH = options.strideW = options.dilationHFactor = options.dilationWFactor = 1
+        return options
 
     def producer(self, tensor: int) -> Any:
         """The operation that writes a tensor, or None."""
@@ -70,18 +87,31 @@ class Editor:
         entry.name, entry.buffer = name, self.buffer(content)
         self.model.metadata = [*(self.model.metadata or []), entry]
 
-    def constant(self, name: str, values: np.ndarray, scales: np.ndarray, axis: int) -> int:
-        """Adds an integer constant with a scale for each index of `axis`; returns its index."""
+    def add(self, tensor: Any) -> int:
+        """Adds a tensor; returns its index."""
+        self.graph.tensors.append(tensor)
+        return len(self.graph.tensors) - 1
+
+    def constant(
+        self, name: str, values: np.ndarray, scales: np.ndarray | None = None, axis: int = 0
+    ) -> int:
+        """Adds integers, with a scale for each index of `axis` if any; returns their index."""
         tensor = self.schema.TensorT()
         tensor.name, tensor.shape = name, list(values.shape)
         tensor.type = getattr(self.schema.TensorType, values.dtype.name.upper())
         tensor.buffer = self.buffer(values.tobytes())
-        tensor.quantization = self.schema.QuantizationParametersT()
-        tensor.quantization.scale = scales.astype(np.float32)
-        tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
-        tensor.quantization.quantizedDimension = axis
-        self.graph.tensors.append(tensor)
-        return len(self.graph.tensors) - 1
+        if scales is not None:
+            tensor.quantization = self.schema.QuantizationParametersT()
+            tensor.quantization.scale = scales.astype(np.float32)
+            tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
+            tensor.quantization.quantizedDimension = axis
+        return self.add(tensor)
+
+    def drop_unused(self, tensors: Iterable[int]) -> None:
+        """Takes away those of some tensors that no operation reads."""
+        for index in sorted(tensors, reverse=True):
+            if not self.consumers(index):
+                self.drop(index)
 
     def drop(self, tensor: int) -> None:
         """Takes away a tensor that no operation uses."""
@@ -109,7 +139,7 @@ def relu_to_quantize(edit: Editor) -> None:
         if edit.kind(op) != "RELU" or output.type != edit.schema.TensorType.INT8:
             continue
         if list(output.quantization.zeroPoint) == [-128]:
-            edit.turn_into(op, "QUANTIZE", 2, edit.schema.QuantizeOptionsT())
+            edit.turn_into(op, "QUANTIZE", 2)
 
 
 def quantize_before_resize(edit: Editor) -> None:
@@ -132,8 +162,7 @@ def quantize_before_resize(edit: Editor) -> None:
         small.type = edit.graph.tensors[result].type
         small.quantization = copy.deepcopy(edit.graph.tensors[result].quantization)
         small.name = small.name + b".uint8"
-        edit.graph.tensors.append(small)
-        index = len(edit.graph.tensors) - 1
+        index = edit.add(small)
         last.inputs, last.outputs = [before.inputs[0]], [index]
         before.inputs = [index, *before.inputs[1:]]
         before.outputs = [result]
@@ -157,7 +186,7 @@ def dequantize_input(edit: Editor, zero: int) -> None:
         quantization = edit.schema.QuantizationParametersT()
         quantization.scale, quantization.zeroPoint = [1.0], [zero]
         edit.graph.tensors[tensor].quantization = quantization
-        edit.turn_into(op, "DEQUANTIZE", 2, edit.schema.DequantizeOptionsT())
+        edit.turn_into(op, "DEQUANTIZE", 2)
 
 
 def input_of_type(edit: Editor, wanted: str, step: float, zero: int) -> None:
@@ -188,8 +217,10 @@ def input_of_type(edit: Editor, wanted: str, step: float, zero: int) -> None:
     if wanted != "float32":
         outer.quantization.scale = [step]
         outer.quantization.zeroPoint = [zero if wanted == "uint8" else zero - 128]
-    index = _put_outside(edit, outer, tensor)
-    edit.graph.operators.insert(0, _change(edit, index, inner, is_float))
+    tensor.name += b".inner"
+    index = edit.add(outer)
+    kind = "DEQUANTIZE" if is_float else "QUANTIZE"
+    edit.graph.operators.insert(0, edit.operation(kind, 2, [index], inner))
     edit.graph.inputs = [index]
     for signature in edit.model.signatureDefs or ():
         signature.inputs[0].tensorIndex = index
@@ -205,18 +236,12 @@ def output_of_bytes(edit: Editor) -> None:
     outer = copy.deepcopy(tensor)
     outer.type = types.UINT8
     outer.quantization.zeroPoint = [int(tensor.quantization.zeroPoint[0]) + 128]
-    index = _put_outside(edit, outer, tensor)
-    edit.graph.operators.append(_change(edit, inner, index, False))
+    tensor.name += b".inner"
+    index = edit.add(outer)
+    edit.graph.operators.append(edit.operation("QUANTIZE", 2, [inner], index))
     edit.graph.outputs = [index]
     for signature in edit.model.signatureDefs or ():
         signature.outputs[0].tensorIndex = index
-
-
-def _put_outside(edit: Editor, outer: Any, inner: Any) -> int:
-    """Adds a tensor that takes the name of one; returns its index."""
-    inner.name += b".inner"
-    edit.graph.tensors.append(outer)
-    return len(edit.graph.tensors) - 1
 
 
 def argmax_of_integers(edit: Editor) -> None:
@@ -230,14 +255,3 @@ def argmax_of_integers(edit: Editor) -> None:
         if not edit.consumers(before.outputs[0]):
             edit.graph.operators.remove(before)
             edit.drop(before.outputs[0])
-
-
-def _change(edit: Editor, source: int, target: int, to_float: bool) -> Any:
-    """A DEQUANTIZE or QUANTIZE between two tensors."""
-    op = edit.schema.OperatorT()
-    op.inputs, op.outputs = [source], [target]
-    if to_float:
-        edit.turn_into(op, "DEQUANTIZE", 2, edit.schema.DequantizeOptionsT())
-    else:
-        edit.turn_into(op, "QUANTIZE", 2, edit.schema.QuantizeOptionsT())
-    return op

@@ -57,8 +57,8 @@ def _named(block: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(block)
     def run(self: ExportBlocks, *inputs: Any, **options: Any) -> Tensor:
-        # Convolutions bring their name in their description.
-        with self.tf.name_scope(options.get("name") or inputs[1].name):
+        # Convolutions and sums bring their name in their description.
+        with self.tf.name_scope(options.get("name") or inputs[-1].name):
             return block(self, *inputs, **options)
 
     return run

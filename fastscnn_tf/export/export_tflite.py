@@ -18,11 +18,10 @@ from ..data.datasets.objects import Source
 from ..delegates.device import COMPILED, DeviceSettings
 from ..delegates.settings_file import KEY, settings_path, write_settings
 from ..model.byte_input import STEP, centre
-from ..model.fast_scnn import resized_config
-from ..model.folded import FoldedNetwork, check_finite, fold, on_bytes
+from ..model.folded import FoldedNetwork, on_bytes
 from ..quantize.calibrate import calibrate
 from ..quantize.clipping import check_method
-from ..quantize.quantize_aware import folded_of, is_qat
+from ..quantize.quantize_aware import is_qat, network_of
 from ..tflite.file import METADATA_FORMAT, GraphSummary, graph_summary
 from . import ai_edge
 from . import quantization_recipes as recipes
@@ -200,22 +199,14 @@ def network_for(
     model: KerasModel, rules: Recipe, wanted: ExportOptions, calibration: Source | None
 ) -> FoldedNetwork:
     """The folded network of the wanted size; what the recipe lacks is refused."""
-    if rules.name == "int8-qat":
-        if not is_qat(model):
-            raise ConfigError(
-                "recipe int8-qat needs a quantization-aware model: run quantize first, or use "
-                "recipe int8"
-            )
-        network = folded_of(model)
-    elif is_qat(model):
-        raise ConfigError(f"a quantization-aware model exports as int8-qat, not {rules.name}")
-    else:
-        network = fold(model)
-    for name, weights in network.weights.items():
-        check_finite(name, *weights)
-    if wanted.size is not None:
-        config = resized_config(network.config, wanted.size, wanted.pad)
-        network = network.replace(config=config)
+    if is_qat(model) != (rules.name == "int8-qat"):
+        raise ConfigError(
+            f"a quantization-aware model exports as int8-qat, not {rules.name}"
+            if is_qat(model)
+            else "recipe int8-qat needs a quantization-aware model: run quantize first, or use "
+            "recipe int8"
+        )
+    network = network_of(model, wanted.size, wanted.pad)
     if rules.needs_calibration and calibration is None:
         raise ConfigError(
             f"recipe {rules.name} needs calibration images: pass calibration=images, such as "

@@ -92,9 +92,7 @@ class _Rewrite:
         kept = [op for op in operators if op is not self.op and op is not self.last]
         self.edit.graph.operators = [*kept[:place], *self.made, *kept[place:]]
         unused = {int(self.op.inputs[1]), int(self.op.outputs[0])} - {int(self.result)}
-        for index in sorted(unused, reverse=True):
-            if not self.edit.consumers(index):
-                self.edit.drop(index)
+        self.edit.drop_unused(unused)
 
     def _interpolate(self, x: int, matrix: np.ndarray, last: bool = False) -> int:
         """The last axis of a tensor by a matrix (target, source)."""
@@ -106,24 +104,22 @@ class _Rewrite:
         inputs = [x, edit.constant(name, weights, scales, axis=0)]
         zeros = np.zeros(len(matrix), np.int32)
         inputs.append(edit.constant(f"{name}.zeros", zeros, scales * step, axis=0))
-        options = edit.schema.Conv2DOptionsT()
-        options.padding = edit.schema.Padding.VALID
-        options.strideH = options.strideW = options.dilationHFactor = options.dilationWFactor = 1
         shape = [*edit.graph.tensors[x].shape[:-1], len(matrix)]
         grid = self.result if last else x
-        return self._put("CONV_2D", 3, options, inputs, self._tensor(shape, grid))
+        options = edit.step_by_step(edit.schema.Conv2DOptionsT())
+        return self._put("CONV_2D", 3, inputs, self._tensor(shape, grid), options)
 
     def _transpose(self, x: int, order: Sequence[int], last: bool = False) -> int:
         shape = [self.edit.graph.tensors[x].shape[axis] for axis in order]
-        options = self.edit.schema.TransposeOptionsT()
         y = self.result if last else self._tensor(shape, x)
-        return self._put("TRANSPOSE", 2, options, [x, self._integers(order)], y)
+        name = f"{self.name.decode()}.axes{len(self.made)}"
+        axes = self.edit.constant(name, np.asarray(order, np.int32))
+        return self._put("TRANSPOSE", 2, [x, axes], y)
 
-    def _put(self, kind: str, version: int, options: Any, inputs: list[int], result: int) -> int:
-        op = self.edit.schema.OperatorT()
-        op.inputs, op.outputs = inputs, [result]
-        self.edit.turn_into(op, kind, version, options)
-        self.made.append(op)
+    def _put(
+        self, kind: str, version: int, inputs: list[int], result: int, options: Any = None
+    ) -> int:
+        self.made.append(self.edit.operation(kind, version, inputs, result, options))
         return result
 
     def _tensor(self, shape: Sequence[int], grid: int) -> int:
@@ -131,16 +127,7 @@ class _Rewrite:
         tensor = copy.deepcopy(self.edit.graph.tensors[grid])
         tensor.name, tensor.shape = self.name + b".%d" % len(self.made), list(map(int, shape))
         tensor.shapeSignature = None
-        self.edit.graph.tensors.append(tensor)
-        return len(self.edit.graph.tensors) - 1
-
-    def _integers(self, values: Sequence[int]) -> int:
-        tensor = self.edit.schema.TensorT()
-        tensor.name, tensor.shape = self.name + b".axes%d" % len(self.made), [len(values)]
-        tensor.type = self.edit.schema.TensorType.INT32
-        tensor.buffer = self.edit.buffer(np.asarray(values, np.int32).tobytes())
-        self.edit.graph.tensors.append(tensor)
-        return len(self.edit.graph.tensors) - 1
+        return self.edit.add(tensor)
 
 
 def integer_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from ..model.byte_input import centre
 from ..model.fast_scnn import full_resolution
 from ..model.folded import FoldedNetwork
 from ..model.folded_blocks import FoldedBlocks
-from ..model.topology import Conv, Depthwise, fast_scnn_outputs
+from ..model.topology import Add, Conv, Depthwise, fast_scnn_outputs
 from ..model.windows import Spans, Windows, explicit_pads, is_whole, pads_to
 from .mutable_graph import on_raw_bytes
 from .onnx_graph import NO_PADS, OnnxGraph, Value, same_pads
@@ -77,11 +77,9 @@ class OnnxBlocks(FoldedBlocks):
         )
         return self.graph.relu(y, f"{name}.relu") if conv.relu else y
 
-    def add(
-        self, x: Value, y: Value, *, name: str, relu: bool = False, norm: bool = False
-    ) -> Value:
-        x = self.graph.add(x, y, name)
-        return self.graph.relu(x, f"{name}.relu") if relu else x
+    def add(self, x: Value, y: Value, add: Add) -> Value:
+        x = self.graph.add(x, y, add.name)
+        return self.graph.relu(x, f"{add.name}.relu") if add.relu else x
 
     def concat(self, xs: list[Value], *, name: str) -> Value:
         return self.graph.concat(xs, 3, name)

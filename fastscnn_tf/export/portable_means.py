@@ -34,14 +34,10 @@ def means_to_convolutions(edit: Editor) -> None:
             made[key] = _ones(edit, *key)
         axes.add(int(op.inputs[1]))
         op.inputs = [op.inputs[0], *made[key]]
-        options = edit.schema.DepthwiseConv2DOptionsT()
-        options.padding = edit.schema.Padding.VALID
-        options.strideH = options.strideW = options.depthMultiplier = 1
-        options.dilationHFactor = options.dilationWFactor = 1
+        options = edit.step_by_step(edit.schema.DepthwiseConv2DOptionsT())
+        options.depthMultiplier = 1
         edit.turn_into(op, "DEPTHWISE_CONV_2D", 3, options)
-    for index in sorted(axes, reverse=True):
-        if not edit.consumers(index):
-            edit.drop(index)
+    edit.drop_unused(axes)
 
 
 def _window(edit: Editor, op: Any) -> tuple[int, int] | None:

@@ -17,6 +17,7 @@ from ..tflite.op_options import activation_name
 FLOAT = ("float32",)
 FLOATS = ("float32", "float16")
 BYTES = ("int8", "uint8")
+FLOAT_OR_BYTE = (*FLOATS, *BYTES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,6 +203,12 @@ def activation(node: Node, *allowed: str) -> str | None:
 def no_option(node: Node, *names: str) -> str | None:
     """Options that must not be set."""
     return next((f"{name} is set" for name in names if node.option(name)), None)
+
+
+def unit_strides(node: Node) -> str | None:
+    """Steps of a slice."""
+    steps = node.input(3)
+    return "its steps are not 1" if steps and any(s != 1 for s in steps.integers()) else None
 
 
 def not_both_alignments(node: Node) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..tflite.embedded_metadata import NAME, metadata_of
+from ..tflite.embedded_metadata import NAME, metadata_of, normalisations
 from ..tflite.flat_tables import Table
 from ..tflite.flatbuffer_reader import DamagedFile
 from ..tflite.graph import Graph, ModelGraphs, Tensor
@@ -146,10 +146,8 @@ def task_metadata(graphs: ModelGraphs) -> TaskMetadata | None:
         raise DamagedFile(f"its {NAME}: {error}") from None
     if described is None:
         raise DamagedFile(f"its {NAME} describes no graph")
-    image: Table = next(iter(described.get("input_tensor_metadata", ())), {})
     masks: Table = next(iter(reversed(described.get("output_tensor_metadata", ()))), {})
-    units = [unit.get("options", {}) for unit in image.get("process_units", ())]
-    options = [each for each in units if each.get("type") == "NormalizationOptions"]
+    options = normalisations(described)
     by_channel = [len(set(each.get(name, ()))) > 1 for each in options for name in ("mean", "std")]
     files = masks.get("associated_files", ())
     labels = [file.get("name", "") for file in files if file.get("type") == AXIS_LABELS]

@@ -80,11 +80,6 @@ def _one_dimension(node: Node) -> str | None:
     return "its output has more than one dimension" if several else None
 
 
-def _unit_strides(node: Node) -> str | None:
-    strides = node.input(3)
-    return "its steps are not 1" if strides and any(s != 1 for s in strides.integers()) else None
-
-
 def _one_slope(node: Node) -> str | None:
     alpha = node.input(1)
     several = alpha is not None and any(size != 1 for size in alpha.shape[:-1])
@@ -119,7 +114,7 @@ EDGE_TPU = RuleTable(
         "PRELU": (rules.constant(1), _one_slope),
         "SOFTMAX": (_one_row,),
         "SPLIT": (_not_batch(0),),
-        "STRIDED_SLICE": (_unit_strides, rules.no_option("ellipsis_mask", "new_axis_mask")),
+        "STRIDED_SLICE": (rules.unit_strides, rules.no_option("ellipsis_mask", "new_axis_mask")),
         "TRANSPOSE_CONV": (rules.constant(0, 1),),
     },
     always=(_BYTES, _fixed_size, _three_dimensions),

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from . import rules
-from .rules import Check, Node, RuleTable
+from .rules import FLOAT_OR_BYTE, FLOATS, Check, Node, RuleTable
 
 CLASSIC_SOURCE = "tensorflow/lite/tools/versioning/gpu_compatibility.cc"
 TYPES_SOURCE = "tensorflow/lite/delegates/gpu/common/model_builder.cc"
 DRIFT_SOURCE = "google-ai-edge/LiteRT, ML Drift's ir_model_builder.cc"
 DRIFT_MEASURED = "measured with ai-edge-litert 2.3.0 on WebGPU (SwiftShader), GPU alone"
 
-_FLOAT_OR_BYTE = ("float32", "float16", "int8", "uint8")
-_TYPES = rules.data_types(*_FLOAT_OR_BYTE)
+_TYPES = rules.data_types(*FLOAT_OR_BYTE)
 _ACTIVATION = rules.activation("none", "relu", "relu_n1_to_1", "relu6", "tanh")
 _ONE: tuple[Check, ...] = (rules.runtime_inputs(1), _TYPES)
 _PAIR: tuple[Check, ...] = (rules.runtime_inputs(1, 2), _TYPES)
@@ -22,9 +21,7 @@ def _cast(node: Node) -> str | None:
     if not node.inputs:
         return "it has no input"
     pair = (node.inputs[0].dtype, node.outputs[0].dtype)
-    numbers = {"float32", "int32"}
-    logic = ("bool" in pair) and bool(set(pair) & {"float32", "float16"})
-    if set(pair) <= numbers or logic:
+    if set(pair) <= {"float32", "int32"} or ("bool" in pair and set(pair) & {*FLOATS}):
         return None
     return f"{pair[0]} to {pair[1]} is not supported"
 
@@ -60,12 +57,10 @@ GPU_DELEGATE = RuleTable(
         "DEPTHWISE_CONV_2D": (*_CONV, rules.rank(0, 4), _multiplier),
         "TRANSPOSE_CONV": (rules.runtime_inputs(1, 2), _TYPES),
         "FULLY_CONNECTED": (*_PAIR, rules.no_option("weights_format")),
-        "BATCH_MATMUL": (rules.inputs(2), _TYPES),
-        "ADD": (rules.inputs(2), _TYPES),
+        **dict.fromkeys(("BATCH_MATMUL", "ADD"), (rules.inputs(2), _TYPES)),
         "MUL": (rules.inputs(2), _TYPES, _ACTIVATION),
         "CONCATENATION": (_TYPES,),
-        "AVERAGE_POOL_2D": (*_ONE, _ACTIVATION),
-        "MAX_POOL_2D": (*_ONE, _ACTIVATION),
+        **dict.fromkeys(("AVERAGE_POOL_2D", "MAX_POOL_2D"), (*_ONE, _ACTIVATION)),
         **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD"), _REDUCE),
         **dict.fromkeys(("PAD", "PADV2", "MIRROR_PAD"), (*_ONE, _padding)),
         "RESIZE_BILINEAR": (*_ONE, rules.not_both_alignments),
@@ -73,11 +68,10 @@ GPU_DELEGATE = RuleTable(
         "SOFTMAX": (*_ONE, rules.beta_one),
         "STRIDED_SLICE": (*_ONE, _MASKS, _SLICED),
         "SLICE": (*_ONE, _SLICED),
-        "SPACE_TO_DEPTH": (*_ONE, _block),
-        "DEPTH_TO_SPACE": (*_ONE, _block),
+        **dict.fromkeys(("SPACE_TO_DEPTH", "DEPTH_TO_SPACE"), (*_ONE, _block)),
         "CAST": (rules.runtime_inputs(1), _cast),
         "QUANTIZE": _ONE,
-        "DEQUANTIZE": (rules.inputs(1), rules.input_type(0, *_FLOAT_OR_BYTE)),
+        "DEQUANTIZE": (rules.inputs(1), rules.input_type(0, *FLOAT_OR_BYTE)),
         **dict.fromkeys(("RESHAPE", "TRANSPOSE", "TILE", "HARD_SWISH"), _ONE),
         **dict.fromkeys(
             (

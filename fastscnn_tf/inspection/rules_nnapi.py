@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from . import rules
-from .rules import Check, Node, RuleTable
+from .rules import BYTES, FLOAT_OR_BYTE, FLOATS, Check, Node, RuleTable
 
 SOURCE_FILE = "tensorflow/lite/delegates/nnapi/nnapi_delegate.cc"
 SOURCE = f"{SOURCE_FILE}, NNAPIDelegateKernel::Validate"
@@ -18,10 +18,9 @@ LEVELS = range(27, 36)
 FIRST_DEPRECATED = 35
 _NNAPI_1_1, _NNAPI_1_2, _NNAPI_1_3 = 28, 29, 30  # API levels of its versions
 
-_FLOAT_OR_BYTE = ("float32", "float16", "int8", "uint8")
 _NO_ACTIVATION = rules.activation("none")
 _BIAS = rules.inputs(3)
-_OPERANDS = rules.data_types(*_FLOAT_OR_BYTE, "int32", "bool")
+_OPERANDS = rules.data_types(*FLOAT_OR_BYTE, "int32", "bool")
 
 
 def nnapi(level: int) -> RuleTable:
@@ -49,19 +48,23 @@ def _before(level: int, *checks: Check) -> tuple[Check, ...]:
 
 
 def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
-    either = rules.input_type(0, *_FLOAT_OR_BYTE)
-    any_number = rules.input_type(0, *_FLOAT_OR_BYTE, "int32")
+    either = rules.input_type(0, *FLOAT_OR_BYTE)
+    any_number = rules.input_type(0, *FLOAT_OR_BYTE, "int32")
     numbers = any_number if level >= _NNAPI_1_3 else either
     from_1_2 = lambda *checks: _since(_NNAPI_1_2, level, *checks)  # noqa: E731
     from_1_1 = lambda *checks: _since(_NNAPI_1_1, level, *checks)  # noqa: E731
-    floats = rules.input_type(0, "float32", "float16")
-    narrow = rules.input_type(0, "float32", "float16", "uint8")
+    floats, narrow = rules.input_type(0, *FLOATS), rules.input_type(0, *FLOATS, "uint8")
+    exact = rules.input_type(0, "float32", "uint8", "int8")
+    exact_or_whole = rules.input_type(0, "float32", "uint8", "int8", "int32")
+    eight_bit = BYTES if level >= _NNAPI_1_2 else ()
+    int8, int32 = (("int8",), ("int32",)) if level >= _NNAPI_1_3 else ((), ())
+    cast = ("float32", "int32", "uint8", *int8)
     one_scale = _before(level, rules.same_quantization)
     convolution = _before(level, narrow, _one_scale, _undilated, _hybrid)
     return {
         "ADD": (numbers,),
         "MUL": (numbers,),
-        "SUB": from_1_1(_sub(level)),
+        "SUB": from_1_1(rules.input_type(0, *FLOATS, *eight_bit, *int32)),
         "DIV": from_1_1(rules.input_type(0, "float32")),
         "ARG_MAX": from_1_2(any_number, rules.output_type("int32")),
         "AVERAGE_POOL_2D": (either, _window),
@@ -69,9 +72,9 @@ def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
         "CONV_2D": (_BIAS, *convolution),
         "DEPTHWISE_CONV_2D": convolution,
         "TRANSPOSE_CONV": from_1_2(rules.constant(0, 1)),
-        "FULLY_CONNECTED": (rules.output_type(*_FLOAT_OR_BYTE), *_before(level, narrow, _hybrid)),
+        "FULLY_CONNECTED": (rules.output_type(*FLOAT_OR_BYTE), *_before(level, narrow, _hybrid)),
         "CONCATENATION": (_NO_ACTIVATION, rules.rank(0, 1, 2, 3, 4), either, *one_scale),
-        "MEAN": from_1_1(_mean_types(level), rules.same_quantization),
+        "MEAN": from_1_1(rules.input_type(0, "float32", *eight_bit), rules.same_quantization),
         "PAD": from_1_1(either if level >= _NNAPI_1_2 else rules.input_type(0, "float32")),
         "PADV2": from_1_2(either),
         "RESIZE_BILINEAR": (rules.rank(0, 4), either, rules.constant(1), *_resize(level)),
@@ -81,15 +84,14 @@ def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
         "STRIDED_SLICE": from_1_1(),
         "SLICE": from_1_2(rules.input_type(0, "float32", "int32", "uint8", "int8")),
         "TRANSPOSE": from_1_1(rules.constant(1)),
-        "SPACE_TO_DEPTH": (rules.input_type(0, "float32", "uint8", "int8"),),
-        "DEPTH_TO_SPACE": (rules.input_type(0, "float32", "uint8", "int8"),),
-        "CAST": from_1_2(*_cast(level)),
-        "QUANTIZE": from_1_2(*_quantize(level)),
+        **dict.fromkeys(("SPACE_TO_DEPTH", "DEPTH_TO_SPACE"), (exact,)),
+        "CAST": from_1_2(rules.input_type(0, *cast), rules.output_type(*cast)),
+        "QUANTIZE": from_1_2(
+            rules.input_type(0, "float32", *BYTES), rules.output_type("uint8", *int8)
+        ),
         "DEQUANTIZE": (_dequantize(level),),
-        "MAXIMUM": from_1_2(rules.input_type(0, "float32", "uint8", "int8", "int32")),
-        "MINIMUM": from_1_2(rules.input_type(0, "float32", "uint8", "int8", "int32")),
         "SPLIT": from_1_2(rules.constant(0)),
-        "TILE": from_1_2(rules.input_type(0, "float32", "uint8", "int8", "int32")),
+        **dict.fromkeys(("MAXIMUM", "MINIMUM", "TILE"), from_1_2(exact_or_whole)),
         "GATHER": from_1_2(rules.input_type(1, "int32")),
         "EXPAND_DIMS": from_1_2(rules.constant(1)),
         "SQUEEZE": from_1_1(),
@@ -102,13 +104,6 @@ def _operations(level: int) -> Mapping[str, tuple[Check, ...]]:
     }
 
 
-def _sub(level: int) -> Check:
-    allowed = ["float32", "float16"]
-    allowed += ["int8", "uint8"] if level >= _NNAPI_1_2 else []
-    allowed += ["int32"] if level >= _NNAPI_1_3 else []
-    return rules.input_type(0, *allowed)
-
-
 def _window(node: Node) -> str | None:
     x, pixels = node.input(0), node.option("filter_h") * node.option("filter_w")
     if x is not None and x.quantized and pixels > 256:
@@ -118,7 +113,7 @@ def _window(node: Node) -> str | None:
 
 def _hybrid(node: Node) -> str | None:
     x, weights = node.input(0), node.input(1)
-    if x is not None and weights is not None and x.is_float and weights.dtype in rules.BYTES:
+    if x is not None and weights is not None and x.is_float and weights.dtype in BYTES:
         return "8-bit weights on a float input from API level 29 on"
     return None
 
@@ -133,10 +128,6 @@ def _one_scale(node: Node) -> str | None:
 def _undilated(node: Node) -> str | None:
     dilated = max(node.option("dilation_h"), node.option("dilation_w")) > 1
     return "dilation from API level 29 on" if dilated else None
-
-
-def _mean_types(level: int) -> Check:
-    return rules.input_type(0, *(("float32", "int8", "uint8") if level >= 29 else ("float32",)))
 
 
 def _resize(level: int) -> tuple[Check, ...]:
@@ -155,16 +146,6 @@ def _square(node: Node) -> str | None:
     shape = node.outputs[0].shape
     square = len(shape) == 4 and shape[1] == shape[2]
     return None if square else "an output that is not square from API level 29 on"
-
-
-def _cast(level: int) -> tuple[Check, ...]:
-    allowed = ("float32", "int32", "uint8", *(("int8",) if level >= _NNAPI_1_3 else ()))
-    return rules.input_type(0, *allowed), rules.output_type(*allowed)
-
-
-def _quantize(level: int) -> tuple[Check, ...]:
-    results = ("uint8", "int8") if level >= _NNAPI_1_3 else ("uint8",)
-    return rules.input_type(0, "float32", "int8", "uint8"), rules.output_type(*results)
 
 
 @rules.maker

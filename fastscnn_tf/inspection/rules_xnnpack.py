@@ -8,7 +8,6 @@ repeats it).
 from __future__ import annotations
 
 from ..tflite.graph import Tensor
-from ..tflite.op_options import activation_name
 from . import rules
 from .rules import BYTES, FLOAT, Check, Node, RuleTable
 
@@ -27,13 +26,6 @@ def _quantized(node: Node) -> str | None:
     for tensor in node.data:
         if tensor.dtype in BYTES and len(tensor.scales) != 1:
             return f"tensor {tensor.index} has {len(tensor.scales)} scales, 1 is taken"
-    return None
-
-
-def _activation(node: Node) -> str | None:
-    name = activation_name(node.option("activation"))
-    if name in ("tanh", "sign_bit"):
-        return f"fused activation {name} is not supported"
     return None
 
 
@@ -75,13 +67,6 @@ def _pool(node: Node) -> str | None:
     return "a window of 1x1 with a stride" if single and strided else None
 
 
-def _unit_strides(node: Node) -> str | None:
-    strides = node.input(3)
-    if strides is not None and any(step != 1 for step in strides.integers()):
-        return "its steps are not 1"
-    return None
-
-
 def _quantize(node: Node) -> str | None:
     source, target = node.input(0), node.outputs[0]
     if source is None:
@@ -102,10 +87,13 @@ def _not_approximate(node: Node) -> str | None:
     return "the tanh approximation is not supported" if node.option("approximate") else None
 
 
+_ACTIVATION = rules.activation("none", "relu", "relu_n1_to_1", "relu6")
 _EITHER: tuple[Check, ...] = (rules.data_types(*_8BIT), _one_type, _quantized)
 _FLOAT: tuple[Check, ...] = (rules.data_types(*FLOAT),)
 _SIGNED: tuple[Check, ...] = (rules.data_types("float32", "int8"), _one_type, _quantized)
-_CONV: tuple[Check, ...] = (*_EITHER, rules.inputs(3), rules.constant(1, 2), _activation)
+_CONV: tuple[Check, ...] = (*_EITHER, rules.inputs(3), rules.constant(1, 2), _ACTIVATION)
+_PAIR: tuple[Check, ...] = (*_EITHER, rules.inputs(2), _ACTIVATION)
+_REDUCE: tuple[Check, ...] = (*_EITHER, rules.constant(1))
 _MOVES: tuple[Check, ...] = (*_EITHER, _same_scale)
 
 XNNPACK = RuleTable(
@@ -114,19 +102,15 @@ XNNPACK = RuleTable(
     {
         "CONV_2D": (*_CONV, rules.rank(0, 4), _filter(True, 0)),
         "DEPTHWISE_CONV_2D": (*_CONV, rules.rank(0, 4), _filter(False, 3)),
-        "TRANSPOSE_CONV": (*_EITHER, rules.constant(0, 1, 3), _activation),
-        "FULLY_CONNECTED": (*_EITHER, rules.constant(1, 2), _activation, _filter(True, 0)),
+        "TRANSPOSE_CONV": (*_EITHER, rules.constant(0, 1, 3), _ACTIVATION),
+        "FULLY_CONNECTED": (*_EITHER, rules.constant(1, 2), _ACTIVATION, _filter(True, 0)),
         "BATCH_MATMUL": _SIGNED,
-        "ADD": (*_EITHER, rules.inputs(2), _activation, _ratio(2**-10, 2**8)),
-        "SUB": (*_EITHER, rules.inputs(2), _activation, _ratio(2**-10, 2**8)),
-        "MUL": (*_EITHER, rules.inputs(2), _activation),
+        **dict.fromkeys(("ADD", "SUB"), (*_PAIR, _ratio(2**-10, 2**8))),
+        "MUL": _PAIR,
         "CONCATENATION": (*_EITHER, rules.inputs(2, 5), rules.same_quantization),
-        "MAX_POOL_2D": (*_MOVES, _pool, _activation),
-        "AVERAGE_POOL_2D": (*_FLOAT, _pool, _activation),
-        "MEAN": (*_EITHER, rules.constant(1)),
-        "SUM": (*_EITHER, rules.constant(1)),
-        "REDUCE_MAX": (*_EITHER, rules.constant(1)),
-        "REDUCE_MIN": (*_EITHER, rules.constant(1)),
+        "MAX_POOL_2D": (*_MOVES, _pool, _ACTIVATION),
+        "AVERAGE_POOL_2D": (*_FLOAT, _pool, _ACTIVATION),
+        **dict.fromkeys(("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"), _REDUCE),
         "PAD": (*_MOVES, rules.constant(1)),
         "RESHAPE": (*_EITHER, rules.constant(1), rules.same_quantization),
         "TRANSPOSE": (*_MOVES, rules.constant(1)),
@@ -135,11 +119,9 @@ XNNPACK = RuleTable(
             *_MOVES,
             rules.constant(1, 2, 3),
             rules.no_option("ellipsis_mask", "new_axis_mask", "shrink_axis_mask"),
-            _unit_strides,
+            rules.unit_strides,
         ),
         "SPLIT": (*_MOVES, rules.constant(0)),
-        "SPACE_TO_DEPTH": _EITHER,
-        "DEPTH_TO_SPACE": _EITHER,
         "RESIZE_BILINEAR": (*_MOVES, rules.rank(0, 4), rules.constant(1)),
         "SOFTMAX": (*_FLOAT, rules.beta_one),
         "GELU": (*_FLOAT, _not_approximate),
@@ -147,7 +129,9 @@ XNNPACK = RuleTable(
         "QUANTIZE": (_quantize, _ratio(2**-8, 2**7)),
         "DEQUANTIZE": (_dequantize, rules.output_type("float32")),
         "ELU": _SIGNED,
-        **dict.fromkeys(("LEAKY_RELU", "LOGISTIC", "TANH"), _EITHER),
+        **dict.fromkeys(
+            ("LEAKY_RELU", "LOGISTIC", "TANH", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE"), _EITHER
+        ),
         **dict.fromkeys(
             (
                 *("ABS", "CEIL", "COS", "DIV", "EXP", "FLOOR", "HARD_SWISH", "LOG", "MAXIMUM"),

@@ -9,7 +9,7 @@ from ..core.text_table import counted, markdown_table
 from .found import Findings
 from .markdown_report import TAKEN, Footnotes, file_name
 from .text_report import clean
-from .verdict import CLIENTS, Finding, Verdict
+from .verdict import CLIENTS, Finding, Verdict, columns
 
 
 def markdown_side_by_side(files: Sequence[Findings]) -> str:
@@ -27,7 +27,9 @@ class _SideBySide:
     def __init__(self, files: Sequence[Findings]):
         self.files, self.names = files, _names(files)
         self.verdicts = [_by_target(found) for found in files]
-        self.targets = _grouped(self.verdicts)
+        self.targets = columns(
+            self.verdicts[0], lambda a, b: all(v[a].left == v[b].left for v in self.verdicts)
+        )
         self.notes = Footnotes()
 
     def text(self) -> str:
@@ -111,26 +113,6 @@ def _by_target(found: Findings) -> dict[str, Verdict]:
     taken, total = (sum(getattr(part, name) for part in parts) for name in ("taken", "total"))
     whole = Verdict("XNNPACK", taken, total, findings, parts[0].note)
     return {"XNNPACK": whole, **by_name}
-
-
-def _grouped(verdicts: Sequence[dict[str, Verdict]]) -> dict[str, list[str]]:
-    """Column -> its targets: neighbouring levels of NNAPI that leave out the same share one."""
-    columns: list[list[str]] = []
-    for target in verdicts[0]:
-        same = columns and target.startswith("NNAPI") and columns[-1][0].startswith("NNAPI")
-        if same and all(_left_out(v[columns[-1][0]]) == _left_out(v[target]) for v in verdicts):
-            columns[-1].append(target)
-        else:
-            columns.append([target])
-    return {_column(members): members for members in columns}
-
-
-def _left_out(verdict: Verdict) -> list[int | None]:
-    return [finding.op for finding in verdict.findings]
-
-
-def _column(members: Sequence[str]) -> str:
-    return members[0] if len(members) == 1 else f"{members[0]}-{members[-1].split()[-1]}"
 
 
 def _remarks(remarks: Iterable[tuple[str, str, str]]) -> str:

@@ -11,7 +11,7 @@ from ..tflite.graph import WEIGHT_ALIGNMENT
 from .found import Findings, Port
 from .rules_clients import size
 from .scale_changes import End
-from .verdict import Finding, Verdict
+from .verdict import Finding, Verdict, columns
 
 SHOWN = 3  # operations named per reason
 WIDEST = 200  # letters of a name in the file
@@ -120,21 +120,13 @@ def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
 
 def grouped(verdicts: Sequence[Verdict]) -> list[tuple[str, Verdict]]:
     """Verdicts with their names; levels of NNAPI that say the same share a row: `NNAPI 30-34`."""
-    groups: list[tuple[str, Verdict]] = []
-    for verdict in verdicts:
-        same = groups and _alike(groups[-1][1], verdict)
-        if same and verdict.target.startswith("NNAPI"):
-            first = groups[-1][0].split("-")[0]
-            groups[-1] = f"{first}-{verdict.target.split()[-1]}", verdict
-        else:
-            groups.append((verdict.target, verdict))
-    return groups
+    known = {verdict.target: verdict for verdict in verdicts}
 
+    def alike(one: str, other: str) -> bool:
+        a, b = known[one], known[other]
+        return a.left == b.left and a.note == b.note
 
-def _alike(a: Verdict, b: Verdict) -> bool:
-    """Whether the same operations are left out, with the same note."""
-    left = [[finding.op for finding in verdict.findings] for verdict in (a, b)]
-    return left[0] == left[1] and a.note == b.note and a.target[:5] == b.target[:5]
+    return [(name, known[members[-1]]) for name, members in columns(known, alike).items()]
 
 
 def _reasons(verdicts: Sequence[Verdict]) -> list[str]:

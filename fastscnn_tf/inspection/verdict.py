@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..tflite.graph import Graph, ModelGraphs, Op
@@ -57,9 +57,14 @@ class Verdict:
     note: str = ""
 
     @property
+    def left(self) -> list[int | None]:
+        """The operations that it does not take."""
+        return [finding.op for finding in self.findings]
+
+    @property
     def answer(self) -> str:
         """`all`, `part`, `none`, or `nothing to run`; for a client `yes` or `no`."""
-        if any(finding.op is None for finding in self.findings):
+        if None in self.left:
             return "no"
         if self.total == 0:
             return "nothing to run"
@@ -68,6 +73,26 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {**dataclasses.asdict(self), "answer": self.answer}
+
+
+def columns(targets: Iterable[str], alike: Callable[[str, str], bool]) -> dict[str, list[str]]:
+    """Targets by what a table calls them: neighbouring levels of NNAPI that are alike share one.
+
+    Args:
+        targets: in order.
+        alike: whether the first level of a column and another one say the same.
+
+    Returns:
+        Such as `NNAPI 30-34` -> its targets.
+    """
+    found: list[list[str]] = []
+    for target in targets:
+        levels = found and all(name.startswith("NNAPI") for name in (found[-1][0], target))
+        if levels and alike(found[-1][0], target):
+            found[-1].append(target)
+        else:
+            found.append([target])
+    return {"-".join([each[0], *(n.split()[-1] for n in each[1:][-1:])]): each for each in found}
 
 
 def verdicts(graphs: ModelGraphs, probe: Probe) -> tuple[Verdict, ...]:

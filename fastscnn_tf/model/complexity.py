@@ -9,7 +9,7 @@ from ..core.config import FastSCNNConfig, config_of
 from ..core.images.interpolation import HALF_PIXEL, NEAREST
 from ..core.keras_api import KerasModel
 from ..core.sizes import Size
-from .topology import Conv, Depthwise, fast_scnn_outputs
+from .topology import Add, Conv, Depthwise, fast_scnn_outputs
 from .windows import Windows
 
 Shape = tuple[int, int, int]  # height, width, channels
@@ -156,10 +156,10 @@ class _ShapeBlocks:
         )
         return y
 
-    def add(self, x: _Map, y: _Map, *, name: str, relu: bool = False, norm: bool = False) -> _Map:
+    def add(self, x: _Map, y: _Map, add: Add) -> _Map:
         field = max(x.field[0], y.field[0]), max(x.field[1], y.field[1])
-        norm_weights = 4 * x.shape[2] if norm else 0
-        return self._note(_Map(x.shape, x.step, field), name, norm_weights=norm_weights)
+        norm_weights = 4 * x.shape[2] * add.norm
+        return self._note(_Map(x.shape, x.step, field), add.name, norm_weights=norm_weights)
 
     def concat(self, xs: list[_Map], *, name: str) -> _Map:
         field = max(x.field[0] for x in xs), max(x.field[1] for x in xs)

@@ -21,7 +21,7 @@ from ..core.config import FastSCNNConfig
 from ..core.keras_api import KerasModel
 from ..core.sizes import Size
 from .folded import SUM_NORM, SUMMANDS, check_finite
-from .topology import Conv, Depthwise, fast_scnn_outputs
+from .topology import Add, Conv, Depthwise, fast_scnn_outputs
 
 AUXILIARY = "aux_"  # what their heads read matters to training only
 SMALL = (32, 32)  # a size for the topology: no map has values here
@@ -78,7 +78,7 @@ class ChannelImportance:
             self._note(x, conv, squares)
         mean = x.mean @ kernel.sum((0, 1)) + (bias[0] if bias else 0)
         y = Signal(mean, x.variance @ squares, (conv.name,))
-        return self._finish(y, conv.name, conv.norm, conv.relu)
+        return self._finish(y, conv)
 
     def _note(self, x: Signal, conv: Conv, squares: np.ndarray) -> None:
         """Adds to the importance of each channel its share of what a convolution gives."""
@@ -108,23 +108,21 @@ class ChannelImportance:
         self.reads[conv.name] = x.parts
         mean = x.mean * kernel[..., 0].sum((0, 1)) + (bias[0] if bias else 0)
         variance = x.variance * np.square(kernel[..., 0]).sum((0, 1))
-        return self._finish(Signal(mean, variance, x.parts), conv.name, conv.norm, conv.relu)
+        return self._finish(Signal(mean, variance, x.parts), conv)
 
-    def _finish(self, x: Signal, name: str, norm: bool, relu: bool) -> Signal:
-        if norm:
-            _, beta, _, variance = self.values[f"{name}.bn"]
-            x = Signal(beta.astype(np.float64), self._gain(name) * variance, x.parts)
-        return self.relu(x, name=name) if relu else x
+    def _finish(self, x: Signal, layer: Conv | Depthwise | Add) -> Signal:
+        if layer.norm:
+            _, beta, _, variance = self.values[f"{layer.name}.bn"]
+            x = Signal(beta.astype(np.float64), self._gain(layer.name) * variance, x.parts)
+        return self.relu(x, name=layer.name) if layer.relu else x
 
-    def add(
-        self, x: Signal, y: Signal, *, name: str, relu: bool = False, norm: bool = False
-    ) -> Signal:
-        self.reads[name] = x.parts
+    def add(self, x: Signal, y: Signal, add: Add) -> Signal:
+        self.reads[add.name] = x.parts
         own, other = (self.scores[part] for (part,) in (x.parts, y.parts))
         tied = [key for key, score in self.scores.items() if score is own or score is other]
         self.scores |= dict.fromkeys(tied, own + other)
         total = Signal(x.mean + y.mean, x.variance + y.variance, x.parts)
-        return self._finish(total, name, norm, relu)
+        return self._finish(total, add)
 
     def concat(self, xs: list[Signal], *, name: str) -> Signal:
         mean, variance = (np.concatenate(each) for each in list(zip(*xs, strict=True))[:2])

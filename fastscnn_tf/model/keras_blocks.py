@@ -11,7 +11,7 @@ from ..core.images.interpolation import HALF_PIXEL
 from ..core.keras_api import KerasLayer, Tensor
 from ..core.sizes import Size
 from .layers import layers_for
-from .topology import Conv, Depthwise
+from .topology import Add, Conv, Depthwise
 from .windows import Windows, explicit_pads, is_whole, pads_to
 
 
@@ -47,7 +47,7 @@ class KerasBlocks:
             dtype=precision_of(conv.name),
             name=conv.name,
         )
-        return self._finish(self.apply(layer, x), conv.norm, conv.relu, conv.name)
+        return self._finish(self.apply(layer, x), conv)
 
     def depthwise(self, x: Tensor, conv: Depthwise) -> Tensor:
         x, padding = self._padded(x, conv)
@@ -60,7 +60,7 @@ class KerasBlocks:
             depthwise_initializer="he_normal",
             name=conv.name,
         )
-        return self._finish(self.apply(layer, x), conv.norm, conv.relu, conv.name)
+        return self._finish(self.apply(layer, x), conv)
 
     def _padded(self, x: Tensor, conv: Conv | Depthwise) -> tuple[Tensor, str]:
         """The input of a convolution, and the padding that is left for its layer to do."""
@@ -80,21 +80,20 @@ class KerasBlocks:
         layer.name = name
         return x
 
-    def _finish(self, x: Tensor, norm: bool, relu: bool, name: str) -> Tensor:
-        if norm:
-            layer = self.own.BatchNormalization(
+    def _finish(self, x: Tensor, layer: Conv | Depthwise | Add) -> Tensor:
+        name, dtype = layer.name, precision_of(layer.name)
+        if layer.norm:
+            norm = self.own.BatchNormalization(
                 momentum=self.config.bn_momentum,
                 epsilon=self.config.bn_epsilon,
-                dtype=precision_of(name),
+                dtype=dtype,
                 name=f"{name}.bn",
             )
-            x = self.apply(layer, x)
-        return self.layers.ReLU(dtype=precision_of(name), name=f"{name}.relu")(x) if relu else x
+            x = self.apply(norm, x)
+        return self.layers.ReLU(dtype=dtype, name=f"{name}.relu")(x) if layer.relu else x
 
-    def add(
-        self, x: Tensor, y: Tensor, *, name: str, relu: bool = False, norm: bool = False
-    ) -> Tensor:
-        return self._finish(self.layers.Add(name=name)([x, y]), norm, relu, name)
+    def add(self, x: Tensor, y: Tensor, add: Add) -> Tensor:
+        return self._finish(self.layers.Add(name=add.name)([x, y]), add)
 
     def concat(self, xs: list[Tensor], *, name: str) -> Tensor:
         return self.layers.Concatenate(name=name)(xs)

@@ -20,7 +20,7 @@ from .folded import FoldedNetwork, is_depthwise
 from .folded_blocks import FoldedBlocks
 from .layers import resized
 from .ranges import INPUT, sharing
-from .topology import Conv, Depthwise, fast_scnn_outputs
+from .topology import Add, Conv, Depthwise, fast_scnn_outputs
 from .windows import Pads, Spans, Windows, is_whole
 
 MAX_CONCAT = 5  # the int8 XNNPACK kernel takes no more inputs; longer ones are nested
@@ -75,11 +75,9 @@ class TFBlocks(FoldedBlocks):
     def _framed(self, x: Tensor, colour: np.ndarray, pads: Pads, name: str) -> Tensor:
         return framed(x, pads, colour)
 
-    def add(
-        self, x: Tensor, y: Tensor, *, name: str, relu: bool = False, norm: bool = False
-    ) -> Tensor:
+    def add(self, x: Tensor, y: Tensor, add: Add) -> Tensor:
         x = x + y
-        return self.quantize(self.tf.nn.relu(x) if relu else x, name)
+        return self.quantize(self.tf.nn.relu(x) if add.relu else x, add.name)
 
     def concat(self, xs: list[Tensor], *, name: str) -> Tensor:
         return self.quantize(self.tf.concat(xs, -1), name)

@@ -54,6 +54,14 @@ class Depthwise(NamedTuple):
     padding: str = "same"
 
 
+class Add(NamedTuple):
+    """The sum of two maps, with neither batch normalisation nor a ReLU unless it says otherwise."""
+
+    name: str
+    relu: bool = False
+    norm: bool = False
+
+
 class Norms(NamedTuple):
     """Where the fusion has batch normalisation."""
 
@@ -74,9 +82,7 @@ class Blocks(Protocol[Tensor]):
 
     def conv(self, x: Tensor, conv: Conv) -> Tensor: ...
     def depthwise(self, x: Tensor, conv: Depthwise) -> Tensor: ...
-    def add(
-        self, x: Tensor, y: Tensor, *, name: str, relu: bool = False, norm: bool = False
-    ) -> Tensor: ...
+    def add(self, x: Tensor, y: Tensor, add: Add) -> Tensor: ...
     def concat(self, xs: list[Tensor], *, name: str) -> Tensor: ...
     def pool(self, x: Tensor, windows: Windows, *, name: str) -> Tensor: ...
     def resize(self, x: Tensor, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Tensor: ...
@@ -185,7 +191,7 @@ def bottleneck(
     y = b.depthwise(y, Depthwise(depthwise, stride, relu=True, bias=bias, padding=padding))
     y = b.conv(y, Conv(project, filters, 1, relu=False, bias=config.has_bias(project)))
     if stride == 1 and b.channels(x) == filters:
-        y = b.add(x, y, name=f"{name}.add")
+        y = b.add(x, y, Add(f"{name}.add"))
     return y
 
 
@@ -218,7 +224,7 @@ def feature_fusion(b: Blocks[Tensor], skip: Tensor, deep: Tensor, config: FastSC
         b.conv(x, Conv(name, filters, 1, relu=False, norm=norm, bias=config.has_bias(name)))
         for x, name, norm in ((low, "fusion.low", norms.low), (skip, "fusion.high", norms.high))
     )
-    return b.add(low, high, relu=True, norm=norms.sum, name="fusion.add")
+    return b.add(low, high, Add("fusion.add", relu=True, norm=norms.sum))
 
 
 def upsampled(

@@ -22,7 +22,7 @@ from ..model.folded_blocks import FoldedBlocks
 from ..model.layers import resized
 from ..model.ranges import sharing
 from ..model.tf_blocks import convolve, framed, image_bytes, quantized_kernel, window_means
-from ..model.topology import Conv, Depthwise, fast_scnn_outputs
+from ..model.topology import Add, Conv, Depthwise, fast_scnn_outputs
 from ..model.windows import Pads, Windows, is_whole
 from . import integer
 from .integer import Grid
@@ -164,17 +164,15 @@ class DeviceBlocks(FoldedBlocks):
     def _framed(self, x: Signal, colour: np.ndarray, pads: Pads, name: str) -> Signal:
         return x._replace(x=framed(x.x, pads, colour))
 
-    def add(
-        self, x: Signal, y: Signal, *, name: str, relu: bool = False, norm: bool = False
-    ) -> Signal:
+    def add(self, x: Signal, y: Signal, add: Add) -> Signal:
         def real(x: Tensor, y: Tensor) -> Tensor:
-            return self.tf.nn.relu(x + y) if relu else x + y
+            return self.tf.nn.relu(x + y) if add.relu else x + y
 
         def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
             (x, first), (y, second) = inputs
-            return integer.addition(x, y, first, second, grid, relu)
+            return integer.addition(x, y, first, second, grid, add.relu)
 
-        return self._layer(Layer(name, "add", real, integers), x, y)
+        return self._layer(Layer(add.name, "add", real, integers), x, y)
 
     def concat(self, xs: list[Signal], *, name: str) -> Signal:
         def real(*xs: Tensor) -> Tensor:

@@ -19,23 +19,19 @@ from ..model.folded_blocks import FoldedBlocks
 from ..model.keras_blocks import KerasBlocks
 from ..model.layers import layers_for
 from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
-from ..model.tf_blocks import convolve
-from ..model.topology import Conv, Depthwise
+from ..model.tf_blocks import convolve, framed, image_bytes
+from ..model.topology import Add, Conv, Depthwise
 from ..model.windows import Pads, Windows, is_whole
 from . import integer
 from .integer import Grid, Limits
 from .qat_layers import (
     EMA_DECAY,
     ActivationRange,
-    AddReLU,
     Exact,
-    Frame,
-    ImageBytes,
     LayerQuantization,
     PartOfRange,
     RectifiedRange,
     grid_at,
-    layer_of,
     wrapper,
 )
 
@@ -125,13 +121,12 @@ class QATBlocks(FoldedBlocks):
 
     def input(self, x: Tensor) -> Tensor:
         """Normalised images as the int8 graph sees them: on the grid of raw bytes."""
-        layer = layer_of(ImageBytes)(self.config, name=INPUT)
-        return self._wrap(
-            layer,
-            x,
-            lambda x, own: integer.quantize(layer.call(x), own),
-            quantizer=ActivationRange(),
-        )
+
+        def exact(x: Tensor, own: Grid) -> Tensor:
+            return integer.quantize(image_bytes(x, self.config), own)
+
+        layer = self.keras.Lambda(lambda x: image_bytes(x, self.config), name=INPUT)
+        return self._wrap(layer, x, exact, quantizer=ActivationRange())
 
     def conv(self, x: Tensor, conv: Conv) -> Tensor:
         make = functools.partial(self.keras.Conv2D, conv.filters, conv.kernel)
@@ -143,7 +138,8 @@ class QATBlocks(FoldedBlocks):
 
     def _framed(self, x: Tensor, colour: np.ndarray, pads: Pads, name: str) -> Tensor:
         """The mean colour around the image, on its grid."""
-        return self._on_grid(layer_of(Frame)(pads, self.border, name=name)(x), self.limits_of(x))
+        layer = self.keras.Lambda(lambda x: framed(x, pads, colour), name=name)
+        return self._on_grid(layer(x), self.limits_of(x))
 
     def _zeros(self, x: Tensor, pads: Pads, name: str) -> Tensor:
         """Zero lies on every grid."""
@@ -169,17 +165,18 @@ class QATBlocks(FoldedBlocks):
 
         return self._wrap(layer, x, exact, kernel)
 
-    def add(
-        self, x: Tensor, y: Tensor, *, name: str, relu: bool = False, norm: bool = False
-    ) -> Tensor:
+    def add(self, x: Tensor, y: Tensor, add: Add) -> Tensor:
         sources = self.limits_of(x), self.limits_of(y)
-        layer = layer_of(AddReLU, "Add")(relu, name=name)
+
+        def total(inputs: tuple[Tensor, Tensor]) -> Tensor:
+            z = inputs[0] + inputs[1]
+            return tensorflow().nn.relu(z) if add.relu else z
 
         def exact(inputs: tuple[Tensor, Tensor], own: Grid) -> Tensor:
             first, second = map(grid_at, inputs, sources)
-            return integer.addition(*inputs, first, second, own, relu)
+            return integer.addition(*inputs, first, second, own, add.relu)
 
-        return self._wrap(layer, [x, y], exact)
+        return self._wrap(self.keras.Lambda(total, name=add.name), [x, y], exact)
 
     def concat(self, xs, *, name):
         quantizer = ActivationRange(self.decay, self.ranges[CONCAT])

@@ -23,7 +23,7 @@ from ..core.sizes import Size
 from ..data.datasets.objects import Source
 from ..data.reader import named_data_errors
 from ..model.fast_scnn import inference_model, logits_layer, resize_model, resized_config
-from ..model.folded import FoldedNetwork, fold, on_bytes
+from ..model.folded import FoldedNetwork, check_finite, fold, on_bytes
 from ..model.preprocess import without_bytes
 from ..model.tf_blocks import logits_of
 from ..model.topology import fast_scnn_outputs
@@ -140,6 +140,27 @@ def folded_of(model: KerasModel) -> FoldedNetwork:
         )
     frozen = model.blocks.frozen
     return _weights_of(model).replace(ranges=ranges, fine_tuned=True, frozen=frozen)
+
+
+def network_of(model: KerasModel, size: Size | None = None, pad: bool = False) -> FoldedNetwork:
+    """The folded network of a float model or of a quantization-aware one.
+
+    Args:
+        model: of `fast_scnn` or `quantize_aware`.
+        size: another (height, width); None: the model's own.
+        pad: as in `resize_model`.
+
+    Raises:
+        ConfigError: it is none of these.
+        ExportError: its ranges were never set.
+        ModelFileError: its weights are NaN or infinite.
+    """
+    network = folded_of(model) if is_qat(model) else fold(model)
+    for name, weights in network.weights.items():
+        check_finite(name, *weights)
+    if size is None:
+        return network
+    return network.replace(config=resized_config(network.config, size, pad))
 
 
 def _weights_of(model: KerasModel) -> FoldedNetwork:

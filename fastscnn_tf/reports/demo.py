@@ -15,7 +15,7 @@ from ..core.images.visualize import legend, overlay
 from ..core.plots import png
 from ..core.report_page import Figure, Page, Section, Table
 from ..core.sizes import Size
-from ..core.text_table import percent
+from ..core.text_table import percent, text_table
 from ..data.datasets.dataset import SegmentationDataset
 from ..runtime.segmenter import Segmenter
 
@@ -30,6 +30,12 @@ FILES = {  # file -> (recipe, outputs)
     "int8_ptq.tflite": ("int8", "logits"),
     "int8_qat.tflite": ("int8-qat", "logits"),
     "int8_qat_labels.tflite": ("int8-qat", "labels"),
+}
+HEAD = ("file", "mIoU, %", "kB", "median ms", "p90 ms")
+AGREEMENT = {  # fields of `Agreement`, for people
+    "float_tflite": "float Keras / float32 .tflite",
+    "qat_tflite": "QAT Keras / QAT .tflite",
+    "float_qat": "float / QAT",
 }
 
 
@@ -108,19 +114,24 @@ def run_demo(folder: StrPath, force: bool = False, epochs: int | None = None) ->
 
 def table(summary: dict[str, Any]) -> str:
     """The summary as a table for people."""
-    lines = [f"{'file':<24}{'mIoU, %':>8}{'kB':>8}{'ms':>8}"]
+    whole = ("float Keras model", percent(summary["float_miou"]), "", "", "")
+    rows = text_table([HEAD, *_rows(summary), whole], None)
+    return "\n".join([rows, *(f"argmax agreement {share}" for share in _agreement(summary))])
+
+
+def _rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The files, under `HEAD`."""
+    rows: list[tuple[str, ...]] = []
     for name, miou in summary["miou"].items():
-        size, latency = summary["sizes_bytes"][name], summary["latency_ms"][name]["median"]
-        lines.append(f"{name:<24}{percent(miou):>8}{size / 1000:>8.0f}{latency:>8.2f}")
-    lines.append(f"{'float Keras model':<24}{percent(summary['float_miou']):>8}")
-    names = {
-        "float_tflite": "float Keras / float32 .tflite",
-        "qat_tflite": "QAT Keras / QAT .tflite",
-        "float_qat": "float / QAT",
-    }
-    for key, name in names.items():
-        lines.append(f"argmax agreement {name}: {percent(summary['agreement'][key], 3)} %")
-    return "\n".join(lines)
+        latency, size = summary["latency_ms"][name], summary["sizes_bytes"][name]
+        times = (f"{latency['median']:.2f}", f"{latency['p90']:.2f}")
+        rows.append((name, percent(miou), f"{size / 1000:.0f}", *times))
+    return rows
+
+
+def _agreement(summary: dict[str, Any]) -> list[str]:
+    shares = summary["agreement"]
+    return [f"{models} {percent(shares[key], 3)} %" for key, models in AGREEMENT.items()]
 
 
 def write_report(folder: Path, summary: dict[str, Any], data: SegmentationDataset) -> None:
@@ -143,21 +154,13 @@ def _picture(segmenter: Segmenter, data: SegmentationDataset, index: int) -> Fig
 
 
 def _files(summary: dict[str, Any], scenes: int) -> Section:
-    agreement = {name: f"{percent(share, 3)} %" for name, share in summary["agreement"].items()}
     text = (
         "Trained, quantized with TFMOT, converted and scored through the LiteRT interpreter in "
         f"{summary['seconds']:.0f} s. Scores are on {scenes} held-out scenes. The float Keras "
-        f"model reaches {percent(summary['float_miou'])} % mIoU. Argmax agreement: float Keras / "
-        f"float32 .tflite {agreement['float_tflite']}, QAT Keras / QAT .tflite "
-        f"{agreement['qat_tflite']}, float / QAT {agreement['float_qat']}."
+        f"model reaches {percent(summary['float_miou'])} % mIoU. Argmax agreement: "
+        f"{', '.join(_agreement(summary))}."
     )
-    rows = []
-    for name, miou in summary["miou"].items():
-        latency, size = summary["latency_ms"][name], summary["sizes_bytes"][name]
-        times = (f"{latency['median']:.2f}", f"{latency['p90']:.2f}")
-        rows.append((name, percent(miou), f"{size / 1000:.0f}", *times))
-    head = ("file", "mIoU, %", "kB", "median ms", "p90 ms")
-    return Section("Files", text, table=Table(head, tuple(rows)))
+    return Section("Files", text, table=Table(HEAD, tuple(_rows(summary))))
 
 
 def _classes(summary: dict[str, Any]) -> Section:

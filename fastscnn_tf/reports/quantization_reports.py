@@ -80,11 +80,13 @@ def quantization_report(
 
         require_matplotlib()
         check_output_folder(output, force)
+    from ..quantize.quantize_aware import network_of
+
     keras_model = loaded(model)
     wanted = size or keras_model.config.input_size
     opened = open_split(dataset, data_dir, split, wanted, skip_bad)
     chosen = _chosen(opened, images)
-    network, ranges = _folded(keras_model, size), "the model's own"
+    network, ranges = network_of(keras_model, size), "the model's own"
     if not network.ranges:
         from ..export.representative import training_images
         from ..quantize.calibrate import calibrate
@@ -122,20 +124,6 @@ def _chosen(dataset: SegmentationDataset, count: int) -> list[int]:
     if not len(dataset):
         raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
     return np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int)).tolist()
-
-
-def _folded(model: Any, size: Size | None) -> FoldedNetwork:
-    """The network of a model, at another size if one is given."""
-    from ..model.fast_scnn import resized_config
-    from ..model.folded import check_finite, fold
-    from ..quantize.quantize_aware import folded_of, is_qat
-
-    network = folded_of(model) if is_qat(model) else fold(model)
-    for name, weights in network.weights.items():
-        check_finite(name, *weights)
-    if size is None:
-        return network
-    return network.replace(config=resized_config(network.config, size))
 
 
 def _measure(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,8 @@ def benchmark(
     with using_kernels(kernels):
         segmenter, load_ms = loaded(path, threads, runtime, options)
     noise = noise_for(segmenter)
-    first = timed_network(segmenter, noise, 1)[0]
-    times = timed_network(segmenter, noise, warmup + runs)[warmup:]
+    first = timed(segmenter.run, noise, 1)[0]
+    times = timed(segmenter.run, noise, warmup + runs)[warmup:]
     return {
         "model": str(path),
         "latency_ms": _summary(times),
@@ -128,12 +128,12 @@ def noise_for(segmenter: Segmenter) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-def timed_network(segmenter: Segmenter, image: np.ndarray, runs: int) -> list[float]:
-    """Seconds of each run."""
+def timed(function: Callable[[Any], Any], argument: Any, runs: int) -> list[float]:
+    """Seconds of each call."""
     times = []
     for _ in range(runs):
         begin = time.perf_counter()
-        segmenter.run(image)
+        function(argument)
         times.append(time.perf_counter() - begin)
     return times
 

@@ -44,13 +44,13 @@ class CompiledInterpreter(StagedInterpreter):
         if len(self._native[1]) == 1:
             with quiet_stderr():
                 # The first write makes another environment, which speaks now and when it ends.
-                self._native[1][0].write(self._staged)
+                self._native[1][0].write(self._staged[0])
             quiet_end()
 
     def invoke(self) -> None:
         """Runs the network."""
         model, inputs, outputs = self._native
-        inputs[0].write(self._staged)
+        inputs[0].write(self._staged[0])
         model.run_by_index(0, inputs, outputs)
 
     def get_tensor(self, index: int) -> np.ndarray:

@@ -179,11 +179,7 @@ def _threads(given: int | None, travelled: int | None) -> tuple[int, list[str]]:
 
 
 def _interpreter(cpu: CpuSettings) -> tuple[dict[str, Any], list[str]]:
-    options: dict[str, Any] = {
-        argument: getattr(cpu, name)
-        for name, argument in _INTERPRETER.items()
-        if getattr(cpu, name) is not None
-    }
+    options = {_INTERPRETER[n]: value for n, value in cpu.given().items() if n in _INTERPRETER}
     if cpu.kernel_mode in _RESOLVERS:
         options["experimental_op_resolver_type"] = _RESOLVERS[cpu.kernel_mode]
     known = {"num_threads", "kernel_mode", *_INTERPRETER}
@@ -214,10 +210,8 @@ def _compiled(
 ) -> tuple[dict[str, Any], list[str]]:
     """Arguments of `ai_edge_litert.options` and `Environment`, by group."""
     cpu = settings.cpu or CpuSettings()
-    given: dict[str, Any] = {"cpu": {}, "environment": {}}
-    for name in ("enable_ynnpack", "kernel_mode"):
-        if getattr(cpu, name) is not None:
-            given["cpu"][name] = getattr(cpu, name)
+    same = {n: v for n, v in cpu.given().items() if n in ("enable_ynnpack", "kernel_mode")}
+    given: dict[str, Any] = {"cpu": same, "environment": {}}
     if cpu.xnnpack_flag_bits is not None:
         given["cpu"]["xnnpack_flags"] = cpu.xnnpack_flag_bits
     known = {"num_threads", "enable_ynnpack", "kernel_mode", "xnnpack_flags", "weight_cache_dir"}
@@ -227,7 +221,7 @@ def _compiled(
         given["cpu"]["xnnpack_weight_cache_path"] = str(Path(cpu.weight_cache_dir) / name)
     if settings.accelerator == "gpu":
         gpu = settings.gpu or GpuSettings()
-        given["gpu"] = {name: getattr(gpu, name) for name in _GPU if getattr(gpu, name) is not None}
+        given["gpu"] = {name: value for name, value in gpu.given().items() if name in _GPU}
         if gpu.precision_loss_allowed is not None:
             given["gpu"]["enforce_f32"] = not gpu.precision_loss_allowed
         notes += _unknown(gpu, {"precision_loss_allowed", *_GPU}, "CompiledModel")

@@ -49,8 +49,37 @@ def interpreter(content: bytes, threads: int, options: Mapping[str, Any]) -> Any
     return opened
 
 
-class MicroInterpreter:
-    """TFLite Micro's interpreter behind the methods of `Interpreter`, as far as they are used here.
+class Staged:
+    """The methods of `Interpreter`, as far as they are used here, of what else runs a network.
+
+    Args:
+        inputs: index (the place among them), shape, dtype and quantization of the inputs.
+        outputs: the same of the outputs.
+    """
+
+    def __init__(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]):
+        self._inputs, self._outputs = inputs, outputs
+        self._staged = [np.zeros(port["shape"], port["dtype"]) for port in inputs]
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        """What was given of the inputs."""
+        return self._inputs
+
+    def get_output_details(self) -> list[dict[str, Any]]:
+        """What was given of the outputs."""
+        return self._outputs
+
+    def set_tensor(self, index: int, value: np.ndarray) -> None:
+        """Sets an input."""
+        np.copyto(self._staged[index], value, casting="no")
+
+    def tensor(self, index: int) -> Callable[[], np.ndarray]:
+        """Gives an input to write into."""
+        return lambda: self._staged[index]
+
+
+class MicroInterpreter(Staged):
+    """TFLite Micro's interpreter.
 
     Args:
         content: of the file.
@@ -67,25 +96,8 @@ class MicroInterpreter:
             self._native = Interpreter.from_bytes(content, arena_size=arena)
         except RuntimeError:  # why is on stderr only
             raise RuntimeError("TFLite Micro has no kernels for its operations") from None
-        self._inputs = _micro_ports(self._native.get_input_details)
-        self._outputs = _micro_ports(self._native.get_output_details)
-        self._staged = [np.zeros(port["shape"], port["dtype"]) for port in self._inputs]
-
-    def get_input_details(self) -> list[dict[str, Any]]:
-        """Index, shape, dtype and quantization of the inputs."""
-        return self._inputs
-
-    def get_output_details(self) -> list[dict[str, Any]]:
-        """The same of the outputs; an index is the place among them."""
-        return self._outputs
-
-    def set_tensor(self, index: int, value: np.ndarray) -> None:
-        """Sets an input."""
-        np.copyto(self._staged[index], value, casting="no")
-
-    def tensor(self, index: int) -> Callable[[], np.ndarray]:
-        """Gives an input to write into."""
-        return lambda: self._staged[index]
+        details = self._native.get_input_details, self._native.get_output_details
+        super().__init__(*map(_micro_ports, details))
 
     def invoke(self) -> None:
         """Runs the network."""

@@ -143,7 +143,7 @@ class OtherInterpreter(StagedInterpreter):
 
     def invoke(self) -> None:
         """Runs the network."""
-        self._result = self._call(self._staged)
+        self._result = self._call(*self._staged)
 
     def get_tensor(self, index: int) -> np.ndarray:
         """The output.

@@ -19,7 +19,7 @@ from ..core.sizes import Size, format_size
 from ..core.text_table import counted, percent, text_table
 from ..data.datasets.toy_streets import draw_scene
 from ..tflite.foreign_options import ForeignOptions
-from .benchmark import FRAME, check_runs, loaded, noise_for, timed_frames, timed_network
+from .benchmark import FRAME, check_runs, loaded, noise_for, timed, timed_frames
 from .device_report import cpu_name
 from .other_runtime import EXTRAS, installed, runtimes_of, version_of
 from .segmenter import Segmenter, model_file
@@ -211,13 +211,13 @@ def _in_turns(
     """Seconds of the network, and of whole frames: (segmenters, runs) each."""
     noise = noise_for(segmenters[0])
     for segmenter in segmenters:
-        timed_network(segmenter, noise, warmup)
+        timed(segmenter.run, noise, warmup)
     network: list[list[float]] = [[] for _ in segmenters]
     frames: list[list[float]] = [[] for _ in segmenters]
     for turn in range(-(-runs // TURN)):
         count = min(TURN, runs - turn * TURN)
         for i in map(int, np.roll(np.arange(len(segmenters)), turn)):
-            network[i] += timed_network(segmenters[i], noise, 1 + count)[1:]
+            network[i] += timed(segmenters[i].run, noise, 1 + count)[1:]
             steps = timed_frames(segmenters[i], picture, 1 + count)[1:]
             frames[i] += np.sum(steps, axis=1).tolist()
     return np.asarray(network), np.asarray(frames)

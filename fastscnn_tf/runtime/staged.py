@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,13 @@ import numpy as np
 
 from ..core.errors import ModelFileError
 from ..tflite.graph import Graph, Tensor
+from .native import Staged
 
 DTYPES = ("float32", "float16", "int32", "uint8", "int64", "int16", "int8")  # of its ports
 
 
-class StagedInterpreter:
-    """One input, held here until `invoke`, and the output that is read.
+class StagedInterpreter(Staged):
+    """One input, held here until it runs, and the output that is read.
 
     Args:
         path: for messages.
@@ -27,34 +27,9 @@ class StagedInterpreter:
     """
 
     def __init__(self, path: Path, graph: Graph, place: int = 0):
-        self._input = _details(path, graph.tensors[graph.inputs[0]], 0)
         self._output = _details(path, graph.tensors[graph.outputs[place]], 1)
-        self._outputs = len(graph.outputs)
-        self._staged = np.zeros(self._input["shape"], self._input["dtype"])
-
-    def get_input_details(self) -> list[dict[str, Any]]:
-        """As `Interpreter`'s, as far as they are used here."""
-        return [self._input]
-
-    def get_output_details(self) -> list[dict[str, Any]]:
-        """As `Interpreter`'s, as far as they are used here."""
-        return [self._output] * self._outputs
-
-    def set_tensor(self, index: int, value: np.ndarray) -> None:
-        """Sets the input."""
-        np.copyto(self._staged, value, casting="no")
-
-    def tensor(self, index: int) -> Callable[[], np.ndarray]:
-        """Gives the input to write into, as `Interpreter` does."""
-        return lambda: self._staged
-
-    def invoke(self) -> None:
-        """Runs the network."""
-        raise NotImplementedError
-
-    def get_tensor(self, index: int) -> np.ndarray:
-        """A copy of the output."""
-        raise NotImplementedError
+        image = _details(path, graph.tensors[graph.inputs[0]], 0)
+        super().__init__([image], [self._output] * len(graph.outputs))
 
 
 def _details(path: Path, tensor: Tensor, index: int) -> dict[str, Any]:

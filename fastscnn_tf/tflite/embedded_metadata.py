@@ -84,6 +84,13 @@ def metadata_of(graphs: ModelGraphs) -> Table:
     return {} if data is None else read_table(SCHEMA, "ModelMetadata", bytes(data), IDENTIFIER)
 
 
+def normalisations(described: Table) -> list[Table]:
+    """The NormalizationOptions of the first input of a graph that the metadata describe."""
+    image: Table = next(iter(described.get("input_tensor_metadata", ())), {})
+    units = (unit.get("options", {}) for unit in image.get("process_units", ()))
+    return [each for each in units if each.get("type") == "NormalizationOptions"]
+
+
 def segmenter_options(custom: Mapping[str, Any]) -> Table:
     """What an entry `SEGMENTER_METADATA` of the custom metadata says."""
     return read_table(SCHEMA, "ImageSegmenterOptions", custom["data"], SEGMENTER_IDENTIFIER)

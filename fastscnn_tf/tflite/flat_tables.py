@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from .flatbuffer_reader import DamagedFile, FlatBuffer
 from .flatbuffer_reader import Table as FlatTable
 
@@ -86,10 +88,7 @@ def _reference(builder: Any, schema: Schema, kind: str, given: Any) -> int:
         builder.Bytes[builder.Head() : builder.Head() + len(given)] = bytes(given)
         return builder.EndVector()
     if kind == "[float]":
-        builder.StartVector(4, len(given), 4)
-        for item in reversed(given):
-            builder.PrependFloat32(item)
-        return builder.EndVector()
+        return builder.CreateNumpyVector(np.array(given, np.float32))
     if kind.startswith("["):
         inner = kind[1:-1]
         offsets = [_reference(builder, schema, inner, item) for item in given]

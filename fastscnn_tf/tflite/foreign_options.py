@@ -14,7 +14,14 @@ from ..core.arguments import check_name
 from ..core.errors import ConfigError, InputError, ModelFileError
 from ..core.files.json_text import decode_json
 from ..core.labels import MAX_CLASSES
-from .embedded_metadata import NAME, SEGMENTER, associated_files, metadata_of, segmenter_options
+from .embedded_metadata import (
+    NAME,
+    SEGMENTER,
+    associated_files,
+    metadata_of,
+    normalisations,
+    segmenter_options,
+)
 from .flat_tables import Table
 from .graph import ModelGraphs
 
@@ -154,23 +161,20 @@ class Told:
     @property
     def normalisation(self) -> tuple[Three, Three] | None:
         """Mean and std of the image, by its NormalizationOptions."""
-        image: Table = next(iter(self._standard.get("input_tensor_metadata", ())), {})
-        units = [unit.get("options", {}) for unit in image.get("process_units", ())]
-        for options in units:
-            if options.get("type") == "NormalizationOptions":
-                where = f"{self._path}: its NormalizationOptions"
-                try:
-                    mean = three("mean", options.get("mean") or 0.0)
-                    std = three("std", options.get("std") or 1.0)
-                except ConfigError as error:
-                    raise ModelFileError(f"{where}: {error}") from None
-                if max(std) < 1 or min(std) < SMALLEST:
-                    raise ModelFileError(
-                        f"{where} have the std {std[0]:g}, which is none of 0..255: say what is "
-                        "right by --mean and --std (Segmenter(mean=, std=))"
-                    )
-                return mean, std
-        return None
+        if not (found := normalisations(self._standard)):
+            return None
+        where = f"{self._path}: its NormalizationOptions"
+        try:
+            mean = three("mean", found[0].get("mean") or 0.0)
+            std = three("std", found[0].get("std") or 1.0)
+        except ConfigError as error:
+            raise ModelFileError(f"{where}: {error}") from None
+        if max(std) < 1 or min(std) < SMALLEST:
+            raise ModelFileError(
+                f"{where} have the std {std[0]:g}, which is none of 0..255: say what is right by "
+                "--mean and --std (Segmenter(mean=, std=))"
+            )
+        return mean, std
 
     @property
     def activation(self) -> int | None:

@@ -327,9 +327,9 @@ def test_safetensors(read):
     [
         ({"data_offsets": [0, 10**9]}, "outside"),
         ({"data_offsets": [8, 0]}, "outside"),
-        ({"data_offsets": [0, 3]}, "within an element"),
-        ({"data_offsets": [0, 4]}, "bytes that its shape needs"),
-        ({"shape": [1 << 40, 1 << 40]}, "bytes that its shape needs"),
+        ({"data_offsets": [0, 3]}, "shape \\(2,\\) has 3 bytes"),
+        ({"data_offsets": [0, 4]}, "shape \\(2,\\) has 4 bytes"),
+        ({"shape": [1 << 40, 1 << 40]}, "has 8 bytes"),
         ({"shape": [-1]}, "out of range"),
         ({"dtype": "F8_E4M3"}, "cannot be read"),
         ({"shape": "no"}, "no sequence"),
@@ -537,7 +537,7 @@ def test_storage_of_two_sizes(read):
 def test_array_of_other_size_than_its_bytes(read):
     content = pickle.dumps({"w": np.zeros((3, 5), np.float32)}, 2)
     assert content.count(b"K\x03K\x05") == 1
-    with pytest.raises(ModelFileError, match="bytes that its shape needs"):
+    with pytest.raises(ModelFileError, match=r"of shape .* bytes"):
         read(content.replace(b"K\x03K\x05", b"K\x03K\x06"))
 
 

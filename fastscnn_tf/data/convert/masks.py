@@ -280,10 +280,7 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
 
     def read_label(item: Item, picture: Picture, notes: Notes) -> np.ndarray:
         label = layout.read(folder, str(item.key), table, notes)
-        # Masks are drawn on what a viewer shows; the size decides where it can.
-        size = (label.shape[0], label.shape[1])
-        seen = picture.seen(size, upright=True, name=item.name, notes=notes)
-        return label if seen else picture.turn(label)
+        return picture.upright(label, item.name, notes)
 
     return Source(table.classes, items, read_label, table.colors, notes, table.made)
 

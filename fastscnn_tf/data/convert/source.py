@@ -68,6 +68,11 @@ class Picture:
         """A label map of the stored pixels, turned as EXIF turns the image."""
         return turned(label, self.orientation)
 
+    def upright(self, label: np.ndarray, name: str, notes: Notes) -> np.ndarray:
+        """A label map drawn on what a viewer shows, unless its size says: on the stored pixels."""
+        seen = self.seen((label.shape[0], label.shape[1]), True, name, notes)
+        return label if seen else self.turn(label)
+
     def seen(self, size: Size | None, upright: bool, name: str, notes: Notes) -> bool:
         """Whether an annotator saw the image upright (else as it is stored).
 

@@ -106,9 +106,7 @@ def _of_masks(folder: SourceFolder, name: str, told: dict[str, Any]) -> Source:
 
     def read(item: Item, picture: Picture, notes: Notes) -> np.ndarray:
         path: Any = item.key
-        mask = read_label(path, table)
-        size = (mask.shape[0], mask.shape[1])
-        return mask if picture.seen(size, True, item.name, notes) else picture.turn(mask)
+        return picture.upright(read_label(path, table), item.name, notes)
 
     return Source(found.labels.names, items, read, notes=notes)
 

@@ -29,7 +29,7 @@ from .foreign_kinds import foreign_kind, is_text
 from .keras_archive import PACKED, WEIGHTS, read_hdf5
 from .mindspore_file import read_mindspore
 from .onnx_file import looks_like_onnx, read_onnx
-from .pickled_tensors import Storage, Tensor, extents, item_size, packed
+from .pickled_tensors import Storage, Tensor, extents, packed
 from .safe_pickle import InertUnpickler
 from .state_dict import COUNTERS, find_weights, tensor_of, without_prefixes
 from .variables_index import prefix_of, read_variables
@@ -75,13 +75,17 @@ class _Source:
     stack: contextlib.ExitStack
 
 
+def _nothing(storage: Storage) -> Buffer:
+    raise ValueError(f"storage {storage.key!r} is missing")
+
+
 @dataclasses.dataclass(frozen=True)
 class _Contents:
     """What a file holds: its root object, and access to the bytes of its storages."""
 
     root: Any
     limit: int  # bytes of weights that a file of this size may hold
-    fetch: Callable[[Storage], Buffer]
+    fetch: Callable[[Storage], Buffer] = _nothing
     order: Literal["<", ">"] = "<"
 
 
@@ -152,7 +156,7 @@ def _reader(data: bytes) -> tuple[Reader, str]:
 
 
 def _read_variables(source: _Source) -> _Contents:
-    return _Contents(read_variables(source.path), MAX_BYTES, _nothing)
+    return _Contents(read_variables(source.path), MAX_BYTES)
 
 
 def _read_hdf5(source: _Source) -> _Contents:
@@ -163,14 +167,14 @@ def _keras(content: bytes, where: str) -> _Contents:
     """A model of Keras in HDF5, or its weights."""
     arrays = read_hdf5(content, where, min(MAX_BYTES, PACKED * len(content)), keras=True)
     root = {
-        name: packed(Storage(array.dtype.str[1:], array.size, data=array.tobytes()), array.shape)
+        name: packed(array.dtype.str[1:], array.tobytes(), array.shape)
         for name, array in arrays.items()
     }
-    return _Contents(root, _limit(content), _nothing, "<" if sys.byteorder == "little" else ">")
+    return _Contents(root, _limit(content), order="<" if sys.byteorder == "little" else ">")
 
 
 def _read_mindspore(source: _Source) -> _Contents:
-    return _Contents(read_mindspore(source.data), _limit(source.data), _nothing)
+    return _Contents(read_mindspore(source.data), _limit(source.data))
 
 
 def _read_zip(source: _Source) -> _Contents:
@@ -221,7 +225,7 @@ def _read_pickle(source: _Source) -> _Contents:
     unpickler = InertUnpickler(stream)
     root = unpickler.load()
     if root != _LEGACY:
-        return _Contents(root, _limit(data), _nothing)
+        return _Contents(root, _limit(data))
     _, _, root, keys = (unpickler.load() for _ in range(4))  # after version and system
     blocks: dict[str, Buffer] = {}
     position = stream.tell()
@@ -233,10 +237,6 @@ def _read_pickle(source: _Source) -> _Contents:
             raise ValueError(f"storage {key!r} is cut off or has another size")
         blocks[key] = memoryview(data)[start:position]
     return _Contents(root, _limit(data), lambda storage: blocks[storage.key])
-
-
-def _nothing(storage: Storage) -> Buffer:
-    raise ValueError(f"storage {storage.key!r} is missing")
 
 
 def _read_safetensors(source: _Source) -> _Contents:
@@ -257,18 +257,13 @@ def _read_safetensors(source: _Source) -> _Contents:
         shape, code = extents(entry["shape"]), _SAFETENSORS_TYPES.get(entry["dtype"])
         if not 0 <= begin <= end <= len(body):
             raise ValueError(f"{name[:60]!r} lies outside of the file")
-        if code is None:
-            root[name] = Tensor()
-            continue
-        count, rest = divmod(end - begin, item_size(code))
-        if rest:
-            raise ValueError(f"{name[:60]!r} ends within an element")
-        root[name] = packed(Storage(code, count, data=body[begin:end]), shape)
-    return _Contents(root, _limit(data), _nothing)
+        called = f"{name[:60]!r}"
+        root[name] = packed(code, body[begin:end], shape, what=called) if code else Tensor()
+    return _Contents(root, _limit(data))
 
 
 def _read_onnx(source: _Source) -> _Contents:
-    return _Contents(read_onnx(source.data, source.path.parent), _limit(source.data), _nothing)
+    return _Contents(read_onnx(source.data, source.path.parent), _limit(source.data))
 
 
 _READERS: tuple[tuple[bytes, Reader, str], ...] = (

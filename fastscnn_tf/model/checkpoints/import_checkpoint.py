@@ -102,7 +102,8 @@ def import_checkpoint(
     if aux_heads and not preset.aux_layout:
         raise ConfigError(f"{path}: {source} has no auxiliary heads: do not ask to keep them")
     tensors = _two_classes(peer.spelled(tensors), peer, preset, path)
-    found = _classes(tensors, peer, preset) or num_classes or preset.num_classes
+    classes = _channels(tensors, peer, peer.names(preset), LOGITS)
+    found = classes or num_classes or preset.num_classes
     if num_classes not in (None, found):
         raise ModelFileError(f"{path}: has {found} classes, not {num_classes}")
     if not 2 <= found <= MAX_CLASSES:
@@ -207,11 +208,6 @@ def _two_classes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig, pat
                 along = axis if half.ndim == 4 else 0
                 tensors[f"{conv}{part}"] = np.concatenate([-half, half], along)
     return tensors
-
-
-def _classes(tensors: Tensors, peer: PeerFormat, config: FastSCNNConfig) -> int | None:
-    """The number of classes in the file, or None where the last kernel is missing."""
-    return _channels(tensors, peer, peer.names(config), LOGITS)
 
 
 def _channels(tensors: Tensors, peer: PeerFormat, names: Names, layer: str) -> int | None:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Container
 
 from ...core.files.protobuf import Value, Wire, content_of, text
-from .pickled_tensors import MAX_NAME, Storage, Tensor, extents, item_size, packed
+from .pickled_tensors import MAX_NAME, Tensor, extents, packed
 
 # fmt: off
 _TYPES = {
@@ -49,11 +49,7 @@ def _tensor(wire: Wire, tensor: dict[int, list[Value]]) -> Tensor:
     if code is None:
         return Tensor()
     content = content_of(tensor.get(3, [memoryview(b"")])[0])
-    count, rest = divmod(len(content), item_size(code))
-    if rest:
-        raise ValueError("a tensor ends within an element")
-    shape = extents(wire.integers(tensor.get(1, [])))
-    return packed(Storage(code, count, data=content), shape)
+    return packed(code, content, extents(wire.integers(tensor.get(1, []))))
 
 
 def _is_of_training(name: str, names: Container[str]) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 from ...core.errors import ModelFileError
 from ...core.files.protobuf import Value, Wire, content_of, text
 from ...core.files.reading import open_regular
-from .pickled_tensors import Storage, Tensor, extents, item_size, packed
+from .pickled_tensors import Tensor, extents, packed
 
 LARGEST = 2 << 30  # bytes of a file of weights beside the model
 Buffer = bytes | memoryview
@@ -134,10 +134,7 @@ class _Graph:
         shape = extents(self.wire.integers(message.get(1, [])))
         if not code or not (content or 0 in shape):
             return Tensor()
-        count, rest = divmod(len(content), item_size(code))
-        if rest:
-            raise ValueError("a tensor ends within an element")
-        return packed(Storage(code, count, data=content), shape)
+        return packed(code, content, shape)
 
     def _external(self, message: dict[int, list[Value]]) -> bytes:
         """Bytes of a plain file beside the model: no path leads elsewhere, none counts twice."""
@@ -170,7 +167,7 @@ def _told(wire: Wire, node: _Node) -> dict[str, Tensor]:
 
     if node.kind == "Resize":
         aligned = word("coordinate_transformation_mode") == "align_corners"
-        return {"align_corners": packed(Storage("b1", 1, data=bytes([aligned])), (1,))}
+        return {"align_corners": packed("b1", bytes([aligned]), (1,))}
     if node.kind != "Conv":
         return {}
     found = {}
@@ -179,7 +176,7 @@ def _told(wire: Wire, node: _Node) -> dict[str, Tensor]:
         if name == "pads" and word("auto_pad") not in ("", "NOTSET"):
             values = [-1] * 4
         array = np.array(values, np.int64)
-        found[name] = packed(Storage("i8", array.size, data=array.tobytes()), array.shape)
+        found[name] = packed("i8", array.tobytes(), array.shape)
     return found
 
 

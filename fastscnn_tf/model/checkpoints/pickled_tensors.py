@@ -106,17 +106,32 @@ def extents(value: object) -> tuple[int, ...]:
 
 
 def packed(
-    storage: Storage, shape: tuple[int, ...], order: Order = "", fortran: bool = False
+    code: str,
+    data: bytes | bytearray | memoryview | str,
+    shape: tuple[int, ...],
+    order: Order = "",
+    fortran: bool = False,
+    what: str = "a tensor",
 ) -> Tensor:
-    """The tensor that fills a storage without gaps.
+    """The tensor that fills bytes without gaps.
+
+    Args:
+        code: of the element type.
+        data: its bytes, or a letter of text for each of them.
+        shape: of sane extents.
+        order: of the bytes of an element.
+        fortran: the first axis is the innermost.
+        what: calls it in the message.
 
     Raises:
-        PickleError: the shape has other than the storage's number of elements.
+        PickleError: the shape needs another number of bytes.
     """
-    if math.prod(shape) != storage.size:
-        raise PickleError("an array has other than the bytes that its shape needs")
+    count = math.prod(shape)
+    if count * item_size(code) != len(data):
+        raise PickleError(f"{what} of shape {shape} has {len(data):,} bytes")
     along = shape[::-1] if fortran else shape
     strides = tuple(math.prod(along[axis + 1 :]) for axis in range(len(along)))
+    storage = Storage(code, count, data=data)
     return Tensor(storage, 0, shape, strides[::-1] if fortran else strides, order)
 
 
@@ -154,11 +169,7 @@ def _numpy_array(data: Any, dtype: Any, shape: Any, order: Any) -> Tensor:
         return Tensor()
     if not isinstance(data, (bytes, bytearray, str)):
         raise PickleError("a numpy array has no bytes")
-    size, rest = divmod(len(data), item_size(dtype.code))
-    if rest:
-        raise PickleError("a numpy array ends within an element")
-    storage = Storage(dtype.code, size, data=data)
-    return packed(storage, extents(shape), dtype.order, fortran=order == "F")
+    return packed(dtype.code, data, extents(shape), dtype.order, fortran=order == "F")
 
 
 def _fill(array: Tensor, state: tuple[Any, ...]) -> None:

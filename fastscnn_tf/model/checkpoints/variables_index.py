@@ -24,7 +24,7 @@ from ...core.files.protobuf import Value, Wire, content_of, text, varint
 from ...core.files.reading import open_regular, read_bytes
 from ...data.records.crc32c import masked_crc32c
 from .hdf5_child import spelled
-from .pickled_tensors import MAX_NAME, Storage, Tensor, extents, item_size, packed
+from .pickled_tensors import MAX_NAME, Tensor, extents, item_size, packed
 
 LARGEST, LARGEST_INDEX = 2 << 30, 64 << 20  # bytes of all variables, and of the index
 ENTRIES = 100_000
@@ -160,10 +160,9 @@ class _Place:
         """The variable; its type may be one that cannot be read."""
         if self.code in ("", "?"):
             return Tensor()
-        count = math.prod(self.shape)
-        if count * item_size(self.code) != self.size:
+        if math.prod(self.shape) * item_size(self.code) != self.size:
             raise ValueError(f"a variable of shape {self.shape} has {self.size} bytes")
-        return packed(Storage(self.code, count, data=self.fetch(prefix)), self.shape, order)
+        return packed(self.code, self.fetch(prefix), self.shape, order)
 
 
 def _size(prefix: Path, shard: str) -> int:
