@@ -3,7 +3,7 @@
     python tflite/camvid/drives.py CAMVID OUTPUT NAME [--after NAME] [--seeds 0 1] [-- OPTIONS]
 
 Each of CamVid's three labelled drives (the pictures of `train` and `val`) is held out once; the
-rest trains by `fastscnn train OPTIONS`, and the last weights are scored on the drive held out, at
+rest trains by `fastscnn train OPTIONS`, and the averaged weights of the last epoch are scored on it, at
 the labels' own size. 0001TP is dusk, as most of `test`. `--after` starts every run from the one of
 that name, drive and seed, so that stages follow each other:
 
@@ -80,7 +80,7 @@ def score(given: argparse.Namespace, options: list[str], drive: str, seed: int) 
     data = ["--dataset", "folder", "--data-dir", str(folder / "dataset.yaml")]
     options = [option.replace("{drive}", drive) for option in options]
     run = folder / f"{given.name}-{seed}"
-    before = folder / f"{given.after}-{seed}" / "last.keras"
+    before = folder / f"{given.after}-{seed}" / "best.keras"
     if given.macs:
         whole, before = before, folder / f"{given.name}-{seed}.keras"
         if not before.exists():
@@ -93,7 +93,7 @@ def score(given: argparse.Namespace, options: list[str], drive: str, seed: int) 
     )
     size = ["--size", given.size] if given.size else []
     scores = run / "held_out.json"
-    evaluate = ["evaluate", str(run / "last.keras"), *data, *size, "--json", str(scores), "--force"]
+    evaluate = ["evaluate", str(run / "best.keras"), *data, *size, "--json", str(scores), "--force"]
     subprocess.run([*COMMAND, *evaluate], check=True, stdout=subprocess.DEVNULL)
     return json.loads(scores.read_text())["miou"]
 

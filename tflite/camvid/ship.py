@@ -25,7 +25,7 @@ LICENCE = "CC BY-NC 4.0 (trained on CamVid): research use"
 
 def ship(output: Path, runs: str, name: str, camvid: str, size: Size) -> dict[str, Path]:
     """Writes `name`.keras, its float16 and its int8 file, and int8 without fine-tuning."""
-    run = output / f"{runs}_last" / "last.keras"
+    run = output / f"{runs}_last" / "best.keras"
     model = fs.resize_model(fs.load_model(run), size)
     kinds = ("float16", "int8", "post_training")
     paths = {kind: output / f"{name}_{kind}.tflite" for kind in kinds}

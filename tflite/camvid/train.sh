@@ -34,7 +34,7 @@ use=448x608 # the size at which the weights score best on val
 # Both once more: as long again without class weights, then the last stage with a small camera's
 # faults, and int8 in the loop, taught by the float weights.
 tune() {
-  "$fastscnn" quantize "$output/$1/last.keras" "${data[@]}" --size "$use" "${@:3}" --epochs 3 \
+  "$fastscnn" quantize "$output/$1/best.keras" "${data[@]}" --size "$use" "${@:3}" --epochs 3 \
     --validate-every 3 --distill-weight 10 --output "$output/$2" --resume
 }
 long=(--recipe strong --class-weights none --learning-rate 0.002 --warmup-epochs 2 --seed 4)
