@@ -170,7 +170,8 @@ def batches(
     read = PairReader(dataset, size, open_cache(cache, dataset, size))
     threads = workers or tf.data.AUTOTUNE
     if settings is None:
-        stream = tf.data.Dataset.range(len(dataset)).map(lambda i: (i, tf.zeros(2, tf.int64)))
+        stream = tf.data.Dataset.range(first_step * batch_size, len(dataset))
+        stream = stream.map(lambda i: (i, tf.zeros(2, tf.int64)))
     else:
         stream = shuffled_indices(len(dataset), batch_size, seed, epochs, first_step)
 
