@@ -170,7 +170,7 @@ def test_killed_fine_tuning_ends_with_the_same_integers(small_weights, own_data,
 def test_a_full_disk_ends_the_run_and_keeps_its_last_checkpoint(
     own_data, small_weights, tmp_path, save_every
 ):
-    """Files may not grow beyond 1 MB from the second epoch on, at whose end or in which it saves."""
+    """Files may not grow beyond 1 MB from the second epoch on: at its end, or within it."""
     folder, old = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
     small = {"init_from": str(small_weights), "aux_heads": False, "bn_momentum": 0.9}
     small["save_every"] = save_every
