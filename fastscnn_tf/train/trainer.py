@@ -271,7 +271,10 @@ def fit_epochs(built, settings, training, state, callbacks, share=(0, 1)) -> Non
             stream = logits_batches(training, config, built.logits, *pairs, **given)
         else:
             stream = numpy_batches(training, config, *pairs, **given)
-        stream_of = stream.at
+
+        def stream_of(epochs: range, first: int) -> Any:
+            return stream.at(epochs.start, first)
+
         at_epoch = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)
         )
