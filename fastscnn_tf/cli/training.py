@@ -49,7 +49,10 @@ SECTIONS = {
         *("dataset", "data_dir", "size", "extra_dataset", "extra_data_dir", "extra_split"),
         *("val_split", "skip_bad", "cache"),
     ),
-    "Run": ("recipe", "init_from", "match", "class_map", "output", "resume", "force"),
+    "Run": (
+        *("recipe", "init_from", "match", "class_map", "output", "save_every", "resume"),
+        "force",
+    ),
     **RECIPE,
     "Network": (*RECIPE["Network"], "aux_heads"),
     "Teacher": ("teacher", *RECIPE["Teacher"]),
@@ -71,6 +74,7 @@ source_options = opt.setting_options(
     label="default",
 )
 cache = opt.setting_option(TrainSettings, "cache")
+save_every = opt.setting_option(TrainSettings, "save_every")
 
 
 class SizeOrAuto(opt.SizeType):
@@ -139,6 +143,7 @@ def naming_interruptions() -> Iterator[None]:
 @opt.setting_option(TrainSettings, "strategy", label="default")
 @opt.skip_bad
 @cache
+@save_every
 @opt.output
 @click.option(
     "--resume", is_flag=True, help="Go on with the run in --output; begin it if there is none yet."
@@ -168,7 +173,7 @@ def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @opt.setting_options(
     PretrainSettings,
     *("data_dir", "size", "epochs", "batch_size", "learning_rate", "preset", "width"),
-    *("bn_momentum", "seed", "validate_every"),
+    *("bn_momentum", "seed", "validate_every", "save_every"),
 )
 @opt.output
 @opt.resume
@@ -206,6 +211,7 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 )
 @opt.skip_bad
 @cache
+@save_every
 @opt.output
 @opt.resume
 @opt.force

@@ -35,6 +35,7 @@ def classification_batches(
     batch_size: int,
     seed: int | None = None,
     epochs: range | None = None,
+    first_step: int = 0,
     training: bool = True,
 ) -> Any:
     """Batches of pictures and classes for `model.fit` and `model.evaluate`.
@@ -49,6 +50,7 @@ def classification_batches(
         epochs: epochs to give in one go, each with its own order: seed, epoch and position alone
             decide order and draws, so training resumes where it stopped. By default one epoch per
             iteration, different every time. Only training has epochs.
+        first_step: batches of the first epoch that were given already.
         training: pictures shuffled and augmented, whole batches only; otherwise every picture in
             order, its shorter side resized to 8/7 of the size and the middle cropped.
 
@@ -63,7 +65,7 @@ def classification_batches(
     check_pictures(dataset, size, batch_size, training)
     tf = tensorflow()
     if training:
-        stream = shuffled_indices(len(dataset), batch_size, seed, epochs)
+        stream = shuffled_indices(len(dataset), batch_size, seed, epochs, first_step)
     else:
         stream = tf.data.Dataset.range(len(dataset)).map(lambda i: (i, tf.zeros(2, tf.int64)))
     read = PictureReader(dataset, size, training)

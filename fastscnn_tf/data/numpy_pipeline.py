@@ -214,22 +214,28 @@ def pydataset_class(keras: Any) -> Any:
 
         Attributes:
             epoch: the epoch that is given.
+            first: its first batch, for an epoch that goes on.
         """
 
         def __init__(self, source: BatchSource, workers: int):
             super().__init__(workers=1)
-            self.source, self.epoch = source, 0
+            self.source, self.epoch, self.first = source, 0, 0
             self._ahead = _Ahead(source, workers)
             self._within = self._whole = False  # in an epoch of Keras; its last batch was given
 
+        def at(self, epoch: int, first: int) -> Any:
+            """Itself, from a batch of an epoch on."""
+            self.epoch, self.first = epoch, first
+            return self
+
         def __len__(self) -> int:
-            return len(self.source)
+            return len(self.source) - self.first
 
         def __getitem__(self, index: int) -> Batch:
             if not 0 <= index < len(self):
                 raise IndexError(index)
             with noting_data_errors():
-                batch = self._ahead.batch(self.epoch, index)
+                batch = self._ahead.batch(self.epoch, self.first + index)
             self._whole = self._within and (self._whole or index == len(self) - 1)
             return batch
 

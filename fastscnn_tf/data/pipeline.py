@@ -11,7 +11,7 @@ from .augment.augmentation import DRAWS, Augmentation, augmentation
 from .augment.mix import mix_batch
 from .augment.pair import augment_pair
 from .batch_order import shuffled_indices
-from .cache import MEMORY_SHARE, available_memory, open_cache
+from .cache import MEMORY_SHARE, Cache, available_memory, open_cache
 from .check.usable import open_split
 from .datasets.dataset import SegmentationDataset, in_classes_of
 from .datasets.objects import Classes, Source, as_dataset, held_in_memory
@@ -144,7 +144,7 @@ def batches(
     seed: int | None = None,
     epochs: range | None = None,
     first_step: int = 0,
-    cache: str = "auto",
+    cache: str | Cache | None = "auto",
     workers: int | None = None,
 ) -> TFDataset:
     """`load_dataset` for an opened data set.
@@ -159,7 +159,7 @@ def batches(
             alone decides order and draws, so training resumes where it stopped. By default one
             epoch per iteration, different every time.
         first_step: batches of the first epoch that were given already.
-        cache: as in `load_dataset`.
+        cache: as in `load_dataset`, or an open one that several streams share.
         workers: threads; as many as tf.data thinks best by default.
     """
     check_batches(dataset, config, batch_size, training=settings is not None)
@@ -170,7 +170,8 @@ def batches(
     read = PairReader(dataset, size, open_cache(cache, dataset, size))
     threads = workers or tf.data.AUTOTUNE
     if settings is None:
-        stream = tf.data.Dataset.range(len(dataset)).map(lambda i: (i, tf.zeros(2, tf.int64)))
+        stream = tf.data.Dataset.range(first_step * batch_size, len(dataset))
+        stream = stream.map(lambda i: (i, tf.zeros(2, tf.int64)))
     else:
         stream = shuffled_indices(len(dataset), batch_size, seed, epochs, first_step)
 

@@ -20,6 +20,7 @@ from ..train.losses.segmentation_loss import segmentation_loss
 from ..train.optimizers import optimizer
 from ..train.predictor import predictor_of
 from ..train.schedules import schedule
+from ..train.settings import seconds_of
 from ..train.trainer import TrainResult, fit_epochs, training_data, usable_split
 from .freeze_ranges import freeze_ranges
 from .qat_checkpoint import load_qat, restore_run, save_qat
@@ -51,7 +52,7 @@ def run_quantization(
     Args:
         settings: the run; on resuming they must be those it was started with.
         folder: gets `best.npz`, `last.npz`, `run.json`, `state.json` and `log.csv`.
-        resume: continue after the last finished epoch.
+        resume: continue after the last checkpoint.
         force: start anew in a folder that is not empty.
         verbose: as for `run_training`.
         progress: as for `run_training`.
@@ -120,6 +121,7 @@ def _fit(model, settings, folder: Path, training, validation, state, verbose) ->
         lambda: save_qat(model, folder / BEST),
         state,
         details=validate.details,
+        every=seconds_of(settings.save_every),
     )
     if not state:
         model.optimizer.build(model.trainable_variables)
@@ -130,6 +132,6 @@ def _fit(model, settings, folder: Path, training, validation, state, verbose) ->
         checkpoint.keep(0, calibrated)
     freeze = freeze_ranges(settings.freeze_ranges)
     lines = own.EpochLines(checkpoint, settings.epochs, verbose)
-    callbacks = [freeze, own.StopOnBrokenLoss(), validate, checkpoint, lines]
-    done = state.get("epochs_done", 0)
-    fit_epochs(Training(model, model), settings, training, done, callbacks)
+    begin = own.GoOnWithin(state)
+    callbacks = [begin, freeze, own.StopOnBrokenLoss(), validate, checkpoint, lines]
+    fit_epochs(Training(model, model), settings, training, state, callbacks)

@@ -40,6 +40,7 @@ class QuantizeSettings(RunSettings):
         val_split: as in `TrainSettings`.
         skip_bad: go on without pairs that cannot be used, with a counted warning.
         cache: where decoded pairs are kept, as in `TrainSettings`.
+        save_every: as in `TrainSettings`.
         deterministic: only operations that give the same bits each time.
     """
 
@@ -67,6 +68,7 @@ class QuantizeSettings(RunSettings):
     val_split: float | None = like(TrainSettings, "val_split")
     skip_bad: bool = setting(False)
     cache: str = like(TrainSettings, "cache")
+    save_every: str = like(TrainSettings, "save_every")
     deterministic: bool = like(TrainSettings, "deterministic")
 
     def __post_init__(self) -> None:

@@ -46,6 +46,20 @@ class RunFile(msgspec.Struct):
     machine: Settings = {}
 
 
+class Within(msgspec.Struct):
+    """How far a run came in the epoch after the finished ones.
+
+    Attributes:
+        step: steps done in it.
+        seconds: that it took.
+        means: the variables of its losses' means.
+    """
+
+    step: Annotated[int, msgspec.Meta(ge=1, le=1 << 31)]
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+    means: Annotated[list[float], msgspec.Meta(max_length=1000)]
+
+
 class State(msgspec.Struct):
     """The content of `state.json`, which a checkpoint holds, too; other versions may say more.
 
@@ -58,6 +72,7 @@ class State(msgspec.Struct):
         class_iou: of that epoch.
         confusion: counts of that epoch, rows are true classes.
         dropout: where the random streams stand; in a checkpoint.
+        within: of an epoch that is not finished; None at the end of one.
     """
 
     epochs_done: Epochs
@@ -68,6 +83,7 @@ class State(msgspec.Struct):
     class_iou: Scores | None = None
     confusion: list[list[Pixels]] | None = None
     dropout: dict[str, list[Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]]] = {}
+    within: Within | None = None
 
 
 def read_run_file(folder: Path, error: type[InputError] = InputError) -> RunFile:

@@ -26,11 +26,12 @@ OWN = (
     *("best.keras", "last.keras", "best.npz", "last.npz"),
 )
 KEPT = "finished epochs are kept, --resume goes on"
+KEPT_WITHIN = "all until step {} of epoch {} is kept, --resume goes on"
 NOT_KEPT = "nothing of this run is kept"
 # Settings that runs of before did not know, with what they did.
 ADDED = {"skip_bad": False, "freeze_ranges": 0, "match": "name"}
 PATHS = ("data_dir", "model", "class_map")  # settings that may be spelled in several ways
-FREE = ("cache", "strategy")  # settings that decide nothing
+FREE = ("cache", "strategy", "save_every")  # settings that decide nothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +117,7 @@ def open_run(
         folder: of the run.
         settings: plain values; on resuming they must be those it was started with.
         last: name of the checkpoint.
-        resume: go on after the last finished epoch; begin where there is none.
+        resume: go on after the last checkpoint; begin where there is none.
         force: begin anew in a folder that is not empty.
 
     Raises:
@@ -135,8 +136,8 @@ def open_run(
 def run_folder(folder: Path, resume: bool) -> Iterator[None]:
     """Holds a folder for one run.
 
-    A new run moves an older one aside; it comes back if the new one stops before its first epoch
-    is done, and goes when the new one has something to show. What a killed process left
+    A new run moves an older one aside; it comes back if the new one stops before its first
+    checkpoint, and goes when the new one has something to show. What a killed process left
     half-written goes.
 
     Raises:
@@ -157,14 +158,14 @@ def run_folder(folder: Path, resume: bool) -> Iterator[None]:
             try:
                 yield
             except BaseException as error:
-                kept = _has_epochs(folder)
+                kept = _kept(folder)
                 if begins and not kept:
                     _move(folder / ASIDE, folder)
                 if isinstance(error, KeyboardInterrupt):
                     when = "in training" if kept else "before the end of the first epoch"
-                    raise KeyboardInterrupt(f"{when}; {KEPT if kept else NOT_KEPT}") from None
+                    raise KeyboardInterrupt(f"{when}; {kept or NOT_KEPT}") from None
                 if isinstance(error, TrainingDiverged):
-                    raise TrainingDiverged(f"{error} ({KEPT if kept else NOT_KEPT})") from None
+                    raise TrainingDiverged(f"{error} ({kept or NOT_KEPT})") from None
                 raise
             finally:
                 shutil.rmtree(folder / ASIDE, ignore_errors=True)
@@ -188,8 +189,14 @@ def _move(source: Path, target: Path) -> None:
             (source / name).rename(target / name)
 
 
-def _has_epochs(folder: Path) -> bool:
-    return (folder / STATE).exists() and read_state(folder).epochs_done > 0
+def _kept(folder: Path) -> str:
+    """What a run that stops leaves to go on from; empty: nothing."""
+    if not (folder / STATE).exists():
+        return ""
+    state = read_state(folder)
+    if state.within:
+        return KEPT_WITHIN.format(state.within.step, state.epochs_done + 1)
+    return KEPT if state.epochs_done else ""
 
 
 def check_resumable(folder: Path, settings: dict[str, Any], last: str) -> Path | None:

@@ -19,18 +19,19 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import NonFiniteLogits, TrainingDiverged
+from ..core.errors import ModelFileError, NonFiniteLogits, TrainingDiverged
 from ..core.files.writing import write_bytes, write_json
-from ..core.keras_api import KerasModel, callback_of
+from ..core.keras_api import KerasModel, callback_of, keras3
 from ..data.datasets.dataset import SegmentationDataset
 from ..runs.run_files import LOG, SCORE, STATE
 from ..scoring.evaluation_result import Evaluation
 from ..scoring.protocol import Predictor, evaluate_predictor
+from .ema import in_variables
 from .epoch_lines import EpochLines
 
 LOGGED = ("loss", "learning_rate", SCORE, "val_pixel_accuracy", "seconds")
 Averaged = Callable[[], AbstractContextManager[None]]
-START: dict[str, Any] = {"epochs_done": 0, "best": None, "history": []}
+START: dict[str, Any] = {"epochs_done": 0, "best": None, "history": [], "within": None}
 
 
 class Validate:
@@ -106,9 +107,14 @@ class Checkpoint:
         columns: of `log.csv`, after the epoch.
         epochs: the last one; without validation its weights are the best.
         patience: epochs without a better score after which training ends; 0: never.
+        every: seconds between checkpoints within an epoch; 0: none.
+
+    Attributes:
+        first: steps of the running epoch that another process did.
     """
 
     model: Any
+    params: Any
 
     def __init__(
         self,
@@ -121,20 +127,29 @@ class Checkpoint:
         columns: Sequence[str] = LOGGED,
         epochs: int = 0,
         patience: int = 0,
+        every: float = 0.0,
     ):
         super().__init__()
         self.folder, self.save_last, self.save_best = folder, save_last, save_best
         self.details, self.score = details, score
         self.columns, self.epochs, self.patience = tuple(columns), epochs, patience
+        self.every, self.first = every, 0
         self.state = {**START, "history": [], **(state or {})}
-        self.began = time.monotonic()
+        self.began = self.saved = time.monotonic()
 
     def on_train_begin(self, logs=None):
         if not (self.folder / STATE).exists():
-            self.keep(0, {})
+            self.save()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.monotonic()
+        within = self.state["within"] or {}
+        self.first, self.saved = within.get("step", 0), time.monotonic()
+        self.began = self.saved - within.get("seconds", 0.0)
+
+    def on_train_batch_end(self, batch, logs=None):
+        due = self.every and time.monotonic() - self.saved >= self.every
+        if due and batch + 1 < self.params["steps"]:
+            self.keep_within(self.first + batch + 1)
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {
@@ -161,9 +176,23 @@ class Checkpoint:
             self.save_best()
         if logs:
             self.state["history"].append(self.row(epochs_done, logs))
-        self.state["epochs_done"] = epochs_done
+        self.state.update(epochs_done=epochs_done, within=None)
+        self.save()
+
+    def keep_within(self, step: int):
+        """Saves the state after a step of the running epoch."""
+        in_variables(self.model)
+        check_weights(self.model)
+        means = [float(keras3().ops.convert_to_numpy(v)) for v in _means(self.model)]
+        seconds = round(time.monotonic() - self.began, 2)
+        self.state["within"] = {"step": step, "seconds": seconds, "means": means}
+        self.save()
+
+    def save(self):
+        """Writes the state as it is."""
         self.save_last(self.state)
         self.publish()
+        self.saved = time.monotonic()
 
     def row(self, epochs_done: int, logs: dict[str, Any]) -> dict[str, Any]:
         """What `log.csv` says of an epoch."""
@@ -178,6 +207,32 @@ class Checkpoint:
         write_json(self.folder / STATE, self.state)
         if rows := self.state["history"]:
             write_bytes(self.folder / LOG, csv_of(rows).encode())
+
+
+class GoOnWithin:
+    """Puts the mean losses back with which a run goes on within an epoch, as Keras resets them.
+
+    Args:
+        state: of the run that goes on.
+
+    Raises:
+        ModelFileError: they are of other losses.
+    """
+
+    model: Any
+
+    def __init__(self, state: dict[str, Any]):
+        super().__init__()
+        self.means = (state.get("within") or {}).get("means")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.means is not None:
+            variables = _means(self.model)
+            if len(variables) != len(self.means):
+                raise ModelFileError("the checkpoint is damaged: its mean losses are of others")
+            for variable, value in zip(variables, self.means, strict=True):
+                variable.assign(value)
+        self.means = None
 
 
 class StopOnBrokenLoss:
@@ -195,14 +250,27 @@ class StopOnBrokenLoss:
             raise _diverged(self.model, f"the loss became {loss}")
 
     def on_epoch_end(self, epoch, logs=None):
-        """The last step may have broken the weights after a finite loss."""
-        if not all(np.isfinite(w).all() for w in self.model.get_weights()):
-            raise _diverged(self.model, "the weights became non-finite")
+        check_weights(self.model)
+
+
+def check_weights(model: KerasModel) -> None:
+    """Makes sure that the last step has not broken the weights after a finite loss.
+
+    Raises:
+        TrainingDiverged: it has.
+    """
+    if not all(np.isfinite(w).all() for w in model.get_weights()):
+        raise _diverged(model, "the weights became non-finite")
+
+
+def _means(model: KerasModel) -> list[Any]:
+    """The variables of the losses' means over the running epoch."""
+    return [variable for metric in model.metrics for variable in metric.variables]
 
 
 def callbacks_for(keras: ModuleType) -> SimpleNamespace:
     """The callbacks of this file, and `EpochLines`, for one Keras."""
-    own = (Validate, Checkpoint, StopOnBrokenLoss, EpochLines)
+    own = (Validate, Checkpoint, GoOnWithin, StopOnBrokenLoss, EpochLines)
     return SimpleNamespace(**{one.__name__: callback_of(keras, one) for one in own})
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError
-from ..core.keras_api import callback_of, keras3, on_tensorflow, tensorflow
+from ..core.keras_api import KerasModel, callback_of, keras3, on_tensorflow, tensorflow
 from .settings import check_run_values
 
 BATCHES = "batches"  # in `state`: how many there were
@@ -54,14 +54,14 @@ class Ema:
         self._batches += 1
         if self._batches % self.every:
             return
-        self._in_variables()
+        in_variables(self.model)
         updates = self._batches // self.every - 1
         self._averages.move(1.0 - min(self.momentum, (1.0 + updates) / (10.0 + updates)))
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
         """Puts the averages into the network; its own weights come back at the end, always."""
-        self._in_variables()
+        in_variables(self.model)
         weights = self._averages.weights
         raw = self._averages.copies()
         try:
@@ -93,9 +93,10 @@ class Ema:
             raise ConfigError(f"the saved average is damaged: its {BATCHES} is {batches}")
         self._batches = int(batches.item())
 
-    def _in_variables(self):
-        """JAX' trainer takes the weights out of their variables during an epoch."""
-        getattr(self.model, "jax_state_sync", lambda: None)()
+
+def in_variables(model: KerasModel) -> None:
+    """Puts the state back that JAX' trainer takes out of its variables during an epoch."""
+    getattr(model, "jax_state_sync", lambda: None)()
 
 
 def ema_for(keras: ModuleType) -> Any:

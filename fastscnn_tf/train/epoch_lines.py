@@ -33,16 +33,21 @@ class EpochLines:
         self.name = NAMES.get(checkpoint.score, checkpoint.score.replace("val_", "val "))
 
     def on_train_begin(self, logs=None):
-        self.ends = [time.monotonic()]
+        self.ends = self.ends or [time.monotonic()]
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch + 1
+        if self.shown and (first := self.checkpoint.first):
+            steps = first + self.params["steps"]
+            echo(f"goes on in epoch {self.epoch} at step {first} of {steps}")
 
     def on_train_batch_end(self, batch, logs=None):
-        self.traced = self.traced or time.monotonic()
+        first, now = self.checkpoint.first, time.monotonic()
+        self.traced = self.traced or (self.checkpoint.began if first else now)
         if self.shown:
-            steps = (self.params or {}).get("steps") or "?"
-            self.line.show(lambda: f"{self._count()}  step {batch + 1}/{steps}  loss {_loss(logs)}")
+            steps = first + self.params["steps"]
+            at = f"step {first + batch + 1}/{steps}"
+            self.line.show(lambda: f"{self._count()}  {at}  loss {_loss(logs)}")
 
     def on_epoch_end(self, epoch, logs=None):
         self.ends.append(time.monotonic())

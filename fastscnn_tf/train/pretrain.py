@@ -23,6 +23,7 @@ from .callbacks import Validate, callbacks_for
 from .optimizers import optimizer
 from .schedules import schedule
 from .settings import PretrainSettings as PretrainSettings
+from .settings import seconds_of
 from .trainer import BEST, LAST, fit_stream
 from .training_state import restore_checkpoint, save_checkpoint
 
@@ -61,7 +62,7 @@ def run_pretraining(
     Args:
         settings: the run; on resuming they must be those it was started with.
         folder: gets `best.keras`, `last.keras`, `run.json`, `state.json`, `log.csv`.
-        resume: continue after the last finished epoch.
+        resume: continue after the last checkpoint.
         force: start anew in a folder that is not empty.
         verbose: as for `run_training`.
 
@@ -125,15 +126,21 @@ def _fit(model, settings, folder: Path, training, validation, state, verbose) ->
         state,
         score=SCORE,
         columns=("loss", SCORE, SCORE_TOP),
+        every=seconds_of(settings.save_every),
     )
     lines = own.EpochLines(checkpoint, settings.epochs, verbose)
-    callbacks = [own.StopOnBrokenLoss(), validate, checkpoint, lines]
-    done = state.get("epochs_done", 0)
+    begin = own.GoOnWithin(state)
+    callbacks = [begin, own.StopOnBrokenLoss(), validate, checkpoint, lines]
     with named_data_errors():
-        epochs = range(done, settings.epochs)
-        batches = stream(training, seed=settings.seed, epochs=epochs)
         steps = len(training) // settings.batch_size
-        fit_stream(model, batches, settings, done, steps, callbacks)
+        fit_stream(
+            model,
+            lambda *at: stream(training, seed=settings.seed, epochs=at[0], first_step=at[1]),
+            settings,
+            state,
+            steps,
+            callbacks,
+        )
 
 
 class ValidateTop(Validate):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any
 
 from ..core.class_maps import MATCHES
@@ -20,6 +21,21 @@ OPTIMIZERS = ("sgd", "adamw")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 SCHEDULES = ("poly", "cosine", "one_cycle", "cyclic", "constant")
 MANY = 1 << 20  # more repetitions than any run has
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def seconds_of(save_every: Any) -> float:
+    """Seconds of a time such as `10m`, `600s` or `2h`; 0 of `never` and `0`.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    text = str(save_every)
+    if text in ("never", "0"):
+        return 0.0
+    if found := re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)([smh])", text):
+        return float(found[1]) * SECONDS[found[2]]
+    raise ConfigError(f"save_every must be such as 10m, 600s or 2h, or never; got {text[:40]!r}")
 
 
 class RunSettings(Declared):
@@ -29,10 +45,12 @@ class RunSettings(Declared):
     cache: str
     extra_dataset: str | None
     extra_data_dir: str | None
+    save_every: str
 
     def __post_init__(self) -> None:
         _ = self.augmentation
         check_cache(self.cache)
+        seconds_of(self.save_every)
         if self.extra_data_dir and not self.extra_dataset:
             raise ConfigError("extra_data_dir needs extra_dataset: the name of that data set")
         super().__post_init__()
@@ -111,6 +129,8 @@ class TrainSettings(RunSettings):
         skip_bad: go on without pairs that cannot be used, with a counted warning.
         cache: where decoded pairs are kept: `auto`, `memory`, `none` or a folder, as for
             `load_dataset`; changes no batch.
+        save_every: time between checkpoints within an epoch, such as `10m`, `600s` or `2h`;
+            `never`: at its end alone.
     """
 
     dataset: str = setting(place=True)
@@ -166,6 +186,11 @@ class TrainSettings(RunSettings):
     cache: str = setting(
         "auto",
         "Where decoded pairs are kept: auto (memory, while they fit), memory, none, or a folder.",
+        place=True,
+    )
+    save_every: str = setting(
+        "10m",
+        "Time between checkpoints within an epoch, such as 10m, 600s or 2h; never.",
         place=True,
     )
     recipe: str = setting("paper", place=True)
@@ -294,6 +319,7 @@ class PretrainSettings(Declared):
         bn_momentum: as in `TrainSettings`.
         seed: weights, order and augmentation.
         validate_every: epochs between validations; the last epoch always validates.
+        save_every: as in `TrainSettings`.
     """
 
     data_dir: str = setting(help="Folder with train/<class>/ and val/<class>/.")
@@ -308,7 +334,9 @@ class PretrainSettings(Declared):
     bn_momentum: float | None = like(TrainSettings, "bn_momentum")
     seed: int = like(TrainSettings, "seed")
     validate_every: int = setting(1, "Epochs.", 1)
+    save_every: str = like(TrainSettings, "save_every")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", check_size(self.size))
+        seconds_of(self.save_every)
         super().__post_init__()

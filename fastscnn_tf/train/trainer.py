@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from ..core.class_maps import check_same_order
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
 from ..core.errors import ConfigError, DataError
-from ..core.keras_api import keras3, on_tensorflow
+from ..core.keras_api import keras3, on_tensorflow, tf_keras
 from ..core.sizes import Size
+from ..data.cache import open_cache
 from ..data.check.usable import open_usable
 from ..data.datasets.dataset import ConcatDataset, SegmentationDataset
 from ..data.datasets.held_out import VAL, HeldOut
@@ -40,7 +42,7 @@ from .distill.saved_logits import logits_batches
 from .distributed.strategy import check_shares, devices_of, on_all_devices, on_one_device
 from .predictor import KerasPredictor
 from .recipes import describe, write_recipe
-from .settings import TrainSettings
+from .settings import TrainSettings, seconds_of
 from .training_state import restore_checkpoint, save_checkpoint
 
 BEST, LAST = "best.keras", "last.keras"
@@ -84,8 +86,8 @@ def run_training(
         settings: the run; on resuming they must be those it was started with.
         folder: gets `best.keras`, `last.keras`, `run.json`, `recipe.json`, `state.json`, `log.csv`
             and, on TensorFlow, TensorBoard files.
-        resume: continue after the last finished epoch; a run that was stopped before its first
-            checkpoint starts from the beginning.
+        resume: continue after the last checkpoint, of an epoch's end or within one; a run that
+            was stopped before its first one starts from the beginning.
         force: start anew in a folder that is not empty.
         verbose: 0 for silence; else a line for each epoch.
         progress: wraps the indices of the pairs that are checked, to show a progress bar.
@@ -126,11 +128,6 @@ class Prepared:
     config: FastSCNNConfig
     built: Training
     state: dict[str, Any]
-
-    @property
-    def epochs_done(self) -> int:
-        """Finished epochs."""
-        return int(self.state.get("epochs_done", 0))
 
 
 def prepare(
@@ -245,54 +242,87 @@ def fit_ready(
     settings: TrainSettings, ready: Prepared, callbacks: list[Any], share: tuple[int, int] = (0, 1)
 ) -> None:
     """Trains what is left of a run, with this process' share of every batch."""
-    source = ready.built, settings, ready.training, ready.epochs_done
+    source = ready.built, settings, ready.training, ready.state
     with on_all_devices(settings.strategy, ready.built.variables):
         fit_epochs(*source, callbacks, share)
 
 
-def fit_epochs(built, settings, training, done: int, callbacks, share=(0, 1)) -> None:
-    """Trains or fine-tunes from epoch `done` to the last one of the settings.
+def fit_epochs(built, settings, training, state, callbacks, share=(0, 1)) -> None:
+    """Trains or fine-tunes from where a run stands to the last epoch of the settings.
 
     Args:
         built: with the compiled model, `fitted`, and the `network` that the batches are for.
         settings: of training or fine-tuning.
         training: the training split.
-        done: finished epochs.
+        state: of the run that goes on; empty where it begins.
         callbacks: as in `model.fit`.
         share: of this process, as for `numpy_batches`; on TensorFlow there is one process.
     """
     keras, config = keras3(), built.network.config
     pairs = settings.augmentation, settings.batch_size, settings.seed
-    steps: int | None = epoch_steps(settings, len(training))
+    stream_of: Callable[[range, int], Any]
     if on_tensorflow(keras) and not built.logits:
-        epochs = range(done, settings.epochs)
-        stream = batches(training, config, *pairs, epochs, cache=settings.cache)
+        size = None if settings.augmentation else config.input_size
+        cache = open_cache(settings.cache, training, size)  # for both parts that are fitted
+        stream_of = functools.partial(batches, training, config, *pairs, cache=cache)
     else:
         given = {"cache": settings.cache, "share": share}
         if built.logits:
             stream = logits_batches(training, config, built.logits, *pairs, **given)
-            steps = None  # its own; with a number TensorFlow asks for the next epoch too early
         else:
             stream = numpy_batches(training, config, *pairs, **given)
-        stream.epoch = done
+
+        def stream_of(epochs: range, first: int) -> Any:
+            return stream.at(epochs.start, first)
+
         at_epoch = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda epoch, logs: setattr(stream, "epoch", epoch)
         )
         callbacks = [at_epoch, *callbacks]
-    fit_stream(built.fitted, stream, settings, done, steps, callbacks)
+    steps = epoch_steps(settings, len(training))
+    fit_stream(built.fitted, stream_of, settings, state, steps, callbacks)
 
 
-def fit_stream(fitted, stream, settings, done: int, steps, callbacks) -> None:
-    """`model.fit` from epoch `done` to the last one, in the order of the stream."""
-    fitted.fit(
-        stream,
-        initial_epoch=done,
-        epochs=settings.epochs,
-        steps_per_epoch=steps,
-        shuffle=False,
-        callbacks=callbacks,
-        verbose=0,
-    )
+def fit_stream(fitted, stream_of, settings, state, steps: int, callbacks) -> None:
+    """`model.fit` of what is left: the rest of an epoch that goes on, and whole ones.
+
+    Args:
+        fitted: the compiled model.
+        stream_of: makes the batches of epochs, from a step of the first one on.
+        settings: say how many epochs there are.
+        state: of the run that goes on; empty where it begins.
+        steps: of an epoch.
+        callbacks: as in `model.fit`.
+
+    Raises:
+        DataError: an epoch has fewer steps than were done in the one that goes on.
+    """
+    done, first = state.get("epochs_done", 0), (state.get("within") or {}).get("step", 0)
+    if first >= steps:
+        raise DataError(
+            f"the run goes on after step {first} of an epoch, but the data give {steps}: they have "
+            "changed; give it those it began with"
+        )
+    keras = keras3() if isinstance(fitted, keras3().Model) else tf_keras()
+    parts = [(range(done, done + 1), first)] if first else []
+    for epochs, first in (*parts, (range(done + len(parts), settings.epochs), 0)):
+        if not epochs:
+            break
+        stream = stream_of(epochs, first)
+        # Made here, it tells the callbacks of the whole run, not of the part that is fitted.
+        told = {"verbose": 0, "epochs": settings.epochs, "steps": steps - first}
+        fitted.fit(
+            stream,
+            initial_epoch=epochs.start,
+            epochs=epochs.stop,
+            # Told a number, TensorFlow asks a PyDataset for its next epoch too early.
+            steps_per_epoch=None if hasattr(stream, "at") else steps - first,
+            shuffle=False,
+            callbacks=keras.callbacks.CallbackList(callbacks, True, model=fitted, **told),
+            verbose=0,
+        )
+        if fitted.stop_training:
+            break
 
 
 def run_callbacks(
@@ -333,6 +363,7 @@ def run_callbacks(
         details=validate.details,
         epochs=settings.epochs,
         patience=settings.early_stopping,
+        every=seconds_of(settings.save_every),
     )
     lines = own.EpochLines(checkpoint, settings.epochs, verbose)
     callbacks = [*every_worker(ready), validate, checkpoint, lines]
@@ -344,5 +375,5 @@ def run_callbacks(
 
 def every_worker(ready: Prepared) -> list[Any]:
     """The callbacks of a run that each of its processes needs."""
-    broken = callbacks_for(keras3()).StopOnBrokenLoss()
-    return [ready.built.ema, broken] if ready.built.ema else [broken]
+    own, ema = callbacks_for(keras3()), ready.built.ema
+    return [own.GoOnWithin(ready.state), *([ema] if ema else []), own.StopOnBrokenLoss()]

@@ -27,7 +27,7 @@ pytestmark = [
 ]
 MAIN = Path(__file__).with_name("worker_main.py")
 SIZE, EPOCHS = (64, 96), 10
-LOST = "stops, for another one is gone: finished epochs are kept; start all workers again"
+LOST = "stops, for another one is gone: checkpoints are kept; start all workers again"
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,9 @@ def run(tmp_path_factory):
         init_from=str(root / "start.keras"),
         teacher=str(root / "start.keras"),
     )
+    often = dataclasses.replace(settings, save_every="0.001s")  # after each first of two steps
     for name in ("multi-worker", "mirrored"):
-        write(root / f"{name}.json", dataclasses.replace(settings, strategy=name))
+        write(root / f"{name}.json", dataclasses.replace(often, strategy=name))
     fs.run_training(settings, root / "single", verbose=0)
     return root
 
@@ -120,15 +121,31 @@ def kill_after(folder, epochs, processes, victim):
     return ends(processes)[1 - victim]
 
 
+def kill_within(folder, epochs, processes, victim):
+    """Kills the chief within an epoch: all are stopped while it is looked whether they are."""
+    within = False
+    while not within:
+        assert all(one.poll() is None for one in processes), ends(processes)
+        time.sleep(0.002)
+        if state(folder)["epochs_done"] >= epochs and state(folder)["within"]:
+            for one in processes:
+                one.send_signal(signal.SIGSTOP)
+            within = state(folder)["within"]
+            processes[victim].send_signal(signal.SIGKILL if within else signal.SIGCONT)
+            processes[1 - victim].send_signal(signal.SIGCONT)
+    return ends(processes)[1 - victim]
+
+
 def test_two_workers_of_which_each_is_killed_once_train_as_one_process(run):
     folder, same = run / "run", [run / "multi-worker.json"] * 2
-    for epochs, victim, resume in ((2, 1, ()), (5, 0, ("resume",))):
-        code, _, message = kill_after(folder, epochs, start(run, same, folder, *resume), victim)
+    for how, epochs, victim, resume in ((kill_after, 2, 1, ()), (kill_within, 5, 0, ("resume",))):
+        code, _, message = how(folder, epochs, start(run, same, folder, *resume), victim)
         assert code == 75, message
         waits, lost = message.splitlines()
         assert waits.startswith("fastscnn: waits for the workers of localhost:"), message
         assert lost.startswith(f"fastscnn: worker {1 - victim} of 2 {LOST}"), message
         assert epochs <= state(folder)["epochs_done"] < EPOCHS
+    assert state(folder)["within"]["step"] == 1
     (first, said, error), (second, other, _) = ends(start(run, same, folder, "resume"))
     best = state(folder)["best"]
     assert (first, second) == (0, 0), error

@@ -30,6 +30,7 @@ def test_batches_are_the_same_for_any_number_of_workers_and_anywhere_resumed():
     for workers in (2, 5):
         assert same(whole, epochs_of(make(workers), range(4)))
     assert same(whole[6:], epochs_of(make(2), range(2, 4)))
+    assert same(whole[7:9], list(make(2).at(2, 1)))
     backwards = make(2)
     assert same(whole[2::-1], [backwards[i] for i in (2, 1, 0)])
     assert not same(whole[:3], whole[3:6])

@@ -108,6 +108,12 @@ def test_a_stream_resumes_at_any_step_for_any_number_of_workers(three_epochs, fi
     assert same(three_epochs[3 + first_step :], collect(rest))
 
 
+def test_plain_batches_resume_at_any_step():
+    config = CONFIG.replace(input_size=(96, 128))
+    whole = collect(batches(Coded(), config, None, 4))
+    assert same(whole[1:], collect(batches(Coded(), config, None, 4, None, range(1), 1)))
+
+
 def test_batches_are_mixed():
     chain = Augmentation(cutmix=1.0)
     data = collect(batches(Coded(), CONFIG, chain, 3, 0, range(2)))

@@ -101,6 +101,11 @@ def test_a_checkpoint_has_no_more_room(changed):
         ({"epochs_done": 1, "history": [1]}, r"history\[0\]: expected object, got int"),
         ({"epochs_done": 1, "history": [], "best": "x"}, "best: expected float"),
         ({"epochs_done": 1, "history": [], "dropout": {"a": ["b"]}}, "dropout"),
+        (
+            {"epochs_done": 1, "history": [], "within": {"step": 0}},
+            r"within\.step: expected int >= 1",
+        ),
+        ({"epochs_done": 1, "history": [], "within": {"step": 1}}, "within"),
         ([], "expected object, got array"),
     ],
 )

@@ -27,7 +27,8 @@ class Clock:
 
 
 def lines_of(epochs: int, score: str = "val_miou", shown: object = "auto") -> EpochLines:
-    checkpoint = types.SimpleNamespace(score=score, state={"best": None, "best_epoch": None})
+    state = {"best": None, "best_epoch": None}
+    checkpoint = types.SimpleNamespace(score=score, state=state, first=0, began=0.0)
     lines = EpochLines(checkpoint, epochs, shown)
     lines.model, lines.params = types.SimpleNamespace(stop_training=False), {"steps": 7}
     lines.on_train_begin()
@@ -40,6 +41,19 @@ def end_epoch(lines: EpochLines, epoch: int, **logs: float) -> None:
     if score is not None and (state["best"] is None or score > state["best"]):
         state.update(best=score, best_epoch=epoch)
     lines.on_epoch_end(epoch - 1, logs)
+
+
+def test_a_run_that_goes_on_says_where_and_counts_what_was_done(capsys, monkeypatch):
+    clock, lines = Clock(monkeypatch), lines_of(3)
+    clock.now, lines.checkpoint.first, lines.checkpoint.began = 100.0, 5, 50.0
+    lines.on_epoch_begin(1)
+    clock.now = 120.0
+    lines.on_train_batch_end(6, {"loss": 2.0})
+    end_epoch(lines, 2, loss=2.0)
+    assert capsys.readouterr().out.splitlines() == [
+        "goes on in epoch 2 at step 5 of 12",
+        "epoch 2/3  loss 2.0000  1 min 10 s left",
+    ]
 
 
 def test_a_line_says_score_best_and_the_time_left(capsys, monkeypatch):

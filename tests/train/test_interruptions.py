@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import json
 import random
 import resource
 import signal
@@ -72,6 +73,19 @@ def kill_while_writing(own_data, folder, arguments):
     kill(run)
 
 
+def kill_within_an_epoch(own_data, folder, arguments, step):
+    """Kills when the checkpoint says that this step, or a later one, of an epoch is done."""
+
+    def done():
+        state = folder / "state.json"
+        found = json.loads(state.read_text()) if state.exists() else {}
+        return ((found.get("within") or {}).get("step") or 0) >= step
+
+    run = process(own_data, folder, *arguments)
+    wait_for(done, run)
+    kill(run)
+
+
 def rows(folder):
     with (folder / "log.csv").open() as file:
         return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
@@ -113,6 +127,21 @@ def test_killed_at_five_moments_the_weights_are_those_of_an_uninterrupted_run(
 
 
 @pytest.mark.process
+def test_killed_within_an_epoch_it_goes_on_at_that_step(own_data, small_weights, tmp_path):
+    """Batches of one, of which three make an update: four steps an epoch."""
+    train = (*TRAIN, "--batch-size", "1", "--accumulate", "3", "--init-from", small_weights)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finish(own_data, whole, *train, "--save-every", "never")
+    for step in (2, 1):
+        kill_within_an_epoch(own_data, killed, (*train, "--save-every", "0.001s"), step)
+    state, _ = read_checkpoint(killed / "last.keras")
+    said = finish(own_data, killed, *train)
+    if within := state["within"]:  # none, if the epoch ended just before the signal came
+        assert f"in epoch {state['epochs_done'] + 1} at step {within['step']} of 4\n" in said
+    assert_same_run(whole, killed)
+
+
+@pytest.mark.process
 def test_killed_fine_tuning_ends_with_the_same_integers(small_weights, own_data, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = (
@@ -137,10 +166,14 @@ def test_killed_fine_tuning_ends_with_the_same_integers(small_weights, own_data,
 
 
 @pytest.mark.train
-def test_a_full_disk_ends_the_run_and_keeps_its_last_checkpoint(own_data, small_weights, tmp_path):
-    """Files may not grow beyond 1 MB from the second epoch on."""
+@pytest.mark.parametrize("save_every", ["never", "0.001s"])
+def test_a_full_disk_ends_the_run_and_keeps_its_last_checkpoint(
+    own_data, small_weights, tmp_path, save_every
+):
+    """Files may not grow beyond 1 MB from the second epoch on: at its end, or within it."""
     folder, old = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
     small = {"init_from": str(small_weights), "aux_heads": False, "bn_momentum": 0.9}
+    small["save_every"] = save_every
     settings = TrainSettings("folder", str(own_data), (64, 96), 3, 2, 0.01, **small)
 
     class DiskFills(keras3().callbacks.Callback):
@@ -154,6 +187,6 @@ def test_a_full_disk_ends_the_run_and_keeps_its_last_checkpoint(own_data, small_
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
     state, _ = read_checkpoint(folder / "last.keras")
-    assert state["epochs_done"] == 1
+    assert (state["epochs_done"], state["within"]) == (1, None)
     assert not list(folder.glob(".*.part*"))
     assert run_training(settings, folder, resume=True, verbose=0).epochs == 3

@@ -1,9 +1,12 @@
 """What every kind of run does alike: it resumes to the same weights, or is refused.
 
+It stops after an epoch, or within one.
+
 Machines train together in `test_distribute`, where one of them is killed and the run resumed.
 """
 
 import csv
+import dataclasses
 import shutil
 
 import numpy as np
@@ -110,25 +113,32 @@ def whole(runner, tmp_path_factory):
     return folder
 
 
-def interrupt_after_first_epoch(monkeypatch):
-    """Ctrl-C just after `state.json` says that an epoch is done."""
+def interrupt(monkeypatch, epochs, step):
+    """Ctrl-C just after `state.json` says that so many epochs, and steps of another, are done."""
     write = callbacks.write_json
 
     def write_and_interrupt(path, state, *rest):
         write(path, state, *rest)
-        if state["epochs_done"] == 1:
+        if (state["epochs_done"], (state["within"] or {}).get("step", 0)) == (epochs, step):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(callbacks, "write_json", write_and_interrupt)
 
 
 class TestRun:
-    def test_resumed_it_ends_as_an_uninterrupted_one(self, runner, whole, tmp_path, monkeypatch):
+    @pytest.mark.parametrize(
+        ("epochs", "step", "kept"),
+        [(1, 0, "finished epochs are kept"), (1, 1, "all until step 1 of epoch 2 is kept")],
+    )
+    def test_resumed_it_ends_as_an_uninterrupted_one(
+        self, runner, whole, tmp_path, monkeypatch, epochs, step, kept
+    ):
         folder, settings = tmp_path / "run", runner.settings()
+        often = dataclasses.replace(settings, save_every="0.001s" if step else "never")
         with monkeypatch.context() as patch:
-            interrupt_after_first_epoch(patch)
-            with pytest.raises(KeyboardInterrupt):
-                runner.run(settings, folder, verbose=0)
+            interrupt(patch, epochs, step)
+            with pytest.raises(KeyboardInterrupt, match=f"in training; {kept}, --resume goes on"):
+                runner.run(often, folder, verbose=0)
         assert runner.run(settings, folder, resume=True, verbose=0).epochs == 2
         expected, found = runner.arrays(whole), runner.arrays(folder)
         assert expected.keys() == found.keys()

@@ -23,7 +23,7 @@ from fastscnn_tf.evaluation.evaluate import evaluate, load_model
 from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.runs.run_folder import run_folder
 from fastscnn_tf.train.callbacks import SCORE, callbacks_for
-from fastscnn_tf.train.settings import TrainSettings
+from fastscnn_tf.train.settings import TrainSettings, seconds_of
 from fastscnn_tf.train.trainer import run_training
 
 
@@ -233,6 +233,7 @@ def test_early_stopping_waits_for_its_patience(tmp_path):
         *({"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0}, {"augment": "x"}, {"seed": -1}),
         *({"optimizer": "adam"}, {"schedule": "step"}, {"precision": "float16"}, {"ema": 1.0}),
         *({"loss": "hinge"}, {"class_weights": "sqrt"}, {"label_smoothing": 1.0}, {"clip_norm": 0}),
+        *({"save_every": "10"}, {"save_every": "1d"}, {"save_every": ""}, {"save_every": -1}),
         *({"accumulate": 0}, {"warmup_epochs": 1000}, {"crop": (96, 96)}),
         *({"early_stopping": 5, "validate_every": 0}, {"strategy": "all"}, {"dropout": 1}),
         *({"distill_weight": 0.5}, {"distill_temperature": 2.0}),
@@ -243,6 +244,14 @@ def test_early_stopping_waits_for_its_patience(tmp_path):
 def test_settings_are_checked(change):
     with pytest.raises(ConfigError, match=next(iter(change))):
         TrainSettings("toy", None, (64, 96), **change)
+
+
+@pytest.mark.parametrize(
+    "text, seconds",
+    [("10m", 600), ("600s", 600), ("0.5h", 1800), ("never", 0), ("0", 0), (0, 0), ("0s", 0)],
+)
+def test_times_between_checkpoints(text, seconds):
+    assert seconds_of(text) == seconds
 
 
 @pytest.mark.train

@@ -194,7 +194,7 @@ def joined(cluster: Cluster | None) -> Iterator[Workers]:
 def lost(who: str) -> str:
     """What a worker says when another one is gone."""
     return (
-        f"{who} stops, for another one is gone: finished epochs are kept; start all workers again "
+        f"{who} stops, for another one is gone: checkpoints are kept; start all workers again "
         "with --resume"
     )
 

@@ -37,7 +37,7 @@ def run_on_workers(
     The run is that of one process: the same batches, and the same files in the same folder. Only
     the chief (worker 0) reads and writes the folder, and `resume` and `force` are its; the others
     get the checkpoint to go on from of it. A worker that is lost ends all others; started again
-    with `resume`, they go on after the last finished epoch.
+    with `resume`, they go on after the last checkpoint.
 
     Args:
         settings, folder, resume, force, verbose, progress: as for `run_training`.
@@ -76,7 +76,10 @@ def run_on_workers(
         if workers.chief:
             return trainer.finish(run, settings, ready, fit, said)
         if not run.over(ready.state):
-            fit(trainer.every_worker(ready))
+            try:
+                fit(trainer.every_worker(ready))
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt("in training; what is kept, worker 0 says") from None
     return None
 
 

@@ -70,13 +70,13 @@ def run_search(
 
     Every trial trains with the seed of `base`, so that settings alone make the difference. What is
     tried depends on that seed and on the trials before. A trial that was killed goes on from its
-    last finished epoch.
+    last checkpoint.
 
     With `storage` any number of processes take part in the search: those with the same storage and
     the same name of `folder`. Each ends when all trials have. A trial whose process has died is
     tried again by another: at once on its own machine, elsewhere after five minutes without a
     sign of life (clocks have to agree by a minute). Where they share `folder`, it goes on from its
-    last finished epoch. What is tried then depends on who was faster, too.
+    last checkpoint. What is tried then depends on who was faster, too.
 
     Args:
         base: every setting that is not searched, epochs among them.
