@@ -253,7 +253,7 @@ def evaluate(
     if isinstance(predictor, Segmenter):
         ran = {"kernels": predictor.kernels} if predictor.kernels else {}
         ran["runtime"] = version_of(predictor.runtime)
-    details = {"model": name_of(model), **_fingerprint(model), **ran, **read_as, **result.details}
+    details = {"model": name_of(model), **fingerprint(model), **ran, **read_as, **result.details}
     remark = _remark(model, dataset, split) if isinstance(dataset, str) else ""
     return dataclasses.replace(result, details=details, remark=remark)
 
@@ -277,7 +277,7 @@ def _remark(model: object, dataset: str, split: str) -> str:
     return seen_in_training([f"{split} of {dataset}"], doubt)
 
 
-def _fingerprint(model: object) -> dict[str, str]:
+def fingerprint(model: object) -> dict[str, str]:
     """SHA-256 of a model file, so that scores cannot be taken for another one's of that name."""
     if not is_path(model) or not Path(model).is_file():
         return {}
