@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 from ..core.aliases import Progress, StrPath
-from ..core.errors import ConfigError, DataError, OutputError
+from ..core.errors import DataError, OutputError
 from ..core.files.folders import walk
 from ..core.files.journal import Journal
 from ..core.files.json_text import dump_json
@@ -28,7 +28,7 @@ from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
 from ..scoring.views import AnyModel, Inference, ViewOptions, Views
 from ..tflite.foreign_options import current_options
-from .evaluate import fingerprint, is_path, name_of, open_inference
+from .evaluate import check_shareable, fingerprint, name_of, open_inference
 
 DONE = ".fastscnn-done.jsonl"  # in the folder of the results
 
@@ -142,16 +142,6 @@ def predict_files(
         content = coco_file(names, [seen[i].annotations for i in used], here.write.space)
         write_bytes(one_file[0], dump_json(content).encode())
     return one_file or [here.write.files(targets[i])[0] for i in used]
-
-
-def check_shareable(model: AnyModel, fleet: Fleet) -> None:
-    """Makes sure that each process can open a model by itself.
-
-    Raises:
-        ConfigError: there are several processes, and the model is none of a path.
-    """
-    if not fleet.alone and not is_path(model):
-        raise ConfigError("several processes need the path of a model, got one in memory")
 
 
 def _deciding(
