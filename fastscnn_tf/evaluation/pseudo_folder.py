@@ -122,23 +122,43 @@ class PseudoFolder:
         """Whether a picture is done."""
         return plain(name) in self.done
 
-    def add(self, name: str, picture: Path, label: np.ndarray, counts: Counts, copy: bool) -> None:
-        """Writes a label map and its picture, then notes that they are there.
+    def writer(self, copy: bool) -> PseudoWriter:
+        """What writes into it, in whatever process."""
+        return PseudoWriter(self.path, self._palette, copy)
+
+    def note(self, name: str, counts: Counts) -> None:
+        """Notes that a picture and its label map are there."""
+        line = {"name": name, "predicted": counts.predicted, "kept": counts.kept}
+        add_lines(self.path / JOURNAL, [line])
+        self.done[plain(name)] = counts
+
+
+@dataclasses.dataclass(frozen=True)
+class PseudoWriter:
+    """Writes label maps and their pictures.
+
+    Args:
+        path: of the data set.
+        palette: of the label maps.
+        copy: copy the pictures instead of linking them.
+    """
+
+    path: Path
+    palette: np.ndarray
+    copy: bool
+
+    def __call__(self, name: str, picture: Path, label: np.ndarray) -> None:
+        """Writes one of each.
 
         Args:
             name: of the picture in the data set.
             picture: where it lies.
             label: (H, W) uint8.
-            counts: of this picture.
-            copy: copy the picture instead of linking it.
         """
         with replacing(self.path / "labels" / f"{Path(name).stem}.png") as temporary:
-            save_label(temporary, label, self._palette)
+            save_label(temporary, label, self.palette)
         with replacing(self.path / "images" / name) as temporary:
-            _place(picture.resolve(), temporary, copy)
-        line = {"name": name, "predicted": counts.predicted, "kept": counts.kept}
-        add_lines(self.path / JOURNAL, [line])
-        self.done[plain(name)] = counts
+            _place(picture.resolve(), temporary, self.copy)
 
 
 class _Settings(msgspec.Struct):
