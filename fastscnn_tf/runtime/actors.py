@@ -36,12 +36,15 @@ ADDRESS = re.compile(r"([^\s:/]+|\[[0-9a-fA-F:]+\]):(\d{1,5})")
 REACHED = 10  # seconds for a cluster to accept a connection
 STORE = 100 << 20  # bytes of shared memory for a Ray of our own: only paths and counts go there
 SAID = 60  # seconds without a worker, after which that is said
-# Ray reads the last one when it is imported: what it prints of dead actors is said by us.
+# What Ray prints of dead actors is said by us: it reads that one when it is imported. The last one
+# it sets by itself where it starts.
 SILENCE = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    "RAY_AUTH_MODE": None,
 }
+TOKEN = "it asks for a token: give it by RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH=FILE"
 _OURS = ("FASTSCNN_", "KERAS_BACKEND")  # variables that hold for the actors, too
 
 
@@ -115,13 +118,19 @@ def _joined(ray: Any, address: str, count: int) -> Iterator[None]:
             try:
                 ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
             except (Exception, SystemExit) as error:
-                said = " ".join(str(error).split())[:300]
-                where = "start on this machine" if address == LOCAL else f"be joined at {address}"
-                raise ClusterError(f"Ray cannot {where}: {type(error).__name__}: {said}") from None
+                raise _not_joined(address, error) from None
         yield
     finally:
         with quiet_stderr():
             ray.shutdown()
+
+
+def _not_joined(address: str, error: BaseException) -> ClusterError:
+    where = "start on this machine" if address == LOCAL else f"join the cluster at {address}"
+    why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    if "InvalidAuthToken" in str(error.__cause__):
+        why = TOKEN
+    return ClusterError(f"Ray cannot {where}: {why}")
 
 
 def _check_reachable(address: str) -> None:
@@ -211,16 +220,19 @@ class _Actors(Crew):
     def answer(self, call: Any) -> Answer:
         """As in `Crew`."""
         try:
-            value, error = self._ray.get(call)
-        except self._ray.exceptions.RayActorError:
+            return self._ray.get(call)
+        except self._ray.exceptions.RayActorError as error:
             del self._actors[call]
-            raise WorkerDied("died, as when the system kills it for memory") from None
+            lines = str(error).strip().splitlines()
+            made = "creation task" in lines[0]  # else the system or a node ended it
+            raise WorkerDied(
+                f"ended: {lines[-1][:300]}"
+                if made
+                else "died, as when the system kills it for memory"
+            ) from None
         except self._ray.exceptions.RayError as error:
             said = " ".join(str(error).split())[:300]
             raise FastSCNNError(f"Ray failed: {type(error).__name__}: {said}") from None
-        if error is not None and self.busy.get(call, 0) is None:
-            raise error
-        return value, error
 
     def stop(self) -> None:
         """As in `Crew`: what they work at is finished, as a killed actor would leave it half."""

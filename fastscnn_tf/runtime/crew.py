@@ -118,6 +118,8 @@ class Crew(abc.ABC):
             return
         if index is not None:
             self._note(index, answer)
+        elif answer[1] is not None:
+            raise answer[1]
         self._give(call)
 
     def _note(self, index: int, answer: Answer) -> None:
@@ -127,7 +129,7 @@ class Crew(abc.ABC):
 
     def _bury(self, index: int | None, death: WorkerDied) -> None:
         if index is None:
-            raise WorkerDied(f"a worker could not start: it {death}")
+            raise WorkerDied(f"a worker that was starting {death}")
         self._deaths[index] += 1
         if self._deaths[index] < self.lives:
             self._again.append(index)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastscnn_tf.core.errors import ConfigError, OutputError
+from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
 from fastscnn_tf.core.labels import CITYSCAPES
 from fastscnn_tf.data.datasets.dataset import SegmentationDataset
 from fastscnn_tf.evaluation.evaluate import evaluate
@@ -54,6 +54,13 @@ class Drawn(SegmentationDataset):
     def read_instances(self, index):
         raw = np.array(CITYSCAPES.raw_values)[self._blocks(index)]
         return np.where(raw >= 24, raw * 1000 + self._blocks(index + 50), raw).astype(np.int32)
+
+
+class Holed(Drawn):
+    def read_image(self, index):
+        if index in (4, 7):
+            raise DataError(f"drawn_{index}: a hole")
+        return super().read_image(index)
 
 
 class Reader:
@@ -98,6 +105,13 @@ def test_scores_of_processes_are_those_of_one_to_the_last_bit():
     alone = scores(None)
     assert 0 < json.loads(alone)["iiou"]["mean"] < 1
     assert scores(Fleet(3)) == alone
+
+
+def test_a_bad_pair_is_named_or_counted():
+    shared = functools.partial(evaluate_predictor, Reader(), Holed(), fleet=Fleet(2), reopen=reader)
+    with pytest.raises(DataError, match="drawn_4: a hole"):
+        shared()
+    assert shared(skip_bad=True).skipped == 2
 
 
 def test_the_command_evaluates_in_processes(run, tmp_path):
