@@ -23,6 +23,8 @@ from ..core.images.decoding import TooManyPixels
 from ..core.images.formats import VIDEO_SUFFIXES
 from ..core.images.image_file import is_picture_name, list_images, read_image
 from ..core.sizes import Size
+from ..delegates.kernels import wanted_kernels
+from ..runtime import RUNTIME_VARIABLE
 from ..runtime.fleet import Fleet
 from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
@@ -156,6 +158,8 @@ def _deciding(
         "size": size,
         "pad": pad,
         **dataclasses.asdict(views),
+        "kernels": wanted_kernels(),
+        "runtime": os.environ.get(RUNTIME_VARIABLE, ""),
         **current_options(),
     }
 

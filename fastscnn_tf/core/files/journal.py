@@ -61,8 +61,9 @@ def check_same(where: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
     Raises:
         ConfigError: naming the first difference.
     """
-    for name, value in now.items():
-        if (old := plain(before.get(name))) != value:
+    for name in {**now, **before}:
+        value, old = now.get(name), plain(before.get(name))
+        if old != value:
             raise ConfigError(
                 f"cannot resume {where} with {name} {value}: it began with {printable(old)[:200]}"
             )
