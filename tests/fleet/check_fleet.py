@@ -51,14 +51,22 @@ def cluster(tmp_path_factory):
     command += ["--include-dashboard=false", "--disable-usage-stats"]
     command += [f"--object-store-memory={100 << 20}"]
     log = tmp_path_factory.mktemp("ray") / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            list(map(str, command)), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        until(lambda: "Ray runtime started" in log.read_text(), lambda: log.read_text())
-        yield f"127.0.0.1:{port}"
-        process.terminate()
-        process.wait(PATIENCE)
+    for _ in range(3):  # a machine that has other work may not do it in Ray's 30 seconds
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                list(map(str, command)), stdout=out, stderr=out, start_new_session=True
+            )
+        until(functools.partial(ready_or_gone, process, log), log.read_text)
+        if process.poll() is None:
+            break
+    assert process.poll() is None, log.read_text()
+    yield f"127.0.0.1:{port}"
+    process.terminate()
+    process.wait(PATIENCE)
+
+
+def ready_or_gone(process, log):
+    return "Ray runtime started" in log.read_text() or process.poll() is not None
 
 
 def until(reached, said=lambda: ""):
@@ -168,7 +176,9 @@ def test_a_ray_of_our_own_ends_with_the_command(tmp_path, number):
     command = [sys.executable, "-m", "fastscnn_tf", "predict", MODEL, tmp_path / "in"]
     command += ["--output", tmp_path / "out", "--engine", "ray"]
     process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
-    until(lambda: (tmp_path / "out" / "003_overlay.png").exists())
+    begun = tmp_path / "out" / "003_overlay.png"
+    until(lambda: begun.exists() or process.poll() is not None)
+    assert process.poll() is None, process.stderr.read()
     assert of_session(process.pid)
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE)
