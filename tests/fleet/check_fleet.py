@@ -185,7 +185,8 @@ def test_a_ray_of_our_own_ends_with_the_command(tmp_path, number):
         until(functools.partial(there_or_gone, process, begun))
         if process.poll() is None:
             break
-    assert process.poll() is None, process.stderr.read()
+        said = process.communicate()[1]
+    assert process.poll() is None, said
     assert of_session(process.pid)
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE)
