@@ -84,6 +84,7 @@ _NAMES = {
     "inspect": "inspection.inspect_tflite",
     "markdown_side_by_side": "inspection.side_by_side",
     "evaluate": "evaluation.evaluate",
+    "Fleet": "runtime.fleet",
     "Views": "scoring.views",
     "confusion_matrix": "core.scores.confusion",
     "scores": "core.scores.confusion",
@@ -155,6 +156,7 @@ if TYPE_CHECKING:
     from .reports.quantization_reports import quantization_report as quantization_report
     from .runtime.benchmark import benchmark as benchmark
     from .runtime.fit import fitted as fitted
+    from .runtime.fleet import Fleet as Fleet
     from .runtime.postprocess import logit_strips as logit_strips
     from .runtime.runtime_comparison import compare_runtimes as compare_runtimes
     from .runtime.segmenter import Segmenter as Segmenter

@@ -10,8 +10,6 @@ import click
 from ..core.console import echo, warn
 from ..core.errors import Interrupted, StreamEnded
 from ..core.foreign_text import printable
-from ..runtime import MAX_THREADS
-from ..runtime.workers import MAX_PROCESSES
 from ..stream.frame import ROTATIONS
 from ..stream.pi_camera import FORMATS, LONGEST_TIMEOUT, TIMEOUT
 from . import declared
@@ -34,23 +32,17 @@ from .scoring import fit, views
 @opt.model_size
 @opt.pad
 @views
-@declared.whole(
-    "--processes",
-    "Share the pictures among so many processes: one per core is fastest.",
-    high=MAX_PROCESSES,
-    default=1,
-)
-@declared.whole(
-    "--threads",
-    "CPU threads of a .tflite, in each process; default: those of its settings, else 2, or 1 "
-    "with several processes.",
-    high=MAX_THREADS,
-)
+@opt.fleet
 @click.option("--skip-bad", is_flag=True, help="Go on without pictures that cannot be read.")
-@opt.tflite
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Note in --output what is done, and leave out what is noted there: begin with it, too.",
+)
+@opt.threads_each
 @opt.kernels
 @opt.force
-def predict(folder: Path, format: str, threads: int | None, **arguments: Any) -> None:
+def predict(folder: Path, format: str, **arguments: Any) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each.
 
     With --recursive the results lie in sub-folders of the same names. watch takes videos.
@@ -59,7 +51,6 @@ def predict(folder: Path, format: str, threads: int | None, **arguments: Any) ->
     from ..scoring.prediction_files import WHAT
 
     opt.check_runtime(arguments["model"])
-    arguments["threads"] = threads or (1 if arguments["processes"] > 1 else None)
     progress = opt.progress("predicting")
     written = predict_files(folder=folder, format=format, progress=progress, **arguments)
     done = f"{folder}: {WHAT[format]} of {opt.counted(len(written), 'picture')}"

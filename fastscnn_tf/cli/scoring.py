@@ -72,7 +72,8 @@ views = opt.options(
 @click.option("--instances", is_flag=True, help="iIoU, too (Cityscapes' instance ids).")
 @opt.matching
 @opt.skip_bad
-@opt.threads
+@opt.fleet
+@opt.threads_each
 @opt.kernels
 @opt.json_and_force
 def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:

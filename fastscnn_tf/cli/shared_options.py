@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,9 @@ from ..delegates.cpu import KERNELS
 from ..delegates.kernels import using_kernels
 from ..delegates.trust import trusting
 from ..runtime import MAX_THREADS, RUNTIMES
+from ..runtime.actors import LOCAL
+from ..runtime.fleet import Fleet
+from ..runtime.workers import MAX_PROCESSES
 from ..tflite.foreign_options import foreign_options
 
 
@@ -178,13 +182,16 @@ tflite = options(  # of commands that open a .tflite or .onnx
     ),
     trust_settings,
 )
-threads = options(
-    click.option(
-        "--threads",
-        type=click.IntRange(1, MAX_THREADS),
-        help="CPU threads of a .tflite. [default: its settings', else 2]",
-    ),
-    tflite,
+
+
+def _threads(help: str) -> Callable[[Any], Any]:
+    number = click.option("--threads", type=click.IntRange(1, MAX_THREADS), help=help)
+    return options(number, tflite)
+
+
+threads = _threads("CPU threads of a .tflite. [default: its settings', else 2]")
+threads_each = _threads(
+    "CPU threads of a .tflite, in each process. [default: its settings', else 2; 1 with several]"
 )
 kernels = click.option(
     "--kernels",
@@ -194,6 +201,49 @@ kernels = click.option(
     callback=lambda context, _, given: context.with_resource(using_kernels(given)),
     help=f"Of a .tflite, instead of its settings': {', '.join(KERNELS)} (TFLite Micro).",
 )
+_crew = options(
+    click.option(
+        "--processes",
+        type=click.IntRange(1, MAX_PROCESSES),
+        default=1,
+        show_default=True,
+        help="Share the work among so many processes: one per core is fastest.",
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(["processes", "ray"]),
+        default="processes",
+        show_default=True,
+        help="Processes of this machine, or actors of Ray, whose machines see the same paths.",
+    ),
+    click.option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Of a Ray cluster; auto: the one here. [default: RAY_ADDRESS, else starts one]",
+    ),
+)
+
+
+def fleet(command: Callable[..., Any]) -> Any:
+    """`--processes`, `--engine` and `--address`: the command gets a `Fleet` as `processes`.
+
+    Its `threads`, if none are given, are one where the work is shared.
+    """
+
+    @functools.wraps(command)
+    def with_fleet(
+        *, processes: int, engine: str, address: str | None, threads: int | None, **arguments: Any
+    ) -> Any:
+        if address is not None and engine != "ray":
+            raise click.UsageError("--address is for --engine ray")
+        ray = (address or os.environ.get("RAY_ADDRESS") or LOCAL) if engine == "ray" else None
+        shared = Fleet(processes, ray)
+        threads = threads or (None if shared.alone else 1)
+        return command(processes=shared, threads=threads, **arguments)
+
+    return _crew(with_fleet)
+
+
 skip_bad = click.option(
     "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."
 )

@@ -29,7 +29,8 @@ from .scoring import averaging
 @averaging
 @click.option("--copy", is_flag=True, help="Copy the pictures instead of linking them.")
 @click.option("--skip-bad", is_flag=True, help="Go on without pictures that cannot be read.")
-@opt.threads
+@opt.fleet
+@opt.threads_each
 @click.option("--output", "folder", required=True, type=opt.PATH, help="Folder of the data set.")
 @click.option("--resume", is_flag=True, help="Go on with the data set in --output.")
 @opt.json_and_force

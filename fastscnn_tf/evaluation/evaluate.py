@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard, Unpack
 
@@ -21,6 +22,7 @@ from ..data.datasets.objects import Classes, Normalisation, Source, as_dataset
 from ..data.datasets.registry import find_pairs, open_dataset
 from ..delegates.kernels import using_kernels, wanted_kernels
 from ..runs.about import licence_of, seen_in_training, trained_on
+from ..runtime.fleet import Fleet
 from ..runtime.other_runtime import check_run_here, using_runtime, version_of
 from ..runtime.segmenter import Segmenter
 from ..scoring.averaged_views import AveragedViews, SlidingWindows
@@ -175,6 +177,7 @@ def evaluate(
     classes: Classes | None = None,
     kernels: str | None = None,
     runtime: str | None = None,
+    processes: int | Fleet = 1,
     **ways: Unpack[ViewOptions],
 ) -> Evaluation:
     """Scores a model on every image of a split; by default in one look at the whole image.
@@ -206,6 +209,9 @@ def evaluate(
             `micro` (see `CpuSettings.kernel_mode`).
         runtime: of a .tflite or .onnx: `litert`, `onnxruntime` or `openvino`; by default
             FASTSCNN_RUNTIME in the environment, else LiteRT and ONNX Runtime.
+        processes: share the pairs among so many processes, each with an interpreter of its own
+            (and `threads` threads), or among those of a `Fleet`; then `model` is a path. The
+            scores stay the same to the last bit.
         ways: `scales`, `flip`, `window`, `stride` and `fit`: fields of `views` by themselves.
 
     Returns:
@@ -218,10 +224,11 @@ def evaluate(
     model = _file_of(model, size is not None or not Views.of(views, ways).one_size)
     if runtime is not None:
         check_run_here(name_of(model))
-    with using_kernels(kernels), using_runtime(runtime):
-        inference, predictor = open_inference(
-            model, threads, size, pad, views=views, trust_settings=trust_settings, **ways
-        )
+    fleet = Fleet.of(processes)
+    check_shareable(model, fleet)
+    given = {"views": Views.of(views, ways), "trust_settings": trust_settings}
+    open_here = functools.partial(_opened, kernels, runtime, model, threads, size, pad, **given)
+    inference, predictor = open_here()
     missing: tuple[Path, ...] = ()
     if not isinstance(dataset, str):
         if data_dir is not None:
@@ -246,6 +253,8 @@ def evaluate(
         missing=[f"{path}: no such file" for path in missing],
         match=match,
         class_map=class_map,
+        fleet=fleet,
+        reopen=functools.partial(_first, open_here),
     )
     told = getattr(getattr(predictor, "ports", None), "told", "")
     read_as = {"read_as": told} if told else {}
@@ -253,9 +262,30 @@ def evaluate(
     if isinstance(predictor, Segmenter):
         ran = {"kernels": predictor.kernels} if predictor.kernels else {}
         ran["runtime"] = version_of(predictor.runtime)
-    details = {"model": name_of(model), **_fingerprint(model), **ran, **read_as, **result.details}
+    details = {"model": name_of(model), **fingerprint(model), **ran, **read_as, **result.details}
     remark = _remark(model, dataset, split) if isinstance(dataset, str) else ""
     return dataclasses.replace(result, details=details, remark=remark)
+
+
+def _opened(
+    kernels: str | None, runtime: str | None, *arguments: Any, **options: Any
+) -> tuple[Inference, Predictor]:
+    with using_kernels(kernels), using_runtime(runtime):
+        return open_inference(*arguments, **options)
+
+
+def _first(call: Callable[[], tuple[Inference, Predictor]]) -> Inference:
+    return call()[0]
+
+
+def check_shareable(model: AnyModel, fleet: Fleet) -> None:
+    """Makes sure that each process can open a model by itself.
+
+    Raises:
+        ConfigError: there are several processes, and the model is none of a path.
+    """
+    if not fleet.alone and not is_path(model):
+        raise ConfigError("several processes need the path of a model, got one in memory")
 
 
 def _normalisation(predictor: Any) -> Normalisation | None:
@@ -277,7 +307,7 @@ def _remark(model: object, dataset: str, split: str) -> str:
     return seen_in_training([f"{split} of {dataset}"], doubt)
 
 
-def _fingerprint(model: object) -> dict[str, str]:
+def fingerprint(model: object) -> dict[str, str]:
     """SHA-256 of a model file, so that scores cannot be taken for another one's of that name."""
     if not is_path(model) or not Path(model).is_file():
         return {}

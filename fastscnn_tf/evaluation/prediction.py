@@ -8,13 +8,14 @@ import functools
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 from ..core.aliases import Progress, StrPath
-from ..core.errors import ConfigError, DataError, OutputError
+from ..core.errors import DataError, OutputError
 from ..core.files.folders import walk
+from ..core.files.journal import Journal
 from ..core.files.json_text import dump_json
 from ..core.files.writing import check_name, check_output, write_bytes
 from ..core.files.written_files import LIST, WrittenFiles
@@ -22,11 +23,16 @@ from ..core.images.decoding import TooManyPixels
 from ..core.images.formats import VIDEO_SUFFIXES
 from ..core.images.image_file import is_picture_name, list_images, read_image
 from ..core.sizes import Size
-from ..runtime.workers import in_processes
+from ..delegates.kernels import wanted_kernels
+from ..runtime import RUNTIME_VARIABLE
+from ..runtime.fleet import Fleet
 from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
 from ..scoring.views import AnyModel, Inference, ViewOptions, Views
-from .evaluate import is_path, open_inference
+from ..tflite.foreign_options import current_options
+from .evaluate import check_shareable, fingerprint, name_of, open_inference
+
+DONE = ".fastscnn-done.jsonl"  # in the folder of the results
 
 
 def predict_files(
@@ -42,8 +48,9 @@ def predict_files(
     *,
     format: str = "pictures",
     recursive: bool = False,
-    processes: int = 1,
+    processes: int | Fleet = 1,
     skip_bad: bool = False,
+    resume: bool = False,
     views: Views | None = None,
     **ways: Unpack[ViewOptions],
 ) -> list[Path]:
@@ -72,8 +79,10 @@ def predict_files(
         recursive: take the pictures of a folder's sub-folders, too; the results lie in sub-folders
             of the same names, but those for the benchmark, whose names are its own.
         processes: share the pictures among so many processes, each with an interpreter of its
-            own (and `threads` threads); then `model` is a path.
+            own (and `threads` threads), or among those of a `Fleet`; then `model` is a path.
         skip_bad: go on without pictures that cannot be read, with a counted warning.
+        resume: note in the folder what is done (`.fastscnn-done.jsonl`), and leave out pictures
+            that an earlier call with the same options noted.
         views: how the model looks at a picture; with windows it may have up to 536 megapixels
             instead of 89.
         ways: `scales`, `flip`, `window`, `stride` and `fit`, as for `evaluate`.
@@ -85,14 +94,13 @@ def predict_files(
         DataError: a picture is missing or unreadable (those before it are written; with several
             processes some after it may be, too), or has no Cityscapes name.
         ConfigError: no such format or number of processes, a model without Cityscapes' classes for
-            its format, or a model in memory for several processes.
+            its format, a model in memory for several processes, or resumed with other options.
         WorkerDied: a process was killed.
         OutputError: a result exists, two pictures share a name and a suffix, or the folder cannot
             be written.
     """
-    folder, views = Path(folder), Views.of(views, ways)
-    if processes != 1 and not is_path(model):
-        raise ConfigError("several processes need the path of a model, got one in memory")
+    folder, views, fleet = Path(folder), Views.of(views, ways), Fleet.of(processes)
+    check_shareable(model, fleet)
     found = _to_segment([Path(path) for path in paths], recursive)
     make = functools.partial(
         picture_writer,
@@ -108,21 +116,66 @@ def predict_files(
     one_file = [folder / COCO] if format == "coco" else []
     if not one_file:
         _check_distinct(found, targets)
-    for path in [*one_file, *(path for target in targets for path in here.write.files(target))]:
+    journal = None
+    if resume:
+        journal = Journal(folder / DONE, _deciding(model, format, opacity, size, pad, views))
+    seen = _done_before(journal, found, [here.write.files(target) for target in targets])
+    to_do = [index for index in range(len(found)) if index not in seen]
+    files = [*one_file, *(path for index in to_do for path in here.write.files(targets[index]))]
+    for path in files:
         check_name(path)
-        if force and not one_file:
+        may_replace = force or bool(journal and journal.has_begun(path))
+        if may_replace and not one_file:
             here.write.check(path)
-        check_output(path, force)
-    jobs = [(picture.path, target) for picture, target in zip(found, targets, strict=True)]
+        check_output(path, may_replace)
+    if journal:
+        journal.begin(files)
+    jobs = [(found[index].path, targets[index]) for index in to_do]
+    sharing = fleet.map(make, jobs, lambda job: str(job[0]), here, shared=folder)
     # Closed at once on an error, so that no process outlives this call.
-    with contextlib.closing(_done(make, here, jobs, processes)) as done:
-        seen = [each for _, each in zip(progress(range(len(jobs))), done, strict=True)]
-    used = _without_bad(seen)
+    with contextlib.closing(sharing) as done:
+        for index, each in zip(progress(to_do), done, strict=True):
+            seen[index] = each
+            if journal and not each.bad:
+                journal.note(found[index].path, each.annotations)
+    used = _without_bad([seen[index] for index in range(len(found))])
     if one_file:
         names = [found[i].name for i in used]
         content = coco_file(names, [seen[i].annotations for i in used], here.write.space)
         write_bytes(one_file[0], dump_json(content).encode())
     return one_file or [here.write.files(targets[i])[0] for i in used]
+
+
+def _deciding(
+    model: AnyModel, format: str, opacity: float, size: Size | None, pad: bool, views: Views
+) -> dict[str, Any]:
+    """What decides the results."""
+    return {
+        "model": name_of(model),
+        **fingerprint(model),
+        "format": format,
+        "opacity": opacity,
+        "size": size,
+        "pad": pad,
+        **dataclasses.asdict(views),
+        "kernels": wanted_kernels(),
+        "runtime": os.environ.get(RUNTIME_VARIABLE, ""),
+        **current_options(),
+    }
+
+
+def _done_before(
+    journal: Journal | None, found: Sequence[_Found], files: Sequence[list[Path]]
+) -> dict[int, _Seen]:
+    """Which pictures an earlier call has done, all of whose files are there."""
+    done = {
+        index: _Seen(annotations=journal.result(picture.path))
+        for index, (picture, paths) in enumerate(zip(found, files, strict=True))
+        if journal and journal.is_done(picture.path) and all(map(os.path.lexists, paths))
+    }
+    if done:
+        _say(f"{len(done)} of {len(found)} pictures are done already")
+    return done
 
 
 class _Found(NamedTuple):
@@ -161,16 +214,6 @@ def _without_bad(seen: list[_Seen]) -> list[int]:
     if reasons:
         _say(f"skipped {len(reasons)} of {len(seen)} pictures (first: {reasons[0]})")
     return [index for index, each in enumerate(seen) if not each.bad]
-
-
-def _done(
-    make: Callable[[], _Writer], here: _Writer, jobs: list[tuple[Path, Path]], processes: int
-) -> Generator[_Seen]:
-    """Writes one picture's results after the other, here or in several processes."""
-    if processes == 1:
-        yield from map(here, jobs)
-    else:
-        yield from in_processes(make, jobs, processes, lambda job: str(job[0]))
 
 
 def picture_writer(

@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 import yaml
 
-from ..core.errors import ConfigError, OutputError
-from ..core.files.json_text import Count, Name, decode_json, dump_json, plain, read_json
-from ..core.files.reading import read_bytes
+from ..core.errors import OutputError
+from ..core.files.journal import add_lines, check_same, read_lines
+from ..core.files.json_text import Count, Name, plain, read_json
 from ..core.files.writing import (
     check_output_folder,
     make_folder,
@@ -22,7 +22,6 @@ from ..core.files.writing import (
     write_bytes,
     write_json,
 )
-from ..core.foreign_text import printable
 from ..core.images.image_file import save_label
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.text_table import text_table
@@ -30,7 +29,6 @@ from ..data.datasets.description import DESCRIPTION
 
 SETTINGS, JOURNAL, SPLIT = "pseudo.json", "pseudo.counts.jsonl", "train"
 FOLDERS = ("images", "labels")
-LARGEST = 256 << 20  # bytes of the journal: a million pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +106,8 @@ class PseudoFolder:
             for name in (JOURNAL, *FOLDERS):
                 if (path / name).is_symlink():
                     raise OutputError(f"{path / name} is a link: a folder of our own has none")
-            self._check_same(settings)
+            before: _Settings = read_json(path / SETTINGS, _Settings, error=OutputError, mend=True)
+            check_same(path, msgspec.structs.asdict(before), settings)
             self.done = _read_journal(path / JOURNAL, len(space))
             return
         check_output_folder(path, force)
@@ -123,34 +122,43 @@ class PseudoFolder:
         """Whether a picture is done."""
         return plain(name) in self.done
 
-    def add(self, name: str, picture: Path, label: np.ndarray, counts: Counts, copy: bool) -> None:
-        """Writes a label map and its picture, then notes that they are there.
+    def writer(self, copy: bool) -> PseudoWriter:
+        """What writes into it, in whatever process."""
+        return PseudoWriter(self.path, self._palette, copy)
+
+    def note(self, name: str, counts: Counts) -> None:
+        """Notes that a picture and its label map are there."""
+        line = {"name": name, "predicted": counts.predicted, "kept": counts.kept}
+        add_lines(self.path / JOURNAL, [line])
+        self.done[plain(name)] = counts
+
+
+@dataclasses.dataclass(frozen=True)
+class PseudoWriter:
+    """Writes label maps and their pictures.
+
+    Args:
+        path: of the data set.
+        palette: of the label maps.
+        copy: copy the pictures instead of linking them.
+    """
+
+    path: Path
+    palette: np.ndarray
+    copy: bool
+
+    def __call__(self, name: str, picture: Path, label: np.ndarray) -> None:
+        """Writes one of each.
 
         Args:
             name: of the picture in the data set.
             picture: where it lies.
             label: (H, W) uint8.
-            counts: of this picture.
-            copy: copy the picture instead of linking it.
         """
         with replacing(self.path / "labels" / f"{Path(name).stem}.png") as temporary:
-            save_label(temporary, label, self._palette)
+            save_label(temporary, label, self.palette)
         with replacing(self.path / "images" / name) as temporary:
-            _place(picture.resolve(), temporary, copy)
-        line = {"name": name, "predicted": counts.predicted, "kept": counts.kept}
-        with (self.path / JOURNAL).open("a", encoding="utf-8") as journal:
-            journal.write(dump_json(line) + "\n")
-        self.done[plain(name)] = counts
-
-    def _check_same(self, settings: dict[str, Any]) -> None:
-        path = self.path / SETTINGS
-        before: _Settings = read_json(path, _Settings, error=OutputError, mend=True)
-        for name, value in settings.items():
-            if (old := plain(getattr(before, name))) != value:
-                began = printable(old)[:200]
-                raise ConfigError(
-                    f"cannot resume {self.path} with {name} {value}: it began with {began}"
-                )
+            _place(picture.resolve(), temporary, self.copy)
 
 
 class _Settings(msgspec.Struct):
@@ -174,23 +182,12 @@ class _Line(msgspec.Struct):
 
 
 def _read_journal(path: Path, classes: int | None = None) -> dict[str, Counts]:
-    """What is done; a line that a crash cut short counts for nothing, and goes."""
+    """What is done."""
     done: dict[str, Counts] = {}
-    if not os.path.lexists(path):
-        return done
-    lines = read_bytes(path, "journal", largest=LARGEST, error=OutputError).splitlines()
-    for number, text in enumerate(lines, 1):
-        where = f"{path}: damaged at line {number}"
-        try:
-            line: _Line = decode_json(text, where, _Line, error=OutputError, mend=True)
-            if {len(line.predicted), len(line.kept)} != {classes or len(line.kept)}:
-                raise OutputError(f"{where}: expected {classes} counts each")
-        except OutputError:
-            if number < len(lines):
-                raise
-            write_bytes(path, b"".join(each + b"\n" for each in lines[:-1]))
-        else:
-            done[line.name] = Counts(line.predicted, line.kept)
+    for number, line in enumerate(read_lines(path, _Line), 1):
+        if {len(line.predicted), len(line.kept)} != {classes or len(line.kept)}:
+            raise OutputError(f"{path}: damaged at line {number}: expected {classes} counts each")
+        done[line.name] = Counts(line.predicted, line.kept)
     return done
 
 

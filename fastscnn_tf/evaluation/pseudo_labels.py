@@ -10,8 +10,11 @@ teacher's predictions where it is sure, 255 elsewhere, added to the human labels
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +29,13 @@ from ..core.images.image_file import read_image
 from ..core.labels import IGNORE
 from ..core.named_weights import RUN_HERE
 from ..core.sizes import Size
+from ..runtime.fleet import Fleet
 from ..scoring.averaged_views import AveragedViews
 from ..scoring.class_mapping import label_space_of
 from ..scoring.views import AnyModel, Predictor
-from .evaluate import is_path, load_predictor, loaded, name_of, scaled_sizes
+from .evaluate import check_shareable, is_path, load_predictor, loaded, name_of, scaled_sizes
 from .prediction import find_pictures
-from .pseudo_folder import Counts, PseudoFolder, PseudoLabels
+from .pseudo_folder import Counts, PseudoFolder, PseudoLabels, PseudoWriter
 
 
 def pseudo_label(
@@ -51,6 +55,7 @@ def pseudo_label(
     force: bool = False,
     skip_bad: bool = False,
     progress: Progress = iter,
+    processes: int | Fleet = 1,
 ) -> PseudoLabels:
     """Labels pictures where a model is sure, and writes a `folder` data set.
 
@@ -76,21 +81,26 @@ def pseudo_label(
         force: start anew in a folder that is in use.
         skip_bad: go on without pictures that cannot be read.
         progress: wraps the indices of the pictures.
+        processes: share the pictures among so many processes, each with an interpreter of its
+            own (and `threads` threads), or among those of a `Fleet`; then `model` is a path.
 
     Raises:
-        ConfigError: options out of range, or resumed with others.
+        ConfigError: options out of range, resumed with others, or a model in memory for several
+            processes.
         DataError: no pictures, a bad one without `skip_bad` (what is done stays, see `resume`), or
             two whose label maps would have the same name.
         ModelFileError: the model cannot be used.
         OutputError: the folder is in use or cannot be written.
     """
     check_number("confidence", confidence, 0, 1)
+    fleet = Fleet.of(processes)
+    check_shareable(model, fleet)
     pictures = _pictures(Path(images), recursive)
     inside = os.path.realpath(Path(folder) / "images")
     if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
         raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
     predictors = _predictors(model, scales, size, pad, threads)
-    views, space = AveragedViews(predictors, flip), label_space_of(predictors[0])
+    space = label_space_of(predictors[0])
     if not has_names(space):
         first = f"{space.names[0]}, {space.names[1]}, ..."
         warn(f"the model's classes have no names: dataset.yaml calls them {first}; name them there")
@@ -104,21 +114,20 @@ def pseudo_label(
         "classes": list(space.names),
     }
     out = PseudoFolder(Path(folder), settings, space, resume, force)
-    skipped = []
-    for index in progress(range(len(pictures))):
-        name, picture = pictures[index]
-        if out.has(name):
-            continue
-        try:
-            pixels = read_image(picture)
-        except DataError as error:
-            if not skip_bad:
-                raise type(error)(f"{error}; --skip-bad goes on without it") from None
-            skipped.append(str(error))
-            continue
-        probabilities = views.probabilities(pixels, pixels.shape[:2])
-        label, counts = confident_labels(probabilities, confidence)
-        out.add(name, picture, label, counts, copy)
+    to_do = [index for index, (name, _) in enumerate(pictures) if not out.has(name)]
+    how = functools.partial(_Labeller, confidence=confidence, write=out.writer(copy))
+    make = functools.partial(_labeller, how, model, scales, size, pad, threads, flip)
+    here = how(AveragedViews(predictors, flip))
+    jobs, skipped = [pictures[index] for index in to_do], []
+    sharing = fleet.map(make, jobs, lambda job: str(job[1]), here, shared=out.path)
+    with contextlib.closing(sharing) as done:
+        for index, found in zip(progress(to_do), done, strict=True):
+            if isinstance(found, Counts):
+                out.note(pictures[index][0], found)
+            elif skip_bad:
+                skipped.append(str(found))
+            else:
+                raise type(found)(f"{found}; --skip-bad goes on without it")
     if not out.done:
         raise DataError(f"none of the {len(pictures)} pictures can be read (first: {skipped[0]})")
     predicted, kept = (
@@ -127,6 +136,38 @@ def pseudo_label(
     )
     names = tuple(space.names)
     return PseudoLabels(out.path, len(out.done), names, predicted, kept, tuple(skipped))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Labeller:
+    """Labels a picture and writes that; what was counted, or why it cannot be read."""
+
+    views: AveragedViews
+    confidence: float
+    write: PseudoWriter
+
+    def __call__(self, job: tuple[str, Path]) -> Counts | DataError:
+        name, picture = job
+        try:
+            pixels = read_image(picture)
+        except DataError as error:
+            return error
+        probabilities = self.views.probabilities(pixels, pixels.shape[:2])
+        label, counts = confident_labels(probabilities, self.confidence)
+        self.write(name, picture, label)
+        return counts
+
+
+def _labeller(
+    how: Callable[[AveragedViews], _Labeller],
+    model: AnyModel,
+    scales: Sequence[float],
+    size: Size | None,
+    pad: bool,
+    threads: int | None,
+    flip: bool,
+) -> _Labeller:
+    return how(AveragedViews(_predictors(model, scales, size, pad, threads), flip))
 
 
 def confident_labels(probabilities: np.ndarray, confidence: float) -> tuple[np.ndarray, Counts]:

@@ -8,23 +8,26 @@ confusion matrix collects all pixels that are not void; `views` has other ways.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Generator, Iterable, Sequence
+import pickle
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.aliases import Progress, StrPath
 from ..core.class_maps import ClassMatch
-from ..core.errors import DataError
+from ..core.errors import ConfigError, DataError
 from ..core.overlap import overlapped, readers
-from ..core.scores.boundary import BoundaryCounts
+from ..core.scores.boundary import BoundaryCounts, BoundaryFound
 from ..core.scores.confusion import confusion_matrix, scores
-from ..core.scores.instances import InstanceCounts
+from ..core.scores.instances import InstanceCounts, InstanceFound
 from ..core.sizes import format_size
 from ..data.datasets.dataset import WHOLE_IMAGES, SegmentationDataset
 from ..data.png_decoder import many_cores, use_fast_png
+from ..runtime.fleet import Fleet
 from .class_mapping import mapping_between
 from .evaluation_result import Evaluation
 from .views import WHOLE as PROTOCOL
@@ -45,6 +48,8 @@ def evaluate_predictor(
     missing: Sequence[str] = (),
     match: str = "name",
     class_map: StrPath | None = None,
+    fleet: Fleet | None = None,
+    reopen: Callable[[], Inference] | None = None,
 ) -> Evaluation:
     """Scores a predictor on every image of a data set.
 
@@ -59,10 +64,14 @@ def evaluate_predictor(
         missing: pairs left out before, each with the reason: they are counted, too.
         match: how classes are matched, see `core.class_maps.match_classes`.
         class_map: likewise.
+        fleet: who shares the pairs; the sums are taken here and in order, so that the scores are
+            the same to the last bit.
+        reopen: makes the inference in each process of a fleet, which has none otherwise.
 
     Raises:
         ConfigError: the model's classes are not the data set's and there is no class map between
-            them; or iIoU is wanted of other classes than Cityscapes'.
+            them; iIoU is wanted of other classes than Cityscapes'; or processes are to share what
+            only this one has.
         DataError: the split is empty or all void, a file is wrong, or there are no instance ids.
     """
     indices = dataset.indices()
@@ -71,39 +80,24 @@ def evaluate_predictor(
         raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
     mapping = mapping_between(predictor, dataset, match, class_map)
     inference = inference or WholeImage(predictor)
+    about = dataset, mapping, boundary, instances
     counts = _Counts(dataset, boundary, instances)
     skipped = list(missing)
-    if not many_cores():  # decoding takes them half of the time that is not the network's
-        use_fast_png(with_tensorflow=False)
-
-    def look(samples: Iterable[_Sample | DataError]) -> Generator[tuple[_Sample, Any, float]]:
-        """Runs the network in this thread: Keras and its strategies belong to one."""
-        shown = progress(indices) if counted else itertools.repeat(0)
-        for sample, _ in zip(samples, shown, strict=counted):
-            if isinstance(sample, DataError):
-                if not skip_bad:
-                    raise sample
-                skipped.append(str(sample))
-                continue
-            done = inference.run(sample.prepared)
-            yield sample, done, inference.seconds
-
-    def score(looked: tuple[_Sample, Any, float]) -> None:
-        sample, done, seconds = looked
-        counts.add(sample, mapping.apply(inference.finish(done)), seconds)
-
-    def read(index: int) -> _Sample | DataError:
-        return _read(dataset, index, instances, inference)
-
-    # The next pairs are read and the last ones scored while the network runs.
-    threads = readers()
-    with (
-        closing(overlapped(read, indices, 2 * threads, threads)) as samples,
-        closing(look(samples)) as looks,
-        closing(overlapped(score, looks, 2 * threads)) as scored,
-    ):
-        for _ in scored:
-            pass
+    if fleet is None or reopen is None or fleet.alone:
+        found = _overlapped(PairScorer(inference, *about), indices)
+    else:
+        _check_shareable(dataset)
+        make = functools.partial(_pair_scorer, reopen, *about)
+        found = fleet.map(make, range(len(dataset)), dataset.sample_name)
+    shown = progress(indices) if counted else itertools.repeat(0)
+    with closing(found):
+        for each, _ in zip(found, shown, strict=counted):
+            if not isinstance(each, DataError):
+                counts.add(each)
+            elif skip_bad:
+                skipped.append(str(each))
+            else:
+                raise each
     if not counts.times and not skipped:
         raise DataError(f"{dataset.name}: it has no pairs")
     if not counts.times:
@@ -134,16 +128,97 @@ class _Sample:
     instances: np.ndarray | None
 
 
-def _read(
-    dataset: SegmentationDataset, index: int, instances: bool, inference: Inference
-) -> _Sample | DataError:
-    """A pair, or why it cannot be used: whether that ends the work is decided in order."""
+class _Counted(NamedTuple):
+    """What is counted in one image, and the network's time in milliseconds."""
+
+    matrix: np.ndarray
+    boundary: BoundaryFound | None
+    instances: list[InstanceFound] | None
+    milliseconds: float
+
+
+class PairScorer:
+    """What is done with a pair: in three steps, which may overlap between pairs, or at once.
+
+    A pair that cannot be used is handed on as its error: whether that ends the work is decided in
+    order.
+
+    Args:
+        inference: what looks at an image.
+        dataset: the pairs.
+        mapping: from the model's classes to the data set's.
+        boundary: boundary F-scores, too.
+        instances: iIoU, too.
+    """
+
+    def __init__(
+        self,
+        inference: Inference,
+        dataset: SegmentationDataset,
+        mapping: ClassMatch,
+        boundary: bool,
+        instances: bool,
+    ):
+        self._inference, self._dataset, self._mapping = inference, dataset, mapping
+        self._counts = _Counts(dataset, boundary, instances)  # which looks, and is never added to
+        if not many_cores():  # decoding takes them half of the time that is not the network's
+            use_fast_png(with_tensorflow=False)
+
+    def read(self, index: int) -> _Sample | DataError:
+        """A pair."""
+        dataset = self._dataset
+        try:
+            image, label = dataset.read(index)
+            wanted = self._counts.instances
+            ids = _read_instances(dataset, index, label) if wanted else None
+        except DataError as error:
+            return error
+        return _Sample(self._inference.prepare(image, label.shape), label, ids)
+
+    def look(self, sample: _Sample | DataError) -> tuple[_Sample, Any, float] | DataError:
+        """Runs the network, in one thread: Keras and its strategies belong to one."""
+        if isinstance(sample, DataError):
+            return sample
+        done = self._inference.run(sample.prepared)
+        return sample, done, self._inference.seconds
+
+    def count(self, looked: tuple[_Sample, Any, float] | DataError) -> _Counted | DataError:
+        """What is counted."""
+        if isinstance(looked, DataError):
+            return looked
+        sample, done, seconds = looked
+        prediction = self._mapping.apply(self._inference.finish(done))
+        return self._counts.look(sample, prediction, seconds)
+
+    def __call__(self, index: int) -> _Counted | DataError:
+        """All three."""
+        return self.count(self.look(self.read(index)))
+
+
+def _pair_scorer(reopen: Callable[[], Inference], *about: Any) -> PairScorer:
+    return PairScorer(reopen(), *about)
+
+
+def _overlapped(scorer: PairScorer, indices: Iterable[int]) -> Generator[_Counted | DataError]:
+    """The next pairs are read and the last ones scored while the network runs."""
+    threads = readers()
+    with (
+        closing(overlapped(scorer.read, indices, 2 * threads, threads)) as samples,
+        closing(overlapped(scorer.count, map(scorer.look, samples), 2 * threads)) as counted,
+    ):
+        yield from counted
+
+
+def _check_shareable(dataset: SegmentationDataset) -> None:
+    if not isinstance(dataset.indices(), range):
+        raise ConfigError(f"{dataset.name} can be gone through once: processes cannot share it")
     try:
-        image, label = dataset.read(index)
-        ids = _read_instances(dataset, index, label) if instances else None
-    except DataError as error:
-        return error
-    return _Sample(inference.prepare(image, label.shape), label, ids)
+        pickle.dumps(dataset)
+    except Exception as error:
+        raise ConfigError(
+            f"{dataset.name}: processes cannot share a data set that cannot be pickled ({error}): "
+            "name one, or use one process"
+        ) from None
 
 
 def _read_instances(dataset: SegmentationDataset, index: int, label: np.ndarray) -> np.ndarray:
@@ -170,15 +245,26 @@ class _Counts:
         self.instances = InstanceCounts(dataset.labels) if instances else None
         self.times: list[float] = []
 
-    def add(self, sample: _Sample, prediction: np.ndarray, seconds: float) -> None:
-        """Adds one image."""
+    def look(self, sample: _Sample, prediction: np.ndarray, seconds: float) -> _Counted:
+        """What `add` adds of one image."""
         count = len(self.dataset.labels)
-        self.matrix += confusion_matrix(sample.label, prediction, count, extra=1)
-        if self.boundary:
-            self.boundary.add(sample.label, prediction)
-        if self.instances and sample.instances is not None:
-            self.instances.add(sample.instances, prediction)
-        self.times.append(seconds * 1000)
+        return _Counted(
+            confusion_matrix(sample.label, prediction, count, extra=1),
+            self.boundary.look(sample.label, prediction) if self.boundary else None,
+            self.instances.look(sample.instances, prediction)
+            if self.instances and sample.instances is not None
+            else None,
+            seconds * 1000,
+        )
+
+    def add(self, found: _Counted) -> None:
+        """Adds one image."""
+        self.matrix += found.matrix
+        if self.boundary and found.boundary:
+            self.boundary.take(found.boundary)
+        if self.instances and found.instances:
+            self.instances.take(found.instances)
+        self.times.append(found.milliseconds)
 
     def result(self, predictor: Predictor, protocol: str) -> Evaluation:
         """The scores of what was counted.

@@ -41,6 +41,19 @@ class Broken(Doubled):
         raise DataError("cannot be made")
 
 
+class Mortal(Doubled):
+    """One worker is killed by number 13; the next one that gets it lives."""
+
+    def __call__(self, number):
+        if number == 13:
+            try:
+                (self.marks / "died").touch(exist_ok=False)
+            except FileExistsError:
+                return super().__call__(number)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(number)
+
+
 def make(marks: Path, kind=Doubled):
     return functools.partial(kind, marks)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import TypeAlias
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from .confusion import mean_of_known, ratio
 
 TOLERANCES = (0.00088, 0.001875, 0.00375, 0.005)  # shares of the diagonal, Gated-SCNN's
 BITS = 32  # classes that are dilated together
+
+BoundaryFound: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +60,11 @@ class BoundaryCounts:
         self._present = np.zeros(num_classes, int)
 
     def add(self, labels: np.ndarray, predictions: np.ndarray) -> None:
-        """Adds one image.
+        """Adds one image, see `look`."""
+        self.take(self.look(labels, predictions))
+
+    def look(self, labels: np.ndarray, predictions: np.ndarray) -> BoundaryFound:
+        """What `take` adds of one image; whoever does it, and in whatever order.
 
         Args:
             labels: (H, W) uint8 class indices; 255 is ignored, in the prediction too.
@@ -65,20 +72,29 @@ class BoundaryCounts:
 
         Raises:
             DataError: the shapes differ.
+
+        Returns:
+            (tolerances, classes) float64 F, and (classes,) bool which classes have a boundary.
         """
         if labels.shape != predictions.shape:
             raise DataError(f"label map {labels.shape} and prediction {predictions.shape} differ")
         predictions = np.where(labels == 255, np.uint8(255), predictions)
         diagonal = math.hypot(*labels.shape)
         radii = [math.ceil(tolerance * diagonal) for tolerance in self.tolerances]
+        found = []
         for start in range(0, self.num_classes, BITS):
             classes = slice(start, min(start + BITS, self.num_classes))
             table = np.zeros(256, np.uint32)
             count = classes.stop - classes.start
             table[classes] = np.uint32(1) << np.arange(count, dtype=np.uint32)
-            f, present = _f_scores(table[labels], table[predictions], radii, count)
-            self._sums[:, classes] += f
-            self._present[classes] += present
+            found.append(_f_scores(table[labels], table[predictions], radii, count))
+        scores, present = zip(*found, strict=True)
+        return np.concatenate(scores, axis=1), np.concatenate(present)
+
+    def take(self, found: BoundaryFound) -> None:
+        """Adds what `look` found; the order of these sums decides the last bit."""
+        self._sums += found[0]
+        self._present += found[1]
         self.images += 1
 
     def scores(self) -> list[BoundaryScores]:

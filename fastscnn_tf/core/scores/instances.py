@@ -9,7 +9,8 @@ evalPixelLevelSemanticLabeling.py of cityscapesScripts, whose order of the sums 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -30,6 +31,8 @@ MEAN_SIZES = {
 }
 FIRST_INSTANCE = 1000  # an instance's id is its raw label id * 1000 + number
 RAW_TO_CLASS = CITYSCAPES.lookup_table()
+
+InstanceFound: TypeAlias = tuple[int, int, int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +80,11 @@ class InstanceCounts:
         self._categories = {c: _Weighted() for c in order if c not in without}
 
     def add(self, instances: np.ndarray, predictions: np.ndarray) -> None:
-        """Adds one image.
+        """Adds one image, see `look`."""
+        self.take(self.look(instances, predictions))
+
+    def look(self, instances: np.ndarray, predictions: np.ndarray) -> list[InstanceFound]:
+        """What `take` adds of one image; whoever does it, and in whatever order.
 
         Args:
             instances: (H, W) whole numbers as in `*_instanceIds.png`: raw label id * 1000 + number
@@ -86,6 +93,9 @@ class InstanceCounts:
 
         Raises:
             DataError: the shapes differ, or an id is out of range.
+
+        Returns:
+            Of each instance its class, pixels, hits, and hits of its category.
         """
         if instances.shape != predictions.shape:
             raise DataError(
@@ -100,9 +110,15 @@ class InstanceCounts:
         sizes = np.bincount(ids)
         hits = np.bincount(ids[found == truth], minlength=len(sizes))
         category_hits = np.bincount(ids[same_category], minlength=len(sizes))
-        for instance in np.flatnonzero(sizes):
-            counts = (int(n[instance]) for n in (sizes, hits, category_hits))
-            self._add_instance(int(RAW_TO_CLASS[instance // FIRST_INSTANCE]), *counts)
+        there = np.flatnonzero(sizes)
+        classes = RAW_TO_CLASS[there // FIRST_INSTANCE]
+        columns = (classes, sizes[there], hits[there], category_hits[there])
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    def take(self, found: Iterable[InstanceFound]) -> None:
+        """Adds what `look` found."""
+        for each in found:
+            self._add_instance(*each)
 
     def _add_instance(self, which: int, size: int, hits: int, category_hits: int) -> None:
         if which >= len(CITYSCAPES) or CITYSCAPES.names[which] not in MEAN_SIZES:

@@ -1,0 +1,128 @@
+"""What of a long work is done, line by line: a call that was cut off can be gone on with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from ..errors import ConfigError, OutputError
+from ..foreign_text import printable
+from .json_text import decode_json, dump_json, plain
+from .reading import read_bytes
+from .writing import make_folder, write_bytes
+
+LARGEST = 256 << 20  # bytes of a journal: a million pictures
+Line = TypeVar("Line")
+
+
+def read_lines(path: Path, kind: type[Line]) -> list[Line]:
+    """The lines of a journal, if there is one; a last one that a crash cut short goes.
+
+    Args:
+        path: of the journal.
+        kind: the msgspec type of a line.
+
+    Raises:
+        OutputError: it is no journal of ours, or damaged elsewhere.
+    """
+    if not os.path.lexists(path):
+        return []
+    if path.is_symlink():
+        raise OutputError(f"{path} is a link: a journal of our own is none")
+    content = read_bytes(path, "journal", largest=LARGEST, error=OutputError)
+    texts, lines = content.splitlines(), []
+    for number, text in enumerate(texts, 1):
+        where = f"{path}: damaged at line {number}"
+        try:
+            line: Line = decode_json(text, where, kind, error=OutputError, mend=True)
+        except OutputError:
+            if number < len(texts):
+                raise
+        else:
+            lines.append(line)
+    if len(lines) < len(texts) or not content.endswith(b"\n"):
+        write_bytes(path, b"".join(text + b"\n" for text in texts[: len(lines)]))
+    return lines
+
+
+def add_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Appends lines, all by one write."""
+    with path.open("a", encoding="utf-8") as journal:
+        journal.write("".join(dump_json(line) + "\n" for line in lines))
+
+
+def check_same(where: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Makes sure that what decides the results is what it was.
+
+    Raises:
+        ConfigError: naming the first difference.
+    """
+    for name in {**now, **before}:
+        value, old = now.get(name), plain(before.get(name))
+        if old != value:
+            raise ConfigError(
+                f"cannot resume {where} with {name} {value}: it began with {printable(old)[:200]}"
+            )
+
+
+class _Line(msgspec.Struct):
+    settings: dict[str, Any] | None = None
+    begun: str | None = None
+    done: str | None = None
+    result: Any = None
+
+
+class Journal:
+    """The journal of a folder: settings, files that are about to be written, and what is done.
+
+    Args:
+        path: where it lies; nothing is written before `begin`.
+        settings: what decides the results; as JSON has it.
+
+    Raises:
+        ConfigError: the work was begun with other settings.
+        OutputError: it is no journal of ours, or damaged.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any]):
+        self._path, self._settings = path, plain(dict(settings))
+        lines = read_lines(path, _Line)
+        self._new = not lines
+        if lines:
+            check_same(path.parent, lines[0].settings or {}, self._settings)
+        self._begun = {line.begun for line in lines if line.begun}
+        self._done = {line.done: line.result for line in lines if line.done}
+
+    def begin(self, paths: Iterable[Path]) -> None:
+        """Notes files that are written from now on, by this call or one that goes on with it."""
+        names = [name for name in map(_name, paths) if name not in self._begun]
+        self._begun.update(names)
+        make_folder(self._path.parent)
+        first = [{"settings": self._settings}] if self._new else []
+        add_lines(self._path, [*first, *({"begun": name} for name in names)])
+        self._new = False
+
+    def has_begun(self, path: Path) -> bool:
+        """Whether a file, if there is one, is a result."""
+        return _name(path) in self._begun
+
+    def note(self, path: Path, result: Any = None) -> None:
+        """Notes that all is done for a file, and what came of it, as JSON has it."""
+        self._done[_name(path)] = result
+        add_lines(self._path, [{"done": _name(path), "result": result}])
+
+    def is_done(self, path: Path) -> bool:
+        """Whether it was noted."""
+        return _name(path) in self._done
+
+    def result(self, path: Path) -> Any:
+        """What came of a file that is done."""
+        return self._done[_name(path)]
+
+
+def _name(path: Path) -> str:
+    return plain(os.path.abspath(path))  # noqa: PTH100

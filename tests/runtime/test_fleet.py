@@ -1,0 +1,237 @@
+"""Work that is shared: scores equal to the last bit, calls that go on, what cannot be shared.
+
+`tests/fleet` has the same by Ray's actors.
+"""
+
+import functools
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
+from fastscnn_tf.core.labels import CITYSCAPES
+from fastscnn_tf.data.datasets.dataset import SegmentationDataset
+from fastscnn_tf.evaluation.evaluate import evaluate
+from fastscnn_tf.evaluation.prediction import predict_files
+from fastscnn_tf.evaluation.pseudo_labels import pseudo_label
+from fastscnn_tf.runtime.fleet import Fleet
+from fastscnn_tf.scoring.protocol import evaluate_predictor
+from fastscnn_tf.scoring.views import WholeImage
+
+ROOT = Path(__file__).parents[2]
+MODEL = ROOT / "tflite" / "fastscnn_camvid_int8.tflite"
+SIZE = (24, 40)
+DONE = ".fastscnn-done.jsonl"
+
+
+class Drawn(SegmentationDataset):
+    """Blocks of classes and their instances; the picture says some of them wrongly."""
+
+    name, split, labels = "drawn", "val", CITYSCAPES
+
+    def __len__(self):
+        return 9
+
+    def sample_name(self, index):
+        return f"drawn_{index}"
+
+    def _blocks(self, seed):
+        blocks = np.random.default_rng(seed).integers(0, 19, (6, 10), dtype=np.uint8)
+        return blocks.repeat(4, axis=0).repeat(4, axis=1)
+
+    def read_label(self, index):
+        return self._blocks(index)
+
+    def read_image(self, index):
+        said = np.where(self._blocks(index + 100) < 9, self._blocks(index), self._blocks(index + 7))
+        return np.repeat(said[..., None], 3, axis=2)
+
+    def read_instances(self, index):
+        raw = np.array(CITYSCAPES.raw_values)[self._blocks(index)]
+        return np.where(raw >= 24, raw * 1000 + self._blocks(index + 50), raw).astype(np.int32)
+
+
+class Holed(Drawn):
+    def read_image(self, index):
+        if index in (4, 7):
+            raise DataError(f"drawn_{index}: a hole")
+        return super().read_image(index)
+
+
+class Reader:
+    """Says the class that is in the red channel."""
+
+    input_size, labels, num_classes = SIZE, CITYSCAPES, 19
+
+    def run(self, image):
+        return np.float32(image[..., :1] == np.arange(19)) * 8
+
+
+def reader():
+    return WholeImage(Reader())
+
+
+def scores(fleet):
+    """Everything that is scored of the drawn pairs; not the time that it took."""
+    result = evaluate_predictor(
+        Reader(), Drawn(), boundary=True, instances=True, fleet=fleet, reopen=reader
+    ).to_dict()
+    del result["latency_ms"]
+    return json.dumps(result)
+
+
+def picture(path, seed=0):
+    blocks = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    Image.fromarray(blocks.repeat(30, axis=0).repeat(30, axis=1)).save(path)
+    return path
+
+
+def pictures(folder, count):
+    folder.mkdir()
+    return [picture(folder / f"{i:03}.png", i) for i in range(count)]
+
+
+def content(folder):
+    """What lies in a folder of results, but for the journal."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != DONE}
+
+
+def test_scores_of_processes_are_those_of_one_to_the_last_bit():
+    alone = scores(None)
+    assert 0 < json.loads(alone)["iiou"]["mean"] < 1
+    assert scores(Fleet(3)) == alone
+
+
+def test_a_bad_pair_is_named_or_counted():
+    shared = functools.partial(evaluate_predictor, Reader(), Holed(), fleet=Fleet(2), reopen=reader)
+    with pytest.raises(DataError, match="drawn_4: a hole"):
+        shared()
+    assert shared(skip_bad=True).skipped == 2
+
+
+def test_the_command_evaluates_in_processes(run, tmp_path):
+    names = tmp_path / "names.yaml"
+    names.write_text("SignSymbol: sign\nPedestrian: person\nFence:\nBicyclist:\n")
+    arguments = ("evaluate", MODEL, "--dataset", "toy", "--class-map", names)
+    results = []
+    for processes in (1, 2):
+        out = tmp_path / f"{processes}.json"
+        code, _, err = run(*arguments, "--processes", processes, "--json", out)
+        assert code == 0, err
+        results.append(json.loads(out.read_text()))
+        assert results[-1].pop("latency_ms")["median"] > 0
+    assert results[0] == results[1]
+
+
+def test_a_call_goes_on_where_one_was_cut_off(tmp_path):
+    given = pictures(tmp_path / "in", 5)
+    predict_files(MODEL, given, tmp_path / "whole")
+
+    def stopped(items):
+        for item in items:
+            if item == 3:
+                raise KeyboardInterrupt
+            yield item
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        predict_files(MODEL, given, out, resume=True, progress=stopped)
+    (out / "003_labels.png").write_bytes(b"written, and not yet noted")
+    with (out / DONE).open("a") as journal:
+        journal.write('{"done": "/so')  # as a crash leaves it
+    before = {name: (out / name).stat().st_mtime_ns for name in content(out) if name < "003"}
+    (out / "001_overlay.png").unlink()  # somebody removed a result
+    seen = []
+    predict_files(
+        MODEL, given, out, resume=True, progress=lambda items: (seen.append(i) or i for i in items)
+    )
+    assert seen == [1, 3, 4]
+    assert content(out) == content(tmp_path / "whole")
+    assert (out / "000_labels.png").stat().st_mtime_ns == before["000_labels.png"]
+    with pytest.raises(ConfigError, match=r"with opacity 0\.2: it began with 0\.5"):
+        predict_files(MODEL, given, out, resume=True, opacity=0.2)
+    with pytest.raises(OutputError, match="exists"):
+        predict_files(MODEL, given, out)
+
+
+def test_pictures_that_come_later_join_and_foreign_files_stay(tmp_path, run):
+    given = pictures(tmp_path / "in", 2)
+    command = ("predict", MODEL, tmp_path / "in", "--output", tmp_path / "out", "--resume")
+    assert run(*command)[0] == 0
+    picture(tmp_path / "in" / "002.png", 2)
+    assert "2 of 3 pictures are done already" in run(*command)[2]
+    picture(tmp_path / "in" / "003.png", 3)
+    (tmp_path / "out" / "003_overlay.png").write_bytes(b"somebody's")
+    code, _, err = run(*command)
+    assert (code, "003_overlay.png exists" in err) == (2, True)
+    assert (tmp_path / "out" / "003_overlay.png").read_bytes() == b"somebody's"
+    lines = (tmp_path / "out" / DONE).read_text().splitlines()
+    (tmp_path / "out" / DONE).write_text("\n".join([*lines[:2], "{", *lines[2:]]))
+    code, _, err = run(*command)
+    assert (code, "damaged at line 3" in err) == (2, True)
+    assert len(given) == 2
+
+
+def test_one_file_of_all_goes_on_too(tmp_path):
+    given = pictures(tmp_path / "in", 3)
+    for name, first in (("whole", given), ("parts", given[:2])):
+        predict_files(MODEL, first, tmp_path / name, format="coco", resume=True)
+    predict_files(MODEL, given, tmp_path / "parts", format="coco", resume=True)
+    assert content(tmp_path / "parts") == content(tmp_path / "whole")
+
+
+def test_pseudo_labels_of_processes_are_those_of_one(tmp_path):
+    pictures(tmp_path / "in", 4)
+    for name, processes in (("one", 1), ("two", 2)):
+        result = pseudo_label(MODEL, tmp_path / "in", tmp_path / name, 0.3, processes=processes)
+        assert result.images == 4
+    for folder in ("labels", "images"):
+        assert content(tmp_path / "one" / folder) == content(tmp_path / "two" / folder)
+    one, two = ((tmp_path / n / "pseudo.counts.jsonl").read_text() for n in ("one", "two"))
+    assert one == two
+
+
+def test_what_cannot_be_shared_is_told(tmp_path, run):
+    for bad in (0, 257, 1.5, True):
+        with pytest.raises(ConfigError, match=rf"processes must be 1\.\.256, got {bad}"):
+            Fleet(bad)
+    for address in ("", "nowhere", "a b:1", "http://h:1", "h:123456"):
+        with pytest.raises(ConfigError, match="address is HOST:PORT or auto, got"):
+            Fleet(2, address)
+    assert Fleet(ray="[::1]:6379").alone is False
+    for call in (
+        functools.partial(evaluate, Reader(), Drawn(), processes=2),
+        functools.partial(pseudo_label, Reader(), tmp_path, tmp_path / "out", processes=2),
+    ):
+        with pytest.raises(ConfigError, match="several processes need the path of a model"):
+            call()
+
+    class Local(Drawn):
+        """Cannot be pickled."""
+
+    class Once(Drawn):
+        def indices(self):
+            return iter(range(9))
+
+    for data, said in ((Local(), "cannot be pickled"), (Once(), "gone through once")):
+        with pytest.raises(ConfigError, match=said):
+            evaluate_predictor(Reader(), data, fleet=Fleet(2), reopen=reader)
+    command = ("predict", MODEL, picture(tmp_path / "a.png"), "--output", tmp_path / "out")
+    code, _, err = run(*command, "--address", "127.0.0.1:6379")
+    assert (code, "--address is for --engine ray" in err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(bool(importlib.util.find_spec("ray")), reason="Ray is installed")
+def test_without_ray_its_extra_is_named(tmp_path, run):
+    command = ("predict", MODEL, picture(tmp_path / "a.png"), "--output", tmp_path / "out")
+    code, _, err = run(*command, "--engine", "ray")
+    expected = 'fastscnn: ray is not installed, which --engine ray needs: pip install "fastscnn-tf['
+    assert (code, err) == (2, f'{expected}ray]"\n')
+    assert not (tmp_path / "out").exists()
+    assert "RAY_USAGE_STATS_ENABLED" not in os.environ
