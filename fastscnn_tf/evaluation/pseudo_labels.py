@@ -22,6 +22,8 @@ from ..core.arguments import check_number
 from ..core.class_maps import has_names
 from ..core.console import warn
 from ..core.errors import ConfigError, DataError
+from ..core.files.remote import local
+from ..core.files.writing import check_plain
 from ..core.images.image_file import read_image
 from ..core.labels import IGNORE
 from ..core.named_weights import RUN_HERE
@@ -85,7 +87,7 @@ def pseudo_label(
         OutputError: the folder is in use or cannot be written.
     """
     check_number("confidence", confidence, 0, 1)
-    pictures = _pictures(Path(images), recursive)
+    pictures = _pictures(local(images), recursive)
     inside = os.path.realpath(Path(folder) / "images")
     if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
         raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
@@ -103,7 +105,7 @@ def pseudo_label(
         "flip": flip,
         "classes": list(space.names),
     }
-    out = PseudoFolder(Path(folder), settings, space, resume, force)
+    out = PseudoFolder(check_plain(folder), settings, space, resume, force)
     skipped = []
     for index in progress(range(len(pictures))):
         name, picture = pictures[index]

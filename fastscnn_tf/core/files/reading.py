@@ -11,6 +11,8 @@ from pathlib import Path
 
 from ..aliases import StrPath
 from ..errors import InputError
+from .addresses import is_place
+from .remote import local, open_place
 
 ErrorClass = type[InputError]
 ENDLESS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
@@ -23,7 +25,7 @@ def open_regular(
     """Opens a regular file for reading; links to one are followed.
 
     Args:
-        path: the file.
+        path: the file, or its address.
         what: messages call it so: `model file`, `image`.
         largest: bytes that it may have.
         error: the class to raise.
@@ -32,11 +34,17 @@ def open_regular(
         InputError: (of the class `error`) missing, a folder, a pipe, a device, a loop of links, too
             large, or not to be read.
     """
-    path = Path(path)
     try:
+        path = local(path)
         # Without O_NONBLOCK opening a pipe waits until somebody writes into it.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags)
+        if is_place(path):
+            _check_size(path, path.lstat().st_size, what, largest, error)  # before it is fetched
+            descriptor = open_place(path, flags)
+        else:
+            descriptor = os.open(path, flags)
+    except InputError as failure:  # of an address
+        raise error(str(failure)) from None
     except OSError as failure:
         raise error(f"{path}: {_why(failure, what)}") from None
     except ValueError:  # a zero byte in the name
@@ -48,14 +56,16 @@ def open_regular(
         if not stat.S_ISREG(status.st_mode):
             kind = ENDLESS.get(stat.S_IFMT(status.st_mode), "not a regular file")
             raise error(f"{path}: {kind}, expected a {what}: copy what it gives into a file first")
-        if largest is not None and status.st_size > largest:
-            raise error(
-                f"{path}: {status.st_size:,} bytes, but a {what} may have at most {largest:,}"
-            )
+        _check_size(path, status.st_size, what, largest, error)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _check_size(path: Path, size: int, what: str, largest: int | None, error: ErrorClass) -> None:
+    if largest is not None and size > largest:
+        raise error(f"{path}: {size:,} bytes, but a {what} may have at most {largest:,}")
 
 
 def _why(failure: OSError, what: str) -> str:
