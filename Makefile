@@ -11,7 +11,7 @@ CAMVID ?= CamVid
 # Processes that share the test files; each wants a core and 3 GB of memory.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo camvid test test-all test-targets web cityscapes backends lowest fuzz audit lint format docs docs-serve clean
+.PHONY: setup demo camvid test test-all test-targets web cityscapes backends remote lowest fuzz audit lint format docs docs-serve clean
 
 setup: $(VENV)/.done
 
@@ -60,6 +60,10 @@ tflite/web/node_modules/.package-lock.json: tflite/web/package-lock.json
 backends: setup
 	bash tests/backends/run.sh
 
+# Addresses: a server of HTTP, moto's of S3, a long listing. On top of what the tests need.
+remote: setup
+	bash tests/remote/run.sh
+
 # The lowest versions of all that is needed, as pyproject.toml allows them.
 lowest: setup
 	bash tests/lowest/run.sh
@@ -94,4 +98,4 @@ docs-serve: .venv-docs/.done
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-docs .venv-lowest-runtime .venv-lowest-train site .venv-jax .venv-torch .venv-cityscapes .venv-latency .venv-robustness .targets tflite/web/node_modules build dist *.egg-info demo-output
+	rm -rf $(VENV) .venv-docs .venv-lowest-runtime .venv-lowest-train site .venv-jax .venv-torch .venv-remote .venv-cityscapes .venv-latency .venv-robustness .targets tflite/web/node_modules build dist *.egg-info demo-output
