@@ -21,6 +21,7 @@ from fastscnn_tf.core.errors import DataError, FastSCNNError, InputError, Output
 from fastscnn_tf.core.files import addresses, remote
 from fastscnn_tf.core.files.patience import Patience
 from fastscnn_tf.core.files.reading import read_bytes
+from fastscnn_tf.core.files.remote_outputs import uploaded
 from fastscnn_tf.core.files.writing import check_output, write_bytes
 from fastscnn_tf.evaluation.prediction import predict_files
 from fastscnn_tf.runs.run_folder import open_run
@@ -62,10 +63,6 @@ def put_folder(store, folder, to):
     for path in folder.rglob("*"):
         if path.is_file():
             store.pipe(f"{to}/{path.relative_to(folder).as_posix()}", path.read_bytes())
-
-
-def ask_again():
-    remote._seen.clear()
 
 
 @pytest.mark.parametrize("path", ["s3://bucket/a", "memory://a", "https://h/a?b", "hf://a/b@c"])
@@ -146,10 +143,10 @@ def test_a_new_version_takes_the_place_of_the_copy(memory):
     assert read_bytes("memory://a") == b"one"
     memory.pipe("/a", b"two")
     assert read_bytes("memory://a") == b"one"  # it is not asked for within a minute
-    ask_again()
+    remote.forget_answers()
     assert read_bytes("memory://a") == b"two"
     memory.rm("/a")
-    ask_again()
+    remote.forget_answers()
     with pytest.raises(InputError, match="memory://a: nothing lies at this address"):
         read_bytes("memory://a")
 
@@ -161,7 +158,7 @@ def test_a_version_that_came_after_the_listing_is_taken_whole(memory):
         memory.pipe("/set/a", content)
         assert read_bytes(place / "a") == content
         memory.pipe("/set/a", b"one")
-        ask_again()
+        remote.forget_answers()
         remote.local("memory://set")
 
 
@@ -171,7 +168,7 @@ def test_what_is_gone_from_a_folder_is_gone_from_the_copies(memory):
     place = remote.local("memory://set")
     memory.rm("/set/b")
     memory.rm("/set/sub", recursive=True)
-    ask_again()
+    remote.forget_answers()
     remote.local("memory://set")
     assert [path.name for path in place.iterdir()] == ["a"]
 
@@ -182,7 +179,7 @@ def test_odd_names_are_left_out_and_counted(memory, capfd):
     place = remote.local("memory://set")
     assert sorted(p.name for p in place.iterdir()) == ["%2E%2E", "a.png", "b%5C..%5Cc", "d%01"]
     assert read_bytes(place / "%2E%2E") == b"content"
-    assert "left out 1 objects whose names no file can have" in capfd.readouterr().err
+    assert "left out 1 objects that cannot be files" in capfd.readouterr().err
 
 
 def _object(memory):
@@ -293,7 +290,7 @@ def test_threads_fetch_a_file_once(memory, monkeypatch):
 class Many(fsspec.AbstractFileSystem):
     """A filesystem of 100 folders with many objects, one folder of them in memory at a time."""
 
-    protocol, objects = "many", int(os.environ.get("FASTSCNN_OBJECTS", "5_000"))
+    protocol, objects = "many", int(os.environ.get("FASTSCNN_OBJECTS", "2_000"))
 
     def info(self, path, **named):
         return {"name": path, "size": 0, "type": "directory"}
@@ -359,7 +356,7 @@ def test_a_data_set_and_its_description(memory, own_data, run):
     first, *others = scored.values()
     assert all(each["miou"] == first["miou"] for each in others)
     memory.pipe("/set/dataset.yaml", b"splits: {val: {images: ../../etc, labels: s3://x/y}}")
-    ask_again()
+    remote.forget_answers()
     with pytest.raises(DataError):
         fs.open_dataset("folder", "memory://set", "val")
 
@@ -396,7 +393,7 @@ def test_results_among_remote_pictures_are_told_by_their_list(memory, run):
     arguments = ("predict", MODEL, "memory://pictures", "--output", "memory://pictures")
     assert run(*arguments)[0] == 0
     assert "/pictures/.fastscnn-predict.jsonl" in memory.find("/pictures")
-    ask_again()
+    remote.forget_answers()
     code, said, err = run(*arguments, "--force")
     assert code == 0 and "of 1 picture\n" in said
     assert "left out 2 results (first: memory://pictures/a_labels.png)" in err
@@ -445,6 +442,17 @@ def test_what_came_meanwhile_is_not_replaced(memory):
         write_bytes(path, b"mine")
         memory.pipe("/b/a", b"theirs")
     assert memory.cat("/b/a") == b"theirs"
+
+
+def test_a_run_goes_on_where_an_epoch_cannot_be_uploaded(memory, monkeypatch, capfd):
+    with fs.staged("memory://b/run") as folder:
+        write_bytes(folder / "last.keras", b"1")
+        faults = faulty(monkeypatch, memory, "put_file", [OSError("broken")] * 3)
+        uploaded(folder)
+        assert "failed 3 times" in capfd.readouterr().err and not faults
+        uploaded(folder)
+        assert memory.cat("/b/run/last.keras") == b"1"
+    uploaded(folder)  # of no stage any more
 
 
 def test_an_address_where_only_a_path_will_do(memory, tmp_path, run, monkeypatch):

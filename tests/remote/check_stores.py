@@ -74,6 +74,7 @@ def test_a_model_and_a_folder_over_http(web, tmp_path, run):
     (folder / "pictures" / "sub").mkdir(parents=True)
     (folder / "pictures" / "a.png").write_bytes(png())
     (folder / "pictures" / "sub" / "b.png").write_bytes(png(1))
+    (folder / "pictures" / "gone.png").symlink_to("nowhere")
     arguments = ("predict", f"{url}/m.tflite", f"{url}/pictures/", "--recursive", "--processes", 2)
     code, said, _ = run(*arguments, "--output", tmp_path / "out")
     assert (code, said) == (0, f"{tmp_path / 'out'}: label map and overlay of 2 pictures\n")
@@ -95,12 +96,12 @@ def test_answers_of_http(web):
         (418, "the server answers 418"),
     ):
         Handler.answers = [answer] * 2
-        remote._seen.clear()
+        remote.forget_answers()
         with pytest.raises(DataError, match=said):
             read_bytes(f"{url}/a?secret", error=DataError)
         Handler.answers = []
     Handler.answers = [503] * 99
-    remote._seen.clear()
+    remote.forget_answers()
     with pytest.raises(FastSCNNError, match=r"failed 3 times .* try again later") as caught:
         read_bytes(f"{url}/a?secret")
     assert "secret" not in str(caught.value)
@@ -176,7 +177,7 @@ def test_what_s3_refuses(s3):
     s3.pipe("bucket/versions", b"one")
     assert read_bytes("s3://bucket/versions") == b"one"
     s3.pipe("bucket/versions", b"two")
-    remote._seen.clear()
+    remote.forget_answers()
     assert read_bytes("s3://bucket/versions") == b"two"
     for name in ("../up", "a//b", "c\\..\\d", "\x01"):
         s3.pipe(f"bucket/odd/{name}", b"content")

@@ -74,12 +74,12 @@ def local(path: StrPath) -> Path:
         return Path(path)
     url = str(path)
     place = place_of(url)
-    if time.monotonic() - _seen.get(url, -FRESH) < FRESH:
+    if time.monotonic() - _seen.get(url, -FRESH) < FRESH and os.path.lexists(place):
         return place
     store, name = open_store(url)
     store.invalidate_cache()
     info = patiently(url, functools.partial(store.info, name))
-    if _is_folder(url, info):
+    if info["type"] == "directory" or (url.startswith(HTTP) and url.endswith("/")):
         list_place(store, name, place)
     else:
         make_folder(place.parent)
@@ -88,6 +88,11 @@ def local(path: StrPath) -> Path:
             fetch(place)
     _seen[url] = time.monotonic()
     return place
+
+
+def forget_answers() -> None:
+    """Asks all addresses again, as after something was written to one."""
+    _seen.clear()
 
 
 def local_description(path: StrPath) -> Path:
@@ -100,13 +105,12 @@ def local_description(path: StrPath) -> Path:
 
 def open_place(path: Path, flags: int) -> int:
     """`os.open` of a place, fetched if it is a stand-in."""
-    for _ in range(3):  # it may be a stand-in again if all was used later
-        fetch(path)
-        descriptor = os.open(path, flags)
-        if os.fstat(descriptor).st_mode & (stat.S_IWUSR | stat.S_IFDIR):
-            return descriptor
-        os.close(descriptor)
-    raise InputError(f"{address_of(path)}: the cache has no room for it: raise {BOUND}")
+    fetch(path)
+    descriptor = os.open(path, flags)
+    if os.fstat(descriptor).st_mode & stat.S_IWUSR:
+        return descriptor
+    os.close(descriptor)  # another process has put it out, for what it needs itself
+    raise InputError(f"{address_of(path)}: copies have too little room: raise {BOUND}")
 
 
 def fetch(path: Path) -> None:
@@ -124,6 +128,7 @@ def fetch(path: Path) -> None:
 
 
 def is_stand_in(path: Path) -> bool:
+    """Whether the content of a file is not here; notes that it is used, if it is."""
     try:
         found = path.lstat()
     except OSError:
@@ -253,10 +258,6 @@ def _opened(process: int, start: str) -> Any:
     return core.url_to_fs(start, use_listings_cache=False)[0]
 
 
-def _is_folder(url: str, info: dict[str, Any]) -> bool:
-    return info["type"] == "directory" or (url.startswith(HTTP) and url.endswith("/"))
-
-
 def version_of(info: dict[str, Any]) -> tuple[int, int]:
     """Size, 0 where none is said, and the mark of a version: a time that all disks can keep."""
     marks = repr([(name, str(info[name])) for name in _MARKS if info.get(name) is not None])
@@ -271,14 +272,14 @@ def list_place(store: Any, name: str, place: Path) -> None:
         at, to = waiting.pop()
         make_folder(to)
         there = set()
-        for info in _entries(store, at):
-            part = info["name"].rstrip("/")[len(at.rstrip("/")) :]
-            if part in ("", "/"):
+        for info in _entries(store, at, address_of(to)):
+            inside, _, part = info["name"].rstrip("/").rpartition("/")
+            if info["name"].rstrip("/") == at.rstrip("/"):
                 continue  # the folder itself
-            target = to / name_of_part(part[1:])
+            target = to / name_of_part(part)
             try:
-                if part[0] != "/" or "/" in part[1:]:
-                    raise ValueError("not in this folder")
+                if inside != at.rstrip("/") or info["type"] not in ("file", "directory"):
+                    raise ValueError("not directly in this folder, or no file")
                 if info["type"] == "directory":
                     waiting.append((info["name"], target))
                 else:
@@ -289,12 +290,12 @@ def list_place(store: Any, name: str, place: Path) -> None:
                 there.add(target.name)
         forget(to, there)
     if odd:
-        warn(f"{address_of(place)}: left out {odd} objects whose names no file can have")
+        warn(f"{address_of(place)}: left out {odd} objects that cannot be files of these names")
 
 
-def _entries(store: Any, folder: str) -> Iterable[dict[str, Any]]:
+def _entries(store: Any, folder: str, url: str) -> Iterable[dict[str, Any]]:
     """What lies directly in a folder; HTTP's listing lacks sizes, which are asked for."""
-    found = patiently(folder, lambda: store.ls(folder, detail=True))
+    found = patiently(url, lambda: store.ls(folder, detail=True))
     if store.protocol != HTTP:
         return found
 
@@ -302,7 +303,10 @@ def _entries(store: Any, folder: str) -> Iterable[dict[str, Any]]:
         if info["type"] == "directory":
             return info
         name = info["name"]
-        return {**patiently(name, lambda: store.info(name)), "name": name}
+        try:
+            return {**patiently(name, lambda: store.info(name)), "name": name}
+        except InputError:
+            return {**info, "type": "a dead link"}
 
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(told, (each for each in found if "?" not in each["name"])))
@@ -316,15 +320,24 @@ def stand_in(path: Path, size: int, mark: int) -> None:
             shutil.rmtree(path)
         elif (found.st_size, found.st_mtime_ns) == (size, mark):
             return
-        else:
-            path.unlink()
-    with contextlib.suppress(FileExistsError):  # another process makes it
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0)
+    _put_out(path, size, mark)
+
+
+def _put_out(path: Path, size: int, mark: int) -> None:
+    """Replaces a copy, if there is one, by a stand-in."""
+    temporary = _beside(path)
+    temporary.unlink(missing_ok=True)
+    try:
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0)
         try:
             os.truncate(descriptor, size)
         finally:
             os.close(descriptor)
-        os.utime(path, ns=(mark, mark))
+        os.utime(temporary, ns=(mark, mark))
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _beside(path: Path) -> Path:
@@ -341,6 +354,7 @@ def make_folder(folder: Path) -> None:
 
 
 def forget(folder: Path, there: set[str]) -> None:
+    """Removes copies of what is not there any more."""
     for entry in folder.iterdir():
         if entry.name not in there and PART not in entry.name:
             if entry.is_dir() and not entry.is_symlink():
@@ -403,7 +417,6 @@ def _count(folder: Path, bound: float) -> float:
         for _, size, mark, path in sorted(copies):
             if total <= 0.9 * bound:
                 break
-            path.unlink(missing_ok=True)
-            stand_in(path, size, mark)
+            _put_out(path, size, mark)
             total -= size
     return min(bound - total, _bound() / 20)  # other processes fetch, too

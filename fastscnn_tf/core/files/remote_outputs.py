@@ -14,6 +14,7 @@ from ..errors import FastSCNNError, InputError, OutputError
 from .addresses import HTTP, address_of, name_of_part, place_of, root
 from .leftovers import PART
 from .remote import (
+    forget_answers,
     is_stand_in,
     list_place,
     make_folder,
@@ -37,6 +38,7 @@ class _Stage:
 
     def upload(self, last: bool) -> None:
         """Uploads what is new, and at last removes what was removed here."""
+        forget_answers()
         for path in _files(self.area):
             if (state := _state(path)) != self.done.get(path) and not is_stand_in(path):
                 self._put(path)
@@ -99,7 +101,7 @@ def staged(url: str) -> Iterator[Path]:
     """
     if url.startswith(HTTP):
         raise OutputError(f"{url}: cannot be written to; choose a store such as s3:// or gs://")
-    area = f"output-{os.getpid()}-{len(_stages)}{PART}"
+    area = f"output-{os.getpid()}-{os.urandom(4).hex()}"
     place = place_of(url, area)
     make_folder(place.parent)
     stage = None
@@ -127,7 +129,6 @@ def staged(url: str) -> Iterator[Path]:
 
 
 def _kept(failure: FastSCNNError, stage: _Stage) -> str:
-    # A space after the root, since messages show the addresses of places.
     return f"{failure}; what was written stays in {stage.area}, copy it from there"
 
 
@@ -152,7 +153,10 @@ def _list_outputs(url: str, place: Path) -> None:
 
 
 def uploaded(folder: Path) -> None:
-    """Uploads what is new in a folder that `staged` gave; does nothing elsewhere."""
+    """Uploads what is new in a folder that `staged` gave, as far as it goes; nothing elsewhere."""
     for stage in _stages:
         if stage.place in (folder, *folder.parents):
-            stage.upload(last=False)
+            try:
+                stage.upload(last=False)
+            except FastSCNNError as failure:  # a run of hours does not end with a connection
+                warn(f"{failure}; it is uploaded later")
