@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .aliases import StrPath
 from .errors import ModelFileError
-from .files.remote import local
+from .files.reading import local
 
 CHECKPOINTS = ("best.keras", "best.npz")  # of a run folder
 KERAS, TFLITE, ONNX = ".keras", ".tflite", ".onnx"

@@ -17,7 +17,7 @@ from ..core.errors import ConfigError, DataError, OutputError
 from ..core.files.addresses import shown
 from ..core.files.folders import walk
 from ..core.files.json_text import dump_json
-from ..core.files.remote import local
+from ..core.files.reading import local
 from ..core.files.writing import check_name, check_output, check_plain, write_bytes
 from ..core.files.written_files import LIST, WrittenFiles
 from ..core.images.decoding import TooManyPixels

@@ -22,7 +22,7 @@ from ..core.arguments import check_number
 from ..core.class_maps import has_names
 from ..core.console import warn
 from ..core.errors import ConfigError, DataError
-from ..core.files.remote import local
+from ..core.files.reading import local
 from ..core.files.writing import check_plain
 from ..core.images.image_file import read_image
 from ..core.labels import IGNORE

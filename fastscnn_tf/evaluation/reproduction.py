@@ -11,7 +11,7 @@ from typing import Any
 from ..core.aliases import Progress, StrPath
 from ..core.arguments import check_name
 from ..core.errors import ConfigError
-from ..core.files.remote import local
+from ..core.files.reading import local
 from ..core.files.writing import check_output
 from ..core.foreign_text import printable
 from ..core.named_weights import RUN_HERE

@@ -20,7 +20,7 @@ import fastscnn_tf as fs
 from fastscnn_tf.core.errors import DataError, FastSCNNError, InputError, OutputError
 from fastscnn_tf.core.files import addresses, remote
 from fastscnn_tf.core.files.patience import Patience
-from fastscnn_tf.core.files.reading import read_bytes
+from fastscnn_tf.core.files.reading import local, read_bytes
 from fastscnn_tf.core.files.remote_outputs import uploaded
 from fastscnn_tf.core.files.writing import check_output, write_bytes
 from fastscnn_tf.evaluation.prediction import predict_files
@@ -117,7 +117,7 @@ def test_messages_show_addresses():
 
 def test_plain_paths_import_no_fsspec(tmp_path):
     code = (
-        "import sys; from fastscnn_tf.core.files.reading import read_bytes\n"
+        "import sys; from fastscnn_tf.core.files.reading import local, read_bytes\n"
         f"import fastscnn_tf as fs; fs.read_image({str(tmp_path / 'a.png')!r})\n"
         "assert 'fsspec' not in sys.modules"
     )
@@ -128,7 +128,7 @@ def test_plain_paths_import_no_fsspec(tmp_path):
 def test_what_is_listed_is_fetched_when_it_is_read(memory):
     memory.pipe("/set/a.png", png())
     memory.pipe("/set/sub/b.png", png(1))
-    place = remote.local("memory://set")
+    place = local("memory://set")
     listed = place / "a.png", place / "sub" / "b.png"
     assert [path.stat().st_size for path in listed] == [len(png()), len(png(1))]
     assert not any(path.stat().st_mode & 0o777 for path in listed)
@@ -153,30 +153,30 @@ def test_a_new_version_takes_the_place_of_the_copy(memory):
 
 def test_a_version_that_came_after_the_listing_is_taken_whole(memory):
     memory.pipe("/set/a", b"one")
-    place = remote.local("memory://set")
+    place = local("memory://set")
     for content in (b"a longer one", b"1"):
         memory.pipe("/set/a", content)
         assert read_bytes(place / "a") == content
         memory.pipe("/set/a", b"one")
         remote.forget_answers()
-        remote.local("memory://set")
+        local("memory://set")
 
 
 def test_what_is_gone_from_a_folder_is_gone_from_the_copies(memory):
     for name in ("a", "b", "sub/c"):
         memory.pipe(f"/set/{name}", b"1")
-    place = remote.local("memory://set")
+    place = local("memory://set")
     memory.rm("/set/b")
     memory.rm("/set/sub", recursive=True)
     remote.forget_answers()
-    remote.local("memory://set")
+    local("memory://set")
     assert [path.name for path in place.iterdir()] == ["a"]
 
 
 def test_odd_names_are_left_out_and_counted(memory, capfd):
     for name in ("a.png", "x" * 300, "..", "b\\..\\c", "d\x01"):
         memory.store[f"/set/{name}"] = memory.store.get("/set/a.png") or _object(memory)
-    place = remote.local("memory://set")
+    place = local("memory://set")
     assert sorted(p.name for p in place.iterdir()) == ["%2E%2E", "a.png", "b%5C..%5Cc", "d%01"]
     assert read_bytes(place / "%2E%2E") == b"content"
     assert "left out 1 objects that cannot be files" in capfd.readouterr().err
@@ -191,7 +191,7 @@ def test_copies_are_bounded(memory, monkeypatch, capfd):
     monkeypatch.setenv("FASTSCNN_REMOTE_CACHE", "0.00001")  # 10,000 bytes
     for number in range(20):
         memory.pipe(f"/set/{number:02}", bytes([number]) * 1000)
-    place = remote.local("memory://set")
+    place = local("memory://set")
     for number in range(20):
         assert read_bytes(place / f"{number:02}") == bytes([number]) * 1000
         kept = [path for path in place.iterdir() if path.stat().st_mode & 0o200]
@@ -274,7 +274,7 @@ def test_an_unknown_kind_of_address():
 
 def test_threads_fetch_a_file_once(memory, monkeypatch):
     memory.pipe("/set/a", b"content")
-    place, count, whole = remote.local("memory://set"), [], type(memory).get_file
+    place, count, whole = local("memory://set"), [], type(memory).get_file
     monkeypatch.setattr(
         type(memory), "get_file", lambda *args, **named: (count.append(1), whole(*args, **named))
     )
@@ -314,9 +314,9 @@ def peak_of(call):
 def test_a_long_listing_streams():
     """`make remote` runs it with 100,000 objects."""
     fsspec.register_implementation("many", Many, clobber=True)
-    remote.local("many://other")  # Python's table of file names grows once
+    local("many://other")  # Python's table of file names grows once
     whole, found = peak_of(lambda: Many().find("set", detail=True))
-    streamed, place = peak_of(lambda: remote.local("many://set"))
+    streamed, place = peak_of(lambda: local("many://set"))
     assert len(found) == sum(1 for _ in place.glob("*/*.png")) == Many.objects
     print(f"{Many.objects:,} objects: {streamed / 1e6:.1f} MB, {whole / 1e6:.1f} MB by find")
     assert streamed < whole / 4

@@ -19,7 +19,7 @@ import fastscnn_tf as fs
 from fastscnn_tf.core.errors import DataError, FastSCNNError, InputError
 from fastscnn_tf.core.files import remote
 from fastscnn_tf.core.files.patience import Patience
-from fastscnn_tf.core.files.reading import read_bytes
+from fastscnn_tf.core.files.reading import local, read_bytes
 
 MODEL = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
 
@@ -181,6 +181,6 @@ def test_what_s3_refuses(s3):
     assert read_bytes("s3://bucket/versions") == b"two"
     for name in ("../up", "a//b", "c\\..\\d", "\x01"):
         s3.pipe(f"bucket/odd/{name}", b"content")
-    place = remote.local("s3://bucket/odd")
+    place = local("s3://bucket/odd")
     for path in place.rglob("*"):
         assert path.resolve().is_relative_to(place)

@@ -6,11 +6,9 @@ other threads and processes, and messages show the address. No name leads out of
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from pathlib import Path
-from urllib.parse import unquote
 
 from ..errors import InputError
 from .user_folders import CACHE, cache_folder
@@ -69,6 +67,8 @@ def place_of(url: str, area: str = COPIES) -> Path:
             "logs: give it where fsspec looks for it (docs/remote.md)"
         )
     if query:
+        import hashlib  # not where all paths are plain
+
         digest = hashlib.blake2b(query.encode(), digest_size=8).hexdigest()
         _queries[digest] = query
         parts[-1:] = [f"{_QUERY}{digest}", *parts[-1:]]
@@ -97,6 +97,8 @@ def address_of(place: Path) -> str:
     Raises:
         InputError: it ended in a query that another process knows.
     """
+    from urllib.parse import unquote
+
     _, scheme, *names = place.relative_to(root()).parts
     query = ""
     if len(names) > 1 and names[-2].startswith(_QUERY):

@@ -11,12 +11,32 @@ from pathlib import Path
 
 from ..aliases import StrPath
 from ..errors import InputError
-from .addresses import is_place
-from .remote import local, open_place
+from .addresses import is_place, is_url, name_of_part
 
 ErrorClass = type[InputError]
 ENDLESS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 ENDLESS |= dict.fromkeys((stat.S_IFCHR, stat.S_IFBLK), "a device")
+
+
+def local(path: StrPath) -> Path:
+    """A path as it is; of an address where its files lie here, see `remote.known`.
+
+    Raises:
+        InputError, FastSCNNError: nothing lies there, or it cannot be asked for.
+    """
+    if not is_url(path):
+        return Path(path)
+    from .remote import known  # not where all paths are plain
+
+    return known(str(path))
+
+
+def local_description(path: StrPath) -> Path:
+    """`local` of a data set's folder or YAML file, whose paths begin in its folder."""
+    if is_url(path) and str(path).lower().endswith((".yaml", ".yml")):
+        folder, _, name = str(path).rpartition("/")
+        return local(f"{folder}/") / name_of_part(name)
+    return local(path)
 
 
 def open_regular(
@@ -39,6 +59,8 @@ def open_regular(
         # Without O_NONBLOCK opening a pipe waits until somebody writes into it.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         if is_place(path):
+            from .remote import open_place  # not where all paths are plain
+
             _check_size(path, path.lstat().st_size, what, largest, error)  # before it is fetched
             descriptor = open_place(path, flags)
         else:

@@ -19,16 +19,14 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..aliases import StrPath
 from ..console import warn
 from ..errors import FastSCNNError, InputError
 from ..extras import import_extra
 from ..foreign_text import one_line
-from .addresses import COPIES, HTTP, address_of, is_place, is_url, name_of_part, place_of, root
+from .addresses import COPIES, HTTP, address_of, is_place, name_of_part, place_of, root
 from .leftovers import PART
 from .patience import AGAIN, FULL, Patience
 from .user_folders import CACHE
@@ -63,16 +61,13 @@ _left: dict[Path, float] = {}  # bytes that may be fetched before the copies are
 _mutex = threading.Lock()
 
 
-def local(path: StrPath) -> Path:
-    """A path as it is; of an address its place, with stand-ins for what lies there by now.
+def known(url: str) -> Path:
+    """The place of an address, with stand-ins for what lies there by now.
 
     Raises:
         InputError: nothing lies there, or it cannot be asked for: a package or credentials lack.
         FastSCNNError: no answer came, however often it was asked.
     """
-    if not is_url(path):
-        return Path(path)
-    url = str(path)
     place = place_of(url)
     if time.monotonic() - _seen.get(url, -FRESH) < FRESH and os.path.lexists(place):
         return place
@@ -93,14 +88,6 @@ def local(path: StrPath) -> Path:
 def forget_answers() -> None:
     """Asks all addresses again, as after something was written to one."""
     _seen.clear()
-
-
-def local_description(path: StrPath) -> Path:
-    """`local` of a data set's folder or YAML file, whose paths begin in its folder."""
-    if is_url(path) and str(path).lower().endswith((".yaml", ".yml")):
-        folder, _, name = str(path).rpartition("/")
-        return local(f"{folder}/") / name_of_part(name)
-    return local(path)
 
 
 def open_place(path: Path, flags: int) -> int:
@@ -298,6 +285,7 @@ def _entries(store: Any, folder: str, url: str) -> Iterable[dict[str, Any]]:
     found = patiently(url, lambda: store.ls(folder, detail=True))
     if store.protocol != HTTP:
         return found
+    from concurrent.futures import ThreadPoolExecutor  # not where all paths are plain
 
     def told(info: dict[str, Any]) -> dict[str, Any]:
         if info["type"] == "directory":

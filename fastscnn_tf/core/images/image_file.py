@@ -11,8 +11,7 @@ from PIL import Image
 
 from ..aliases import StrPath
 from ..errors import DataError
-from ..files.reading import open_regular
-from ..files.remote import local
+from ..files.reading import local, open_regular
 from ..labels import IGNORE, UNKNOWN, Color
 from ..sizes import Size
 from .color_table import color_codes, color_of, color_table

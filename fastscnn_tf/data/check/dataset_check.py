@@ -8,7 +8,7 @@ import numpy as np
 
 from ...core.aliases import Progress
 from ...core.errors import DataError
-from ...core.files.remote import local_description
+from ...core.files.reading import local_description
 from ...core.labels import LabelSpace
 from ...core.sizes import format_size
 from ..datasets.dataset import FileDataset, SegmentationDataset

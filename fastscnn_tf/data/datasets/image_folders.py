@@ -12,7 +12,7 @@ import numpy as np
 
 from ...core.aliases import StrPath
 from ...core.errors import DataError
-from ...core.files.remote import local
+from ...core.files.reading import local
 from ...core.images.image_file import read_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")

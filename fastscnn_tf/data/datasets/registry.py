@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ...core.aliases import StrPath
 from ...core.errors import DataError
-from ...core.files.remote import local_description
+from ...core.files.reading import local_description
 from ...core.sizes import Size
 from ..records.packed_dataset import RecordsDataset, read_index
 from .dataset import SegmentationDataset

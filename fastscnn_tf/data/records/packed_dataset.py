@@ -19,8 +19,7 @@ import numpy as np
 from ...core.aliases import StrPath
 from ...core.errors import ConfigError, DataError
 from ...core.files.json_text import Count, decode_json
-from ...core.files.reading import open_regular, read_bytes
-from ...core.files.remote import local
+from ...core.files.reading import local, open_regular, read_bytes
 from ...core.images.image_file import decode_image
 from ...core.labels import IGNORE, UNKNOWN, LabelSpace
 from ...core.labels.space import Byte
