@@ -465,6 +465,9 @@ def test_an_address_where_only_a_path_will_do(memory, tmp_path, run, monkeypatch
     assert code == 2 and "only --output takes an address" in err
     code, _, err = run("predict", MODEL, MODEL, "--output", "https://host/a")
     assert code == 2 and "https://host/a: cannot be written to" in err
+    workers = ("train", "--dataset", "toy", "--size", "64x96", "--strategy", "multi-worker")
+    code, _, err = run(*workers, "--output", "memory://b/run")
+    assert code == 2 and "memory://b/run: several workers need a folder that all of them" in err
     assert not list(tmp_path.glob("*:*"))
 
 
