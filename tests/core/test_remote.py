@@ -436,6 +436,15 @@ def test_what_cannot_be_uploaded_stays_here(memory, monkeypatch, run):
     assert not memory.exists("/b/out/a_labels.png")
 
 
+def test_a_store_that_shows_what_is_half_written_gets_it_by_a_rename(tmp_path):
+    path = tmp_path / "store" / "m.tflite"
+    with fs.staged(f"file://{path}") as place:
+        write_bytes(place, b"content")
+        assert not list(path.parent.iterdir())
+    assert [each.name for each in path.parent.iterdir()] == ["m.tflite"]
+    assert read_bytes(f"file://{path}") == path.read_bytes() == b"content"
+
+
 def test_what_came_meanwhile_is_not_replaced(memory):
     came = pytest.raises(OutputError, match="memory://b/a came meanwhile")
     with came, fs.staged("memory://b/a") as path:

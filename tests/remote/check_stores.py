@@ -169,6 +169,11 @@ def test_results_and_records_in_s3(s3, run):
     assert fs.open_dataset("records", "s3://bucket/packed", "val").read(0)[0].shape == (64, 96, 3)
 
 
+def test_a_bucket_that_is_not_there_is_named_before_the_work(s3, run):
+    code, _, err = run("predict", "none.tflite", "none.png", "--output", "s3://nobucket/out")
+    assert code == 2 and "nothing can be written there: s3://nobucket/out: " in err
+
+
 def test_what_s3_refuses(s3):
     with pytest.raises(InputError, match="s3://bucket/none: nothing lies at this address"):
         read_bytes("s3://bucket/none")

@@ -6,8 +6,9 @@ import contextlib
 import functools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ..console import warn
 from ..errors import FastSCNNError, InputError, OutputError
@@ -52,15 +53,11 @@ class _Stage:
         store, name = open_store(url)
         if path not in self.done and patiently(url, lambda: store.exists(name)):
             raise OutputError(f"{url} came meanwhile: choose another output")
-        protocols = (store.protocol,) if isinstance(store.protocol, str) else store.protocol
-        whole = set(protocols) & set(_WHOLE)
-        temporary = name if whole else f"{name}.{os.getpid()}{PART}"
+        temporary = name if _is_whole(store) else f"{name}.{os.getpid()}{PART}"
 
         def put() -> None:
-            if not whole:
-                store.makedirs(store._parent(name), exist_ok=True)
-            store.put_file(str(path), temporary)
-            if not whole:
+            _put_into(store, name, lambda: store.put_file(str(path), temporary))
+            if temporary != name:
                 store.mv(temporary, name)
 
         patiently(url, put)
@@ -139,17 +136,42 @@ def _list_outputs(url: str, place: Path) -> None:
     try:
         info = patiently(url, functools.partial(store.info, name))
     except InputError:
-        if not patiently(url, lambda: store.exists(name.rpartition("/")[0] or name)):
-            return  # a bucket that is missing is named when it is written to
-        info = {"type": "file"}
+        info = {"type": "file"}  # to be
+    _try(url, store, name)
     if info["type"] == "directory":
         list_place(store, name, place)
         return
-    folder = name.rpartition("/")[0]
-    for each in patiently(url, lambda: store.ls(folder, detail=True)):
+    folder, beside = name.rpartition("/")[0], []
+    with contextlib.suppress(InputError):  # there is no such folder yet
+        beside = patiently(url, lambda: store.ls(folder, detail=True))
+    for each in beside:
         last = each["name"].rpartition("/")[2]
         if each["type"] == "file" and last.startswith(place.stem):
             stand_in(place.with_name(name_of_part(last)), *version_of(each))
+
+
+def _try(url: str, store: Any, name: str) -> None:
+    """Writes and removes an empty object, before any long work starts."""
+    if "hf" in store.protocol:
+        return  # each write is a commit
+    probe = f"{name}.{os.getpid()}{PART}"
+    try:
+        patiently(url, lambda: _put_into(store, probe, lambda: store.pipe_file(probe, b"")))
+        patiently(url, functools.partial(store.rm_file, probe))
+    except InputError as failure:
+        raise OutputError(f"nothing can be written there: {failure}") from None
+
+
+def _put_into(store: Any, name: str, put: Callable[[], object]) -> None:
+    """Puts an object into a folder, which is made where the store has folders at all."""
+    if not _is_whole(store):
+        store.makedirs(store._parent(name), exist_ok=True)
+    put()
+
+
+def _is_whole(store: Any) -> bool:
+    protocols = (store.protocol,) if isinstance(store.protocol, str) else store.protocol
+    return bool(set(protocols) & set(_WHOLE))
 
 
 def uploaded(folder: Path) -> None:
