@@ -11,7 +11,7 @@ CAMVID ?= CamVid
 # Processes that share the test files; each wants a core and 3 GB of memory.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo camvid test test-all test-targets web cityscapes backends fleet lowest fuzz audit lint format docs docs-serve clean
+.PHONY: setup demo camvid test test-all test-targets web cityscapes backends fleet remote lowest fuzz audit lint format docs docs-serve clean
 
 setup: $(VENV)/.done
 
@@ -63,6 +63,10 @@ backends: setup
 fleet: setup
 	bash tests/fleet/run.sh
 
+# Addresses: a server of HTTP, moto's of S3, a long listing. On top of what the tests need.
+remote: setup
+	bash tests/remote/run.sh
+
 # The lowest versions of all that is needed, as pyproject.toml allows them.
 lowest: setup
 	bash tests/lowest/run.sh
@@ -97,4 +101,4 @@ docs-serve: .venv-docs/.done
 	touch $@
 
 clean:
-	rm -rf $(VENV) .venv-docs .venv-lowest-runtime .venv-lowest-train site .venv-jax .venv-torch .venv-ray .venv-cityscapes .venv-latency .venv-robustness .targets tflite/web/node_modules build dist *.egg-info demo-output
+	rm -rf $(VENV) .venv-docs .venv-lowest-runtime .venv-lowest-train site .venv-jax .venv-torch .venv-ray .venv-remote .venv-cityscapes .venv-latency .venv-robustness .targets tflite/web/node_modules build dist *.egg-info demo-output

@@ -61,6 +61,7 @@ _NAMES = {
     "write_c_array": "export.c_array",
     "compile_tflite": "export.vela",
     "model_card": "reports.card",
+    "staged": "core.files.remote_outputs",
     # what travels with a file
     "DeviceSettings": "delegates.device",
     "CpuSettings": "delegates.cpu",
@@ -102,6 +103,7 @@ __all__ = ["__version__", *sorted(_NAMES)]
 if TYPE_CHECKING:
     from .core.config import FastSCNNConfig as FastSCNNConfig
     from .core.errors import FastSCNNError as FastSCNNError
+    from .core.files.remote_outputs import staged as staged
     from .core.images.image_file import read_image as read_image
     from .core.images.visualize import overlay as overlay
     from .core.scores.confusion import confusion_matrix as confusion_matrix

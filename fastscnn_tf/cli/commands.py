@@ -17,6 +17,7 @@ import click
 
 from ..core.console import StatusLine
 from ..core.environment import environment
+from ..core.files.addresses import shown
 from ..core.foreign_text import one_line, printable
 from ..core.version import __version__
 from . import compiling, data, explaining, network, runs, scoring, teaching, training
@@ -103,7 +104,7 @@ def _stop(failure: Failure, print_first: str = "") -> NoReturn:
     if StatusLine.last:
         StatusLine.last.clear()
     if failure.line:
-        line = one_line(failure.line)
+        line = one_line(shown(failure.line))
         say(f"fastscnn: {line if len(line) <= LONGEST else line[:LONGEST] + ' ...'}")
     sys.exit(failure.code)
 
@@ -168,7 +169,7 @@ class _Lines(logging.Handler):
         self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = one_line(record.getMessage())
+        line = one_line(shown(record.getMessage()))
         if line not in self._said:
             self._said.add(line)
             say(f"fastscnn: {line}", only_stderr=True)

@@ -15,8 +15,9 @@ from click.core import ParameterSource
 from ..core.class_maps import MATCHES
 from ..core.console import StatusLine, echo
 from ..core.fields import declared, default_text, defaults, kinds
+from ..core.files.addresses import is_url, shown
 from ..core.files.json_text import dump_json
-from ..core.files.writing import check_output, write_json
+from ..core.files.writing import check_output, write_bytes
 from ..core.named_weights import KERAS, TFLITE, named_weights
 from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
@@ -67,11 +68,18 @@ class Numbers(click.ParamType):
 
 
 class OutputPath(click.Path):
-    """A path; the empty one, as of an unset variable, would be the current folder."""
+    """A path; the empty one, as of an unset variable, would be the current folder.
+
+    Of an address it is one whose files are uploaded when the command ends.
+    """
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         if value == "":
             self.fail("expected a path, got an empty one", param, ctx)
+        if is_url(value) and not ctx.resilient_parsing:
+            from ..core.files.remote_outputs import staged
+
+            return ctx.with_resource(staged(value))
         return super().convert(value, param, ctx)
 
 
@@ -352,7 +360,7 @@ def write_result(result: dict[str, Any], path: str | None, text: str) -> None:
         return
     echo(text, keep="\n\t")
     if path:
-        write_json(Path(path), result)
+        write_bytes(path, shown(dump_json(result, 2) + "\n").encode())
 
 
 def progress(label: str) -> Callable[[Iterable[int]], Iterator[int]]:

@@ -11,6 +11,7 @@ import click
 
 from ..core.console import echo
 from ..core.errors import ConfigError, Interrupted
+from ..core.files.addresses import is_place
 from ..core.named_weights import RUN_HERE, TFLITE
 from ..core.text_table import percent
 from ..delegates.device import DEVICES
@@ -154,6 +155,8 @@ def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     settings = settings_given(rest, output if resume else None)
     run: Callable[..., Any]
     if settings.strategy == MULTI_WORKER:
+        if is_place(output):
+            raise ConfigError(f"{output}: several workers need a folder that all of them see")
         from ..train.distributed.run import run_on_workers as run
     else:
         from ..train.trainer import run_training as run

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from .files.addresses import shown
 from .foreign_text import printable
 
 REFRESH = 0.1  # seconds that a status line stays at least
@@ -27,7 +28,7 @@ def echo(text: object = "", err: bool = False, end: str = "\n", keep: str = "") 
     """
     stream = sys.stderr if err else sys.stdout
     if stream is not None:  # as where a program without a console runs it
-        print(printable(text, keep), file=stream, end=end, flush=True)
+        print(printable(shown(text), keep), file=stream, end=end, flush=True)
 
 
 def warn(message: object) -> None:
@@ -52,7 +53,7 @@ class StatusLine:
         """Shows what `say` gives, unless it is shown already or the last one is too young."""
         now = time.monotonic()
         if self._live and now - self._shown > REFRESH:
-            text = printable(say())[: shutil.get_terminal_size().columns - 1]
+            text = printable(shown(say()))[: shutil.get_terminal_size().columns - 1]
             echo(text.ljust(self._width), err=True, end="\r")
             self._width, self._shown = len(text), now
             StatusLine.last = self

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .aliases import StrPath
 from .errors import ModelFileError
+from .files.reading import local
 
 CHECKPOINTS = ("best.keras", "best.npz")  # of a run folder
 KERAS, TFLITE, ONNX = ".keras", ".tflite", ".onnx"
@@ -32,13 +33,13 @@ def named_weights(path: StrPath, kind: str) -> Path:
     A file or a run folder of that name in the current folder counts before them.
 
     Args:
-        path: a name, such as `camvid`, or a path.
+        path: a name, such as `camvid`, a path, or an address.
         kind: `.keras` where a model is trained on or converted, `.tflite` where it is run.
 
     Raises:
         ModelFileError: there is a name of this kind, but not its file.
     """
-    name, path = os.fspath(path), Path(path)
+    name, path = os.fspath(path), local(path)
     files = _FILES.get(name, {})
     if kind not in files or path.is_file() or has_checkpoint(path):
         return path

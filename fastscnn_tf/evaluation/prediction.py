@@ -14,10 +14,12 @@ from typing import Any, NamedTuple, Unpack
 
 from ..core.aliases import Progress, StrPath
 from ..core.errors import DataError, OutputError
+from ..core.files.addresses import shown
 from ..core.files.folders import walk
 from ..core.files.journal import Journal
 from ..core.files.json_text import dump_json
-from ..core.files.writing import check_name, check_output, write_bytes
+from ..core.files.reading import local
+from ..core.files.writing import check_name, check_output, check_plain, write_bytes
 from ..core.files.written_files import LIST, WrittenFiles
 from ..core.images.decoding import TooManyPixels
 from ..core.images.formats import VIDEO_SUFFIXES
@@ -62,7 +64,7 @@ def predict_files(
 
     Args:
         model: a path or a Keras model, as for `evaluate`.
-        paths: pictures, or folders of pictures.
+        paths: pictures, or folders of pictures; addresses of them will do, too.
         folder: where the results go.
         opacity: of the overlay's colours.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
@@ -99,15 +101,16 @@ def predict_files(
         OutputError: a result exists, two pictures share a name and a suffix, or the folder cannot
             be written.
     """
-    folder, views, fleet = Path(folder), Views.of(views, ways), Fleet.of(processes)
+    folder, views, fleet = check_plain(folder), Views.of(views, ways), Fleet.of(processes)
     check_shareable(model, fleet)
-    found = _to_segment([Path(path) for path in paths], recursive)
+    given = [local(path) for path in paths]
+    found = _to_segment(given, recursive)
     make = functools.partial(
         picture_writer,
         *(model, threads, size, pad),
         opacity=opacity,
         format=format,
-        listed=_lie_among(found, paths, folder, format),
+        listed=_lie_among(found, given, folder, format),
         skip_bad=skip_bad,
         views=views,
     )
@@ -304,8 +307,8 @@ def _several(paths: Sequence[Path], what: str) -> str:
 
 
 def _real(path: Path) -> str:
-    """Its place without links; `Path.resolve` fails at loops of them."""
-    return os.path.realpath(path)
+    """Its place without links, or its address; `Path.resolve` fails at loops of them."""
+    return shown(os.path.realpath(path))
 
 
 def _to_segment(paths: Sequence[Path], recursive: bool) -> list[_Found]:

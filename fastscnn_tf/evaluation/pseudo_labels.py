@@ -25,6 +25,8 @@ from ..core.arguments import check_number
 from ..core.class_maps import has_names
 from ..core.console import warn
 from ..core.errors import ConfigError, DataError
+from ..core.files.reading import local
+from ..core.files.writing import check_plain
 from ..core.images.image_file import read_image
 from ..core.labels import IGNORE
 from ..core.named_weights import RUN_HERE
@@ -95,7 +97,7 @@ def pseudo_label(
     check_number("confidence", confidence, 0, 1)
     fleet = Fleet.of(processes)
     check_shareable(model, fleet)
-    pictures = _pictures(Path(images), recursive)
+    pictures = _pictures(local(images), recursive)
     inside = os.path.realpath(Path(folder) / "images")
     if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
         raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
@@ -113,7 +115,7 @@ def pseudo_label(
         "flip": flip,
         "classes": list(space.names),
     }
-    out = PseudoFolder(Path(folder), settings, space, resume, force)
+    out = PseudoFolder(check_plain(folder), settings, space, resume, force)
     to_do = [index for index, (name, _) in enumerate(pictures) if not out.has(name)]
     how = functools.partial(_Labeller, confidence=confidence, write=out.writer(copy))
     make = functools.partial(_labeller, how, model, scales, size, pad, threads, flip)

@@ -11,6 +11,7 @@ from typing import Any
 from ..core.aliases import Progress, StrPath
 from ..core.arguments import check_name
 from ..core.errors import ConfigError
+from ..core.files.reading import local
 from ..core.files.writing import check_output
 from ..core.foreign_text import printable
 from ..core.named_weights import RUN_HERE
@@ -138,7 +139,7 @@ class _Subject:
     """The model file that is measured."""
 
     def __init__(self, path: StrPath, threads: int | None):
-        given = Path(path)
+        given = local(path)
         self.is_tflite = given.suffix in RUN_HERE
         self.model: Any
         if self.is_tflite:

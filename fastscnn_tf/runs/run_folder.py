@@ -15,7 +15,7 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, OutputError, TrainingDiverged
 from ..core.files.folder_lock import hold, is_held
 from ..core.files.json_text import plain
-from ..core.files.writing import check_output_folder, make_folder, write_json
+from ..core.files.writing import check_output_folder, check_plain, make_folder, write_json
 from ..core.foreign_text import printable
 from .run_files import LOG, RECIPE, RUN, STATE, State, read_run_file, read_state, write_run
 
@@ -124,7 +124,7 @@ def open_run(
         OutputError: the folder is in use or holds something (else), or a file is damaged.
         ConfigError: naming the first setting that differs.
     """
-    folder = Path(folder)
+    folder = check_plain(folder)
     if is_held(folder):  # now rather than when all is read and built
         raise OutputError(f"{folder}: another run is writing into this folder")
     if resume:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ModelFileError, NonFiniteLogits, TrainingDiverged
+from ..core.files.remote_outputs import uploaded
 from ..core.files.writing import write_bytes, write_json
 from ..core.keras_api import KerasModel, callback_of, keras3
 from ..data.datasets.dataset import SegmentationDataset
@@ -207,6 +208,7 @@ class Checkpoint:
         write_json(self.folder / STATE, self.state)
         if rows := self.state["history"]:
             write_bytes(self.folder / LOG, csv_of(rows).encode())
+        uploaded(self.folder)
 
 
 class GoOnWithin:

@@ -11,10 +11,32 @@ from pathlib import Path
 
 from ..aliases import StrPath
 from ..errors import InputError
+from .addresses import is_place, is_url, name_of_part
 
 ErrorClass = type[InputError]
 ENDLESS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 ENDLESS |= dict.fromkeys((stat.S_IFCHR, stat.S_IFBLK), "a device")
+
+
+def local(path: StrPath) -> Path:
+    """A path as it is; of an address where its files lie here, see `remote.known`.
+
+    Raises:
+        InputError, FastSCNNError: nothing lies there, or it cannot be asked for.
+    """
+    if not is_url(path):
+        return Path(path)
+    from .remote import known  # not where all paths are plain
+
+    return known(str(path))
+
+
+def local_description(path: StrPath) -> Path:
+    """`local` of a data set's folder or YAML file, whose paths begin in its folder."""
+    if is_url(path) and str(path).lower().endswith((".yaml", ".yml")):
+        folder, _, name = str(path).rpartition("/")
+        return local(f"{folder}/") / name_of_part(name)
+    return local(path)
 
 
 def open_regular(
@@ -23,7 +45,7 @@ def open_regular(
     """Opens a regular file for reading; links to one are followed.
 
     Args:
-        path: the file.
+        path: the file, or its address.
         what: messages call it so: `model file`, `image`.
         largest: bytes that it may have.
         error: the class to raise.
@@ -32,11 +54,19 @@ def open_regular(
         InputError: (of the class `error`) missing, a folder, a pipe, a device, a loop of links, too
             large, or not to be read.
     """
-    path = Path(path)
     try:
+        path = local(path)
         # Without O_NONBLOCK opening a pipe waits until somebody writes into it.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(path, flags)
+        if is_place(path):
+            from .remote import open_place  # not where all paths are plain
+
+            _check_size(path, path.lstat().st_size, what, largest, error)  # before it is fetched
+            descriptor = open_place(path, flags)
+        else:
+            descriptor = os.open(path, flags)
+    except InputError as failure:  # of an address
+        raise error(str(failure)) from None
     except OSError as failure:
         raise error(f"{path}: {_why(failure, what)}") from None
     except ValueError:  # a zero byte in the name
@@ -48,14 +78,16 @@ def open_regular(
         if not stat.S_ISREG(status.st_mode):
             kind = ENDLESS.get(stat.S_IFMT(status.st_mode), "not a regular file")
             raise error(f"{path}: {kind}, expected a {what}: copy what it gives into a file first")
-        if largest is not None and status.st_size > largest:
-            raise error(
-                f"{path}: {status.st_size:,} bytes, but a {what} may have at most {largest:,}"
-            )
+        _check_size(path, status.st_size, what, largest, error)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def _check_size(path: Path, size: int, what: str, largest: int | None, error: ErrorClass) -> None:
+    if largest is not None and size > largest:
+        raise error(f"{path}: {size:,} bytes, but a {what} may have at most {largest:,}")
 
 
 def _why(failure: OSError, what: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..aliases import StrPath
 from ..errors import OutputError
+from .addresses import is_url
 from .json_text import dump_json
 from .leftovers import PART, remove_leftovers
 
@@ -23,7 +24,7 @@ def check_output(path: StrPath, force: bool = False) -> Path:
     Raises:
         OutputError: it exists and `force` is false, or its folder cannot be written.
     """
-    path = Path(path)
+    path = check_plain(path)
     check_name(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder: name a file")
@@ -32,6 +33,20 @@ def check_output(path: StrPath, force: bool = False) -> Path:
     _check_writable(path.parent)
     remove_leftovers(path.parent)
     return path
+
+
+def check_plain(path: StrPath) -> Path:
+    """A path; of an address it would make a folder called `s3:`.
+
+    Raises:
+        OutputError: it is an address.
+    """
+    if is_url(path):
+        raise OutputError(
+            f"{path}: only --output takes an address; in Python: with fastscnn_tf.staged({path!r}) "
+            "as path: ..."
+        )
+    return Path(path)
 
 
 def check_name(path: Path) -> None:
@@ -59,7 +74,7 @@ def check_output_folder(path: StrPath, force: bool = False) -> Path:
     Raises:
         OutputError: it holds something already, is a file, or cannot be made.
     """
-    path = Path(path)
+    path = check_plain(path)
     if path.is_dir():
         remove_leftovers(path)
     if path.is_dir() and any(path.iterdir()) and not force:

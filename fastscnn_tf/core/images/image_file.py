@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..aliases import StrPath
 from ..errors import DataError
-from ..files.reading import open_regular
+from ..files.reading import local, open_regular
 from ..labels import IGNORE, UNKNOWN, Color
 from ..sizes import Size
 from .color_table import color_codes, color_of, color_table
@@ -239,7 +239,7 @@ def list_images(path: StrPath) -> list[Path]:
     Raises:
         DataError: the path does not exist or is not a regular file, or the folder holds no image.
     """
-    path = Path(path)
+    path = local(path)
     try:
         listed = list(path.iterdir())
     except OSError:

@@ -3,12 +3,12 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from ...core.aliases import Progress
 from ...core.errors import DataError
+from ...core.files.reading import local_description
 from ...core.labels import LabelSpace
 from ...core.sizes import format_size
 from ..datasets.dataset import FileDataset, SegmentationDataset
@@ -131,7 +131,7 @@ def _read(splits: Sequence[_Split], workers: int | None, progress: Progress) -> 
 
 def _exclude(name: str, data_dir: DataDir, split: str) -> Iterator[Finding]:
     if name == folder.name and data_dir is not None:
-        path = Path(data_dir)
+        path = local_description(data_dir)
         for pattern in read_description(path).idle_patterns():
             text = f"exclude: {pattern!r} fits no file"
             yield Finding("exclude", split, str(path), text)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...core.aliases import StrPath
 from ...core.errors import DataError
+from ...core.files.reading import local
 from ...core.images.image_file import read_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -40,8 +41,9 @@ class ImageFolders:
 
     def __init__(self, root: StrPath, split: str = TRAIN):
         self.split = split
-        self._folder = Path(root) / split
-        self.class_names = _classes(Path(root) / TRAIN)
+        root = local(root)
+        self._folder = root / split
+        self.class_names = _classes(root / TRAIN)
         if split != TRAIN:
             _check_same_classes(self._folder, _classes(self._folder), self.class_names)
         files = [_pictures(self._folder / name) for name in self.class_names]

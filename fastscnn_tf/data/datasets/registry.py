@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ...core.aliases import StrPath
 from ...core.errors import DataError
+from ...core.files.reading import local_description
 from ...core.sizes import Size
 from ..records.packed_dataset import RecordsDataset, read_index
 from .dataset import SegmentationDataset
@@ -34,7 +35,7 @@ def open_dataset(
         name: one of `NAMES`: a published data set; `folder` (own data, `data_dir` holds
             dataset.yaml or is a YAML file); `records` (what `fastscnn data pack` wrote); or `toy`
             (procedural street scenes, needs no `data_dir`).
-        data_dir: where the data set lies.
+        data_dir: where the data set lies: a path, or an address (see docs/remote.md).
         split: `train`, `val`, `test`, `train_extra` (coarse), or what the YAML file names.
         size: (height, width) of the drawn scenes; only `toy` uses it.
         missing: `refuse` pictures without a label map and label maps without a picture, or `skip`
@@ -103,4 +104,4 @@ def _check(name: str, data_dir: DataDir) -> Path:
         raise DataError(f"unknown data set {name!r}: expected one of {', '.join(NAMES)}")
     if not data_dir and name != "toy":
         raise DataError(f"data set {name!r} needs its folder: pass --data-dir")
-    return Path(data_dir or "")
+    return local_description(data_dir or "")

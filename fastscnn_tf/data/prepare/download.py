@@ -7,7 +7,6 @@ whole file and the download starts again.
 """
 
 import contextlib
-import dataclasses
 import errno
 import hashlib
 import http.client
@@ -16,7 +15,6 @@ import re
 import shutil
 import ssl
 import stat
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -29,32 +27,16 @@ import msgspec
 from ...core.aliases import StrPath
 from ...core.errors import DataError, FastSCNNError, InputError, Interrupted, OutputError
 from ...core.files.json_text import read_json
+from ...core.files.patience import AGAIN, FULL, Patience
 from ...core.files.reading import open_regular
 from ...core.files.writing import make_folder, write_json
 
 ByteProgress = Callable[[int, int | None], None]  # bytes so far, bytes in all (where known)
 CHUNK = 1 << 17
-_AGAIN = (408, 425, 429, 500, 502, 503, 504)  # what may be gone at the next try
-_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 def ignore_progress(done: int, total: int | None) -> None:
     """Shows nothing."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Patience:
-    """How long to wait and how often to try.
-
-    Args:
-        timeout: seconds without a byte before the connection counts as lost.
-        tries: attempts in a row that bring nothing new before giving up.
-        wait: seconds before the second try; doubled each time, at most 60.
-    """
-
-    timeout: float = 30.0
-    tries: int = 5
-    wait: float = 1.0
 
 
 def download(
@@ -180,7 +162,7 @@ def _fetch_patiently(part: _Part, patience: Patience, progress: ByteProgress) ->
         farthest = max(farthest, part.size())
         if failures >= patience.tries:
             raise FastSCNNError(f"{part.url}: {reason}; {part.kept()}")
-        time.sleep(min(60.0, patience.wait * 2 ** max(0, failures - 1)))
+        patience.pause(failures)
 
 
 def _fetch(part: _Part, timeout: float, progress: ByteProgress) -> None:
@@ -211,7 +193,7 @@ def _refused(part: _Part, error: urllib.error.HTTPError, have: int) -> None:
         part.discard()
         raise _Lost("the server's file has changed")
     reason = f"the server answers {error.code} ({error.reason})"
-    if error.code in _AGAIN:
+    if error.code in AGAIN:
         raise _Lost(reason)
     raise DataError(f"{part.url}: {reason}; check the address, or pass another with --from")
 
@@ -258,7 +240,7 @@ def _writing(part: _Part) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
+        if error.errno not in (*FULL, errno.EACCES):
             raise
         raise OutputError(f"cannot write {part.file}: {error.strerror}; {part.kept()}") from None
 

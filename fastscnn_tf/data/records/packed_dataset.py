@@ -19,7 +19,7 @@ import numpy as np
 from ...core.aliases import StrPath
 from ...core.errors import ConfigError, DataError
 from ...core.files.json_text import Count, decode_json
-from ...core.files.reading import open_regular, read_bytes
+from ...core.files.reading import local, open_regular, read_bytes
 from ...core.images.image_file import decode_image
 from ...core.labels import IGNORE, UNKNOWN, LabelSpace
 from ...core.labels.space import Byte
@@ -146,14 +146,15 @@ class RecordsDataset(SegmentationDataset):
     """
 
     def __init__(self, folder: StrPath, split: str, part: tuple[int, int] = (0, 1)):
-        index = read_index(Path(folder))
+        folder = local(folder)
+        index = read_index(folder)
         if split not in index.splits:
             known = ", ".join(index.splits)
             raise DataError(f"{folder}: holds the splits {known}; got {split!r}")
         self.name, self.split = index.name, split
         self.labels, self.protocol = index.labels, index.protocol
         noted = _part(index.splits[split].shards, part)
-        self.shards = tuple(_shard(Path(folder), shard) for shard in noted)
+        self.shards = tuple(_shard(folder, shard) for shard in noted)
         self._table = np.array(index.lookup_table, np.uint8)
         self._places = [(shard, k) for shard in self.shards for k in range(len(shard))]
 

@@ -31,7 +31,7 @@ from ...core.extras import import_extra
 from ...core.files.folder_lock import hold
 from ...core.files.json_text import plain, read_json
 from ...core.files.reading import open_regular
-from ...core.files.writing import check_output_folder, make_folder, write_json
+from ...core.files.writing import check_output_folder, check_plain, make_folder, write_json
 from ...core.keras_api import callback_of, keras3
 from ...runs.run_files import RUN, SCORE, Settings
 from ...runs.run_folder import check_same_settings, run_folder
@@ -103,7 +103,7 @@ def run_search(
     check_number("trials", trials, 1)
     if not base.validate_every:
         raise ConfigError("a search compares validation scores: set validate_every to 1 or more")
-    dimensions, folder = parse_space(space, base), Path(folder)
+    dimensions, folder = parse_space(space, base), check_plain(folder)
     optuna = _optuna()
     what = {"base": base.to_dict(), "space": list(space)}
     known = _prepare(folder, what, resume, force)
