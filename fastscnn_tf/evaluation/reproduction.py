@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from ..core.aliases import Progress, StrPath

@@ -3,7 +3,7 @@
     python tflite/camvid/drives.py CAMVID OUTPUT NAME [--after NAME] [--seeds 0 1] [-- OPTIONS]
 
 Each of CamVid's three labelled drives (the pictures of `train` and `val`) is held out once; the
-rest trains by `fastscnn train OPTIONS`, and the averaged weights of the last epoch are scored on it, at
+rest trains by `fastscnn train OPTIONS`, and the last epoch's averaged weights are scored on it, at
 the labels' own size. 0001TP is dusk, as most of `test`. `--after` starts every run from the one of
 that name, drive and seed, so that stages follow each other:
 
