@@ -66,7 +66,7 @@ def test_the_notice_and_the_card_ship_with_the_weights():
 def test_the_weights_of_train_alone_score_what_their_card_says(camvid_dir):
     found = evaluate(ON_TRAIN, "camvid", camvid_dir, split="val", size=USE).miou
     assert found == pytest.approx(FIGURES["val_miou"]["keras"], abs=5e-4)
-    assert found > 0.67
+    assert found > 0.70
 
 
 @pytest.mark.convert
