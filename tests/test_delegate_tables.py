@@ -33,11 +33,11 @@ def test_operations(script, tables):
 def test_the_three_files_stand_side_by_side(tables):
     summary, operations = tables
     rows = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in summary.splitlines()}
-    assert rows["target"][1:4] == ["int8", "float16", "float32"]
+    assert rows["target"][1:4] == ["int8-qat", "float16", "float32"]
     assert rows["XNNPACK"][1].startswith("113/115, 1 partition")
     assert rows["CONV_2D"][1:4] == ["31", "31", "31"]
     assert [line for line in operations.splitlines() if line.startswith("## ")] == [
-        "## int8",
+        "## int8-qat",
         "## float16",
         "## float32",
     ]
