@@ -138,10 +138,12 @@ def test_pseudo_labels_start_anew_without_the_pictures_of_the_user(tmp_path, pre
     out, label = tmp_path / "out", np.zeros((2, 2), np.uint8)
     for copy in (False, True):
         folder = opened(out, force=True)
-        folder.add("a.png", precious / "images" / "a.png", label, Counts((4, 0), (4, 0)), copy)
-    opened(out, force=True)
+        folder.writer(copy)("a.png", precious / "images" / "a.png", label)
+        folder.note("a.png", Counts((4, 0), (4, 0)))
+    folder = opened(out, force=True)
     assert not any((out / name / "a.png").exists() for name in ("images", "labels"))
-    folder.add("a.png", precious / "images" / "a.png", label, Counts((4, 0), (4, 0)), True)
+    folder.writer(True)("a.png", precious / "images" / "a.png", label)
+    folder.note("a.png", Counts((4, 0), (4, 0)))
     (out / "labels" / "mine.png").touch()
     with pytest.raises(OutputError, match=r"labels/mine\.png is none of ours"):
         opened(out, force=True)

@@ -311,14 +311,19 @@ def _as_tf_data(batches: PyDataset) -> TFDataset:
     """A `PyDataset` of Keras 3, which tf_keras does not know, as a `tf.data.Dataset`."""
     tf = tensorflow()
 
+    def batch(index: int) -> tuple[Any, Any]:
+        images, labels = batches[index][:2]
+        return images, labels["logits"] if isinstance(labels, dict) else labels
+
     def one_epoch() -> Iterator[tuple[Any, Any]]:
         batches.on_epoch_begin()
         for index in range(len(batches)):
-            images, labels = batches[index][:2]
-            yield images, labels["logits"] if isinstance(labels, dict) else labels
-        batches.on_epoch_end()
+            found = batch(index)
+            if index == len(batches) - 1:  # TensorFlow asks for what follows when it likes
+                batches.on_epoch_end()
+            yield found
 
-    spec = tuple(tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in next(one_epoch()))
+    spec = tuple(tf.TensorSpec((None, *x.shape[1:]), x.dtype) for x in batch(0))
     data = tf.data.Dataset.from_generator(one_epoch, output_signature=spec)
     return data.apply(tf.data.experimental.assert_cardinality(len(batches))).prefetch(1)
 

@@ -267,6 +267,8 @@ def check_weights(model: KerasModel) -> None:
 
 def _means(model: KerasModel) -> list[Any]:
     """The variables of the losses' means over the running epoch."""
+    if not (isinstance(model, keras3().Model) or model.compiled_loss.built):
+        model.compiled_loss.build(model.output)  # tf_keras would make them at the first step
     return [variable for metric in model.metrics for variable in metric.variables]
 
 

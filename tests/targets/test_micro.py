@@ -57,7 +57,7 @@ def test_it_equals_the_reference_kernels_to_the_bit(site, street_files, small_mo
         picture = resize_image(street, micro.input_size)
         np.testing.assert_array_equal(micro.run(picture), by("reference", model).run(picture))
         usual = by("xnnpack", model).run(picture).astype(int)
-        assert 0 < np.abs(usual - micro.run(picture)).max() <= 8
+        assert 0 < np.abs(usual - micro.run(picture)).max() <= 12
 
 
 def test_the_command_line_scores_by_it(site, street_files, tmp_path):

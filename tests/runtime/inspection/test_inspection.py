@@ -35,7 +35,7 @@ def test_shipped_int8_file(shipped):
     )
     assert (result.shape, result.dtype) == ((1, 56, 76, 11), "uint8")
     assert "fastscnn_tf" in shipped.metadata_entries
-    assert shipped.metadata["recipe"] == "int8"
+    assert shipped.metadata["recipe"] == "int8-qat"
     digest = json.loads((TFLITE / "fastscnn_camvid_int8.tflite.json").read_text())["sha256"]
     assert shipped.sha256 == digest
 

@@ -65,7 +65,7 @@ def test_counts_and_metadata_of_the_shipped_int8_file():
     summary = graph_summary(content)
     assert (summary.tensors, summary.float_tensors, sum(summary.ops.values())) == (242, 0, 115)
     assert summary.ops["CONV_2D"] == 31
-    assert read_metadata(content)["recipe"] == "int8"
+    assert read_metadata(content)["recipe"] == "int8-qat"
 
 
 def test_operations_without_inputs_or_outputs_are_counted(tmp_path):

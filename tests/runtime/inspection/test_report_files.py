@@ -76,7 +76,7 @@ def test_recipes_name_the_columns_where_they_differ():
     paths = [TFLITE / f"fastscnn_camvid_{kind}.tflite" for kind in ("int8", "float16")]
     found = [inspect(path) for path in paths]
     lines = markdown_side_by_side(found).splitlines()
-    assert cells(lines, "target")[1:3] == ["int8", "float16"]
+    assert cells(lines, "target")[1:3] == ["int8-qat", "float16"]
     assert cells(lines, "XNNPACK")[1:3] == ["113/115, 1 partition", "203/203, 1 partition"]
     lines = markdown_side_by_side([found[0], found[0]]).splitlines()
     name = "fastscnn_camvid_int8.tflite"
