@@ -119,7 +119,7 @@ def _work(pipe: Connection, make: Callable[[], Any], about: Mapping[str, Any]) -
     while True:
         try:
             item = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):  # whoever asked is gone, perhaps killed
             return
         answer = answers(item)
         try:

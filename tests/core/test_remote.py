@@ -113,6 +113,8 @@ def test_messages_show_addresses():
     place = addresses.place_of("s3://bucket/my set/a.png")
     assert addresses.shown(f"{place}: no such image") == "s3://bucket/my set/a.png: no such image"
     assert addresses.shown("/remote/a: no such image") == "/remote/a: no such image"
+    place = addresses.place_of("file:///a/b.png")
+    assert addresses.shown(f"{place}: label map") == "file:///a/b.png: label map"
 
 
 def test_plain_paths_import_no_fsspec(tmp_path):

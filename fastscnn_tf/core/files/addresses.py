@@ -116,4 +116,5 @@ def shown(text: object) -> str:
         return said
     slash = re.escape(os.sep)
     pattern = rf"{re.escape(str(root()))}{slash}[^{slash}\s]+{slash}([a-z0-9+.-]+){slash}"
-    return re.sub(pattern, r"\1://", said)
+    said = re.sub(pattern, r"\1://", said)
+    return said.replace(f"://{_EMPTY}{os.sep}", ":///")  # file:///a has no host

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 from ..console import warn
 from ..errors import FastSCNNError, InputError
-from ..extras import import_extra
+from ..extras import import_extra, pip_install
 from ..foreign_text import one_line
 from .addresses import COPIES, HTTP, address_of, is_place, name_of_part, place_of, root
 from .leftovers import PART
@@ -213,7 +213,7 @@ def _refusal(cause: Exception, said: str) -> str:
     """Why another try would fail as well; empty where it might not."""
     answer, kind = _answer(cause), type(cause).__name__
     if isinstance(cause, ImportError):
-        return f"its package is not installed ({said})"
+        return f"its package is not installed ({said}); {pip_install('remote')} brings HTTP's"
     if isinstance(cause, OSError) and cause.errno in FULL:
         return f"no room for its copy ({said}): make room, or move the cache by {CACHE}"
     if answer in (401, 403) or isinstance(cause, PermissionError) or "Credentials" in kind:
