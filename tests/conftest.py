@@ -32,6 +32,18 @@ def own_cache(tmp_path_factory) -> None:
         fs.Segmenter(shipped)  # tried out once, so that no command says so in the midst of a test
 
 
+@pytest.fixture
+def empty_remote_cache(tmp_path, monkeypatch):
+    """An empty cache of remote files; what was asked for before is forgotten, and no try waits."""
+    from fastscnn_tf.core.files import remote
+    from fastscnn_tf.core.files.patience import Patience
+
+    monkeypatch.setenv("FASTSCNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(remote, "PATIENCE", Patience(tries=3, wait=0.0))
+    monkeypatch.setattr(remote, "_seen", {})
+    monkeypatch.setattr(remote, "_left", {})
+
+
 @pytest.fixture(scope="session")
 def camvid_dir() -> Path:
     """The real CamVid, where FASTSCNN_CAMVID says it lies."""

@@ -19,7 +19,6 @@ from PIL import Image
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import DataError, FastSCNNError, InputError, OutputError
 from fastscnn_tf.core.files import addresses, remote
-from fastscnn_tf.core.files.patience import Patience
 from fastscnn_tf.core.files.reading import local, read_bytes
 from fastscnn_tf.core.files.remote_outputs import uploaded
 from fastscnn_tf.core.files.writing import check_output, write_bytes
@@ -30,15 +29,7 @@ from fastscnn_tf.train import callbacks
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "tflite" / "fastscnn_camvid_int8.tflite"
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    """An empty cache, and what was asked for before is forgotten."""
-    monkeypatch.setenv("FASTSCNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(remote, "PATIENCE", Patience(tries=3, wait=0.0))
-    monkeypatch.setattr(remote, "_seen", {})
-    monkeypatch.setattr(remote, "_left", {})
+pytestmark = pytest.mark.usefixtures("empty_remote_cache")
 
 
 @pytest.fixture
