@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 # Files of `fastscnn_tf.core.named_weights`, with the card and the licence that go with them.
 WEIGHTS = sorted(
     path.as_posix()
-    for pattern in ("fastscnn_camvid*.tflite*", "fastscnn_camvid.*", "LICENSE-*")
+    for pattern in ("fastscnn_camvid*", "LICENSE-*")
     for path in Path("tflite").glob(pattern)
 )
 

@@ -22,6 +22,8 @@ _PACKED, _CHECKOUT = Path(__file__).parents[1] / "weights", Path(__file__).paren
 _FILES = {
     "camvid": {KERAS: "fastscnn_camvid.keras", TFLITE: "fastscnn_camvid_int8.tflite"},
     "camvid-float16": {TFLITE: "fastscnn_camvid_float16.tflite"},
+    "camvid-0.5": {KERAS: "fastscnn_camvid_0.5.keras", TFLITE: "fastscnn_camvid_0.5_int8.tflite"},
+    "camvid-0.5-float16": {TFLITE: "fastscnn_camvid_0.5_float16.tflite"},
 }
 NAMES = tuple(_FILES)
 _TERMS = "weights trained on CamVid, for research only (CC BY-NC 4.0)"  # of all of them

@@ -1,6 +1,6 @@
 """From the two last runs to the files that ship, and every figure of their model card.
 
-    python tflite/camvid/ship.py CAMVID OUTPUT --size 448x608
+    python tflite/camvid/ship.py CAMVID OUTPUT --size 448x608 [--name fastscnn_camvid_0.5]
 
 OUTPUT holds the runs `train_last` and `trainval_last` and their fine-tuning `train_qat` and
 `trainval_qat`; it gets the weights at the size of their use, the .tflite files, and `figures.json`.
@@ -18,7 +18,6 @@ from fastscnn_tf.core.files.writing import write_json
 from fastscnn_tf.core.sizes import Size, format_size, parse_size
 from fastscnn_tf.runs.about import about_model
 
-NAMES = {"train": "on_train", "trainval": "fastscnn_camvid"}
 SIZES = ((352, 480), (448, 608), (544, 736), (704, 960))  # what the use's was chosen from
 LICENCE = "CC BY-NC 4.0 (trained on CamVid): research use"
 
@@ -29,7 +28,8 @@ def ship(output: Path, runs: str, name: str, camvid: str, size: Size) -> dict[st
     model = fs.resize_model(fs.load_model(run), size)
     kinds = ("float16", "int8", "post_training")
     paths = {kind: output / f"{name}_{kind}.tflite" for kind in kinds}
-    about = about_model(run, name="Fast-SCNN, CamVid", license=LICENCE)
+    width = "" if model.config.width == 1 else f" of width {model.config.width:g}"
+    about = about_model(run, name=f"Fast-SCNN{width}, CamVid", license=LICENCE)
     options: dict[str, Any] = {"about": about, "force": True}
     fs.export_tflite(model, paths["float16"], "float16", **options)
     tuned = fs.load_model(output / f"{runs}_qat" / "last.npz")
@@ -74,9 +74,11 @@ def main() -> None:
     parser.add_argument("camvid")
     parser.add_argument("output", type=Path)
     parser.add_argument("--size", type=parse_size, required=True)
+    parser.add_argument("--name", default="fastscnn_camvid", help="of the files that ship")
     given = parser.parse_args()
     ours, shipped = (
-        ship(given.output, runs, name, given.camvid, given.size) for runs, name in NAMES.items()
+        ship(given.output, runs, name, given.camvid, given.size)
+        for runs, name in (("train", "on_train"), ("trainval", given.name))
     )
     write_json(given.output / "figures.json", figures(ours, shipped, given.camvid))
 
