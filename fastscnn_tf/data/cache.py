@@ -28,14 +28,12 @@ class Cache(Protocol):
     def put(self, index: int, pair: Pair) -> None: ...
 
 
-def open_cache(
-    choice: str | Cache | None, dataset: SegmentationDataset, size: Size | None
-) -> Cache | None:
+def open_cache(choice: str, dataset: SegmentationDataset, size: Size | None) -> Cache | None:
     """The cache of a choice.
 
     Args:
         choice: `auto` (in memory, up to a quarter of what is available), `memory` (all of it in
-            memory), `none`, or a folder. What is no text was opened before, and stays.
+            memory), `none`, or a folder.
         dataset: whose pairs are kept.
         size: the size they are resized to, or None.
 
@@ -43,8 +41,6 @@ def open_cache(
         ConfigError: an empty choice.
         OutputError: the folder cannot be written.
     """
-    if not isinstance(choice, str):
-        return choice
     check_cache(choice)
     if choice == "none":
         return None

@@ -14,8 +14,8 @@ from ..core.errors import ConfigError
 from ..core.keras_api import tensorflow
 from ..core.sizes import Size
 from .augment.augmentation import PRESETS, Augmentation
-from .batch_order import shuffled_indices
 from .datasets.image_folders import ImageFolders
+from .pipeline import shuffled_indices
 from .reader import noting_data_errors
 
 AREA = (0.08, 1.0)  # share of the picture that training shows

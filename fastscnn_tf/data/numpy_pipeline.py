@@ -19,12 +19,11 @@ from .augment import numpy_ops
 from .augment.augmentation import DRAWS, Augmentation, augmentation
 from .augment.mix import mix_batch
 from .augment.pair import augment_pair
-from .cache import open_cache
 from .datasets.dataset import Pair, SegmentationDataset
 from .datasets.objects import Classes, Source
 from .pipeline import check_batches, for_outputs, named_after, opened
 from .png_decoder import use_fast_png
-from .reader import PairReader, noting_data_errors
+from .reader import noting_data_errors, pair_reader
 
 Batch = tuple[np.ndarray, Any]  # images, and labels or a dict of them
 
@@ -123,8 +122,7 @@ class BatchSource:
         self.count = len(dataset)
         self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed % 2**64
         use_fast_png(with_tensorflow=False)
-        size = None if settings else config.input_size
-        self._reader = PairReader(dataset, size, open_cache(cache, dataset, size))
+        self._reader = pair_reader(dataset, config, settings is not None, cache)
 
     def __len__(self) -> int:
         if self.settings:

@@ -3,6 +3,8 @@
 import functools
 from typing import Any
 
+import numpy as np
+
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig, config_of
 from ..core.errors import ConfigError, DataError, InputError
@@ -10,13 +12,12 @@ from ..core.keras_api import TFDataset, as_it_is, tensorflow
 from .augment.augmentation import DRAWS, Augmentation, augmentation
 from .augment.mix import mix_batch
 from .augment.pair import augment_pair
-from .batch_order import shuffled_indices
-from .cache import MEMORY_SHARE, Cache, available_memory, open_cache
+from .cache import MEMORY_SHARE, available_memory
 from .check.usable import open_split
 from .datasets.dataset import SegmentationDataset, in_classes_of
 from .datasets.objects import Classes, Source, as_dataset, held_in_memory
 from .png_decoder import use_fast_png
-from .reader import PairReader
+from .reader import PairReader, pair_reader
 from .records.packed_dataset import RecordsDataset
 
 
@@ -144,7 +145,7 @@ def batches(
     seed: int | None = None,
     epochs: range | None = None,
     first_step: int = 0,
-    cache: str | Cache | None = "auto",
+    cache: str | PairReader = "auto",
     workers: int | None = None,
 ) -> TFDataset:
     """`load_dataset` for an opened data set.
@@ -159,15 +160,16 @@ def batches(
             alone decides order and draws, so training resumes where it stopped. By default one
             epoch per iteration, different every time.
         first_step: batches of the first epoch that were given already.
-        cache: as in `load_dataset`, or an open one that several streams share.
+        cache: as in `load_dataset`, or what reads the pairs of several streams.
         workers: threads; as many as tf.data thinks best by default.
     """
     check_batches(dataset, config, batch_size, training=settings is not None)
     config = named_after(dataset, config)
     tf = tensorflow()
     use_fast_png(with_tensorflow=True)
-    size = None if settings else config.input_size
-    read = PairReader(dataset, size, open_cache(cache, dataset, size))
+    read = cache
+    if isinstance(cache, str):
+        read = pair_reader(dataset, config, settings is not None, cache)
     threads = workers or tf.data.AUTOTUNE
     if settings is None:
         stream = tf.data.Dataset.range(first_step * batch_size, len(dataset))
@@ -194,6 +196,49 @@ def batches(
     options = tf.data.Options()
     options.threading.max_intra_op_parallelism = 1  # images are the parallel work
     return result.prefetch(2).with_options(options)
+
+
+def shuffled_indices(
+    count: int,
+    batch_size: int,
+    seed: int | None,
+    epochs: range | None,
+    first_step: int = 0,
+) -> Any:
+    """(index, draw seed) pairs; whole batches only, a fresh permutation for every epoch.
+
+    Args:
+        count: pairs in the split.
+        batch_size: pairs per batch.
+        seed, epochs, first_step: as for `batches`.
+    """
+    tf = tensorflow()
+    if seed is not None and not (isinstance(seed, int) and abs(seed) < 1 << 63):
+        raise ConfigError(f"seed must be a whole number of at most 63 bits, got {seed!r}")
+    length = count // batch_size * batch_size
+    seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
+
+    def epoch_of(key):
+        keys = tf.stack([tf.cast(seed, tf.int64), key])
+
+        def at(position):
+            index = tf.random.experimental.index_shuffle(
+                tf.cast(position, tf.int32), tf.cast(keys, tf.int32), count - 1
+            )
+            draw = tf.stack([tf.cast(seed, tf.int64), key * (1 << 32) + position])
+            return tf.cast(index, tf.int64), draw
+
+        return tf.data.Dataset.range(length).map(at)
+
+    if epochs is not None:
+        keys = tf.data.Dataset.range(epochs.start, epochs.stop)
+        total = length * len(epochs)
+    else:
+        keys = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).take(1)
+        keys = keys.map(lambda key: key % (1 << 30))
+        total = length
+    stream = keys.flat_map(epoch_of).apply(tf.data.experimental.assert_cardinality(total))
+    return stream.skip(first_step * batch_size)
 
 
 def _plain(image, label, config: FastSCNNConfig):

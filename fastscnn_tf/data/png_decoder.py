@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.images.plain_png import Decoder, use_png_decoder
+from ..core.images.plain_png import use_png_decoder
 from ..core.keras_api import tensorflow
 
 FEW_CORES = 4  # from here on Python's lock costs more than kornia-rs saves
@@ -61,9 +61,3 @@ def _by_tensorflow(content: bytes, channels: int) -> np.ndarray | None:
             return tf.raw_ops.DecodePng(contents=content, channels=channels).numpy()
     except tf.errors.InvalidArgumentError:
         return None
-
-
-DECODERS: dict[str, Decoder] = {
-    "kornia-rs": _by_kornia,
-    "tensorflow": _by_tensorflow,
-}

@@ -6,10 +6,11 @@ from types import TracebackType
 
 import numpy as np
 
+from ..core.config import FastSCNNConfig
 from ..core.errors import FastSCNNError
 from ..core.images.image_file import resize_image, resize_label
 from ..core.sizes import Size
-from .cache import Cache
+from .cache import Cache, open_cache
 from .datasets.dataset import SegmentationDataset
 
 _failures: list[FastSCNNError] = []
@@ -88,3 +89,18 @@ class PairReader:
         if self.cache:
             self.cache.put(key, (image, label))
         return image, label
+
+
+def pair_reader(
+    dataset: SegmentationDataset, config: FastSCNNConfig, augmented: bool, cache: str
+) -> PairReader:
+    """What reads the pairs of batches, at their own size where they are augmented afterwards.
+
+    Args:
+        dataset: the pairs.
+        config: gives the size of all others.
+        augmented: whether they are.
+        cache: as for `load_dataset`.
+    """
+    size = None if augmented else config.input_size
+    return PairReader(dataset, size, open_cache(cache, dataset, size))

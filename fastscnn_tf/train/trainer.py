@@ -16,13 +16,13 @@ from ..core.console import echo
 from ..core.errors import ConfigError, DataError
 from ..core.keras_api import keras3, on_tensorflow, tf_keras
 from ..core.sizes import Size
-from ..data.cache import open_cache
 from ..data.check.usable import open_usable
 from ..data.datasets.dataset import ConcatDataset, SegmentationDataset
 from ..data.datasets.held_out import VAL, HeldOut
 from ..data.datasets.registry import find_splits
 from ..data.numpy_pipeline import numpy_batches
 from ..data.pipeline import batches, check_batches
+from ..data.reader import pair_reader
 from ..model.fast_scnn import copy_weights
 from ..model.initialise import initialise, read_start
 from ..model.io import read_config, save_keras
@@ -262,9 +262,9 @@ def fit_epochs(built, settings, training, state, callbacks, share=(0, 1)) -> Non
     pairs = settings.augmentation, settings.batch_size, settings.seed
     stream_of: Callable[[range, int], Any]
     if on_tensorflow(keras) and not built.logits:
-        size = None if settings.augmentation else config.input_size
-        cache = open_cache(settings.cache, training, size)  # for both parts that are fitted
-        stream_of = functools.partial(batches, training, config, *pairs, cache=cache)
+        augmented = settings.augmentation is not None
+        reader = pair_reader(training, config, augmented, settings.cache)  # of all parts fitted
+        stream_of = functools.partial(batches, training, config, *pairs, cache=reader)
     else:
         given = {"cache": settings.cache, "share": share}
         if built.logits:
