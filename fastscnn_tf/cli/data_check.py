@@ -59,7 +59,7 @@ def _classes_of(model: str) -> LabelSpace:
 
 @click.command()
 @opt.dataset()
-@click.option("--split", default="train", show_default=True, help="Which split.")
+@declared.text("--split", "Which split.", "train")
 @declared.text("--augment", "paper, camera, gentle, strong or none.", "paper")
 @opt.size
 @declared.whole("--count", "Samples.", default=12)

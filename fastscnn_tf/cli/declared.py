@@ -1,13 +1,33 @@
-"""Options in one line each; where they have a default, the help shows it."""
+"""Options in one line each; where they have a default, the help shows it. Paths of outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
 
-from . import shared_options as opt
+from ..core.files.addresses import is_url
+
+
+class OutputPath(click.Path):
+    """A path; the empty one, as of an unset variable, would be the current folder.
+
+    Of an address it is one whose files are uploaded when the command ends.
+    """
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value == "":
+            self.fail("expected a path, got an empty one", param, ctx)
+        if is_url(value) and not ctx.resilient_parsing:
+            from ..core.files.remote_outputs import staged
+
+            return ctx.with_resource(staged(value))
+        return super().convert(value, param, ctx)
+
+
+PATH = OutputPath(path_type=Path)
 
 
 def whole(name: str, help: str, low: int = 1, high: int | None = None, default: Any = None) -> Any:
@@ -34,7 +54,7 @@ def text(name: str, help: str, default: str) -> Any:
 
 def path(name: str, help: str, required: bool = False) -> Any:
     """A file or a folder that is written."""
-    return click.option(name, type=opt.PATH, required=required, help=help)
+    return click.option(name, type=PATH, required=required, help=help)
 
 
 def choice(name: str, help: str, names: Iterable[str], default: str) -> Any:

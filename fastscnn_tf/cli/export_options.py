@@ -9,6 +9,7 @@ import click
 
 from ..core.aliases import StrPath
 from ..core.console import echo
+from . import declared
 from . import shared_options as opt
 
 if TYPE_CHECKING:
@@ -24,11 +25,8 @@ about_options = opt.options(
 )
 
 engine_options = opt.options(
-    click.option(
-        "--engine",
-        default="own",
-        show_default=True,
-        help="What makes int8: own, or ai-edge-quantizer (extra quantizer).",
+    declared.text(
+        "--engine", "What makes int8: own, or ai-edge-quantizer (extra quantizer).", "own"
     ),
     click.option(
         "--keep-float",
@@ -40,13 +38,12 @@ engine_options = opt.options(
 )
 
 ONNX, C_ARRAY = "onnx", "c-array"
-format_option = click.option(
+format_option = declared.choice(
     "--format",
-    type=click.Choice(("tflite", ONNX, C_ARRAY)),
-    default="tflite",
-    show_default=True,
-    help="onnx (extra onnx): recipes float32, float16, int8 and int8-qat; c-array: C++ source for "
+    "onnx (extra onnx): recipes float32, float16, int8 and int8-qat; c-array: C++ source for "
     "TFLite Micro, --output names its header. MODEL may be a .tflite for both.",
+    ("tflite", ONNX, C_ARRAY),
+    "tflite",
 )
 
 

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from ..core.class_maps import MATCHES
 from ..core.console import StatusLine, echo
 from ..core.fields import declared, default_text, defaults, kinds
-from ..core.files.addresses import is_url, shown
+from ..core.files.addresses import shown
 from ..core.files.json_text import dump_json
 from ..core.files.writing import check_output, write_bytes
 from ..core.named_weights import KERAS, TFLITE, named_weights
@@ -32,6 +32,8 @@ from ..runtime.actors import LOCAL
 from ..runtime.fleet import Fleet
 from ..runtime.workers import MAX_PROCESSES
 from ..tflite.foreign_options import foreign_options
+from .declared import PATH as PATH
+from .declared import choice, text, whole
 
 
 class SizeType(click.ParamType):
@@ -65,25 +67,6 @@ class Numbers(click.ParamType):
         if not numbers or (self.count and len(numbers) != self.count):
             self.fail(f"expected {self.expected}, got {value!r}", param, ctx)
         return numbers
-
-
-class OutputPath(click.Path):
-    """A path; the empty one, as of an unset variable, would be the current folder.
-
-    Of an address it is one whose files are uploaded when the command ends.
-    """
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if value == "":
-            self.fail("expected a path, got an empty one", param, ctx)
-        if is_url(value) and not ctx.resilient_parsing:
-            from ..core.files.remote_outputs import staged
-
-            return ctx.with_resource(staged(value))
-        return super().convert(value, param, ctx)
-
-
-PATH = OutputPath(path_type=Path)
 
 
 def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -210,19 +193,17 @@ kernels = click.option(
     help=f"Of a .tflite, instead of its settings': {', '.join(KERNELS)} (TFLite Micro).",
 )
 _crew = options(
-    click.option(
+    whole(
         "--processes",
-        type=click.IntRange(1, MAX_PROCESSES),
+        "Share the work among so many processes: one per core is fastest.",
+        high=MAX_PROCESSES,
         default=1,
-        show_default=True,
-        help="Share the work among so many processes: one per core is fastest.",
     ),
-    click.option(
+    choice(
         "--engine",
-        type=click.Choice(["processes", "ray"]),
-        default="processes",
-        show_default=True,
-        help="Processes of this machine, or actors of Ray, whose machines see the same paths.",
+        "Processes of this machine, or actors of Ray, whose machines see the same paths.",
+        ("processes", "ray"),
+        "processes",
     ),
     click.option(
         "--address",
@@ -255,17 +236,9 @@ def fleet(command: Callable[..., Any]) -> Any:
 skip_bad = click.option(
     "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."
 )
-split = click.option(
-    "--split",
-    default="val",
-    show_default=True,
-    help="train, val, test, train_extra, or what the YAML names.",
-)
-calibration_method = click.option(
-    "--calibration-method",
-    default="minmax",
-    show_default=True,
-    help="How they set them: minmax, percentile (99.99) or mse.",
+split = text("--split", "train, val, test, train_extra, or what the YAML names.", "val")
+calibration_method = text(
+    "--calibration-method", "How they set them: minmax, percentile (99.99) or mse.", "minmax"
 )
 json_and_force = options(  # of commands that print a result
     click.option(
@@ -276,12 +249,11 @@ json_and_force = options(  # of commands that print a result
 
 
 matching = options(  # of commands that bring a model and a data set together
-    click.option(
+    choice(
         "--match",
-        type=click.Choice(MATCHES),
-        default="name",
-        show_default=True,
-        help="How classes are matched: index does so whatever their names are.",
+        "How classes are matched: index does so whatever their names are.",
+        MATCHES,
+        "name",
     ),
     click.option(
         "--class-map",

@@ -19,6 +19,7 @@ from ..quantize.run_settings import QuantizeSettings
 from ..runs.run_files import RUN
 from ..runs.run_record import read_run
 from ..train.settings import MULTI_WORKER, PretrainSettings, TrainSettings
+from . import declared
 from . import shared_options as opt
 from .export_options import (
     C_ARRAY,
@@ -131,12 +132,11 @@ def naming_interruptions() -> Iterator[None]:
 @click.command(cls=SectionedCommand, sections=SECTIONS)
 @opt.dataset()
 @size_or_auto
-@click.option(
+@declared.text(
     "--recipe",
-    default="paper",
-    show_default=True,
-    help="paper, strong, finetune, settle, or a recipe.json (that of a run or of search; a run "
+    "paper, strong, finetune, settle, or a recipe.json (that of a run or of search; a run "
     "folder stands for its own). Options given beside it replace what it says.",
+    "paper",
 )
 @recipe_options
 @source_options
@@ -200,16 +200,8 @@ def pretrain(output: Path, resume: bool, force: bool, **rest: Any) -> None:
 @opt.size
 @opt.setting_options(
     QuantizeSettings,
-    *(
-        "epochs",
-        "batch_size",
-        "learning_rate",
-        "freeze_ranges",
-        "distill_weight",
-        "augment",
-        "seed",
-    ),
-    *("validate_every", "match", "class_map", "deterministic"),
+    *("epochs", "batch_size", "learning_rate", "freeze_ranges", "distill_weight", "augment"),
+    *("seed", "validate_every", "match", "class_map", "deterministic"),
     *("extra_dataset", "extra_data_dir", "extra_split", "val_split"),
 )
 @opt.skip_bad
@@ -252,12 +244,8 @@ def quantize(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     "float32 (normalised; the default of int16x8) or int16 (normalised; int16x8).",
 )
 @opt.dataset(required=False)
-@click.option(
-    "--calibration-images",
-    type=click.IntRange(1, 200),
-    default=100,
-    show_default=True,
-    help="Training images that set the ranges of int8 and int16x8.",
+@declared.whole(
+    "--calibration-images", "Training images that set the ranges of int8 and int16x8.", 1, 200, 100
 )
 @opt.calibration_method
 @opt.skip_bad
