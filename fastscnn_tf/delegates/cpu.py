@@ -55,13 +55,13 @@ class CpuSettings(Settings):
 
     NAME: ClassVar[str] = "cpu"
 
-    num_threads: int | None = number(f"{XNNPACK_H}.num_threads", 1, MAX_THREADS)
+    num_threads: int | None = number(XNNPACK_H, 1, MAX_THREADS)
     kernel_mode: str | None = choice(
         "ai_edge_litert 2.3.0 cpu_kernel_mode.py: CpuKernelMode; interpreter.py: OpResolverType; "
         "tflite_micro runtime.py: Interpreter",
         *KERNELS,
     )
-    enable_ynnpack: bool | None = flag(f"{CPU_OPTIONS}.enable_ynnpack")
+    enable_ynnpack: bool | None = flag(CPU_OPTIONS)
     xnnpack_flags: tuple[str, ...] | None = texts(f"{XNNPACK_H}.flags", *XNNPACK_FLAGS)
     xnnpack_runtime_flags: int | None = number(f"{XNNPACK_H}.runtime_flags", 0, 2**31 - 1)
     weight_cache_dir: str | None = path(f"{XNNPACK_H}.weight_cache_file_path")

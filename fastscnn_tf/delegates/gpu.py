@@ -63,11 +63,11 @@ class GpuSettings(Settings):
 
     precision_loss_allowed: bool | None = flag(f"{CLASSIC}.is_precision_loss_allowed")
     inference_preference: str | None = choice(
-        f"{CLASSIC}.inference_preference", "fast_single_answer", "sustained_speed", "balanced"
+        CLASSIC, "fast_single_answer", "sustained_speed", "balanced"
     )
-    inference_priority1: str | None = choice(f"{CLASSIC}.inference_priority1", *PRIORITIES)
-    inference_priority2: str | None = choice(f"{CLASSIC}.inference_priority2", *PRIORITIES)
-    inference_priority3: str | None = choice(f"{CLASSIC}.inference_priority3", *PRIORITIES)
+    inference_priority1: str | None = choice(CLASSIC, *PRIORITIES)
+    inference_priority2: str | None = choice(CLASSIC, *PRIORITIES)
+    inference_priority3: str | None = choice(CLASSIC, *PRIORITIES)
     experimental_quantized: bool | None = flag(
         f"{CLASSIC}.experimental_flags, TFLITE_GPU_EXPERIMENTAL_FLAGS_ENABLE_QUANT"
     )
@@ -77,44 +77,38 @@ class GpuSettings(Settings):
         "opengl",
         "webgpu",
     )
-    max_delegated_partitions: int | None = number(f"{CLASSIC}.max_delegated_partitions", 1, 1000)
-    serialization_dir: str | None = path(f"{CLASSIC}.serialization_dir")
-    model_token: str | None = text(f"{CLASSIC}.model_token", guarded=True)  # of file names
-    constant_tensor_sharing: bool | None = flag(f"{LITERT}ConstantTensorSharing")
-    infinite_float_capping: bool | None = flag(f"{LITERT}InfiniteFloatCapping")
-    benchmark_mode: bool | None = flag(f"{LITERT}BenchmarkMode")
-    allow_src_quantized_fc_conv_ops: bool | None = flag(f"{LITERT}AllowSrcQuantizedFcConvOps")
+    max_delegated_partitions: int | None = number(CLASSIC, 1, 1000)
+    serialization_dir: str | None = path(CLASSIC)
+    model_token: str | None = text(CLASSIC, guarded=True)  # of file names
+    constant_tensor_sharing: bool | None = flag(LITERT)
+    infinite_float_capping: bool | None = flag(LITERT)
+    benchmark_mode: bool | None = flag(LITERT)
+    allow_src_quantized_fc_conv_ops: bool | None = flag(LITERT)
     hint_waiting_for_completion: bool | None = flag(
         "ai_edge_litert 2.3.0 gpu_options.py: GpuOptions.hint_waiting_for_completion"
     )
     buffer_storage_type: str | None = choice(
         f"{COMMON}LiteRtDelegateBufferStorageType", "default", "buffer", "texture_2d"
     )
-    prefer_texture_weights: bool | None = flag(f"{LITERT}PreferTextureWeights")
-    serialize_program_cache: bool | None = flag(
-        f"{LITERT}SerializeProgramCache", needs="serialization_dir"
-    )
-    serialize_external_tensors: bool | None = flag(f"{LITERT}SerializeExternalTensors")
-    external_tensors_mode: bool | None = flag(f"{LITERT}ExternalTensorsMode")
+    prefer_texture_weights: bool | None = flag(LITERT)
+    serialize_program_cache: bool | None = flag(LITERT, needs="serialization_dir")
+    serialize_external_tensors: bool | None = flag(LITERT)
+    external_tensors_mode: bool | None = flag(LITERT)
     external_tensor_patterns: tuple[str, ...] | None = texts(f"{LITERT}ExternalTensorPattern")
     gpu_priority: str | None = choice(
         f"{COMMON}LiteRtGpuPriority", "default", "low", "normal", "high"
     )
-    madvise_original_shared_tensors: bool | None = flag(f"{LITERT}MadviseOriginalSharedTensors")
-    num_steps_of_command_buffer_preparations: int | None = number(
-        f"{LITERT}NumStepsOfCommandBufferPreparations", 0, 1000
-    )
-    use_metal_argument_buffers: bool | None = flag(f"{LITERT}UseMetalArgumentBuffers")
+    madvise_original_shared_tensors: bool | None = flag(LITERT)
+    num_steps_of_command_buffer_preparations: int | None = number(LITERT, 0, 1000)
+    use_metal_argument_buffers: bool | None = flag(LITERT)
     wait_type: str | None = choice(
         f"{COMMON}LiteRtGpuWaitType", "default", "passive", "active", "do_not_wait"
     )
-    preferred_device_substr: str | None = text(f"{LITERT}PreferredDeviceSubstr")
-    num_threads_to_upload: int | None = number(f"{LITERT}NumThreadsToUpload", 0, 256)
-    num_threads_to_compile: int | None = number(f"{LITERT}NumThreadsToCompile", 0, 256)
-    convert_weights_on_gpu: bool | None = flag(f"{LITERT}ConvertWeightsOnGpu")
-    hint_fully_delegated_to_single_delegate: bool | None = flag(
-        f"{LITERT}HintFullyDelegatedToSingleDelegate"
-    )
+    preferred_device_substr: str | None = text(LITERT)
+    num_threads_to_upload: int | None = number(LITERT, 0, 256)
+    num_threads_to_compile: int | None = number(LITERT, 0, 256)
+    convert_weights_on_gpu: bool | None = flag(LITERT)
+    hint_fully_delegated_to_single_delegate: bool | None = flag(LITERT)
 
     def __post_init__(self) -> None:
         super().__post_init__()

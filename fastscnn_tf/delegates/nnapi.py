@@ -47,23 +47,17 @@ class NnapiSettings(Settings):
     NAME: ClassVar[str] = "nnapi"
 
     execution_preference: str | None = choice(
-        f"{OPTIONS}.execution_preference",
-        "undefined",
-        "low_power",
-        "fast_single_answer",
-        "sustained_speed",
+        OPTIONS, "undefined", "low_power", "fast_single_answer", "sustained_speed"
     )
-    accelerator_name: str | None = text(f"{OPTIONS}.accelerator_name")
-    cache_dir: str | None = path(f"{OPTIONS}.cache_dir")
-    model_token: str | None = text(f"{OPTIONS}.model_token", guarded=True)  # of file names
-    disallow_nnapi_cpu: bool | None = flag(f"{OPTIONS}.disallow_nnapi_cpu")
+    accelerator_name: str | None = text(OPTIONS)
+    cache_dir: str | None = path(OPTIONS)
+    model_token: str | None = text(OPTIONS, guarded=True)  # of file names
+    disallow_nnapi_cpu: bool | None = flag(OPTIONS)
     max_delegated_partitions: int | None = number(
         f"{OPTIONS}.max_number_delegated_partitions", 0, 1000
     )
-    allow_fp16: bool | None = flag(f"{OPTIONS}.allow_fp16")
-    execution_priority: str | None = choice(
-        f"{OPTIONS}.execution_priority", "default", "low", "medium", "high"
-    )
+    allow_fp16: bool | None = flag(OPTIONS)
+    execution_priority: str | None = choice(OPTIONS, "default", "low", "medium", "high")
     max_compilation_timeout_ns: int | None = number(
         f"{OPTIONS}.max_compilation_timeout_duration_ns", 0, LONGEST
     )
@@ -73,14 +67,12 @@ class NnapiSettings(Settings):
     max_execution_loop_timeout_ns: int | None = number(
         f"{OPTIONS}.max_execution_loop_timeout_duration_ns", 0, LONGEST
     )
-    allow_dynamic_dimensions: bool | None = flag(f"{OPTIONS}.allow_dynamic_dimensions")
-    use_burst_computation: bool | None = flag(f"{OPTIONS}.use_burst_computation")
-    max_execution_cache_size: int | None = number(f"{OPTIONS}.max_execution_cache_size", 0, 1000)
-    vendor_compilation_hints: str | None = text(f"{OPTIONS}.vendor_compilation_hints")
-    vendor_execution_hints: str | None = text(f"{OPTIONS}.vendor_execution_hints")
-    disable_debugging_diagnostics_callbacks: bool | None = flag(
-        f"{OPTIONS}.disable_debugging_diagnostics_callbacks"
-    )
+    allow_dynamic_dimensions: bool | None = flag(OPTIONS)
+    use_burst_computation: bool | None = flag(OPTIONS)
+    max_execution_cache_size: int | None = number(OPTIONS, 0, 1000)
+    vendor_compilation_hints: str | None = text(OPTIONS)
+    vendor_execution_hints: str | None = text(OPTIONS)
+    disable_debugging_diagnostics_callbacks: bool | None = flag(OPTIONS)
     support_library_path: str | None = path(
         "tflite/tools/delegates/nnapi_delegate_provider.cc: nnapi_support_library_path",
         needs="accelerator_name",

@@ -50,9 +50,9 @@ class NpuSettings(Settings):
     PARTS: ClassVar[dict[str, type[Settings]]] = VENDORS
 
     vendor: str | None = choice("litert/vendors: one folder each", *VENDORS)
-    dispatch_library_dir: str | None = path(f"{ENVIRONMENT}DispatchLibraryDir")
+    dispatch_library_dir: str | None = path(ENVIRONMENT)
     compiler_plugin_dir: str | None = path(f"{ENVIRONMENT}CompilerPluginLibraryDir")
-    compiler_cache_dir: str | None = path(f"{ENVIRONMENT}CompilerCacheDir")
+    compiler_cache_dir: str | None = path(ENVIRONMENT)
     partition_strategy: str | None = choice(
         "litert/c/options/litert_compiler_options.h: LiteRtCompilerOptionsPartitionStrategy",
         "default",

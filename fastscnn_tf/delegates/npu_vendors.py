@@ -31,35 +31,27 @@ class QualcommSettings(Settings):
 
     NAME: ClassVar[str] = "npu.qualcomm"
 
-    log_level: str | None = choice(
-        f"{QUALCOMM}LogLevel", "off", "error", "warn", "info", "verbose", "debug"
-    )
-    htp_performance_mode: str | None = choice(
-        f"{QUALCOMM}HtpPerformanceMode", *DSP_MODES, "extreme_power_saver"
-    )
-    dsp_performance_mode: str | None = choice(f"{QUALCOMM}DspPerformanceMode", *DSP_MODES)
-    use_int64_bias_as_int32: bool | None = flag(f"{QUALCOMM}UseInt64BiasAsInt32")
-    enable_weight_sharing: bool | None = flag(f"{QUALCOMM}EnableWeightSharing")
-    enable_just_in_time: bool | None = flag(f"{QUALCOMM}EnableJustInTime")
+    log_level: str | None = choice(QUALCOMM, "off", "error", "warn", "info", "verbose", "debug")
+    htp_performance_mode: str | None = choice(QUALCOMM, *DSP_MODES, "extreme_power_saver")
+    dsp_performance_mode: str | None = choice(QUALCOMM, *DSP_MODES)
+    use_int64_bias_as_int32: bool | None = flag(QUALCOMM)
+    enable_weight_sharing: bool | None = flag(QUALCOMM)
+    enable_just_in_time: bool | None = flag(QUALCOMM)
     use_conv_hmx: bool | None = flag(f"{QUALCOMM}UseConvHMX")
     use_fold_relu: bool | None = flag(f"{QUALCOMM}UseFoldReLU")
     graph_io_tensor_mem_type: str | None = choice(
         f"{QUALCOMM}GraphIOTensorMemType", "raw", "memhandle"
     )
-    profiling: str | None = choice(
-        f"{QUALCOMM}Profiling", "off", "basic", "detailed", "linting", "optrace"
-    )
-    vtcm_size: int | None = number(f"{QUALCOMM}VtcmSize", 0, 2**32 - 1)
-    num_hvx_threads: int | None = number(f"{QUALCOMM}NumHvxThreads", 0, 256)
-    optimization_level: str | None = choice(f"{QUALCOMM}OptimizationLevel", "O1", "O2", "O3")
-    graph_priority: str | None = choice(
-        f"{QUALCOMM}GraphPriority", "default", "low", "normal", "normal_high", "high"
-    )
-    backend: str | None = choice(f"{QUALCOMM}Backend", "gpu", "htp", "dsp", "ir")
-    htp_p_point: int | None = number(f"{QUALCOMM}HtpPPoint", 0, 100)
-    ir_json_dir: str | None = path(f"{QUALCOMM}IrJsonDir")
-    dlc_dir: str | None = path(f"{QUALCOMM}DlcDir")
-    saver_output_dir: str | None = path(f"{QUALCOMM}SaverOutputDir")
+    profiling: str | None = choice(QUALCOMM, "off", "basic", "detailed", "linting", "optrace")
+    vtcm_size: int | None = number(QUALCOMM, 0, 2**32 - 1)
+    num_hvx_threads: int | None = number(QUALCOMM, 0, 256)
+    optimization_level: str | None = choice(QUALCOMM, "O1", "O2", "O3")
+    graph_priority: str | None = choice(QUALCOMM, "default", "low", "normal", "normal_high", "high")
+    backend: str | None = choice(QUALCOMM, "gpu", "htp", "dsp", "ir")
+    htp_p_point: int | None = number(QUALCOMM, 0, 100)
+    ir_json_dir: str | None = path(QUALCOMM)
+    dlc_dir: str | None = path(QUALCOMM)
+    saver_output_dir: str | None = path(QUALCOMM)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,18 +64,14 @@ class MediatekSettings(Settings):
         f"{MEDIATEK}NeronSDKVersionType", "version7", "version8", "version9"
     )
     performance_mode: str | None = choice(
-        f"{MEDIATEK}PerformanceMode",
-        "low_power",
-        "fast_single_answer",
-        "sustained_speed",
-        "turbo_boost",
+        MEDIATEK, "low_power", "fast_single_answer", "sustained_speed", "turbo_boost"
     )
     optimization_hint: str | None = choice(
-        f"{MEDIATEK}OptimizationHint", "normal", "low_latency", "deep_fusion", "batch_processing"
+        MEDIATEK, "normal", "low_latency", "deep_fusion", "batch_processing"
     )
-    l1_cache_optimizations: bool | None = flag(f"{MEDIATEK}L1CacheOptimizations")
-    gemma_compiler_optimizations: bool | None = flag(f"{MEDIATEK}GemmaCompilerOptimizations")
-    disable_dla_dir_removal: bool | None = flag(f"{MEDIATEK}DisableDlaDirRemoval")
+    l1_cache_optimizations: bool | None = flag(MEDIATEK)
+    gemma_compiler_optimizations: bool | None = flag(MEDIATEK)
+    disable_dla_dir_removal: bool | None = flag(MEDIATEK)
     dla_dir: str | None = path(f"{MEDIATEK}MediatekDlaDir")
     use_get_supported_operations: bool | None = flag(
         "litert/tools/flags/vendors/mediatek_flags.cc: mediatek_use_get_supported_operations"
@@ -101,7 +89,7 @@ class GoogleTensorSettings(Settings):
     NAME: ClassVar[str] = "npu.google_tensor"
 
     performance_mode: str | None = choice(
-        f"{TENSOR}performance_mode",
+        TENSOR,
         "extreme_power_saver",
         "power_saver",
         "balanced",
@@ -109,21 +97,15 @@ class GoogleTensorSettings(Settings):
         "sustained_performance",
         "burst",
     )
-    truncation_type: str | None = choice(
-        f"{TENSOR}truncation_type", "auto", "no_truncation", "bfloat16", "half"
-    )
-    int64_to_int32: bool | None = flag(f"{TENSOR}int64_to_int32")
-    dump_op_timings: bool | None = flag(f"{TENSOR}dump_op_timings")
-    enable_large_model_support: bool | None = flag(f"{TENSOR}enable_large_model_support")
-    enable_4bit_compilation: bool | None = flag(f"{TENSOR}enable_4bit_compilation")
-    sharding_intensity: str | None = choice(
-        f"{TENSOR}sharding_intensity", "minimal", "moderate", "extensive", "maximum"
-    )
-    enable_dynamic_range_quantization: bool | None = flag(
-        f"{TENSOR}enable_dynamic_range_quantization"
-    )
-    op_filters_proto: str | None = path(f"{TENSOR}op_filters_proto")
-    extra_options_path: str | None = path(f"{TENSOR}extra_options_path")
+    truncation_type: str | None = choice(TENSOR, "auto", "no_truncation", "bfloat16", "half")
+    int64_to_int32: bool | None = flag(TENSOR)
+    dump_op_timings: bool | None = flag(TENSOR)
+    enable_large_model_support: bool | None = flag(TENSOR)
+    enable_4bit_compilation: bool | None = flag(TENSOR)
+    sharding_intensity: str | None = choice(TENSOR, "minimal", "moderate", "extensive", "maximum")
+    enable_dynamic_range_quantization: bool | None = flag(TENSOR)
+    op_filters_proto: str | None = path(TENSOR)
+    extra_options_path: str | None = path(TENSOR)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,15 +114,15 @@ class IntelOpenvinoSettings(Settings):
 
     NAME: ClassVar[str] = "npu.intel_openvino"
 
-    graph_backend: str | None = choice(f"{OPENVINO}.graph_backend", "cpu", "gpu", "npu")
+    graph_backend: str | None = choice(OPENVINO, "cpu", "gpu", "npu")
     performance_mode: str | None = choice(
-        f"{OPENVINO}.performance_mode", "latency", "throughput", "cumulative_throughput"
+        OPENVINO, "latency", "throughput", "cumulative_throughput"
     )
     configs: tuple[str, ...] | None = texts(
         f"{OPENVINO}.configs_map, as KEY=VALUE",
         guarded=True,  # CACHE_DIR, CONFIG_FILE and others among them
     )
-    enable_weight_sharing: bool | None = flag(f"{OPENVINO}.enable_weight_sharing")
+    enable_weight_sharing: bool | None = flag(OPENVINO)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,5 +131,5 @@ class SamsungSettings(Settings):
 
     NAME: ClassVar[str] = "npu.samsung"
 
-    enable_large_model_support: bool | None = flag(f"{SAMSUNG}EnableLargeModelSupport")
-    soc_model: str | None = text(f"{SAMSUNG}SocModel")
+    enable_large_model_support: bool | None = flag(SAMSUNG)
+    soc_model: str | None = text(SAMSUNG)

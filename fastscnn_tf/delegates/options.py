@@ -18,7 +18,8 @@ class Option:
 
     Attributes:
         kind: `flag`, `number`, `choice`, `text`, `path`, `texts` or `part` (settings of their own).
-        source: where the option is defined.
+        source: where the option is defined; without its name there, if that is the one it has here
+            (`log_level` is `LrtQualcommOptionsSetLogLevel`).
         choices: of a `choice`, or of each entry of `texts`; empty: any.
         low: of a `number`.
         high: of a `number`.
