@@ -18,6 +18,7 @@ from ..core.keras_api import KerasModel
 from ..core.named_weights import KERAS, RUN_HERE, TFLITE, named_weights, no_such_model
 from ..core.sizes import STRIDE, Size, format_size
 from ..data.check.usable import open_usable
+from ..data.datasets.dataset import SegmentationDataset
 from ..data.datasets.objects import Classes, Normalisation, Source, as_dataset
 from ..data.datasets.registry import find_pairs, open_dataset
 from ..delegates.kernels import using_kernels, wanted_kernels
@@ -229,19 +230,7 @@ def evaluate(
     given = {"views": Views.of(views, ways), "trust_settings": trust_settings}
     open_here = functools.partial(_opened, kernels, runtime, model, threads, size, pad, **given)
     inference, predictor = open_here()
-    missing: tuple[Path, ...] = ()
-    if not isinstance(dataset, str):
-        if data_dir is not None:
-            raise ConfigError("data_dir is for data sets by name: leave it out")
-        space = label_space_of(predictor)
-        opened = as_dataset(dataset, space, classes, split, _normalisation(predictor))
-    elif classes is not None:
-        raise ConfigError(f"data set {dataset!r} has its own classes: leave classes out")
-    elif skip_bad:
-        missing = find_pairs(dataset, data_dir, split).missing
-        opened = open_dataset(dataset, data_dir, split, predictor.input_size, missing="skip")
-    else:  # a bad pair is named now, not after an hour
-        opened = open_usable(dataset, data_dir, split, predictor.input_size)
+    opened, missing = _pairs(predictor, dataset, data_dir, split, classes, skip_bad)
     result = evaluate_predictor(
         predictor,
         opened,
@@ -256,15 +245,43 @@ def evaluate(
         fleet=fleet,
         reopen=functools.partial(_first, open_here),
     )
-    told = getattr(getattr(predictor, "ports", None), "told", "")
-    read_as = {"read_as": told} if told else {}
+    ran = _how_it_ran(predictor)
+    details = {"model": name_of(model), **fingerprint(model), **ran, **result.details}
+    remark = _remark(model, dataset, split) if isinstance(dataset, str) else ""
+    return dataclasses.replace(result, details=details, remark=remark)
+
+
+def _pairs(
+    predictor: Predictor,
+    dataset: str | Source,
+    data_dir: StrPath | None,
+    split: str,
+    classes: Classes | None,
+    skip_bad: bool,
+) -> tuple[SegmentationDataset, Sequence[Path]]:
+    """The pairs to score, and files that are missing, which `skip_bad` leaves out."""
+    if not isinstance(dataset, str):
+        if data_dir is not None:
+            raise ConfigError("data_dir is for data sets by name: leave it out")
+        space = label_space_of(predictor)
+        return as_dataset(dataset, space, classes, split, _normalisation(predictor)), ()
+    if classes is not None:
+        raise ConfigError(f"data set {dataset!r} has its own classes: leave classes out")
+    place = dataset, data_dir, split
+    if skip_bad:
+        missing = find_pairs(*place).missing
+        return open_dataset(*place, predictor.input_size, missing="skip"), missing
+    return open_usable(*place, predictor.input_size), ()  # a bad pair is named now
+
+
+def _how_it_ran(predictor: Predictor) -> dict[str, str]:
+    """Kernels and runtime of a file that is run here, and what was told of one from elsewhere."""
     ran = {}
     if isinstance(predictor, Segmenter):
         ran = {"kernels": predictor.kernels} if predictor.kernels else {}
         ran["runtime"] = version_of(predictor.runtime)
-    details = {"model": name_of(model), **fingerprint(model), **ran, **read_as, **result.details}
-    remark = _remark(model, dataset, split) if isinstance(dataset, str) else ""
-    return dataclasses.replace(result, details=details, remark=remark)
+    told = getattr(getattr(predictor, "ports", None), "told", "")
+    return ran | ({"read_as": told} if told else {})
 
 
 def _opened(

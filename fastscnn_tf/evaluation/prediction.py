@@ -125,12 +125,7 @@ def predict_files(
     seen = _done_before(journal, found, [here.write.files(target) for target in targets])
     to_do = [index for index in range(len(found)) if index not in seen]
     files = [*one_file, *(path for index in to_do for path in here.write.files(targets[index]))]
-    for path in files:
-        check_name(path)
-        may_replace = force or bool(journal and journal.has_begun(path))
-        if may_replace and not one_file:
-            here.write.check(path)
-        check_output(path, may_replace)
+    _check_files(files, force, journal, None if one_file else here.write)
     if journal:
         journal.begin(files)
     jobs = [(found[index].path, targets[index]) for index in to_do]
@@ -165,6 +160,18 @@ def _deciding(
         "runtime": os.environ.get(RUNTIME_VARIABLE, ""),
         **current_options(),
     }
+
+
+def _check_files(
+    files: Sequence[Path], force: bool, journal: Journal | None, write: Results | None
+) -> None:
+    """Makes sure that results can be written; `write` knows which of them lie among pictures."""
+    for path in files:
+        check_name(path)
+        may_replace = force or bool(journal and journal.has_begun(path))
+        if may_replace and write:
+            write.check(path)
+        check_output(path, may_replace)
 
 
 def _done_before(

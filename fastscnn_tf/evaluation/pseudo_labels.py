@@ -28,7 +28,7 @@ from ..core.errors import ConfigError, DataError
 from ..core.files.reading import local
 from ..core.files.writing import check_plain
 from ..core.images.image_file import read_image
-from ..core.labels import IGNORE
+from ..core.labels import IGNORE, LabelSpace
 from ..core.named_weights import RUN_HERE
 from ..core.sizes import Size
 from ..runtime.fleet import Fleet
@@ -101,11 +101,9 @@ def pseudo_label(
     inside = os.path.realpath(Path(folder) / "images")
     if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
         raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
-    predictors = _predictors(model, scales, size, pad, threads)
-    space = label_space_of(predictors[0])
-    if not has_names(space):
-        first = f"{space.names[0]}, {space.names[1]}, ..."
-        warn(f"the model's classes have no names: dataset.yaml calls them {first}; name them there")
+    opening = model, scales, size, pad, threads
+    predictors = _predictors(*opening)
+    space = _named_classes(predictors[0])
     settings = {
         "model": name_of(model),
         "images": str(images),
@@ -118,7 +116,7 @@ def pseudo_label(
     out = PseudoFolder(check_plain(folder), settings, space, resume, force)
     to_do = [index for index, (name, _) in enumerate(pictures) if not out.has(name)]
     how = functools.partial(_Labeller, confidence=confidence, write=out.writer(copy))
-    make = functools.partial(_labeller, how, model, scales, size, pad, threads, flip)
+    make = functools.partial(_labeller, how, flip, *opening)
     here = how(AveragedViews(predictors, flip))
     jobs, skipped = [pictures[index] for index in to_do], []
     sharing = fleet.map(make, jobs, lambda job: str(job[1]), here, shared=out.path)
@@ -132,12 +130,22 @@ def pseudo_label(
                 raise type(found)(f"{found}; --skip-bad goes on without it")
     if not out.done:
         raise DataError(f"none of the {len(pictures)} pictures can be read (first: {skipped[0]})")
+    every = out.done.values()
     predicted, kept = (
-        tuple(map(sum, zip(*(getattr(c, which) for c in out.done.values()), strict=True)))
-        for which in ("predicted", "kept")
+        tuple(map(sum, zip(*counts, strict=True)))
+        for counts in ((c.predicted for c in every), (c.kept for c in every))
     )
     names = tuple(space.names)
     return PseudoLabels(out.path, len(out.done), names, predicted, kept, tuple(skipped))
+
+
+def _named_classes(predictor: Predictor) -> LabelSpace:
+    """The model's classes; it is said where they have no names."""
+    space = label_space_of(predictor)
+    if not has_names(space):
+        first = f"{space.names[0]}, {space.names[1]}, ..."
+        warn(f"the model's classes have no names: dataset.yaml calls them {first}; name them there")
+    return space
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,16 +168,8 @@ class _Labeller:
         return counts
 
 
-def _labeller(
-    how: Callable[[AveragedViews], _Labeller],
-    model: AnyModel,
-    scales: Sequence[float],
-    size: Size | None,
-    pad: bool,
-    threads: int | None,
-    flip: bool,
-) -> _Labeller:
-    return how(AveragedViews(_predictors(model, scales, size, pad, threads), flip))
+def _labeller(how: Callable[[AveragedViews], _Labeller], flip: bool, *opening: Any) -> _Labeller:
+    return how(AveragedViews(_predictors(*opening), flip))
 
 
 def confident_labels(probabilities: np.ndarray, confidence: float) -> tuple[np.ndarray, Counts]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,36 @@ from .evaluate import evaluate, load_model
 from .size_comparison_result import SizeRow, SizeTable, best_at
 
 ROUNDS, RUNS = 7, 5
+
+
+@dataclasses.dataclass(frozen=True)
+class _Exporter:
+    """Writes Keras models as .tflite files of several sizes."""
+
+    folder: Path
+    recipe: str | None
+    dataset: str | None
+    data_dir: Any
+    images: int
+    skip_bad: bool
+
+    def __call__(self, model: Any, number: int, size: Size | None) -> Path:
+        """The file of a model; its number keeps names apart."""
+        from ..export.export_tflite import export_tflite
+        from ..export.representative import training_images
+        from ..model.fast_scnn import resized_config
+        from ..quantize.quantize_aware import is_qat
+
+        usual = "int8-qat" if is_qat(model) else "int8" if self.dataset else "float16"
+        recipe, size = self.recipe or usual, size or model.config.input_size
+        calibration = None
+        if recipe == "int8" and self.dataset:
+            config = resized_config(model.config, size)
+            source = self.dataset, self.data_dir, self.images, self.skip_bad
+            calibration = training_images(config, *source)
+        path = self.folder / f"{number:02}_{format_size(size)}_{recipe}.tflite"
+        export_tflite(model, path, recipe, size=size, calibration=calibration, force=True)
+        return path
 
 
 def size_table(
@@ -82,15 +112,7 @@ def size_table(
         if output is not None:
             folder = make_folder(check_output_folder(output, force))
         export = _Exporter(folder, recipe, dataset, data_dir, calibration_images, skip_bad)
-        files: list[tuple[str, Path]] = []
-        for model in map(Path, models):
-            if model.suffix == ".tflite":
-                files.append((str(model), model))
-                continue
-            keras_model = load_model(model)
-            for size in sizes or (None,):
-                say(f"exporting {model} at {format_size(size) if size else 'its own size'}")
-                files.append((str(model), export(keras_model, len(files), size)))
+        files = _files(map(Path, models), sizes or (None,), export, say)
         found = [inspect(path) for _, path in files]
         segmenters = [Segmenter(path, threads) for _, path in files]
         times = _measure(segmenters, frame, rounds)
@@ -119,6 +141,25 @@ def size_table(
         for i, ((name, _), item) in enumerate(zip(files, found, strict=True))
     )
     return SizeTable(rows, threads, frame, fps, best_at(rows, fps))
+
+
+def _files(
+    models: Iterable[Path],
+    sizes: Sequence[Size | None],
+    export: _Exporter,
+    say: Callable[[str], None],
+) -> list[tuple[str, Path]]:
+    """(name, .tflite) of each: as it is, or exported at every size."""
+    files: list[tuple[str, Path]] = []
+    for model in models:
+        if model.suffix == ".tflite":
+            files.append((str(model), model))
+            continue
+        keras_model = load_model(model)
+        for size in sizes:
+            say(f"exporting {model} at {format_size(size) if size else 'its own size'}")
+            files.append((str(model), export(keras_model, len(files), size)))
+    return files
 
 
 def _check(models: Sequence[Any], fps: float | None, rounds: int) -> None:
@@ -154,33 +195,3 @@ def _measure(
 def _median(function: Callable[[Any], Any], argument: Any) -> float:
     """Seconds of a call, after one that is not timed."""
     return float(np.median(timed(function, argument, 1 + RUNS)[1:]))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Exporter:
-    """Writes Keras models as .tflite files of several sizes."""
-
-    folder: Path
-    recipe: str | None
-    dataset: str | None
-    data_dir: Any
-    images: int
-    skip_bad: bool
-
-    def __call__(self, model: Any, number: int, size: Size | None) -> Path:
-        """The file of a model; its number keeps names apart."""
-        from ..export.export_tflite import export_tflite
-        from ..export.representative import training_images
-        from ..model.fast_scnn import resized_config
-        from ..quantize.quantize_aware import is_qat
-
-        usual = "int8-qat" if is_qat(model) else "int8" if self.dataset else "float16"
-        recipe, size = self.recipe or usual, size or model.config.input_size
-        calibration = None
-        if recipe == "int8" and self.dataset:
-            config = resized_config(model.config, size)
-            source = self.dataset, self.data_dir, self.images, self.skip_bad
-            calibration = training_images(config, *source)
-        path = self.folder / f"{number:02}_{format_size(size)}_{recipe}.tflite"
-        export_tflite(model, path, recipe, size=size, calibration=calibration, force=True)
-        return path
