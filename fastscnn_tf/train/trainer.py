@@ -245,7 +245,7 @@ def _find_extra(settings: Any, size: Size | None, training: SegmentationDataset)
         extra = open_dataset(*source, size, missing="skip")
         match_classes(training.labels, extra.labels, hint=ALIKE)
     except InputError as error:
-        said = re.sub(r"--(data-dir|split)\b", r"--extra-\1", str(error))  # the options that tell it
+        said = re.sub(r"--(data-dir|split)\b", r"--extra-\1", str(error))  # what tells it here
         raise type(error)(f"--extra-dataset {name} --extra-split {split}: {said}") from None
 
 
