@@ -130,7 +130,7 @@ def predict_files(
         may_replace = force or bool(journal and journal.has_begun(path))
         if may_replace and not one_file:
             here.write.check(path)
-        check_output(path, may_replace)
+        check_output(path, may_replace, None if resume else folder / DONE)
     if journal:
         journal.begin(files)
     jobs = [(found[index].path, targets[index]) for index in to_do]

@@ -130,7 +130,7 @@ def open_run(
         raise OutputError(f"{folder}: another run is writing into this folder")
     if resume:
         return OpenRun(folder, settings, resume, check_resumable(folder, settings, last))
-    return OpenRun(check_output_folder(folder, force), settings, resume, None)
+    return OpenRun(check_output_folder(folder, force, RUN), settings, resume, None)
 
 
 @contextlib.contextmanager

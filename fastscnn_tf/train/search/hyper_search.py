@@ -149,7 +149,7 @@ def _prepare(folder: Path, what: dict[str, Any], resume: bool, force: bool) -> b
         if os.path.lexists(folder / STUDY):
             open_regular(folder / STUDY, "study", error=OutputError).close()
         return True
-    check_output_folder(folder, force)
+    check_output_folder(folder, force, SEARCH)
     return False
 
 
