@@ -74,7 +74,7 @@ def known(url: str) -> Path:
     store, name = open_store(url)
     store.invalidate_cache()
     info = patiently(url, functools.partial(store.info, name))
-    if info["type"] == "directory" or (url.startswith(HTTP) and url.endswith("/")):
+    if _is_folder(url, info):
         list_place(store, name, place)
     else:
         make_folder(place.parent)
@@ -83,6 +83,16 @@ def known(url: str) -> Path:
             fetch(place)
     _seen[url] = time.monotonic()
     return place
+
+
+def _is_folder(url: str, info: dict[str, Any]) -> bool:
+    """What is listed; HTTP says it by the final `/`, to which servers send whoever left it out."""
+    if info["type"] == "directory" or not url.startswith(HTTP):
+        return info["type"] == "directory"
+    from urllib.parse import unquote, urlsplit  # not where all paths are plain
+
+    asked, found = (unquote(urlsplit(each).path) for each in (url, info.get("url", url)))
+    return asked.endswith("/") or found == f"{asked}/"
 
 
 def forget_answers() -> None:
