@@ -68,8 +68,13 @@ for command in (*_COMMANDS, settings_command):
     cli.add_command(command)
 
 
-def run_command(arguments: list[str]) -> NoReturn:
-    """Runs a command and exits: 0 done, 1 failure, 2 user's mistake, 130 Ctrl-C, 143 SIGTERM."""
+def run_command(arguments: list[str], alone: bool = False) -> NoReturn:
+    """Runs a command and exits: 0 done, 1 failure, 2 user's mistake, 130 Ctrl-C, 143 SIGTERM.
+
+    Args:
+        arguments: without the program's name.
+        alone: the process is there for this command, and its memory goes with it.
+    """
     debug = "--debug" in arguments  # wherever it stands
     try:
         rest = [a for a in arguments if a != "--debug"]
@@ -80,7 +85,7 @@ def run_command(arguments: list[str]) -> NoReturn:
                 from .completion import complete
 
                 raise click.exceptions.Exit(complete(cli, COMPLETION))
-            with cli.make_context("fastscnn", rest) as context:
+            with cli.make_context("fastscnn", rest, obj=alone) as context:
                 cli.invoke(context)
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
