@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
+from ..core.arguments import spelled
 from ..core.console import StatusLine
 from ..core.environment import environment
 from ..core.files.addresses import shown
@@ -67,19 +68,24 @@ for command in (*_COMMANDS, settings_command):
     cli.add_command(command)
 
 
-def run_command(arguments: list[str]) -> NoReturn:
-    """Runs a command and exits: 0 done, 1 failure, 2 user's mistake, 130 Ctrl-C, 143 SIGTERM."""
+def run_command(arguments: list[str], alone: bool = False) -> NoReturn:
+    """Runs a command and exits: 0 done, 1 failure, 2 user's mistake, 130 Ctrl-C, 143 SIGTERM.
+
+    Args:
+        arguments: without the program's name.
+        alone: the process is there for this command, and its memory goes with it.
+    """
     debug = "--debug" in arguments  # wherever it stands
     try:
         rest = [a for a in arguments if a != "--debug"]
         # Shows what `console.quiet_stderr` swallows otherwise, here and in child processes.
         messages = environment(FASTSCNN_DEBUG="1" if debug else None)
-        with _signals_end_it(), _warnings_as_lines(), messages:
+        with _signals_end_it(), _warnings_as_lines(), messages, spelled(_as_typed):
             if os.environ.get(COMPLETION):  # a shell asks
                 from .completion import complete
 
                 raise click.exceptions.Exit(complete(cli, COMPLETION))
-            with cli.make_context("fastscnn", rest) as context:
+            with cli.make_context("fastscnn", rest, obj=alone) as context:
                 cli.invoke(context)
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
@@ -90,6 +96,15 @@ def run_command(arguments: list[str]) -> NoReturn:
             say(printable(traceback.format_exc(), keep="\n"))
         _stop(failure)
     sys.exit(0)
+
+
+def _as_typed(name: str) -> str:
+    """A setting as an option of the running command; other names as they are."""
+    context = click.get_current_context(silent=True)
+    for option in context.command.params if context else ():
+        if option.name == name and isinstance(option, click.Option):
+            return option.opts[0]
+    return name
 
 
 def _stop(failure: Failure, print_first: str = "") -> NoReturn:

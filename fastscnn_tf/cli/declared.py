@@ -21,6 +21,9 @@ class OutputPath(click.Path):
         if value == "":
             self.fail("expected a path, got an empty one", param, ctx)
         if is_url(value) and not ctx.resilient_parsing:
+            if ctx.obj and value.lower().startswith("memory:"):
+                gone = "would be gone with this process, in whose memory it lies"
+                self.fail(f"{value} {gone}: name a folder, or a store such as s3://", param, ctx)
             from ..core.files.remote_outputs import staged
 
             return ctx.with_resource(staged(value))

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     finally:
         if guarded:
             _handle(signal.default_int_handler)
-    run_command(given)
+    run_command(given, alone=arguments is None)
 
 
 def _handle(handler: Callable[[int, FrameType | None], Any]) -> bool:

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from ..core.class_maps import MATCHES
 from ..core.console import StatusLine, echo
+from ..core.errors import ConfigError
 from ..core.fields import declared, default_text, defaults, kinds
 from ..core.files.addresses import shown
 from ..core.files.json_text import dump_json
@@ -42,7 +43,10 @@ class SizeType(click.ParamType):
     name = "HxW"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Size:
-        return parse_size(value, pad=True) if isinstance(value, str) else value
+        try:
+            return parse_size(value, pad=True) if isinstance(value, str) else value
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Numbers(click.ParamType):

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 from .errors import ConfigError
 
 NUMBER = (int, float)
+_spelling: ContextVar[Callable[[str], str]] = ContextVar("spelling", default=str)
+
+
+def called(name: str) -> str:
+    """An argument or a setting as whoever gave it spells it: `--save-every` in a command line."""
+    return _spelling.get()(name)
+
+
+@contextlib.contextmanager
+def spelled(spelling: Callable[[str], str]) -> Iterator[None]:
+    """Messages spell names so meanwhile; `str` as Python and files do."""
+    token = _spelling.set(spelling)
+    try:
+        yield
+    finally:
+        _spelling.reset(token)
 
 
 def either(names: Iterable[Any]) -> str:
@@ -43,7 +61,7 @@ def check_number(
         return value
     bounds = wanted or (f"at least {low}" if high is None else f"{low}..{high}")
     got = repr(value) if isinstance(value, str) else value  # NumPy's numbers as numbers
-    raise ConfigError(f"{name} must be {bounds}, got {got}")
+    raise ConfigError(f"{called(name)} must be {bounds}, got {got}")
 
 
 def check_name(what: str, name: str, known: Iterable[str]) -> str:

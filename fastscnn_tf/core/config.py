@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import NUMBER, check_number, either, nearest_or_all
+from .arguments import NUMBER, check_number, either, nearest_or_all, spelled
 from .errors import ConfigError
 from .files.json_text import convert
 from .images.interpolation import sampling_of
@@ -369,7 +369,8 @@ class FastSCNNConfig:
         if unknown:
             names = ", ".join(name[:40] for name in unknown[:4])
             raise ConfigError(f"unknown configuration fields {names}: made by a newer version?")
-        return convert(values, "configuration", cls, error=ConfigError)
+        with spelled(str):
+            return convert(values, "configuration", cls, error=ConfigError)
 
 
 def config_of(source: Any) -> FastSCNNConfig:

@@ -15,6 +15,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .arguments import called
 from .errors import ConfigError
 from .foreign_text import markdown_code
 from .sizes import Size, format_size
@@ -142,7 +143,7 @@ def check_values(cls: Any, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         field, known = fields[name], kinds(cls)[name]
         if not ((value is None and type(None) in known) or field.accepts(value, known)):
-            raise ConfigError(f"{name} must be {field.expected}, got {value!r}")
+            raise ConfigError(f"{called(name)} must be {field.expected}, got {value!r}")
 
 
 class Declared:

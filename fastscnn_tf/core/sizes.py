@@ -26,12 +26,13 @@ def parse_size(text: str, pad: bool = False) -> Size:
     return check_size((int(match[1]), int(match[2])), pad)
 
 
-def check_size(size: Size, pad: bool = False) -> Size:
+def check_size(size: Size, pad: bool = False, name: str = "") -> Size:
     """Returns `size` as two ints if both sides are positive multiples of 32.
 
     Args:
         size: (height, width) in pixels.
         pad: the image will be padded to multiples of 32, so that any size is good.
+        name: messages say it first, where there are several sizes.
 
     Raises:
         ConfigError: naming the nearest valid values.
@@ -39,8 +40,10 @@ def check_size(size: Size, pad: bool = False) -> Size:
     try:
         height, width = (operator.index(side) for side in size)
     except (TypeError, ValueError):
-        raise ConfigError(f"size must be (height, width) in whole pixels, got {size!r}") from None
-    for name, side in (("height", height), ("width", width)):
+        what = name or "size"
+        raise ConfigError(f"{what} must be (height, width) in whole pixels, got {size!r}") from None
+    first = f"{name}: " if name else ""
+    for name, side in ((f"{first}height", height), (f"{first}width", width)):
         if side <= 0:
             raise ConfigError(f"{name} must be at least 1 pixel, got {side}")
         if side % STRIDE and not pad:

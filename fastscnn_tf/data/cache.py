@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..core.arguments import called
 from ..core.errors import ConfigError, OutputError
 from ..core.files.writing import make_folder, replacing
 from ..core.sizes import Size
@@ -56,7 +57,9 @@ def check_cache(choice: str) -> None:
         ConfigError: an empty text.
     """
     if not choice:
-        raise ConfigError("cache must be auto, memory, none, or a folder; got an empty text")
+        raise ConfigError(
+            f"{called('cache')} must be auto, memory, none, or a folder; got an empty text"
+        )
 
 
 def available_memory() -> int:

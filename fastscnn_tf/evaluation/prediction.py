@@ -125,7 +125,8 @@ def predict_files(
     seen = _done_before(journal, found, [here.write.files(target) for target in targets])
     to_do = [index for index in range(len(found)) if index not in seen]
     files = [*one_file, *(path for index in to_do for path in here.write.files(targets[index]))]
-    _check_files(files, force, journal, None if one_file else here.write)
+    began = None if resume else folder / DONE
+    _check_files(files, force, journal, None if one_file else here.write, began)
     if journal:
         journal.begin(files)
     jobs = [(found[index].path, targets[index]) for index in to_do]
@@ -163,7 +164,11 @@ def _deciding(
 
 
 def _check_files(
-    files: Sequence[Path], force: bool, journal: Journal | None, write: Results | None
+    files: Sequence[Path],
+    force: bool,
+    journal: Journal | None,
+    write: Results | None,
+    began: Path | None,
 ) -> None:
     """Makes sure that results can be written; `write` knows which of them lie among pictures."""
     for path in files:
@@ -171,7 +176,7 @@ def _check_files(
         may_replace = force or bool(journal and journal.has_begun(path))
         if may_replace and write:
             write.check(path)
-        check_output(path, may_replace)
+        check_output(path, may_replace, began)
 
 
 def _done_before(

@@ -110,7 +110,7 @@ class PseudoFolder:
             check_same(path, msgspec.structs.asdict(before), settings)
             self.done = _read_journal(path / JOURNAL, len(space))
             return
-        check_output_folder(path, force)
+        check_output_folder(path, force, SETTINGS)
         if force:
             _clear(path)
         for name in FOLDERS:

@@ -21,7 +21,7 @@ from ..train.optimizers import optimizer
 from ..train.predictor import predictor_of
 from ..train.schedules import schedule
 from ..train.settings import seconds_of
-from ..train.trainer import TrainResult, fit_epochs, training_data, usable_split
+from ..train.trainer import TrainResult, find_data, fit_epochs, training_data, usable_split
 from .freeze_ranges import freeze_ranges
 from .qat_checkpoint import load_qat, restore_run, save_qat
 from .quantize_aware import CALIBRATION_IMAGES, quantize_aware
@@ -65,8 +65,9 @@ def run_quantization(
     values = {**settings.to_dict(), "model": str(source)}
     if os.path.realpath(folder) == os.path.realpath(source.parent):
         raise OutputError(f"{folder} holds the model itself: choose another output folder")
-    prepare_backend(settings.deterministic)
     run = open_run(folder, values, LAST, resume, force)
+    find_data(settings, settings.size)
+    prepare_backend(settings.deterministic)
     model = load_qat(run.last) if run.last else None
     float_model = _float_model(source, model, settings)
     config: FastSCNNConfig = (model or float_model).config

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..core.arguments import called
 from ..core.errors import ConfigError
 from ..core.keras_api import callback_of, tf_keras
 
@@ -48,7 +49,8 @@ def frozen_epochs(epochs: int, last: int | None) -> int:
     if last is None:
         return round(epochs / 3)
     if last > epochs:
-        raise ConfigError(f"freeze_ranges must be 0..{epochs}, the number of epochs, got {last}")
+        name = called("freeze_ranges")
+        raise ConfigError(f"{name} must be 0..{epochs}, the number of epochs, got {last}")
     return last
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.aliases import StrPath
+from ..core.arguments import called
 from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, OutputError, TrainingDiverged
 from ..core.files.folder_lock import hold, is_held
@@ -129,7 +130,7 @@ def open_run(
         raise OutputError(f"{folder}: another run is writing into this folder")
     if resume:
         return OpenRun(folder, settings, resume, check_resumable(folder, settings, last))
-    return OpenRun(check_output_folder(folder, force), settings, resume, None)
+    return OpenRun(check_output_folder(folder, force, RUN), settings, resume, None)
 
 
 @contextlib.contextmanager
@@ -236,8 +237,8 @@ def check_same_settings(folder: Path, before: dict[str, Any], settings: dict[str
         if old != value and not (name in PATHS and _same_path(old, value)):
             began = printable(old)[:200]
             raise ConfigError(
-                f"cannot resume {folder} with {name} {value}: it began with {began}; give that, or "
-                "train on from its weights in a new folder (train --init-from)"
+                f"cannot resume {folder} with {called(name)} {value}: it began with {began}; give "
+                "that, or train on from its weights in a new folder (train --init-from)"
             )
 
 

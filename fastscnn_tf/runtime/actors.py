@@ -8,6 +8,7 @@ Ray is imported when it is asked for, stays silent and reports nothing to its ma
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import re
@@ -44,6 +45,7 @@ SILENCE = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     "RAY_AUTH_MODE": None,
 }
+START = "start one with `ray start --head`, or leave --address (RAY_ADDRESS) out"
 TOKEN = "it asks for a token: give it by RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH=FILE"
 _OURS = ("FASTSCNN_", "KERAS_BACKEND")  # variables that hold for the actors, too
 
@@ -112,7 +114,7 @@ def _joined(ray: Any, address: str, count: int) -> Iterator[None]:
         options = {"num_cpus": count, "object_store_memory": STORE, "include_dashboard": False}
     else:
         options = {}
-        _check_reachable(address)
+        address = _reachable(_found() if address == AUTO else address)
     try:
         with _own_signals(), one_thread(), quiet_stderr():
             try:
@@ -130,19 +132,30 @@ def _not_joined(address: str, error: BaseException) -> ClusterError:
     why = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     if "InvalidAuthToken" in str(error.__cause__):
         why = TOKEN
+    if isinstance(error, SystemExit):
+        why = "what listens there does not answer as a cluster does"
     return ClusterError(f"Ray cannot {where}: {why}")
 
 
-def _check_reachable(address: str) -> None:
+def _found() -> str:
+    """HOST:PORT of the cluster of this machine; Ray's own search also gives one that is gone."""
+    services: Any = importlib.import_module("ray._private.services")
+    try:
+        with quiet_stderr():
+            return services.canonicalize_bootstrap_address(AUTO)
+    except ConnectionError:
+        raise ClusterError(f"no Ray cluster runs on this machine: {START}") from None
+
+
+def _reachable(address: str) -> str:
     """Asks now: Ray itself would wait for minutes and then end the process."""
-    if found := ADDRESS.fullmatch(address):
-        try:
-            socket.create_connection((found[1].strip("[]"), int(found[2])), REACHED).close()
-        except (OSError, OverflowError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise ClusterError(
-                f"no Ray cluster at {address} ({why}): `ray start --head` prints its address"
-            ) from None
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACHED).close()
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ClusterError(f"no Ray cluster answers at {address} ({why}): {START}") from None
+    return address
 
 
 @contextlib.contextmanager

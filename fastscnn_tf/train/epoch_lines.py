@@ -40,6 +40,8 @@ class EpochLines:
         if self.shown and (first := self.checkpoint.first):
             steps = first + self.params["steps"]
             echo(f"goes on in epoch {self.epoch} at step {first} of {steps}")
+        elif self.shown and epoch and len(self.ends) == 1:
+            echo(f"goes on at epoch {self.epoch} of {self.epochs}")
 
     def on_train_batch_end(self, batch, logs=None):
         first, now = self.checkpoint.first, time.monotonic()

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ..core.aliases import StrPath
+from ..core.arguments import spelled
 from ..core.console import warn
 from ..core.errors import ConfigError
 from ..core.fields import declared, defaults
@@ -150,11 +151,13 @@ def train_settings(recipe: StrPath = "paper", **overrides: Any) -> TrainSettings
     if missing := [n for n in ("dataset", "size") if n not in values | overrides]:
         raise ConfigError(f"train_settings needs {' and '.join(missing)}, too")
     values = _fitting_warmup(name, values, overrides)
+    values = {**values, "recipe": name, **overrides}
+    if os.fspath(recipe) in RECIPES:
+        return TrainSettings(**values)
     try:
-        return TrainSettings(**{**values, "recipe": name, **overrides})
+        with spelled(str):
+            return TrainSettings(**values)
     except ConfigError as error:
-        if os.fspath(recipe) in RECIPES:
-            raise
         TrainSettings(**overrides)  # raises where the fault is not the file's
         raise ConfigError(f"{recipe}: {error}") from None
 

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from typing import Any
 
+from ..core.arguments import called
 from ..core.class_maps import MATCHES
 from ..core.errors import ConfigError
 from ..core.fields import Declared, check_values, defaults, like, nearest, setting
@@ -25,17 +26,18 @@ SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def seconds_of(save_every: Any) -> float:
-    """Seconds of a time such as `10m`, `600s` or `2h`; 0 of `never` and `0`.
+    """Seconds of a time above 0 such as `10m`, `600s` or `2h`; 0 of `never`.
 
     Raises:
         ConfigError: it is none of these.
     """
     text = str(save_every)
-    if text in ("never", "0"):
-        return 0.0
-    if found := re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)([smh])", text):
-        return float(found[1]) * SECONDS[found[2]]
-    raise ConfigError(f"save_every must be such as 10m, 600s or 2h, or never; got {text[:40]!r}")
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)([smh])", text)
+    seconds = float(found[1]) * SECONDS[found[2]] if found else 0.0
+    if not seconds and text != "never":
+        name = called("save_every")
+        raise ConfigError(f"{name} must be such as 10m, 600s or 2h, or never; got {text[:40]!r}")
+    return seconds
 
 
 class RunSettings(Declared):
@@ -52,7 +54,8 @@ class RunSettings(Declared):
         check_cache(self.cache)
         seconds_of(self.save_every)
         if self.extra_data_dir and not self.extra_dataset:
-            raise ConfigError("extra_data_dir needs extra_dataset: the name of that data set")
+            folder, name = called("extra_data_dir"), called("extra_dataset")
+            raise ConfigError(f"{folder} needs {name}: the name of that data set")
         super().__post_init__()
 
     @property
@@ -242,7 +245,7 @@ class TrainSettings(RunSettings):
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", check_size(self.size))
         if self.crop is not None:
-            object.__setattr__(self, "crop", check_size(self.crop))
+            object.__setattr__(self, "crop", check_size(self.crop, name=called("crop")))
         super().__post_init__()
         parse_terms(self.loss)
         self._check_together()
@@ -251,21 +254,26 @@ class TrainSettings(RunSettings):
         """Refuses settings of which one leaves the other without a meaning."""
         if self.warmup_epochs >= self.epochs:
             raise ConfigError(
-                f"warmup_epochs {self.warmup_epochs:g} leave nothing of {self.epochs} "
-                "epochs: give fewer --warmup-epochs, or more --epochs"
+                f"{called('warmup_epochs')} {self.warmup_epochs:g} leave nothing of {self.epochs} "
+                f"epochs: give fewer, or more {called('epochs')}"
             )
         if self.crop and any(c > s for c, s in zip(self.crop, self.size, strict=True)):
-            sizes = format_size(self.crop), format_size(self.size)
-            raise ConfigError(f"crop {sizes[0]} is larger than size {sizes[1]}: take a smaller one")
+            crop, size = (f"{called(n)} {format_size(getattr(self, n))}" for n in ("crop", "size"))
+            raise ConfigError(f"{crop} is larger than {size}: take a smaller one")
+        start = called("init_from")
         if self.init_from and (self.preset or self.width):
-            raise ConfigError("init_from brings its own wiring: leave out preset and width")
+            own = f"{called('preset')} and {called('width')}"
+            raise ConfigError(f"{start} brings its own wiring: leave out {own}")
         if not self.init_from and (self.match != "name" or self.class_map):
-            raise ConfigError("match and class_map are about the classes of init_from: give that")
+            about = f"{called('match')} and {called('class_map')}"
+            raise ConfigError(f"{about} are about the classes of {start}: give that")
         for name in () if self.teacher else ("distill_weight", "distill_temperature"):
             if getattr(self, name) != defaults(TrainSettings)[name]:
-                raise ConfigError(f"{name} needs a teacher to learn from: give --teacher")
+                teacher = called("teacher")
+                raise ConfigError(f"{called(name)} needs a teacher to learn from: give {teacher}")
         if self.early_stopping and not self.validate_every:
-            raise ConfigError("early_stopping needs validations: set validate_every to 1 or more")
+            stopping, every = called("early_stopping"), called("validate_every")
+            raise ConfigError(f"{stopping} needs validations: set {every} to 1 or more")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainSettings:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.aliases import Progress, StrPath
-from ..core.class_maps import check_same_order
+from ..core.class_maps import check_same_order, match_classes
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
-from ..core.errors import ConfigError, DataError
+from ..core.errors import ConfigError, DataError, InputError
 from ..core.keras_api import keras3, on_tensorflow, tf_keras
 from ..core.sizes import Size
 from ..data.check.usable import open_usable
-from ..data.datasets.dataset import ConcatDataset, SegmentationDataset
-from ..data.datasets.held_out import VAL, HeldOut
-from ..data.datasets.registry import find_splits
+from ..data.datasets.dataset import ALIKE, ConcatDataset, SegmentationDataset
+from ..data.datasets.held_out import TRAIN, VAL, HeldOut
+from ..data.datasets.registry import find_splits, open_dataset
 from ..data.numpy_pipeline import numpy_batches
 from ..data.pipeline import batches, check_batches
 from ..data.reader import pair_reader
@@ -146,9 +147,10 @@ def prepare(
         validates: whether this process validates, if the settings do.
         agree: called with the training split and the configuration before the network is built.
     """
+    validates = validates and settings.validate_every > 0
+    find_data(settings, settings.size, validates)
     start = read_start(settings.init_from) if settings.init_from and not last else None
     training = training_data(settings, settings.size, progress)
-    validates = validates and settings.validate_every > 0
     split = usable_split(settings, "val", settings.size, progress) if validates else None
     if last:
         config = read_config(last)
@@ -210,22 +212,54 @@ def finish(
     return TrainResult(run.folder, run.folder / BEST, found.best, found.epochs_done)
 
 
+def find_data(settings: Any, size: Size | None, validates: bool = True) -> None:
+    """Makes sure that the data of training or fine-tuning are there; no pair is read.
+
+    Args:
+        settings: name them.
+        size: as for `open_dataset`.
+        validates: whether pairs to validate are needed.
+
+    Raises:
+        DataError: a data set or a split of it is missing.
+        ConfigError: `val_split` where there is a `val`, or an extra data set of other classes.
+    """
+    place, share = (settings.dataset, settings.data_dir), settings.val_split
+    named, has_val = settings.data_dir or settings.dataset, VAL in find_splits(*place)
+    if validates and share is None and not has_val:
+        raise DataError(
+            f"{named}: there is no split {VAL!r}: --val-split 0.2 holds a fifth of train out for it"
+        )
+    if share is not None and has_val:
+        raise ConfigError(f"{named} has a split {VAL!r}: leave --val-split out")
+    training = open_dataset(*place, TRAIN, size, missing="skip")
+    if validates and has_val:
+        open_dataset(*place, VAL, size, missing="skip")
+    if settings.extra_dataset is not None:
+        _find_extra(settings, size, training)
+
+
+def _find_extra(settings: Any, size: Size | None, training: SegmentationDataset) -> None:
+    name, _, split = source = _extra_source(settings)
+    try:
+        extra = open_dataset(*source, size, missing="skip")
+        match_classes(training.labels, extra.labels, hint=ALIKE)
+    except InputError as error:
+        said = re.sub(r"--(data-dir|split)\b", r"--extra-\1", str(error))  # what tells it here
+        raise type(error)(f"--extra-dataset {name} --extra-split {split}: {said}") from None
+
+
+def _extra_source(settings: Any) -> tuple[str, str | None, str]:
+    folder = settings.extra_data_dir or settings.data_dir
+    return settings.extra_dataset, folder, settings.extra_split
+
+
 def usable_split(
     settings: Any, split: str, size: Size, progress: Progress = iter
 ) -> SegmentationDataset:
     """A split of the data set that training or fine-tuning settings name, every pair checked."""
-    place, share = (settings.dataset, settings.data_dir), settings.val_split
-    has_val = VAL in find_splits(*place)
-    if split == VAL and share is None and not has_val:
-        raise DataError(
-            f"{settings.data_dir or settings.dataset}: there is no split {VAL!r}: --val-split 0.2 "
-            "holds a fifth of train out for it"
-        )
-    if share is not None and has_val:
-        raise ConfigError(
-            f"{settings.data_dir or settings.dataset} has a split {VAL!r}: leave --val-split out"
-        )
-    return open_usable(*place, split, size, settings.skip_bad, progress, share)
+    place = settings.dataset, settings.data_dir, split, size
+    return open_usable(*place, settings.skip_bad, progress, settings.val_split)
 
 
 def training_data(settings: Any, size: Size, progress: Progress = iter) -> SegmentationDataset:
@@ -233,9 +267,8 @@ def training_data(settings: Any, size: Size, progress: Progress = iter) -> Segme
     data = usable_split(settings, "train", size, progress)
     if settings.extra_dataset is None:
         return data
-    folder = settings.extra_data_dir or settings.data_dir
-    source = settings.extra_dataset, folder, settings.extra_split, size
-    return ConcatDataset([data, open_usable(*source, settings.skip_bad, progress)])
+    extra = open_usable(*_extra_source(settings), size, settings.skip_bad, progress)
+    return ConcatDataset([data, extra])
 
 
 def fit_ready(

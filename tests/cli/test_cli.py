@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.train.settings import TrainSettings
+
 
 def one_line(err: str) -> str:
     assert err.startswith("fastscnn: ")
@@ -235,6 +238,29 @@ def test_users_mistakes_give_one_line_and_code_2(run, arguments, message, tmp_pa
     assert message in one_line(err)
     assert out == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "setup.py"]
+
+
+def test_messages_call_settings_as_they_were_typed(run, tmp_path, monkeypatch):
+    """As options of the command; what a file says keeps the file's names."""
+    monkeypatch.chdir(tmp_path)
+    train = "train", "--dataset", "toy", "--size", "64x96", "--output", "r"
+    for given, said in (
+        (("--save-every", "0s"), "--save-every must be such as 10m, 600s or 2h, or never; got"),
+        (("--epochs", "0"), "--epochs must be at least 1, got 0"),
+        (("--warmup-epochs", "5", "--epochs", "3"), "--warmup-epochs 5 leave nothing of 3 epochs"),
+        (("--early-stopping", "2", "--validate-every", "0"), "set --validate-every to 1 or more"),
+        (("--crop", "4x32"), "--crop: height 4 is not a multiple of 32"),
+        (("--width", "9"), "--width must be between 0.25 and 4.0"),
+    ):
+        code, _, err = run(*train, *given)
+        assert code == 2
+        assert said in one_line(err)
+    (tmp_path / "r.json").write_text('{"format": 1, "name": "x", "settings": {"epochs": 0}}')
+    code, _, err = run(*train, "--recipe", "r.json")
+    assert code == 2
+    assert one_line(err) == "fastscnn: r.json: epochs must be at least 1, got 0\n"
+    with pytest.raises(ConfigError, match=r"^save_every must be such as"):
+        TrainSettings("toy", None, (64, 96), save_every="0s")
 
 
 def test_debug_shows_the_traceback(run, monkeypatch):

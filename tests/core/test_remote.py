@@ -259,10 +259,22 @@ def test_what_no_other_try_mends_is_said_at_once(memory, monkeypatch, fault, sai
 
 
 def test_an_unknown_kind_of_address():
-    with pytest.raises(
-        InputError, match=r"nowhere://a/b: cannot be used \(ValueError: Protocol not known"
-    ):
+    said = r"^nowhere://a.*: no such kind of address: file.* can be opened here, .* for "
+    with pytest.raises(InputError, match=said):
         read_bytes("nowhere://a/b")
+    with pytest.raises(InputError, match=r"expected file:///PATH, .* got the host 'host'$"):
+        read_bytes("file://host/a")
+
+
+def test_what_a_command_leaves_in_its_memory_is_refused(tmp_path):
+    """In a process of its own; where Python calls it, what is there can be read afterwards."""
+    command = [sys.executable, "-m", "fastscnn_tf", "predict", MODEL, MODEL, "--output"]
+    end = subprocess.run(
+        list(map(str, [*command, "memory://a/out"])), capture_output=True, text=True, cwd=tmp_path
+    )
+    assert end.returncode == 2
+    assert "memory://a/out would be gone with this process" in end.stderr
+    assert end.stderr.count("\n") == 1
 
 
 def test_threads_fetch_a_file_once(memory, monkeypatch):

@@ -115,11 +115,11 @@ def test_a_size_has_the_proportions_of_the_pictures(own_size, proposed):
 
 def test_a_run_without_val_says_what_to_do(own, tmp_path):
     from fastscnn_tf.train.settings import TrainSettings
-    from fastscnn_tf.train.trainer import usable_split
+    from fastscnn_tf.train.trainer import find_data
 
     settings = {"dataset": "folder", "data_dir": str(own), "size": (32, 32)}
     with pytest.raises(DataError, match=r"no split 'val'.*--val-split 0.2"):
-        usable_split(TrainSettings(**settings), "val", (32, 32))
+        find_data(TrainSettings(**settings), None)
     with pytest.raises(DataError, match=r"describes: train; --split chooses one of them$"):
         open_dataset("folder", own, "val")  # as evaluate does
     (own / "dataset.yaml").write_text(
@@ -127,7 +127,7 @@ def test_a_run_without_val_says_what_to_do(own, tmp_path):
         "  val: {images: images, labels: labels}\n"
     )
     with pytest.raises(ConfigError, match=r"has a split 'val': leave --val-split out"):
-        usable_split(TrainSettings(**settings, val_split=0.2), "train", (32, 32))
+        find_data(TrainSettings(**settings, val_split=0.2), None)
 
 
 @pytest.mark.parametrize(

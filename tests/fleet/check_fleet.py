@@ -7,6 +7,7 @@ its address, but for a Ray that the command starts itself.
 import functools
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -79,6 +80,25 @@ def until(reached, said=lambda: ""):
     while not reached():
         assert time.monotonic() < end, said()
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_auto_where_no_cluster_runs_is_told_at_once(tmp_path, last):
+    """Before a test starts one, which Ray would find."""
+    given, port = pictures(tmp_path / "in", 1), free_port()
+    (tmp_path / "ray").mkdir()
+    if last:  # as of a cluster that was killed
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{port}")
+    command = [sys.executable, "-m", "fastscnn_tf", "predict", MODEL, *given]
+    command += ["--output", tmp_path / "out", "--engine", "ray", "--address", "auto"]
+    environment = {**os.environ, "RAY_TMPDIR": str(tmp_path)}
+    end = subprocess.run(
+        list(map(str, command)), env=environment, capture_output=True, text=True, timeout=60
+    )
+    where = rf"answers at \S+:{port} \(Connection refused\)" if last else "runs on this machine"
+    said = rf"fastscnn: no Ray cluster {where}: start one with `ray start --head`, or leave .*\n"
+    assert (end.returncode, bool(re.fullmatch(said, end.stderr))) == (2, True), end.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_results_come_in_order_and_only_so_many_ahead(cluster, tmp_path):
@@ -214,11 +234,12 @@ def test_what_is_no_cluster_is_told(tmp_path, run, monkeypatch):
     command = ("predict", MODEL, *given, "--output", tmp_path / "out", "--engine", "ray")
     address = f"127.0.0.1:{free_port()}"
     code, _, err = run(*command, "--address", address)
-    assert (code, f"no Ray cluster at {address} (Connection refused)" in err) == (2, True)
+    said = f"fastscnn: no Ray cluster answers at {address} (Connection refused): start one with"
+    assert (code, err.startswith(said), err.count("\n")) == (2, True, 1)
     code, _, err = run(*command, "--address", "nowhere")
     assert (code, "address is HOST:PORT or auto, got 'nowhere'" in err) == (2, True)
     monkeypatch.setenv("RAY_ADDRESS", address)
-    assert f"no Ray cluster at {address}" in run(*command)[2]
+    assert f"no Ray cluster answers at {address}" in run(*command)[2]
     assert not (tmp_path / "out").exists()
     with pytest.raises(ConfigError, match=r"processes must be 1\.\.256, got 257"):
         list(in_actors(Doubled, [1], 257, "auto"))

@@ -190,7 +190,7 @@ def test_more_epochs_than_there_are_is_refused(network, start, run):
     options = ("--dataset", "toy", "--epochs", 2, "--freeze-ranges", 3, "--output", "q")
     code, _, err = run("quantize", "m.keras", *options)
     assert code == 2
-    assert "freeze_ranges must be 0..2, the number of epochs, got 3" in err
+    assert "--freeze-ranges must be 0..2, the number of epochs, got 3" in err
 
 
 def test_another_model_is_refused():

@@ -72,6 +72,9 @@ def test_a_model_and_a_folder_over_http(web, tmp_path, run):
     for name, content in (("a", png()), ("sub/b", png(1))):
         expected = fs.Segmenter(MODEL).predict(Image.open(io.BytesIO(content)))
         assert np.array_equal(Image.open(tmp_path / "out" / f"{name}_labels.png"), expected)
+    arguments = ("predict", f"{url}/m.tflite", f"{url}/pictures")  # the server adds the slash
+    assert run(*arguments, "--output", tmp_path / "one")[0] == 0
+    assert (tmp_path / "one" / "a_labels.png").is_file()
     assert fs.read_image(f"{url}/pictures/a.png?signature=../../x").shape == (64, 96, 3)
 
 

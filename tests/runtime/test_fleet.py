@@ -177,6 +177,15 @@ def test_pictures_that_come_later_join_and_foreign_files_stay(tmp_path, run):
     assert len(given) == 2
 
 
+def test_what_is_there_is_refused_and_both_ways_on_are_named(tmp_path):
+    given = pictures(tmp_path / "in", 1)
+    on = r"--resume \(resume=True in Python\) goes on with what is there, --force .* replaces it"
+    for name, resume, said in (("a", True, on), ("b", False, "has --resume from the start can be")):
+        predict_files(MODEL, given, tmp_path / name, resume=resume)
+        with pytest.raises(OutputError, match=said):
+            predict_files(MODEL, given, tmp_path / name)
+
+
 def test_one_file_of_all_goes_on_too(tmp_path):
     given = pictures(tmp_path / "in", 3)
     for name, first in (("whole", given), ("parts", given[:2])):

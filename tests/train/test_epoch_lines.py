@@ -56,6 +56,19 @@ def test_a_run_that_goes_on_says_where_and_counts_what_was_done(capsys, monkeypa
     ]
 
 
+def test_a_run_that_goes_on_at_an_epochs_beginning_says_so_once(capsys):
+    lines = lines_of(3)
+    lines.on_epoch_begin(1)
+    end_epoch(lines, 2, loss=2.0)
+    lines.on_epoch_begin(2)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "goes on at epoch 2 of 3"
+    assert len(said) == 2
+    lines_of(3).on_epoch_begin(0)  # begins
+    lines_of(3, shown=0).on_epoch_begin(1)
+    assert capsys.readouterr().out == ""
+
+
 def test_a_line_says_score_best_and_the_time_left(capsys, monkeypatch):
     clock, lines = Clock(monkeypatch), lines_of(10)
     clock.now = 50.0  # so long the first step takes, which is traced

@@ -1,12 +1,15 @@
 """Pre-training on folders of pictures, and starting from other weights."""
 
+import functools
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.config import FastSCNNConfig
-from fastscnn_tf.core.errors import ConfigError, DataError, ModelFileError
+from fastscnn_tf.core.errors import ConfigError, DataError, InputError, ModelFileError
 from fastscnn_tf.evaluation.saving import save_model
 from fastscnn_tf.model.classifier import fast_scnn_classifier
 from fastscnn_tf.model.fast_scnn import fast_scnn
@@ -235,6 +238,33 @@ def test_unreadable_picture_is_named(tmp_path, pictures):
     settings = PretrainSettings(str(root), (64, 64), epochs=1, batch_size=8)
     with pytest.raises(DataError, match=r"rot/3\.jpg"):
         run_pretraining(settings, tmp_path / "r", verbose=0)
+
+
+@pytest.mark.parametrize("settings_of", [TrainSettings, functools.partial(QuantizeSettings, "x")])
+def test_mistakes_of_the_extra_data_are_said_before_anything_is_read(
+    own_data, tmp_path, settings_of
+):
+    """They name the options that tell where it lies and which split it is."""
+    from fastscnn_tf.train.trainer import find_data
+
+    (tmp_path / "other").mkdir()
+    shutil.copytree(own_data / "train", tmp_path / "other" / "train")
+    (tmp_path / "other" / "dataset.yaml").write_text(
+        "classes: [moon, sun]\nsplits:\n  train: {images: train/images, labels: train/labels}\n"
+    )
+    for picture in own_data.rglob("*.jpg"):
+        picture.write_bytes(b"")  # whoever reads one fails otherwise
+    toy, own = ("toy", None), ("folder", str(own_data))
+    for place, extra, said in (
+        (toy, {}, r"'folder' needs its folder: pass --extra-data-dir$"),
+        (own, {}, r"--extra-split train_extra: .*describes: train, val$"),
+        (own, {"dir": str(tmp_path / "none")}, r"^--extra-dataset folder .*none: no such file"),
+        (own, {"dir": str(tmp_path / "other"), "split": "train"}, r"moon.* both data sets$"),
+    ):
+        folder, split = extra.get("dir"), extra.get("split", "train_extra")
+        given = {"extra_dataset": "folder", "extra_data_dir": folder, "extra_split": split}
+        with pytest.raises(InputError, match=said):
+            find_data(settings_of(*place, (64, 96), **given), None)
 
 
 @pytest.mark.train

@@ -32,6 +32,9 @@ def test_a_run_goes_on_from_its_checkpoint_with_the_same_settings(tmp_path):
     assert (run.last, run.resume) == (tmp_path / LAST, True)
     with pytest.raises(ConfigError, match="epochs 4: it began with 3"):
         open_run(tmp_path, {"epochs": 4}, LAST, resume=True)
+    on = r"not empty: --resume .* goes on with what is there, --force .* replaces it, or choose"
+    with pytest.raises(OutputError, match=on):
+        open_run(tmp_path, {"epochs": 3}, LAST)
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,7 @@ def test_early_stopping_waits_for_its_patience(tmp_path):
         *({"optimizer": "adam"}, {"schedule": "step"}, {"precision": "float16"}, {"ema": 1.0}),
         *({"loss": "hinge"}, {"class_weights": "sqrt"}, {"label_smoothing": 1.0}, {"clip_norm": 0}),
         *({"save_every": "10"}, {"save_every": "1d"}, {"save_every": ""}, {"save_every": -1}),
+        *({"save_every": "0"}, {"save_every": "0s"}, {"save_every": "0.0m"}),
         *({"accumulate": 0}, {"warmup_epochs": 1000}, {"crop": (96, 96)}),
         *({"early_stopping": 5, "validate_every": 0}, {"strategy": "all"}, {"dropout": 1}),
         *({"distill_weight": 0.5}, {"distill_temperature": 2.0}),

@@ -66,6 +66,8 @@ def place_of(url: str, area: str = COPIES) -> Path:
             f"{scheme}://...@{host.rpartition('@')[2]}: a password in an address would stand in "
             "logs: give it where fsspec looks for it (docs/remote.md)"
         )
+    if scheme == "file" and host:
+        raise InputError(f"{url}: expected file:///PATH, or the path itself, got the host {host!r}")
     if query:
         import hashlib  # not where all paths are plain
 

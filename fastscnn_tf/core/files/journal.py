@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ..arguments import called
 from ..errors import ConfigError, OutputError
 from ..foreign_text import printable
 from .json_text import decode_json, dump_json, plain
@@ -65,7 +66,8 @@ def check_same(where: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
         value, old = now.get(name), plain(before.get(name))
         if old != value:
             raise ConfigError(
-                f"cannot resume {where} with {name} {value}: it began with {printable(old)[:200]}"
+                f"cannot resume {where} with {called(name)} {value}: it began with "
+                f"{printable(old)[:200]}"
             )
 
 

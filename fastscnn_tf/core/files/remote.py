@@ -19,6 +19,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -54,6 +55,8 @@ _MARKS: tuple[str, ...] = (
     "oid",
 )
 _MARKS += ("LastModified", "Last-Modified", "last_modified", "updated", "mtime", "created")
+# Kinds of addresses that are named to whoever mistyped one, and whose packages open them.
+_DRIVERS = {"https": "aiohttp", "s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "hf": "huggingface_hub"}
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _FINAL += (ImportError, ValueError, TypeError, NotImplementedError, InputError)  # type: ignore[assignment]
 _seen: dict[str, float] = {}  # when an address was asked for last
@@ -74,7 +77,7 @@ def known(url: str) -> Path:
     store, name = open_store(url)
     store.invalidate_cache()
     info = patiently(url, functools.partial(store.info, name))
-    if info["type"] == "directory" or (url.startswith(HTTP) and url.endswith("/")):
+    if _is_folder(url, info):
         list_place(store, name, place)
     else:
         make_folder(place.parent)
@@ -83,6 +86,16 @@ def known(url: str) -> Path:
             fetch(place)
     _seen[url] = time.monotonic()
     return place
+
+
+def _is_folder(url: str, info: dict[str, Any]) -> bool:
+    """What is listed; HTTP says it by the final `/`, to which servers send whoever left it out."""
+    if info["type"] == "directory" or not url.startswith(HTTP):
+        return info["type"] == "directory"
+    from urllib.parse import unquote, urlsplit  # not where all paths are plain
+
+    asked, found = (unquote(urlsplit(each).path) for each in (url, info.get("url", url)))
+    return asked.endswith("/") or found == f"{asked}/"
 
 
 def forget_answers() -> None:
@@ -242,6 +255,14 @@ def open_store(url: str) -> tuple[Any, str]:
 @functools.lru_cache(32)
 def _opened(process: int, start: str) -> Any:
     core = import_extra("fsspec.core", "remote", f", which {start} needs")
+    registry = import_extra("fsspec.registry", "remote")
+    if start.partition(":")[0] not in {*registry.known_implementations, *registry.registry}:
+        here = [kind for kind, package in _DRIVERS.items() if find_spec(package)]
+        more = (f"{name} for {kind}://" for kind, name in _DRIVERS.items() if kind not in here)
+        raise InputError(
+            f"{start}: no such kind of address: {', '.join(['file', *here])} can be opened here, "
+            f"others by their packages ({', '.join(more) or 'of fsspec'})"
+        )
     return core.url_to_fs(start, use_listings_cache=False)[0]
 
 

@@ -14,12 +14,17 @@ from .addresses import is_url
 from .json_text import dump_json
 from .leftovers import PART, remove_leftovers
 
-FORCE = "--force (force=True in Python)"
+FORCE, RESUME = "--force (force=True in Python)", "--resume (resume=True in Python)"
 NAME_MAX = 255  # bytes of a name on common file systems; some count characters, which allows more
 
 
-def check_output(path: StrPath, force: bool = False) -> Path:
+def check_output(path: StrPath, force: bool = False, began: Path | None = None) -> Path:
     """Makes sure that `path` may be written, before any long work starts.
+
+    Args:
+        path: the file.
+        force: it may exist.
+        began: of calls that can be gone on with: the file that is there where one was begun so.
 
     Raises:
         OutputError: it exists and `force` is false, or its folder cannot be written.
@@ -29,7 +34,9 @@ def check_output(path: StrPath, force: bool = False) -> Path:
     if path.is_dir():
         raise OutputError(f"{path} is a folder: name a file")
     if os.path.lexists(path) and not force:  # a link to nothing, too
-        raise OutputError(f"{path} exists: choose another output, or replace it with {FORCE}")
+        later = "; a call that has --resume from the start can be gone on with"
+        told = later if began and not os.path.lexists(began) else ""
+        raise OutputError(f"{path} exists: {_choices(began, 'replace it')}{told}")
     _check_writable(path.parent)
     remove_leftovers(path.parent)
     return path
@@ -68,8 +75,13 @@ def check_name(path: Path) -> None:
         raise OutputError(f"cannot write {str(path)!r}: no file can have this name") from None
 
 
-def check_output_folder(path: StrPath, force: bool = False) -> Path:
+def check_output_folder(path: StrPath, force: bool = False, began: str = "") -> Path:
     """Makes sure that an output folder is new or empty (unless `force`) and can be written.
+
+    Args:
+        path: the folder.
+        force: it may hold something.
+        began: name of the file in it by which an earlier call can be gone on with.
 
     Raises:
         OutputError: it holds something already, is a file, or cannot be made.
@@ -78,9 +90,17 @@ def check_output_folder(path: StrPath, force: bool = False) -> Path:
     if path.is_dir():
         remove_leftovers(path)
     if path.is_dir() and any(path.iterdir()) and not force:
-        raise OutputError(f"{path} is not empty: choose another output, or replace with {FORCE}")
+        raise OutputError(f"{path} is not empty: {_choices(began and path / began, 'replace')}")
     _check_writable(path)
     return path
+
+
+def _choices(began: Path | str | None, replace: str) -> str:
+    """What may be done about an output that is there."""
+    if began and os.path.lexists(began):
+        on = f"{RESUME} goes on with what is there, {FORCE} replaces it"
+        return f"{on}, or choose another output"
+    return f"choose another output, or {replace} with {FORCE}"
 
 
 def _check_writable(folder: Path) -> None:

@@ -50,7 +50,8 @@ _OTHERS = (
     (
         rb"(\xef\xbb\xbf)?\s*<(?i:!doctype html|html|head|body)",
         "an HTML page",
-        "the download gave a page instead of the picture: fetch it again",
+        "the download gave a page instead of the picture: fetch it again, or end a folder's "
+        "address with /",
     ),
     (rb"(\xef\xbb\xbf)?\s*<(\?xml|svg|!)", "an SVG drawing or other XML", _CONVERT),
     (rb"[\t\r\n\x20-\x7e]{16}", "a text file", "is this the right file?"),

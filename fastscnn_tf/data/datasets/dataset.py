@@ -22,6 +22,7 @@ from ...core.labels import UNKNOWN, LabelSpace
 
 Pair = tuple[np.ndarray, np.ndarray]  # (h, w, 3) uint8 RGB and (h, w) uint8 class indices
 WHOLE_IMAGES = "whole images at their own size"
+ALIKE = "name the same classes alike in both data sets"  # of data sets that are joined
 
 
 class SegmentationDataset(abc.ABC):
@@ -312,8 +313,7 @@ class ConcatDataset(DatasetView):
         if not datasets:
             raise ConfigError("ConcatDataset needs at least one data set")
         first = datasets[0]
-        alike = "name the same classes alike in both data sets"
-        joined = (in_classes_of(first.labels, other, hint=alike) for other in datasets[1:])
+        joined = (in_classes_of(first.labels, other, hint=ALIKE) for other in datasets[1:])
         self.datasets = (first, *joined)
         self.name = "+".join(dict.fromkeys(d.name for d in self.datasets))
         self.split = "+".join(dict.fromkeys(d.split for d in self.datasets))

@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 
 from ...core.aliases import StrPath
-from ...core.arguments import check_number
+from ...core.arguments import called, check_number
 from ...core.errors import ConfigError, FastSCNNError, OutputError, TrainingDiverged
 from ...core.extras import import_extra
 from ...core.files.folder_lock import hold
@@ -102,7 +102,8 @@ def run_search(
     """
     check_number("trials", trials, 1)
     if not base.validate_every:
-        raise ConfigError("a search compares validation scores: set validate_every to 1 or more")
+        every = called("validate_every")
+        raise ConfigError(f"a search compares validation scores: set {every} to 1 or more")
     dimensions, folder = parse_space(space, base), check_plain(folder)
     optuna = _optuna()
     what = {"base": base.to_dict(), "space": list(space)}
@@ -148,7 +149,7 @@ def _prepare(folder: Path, what: dict[str, Any], resume: bool, force: bool) -> b
         if os.path.lexists(folder / STUDY):
             open_regular(folder / STUDY, "study", error=OutputError).close()
         return True
-    check_output_folder(folder, force)
+    check_output_folder(folder, force, SEARCH)
     return False
 
 
