@@ -18,13 +18,14 @@ import click
 from ..core.arguments import spelled
 from ..core.console import StatusLine
 from ..core.environment import environment
+from ..core.errors import Ended
 from ..core.files.addresses import shown
 from ..core.foreign_text import one_line, printable
 from ..core.version import __version__
 from . import compiling, data, explaining, network, runs, scoring, teaching, training
 from . import on_device as device
 from .device_settings import settings_command
-from .failures import Ended, Failure, explained
+from .failures import Failure, explained
 from .search import find_lr, search
 from .sections import SectionedGroup
 from .streams import discard, say

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import click
 
-from ..core.errors import FastSCNNError, OutputError
+from ..core.errors import Ended, FastSCNNError, OutputError
 
 
 class Failure(NamedTuple):
@@ -15,14 +15,6 @@ class Failure(NamedTuple):
 
     line: str
     code: int
-
-
-class Ended(BaseException):
-    """A signal that asks the program to end; what stands half-written is removed on the way."""
-
-    def __init__(self, number: int):
-        super().__init__(number)
-        self.number = number
 
 
 # What ran out, and what helps; code 1: another machine or moment might do it.
@@ -49,7 +41,7 @@ def explained(error: BaseException) -> Failure:
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return Failure("interrupted", 130)
     if isinstance(error, Ended):
-        return Failure("asked to end", 128 + error.number)
+        return Failure(f"asked to end {error}".rstrip(), error.exit_code)
     if isinstance(error, FastSCNNError):
         return Failure(str(error), error.exit_code)
     if isinstance(error, BrokenPipeError):  # as in `| head`: nobody listens any more

@@ -53,5 +53,13 @@ class Interrupted(FastSCNNError):
     exit_code = 130
 
 
+class Ended(BaseException):
+    """A signal that asks the program to end; what stands half-written is removed on the way."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.number, self.exit_code = number, 128 + number
+
+
 class ExportError(FastSCNNError):
     """The converted graph is not what its recipe promises."""

@@ -13,7 +13,7 @@ from typing import Any
 from ..core.aliases import StrPath
 from ..core.arguments import called
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, OutputError, TrainingDiverged
+from ..core.errors import ConfigError, Ended, OutputError, TrainingDiverged
 from ..core.files.folder_lock import hold, is_held
 from ..core.files.json_text import plain
 from ..core.files.writing import check_output_folder, check_plain, make_folder, write_json
@@ -143,7 +143,7 @@ def run_folder(folder: Path, resume: bool) -> Iterator[None]:
 
     Raises:
         OutputError: another process runs in this folder.
-        KeyboardInterrupt: passed on, saying what of the run is kept.
+        KeyboardInterrupt, Ended: passed on, saying what of the run is kept.
         TrainingDiverged: likewise.
     """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -162,9 +162,9 @@ def run_folder(folder: Path, resume: bool) -> Iterator[None]:
                 kept = _kept(folder)
                 if begins and not kept:
                     _move(folder / ASIDE, folder)
-                if isinstance(error, KeyboardInterrupt):
+                if isinstance(error, KeyboardInterrupt | Ended) and not error.args:
                     when = "in training" if kept else "before the end of the first epoch"
-                    raise KeyboardInterrupt(f"{when}; {kept or NOT_KEPT}") from None
+                    error.args = (f"{when}; {kept or NOT_KEPT}",)
                 if isinstance(error, TrainingDiverged):
                     raise TrainingDiverged(f"{error} ({kept or NOT_KEPT})") from None
                 raise

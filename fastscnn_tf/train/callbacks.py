@@ -29,6 +29,7 @@ from ..scoring.evaluation_result import Evaluation
 from ..scoring.protocol import Predictor, evaluate_predictor
 from .ema import in_variables
 from .epoch_lines import EpochLines
+from .stop_on_signal import StopOnSignal
 
 LOGGED = ("loss", "learning_rate", SCORE, "val_pixel_accuracy", "seconds")
 Averaged = Callable[[], AbstractContextManager[None]]
@@ -108,7 +109,7 @@ class Checkpoint:
         columns: of `log.csv`, after the epoch.
         epochs: the last one; without validation its weights are the best.
         patience: epochs without a better score after which training ends; 0: never.
-        every: seconds between checkpoints within an epoch; 0: none.
+        every: seconds between checkpoints within an epoch; 0: only where a signal ends the run.
 
     Attributes:
         first: steps of the running epoch that another process did.
@@ -149,7 +150,7 @@ class Checkpoint:
 
     def on_train_batch_end(self, batch, logs=None):
         due = self.every and time.monotonic() - self.saved >= self.every
-        if due and batch + 1 < self.params["steps"]:
+        if (due or self.params["stop"].due) and batch + 1 < self.params["steps"]:
             self.keep_within(self.first + batch + 1)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -273,8 +274,8 @@ def _means(model: KerasModel) -> list[Any]:
 
 
 def callbacks_for(keras: ModuleType) -> SimpleNamespace:
-    """The callbacks of this file, and `EpochLines`, for one Keras."""
-    own = (Validate, Checkpoint, GoOnWithin, StopOnBrokenLoss, EpochLines)
+    """The callbacks of this file, `EpochLines` and `StopOnSignal`, for one Keras."""
+    own = (Validate, Checkpoint, GoOnWithin, StopOnBrokenLoss, EpochLines, StopOnSignal)
     return SimpleNamespace(**{one.__name__: callback_of(keras, one) for one in own})
 
 

@@ -99,7 +99,7 @@ def run_training(
         OutputError: the folder is in use, or cannot be written.
         ConfigError: resumed with other settings.
         TrainingDiverged: the loss became NaN or infinite.
-        KeyboardInterrupt: passed on; the last checkpoint is whole.
+        KeyboardInterrupt: passed on, after the running step and a checkpoint; the second at once.
     """
     if not isinstance(settings, TrainSettings):
         raise ConfigError(f"expected TrainSettings (see train_settings), got {settings!r:.60}")
@@ -329,6 +329,7 @@ def fit_stream(fitted, stream_of, settings, state, steps: int, callbacks) -> Non
 
     Raises:
         DataError: an epoch has fewer steps than were done in the one that goes on.
+        KeyboardInterrupt: Ctrl-C, after the running step and its checkpoint (`StopOnSignal`).
     """
     done, first = state.get("epochs_done", 0), (state.get("within") or {}).get("step", 0)
     if first >= steps:
@@ -338,24 +339,26 @@ def fit_stream(fitted, stream_of, settings, state, steps: int, callbacks) -> Non
         )
     keras = keras3() if isinstance(fitted, keras3().Model) else tf_keras()
     parts = [(range(done, done + 1), first)] if first else []
-    for epochs, first in (*parts, (range(done + len(parts), settings.epochs), 0)):
-        if not epochs:
-            break
-        stream = stream_of(epochs, first)
-        # Made here, it tells the callbacks of the whole run, not of the part that is fitted.
-        told = {"verbose": 0, "epochs": settings.epochs, "steps": steps - first}
-        fitted.fit(
-            stream,
-            initial_epoch=epochs.start,
-            epochs=epochs.stop,
-            # Told a number, TensorFlow asks a PyDataset for its next epoch too early.
-            steps_per_epoch=None if hasattr(stream, "at") else steps - first,
-            shuffle=False,
-            callbacks=keras.callbacks.CallbackList(callbacks, True, model=fitted, **told),
-            verbose=0,
-        )
-        if fitted.stop_training:
-            break
+    with callbacks_for(keras).StopOnSignal() as stop:
+        callbacks = [stop, *callbacks]
+        for epochs, first in (*parts, (range(done + len(parts), settings.epochs), 0)):
+            if not epochs:
+                break
+            stream = stream_of(epochs, first)
+            # Made here, it tells the callbacks of the whole run, not of the part that is fitted.
+            told = {"verbose": 0, "epochs": settings.epochs, "steps": steps - first, "stop": stop}
+            fitted.fit(
+                stream,
+                initial_epoch=epochs.start,
+                epochs=epochs.stop,
+                # Told a number, TensorFlow asks a PyDataset for its next epoch too early.
+                steps_per_epoch=None if hasattr(stream, "at") else steps - first,
+                shuffle=False,
+                callbacks=keras.callbacks.CallbackList(callbacks, True, model=fitted, **told),
+                verbose=0,
+            )
+            if fitted.stop_training:
+                break
 
 
 def run_callbacks(

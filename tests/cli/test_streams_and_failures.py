@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.cli.commands import _warnings_as_lines
-from fastscnn_tf.cli.failures import Ended, explained
-from fastscnn_tf.core.errors import DataError, OutputError
+from fastscnn_tf.cli.failures import explained
+from fastscnn_tf.core.errors import DataError, Ended, OutputError
 
 MODEL = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
 GOOD = ("settings", "--table")

@@ -13,16 +13,38 @@ import time
 import numpy as np
 import pytest
 
-from fastscnn_tf.core.errors import OutputError
+from fastscnn_tf.core.errors import Ended, OutputError
 from fastscnn_tf.core.keras_api import keras3
 from fastscnn_tf.model.folded import load_folded
 from fastscnn_tf.model.io import load_keras
 from fastscnn_tf.train.settings import TrainSettings
+from fastscnn_tf.train.stop_on_signal import StopOnSignal
 from fastscnn_tf.train.trainer import run_training
 from fastscnn_tf.train.training_state import read_checkpoint
 
 EPOCHS = 6
 MAIN = (sys.executable, "-c", "from fastscnn_tf.cli.main import main; main()")
+# `main` that sends itself a signal in a step of an epoch: NUMBER EPOCH STEP ARGUMENTS
+SIGNALLED = """
+import functools, signal, sys
+from fastscnn_tf.cli.main import main
+from fastscnn_tf.core.keras_api import keras3
+from fastscnn_tf.train import trainer
+
+number, at_epoch, at_step = map(int, sys.argv[1:4])
+
+class Signalled(keras3().callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch + 1
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if (self.epoch, batch + 1) == (at_epoch, at_step):
+            signal.raise_signal(number)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background ignores
+trainer.run_training = functools.partial(trainer.run_training, extra_callbacks=[Signalled()])
+main(sys.argv[4:])
+"""
 TRAIN = (
     *("train", "--size", "64x96", "--epochs", EPOCHS, "--batch-size", "2", "--augment", "strong"),
     *("--schedule", "cosine", "--warmup-epochs", "1", "--validate-every", "2", "--ema", "0.9"),
@@ -31,9 +53,9 @@ TRAIN = (
 LIMIT = 300  # seconds; a run takes about ten
 
 
-def process(own_data, folder, *arguments):
+def process(own_data, folder, *arguments, main=MAIN):
     data = ("--dataset", "folder", "--data-dir", own_data, "--output", folder, "--resume")
-    command = [str(part) for part in (*MAIN, *arguments, *data)]
+    command = [str(part) for part in (*main, *arguments, *data)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
     )
@@ -126,19 +148,60 @@ def test_killed_at_five_moments_the_weights_are_those_of_an_uninterrupted_run(
     assert not list(killed.glob(".*.part*"))
 
 
+def end_by_signal(own_data, folder, arguments, number, epoch, step):
+    """Its output. No checkpoint is written within an epoch but for the signal."""
+    main = (sys.executable, "-c", SIGNALLED, int(number), epoch, step)
+    run = process(own_data, folder, *arguments, "--save-every", "never", main=main)
+    output, _ = run.communicate(timeout=LIMIT)
+    assert run.returncode == 128 + number, output
+    return output
+
+
 @pytest.mark.process
-def test_killed_within_an_epoch_it_goes_on_at_that_step(own_data, small_weights, tmp_path):
+def test_stopped_within_an_epoch_it_goes_on_at_that_step(own_data, small_weights, tmp_path):
     """Batches of one, of which three make an update: four steps an epoch."""
     train = (*TRAIN, "--batch-size", "1", "--accumulate", "3", "--init-from", small_weights)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(own_data, whole, *train, "--save-every", "never")
-    for step in (2, 1):
-        kill_within_an_epoch(own_data, killed, (*train, "--save-every", "0.001s"), step)
+    kill_within_an_epoch(own_data, killed, (*train, "--save-every", "0.001s"), 2)
     state, _ = read_checkpoint(killed / "last.keras")
-    said = finish(own_data, killed, *train)
-    if within := state["within"]:  # none, if the epoch ended just before the signal came
-        assert f"in epoch {state['epochs_done'] + 1} at step {within['step']} of 4\n" in said
+    said = [
+        end_by_signal(own_data, killed, train, signal.SIGTERM, 5, 2),
+        end_by_signal(own_data, killed, train, signal.SIGINT, 6, 3),
+        finish(own_data, killed, *train),
+    ]
+    if within := state["within"]:  # none, if the epoch ended just before the kill came
+        assert f"in epoch {state['epochs_done'] + 1} at step {within['step']} of 4\n" in said[0]
+    for what, text in zip(("asked to end", "interrupted"), said, strict=False):
+        waits, ends = text.splitlines()[-2:]
+        assert waits.endswith("the running step (or validation) is done and saved; again: at once")
+        assert ends.startswith(f"fastscnn: {what} in training; all until step ")
+    assert ends.endswith("step 3 of epoch 6 is kept, --resume goes on")
+    assert "goes on in epoch 6 at step 3 of 4\n" in said[2]
     assert_same_run(whole, killed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_first_step_and_the_second_one_act_at_once(number):
+    def end(*_):
+        raise Ended(number)
+
+    before = signal.signal(number, end)
+    try:
+        with pytest.raises(Ended), StopOnSignal():
+            signal.raise_signal(number)
+        with pytest.raises(Ended), StopOnSignal() as stop:
+            stop.on_train_batch_end(0)
+            signal.raise_signal(number)
+            stop.on_train_batch_end(1)
+            assert stop.due
+            signal.raise_signal(number)
+        with pytest.raises(Ended), StopOnSignal() as stop:
+            stop.on_train_batch_end(0)
+            signal.raise_signal(number)  # while what came last is scored
+        assert signal.getsignal(number) is end
+    finally:
+        signal.signal(number, before)
 
 
 @pytest.mark.process
