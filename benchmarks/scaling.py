@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scaling_model import rule_section, speed_section
+from scaling_model import arrays, rule_section, speed_section
 from turns import Program
 
 from fastscnn_tf.core.files.json_text import read_json
@@ -25,7 +25,7 @@ from fastscnn_tf.core.sizes import parse_size
 HERE = Path(__file__).parent
 WORKER = [sys.executable, str(HERE / "scaling_worker.py")]
 RUNS = ((1, 1), (2, 1), (2, 2), (4, 1), (4, 4))  # devices = factor of the batch, factor of the rate
-CASES = ((1.0, 2), (1.0, 8), (0.5, 4), (1.0, 4))  # width, pairs per worker
+CASES = ((1.0, 2), (1.0, 6), (0.5, 4))  # width, pairs per worker
 SMALL, LARGE = [256] * 40, [1 << 20] * 4  # bytes of the messages that are timed by themselves
 
 
@@ -61,27 +61,23 @@ def speed(options: argparse.Namespace) -> None:
         port = str(one.getsockname()[1])
     cluster = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": "2"}
     orders = [{**order, "core": core} for core in cores]
-    pair = Together([(own, {**cluster, "RANK": str(i)}) for i, own in enumerate(orders)])
-    both = Together([(own, {}) for own in orders])
+    with ThreadPoolExecutor(2) as pool:
+        workers = [(own, {**cluster, "RANK": str(i)}) for i, own in enumerate(orders)]
+        pair, both = pool.map(Together, (workers, [(own, {}) for own in orders]))
     try:
         found = measure(pair, both, len(options.cases), options.rounds, options.steps)
+        said = {"cpu": cpu_name(), "rounds": options.rounds, "steps": options.steps}
+        said |= {"small_messages": SMALL, "large_messages": LARGE}
+        write_json(options.json, {**said, **order, **both.programs[0].about, **found})
     finally:
         pair.close()
         both.close()
-    said = {"cpu": cpu_name(), "rounds": options.rounds, "steps": options.steps}
-    said |= {"small_messages": SMALL, "large_messages": LARGE}
-    write_json(options.json, {**said, **order, **both.programs[0].about, **found})
 
 
 def measure(pair: Together, both: Together, cases: int, rounds: int, steps: int) -> dict[str, Any]:
     """Medians of each turn, one for each round, in seconds of a step (or a batch, a program)."""
-    messages = []
-    for case in range(cases):
-        both.ask(what="compute", case=case, count=1)
-        pair.ask(what="compute", case=case, count=1)
-        messages.append(pair.ask(what="messages", case=case, count=1)[0])
-        print(f"case {case}: {len(messages[-1])} collective operations", flush=True)
-    sizes = [[size for _, size in each] for each in messages]
+    messages = compiled(pair, both, cases)
+    sizes = [arrays(each) for each in messages]
 
     def reduced(what: list[int]) -> float:
         return median(pair.ask(what="reduce", bytes=what, count=4 * steps)[0])
@@ -117,6 +113,28 @@ def measure(pair: Together, both: Together, cases: int, rounds: int, steps: int)
             plain[name].append(reduced(what))
         print(f"round {i + 1} of {rounds}", flush=True)
     return {"messages": messages, "seconds": seconds, **plain}
+
+
+def compiled(pair: Together, both: Together, cases: int) -> list[Any]:
+    """Has all programs compile their steps; the collective operations of each case's.
+
+    What is alone begins at one case each, so that the other finds it compiled.
+    """
+
+    def each(number: int) -> None:
+        for case in range(cases)[:: -1 if number else 1]:
+            both.programs[number].ask({"what": "compute", "case": case, "count": 1})
+
+    messages = []
+    with ThreadPoolExecutor(2) as pool:
+        beside = [pool.submit(each, number) for number in range(2)]
+        for case in range(cases):
+            pair.ask(what="compute", case=case, count=1)
+            messages.append(pair.ask(what="messages", case=case, count=1)[0])
+            print(f"case {case}: {len(messages[-1])} collective operations", flush=True)
+        for one in beside:
+            one.result()
+    return messages
 
 
 def median(values: Any) -> float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,7 +74,7 @@ def fit(found: dict[str, Any]) -> Model:
         _ratio(found, lambda s: np.divide(s["both"], s["alone"])),
         1.0,
     )
-    sent = [communication(model, each) for each in found["messages"]]
+    sent = [communication(model, arrays(each)) for each in found["messages"]]
     waits = [
         np.median((np.array(s["pair"]) - sent[i]) / s["both"])
         for i, s in enumerate(found["seconds"][:FIRST])
@@ -86,36 +87,33 @@ def _ratio(found: dict[str, Any], of: Any) -> float:
     return float(np.mean([np.median(of(case)) for case in found["seconds"][:FIRST]]))
 
 
+def arrays(operations: Sequence[Any]) -> list[int]:
+    """Bytes of each array of collective operations: Gloo's messages."""
+    return [size for _, sizes in operations for size in sizes]
+
+
 def communication(
     model: Model,
-    messages: Sequence[Sequence[Any]],
+    messages: Sequence[float],
     workers: int = 2,
-    link: float | None = None,
+    link: int | None = None,
     tree: bool = False,
 ) -> float:
     """Seconds of a step's messages.
 
     Args:
         model: gives what loopback takes.
-        messages: (kind, bytes) of each.
+        messages: bytes of each.
         workers: that share them.
         link: in Gbit/s, of `LINKS`; None for loopback.
         tree: log2 of the workers' rounds instead of a ring's.
     """
     if workers == 1:
         return 0.0
-    total = sum(size for _, size in messages)
     rounds = 2 * math.ceil(math.log2(workers)) if tree else 2 * (workers - 1)
     latency = model.latency + (LINKS[link] if link else 0.0)
     byte = max(model.byte, 8 / (link * 1e9)) if link else model.byte
-    return len(messages) * rounds * latency + 2 * (workers - 1) / workers * total * byte
-
-
-def gathered(messages: Sequence[Sequence[Any]], kernels: int) -> list[Sequence[Any]]:
-    """The same bytes if the kernels' gradients, which nothing waits for, went as one message."""
-    total = sum(size for _, size in messages)
-    rest = len(messages) - kernels
-    return [("all-reduce", total / (rest + 1))] * (rest + 1)
+    return len(messages) * rounds * latency + 2 * (workers - 1) / workers * sum(messages) * byte
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +124,7 @@ class Machine:
         name: as in the page.
         faster: by which factor than the core that was measured.
         tree: how its messages travel.
-        gathered: whether the kernels' gradients go as one.
+        gathered: whether the arrays of an operation go as one.
     """
 
     name: str
@@ -140,17 +138,16 @@ class Machine:
         given = model.given * pairs * pixels
         return compute + given if self.faster == 1 else compute / self.faster
 
-    def sends(self, model: Model, messages: Any, kernels: int, workers: int, link: float) -> float:
+    def sends(self, model: Model, operations: Sequence[Any], workers: int, link: int) -> float:
         """Seconds of a step's messages."""
-        if self.gathered:
-            messages = gathered(messages, kernels)
-        return communication(model, messages, workers, link, self.tree)
+        each = [sum(sizes) for _, sizes in operations] if self.gathered else arrays(operations)
+        return communication(model, each, workers, link, self.tree)
 
 
 MACHINES = (
     Machine("one core, a ring (measured here)"),
     Machine(f"{FASTER} times as fast, a ring", FASTER),
-    Machine(f"{FASTER} times as fast, a tree, gradients in one message", FASTER, True, True),
+    Machine(f"{FASTER} times as fast, a tree, a message for each operation", FASTER, True, True),
 )
 
 
@@ -160,7 +157,7 @@ def measured_table(found: dict[str, Any], model: Model) -> str:
     for i, (case, s) in enumerate(zip(found["cases"], medians(found), strict=True)):
         width, pairs = case
         alone = model.fixed + model.pair * pairs if width == found["cases"][0][0] else s["alone"]
-        sent = communication(model, found["messages"][i])
+        sent = communication(model, arrays(found["messages"][i]))
         both = model.crowd * alone
         fed = alone + model.given * pairs
         said = {
@@ -180,19 +177,24 @@ def measured_table(found: dict[str, Any], model: Model) -> str:
     return markdown_table(head, rows, range(1, 7))
 
 
+def kinds(operations: Sequence[Any]) -> str:
+    """How many there are of each kind."""
+    counts = Counter(kind for kind, _ in operations)
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+
+
 def fitted_lines(found: dict[str, Any], model: Model) -> str:
     """What was counted and fitted, as a list."""
-    messages = found["messages"][0]
-    size = sum(n for _, n in messages)
-    small = sum(n <= 4096 for _, n in messages)
-    compute, given = 1e3 * model.pair, 1e3 * model.given
+    operations = found["messages"][0]
+    each = arrays(operations)
+    small = sum(n <= 4096 for n in each)
     return "\n".join(
         [
-            f"- A step of width {found['cases'][0][0]:g} sends {len(messages)} messages of "
-            f"{size / 1e6:.2f} MB together, {small} of them of 4 kB at most; "
-            f"{found['kernels'][0]} are gradients of kernels, which nothing waits for.",
-            f"- Compute: {1e3 * model.fixed:.0f} ms and {compute:.1f} ms a pair; "
-            f"input: {given:.1f} ms a pair.",
+            f"- A step of width {found['cases'][0][0]:g} has {len(operations)} collective "
+            f"operations ({kinds(operations)}) on {len(each)} arrays of {sum(each) / 1e6:.2f} MB "
+            f"together, {small} of them of 4 kB at most.",
+            f"- Compute: {1e3 * model.fixed:.0f} ms and {1e3 * model.pair:.1f} ms a pair; "
+            f"input: {1e3 * model.given:.1f} ms a pair.",
             f"- A message: {1e6 * model.latency:.0f} µs for each round of the ring, "
             f"{1 / model.byte / 1e6:.0f} MB/s.",
             f"- A core beside a busy one takes {model.crowd:.2f} times as long; waiting for the "
@@ -203,13 +205,13 @@ def fitted_lines(found: dict[str, Any], model: Model) -> str:
 
 def predicted_table(found: dict[str, Any], model: Model, machine: Machine) -> str:
     """Seconds of a step and efficiency, by workers and links."""
-    messages, kernels = found["messages"][0], found["kernels"][0]
+    operations = found["messages"][0]
     own = machine.own(model, _pixels(found), USUAL[0])
     rows = []
     for workers in WORKERS:
         cells = []
         for link in LINKS:
-            step = own * model.wait + machine.sends(model, messages, kernels, workers, link)
+            step = own * model.wait + machine.sends(model, operations, workers, link)
             cells.append(f"{step:.2f} s, {percent(own / step, 0)} %")
         rows.append([str(workers), *cells])
     return markdown_table(["workers", *(f"{x} Gbit/s" for x in LINKS)], rows, range(1, 4))
@@ -217,19 +219,16 @@ def predicted_table(found: dict[str, Any], model: Model, machine: Machine) -> st
 
 def enough_table(found: dict[str, Any], model: Model) -> str:
     """Pairs per worker from which the efficiency is `ENOUGH`, by workers, machine and link."""
-    messages, kernels = found["messages"][0], found["kernels"][0]
     rows = []
     for machine in MACHINES:
         for workers in (8, 64, 256):
-            cells = [_least(found, model, machine, messages, kernels, workers, x) for x in LINKS]
+            cells = [_least(found, model, machine, workers, x) for x in LINKS]
             rows.append([machine.name, str(workers), *cells])
     return markdown_table(["worker", "workers", *(f"{x} Gbit/s" for x in LINKS)], rows, range(1, 5))
 
 
-def _least(
-    found: Any, model: Model, machine: Machine, messages: Any, kernels: int, workers: int, link: int
-) -> str:
-    sent = machine.sends(model, messages, kernels, workers, link)
+def _least(found: dict[str, Any], model: Model, machine: Machine, workers: int, link: int) -> str:
+    sent = machine.sends(model, found["messages"][0], workers, link)
     for pairs in range(1, 10_000):
         own = machine.own(model, _pixels(found), pairs)
         if own / (own * model.wait + sent) >= ENOUGH:

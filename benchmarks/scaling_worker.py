@@ -33,6 +33,7 @@ from fastscnn_tf.train.settings import MULTI_WORKER, NONE, TrainSettings
 Answer = Callable[[dict[str, Any]], Any]
 PAIRS = 48  # that are drawn, and kept: no step waits for a scene to be drawn
 BYTES = {"f32": 4, "f16": 2, "bf16": 2, "s32": 4, "u32": 4, "pred": 1}
+ARRAY = re.compile(r"([a-z]+[0-9]*)\[([0-9,]*)\]")
 COLLECTIVE = re.compile(
     r" = (.*?) (all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)(?:-start)?\("
 )
@@ -110,49 +111,61 @@ class Case:
             trainer.fit_stream(built.fitted, stream, one, {}, count + 1, callbacks)
         return np.diff(timer.times).tolist()
 
-    def messages(self, count: int = 1) -> list[tuple[str, int]]:
-        """(kind, bytes) of each collective operation of the step that was compiled last."""
+    def messages(self, count: int = 1) -> list[tuple[str, list[int]]]:
+        """Kind, and bytes of each array, of the collective operations of the last compiled step."""
         jax = import_extra("jax.extend.backend", "cluster")
         modules = [m for e in jax.get_backend().live_executables() for m in e.hlo_modules()]
-        text = [m.to_string() for m in modules if "train_step" in m.name][-1]
-        return [(kind, array_bytes(shapes)) for shapes, kind in COLLECTIVE.findall(text)]
+        return collectives([m.to_string() for m in modules if "train_step" in m.name][-1])
 
 
-def array_bytes(shapes: str) -> int:
-    """Bytes of the arrays of a type as HLO writes it, such as `(f32[3,4]{1,0}, f32[])`."""
-    found = re.findall(r"([a-z]+[0-9]*)\[([0-9,]*)\]", shapes)
-    return sum(
-        BYTES[kind] * int(np.prod([int(x) for x in dims.split(",") if x])) for kind, dims in found
-    )
+def collectives(hlo: str) -> list[tuple[str, list[int]]]:
+    """Kind, and bytes of each array, of the collective operations of a compiled program.
+
+    XLA puts what need not wait for each other into one operation; Gloo sends its arrays singly.
+    """
+    return [
+        (
+            kind,
+            [
+                BYTES[x] * int(np.prod(list(map(int, filter(None, dims.split(","))))))
+                for x, dims in ARRAY.findall(shapes)
+            ],
+        )
+        for shapes, kind in COLLECTIVE.findall(hlo)
+    ]
 
 
 def reduce_alone(sizes: list[int], count: int) -> list[float]:
     """Seconds of each of so many programs that do nothing but all-reduces of so many bytes each."""
+    reduce = all_reduces(tuple(sizes))
+    times = [time.perf_counter()]
+    for _ in range(count):
+        reduce()
+        times.append(time.perf_counter())
+    return np.diff(times).tolist()
+
+
+@functools.cache
+def all_reduces(sizes: tuple[int, ...]) -> Callable[[], Any]:
+    """What all-reduces arrays of so many bytes, by Gloo one after the other; it ran once."""
     jax: Any = import_extra("jax", "cluster")
     mesh = jax.sharding.Mesh(np.array(jax.devices()), ("workers",))
     everywhere = jax.sharding.PartitionSpec()
 
     def program(*arrays: Any) -> Any:
-        done = []
-        for array in arrays:  # each begins when the one before has ended, as in a step
-            array = jax.lax.optimization_barrier((array, *done[-1:]))[0]
-            done.append(jax.lax.psum(array, "workers"))
-        return done
+        return [jax.lax.psum(array, "workers") for array in arrays]
 
-    whole = jax.jit(
-        jax.shard_map(
-            program, mesh=mesh, in_specs=everywhere, out_specs=everywhere, check_vma=False
-        )
-    )
+    shares = {"in_specs": everywhere, "out_specs": everywhere, "check_vma": False}
+    whole = jax.jit(jax.shard_map(program, mesh=mesh, **shares))
     layout = jax.sharding.NamedSharding(mesh, everywhere)
     arrays = [np.zeros(-(-size // 4), np.float32) for size in sizes]
     given = [jax.make_array_from_process_local_data(layout, a, a.shape) for a in arrays]
-    jax.block_until_ready(whole(*given))
-    times = [time.perf_counter()]
-    for _ in range(count):
-        jax.block_until_ready(whole(*given))
-        times.append(time.perf_counter())
-    return np.diff(times).tolist()
+
+    def reduce() -> Any:
+        return jax.block_until_ready(whole(*given))
+
+    reduce()
+    return reduce
 
 
 def timed_steps(order: dict[str, Any], open_until: contextlib.ExitStack) -> tuple[Any, Answer]:
@@ -171,12 +184,8 @@ def timed_steps(order: dict[str, Any], open_until: contextlib.ExitStack) -> tupl
             return reduce_alone(request["bytes"], request["count"])
         return getattr(cases[request["case"]], request["what"])(request["count"])
 
-    kernels = [
-        sum(len(v.shape) == 4 for v in case.ready.built.network.trainable_variables)
-        for case in cases
-    ]
     versions = {name: import_extra(name, "cluster").__version__ for name in ("jax", "keras")}
-    return {"versions": versions, "kernels": kernels}, answer
+    return {"versions": versions}, answer
 
 
 def whole_runs(order: dict[str, Any]) -> tuple[Any, Answer]:
