@@ -1,6 +1,14 @@
 """What training by several processes costs: step time with a model of it, and the linear rule.
 
-.venv-jax/bin/python benchmarks/scaling.py rule --json rule.json
+    export PYTHONPATH=$PWD
+    .venv-jax/bin/python benchmarks/scaling.py speed --json speed.json
+    .venv-jax/bin/python benchmarks/scaling.py rule --json rule.json
+    .venv-jax/bin/python benchmarks/scaling.py page --speed speed.json --rule rule.json
+
+`speed` times the steps of one process, of two that know nothing of each other and of two that train
+together, each on a core of its own, and their parts alone: all in turns within each round. `rule`
+trains on logical devices. `page` fits the model of `scaling_model.py` and writes the tables of
+docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -204,16 +212,13 @@ def rule(options: argparse.Namespace) -> None:
 def page(options: argparse.Namespace) -> None:
     """Writes what was measured into the page, between its marks."""
     text = options.output.read_text(encoding="utf-8")
-    for name, path, section in (
-        ("speed", options.speed, speed_section),
-        ("rule", options.rule, rule_section),
-    ):
-        begin, end = (
-            f"<!-- {name}:begin (python benchmarks/scaling.py page) -->",
-            f"<!-- {name}:end -->",
-        )
-        before, after = text[: text.index(begin)], text[text.index(end) :]
-        text = f"{before}{begin}\n{section(read_json(path))}\n{after}"
+    sections = (("speed", options.speed, speed_section), ("rule", options.rule, rule_section))
+    for name, path, section in sections:
+        if path:
+            end = f"<!-- {name}:end -->"
+            begin = f"<!-- {name}:begin (python benchmarks/scaling.py page) -->"
+            before, after = text[: text.index(begin)], text[text.index(end) :]
+            text = f"{before}{begin}\n{section(read_json(path))}\n{after}"
     write_bytes(options.output, text.encode())
 
 
@@ -259,8 +264,8 @@ def main() -> None:
     part.add_argument("--json", type=Path, required=True, help="The result; goes on with it.")
     part.set_defaults(run=rule)
     part = parts.add_parser("page", help="Write what both measured into docs/scaling.md.")
-    part.add_argument("speed", type=Path, help="What speed wrote.")
-    part.add_argument("rule", type=Path, help="What rule wrote.")
+    part.add_argument("--speed", type=Path, help="What speed wrote.")
+    part.add_argument("--rule", type=Path, help="What rule wrote.")
     part.add_argument("--output", type=Path, default=HERE.parent / "docs" / "scaling.md")
     part.set_defaults(run=page)
     options = parser.parse_args()
