@@ -1,6 +1,14 @@
 """What training by several processes costs: step time with a model of it, and the linear rule.
 
-.venv-jax/bin/python benchmarks/scaling.py rule --json rule.json
+    export PYTHONPATH=$PWD
+    .venv-jax/bin/python benchmarks/scaling.py speed --json speed.json
+    .venv-jax/bin/python benchmarks/scaling.py rule --json rule.json
+    .venv-jax/bin/python benchmarks/scaling.py page --speed speed.json --rule rule.json
+
+`speed` times the steps of one process, of two that know nothing of each other and of two that train
+together, each on a core of its own, and their parts alone: all in turns within each round. `rule`
+trains on logical devices. `page` fits the model of `scaling_model.py` and writes the tables of
+docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -9,6 +17,7 @@ import argparse
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,6 +61,7 @@ class Together:
 
 def speed(options: argparse.Namespace) -> None:
     """Times steps, input and all-reduces of 1 and 2 processes, each on a core of its own."""
+    stop = time.perf_counter() + 60 * options.minutes
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
         sys.exit("two processes need two cores, there is one")
@@ -65,8 +75,8 @@ def speed(options: argparse.Namespace) -> None:
         workers = [(own, {**cluster, "RANK": str(i)}) for i, own in enumerate(orders)]
         pair, both = pool.map(Together, (workers, [(own, {}) for own in orders]))
     try:
-        found = measure(pair, both, len(options.cases), options.rounds, options.steps)
-        said = {"cpu": cpu_name(), "rounds": options.rounds, "steps": options.steps}
+        found = measure(pair, both, len(options.cases), options.rounds, options.steps, stop)
+        said = {"cpu": cpu_name(), "rounds": len(found["small"]), "steps": options.steps}
         said |= {"small_messages": SMALL, "large_messages": LARGE}
         write_json(options.json, {**said, **order, **both.programs[0].about, **found})
     finally:
@@ -74,8 +84,19 @@ def speed(options: argparse.Namespace) -> None:
         both.close()
 
 
-def measure(pair: Together, both: Together, cases: int, rounds: int, steps: int) -> dict[str, Any]:
-    """Medians of each turn, one for each round, in seconds of a step (or a batch, a program)."""
+def measure(
+    pair: Together, both: Together, cases: int, rounds: int, steps: int, stop: float
+) -> dict[str, Any]:
+    """Medians of each turn, one for each round, in seconds of a step (or a batch, a program).
+
+    Args:
+        pair: the processes that train together.
+        both: two that know nothing of each other; the first of them is what is alone.
+        cases: how many each has.
+        rounds: at most; a third one begins only if it ends before `stop`, as the others took.
+        steps: of a turn.
+        stop: by `time.perf_counter`.
+    """
     messages = compiled(pair, both, cases)
     sizes = [arrays(each) for each in messages]
 
@@ -105,6 +126,7 @@ def measure(pair: Together, both: Together, cases: int, rounds: int, steps: int)
     seconds: list[dict[str, list[float]]] = [{} for _ in range(cases)]
     plain: dict[str, list[float]] = {"small": [], "large": []}
     for i in range(rounds):
+        begin = time.perf_counter()
         for case in np.roll(np.arange(cases), i):
             turns = list(turns_of(int(case)).items())
             for j in np.roll(np.arange(len(turns)), i):
@@ -112,6 +134,8 @@ def measure(pair: Together, both: Together, cases: int, rounds: int, steps: int)
         for name, what in (("small", SMALL), ("large", LARGE)):
             plain[name].append(reduced(what))
         print(f"round {i + 1} of {rounds}", flush=True)
+        if i and 2 * time.perf_counter() - begin > stop:
+            break
     return {"messages": messages, "seconds": seconds, **plain}
 
 
@@ -188,16 +212,13 @@ def rule(options: argparse.Namespace) -> None:
 def page(options: argparse.Namespace) -> None:
     """Writes what was measured into the page, between its marks."""
     text = options.output.read_text(encoding="utf-8")
-    for name, path, section in (
-        ("speed", options.speed, speed_section),
-        ("rule", options.rule, rule_section),
-    ):
-        begin, end = (
-            f"<!-- {name}:begin (python benchmarks/scaling.py page) -->",
-            f"<!-- {name}:end -->",
-        )
-        before, after = text[: text.index(begin)], text[text.index(end) :]
-        text = f"{before}{begin}\n{section(read_json(path))}\n{after}"
+    sections = (("speed", options.speed, speed_section), ("rule", options.rule, rule_section))
+    for name, path, section in sections:
+        if path:
+            end = f"<!-- {name}:end -->"
+            begin = f"<!-- {name}:begin (python benchmarks/scaling.py page) -->"
+            before, after = text[: text.index(begin)], text[text.index(end) :]
+            text = f"{before}{begin}\n{section(read_json(path))}\n{after}"
     write_bytes(options.output, text.encode())
 
 
@@ -227,8 +248,9 @@ def main() -> None:
     part.add_argument(
         "--cases", type=case_of, nargs="+", default=list(CASES), help="WIDTH:PAIRS of a worker."
     )
-    part.add_argument("--rounds", type=int, default=5)
-    part.add_argument("--steps", type=int, default=5, help="Per turn.")
+    part.add_argument("--rounds", type=int, default=5, help="At most.")
+    part.add_argument("--steps", type=int, default=4, help="Per turn.")
+    part.add_argument("--minutes", type=float, default=7.0, help="Then no round begins.")
     part.add_argument("--json", type=Path, required=True, help="The result.")
     part.set_defaults(run=speed)
     part = parts.add_parser("rule", help="mIoU of larger batches at equal epochs.")
@@ -242,8 +264,8 @@ def main() -> None:
     part.add_argument("--json", type=Path, required=True, help="The result; goes on with it.")
     part.set_defaults(run=rule)
     part = parts.add_parser("page", help="Write what both measured into docs/scaling.md.")
-    part.add_argument("speed", type=Path, help="What speed wrote.")
-    part.add_argument("rule", type=Path, help="What rule wrote.")
+    part.add_argument("--speed", type=Path, help="What speed wrote.")
+    part.add_argument("--rule", type=Path, help="What rule wrote.")
     part.add_argument("--output", type=Path, default=HERE.parent / "docs" / "scaling.md")
     part.set_defaults(run=page)
     options = parser.parse_args()

@@ -249,8 +249,9 @@ def speed_section(found: dict[str, Any]) -> str:
     parts = [
         f"{found['cpu']}; {about}; toy streets of {size}, each process on a core of its own, Gloo "
         f"over loopback; median of {found['rounds']} rounds of {found['steps']} steps. In "
-        "milliseconds, and in brackets how far the model is from it; rows with a star were not "
-        "in the fit (of another width only the messages are the model's).",
+        "milliseconds, and in brackets how far the model is from it. The row with a star was not "
+        "in the fit (there only input and messages are the model's), nor were the steps with "
+        "input and a step's all-reduces by themselves.",
         measured_table(found, model),
         fitted_lines(found, model),
     ]
