@@ -200,6 +200,8 @@ def _check_resolved(address: str) -> None:
     try:
         socket.getaddrinfo(host.strip("[]"), int(port))
     except (OSError, UnicodeError) as error:
+        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+            return  # nobody could be asked
         why = getattr(error, "strerror", None) or error
         raise ConfigError(
             f"{VARIABLES[0]}: no machine is called {host} here ({why}): expected that of worker 0"
