@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 from ..core.errors import ConfigError
@@ -39,8 +40,10 @@ def loaded_libraries(held: Held, settings: DeviceSettings) -> list[str]:
         if not folder.is_dir():
             kind = "not a folder" if folder.exists() else "no such folder"
             raise ConfigError(f"npu.{name}={one_line(given)}: {kind}: name the one of the library")
-        below = itertools.islice(folder.rglob("*"), MOST_FILES)  # where LiteRT looks, too
-        names = [p.name for p in below if start in p.name and p.suffix in (".so", ".dll")]
+        # Where LiteRT looks, too; a folder that vanishes meanwhile, as in /tmp, is left out.
+        below = itertools.chain.from_iterable(files for _, _, files in os.walk(folder))
+        files = itertools.islice(below, MOST_FILES)
+        names = [name for name in files if start in name and name.endswith((".so", ".dll"))]
         by = held.given_by[f"npu.{name}"]
         shown = one_line(", ".join(sorted(names)) or f"no {start}*")[:LONGEST]
         said.append(f"loads {shown} of {one_line(folder)} (npu.{name}{by and ', '}{by})")

@@ -40,7 +40,13 @@ from .build import (
 )
 from .callbacks import callbacks_for
 from .distill.saved_logits import logits_batches
-from .distributed.strategy import check_shares, devices_of, on_all_devices, on_one_device
+from .distributed.strategy import (
+    check_shares,
+    check_strategy,
+    devices_of,
+    on_all_devices,
+    on_one_device,
+)
 from .predictor import KerasPredictor
 from .recipes import describe, write_recipe
 from .settings import TrainSettings, seconds_of
@@ -149,6 +155,7 @@ def prepare(
     """
     validates = validates and settings.validate_every > 0
     find_data(settings, settings.size, validates)
+    check_strategy(settings.strategy)
     start = read_start(settings.init_from) if settings.init_from and not last else None
     training = training_data(settings, settings.size, progress)
     split = usable_split(settings, "val", settings.size, progress) if validates else None

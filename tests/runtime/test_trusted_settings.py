@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +266,29 @@ def test_settings_in_code_count_and_absent_folders_are_named(tmp_path):
     )
     assert plan.remark == f"loads no LiteRtDispatch* of {tmp_path} (npu.dispatch_library_dir)"
     assert plan.options["environment"] == {"dispatch_library_path": str(tmp_path)}
+
+
+def test_folders_that_vanish_while_libraries_are_looked_for_are_left_out(tmp_path):
+    """As in a folder of temporary files: another thread makes and removes them all the time."""
+    (tmp_path / "libLiteRtDispatch_A.so").touch()
+    npu = NpuSettings(dispatch_library_dir=str(tmp_path))
+    settings = DeviceSettings(None, "npu", "compiled_model", npu=npu)
+    over = threading.Event()
+
+    def come_and_go():
+        while not over.is_set():
+            for name in range(50):
+                (tmp_path / f"{name}" / "below").mkdir(parents=True)
+            for name in range(50):
+                shutil.rmtree(tmp_path / f"{name}")
+
+    (thread := threading.Thread(target=come_and_go)).start()
+    try:
+        said = {plan_engine(INT8, b"", {}, settings=settings).remark for _ in range(200)}
+    finally:
+        over.set()
+        thread.join()
+    assert [line.partition(" of ")[0] for line in said] == ["loads libLiteRtDispatch_A.so"]
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(tmp_path):

@@ -1,5 +1,10 @@
 """Several processes: which they are, and their shares of batches. `backends/` starts real ones."""
 
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -74,3 +79,15 @@ def test_the_cluster_of_a_launcher():
 def test_a_cluster_that_makes_no_sense_is_refused(name, text, message):
     with pytest.raises(ConfigError, match=message):
         cluster_from({**GIVEN, name: text})
+
+
+@pytest.mark.process
+@pytest.mark.skipif(find_spec("jax") is not None, reason="JAX is installed")
+def test_a_backend_that_is_not_there_is_told_before_anything_else(tmp_path):
+    command = [sys.executable, "-m", "fastscnn_tf", "train", "--dataset", "toy", "--size", "64x96"]
+    command += ["--epochs", "2", "--output", "r"]
+    backend = {**os.environ, "KERAS_BACKEND": "jax"}
+    end = subprocess.run(command, env=backend, cwd=tmp_path, capture_output=True, text=True)
+    assert (end.returncode, end.stdout) == (2, "")
+    assert end.stderr.startswith("fastscnn: jax is not installed, which KERAS_BACKEND=jax needs")
+    assert end.stderr.count("\n") == 1

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -157,6 +158,8 @@ def joined(cluster: Cluster | None) -> Iterator[Workers]:
     """
     check_strategy(MULTI_WORKER)
     jax: Any = import_extra("jax", "cluster")
+    if cluster:
+        _check_resolved(cluster.address)
     jax.config.update("jax_enable_preemption_service", False)  # which would write at every end
     where = dataclasses.astuple(cluster) if cluster else (None, None, None)
     named = f"the workers of {where[0]}" if cluster else "the workers"
@@ -189,6 +192,20 @@ def joined(cluster: Cluster | None) -> Iterator[Workers]:
             atexit.register(_leave, WorkerLost.exit_code)
             raise WorkerLost(said[-1]) from None
         jax.distributed.shutdown()
+
+
+def _check_resolved(address: str) -> None:
+    """Asks now: JAX would wait for a machine of this name for as long as for all workers."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.getaddrinfo(host.strip("[]"), int(port))
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+            return  # nobody could be asked
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"{VARIABLES[0]}: no machine is called {host} here ({why}): expected that of worker 0"
+        ) from None
 
 
 def lost(who: str) -> str:

@@ -28,13 +28,13 @@ def check_strategy(name: str) -> str:
         InputError: Keras or JAX is not installed.
     """
     check_run_values(strategy=name)
-    if name == NONE:
-        return name
     try:
         backend = keras3().backend.backend()
     except InputError as error:  # the backend that would be taken is not there
+        if name == NONE:
+            raise
         raise ConfigError(f"--strategy {name} needs {BACKEND}=jax ({error})") from None
-    if backend != "jax":
+    if name != NONE and backend != "jax":
         raise ConfigError(f"--strategy {name} needs {BACKEND}=jax, this is {backend}")
     return name
 
