@@ -108,7 +108,6 @@ def test_counts_of_the_original_programs(name):
     result = summary(config)
     assert result.trainable == plain
     assert round(result.macs / 1e6) == MACS[name]
-    assert fast_scnn(config.replace(input_size=(64, 96))).count_params() == result.parameters
     if heads:
         assert summary(config.replace(aux_heads=True)).trainable == heads
 
@@ -153,6 +152,7 @@ def test_presets_survive_json_and_every_size(name):
     config = FastSCNNConfig.preset(name, num_classes=5, input_size=(64, 96))
     assert FastSCNNConfig.from_dict(config.to_dict()) == config
     model = fast_scnn(config.replace(**SMALL))
+    assert model.count_params() == summary(model.config).parameters
     assert model.output_shape == (None, 64, 96, 5)
     assert resize_model(model, (96, 32)).output_shape == (None, 96, 32, 5)
 
