@@ -19,6 +19,15 @@ from fastscnn_tf.model.layers import layers_for
 from fastscnn_tf.model.windows import adaptive_windows
 from fastscnn_tf.quantize.quantize_aware import quantize_aware
 
+FEW = {"num_classes": 5, "repeats": (2, 1, 1)}  # a bottleneck with a skip, and two without
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """That of the paper without and with auxiliary heads; tests only look at them."""
+    config = FastSCNNConfig(input_size=(64, 96))
+    return fast_scnn(config), fast_scnn(config.replace(aux_heads=True))
+
 
 def test_counts_of_the_paper():
     cost = complexity(FastSCNNConfig())
@@ -30,11 +39,9 @@ def test_counts_of_the_paper():
     assert complexity(literal).macs == 6_674_259_968 + 15 * 9 * 262_144
 
 
-def test_model_agrees_with_the_count():
-    config = FastSCNNConfig(input_size=(64, 96))
-    assert fast_scnn(config).count_params() == complexity(config).parameters
-    aux = config.replace(aux_heads=True)
-    assert fast_scnn(aux).count_params() == complexity(aux).parameters
+def test_model_agrees_with_the_count(networks):
+    for model in networks:
+        assert model.count_params() == complexity(model.config).parameters
 
 
 @pytest.mark.parametrize("size", [(64, 96), (224, 480), (32, 32)])
@@ -58,23 +65,22 @@ def test_stage_shapes(size):
         assert tuple(model.get_layer(name).output.shape[1:]) == shape, name
 
 
-def test_residuals_only_where_shapes_allow():
-    names = {layer.name for layer in fast_scnn(FastSCNNConfig(input_size=(64, 96))).layers}
+def test_residuals_only_where_shapes_allow(networks):
+    names = {layer.name for layer in networks[0].layers}
     added = {n.split(".")[1] for n in names if n.startswith("global") and n.endswith(".add")}
     assert added == {f"bottleneck{g}_{i}" for g in (1, 2, 3) for i in (2, 3)}
 
 
-def test_every_layer_is_named_by_stage_and_flat():
+def test_every_layer_is_named_by_stage_and_flat(networks):
     stages = ("learning_to_downsample", "global_features", "pyramid", "fusion", "classifier")
-    for layer in fast_scnn(FastSCNNConfig(input_size=(64, 96))).layers:
+    for layer in networks[0].layers:
         assert layer.name.split(".")[0] in (*stages, "image", "logits")
         assert not hasattr(layer, "layers")
 
 
-def test_auxiliary_outputs():
-    model = fast_scnn(FastSCNNConfig(num_classes=5, input_size=(64, 96), aux_heads=True))
-    shapes = {name: tuple(out.shape[1:]) for name, out in model.output.items()}
-    assert shapes == {"logits": (64, 96, 5), "aux_ltd": (8, 12, 5), "aux_gfe": (2, 3, 5)}
+def test_auxiliary_outputs(networks):
+    shapes = {name: tuple(out.shape[1:]) for name, out in networks[1].output.items()}
+    assert shapes == {"logits": (64, 96, 19), "aux_ltd": (8, 12, 19), "aux_gfe": (2, 3, 19)}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +119,7 @@ def test_resizes_read_where_their_matrices_say(sampling, size):
 
 
 def test_tf_keras_twin_has_the_same_names_and_outputs(randomise, noise):
-    config = FastSCNNConfig(num_classes=5, input_size=(96, 64))
+    config = FastSCNNConfig(input_size=(96, 64), **FEW)
     model = randomise(fast_scnn(config))
     twin = fast_scnn(config, keras=tf_keras())
     assert [x.name for x in twin.layers] == [x.name for x in model.layers]
@@ -186,7 +192,7 @@ def test_saved_model_is_read_back_in_a_fresh_process(tmp_path, randomise, noise)
 
 
 def test_same_weights_at_another_size(randomise, noise):
-    model = randomise(fast_scnn(FastSCNNConfig(num_classes=5, input_size=(64, 96), aux_heads=True)))
+    model = randomise(fast_scnn(FastSCNNConfig(input_size=(64, 96), aux_heads=True, **FEW)))
     bigger = resize_model(model, (128, 160))
     assert bigger.output_shape == (None, 128, 160, 5)
     back = resize_model(bigger, (64, 96))
@@ -205,7 +211,7 @@ def test_damaged_model_file_is_named(tmp_path, content):
 
 
 def test_truncated_and_foreign_model_files(tmp_path):
-    model = fast_scnn(FastSCNNConfig(num_classes=5, input_size=(32, 32)))
+    model = fast_scnn(FastSCNNConfig(input_size=(32, 32), **FEW))
     save_model(model, tmp_path / "m.keras")
     content = (tmp_path / "m.keras").read_bytes()
     (tmp_path / "t.keras").write_bytes(content[: len(content) // 2])
@@ -220,7 +226,7 @@ def test_truncated_and_foreign_model_files(tmp_path):
 
 
 def test_edited_graph_is_refused_by_name():
-    model = fast_scnn(FastSCNNConfig(num_classes=5, input_size=(32, 32)))
+    model = fast_scnn(FastSCNNConfig(input_size=(32, 32), **FEW))
     extra = keras3().layers.Softmax(name="my_softmax")(model.output)
     with pytest.raises(ConfigError, match="my_softmax"):
         quantize_aware(keras3().Model(model.input, extra))
