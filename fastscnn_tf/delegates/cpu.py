@@ -12,7 +12,7 @@ MAX_THREADS = 256  # the interpreter crashes when it cannot start them all
 KERNELS = ("xnnpack", "builtin", "reference", "micro")
 XNNPACK_H = "tflite/delegates/xnnpack/xnnpack_delegate.h: TfLiteXNNPackDelegateOptions"
 CPU_OPTIONS = "ai_edge_litert 2.3.0 cpu_options.py: CpuOptions"
-INTERPRETER = "ai_edge_litert 2.3.0 interpreter.py: Interpreter"
+INTERPRETER = "ai_edge_litert 2.3.0 interpreter.py: Interpreter(experimental_"
 
 # TFLITE_XNNPACK_DELEGATE_FLAG_* of xnnpack_delegate.h.
 XNNPACK_FLAGS = {
@@ -65,18 +65,10 @@ class CpuSettings(Settings):
     xnnpack_flags: tuple[str, ...] | None = texts(f"{XNNPACK_H}.flags", *XNNPACK_FLAGS)
     xnnpack_runtime_flags: int | None = number(f"{XNNPACK_H}.runtime_flags", 0, 2**31 - 1)
     weight_cache_dir: str | None = path(f"{XNNPACK_H}.weight_cache_file_path")
-    disable_delegate_clustering: bool | None = flag(
-        f"{INTERPRETER}(experimental_disable_delegate_clustering)"
-    )
-    default_delegate_latest_features: bool | None = flag(
-        f"{INTERPRETER}(experimental_default_delegate_latest_features)"
-    )
-    compress_quantization_zero_points: bool | None = flag(
-        f"{INTERPRETER}(experimental_compress_quantization_zero_points)"
-    )
-    disable_delegate_node_fusion: bool | None = flag(
-        f"{INTERPRETER}(experimental_disable_delegate_node_fusion)"
-    )
+    disable_delegate_clustering: bool | None = flag(INTERPRETER)
+    default_delegate_latest_features: bool | None = flag(INTERPRETER)
+    compress_quantization_zero_points: bool | None = flag(INTERPRETER)
+    disable_delegate_node_fusion: bool | None = flag(INTERPRETER)
 
     def __post_init__(self) -> None:
         super().__post_init__()
