@@ -158,13 +158,6 @@ def strip(
     return np.asarray(sheet)
 
 
-def png(pixels: np.ndarray) -> bytes:
-    """(H, W, 3) uint8 RGB as a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def pixels(content: bytes) -> np.ndarray:
     """A PNG file as (H, W, 3) uint8 RGB."""
     return decode_image(content, "plot")

@@ -9,10 +9,9 @@ from PIL import Image, ImageDraw
 
 from ..core.files.writing import write_json
 from ..core.images.fonts import lettering
-from ..core.images.image_file import resize_image, resize_label
+from ..core.images.image_file import encode_png, resize_image, resize_label
 from ..core.images.visualize import hatched, legend, overlay
 from ..core.labels import IGNORE, Color, LabelSpace
-from ..core.plots import png
 from ..core.report_page import Figure, Page, Section, Table
 from ..core.text_table import percent
 from .model_comparison_result import ComparedPicture, Delta, ModelComparison
@@ -96,7 +95,7 @@ def _figure(place: int, item: ComparedPicture, pair: ModelPair) -> Figure:
         "where the models differ (blue: the first is right, orange: the second, white: neither, "
         "pink: no label), first and second prediction, with the colours of the classes"
     )
-    return Figure(f"worst_{place}.png", png(sheet), alt)
+    return Figure(f"worst_{place}.png", encode_png(sheet), alt)
 
 
 def comparison_sheet(

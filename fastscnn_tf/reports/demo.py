@@ -11,8 +11,8 @@ import numpy as np
 from ..core.aliases import StrPath
 from ..core.console import echo
 from ..core.files.writing import check_output_folder, make_folder, write_json
+from ..core.images.image_file import encode_png
 from ..core.images.visualize import legend, overlay
-from ..core.plots import png
 from ..core.report_page import Figure, Page, Section, Table
 from ..core.sizes import Size
 from ..core.text_table import percent, text_table
@@ -139,7 +139,7 @@ def write_report(folder: Path, summary: dict[str, Any], data: SegmentationDatase
     segmenter = Segmenter(folder / "int8_qat.tflite")
     pictures = [_picture(segmenter, data, i) for i in range(min(PICTURES, len(data)))]
     make_folder(folder / "overlays")
-    key = Figure("", png(legend(data.labels)), "the colours of the classes")
+    key = Figure("", encode_png(legend(data.labels)), "the colours of the classes")
     sections = (_files(summary, len(data)), Section("Pictures", figures=(*pictures, key)))
     Page("Fast-SCNN on toy streets", (*sections, _classes(summary))).write(folder)
 
@@ -148,7 +148,7 @@ def _picture(segmenter: Segmenter, data: SegmentationDataset, index: int) -> Fig
     image, label = data.read(index)
     predicted = overlay(image, segmenter.predict(image), data.labels, 0.6)
     strip = np.hstack([image, predicted, overlay(image, label, data.labels, 0.6)])
-    content = png(strip.repeat(SCALE, 0).repeat(SCALE, 1))
+    content = encode_png(strip.repeat(SCALE, 0).repeat(SCALE, 1))
     name = f"overlays/{data.sample_name(index)}.png"
     return Figure(name, content, "image, prediction of int8_qat.tflite, truth")
 

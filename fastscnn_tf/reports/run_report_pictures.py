@@ -9,7 +9,8 @@ import numpy as np
 
 from ..core.aliases import Progress, StrPath
 from ..core.errors import ConfigError, DataError
-from ..core.plots import png, strip
+from ..core.images.image_file import encode_png
+from ..core.plots import strip
 from ..core.report_page import Figure, Section, Table
 from ..core.scores.confusion import confusion_matrix, scores
 from ..core.text_table import percent
@@ -94,7 +95,7 @@ class PictureRanking:
     def _section(self, end: str, ranked: tuple[Ranked, ...], pictures: bool) -> Section:
         figures = []
         for place, item in enumerate(ranked if pictures else (), 1):
-            content = png(strip(*self._predict(item.index), self.data.labels))
+            content = encode_png(strip(*self._predict(item.index), self.data.labels))
             alt = (
                 f"{PurePath(item.name).name}, IoU {percent(item.iou, 1)} %: picture, label map and "
                 "prediction side by side, with the colours of the classes"

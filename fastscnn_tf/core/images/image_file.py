@@ -1,6 +1,7 @@
 """Reading and resizing images and label maps, whatever their format."""
 
 import dataclasses
+import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -254,6 +255,13 @@ def list_images(path: StrPath) -> list[Path]:
 def is_picture_name(path: Path) -> bool:
     """Whether a file in a folder is taken for an image; macOS' hidden `._` companions are not."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """(H, W, 3) or (H, W) uint8, or (H, W) uint16, without loss."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return file.getvalue()
 
 
 def save_label(path: StrPath, label: np.ndarray, palette: np.ndarray) -> None:

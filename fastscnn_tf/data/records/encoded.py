@@ -1,11 +1,9 @@
 """Pictures and label maps as the bytes of a file, as records hold them."""
 
-import io
 import struct
 import zlib
 
 import numpy as np
-from PIL import Image
 
 from ...core.errors import DataError
 from ...core.images.decoding import open_picture
@@ -42,13 +40,6 @@ def is_plain_picture(data: bytes, pixels: np.ndarray) -> bool:
     image = open_picture(data, "picture")
     plain = image.format in ("PNG", "JPEG") and image.mode == "RGB"
     return plain and np.array_equal(np.asarray(image), pixels)
-
-
-def encode_png(pixels: np.ndarray) -> bytes:
-    """(H, W, 3) or (H, W) uint8, or (H, W) uint16, without loss."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, format="PNG")
-    return file.getvalue()
 
 
 def encode_label(label: np.ndarray) -> bytes:

@@ -24,11 +24,12 @@ from ...core.errors import ConfigError, DataError, OutputError
 from ...core.files.json_text import decode_json, plain
 from ...core.files.reading import read_bytes
 from ...core.files.writing import FORCE, check_output, write_json
+from ...core.images.image_file import encode_png
 from ...core.labels import IGNORE, LabelSpace
 from ..datasets.dataset import SegmentationDataset
 from ..prepare.staging import holds_something, put, staging
 from . import packed_dataset as packed
-from .encoded import decode_label, encode_png, is_plain_picture
+from .encoded import decode_label, is_plain_picture
 from .tfrecord import Value, encode_example, frame
 
 SHARD_BYTES = 128 << 20
