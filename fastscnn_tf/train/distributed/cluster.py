@@ -137,6 +137,10 @@ class Workers:
         if failed:
             raise ConfigError("worker 0 cannot begin: what it says is to be mended first")
 
+    def one_of(self, flag: bool) -> bool:
+        """Whether it is so on at least one of the workers."""
+        return bool(np.any(self._talk.process_allgather(np.array(flag))))
+
     def unlike_chief(self, content: bytes) -> list[int]:
         """The workers whose content is not the chief's."""
         digest = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)

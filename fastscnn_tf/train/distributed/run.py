@@ -20,7 +20,7 @@ from ...runs.run_files import versions
 from ...runs.run_folder import FREE, PATHS, OpenRun, open_run
 from .. import trainer
 from ..settings import MULTI_WORKER, TrainSettings
-from .cluster import Cluster, Workers, cluster_from, joined
+from .cluster import Cluster, WorkerLost, Workers, cluster_from, joined, lost
 
 
 def run_on_workers(
@@ -84,13 +84,32 @@ def run_on_workers(
 
 
 class Together:
-    """Ends every worker's training after the epoch in which the chief's ends."""
+    """Ends every worker's training with the chief's, and after a step in which one is to end.
+
+    Raises:
+        WorkerLost: it is another one that is to end; the chief has saved the step.
+    """
 
     model: Any
+    params: Any
 
     def __init__(self, workers: Workers):
         super().__init__()
         self.workers = workers
+
+    def on_train_begin(self, logs=None):
+        self.params["stop"].agree = self.workers.one_of
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.params["stop"].due:
+            self.workers.from_chief(np.array(0))  # until it has saved
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.params["stop"].due:
+            raise WorkerLost(lost(f"worker {self.workers.index} of {self.workers.count}"))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.on_train_batch_begin(0)
 
     def on_epoch_end(self, epoch, logs=None):
         # The others wait here until the chief has validated and written.
