@@ -36,7 +36,8 @@ class Model:
         fixed: of a step, whatever its batch.
         pair: of a step, for each pair.
         given: of preparing a pair.
-        latency: of a message, for each of a ring's rounds.
+        latency: of a message, for each of a ring's rounds, where a worker has one core.
+        free: the same where Gloo's thread need not wait for the worker's to leave that core.
         byte: of a byte of a message.
         crowd: what a core takes when the other one is busy, against alone.
         wait: what a worker takes that waits for another one, against by itself.
@@ -46,6 +47,7 @@ class Model:
     pair: float
     given: float
     latency: float
+    free: float
     byte: float
     crowd: float
     wait: float
@@ -70,6 +72,7 @@ def fit(found: dict[str, Any]) -> Model:
         float(pair),
         float(np.median([s["input"] / n for s, n in zip(seconds, pairs, strict=True)])),
         float(latency),
+        (float(np.median(found["free"])) - sum(many) * float(byte)) / (2 * len(many)),
         float(byte),
         _ratio(found, lambda s: np.divide(s["both"], s["alone"])),
         1.0,
@@ -98,6 +101,7 @@ def communication(
     workers: int = 2,
     link: int | None = None,
     tree: bool = False,
+    free: bool = False,
 ) -> float:
     """Seconds of a step's messages.
 
@@ -107,11 +111,12 @@ def communication(
         workers: that share them.
         link: in Gbit/s, of `LINKS`; None for loopback.
         tree: log2 of the workers' rounds instead of a ring's.
+        free: a worker has cores to spare for its messages.
     """
     if workers == 1:
         return 0.0
     rounds = 2 * math.ceil(math.log2(workers)) if tree else 2 * (workers - 1)
-    latency = model.latency + (LINKS[link] if link else 0.0)
+    latency = (model.free if free else model.latency) + (LINKS[link] if link else 0.0)
     byte = max(model.byte, 8 / (link * 1e9)) if link else model.byte
     return len(messages) * rounds * latency + 2 * (workers - 1) / workers * sum(messages) * byte
 
@@ -125,10 +130,12 @@ class Machine:
         faster: by which factor than the core that was measured.
         tree: how its messages travel.
         gathered: whether the arrays of an operation go as one.
+        free: whether it has a core to spare for its messages.
     """
 
     name: str
     faster: float = 1.0
+    free: bool = True
     tree: bool = False
     gathered: bool = False
 
@@ -141,13 +148,19 @@ class Machine:
     def sends(self, model: Model, operations: Sequence[Any], workers: int, link: int) -> float:
         """Seconds of a step's messages."""
         each = [sum(sizes) for _, sizes in operations] if self.gathered else arrays(operations)
-        return communication(model, each, workers, link, self.tree)
+        return communication(model, each, workers, link, self.tree, self.free)
 
 
 MACHINES = (
-    Machine("one core, a ring (measured here)"),
+    Machine("one core and no other, a ring (measured here)", free=False),
+    Machine("one core and one for messages, a ring"),
     Machine(f"{FASTER} times as fast, a ring", FASTER),
-    Machine(f"{FASTER} times as fast, a tree, a message for each operation", FASTER, True, True),
+    Machine(
+        f"{FASTER} times as fast, a tree, a message for each operation",
+        FASTER,
+        tree=True,
+        gathered=True,
+    ),
 )
 
 
@@ -195,7 +208,8 @@ def fitted_lines(found: dict[str, Any], model: Model) -> str:
             f"together, {small} of them of 4 kB at most.",
             f"- Compute: {1e3 * model.fixed:.0f} ms and {1e3 * model.pair:.1f} ms a pair; "
             f"input: {1e3 * model.given:.1f} ms a pair.",
-            f"- A message: {1e6 * model.latency:.0f} µs for each round of the ring, "
+            f"- A message: {1e6 * model.latency:.0f} µs for each round of the ring where a worker "
+            f"has one core, {1e6 * model.free:.0f} µs at best on both cores; "
             f"{1 / model.byte / 1e6:.0f} MB/s.",
             f"- A core beside a busy one takes {model.crowd:.2f} times as long; waiting for the "
             f"other process makes it {model.wait:.2f} times.",

@@ -145,6 +145,21 @@ def reduce_alone(sizes: list[int], count: int) -> list[float]:
     return np.diff(times).tolist()
 
 
+@contextlib.contextmanager
+def all_threads_on(cores: set[int]) -> Iterator[None]:
+    """Lets this process' threads, Gloo's among them, run on these cores for a while."""
+
+    def move(to: set[int]) -> None:
+        for task in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):  # it ended
+                os.sched_setaffinity(int(task.name), to)
+
+    before = os.sched_getaffinity(0)
+    move(cores)
+    yield
+    move(before)
+
+
 @functools.cache
 def all_reduces(sizes: tuple[int, ...]) -> Callable[[], Any]:
     """What all-reduces arrays of so many bytes, by Gloo one after the other; it ran once."""
@@ -171,8 +186,10 @@ def all_reduces(sizes: tuple[int, ...]) -> Callable[[], Any]:
 def timed_steps(order: dict[str, Any], open_until: contextlib.ExitStack) -> tuple[Any, Answer]:
     """Answers `{"what": ..., "case": i, "count": n}`, what being a method of `Case`.
 
-    `{"what": "reduce", "bytes": [...], "count": n}` is answered by `reduce_alone`.
+    `{"what": "reduce", "bytes": [...], "count": n}` is answered by `reduce_alone`, with `"free"` on
+    all cores.
     """
+    everywhere = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {order["core"]})  # before JAX counts the cores
     cluster = cluster_from()
     share = open_until.enter_context(joined(cluster)).share if cluster else (0, 1)
@@ -181,7 +198,8 @@ def timed_steps(order: dict[str, Any], open_until: contextlib.ExitStack) -> tupl
 
     def answer(request: dict[str, Any]) -> Any:
         if request["what"] == "reduce":
-            return reduce_alone(request["bytes"], request["count"])
+            with all_threads_on(everywhere if request.get("free") else {order["core"]}):
+                return reduce_alone(request["bytes"], request["count"])
         return getattr(cases[request["case"]], request["what"])(request["count"])
 
     versions = {name: import_extra(name, "cluster").__version__ for name in ("jax", "keras")}
