@@ -17,19 +17,26 @@ from fastscnn_tf.runtime.segmenter import Segmenter
 from fastscnn_tf.tflite.file import own_metadata, read_model
 
 TFLITE = Path(__file__).parent.parent / "tflite"
-SHIPPED = TFLITE / "fastscnn_camvid.keras"
-ON_TRAIN = TFLITE / "camvid" / "train_last" / "best.keras"
+CAMVID = TFLITE / "camvid"
 USE = (448, 608)  # the size at which they are used, chosen on val
-DEVICE = {kind: TFLITE / f"fastscnn_camvid_{kind}.tflite" for kind in ("float16", "int8")}
-FIGURES = read_json(TFLITE / "camvid" / "figures.json")
+RUNS = {"fastscnn_camvid": CAMVID, "fastscnn_camvid_0.5": CAMVID / "width_0.5"}
+FIGURES = {name: read_json(folder / "figures.json") for name, folder in RUNS.items()}
+LARGEST = {"fastscnn_camvid": 5_500_000, "fastscnn_camvid_0.5": 2_500_000}  # bytes of any file
+LEAST = {"fastscnn_camvid": 0.70, "fastscnn_camvid_0.5": 0.60}  # mIoU on val
+KINDS = ("float16", "int8")
 
 
-@pytest.mark.parametrize("kind", DEVICE)
-def test_a_file_for_devices_is_whole_and_segments_a_street(kind):
-    path = DEVICE[kind]
+def device(name, kind):
+    return TFLITE / f"{name}_{kind}.tflite"
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_for_devices_is_whole_and_segments_a_street(name, kind):
+    path = device(name, kind)
     facts = read_json(path.with_name(path.name + ".json"))
     assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert path.stat().st_size == FIGURES["bytes"][path.name] < 2_400_000
+    assert path.stat().st_size == FIGURES[name]["bytes"][path.name] < LARGEST[name] / 2
     segmenter = Segmenter(path)
     assert segmenter.labels.names[:4] == ("Sky", "Building", "Pole", "Road")
     scene, _ = draw_scene((1,), (288, 512))
@@ -39,18 +46,24 @@ def test_a_file_for_devices_is_whole_and_segments_a_street(kind):
     assert len(np.unique(labels)) > 2
 
 
-@pytest.mark.parametrize(("path", "size"), [(SHIPPED, USE), (ON_TRAIN, (704, 960))])
-def test_weights_are_small_and_know_their_size(path, size):
-    assert path.stat().st_size < 5_500_000
-    assert load_keras(path).config.input_size == size
+@pytest.mark.parametrize("name", RUNS)
+def test_weights_are_small_and_know_their_size_and_width(name):
+    on_train = RUNS[name] / "train_last" / "best.keras"
+    for path, size in ((TFLITE / f"{name}.keras", USE), (on_train, (704, 960))):
+        assert path.stat().st_size < LARGEST[name]
+        config = load_keras(path).config
+        assert config.input_size == size
+        assert config.width == (0.5 if name.endswith("0.5") else 1)
 
 
-def test_the_weights_say_the_licence_and_run_that_their_files_for_devices_say():
-    about = about_model(SHIPPED)
+@pytest.mark.parametrize("name", RUNS)
+def test_the_weights_say_the_licence_and_run_that_their_files_for_devices_say(name):
+    weights = TFLITE / f"{name}.keras"
+    about = about_model(weights)
     assert about["license"].startswith("CC BY-NC 4.0")
-    assert SHIPPED.stat().st_size == FIGURES["bytes"][SHIPPED.name]
-    for path in DEVICE.values():
-        metadata = own_metadata(read_model(path)[1])
+    assert weights.stat().st_size == FIGURES[name]["bytes"][weights.name]
+    for kind in KINDS:
+        metadata = own_metadata(read_model(device(name, kind))[1])
         assert {name: metadata[name] for name in about} == about
 
 
@@ -58,22 +71,27 @@ def test_the_notice_and_the_card_ship_with_the_weights():
     notice = (TFLITE / "LICENSE-camvid-weights.txt").read_text()
     assert "CC BY-NC 4.0" in notice
     card = (TFLITE / "fastscnn_camvid.md").read_text()
-    assert f"{100 * FIGURES['val_miou']['keras']:.2f}" in card
-    assert f"{100 * FIGURES['val_miou']['keras_flip']:.2f}" in card
+    for figures in FIGURES.values():
+        for kind in ("keras", "keras_flip", "int8"):
+            assert f"{100 * figures['val_miou'][kind]:.2f}" in card
 
 
 @pytest.mark.convert
-def test_the_weights_of_train_alone_score_what_their_card_says(camvid_dir):
-    found = evaluate(ON_TRAIN, "camvid", camvid_dir, split="val", size=USE).miou
-    assert found == pytest.approx(FIGURES["val_miou"]["keras"], abs=5e-4)
-    assert found > 0.70
+@pytest.mark.parametrize("name", RUNS)
+def test_the_weights_of_train_alone_score_what_their_card_says(name, camvid_dir):
+    on_train = RUNS[name] / "train_last" / "best.keras"
+    found = evaluate(on_train, "camvid", camvid_dir, split="val", size=USE).miou
+    assert found == pytest.approx(FIGURES[name]["val_miou"]["keras"], abs=5e-4)
+    assert found > LEAST[name]
 
 
 @pytest.mark.convert
-def test_int8_and_float16_on_the_device_are_the_shipped_weights(camvid_dir):
+@pytest.mark.parametrize("name", RUNS)
+def test_int8_and_float16_on_the_device_are_the_shipped_weights(name, camvid_dir):
     """On pictures it was trained with, which says nothing about its accuracy, but about int8."""
-    found = {kind: evaluate(path, "camvid", camvid_dir).miou for kind, path in DEVICE.items()}
+    files = {kind: device(name, kind) for kind in KINDS}
+    found = {kind: evaluate(path, "camvid", camvid_dir).miou for kind, path in files.items()}
     assert abs(found["int8"] - found["float16"]) < 0.003
     data = open_dataset("camvid", camvid_dir, "val", USE)
-    same = argmax_agreement(DEVICE["float16"], DEVICE["int8"], data)
-    assert same == pytest.approx(FIGURES["agreement"]["float16_int8"], abs=5e-4)
+    same = argmax_agreement(files["float16"], files["int8"], data)
+    assert same == pytest.approx(FIGURES[name]["agreement"]["float16_int8"], abs=5e-4)

@@ -59,7 +59,8 @@ def has_checkpoint(folder: Path) -> bool:
 
 def no_such_model(path: StrPath) -> ModelFileError:
     """What to say of a path where nothing is; of a bare word, which names there are."""
-    bare = Path(path).name == os.fspath(path) and not Path(path).suffix
+    suffix = Path(path).suffix.lstrip(".")
+    bare = Path(path).name == os.fspath(path) and (not suffix or suffix.isdecimal())  # camvid-0.5
     names = f"; weights by name: {', '.join(NAMES)}" if bare else ""
     return ModelFileError(f"{path}: no such model file{names}")
 

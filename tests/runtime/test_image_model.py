@@ -29,6 +29,9 @@ def test_weights_by_name_are_the_shipped_files(camvid):
     assert fs.inspect("camvid", load=False).path == str(camvid.path)
     assert fs.load_model("camvid").config.class_names == camvid.labels.names
     assert fs.load_predictor("camvid", size=(64, 96)).input_size == (64, 96)  # Keras' file
+    assert fs.Segmenter("camvid-0.5").path.name == "fastscnn_camvid_0.5_int8.tflite"
+    assert fs.load_model("camvid-0.5").config.width == 0.5
+    assert fs.Segmenter("camvid-0.5-float16").path.name == "fastscnn_camvid_0.5_float16.tflite"
 
 
 def test_terms_are_said_once(caplog):
@@ -51,9 +54,10 @@ def test_what_lies_here_counts_before_a_name(tmp_path, monkeypatch, tflite_files
     assert fs.Segmenter("camvid-float16").num_classes == 9
 
 
-def test_other_names_are_told_which_there_are():
+@pytest.mark.parametrize("name", ["cityscapes", "camvid-0.7"])
+def test_other_names_are_told_which_there_are(name):
     with pytest.raises(ModelFileError, match="no such model file; weights by name: camvid, camvid"):
-        fs.load_model("cityscapes")
+        fs.load_model(name)
     with pytest.raises(ModelFileError, match="weights by name: camvid"):
         fs.evaluate("cityscapes", "toy")
 
