@@ -3,11 +3,11 @@
     .venv/bin/python benchmarks/quantization.py CAMVID OUTPUT MODEL.keras ... [--factor 64]
 
 Each model is taken as it is, and with the largest channel behind a ReLU `--factor` times as large
-and the weights that read it as much smaller: the same function in float, but int8, which has one scale for
-all channels of an activation, has that many times fewer steps for the others. Of both: mIoU on
-CamVid's `val` at 448x608 of float16, post-training int8 (100 pictures of `train`), and int8 after
-`--epochs` of fine-tuning on `train`, taught by the float weights; and to how many pixels int8 gives
-float16's class. The models must not have been trained on `val`. Goes on where it was cut off;
+and the weights that read it as much smaller: the same function in float, but int8, which has one
+scale for all channels of an activation, has that many times fewer steps for the others. Of both:
+mIoU on CamVid's `val` at 448x608 of float16, post-training int8 (100 pictures of `train`), and int8
+after `--epochs` of fine-tuning on `train`, taught by the float weights; and to how many pixels int8
+gives float16's class. The models must not have been trained on `val`. Goes on where it was cut off;
 OUTPUT/quantization.json has every figure.
 """
 
