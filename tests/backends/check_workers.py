@@ -113,12 +113,27 @@ def state(folder):
     return json.loads(path.read_text()) if path.exists() else {"epochs_done": 0}
 
 
-def kill_after(folder, epochs, processes, victim):
+def wait_for(folder, epochs, processes):
     while state(folder)["epochs_done"] < epochs:
         assert all(one.poll() is None for one in processes), ends(processes)
         time.sleep(0.05)
+
+
+def kill_after(folder, epochs, processes, victim):
+    wait_for(folder, epochs, processes)
     processes[victim].send_signal(signal.SIGKILL)
     return ends(processes)[1 - victim]
+
+
+def interrupt(folder, epochs, processes, victim):
+    """Ctrl-C on one of them: all end after the same step, which the chief has saved."""
+    wait_for(folder, epochs, processes)
+    processes[victim].send_signal(signal.SIGINT)
+    found = ends(processes)
+    # The chief may be gone before the other one, which is told so then.
+    assert found[victim][0] in (130, 75), found
+    assert (state(folder)["within"] or {"step": 1})["step"] == 1
+    return found[1 - victim]
 
 
 def kill_within(folder, epochs, processes, victim):
@@ -136,9 +151,13 @@ def kill_within(folder, epochs, processes, victim):
     return ends(processes)[1 - victim]
 
 
-def test_two_workers_of_which_each_is_killed_once_train_as_one_process(run):
+def test_two_workers_that_are_killed_and_interrupted_train_as_one_process(run):
     folder, same = run / "run", [run / "multi-worker.json"] * 2
-    for how, epochs, victim, resume in ((kill_after, 2, 1, ()), (kill_within, 5, 0, ("resume",))):
+    for how, epochs, victim, resume in (
+        (kill_after, 2, 1, ()),
+        (interrupt, 4, 1, ("resume",)),
+        (kill_within, 6, 0, ("resume",)),
+    ):
         code, _, message = how(folder, epochs, start(run, same, folder, *resume), victim)
         assert code == 75, message
         waits, lost = message.splitlines()
