@@ -170,7 +170,7 @@ def _older_runs_resume(folder, train, bad, run):
     assert (code, err) == (0, "")
     code, _, err = run(*train, "--resume", "--skip-bad")
     assert code == 2
-    assert "with skip_bad True: it began with False" in err
+    assert "with --skip-bad True: it began with False" in err
 
 
 MODEL = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
