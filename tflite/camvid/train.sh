@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The training behind the CamVid weights, from random weights to the two .tflite files:
+# The training behind the CamVid weights, from random weights to the four .tflite files:
 #   make camvid CAMVID=FOLDER [OUTPUT=camvid-output]
-# Some eight hours on two cores, two of them for the network of half the width. Killed, it goes on where it stood when it is started again.
+# Some eight hours on two cores, two of them for the network of half the width. Killed, it goes on
+# where it stood when it is started again.
 set -euo pipefail
 camvid=${1:?usage: train.sh CAMVID [OUTPUT]}
 output=${2:-camvid-output}
