@@ -30,6 +30,7 @@ from turns import Program
 from fastscnn_tf.core.files.json_text import read_json
 from fastscnn_tf.core.files.writing import write_bytes, write_json
 from fastscnn_tf.core.sizes import parse_size
+from fastscnn_tf.runtime.device_report import cpu_name
 
 HERE = Path(__file__).parent
 WORKER = [sys.executable, str(HERE / "scaling_worker.py")]
@@ -76,7 +77,8 @@ def speed(options: argparse.Namespace) -> None:
         pair, both = pool.map(Together, (workers, [(own, {}) for own in orders]))
     try:
         found = measure(pair, both, len(options.cases), options.rounds, options.steps, stop)
-        said = {"cpu": cpu_name(), "rounds": len(found["small"]), "steps": options.steps}
+        cpu = f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores"
+        said = {"cpu": cpu, "rounds": len(found["small"]), "steps": options.steps}
         said |= {"small_messages": SMALL, "large_messages": LARGE}
         write_json(options.json, {**said, **order, **both.programs[0].about, **found})
     finally:
@@ -164,13 +166,6 @@ def compiled(pair: Together, both: Together, cases: int) -> list[Any]:
 
 def median(values: Any) -> float:
     return float(np.median(values))
-
-
-def cpu_name() -> str:
-    """The processor, as Linux names it, and how many cores this process may use."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    name = next((x.partition(": ")[2] for x in lines if x.startswith("model name")), "unknown")
-    return f"{name}, {len(os.sched_getaffinity(0))} cores"
 
 
 def rule(options: argparse.Namespace) -> None:

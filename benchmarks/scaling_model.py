@@ -74,7 +74,9 @@ def fit(found: dict[str, Any]) -> Model:
         float(latency),
         (float(np.median(found["free"])) - sum(many) * float(byte)) / (2 * len(many)),
         float(byte),
-        _ratio(found, lambda s: np.divide(s["both"], s["alone"])),
+        float(
+            np.mean([np.median(np.divide(s["both"], s["alone"])) for s in found["seconds"][:FIRST]])
+        ),
         1.0,
     )
     sent = [communication(model, arrays(each)) for each in found["messages"]]
@@ -83,11 +85,6 @@ def fit(found: dict[str, Any]) -> Model:
         for i, s in enumerate(found["seconds"][:FIRST])
     ]
     return dataclasses.replace(model, wait=max(1.0, float(np.mean(waits))))
-
-
-def _ratio(found: dict[str, Any], of: Any) -> float:
-    """The mean of the cases' medians of the ratios within rounds."""
-    return float(np.mean([np.median(of(case)) for case in found["seconds"][:FIRST]]))
 
 
 def arrays(operations: Sequence[Any]) -> list[int]:
