@@ -1,8 +1,8 @@
 """From the two last runs to the files that ship, and every figure of their model card.
 
-    python tflite/camvid/ship.py CAMVID OUTPUT --size 448x608 [--name fastscnn_camvid_0.5]
+    python tflite/camvid/ship.py CAMVID OUTPUT --size 448x608 [--stage end] [--name FILES]
 
-OUTPUT holds the runs `train_last` and `trainval_last` and their fine-tuning `train_qat` and
+OUTPUT holds the runs `train_STAGE` and `trainval_STAGE` and their fine-tuning `train_qat` and
 `trainval_qat`; it gets the weights at the size of their use, the .tflite files, and `figures.json`.
 See `train.sh`.
 """
@@ -22,9 +22,17 @@ SIZES = ((352, 480), (448, 608), (544, 736), (704, 960))  # what the use's was c
 LICENCE = "CC BY-NC 4.0 (trained on CamVid): research use"
 
 
-def ship(output: Path, runs: str, name: str, camvid: str, size: Size) -> dict[str, Path]:
-    """Writes `name`.keras, its float16 and its int8 file, and int8 without fine-tuning."""
-    run = output / f"{runs}_last" / "best.keras"
+def ship(run: Path, tuned: Path, name: str, camvid: str, size: Size) -> dict[str, Path]:
+    """Writes `name`.keras, its float16 and its int8 file, and int8 without fine-tuning.
+
+    Args:
+        run: weights in float, of the last run.
+        tuned: those fine-tuned from them with int8 in the loop.
+        name: of the files, which lie in the folder of both runs.
+        camvid: its folder.
+        size: height and width of their use.
+    """
+    output = run.parents[1]
     model = fs.resize_model(fs.load_model(run), size)
     kinds = ("float16", "int8", "post_training")
     paths = {kind: output / f"{name}_{kind}.tflite" for kind in kinds}
@@ -32,8 +40,7 @@ def ship(output: Path, runs: str, name: str, camvid: str, size: Size) -> dict[st
     about = about_model(run, name=f"Fast-SCNN{width}, CamVid", license=LICENCE)
     options: dict[str, Any] = {"about": about, "force": True}
     fs.export_tflite(model, paths["float16"], "float16", **options)
-    tuned = fs.load_model(output / f"{runs}_qat" / "last.npz")
-    fs.export_tflite(tuned, paths["int8"], "int8-qat", **options)
+    fs.export_tflite(fs.load_model(tuned), paths["int8"], "int8-qat", **options)
     images = fs.load_dataset("camvid", camvid, split="train", config=model.config, batch_size=1)
     fs.export_tflite(model, paths["post_training"], "int8", calibration=images.take(100), **options)
     paths["keras"] = output / f"{name}.keras"
@@ -74,10 +81,17 @@ def main() -> None:
     parser.add_argument("camvid")
     parser.add_argument("output", type=Path)
     parser.add_argument("--size", type=parse_size, required=True)
+    parser.add_argument("--stage", default="last", help="of the training that ships")
     parser.add_argument("--name", default="fastscnn_camvid", help="of the files that ship")
     given = parser.parse_args()
     ours, shipped = (
-        ship(given.output, runs, name, given.camvid, given.size)
+        ship(
+            given.output / f"{runs}_{given.stage}" / "best.keras",
+            given.output / f"{runs}_qat" / "last.npz",
+            name,
+            given.camvid,
+            given.size,
+        )
         for runs, name in (("train", "on_train"), ("trainval", given.name))
     )
     write_json(given.output / "figures.json", figures(ours, shipped, given.camvid))

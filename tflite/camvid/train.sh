@@ -32,24 +32,26 @@ use=448x608 # the size at which the weights score best on val
 "$fastscnn" train "${data[@]}" "${large[@]}" "${with_val[@]}" \
   --init-from "$output/trainval_lovasz/best.keras" --output "$output/trainval_settle" --resume
 
-# Both once more: as long again without class weights, then the last stage with a small camera's
-# faults, and int8 in the loop, taught by the float weights.
+# Both twice more: as long again without class weights, then the last stage with a small camera's
+# faults. At the end int8 in the loop, taught by the float weights.
+further=(--recipe strong --class-weights none --learning-rate 0.002 --warmup-epochs 2)
+last=(--size 704x960 --crop 352x480 --recipe settle --augment camera)
+onward() { # FROM LONG LAST SEED OPTIONS...
+  "$fastscnn" train "${data[@]}" "${shape[@]}" "${further[@]}" "${@:5}" --seed "$4" \
+    --init-from "$output/$1/best.keras" --output "$output/$2" --resume
+  "$fastscnn" train "${data[@]}" "${last[@]}" "${@:5}" --seed "$(($4 + 1))" \
+    --init-from "$output/$2/last.keras" --output "$output/$3" --resume
+}
 tune() { # OUTPUT RUN TUNED OPTIONS...
   "$fastscnn" quantize "$1/$2/best.keras" "${data[@]}" --size "$use" "${@:4}" --epochs 3 \
     --validate-every 3 --distill-weight 10 --output "$1/$3" --resume
 }
-long=(--recipe strong --class-weights none --learning-rate 0.002 --warmup-epochs 2 --seed 4)
-last=(--size 704x960 --crop 352x480 --recipe settle --augment camera)
-"$fastscnn" train "${data[@]}" "${shape[@]}" "${long[@]}" --validate-every 50 \
-  --init-from "$output/train_settle/best.keras" --output "$output/train_long" --resume
-"$fastscnn" train "${data[@]}" "${last[@]}" --seed 5 --validate-every 16 \
-  --init-from "$output/train_long/last.keras" --output "$output/train_last" --resume
-tune "$output" train_last train_qat
-"$fastscnn" train "${data[@]}" "${shape[@]}" "${with_val[@]}" "${long[@]}" \
-  --init-from "$output/trainval_settle/best.keras" --output "$output/trainval_long" --resume
-"$fastscnn" train "${data[@]}" "${with_val[@]}" "${last[@]}" --seed 5 \
-  --init-from "$output/trainval_long/last.keras" --output "$output/trainval_last" --resume
-tune "$output" trainval_last trainval_qat "${val[@]}"
+onward train_settle train_long train_last 4 --validate-every 50
+onward train_last train_longer train_end 6 --validate-every 50
+tune "$output" train_end train_qat
+onward trainval_settle trainval_long trainval_last 4 "${with_val[@]}"
+onward trainval_last trainval_longer trainval_end 6 "${with_val[@]}"
+tune "$output" trainval_end trainval_qat "${val[@]}"
 
 # Half the width, in one long run each.
 half=$output/width_0.5
@@ -66,5 +68,5 @@ tune "$half" train_last train_qat
 tune "$half" trainval_last trainval_qat "${val[@]}"
 
 ship=("$bin/python" "$(dirname "$0")/ship.py" "$camvid")
-"${ship[@]}" "$output" --size "$use"
+"${ship[@]}" "$output" --size "$use" --stage end
 "${ship[@]}" "$half" --size "$use" --name fastscnn_camvid_0.5
