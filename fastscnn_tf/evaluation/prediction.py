@@ -16,7 +16,7 @@ from ..core.aliases import Progress, StrPath
 from ..core.errors import DataError, OutputError
 from ..core.files.addresses import shown
 from ..core.files.folders import walk
-from ..core.files.journal import Journal
+from ..core.files.journal import DONE, Journal
 from ..core.files.json_text import dump_json
 from ..core.files.reading import local
 from ..core.files.writing import check_name, check_output, check_plain, write_bytes
@@ -25,16 +25,11 @@ from ..core.images.decoding import TooManyPixels
 from ..core.images.formats import VIDEO_SUFFIXES
 from ..core.images.image_file import is_picture_name, list_images, read_image
 from ..core.sizes import Size
-from ..delegates.kernels import wanted_kernels
-from ..runtime import RUNTIME_VARIABLE
 from ..runtime.fleet import Fleet
 from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
 from ..scoring.views import AnyModel, Inference, ViewOptions, Views
-from ..tflite.foreign_options import current_options
-from .evaluate import check_shareable, fingerprint, name_of, open_inference
-
-DONE = ".fastscnn-done.jsonl"  # in the folder of the results
+from .evaluate import check_shareable, deciding, open_inference
 
 
 def predict_files(
@@ -121,7 +116,8 @@ def predict_files(
         _check_distinct(found, targets)
     journal = None
     if resume:
-        journal = Journal(folder / DONE, _deciding(model, format, opacity, size, pad, views))
+        own = {"format": format, "opacity": opacity}
+        journal = Journal(folder / DONE, deciding(model, size, pad, views) | own)
     seen = _done_before(journal, found, [here.write.files(target) for target in targets])
     to_do = [index for index in range(len(found)) if index not in seen]
     files = [*one_file, *(path for index in to_do for path in here.write.files(targets[index]))]
@@ -143,24 +139,6 @@ def predict_files(
         content = coco_file(names, [seen[i].annotations for i in used], here.write.space)
         write_bytes(one_file[0], dump_json(content).encode())
     return one_file or [here.write.files(targets[i])[0] for i in used]
-
-
-def _deciding(
-    model: AnyModel, format: str, opacity: float, size: Size | None, pad: bool, views: Views
-) -> dict[str, Any]:
-    """What decides the results."""
-    return {
-        "model": name_of(model),
-        **fingerprint(model),
-        "format": format,
-        "opacity": opacity,
-        "size": size,
-        "pad": pad,
-        **dataclasses.asdict(views),
-        "kernels": wanted_kernels(),
-        "runtime": os.environ.get(RUNTIME_VARIABLE, ""),
-        **current_options(),
-    }
 
 
 def _check_files(
