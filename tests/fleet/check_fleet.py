@@ -36,7 +36,7 @@ from test_fleet import (
     scores,
     stopped_at,
 )
-from test_workers import Broken, Doubled, Mortal
+from test_workers import Broken, Doubled, Mortal, check_sharing
 
 from fastscnn_tf.core.errors import ConfigError, DataError, InputError
 from fastscnn_tf.core.files.journal import Journal
@@ -188,6 +188,10 @@ def test_the_commands_give_what_one_process_gives(cluster, tmp_path, run):
     command = ("predict", MODEL, tmp_path / "in", "--output", tmp_path / "other", *ray)
     code, _, err = run(*command)
     assert (code, "bad.png: not a readable picture" in err) == (2, True)
+
+
+def test_check_and_convert_do_what_threads_do(cluster, tmp_path, run):
+    check_sharing(run, tmp_path, "--engine", "ray", "--address", cluster, "--processes", 2)
 
 
 def test_a_killed_driver_is_started_again(cluster, tmp_path):
