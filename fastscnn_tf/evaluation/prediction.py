@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import itertools
 import logging
 import os
 from collections import Counter
@@ -18,6 +19,7 @@ from ..core.files.addresses import shown
 from ..core.files.folders import walk
 from ..core.files.journal import DONE, Journal
 from ..core.files.json_text import dump_json
+from ..core.files.parquet import is_shard, rows
 from ..core.files.reading import local
 from ..core.files.writing import check_name, check_output, check_plain, write_bytes
 from ..core.files.written_files import LIST, WrittenFiles
@@ -59,7 +61,8 @@ def predict_files(
 
     Args:
         model: a path or a Keras model, as for `evaluate`.
-        paths: pictures, or folders of pictures; addresses of them will do, too.
+        paths: pictures, or folders of pictures; addresses of them will do, too. The pictures of a
+            Parquet file have results in a folder of its name, by the numbers of their rows.
         folder: where the results go.
         opacity: of the overlay's colours.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
@@ -257,11 +260,13 @@ class _Writer:
 
 
 def find_pictures(path: Path, recursive: bool) -> list[Path]:
-    """A picture, or those of a folder; other files in it are counted in a warning.
+    """A picture, or those of a folder or a Parquet file; other files are counted in a warning.
 
     Raises:
         DataError: there are none, or it is a video.
     """
+    if is_shard(path):
+        return rows(path)
     if not path.is_dir():
         if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
             raise DataError(
@@ -272,7 +277,9 @@ def find_pictures(path: Path, recursive: bool) -> list[Path]:
     links: list[Path] = []
     folders = walk(path, links.append) if recursive else [(path, [p.name for p in path.iterdir()])]
     there = sorted(f / name for f, names in folders for name in names if name[0] != ".")
-    found = [file for file in there if is_picture_name(file)]
+    shards = {file: rows(file) for file in there if is_shard(file)}
+    own = (shards.get(file, [file] if is_picture_name(file) else []) for file in there)
+    found = list(itertools.chain.from_iterable(own))
     if not found and not recursive:
         try:
             return list_images(path)
@@ -280,7 +287,7 @@ def find_pictures(path: Path, recursive: bool) -> list[Path]:
             raise DataError(f"{error}; --recursive looks into its sub-folders") from None
     if not found:
         raise DataError(f"{path}: no pictures in this folder or below it")
-    if others := [f for f in there if not is_picture_name(f) and not f.is_dir()]:
+    if others := [f for f in there if not (is_picture_name(f) or f in shards or f.is_dir())]:
         _say(f"left out {_several(others, 'file')} whose names are not those of pictures")
     if links:
         several = _several(links, "link")
@@ -304,7 +311,7 @@ def _real(path: Path) -> str:
 def _to_segment(paths: Sequence[Path], recursive: bool) -> list[_Found]:
     """The pictures, each once, without results of earlier calls."""
     found = [
-        _Found(p, p.relative_to(path) if path.is_dir() else Path(p.name))
+        _Found(p, p.relative_to(path if path.is_dir() else path.parent))
         for path in paths
         for p in find_pictures(path, recursive)
     ]

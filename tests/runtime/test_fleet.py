@@ -330,6 +330,17 @@ def test_what_cannot_be_shared_is_told(tmp_path, run):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.skipif(bool(importlib.util.find_spec("pyarrow")), reason="pyarrow is installed")
+def test_without_pyarrow_its_extra_is_named(tmp_path, run):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    code, _, err = run("predict", MODEL, tmp_path / "a.parquet", "--output", tmp_path / "out")
+    expected = (
+        'fastscnn: pyarrow is not installed, which Parquet files need: pip install "fastscnn-tf['
+    )
+    assert (code, err) == (2, f'{expected}parquet]"\n')
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.skipif(bool(importlib.util.find_spec("ray")), reason="Ray is installed")
 def test_without_ray_its_extra_is_named(tmp_path, run):
     command = ("predict", MODEL, picture(tmp_path / "a.png"), "--output", tmp_path / "out")
