@@ -188,9 +188,15 @@ class _Noted:
         """Adds what comes before a pair."""
         while self._journal and self._waiting and self._waiting[0] < index:
             name = self._name(self._waiting.popleft())
-            found = self._journal.result(name, _NotedCounts)
+            found: _NotedCounts = self._journal.result(name, _NotedCounts)
+            matrix = np.zeros_like(self._counts.matrix)
             try:
-                self._counts.add(self._counted(found))
+                matrix.ravel()[found.cells] = found.pixels
+                edges = found.boundary and (
+                    np.array(found.boundary[0]),
+                    np.array(found.boundary[1]),
+                )
+                self._counts.add(_Counted(matrix, edges, found.instances, found.milliseconds))
             except (IndexError, ValueError):
                 raise OutputError(f"{self._journal.path}: damaged at {name}: remove it") from None
 
@@ -211,12 +217,6 @@ class _Noted:
     def _name(self, index: int) -> str:
         text = "\n".join(self._dataset.state(index)).encode("utf-8", "surrogateescape")
         return f"{index} {hashlib.blake2b(text, digest_size=16).hexdigest()}"
-
-    def _counted(self, found: _NotedCounts) -> _Counted:
-        matrix = np.zeros_like(self._counts.matrix)
-        matrix.ravel()[found.cells] = found.pixels
-        boundary = found.boundary and (np.array(found.boundary[0]), np.array(found.boundary[1]))
-        return _Counted(matrix, boundary, found.instances, found.milliseconds)
 
 
 class PairScorer:
