@@ -18,7 +18,7 @@ from . import shared_options as opt
 @click.command()
 @opt.dataset()
 @click.option("--split", "splits", multiple=True, help="May be repeated. [default: all found]")
-@click.option("--workers", type=click.IntRange(1), help="Threads. [default: one per core]")
+@opt.workers
 @click.option("--model", help="Compare its classes, too: a .tflite, .keras or run folder.")
 @opt.json_and_force
 def check(json_path: str | None, force: bool, model: str | None, **arguments: Any) -> None:

@@ -48,7 +48,7 @@ from . import shared_options as opt
 )
 @click.option("--copy/--link", "copy", default=True, show_default=True, help="Of the images.")
 @opt.skip_bad
-@click.option("--workers", type=click.IntRange(1), help="Threads. [default: one per core]")
+@opt.workers
 @opt.force
 def convert(source: str, output: Path, copy: bool, **arguments: Any) -> None:
     """Write a data set of another format as a `folder` one, and say what was read and dropped.

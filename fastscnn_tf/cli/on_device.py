@@ -45,7 +45,8 @@ from .scoring import fit, views
 def predict(folder: Path, format: str, **arguments: Any) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each.
 
-    With --recursive the results lie in sub-folders of the same names. watch takes videos.
+    With --recursive the results lie in sub-folders of the same names; so do those of the rows of
+    Parquet files with pictures. watch takes videos.
     """
     from ..evaluation.prediction import predict_files
     from ..scoring.prediction_files import WHAT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -75,8 +76,14 @@ views = opt.options(
 @opt.fleet
 @opt.threads_each
 @opt.kernels
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Note what is scored beside --json FILE, in FILE.done.jsonl, and leave out what is noted "
+    "there: begin with it, too.",
+)
 @opt.json_and_force
-def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
+def evaluate(json_path: str | None, force: bool, resume: bool, **arguments: Any) -> None:
     """Score MODEL (.tflite, .onnx, .keras, .npz, run folder): mIoU, class IoU, accuracy, latency.
 
     Every image counts and scores are taken at the label's own size, in one look at the whole image
@@ -87,10 +94,15 @@ def evaluate(json_path: str | None, force: bool, **arguments: Any) -> None:
 
     opt.check_json(json_path, force, arguments["model"], data_dir=arguments["data_dir"])
     opt.check_runtime(arguments["model"])
-    result = score(progress=opt.progress("evaluating"), **arguments)
+    if resume and json_path in (None, "-"):
+        raise click.UsageError("--resume needs --json FILE: what is scored is noted beside it")
+    notes = Path(f"{json_path}.done.jsonl") if resume else None
+    result = score(progress=opt.progress("evaluating"), resume=notes, **arguments)
     if warning := result.skip_warning():
         warn(warning)
     opt.write_result(result.to_dict(), json_path, str(result))
+    if notes:
+        notes.unlink()
 
 
 @click.command()

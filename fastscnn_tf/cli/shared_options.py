@@ -220,23 +220,29 @@ _crew = options(
 def fleet(command: Callable[..., Any]) -> Any:
     """`--processes`, `--engine` and `--address`: the command gets a `Fleet` as `processes`.
 
-    Its `threads`, if none are given, are one where the work is shared.
+    Its `threads`, if none are given, are one where the work is shared. One with `workers`, which
+    are threads or a `Fleet`, has no `processes`.
     """
 
     @functools.wraps(command)
-    def with_fleet(
-        *, processes: int, engine: str, address: str | None, threads: int | None, **arguments: Any
-    ) -> Any:
+    def with_fleet(*, processes: int, engine: str, address: str | None, **arguments: Any) -> Any:
         if address is not None and engine != "ray":
             raise click.UsageError("--address is for --engine ray")
         ray = (address or os.environ.get("RAY_ADDRESS") or LOCAL) if engine == "ray" else None
         shared = Fleet(processes, ray)
-        threads = threads or (None if shared.alone else 1)
-        return command(processes=shared, threads=threads, **arguments)
+        if "threads" in arguments:
+            arguments["threads"] = arguments["threads"] or (None if shared.alone else 1)
+            arguments["processes"] = shared
+        elif not shared.alone:
+            if arguments["workers"]:
+                raise click.UsageError("--workers are threads of one process: leave them out")
+            arguments["workers"] = shared
+        return command(**arguments)
 
     return _crew(with_fleet)
 
 
+workers = options(whole("--workers", "Threads of one process. [default: one per core]"), fleet)
 skip_bad = click.option(
     "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."
 )

@@ -5,11 +5,15 @@ Pillow, numpy's larger operations and the interpreter release Python's lock, so 
 
 from __future__ import annotations
 
+import functools
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from .arguments import check_number
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -64,3 +68,38 @@ def overlapped(
                 future.cancel()
     if failure is not None:
         raise failure
+
+
+class Sharing(Protocol):
+    """Who shares work: a `Fleet`."""
+
+    @property
+    def map(self) -> Callable[..., Generator[Any]]:
+        """As `Fleet.map`."""
+
+
+def shared(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int | Sharing | None = None,
+    name: Callable[[Item], str] = str,
+    folder: Path | None = None,
+) -> Generator[Result]:
+    """`map(function, items)` by threads or processes: results, and an error, in order.
+
+    Args:
+        function: may be called by several threads at once; for processes it is pickled, as are
+            items and results.
+        items: what it is called with.
+        workers: threads, one per core by default; or a `Fleet`, whose processes do it.
+        name: of an item, for messages.
+        folder: where the function writes, which all machines of a fleet must see.
+
+    Raises:
+        ConfigError: no such number of threads.
+    """
+    if workers is not None and not isinstance(workers, int):
+        make = functools.partial(functools.partial, function)
+        return workers.map(make, items, name, shared=folder)
+    count = check_number("workers", (os.cpu_count() or 1) if workers is None else workers, 1)
+    return overlapped(function, items, AHEAD * count, count)

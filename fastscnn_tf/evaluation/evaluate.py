@@ -14,6 +14,8 @@ from typing import Any, TypeGuard, Unpack
 
 from ..core.aliases import Progress, StrPath
 from ..core.errors import ConfigError, FastSCNNError, ModelFileError
+from ..core.files.journal import Journal
+from ..core.files.writing import check_plain
 from ..core.keras_api import KerasModel
 from ..core.named_weights import KERAS, RUN_HERE, TFLITE, named_weights, no_such_model
 from ..core.sizes import STRIDE, Size, format_size
@@ -23,6 +25,7 @@ from ..data.datasets.objects import Classes, Normalisation, Source, as_dataset
 from ..data.datasets.registry import find_pairs, open_dataset
 from ..delegates.kernels import using_kernels, wanted_kernels
 from ..runs.about import licence_of, seen_in_training, trained_on
+from ..runtime import RUNTIME_VARIABLE
 from ..runtime.fleet import Fleet
 from ..runtime.other_runtime import check_run_here, using_runtime, version_of
 from ..runtime.segmenter import Segmenter
@@ -31,6 +34,7 @@ from ..scoring.class_mapping import label_space_of
 from ..scoring.evaluation_result import Evaluation
 from ..scoring.protocol import evaluate_predictor
 from ..scoring.views import AnyModel, Inference, Predictor, ViewOptions, Views, WholeImage
+from ..tflite.foreign_options import current_options
 
 
 def load_model(path: StrPath, num_classes: int | None = None) -> KerasModel:
@@ -179,6 +183,7 @@ def evaluate(
     kernels: str | None = None,
     runtime: str | None = None,
     processes: int | Fleet = 1,
+    resume: StrPath | None = None,
     **ways: Unpack[ViewOptions],
 ) -> Evaluation:
     """Scores a model on every image of a split; by default in one look at the whole image.
@@ -213,13 +218,18 @@ def evaluate(
         processes: share the pairs among so many processes, each with an interpreter of its own
             (and `threads` threads), or among those of a `Fleet`; then `model` is a path. The
             scores stay the same to the last bit.
+        resume: a file in which is noted what was counted in each pair; pairs that an earlier call
+            with the same options noted there are not scored again, unless their files have
+            changed. The scores stay the same to the last bit; model and data set are named.
         ways: `scales`, `flip`, `window`, `stride` and `fit`: fields of `views` by themselves.
 
     Returns:
         The scores and how they were measured; see `Evaluation`.
 
     Raises:
-        ModelFileError, DataError, ConfigError: model, data or options cannot be used.
+        ModelFileError, DataError, ConfigError: model, data or options cannot be used, or are others
+            than those of the call that is resumed.
+        OutputError: the file of `resume` is none of ours, damaged, or cannot be written.
         InputError: what is to run the model is not installed.
     """
     model = _file_of(model, size is not None or not Views.of(views, ways).one_size)
@@ -227,10 +237,21 @@ def evaluate(
         check_run_here(name_of(model))
     fleet = Fleet.of(processes)
     check_shareable(model, fleet)
-    given = {"views": Views.of(views, ways), "trust_settings": trust_settings}
+    if resume is not None and not (is_path(model) and isinstance(dataset, str)):
+        raise ConfigError("resume needs the path of a model and the name of a data set")
+    views = Views.of(views, ways)
+    given = {"views": views, "trust_settings": trust_settings}
     open_here = functools.partial(_opened, kernels, runtime, model, threads, size, pad, **given)
     inference, predictor = open_here()
     opened, missing = _pairs(predictor, dataset, data_dir, split, classes, skip_bad)
+    journal = None
+    if resume is not None:
+        with using_kernels(kernels), using_runtime(runtime):
+            decides = deciding(model, size, pad, views)
+        data = {"dataset": dataset, "data_dir": data_dir and str(data_dir), "split": split}
+        matched = {"match": match, "class_map": fingerprint(class_map).get("sha256")}
+        scored = {"boundary": boundary, "instances": instances, "classes": opened.labels.names}
+        journal = Journal(check_plain(resume), {**decides, **data, **matched, **scored})
     result = evaluate_predictor(
         predictor,
         opened,
@@ -244,6 +265,7 @@ def evaluate(
         class_map=class_map,
         fleet=fleet,
         reopen=functools.partial(_first, open_here),
+        journal=journal,
     )
     ran = _how_it_ran(predictor)
     details = {"model": name_of(model), **fingerprint(model), **ran, **result.details}
@@ -322,6 +344,25 @@ def _remark(model: object, dataset: str, split: str) -> str:
         return ""
     doubt = ", if it was this data set" if dataset in ("folder", "records") else ""
     return seen_in_training([f"{split} of {dataset}"], doubt)
+
+
+def deciding(model: AnyModel, size: Size | None, pad: bool, views: Views) -> dict[str, Any]:
+    """What of a model, and of how it looks at pictures, decides the results; as JSON has it."""
+    file = _file_of(model, size is not None or not views.one_size)
+    if is_path(file) and Path(file).is_dir():
+        from ..model.io import checkpoint_in
+
+        file = checkpoint_in(file)
+    return {
+        "model": name_of(model),
+        **fingerprint(file),
+        "size": size,
+        "pad": pad,
+        **dataclasses.asdict(views),
+        "kernels": wanted_kernels(),
+        "runtime": os.environ.get(RUNTIME_VARIABLE, ""),
+        **current_options(),
+    }
 
 
 def fingerprint(model: object) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import itertools
 import logging
 import os
 from collections import Counter
@@ -16,8 +17,9 @@ from ..core.aliases import Progress, StrPath
 from ..core.errors import DataError, OutputError
 from ..core.files.addresses import shown
 from ..core.files.folders import walk
-from ..core.files.journal import Journal
+from ..core.files.journal import DONE, Journal
 from ..core.files.json_text import dump_json
+from ..core.files.parquet import is_shard, rows
 from ..core.files.reading import local
 from ..core.files.writing import check_name, check_output, check_plain, write_bytes
 from ..core.files.written_files import LIST, WrittenFiles
@@ -25,16 +27,11 @@ from ..core.images.decoding import TooManyPixels
 from ..core.images.formats import VIDEO_SUFFIXES
 from ..core.images.image_file import is_picture_name, list_images, read_image
 from ..core.sizes import Size
-from ..delegates.kernels import wanted_kernels
-from ..runtime import RUNTIME_VARIABLE
 from ..runtime.fleet import Fleet
 from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
 from ..scoring.views import AnyModel, Inference, ViewOptions, Views
-from ..tflite.foreign_options import current_options
-from .evaluate import check_shareable, fingerprint, name_of, open_inference
-
-DONE = ".fastscnn-done.jsonl"  # in the folder of the results
+from .evaluate import check_shareable, deciding, open_inference
 
 
 def predict_files(
@@ -64,7 +61,8 @@ def predict_files(
 
     Args:
         model: a path or a Keras model, as for `evaluate`.
-        paths: pictures, or folders of pictures; addresses of them will do, too.
+        paths: pictures, or folders of pictures; addresses of them will do, too. The pictures of a
+            Parquet file have results in a folder of its name, by the numbers of their rows.
         folder: where the results go.
         opacity: of the overlay's colours.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
@@ -121,7 +119,8 @@ def predict_files(
         _check_distinct(found, targets)
     journal = None
     if resume:
-        journal = Journal(folder / DONE, _deciding(model, format, opacity, size, pad, views))
+        own = {"format": format, "opacity": opacity}
+        journal = Journal(folder / DONE, deciding(model, size, pad, views) | own)
     seen = _done_before(journal, found, [here.write.files(target) for target in targets])
     to_do = [index for index in range(len(found)) if index not in seen]
     files = [*one_file, *(path for index in to_do for path in here.write.files(targets[index]))]
@@ -143,24 +142,6 @@ def predict_files(
         content = coco_file(names, [seen[i].annotations for i in used], here.write.space)
         write_bytes(one_file[0], dump_json(content).encode())
     return one_file or [here.write.files(targets[i])[0] for i in used]
-
-
-def _deciding(
-    model: AnyModel, format: str, opacity: float, size: Size | None, pad: bool, views: Views
-) -> dict[str, Any]:
-    """What decides the results."""
-    return {
-        "model": name_of(model),
-        **fingerprint(model),
-        "format": format,
-        "opacity": opacity,
-        "size": size,
-        "pad": pad,
-        **dataclasses.asdict(views),
-        "kernels": wanted_kernels(),
-        "runtime": os.environ.get(RUNTIME_VARIABLE, ""),
-        **current_options(),
-    }
 
 
 def _check_files(
@@ -279,11 +260,13 @@ class _Writer:
 
 
 def find_pictures(path: Path, recursive: bool) -> list[Path]:
-    """A picture, or those of a folder; other files in it are counted in a warning.
+    """A picture, or those of a folder or a Parquet file; other files are counted in a warning.
 
     Raises:
         DataError: there are none, or it is a video.
     """
+    if is_shard(path):
+        return rows(path)
     if not path.is_dir():
         if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
             raise DataError(
@@ -294,7 +277,9 @@ def find_pictures(path: Path, recursive: bool) -> list[Path]:
     links: list[Path] = []
     folders = walk(path, links.append) if recursive else [(path, [p.name for p in path.iterdir()])]
     there = sorted(f / name for f, names in folders for name in names if name[0] != ".")
-    found = [file for file in there if is_picture_name(file)]
+    shards = {file: rows(file) for file in there if is_shard(file)}
+    own = (shards.get(file, [file] if is_picture_name(file) else []) for file in there)
+    found = list(itertools.chain.from_iterable(own))
     if not found and not recursive:
         try:
             return list_images(path)
@@ -302,7 +287,7 @@ def find_pictures(path: Path, recursive: bool) -> list[Path]:
             raise DataError(f"{error}; --recursive looks into its sub-folders") from None
     if not found:
         raise DataError(f"{path}: no pictures in this folder or below it")
-    if others := [f for f in there if not is_picture_name(f) and not f.is_dir()]:
+    if others := [f for f in there if not (is_picture_name(f) or f in shards or f.is_dir())]:
         _say(f"left out {_several(others, 'file')} whose names are not those of pictures")
     if links:
         several = _several(links, "link")
@@ -326,7 +311,7 @@ def _real(path: Path) -> str:
 def _to_segment(paths: Sequence[Path], recursive: bool) -> list[_Found]:
     """The pictures, each once, without results of earlier calls."""
     found = [
-        _Found(p, p.relative_to(path) if path.is_dir() else Path(p.name))
+        _Found(p, p.relative_to(path if path.is_dir() else path.parent))
         for path in paths
         for p in find_pictures(path, recursive)
     ]

@@ -15,6 +15,7 @@ import yaml
 from ..core.errors import OutputError
 from ..core.files.journal import add_lines, check_same, read_lines
 from ..core.files.json_text import Count, Name, plain, read_json
+from ..core.files.parquet import shard_of
 from ..core.files.writing import (
     check_output_folder,
     make_folder,
@@ -22,6 +23,7 @@ from ..core.files.writing import (
     write_bytes,
     write_json,
 )
+from ..core.images.decoding import read_picture
 from ..core.images.image_file import save_label
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.text_table import text_table
@@ -214,7 +216,10 @@ def _clear(path: Path) -> None:
 
 
 def _place(picture: Path, target: Path, copy: bool) -> None:
-    """Links a picture by a relative path, or copies it."""
+    """Links a picture by a relative path, or copies it, as one in a Parquet file always is."""
+    if shard_of(picture):
+        target.write_bytes(read_picture(picture))
+        return
     if copy:
         shutil.copyfile(picture, target)
         return

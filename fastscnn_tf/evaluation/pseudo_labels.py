@@ -223,7 +223,7 @@ def _pictures(path: Path, recursive: bool) -> list[tuple[str, Path]]:
     """
     pictures: dict[str, tuple[str, Path]] = {}
     for picture in find_pictures(path, recursive):
-        relative = picture.relative_to(path) if path.is_dir() else Path(picture.name)
+        relative = picture.relative_to(path if path.is_dir() else path.parent)
         name = "__".join(relative.parts)
         other = pictures.setdefault(Path(name).stem, (name, picture))[1]
         if other != picture:

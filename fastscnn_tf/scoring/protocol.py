@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import itertools
 import pickle
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from ..core.aliases import Progress, StrPath
 from ..core.class_maps import ClassMatch
-from ..core.errors import ConfigError, DataError
+from ..core.console import warn
+from ..core.errors import ConfigError, DataError, OutputError
+from ..core.files.journal import Journal
+from ..core.files.json_text import Count
 from ..core.overlap import overlapped, readers
 from ..core.scores.boundary import BoundaryCounts, BoundaryFound
 from ..core.scores.confusion import confusion_matrix, scores
@@ -50,6 +56,7 @@ def evaluate_predictor(
     class_map: StrPath | None = None,
     fleet: Fleet | None = None,
     reopen: Callable[[], Inference] | None = None,
+    journal: Journal | None = None,
 ) -> Evaluation:
     """Scores a predictor on every image of a data set.
 
@@ -67,6 +74,7 @@ def evaluate_predictor(
         fleet: who shares the pairs; the sums are taken here and in order, so that the scores are
             the same to the last bit.
         reopen: makes the inference in each process of a fleet, which has none otherwise.
+        journal: notes what is counted in each pair; pairs that it has are not scored again.
 
     Raises:
         ConfigError: the model's classes are not the data set's and there is no class map between
@@ -83,21 +91,26 @@ def evaluate_predictor(
     about = dataset, mapping, boundary, instances
     counts = _Counts(dataset, boundary, instances)
     skipped = list(missing)
+    noted = _Noted(journal, dataset, counts)
+    to_do = noted.left(indices)
     if fleet is None or reopen is None or fleet.alone:
-        found = _overlapped(PairScorer(inference, *about), indices)
+        found = _overlapped(PairScorer(inference, *about), to_do)
     else:
         _check_shareable(dataset)
         make = functools.partial(_pair_scorer, reopen, *about)
-        found = fleet.map(make, range(len(dataset)), dataset.sample_name)
-    shown = progress(indices) if counted else itertools.repeat(0)
+        found = fleet.map(make, list(to_do), dataset.sample_name)
+    shown = progress(to_do) if counted else itertools.repeat(0)
     with closing(found):
-        for each, _ in zip(found, shown, strict=counted):
+        for index, each in zip(shown, found, strict=counted):
+            noted.add_before(index)
             if not isinstance(each, DataError):
                 counts.add(each)
+                noted.note(index, each)
             elif skip_bad:
                 skipped.append(str(each))
             else:
                 raise each
+    noted.add_before(len(dataset) if counted else 0)
     if not counts.times and not skipped:
         raise DataError(f"{dataset.name}: it has no pairs")
     if not counts.times:
@@ -135,6 +148,75 @@ class _Counted(NamedTuple):
     boundary: BoundaryFound | None
     instances: list[InstanceFound] | None
     milliseconds: float
+
+
+class _NotedCounts(msgspec.Struct):
+    """The same in a journal; of the matrix those cells, by their place in a row, that are not 0."""
+
+    cells: list[Count]
+    pixels: list[Count]
+    boundary: tuple[list[list[float]], list[bool]] | None
+    instances: list[InstanceFound] | None
+    milliseconds: float
+
+
+class _Noted:
+    """Pairs that a journal has: each is added when it is its turn, as sums depend on the order.
+
+    Args:
+        journal: None has none, and takes none.
+        dataset: the pairs; one whose files have changed is another one.
+        counts: where they are added.
+    """
+
+    def __init__(self, journal: Journal | None, dataset: SegmentationDataset, counts: _Counts):
+        self._journal, self._dataset, self._counts = journal, dataset, counts
+        self._waiting: deque[int] = deque()
+        if journal is not None:
+            journal.begin(())
+            indices = range(len(dataset))
+            self._waiting.extend(i for i in indices if journal.is_done(self._name(i)))
+            if self._waiting:
+                warn(f"{len(self._waiting)} of {len(indices)} pairs are scored already")
+
+    def left(self, indices: Iterable[int]) -> Iterable[int]:
+        """Those of the pairs that are to be scored."""
+        waiting = set(self._waiting)
+        return [index for index in indices if index not in waiting] if waiting else indices
+
+    def add_before(self, index: int) -> None:
+        """Adds what comes before a pair."""
+        while self._journal and self._waiting and self._waiting[0] < index:
+            name = self._name(self._waiting.popleft())
+            found: _NotedCounts = self._journal.result(name, _NotedCounts)
+            matrix = np.zeros_like(self._counts.matrix)
+            try:
+                matrix.ravel()[found.cells] = found.pixels
+                edges = found.boundary and (
+                    np.array(found.boundary[0]),
+                    np.array(found.boundary[1]),
+                )
+                self._counts.add(_Counted(matrix, edges, found.instances, found.milliseconds))
+            except (IndexError, ValueError):
+                raise OutputError(f"{self._journal.path}: damaged at {name}: remove it") from None
+
+    def note(self, index: int, found: _Counted) -> None:
+        """Notes what was counted in a pair."""
+        if self._journal is None:
+            return
+        cells = np.flatnonzero(found.matrix)
+        line = {
+            "cells": cells.tolist(),
+            "pixels": found.matrix.ravel()[cells].tolist(),
+            "boundary": found.boundary and [part.tolist() for part in found.boundary],
+            "instances": found.instances,
+            "milliseconds": found.milliseconds,
+        }
+        self._journal.note(self._name(index), line)
+
+    def _name(self, index: int) -> str:
+        text = "\n".join(self._dataset.state(index)).encode("utf-8", "surrogateescape")
+        return f"{index} {hashlib.blake2b(text, digest_size=16).hexdigest()}"
 
 
 class PairScorer:

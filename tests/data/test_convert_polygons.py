@@ -2,6 +2,7 @@
 
 import base64
 import json
+import pickle
 import zlib
 
 import annotated
@@ -13,6 +14,9 @@ from PIL import Image, ImageDraw
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import DataError
 from fastscnn_tf.data.convert.canvas import Canvas
+from fastscnn_tf.data.convert.recognising import AUTO, find_format
+from fastscnn_tf.data.convert.source import Notes, Picture
+from fastscnn_tf.data.convert.source_folder import SourceFolder
 
 UPRIGHT = {3: lambda a: a[::-1, ::-1], 6: lambda a: np.rot90(a, -1), 8: lambda a: np.rot90(a)}
 
@@ -41,6 +45,13 @@ def test_recognised_and_drawn_as_defined(name, tmp_path):
     wanted = annotated.expected(names_of(report), shape_of(name, ROAD), shape_of(name, CAR))
     np.testing.assert_array_equal(labels["a_1"], wanted)
     assert dict(zip(report.classes, np.bincount(wanted.ravel()), strict=True)) == report.classes
+    found, _ = find_format(AUTO, SourceFolder(tmp_path / "in"))
+    opened = found.open(SourceFolder(tmp_path / "in"))
+    read_label, items = pickle.loads(
+        pickle.dumps((opened.read_label, opened.items))
+    )  # to processes
+    again = read_label(items[0], Picture(SIZE), Notes())
+    np.testing.assert_array_equal(again, wanted)
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])

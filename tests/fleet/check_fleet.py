@@ -24,10 +24,22 @@ os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)
 os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."  # as the package sets it, which comes later
 pytest.importorskip("ray")
 
-from test_fleet import DONE, MODEL, Holed, Reader, content, pictures, reader, scores
-from test_workers import Broken, Doubled, Mortal
+from test_fleet import (
+    DONE,
+    MODEL,
+    Holed,
+    Reader,
+    content,
+    noted,
+    pictures,
+    reader,
+    scores,
+    stopped_at,
+)
+from test_workers import Broken, Doubled, Mortal, check_sharing
 
 from fastscnn_tf.core.errors import ConfigError, DataError, InputError
+from fastscnn_tf.core.files.journal import Journal
 from fastscnn_tf.evaluation.prediction import predict_files
 from fastscnn_tf.runtime.actors import in_actors
 from fastscnn_tf.runtime.crew import WorkerDied
@@ -140,6 +152,15 @@ def test_scores_are_those_of_one_process_to_the_last_bit(cluster):
     assert scores(Fleet(2, cluster)) == scores(None)
 
 
+def test_scoring_goes_on_where_it_was_cut_off_to_the_last_bit(cluster, tmp_path):
+    path, fleet = tmp_path / "done.jsonl", Fleet(2, cluster)
+    with pytest.raises(KeyboardInterrupt):
+        scores(fleet, Journal(path, {}), stopped_at(5))
+    assert len(noted(path)) == 5
+    assert scores(fleet, Journal(path, {})) == scores(None)
+    assert len(noted(path)) == 9
+
+
 def test_a_bad_pair_is_named_or_counted(cluster):
     shared = functools.partial(
         evaluate_predictor, Reader(), Holed(), fleet=Fleet(2, cluster), reopen=reader
@@ -167,6 +188,10 @@ def test_the_commands_give_what_one_process_gives(cluster, tmp_path, run):
     command = ("predict", MODEL, tmp_path / "in", "--output", tmp_path / "other", *ray)
     code, _, err = run(*command)
     assert (code, "bad.png: not a readable picture" in err) == (2, True)
+
+
+def test_check_and_convert_do_what_threads_do(cluster, tmp_path, run):
+    check_sharing(run, tmp_path, "--engine", "ray", "--address", cluster, "--processes", 2)
 
 
 def test_a_killed_driver_is_started_again(cluster, tmp_path):

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fastscnn_tf.cli import shared_options
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
-from fastscnn_tf.core.labels import CITYSCAPES
+from fastscnn_tf.core.files.journal import DONE, Journal
+from fastscnn_tf.core.labels import CAMVID, CITYSCAPES
 from fastscnn_tf.data.datasets.dataset import SegmentationDataset
 from fastscnn_tf.evaluation.evaluate import evaluate
 from fastscnn_tf.evaluation.prediction import predict_files
@@ -26,7 +28,6 @@ from fastscnn_tf.scoring.views import WholeImage
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "tflite" / "fastscnn_camvid_int8.tflite"
 SIZE = (24, 40)
-DONE = ".fastscnn-done.jsonl"
 
 
 class Drawn(SegmentationDataset):
@@ -76,11 +77,10 @@ def reader():
     return WholeImage(Reader())
 
 
-def scores(fleet):
+def scores(fleet, journal=None, progress=iter):
     """Everything that is scored of the drawn pairs; not the time that it took."""
-    result = evaluate_predictor(
-        Reader(), Drawn(), boundary=True, instances=True, fleet=fleet, reopen=reader
-    ).to_dict()
+    both = {"boundary": True, "instances": True, "fleet": fleet, "reopen": reader}
+    result = evaluate_predictor(Reader(), Drawn(), progress, journal=journal, **both).to_dict()
     del result["latency_ms"]
     return json.dumps(result)
 
@@ -128,19 +128,113 @@ def test_the_command_evaluates_in_processes(run, tmp_path):
     assert results[0] == results[1]
 
 
+def stopped_at(number):
+    """A progress bar that is interrupted."""
+
+    def shown(items):
+        for item in items:
+            if item == number:
+                raise KeyboardInterrupt
+            yield item
+
+    return shown
+
+
+def noted(path):
+    """The lines of a journal, but for its settings."""
+    return [json.loads(line)["done"] for line in path.read_text().splitlines()[1:]]
+
+
+@pytest.mark.parametrize("fleet", [None, Fleet(2)], ids=["one", "two"])
+def test_scoring_goes_on_where_it_was_cut_off_to_the_last_bit(tmp_path, fleet):
+    path = tmp_path / "done.jsonl"
+    whole = scores(None)
+    with pytest.raises(KeyboardInterrupt):
+        scores(None, Journal(path, {}), stopped_at(5))
+    before = noted(path)
+    assert [int(name.split()[0]) for name in before] == [0, 1, 2, 3, 4]
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:2], *lines[3:], '{"done": "5']))  # 1 is gone, 5 cut short
+    seen = []
+    again = scores(fleet, Journal(path, {}), lambda items: (seen.append(i) or i for i in items))
+    assert (seen, again == whole) == ([1, 5, 6, 7, 8], True)
+    assert len(noted(path)) == 9
+    assert scores(fleet, Journal(path, {})) == whole  # nothing is left to do
+
+
+def test_what_was_noted_of_scores_is_checked(tmp_path):
+    path = tmp_path / "done.jsonl"
+    scores(None, Journal(path, {}))
+    written = path.read_text()
+    for was, damaged, said in (
+        ('"cells": [0', '"cells": [9999', "damaged at 0 .*: remove it"),
+        ('"cells": [0', '"cells": [0, 0', "damaged at 0 .*: remove it"),
+        ('"cells": [0', '"cells": ["0"', r"0 \w+: cells\[0\]: expected int, got str"),
+        ('"boundary": [[', '"boundary": [[[0.5],', "damaged at 0 .*: remove it"),
+    ):
+        assert was in written
+        path.write_text(written.replace(was, damaged, 1))
+        with pytest.raises(OutputError, match=said):
+            scores(None, Journal(path, {}))
+
+
+def test_the_command_goes_on_scoring(tmp_path, run, monkeypatch):
+    pairs = tmp_path / "data" / "images", tmp_path / "data" / "labels"
+    for folder in pairs:
+        folder.mkdir(parents=True)
+    for number in range(4):
+        picture(pairs[0] / f"{number}.png", number)
+        label = np.random.default_rng(number).integers(0, 11, (6, 8), dtype=np.uint8)
+        Image.fromarray(label.repeat(30, axis=0).repeat(30, axis=1)).save(
+            pairs[1] / f"{number}.png"
+        )
+    names = ", ".join(
+        f"{{name: {name}, color: [1, 2, {i}]}}" for i, name in enumerate(CAMVID.names)
+    )
+    text = f"name: four\nclasses: [{names}]\nsplits: {{val: {{images: images, labels: labels}}}}\n"
+    (tmp_path / "data" / "dataset.yaml").write_text(text)
+    out, done = tmp_path / "scores.json", tmp_path / "scores.json.done.jsonl"
+    data = ("evaluate", MODEL, "--dataset", "folder", "--data-dir", tmp_path / "data", "--boundary")
+    command = (*data, "--json", out, "--resume")
+
+    def result():
+        found = json.loads(out.read_text())
+        assert found.pop("latency_ms")["median"] > 0
+        out.unlink()
+        return found
+
+    assert run(*data, "--json", out)[0] == 0
+    whole = result()
+    monkeypatch.setattr(shared_options, "progress", lambda label: stopped_at(2))
+    assert run(*command)[0] == 130
+    monkeypatch.undo()
+    assert (len(noted(done)), out.exists()) == (2, False)
+    code, _, err = run(*command, "--flip")
+    assert (code, err.count("\n")) == (2, 1)
+    assert f"cannot resume {done} with --flip True: it began with False; give that, or" in err
+    os.utime(pairs[0] / "0.png", ns=(1, 1))  # as if it had changed
+    code, _, err = run(*command, "--processes", 2)
+    assert (code, err) == (0, "fastscnn: 1 of 4 pairs are scored already\n")
+    assert (result(), done.exists()) == (whole, False)
+    for end in ((), ("--json", "-")):
+        code, _, err = run(*data, "--resume", *end)
+        assert (code, "--resume needs --json FILE" in err) == (2, True)
+    for call in (
+        functools.partial(evaluate, MODEL, Drawn(), resume=done),
+        functools.partial(evaluate, Reader(), "toy", resume=done),
+    ):
+        with pytest.raises(ConfigError, match="resume needs the path of a model and the name"):
+            call()
+    assert not done.exists()
+
+
 def test_a_call_goes_on_where_one_was_cut_off(tmp_path):
     given = pictures(tmp_path / "in", 5)
     predict_files(MODEL, given, tmp_path / "whole")
 
-    def stopped(items):
-        for item in items:
-            if item == 3:
-                raise KeyboardInterrupt
-            yield item
-
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        predict_files(MODEL, given, out, resume=True, progress=stopped)
+        predict_files(MODEL, given, out, resume=True, progress=stopped_at(3))
     (out / "003_labels.png").write_bytes(b"written, and not yet noted")
     with (out / DONE).open("a") as journal:
         journal.write('{"done": "/so')  # as a crash leaves it
@@ -233,6 +327,17 @@ def test_what_cannot_be_shared_is_told(tmp_path, run):
     command = ("predict", MODEL, picture(tmp_path / "a.png"), "--output", tmp_path / "out")
     code, _, err = run(*command, "--address", "127.0.0.1:6379")
     assert (code, "--address is for --engine ray" in err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(bool(importlib.util.find_spec("pyarrow")), reason="pyarrow is installed")
+def test_without_pyarrow_its_extra_is_named(tmp_path, run):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    code, _, err = run("predict", MODEL, tmp_path / "a.parquet", "--output", tmp_path / "out")
+    expected = (
+        'fastscnn: pyarrow is not installed, which Parquet files need: pip install "fastscnn-tf['
+    )
+    assert (code, err) == (2, f'{expected}parquet]"\n')
     assert not (tmp_path / "out").exists()
 
 

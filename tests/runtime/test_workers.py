@@ -1,11 +1,14 @@
 """Several processes: order, the first error, processes that die, Ctrl-C."""
 
+import base64
 import functools
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -114,14 +117,101 @@ def test_predicting_in_processes_writes_the_same_files(tmp_path, run):
     assert not any(name.startswith((".", "2_")) for name in names)
 
 
+def annotated(folder: Path, count: int, bad: int | None = None) -> Path:
+    """labelme's files of drawn pictures, one of which may be cut short; one lies in its JSON."""
+    folder.mkdir()
+    for number in range(count):
+        path, embedded = _picture(folder / f"{number:04}.png", number), None
+        if number == bad:
+            path.write_bytes(path.read_bytes()[:200])
+        if number == 1:
+            embedded = base64.b64encode(path.read_bytes()).decode()
+            path.unlink()
+        corners = [[10, 10], [200, 10], [200, 20 + 10 * number % 150]]
+        shapes = [{"label": f"class {number % 3}", "points": corners, "shape_type": "polygon"}]
+        content = {"shapes": shapes, "imagePath": path.name, "imageData": embedded}
+        (folder / f"{number:04}.json").write_text(json.dumps(content))
+    return folder
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """What lies below a folder; its path is left out of the contents."""
+    own = str(folder).encode()
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(p.relative_to(folder)): p.read_bytes().replace(own, b"") for p in paths}
+
+
+def check_sharing(run, folder: Path, *sharing) -> None:
+    """`data convert` and `data check` say and write what they do in threads."""
+    source = annotated(folder / "in", 7, bad=3)
+    said = []
+    for name, how in (("threads", ("--workers", 2)), ("shared", sharing)):
+        out = folder / name / "own"
+        command = ("data", "convert", source, "--output", out, *how)
+        code, _, err = run(*command)
+        assert (code, err.startswith(f"fastscnn: {source}/0003.png: ")) == (2, True), err
+        assert not out.exists()
+        code, text, err = run(*command, "--skip-bad", "--link" if sharing else "--copy")
+        assert (code, err) == (0, "")
+        (out / "labels" / "train" / "0001.png").write_bytes(b"no picture")
+        checked = ("data", "check", "--dataset", "folder", "--data-dir", out, *how)
+        code, found, err = run(*checked, "--json", folder / "check.json", "--force")
+        assert (code, err, "0001.png" in found) == (1, "", True)
+        report = found + (folder / "check.json").read_text()
+        said.append((text.replace(str(out), ""), report.replace(str(out), "")))
+    assert said[0] == said[1]
+    written = [tree(folder / name) for name in ("threads", "shared")]
+    assert written[0] == written[1]
+    assert len(written[0]) == 2 * 6 + 5  # of the splits train, val and test, and two files
+
+
+def test_check_and_convert_in_processes_do_what_threads_do(tmp_path, run):
+    check_sharing(run, tmp_path, "--processes", 2)
+    command = ("data", "check", "--dataset", "toy")
+    for wrong, said in (
+        (
+            ("--workers", 2, "--processes", 2),
+            "--workers are threads of one process: leave them out",
+        ),
+        (("--address", "h:1"), "--address is for --engine ray"),
+        (("--processes", 257), "257 is not in the range 1<=x<=256"),
+    ):
+        code, _, err = run(*command, *wrong)
+        assert (code, said in err) == (2, True), err
+
+
 @pytest.mark.process
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_ctrl_c_ends_every_process_and_leaves_nothing_half_written(tmp_path):
     pictures = [_picture(tmp_path / f"{i:03}.png", i) for i in range(300)]
-    command = [sys.executable, "-m", "fastscnn_tf", "predict", MODEL, *pictures]
-    command += ["--output", tmp_path / "out", "--processes", "2"]
+    command = ["predict", MODEL, *pictures, "--output", tmp_path / "out", "--processes", "2"]
+    _interrupt(command, (tmp_path / "out" / "002_overlay.png").exists)
+    written = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert len(written) < 600
+    assert not any(name.startswith(".") for name in written)
+    for name in written:
+        Image.open(tmp_path / "out" / name).load()
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_ctrl_c_leaves_nothing_of_a_conversion(tmp_path):
+    source, out = annotated(tmp_path / "in", 600), tmp_path / "out"
+    command = ["data", "convert", source, "--output", out, "--processes", "2"]
+    _interrupt(command, lambda: len(list(out.glob(".*/labels/train/*.png"))) > 3)
+    assert not out.exists()
+
+
+def _picture(path: Path, seed: int = 0) -> Path:
+    blocks = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    Image.fromarray(blocks.repeat(30, axis=0).repeat(30, axis=1)).save(path)
+    return path
+
+
+def _interrupt(command: list, begun: Callable[[], bool]) -> None:
+    """Ctrl-C in the midst of a command, whose processes all end."""
     process = subprocess.Popen(
-        [str(part) for part in command],
+        [sys.executable, "-m", "fastscnn_tf", *map(str, command)],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -129,7 +219,7 @@ def test_ctrl_c_ends_every_process_and_leaves_nothing_half_written(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
-    while not (tmp_path / "out" / "002_overlay.png").exists():
+    while not begun():
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
@@ -139,17 +229,6 @@ def test_ctrl_c_ends_every_process_and_leaves_nothing_half_written(tmp_path):
     while _in_group(process.pid):  # multiprocessing's own tracker ends a moment later
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    written = sorted(p.name for p in (tmp_path / "out").iterdir())
-    assert len(written) < 600
-    assert not any(name.startswith(".") for name in written)
-    for name in written:
-        Image.open(tmp_path / "out" / name).load()
-
-
-def _picture(path: Path, seed: int = 0) -> Path:
-    blocks = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    Image.fromarray(blocks.repeat(30, axis=0).repeat(30, axis=1)).save(path)
-    return path
 
 
 def _in_group(group: int) -> list[str]:

@@ -12,11 +12,12 @@ import msgspec
 from ..arguments import called
 from ..errors import ConfigError, OutputError
 from ..foreign_text import printable
-from .json_text import decode_json, dump_json, plain
+from .json_text import convert, decode_json, dump_json, plain
 from .reading import read_bytes
 from .writing import make_folder, write_bytes
 
-LARGEST = 256 << 20  # bytes of a journal: a million pictures
+DONE = ".fastscnn-done.jsonl"  # the journal of a folder of results
+LARGEST = 256 << 20  # bytes of a journal: a million pictures, a hundred thousand that are scored
 Line = TypeVar("Line")
 
 
@@ -67,7 +68,7 @@ def check_same(where: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
         if old != value:
             raise ConfigError(
                 f"cannot resume {where} with {called(name)} {value}: it began with "
-                f"{printable(old)[:200]}"
+                f"{printable(old)[:200]}; give that, or another output"
             )
 
 
@@ -79,11 +80,14 @@ class _Line(msgspec.Struct):
 
 
 class Journal:
-    """The journal of a folder: settings, files that are about to be written, and what is done.
+    """The journal of a work: settings, files that are about to be written, and what is done.
 
     Args:
         path: where it lies; nothing is written before `begin`.
         settings: what decides the results; as JSON has it.
+
+    Attributes:
+        path: where it lies.
 
     Raises:
         ConfigError: the work was begun with other settings.
@@ -91,11 +95,12 @@ class Journal:
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any]):
-        self._path, self._settings = path, plain(dict(settings))
+        self.path, self._settings = path, plain(dict(settings))
         lines = read_lines(path, _Line)
         self._new = not lines
         if lines:
-            check_same(path.parent, lines[0].settings or {}, self._settings)
+            where = path.parent if path.name == DONE else path
+            check_same(where, lines[0].settings or {}, self._settings)
         self._begun = {line.begun for line in lines if line.begun}
         self._done = {line.done: line.result for line in lines if line.done}
 
@@ -103,28 +108,33 @@ class Journal:
         """Notes files that are written from now on, by this call or one that goes on with it."""
         names = [name for name in map(_name, paths) if name not in self._begun]
         self._begun.update(names)
-        make_folder(self._path.parent)
+        make_folder(self.path.parent)
         first = [{"settings": self._settings}] if self._new else []
-        add_lines(self._path, [*first, *({"begun": name} for name in names)])
+        add_lines(self.path, [*first, *({"begun": name} for name in names)])
         self._new = False
 
     def has_begun(self, path: Path) -> bool:
         """Whether a file, if there is one, is a result."""
         return _name(path) in self._begun
 
-    def note(self, path: Path, result: Any = None) -> None:
-        """Notes that all is done for a file, and what came of it, as JSON has it."""
-        self._done[_name(path)] = result
-        add_lines(self._path, [{"done": _name(path), "result": result}])
+    def note(self, item: Path | str, result: Any = None) -> None:
+        """Notes that all is done for a file, or what has a name, and what came of it, as JSON."""
+        self._done[_name(item)] = result
+        add_lines(self.path, [{"done": _name(item), "result": result}])
 
-    def is_done(self, path: Path) -> bool:
+    def is_done(self, item: Path | str) -> bool:
         """Whether it was noted."""
-        return _name(path) in self._done
+        return _name(item) in self._done
 
-    def result(self, path: Path) -> Any:
-        """What came of a file that is done."""
-        return self._done[_name(path)]
+    def result(self, item: Path | str, kind: Any = Any) -> Any:
+        """What came of what is done, of a msgspec type.
+
+        Raises:
+            OutputError: it is of another type.
+        """
+        where = f"{self.path}: {item}"
+        return convert(self._done[_name(item)], where, kind, error=OutputError)
 
 
-def _name(path: Path) -> str:
-    return plain(os.path.abspath(path))  # noqa: PTH100
+def _name(item: Path | str) -> str:
+    return plain(item if isinstance(item, str) else os.path.abspath(item))  # noqa: PTH100

@@ -16,6 +16,7 @@ import re
 import struct
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from PIL import Image
 
 from ..aliases import StrPath
 from ..errors import DataError
+from ..files.parquet import read_row, shard_of
 from ..files.reading import read_bytes
 from ..foreign_text import one_line
 from .formats import picture_format, what_it_is
@@ -81,9 +83,13 @@ class _Bounded(io.BytesIO):
 def read_picture(path: StrPath, room: int = 1) -> bytes:
     """The content of an image's file, not yet decoded, of `room` times the usual size.
 
+    A path that leads into a Parquet file is that of a row, see `core.files.parquet`.
+
     Raises:
         DataError: there is no such file, it is not a regular one, or too large.
     """
+    if shard_of(Path(path)):
+        return read_row(Path(path), LARGEST * room)
     return read_bytes(path, WHAT, largest=LARGEST * room, error=DataError)
 
 

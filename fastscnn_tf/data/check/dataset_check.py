@@ -10,6 +10,7 @@ from ...core.aliases import Progress
 from ...core.errors import DataError
 from ...core.files.reading import local_description
 from ...core.labels import LabelSpace
+from ...core.overlap import Sharing
 from ...core.sizes import format_size
 from ..datasets.dataset import FileDataset, SegmentationDataset
 from ..datasets.description import folder, read_description
@@ -56,7 +57,7 @@ def check_dataset(
     name: str,
     data_dir: DataDir = None,
     splits: Sequence[str] | None = None,
-    workers: int | None = None,
+    workers: int | Sharing | None = None,
     progress: Progress = iter,
     model: LabelSpace | None = None,
 ) -> CheckReport:
@@ -66,7 +67,7 @@ def check_dataset(
         name: as for `open_dataset`.
         data_dir: where the data set lies; not needed for `toy`.
         splits: which ones; by default all that are there.
-        workers: threads; one per core by default.
+        workers: threads, one per core by default; or a `Fleet` of processes.
         progress: wraps the indices of all pairs, to show a progress bar.
         model: the classes of a model that is to be trained on or scored with it: others are a
             finding, and the same in another order or spelling a note.
@@ -122,7 +123,7 @@ def _open(name: str, data_dir: DataDir, split: str) -> _Split:
     return _Split(split, dataset, missing)
 
 
-def _read(splits: Sequence[_Split], workers: int | None, progress: Progress) -> None:
+def _read(splits: Sequence[_Split], workers: int | Sharing | None, progress: Progress) -> None:
     pairs = [(s.dataset, index) for s in splits if s.dataset for index in range(len(s))]
     facts = iter(check_pairs(pairs, looks=True, workers=workers, progress=progress))
     for split in splits:

@@ -2,16 +2,14 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from ...core.aliases import Progress
-from ...core.arguments import check_number
 from ...core.errors import DataError
 from ...core.foreign_text import shell_path
 from ...core.images.decoding import PictureFile, TooManyPixels, look_at, read_picture
@@ -19,6 +17,7 @@ from ...core.images.formats import LOSSY, picture_format
 from ...core.images.image_file import label_values, read_image
 from ...core.images.pixels import turned
 from ...core.labels import IGNORE
+from ...core.overlap import Sharing, shared
 from ...core.sizes import Size, format_size
 from ..datasets.dataset import SegmentationDataset
 from .appearance import SURE, better_fit, is_one_color, looks_drawn, thumbnail, unlike_label
@@ -97,15 +96,15 @@ class PairFacts:
 def check_pairs(
     pairs: Sequence[tuple[SegmentationDataset, int]],
     looks: bool = False,
-    workers: int | None = None,
+    workers: int | Sharing | None = None,
     progress: Progress = iter,
 ) -> list[PairFacts]:
-    """Reads pairs in threads; Pillow decodes without holding Python's lock.
+    """Reads pairs in threads, as Pillow decodes without holding Python's lock, or in processes.
 
     Args:
         pairs: data sets and indices.
         looks: see how they look, too.
-        workers: threads; one per core by default.
+        workers: threads, one per core by default; or a `Fleet`.
         progress: wraps the indices, to show a progress bar.
 
     Returns:
@@ -114,14 +113,20 @@ def check_pairs(
     Raises:
         ConfigError: there are no workers.
     """
-    workers = (os.cpu_count() or 1) if workers is None else workers
-    check_number("workers", workers, 1)
-    with ThreadPoolExecutor(workers, "fastscnn-check") as pool:
-        futures = [pool.submit(check_pair, data, index, looks) for data, index in pairs]
-        try:
-            return [futures[i].result() for i in progress(range(len(futures)))]
-        finally:
-            pool.shutdown(cancel_futures=True)
+    datasets = list({id(dataset): dataset for dataset, _ in pairs}.values())
+    places = {id(dataset): place for place, dataset in enumerate(datasets)}
+    items = [(places[id(dataset)], index) for dataset, index in pairs]
+    check = functools.partial(_check_at, datasets, looks)
+    done = shared(check, items, workers, lambda item: datasets[item[0]].sample_name(item[1]))
+    with contextlib.closing(done):
+        return [fact for _, fact in zip(progress(range(len(items))), done, strict=True)]
+
+
+def _check_at(
+    datasets: Sequence[SegmentationDataset], looks: bool, item: tuple[int, int]
+) -> PairFacts:
+    place, index = item
+    return check_pair(datasets[place], index, looks)
 
 
 def check_pair(dataset: SegmentationDataset, index: int, looks: bool = False) -> PairFacts:

@@ -213,7 +213,7 @@ class DrawnLabels:
         classes: names in index order.
         background: the index of pixels that lie in no shape.
         size: (key, name) -> (height, width) of the annotated image; None if it is not told.
-        shapes: (key, name) -> shapes in the order of the format.
+        shapes: (key, name) -> shapes in the order of the format; or the attribute that has them.
         draw: (canvas, shape, indices of the classes by name, notes) draws one.
         special: more names and their values.
     """
@@ -221,7 +221,7 @@ class DrawnLabels:
     classes: dataclasses.InitVar[Sequence[str]]
     background: int
     size: Callable[[Any, str], Size | None]
-    shapes: Callable[[Any, str], Iterable[Any]]
+    shapes: Callable[[Any, str], Iterable[Any]] | str
     draw: Callable[[Canvas, Any, Mapping[str, int], Notes], None]
     special: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
@@ -232,7 +232,8 @@ class DrawnLabels:
         """Images were seen upright unless a noted size says otherwise."""
         upright = picture.seen(self.size(item.key, item.name), True, item.name, notes)
         canvas = Canvas(picture.size if upright else picture.stored, self.background, item.name)
-        for shape in self.shapes(item.key, item.name):
+        told, key = self.shapes, item.key
+        for shape in getattr(key, told) if isinstance(told, str) else told(key, item.name):
             self.draw(canvas, shape, self._index, notes)
         return canvas.label if upright else picture.turn(canvas.label)
 

@@ -6,7 +6,9 @@ centre does. COCO's tools do not turn images by EXIF: coordinates are those of t
 unless the noted size says otherwise.
 """
 
+import functools
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -76,7 +78,6 @@ class _Content(msgspec.Struct):
     image: _Image
     annotations: list[_Annotation]
     table: _Table
-    folder: SourceFolder
     file: str
 
 
@@ -103,7 +104,7 @@ def open_source(folder: SourceFolder) -> Source:
         items += _items(folder, name, content, tables[name], owners, notes)
     if not any(each.file_name for content in files.values() for each in content.annotations):
         note_unused(folder, items, notes)  # of a panoptic set label maps would be among them
-    return Source(classes, items, _read, colors, notes)
+    return Source(classes, items, functools.partial(_read, folder), colors, notes)
 
 
 def _classes(
@@ -167,7 +168,7 @@ def _items(
             )
         if not annotations:
             notes.add("an image without annotations: all background", image.file_name)
-        key = _Content(image, annotations, table, folder, file)
+        key = _Content(image, annotations, table, file)
         items.append(Item(stem(found), folder.path(found), split, key=key))
     if of_image:
         lost = sum(map(len, of_image.values()))
@@ -175,14 +176,15 @@ def _items(
     return items
 
 
-def _read(item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+def _read(folder: SourceFolder, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
     content: Any = item.key
     noted = (content.image.height, content.image.width)
     upright = picture.seen(None if None in noted else noted, False, item.name, notes)
     size = picture.size if upright else picture.stored
     panoptic = [each for each in content.annotations if each.file_name]
     if panoptic:
-        label = _panoptic(content, panoptic[0], item.name, notes)
+        path = folder.find_label(str(panoptic[0].file_name), content.file)
+        label = _panoptic(path, content, panoptic[0], item.name, notes)
     else:
         canvas = Canvas(size, content.table.background, item.name)
         for each in sorted(content.annotations, key=lambda each: not each.iscrowd):
@@ -217,9 +219,10 @@ def _draw(canvas: Canvas, each: _Annotation, table: dict[int, int], notes: Notes
                 canvas.fill([part], value)
 
 
-def _panoptic(content: _Content, each: _Annotation, name: str, notes: Notes) -> np.ndarray:
+def _panoptic(
+    path: Path, content: _Content, each: _Annotation, name: str, notes: Notes
+) -> np.ndarray:
     """The classes of a PNG whose colours are numbers of segments; 0 is void."""
-    path = content.folder.find_label(str(each.file_name), content.file)
     image = opaque(open_picture(read_picture(path), str(path)), str(path))
     if image.mode not in ("RGB", "RGBA"):
         raise DataError(f"{path}: expected an RGB PNG of segment numbers, got mode {image.mode}")

@@ -1,12 +1,15 @@
 """`convert_dataset`: other people's annotations as a `folder` data set, on all cores."""
 
+from __future__ import annotations
+
+import contextlib
 import dataclasses
+import itertools
 import os
 import re
-from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -14,7 +17,6 @@ import yaml
 from PIL import Image
 
 from ...core.aliases import Progress, StrPath
-from ...core.arguments import check_number
 from ...core.class_maps import VOID_NAMES
 from ...core.errors import ConfigError, DataError, OutputError
 from ...core.files.json_text import read_json
@@ -23,6 +25,7 @@ from ...core.foreign_text import printable, shell_path
 from ...core.images.decoding import open_picture, read_picture
 from ...core.images.pixels import orientation_of
 from ...core.labels import IGNORE, LabelSpace
+from ...core.overlap import Sharing, shared
 from ...core.sizes import format_size
 from ..datasets.description import DESCRIPTION, folder
 from ..prepare.staging import holds_something, put, staging
@@ -31,7 +34,17 @@ from .class_choice import Choice, Chosen, choose, nearly_equal
 from .convert_report import FORMAT, ConvertReport
 from .item_splits import split_items
 from .recognising import AUTO, find_format
-from .source import BACKGROUND, UNDRAWN, Format, Item, Notes, Picture, Source, is_background
+from .source import (
+    BACKGROUND,
+    UNDRAWN,
+    Format,
+    Item,
+    Notes,
+    Picture,
+    ReadLabel,
+    Source,
+    is_background,
+)
 from .source_folder import SourceFolder
 
 REPORT = "report.json"
@@ -50,7 +63,7 @@ def convert_dataset(
     link: bool = False,
     force: bool = False,
     skip_bad: bool = False,
-    workers: int | None = None,
+    workers: int | Sharing | None = None,
     progress: Progress = iter,
     table: StrPath | None = None,
 ) -> ConvertReport:
@@ -75,7 +88,7 @@ def convert_dataset(
         link: link the images (hard where it can be, else symbolic) instead of copying them.
         force: replace what was converted into `output` before.
         skip_bad: leave out images that cannot be read or do not fit, and report them.
-        workers: threads; one per core by default.
+        workers: threads, one per core by default; or a `Fleet` of processes.
         progress: wraps the indices of all images, to show a progress bar.
         table: of masks, a file that says what their values or colours mean; None: that of the
             source.
@@ -85,7 +98,6 @@ def convert_dataset(
         ConfigError: an argument is wrong.
         OutputError: the output holds something else, or cannot be written.
     """
-    workers = check_number("workers", (os.cpu_count() or 1) if workers is None else workers, 1)
     output, looked = Path(output), SourceFolder(source)
     _check_apart(looked.root, output)
     if not force:
@@ -104,15 +116,15 @@ def convert_dataset(
     splits = split_items(items, split, seed, group, notes)
     with staging(output) as stage:
         old = _earlier(output, force)
-        writer = _Writer(opened, chosen.table, stage, link)
+        write = _Writer(opened.read_label, chosen.table, stage, link)
         crowded = any(map(_crowded, splits.values()))
         todo = [task for name in splits for task in _tasks(name, splits[name], crowded, notes)]
-        done = writer.write_all(todo, workers, progress, skip_bad, notes)
-        _check_drawn(looked.root, opened.classes, writer.pixels, notes)
+        done, found_pixels = _write_all(write, todo, workers, progress, skip_bad, notes)
+        _check_drawn(looked.root, opened.classes, found_pixels, notes)
         counts = {name: len(done.get(name, ())) for name in splits}
         notes.say_of_turns()
         _say_of_splits(counts, any(item.split for item in items) and split is None, notes)
-        pixels = np.bincount(chosen.table, writer.pixels, 256).astype(int).tolist()
+        pixels = np.bincount(chosen.table, found_pixels, 256).astype(int).tolist()
         told = os.fspath(source), str(output), found.name, reason, counts
         named = dict(zip(chosen.labels.names, pixels, strict=False))
         made = _made_of(opened, chosen)
@@ -295,91 +307,95 @@ def _tasks(split: str, items: Sequence[Item], paths: bool, notes: Notes) -> list
     return tasks
 
 
+# The path of an image below the folder, (256,) pixels of each of the source's classes, and notes.
+_Written: TypeAlias = tuple[str, np.ndarray, Notes]
+
+
+@dataclasses.dataclass(frozen=True)
 class _Writer:
     """Writes images and label maps into a folder.
 
     Args:
-        source: gives the label maps.
-        table: (256,) uint8 from its classes to those that are written.
+        read_label: gives the label maps.
+        table: (256,) uint8 from the source's classes to those that are written.
         folder: where to.
         link: link images instead of copying them.
-
-    Attributes:
-        pixels: (256,) int64 of each of the source's classes.
     """
 
-    def __init__(self, source: Source, table: np.ndarray, folder: Path, link: bool):
-        self._source = source
-        count = len(source.classes)
-        self._table = None if np.array_equal(table[:count], np.arange(count)) else table
-        self._folder, self._link = folder, link
-        self.pixels = np.zeros(256, np.int64)
+    read_label: ReadLabel
+    table: np.ndarray
+    folder: Path
+    link: bool
 
-    def write_all(
-        self, tasks: Sequence[_Task], workers: int, progress: Progress, skip_bad: bool, notes: Notes
-    ) -> dict[str, list[str]]:
-        """Writes in threads: drawing is short, and encoding and files wait without Python's lock.
+    def __call__(self, task: _Task) -> _Written | DataError:
+        """Writes one image and its label map, or says why these cannot be used."""
+        try:
+            return self._write(task)
+        except DataError as error:
+            return error
 
-        Returns:
-            The images of each split that are used, as paths below the folder.
-
-        Raises:
-            DataError: of the first task that cannot be done, unless they are skipped; or of all.
-        """
-        for task in tasks:
-            for kind in FOLDERS:
-                (self._folder / kind / task.split).mkdir(parents=True, exist_ok=True)
-        done: dict[str, list[str]] = {}
-        with ThreadPoolExecutor(workers, "fastscnn-convert") as pool:
-            futures = deque(pool.submit(self.write, task) for task in tasks)
-            try:
-                for number in progress(range(len(tasks))):
-                    try:
-                        image, pixels, said = futures.popleft().result()
-                    except DataError as error:
-                        if not skip_bad:
-                            raise
-                        notes.add("cannot be used, left out", str(error))
-                        continue
-                    done.setdefault(tasks[number].split, []).append(image)
-                    self.pixels += pixels
-                    notes.update(said)
-            finally:
-                pool.shutdown(cancel_futures=True)
-        if not done:
-            raise DataError(f"no image can be used: {'; '.join(notes.counts)}")
-        return done
-
-    def write(self, task: _Task) -> tuple[str, np.ndarray, Notes]:
-        """Writes one image and its label map; gives its path and the pixels of each class, too.
-
-        Raises:
-            DataError: they cannot be read, or do not fit each other.
-        """
+    def _write(self, task: _Task) -> _Written:
         notes, path = Notes(), task.item.image
         content = task.item.content() if task.item.content else read_picture(path)
         image = open_picture(content, str(path), draft=True)  # a damaged one is found here
         picture = Picture(image.info["size"][::-1], orientation_of(image))
-        label = self._source.read_label(task.item, picture, notes)
+        label = self.read_label(task.item, picture, notes)
         if label.shape != picture.size:
             sizes = format_size((label.shape[0], label.shape[1])), format_size(picture.size)
             raise DataError(f"{path}: the image is {sizes[1]} but its label map is {sizes[0]}")
         pixels = np.array(Image.fromarray(label).histogram(), np.int64)
-        label = label if self._table is None else self._table.take(label)
         name = f"{task.split}/{task.name}"
         target = f"images/{name}{path.suffix}"
-        (self._folder / f"labels/{name}.png").write_bytes(encode_label(label))
-        if self._link and task.item.content is None:
-            self._put_link(os.path.realpath(path), self._folder / target)
+        (self.folder / f"labels/{name}.png").write_bytes(encode_label(self.table.take(label)))
+        if self.link and task.item.content is None:
+            self._put_link(os.path.realpath(path), self.folder / target)
         else:
-            (self._folder / target).write_bytes(content)
+            (self.folder / target).write_bytes(content)
         return target, pixels, notes
 
     def _put_link(self, source: str, target: Path) -> None:
+        target.unlink(missing_ok=True)  # of a worker that died
         try:
             os.link(source, target)
         except OSError:  # another file system, or one without hard links
             target.symlink_to(source)
+
+
+def _write_all(
+    write: _Writer,
+    tasks: Sequence[_Task],
+    workers: int | Sharing | None,
+    progress: Progress,
+    skip_bad: bool,
+    notes: Notes,
+) -> tuple[dict[str, list[str]], np.ndarray]:
+    """Writes all: drawing is short, and encoding and files wait without Python's lock.
+
+    Returns:
+        The images of each split that are used, as paths below the folder; (256,) int64 pixels of
+        each of the source's classes.
+
+    Raises:
+        DataError: of the first task that cannot be done, unless they are skipped; or of all.
+    """
+    for kind, split in itertools.product(FOLDERS, {task.split for task in tasks}):
+        (write.folder / kind / split).mkdir(parents=True, exist_ok=True)
+    done: dict[str, list[str]] = {}
+    pixels = np.zeros(256, np.int64)
+    written = shared(write, tasks, workers, lambda task: str(task.item.image), write.folder)
+    with contextlib.closing(written):
+        for number, each in zip(progress(range(len(tasks))), written, strict=True):
+            if not isinstance(each, DataError):
+                done.setdefault(tasks[number].split, []).append(each[0])
+                pixels += each[1]
+                notes.update(each[2])
+            elif skip_bad:
+                notes.add("cannot be used, left out", str(each))
+            else:
+                raise each
+    if not done:
+        raise DataError(f"no image can be used: {'; '.join(notes.counts)}")
+    return done, pixels
 
 
 def _describe(

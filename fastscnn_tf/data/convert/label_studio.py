@@ -112,7 +112,7 @@ def open_source(folder: SourceFolder) -> Source:
     note_unused(folder, items, notes)
     notes.add("classes are in the order of their names", count=len(names))
     classes, background = with_background(sorted(names), notes)
-    read = DrawnLabels(classes, background, _noted_size, lambda key, _: key.result, _draw)
+    read = DrawnLabels(classes, background, _noted_size, "result", _draw)
     return Source(classes, items, read, notes=notes)
 
 

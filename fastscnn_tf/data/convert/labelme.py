@@ -8,12 +8,13 @@ was not.
 
 import functools
 from collections.abc import Callable, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import msgspec
 import numpy as np
 
 from ...core.errors import DataError
+from ...core.files.json_text import read_json
 from ...core.images.decoding import open_picture
 from ...core.images.formats import IMAGE_SUFFIXES
 from ...core.labels import IGNORE
@@ -21,7 +22,7 @@ from ...core.sizes import Size
 from .canvas import Canvas, DrawnLabels, from_base64
 from .class_tables import text_of
 from .source import Format, Item, Notes, Source, json_of_image, note_unused, with_background
-from .source_folder import SourceFolder, split_named, stem
+from .source_folder import LARGEST, SourceFolder, split_named, stem
 
 _SPECIAL = ("__ignore__", "_background_")
 _POLYGONS = ("polygon", "oriented_rectangle", "rotation")  # the last of X-AnyLabeling
@@ -66,7 +67,7 @@ def open_source(folder: SourceFolder) -> Source:
         found: Callable[[], bytes] | None = None
         if image is None and embedded:
             notes.add("the image is no file: it was taken out of the JSON (imageData)", name)
-            found = functools.partial(_embedded, folder, name)
+            found = functools.partial(_embedded, folder.path(name))
             suffix = PurePosixPath(content.imagePath).suffix
             image = stem(name) + (suffix if suffix.lower() in IMAGE_SUFFIXES else ".png")
         if image is None:
@@ -87,7 +88,7 @@ def open_source(folder: SourceFolder) -> Source:
     note_unused(folder, items, notes)
     classes, background = with_background([n for n in order if n not in _SPECIAL], notes)
     special = {"_background_": background, "__ignore__": IGNORE}
-    shapes = (classes, background, _noted_size, lambda key, _: key.shapes, _draw, special)
+    shapes = (classes, background, _noted_size, "shapes", _draw, special)
     return Source(classes, items, DrawnLabels(*shapes), notes=notes)
 
 
@@ -95,10 +96,10 @@ class _Embedded(msgspec.Struct):
     imageData: str  # noqa: N815
 
 
-def _embedded(folder: SourceFolder, name: str) -> bytes:
+def _embedded(path: Path) -> bytes:
     """The picture in a JSON file, as labelme's own export takes it out; read when it is needed."""
-    content: _Embedded = folder.json(name, _Embedded)
-    return from_base64(content.imageData, f"{folder.path(name)}: imageData")
+    content: _Embedded = read_json(path, _Embedded, largest=LARGEST, error=DataError)
+    return from_base64(content.imageData, f"{path}: imageData")
 
 
 def _noted_size(key: _File, _: str) -> Size | None:

@@ -6,6 +6,7 @@ All of them are one reader; a format is a few `Layout`s (`mask_formats.py`).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Sequence
 
@@ -278,11 +279,20 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
         for missing in names:
             notes.add("named in a list, but image or mask is not there", missing)
 
-    def read_label(item: Item, picture: Picture, notes: Notes) -> np.ndarray:
-        label = layout.read(folder, str(item.key), table, notes)
-        return picture.upright(label, item.name, notes)
+    reader = functools.partial(_read_label, layout.read, folder, table)
+    return Source(table.classes, items, reader, table.colors, notes, table.made)
 
-    return Source(table.classes, items, read_label, table.colors, notes, table.made)
+
+def _read_label(
+    read: ReadMask,
+    folder: SourceFolder,
+    table: ClassTable,
+    item: Item,
+    picture: Picture,
+    notes: Notes,
+) -> np.ndarray:
+    label = read(folder, str(item.key), table, notes)
+    return picture.upright(label, item.name, notes)
 
 
 def named(folder: SourceFolder, *names: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -165,6 +165,9 @@ def is_background(name: str) -> bool:
     return name.strip(" _").casefold() == BACKGROUND  # labelme's COCO has _background_
 
 
+ReadLabel: TypeAlias = Callable[[Item, Picture, Notes], np.ndarray]
+
+
 @dataclasses.dataclass
 class Source:
     """An opened source.
@@ -174,7 +177,7 @@ class Source:
             in no shape.
         items: all images with annotations, in order.
         read_label: (item, picture, notes) -> (H, W) uint8 class indices of the upright image,
-            255 void; called by several threads at once.
+            255 void; called by several threads at once, or in other processes, which it travels to.
         colors: of some classes, by name.
         notes: what was found while it was opened.
         made: the values or colours of classes that have several.
@@ -182,7 +185,7 @@ class Source:
 
     classes: Sequence[str]
     items: Sequence[Item]
-    read_label: Callable[[Item, Picture, Notes], np.ndarray]
+    read_label: ReadLabel
     colors: dict[str, Color] = dataclasses.field(default_factory=dict)
     notes: Notes = dataclasses.field(default_factory=Notes)
     made: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

@@ -89,7 +89,7 @@ def open_source(folder: SourceFolder) -> Source:
     note_unused(folder, items, notes)
     classes, background = with_background(list(colors), notes)
     known = {title: color for title, color in colors.items() if color}
-    read = DrawnLabels(classes, background, _noted_size, lambda key, _: key.objects, _draw)
+    read = DrawnLabels(classes, background, _noted_size, "objects", _draw)
     return Source(classes, items, read, known, notes)
 
 

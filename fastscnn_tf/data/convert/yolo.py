@@ -6,6 +6,7 @@ their outline, as Ultralytics trains on them; the background comes last. Its loa
 EXIF.
 """
 
+import functools
 import os
 import posixpath
 from typing import Any
@@ -102,13 +103,13 @@ def _of_masks(folder: SourceFolder, name: str, told: dict[str, Any]) -> Source:
         for image, mask in pairing.pairs:
             place, _ = (folder.inside(os.path.relpath(p, folder.root)) for p in (image, mask))
             items.append(Item(stem(place), image, split, key=mask))
-    table = found.labels.lookup_table()
-
-    def read(item: Item, picture: Picture, notes: Notes) -> np.ndarray:
-        path: Any = item.key
-        return picture.upright(read_label(path, table), item.name, notes)
-
+    read = functools.partial(_read_mask, found.labels.lookup_table())
     return Source(found.labels.names, items, read, notes=notes)
+
+
+def _read_mask(table: np.ndarray, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+    path: Any = item.key
+    return picture.upright(read_label(path, table), item.name, notes)
 
 
 def _told_apart(told: dict[str, Any], notes: Notes) -> list[str]:

@@ -17,6 +17,7 @@ from ...core import console
 from ...core.aliases import StrPath
 from ...core.class_maps import HINT, class_map, match_classes
 from ...core.errors import ConfigError, DataError
+from ...core.files.parquet import shard_of
 from ...core.images.image_file import INDEX, Coding, read_image
 from ...core.labels import UNKNOWN, LabelSpace
 
@@ -104,7 +105,7 @@ class SegmentationDataset(abc.ABC):
         parts = [self.sample_name(index)]
         for path in self.files(index):
             with contextlib.suppress(OSError):
-                found = path.stat()
+                found = (shard_of(path) or path).stat()
                 parts += [str(path.absolute()), str(found.st_size), str(found.st_mtime_ns)]
         return tuple(parts)
 

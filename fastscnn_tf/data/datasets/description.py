@@ -28,6 +28,7 @@ import msgspec
 from ...core.arguments import nearest_or_all
 from ...core.errors import ConfigError, DataError
 from ...core.files.json_text import convert, explain
+from ...core.files.parquet import SUFFIX
 from ...core.files.yaml_text import read_yaml
 from ...core.images.image_file import IMAGE_SUFFIXES, Coding, Encoding, lossy
 from ...core.labels import MAX_CLASSES, LabelSpace, generated_palette
@@ -239,6 +240,13 @@ def _checked(source: Source, where: str) -> Source:
     """Label maps beside their pictures need a suffix to be told by, or their folder's name."""
     if source.images is None and source.list is None:
         raise ConfigError(f"{where}missing required field images")
+    if source.images and source.images.suffix.lower() == SUFFIX:
+        if source.labels or source.list or source.share:
+            raise ConfigError(
+                f"{where}a Parquet file has the pictures and label maps of a whole split: leave "
+                "labels, list and split out"
+            )
+        return source
     if source.labels is None and source.suffix:
         source = dataclasses.replace(source, labels=source.images or source.root)
     if source.labels is None and source.list is None:

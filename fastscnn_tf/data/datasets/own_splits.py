@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...core.errors import DataError
+from ...core.files.parquet import LABEL, SUFFIX, rows
 from ...core.files.reading import read_bytes
 from ...core.images.image_file import IMAGE_SUFFIXES, Coding, is_picture_name, lossy
 from ...core.labels import LabelSpace
@@ -122,12 +123,17 @@ class Source:
     def pairs(self) -> Pairing:
         """The files of the split, and those that lack their partner.
 
-        A file that is a label map by its name and place is no picture. Label maps without a picture
-        are those of the first share, and none where a list names the pictures.
+        Of Parquet files they are the rows. A file that is a label map by its name and place is no
+        picture. Label maps without a picture are those of the first share, and none where a list
+        names the pictures.
 
         Raises:
             DataError: a folder or list is missing or wrong, or there is no picture.
         """
+        if self.images and self.images.suffix.lower() == SUFFIX:
+            shards = sorted(self.images.parent.glob(self.images.name)) or [self.images]
+            pairs = [zip(rows(shard), rows(shard, LABEL), strict=True) for shard in shards]
+            return Pairing(tuple(itertools.chain.from_iterable(pairs)))
         for place in (self.images, self.labels if self.labels_needed else None):
             if place is not None and not os.path.isdir(place):  # noqa: PTH112 - raises no OSError
                 raise DataError(f"{place}: no such folder, but the data set's description names it")

@@ -1,0 +1,151 @@
+"""Pictures in Parquet files: a row has a path below its file's, which `read_picture` reads.
+
+`drive.parquet/00000012.png` is the picture of row 12, whatever its format, and
+`drive.parquet/00000012.label.png` its label map: the columns `image` and `label`, of bytes, or of
+structures with `bytes` in them as Hugging Face's data sets have them. One row group of a column is
+in memory at a time.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import itertools
+import re
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError
+from ..extras import import_extra
+from ..foreign_text import printable
+from .reading import open_regular
+
+SUFFIX = ".parquet"
+IMAGE, LABEL = "image", "label"
+ENDINGS = {IMAGE: ".png", LABEL: ".label.png"}
+MOST_ROWS = 5_000_000
+LARGEST_GROUP = 1 << 30  # bytes of a column in a row group
+_ROW = re.compile(r"(\d{8})(\.label)?\.png")
+_BROKEN = (OSError, ValueError, KeyError, MemoryError, NotImplementedError, OverflowError)
+
+
+def is_shard(path: Path) -> bool:
+    """Whether a path is that of a Parquet file."""
+    return path.suffix.lower() == SUFFIX and path.is_file()
+
+
+def shard_of(path: Path) -> Path | None:
+    """The Parquet file that a path leads into."""
+    return path.parent if is_shard(path.parent) else None
+
+
+def rows(path: Path, column: str = IMAGE) -> list[Path]:
+    """The paths of all pictures, or label maps, of a Parquet file.
+
+    Raises:
+        DataError: it is missing, damaged, or has no such column.
+        InputError: pyarrow is not installed.
+    """
+    shard = _opened(path)
+    shard.place(column)
+    return [path / f"{row:08}{ENDINGS[column]}" for row in range(shard.count)]
+
+
+def read_row(path: Path, largest: int) -> bytes:
+    """The bytes of such a path.
+
+    Raises:
+        DataError: there are none in this row, or more than `largest`, or the file is damaged.
+    """
+    found = _ROW.fullmatch(path.name)
+    if found is None:
+        raise DataError(f"{path}: no row of this file: expected a name such as 00000012.png")
+    column = LABEL if found[2] else IMAGE
+    value = _opened(path.parent).value(int(found[1]), column)
+    if not isinstance(value, bytes):
+        raise DataError(f"{path}: no bytes in column {column!r} of this row")
+    if len(value) > largest:
+        raise DataError(f"{path}: {len(value):,} bytes, but an image may have at most {largest:,}")
+    return value
+
+
+def _opened(path: Path) -> _Shard:
+    try:
+        found = path.stat()
+    except OSError:
+        return _Shard(path)  # says what is wrong
+    return _kept(path, found.st_mtime_ns, found.st_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _kept(path: Path, *state: int) -> _Shard:
+    return _Shard(path)
+
+
+class _Shard:
+    """What a file holds, and the row group of each column that was read last."""
+
+    def __init__(self, path: Path):
+        self._parquet = import_extra("pyarrow.parquet", "parquet", ", which Parquet files need")
+        self._path, self._lock = path, threading.Lock()
+        self._last: dict[str, tuple[int, Any]] = {}
+        self._ask(self._learn)
+        self.count = self._starts[-1]
+        if self._starts != sorted(self._starts) or self.count > MOST_ROWS:
+            raise DataError(f"{path}: {self.count:,} rows, at most {MOST_ROWS:,} are read")
+
+    def _learn(self, file: Any) -> None:
+        about = self._about = file.metadata
+        groups = [about.row_group(i) for i in range(about.num_row_groups)]
+        self._starts = [0, *itertools.accumulate(group.num_rows for group in groups)]
+        self._sizes = {
+            about.schema.column(i).path: [
+                group.column(i).total_uncompressed_size for group in groups
+            ]
+            for i in range(about.num_columns)
+        }
+
+    def _ask(self, question: Callable[[Any], Any], **known: Any) -> Any:
+        with open_regular(self._path, "Parquet file", error=DataError) as content:
+            try:
+                return question(self._parquet.ParquetFile(content, **known))
+            except _BROKEN as error:
+                said = " ".join(str(error).split())[:200]
+                raise DataError(f"{self._path}: cannot be read as Parquet: {said}") from None
+
+    def place(self, column: str) -> str:
+        """A column of bytes, or where they are in a structure.
+
+        Raises:
+            DataError: there is none.
+        """
+        found = next((each for each in (column, f"{column}.bytes") if each in self._sizes), None)
+        if found is None:
+            known = ", ".join(map(printable, self._sizes))[:200]
+            raise DataError(f"{self._path}: expected a column {column!r} of bytes, found {known}")
+        return found
+
+    def value(self, row: int, column: str) -> Any:
+        """What a row has."""
+        if not 0 <= row < self.count:
+            raise DataError(f"{self._path}: no row {row}, it has {self.count}")
+        group = bisect.bisect_right(self._starts, row) - 1
+        with self._lock:
+            if self._last.get(column, (None,))[0] != group:
+                self._last[column] = group, self._read(group, self.place(column))
+            found, at = self._last[column][1], row - self._starts[group]
+        value = found[at].as_py() if at < len(found) else None  # a made file may have fewer
+        return value["bytes"] if isinstance(value, dict) else value
+
+    def _read(self, group: int, place: str) -> Any:
+        if (size := self._sizes[place][group]) > LARGEST_GROUP:
+            raise DataError(
+                f"{self._path}: {size:,} bytes of {place} in a row group, at most "
+                f"{LARGEST_GROUP:,} are read at once: write it with smaller row groups"
+            )
+        self._last.pop(place.partition(".")[0], None)  # one at a time
+        return self._ask(
+            lambda file: file.read_row_group(group, columns=[place]).column(0), metadata=self._about
+        )

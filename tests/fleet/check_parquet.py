@@ -1,0 +1,174 @@
+"""Pictures in Parquet files: as those in folders, whoever made the file."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from test_fleet import DONE, MODEL, content, picture
+
+import fastscnn_tf as fs
+from fastscnn_tf.core.errors import DataError
+from fastscnn_tf.core.files import parquet
+from fastscnn_tf.core.images.decoding import read_picture
+from fastscnn_tf.core.images.image_file import encode_png
+from fastscnn_tf.core.labels import CAMVID
+
+
+@pytest.fixture
+def shard(tmp_path):
+    """Seven pictures with label maps as files of a `folder` data set, and as rows of another."""
+    images, labels = tmp_path / "files" / "images", tmp_path / "files" / "labels"
+    for folder in (images, labels):
+        folder.mkdir(parents=True)
+    for number in range(7):
+        picture(images / f"{number:08}.png", number)
+        label = np.random.default_rng(number).integers(0, 11, (6, 8), dtype=np.uint8)
+        png = encode_png(label.repeat(30, axis=0).repeat(30, axis=1))
+        (labels / f"{number:08}.png").write_bytes(png)
+    as_hugging_face = [{"bytes": data, "path": None} for data in bytes_of(images)]
+    path = tmp_path / "rows" / "drive.parquet"
+    path.parent.mkdir()
+    write(path, image=as_hugging_face, label=bytes_of(labels))
+    names = ", ".join(
+        f"{{name: {name}, color: [1, 2, {i}]}}" for i, name in enumerate(CAMVID.names)
+    )
+    for folder, split in (
+        ("files", "images: images, labels: labels"),
+        ("rows", "images: d*.parquet"),
+    ):
+        text = f"name: seven\nclasses: [{names}]\nsplits: {{val: {{{split}}}}}\n"
+        (tmp_path / folder / "dataset.yaml").write_text(text)
+    return path
+
+
+def bytes_of(folder):
+    return [path.read_bytes() for path in sorted(folder.iterdir())]
+
+
+def write(path, group=3, **columns):
+    pq.write_table(pa.table(columns), path, row_group_size=group)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_predicting_rows_writes_what_predicting_files_does(shard, tmp_path, run, processes):
+    assert (
+        run("predict", MODEL, tmp_path / "files" / "images", "--output", tmp_path / "one")[0] == 0
+    )
+    command = ("predict", MODEL, "--output", tmp_path / "out", "--processes", processes, "--resume")
+    code, out, err = run(*command, shard)
+    assert (code, err) == (0, "")
+    assert out.endswith(": label map and overlay of 7 pictures\n")
+    assert content(tmp_path / "out" / "drive.parquet") == content(tmp_path / "one")
+    assert {path.name for path in tmp_path.glob("out/*")} == {DONE, "drive.parquet"}
+    code, _, err = run(*command, shard.parent)  # the folder, beside its dataset.yaml
+    assert (code, "7 of 7 pictures are done already" in err) == (0, True)
+
+
+def test_rows_are_scored_as_files_are(shard, tmp_path, run):
+    results = []
+    for name in ("files", "rows"):
+        data = ("--dataset", "folder", "--data-dir", tmp_path / name)
+        out = tmp_path / f"{name}.json"
+        code, _, err = run("evaluate", MODEL, *data, "--boundary", "--processes", 2, "--json", out)
+        assert (code, err) == (0, "")
+        results.append(json.loads(out.read_text()))
+        del results[-1]["latency_ms"]
+    assert results[0] == results[1]
+    assert results[0]["images"] == 7
+    files, rows = (fs.check_dataset("folder", tmp_path / name) for name in ("files", "rows"))
+    assert files.splits == rows.splits
+    assert rows.splits[0].usable == 7
+
+
+def test_rows_are_pseudo_labelled_as_files_are(shard, tmp_path, run):
+    for name, images in (("one", tmp_path / "files" / "images"), ("two", shard)):
+        command = ("pseudo-label", MODEL, "--images", images, "--output", tmp_path / name)
+        assert run(*command, "--confidence", 0.3)[0] == 0
+    for kind in ("images", "labels"):
+        one, two = (content(tmp_path / name / kind) for name in ("one", "two"))
+        assert {f"drive.parquet__{name}": data for name, data in one.items()} == two
+
+
+def test_bad_rows_are_named_or_counted(shard, tmp_path, run):
+    good = bytes_of(tmp_path / "files" / "images")
+    rows = [good[0], None, b"no picture", good[3][:200], b"", good[5]]
+    write(shard, image=rows)
+    command = ("predict", MODEL, shard, "--output", tmp_path / "out")
+    code, _, err = run(*command)
+    said = f"fastscnn: {shard}/00000001.png: no bytes in column 'image' of this row; --skip-bad"
+    assert (code, err.startswith(said), err.count("\n")) == (2, True, 1)
+    code, out, err = run(*command, "--skip-bad", "--force")
+    assert (code, f"skipped 4 of 6 pictures (first: {shard}/00000001.png" in err) == (0, True)
+    assert out.endswith(": label map and overlay of 2 pictures\n")
+
+
+def test_what_is_no_parquet_file_of_pictures_is_told(shard, tmp_path, run, monkeypatch):
+    command = ("predict", MODEL, shard, "--output", tmp_path / "out")
+    whole = shard.read_bytes()
+    for data, said in (
+        (b"", "cannot be read as Parquet: "),
+        (whole[:-50], "cannot be read as Parquet: "),
+        (b"PAR1" + b"x" * 99 + b"PAR1", "cannot be read as Parquet: "),
+    ):
+        shard.write_bytes(data)
+        code, _, err = run(*command)
+        assert (code, err.startswith(f"fastscnn: {shard}: {said}"), err.count("\n")) == (2, True, 1)
+    write(shard, picture=[b"x"], label=[1])
+    assert "expected a column 'image' of bytes, found picture, label" in run(*command)[2]
+    write(shard, image=[3])
+    assert "00000000.png: no bytes in column 'image' of this row" in run(*command)[2]
+    shard.write_bytes(whole)
+    monkeypatch.setattr(parquet, "LARGEST_GROUP", 1000)
+    assert "bytes of image.bytes in a row group, at most 1,000 are read" in run(*command)[2]
+    text = (tmp_path / "rows" / "dataset.yaml").read_text()
+    text = text.replace("images: d*.parquet", "images: d.parquet, labels: labels")
+    (tmp_path / "rows" / "dataset.yaml").write_text(text)
+    data = ("--dataset", "folder", "--data-dir", tmp_path / "rows")
+    assert "leave labels, list and split out" in run("evaluate", MODEL, *data)[2]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_is_never_in_memory_as_a_whole(tmp_path):
+    path = tmp_path / "large.parquet"
+    noise = np.random.default_rng(0).bytes
+    write(path, group=1, image=[noise(1 << 20) for _ in range(40)])
+    before = pa.total_allocated_bytes()
+    for row in parquet.rows(path):
+        assert len(read_picture(row)) == 1 << 20
+        assert pa.total_allocated_bytes() - before < 8 << 20
+
+
+def test_made_files_raise_nothing_but_one_line(shard, tmp_path):
+    whole, random = shard.read_bytes(), np.random.default_rng(0)
+    outcomes = []
+    for number in range(400):
+        data = bytearray(whole)
+        last = 1500 if number % 2 else len(data)  # the footer, or anything
+        for _ in range(random.integers(1, 4)):
+            data[len(data) - random.integers(1, last)] = random.integers(0, 256)
+        path = tmp_path / f"{number}.parquet"
+        path.write_bytes(bytes(data))
+        try:
+            for row in parquet.rows(path):
+                read_picture(row)
+        except DataError as error:
+            assert "\n" not in str(error)
+            outcomes.append(str(error))
+        path.unlink()
+    assert 40 < len(outcomes) < 360
+
+
+def test_a_file_that_changes_is_opened_again(shard):
+    first = read_picture(parquet.rows(shard)[0])
+    write(shard, image=[b"another"])
+    assert (read_picture(parquet.rows(shard)[0]), first == b"another") == (b"another", False)
+    with pytest.raises(DataError, match="no row 6, it has 1"):
+        read_picture(shard / "00000006.png")
+
+
+def test_what_is_no_row_is_told(shard):
+    for name in ("x.png", "-1.png", "00000000.label.label.png"):
+        with pytest.raises(DataError):
+            read_picture(shard / name)
