@@ -23,6 +23,7 @@ from fastscnn_tf.data.datasets import toy_streets
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.records.packing import pack
 from fastscnn_tf.model.io import load_keras
+from fastscnn_tf.train.settings import MULTI_WORKER
 from fastscnn_tf.train.training_state import read_checkpoint
 
 pytestmark = [
@@ -229,6 +230,28 @@ def test_two_workers_that_are_killed_and_interrupted_train_as_one_process(run, s
     assert said.endswith(f"finished {best}\n")
     assert other.endswith("finished None\n")
     check_as_one(folder, single)
+
+
+def test_two_workers_train_by_the_recipe_settle_as_one_process(run):
+    settings = fs.train_settings(
+        "settle",
+        dataset="records",
+        data_dir=str(run / "records"),
+        size=SIZE,
+        epochs=EPOCHS,
+        batch_size=4,
+        learning_rate=1e-4,  # less than its own, as for `run`
+        bn_momentum=0.9,
+        accumulate=2,
+        validate_every=5,
+        init_from=str(run / "start.keras"),
+    )
+    alone, together = (run / "settle" / name for name in ("alone", "together"))
+    one = write(run / "settle.json", settings)
+    two = write(run / "settle-2.json", dataclasses.replace(settings, strategy=MULTI_WORKER))
+    for code, _, error in ends([*start(run, [one], alone), *start(run, [two] * 2, together)]):
+        assert code == 0, error
+    check_as_one(together, alone)
 
 
 def test_a_full_disk_of_the_chief_ends_all_and_loses_nothing(run, single):
