@@ -1,14 +1,18 @@
 """Real processes on loopback that train together on JAX, against one process; see `run.sh`."""
 
+import contextlib
 import dataclasses
 import json
 import os
+import random
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -19,20 +23,25 @@ from fastscnn_tf.data.datasets import toy_streets
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.records.packing import pack
 from fastscnn_tf.model.io import load_keras
+from fastscnn_tf.train.settings import MULTI_WORKER
 from fastscnn_tf.train.training_state import read_checkpoint
 
 pytestmark = [
     pytest.mark.process,
     pytest.mark.skipif(keras3().backend.backend() != "jax", reason="JAX alone trains on workers"),
 ]
-MAIN = Path(__file__).with_name("worker_main.py")
+MAIN, NETWORK = (Path(__file__).with_name(name) for name in ("worker_main.py", "network.py"))
 SIZE, EPOCHS = (64, 96), 10
+SLURM_PORTS = (1 << 16) - (1 << 12)  # the first one that JAX takes under Slurm
+FAST = "--xla_backend_optimization_level=0"  # compiles sooner; a step is a few milliseconds here
+SILENT = 10  # seconds until a worker counts as gone, instead of minutes
+MOMENT = float(os.environ.get("FASTSCNN_CUT_SECONDS", "3"))  # without a network; 60 were tried, too
 LOST = "stops, for another one is gone: checkpoints are kept; start all workers again"
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Settings of 10 epochs of two steps with all that spans a batch, and one process' run."""
+    """Settings of 10 epochs of two steps with all that spans a batch."""
     root = tmp_path_factory.mktemp("workers")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(toy_streets, "SPLITS", {"train": (0, 9), "val": (1, 2)})
@@ -72,8 +81,16 @@ def run(tmp_path_factory):
     often = dataclasses.replace(settings, save_every="0.001s")  # after each first of two steps
     for name in ("multi-worker", "mirrored"):
         write(root / f"{name}.json", dataclasses.replace(often, strategy=name))
-    fs.run_training(settings, root / "single", verbose=0)
+    write(root / "one.json", settings)
     return root
+
+
+@pytest.fixture(scope="module")
+def single(run):
+    """One process' run by these settings."""
+    ((code, _, error),) = ends(start(run, [run / "one.json"], run / "single"))
+    assert code == 0, error
+    return run / "single"
 
 
 def write(path, settings):
@@ -81,17 +98,59 @@ def write(path, settings):
     return path
 
 
-def start(root, settings, folder, *resume, chief="localhost"):
-    with socket.socket() as one:
-        one.bind(("localhost", 0))
-        port = str(one.getsockname()[1])
-    cluster = {"MASTER_ADDR": chief, "MASTER_PORT": port, "WORLD_SIZE": "2"}
+@pytest.fixture
+def network():
+    """The command that starts a program in a network of its own, and what cuts and mends it."""
+    options = ("--user", "--net", "--uts")
+    made = ["unshare", "--map-root-user", *options, sys.executable, str(NETWORK)]
+    pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(made, **pipe) as holder:
+
+        def switch(word):
+            print(word, file=holder.stdin, flush=True)
+            assert holder.stdout.readline() == f"{word}\n"
+
+        if holder.stdout.readline() != "up\n":
+            pytest.skip("unshare may not make a network here")
+        target = ["--target", str(holder.pid)]
+        yield ["nsenter", *target, *options, "--preserve-credentials"], switch
+
+
+def by_hand(port, index):
+    names = {"MASTER_ADDR": "localhost", "MASTER_PORT": port, "WORLD_SIZE": 2, "RANK": index}
+    return {name: str(value) for name, value in names.items()}
+
+
+def by_torchrun(port, index):
+    """As torchrun does, whose own store listens at the port that it tells of."""
+    return {**by_hand(port - 1, index), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+
+
+def by_srun(port, index):
+    """As Slurm does; JAX takes a port by the number of the job."""
+    names = {"JOB_ID": port - SLURM_PORTS, "STEP_NODELIST": "localhost", "NTASKS": 2}
+    names.update(PROCID=index, LOCALID=index)
+    return {f"SLURM_{name}": str(value) for name, value in names.items()}
+
+
+def free_port():
+    for port in random.sample(range(SLURM_PORTS, 1 << 16), 100):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("localhost", port))
+            return port
+    raise AssertionError("no port is free")
+
+
+def start(root, settings, folder, *resume, launcher=by_hand, within=()):
+    port = free_port()
+    flags = f"{os.environ.get('XLA_FLAGS', '')} {FAST}"
     paths = os.pathsep.join([str(MAIN.parents[2]), os.environ.get("PYTHONPATH", "")])
+    common = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": paths}
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": root}
     return [
         subprocess.Popen(
-            [sys.executable, str(MAIN), str(path), str(folder), *resume],
-            env={**os.environ, **cluster, "PYTHONPATH": paths, "RANK": str(index)},
+            [*within, sys.executable, str(MAIN), str(path), str(folder), *resume],
+            env={**common, **launcher(port, index)},
             **pipe,
         )
         for index, path in enumerate(settings)
@@ -151,7 +210,7 @@ def kill_within(folder, epochs, processes, victim):
     return ends(processes)[1 - victim]
 
 
-def test_two_workers_that_are_killed_and_interrupted_train_as_one_process(run):
+def test_two_workers_that_are_killed_and_interrupted_train_as_one_process(run, single):
     folder, same = run / "run", [run / "multi-worker.json"] * 2
     for how, epochs, victim, resume in (
         (kill_after, 2, 1, ()),
@@ -170,12 +229,82 @@ def test_two_workers_that_are_killed_and_interrupted_train_as_one_process(run):
     assert (first, second) == (0, 0), error
     assert said.endswith(f"finished {best}\n")
     assert other.endswith("finished None\n")
-    check_as_one(run, folder)
+    check_as_one(folder, single)
 
 
-def check_as_one(run, folder):
+def test_two_workers_train_by_the_recipe_settle_as_one_process(run):
+    settings = fs.train_settings(
+        "settle",
+        dataset="records",
+        data_dir=str(run / "records"),
+        size=SIZE,
+        epochs=EPOCHS,
+        batch_size=4,
+        learning_rate=1e-4,  # less than its own, as for `run`
+        bn_momentum=0.9,
+        accumulate=2,
+        validate_every=5,
+        init_from=str(run / "start.keras"),
+    )
+    alone, together = (run / "settle" / name for name in ("alone", "together"))
+    one = write(run / "settle.json", settings)
+    two = write(run / "settle-2.json", dataclasses.replace(settings, strategy=MULTI_WORKER))
+    for code, _, error in ends([*start(run, [one], alone), *start(run, [two] * 2, together)]):
+        assert code == 0, error
+    check_as_one(together, alone)
+
+
+def test_a_full_disk_of_the_chief_ends_all_and_loses_nothing(run, single):
+    folder, same = run / "full", [run / "multi-worker.json"] * 2
+    processes = start(run, same, folder)
+    wait_for(folder, 2, processes)
+    half = (folder / "last.keras").stat().st_size // 2
+    resource.prlimit(processes[0].pid, resource.RLIMIT_FSIZE, (half, half))
+    (chief, _, said), (other, _, told) = ends(processes)
+    assert (chief, other) == (2, 75), said + told
+    assert said.splitlines()[1].startswith(f"fastscnn: cannot write {folder}/"), said
+    assert told.splitlines()[1].startswith(f"fastscnn: worker 1 of 2 {LOST}"), told
+    assert said.count("\n") == told.count("\n") == 2
+    assert read_checkpoint(folder / "last.keras")[0] == {**state(folder), "dropout": ANY}
+    assert not [path for path in folder.iterdir() if ".part" in path.name]
+    for code, _, message in ends(start(run, same, folder, "resume")):
+        assert code == 0, message
+    check_as_one(folder, single)
+
+
+def test_workers_that_are_cut_off_from_each_other(run, single, network, monkeypatch):
+    """For a moment: they go on. For longer: each says so and ends, and they can go on later."""
+    folder, same = run / "cut", [run / "multi-worker.json"] * 2
+    within, switch = network
+    monkeypatch.setenv("SILENT_SECONDS", str(SILENT))
+    processes = start(run, same, folder, within=within)
+    wait_for(folder, 1, processes)
+    switch("down")
+    begun = time.monotonic()
+    found = ends(processes)
+    took = time.monotonic() - begun
+    print(f"cut off, at {SILENT} s: {took:.1f} s")
+    for index, (code, _, message) in enumerate(found):
+        assert code == 75, message
+        assert message.splitlines()[1].startswith(f"fastscnn: worker {index} of 2 {LOST}"), message
+        assert message.count("\n") == 2
+    assert took < 3 * SILENT
+    switch("up")
+    monkeypatch.delenv("SILENT_SECONDS")
+    processes = start(run, same, folder, "resume", within=within)
+    wait_for(folder, 4, processes)
+    switch("down")
+    time.sleep(MOMENT)
+    assert all(one.poll() is None for one in processes)
+    switch("up")
+    for code, _, message in ends(processes):
+        assert code == 0, message
+    check_as_one(folder, single)
+
+
+def check_as_one(folder, single):
     """Losses, averages and what is kept as the best are those of one process."""
-    folders = folder, run / "single"
+    folders = folder, single
     losses = [[row["loss"] for row in state(one)["history"]] for one in folders]
     assert len(losses[0]) == len(losses[1]) == EPOCHS
     assert np.abs(np.subtract(*losses)).max() < 1e-5
@@ -186,25 +315,31 @@ def check_as_one(run, folder):
     assert all(np.abs(a - b).max() < 1e-4 for a, b in zip(*models, strict=True))
 
 
-def test_two_devices_of_a_process_train_as_one(run, monkeypatch):
+def test_two_devices_of_a_process_train_as_one(run, single, monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
     ((code, _, error),) = ends(start(run, [run / "mirrored.json"], run / "mirrored"))
     assert code == 0, error
-    check_as_one(run, run / "mirrored")
+    check_as_one(run / "mirrored", single)
 
 
 def test_workers_that_differ_are_told(run):
     settings = fs.TrainSettings.from_dict(json.loads((run / "multi-worker.json").read_text()))
     other = write(run / "other.json", dataclasses.replace(settings, learning_rate=0.1))
-    for code, _, message in ends(start(run, [run / "multi-worker.json", other], run / "unlike")):
+    both = [run / "multi-worker.json", other]
+    for code, _, message in ends(start(run, both, run / "unlike", launcher=by_srun)):
         assert code == 2, message
         assert "the settings of worker 1 are not worker 0's" in message
     assert not (run / "unlike").exists()
 
 
+def lost_chief(port, index):
+    return {**by_hand(port, index), "MASTER_ADDR": "nowhere.invalid"}
+
+
 def test_a_chief_that_no_machine_is_called_by_is_told_at_once(run):
     begun = time.monotonic()
-    workers = start(run, [run / "multi-worker.json"] * 2, run / "none", chief="nowhere.invalid")
+    same = [run / "multi-worker.json"] * 2
+    workers = start(run, same, run / "none", launcher=lost_chief)
     for code, _, message in ends(workers):
         assert code == 2
         assert message.startswith("fastscnn: MASTER_ADDR: no machine is called nowhere.invalid")
@@ -213,7 +348,8 @@ def test_a_chief_that_no_machine_is_called_by_is_told_at_once(run):
 
 
 def test_what_the_chief_refuses_ends_all(run):
-    (first, _, own), (second, _, other) = ends(start(run, [run / "multi-worker.json"] * 2, run))
+    same = [run / "multi-worker.json"] * 2
+    (first, _, own), (second, _, other) = ends(start(run, same, run, launcher=by_torchrun))
     assert (first, second) == (2, 2), own + other
     assert "is not empty" in own
     assert "worker 0 cannot begin" in other

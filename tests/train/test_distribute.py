@@ -10,10 +10,12 @@ import pytest
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.core.files.writing import write_json
 from fastscnn_tf.data.augment.augmentation import augmentation
 from fastscnn_tf.data.datasets import toy_streets
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.data.numpy_pipeline import numpy_batches
+from fastscnn_tf.train.distill.saved_logits import INDEX, logits_batches
 from fastscnn_tf.train.distributed.cluster import Cluster, cluster_from
 from fastscnn_tf.train.distributed.strategy import check_shares, check_strategy
 
@@ -39,6 +41,27 @@ def test_shares_are_the_rows_of_the_whole_batch(monkeypatch, preset, batch_size,
         for part, expected in enumerate(batch):
             together = np.concatenate([share[k][part] for share in shares])
             np.testing.assert_array_equal(together, expected)
+
+
+def test_saved_logits_are_shared_with_their_pictures(monkeypatch, tmp_path):
+    monkeypatch.setattr(toy_streets, "SPLITS", {"train": (0, 6), "val": (1, 2)})
+    data = open_dataset("toy", None, "train", (64, 96))
+    config = fs.FastSCNNConfig(num_classes=len(data.labels), input_size=(64, 96))
+    random, classes = np.random.default_rng(0), len(data.labels)
+    for index in range(len(data)):
+        np.save(tmp_path / f"{index:06d}.npy", random.normal(size=(8, 12, classes)))
+    names = [data.sample_name(index) for index in range(len(data))]
+    write_json(tmp_path / INDEX, {"classes": classes, "samples": names})
+
+    def given(share):
+        stream = logits_batches(data, config, tmp_path, augmentation("paper"), 4, 5, share=share)
+        stream.epoch = 1
+        (images, logits), labels = stream[0]
+        return images, logits, labels
+
+    whole, *shares = (given(share) for share in ((0, 1), (0, 2), (1, 2)))
+    for expected, *parts in zip(whole, *shares, strict=True):
+        np.testing.assert_array_equal(np.concatenate(parts), expected)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():

@@ -27,7 +27,9 @@ from .strategy import check_strategy
 VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "RANK")
 AGENT = "TORCHELASTIC_USE_AGENT_STORE"  # torchrun itself listens at MASTER_PORT then
 EXAMPLE = "MASTER_ADDR=host0 MASTER_PORT=12345 WORLD_SIZE=2 RANK=0"
-JOIN_SECONDS, SILENT_SECONDS = 300, 100
+JOIN_SECONDS = 300
+# TCP tries again at ever longer intervals: after a minute without a network it is silent for two.
+SILENT_SECONDS = 300
 
 
 class WorkerLost(FastSCNNError):
