@@ -244,7 +244,7 @@ def test_unreadable_picture_is_named(tmp_path, pictures):
 def test_mistakes_of_the_extra_data_are_said_before_anything_is_read(
     own_data, tmp_path, settings_of
 ):
-    """They name the options that tell where it lies and which split it is."""
+    """They name what tells where it lies and which split it is, as it was given."""
     from fastscnn_tf.train.trainer import find_data
 
     (tmp_path / "other").mkdir()
@@ -256,9 +256,9 @@ def test_mistakes_of_the_extra_data_are_said_before_anything_is_read(
         picture.write_bytes(b"")  # whoever reads one fails otherwise
     toy, own = ("toy", None), ("folder", str(own_data))
     for place, extra, said in (
-        (toy, {}, r"'folder' needs its folder: pass --extra-data-dir$"),
-        (own, {}, r"--extra-split train_extra: .*describes: train, val$"),
-        (own, {"dir": str(tmp_path / "none")}, r"^--extra-dataset folder .*none: no such file"),
+        (toy, {}, r"'folder' needs its folder: pass extra_data_dir$"),
+        (own, {}, r"extra_split train_extra: .*describes: train, val$"),
+        (own, {"dir": str(tmp_path / "none")}, r"^extra_dataset folder, .*none: no such file"),
         (own, {"dir": str(tmp_path / "other"), "split": "train"}, r"moon.* both data sets$"),
     ):
         folder, split = extra.get("dir"), extra.get("split", "train_extra")
