@@ -11,7 +11,7 @@ CAMVID ?= CamVid
 # Processes that share the test files; each wants a core and 3 GB of memory.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo camvid test test-all test-targets web cityscapes backends fleet remote lowest fuzz audit lint format docs docs-serve clean
+.PHONY: setup demo camvid test test-all targets test-targets web cityscapes backends fleet remote lowest fuzz audit lint format docs docs-serve clean
 
 setup: $(VENV)/.done
 
@@ -37,9 +37,12 @@ test: setup cityscapes
 test-all: setup cityscapes
 	$(PYTEST)
 
-# The real thing on every target that this machine can imitate; see tests/targets/conftest.py.
-test-targets: setup
+# What the targets need, which some machines cannot get.
+targets: setup
 	bash tests/targets/setup.sh
+
+# The real thing on every target that this machine can imitate; see tests/targets/conftest.py.
+test-targets: targets
 	FASTSCNN_TARGETS=$${FASTSCNN_TARGETS:-available} $(PYTEST) -rs tests/targets
 
 cityscapes: .venv-cityscapes/.done

@@ -219,7 +219,7 @@ RUNNABLE = [(p, code) for p in PAGES for marked, code in python_blocks(p) if mar
     "code", [code for _, code in RUNNABLE], ids=page_names([page for page, _ in RUNNABLE])
 )
 def test_python_runs(code, tmp_path, monkeypatch):
-    """Marked blocks, on few and small drawn streets, and for one epoch."""
+    """Marked blocks, on few and small drawn streets, for one epoch, one bottleneck a group."""
     monkeypatch.chdir(tmp_path)
     scenes = {split: (seed, 8) for split, (seed, _) in toy_streets.SPLITS.items()}
     monkeypatch.setattr(toy_streets, "SPLITS", scenes)
@@ -228,7 +228,8 @@ def test_python_runs(code, tmp_path, monkeypatch):
         shutil.copy(ROOT / "tflite" / "fastscnn_camvid_int8.tflite", name)
     code = re.sub(r"\bepochs=\d+", "epochs=1", code)
     names: dict[str, object] = {}
-    exec(compile(code.replace("(128, 224)", "(64, 96)"), "block", "exec"), names)
+    code = code.replace("input_size=(128, 224)", "input_size=(64, 96), repeats=(1, 1, 1)")
+    exec(compile(code, "block", "exec"), names)
     assert names["labels"].shape == toy_streets.DEFAULT_SIZE
 
 

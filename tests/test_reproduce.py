@@ -364,7 +364,7 @@ def test_mistakes_are_one_clear_line(keras_file, cityscapes_dir, tmp_path):
     refused(ConfigError, "no published number for data set 'camvid': expected", dataset="camvid")
     refused(ConfigError, "no model to score on it", data_dir=cityscapes_dir)
     refused(ConfigError, "which data set is it", keras_file, None, cityscapes_dir)
-    refused(DataError, "needs its folder: pass --data-dir", keras_file, "cityscapes")
+    refused(DataError, "needs its folder: pass data_dir", keras_file, "cityscapes")
     missing = tmp_path / "nothing"
     refused(DataError, "nothing: no such folder", keras_file, "cityscapes", missing)
     refused(ModelFileError, "no such model file", missing, "cityscapes", cityscapes_dir)

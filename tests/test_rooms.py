@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import functools
 import graphlib
 import re
 from collections.abc import Iterator
@@ -50,7 +51,10 @@ def imported(name: str) -> Iterator[str]:
             yield inner if inner in MODULES else base
 
 
-IMPORTS = {name: set(imported(name)) - {name} for name in MODULES}
+@functools.cache
+def imports() -> dict[str, set[str]]:
+    """Of each file, the files that it imports."""
+    return {name: set(imported(name)) - {name} for name in MODULES}
 
 
 def room(name: str) -> str:
@@ -70,14 +74,14 @@ def test_no_room_stands_where_a_public_name_should():
 @pytest.mark.parametrize("name", sorted(set(MODULES) - {"", "__main__"}))
 def test_imports_point_down(name):
     floor = floors()
-    for other in IMPORTS[name]:
+    for other in imports()[name]:
         assert other, f"{name} imports the package itself"
         if room(other) != room(name):
             assert floor[room(other)] < floor[room(name)], f"{name} imports {other}"
 
 
 def test_no_circle():
-    lower = {name: found - {""} for name, found in IMPORTS.items() if name}
+    lower = {name: found - {""} for name, found in imports().items() if name}
     tuple(graphlib.TopologicalSorter(lower).static_order())
 
 
@@ -91,4 +95,4 @@ def test_a_name_stands_for_one_thing():
     for name in commands - {"cli"}:
         others = named[name.rpartition(".")[2]] - {name}
         files = {other for other in others if MODULES[other].name != "__init__.py"}
-        assert files <= IMPORTS[name], f"{name} and {files}"
+        assert files <= imports()[name], f"{name} and {files}"

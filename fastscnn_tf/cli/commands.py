@@ -22,12 +22,8 @@ from ..core.errors import Ended
 from ..core.files.addresses import shown
 from ..core.foreign_text import one_line, printable
 from ..core.version import __version__
-from . import compiling, data, explaining, network, runs, scoring, teaching, training
-from . import on_device as device
-from .device_settings import settings_command
 from .failures import Failure, explained
-from .search import find_lr, search
-from .sections import SectionedGroup
+from .sections import Commands, SectionedGroup
 from .streams import discard, say
 
 COMPLETION = "_FASTSCNN_COMPLETE"  # as click names it
@@ -43,11 +39,25 @@ SECTIONS = {
     "Score and compare": ("evaluate", "agreement", "compare", "size-table", "reproduce"),
     "Look into runs and models": ("runs", "card", "inspect", "summary", "import", "export-weights"),
 }
+FILES = {
+    "data": ("data",),
+    "training": ("train", "pretrain", "quantize", "export"),
+    "search": ("find-lr", "search"),
+    "teaching": ("pseudo-label", "save-logits"),
+    "network": ("import", "export-weights", "prune", "summary"),
+    "device_settings": ("settings",),
+    "compiling": ("compile",),
+    "on_device": ("predict", "watch", "benchmark"),
+    "scoring": ("evaluate", "agreement", "compare", "size-table", "reproduce"),
+    "explaining": ("inspect", "card", "quantization-report", "demo"),
+    "runs": ("runs",),
+}
 
 
 @click.group(
     cls=SectionedGroup,
     sections=SECTIONS,
+    commands=Commands(FILES),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__)
@@ -61,12 +71,6 @@ def cli(debug: bool) -> None:
     densepass13, synpass, synpass13, eventscape, folder (own data, described by dataset.yaml),
     records (packed by `data pack`) and toy (drawn street scenes, needs no download).
     """
-
-
-_GROUPS = (training, teaching, runs, network, compiling, scoring, device, explaining, data)
-_COMMANDS = (*(command for group in _GROUPS for command in group.COMMANDS), find_lr, search)
-for command in (*_COMMANDS, settings_command):
-    cli.add_command(command)
 
 
 def run_command(arguments: list[str], alone: bool = False) -> NoReturn:

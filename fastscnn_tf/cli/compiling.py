@@ -41,6 +41,3 @@ def compile_command(
     opt.check_json(json_path, force, model)
     result = compile_tflite(model, output=output, force=force, **arguments)
     opt.write_result(result.to_dict(), json_path, str(result))
-
-
-COMMANDS = (compile_command,)

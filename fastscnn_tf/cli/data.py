@@ -14,5 +14,3 @@ def data() -> None:
 
 for command in (*data_check.COMMANDS, *data_convert.COMMANDS, *data_prepare.COMMANDS):
     data.add_command(command)
-
-COMMANDS = (data,)

@@ -8,7 +8,7 @@ import click
 
 from ..core.console import echo, warn
 from ..core.foreign_text import printable
-from ..delegates.device import DEVICES
+from ..delegates.device import DEVICES, list_options
 from ..delegates.kotlin import PACKAGE
 from . import shared_options as opt
 
@@ -50,7 +50,6 @@ def settings_command(
     allows them.
     """
     from ..delegates.targets import decision_table
-    from ..runtime.model_settings import code_of, list_options, settings_of, write_new
 
     changes, package = rest["changes"], rest["package"]
     listing, table, flags, kotlin = (rest[n] for n in ("listing", "table", "flags", "kotlin"))
@@ -67,6 +66,8 @@ def settings_command(
         return
     if not model:
         raise click.UsageError("name a .tflite, or ask for --options or --table")
+    from ..runtime.model_settings import code_of, settings_of, write_new
+
     opt.check_json(json_path, force, model)
     quiet = flags or kotlin or json_path == "-"
     if device or changes:

@@ -131,6 +131,3 @@ def demo_command(output: Path, epochs: int | None, force: bool) -> None:
     summary = run_demo(output, force, epochs=epochs)
     echo(table(summary), keep="\n")
     echo(f"{output / 'report.html'}: report with pictures, {summary['seconds']:.0f} s in all")
-
-
-COMMANDS = (inspect_command, card_command, quantization_report_command, demo_command)

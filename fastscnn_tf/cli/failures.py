@@ -71,6 +71,9 @@ def _too_large(error: BaseException) -> Failure | None:
         return Failure(f"the memory does not suffice{detail}: {_MEMORY}", 1)
     if isinstance(error, RuntimeError) and "can't start new thread" in said:
         return Failure(f"no further thread can be started: {_SHORT[errno.EAGAIN]}", 1)
+    if isinstance(error, ImportError):
+        todo = "close other programs, or install it anew (see --debug)"
+        return Failure(f"a library cannot be loaded{detail}: {todo}", 1)
     if isinstance(error, RecursionError):
         return Failure(
             f"something in the input is nested too deep{detail}: simplify the file (see --debug)", 2

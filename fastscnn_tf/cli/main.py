@@ -23,7 +23,9 @@ def main(arguments: list[str] | None = None) -> None:
     # come out as another one. Nothing has been begun yet: the process may end at once.
     guarded = signal.getsignal(signal.SIGINT) is signal.default_int_handler and _handle(_leave)
     try:
-        from .commands import run_command
+        from .commands import cli, run_command
+
+        cli.commands.get(next((a for a in given if not a.startswith("-")), ""))  # imports it
     except (ImportError, MemoryError, OSError) as error:  # too little memory, too few open files
         if "--debug" in given:
             raise

@@ -180,6 +180,3 @@ def summary(model: str | None, json_path: str | None, force: bool, **rest: Any) 
         changes |= {"input_size": size, "pad": pad}
     result = count(config.replace(**changes))
     opt.write_result(result.to_dict(), json_path, result.table())
-
-
-COMMANDS = (import_command, export_weights_command, prune_command, summary)

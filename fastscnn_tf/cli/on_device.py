@@ -14,7 +14,7 @@ from ..stream.frame import ROTATIONS
 from ..stream.pi_camera import FORMATS, LONGEST_TIMEOUT, TIMEOUT
 from . import declared
 from . import shared_options as opt
-from .scoring import fit, views
+from .view_options import fit, views
 
 
 @click.command()
@@ -161,6 +161,3 @@ def watch_command(source: str, rotate: str, json_path: str | None, **arguments: 
         raise Interrupted("interrupted")
     if result.ended:
         raise StreamEnded(result.ended)
-
-
-COMMANDS = (predict, benchmark, watch_command)

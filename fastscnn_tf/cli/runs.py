@@ -56,6 +56,3 @@ def report(folder: str, data_dir: str | None, pictures: bool, force: bool) -> No
 
     bar = opt.progress("scoring pictures")
     echo(write_run_report(folder, data_dir, pictures, force, bar))
-
-
-COMMANDS = (runs,)

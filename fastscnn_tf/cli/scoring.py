@@ -10,9 +10,9 @@ import click
 from ..core.console import echo, warn
 from ..core.sizes import parse_size
 from ..core.text_table import percent
-from ..runtime.fit import FITS
 from . import declared
 from . import shared_options as opt
+from .view_options import views
 
 
 class Sizes(click.ParamType):
@@ -34,32 +34,6 @@ class Kernels(click.ParamType):
         if len(names) > 2:
             self.fail(f"expected one or two names, got {value!r}", param, ctx)
         return names[0], names[-1]
-
-
-def fit(help: str) -> Any:
-    """`--fit`."""
-    return declared.choice("--fit", help, FITS, "resize")
-
-
-averaging = opt.options(
-    click.option(
-        "--scales",
-        type=opt.Numbers("S,S,...", "numbers such as 0.5,1.0"),
-        default=(1.0,),
-        help="Average a Keras model at these multiples of its size: 0.5,0.75,1.0,1.25.",
-    ),
-    click.option("--flip", is_flag=True, help="Average with the mirrored image."),
-)
-views = opt.options(
-    averaging,
-    click.option(
-        "--window",
-        type=opt.SizeType(),
-        help="Look through windows of this size at the image's own size.",
-    ),
-    click.option("--stride", type=opt.SizeType(), help="From window to window; default: half."),
-    fit("Stretch the image to the model's size, or keep its proportions and fill the rest."),
-)
 
 
 @click.command()
@@ -231,6 +205,3 @@ def reproduce_command(
     if markdown is not None:
         write_bytes(markdown, result.markdown().encode())
     opt.write_result(result.to_dict(), json_path, result.text())
-
-
-COMMANDS = (evaluate, agreement, compare, size_table_command, reproduce_command)

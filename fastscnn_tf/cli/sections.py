@@ -1,7 +1,9 @@
-"""Help in sections: options and commands under headings, by what they are for."""
+"""Help in sections, by what options and commands are for; commands imported when asked for."""
 
 from __future__ import annotations
 
+import importlib
+from collections import UserDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,6 +45,25 @@ class SectionedGroup(_Sectioned, click.Group):
         limit = formatter.width - 6 - max(map(len, self.commands))
         rows = {name: (name, one.get_short_help_str(limit)) for name, one in self.commands.items()}
         _write(formatter, rows, self.sections, "Other commands")
+
+
+class Commands(UserDict[str, Any]):
+    """Commands by name, each imported when it is asked for: a start costs what it needs.
+
+    Args:
+        files: file of this folder -> names of the commands in it.
+    """
+
+    def __init__(self, files: Mapping[str, Sequence[str]]):
+        super().__init__({name: file for file, names in files.items() for name in names})
+
+    def __getitem__(self, name: str) -> click.Command:
+        found = self.data[name]
+        if isinstance(found, str):
+            there = vars(importlib.import_module(f".{found}", __package__)).values()
+            commands = {one.name: one for one in there if isinstance(one, click.Command)}
+            found = self.data[name] = commands[name]
+        return found
 
 
 def _write(formatter: click.HelpFormatter, rows: Rows, sections: Sections, last: str) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ..core.class_maps import MATCHES
 from ..core.console import StatusLine, echo
 from ..core.errors import ConfigError
 from ..core.fields import declared, default_text, defaults, kinds
@@ -24,15 +23,10 @@ from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
 from ..core.text_table import counted as counted
 from ..core.text_table import duration
-from ..data.datasets.registry import NAMES
 from ..delegates.cpu import KERNELS
 from ..delegates.kernels import using_kernels
 from ..delegates.trust import trusting
-from ..runtime import MAX_THREADS, RUNTIMES
-from ..runtime.actors import LOCAL
-from ..runtime.fleet import Fleet
-from ..runtime.workers import MAX_PROCESSES
-from ..tflite.foreign_options import foreign_options
+from ..runtime import MAX_PROCESSES, MAX_THREADS, RUNTIMES
 from .declared import PATH as PATH
 from .declared import choice, text, whole
 
@@ -149,6 +143,8 @@ def _of_foreign(name: str, type: Any, help: str) -> Any:
 
     def hold(context: click.Context, param: click.Parameter, value: Any) -> None:
         if value is not None:
+            from ..tflite.foreign_options import foreign_options
+
             context.with_resource(foreign_options(**{str(param.name): value}))
 
     return click.option(name, type=type, expose_value=False, callback=hold, help=help)
@@ -226,6 +222,9 @@ def fleet(command: Callable[..., Any]) -> Any:
 
     @functools.wraps(command)
     def with_fleet(*, processes: int, engine: str, address: str | None, **arguments: Any) -> Any:
+        from ..runtime.actors import LOCAL
+        from ..runtime.fleet import Fleet
+
         if address is not None and engine != "ray":
             raise click.UsageError("--address is for --engine ray")
         ray = (address or os.environ.get("RAY_ADDRESS") or LOCAL) if engine == "ray" else None
@@ -258,23 +257,23 @@ json_and_force = options(  # of commands that print a result
 )
 
 
-matching = options(  # of commands that bring a model and a data set together
-    choice(
-        "--match",
-        "How classes are matched: index does so whatever their names are.",
-        MATCHES,
-        "name",
-    ),
-    click.option(
+def matching(command: Callable[..., Any]) -> Any:
+    """`--match` and `--class-map`, of commands that bring a model and a data set together."""
+    from ..core.class_maps import MATCHES
+
+    class_map = click.option(
         "--class-map",
         metavar="FILE",
         help="YAML of MODEL'S CLASS: DATA SET'S CLASS, where names differ.",
-    ),
-)
+    )
+    about = "How classes are matched: index does so whatever their names are."
+    return options(choice("--match", about, MATCHES, "name"), class_map)(command)
 
 
 def dataset(required: bool = True) -> Callable[[Any], Any]:
     """`--dataset` and `--data-dir`."""
+    from ..data.datasets.registry import NAMES
+
     return options(
         click.option("--dataset", required=required, help=f"{', '.join(NAMES)}."),
         click.option("--data-dir", help="Where the data set lies (or its YAML file)."),

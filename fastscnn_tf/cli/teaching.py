@@ -12,7 +12,7 @@ from ..core.foreign_text import printable
 from ..core.sizes import Size
 from . import declared
 from . import shared_options as opt
-from .scoring import averaging
+from .view_options import averaging
 
 
 @click.command("pseudo-label")
@@ -82,6 +82,3 @@ def save_logits_command(
     opened = open_split(*source, predictor.input_size, data["skip_bad"])
     save_logits(predictor, opened, folder, opt.progress("looking"))
     echo(f"{folder}: logits of {opt.counted(len(opened), 'picture')}")
-
-
-COMMANDS = (pseudo_label_command, save_logits_command)

@@ -331,6 +331,3 @@ def export(
     echo(str(result), keep="\n")
     if header:
         as_c_array(output, header, force)
-
-
-COMMANDS = (train, pretrain, quantize, export)

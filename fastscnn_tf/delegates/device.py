@@ -114,3 +114,9 @@ class DeviceSettings(Settings):
         if self.api == LITERT_JS:
             return "a browser"
         return "an NPU, whose compiler comes first" if self.device in COMPILED else ""
+
+
+def list_options() -> str:
+    """All options of all settings: what each takes, and where it is defined."""
+    options = DeviceSettings.all_options().items()
+    return "\n".join(f"{name}: {option.expected}\n    {option.source}" for name, option in options)

@@ -164,9 +164,3 @@ def code_of(found: FileSettings, kotlin: bool = False, package: str = PACKAGE) -
     lines += [f"# no flag for {comment(note)}" for note in command.notes]
     lines += [f"# {warning}"] if warning else []
     return "\n".join(lines) + "\n"
-
-
-def list_options() -> str:
-    """All options of all settings: what each takes, and where it is defined."""
-    options = DeviceSettings.all_options().items()
-    return "\n".join(f"{name}: {option.expected}\n    {option.source}" for name, option in options)

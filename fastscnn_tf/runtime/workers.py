@@ -18,12 +18,12 @@ from typing import Any, TypeVar
 
 from ..core.arguments import check_number
 from ..core.environment import environment
+from . import MAX_PROCESSES
 from .crew import Answer, Answers, Crew, WorkerDied, about_here
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MAX_PROCESSES = 256
 PATIENCE = 10  # seconds for a process to clean up
 # Each process computes on its own threads; a pool of BLAS threads in each would fight over cores.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")

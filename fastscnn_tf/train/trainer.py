@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core.aliases import Progress, StrPath
+from ..core.arguments import called, spelled
 from ..core.class_maps import check_same_order, match_classes
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
@@ -247,13 +247,15 @@ def find_data(settings: Any, size: Size | None, validates: bool = True) -> None:
 
 
 def _find_extra(settings: Any, size: Size | None, training: SegmentationDataset) -> None:
-    name, _, split = source = _extra_source(settings)
+    source = _extra_source(settings)
+    options = {name: called(f"extra_{name}") for name in ("dataset", "data_dir", "split")}
     try:
-        extra = open_dataset(*source, size, missing="skip")
-        match_classes(training.labels, extra.labels, hint=ALIKE)
+        with spelled(lambda name: options.get(name, name)):  # what tells it here
+            extra = open_dataset(*source, size, missing="skip")
+            match_classes(training.labels, extra.labels, hint=ALIKE)
     except InputError as error:
-        said = re.sub(r"--(data-dir|split)\b", r"--extra-\1", str(error))  # what tells it here
-        raise type(error)(f"--extra-dataset {name} --extra-split {split}: {said}") from None
+        which = f"{options['dataset']} {source[0]}, {options['split']} {source[2]}"
+        raise type(error)(f"{which}: {error}") from None
 
 
 def _extra_source(settings: Any) -> tuple[str, str | None, str]:

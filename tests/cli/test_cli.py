@@ -29,7 +29,7 @@ def test_train_quantize_export_evaluate_predict_benchmark(own_data, small_weight
     data = ["--dataset", "folder", "--data-dir", own_data]
     folder = tmp_path / "run"
     short = ["--epochs", 1, "--batch-size", 2]
-    start = ["--init-from", small_weights]
+    start = ["--init-from", small_weights, "--no-aux"]
     code, _, err = run("train", *data, *start, "--size", "64x96", *short, "--output", folder)
     assert (code, err) == (0, "")
     for name in ("best.keras", "last.keras", "run.json", "log.csv"):
@@ -194,6 +194,9 @@ def test_a_mistake_with_force_keeps_the_run_that_was_there(own_data, run_folder,
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
+TOY = ["train", "--dataset", "toy", "--size", "64x96", "--output", "r"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -202,19 +205,10 @@ def test_a_mistake_with_force_keeps_the_run_that_was_there(own_data, run_folder,
         (["train", "--dataset", "mars", "--size", "64x96", "--output", "r"], "unknown data set"),
         (["train", "--dataset", "camvid", "--size", "64x96", "--output", "r"], "--data-dir"),
         (
-            [
-                "train",
-                "--dataset",
-                "toy",
-                "--size",
-                "64x96",
-                "--output",
-                "r",
-                "--batch-size",
-                "999",
-            ],
-            "larger than the 400 pairs",
+            [*TOY, "--extra-dataset", "folder"],
+            "--extra-split train_extra: data set 'folder' needs its folder: pass --extra-data-dir",
         ),
+        ([*TOY, "--batch-size", "999"], "larger than the 400 pairs"),
         (["train", "--dataset", "toy", "--size", "64x96", "--output", "/proc/r"], "cannot write"),
         (["quantize", "no.keras", "--dataset", "toy", "--output", "q"], "no such model file"),
         (["export", "no.keras", "--recipe", "int4", "--output", "m.tflite"], "unknown recipe"),
@@ -224,7 +218,7 @@ def test_a_mistake_with_force_keeps_the_run_that_was_there(own_data, run_folder,
         (["benchmark", "README.md"], "not a .tflite file"),
         (["predict", "no.tflite", "x.png", "--output", "p"], "x.png: no such file"),
         (["export", "no.keras", "--recipe", "int8", "--output", "new/m.tflite"], "no such model"),
-        (["train", "--dataset", "toy", "--size", "64x96", "--output", "r", "--seed", "-1"], "seed"),
+        ([*TOY, "--seed", "-1"], "seed"),
         (["evaluate", "no.tflite", "--dataset", "toy", "--json", ""], "--json needs a path"),
         (["benchmark", "no.tflite", "--threads", "100000"], "1<=x<=256"),
     ],

@@ -163,6 +163,7 @@ def test_names_of_any_bytes_are_printed(tmp_path, environment):
             1,
             "no further thread can be started: the machine",
         ),
+        (ImportError("x.so: failed to map"), 1, "a library cannot be loaded (x.so: failed to map)"),
         (RecursionError("maximum recursion depth"), 2, "something in the input is nested too deep"),
         (OverflowError("int too large"), 2, "a number in the input or an option is too large (int"),
         ("\udcff", 2, "a name or a text has bytes or letters that cannot be written"),
@@ -195,14 +196,13 @@ def test_what_ran_out_or_was_too_large_is_told(error, code, message):
     assert ("internal" in failure.line) is isinstance(error, TypeError)
 
 
-def test_too_little_of_it_for_a_start_is_told():
-    limit = (
-        "import resource, os, sys; n = 150 << 20; resource.setrlimit(resource.RLIMIT_AS, (n, n)); "
-    )
-    limit += (
-        "os.execv(sys.executable, [sys.executable, '-m', 'fastscnn_tf', 'settings', '--table'])"
-    )
-    done = subprocess.run([sys.executable, "-c", limit], capture_output=True, text=True)
+@pytest.mark.parametrize("arguments", [("predict", MODEL, "a.png", "--output", "out"), ("--help",)])
+def test_too_little_of_it_for_a_start_is_told(arguments):
+    limit = "import resource, os, sys; n = 150 << 20; "
+    limit += "resource.setrlimit(resource.RLIMIT_AS, (n, n)); "
+    limit += "os.execv(sys.executable, [sys.executable, '-m', 'fastscnn_tf', *sys.argv[1:]])"
+    command = [sys.executable, "-c", limit, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("fastscnn: ")
     assert done.stderr.count("\n") == 1

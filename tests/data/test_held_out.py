@@ -120,7 +120,7 @@ def test_a_run_without_val_says_what_to_do(own, tmp_path):
     settings = {"dataset": "folder", "data_dir": str(own), "size": (32, 32)}
     with pytest.raises(DataError, match=r"no split 'val'.*--val-split 0.2"):
         find_data(TrainSettings(**settings), None)
-    with pytest.raises(DataError, match=r"describes: train; --split chooses one of them$"):
+    with pytest.raises(DataError, match=r"describes: train; split chooses one of them$"):
         open_dataset("folder", own, "val")  # as evaluate does
     (own / "dataset.yaml").write_text(
         "classes: [a, b]\nsplits:\n  train: {images: images, labels: labels}\n"

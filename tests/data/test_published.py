@@ -162,7 +162,7 @@ def test_wrong_splits_and_folders_give_one_clear_line(trees, tmp_path, name):
     with pytest.raises(DataError, match="nowhere: no such folder"):
         find_splits(name, tmp_path / "nowhere")
     assert find_splits(name, tmp_path) == ()
-    with pytest.raises(DataError, match=f"'{name}' needs its folder: pass --data-dir"):
+    with pytest.raises(DataError, match=f"'{name}' needs its folder: pass data_dir"):
         open_dataset(name, "", "val")
 
 

@@ -180,12 +180,12 @@ def test_from_a_run_to_a_file_for_devices(run_folder, tmp_path, run):
 
 
 @pytest.mark.train
-def test_it_trains_on(small_weights, tmp_path):
+def test_it_trains_on(small_weights, shared_data, tmp_path):
     small = tmp_path / "small.keras"
     fs.save_model(prune(fs.load_model(small_weights), 0.7).model, small)
-    settings = fs.train_settings(
-        "finetune", dataset="toy", size=(64, 96), epochs=1, batch_size=8, init_from=str(small)
-    )
+    place = {"dataset": "folder", "data_dir": str(shared_data), "size": (64, 96)}
+    more = {"epochs": 1, "batch_size": 2, "init_from": str(small)}
+    settings = fs.train_settings("finetune", **place, **more)
     result = fs.run_training(settings, tmp_path / "run", verbose=0)
     widths = (fs.load_model(path).config.head_widths for path in (small, result.best))
     assert next(widths) == next(widths) != (128, 128, 128)

@@ -24,7 +24,8 @@ from fastscnn_tf.train.trainer import run_training
 from fastscnn_tf.train.training_state import read_checkpoint
 
 SIZE, CLASSES = (64, 96), 9
-SMALL = FastSCNNConfig(num_classes=CLASSES, input_size=SIZE, width=0.25, repeats=(1, 1, 1))
+FEW = {"input_size": SIZE, "width": 0.25, "repeats": (1, 1, 1)}
+SMALL = FastSCNNConfig(num_classes=CLASSES, **FEW)
 
 
 def compiled(model):
@@ -236,14 +237,18 @@ def test_training_on_saved_logits(tmp_path):
 
 
 @pytest.mark.train
-def test_a_run_learns_from_saved_logits_and_resumes_to_the_bit(own_data, tmp_path, run):
-    data = ("--dataset", "folder", "--data-dir", own_data)
+def test_a_run_learns_from_saved_logits_and_resumes_to_the_bit(
+    shared_data, small_weights, tmp_path, run
+):
+    data = ("--dataset", "folder", "--data-dir", shared_data)
     teacher, folder = tmp_path / "teacher.keras", tmp_path / "logits"
-    fast_scnn(FastSCNNConfig.for_labels("toy", input_size=SIZE, width=0.25)).save(teacher)
+    fast_scnn(FastSCNNConfig.for_labels("toy", **FEW)).save(teacher)
     assert run("save-logits", teacher, *data, "--output", folder)[0] == 0
-    place = {"dataset": "folder", "data_dir": str(own_data), "size": SIZE, "teacher": str(folder)}
-    more = {"epochs": 2, "batch_size": 2, "bn_momentum": 0.9, "width": 0.25, "deterministic": True}
-    settings = train_settings("paper", **place, **more)
+    place = {"dataset": "folder", "data_dir": str(shared_data), "size": SIZE}
+    place["teacher"] = str(folder)
+    more = {"epochs": 2, "batch_size": 2, "bn_momentum": 0.9, "deterministic": True}
+    start = {"init_from": str(small_weights), "aux_heads": False}
+    settings = train_settings("paper", **place, **more, **start)
 
     class Interrupt(keras3().callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

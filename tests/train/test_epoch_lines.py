@@ -158,7 +158,7 @@ def test_an_error_does_not_stand_behind_what_a_status_line_left(monkeypatch):
     assert error == "fastscnn: broken\n"
 
 
-TRAIN = ["train", "--size", "64x96", "--width", "0.25"]
+TRAIN = ["train", "--size", "64x96"]
 
 
 def short(data: object) -> list[str]:
@@ -184,9 +184,11 @@ def on_a_terminal(command: list[str], **env: str) -> str:
 
 @pytest.mark.train
 @pytest.mark.process
-def test_training_on_a_terminal_leaves_one_line_for_each_epoch(tmp_path, shared_data):
+def test_training_on_a_terminal_leaves_one_line_for_each_epoch(
+    tmp_path, shared_data, small_weights
+):
     command = [sys.executable, "-m", "fastscnn_tf", *TRAIN, *short(shared_data), "--epochs", "2"]
-    command += ["--output", str(tmp_path / "run")]
+    command += ["--no-aux", "--init-from", str(small_weights), "--output", str(tmp_path / "run")]
     shown = on_a_terminal(command, TERM="xterm-256color")
     assert "\x1b" not in shown  # no colour with or without NO_COLOR, the lines are text
     left = [re.sub(r".*\r(?=.)", "", line) for line in shown.replace("\r\n", "\n").split("\n")]
@@ -201,7 +203,9 @@ def test_training_on_a_terminal_leaves_one_line_for_each_epoch(tmp_path, shared_
 @pytest.mark.train
 def test_training_and_fine_tuning_in_a_pipe(tmp_path, shared_data, run):
     data = short(shared_data)
-    code, out, err = run(*TRAIN, *data, "--epochs", 2, "--output", tmp_path / "run")
+    code, out, err = run(
+        *TRAIN, "--width", "0.25", *data, "--epochs", 2, "--output", tmp_path / "run"
+    )
     assert (code, err) == (0, "")
     assert re.fullmatch(
         r"recipe .*\nbatch normalisation: momentum .*\n4 pairs are few .*\n"

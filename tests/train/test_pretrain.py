@@ -84,10 +84,9 @@ def test_classifier_shares_the_trunk():
 
 
 @pytest.mark.train
-def test_training_starts_from_it(pretrained, tmp_path, capsys):
-    settings = TrainSettings(
-        "toy", None, (64, 96), 1, 16, 1e-9, init_from=str(pretrained.folder), validate_every=1
-    )
+def test_training_starts_from_it(pretrained, shared_data, tmp_path, capsys):
+    place = ("folder", str(shared_data), (64, 96))
+    settings = TrainSettings(*place, 1, 2, 1e-9, init_from=str(pretrained.folder), validate_every=1)
     result = run_training(settings, tmp_path / "seg", verbose=2)
     said = capsys.readouterr().out
     assert "layers taken; new: aux_gfe, aux_ltd, classifier, fusion" in said
@@ -112,7 +111,8 @@ def test_a_classifier_is_no_segmentation_model(pretrained, tmp_path):
 @pytest.mark.train
 @pytest.mark.parametrize("preset", ["paper", "zh320"])
 def test_other_class_count_starts_only_the_logits_anew(preset, randomise, tmp_path):
-    config = FastSCNNConfig.preset(preset, num_classes=19, input_size=(64, 96))
+    few = {"num_classes": 19, "input_size": (64, 96), "repeats": (1, 1, 1)}
+    config = FastSCNNConfig.preset(preset, **few)
     source = randomise(fast_scnn(config))
     save_model(source, tmp_path / "m.keras")
     model = fast_scnn(config.replace(num_classes=4, input_size=(32, 64)))
@@ -125,7 +125,7 @@ def test_other_class_count_starts_only_the_logits_anew(preset, randomise, tmp_pa
 
 
 def test_same_class_count_takes_everything(randomise, tmp_path):
-    config = FastSCNNConfig(num_classes=5, input_size=(64, 96), aux_heads=True)
+    config = FastSCNNConfig(5, input_size=(64, 96), aux_heads=True, repeats=(1, 1, 1))
     source = randomise(fast_scnn(config))
     save_model(source, tmp_path / "m.keras")
     model = fast_scnn(config.replace(input_size=(32, 32)))
@@ -141,6 +141,7 @@ def test_classes_are_carried_over_by_name(preset, randomise, tmp_path):
         class_names=("sky", "road", "car"),
         input_size=(64, 96),
         width=0.25,
+        repeats=(1, 1, 1),
         aux_heads=preset == "paper",
     )
     source = randomise(fast_scnn(config))
@@ -186,11 +187,12 @@ def test_classes_are_carried_over_by_name(preset, randomise, tmp_path):
 
 
 @pytest.mark.train
-def test_wiring_comes_from_the_starting_weights(tmp_path):
-    source = fast_scnn(FastSCNNConfig.preset("tramac", input_size=(64, 96), width=0.5))
+def test_wiring_comes_from_the_starting_weights(shared_data, tmp_path):
+    few = {"input_size": (64, 96), "width": 0.5, "repeats": (1, 2, 1)}
+    source = fast_scnn(FastSCNNConfig.preset("tramac", **few))
     save_model(source, tmp_path / "m.keras")
     start = str(tmp_path / "m.keras")
-    settings = TrainSettings("toy", None, (64, 96), 1, 16, init_from=start)
+    settings = TrainSettings("folder", str(shared_data), (64, 96), 1, 2, init_from=start)
     config = fs.load_model(run_training(settings, tmp_path / "run", verbose=0).best).config
     expected = source.config.replace(
         num_classes=9, class_names=config.class_names, class_colors=config.class_colors
@@ -244,7 +246,7 @@ def test_unreadable_picture_is_named(tmp_path, pictures):
 def test_mistakes_of_the_extra_data_are_said_before_anything_is_read(
     own_data, tmp_path, settings_of
 ):
-    """They name the options that tell where it lies and which split it is."""
+    """They name what tells where it lies and which split it is, as it was given."""
     from fastscnn_tf.train.trainer import find_data
 
     (tmp_path / "other").mkdir()
@@ -256,9 +258,9 @@ def test_mistakes_of_the_extra_data_are_said_before_anything_is_read(
         picture.write_bytes(b"")  # whoever reads one fails otherwise
     toy, own = ("toy", None), ("folder", str(own_data))
     for place, extra, said in (
-        (toy, {}, r"'folder' needs its folder: pass --extra-data-dir$"),
-        (own, {}, r"--extra-split train_extra: .*describes: train, val$"),
-        (own, {"dir": str(tmp_path / "none")}, r"^--extra-dataset folder .*none: no such file"),
+        (toy, {}, r"'folder' needs its folder: pass extra_data_dir$"),
+        (own, {}, r"extra_split train_extra: .*describes: train, val$"),
+        (own, {"dir": str(tmp_path / "none")}, r"^extra_dataset folder, .*none: no such file"),
         (own, {"dir": str(tmp_path / "other"), "split": "train"}, r"moon.* both data sets$"),
     ):
         folder, split = extra.get("dir"), extra.get("split", "train_extra")
@@ -268,7 +270,7 @@ def test_mistakes_of_the_extra_data_are_said_before_anything_is_read(
 
 
 @pytest.mark.train
-def test_more_training_data_of_the_same_classes(own_data, tmp_path):
+def test_more_training_data_of_the_same_classes(own_data, small_weights, tmp_path):
     """The second data set's pairs join the training split."""
     from fastscnn_tf.train.trainer import training_data
 
@@ -278,6 +280,8 @@ def test_more_training_data_of_the_same_classes(own_data, tmp_path):
         (64, 96),
         1,
         6,
+        init_from=str(small_weights),
+        aux_heads=False,
         extra_dataset="folder",
         extra_split="val",
     )

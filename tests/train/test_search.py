@@ -88,7 +88,7 @@ def test_draws_stay_in_the_space():
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
+def base(small_weights, tmp_path_factory):
     """A run of two epochs on four drawn streets, which lie in files."""
     from PIL import Image
 
@@ -105,9 +105,8 @@ def base(tmp_path_factory):
     (root / "dataset.yaml").write_text(
         f"name: own\nclasses:\n{names}splits:\n  train: {split}\n  val: {split}\n"
     )
-    return TrainSettings(
-        "folder", str(root), (64, 96), 2, 4, 0.01, bn_momentum=0.9, width=0.25, aux_heads=False
-    )
+    small = {"init_from": str(small_weights), "aux_heads": False, "bn_momentum": 0.9}
+    return TrainSettings("folder", str(root), (64, 96), 2, 4, 0.01, **small)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +135,7 @@ def test_a_search_leaves_runs_and_a_recipe(base, searched):
     assert 0.001 <= run["settings"]["learning_rate"] <= 0.01
     assert run["settings"]["seed"] == base.seed
     assert trial.values == {name: run["settings"][name] for name in ("learning_rate", "augment")}
-    place = {"dataset": base.dataset, "data_dir": base.data_dir, "size": base.size}
+    place = {name: getattr(base, name) for name in ("dataset", "data_dir", "size", "init_from")}
     assert train_settings(result.recipe, **place) == result.best
     assert lines[0].startswith("trial 1 of 1: complete, val mIoU")
     assert result.table().splitlines()[0].split() == [
@@ -211,23 +210,17 @@ def test_a_finished_search_is_read_again_by_the_command(base, searched):
     from click.testing import CliRunner
 
     folder = searched[0].folder
-    arguments = [
-        *("--dataset", "folder", "--data-dir", base.data_dir, "--size", "64x96", "--epochs", "2"),
-        *("--batch-size", "4", "--learning-rate", "0.01", "--bn-momentum", "0.9", "--no-aux"),
-        *("--width", "0.25", "--space", SPACE[0], "--space", SPACE[1], "--trials", "1"),
-        *("--output", str(folder), "--resume"),
-    ]
-    result = CliRunner().invoke(cli, ["search", *arguments], catch_exceptions=False)
+    result = CliRunner().invoke(cli, ["search", *options(base, folder, 1)], catch_exceptions=False)
     assert result.exit_code == 0
     assert f"best settings: {folder / 'best.json'}" in result.output
 
 
-def options(base, output, storage, trials):
+def options(base, output, trials, *more):
     return [
         *("--dataset", "folder", "--data-dir", base.data_dir, "--size", "64x96", "--epochs", "2"),
         *("--batch-size", "4", "--learning-rate", "0.01", "--bn-momentum", "0.9", "--no-aux"),
-        *("--width", "0.25", "--space", SPACE[0], "--space", SPACE[1], "--trials", str(trials)),
-        *("--output", str(output), "--storage", str(storage), "--resume"),
+        *("--init-from", base.init_from, "--space", SPACE[0], "--space", SPACE[1]),
+        *("--trials", str(trials), "--output", str(output), "--resume", *map(str, more)),
     ]
 
 
@@ -242,7 +235,7 @@ def started(arguments):
 def test_two_processes_draw_the_trials_of_one_study(base, tmp_path):
     """One with a folder of its own, as on another machine, and a journal between them."""
     journal, outputs = tmp_path / "search.journal", (tmp_path / "a" / "own", tmp_path / "b" / "own")
-    other = started(options(base, outputs[1], journal, 4))
+    other = started(options(base, outputs[1], 4, "--storage", journal))
     result = run_search(base, SPACE, outputs[0], 4, resume=True, storage=journal)
     told, _ = other.communicate(timeout=300)
     assert other.returncode == 0, told
@@ -270,7 +263,7 @@ def test_two_processes_draw_the_trials_of_one_study(base, tmp_path):
 def test_the_trial_of_a_killed_process_is_tried_again(base, tmp_path):
     output, url = tmp_path / "out", f"sqlite:///{tmp_path / 'shared.db'}"
     base = dataclasses.replace(base, epochs=16)  # long enough to be killed in
-    killed = started([*options(base, output, url, 1), "--epochs", "16"])
+    killed = started(options(base, output, 1, "--storage", url, "--epochs", 16))
     until = time.monotonic() + 300
     while not list(output.glob("trial-*/last.keras")) and time.monotonic() < until:
         assert killed.poll() is None, killed.communicate()[0]

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
 
+from ...core.arguments import called
 from ...core.errors import DataError
 from ...core.files.parquet import LABEL, SUFFIX, rows
 from ...core.files.reading import read_bytes
@@ -63,7 +64,8 @@ class Described:
         """
         if split not in self.splits:
             known = ", ".join(self.splits) or "none"
-            hint = "; --split chooses one of them" if split == "val" and self.splits else ""
+            choose = f"; {called('split')} chooses one of them"
+            hint = choose if split == "val" and self.splits else ""
             raise DataError(f"{self.path}: no split {split!r}; it describes: {known}{hint}")
         source = self.splits[split]
         if isinstance(source, Source) and not labels_needed:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ...core.aliases import StrPath
+from ...core.arguments import called
 from ...core.errors import DataError
 from ...core.files.reading import local_description
 from ...core.sizes import Size
@@ -103,5 +104,5 @@ def _check(name: str, data_dir: DataDir) -> Path:
     if name not in NAMES:
         raise DataError(f"unknown data set {name!r}: expected one of {', '.join(NAMES)}")
     if not data_dir and name != "toy":
-        raise DataError(f"data set {name!r} needs its folder: pass --data-dir")
+        raise DataError(f"data set {name!r} needs its folder: pass {called('data_dir')}")
     return local_description(data_dir or "")
