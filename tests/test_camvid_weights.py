@@ -20,9 +20,13 @@ TFLITE = Path(__file__).parent.parent / "tflite"
 CAMVID = TFLITE / "camvid"
 USE = (448, 608)  # the size at which they are used, chosen on val
 RUNS = {"fastscnn_camvid": CAMVID, "fastscnn_camvid_0.5": CAMVID / "width_0.5"}
+ON_TRAIN = {
+    "fastscnn_camvid": CAMVID / "train_end" / "best.keras",
+    "fastscnn_camvid_0.5": CAMVID / "width_0.5" / "train_last" / "best.keras",
+}
 FIGURES = {name: read_json(folder / "figures.json") for name, folder in RUNS.items()}
 LARGEST = {"fastscnn_camvid": 5_500_000, "fastscnn_camvid_0.5": 2_500_000}  # bytes of any file
-LEAST = {"fastscnn_camvid": 0.70, "fastscnn_camvid_0.5": 0.60}  # mIoU on val
+LEAST = {"fastscnn_camvid": 0.72, "fastscnn_camvid_0.5": 0.60}  # mIoU on val
 KINDS = ("float16", "int8")
 
 
@@ -48,8 +52,7 @@ def test_a_file_for_devices_is_whole_and_segments_a_street(name, kind):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_weights_are_small_and_know_their_size_and_width(name):
-    on_train = RUNS[name] / "train_last" / "best.keras"
-    for path, size in ((TFLITE / f"{name}.keras", USE), (on_train, (704, 960))):
+    for path, size in ((TFLITE / f"{name}.keras", USE), (ON_TRAIN[name], (704, 960))):
         assert path.stat().st_size < LARGEST[name]
         config = load_keras(path).config
         assert config.input_size == size
@@ -79,8 +82,7 @@ def test_the_notice_and_the_card_ship_with_the_weights():
 @pytest.mark.convert
 @pytest.mark.parametrize("name", RUNS)
 def test_the_weights_of_train_alone_score_what_their_card_says(name, camvid_dir):
-    on_train = RUNS[name] / "train_last" / "best.keras"
-    found = evaluate(on_train, "camvid", camvid_dir, split="val", size=USE).miou
+    found = evaluate(ON_TRAIN[name], "camvid", camvid_dir, split="val", size=USE).miou
     assert found == pytest.approx(FIGURES[name]["val_miou"]["keras"], abs=5e-4)
     assert found > LEAST[name]
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The training behind the CamVid weights, from random weights to the four .tflite files:
 #   make camvid CAMVID=FOLDER [OUTPUT=camvid-output]
-# Some eight hours on two cores, two of them for the network of half the width. Killed, it goes on
+# Some ten hours on two cores, two of them for the network of half the width. Killed, it goes on
 # where it stood when it is started again.
 set -euo pipefail
 camvid=${1:?usage: train.sh CAMVID [OUTPUT]}
