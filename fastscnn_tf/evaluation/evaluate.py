@@ -24,9 +24,11 @@ from ..data.datasets.dataset import SegmentationDataset
 from ..data.datasets.objects import Classes, Normalisation, Source, as_dataset
 from ..data.datasets.registry import find_pairs, open_dataset
 from ..delegates.kernels import using_kernels, wanted_kernels
+from ..delegates.trust import text_of
 from ..runs.about import licence_of, seen_in_training, trained_on
 from ..runtime import RUNTIME_VARIABLE
 from ..runtime.fleet import Fleet
+from ..runtime.model_settings import settings_of
 from ..runtime.other_runtime import check_run_here, using_runtime, version_of
 from ..runtime.segmenter import Segmenter
 from ..scoring.averaged_views import AveragedViews, SlidingWindows
@@ -248,7 +250,8 @@ def evaluate(
     if resume is not None:
         with using_kernels(kernels), using_runtime(runtime):
             decides = deciding(model, size, pad, views)
-        data = {"dataset": dataset, "data_dir": data_dir and str(data_dir), "split": split}
+        place = data_dir and os.path.abspath(data_dir)  # noqa: PTH100 - links stay
+        data = {"dataset": dataset, "data_dir": place, "split": split}
         matched = {"match": match, "class_map": fingerprint(class_map).get("sha256")}
         scored = {"boundary": boundary, "instances": instances, "classes": opened.labels.names}
         journal = Journal(check_plain(resume), {**decides, **data, **matched, **scored})
@@ -356,6 +359,7 @@ def deciding(model: AnyModel, size: Size | None, pad: bool, views: Views) -> dic
     return {
         "model": name_of(model),
         **fingerprint(file),
+        **_settings_beside(file),
         "size": size,
         "pad": pad,
         **dataclasses.asdict(views),
@@ -363,6 +367,14 @@ def deciding(model: AnyModel, size: Size | None, pad: bool, views: Views) -> dic
         "runtime": os.environ.get(RUNTIME_VARIABLE, ""),
         **current_options(),
     }
+
+
+def _settings_beside(file: AnyModel) -> dict[str, Any]:
+    """The settings that travel with a .tflite, but for its threads, on which no result depends."""
+    if not is_path(file) or Path(file).suffix != ".tflite":
+        return {}
+    found = settings_of(file).settings.flat()
+    return {name: text_of(value) for name, value in found.items() if name != "cpu.num_threads"}
 
 
 def fingerprint(model: object) -> dict[str, str]:

@@ -97,7 +97,7 @@ def test_bad_rows_are_named_or_counted(shard, tmp_path, run):
     write(shard, image=rows)
     command = ("predict", MODEL, shard, "--output", tmp_path / "out")
     code, _, err = run(*command)
-    said = f"fastscnn: {shard}/00000001.png: no bytes in column 'image' of this row; --skip-bad"
+    said = f"fastscnn: {shard}/00000001.png: expected bytes in column 'image', found nothing; --"
     assert (code, err.startswith(said), err.count("\n")) == (2, True, 1)
     code, out, err = run(*command, "--skip-bad", "--force")
     assert (code, f"skipped 4 of 6 pictures (first: {shard}/00000001.png" in err) == (0, True)
@@ -118,7 +118,9 @@ def test_what_is_no_parquet_file_of_pictures_is_told(shard, tmp_path, run, monke
     write(shard, picture=[b"x"], label=[1])
     assert "expected a column 'image' of bytes, found picture, label" in run(*command)[2]
     write(shard, image=[3])
-    assert "00000000.png: no bytes in column 'image' of this row" in run(*command)[2]
+    assert "00000000.png: expected bytes in column 'image', found int" in run(*command)[2]
+    write(shard, image=[])
+    assert "no rows in this file" in run(*command)[2]
     shard.write_bytes(whole)
     monkeypatch.setattr(parquet, "LARGEST_GROUP", 1000)
     assert "bytes of image.bytes in a row group, at most 1,000 are read" in run(*command)[2]

@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +227,18 @@ def test_the_command_goes_on_scoring(tmp_path, run, monkeypatch):
         with pytest.raises(ConfigError, match="resume needs the path of a model and the name"):
             call()
     assert not done.exists()
+
+
+def test_settings_beside_the_model_are_noted(tmp_path, run):
+    """They choose the kernels, and kernels round differently."""
+    shutil.copy(MODEL, model := tmp_path / "m.tflite")
+    given, out = pictures(tmp_path / "in", 2), tmp_path / "out"
+    predict_files(model, given, out, resume=True)
+    assert run("settings", model, "--set", "cpu.num_threads=1")[0] == 0
+    predict_files(model, given, out, resume=True)
+    assert run("settings", model, "--set", "cpu.kernel_mode=builtin", "--force")[0] == 0
+    with pytest.raises(ConfigError, match=r"with cpu\.kernel_mode builtin: it began without"):
+        predict_files(model, given, out, resume=True)
 
 
 def test_a_call_goes_on_where_one_was_cut_off(tmp_path):

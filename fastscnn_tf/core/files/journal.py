@@ -66,9 +66,11 @@ def check_same(where: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
     for name in {**now, **before}:
         value, old = now.get(name), plain(before.get(name))
         if old != value:
+            said = f"with {printable(old)[:200]}; give that"
+            began = "without; leave it out" if old in (None, "") else said
             raise ConfigError(
-                f"cannot resume {where} with {called(name)} {value}: it began with "
-                f"{printable(old)[:200]}; give that, or another output"
+                f"cannot resume {where} with {called(name)} {value}: it began {began}, or another "
+                "output"
             )
 
 

@@ -50,6 +50,8 @@ def rows(path: Path, column: str = IMAGE) -> list[Path]:
     """
     shard = _opened(path)
     shard.place(column)
+    if not shard.count:
+        raise DataError(f"{path}: no rows in this file")
     return [path / f"{row:08}{ENDINGS[column]}" for row in range(shard.count)]
 
 
@@ -65,7 +67,8 @@ def read_row(path: Path, largest: int) -> bytes:
     column = LABEL if found[2] else IMAGE
     value = _opened(path.parent).value(int(found[1]), column)
     if not isinstance(value, bytes):
-        raise DataError(f"{path}: no bytes in column {column!r} of this row")
+        found_kind = "nothing" if value is None else type(value).__name__
+        raise DataError(f"{path}: expected bytes in column {column!r}, found {found_kind}")
     if len(value) > largest:
         raise DataError(f"{path}: {len(value):,} bytes, but an image may have at most {largest:,}")
     return value

@@ -226,7 +226,8 @@ def _refusal(cause: Exception, said: str) -> str:
     """Why another try would fail as well; empty where it might not."""
     answer, kind = _answer(cause), type(cause).__name__
     if isinstance(cause, ImportError):
-        return f"its package is not installed ({said}); {pip_install('remote')} brings HTTP's"
+        bring = f"HTTP's comes by {pip_install('remote')}, s3fs, gcsfs and so on by their names"
+        return f"its package is not installed ({said}): {bring}"
     if isinstance(cause, OSError) and cause.errno in FULL:
         return f"no room for its copy ({said}): make room, or move the cache by {CACHE}"
     if answer in (401, 403) or isinstance(cause, PermissionError) or "Credentials" in kind:

@@ -250,8 +250,13 @@ def _check_journal(path: Path) -> None:
     with open_regular(path, "journal", error=ConfigError) as file:
         head = file.read(len(JOURNAL))
         file.seek(max(path.stat().st_size - 1, 0))
-        if head and (head != JOURNAL or file.read(1) != b"\n"):
-            raise ConfigError(f"--storage {path}: no journal of Optuna, or one that was cut off")
+        if head not in (b"", JOURNAL):
+            raise ConfigError(f"--storage {path}: expected a journal of Optuna, this is none")
+        if head and file.read(1) != b"\n":
+            raise ConfigError(
+                f"--storage {path}: its last line was cut off: remove that line while no search "
+                "runs, then go on"
+            )
 
 
 def _without_password(url: str) -> str:
