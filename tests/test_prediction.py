@@ -270,3 +270,22 @@ def test_names_whose_results_cannot_exist_get_one_line(tmp_path, run):
     assert "a name of 260 bytes" in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_list_names_pictures(streets, tmp_path, run):
+    elsewhere = picture(tmp_path / "c.png", 3)
+    listed, out = streets / "some.txt", tmp_path / "out"
+    listed.write_text(f"a.png\tlabels/a.png\n\n{elsewhere}\n../c.png\n")
+    code, said, err = run("predict", MODEL, listed, "--output", out)
+    assert (code, said) == (0, f"{out}: label map and overlay of 2 pictures\n")
+    assert "1 of 3 pictures are given twice" in err
+    assert sorted(p.name for p in out.glob("*_labels.png")) == ["a_labels.png", "c_labels.png"]
+    command = ("pseudo-label", MODEL, "--images", listed, "--confidence", 0.1)
+    assert run(*command, "--output", tmp_path / "pseudo")[0] == 0
+    listed.write_text("a.png\nnone.png\n")
+    for call in (("predict", MODEL, listed), command):
+        code, _, err = run(*call, "--output", tmp_path / "other")
+        lost = streets / "none.png"
+        assert (code, err) == (2, f"fastscnn: {listed}: line 2: {lost}: no such file\n")
+    listed.write_text("\n")
+    assert "there are no pictures in it" in run("predict", MODEL, listed, "--output", out)[2]

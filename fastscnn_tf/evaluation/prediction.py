@@ -27,11 +27,14 @@ from ..core.images.decoding import TooManyPixels
 from ..core.images.formats import VIDEO_SUFFIXES
 from ..core.images.image_file import is_picture_name, list_images, read_image
 from ..core.sizes import Size
+from ..data.datasets.own_splits import list_lines
 from ..runtime.fleet import Fleet
 from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
 from ..scoring.views import AnyModel, Inference, ViewOptions, Views
 from .evaluate import check_shareable, deciding, open_inference
+
+LISTS = ".txt"  # of files that name pictures
 
 
 def predict_files(
@@ -61,7 +64,8 @@ def predict_files(
 
     Args:
         model: a path or a Keras model, as for `evaluate`.
-        paths: pictures, or folders of pictures; addresses of them will do, too. The pictures of a
+        paths: pictures, folders of pictures, or .txt files with the path of a picture in each line,
+            relative to the file's folder; addresses of them will do, too. The pictures of a
             Parquet file have results in a folder of its name, by the numbers of their rows.
         folder: where the results go.
         opacity: of the overlay's colours.
@@ -259,14 +263,31 @@ class _Writer:
         return _Seen(annotations=self.write(image, labels, target))
 
 
+def name_among(picture: Path, given: Path) -> Path:
+    """A picture's path below what was given; of one that a list names elsewhere the name alone."""
+    base = given if given.is_dir() else given.parent
+    return picture.relative_to(base) if picture.is_relative_to(base) else Path(picture.name)
+
+
+def _listed(path: Path) -> list[Path]:
+    """The pictures of a text file with a path in each line, relative to its folder."""
+    lines = [(where, line.split("\t")[0]) for where, line in list_lines(path)]
+    found = [(where, Path(os.path.normpath(path.parent / line))) for where, line in lines]
+    if lost := next(((where, file) for where, file in found if not file.is_file()), None):
+        raise DataError(f"{lost[0]}: {lost[1]}: no such file")
+    return [file for _, file in found]
+
+
 def find_pictures(path: Path, recursive: bool) -> list[Path]:
-    """A picture, or those of a folder or a Parquet file; other files are counted in a warning.
+    """A picture, or those of a folder, a list or a Parquet file; others are counted in a warning.
 
     Raises:
         DataError: there are none, or it is a video.
     """
-    if is_shard(path):
-        return rows(path)
+    if is_shard(path) or (path.suffix.lower() == LISTS and path.is_file()):
+        if found := rows(path) if is_shard(path) else _listed(path):
+            return found
+        raise DataError(f"{path}: there are no pictures in it")
     if not path.is_dir():
         if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
             raise DataError(
@@ -311,9 +332,7 @@ def _real(path: Path) -> str:
 def _to_segment(paths: Sequence[Path], recursive: bool) -> list[_Found]:
     """The pictures, each once, without results of earlier calls."""
     found = [
-        _Found(p, p.relative_to(path if path.is_dir() else path.parent))
-        for path in paths
-        for p in find_pictures(path, recursive)
+        _Found(p, name_among(p, path)) for path in paths for p in find_pictures(path, recursive)
     ]
     once = {(_real(f.path.parent), f.path.name): f for f in found}.values()
     if more := len(found) - len(once):

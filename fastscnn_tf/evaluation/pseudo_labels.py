@@ -36,7 +36,7 @@ from ..scoring.averaged_views import AveragedViews
 from ..scoring.class_mapping import label_space_of
 from ..scoring.views import AnyModel, Predictor
 from .evaluate import check_shareable, is_path, load_predictor, loaded, name_of, scaled_sizes
-from .prediction import find_pictures
+from .prediction import find_pictures, name_among
 from .pseudo_folder import Counts, PseudoFolder, PseudoLabels, PseudoWriter
 
 
@@ -66,7 +66,7 @@ def pseudo_label(
 
     Args:
         model: a `.tflite` with logits, `.keras`, `.npz`, run folder or Keras model.
-        images: a picture, or a folder of pictures.
+        images: a picture, a folder of pictures, or a .txt with the path of one in each line.
         folder: gets `dataset.yaml`, `labels/` (palette PNGs), `images/` (relative links to the
             pictures, so that nothing is stored twice), `pseudo.json` (what decided the labels)
             and `pseudo.counts.jsonl` (a line for each picture that is done).
@@ -223,8 +223,7 @@ def _pictures(path: Path, recursive: bool) -> list[tuple[str, Path]]:
     """
     pictures: dict[str, tuple[str, Path]] = {}
     for picture in find_pictures(path, recursive):
-        relative = picture.relative_to(path if path.is_dir() else path.parent)
-        name = "__".join(relative.parts)
+        name = "__".join(name_among(picture, path).parts)
         other = pictures.setdefault(Path(name).stem, (name, picture))[1]
         if other != picture:
             raise DataError(f"{other} and {picture} would have the same label map: rename one")

@@ -120,7 +120,7 @@ def test_what_is_no_parquet_file_of_pictures_is_told(shard, tmp_path, run, monke
     write(shard, image=[3])
     assert "00000000.png: expected bytes in column 'image', found int" in run(*command)[2]
     write(shard, image=[])
-    assert "no rows in this file" in run(*command)[2]
+    assert "there are no pictures in it" in run(*command)[2]
     shard.write_bytes(whole)
     monkeypatch.setattr(parquet, "LARGEST_GROUP", 1000)
     assert "bytes of image.bytes in a row group, at most 1,000 are read" in run(*command)[2]
