@@ -328,7 +328,7 @@ def test_workers_that_differ_are_told(run):
     both = [run / "multi-worker.json", other]
     for code, _, message in ends(start(run, both, run / "unlike", launcher=by_srun)):
         assert code == 2, message
-        assert "the settings of worker 1 are not worker 0's" in message
+        assert "worker 1: its setting learning_rate is not worker 0's" in message
     assert not (run / "unlike").exists()
 
 

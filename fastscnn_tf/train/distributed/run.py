@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...core.aliases import Progress, StrPath
+from ...core.arguments import called
 from ...core.config import FastSCNNConfig
 from ...core.errors import ConfigError
 from ...core.keras_api import callback_of, keras3
@@ -133,15 +134,16 @@ def check_same(
         (training.sample_name(i), [path.stat().st_size for path in training.files(i)])
         for i in range(len(training))
     ]
-    for what, part in (
-        ("versions", versions()),
-        ("settings", [values, config.to_dict()]),
+    for what, part in (  # of the same versions all have the same settings to compare
+        ("set of versions", versions()),
+        *((f"setting {called(name)}", values[name]) for name in sorted(values)),
+        ("network", config.to_dict()),
         ("data", pairs),
     ):
         if odd := workers.unlike_chief(json.dumps(part, sort_keys=True).encode()):
             raise ConfigError(
-                f"the {what} of worker {', '.join(map(str, odd))} are not worker 0's (here is "
-                f"worker {workers.index}, with {len(training)} training pairs): start all alike"
+                f"worker {', '.join(map(str, odd))}: its {what} is not worker 0's (here is worker "
+                f"{workers.index}, with {len(training)} training pairs): start all alike"
             )
 
 
