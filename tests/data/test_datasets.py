@@ -41,7 +41,7 @@ def test_real_camvid_has_the_published_splits(camvid_dir):
     ("call", "message"),
     [
         (("cityscape", None, "val"), "unknown data set"),
-        (("camvid", None, "val"), "--data-dir"),
+        (("camvid", None, "val"), "pass data_dir"),
         (("camvid", "missing", "val"), "missing: no such folder"),
         (("toy", None, "dev"), "train, val, test"),
     ],
