@@ -171,23 +171,23 @@ class _Noted:
 
     def __init__(self, journal: Journal | None, dataset: SegmentationDataset, counts: _Counts):
         self._journal, self._dataset, self._counts = journal, dataset, counts
-        self._waiting: deque[int] = deque()
+        self._waiting: deque[tuple[int, str]] = deque()  # indices and names in the journal
         if journal is not None:
             journal.begin(())
-            indices = range(len(dataset))
-            self._waiting.extend(i for i in indices if journal.is_done(self._name(i)))
+            names = enumerate(map(self._name, range(len(dataset))))
+            self._waiting.extend((i, name) for i, name in names if journal.is_done(name))
             if self._waiting:
-                warn(f"{len(self._waiting)} of {len(indices)} pairs are scored already")
+                warn(f"{len(self._waiting)} of {len(dataset)} pairs are scored already")
 
     def left(self, indices: Iterable[int]) -> Iterable[int]:
         """Those of the pairs that are to be scored."""
-        waiting = set(self._waiting)
+        waiting = {index for index, _ in self._waiting}
         return [index for index in indices if index not in waiting] if waiting else indices
 
     def add_before(self, index: int) -> None:
         """Adds what comes before a pair."""
-        while self._journal and self._waiting and self._waiting[0] < index:
-            name = self._name(self._waiting.popleft())
+        while self._journal and self._waiting and self._waiting[0][0] < index:
+            _, name = self._waiting.popleft()
             found: _NotedCounts = self._journal.result(name, _NotedCounts)
             matrix = np.zeros_like(self._counts.matrix)
             try:
