@@ -1,0 +1,67 @@
+"""What makes the CamVid weights: a wider network computes the same, rounded weights are near."""
+
+import importlib.util
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastscnn_tf as fs
+from fastscnn_tf.core.config import FastSCNNConfig
+from fastscnn_tf.core.keras_api import keras3
+from fastscnn_tf.model.fast_scnn import fast_scnn
+from fastscnn_tf.model.io import load_keras
+
+SCRIPTS = Path(__file__).parents[2] / "tflite" / "camvid"
+NARROW = {"num_classes": 5, "input_size": (64, 96), "repeats": (2, 1, 1), "expansion": 2}
+
+
+def script(name):
+    found = importlib.util.spec_from_file_location(f"camvid_{name}", SCRIPTS / f"{name}.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def model():
+    """A narrow network whose batch normalisation has something to say."""
+    keras3().utils.set_random_seed(0)
+    model = fast_scnn(FastSCNNConfig(width=0.5, aux_heads=True, **NARROW))
+    rng = np.random.default_rng(0)
+    for layer in model.layers:
+        if layer.name.endswith(".bn"):
+            layer.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("width", [0.75, 1.25])
+def test_a_wider_network_computes_the_same(model, width, noise):
+    wider = script("widen").widen(model, width, seed=1)
+    assert wider.config == model.config.replace(width=width)
+    images = noise(NARROW["input_size"])
+    for name, expected in model(images, training=False).items():
+        found = np.array(wider(images, training=False)[name])
+        np.testing.assert_allclose(found, np.array(expected), atol=1e-4)
+
+
+def test_copies_of_a_channel_learn_apart(model):
+    """Equal weights of what reads them would get equal gradients for ever."""
+    wider = script("widen").widen(model, 1.0, seed=1)
+    kernel = wider.get_layer("global_features.bottleneck1_1.expand").get_weights()[0]
+    half = kernel.shape[2] // 2
+    assert not np.isclose(kernel[:, :, :half], kernel[:, :, half:]).any()
+
+
+def test_rounded_weights_take_half_the_bytes_and_are_near(model, tmp_path):
+    ship, path = script("ship"), tmp_path / "m.keras"
+    before = [w.copy() for w in model.get_weights()]
+    ship.round_weights(model)
+    fs.save_model(model, path)
+    stored = path.stat().st_size
+    ship.compress(path)
+    names = zipfile.ZipFile(path).namelist()
+    assert path.stat().st_size < 0.65 * stored and "model.weights.h5" in names
+    for found, wanted in zip(load_keras(path).get_weights(), before, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=2**-9)
