@@ -9,13 +9,14 @@ import itertools
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 from ..core.aliases import Progress, StrPath
 from ..core.errors import DataError, OutputError
 from ..core.files.addresses import shown
+from ..core.files.folder_lock import one_call
 from ..core.files.folders import walk
 from ..core.files.journal import DONE, Journal
 from ..core.files.json_text import dump_json
@@ -31,7 +32,7 @@ from ..data.datasets.own_splits import list_lines
 from ..runtime.fleet import Fleet
 from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
-from ..scoring.views import AnyModel, Inference, ViewOptions, Views
+from ..scoring.views import AnyModel, Inference, Predictor, ViewOptions, Views
 from .evaluate import check_shareable, deciding, open_inference
 
 LISTS = ".txt"  # of files that name pictures
@@ -100,52 +101,92 @@ def predict_files(
         ConfigError: no such format or number of processes, a model without Cityscapes' classes for
             its format, a model in memory for several processes, or resumed with other options.
         WorkerDied: a process was killed.
-        OutputError: a result exists, two pictures share a name and a suffix, or the folder cannot
-            be written.
+        OutputError: a result exists, two pictures share a name and a suffix, the folder cannot be
+            written, or another call with `resume` writes into it.
     """
     folder, views, fleet = check_plain(folder), Views.of(views, ways), Fleet.of(processes)
     check_shareable(model, fleet)
-    given = [local(path) for path in paths]
-    found = _to_segment(given, recursive)
-    make = functools.partial(
-        picture_writer,
-        *(model, threads, size, pad),
-        opacity=opacity,
-        format=format,
-        listed=_lie_among(found, given, folder, format),
-        skip_bad=skip_bad,
-        views=views,
-    )
-    here = make()  # names what is wrong with the model, once
-    targets = _targets(found, folder, here.write)
-    one_file = [folder / COCO] if format == "coco" else []
-    if not one_file:
-        _check_distinct(found, targets)
-    journal = None
-    if resume:
-        own = {"format": format, "opacity": opacity}
-        journal = Journal(folder / DONE, deciding(model, size, pad, views) | own)
-    seen = _done_before(journal, found, [here.write.files(target) for target in targets])
-    to_do = [index for index in range(len(found)) if index not in seen]
-    files = [*one_file, *(path for index in to_do for path in here.write.files(targets[index]))]
-    began = None if resume else folder / DONE
-    _check_files(files, force, journal, None if one_file else here.write, began)
-    if journal:
-        journal.begin(files)
-    jobs = [(found[index].path, targets[index]) for index in to_do]
-    sharing = fleet.map(make, jobs, lambda job: str(job[0]), here, shared=folder)
-    # Closed at once on an error, so that no process outlives this call.
-    with contextlib.closing(sharing) as done:
-        for index, each in zip(progress(to_do), done, strict=True):
-            seen[index] = each
-            if journal and not each.bad:
-                journal.note(found[index].path, each.annotations)
-    used = _without_bad([seen[index] for index in range(len(found))])
-    if one_file:
-        names = [found[i].name for i in used]
-        content = coco_file(names, [seen[i].annotations for i in used], here.write.space)
-        write_bytes(one_file[0], dump_json(content).encode())
-    return one_file or [here.write.files(targets[i])[0] for i in used]
+    with one_call(folder / DONE if resume else None):
+        given = [local(path) for path in paths]
+        found = _to_segment(given, recursive)
+        make = functools.partial(
+            picture_writer,
+            *(model, threads, size, pad),
+            opacity=opacity,
+            format=format,
+            listed=_lie_among(found, given, folder, format),
+            skip_bad=skip_bad,
+            views=views,
+        )
+        here = make()  # names what is wrong with the model, once
+        journal = None
+        if resume:
+            decides = deciding(model, here.predictor, size, pad, views)
+            journal = Journal(folder / DONE, decides | {"format": format, "opacity": opacity})
+        work = _Work(found, folder, here.write, journal)
+        jobs = work.begin(force)
+        sharing = fleet.map(make, jobs, lambda job: str(job[0]), here, shared=folder)
+        # Closed at once on an error, so that no process outlives this call.
+        with contextlib.closing(sharing) as done:
+            work.take(done, progress)
+        return work.end()
+
+
+class _Work:
+    """The pictures of a call: where their results go, what is done, and what came of each.
+
+    Args:
+        found: the pictures.
+        folder: of the results.
+        write: writes them.
+        journal: of calls that can be gone on with.
+
+    Raises:
+        OutputError: two pictures would have the same result.
+        DataError: a picture has no Cityscapes name, which the format needs.
+    """
+
+    def __init__(
+        self, found: Sequence[_Found], folder: Path, write: Results, journal: Journal | None
+    ):
+        self._found, self._folder, self._write, self._journal = found, folder, write, journal
+        self._targets = _targets(found, folder, write)
+        self._one_file = [folder / COCO] if write.format == "coco" else []
+        if not self._one_file:
+            _check_distinct(found, self._targets)
+        files = [write.files(target) for target in self._targets]
+        self._seen = _done_before(journal, found, files)
+        self._to_do = [index for index in range(len(found)) if index not in self._seen]
+
+    def begin(self, force: bool) -> list[tuple[Path, Path]]:
+        """Pictures that are to be segmented, and the targets of their results.
+
+        Raises:
+            OutputError: a result exists, or cannot be written.
+        """
+        targets = [self._targets[index] for index in self._to_do]
+        files = [*self._one_file, *(path for to in targets for path in self._write.files(to))]
+        began = None if self._journal else self._folder / DONE
+        _check_files(files, force, self._journal, None if self._one_file else self._write, began)
+        if self._journal:
+            self._journal.begin(files)
+        return [(self._found[index].path, self._targets[index]) for index in self._to_do]
+
+    def take(self, done: Iterable[_Seen], progress: Progress) -> None:
+        """What came of them, in their order."""
+        for index, each in zip(progress(self._to_do), done, strict=True):
+            self._seen[index] = each
+            if self._journal and not each.bad:
+                self._journal.note(self._found[index].path, each.annotations)
+
+    def end(self) -> list[Path]:
+        """The first file of each picture, or the one of all, which is written."""
+        used = _without_bad([self._seen[index] for index in range(len(self._found))])
+        if self._one_file:
+            names = [self._found[i].name for i in used]
+            content = coco_file(names, [self._seen[i].annotations for i in used], self._write.space)
+            write_bytes(self._one_file[0], dump_json(content).encode())
+        return self._one_file or [self._write.files(self._targets[i])[0] for i in used]
 
 
 def _check_files(
@@ -237,7 +278,7 @@ def picture_writer(
     """
     inference, predictor = open_inference(model, threads, size, pad, views=views)
     write = Results(format, label_space_of(predictor), opacity, listed)
-    return _Writer(inference, write, skip_bad, bool(views and views.window))
+    return _Writer(inference, predictor, write, skip_bad, bool(views and views.window))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,6 +286,7 @@ class _Writer:
     """Writes what a model sees in a picture; with `skip_bad` it says why one cannot be read."""
 
     inference: Inference
+    predictor: Predictor
     write: Results
     skip_bad: bool = False
     windowed: bool = False
@@ -368,7 +410,7 @@ def _results_among(pictures: Sequence[Path]) -> set[Path]:
     return results
 
 
-def _check_distinct(pictures: list[_Found], targets: list[Path]) -> None:
+def _check_distinct(pictures: Sequence[_Found], targets: list[Path]) -> None:
     if len(set(targets)) == len(targets):
         return
     twice = next(t for i, t in enumerate(targets) if t in targets[:i])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -133,6 +134,17 @@ class PseudoFolder:
         line = {"name": name, "predicted": counts.predicted, "kept": counts.kept}
         add_lines(self.path / JOURNAL, [line])
         self.done[plain(name)] = counts
+
+    def labels(self, classes: Sequence[str], skipped: Sequence[str]) -> PseudoLabels:
+        """What was labelled; at least one picture is done."""
+        every = self.done.values()
+        predicted, kept = (
+            tuple(map(sum, zip(*counts, strict=True)))
+            for counts in ((c.predicted for c in every), (c.kept for c in every))
+        )
+        return PseudoLabels(
+            self.path, len(self.done), tuple(classes), predicted, kept, tuple(skipped)
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..core.arguments import check_number
 from ..core.class_maps import has_names
 from ..core.console import warn
 from ..core.errors import ConfigError, DataError
+from ..core.files.folder_lock import one_call
 from ..core.files.reading import local
 from ..core.files.writing import check_plain
 from ..core.images.image_file import read_image
@@ -37,7 +38,7 @@ from ..scoring.class_mapping import label_space_of
 from ..scoring.views import AnyModel, Predictor
 from .evaluate import check_shareable, is_path, load_predictor, loaded, name_of, scaled_sizes
 from .prediction import find_pictures, name_among
-from .pseudo_folder import Counts, PseudoFolder, PseudoLabels, PseudoWriter
+from .pseudo_folder import JOURNAL, Counts, PseudoFolder, PseudoLabels, PseudoWriter
 
 
 def pseudo_label(
@@ -92,51 +93,58 @@ def pseudo_label(
         DataError: no pictures, a bad one without `skip_bad` (what is done stays, see `resume`), or
             two whose label maps would have the same name.
         ModelFileError: the model cannot be used.
-        OutputError: the folder is in use or cannot be written.
+        OutputError: the folder is in use, cannot be written, or another call goes on with it.
     """
     check_number("confidence", confidence, 0, 1)
     fleet = Fleet.of(processes)
     check_shareable(model, fleet)
-    pictures = _pictures(local(images), recursive)
-    inside = os.path.realpath(Path(folder) / "images")
-    if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
-        raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
-    opening = model, scales, size, pad, threads
-    predictors = _predictors(*opening)
-    space = _named_classes(predictors[0])
-    settings = {
-        "model": name_of(model),
-        "images": str(images),
-        "confidence": confidence,
-        "recursive": recursive,
-        "sizes": [list(p.input_size) for p in predictors],
-        "flip": flip,
-        "classes": list(space.names),
-    }
-    out = PseudoFolder(check_plain(folder), settings, space, resume, force)
-    to_do = [index for index, (name, _) in enumerate(pictures) if not out.has(name)]
-    how = functools.partial(_Labeller, confidence=confidence, write=out.writer(copy))
-    make = functools.partial(_labeller, how, flip, *opening)
-    here = how(AveragedViews(predictors, flip))
-    jobs, skipped = [pictures[index] for index in to_do], []
-    sharing = fleet.map(make, jobs, lambda job: str(job[1]), here, shared=out.path)
-    with contextlib.closing(sharing) as done:
-        for index, found in zip(progress(to_do), done, strict=True):
-            if isinstance(found, Counts):
-                out.note(pictures[index][0], found)
-            elif skip_bad:
-                skipped.append(str(found))
-            else:
-                raise type(found)(f"{found}; --skip-bad goes on without it")
+    with one_call(check_plain(folder) / JOURNAL if resume else None):
+        pictures = _pictures(local(images), recursive)
+        inside = os.path.realpath(Path(folder) / "images")
+        if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
+            raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
+        opening = model, scales, size, pad, threads
+        predictors = _predictors(*opening)
+        space = _named_classes(predictors[0])
+        settings = {
+            "model": name_of(model),
+            "images": str(images),
+            "confidence": confidence,
+            "recursive": recursive,
+            "sizes": [list(p.input_size) for p in predictors],
+            "flip": flip,
+            "classes": list(space.names),
+        }
+        out = PseudoFolder(check_plain(folder), settings, space, resume, force)
+        jobs = [(name, picture) for name, picture in pictures if not out.has(name)]
+        how = functools.partial(_Labeller, confidence=confidence, write=out.writer(copy))
+        make = functools.partial(_labeller, how, flip, *opening)
+        here = how(AveragedViews(predictors, flip))
+        sharing = fleet.map(make, jobs, lambda job: str(job[1]), here, shared=out.path)
+        with contextlib.closing(sharing) as done:
+            skipped = _note(out, [name for name, _ in jobs], done, skip_bad, progress)
     if not out.done:
         raise DataError(f"none of the {len(pictures)} pictures can be read (first: {skipped[0]})")
-    every = out.done.values()
-    predicted, kept = (
-        tuple(map(sum, zip(*counts, strict=True)))
-        for counts in ((c.predicted for c in every), (c.kept for c in every))
-    )
-    names = tuple(space.names)
-    return PseudoLabels(out.path, len(out.done), names, predicted, kept, tuple(skipped))
+    return out.labels(space.names, skipped)
+
+
+def _note(
+    out: PseudoFolder,
+    names: Sequence[str],
+    done: Iterable[Counts | DataError],
+    skip_bad: bool,
+    progress: Progress,
+) -> tuple[str, ...]:
+    """Notes what is done; why others cannot be read."""
+    skipped = []
+    for index, found in zip(progress(range(len(names))), done, strict=True):
+        if isinstance(found, Counts):
+            out.note(names[index], found)
+        elif skip_bad:
+            skipped.append(str(found))
+        else:
+            raise type(found)(f"{found}; --skip-bad goes on without it")
+    return tuple(skipped)
 
 
 def _named_classes(predictor: Predictor) -> LabelSpace:

@@ -8,6 +8,10 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -179,7 +183,9 @@ def test_what_was_noted_of_scores_is_checked(tmp_path):
             scores(None, Journal(path, {}))
 
 
-def test_the_command_goes_on_scoring(tmp_path, run, monkeypatch):
+@pytest.fixture
+def four(tmp_path):
+    """A `folder` data set of four drawn pairs with the classes of the model."""
     pairs = tmp_path / "data" / "images", tmp_path / "data" / "labels"
     for folder in pairs:
         folder.mkdir(parents=True)
@@ -194,8 +200,12 @@ def test_the_command_goes_on_scoring(tmp_path, run, monkeypatch):
     )
     text = f"name: four\nclasses: [{names}]\nsplits: {{val: {{images: images, labels: labels}}}}\n"
     (tmp_path / "data" / "dataset.yaml").write_text(text)
+    return tmp_path / "data"
+
+
+def test_the_command_goes_on_scoring(four, tmp_path, run, monkeypatch):
     out, done = tmp_path / "scores.json", tmp_path / "scores.json.done.jsonl"
-    data = ("evaluate", MODEL, "--dataset", "folder", "--data-dir", tmp_path / "data", "--boundary")
+    data = ("evaluate", MODEL, "--dataset", "folder", "--data-dir", four, "--boundary")
     command = (*data, "--json", out, "--resume")
 
     def result():
@@ -210,12 +220,20 @@ def test_the_command_goes_on_scoring(tmp_path, run, monkeypatch):
     assert run(*command)[0] == 130
     monkeypatch.undo()
     assert (len(noted(done)), out.exists()) == (2, False)
+    code, _, err = run(*command[:-1])
+    on = f"fastscnn: {done} exists: --resume (resume=True in Python) goes on with what is there"
+    assert (code, err.startswith(on)) == (2, True)
     code, _, err = run(*command, "--flip")
     assert (code, err.count("\n")) == (2, 1)
     assert f"cannot resume {done} with --flip True: it began with False; give that, or" in err
-    os.utime(pairs[0] / "0.png", ns=(1, 1))  # as if it had changed
+    os.utime(four / "images" / "0.png", ns=(1, 1))  # as if it had changed
     code, _, err = run(*command, "--processes", 2)
     assert (code, err) == (0, "fastscnn: 1 of 4 pairs are scored already\n")
+    assert (result(), done.exists()) == (whole, False)
+    monkeypatch.setattr(shared_options, "progress", lambda label: stopped_at(2))
+    assert run(*command)[0] == 130
+    monkeypatch.undo()
+    assert run(*command[:-1], "--force")[0] == 0
     assert (result(), done.exists()) == (whole, False)
     for end in ((), ("--json", "-")):
         code, _, err = run(*data, "--resume", *end)
@@ -229,6 +247,58 @@ def test_the_command_goes_on_scoring(tmp_path, run, monkeypatch):
     assert not done.exists()
 
 
+def test_a_work_has_one_call_at_a_time(four, tmp_path):
+    """Whichever thread or process it is in, as long as it lives."""
+    images, done = four / "images", tmp_path / "new" / "done.jsonl"
+    outputs = {
+        done: lambda **more: evaluate(MODEL, "folder", four, resume=done, **more),
+        tmp_path / "out" / DONE: lambda **more: predict_files(
+            MODEL, [images], tmp_path / "out", resume=True, **more
+        ),
+        tmp_path / "pseudo" / "pseudo.counts.jsonl": lambda **more: pseudo_label(
+            MODEL, images, tmp_path / "pseudo", 0.3, resume=True, **more
+        ),
+    }
+    for journal, call in outputs.items():
+        refusals = []
+
+        def again(items, call=call, journal=journal, refusals=refusals):
+            for item in items:
+                with pytest.raises(OutputError, match=f"^{journal}: another call with --resume is"):
+                    call()
+                refusals.append(item)
+                yield item
+
+        call(progress=again)
+        assert len(refusals) == 4
+        call()
+        assert not [path for path in journal.parent.iterdir() if path.suffix == ".lock"]
+    with pytest.raises(DataError):
+        evaluate(MODEL, "folder", tmp_path / "none", resume=tmp_path / "no" / "folder" / "x")
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.process
+def test_a_killed_call_holds_nobody_up(tmp_path, run):
+    given, out = pictures(tmp_path / "in", 60), tmp_path / "out"
+    command = ("predict", MODEL, tmp_path / "in", "--output", out, "--resume")
+    words = [sys.executable, "-m", "fastscnn_tf", *map(str, command), "--processes", "2"]
+    with subprocess.Popen(words) as process:
+        end = time.monotonic() + 120
+        while not (out / "003_overlay.png").exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        code, _, err = run(*command)
+        said = f"fastscnn: {out / DONE}: another call with --resume is at work with it: let that"
+        assert (code, err.startswith(said), err.count("\n")) == (2, True, 1)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert (out / ".fastscnn-done.jsonl.lock").exists()
+    code, _, err = run(*command)
+    assert (code, "of 60 pictures are done already" in err) == (0, True)
+    assert len(content(out)) == 2 * len(given)
+
+
 def test_settings_beside_the_model_are_noted(tmp_path, run):
     """They choose the kernels, and kernels round differently."""
     shutil.copy(MODEL, model := tmp_path / "m.tflite")
@@ -239,6 +309,15 @@ def test_settings_beside_the_model_are_noted(tmp_path, run):
     assert run("settings", model, "--set", "cpu.kernel_mode=builtin", "--force")[0] == 0
     with pytest.raises(ConfigError, match=r"with cpu\.kernel_mode builtin: it began without"):
         predict_files(model, given, out, resume=True)
+
+
+def test_an_option_that_is_left_out_is_not_noted(tmp_path, run):
+    """A file of this package says itself how it is read."""
+    command = ("predict", MODEL, *pictures(tmp_path / "in", 1), "--output", tmp_path / "o")
+    assert run(*command, "--resume", "--threshold", 0.3)[0] == 0
+    code, _, err = run(*command, "--resume")
+    assert (code, "1 of 1 pictures are done already" in err) == (0, True)
+    assert "threshold" not in (tmp_path / "o" / DONE).read_text()
 
 
 def test_a_call_goes_on_where_one_was_cut_off(tmp_path):
