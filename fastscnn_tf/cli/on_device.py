@@ -46,7 +46,8 @@ def predict(folder: Path, format: str, **arguments: Any) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each.
 
     With --recursive the results lie in sub-folders of the same names; so do those of the rows of
-    Parquet files with pictures. A .txt names a picture in each line. watch takes videos.
+    Parquet files with pictures, and in one of its name those of a split of packed records (a shard
+    or its folder). A .txt names a picture in each line. watch takes videos.
     """
     from ..evaluation.prediction import predict_files
     from ..scoring.prediction_files import WHAT

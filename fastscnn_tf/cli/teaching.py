@@ -17,7 +17,7 @@ from .view_options import averaging
 
 @click.command("pseudo-label")
 @click.argument("model")
-@click.option("--images", required=True, help="A folder of pictures, or a .txt that lists them.")
+@click.option("--images", required=True, help="Folder or .txt of pictures, Parquet or records.")
 @click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")
 @declared.share(
     "--confidence",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import itertools
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,25 +15,19 @@ from ..core.aliases import Progress, StrPath
 from ..core.errors import DataError, OutputError
 from ..core.files.addresses import shown
 from ..core.files.folder_lock import one_call
-from ..core.files.folders import walk
 from ..core.files.journal import DONE, Journal
 from ..core.files.json_text import dump_json
-from ..core.files.parquet import is_shard, rows
 from ..core.files.reading import local
 from ..core.files.writing import check_name, check_output, check_plain, write_bytes
 from ..core.files.written_files import LIST, WrittenFiles
 from ..core.images.decoding import TooManyPixels
-from ..core.images.formats import VIDEO_SUFFIXES
-from ..core.images.image_file import is_picture_name, list_images, read_image
 from ..core.sizes import Size
-from ..data.datasets.own_splits import list_lines
 from ..runtime.fleet import Fleet
 from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
 from ..scoring.views import AnyModel, Inference, Predictor, ViewOptions, Views
 from .evaluate import check_shareable, deciding, open_inference
-
-LISTS = ".txt"  # of files that name pictures
+from .pictures import Found, find_pictures, name_among, read_found, say, several
 
 
 def predict_files(
@@ -67,7 +59,9 @@ def predict_files(
         model: a path or a Keras model, as for `evaluate`.
         paths: pictures, folders of pictures, or .txt files with the path of a picture in each line,
             relative to the file's folder; addresses of them will do, too. The pictures of a
-            Parquet file have results in a folder of its name, by the numbers of their rows.
+            Parquet file have results in a folder of its name, by the numbers of their rows; those
+            of a packed shard, or of all in a folder, have them by their names, in a folder of the
+            name of their split.
         folder: where the results go.
         opacity: of the overlay's colours.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
@@ -147,7 +141,7 @@ class _Work:
     """
 
     def __init__(
-        self, found: Sequence[_Found], folder: Path, write: Results, journal: Journal | None
+        self, found: Sequence[Found], folder: Path, write: Results, journal: Journal | None
     ):
         self._found, self._folder, self._write, self._journal = found, folder, write, journal
         self._targets = _targets(found, folder, write)
@@ -206,7 +200,7 @@ def _check_files(
 
 
 def _done_before(
-    journal: Journal | None, found: Sequence[_Found], files: Sequence[list[Path]]
+    journal: Journal | None, found: Sequence[Found], files: Sequence[list[Path]]
 ) -> dict[int, _Seen]:
     """Which pictures an earlier call has done, all of whose files are there."""
     done = {
@@ -215,15 +209,8 @@ def _done_before(
         if journal and journal.is_done(picture.path) and all(map(os.path.lexists, paths))
     }
     if done:
-        _say(f"{len(done)} of {len(found)} pictures are done already")
+        say(f"{len(done)} of {len(found)} pictures are done already")
     return done
-
-
-class _Found(NamedTuple):
-    """A picture, and where below a given folder it lies."""
-
-    path: Path
-    name: Path
 
 
 class _Seen(NamedTuple):
@@ -233,7 +220,7 @@ class _Seen(NamedTuple):
     annotations: Any = None
 
 
-def _targets(found: Sequence[_Found], folder: Path, write: Results) -> list[Path]:
+def _targets(found: Sequence[Found], folder: Path, write: Results) -> list[Path]:
     """Paths of results without ending; those of x.jpg and x.jfif keep the suffix, which is said."""
     flat = write.format == "cityscapes"
     places = [folder if flat else folder / picture.name.parent for picture in found]
@@ -242,7 +229,7 @@ def _targets(found: Sequence[_Found], folder: Path, write: Results) -> list[Path
     if flat or len(count) == len(targets):
         return targets
     twice = [picture.path for picture, at in zip(found, targets, strict=True) if count[at] > 1]
-    _say(f"{_several(twice, 'picture')} differ in their suffix alone: it is in the results' names")
+    say(f"{several(twice, 'picture')} differ in their suffix alone: it is in the results' names")
     named = zip(places, found, targets, strict=True)
     return [at / each.path.name if count[to] > 1 else to for at, each, to in named]
 
@@ -253,7 +240,7 @@ def _without_bad(seen: list[_Seen]) -> list[int]:
     if reasons and len(reasons) == len(seen):
         raise DataError(f"none of the {len(seen)} pictures can be read (first: {reasons[0]})")
     if reasons:
-        _say(f"skipped {len(reasons)} of {len(seen)} pictures (first: {reasons[0]})")
+        say(f"skipped {len(reasons)} of {len(seen)} pictures (first: {reasons[0]})")
     return [index for index, each in enumerate(seen) if not each.bad]
 
 
@@ -294,7 +281,7 @@ class _Writer:
     def __call__(self, job: tuple[Path, Path]) -> _Seen:
         picture, target = job
         try:
-            image = read_image(picture, large=self.windowed)
+            image = read_found(picture, large=self.windowed)
         except DataError as error:
             if self.skip_bad:
                 return _Seen(str(error))
@@ -305,93 +292,30 @@ class _Writer:
         return _Seen(annotations=self.write(image, labels, target))
 
 
-def name_among(picture: Path, given: Path) -> Path:
-    """A picture's path below what was given; of one that a list names elsewhere the name alone."""
-    base = given if given.is_dir() else given.parent
-    return picture.relative_to(base) if picture.is_relative_to(base) else Path(picture.name)
-
-
-def _listed(path: Path) -> list[Path]:
-    """The pictures of a text file with a path in each line, relative to its folder."""
-    lines = [(where, line.split("\t")[0]) for where, line in list_lines(path)]
-    found = [(where, Path(os.path.normpath(path.parent / line))) for where, line in lines]
-    if lost := next(((where, file) for where, file in found if not file.is_file()), None):
-        raise DataError(f"{lost[0]}: {lost[1]}: no such file")
-    return [file for _, file in found]
-
-
-def find_pictures(path: Path, recursive: bool) -> list[Path]:
-    """A picture, or those of a folder, a list or a Parquet file; others are counted in a warning.
-
-    Raises:
-        DataError: there are none, or it is a video.
-    """
-    if is_shard(path) or (path.suffix.lower() == LISTS and path.is_file()):
-        if found := rows(path) if is_shard(path) else _listed(path):
-            return found
-        raise DataError(f"{path}: there are no pictures in it")
-    if not path.is_dir():
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
-            raise DataError(
-                f"{path}: a video: fastscnn watch {path} M.TFLITE --output "
-                f"{path.stem}_overlay.mp4 makes one of it (a folder as --output: pictures)"
-            )
-        return list_images(path)
-    links: list[Path] = []
-    folders = walk(path, links.append) if recursive else [(path, [p.name for p in path.iterdir()])]
-    there = sorted(f / name for f, names in folders for name in names if name[0] != ".")
-    shards = {file: rows(file) for file in there if is_shard(file)}
-    own = (shards.get(file, [file] if is_picture_name(file) else []) for file in there)
-    found = list(itertools.chain.from_iterable(own))
-    if not found and not recursive:
-        try:
-            return list_images(path)
-        except DataError as error:
-            raise DataError(f"{error}; --recursive looks into its sub-folders") from None
-    if not found:
-        raise DataError(f"{path}: no pictures in this folder or below it")
-    if others := [f for f in there if not (is_picture_name(f) or f in shards or f.is_dir())]:
-        _say(f"left out {_several(others, 'file')} whose names are not those of pictures")
-    if links:
-        several = _several(links, "link")
-        _say(f"left out {several} that lead out of {path} or to a folder in it: name it to take it")
-    return found
-
-
-def _say(line: str) -> None:
-    logging.getLogger("fastscnn_tf").warning(line)
-
-
-def _several(paths: Sequence[Path], what: str) -> str:
-    return f"{len(paths)} {what}{'s' if len(paths) > 1 else ''} (first: {paths[0]})"
-
-
 def _real(path: Path) -> str:
     """Its place without links, or its address; `Path.resolve` fails at loops of them."""
     return shown(os.path.realpath(path))
 
 
-def _to_segment(paths: Sequence[Path], recursive: bool) -> list[_Found]:
+def _to_segment(paths: Sequence[Path], recursive: bool) -> list[Found]:
     """The pictures, each once, without results of earlier calls."""
     found = [
-        _Found(p, name_among(p, path)) for path in paths for p in find_pictures(path, recursive)
+        Found(p, name_among(p, path)) for path in paths for p in find_pictures(path, recursive)
     ]
     once = {(_real(f.path.parent), f.path.name): f for f in found}.values()
     if more := len(found) - len(once):
-        _say(f"{more} of {len(found)} pictures are given twice by one path: each is taken once")
+        say(f"{more} of {len(found)} pictures are given twice by one path: each is taken once")
     results = _results_among([each.path for each in once])
     return [each for each in once if each.path not in results]
 
 
-def _lie_among(
-    found: Sequence[_Found], paths: Sequence[StrPath], folder: Path, format: str
-) -> bool:
+def _lie_among(found: Sequence[Found], paths: Sequence[StrPath], folder: Path, format: str) -> bool:
     """Whether results come to lie among the pictures."""
     flat = format == "cityscapes"
     there = {_real(folder if flat else folder / each.name.parent) for each in found}
     within = [each.path for each in found if _real(each.path.parent) in there]
     if like := [p for p in within if p.stem.endswith(ENDINGS)]:
-        _say(f"takes {_several(like, 'file')} for pictures: {LIST} does not list them as results")
+        say(f"takes {several(like, 'file')} for pictures: {LIST} does not list them as results")
     return bool(within) or any(_real(Path(path)) == _real(folder) for path in paths)
 
 
@@ -404,13 +328,13 @@ def _results_among(pictures: Sequence[Path]) -> set[Path]:
         written = WrittenFiles(parent)
         found = [p for p in pictures if p.parent == parent and written.has(p)]
         if found:
-            results_found = _several(found, "result")
-            _say(f"left out {results_found} of earlier calls, listed in {parent / LIST}")
+            results_found = several(found, "result")
+            say(f"left out {results_found} of earlier calls, listed in {parent / LIST}")
         results.update(found)
     return results
 
 
-def _check_distinct(pictures: Sequence[_Found], targets: list[Path]) -> None:
+def _check_distinct(pictures: Sequence[Found], targets: list[Path]) -> None:
     if len(set(targets)) == len(targets):
         return
     twice = next(t for i, t in enumerate(targets) if t in targets[:i])

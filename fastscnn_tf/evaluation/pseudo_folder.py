@@ -16,7 +16,6 @@ import yaml
 from ..core.errors import OutputError
 from ..core.files.journal import add_lines, check_same, read_lines
 from ..core.files.json_text import Count, Name, plain, read_json
-from ..core.files.parquet import shard_of
 from ..core.files.writing import (
     check_output_folder,
     make_folder,
@@ -24,11 +23,11 @@ from ..core.files.writing import (
     write_bytes,
     write_json,
 )
-from ..core.images.decoding import read_picture
 from ..core.images.image_file import save_label
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.text_table import text_table
 from ..data.datasets.description import DESCRIPTION
+from .pictures import container_of, content_of
 
 SETTINGS, JOURNAL, SPLIT = "pseudo.json", "pseudo.counts.jsonl", "train"
 FOLDERS = ("images", "labels")
@@ -172,7 +171,7 @@ class PseudoWriter:
         with replacing(self.path / "labels" / f"{Path(name).stem}.png") as temporary:
             save_label(temporary, label, self.palette)
         with replacing(self.path / "images" / name) as temporary:
-            _place(picture.resolve(), temporary, self.copy)
+            _place(picture, temporary, self.copy)
 
 
 class _Settings(msgspec.Struct):
@@ -228,10 +227,11 @@ def _clear(path: Path) -> None:
 
 
 def _place(picture: Path, target: Path, copy: bool) -> None:
-    """Links a picture by a relative path, or copies it, as one in a Parquet file always is."""
-    if shard_of(picture):
-        target.write_bytes(read_picture(picture))
+    """Links a picture by a relative path, or copies it, as one in a file of many always is."""
+    if container_of(picture):
+        target.write_bytes(content_of(picture))
         return
+    picture = picture.resolve()
     if copy:
         shutil.copyfile(picture, target)
         return

@@ -28,7 +28,6 @@ from ..core.errors import ConfigError, DataError
 from ..core.files.folder_lock import one_call
 from ..core.files.reading import local
 from ..core.files.writing import check_plain
-from ..core.images.image_file import read_image
 from ..core.labels import IGNORE, LabelSpace
 from ..core.named_weights import RUN_HERE
 from ..core.sizes import Size
@@ -37,7 +36,7 @@ from ..scoring.averaged_views import AveragedViews
 from ..scoring.class_mapping import label_space_of
 from ..scoring.views import AnyModel, Predictor
 from .evaluate import check_shareable, is_path, load_predictor, loaded, name_of, scaled_sizes
-from .prediction import find_pictures, name_among
+from .pictures import find_pictures, name_among, read_found
 from .pseudo_folder import JOURNAL, Counts, PseudoFolder, PseudoLabels, PseudoWriter
 
 
@@ -67,7 +66,8 @@ def pseudo_label(
 
     Args:
         model: a `.tflite` with logits, `.keras`, `.npz`, run folder or Keras model.
-        images: a picture, a folder of pictures, or a .txt with the path of one in each line.
+        images: a picture, a folder of pictures, a .txt with the path of one in each line, a Parquet
+            file, or a packed shard or folder of them, as for `predict_files`.
         folder: gets `dataset.yaml`, `labels/` (palette PNGs), `images/` (relative links to the
             pictures, so that nothing is stored twice), `pseudo.json` (what decided the labels)
             and `pseudo.counts.jsonl` (a line for each picture that is done).
@@ -167,7 +167,7 @@ class _Labeller:
     def __call__(self, job: tuple[str, Path]) -> Counts | DataError:
         name, picture = job
         try:
-            pixels = read_image(picture)
+            pixels = read_found(picture)
         except DataError as error:
             return error
         probabilities = self.views.probabilities(pixels, pixels.shape[:2])

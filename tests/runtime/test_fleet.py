@@ -18,11 +18,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import fastscnn_tf as fs
 from fastscnn_tf.cli import shared_options
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
 from fastscnn_tf.core.files.journal import DONE, Journal
 from fastscnn_tf.core.labels import CAMVID, CITYSCAPES
 from fastscnn_tf.data.datasets.dataset import SegmentationDataset
+from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.evaluation.evaluate import evaluate
 from fastscnn_tf.evaluation.prediction import predict_files
 from fastscnn_tf.evaluation.pseudo_labels import pseudo_label
@@ -183,8 +185,8 @@ def test_what_was_noted_of_scores_is_checked(tmp_path):
             scores(None, Journal(path, {}))
 
 
-@pytest.fixture
-def four(tmp_path):
+@pytest.fixture(name="four")
+def four_pairs(tmp_path):
     """A `folder` data set of four drawn pairs with the classes of the model."""
     pairs = tmp_path / "data" / "images", tmp_path / "data" / "labels"
     for folder in pairs:
@@ -389,6 +391,91 @@ def test_pseudo_labels_of_processes_are_those_of_one(tmp_path):
         assert content(tmp_path / "one" / folder) == content(tmp_path / "two" / folder)
     one, two = ((tmp_path / n / "pseudo.counts.jsonl").read_text() for n in ("one", "two"))
     assert one == two
+
+
+@pytest.fixture(name="packed")
+def packed_pairs(four, tmp_path, run):
+    """The same pairs in two shards, whose pictures lie in two folders."""
+    for kind in ("images", "labels"):
+        (four / kind / "a").mkdir()
+        (four / kind / "0.png").rename(four / kind / "a" / "0.png")
+    with (four / "dataset.yaml").open("a") as description:
+        description.write("recursive: true\n")
+    out = tmp_path / "packed"
+    command = ("data", "pack", "--dataset", "folder", "--data-dir", four, "--split", "val")
+    assert run(*command, "--shards", 2, "--output", out)[0] == 0
+    return out
+
+
+def below(folder):
+    """All files below a folder of results, but for what is hidden."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_packed_pictures_are_predicted_as_files_are(four, packed, tmp_path, run, processes):
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert run("predict", MODEL, four / "images", "--recursive", "--output", whole)[0] == 0
+    command = ("predict", MODEL, "--output", out, "--resume", "--processes", processes)
+    shards = sorted(packed.glob("*.tfrecord"))
+    code, said, err = run(*command, shards[1])
+    assert (code, err, said) == (0, "", f"{out}: label map and overlay of 2 pictures\n")
+    code, said, err = run(*command, packed)
+    assert (code, err) == (0, "fastscnn: 2 of 4 pictures are done already\n")
+    assert below(out / "val") == below(whole)
+    assert len(below(whole)) == 8
+    assert "a/0_labels.png" in below(whole)
+
+
+def test_packed_pictures_are_pseudo_labelled_as_files_are(four, packed, tmp_path, run):
+    for name, images in (("one", four / "images"), ("two", packed)):
+        command = ("pseudo-label", MODEL, "--images", images, "--recursive", "--confidence", 0.3)
+        assert run(*command, "--output", tmp_path / name)[0] == 0
+        assert run(*command, "--output", tmp_path / name, "--resume")[0] == 0
+    for kind in ("images", "labels"):
+        one, two = (content(tmp_path / name / kind) for name in ("one", "two"))
+        assert {f"val__{name}": data for name, data in one.items()} == two
+    assert len(open_dataset("folder", tmp_path / "two", "train")) == 4
+
+
+def test_drawn_pictures_that_are_packed_have_names_too(tmp_path, run):
+    pack = ("data", "pack", "--dataset", "toy", "--split", "val", "--size", "64x96", "--shards", 1)
+    assert run(*pack, "--output", tmp_path / "packed")[0] == 0
+    names = open_dataset("records", tmp_path / "packed", "val")
+    first = names.sample_name(0)
+    assert not Path(first).suffix
+    predict_files(MODEL, [tmp_path / "packed"], tmp_path / "out", format="index")
+    expected = fs.Segmenter(MODEL).predict(names.read_image(0))
+    found = np.asarray(Image.open(tmp_path / "out" / "val" / f"{first}_labels.png"))
+    assert np.array_equal(found, expected)
+
+
+def test_what_is_wrong_with_packed_pictures_is_told(packed, tmp_path, run):
+    shards = sorted(packed.glob("*.tfrecord"))
+    data = bytearray(shards[0].read_bytes())
+    data[200] ^= 255
+    shards[0].write_bytes(data)
+    command = ("predict", MODEL, packed, "--output", tmp_path / "out")
+    code, _, err = run(*command)
+    said = f"fastscnn: {shards[0]}: record 0 of 2 (1.png) is damaged: its checksum does not fit"
+    assert (code, err.startswith(said), err.count("\n")) == (2, True, 1)
+    assert "--skip-bad goes on without it" in err
+    code, _, err = run(*command, "--skip-bad")
+    assert (code, err.startswith("fastscnn: skipped 1 of 4 pictures (first: ")) == (0, True)
+    cut = shutil.copytree(packed, tmp_path / "cut") / shards[0].name
+    cut.write_bytes(data[:-1])
+    said = f"{cut}: expected {len(data):,} bytes, got {len(data) - 1:,}"
+    assert said in run(*command[:2], cut, *command[3:])[2]
+    other = shutil.copy(shards[1], packed / "other.tfrecord")
+    assert "records.json beside it does not list it" in run(*command[:2], other, *command[3:])[2]
+    alone = shutil.copy(other, tmp_path / "x.tfrecord")
+    assert "records.json: no such file; expected" in run(*command[:2], alone, *command[3:])[2]
+    assert "no pictures in this folder" in run(*command[:2], tmp_path, *command[3:])[2]
+    index = json.loads((packed / "records.json").read_text())
+    index["splits"]["val"]["shards"][1]["names"] = ["1", "1.png"]
+    (packed / "records.json").write_text(json.dumps(index))
+    assert "gives two of its pictures one name" in run(*command[:2], shards[1], *command[3:])[2]
 
 
 def test_what_cannot_be_shared_is_told(tmp_path, run):

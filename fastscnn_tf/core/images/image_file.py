@@ -4,7 +4,7 @@ import dataclasses
 import io
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 import numpy as np
@@ -252,7 +252,7 @@ def list_images(path: StrPath) -> list[Path]:
     return found
 
 
-def is_picture_name(path: Path) -> bool:
+def is_picture_name(path: PurePath) -> bool:
     """Whether a file in a folder is taken for an image; macOS' hidden `._` companions are not."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
