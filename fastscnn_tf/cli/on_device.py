@@ -24,7 +24,8 @@ from .view_options import fit, views
 @declared.text(
     "--format",
     "pictures (palette and overlay), index (grey PNG of class indices), palette, color, overlay, "
-    "cityscapes (NAME_pred_labelIds.png, for its benchmark) or coco (one coco.json with RLEs).",
+    "cityscapes (NAME_pred_labelIds.png, for its benchmark), coco (one coco.json with RLEs) or "
+    "parquet (label maps in Parquet files).",
     "pictures",
 )
 @click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")

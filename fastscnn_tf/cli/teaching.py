@@ -28,6 +28,11 @@ from .view_options import averaging
 @opt.pad
 @averaging
 @click.option("--copy", is_flag=True, help="Copy the pictures instead of linking them.")
+@click.option(
+    "--parquet",
+    is_flag=True,
+    help="Write Parquet files of pictures and label maps, not a file each.",
+)
 @click.option("--skip-bad", is_flag=True, help="Go on without pictures that cannot be read.")
 @opt.fleet
 @opt.threads_each

@@ -15,10 +15,11 @@ from ..core.aliases import Progress, StrPath
 from ..core.errors import DataError, OutputError
 from ..core.files.addresses import shown
 from ..core.files.folder_lock import one_call
-from ..core.files.journal import DONE, Journal
+from ..core.files.journal import DONE, Journal, name_of
 from ..core.files.json_text import dump_json
+from ..core.files.parquet import SUFFIX, Parts
 from ..core.files.reading import local
-from ..core.files.writing import check_name, check_output, check_plain, write_bytes
+from ..core.files.writing import check_name, check_output, check_plain, remove_own, write_bytes
 from ..core.files.written_files import LIST, WrittenFiles
 from ..core.images.decoding import TooManyPixels
 from ..core.sizes import Size
@@ -28,6 +29,8 @@ from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
 from ..scoring.views import AnyModel, Inference, Predictor, ViewOptions, Views
 from .evaluate import check_shareable, deciding, open_inference
 from .pictures import Found, find_pictures, name_among, read_found, say, several
+
+PARTS = "labels"  # what the names of Parquet files begin with
 
 
 def predict_files(
@@ -74,7 +77,9 @@ def predict_files(
             `<stem>_labels.png` as an 8-bit grey PNG of class indices; `color` writes
             `<stem>_color.png` in RGB; `cityscapes` writes
             `<city>_<sequence>_<frame>_pred_labelIds.png` (8-bit grey PNG of label ids), what the
-            benchmark's server takes; `coco` writes one `coco.json` with RLEs of all pictures.
+            benchmark's server takes; `coco` writes one `coco.json` with RLEs of all pictures;
+            `parquet` writes `labels-00000.parquet` and so on, with columns `label`, a palette PNG,
+            and `name`, of up to 1,000 pictures each.
         recursive: take the pictures of a folder's sub-folders, too; the results lie in sub-folders
             of the same names, but those for the benchmark, whose names are its own.
         processes: share the pictures among so many processes, each with an interpreter of its
@@ -87,7 +92,8 @@ def predict_files(
         ways: `scales`, `flip`, `window`, `stride` and `fit`, as for `evaluate`.
 
     Returns:
-        The first file written of each picture, in their order; for `coco` the one file.
+        The first file written of each picture, in their order, or, for `parquet`, the one that it
+        is in; for `coco` the one file.
 
     Raises:
         DataError: a picture is missing or unreadable (those before it are written; with several
@@ -113,6 +119,8 @@ def predict_files(
             views=views,
         )
         here = make()  # names what is wrong with the model, once
+        if format == "parquet" and force and not resume and folder.is_dir():
+            remove_own(folder, rf"{PARTS}-\d{{5,}}\{SUFFIX}")
         journal = None
         if resume:
             decides = deciding(model, here.predictor, size, pad, views)
@@ -148,8 +156,10 @@ class _Work:
         self._one_file = [folder / COCO] if write.format == "coco" else []
         if not self._one_file:
             _check_distinct(found, self._targets)
+        parquet = write.format == "parquet"
+        self._parts = Parts(folder, PARTS, journal) if parquet else None
         files = [write.files(target) for target in self._targets]
-        self._seen = _done_before(journal, found, files)
+        self._seen = _done_before(journal, self._parts, found, files)
         self._to_do = [index for index in range(len(found)) if index not in self._seen]
 
     def begin(self, force: bool) -> list[tuple[Path, Path]]:
@@ -168,18 +178,29 @@ class _Work:
 
     def take(self, done: Iterable[_Seen], progress: Progress) -> None:
         """What came of them, in their order."""
-        for index, each in zip(progress(self._to_do), done, strict=True):
-            self._seen[index] = each
-            if self._journal and not each.bad:
-                self._journal.note(self._found[index].path, each.annotations)
+        try:
+            for index, each in zip(progress(self._to_do), done, strict=True):
+                picture = self._found[index]
+                self._seen[index] = each
+                if self._parts and not each.bad:
+                    row = {"label": each.annotations, "name": picture.name.as_posix()}
+                    self._parts.add(name_of(picture.path), row)
+                    self._seen[index] = _Seen()
+                elif self._journal and not each.bad:
+                    self._journal.note(picture.path, each.annotations)
+        finally:  # what is done before Ctrl-C or a bad picture is kept
+            if self._parts:
+                self._parts.flush()
 
     def end(self) -> list[Path]:
-        """The first file of each picture, or the one of all, which is written."""
+        """The first file of each picture, or the one that it is in; that of all is written."""
         used = _without_bad([self._seen[index] for index in range(len(self._found))])
         if self._one_file:
             names = [self._found[i].name for i in used]
             content = coco_file(names, [self._seen[i].annotations for i in used], self._write.space)
             write_bytes(self._one_file[0], dump_json(content).encode())
+        if self._parts:
+            return [self._parts.place[name_of(self._found[i].path)] for i in used]
         return self._one_file or [self._write.files(self._targets[i])[0] for i in used]
 
 
@@ -200,13 +221,19 @@ def _check_files(
 
 
 def _done_before(
-    journal: Journal | None, found: Sequence[Found], files: Sequence[list[Path]]
+    journal: Journal | None,
+    parts: Parts | None,
+    found: Sequence[Found],
+    files: Sequence[list[Path]],
 ) -> dict[int, _Seen]:
     """Which pictures an earlier call has done, all of whose files are there."""
+    known = parts.done() if parts else {}
     done = {
-        index: _Seen(annotations=journal.result(picture.path))
+        index: _Seen(annotations=None if parts else journal.result(picture.path))
         for index, (picture, paths) in enumerate(zip(found, files, strict=True))
-        if journal and journal.is_done(picture.path) and all(map(os.path.lexists, paths))
+        if journal
+        and (journal.is_done(picture.path) or name_of(picture.path) in known)
+        and all(map(os.path.lexists, paths))
     }
     if done:
         say(f"{len(done)} of {len(found)} pictures are done already")

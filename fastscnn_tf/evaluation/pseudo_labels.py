@@ -39,6 +39,8 @@ from .evaluate import check_shareable, is_path, load_predictor, loaded, name_of,
 from .pictures import find_pictures, name_among, read_found
 from .pseudo_folder import JOURNAL, Counts, PseudoFolder, PseudoLabels, PseudoWriter
 
+_Labelled = tuple[bytes, Counts]  # a label map for a Parquet file, and what was counted
+
 
 def pseudo_label(
     model: AnyModel,
@@ -53,6 +55,7 @@ def pseudo_label(
     pad: bool = False,
     threads: int | None = None,
     copy: bool = False,
+    parquet: bool = False,
     resume: bool = False,
     force: bool = False,
     skip_bad: bool = False,
@@ -80,6 +83,9 @@ def pseudo_label(
         pad: take any `size`.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
         copy: copy the pictures instead of linking them.
+        parquet: write the pictures' bytes and their label maps into Parquet files of up to 1,000
+            pictures or some 128 MiB, `train-00000.parquet` and so on, instead of files each. Their
+            columns are `image`, `label` and `name`.
         resume: go on where an earlier call with the same options stopped.
         force: start anew in a folder that is in use.
         skip_bad: go on without pictures that cannot be read.
@@ -115,14 +121,14 @@ def pseudo_label(
             "flip": flip,
             "classes": list(space.names),
         }
-        out = PseudoFolder(check_plain(folder), settings, space, resume, force)
+        out = PseudoFolder(Path(folder), settings, space, resume, force, parquet)
         jobs = [(name, picture) for name, picture in pictures if not out.has(name)]
         how = functools.partial(_Labeller, confidence=confidence, write=out.writer(copy))
         make = functools.partial(_labeller, how, flip, *opening)
         here = how(AveragedViews(predictors, flip))
         sharing = fleet.map(make, jobs, lambda job: str(job[1]), here, shared=out.path)
         with contextlib.closing(sharing) as done:
-            skipped = _note(out, [name for name, _ in jobs], done, skip_bad, progress)
+            skipped = _note(out, jobs, done, skip_bad, progress)
     if not out.done:
         raise DataError(f"none of the {len(pictures)} pictures can be read (first: {skipped[0]})")
     return out.labels(space.names, skipped)
@@ -130,20 +136,23 @@ def pseudo_label(
 
 def _note(
     out: PseudoFolder,
-    names: Sequence[str],
-    done: Iterable[Counts | DataError],
+    jobs: Sequence[tuple[str, Path]],
+    done: Iterable[_Labelled | DataError],
     skip_bad: bool,
     progress: Progress,
 ) -> tuple[str, ...]:
     """Notes what is done; why others cannot be read."""
     skipped = []
-    for index, found in zip(progress(range(len(names))), done, strict=True):
-        if isinstance(found, Counts):
-            out.note(names[index], found)
-        elif skip_bad:
-            skipped.append(str(found))
-        else:
-            raise type(found)(f"{found}; --skip-bad goes on without it")
+    try:
+        for index, found in zip(progress(range(len(jobs))), done, strict=True):
+            if not isinstance(found, DataError):
+                out.add(*jobs[index], *found)
+            elif skip_bad:
+                skipped.append(str(found))
+            else:
+                raise type(found)(f"{found}; --skip-bad goes on without it")
+    finally:  # what is done before Ctrl-C or a bad picture is kept
+        out.flush()
     return tuple(skipped)
 
 
@@ -164,7 +173,7 @@ class _Labeller:
     confidence: float
     write: PseudoWriter
 
-    def __call__(self, job: tuple[str, Path]) -> Counts | DataError:
+    def __call__(self, job: tuple[str, Path]) -> _Labelled | DataError:
         name, picture = job
         try:
             pixels = read_found(picture)
@@ -172,8 +181,7 @@ class _Labeller:
             return error
         probabilities = self.views.probabilities(pixels, pixels.shape[:2])
         label, counts = confident_labels(probabilities, self.confidence)
-        self.write(name, picture, label)
-        return counts
+        return self.write(name, picture, label), counts
 
 
 def _labeller(how: Callable[[AveragedViews], _Labeller], flip: bool, *opening: Any) -> _Labeller:

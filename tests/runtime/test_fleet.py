@@ -517,6 +517,13 @@ def test_without_pyarrow_its_extra_is_named(tmp_path, run):
         'fastscnn: pyarrow is not installed, which Parquet files need: pip install "fastscnn-tf['
     )
     assert (code, err) == (2, f'{expected}parquet]"\n')
+    given = picture(tmp_path / "a.png")
+    for command in (
+        ("predict", MODEL, given, "--format", "parquet", "--resume"),
+        ("pseudo-label", MODEL, "--images", given, "--parquet"),
+    ):
+        code, _, err = run(*command, "--output", tmp_path / "out")
+        assert (code, err) == (2, f'{expected}parquet]"\n')
     assert not (tmp_path / "out").exists()
 
 

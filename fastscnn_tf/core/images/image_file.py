@@ -5,7 +5,7 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
 from PIL import Image
@@ -264,7 +264,7 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def save_label(path: StrPath, label: np.ndarray, palette: np.ndarray) -> None:
+def save_label(path: StrPath | IO[bytes], label: np.ndarray, palette: np.ndarray) -> None:
     """Writes (H, W) uint8 class indices as a palette PNG that opens in colours."""
     image = Image.fromarray(label)
     image.putpalette(palette.astype(np.uint8).tobytes())
