@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from fastscnn_tf.core.files.writing import write_json
-from fastscnn_tf.evaluation.prediction import find_pictures, picture_writer
+from fastscnn_tf.evaluation.pictures import find_pictures
+from fastscnn_tf.evaluation.prediction import picture_writer
 from fastscnn_tf.runtime.fleet import Fleet
 
 

@@ -38,7 +38,7 @@ def outputs(tmp_path_factory):
     root = tmp_path_factory.mktemp("formats")
     for i, name in enumerate("ab"):
         picture(root / "in" / f"{name}.png", i)
-    formats = [format for format in WHAT if format != "cityscapes"]
+    formats = [format for format in WHAT if format not in ("cityscapes", "parquet")]
     return {f: predict_files(MODEL, [root / "in"], root / f, format=f) for f in formats}
 
 

@@ -24,7 +24,8 @@ from .view_options import fit, views
 @declared.text(
     "--format",
     "pictures (palette and overlay), index (grey PNG of class indices), palette, color, overlay, "
-    "cityscapes (NAME_pred_labelIds.png, for its benchmark) or coco (one coco.json with RLEs).",
+    "cityscapes (NAME_pred_labelIds.png, for its benchmark), coco (one coco.json with RLEs) or "
+    "parquet (label maps in Parquet files).",
     "pictures",
 )
 @click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")
@@ -46,7 +47,8 @@ def predict(folder: Path, format: str, **arguments: Any) -> None:
     """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each.
 
     With --recursive the results lie in sub-folders of the same names; so do those of the rows of
-    Parquet files with pictures. A .txt names a picture in each line. watch takes videos.
+    Parquet files with pictures, and in one of its name those of a split of packed records (a shard
+    or its folder). A .txt names a picture in each line. watch takes videos.
     """
     from ..evaluation.prediction import predict_files
     from ..scoring.prediction_files import WHAT

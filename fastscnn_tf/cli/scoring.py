@@ -64,19 +64,23 @@ def evaluate(json_path: str | None, force: bool, resume: bool, **arguments: Any)
     unless --scales, --flip or --window say otherwise. Classes are matched by name; a Cityscapes
     model is scored on data sets of other classes where a class map between them is known.
     """
+    from ..core.files.writing import check_output
     from ..evaluation.evaluate import evaluate as score
 
     opt.check_json(json_path, force, arguments["model"], data_dir=arguments["data_dir"])
     opt.check_runtime(arguments["model"])
-    if resume and json_path in (None, "-"):
+    notes = None if json_path in (None, "-") else Path(f"{json_path}.done.jsonl")
+    if resume and not notes:
         raise click.UsageError("--resume needs --json FILE: what is scored is noted beside it")
-    notes = Path(f"{json_path}.done.jsonl") if resume else None
-    result = score(progress=opt.progress("evaluating"), resume=notes, **arguments)
+    if notes and not resume:
+        check_output(notes, force, notes)  # of a call that was cut off, which can be gone on with
+    notes_of_this = notes if resume else None
+    result = score(progress=opt.progress("evaluating"), resume=notes_of_this, **arguments)
     if warning := result.skip_warning():
         warn(warning)
     opt.write_result(result.to_dict(), json_path, str(result))
     if notes:
-        notes.unlink()
+        notes.unlink(missing_ok=True)
 
 
 @click.command()

@@ -17,7 +17,7 @@ from .view_options import averaging
 
 @click.command("pseudo-label")
 @click.argument("model")
-@click.option("--images", required=True, help="A folder of pictures, or a .txt that lists them.")
+@click.option("--images", required=True, help="Folder or .txt of pictures, Parquet or records.")
 @click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")
 @declared.share(
     "--confidence",
@@ -28,6 +28,11 @@ from .view_options import averaging
 @opt.pad
 @averaging
 @click.option("--copy", is_flag=True, help="Copy the pictures instead of linking them.")
+@click.option(
+    "--parquet",
+    is_flag=True,
+    help="Write Parquet files of pictures and label maps, not a file each.",
+)
 @click.option("--skip-bad", is_flag=True, help="Go on without pictures that cannot be read.")
 @opt.fleet
 @opt.threads_each

@@ -81,3 +81,9 @@ def nearest_or_all(name: str, known: Collection[str], called: Callable[[str], st
     near = difflib.get_close_matches(name, known, 1, 0.5)
     names = ", ".join(map(called, near or known))
     return f"did you mean {names!r}?" if near else f"expected one of {names}"
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """`host:port`, or `[::1]:port`, as sockets take it."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

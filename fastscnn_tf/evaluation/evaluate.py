@@ -14,7 +14,10 @@ from typing import Any, TypeGuard, Unpack
 
 from ..core.aliases import Progress, StrPath
 from ..core.errors import ConfigError, FastSCNNError, ModelFileError
+from ..core.files.addresses import is_url
+from ..core.files.folder_lock import one_call
 from ..core.files.journal import Journal
+from ..core.files.reading import local, read_bytes
 from ..core.files.writing import check_plain
 from ..core.keras_api import KerasModel
 from ..core.named_weights import KERAS, RUN_HERE, TFLITE, named_weights, no_such_model
@@ -26,9 +29,7 @@ from ..data.datasets.registry import find_pairs, open_dataset
 from ..delegates.kernels import using_kernels, wanted_kernels
 from ..delegates.trust import text_of
 from ..runs.about import licence_of, seen_in_training, trained_on
-from ..runtime import RUNTIME_VARIABLE
 from ..runtime.fleet import Fleet
-from ..runtime.model_settings import settings_of
 from ..runtime.other_runtime import check_run_here, using_runtime, version_of
 from ..runtime.segmenter import Segmenter
 from ..scoring.averaged_views import AveragedViews, SlidingWindows
@@ -243,37 +244,49 @@ def evaluate(
         raise ConfigError("resume needs the path of a model and the name of a data set")
     views = Views.of(views, ways)
     given = {"views": views, "trust_settings": trust_settings}
-    open_here = functools.partial(_opened, kernels, runtime, model, threads, size, pad, **given)
-    inference, predictor = open_here()
-    opened, missing = _pairs(predictor, dataset, data_dir, split, classes, skip_bad)
-    journal = None
-    if resume is not None:
-        with using_kernels(kernels), using_runtime(runtime):
-            decides = deciding(model, size, pad, views)
-        place = data_dir and os.path.abspath(data_dir)  # noqa: PTH100 - links stay
-        data = {"dataset": dataset, "data_dir": place, "split": split}
-        matched = {"match": match, "class_map": fingerprint(class_map).get("sha256")}
-        scored = {"boundary": boundary, "instances": instances, "classes": opened.labels.names}
-        journal = Journal(check_plain(resume), {**decides, **data, **matched, **scored})
-    result = evaluate_predictor(
-        predictor,
-        opened,
-        progress,
-        inference=inference,
-        boundary=boundary,
-        instances=instances,
-        skip_bad=skip_bad,
-        missing=[f"{path}: no such file" for path in missing],
-        match=match,
-        class_map=class_map,
-        fleet=fleet,
-        reopen=functools.partial(_first, open_here),
-        journal=journal,
-    )
+    opening = functools.partial(_opened, kernels, runtime, model, threads, size, pad, **given)
+    with one_call(None if resume is None else check_plain(resume)):
+        inference, predictor = opening()
+        opened, missing = _pairs(predictor, dataset, data_dir, split, classes, skip_bad)
+        journal = None
+        if resume is not None:
+            scored = {"boundary": boundary, "instances": instances, "classes": opened.labels.names}
+            matched = {"match": match, "class_map": fingerprint(class_map).get("sha256")}
+            decides = deciding(model, predictor, size, pad, views) | scored | matched
+            journal = Journal(Path(resume), decides | _named(dataset, data_dir, split))
+        result = evaluate_predictor(
+            predictor,
+            opened,
+            progress,
+            inference=inference,
+            boundary=boundary,
+            instances=instances,
+            skip_bad=skip_bad,
+            missing=[f"{path}: no such file" for path in missing],
+            match=match,
+            class_map=class_map,
+            fleet=fleet,
+            reopen=functools.partial(_first, opening),
+            journal=journal,
+        )
+    return _described(result, model, predictor, dataset, split)
+
+
+def _described(
+    result: Evaluation, model: AnyModel, predictor: Predictor, dataset: str | Source, split: str
+) -> Evaluation:
+    """Scores with what was scored, and whether it was trained on that."""
     ran = _how_it_ran(predictor)
     details = {"model": name_of(model), **fingerprint(model), **ran, **result.details}
     remark = _remark(model, dataset, split) if isinstance(dataset, str) else ""
     return dataclasses.replace(result, details=details, remark=remark)
+
+
+def _named(dataset: Any, data_dir: StrPath | None, split: str) -> dict[str, Any]:
+    """A data set as a journal names it."""
+    if data_dir is not None and not is_url(data_dir):
+        data_dir = os.path.abspath(data_dir)  # noqa: PTH100 - links stay
+    return {"dataset": dataset, "data_dir": data_dir, "split": split}
 
 
 def _pairs(
@@ -349,39 +362,30 @@ def _remark(model: object, dataset: str, split: str) -> str:
     return seen_in_training([f"{split} of {dataset}"], doubt)
 
 
-def deciding(model: AnyModel, size: Size | None, pad: bool, views: Views) -> dict[str, Any]:
+def deciding(
+    model: AnyModel, predictor: Predictor, size: Size | None, pad: bool, views: Views
+) -> dict[str, Any]:
     """What of a model, and of how it looks at pictures, decides the results; as JSON has it."""
     file = _file_of(model, size is not None or not views.one_size)
     if is_path(file) and Path(file).is_dir():
         from ..model.io import checkpoint_in
 
         file = checkpoint_in(file)
-    return {
-        "model": name_of(model),
-        **fingerprint(file),
-        **_settings_beside(file),
-        "size": size,
-        "pad": pad,
-        **dataclasses.asdict(views),
-        "kernels": wanted_kernels(),
-        "runtime": os.environ.get(RUNTIME_VARIABLE, ""),
-        **current_options(),
-    }
-
-
-def _settings_beside(file: AnyModel) -> dict[str, Any]:
-    """The settings that travel with a .tflite, but for its threads, on which no result depends."""
-    if not is_path(file) or Path(file).suffix != ".tflite":
-        return {}
-    found = settings_of(file).settings.flat()
-    return {name: text_of(value) for name, value in found.items() if name != "cpu.num_threads"}
+    decides = {"model": name_of(model), **fingerprint(file), "size": size, "pad": pad}
+    decides |= dataclasses.asdict(views)
+    if isinstance(predictor, Segmenter):
+        settings = {name: text_of(value) for name, value in predictor.settings.flat().items()}
+        settings.pop("cpu.num_threads", None)  # on which no result depends
+        told = {} if predictor.ports.own else current_options()
+        decides |= {"runtime": predictor.runtime, **settings, **told}
+    return decides
 
 
 def fingerprint(model: object) -> dict[str, str]:
     """SHA-256 of a model file, so that scores cannot be taken for another one's of that name."""
-    if not is_path(model) or not Path(model).is_file():
+    if not is_path(model) or not (path := local(model)).is_file():
         return {}
-    return {"sha256": hashlib.sha256(Path(model).read_bytes()).hexdigest()}
+    return {"sha256": hashlib.sha256(read_bytes(path)).hexdigest()}
 
 
 def open_inference(

@@ -5,36 +5,32 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import itertools
-import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 from ..core.aliases import Progress, StrPath
 from ..core.errors import DataError, OutputError
 from ..core.files.addresses import shown
-from ..core.files.folders import walk
-from ..core.files.journal import DONE, Journal
+from ..core.files.folder_lock import one_call
+from ..core.files.journal import DONE, Journal, name_of
 from ..core.files.json_text import dump_json
-from ..core.files.parquet import is_shard, rows
+from ..core.files.parquet import SUFFIX, Parts
 from ..core.files.reading import local
-from ..core.files.writing import check_name, check_output, check_plain, write_bytes
+from ..core.files.writing import check_name, check_output, check_plain, remove_own, write_bytes
 from ..core.files.written_files import LIST, WrittenFiles
 from ..core.images.decoding import TooManyPixels
-from ..core.images.formats import VIDEO_SUFFIXES
-from ..core.images.image_file import is_picture_name, list_images, read_image
 from ..core.sizes import Size
-from ..data.datasets.own_splits import list_lines
 from ..runtime.fleet import Fleet
 from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
-from ..scoring.views import AnyModel, Inference, ViewOptions, Views
+from ..scoring.views import AnyModel, Inference, Predictor, ViewOptions, Views
 from .evaluate import check_shareable, deciding, open_inference
+from .pictures import Found, find_pictures, name_among, read_found, say, several
 
-LISTS = ".txt"  # of files that name pictures
+PARTS = "labels"  # what the names of Parquet files begin with
 
 
 def predict_files(
@@ -66,7 +62,9 @@ def predict_files(
         model: a path or a Keras model, as for `evaluate`.
         paths: pictures, folders of pictures, or .txt files with the path of a picture in each line,
             relative to the file's folder; addresses of them will do, too. The pictures of a
-            Parquet file have results in a folder of its name, by the numbers of their rows.
+            Parquet file have results in a folder of its name, by the numbers of their rows; those
+            of a packed shard, or of all in a folder, have them by their names, in a folder of the
+            name of their split.
         folder: where the results go.
         opacity: of the overlay's colours.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
@@ -79,7 +77,9 @@ def predict_files(
             `<stem>_labels.png` as an 8-bit grey PNG of class indices; `color` writes
             `<stem>_color.png` in RGB; `cityscapes` writes
             `<city>_<sequence>_<frame>_pred_labelIds.png` (8-bit grey PNG of label ids), what the
-            benchmark's server takes; `coco` writes one `coco.json` with RLEs of all pictures.
+            benchmark's server takes; `coco` writes one `coco.json` with RLEs of all pictures;
+            `parquet` writes `labels-00000.parquet` and so on, with columns `label`, a palette PNG,
+            and `name`, of up to 1,000 pictures each.
         recursive: take the pictures of a folder's sub-folders, too; the results lie in sub-folders
             of the same names, but those for the benchmark, whose names are its own.
         processes: share the pictures among so many processes, each with an interpreter of its
@@ -92,7 +92,8 @@ def predict_files(
         ways: `scales`, `flip`, `window`, `stride` and `fit`, as for `evaluate`.
 
     Returns:
-        The first file written of each picture, in their order; for `coco` the one file.
+        The first file written of each picture, in their order, or, for `parquet`, the one that it
+        is in; for `coco` the one file.
 
     Raises:
         DataError: a picture is missing or unreadable (those before it are written; with several
@@ -100,52 +101,107 @@ def predict_files(
         ConfigError: no such format or number of processes, a model without Cityscapes' classes for
             its format, a model in memory for several processes, or resumed with other options.
         WorkerDied: a process was killed.
-        OutputError: a result exists, two pictures share a name and a suffix, or the folder cannot
-            be written.
+        OutputError: a result exists, two pictures share a name and a suffix, the folder cannot be
+            written, or another call with `resume` writes into it.
     """
     folder, views, fleet = check_plain(folder), Views.of(views, ways), Fleet.of(processes)
     check_shareable(model, fleet)
-    given = [local(path) for path in paths]
-    found = _to_segment(given, recursive)
-    make = functools.partial(
-        picture_writer,
-        *(model, threads, size, pad),
-        opacity=opacity,
-        format=format,
-        listed=_lie_among(found, given, folder, format),
-        skip_bad=skip_bad,
-        views=views,
-    )
-    here = make()  # names what is wrong with the model, once
-    targets = _targets(found, folder, here.write)
-    one_file = [folder / COCO] if format == "coco" else []
-    if not one_file:
-        _check_distinct(found, targets)
-    journal = None
-    if resume:
-        own = {"format": format, "opacity": opacity}
-        journal = Journal(folder / DONE, deciding(model, size, pad, views) | own)
-    seen = _done_before(journal, found, [here.write.files(target) for target in targets])
-    to_do = [index for index in range(len(found)) if index not in seen]
-    files = [*one_file, *(path for index in to_do for path in here.write.files(targets[index]))]
-    began = None if resume else folder / DONE
-    _check_files(files, force, journal, None if one_file else here.write, began)
-    if journal:
-        journal.begin(files)
-    jobs = [(found[index].path, targets[index]) for index in to_do]
-    sharing = fleet.map(make, jobs, lambda job: str(job[0]), here, shared=folder)
-    # Closed at once on an error, so that no process outlives this call.
-    with contextlib.closing(sharing) as done:
-        for index, each in zip(progress(to_do), done, strict=True):
-            seen[index] = each
-            if journal and not each.bad:
-                journal.note(found[index].path, each.annotations)
-    used = _without_bad([seen[index] for index in range(len(found))])
-    if one_file:
-        names = [found[i].name for i in used]
-        content = coco_file(names, [seen[i].annotations for i in used], here.write.space)
-        write_bytes(one_file[0], dump_json(content).encode())
-    return one_file or [here.write.files(targets[i])[0] for i in used]
+    with one_call(folder / DONE if resume else None):
+        given = [local(path) for path in paths]
+        found = _to_segment(given, recursive)
+        make = functools.partial(
+            picture_writer,
+            *(model, threads, size, pad),
+            opacity=opacity,
+            format=format,
+            listed=_lie_among(found, given, folder, format),
+            skip_bad=skip_bad,
+            views=views,
+        )
+        here = make()  # names what is wrong with the model, once
+        if format == "parquet" and force and not resume and folder.is_dir():
+            remove_own(folder, rf"{PARTS}-\d{{5,}}\{SUFFIX}")
+        journal = None
+        if resume:
+            decides = deciding(model, here.predictor, size, pad, views)
+            journal = Journal(folder / DONE, decides | {"format": format, "opacity": opacity})
+        work = _Work(found, folder, here.write, journal)
+        jobs = work.begin(force)
+        sharing = fleet.map(make, jobs, lambda job: str(job[0]), here, shared=folder)
+        # Closed at once on an error, so that no process outlives this call.
+        with contextlib.closing(sharing) as done:
+            work.take(done, progress)
+        return work.end()
+
+
+class _Work:
+    """The pictures of a call: where their results go, what is done, and what came of each.
+
+    Args:
+        found: the pictures.
+        folder: of the results.
+        write: writes them.
+        journal: of calls that can be gone on with.
+
+    Raises:
+        OutputError: two pictures would have the same result.
+        DataError: a picture has no Cityscapes name, which the format needs.
+    """
+
+    def __init__(
+        self, found: Sequence[Found], folder: Path, write: Results, journal: Journal | None
+    ):
+        self._found, self._folder, self._write, self._journal = found, folder, write, journal
+        self._targets = _targets(found, folder, write)
+        self._one_file = [folder / COCO] if write.format == "coco" else []
+        if not self._one_file:
+            _check_distinct(found, self._targets)
+        parquet = write.format == "parquet"
+        self._parts = Parts(folder, PARTS, journal) if parquet else None
+        files = [write.files(target) for target in self._targets]
+        self._seen = _done_before(journal, self._parts, found, files)
+        self._to_do = [index for index in range(len(found)) if index not in self._seen]
+
+    def begin(self, force: bool) -> list[tuple[Path, Path]]:
+        """Pictures that are to be segmented, and the targets of their results.
+
+        Raises:
+            OutputError: a result exists, or cannot be written.
+        """
+        targets = [self._targets[index] for index in self._to_do]
+        files = [*self._one_file, *(path for to in targets for path in self._write.files(to))]
+        began = None if self._journal else self._folder / DONE
+        _check_files(files, force, self._journal, None if self._one_file else self._write, began)
+        if self._journal:
+            self._journal.begin(files)
+        return [(self._found[index].path, self._targets[index]) for index in self._to_do]
+
+    def take(self, done: Iterable[_Seen], progress: Progress) -> None:
+        """What came of them, in their order."""
+        try:
+            for index, each in zip(progress(self._to_do), done, strict=True):
+                picture = self._found[index]
+                self._seen[index] = each
+                if self._parts and not each.bad:
+                    row = {"label": each.annotations, "name": picture.name.as_posix()}
+                    self._parts.add(name_of(picture.path), row)
+                    self._seen[index] = _Seen()
+                elif self._journal and not each.bad:
+                    self._journal.note(picture.path, each.annotations)
+        finally:  # what is done before Ctrl-C or a bad picture is kept
+            if self._parts:
+                self._parts.flush()
+
+    def end(self) -> list[Path]:
+        """The first file of each picture, or the one that it is in; that of all is written."""
+        used = _without_bad([self._seen[index] for index in range(len(self._found))])
+        if self._one_file:
+            names = [self._found[i].name for i in used]
+            content = coco_file(names, [self._seen[i].annotations for i in used], self._write.space)
+            write_bytes(self._one_file[0], dump_json(content).encode())
+        if self._parts:
+            return [self._parts.place[name_of(self._found[i].path)] for i in used]
+        return self._one_file or [self._write.files(self._targets[i])[0] for i in used]
 
 
 def _check_files(
@@ -165,24 +221,23 @@ def _check_files(
 
 
 def _done_before(
-    journal: Journal | None, found: Sequence[_Found], files: Sequence[list[Path]]
+    journal: Journal | None,
+    parts: Parts | None,
+    found: Sequence[Found],
+    files: Sequence[list[Path]],
 ) -> dict[int, _Seen]:
     """Which pictures an earlier call has done, all of whose files are there."""
+    known = parts.done() if parts else {}
     done = {
-        index: _Seen(annotations=journal.result(picture.path))
+        index: _Seen(annotations=None if parts else journal.result(picture.path))
         for index, (picture, paths) in enumerate(zip(found, files, strict=True))
-        if journal and journal.is_done(picture.path) and all(map(os.path.lexists, paths))
+        if journal
+        and (journal.is_done(picture.path) or name_of(picture.path) in known)
+        and all(map(os.path.lexists, paths))
     }
     if done:
-        _say(f"{len(done)} of {len(found)} pictures are done already")
+        say(f"{len(done)} of {len(found)} pictures are done already")
     return done
-
-
-class _Found(NamedTuple):
-    """A picture, and where below a given folder it lies."""
-
-    path: Path
-    name: Path
 
 
 class _Seen(NamedTuple):
@@ -192,7 +247,7 @@ class _Seen(NamedTuple):
     annotations: Any = None
 
 
-def _targets(found: Sequence[_Found], folder: Path, write: Results) -> list[Path]:
+def _targets(found: Sequence[Found], folder: Path, write: Results) -> list[Path]:
     """Paths of results without ending; those of x.jpg and x.jfif keep the suffix, which is said."""
     flat = write.format == "cityscapes"
     places = [folder if flat else folder / picture.name.parent for picture in found]
@@ -201,7 +256,7 @@ def _targets(found: Sequence[_Found], folder: Path, write: Results) -> list[Path
     if flat or len(count) == len(targets):
         return targets
     twice = [picture.path for picture, at in zip(found, targets, strict=True) if count[at] > 1]
-    _say(f"{_several(twice, 'picture')} differ in their suffix alone: it is in the results' names")
+    say(f"{several(twice, 'picture')} differ in their suffix alone: it is in the results' names")
     named = zip(places, found, targets, strict=True)
     return [at / each.path.name if count[to] > 1 else to for at, each, to in named]
 
@@ -212,7 +267,7 @@ def _without_bad(seen: list[_Seen]) -> list[int]:
     if reasons and len(reasons) == len(seen):
         raise DataError(f"none of the {len(seen)} pictures can be read (first: {reasons[0]})")
     if reasons:
-        _say(f"skipped {len(reasons)} of {len(seen)} pictures (first: {reasons[0]})")
+        say(f"skipped {len(reasons)} of {len(seen)} pictures (first: {reasons[0]})")
     return [index for index, each in enumerate(seen) if not each.bad]
 
 
@@ -237,7 +292,7 @@ def picture_writer(
     """
     inference, predictor = open_inference(model, threads, size, pad, views=views)
     write = Results(format, label_space_of(predictor), opacity, listed)
-    return _Writer(inference, write, skip_bad, bool(views and views.window))
+    return _Writer(inference, predictor, write, skip_bad, bool(views and views.window))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -245,6 +300,7 @@ class _Writer:
     """Writes what a model sees in a picture; with `skip_bad` it says why one cannot be read."""
 
     inference: Inference
+    predictor: Predictor
     write: Results
     skip_bad: bool = False
     windowed: bool = False
@@ -252,7 +308,7 @@ class _Writer:
     def __call__(self, job: tuple[Path, Path]) -> _Seen:
         picture, target = job
         try:
-            image = read_image(picture, large=self.windowed)
+            image = read_found(picture, large=self.windowed)
         except DataError as error:
             if self.skip_bad:
                 return _Seen(str(error))
@@ -263,93 +319,30 @@ class _Writer:
         return _Seen(annotations=self.write(image, labels, target))
 
 
-def name_among(picture: Path, given: Path) -> Path:
-    """A picture's path below what was given; of one that a list names elsewhere the name alone."""
-    base = given if given.is_dir() else given.parent
-    return picture.relative_to(base) if picture.is_relative_to(base) else Path(picture.name)
-
-
-def _listed(path: Path) -> list[Path]:
-    """The pictures of a text file with a path in each line, relative to its folder."""
-    lines = [(where, line.split("\t")[0]) for where, line in list_lines(path)]
-    found = [(where, Path(os.path.normpath(path.parent / line))) for where, line in lines]
-    if lost := next(((where, file) for where, file in found if not file.is_file()), None):
-        raise DataError(f"{lost[0]}: {lost[1]}: no such file")
-    return [file for _, file in found]
-
-
-def find_pictures(path: Path, recursive: bool) -> list[Path]:
-    """A picture, or those of a folder, a list or a Parquet file; others are counted in a warning.
-
-    Raises:
-        DataError: there are none, or it is a video.
-    """
-    if is_shard(path) or (path.suffix.lower() == LISTS and path.is_file()):
-        if found := rows(path) if is_shard(path) else _listed(path):
-            return found
-        raise DataError(f"{path}: there are no pictures in it")
-    if not path.is_dir():
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
-            raise DataError(
-                f"{path}: a video: fastscnn watch {path} M.TFLITE --output "
-                f"{path.stem}_overlay.mp4 makes one of it (a folder as --output: pictures)"
-            )
-        return list_images(path)
-    links: list[Path] = []
-    folders = walk(path, links.append) if recursive else [(path, [p.name for p in path.iterdir()])]
-    there = sorted(f / name for f, names in folders for name in names if name[0] != ".")
-    shards = {file: rows(file) for file in there if is_shard(file)}
-    own = (shards.get(file, [file] if is_picture_name(file) else []) for file in there)
-    found = list(itertools.chain.from_iterable(own))
-    if not found and not recursive:
-        try:
-            return list_images(path)
-        except DataError as error:
-            raise DataError(f"{error}; --recursive looks into its sub-folders") from None
-    if not found:
-        raise DataError(f"{path}: no pictures in this folder or below it")
-    if others := [f for f in there if not (is_picture_name(f) or f in shards or f.is_dir())]:
-        _say(f"left out {_several(others, 'file')} whose names are not those of pictures")
-    if links:
-        several = _several(links, "link")
-        _say(f"left out {several} that lead out of {path} or to a folder in it: name it to take it")
-    return found
-
-
-def _say(line: str) -> None:
-    logging.getLogger("fastscnn_tf").warning(line)
-
-
-def _several(paths: Sequence[Path], what: str) -> str:
-    return f"{len(paths)} {what}{'s' if len(paths) > 1 else ''} (first: {paths[0]})"
-
-
 def _real(path: Path) -> str:
     """Its place without links, or its address; `Path.resolve` fails at loops of them."""
     return shown(os.path.realpath(path))
 
 
-def _to_segment(paths: Sequence[Path], recursive: bool) -> list[_Found]:
+def _to_segment(paths: Sequence[Path], recursive: bool) -> list[Found]:
     """The pictures, each once, without results of earlier calls."""
     found = [
-        _Found(p, name_among(p, path)) for path in paths for p in find_pictures(path, recursive)
+        Found(p, name_among(p, path)) for path in paths for p in find_pictures(path, recursive)
     ]
     once = {(_real(f.path.parent), f.path.name): f for f in found}.values()
     if more := len(found) - len(once):
-        _say(f"{more} of {len(found)} pictures are given twice by one path: each is taken once")
+        say(f"{more} of {len(found)} pictures are given twice by one path: each is taken once")
     results = _results_among([each.path for each in once])
     return [each for each in once if each.path not in results]
 
 
-def _lie_among(
-    found: Sequence[_Found], paths: Sequence[StrPath], folder: Path, format: str
-) -> bool:
+def _lie_among(found: Sequence[Found], paths: Sequence[StrPath], folder: Path, format: str) -> bool:
     """Whether results come to lie among the pictures."""
     flat = format == "cityscapes"
     there = {_real(folder if flat else folder / each.name.parent) for each in found}
     within = [each.path for each in found if _real(each.path.parent) in there]
     if like := [p for p in within if p.stem.endswith(ENDINGS)]:
-        _say(f"takes {_several(like, 'file')} for pictures: {LIST} does not list them as results")
+        say(f"takes {several(like, 'file')} for pictures: {LIST} does not list them as results")
     return bool(within) or any(_real(Path(path)) == _real(folder) for path in paths)
 
 
@@ -362,13 +355,13 @@ def _results_among(pictures: Sequence[Path]) -> set[Path]:
         written = WrittenFiles(parent)
         found = [p for p in pictures if p.parent == parent and written.has(p)]
         if found:
-            results_found = _several(found, "result")
-            _say(f"left out {results_found} of earlier calls, listed in {parent / LIST}")
+            results_found = several(found, "result")
+            say(f"left out {results_found} of earlier calls, listed in {parent / LIST}")
         results.update(found)
     return results
 
 
-def _check_distinct(pictures: list[_Found], targets: list[Path]) -> None:
+def _check_distinct(pictures: Sequence[Found], targets: list[Path]) -> None:
     if len(set(targets)) == len(targets):
         return
     twice = next(t for i, t in enumerate(targets) if t in targets[:i])

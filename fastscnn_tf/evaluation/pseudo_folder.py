@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +15,9 @@ import numpy as np
 import yaml
 
 from ..core.errors import OutputError
-from ..core.files.journal import add_lines, check_same, read_lines
+from ..core.files.journal import DONE, Journal, add_lines, check_same, read_lines
 from ..core.files.json_text import Count, Name, plain, read_json
-from ..core.files.parquet import shard_of
+from ..core.files.parquet import SUFFIX, Parts, arrow
 from ..core.files.writing import (
     check_output_folder,
     make_folder,
@@ -23,11 +25,11 @@ from ..core.files.writing import (
     write_bytes,
     write_json,
 )
-from ..core.images.decoding import read_picture
 from ..core.images.image_file import save_label
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.text_table import text_table
 from ..data.datasets.description import DESCRIPTION
+from .pictures import container_of, content_of
 
 SETTINGS, JOURNAL, SPLIT = "pseudo.json", "pseudo.counts.jsonl", "train"
 FOLDERS = ("images", "labels")
@@ -92,18 +94,38 @@ class PseudoFolder:
         space: the classes.
         resume: go on in a folder that has some.
         force: start anew in it: what an earlier call wrote there goes, other files stay.
+        parquet: pictures and label maps go into Parquet files, see `Parts`.
 
     Raises:
+        InputError: these need pyarrow, which is not installed.
         OutputError: it is in use and neither is set, or it cannot be written.
         ConfigError: it was begun with other settings.
     """
 
     def __init__(
-        self, path: Path, settings: dict[str, Any], space: LabelSpace, resume: bool, force: bool
+        self,
+        path: Path,
+        settings: dict[str, Any],
+        space: LabelSpace,
+        resume: bool,
+        force: bool,
+        parquet: bool = False,
     ):
         self.path, self._palette = path, space.palette()
+        self._parts = None
         self.done: dict[str, Counts] = {}
-        settings = plain(settings)
+        if parquet:
+            arrow()  # before anything is written
+        self._begin(plain({**settings, "parquet": parquet}), space, resume, force)
+        if parquet:
+            self._parts = Parts(path, SPLIT, Journal(path / DONE, {}))
+            counted = self._parts.done(_Counted).items()
+            self.done = {name: Counts(each.predicted, each.kept) for name, each in counted}
+
+    def _begin(
+        self, settings: dict[str, Any], space: LabelSpace, resume: bool, force: bool
+    ) -> None:
+        path = self.path
         if resume and os.path.lexists(path / SETTINGS):
             for name in (JOURNAL, *FOLDERS):
                 if (path / name).is_symlink():
@@ -115,10 +137,11 @@ class PseudoFolder:
         check_output_folder(path, force, SETTINGS)
         if force:
             _clear(path)
-        for name in FOLDERS:
-            make_folder(path / name)
         write_json(path / SETTINGS, settings)
-        write_bytes(path / DESCRIPTION, _description(path, space).encode())
+        split = {"images": f"{SPLIT}-*{SUFFIX}"}
+        if not settings["parquet"]:
+            split = {name: make_folder(path / name).name for name in FOLDERS}
+        write_bytes(path / DESCRIPTION, _description(path, space, split).encode())
 
     def has(self, name: str) -> bool:
         """Whether a picture is done."""
@@ -126,13 +149,37 @@ class PseudoFolder:
 
     def writer(self, copy: bool) -> PseudoWriter:
         """What writes into it, in whatever process."""
-        return PseudoWriter(self.path, self._palette, copy)
+        return PseudoWriter(self.path, self._palette, copy, self._parts is not None)
 
     def note(self, name: str, counts: Counts) -> None:
         """Notes that a picture and its label map are there."""
-        line = {"name": name, "predicted": counts.predicted, "kept": counts.kept}
-        add_lines(self.path / JOURNAL, [line])
+        add_lines(self.path / JOURNAL, [{"name": name, **dataclasses.asdict(counts)}])
         self.done[plain(name)] = counts
+
+    def add(self, name: str, picture: Path, label: bytes, counts: Counts) -> None:
+        """`note`, or adds both to a Parquet file."""
+        if self._parts is None:
+            self.note(name, counts)
+            return
+        row = {"image": content_of(picture), "label": label, "name": plain(name)}
+        self._parts.add(plain(name), row, dataclasses.asdict(counts))
+        self.done[plain(name)] = counts
+
+    def flush(self) -> None:
+        """Writes what has been added and is in no file yet."""
+        if self._parts:
+            self._parts.flush()
+
+    def labels(self, classes: Sequence[str], skipped: Sequence[str]) -> PseudoLabels:
+        """What was labelled; at least one picture is done."""
+        every = self.done.values()
+        predicted, kept = (
+            tuple(map(sum, zip(*counts, strict=True)))
+            for counts in ((c.predicted for c in every), (c.kept for c in every))
+        )
+        return PseudoLabels(
+            self.path, len(self.done), tuple(classes), predicted, kept, tuple(skipped)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,24 +190,30 @@ class PseudoWriter:
         path: of the data set.
         palette: of the label maps.
         copy: copy the pictures instead of linking them.
+        parquet: write nothing.
     """
 
     path: Path
     palette: np.ndarray
     copy: bool
+    parquet: bool
 
-    def __call__(self, name: str, picture: Path, label: np.ndarray) -> None:
-        """Writes one of each.
+    def __call__(self, name: str, picture: Path, label: np.ndarray) -> bytes:
+        """Writes one of each, or gives the bytes of a label map for a Parquet file.
 
         Args:
             name: of the picture in the data set.
             picture: where it lies.
             label: (H, W) uint8.
         """
+        if self.parquet:
+            save_label(png := io.BytesIO(), label, self.palette)
+            return png.getvalue()
         with replacing(self.path / "labels" / f"{Path(name).stem}.png") as temporary:
             save_label(temporary, label, self.palette)
         with replacing(self.path / "images" / name) as temporary:
-            _place(picture.resolve(), temporary, self.copy)
+            _place(picture, temporary, self.copy)
+        return b""
 
 
 class _Settings(msgspec.Struct):
@@ -173,14 +226,18 @@ class _Settings(msgspec.Struct):
     sizes: Annotated[list[tuple[int, int]], msgspec.Meta(max_length=100)]
     flip: bool
     classes: Annotated[list[Name], msgspec.Meta(max_length=MAX_CLASSES)]
+    parquet: bool = False
 
 
-class _Line(msgspec.Struct):
+class _Counted(msgspec.Struct):
+    predicted: tuple[Count, ...]
+    kept: tuple[Count, ...]
+
+
+class _Line(_Counted):
     """A line of the journal."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-    predicted: tuple[Count, ...]
-    kept: tuple[Count, ...]
 
 
 def _read_journal(path: Path, classes: int | None = None) -> dict[str, Counts]:
@@ -211,15 +268,20 @@ def _clear(path: Path) -> None:
         own = each.is_file() and plain(each.name) in ours.get(each.parent.name, ())
         if not (own or each.is_symlink()):
             raise OutputError(f"{each} is none of ours: move it away, or choose another output")
-    for each in (*gone, path / JOURNAL):
+    journal = Journal(path / DONE, {}) if os.path.lexists(path / DONE) else None
+    gone += [
+        part for part in path.glob(f"{SPLIT}-*{SUFFIX}") if journal and journal.has_begun(part)
+    ]
+    for each in (*gone, path / JOURNAL, path / DONE):
         each.unlink(missing_ok=True)
 
 
 def _place(picture: Path, target: Path, copy: bool) -> None:
-    """Links a picture by a relative path, or copies it, as one in a Parquet file always is."""
-    if shard_of(picture):
-        target.write_bytes(read_picture(picture))
+    """Links a picture by a relative path, or copies it, as one in a file of many always is."""
+    if container_of(picture):
+        target.write_bytes(content_of(picture))
         return
+    picture = picture.resolve()
     if copy:
         shutil.copyfile(picture, target)
         return
@@ -232,7 +294,7 @@ def _place(picture: Path, target: Path, copy: bool) -> None:
         ) from None
 
 
-def _description(path: Path, space: LabelSpace) -> str:
+def _description(path: Path, space: LabelSpace, split: dict[str, str]) -> str:
     classes = [
         {"name": name, "color": list(color)}
         for name, color in zip(space.names, space.colors, strict=True)
@@ -240,6 +302,6 @@ def _description(path: Path, space: LabelSpace) -> str:
     values = {
         "name": path.resolve().name or "pseudo-labels",
         "classes": classes,
-        "splits": {SPLIT: {"images": "images", "labels": "labels"}},
+        "splits": {SPLIT: split},
     }
     return yaml.safe_dump(plain(values), sort_keys=False, allow_unicode=True)

@@ -14,7 +14,7 @@ import contextlib
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ from ..core.arguments import check_number
 from ..core.class_maps import has_names
 from ..core.console import warn
 from ..core.errors import ConfigError, DataError
+from ..core.files.folder_lock import one_call
 from ..core.files.reading import local
 from ..core.files.writing import check_plain
-from ..core.images.image_file import read_image
 from ..core.labels import IGNORE, LabelSpace
 from ..core.named_weights import RUN_HERE
 from ..core.sizes import Size
@@ -36,8 +36,10 @@ from ..scoring.averaged_views import AveragedViews
 from ..scoring.class_mapping import label_space_of
 from ..scoring.views import AnyModel, Predictor
 from .evaluate import check_shareable, is_path, load_predictor, loaded, name_of, scaled_sizes
-from .prediction import find_pictures, name_among
-from .pseudo_folder import Counts, PseudoFolder, PseudoLabels, PseudoWriter
+from .pictures import find_pictures, name_among, read_found
+from .pseudo_folder import JOURNAL, Counts, PseudoFolder, PseudoLabels, PseudoWriter
+
+_Labelled = tuple[bytes, Counts]  # a label map for a Parquet file, and what was counted
 
 
 def pseudo_label(
@@ -53,6 +55,7 @@ def pseudo_label(
     pad: bool = False,
     threads: int | None = None,
     copy: bool = False,
+    parquet: bool = False,
     resume: bool = False,
     force: bool = False,
     skip_bad: bool = False,
@@ -66,7 +69,8 @@ def pseudo_label(
 
     Args:
         model: a `.tflite` with logits, `.keras`, `.npz`, run folder or Keras model.
-        images: a picture, a folder of pictures, or a .txt with the path of one in each line.
+        images: a picture, a folder of pictures, a .txt with the path of one in each line, a Parquet
+            file, or a packed shard or folder of them, as for `predict_files`.
         folder: gets `dataset.yaml`, `labels/` (palette PNGs), `images/` (relative links to the
             pictures, so that nothing is stored twice), `pseudo.json` (what decided the labels)
             and `pseudo.counts.jsonl` (a line for each picture that is done).
@@ -79,6 +83,9 @@ def pseudo_label(
         pad: take any `size`.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
         copy: copy the pictures instead of linking them.
+        parquet: write the pictures' bytes and their label maps into Parquet files of up to 1,000
+            pictures or some 128 MiB, `train-00000.parquet` and so on, instead of files each. Their
+            columns are `image`, `label` and `name`.
         resume: go on where an earlier call with the same options stopped.
         force: start anew in a folder that is in use.
         skip_bad: go on without pictures that cannot be read.
@@ -92,51 +99,61 @@ def pseudo_label(
         DataError: no pictures, a bad one without `skip_bad` (what is done stays, see `resume`), or
             two whose label maps would have the same name.
         ModelFileError: the model cannot be used.
-        OutputError: the folder is in use or cannot be written.
+        OutputError: the folder is in use, cannot be written, or another call goes on with it.
     """
     check_number("confidence", confidence, 0, 1)
     fleet = Fleet.of(processes)
     check_shareable(model, fleet)
-    pictures = _pictures(local(images), recursive)
-    inside = os.path.realpath(Path(folder) / "images")
-    if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
-        raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
-    opening = model, scales, size, pad, threads
-    predictors = _predictors(*opening)
-    space = _named_classes(predictors[0])
-    settings = {
-        "model": name_of(model),
-        "images": str(images),
-        "confidence": confidence,
-        "recursive": recursive,
-        "sizes": [list(p.input_size) for p in predictors],
-        "flip": flip,
-        "classes": list(space.names),
-    }
-    out = PseudoFolder(check_plain(folder), settings, space, resume, force)
-    to_do = [index for index, (name, _) in enumerate(pictures) if not out.has(name)]
-    how = functools.partial(_Labeller, confidence=confidence, write=out.writer(copy))
-    make = functools.partial(_labeller, how, flip, *opening)
-    here = how(AveragedViews(predictors, flip))
-    jobs, skipped = [pictures[index] for index in to_do], []
-    sharing = fleet.map(make, jobs, lambda job: str(job[1]), here, shared=out.path)
-    with contextlib.closing(sharing) as done:
-        for index, found in zip(progress(to_do), done, strict=True):
-            if isinstance(found, Counts):
-                out.note(pictures[index][0], found)
+    with one_call(check_plain(folder) / JOURNAL if resume else None):
+        pictures = _pictures(local(images), recursive)
+        inside = os.path.realpath(Path(folder) / "images")
+        if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
+            raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
+        opening = model, scales, size, pad, threads
+        predictors = _predictors(*opening)
+        space = _named_classes(predictors[0])
+        settings = {
+            "model": name_of(model),
+            "images": str(images),
+            "confidence": confidence,
+            "recursive": recursive,
+            "sizes": [list(p.input_size) for p in predictors],
+            "flip": flip,
+            "classes": list(space.names),
+        }
+        out = PseudoFolder(Path(folder), settings, space, resume, force, parquet)
+        jobs = [(name, picture) for name, picture in pictures if not out.has(name)]
+        how = functools.partial(_Labeller, confidence=confidence, write=out.writer(copy))
+        make = functools.partial(_labeller, how, flip, *opening)
+        here = how(AveragedViews(predictors, flip))
+        sharing = fleet.map(make, jobs, lambda job: str(job[1]), here, shared=out.path)
+        with contextlib.closing(sharing) as done:
+            skipped = _note(out, jobs, done, skip_bad, progress)
+    if not out.done:
+        raise DataError(f"none of the {len(pictures)} pictures can be read (first: {skipped[0]})")
+    return out.labels(space.names, skipped)
+
+
+def _note(
+    out: PseudoFolder,
+    jobs: Sequence[tuple[str, Path]],
+    done: Iterable[_Labelled | DataError],
+    skip_bad: bool,
+    progress: Progress,
+) -> tuple[str, ...]:
+    """Notes what is done; why others cannot be read."""
+    skipped = []
+    try:
+        for index, found in zip(progress(range(len(jobs))), done, strict=True):
+            if not isinstance(found, DataError):
+                out.add(*jobs[index], *found)
             elif skip_bad:
                 skipped.append(str(found))
             else:
                 raise type(found)(f"{found}; --skip-bad goes on without it")
-    if not out.done:
-        raise DataError(f"none of the {len(pictures)} pictures can be read (first: {skipped[0]})")
-    every = out.done.values()
-    predicted, kept = (
-        tuple(map(sum, zip(*counts, strict=True)))
-        for counts in ((c.predicted for c in every), (c.kept for c in every))
-    )
-    names = tuple(space.names)
-    return PseudoLabels(out.path, len(out.done), names, predicted, kept, tuple(skipped))
+    finally:  # what is done before Ctrl-C or a bad picture is kept
+        out.flush()
+    return tuple(skipped)
 
 
 def _named_classes(predictor: Predictor) -> LabelSpace:
@@ -156,16 +173,15 @@ class _Labeller:
     confidence: float
     write: PseudoWriter
 
-    def __call__(self, job: tuple[str, Path]) -> Counts | DataError:
+    def __call__(self, job: tuple[str, Path]) -> _Labelled | DataError:
         name, picture = job
         try:
-            pixels = read_image(picture)
+            pixels = read_found(picture)
         except DataError as error:
             return error
         probabilities = self.views.probabilities(pixels, pixels.shape[:2])
         label, counts = confident_labels(probabilities, self.confidence)
-        self.write(name, picture, label)
-        return counts
+        return self.write(name, picture, label), counts
 
 
 def _labeller(how: Callable[[AveragedViews], _Labeller], flip: bool, *opening: Any) -> _Labeller:

@@ -16,7 +16,7 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, Ended, OutputError, TrainingDiverged
 from ..core.files.folder_lock import hold, is_held
 from ..core.files.json_text import plain
-from ..core.files.writing import check_output_folder, check_plain, make_folder, write_json
+from ..core.files.writing import check_output_folder, check_plain, write_json
 from ..core.foreign_text import printable
 from .run_files import LOG, RECIPE, RUN, STATE, State, read_run_file, read_state, write_run
 
@@ -146,34 +146,27 @@ def run_folder(folder: Path, resume: bool) -> Iterator[None]:
         KeyboardInterrupt, Ended: passed on, saying what of the run is kept.
         TrainingDiverged: likewise.
     """
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    make_folder(folder)
-    try:
-        with hold(folder):
-            for name in (ASIDE, "tensorboard", "report"):  # a foreign run: they may lead anywhere
-                if (folder / name).is_symlink():
-                    raise OutputError(f"{folder / name} is a link: remove it first")
-            begins = not resume or not _holds_something(folder)
-            if begins:
-                _move(folder, folder / ASIDE)
-            try:
-                yield
-            except BaseException as error:
-                kept = _kept(folder)
-                if begins and not kept:
-                    _move(folder / ASIDE, folder)
-                if isinstance(error, KeyboardInterrupt | Ended) and not error.args:
-                    when = "in training" if kept else "before the end of the first epoch"
-                    error.args = (f"{when}; {kept or NOT_KEPT}",)
-                if isinstance(error, TrainingDiverged):
-                    raise TrainingDiverged(f"{error} ({kept or NOT_KEPT})") from None
-                raise
-            finally:
-                shutil.rmtree(folder / ASIDE, ignore_errors=True)
-    finally:
-        for path in missing:
-            with contextlib.suppress(OSError):
-                path.rmdir()  # only if it stayed empty
+    with hold(folder):
+        for name in (ASIDE, "tensorboard", "report"):  # a foreign run: they may lead anywhere
+            if (folder / name).is_symlink():
+                raise OutputError(f"{folder / name} is a link: remove it first")
+        begins = not resume or not _holds_something(folder)
+        if begins:
+            _move(folder, folder / ASIDE)
+        try:
+            yield
+        except BaseException as error:
+            kept = _kept(folder)
+            if begins and not kept:
+                _move(folder / ASIDE, folder)
+            if isinstance(error, KeyboardInterrupt | Ended) and not error.args:
+                when = "in training" if kept else "before the end of the first epoch"
+                error.args = (f"{when}; {kept or NOT_KEPT}",)
+            if isinstance(error, TrainingDiverged):
+                raise TrainingDiverged(f"{error} ({kept or NOT_KEPT})") from None
+            raise
+        finally:
+            shutil.rmtree(folder / ASIDE, ignore_errors=True)
 
 
 def _holds_something(folder: Path) -> bool:

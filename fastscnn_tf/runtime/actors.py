@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..core.arguments import check_number
+from ..core.arguments import check_number, host_and_port
 from ..core.console import quiet_stderr
 from ..core.environment import environment
 from ..core.errors import ConfigError, FastSCNNError, InputError
@@ -149,9 +149,8 @@ def _found() -> str:
 
 def _reachable(address: str) -> str:
     """Asks now: Ray itself would wait for minutes and then end the process."""
-    host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), REACHED).close()
+        socket.create_connection(host_and_port(address), REACHED).close()
     except (OSError, OverflowError) as error:
         why = getattr(error, "strerror", None) or error
         raise ClusterError(f"no Ray cluster answers at {address} ({why}): {START}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
@@ -34,6 +35,7 @@ WHAT = {  # format -> what of each picture is written
     "overlay": "overlay",
     "cityscapes": "label ids",
     "coco": "RLEs",
+    "parquet": "label map (in Parquet files)",
 }
 _FILES = {  # format -> endings of the names of its files, and what each holds
     "pictures": {"_labels": "palette", "_overlay": "overlay"},
@@ -43,6 +45,7 @@ _FILES = {  # format -> endings of the names of its files, and what each holds
     "overlay": {"_overlay": "overlay"},
     "cityscapes": {"_pred_labelIds": "ids"},
     "coco": {},
+    "parquet": {},
 }
 
 
@@ -70,6 +73,8 @@ class Results:
         check_name("format", self.format, WHAT)
         if self.format == "cityscapes":
             _ = self._label_ids
+        if self.format == "parquet" and self.listed:
+            raise ConfigError("--format parquet: its files would lie among pictures: name a folder")
 
     def stem(self, picture: Path) -> str:
         """What the names of a picture's files begin with.
@@ -97,7 +102,7 @@ class Results:
             self._list_of(path.parent).check(path)
 
     def __call__(self, image: np.ndarray, labels: np.ndarray, target: Path) -> Any:
-        """Writes the files of a picture; the annotations of one that goes into a file with others.
+        """Writes the files of a picture; of one that goes into a file with others what is in that.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -107,6 +112,9 @@ class Results:
         for path, kind in zip(self.files(target), _FILES[self.format].values(), strict=True):
             with self._writing(path) as temporary:
                 self._savers[kind](temporary, image, labels)
+        if self.format == "parquet":
+            self._savers["palette"](png := io.BytesIO(), image, labels)
+            return png.getvalue()
         return coco_annotations(labels, len(self.space)) if self.format == "coco" else None
 
     def _list_of(self, folder: Path) -> WrittenFiles:
@@ -119,7 +127,7 @@ class Results:
         return {}
 
     @property
-    def _savers(self) -> dict[str, Callable[[Path, np.ndarray, np.ndarray], None]]:
+    def _savers(self) -> dict[str, Callable[[Any, np.ndarray, np.ndarray], None]]:
         palette = self.space.palette()
         return {
             "palette": lambda path, _, labels: save_label(path, labels, palette),

@@ -3,7 +3,9 @@
 The filesystem is fsspec's memory; HTTP and S3 are in `tests/remote`.
 """
 
+import functools
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +19,7 @@ import pytest
 from PIL import Image
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.errors import DataError, FastSCNNError, InputError, OutputError
+from fastscnn_tf.core.errors import ConfigError, DataError, FastSCNNError, InputError, OutputError
 from fastscnn_tf.core.files import addresses, remote
 from fastscnn_tf.core.files.reading import local, read_bytes
 from fastscnn_tf.core.files.remote_outputs import uploaded
@@ -348,7 +350,7 @@ def test_a_model_and_pictures(memory, tmp_path, run):
     )
 
 
-def test_a_data_set_and_its_description(memory, own_data, run):
+def test_a_data_set_and_its_description(memory, own_data, tmp_path, monkeypatch):
     put_folder(memory, own_data, "/set")
     names = {"Road": "road", "Building": "building", "Tree": "tree", "Sky": "sky", "Car": "car"}
     names |= {"Pavement": "pavement", "Pole": "pole", "Pedestrian": "person", "SignSymbol": "sign"}
@@ -360,6 +362,17 @@ def test_a_data_set_and_its_description(memory, own_data, run):
     }
     first, *others = scored.values()
     assert all(each["miou"] == first["miou"] for each in others)
+    journal = tmp_path / "done.jsonl"
+    again = functools.partial(fs.evaluate, MODEL, "folder", "memory://set", resume=journal)
+    assert again(class_map="memory://map.yaml").miou == first["miou"]
+    monkeypatch.chdir(tmp_path)  # where an address stays what it is
+    assert again(class_map="memory://map.yaml").miou == first["miou"]
+    settings = json.loads(journal.read_text().splitlines()[0])["settings"]
+    assert settings["data_dir"] == "memory://set"
+    memory.pipe("/map.yaml", "".join([*lines, "Fence: road\nBicyclist:\n"]).encode())
+    remote.forget_answers()
+    with pytest.raises(ConfigError, match=r"cannot resume .* with class_map "):
+        again(class_map="memory://map.yaml")
     memory.pipe("/set/dataset.yaml", b"splits: {val: {images: ../../etc, labels: s3://x/y}}")
     remote.forget_answers()
     with pytest.raises(DataError):

@@ -29,8 +29,11 @@ from test_fleet import (
     MODEL,
     Holed,
     Reader,
+    below,
     content,
+    four_pairs,  # noqa: F401 - a fixture
     noted,
+    packed_pairs,  # noqa: F401 - a fixture
     pictures,
     reader,
     scores,
@@ -188,6 +191,14 @@ def test_the_commands_give_what_one_process_gives(cluster, tmp_path, run):
     command = ("predict", MODEL, tmp_path / "in", "--output", tmp_path / "other", *ray)
     code, _, err = run(*command)
     assert (code, "bad.png: not a readable picture" in err) == (2, True)
+
+
+def test_packed_pictures_are_shared(cluster, four, packed, tmp_path, run):
+    ray = ("--engine", "ray", "--address", cluster, "--processes", 2, "--resume")
+    for name, images, engine in (("one", four / "images", ()), ("ray", packed, ray)):
+        command = ("predict", MODEL, images, "--recursive", "--output", tmp_path / name, *engine)
+        assert run(*command)[0] == 0
+    assert below(tmp_path / "one") == below(tmp_path / "ray" / "val")
 
 
 def test_check_and_convert_do_what_threads_do(cluster, tmp_path, run):

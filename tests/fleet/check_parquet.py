@@ -1,19 +1,21 @@
 """Pictures in Parquet files: as those in folders, whoever made the file."""
 
+import functools
 import json
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_fleet import DONE, MODEL, content, picture
+from test_fleet import DONE, MODEL, content, picture, stopped_at
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.errors import DataError
+from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
 from fastscnn_tf.core.files import parquet
 from fastscnn_tf.core.images.decoding import read_picture
 from fastscnn_tf.core.images.image_file import encode_png
 from fastscnn_tf.core.labels import CAMVID
+from fastscnn_tf.evaluation.prediction import predict_files
 
 
 @pytest.fixture
@@ -89,6 +91,104 @@ def test_rows_are_pseudo_labelled_as_files_are(shard, tmp_path, run):
     for kind in ("images", "labels"):
         one, two = (content(tmp_path / name / kind) for name in ("one", "two"))
         assert {f"drive.parquet__{name}": data for name, data in one.items()} == two
+
+
+def labelled(shard, out, **more):
+    return fs.pseudo_label(MODEL, shard.parents[1] / "files" / "images", out, 0.3, **more)
+
+
+def rows_of(out):
+    """The rows of all files, in order."""
+    parts = sorted(out.glob("*.parquet"))
+    return [row for part in parts for row in pq.read_table(part).to_pylist()]
+
+
+def table_of(out):
+    """Name, picture and label map of each."""
+    return [(row["name"], row["image"], row["label"]) for row in rows_of(out)]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_pseudo_labels_in_parquet_files_are_those_in_files(shard, tmp_path, run, processes):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for out, options in ((one, ()), (two, ("--parquet", "--processes", processes))):
+        command = ("pseudo-label", MODEL, "--images", tmp_path / "files" / "images")
+        code, said, _ = run(*command, "--confidence", 0.3, "--output", out, *options)
+        assert (code, said.endswith(f"{out}: 7 pictures\n")) == (0, True)
+    images, labels = (content(one / kind) for kind in ("images", "labels"))
+    assert table_of(two) == [(name, images[name], labels[name]) for name in sorted(images)]
+    files, rows = (fs.open_dataset("folder", out, "train") for out in (one, two))
+    assert len(rows) == 7
+    for index in range(7):
+        for a, b in zip(files.read(index), rows.read(index), strict=True):
+            assert np.array_equal(a, b)
+    assert sorted(path.name for path in two.iterdir()) == [
+        *(DONE, "dataset.yaml", "pseudo.json", "train-00000.parquet")
+    ]
+
+
+def test_parquet_files_that_are_whole_are_never_done_twice(shard, tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "PART_ROWS", 2)
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    expected = labelled(shard, whole, parquet=True)
+    assert len(list(whole.glob("*.parquet"))) == 4
+    with pytest.raises(KeyboardInterrupt):
+        labelled(shard, out, parquet=True, progress=stopped_at(5))
+    assert table_of(out) == table_of(whole)[:5]  # what was done before Ctrl-C is kept
+    before = [path.stat().st_mtime_ns for path in sorted(out.glob("*.parquet"))]
+    lines = (out / DONE).read_text().splitlines(keepends=True)
+    (out / DONE).write_text("".join([*lines[:-1], lines[-1][:20]]))  # killed before it was noted
+    (out / "train-00001.parquet").unlink()  # somebody removed one
+    seen = []
+    again = {"parquet": True, "resume": True}
+    result = labelled(
+        shard, out, **again, progress=lambda items: (seen.append(i) or i for i in items)
+    )
+    assert len(seen) == 5
+    assert (result.predicted, result.kept) == (expected.predicted, expected.kept)
+    assert sorted(table_of(out)) == table_of(whole)
+    assert (out / "train-00000.parquet").stat().st_mtime_ns == before[0]
+    assert labelled(shard, out, **again, progress=stopped_at(0)).images == 7
+    with pytest.raises(ConfigError, match=r"cannot resume .* with parquet False: it began with "):
+        labelled(shard, out, resume=True)
+    with pytest.raises(OutputError, match="is not empty"):
+        labelled(shard, out, parquet=True)
+    labelled(shard, out, force=True)
+    assert not list(out.glob("*.parquet"))
+    assert len(fs.open_dataset("folder", out, "train")) == 7
+    labelled(shard, out, force=True, parquet=True)
+    assert sorted(table_of(out)) == table_of(whole)
+    (out / "train-00009.parquet").write_bytes(b"somebody's")
+    with pytest.raises(OutputError, match=r"train-00009\.parquet exists"):
+        labelled(shard, out, **again)
+
+
+def test_label_maps_in_parquet_files_are_those_in_files(shard, tmp_path, run, monkeypatch):
+    monkeypatch.setattr(parquet, "PART_ROWS", 3)
+    command = ("predict", MODEL, shard, "--output")
+    assert run(*command, tmp_path / "one", "--format", "palette")[0] == 0
+    labels = content(tmp_path / "one" / "drive.parquet")
+    out, more = tmp_path / "out", ("--format", "parquet", "--processes", 2)
+    predict = functools.partial(predict_files, MODEL, [shard], out, format="parquet", resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        predict(progress=stopped_at(4))
+    assert [row["name"] for row in rows_of(out)] == [f"drive.parquet/{i:08}.png" for i in range(4)]
+    before = (out / "labels-00000.parquet").stat().st_mtime_ns
+    lines = (out / DONE).read_text().splitlines(keepends=True)
+    (out / DONE).write_text("".join(lines[:-1]))  # killed before the second was noted
+    code, said, err = run(*command, out, *more, "--resume")
+    assert (code, err) == (0, "fastscnn: 3 of 7 pictures are done already\n")
+    assert said == f"{out}: label map (in Parquet files) of 7 pictures\n"
+    assert (out / "labels-00000.parquet").stat().st_mtime_ns == before
+    found = {row["name"].removeprefix("drive.parquet/"): row["label"] for row in rows_of(out)}
+    assert {f"{name[:8]}_labels.png": label for name, label in found.items()} == labels
+    assert len(rows_of(out)) == 7
+    code, _, err = run(*command, out, *more)
+    assert (code, f"{out / 'labels-00000.parquet'} exists: --resume" in err) == (2, True)
+    assert run(*command, out, *more, "--force")[0] == 0
+    assert len(rows_of(out)) == 7
+    code, _, err = run("predict", MODEL, shard, "--format", "parquet", "--output", shard.parent)
+    assert (code, "its files would lie among pictures" in err) == (2, True)
 
 
 def test_bad_rows_are_named_or_counted(shard, tmp_path, run):

@@ -8,17 +8,23 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import fastscnn_tf as fs
 from fastscnn_tf.cli import shared_options
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
 from fastscnn_tf.core.files.journal import DONE, Journal
 from fastscnn_tf.core.labels import CAMVID, CITYSCAPES
 from fastscnn_tf.data.datasets.dataset import SegmentationDataset
+from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.evaluation.evaluate import evaluate
 from fastscnn_tf.evaluation.prediction import predict_files
 from fastscnn_tf.evaluation.pseudo_labels import pseudo_label
@@ -179,7 +185,9 @@ def test_what_was_noted_of_scores_is_checked(tmp_path):
             scores(None, Journal(path, {}))
 
 
-def test_the_command_goes_on_scoring(tmp_path, run, monkeypatch):
+@pytest.fixture(name="four")
+def four_pairs(tmp_path):
+    """A `folder` data set of four drawn pairs with the classes of the model."""
     pairs = tmp_path / "data" / "images", tmp_path / "data" / "labels"
     for folder in pairs:
         folder.mkdir(parents=True)
@@ -194,8 +202,12 @@ def test_the_command_goes_on_scoring(tmp_path, run, monkeypatch):
     )
     text = f"name: four\nclasses: [{names}]\nsplits: {{val: {{images: images, labels: labels}}}}\n"
     (tmp_path / "data" / "dataset.yaml").write_text(text)
+    return tmp_path / "data"
+
+
+def test_the_command_goes_on_scoring(four, tmp_path, run, monkeypatch):
     out, done = tmp_path / "scores.json", tmp_path / "scores.json.done.jsonl"
-    data = ("evaluate", MODEL, "--dataset", "folder", "--data-dir", tmp_path / "data", "--boundary")
+    data = ("evaluate", MODEL, "--dataset", "folder", "--data-dir", four, "--boundary")
     command = (*data, "--json", out, "--resume")
 
     def result():
@@ -210,12 +222,20 @@ def test_the_command_goes_on_scoring(tmp_path, run, monkeypatch):
     assert run(*command)[0] == 130
     monkeypatch.undo()
     assert (len(noted(done)), out.exists()) == (2, False)
+    code, _, err = run(*command[:-1])
+    on = f"fastscnn: {done} exists: --resume (resume=True in Python) goes on with what is there"
+    assert (code, err.startswith(on)) == (2, True)
     code, _, err = run(*command, "--flip")
     assert (code, err.count("\n")) == (2, 1)
     assert f"cannot resume {done} with --flip True: it began with False; give that, or" in err
-    os.utime(pairs[0] / "0.png", ns=(1, 1))  # as if it had changed
+    os.utime(four / "images" / "0.png", ns=(1, 1))  # as if it had changed
     code, _, err = run(*command, "--processes", 2)
     assert (code, err) == (0, "fastscnn: 1 of 4 pairs are scored already\n")
+    assert (result(), done.exists()) == (whole, False)
+    monkeypatch.setattr(shared_options, "progress", lambda label: stopped_at(2))
+    assert run(*command)[0] == 130
+    monkeypatch.undo()
+    assert run(*command[:-1], "--force")[0] == 0
     assert (result(), done.exists()) == (whole, False)
     for end in ((), ("--json", "-")):
         code, _, err = run(*data, "--resume", *end)
@@ -229,6 +249,58 @@ def test_the_command_goes_on_scoring(tmp_path, run, monkeypatch):
     assert not done.exists()
 
 
+def test_a_work_has_one_call_at_a_time(four, tmp_path):
+    """Whichever thread or process it is in, as long as it lives."""
+    images, done = four / "images", tmp_path / "new" / "done.jsonl"
+    outputs = {
+        done: lambda **more: evaluate(MODEL, "folder", four, resume=done, **more),
+        tmp_path / "out" / DONE: lambda **more: predict_files(
+            MODEL, [images], tmp_path / "out", resume=True, **more
+        ),
+        tmp_path / "pseudo" / "pseudo.counts.jsonl": lambda **more: pseudo_label(
+            MODEL, images, tmp_path / "pseudo", 0.3, resume=True, **more
+        ),
+    }
+    for journal, call in outputs.items():
+        refusals = []
+
+        def again(items, call=call, journal=journal, refusals=refusals):
+            for item in items:
+                with pytest.raises(OutputError, match=f"^{journal}: another call with --resume is"):
+                    call()
+                refusals.append(item)
+                yield item
+
+        call(progress=again)
+        assert len(refusals) == 4
+        call()
+        assert not [path for path in journal.parent.iterdir() if path.suffix == ".lock"]
+    with pytest.raises(DataError):
+        evaluate(MODEL, "folder", tmp_path / "none", resume=tmp_path / "no" / "folder" / "x")
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.process
+def test_a_killed_call_holds_nobody_up(tmp_path, run):
+    given, out = pictures(tmp_path / "in", 60), tmp_path / "out"
+    command = ("predict", MODEL, tmp_path / "in", "--output", out, "--resume")
+    words = [sys.executable, "-m", "fastscnn_tf", *map(str, command), "--processes", "2"]
+    with subprocess.Popen(words) as process:
+        end = time.monotonic() + 120
+        while not (out / "003_overlay.png").exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        code, _, err = run(*command)
+        said = f"fastscnn: {out / DONE}: another call with --resume is at work with it: let that"
+        assert (code, err.startswith(said), err.count("\n")) == (2, True, 1)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert (out / ".fastscnn-done.jsonl.lock").exists()
+    code, _, err = run(*command)
+    assert (code, "of 60 pictures are done already" in err) == (0, True)
+    assert len(content(out)) == 2 * len(given)
+
+
 def test_settings_beside_the_model_are_noted(tmp_path, run):
     """They choose the kernels, and kernels round differently."""
     shutil.copy(MODEL, model := tmp_path / "m.tflite")
@@ -239,6 +311,15 @@ def test_settings_beside_the_model_are_noted(tmp_path, run):
     assert run("settings", model, "--set", "cpu.kernel_mode=builtin", "--force")[0] == 0
     with pytest.raises(ConfigError, match=r"with cpu\.kernel_mode builtin: it began without"):
         predict_files(model, given, out, resume=True)
+
+
+def test_an_option_that_is_left_out_is_not_noted(tmp_path, run):
+    """A file of this package says itself how it is read."""
+    command = ("predict", MODEL, *pictures(tmp_path / "in", 1), "--output", tmp_path / "o")
+    assert run(*command, "--resume", "--threshold", 0.3)[0] == 0
+    code, _, err = run(*command, "--resume")
+    assert (code, "1 of 1 pictures are done already" in err) == (0, True)
+    assert "threshold" not in (tmp_path / "o" / DONE).read_text()
 
 
 def test_a_call_goes_on_where_one_was_cut_off(tmp_path):
@@ -312,6 +393,91 @@ def test_pseudo_labels_of_processes_are_those_of_one(tmp_path):
     assert one == two
 
 
+@pytest.fixture(name="packed")
+def packed_pairs(four, tmp_path, run):
+    """The same pairs in two shards, whose pictures lie in two folders."""
+    for kind in ("images", "labels"):
+        (four / kind / "a").mkdir()
+        (four / kind / "0.png").rename(four / kind / "a" / "0.png")
+    with (four / "dataset.yaml").open("a") as description:
+        description.write("recursive: true\n")
+    out = tmp_path / "packed"
+    command = ("data", "pack", "--dataset", "folder", "--data-dir", four, "--split", "val")
+    assert run(*command, "--shards", 2, "--output", out)[0] == 0
+    return out
+
+
+def below(folder):
+    """All files below a folder of results, but for what is hidden."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_packed_pictures_are_predicted_as_files_are(four, packed, tmp_path, run, processes):
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert run("predict", MODEL, four / "images", "--recursive", "--output", whole)[0] == 0
+    command = ("predict", MODEL, "--output", out, "--resume", "--processes", processes)
+    shards = sorted(packed.glob("*.tfrecord"))
+    code, said, err = run(*command, shards[1])
+    assert (code, err, said) == (0, "", f"{out}: label map and overlay of 2 pictures\n")
+    code, said, err = run(*command, packed)
+    assert (code, err) == (0, "fastscnn: 2 of 4 pictures are done already\n")
+    assert below(out / "val") == below(whole)
+    assert len(below(whole)) == 8
+    assert "a/0_labels.png" in below(whole)
+
+
+def test_packed_pictures_are_pseudo_labelled_as_files_are(four, packed, tmp_path, run):
+    for name, images in (("one", four / "images"), ("two", packed)):
+        command = ("pseudo-label", MODEL, "--images", images, "--recursive", "--confidence", 0.3)
+        assert run(*command, "--output", tmp_path / name)[0] == 0
+        assert run(*command, "--output", tmp_path / name, "--resume")[0] == 0
+    for kind in ("images", "labels"):
+        one, two = (content(tmp_path / name / kind) for name in ("one", "two"))
+        assert {f"val__{name}": data for name, data in one.items()} == two
+    assert len(open_dataset("folder", tmp_path / "two", "train")) == 4
+
+
+def test_drawn_pictures_that_are_packed_have_names_too(tmp_path, run):
+    pack = ("data", "pack", "--dataset", "toy", "--split", "val", "--size", "64x96", "--shards", 1)
+    assert run(*pack, "--output", tmp_path / "packed")[0] == 0
+    names = open_dataset("records", tmp_path / "packed", "val")
+    first = names.sample_name(0)
+    assert not Path(first).suffix
+    predict_files(MODEL, [tmp_path / "packed"], tmp_path / "out", format="index")
+    expected = fs.Segmenter(MODEL).predict(names.read_image(0))
+    found = np.asarray(Image.open(tmp_path / "out" / "val" / f"{first}_labels.png"))
+    assert np.array_equal(found, expected)
+
+
+def test_what_is_wrong_with_packed_pictures_is_told(packed, tmp_path, run):
+    shards = sorted(packed.glob("*.tfrecord"))
+    data = bytearray(shards[0].read_bytes())
+    data[200] ^= 255
+    shards[0].write_bytes(data)
+    command = ("predict", MODEL, packed, "--output", tmp_path / "out")
+    code, _, err = run(*command)
+    said = f"fastscnn: {shards[0]}: record 0 of 2 (1.png) is damaged: its checksum does not fit"
+    assert (code, err.startswith(said), err.count("\n")) == (2, True, 1)
+    assert "--skip-bad goes on without it" in err
+    code, _, err = run(*command, "--skip-bad")
+    assert (code, err.startswith("fastscnn: skipped 1 of 4 pictures (first: ")) == (0, True)
+    cut = shutil.copytree(packed, tmp_path / "cut") / shards[0].name
+    cut.write_bytes(data[:-1])
+    said = f"{cut}: expected {len(data):,} bytes, got {len(data) - 1:,}"
+    assert said in run(*command[:2], cut, *command[3:])[2]
+    other = shutil.copy(shards[1], packed / "other.tfrecord")
+    assert "records.json beside it does not list it" in run(*command[:2], other, *command[3:])[2]
+    alone = shutil.copy(other, tmp_path / "x.tfrecord")
+    assert "records.json: no such file; expected" in run(*command[:2], alone, *command[3:])[2]
+    assert "no pictures in this folder" in run(*command[:2], tmp_path, *command[3:])[2]
+    index = json.loads((packed / "records.json").read_text())
+    index["splits"]["val"]["shards"][1]["names"] = ["1", "1.png"]
+    (packed / "records.json").write_text(json.dumps(index))
+    assert "gives two of its pictures one name" in run(*command[:2], shards[1], *command[3:])[2]
+
+
 def test_what_cannot_be_shared_is_told(tmp_path, run):
     for bad in (0, 257, 1.5, True):
         with pytest.raises(ConfigError, match=rf"processes must be 1\.\.256, got {bad}"):
@@ -351,6 +517,13 @@ def test_without_pyarrow_its_extra_is_named(tmp_path, run):
         'fastscnn: pyarrow is not installed, which Parquet files need: pip install "fastscnn-tf['
     )
     assert (code, err) == (2, f'{expected}parquet]"\n')
+    given = picture(tmp_path / "a.png")
+    for command in (
+        ("predict", MODEL, given, "--format", "parquet", "--resume"),
+        ("pseudo-label", MODEL, "--images", given, "--parquet"),
+    ):
+        code, _, err = run(*command, "--output", tmp_path / "out")
+        assert (code, err) == (2, f'{expected}parquet]"\n')
     assert not (tmp_path / "out").exists()
 
 

@@ -108,7 +108,7 @@ class Journal:
 
     def begin(self, paths: Iterable[Path]) -> None:
         """Notes files that are written from now on, by this call or one that goes on with it."""
-        names = [name for name in map(_name, paths) if name not in self._begun]
+        names = [name for name in map(name_of, paths) if name not in self._begun]
         self._begun.update(names)
         make_folder(self.path.parent)
         first = [{"settings": self._settings}] if self._new else []
@@ -117,16 +117,16 @@ class Journal:
 
     def has_begun(self, path: Path) -> bool:
         """Whether a file, if there is one, is a result."""
-        return _name(path) in self._begun
+        return name_of(path) in self._begun
 
     def note(self, item: Path | str, result: Any = None) -> None:
         """Notes that all is done for a file, or what has a name, and what came of it, as JSON."""
-        self._done[_name(item)] = result
-        add_lines(self.path, [{"done": _name(item), "result": result}])
+        self._done[name_of(item)] = result
+        add_lines(self.path, [{"done": name_of(item), "result": result}])
 
     def is_done(self, item: Path | str) -> bool:
         """Whether it was noted."""
-        return _name(item) in self._done
+        return name_of(item) in self._done
 
     def result(self, item: Path | str, kind: Any = Any) -> Any:
         """What came of what is done, of a msgspec type.
@@ -135,8 +135,9 @@ class Journal:
             OutputError: it is of another type.
         """
         where = f"{self.path}: {item}"
-        return convert(self._done[_name(item)], where, kind, error=OutputError)
+        return convert(self._done[name_of(item)], where, kind, error=OutputError)
 
 
-def _name(item: Path | str) -> str:
+def name_of(item: Path | str) -> str:
+    """What a journal calls a file, or what has a name."""
     return plain(item if isinstance(item, str) else os.path.abspath(item))  # noqa: PTH100

@@ -11,10 +11,16 @@ from pathlib import Path
 
 from ..console import warn
 
+LOCK = ".lock"  # ends the name of a lock, see `folder_lock`
 PART = ".part"  # in the names of what is being written, beside the number of the process
 _STAGE = re.compile(re.escape(PART) + r"\.(\d{1,10})")  # a folder that is built up, see `staging`
 _PROCESS = re.compile(r"(?<!\d)(\d{1,10})\.?" + re.escape(PART) + "|^" + _STAGE.pattern)
 MINUTE, DAY = 60, 86_400  # seconds
+
+
+def is_lock(name: str) -> bool:
+    """Whether a file of this name is a lock, which may be that of a killed process."""
+    return name.startswith(".") and name.endswith(LOCK)
 
 
 def remove_leftovers(folder: Path, held: bool = False) -> None:

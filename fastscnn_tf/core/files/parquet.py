@@ -3,7 +3,7 @@
 `drive.parquet/00000012.png` is the picture of row 12, whatever its format, and
 `drive.parquet/00000012.label.png` its label map: the columns `image` and `label`, of bytes, or of
 structures with `bytes` in them as Hugging Face's data sets have them. One row group of a column is
-in memory at a time.
+in memory at a time. `Parts` writes such files.
 """
 
 from __future__ import annotations
@@ -20,15 +20,28 @@ from typing import Any
 from ..errors import DataError
 from ..extras import import_extra
 from ..foreign_text import printable
+from .journal import DONE, Journal
 from .reading import open_regular
+from .writing import check_output, replacing
 
 SUFFIX = ".parquet"
 IMAGE, LABEL = "image", "label"
 ENDINGS = {IMAGE: ".png", LABEL: ".label.png"}
 MOST_ROWS = 5_000_000
 LARGEST_GROUP = 1 << 30  # bytes of a column in a row group
+PART, PART_ROWS, GROUP_ROWS = 128 << 20, 1000, 16  # what is written: bytes and rows of a file
 _ROW = re.compile(r"(\d{8})(\.label)?\.png")
 _BROKEN = (OSError, ValueError, KeyError, MemoryError, NotImplementedError, OverflowError)
+
+
+def arrow() -> Any:
+    """pyarrow, with what reads and writes such files.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    import_extra("pyarrow.parquet", "parquet", ", which Parquet files need")
+    return import_extra("pyarrow", "parquet")
 
 
 def is_shard(path: Path) -> bool:
@@ -89,7 +102,7 @@ class _Shard:
     """What a file holds, and the row group of each column that was read last."""
 
     def __init__(self, path: Path):
-        self._parquet = import_extra("pyarrow.parquet", "parquet", ", which Parquet files need")
+        self._parquet = arrow().parquet
         self._path, self._lock = path, threading.Lock()
         self._last: dict[str, tuple[int, Any]] = {}
         self._ask(self._learn)
@@ -150,3 +163,69 @@ class _Shard:
         return self._ask(
             lambda file: file.read_row_group(group, columns=[place]).column(0), metadata=self._about
         )
+
+
+class Parts:
+    """Rows that go into Parquet files of a folder, `NAME-00000.parquet` and so on, as they come.
+
+    Each file is there whole or not at all. One line of a journal says what is in it, so that a call
+    that goes on does no file's work twice.
+
+    Args:
+        folder: of the files.
+        name: what their names begin with.
+        journal: where they are noted; None: this call is not gone on with.
+
+    Attributes:
+        place: the file of each item that is done.
+
+    Raises:
+        InputError: pyarrow is not installed.
+        OutputError: there is such a file that the journal does not know.
+    """
+
+    def __init__(self, folder: Path, name: str, journal: Journal | None):
+        self._arrow = arrow()
+        self._folder, self._name, self._journal = folder, name, journal
+        self._rows: list[dict[str, bytes | str]] = []
+        self._items: dict[str, Any] = {}
+        self._size = 0
+        self.place: dict[str, Path] = {}
+        for path in sorted(folder.glob(f"{name}-*{SUFFIX}")):
+            check_output(path, bool(journal and journal.has_begun(path)), folder / DONE)
+
+    def done(self, kind: Any = Any) -> dict[str, Any]:
+        """What is in files that are there, and what came of each, of a msgspec type."""
+        known: dict[str, Any] = {}
+        for path in sorted(self._folder.glob(f"{self._name}-*{SUFFIX}")):
+            if self._journal and self._journal.is_done(path):
+                items = self._journal.result(path, dict[str, kind])
+                known |= items
+                self.place |= dict.fromkeys(items, path)
+        return known
+
+    def add(self, item: str, row: dict[str, bytes | str], result: Any = None) -> None:
+        """Adds a row; it counts as done once its file is written."""
+        self._rows.append(row)
+        self._items[item] = result
+        self._size += sum(map(len, row.values()))
+        if self._size >= PART or len(self._rows) >= PART_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes a file of what has come since the last one."""
+        if not self._rows:
+            return
+        names = (f"{self._name}-{number:05}{SUFFIX}" for number in itertools.count())
+        taken = {path.name for path in self.place.values()}
+        path = self._folder / next(name for name in names if name not in taken)
+        if self._journal:
+            self._journal.begin([path])
+        with replacing(path) as temporary:
+            table = self._arrow.Table.from_pylist(self._rows)
+            how = {"compression": "none", "use_dictionary": False}
+            self._arrow.parquet.write_table(table, temporary, row_group_size=GROUP_ROWS, **how)
+        if self._journal:
+            self._journal.note(path, self._items)
+        self.place |= dict.fromkeys(self._items, path)
+        self._rows, self._items, self._size = [], {}, 0

@@ -13,7 +13,7 @@ from typing import Any
 from ..console import warn
 from ..errors import FastSCNNError, InputError, OutputError
 from .addresses import HTTP, address_of, name_of_part, place_of, root
-from .leftovers import PART
+from .leftovers import PART, is_lock
 from .remote import (
     forget_answers,
     is_stand_in,
@@ -73,7 +73,7 @@ def _files(area: Path) -> list[Path]:
     found = []
     for place, folders, names in os.walk(area):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        kept = (name for name in names if PART not in name and name != ".lock")
+        kept = (name for name in names if PART not in name and not is_lock(name))
         found += [Path(place, name) for name in kept]
     return sorted(path for path in found if not path.is_symlink())
 

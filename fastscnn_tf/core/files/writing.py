@@ -12,7 +12,7 @@ from ..aliases import StrPath
 from ..errors import OutputError
 from .addresses import is_url
 from .json_text import dump_json
-from .leftovers import PART, remove_leftovers
+from .leftovers import PART, is_lock, remove_leftovers
 
 FORCE, RESUME = "--force (force=True in Python)", "--resume (resume=True in Python)"
 NAME_MAX = 255  # bytes of a name on common file systems; some count characters, which allows more
@@ -89,7 +89,8 @@ def check_output_folder(path: StrPath, force: bool = False, began: str = "") -> 
     path = check_plain(path)
     if path.is_dir():
         remove_leftovers(path)
-    if path.is_dir() and any(path.iterdir()) and not force:
+    used = path.is_dir() and not all(is_lock(each.name) for each in path.iterdir())
+    if used and not force:
         raise OutputError(f"{path} is not empty: {_choices(began and path / began, 'replace')}")
     _check_writable(path)
     return path

@@ -4,8 +4,8 @@ import dataclasses
 import io
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePath
+from typing import IO, Literal
 
 import numpy as np
 from PIL import Image
@@ -252,7 +252,7 @@ def list_images(path: StrPath) -> list[Path]:
     return found
 
 
-def is_picture_name(path: Path) -> bool:
+def is_picture_name(path: PurePath) -> bool:
     """Whether a file in a folder is taken for an image; macOS' hidden `._` companions are not."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
@@ -264,7 +264,7 @@ def encode_png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def save_label(path: StrPath, label: np.ndarray, palette: np.ndarray) -> None:
+def save_label(path: StrPath | IO[bytes], label: np.ndarray, palette: np.ndarray) -> None:
     """Writes (H, W) uint8 class indices as a palette PNG that opens in colours."""
     image = Image.fromarray(label)
     image.putpalette(palette.astype(np.uint8).tobytes())

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...core.errors import OutputError
-from ...core.files.folder_lock import LOCK, hold
-from ...core.files.leftovers import PART
+from ...core.files.folder_lock import hold
+from ...core.files.leftovers import LOCK, PART
 from ...core.files.writing import make_folder
 
 
@@ -40,23 +40,18 @@ def staging(output: Path) -> Iterator[Path]:
         OutputError: another process holds the folder, or a file cannot be written (disk full, no
             permission).
     """
-    new = not output.exists()
-    folder = make_folder(output) / f"{PART}.{os.getpid()}"
-    try:
-        with hold(output, "another process"):
-            try:
-                shutil.rmtree(folder, ignore_errors=True)  # of an earlier process of this number
-                folder.mkdir()
-                yield folder
-            except OSError as error:
-                where = error.filename or output
-                reason = error.strerror or error
-                raise OutputError(f"cannot write {where}: {reason}") from error
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        if new and not any(output.iterdir()):
-            output.rmdir()
+    folder = output / f"{PART}.{os.getpid()}"
+    with hold(output, "another process"):
+        try:
+            shutil.rmtree(folder, ignore_errors=True)  # of an earlier process of this number
+            folder.mkdir()
+            yield folder
+        except OSError as error:
+            where = error.filename or output
+            reason = error.strerror or error
+            raise OutputError(f"cannot write {where}: {reason}") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def holds_something(output: Path) -> bool:

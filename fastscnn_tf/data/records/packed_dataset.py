@@ -8,6 +8,7 @@ too. Written by `fastscnn_tf.data.records.packing`.
 """
 
 import dataclasses
+import functools
 import os
 import re
 from pathlib import Path, PurePosixPath
@@ -20,14 +21,14 @@ from ...core.aliases import StrPath
 from ...core.errors import ConfigError, DataError
 from ...core.files.json_text import Count, decode_json
 from ...core.files.reading import local, open_regular, read_bytes
-from ...core.images.image_file import decode_image
+from ...core.images.image_file import decode_image, is_picture_name
 from ...core.labels import IGNORE, UNKNOWN, LabelSpace
 from ...core.labels.space import Byte
 from ..datasets.dataset import SegmentationDataset
 from .encoded import decode_instances, decode_label
 from .tfrecord import Value, decode_example, read_record
 
-INDEX = "records.json"
+INDEX, SUFFIX = "records.json", ".tfrecord"
 FORMAT = "fastscnn-records"
 VERSION = 1
 LARGEST = 64 << 20  # bytes of records.json: some 500,000 pairs
@@ -129,6 +130,18 @@ class Shard:
                 f"{error}; copy or pack the shard again"
             ) from None
 
+    def file(self, what: str, number: int, features: dict[str, Value]) -> bytes:
+        """The bytes of a record's `image`, `label` or `instance`.
+
+        Raises:
+            DataError: it has none.
+        """
+        content = features.get(f"{what}/encoded")
+        if not isinstance(content, bytes):
+            name = self.noted.names[number]
+            raise DataError(f"{self.path}: {name} has no {what}: pack it again")
+        return content
+
 
 class RecordsDataset(SegmentationDataset):
     """One split of a packed data set.
@@ -198,11 +211,74 @@ class RecordsDataset(SegmentationDataset):
         return decode_label(data, self._table, self.sample_name(index))
 
     def _file(self, what: str, index: int, features: dict[str, Value]) -> bytes:
-        content = features.get(f"{what}/encoded")
-        if not isinstance(content, bytes):
-            path = self._places[index][0].path
-            raise DataError(f"{path}: {self.sample_name(index)} has no {what}: pack it again")
-        return content
+        shard, number = self._places[index]
+        return shard.file(what, number, features)
+
+
+def is_shard(path: Path) -> bool:
+    """Whether a path is that of a TFRecord file."""
+    return path.suffix == SUFFIX and path.is_file()
+
+
+def shard_of(path: Path) -> Path | None:
+    """The TFRecord file that a path leads into."""
+    return next(filter(is_shard, path.parents), None)
+
+
+def pictures(path: Path) -> list[Path]:
+    """The paths of the pictures in a shard, `val-00000-of-00001.tfrecord/a/1.png`, by their names.
+
+    Raises:
+        DataError: the index beside it is missing, damaged or of other shards, or names two alike.
+    """
+    return [path / name for name in _opened(path)[1]]
+
+
+def read_picture(path: Path) -> bytes:
+    """The bytes of the file of such a picture.
+
+    Raises:
+        DataError: there is none of this name, or it is damaged.
+    """
+    file = shard_of(path) or path.parent
+    shard, numbers = _opened(file)
+    number = numbers.get(path.relative_to(file).as_posix())
+    if number is None:
+        raise DataError(f"{path}: no picture of this name among the {len(shard)} of the shard")
+    return shard.file("image", number, shard.read(number))
+
+
+def split_of(path: Path) -> str:
+    """The split of a shard, by its name, see `shard_name`."""
+    return path.name.rsplit("-", 3)[0]
+
+
+def _opened(path: Path) -> tuple[Shard, dict[str, int]]:
+    """A shard, and the number of each of its pictures by its path below it."""
+    index = path.parent / INDEX
+    if not index.is_file():
+        read_index(path.parent)  # says what is wrong
+    state = index.stat()
+    return _kept(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _kept(path: Path, *state: int) -> tuple[Shard, dict[str, int]]:
+    splits = _kept_index(path.parent, *state).splits
+    every = (shard for split in splits.values() for shard in split.shards)
+    noted = next((shard for shard in every if shard.file == path.name), None)
+    if noted is None:
+        raise DataError(f"{path}: {INDEX} beside it does not list it: name one that it lists")
+    names = (PurePosixPath(name) for name in noted.names)  # drawn ones have no suffix
+    paths = [str(name) if is_picture_name(name) else f"{name}.png" for name in names]
+    if len(set(paths)) < len(paths):
+        raise DataError(f"{path}: {INDEX} gives two of its pictures one name: pack them again")
+    return _shard(path.parent, noted), {path: number for number, path in enumerate(paths)}
+
+
+@functools.lru_cache(maxsize=2)
+def _kept_index(folder: Path, *state: int) -> Index:
+    return read_index(folder)
 
 
 def read_index(folder: Path) -> Index:
@@ -254,7 +330,7 @@ def is_split_name(split: str) -> bool:
 
 def shard_name(split: str, number: int, count: int) -> str:
     """`train-00000-of-00003.tfrecord`."""
-    return f"{split}-{number:05d}-of-{count:05d}.tfrecord"
+    return f"{split}-{number:05d}-of-{count:05d}{SUFFIX}"
 
 
 def is_shard_name(name: str, split: str) -> bool:

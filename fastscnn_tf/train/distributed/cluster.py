@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ...core.arguments import host_and_port
 from ...core.console import leave_stderr_to_python, quiet_stderr, warn
 from ...core.errors import ConfigError, FastSCNNError
 from ...core.extras import import_extra
@@ -202,9 +203,9 @@ def joined(cluster: Cluster | None) -> Iterator[Workers]:
 
 def _check_resolved(address: str) -> None:
     """Asks now: JAX would wait for a machine of this name for as long as for all workers."""
-    host, _, port = address.rpartition(":")
+    host, port = host_and_port(address)
     try:
-        socket.getaddrinfo(host.strip("[]"), int(port))
+        socket.getaddrinfo(host, port)
     except (OSError, UnicodeError) as error:
         if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
             return  # nobody could be asked

@@ -31,7 +31,7 @@ from ...core.extras import import_extra
 from ...core.files.folder_lock import hold
 from ...core.files.json_text import plain, read_json
 from ...core.files.reading import open_regular
-from ...core.files.writing import check_output_folder, check_plain, make_folder, write_json
+from ...core.files.writing import check_output_folder, check_plain, write_json
 from ...core.keras_api import callback_of, keras3
 from ...runs.run_files import RUN, SCORE, Settings
 from ...runs.run_folder import check_same_settings, run_folder
@@ -185,7 +185,6 @@ def _is_trial(folder: Path) -> bool:
 @contextlib.contextmanager
 def _turn(folder: Path) -> Iterator[None]:
     """Holds a folder as soon as others, who begin in it at the same time, are done."""
-    make_folder(folder)
     until = time.monotonic() + SILENT
     with contextlib.ExitStack() as stack:
         while True:
