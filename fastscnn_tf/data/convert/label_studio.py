@@ -200,10 +200,7 @@ def brush_mask(rle: list[int], size: Size, name: str) -> np.ndarray:
             end = i + 1 + bits.read(widths[bits.read(2)])
             if end > count:
                 raise ValueError
-            if repeated:
-                out[i:end] = bits.read(8)
-            else:
-                out[i:end] = [bits.read(8) for _ in range(end - i)]
+            out[i:end] = [bits.read(8) for _ in range(1 if repeated else end - i)]
             i = end
     except ValueError:
         raise DataError(f"{name}: a brush stroke that is damaged") from None
