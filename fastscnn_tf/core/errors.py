@@ -68,13 +68,12 @@ class ExportError(FastSCNNError):
     """The converted graph is not what its recipe promises."""
 
 
+Kinds = type[Exception] | tuple[type[Exception], ...]
+
+
 @contextlib.contextmanager
 def retold(
-    error: type[Exception],
-    before: str = "",
-    after: str = "",
-    *,
-    of: type[Exception] | tuple[type[Exception], ...] = InputError,
+    error: type[Exception], before: str = "", after: str = "", *, of: Kinds = InputError
 ) -> Iterator[None]:
     """What is raised meanwhile as another error, with more of a message around its text.
 
@@ -88,3 +87,12 @@ def retold(
         yield
     except of as failure:
         raise error(f"{before}{failure}{after}") from None
+
+
+@contextlib.contextmanager
+def instead_of(kinds: Kinds, error: Exception) -> Iterator[None]:
+    """Raises an error in the place of any of some kinds that is raised meanwhile."""
+    try:
+        yield
+    except kinds:
+        raise error from None
