@@ -54,9 +54,7 @@ def import_command(
     from ..evaluation.saving import save_model
     from ..model.checkpoints.import_checkpoint import import_checkpoint
 
-    if output.suffix != ".keras":
-        raise ConfigError(f"{output}: the output must end in .keras")
-    check_output(output, force)
+    check_output(output, force, suffix=".keras")
     rest["input_size"] = rest.pop("size")
     changes, classes = opt.given(rest, "mean", "std", "input_size"), rest["classes"]
     if labels:
@@ -127,12 +125,10 @@ def prune_command(
     from ..model.prune import check_macs, prune
 
     check_macs(macs)
-    if output.suffix != ".keras":
-        raise ConfigError(f"{output}: the output must end in .keras")
     if not data["dataset"] and (data["data_dir"] or data["size"]):
         raise click.UsageError("--data-dir and --size are for scoring: pass --dataset, too")
     opt.refuse_inputs(str(output), (model,), data["data_dir"])
-    check_output(output, force)
+    check_output(output, force, suffix=".keras")
     opt.check_json(json_path, force, model, str(output), data_dir=data["data_dir"])
     loaded = load_model(model)
     result = prune(loaded, macs)

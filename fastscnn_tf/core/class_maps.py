@@ -73,9 +73,7 @@ def class_map(source: LabelSpace, target: LabelSpace) -> np.ndarray | None:
     """
     same = source.names == target.names
     indices = range(len(source)) if same else _MAPS.get((source.names, target.names))
-    if indices is None:
-        return None
-    return _table(indices)
+    return None if indices is None else _table(indices)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,11 +200,8 @@ def shared_classes(
     count = None if class_map is None else NAMELESS  # what a class map leaves out starts anew
     found = match_classes(model, data, match, class_map, count)
     table = [int(index) for index in found.of_labels()[: len(data)]]
-    how = (
-        f"by {class_map}"
-        if class_map
-        else f"by index: {'no names' if nameless else 'as asked for'}"
-    )
+    why = "no names" if nameless else "as asked for"
+    how = f"by {class_map or f'index: {why}'}"
     return [None if index == IGNORE else index for index in table], how
 
 

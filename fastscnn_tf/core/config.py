@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import NUMBER, check_number, either, nearest_or_all, spelled
-from .errors import ConfigError
+from .errors import ConfigError, instead_of
 from .files.json_text import convert
 from .images.interpolation import sampling_of
 from .labels import MAX_CLASSES, LabelSpace, label_space
@@ -401,10 +401,9 @@ def _known(cls: type[FastSCNNConfig], changes: dict[str, Any]) -> dict[str, Any]
 
 
 def _colours(value: Any) -> tuple[tuple[int, ...], ...]:
-    try:
+    wrong = ConfigError(f"class_colors must be a list of (R, G, B), got {value!r}")
+    with instead_of(TypeError, wrong):
         return tuple(tuple(operator.index(v) for v in colour) for colour in value)
-    except TypeError:
-        raise ConfigError(f"class_colors must be a list of (R, G, B), got {value!r}") from None
 
 
 def _names(field: str, value: Any) -> tuple[str, ...]:

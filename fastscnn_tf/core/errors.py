@@ -6,6 +6,9 @@ it without a traceback.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class FastSCNNError(Exception):
     """Base of every error this package raises on purpose; the command line exits with code 1."""
@@ -63,3 +66,33 @@ class Ended(BaseException):
 
 class ExportError(FastSCNNError):
     """The converted graph is not what its recipe promises."""
+
+
+Kinds = type[Exception] | tuple[type[Exception], ...]
+
+
+@contextlib.contextmanager
+def retold(
+    error: type[Exception], before: str = "", after: str = "", *, of: Kinds = InputError
+) -> Iterator[None]:
+    """What is raised meanwhile as another error, with more of a message around its text.
+
+    Args:
+        error: is raised in place of those of the kinds `of`.
+        before: what stands before their text.
+        after: what stands behind it.
+        of: the kinds that are caught.
+    """
+    try:
+        yield
+    except of as failure:
+        raise error(f"{before}{failure}{after}") from None
+
+
+@contextlib.contextmanager
+def instead_of(kinds: Kinds, error: Exception) -> Iterator[None]:
+    """Raises an error in the place of any of some kinds that is raised meanwhile."""
+    try:
+        yield
+    except kinds:
+        raise error from None

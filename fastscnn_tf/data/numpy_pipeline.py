@@ -6,6 +6,7 @@ threads nor where training was resumed changes a batch.
 
 import functools
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -86,6 +87,7 @@ def numpy_batches(
     workers: int = 2,
     cache: str = "auto",
     share: tuple[int, int] = (0, 1),
+    kind: Callable[..., Any] | None = None,
 ) -> Any:
     """`load_pydataset` for an opened data set, with `settings` as in `pipeline.batches`.
 
@@ -94,10 +96,12 @@ def numpy_batches(
         share: (number, count), for one of several processes that train together: rows `number *
             batch_size / count` and following of every batch, the same pairs, draws and mixtures
             that stand there in a whole batch.
+        kind: makes another `BatchSource`.
     """
     check_batches(dataset, config, batch_size, training=settings is not None)
     check_number("workers", workers, 1)
-    source = BatchSource(dataset, config, settings, batch_size, seed, cache, share)
+    make = kind or BatchSource
+    source = make(dataset, config, settings, batch_size, seed, cache, share)
     return pydataset_class(keras3())(source, workers)
 
 
@@ -141,7 +145,7 @@ class BatchSource:
         images = np.empty((len(keys), *self.config.input_size, 3), np.float32)
         labels = np.empty(images.shape[:3], np.uint8)
         for slot, key in enumerate(keys):
-            images[slot], labels[slot] = self._pair(int(key), vectors[slot])
+            images[slot], labels[slot] = self._shown(*self._reader.read(int(key)), vectors[slot])
         if self.settings and mixes:
             images, labels = mix_batch(images, labels, vectors, self.settings, numpy_ops)
         return images[partner:], for_outputs(labels[partner:], self.config)
@@ -164,9 +168,6 @@ class BatchSource:
         rows = np.arange(number * whole // count - before, (number + 1) * whole // count) % whole
         numbers = [self._random(epoch, start + int(r)).random(DRAWS, np.float32) for r in rows]
         return self.order(epoch)[start + rows], np.stack(numbers)
-
-    def _pair(self, key: int, vector: np.ndarray) -> Pair:
-        return self._shown(*self._reader.read(key), vector)
 
     def _shown(self, image: np.ndarray, label: np.ndarray, vector: np.ndarray) -> Pair:
         """A pair as the network sees it: augmented, or normalised alone."""

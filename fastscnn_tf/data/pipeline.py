@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig, config_of
-from ..core.errors import ConfigError, DataError, InputError
+from ..core.errors import ConfigError, DataError, InputError, retold
 from ..core.keras_api import TFDataset, as_it_is, tensorflow
 from .augment.augmentation import DRAWS, Augmentation, augmentation
 from .augment.mix import mix_batch
@@ -68,10 +68,8 @@ def load_dataset(
             asked for: `model.fit` and `reader.named_data_errors` give this error, a plain loop
             gives TensorFlow's with this one in it.
     """
-    try:
+    with retold(InputError, after="; load_pydataset gives batches without it"):
         tensorflow()
-    except InputError as error:
-        raise InputError(f"{error}; load_pydataset gives batches without it") from None
     config = config_of(config)
     dataset = opened(name, data_dir, split, config, skip_bad, classes)
     settings = augmentation(augment)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..core.aliases import StrPath
-from ..core.errors import ConfigError, InputError, ModelFileError
+from ..core.errors import ConfigError, InputError, ModelFileError, retold
 from ..core.files.json_text import read_json
 from ..core.files.reading import read_bytes
 from ..core.files.writing import check_output, write_json
@@ -129,17 +129,11 @@ def travelling_settings(
         return read_settings(beside, model, content), False
     if KEY not in metadata:
         return None, False
-    try:
+    hint = f"{beside.name} beside it takes their place (fastscnn settings {model} --for DEVICE)"
+    with retold(ModelFileError, after=f"; {hint}", of=ConfigError):
         return _valid(metadata[KEY], f"{model}: settings inside the file"), True
-    except ConfigError as error:
-        raise ModelFileError(
-            f"{error}; {beside.name} beside it takes their place (fastscnn settings {model} --for "
-            "DEVICE)"
-        ) from None
 
 
 def _valid(values: object, where: str) -> DeviceSettings:
-    try:
+    with retold(ConfigError, f"{where}: ", of=ConfigError):
         return DeviceSettings.from_dict(values)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None

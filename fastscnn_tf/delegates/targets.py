@@ -54,6 +54,12 @@ _MAPS = "the pyramid's resizes as 1x1 convolutions, off by a step at most"
 _ARGMAX = "logits at 1/8: the CPU's labels at any size from the fewest bytes"
 
 
+def _pi(name: str, title: str, *reasons: str) -> Target:
+    """The choice for a Raspberry Pi."""
+    settings = DeviceSettings(name, cpu=CpuSettings(num_threads=4, kernel_mode="xnnpack"))
+    return Target(title, settings, "Interpreter, XNNPACK, 4 threads", reasons)
+
+
 def _ethos(name: str, title: str, resizes: str = _MAPS) -> Target:
     """The choice for an Ethos-U NPU."""
     reasons = ("int8: the NPU's own arithmetic", _VELA, resizes, _ARGMAX, _BYTES)
@@ -61,18 +67,8 @@ def _ethos(name: str, title: str, resizes: str = _MAPS) -> Target:
 
 
 _TARGETS = (
-    Target(
-        "Raspberry Pi 4 (and 3)",
-        DeviceSettings("pi4", cpu=CpuSettings(num_threads=4, kernel_mode="xnnpack")),
-        "Interpreter, XNNPACK, 4 threads",
-        (_INT8, _LOGITS, _BYTES, _PI4_API, _CORES),
-    ),
-    Target(
-        "Raspberry Pi 5",
-        DeviceSettings("pi5", cpu=CpuSettings(num_threads=4, kernel_mode="xnnpack")),
-        "Interpreter, XNNPACK, 4 threads",
-        (_INT8, _LOGITS, _BYTES, _CORES),
-    ),
+    _pi("pi4", "Raspberry Pi 4 (and 3)", _INT8, _LOGITS, _BYTES, _PI4_API, _CORES),
+    _pi("pi5", "Raspberry Pi 5", _INT8, _LOGITS, _BYTES, _CORES),
     Target(
         "Android, GPU",
         DeviceSettings(

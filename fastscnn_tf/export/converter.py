@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..core.console import quiet_stderr
-from ..core.errors import ExportError, ModelFileError
+from ..core.errors import ExportError, ModelFileError, retold
 from ..core.keras_api import tensorflow
 from ..runtime.trial import run_here
 from ..tflite.embedded_metadata import NAME as TFLITE_METADATA
@@ -98,10 +98,9 @@ def check_runs(path: Path, content: bytes) -> None:
     Raises:
         ExportError: the interpreter does not take it.
     """
-    try:
+    hint = (
+        "; in int8 a layer whose outputs are almost all zero can be the reason: look at the "
+        "calibration images, or train on"
+    )
+    with retold(ExportError, after=hint, of=ModelFileError):
         run_here(path, content)
-    except ModelFileError as error:
-        raise ExportError(
-            f"{error}; in int8 a layer whose outputs are almost all zero can be the reason: look "
-            "at the calibration images, or train on"
-        ) from None

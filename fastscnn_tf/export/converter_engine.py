@@ -11,7 +11,7 @@ from types import ModuleType
 
 from ..core.arguments import check_name
 from ..core.config import FastSCNNConfig
-from ..core.errors import ConfigError, InputError
+from ..core.errors import ConfigError, InputError, retold
 from ..core.extras import pip_install
 from ..model.complexity import complexity
 from .quantization_recipes import Recipe
@@ -57,10 +57,8 @@ def kept_layers(config: FastSCNNConfig, patterns: Sequence[str]) -> tuple[str, .
     names = [layer.name for layer in complexity(config.replace(aux_heads=False)).layers]
     kept: set[str] = set()
     for pattern in patterns:
-        try:
+        with retold(ConfigError, f"{pattern!r} is no regular expression: ", of=re.error):
             found = {name for name in names if name == pattern or re.fullmatch(pattern, name)}
-        except re.error as error:
-            raise ConfigError(f"{pattern!r} is no regular expression: {error}") from None
         if not found:
             near = difflib.get_close_matches(pattern, names, 3, 0.4) or names[:3]
             raise ConfigError(f"no layer is named {pattern!r}: such as {', '.join(near)}")

@@ -15,6 +15,7 @@ from ..core.keras_api import Tensor
 from ..core.sizes import Size
 from ..model.folded import FoldedNetwork
 from ..model.tf_blocks import TFBlocks
+from ..model.topology import Conv, Depthwise
 from ..model.windows import Pads
 
 
@@ -25,23 +26,19 @@ class ExportBlocks(TFBlocks):
         super().__init__(network)
         self._becomes_int8 = network.takes_bytes
 
-    def _convolution(self, x: Tensor, kernel: np.ndarray, stride: int, padding: str) -> Tensor:
+    def _sums(self, x: Tensor, kernel: np.ndarray, conv: Conv | Depthwise, padding: str) -> Tensor:
         """The first convolution of an int8 graph reads pairs of pixels.
 
         XNNPACK's int8 kernels take 8 channels of a tap at once. Of 3 channels that is 9 taps of 8,
         of 6 channels 6 taps of 8: measured 0.83 of the time at 1024x2048 (AVX-512, 1 thread),
         where `SPACE_TO_DEPTH` (4 taps of 16 on 12 channels) takes 1.18. The reshape moves nothing.
         """
-        if (
-            self._becomes_int8
-            and stride == 2
-            and kernel.shape[:2] == (3, 3)
-            and x.shape[2] % 2 == 0
-        ):
-            _, height, width, channels = x.shape
-            x = self.tf.reshape(x, (1, height, width // 2, 2 * channels))
-            return self.tf.nn.conv2d(x, kernel_of_pairs(kernel), [1, 2, 1, 1], padding)
-        return super()._convolution(x, kernel, stride, padding)
+        strided = isinstance(conv, Conv) and (conv.kernel, conv.stride) == (3, 2)
+        if not self._becomes_int8 or not strided or x.shape[2] % 2:
+            return super()._sums(x, kernel, conv, padding)
+        _, height, width, channels = x.shape
+        x = self.tf.reshape(x, (1, height, width // 2, 2 * channels))
+        return self.tf.nn.conv2d(x, kernel_of_pairs(kernel), [1, 2, 1, 1], padding.upper())
 
     def _frame_pads(self, size: Size, padding: str) -> Pads | None:
         """One column more where it makes the width even; its weights are zero."""

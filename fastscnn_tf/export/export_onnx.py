@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.aliases import StrPath
 from ..core.arguments import either
-from ..core.errors import ConfigError, ModelFileError
+from ..core.errors import ConfigError, ModelFileError, retold
 from ..core.files.writing import check_output, write_bytes
 from ..core.keras_api import KerasModel
 from ..data.datasets.objects import Source
@@ -141,10 +141,14 @@ def tflite_to_onnx(source: StrPath, path: StrPath, force: bool = False) -> OnnxR
         )
     if reason := why_not(graphs.main):  # first: numbers of a made file go through formulas here
         raise ModelFileError(f"{source}: damaged .tflite file ({reason})")
-    graph = _translated(source, graphs, metadata)
+    # A made file may put anything in the place of an operation's inputs and options.
+    odd = LookupError, TypeError, ValueError, ArithmeticError
+    told = f"{source}: not a graph as fastscnn export writes it ("
+    with retold(ModelFileError, told, ")", of=odd):
+        graph = translate(graphs.main, metadata["outputs"])
     content = graph.content(metadata)
-    told = _as_tflite(Path(source), graphs, content, metadata)
-    return _written(target, content, graph, metadata, told)
+    verdict = _as_tflite(Path(source), graphs, content, metadata)
+    return _written(target, content, graph, metadata, verdict)
 
 
 def check_onnx(path: StrPath, options: ExportOptions | None = None, force: bool = False) -> Path:
@@ -162,9 +166,7 @@ def check_onnx(path: StrPath, options: ExportOptions | None = None, force: bool 
         InputError: the package `onnx` is not installed.
         OutputError: the file exists or cannot be written.
     """
-    target = check_output(path, force)
-    if target.suffix != ".onnx":
-        raise ConfigError(f"{target}: the output must end in .onnx")
+    target = check_output(path, force, suffix=".onnx")
     if options is not None:
         rules, input = options.checked()
         for what, name, known in (("recipe", rules.name, RECIPES), ("input", input, INPUTS)):
@@ -172,16 +174,6 @@ def check_onnx(path: StrPath, options: ExportOptions | None = None, force: bool 
                 raise ConfigError(f"format onnx has {what} {either(known)}: not {name}")
     OnnxGraph()
     return target
-
-
-def _translated(source: StrPath, graphs: ModelGraphs, metadata: Mapping[str, Any]) -> OnnxGraph:
-    try:
-        return translate(graphs.main, metadata["outputs"])
-    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-        # A made file may put anything in the place of an operation's inputs and options.
-        raise ModelFileError(
-            f"{source}: not a graph as fastscnn export writes it ({error})"
-        ) from None
 
 
 def _as_tflite(

@@ -183,9 +183,7 @@ def check_target(path: StrPath, force: bool = False) -> Path:
         ConfigError: another suffix.
         OutputError: it or one that lies beside it exists or cannot be written.
     """
-    target = check_output(path, force)
-    if target.suffix != ".tflite":
-        raise ConfigError(f"{target}: the output must end in .tflite")
+    target = check_output(path, force, suffix=".tflite")
     for beside in (_sidecar(target), settings_path(target)):
         check_output(beside, force)
     return target

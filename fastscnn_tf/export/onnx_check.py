@@ -11,7 +11,7 @@ import numpy as np
 from ..core.errors import ExportError, InputError
 from ..core.extras import import_extra
 from ..core.foreign_text import one_line
-from ..core.sizes import Size, parse_size
+from ..core.sizes import parse_size
 from ..data.datasets.toy_streets import draw_scene
 from ..runtime import native
 from ..runtime.engine import DEFAULT_THREADS
@@ -77,7 +77,8 @@ def verified(
         port = (1, *size, 3), None, INPUT  # of whatever type
         order = {"runtime": "onnxruntime", "threads": DEFAULT_THREADS, "input": port, "place": 0}
         call = native.other(content, order)
-        for image in _streets(size):
+        for index in range(IMAGES):
+            image, _ = draw_scene((0, 2, index), size)
             got = call(_fed(image, metadata))[0]
             found.add(got, expected(image), labels)
     except ExportError:
@@ -85,10 +86,6 @@ def verified(
     except Exception as error:  # onnxruntime's errors have no common class
         raise ExportError(f"onnxruntime: {one_line(str(error))}") from None
     return f"onnxruntime {runtime.__version__} on {IMAGES} drawn streets: {found.told(source)}"
-
-
-def _streets(size: Size) -> list[np.ndarray]:
-    return [draw_scene((0, 2, index), size)[0] for index in range(IMAGES)]
 
 
 def _fed(image: np.ndarray, metadata: Mapping[str, Any]) -> np.ndarray:

@@ -41,7 +41,6 @@ class _Translator:
         self.graph, self.onnx = graph, OnnxGraph()
         self._real: dict[int, Value] = {}
         self._stored: dict[int, Value] = {}  # integers of quantized tensors
-        self._grids: dict[int, Tensor] = {}  # whose scale and zero point they have
         self._pairs: set[int] = set()  # tensors whose pixels are taken two by two
         self._pads: dict[int, tuple[int, Pads]] = {}
 
@@ -70,13 +69,11 @@ class _Translator:
         if tensor.constant and tensor.quantized:
             ints = np.transpose(_array(tensor), CHANNELS_FIRST)
             self._stored[index] = Value(self.onnx.constant(_name(tensor), ints), tensor.shape)
-        if index in self._stored:
-            x = self._stored[index]
-            made = self.onnx.dequantize(x, tensor.scales[0], self._zero(tensor), f"{x.name}.real")
-        else:
+        if index not in self._stored:
             raise ExportError(f"{_name(tensor)}: expected an image or a result, got a constant")
-        self._real[index] = made
-        return made
+        x, zero = self._stored[index], self._zero(tensor)
+        self._real[index] = self.onnx.dequantize(x, tensor.scales[0], zero, f"{x.name}.real")
+        return self._real[index]
 
     def _zero(self, tensor: Tensor) -> np.ndarray:
         """Its zero point as a byte."""
@@ -195,13 +192,12 @@ class _Translator:
     def _resize(self, op: Op) -> None:
         sampling = ALIGNED if op.options["align_corners"] else HALF_PIXEL
         sampling = NEAREST if op.kind == "RESIZE_NEAREST_NEIGHBOR" else sampling
-        high, wide = self.graph.tensors[op.outputs[0]].shape[1:3]
-        x, name = self._value(op.inputs[0]), f"{self._result(op)}.resize"
-        result = self.graph.tensors[op.outputs[0]]
+        x, result = self._value(op.inputs[0]), self.graph.tensors[op.outputs[0]]
+        size, name = (result.shape[1], result.shape[2]), f"{self._result(op)}.resize"
         if result.quantized and sampling != NEAREST:
-            y = self._rounded_resize(x, (high, wide), sampling, result.scales[0], name)
+            y = self._rounded_resize(x, size, sampling, result.scales[0], name)
         else:
-            y = self.onnx.resize(x, (high, wide), sampling, name)
+            y = self.onnx.resize(x, size, sampling, name)
         self._put(op, y)
 
     def _rounded_resize(self, x: Value, size: Size, sampling: str, step: float, name: str) -> Value:
@@ -218,11 +214,8 @@ class _Translator:
 
     def _quantize(self, op: Op) -> None:
         source, result = (self.graph.tensors[i] for i in (op.inputs[0], op.outputs[0]))
-        if (
-            source.quantized
-            and source.scales == result.scales
-            and self._zero(source) == self._zero(result)
-        ):
+        same = source.quantized and source.scales == result.scales
+        if same and self._zero(source) == self._zero(result):
             self._stored[result.index] = self._stored[source.index]
             return
         x = self._value(op.inputs[0])

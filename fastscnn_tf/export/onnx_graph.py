@@ -194,14 +194,11 @@ class OnnxGraph:
         """Interpolation as `core.images.interpolation` names it."""
         shape = (1, *size, x.shape[3])
         sizes = self.constant(f"{name}.sizes", np.array([1, shape[3], *size], np.int64))
-        how = {
-            "mode": "nearest" if sampling == NEAREST else "linear",
-            "coordinate_transformation_mode": "align_corners"
-            if sampling == ALIGNED
-            else "half_pixel",
-        }
-        if sampling == NEAREST:
-            how["nearest_mode"] = "round_prefer_ceil"  # of x - 1/2: the floor of x
+        places = "align_corners" if sampling == ALIGNED else "half_pixel"
+        how = {"mode": "linear"}
+        if sampling == NEAREST:  # of x - 1/2: the floor of x
+            how = {"mode": "nearest", "nearest_mode": "round_prefer_ceil"}
+        how["coordinate_transformation_mode"] = places
         return self.node("Resize", [x.name, "", "", sizes], shape, name, **how)
 
     def linear(self, x: Value, rows: np.ndarray, columns: np.ndarray, name: str) -> Value:

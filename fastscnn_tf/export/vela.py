@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from ..core.aliases import StrPath
 from ..core.arguments import check_name
-from ..core.errors import ConfigError, ExportError, InputError, ModelFileError
+from ..core.errors import ConfigError, ExportError, InputError, ModelFileError, retold
 from ..core.extras import pip_install
 from ..core.files.writing import check_output, write_bytes
 from ..core.foreign_text import printable
@@ -275,10 +275,8 @@ def _problem(said: str) -> str:
 
 
 def _version(program: str) -> str:
-    try:
+    with retold(InputError, f"{program} is not Vela, or does not run here: ", of=ExportError):
         said = _run([program, "--version"], timeout=60).strip()
-    except ExportError as error:
-        raise InputError(f"{program} is not Vela, or does not run here: {error}") from None
     if not _VERSION.fullmatch(said):
         raise InputError(f"{program} is not Vela: its --version says {printable(said)[:60]!r}")
     return said

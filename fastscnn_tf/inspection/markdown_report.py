@@ -7,7 +7,7 @@ from ..core.text_table import markdown_table
 from .found import Findings, OpCost
 from .rules_clients import size
 from .text_report import clean, grouped, masked
-from .verdict import CLIENTS, Finding, Verdict
+from .verdict import CLIENTS, Finding
 
 LONGEST_NOTE = 600  # letters of a reason with its source
 TAKEN = "·"
@@ -36,7 +36,7 @@ def markdown_report(found: Findings) -> str:
     verdicts = [(names, verdict) for names, verdict in grouped(found.verdicts) if verdict.total]
     answers = [(names, v.answer, f"{v.taken}/{v.total}") for names, v in verdicts]
     notes = Footnotes()
-    left = {names: _left(verdict, notes) for names, verdict in verdicts}
+    left = {n: {f.op: notes.mark(f) for f in v.findings} for n, v in verdicts}  # by operation
     columns = [name for name, _ in verdicts if not name.startswith(CLIENTS)]
     rows = [
         [*_cost(cost), *(left[name].get(cost.index, TAKEN) for name in columns)]
@@ -53,11 +53,6 @@ def markdown_report(found: Findings) -> str:
     ]
     lines += ["", f"{TAKEN} taken"] if found.costs else []
     return "\n".join([*lines, *notes.lines()])
-
-
-def _left(verdict: Verdict, notes: Footnotes) -> dict[int | None, Markdown]:
-    """Operation -> `[number]` of its reason."""
-    return {finding.op: notes.mark(finding) for finding in verdict.findings}
 
 
 def _cost(cost: OpCost) -> list[str]:

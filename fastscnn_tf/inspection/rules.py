@@ -167,10 +167,8 @@ def output_type(node: Node, *allowed: str) -> str | None:
 
 def wrong_type(tensors: Collection[Tensor], allowed: Collection[str]) -> str | None:
     """Names the first tensor of another type."""
-    for tensor in tensors:
-        if tensor.dtype not in allowed:
-            return f"tensor {tensor.index} is {tensor.dtype}, taken: {', '.join(allowed)}"
-    return None
+    odd = (t for t in tensors if t.dtype not in allowed)
+    return next((f"tensor {t.index} is {t.dtype}, taken: {', '.join(allowed)}" for t in odd), None)
 
 
 @maker
@@ -226,12 +224,7 @@ def beta_one(node: Node) -> str | None:
 
 def same_quantization(node: Node) -> str | None:
     """8-bit inputs at another scale than the output's."""
-    wanted = node.outputs[0]
-    for tensor in node.runtime_inputs:
-        if tensor.dtype in BYTES and not _alike(tensor, wanted):
-            return f"tensor {tensor.index} and the output differ in scale or zero point"
-    return None
-
-
-def _alike(a: Tensor, b: Tensor) -> bool:
-    return a.scales == b.scales and a.zero_points == b.zero_points
+    wanted = node.outputs[0].scales, node.outputs[0].zero_points
+    quantized = (t for t in node.runtime_inputs if t.dtype in BYTES)
+    odd = (t.index for t in quantized if (t.scales, t.zero_points) != wanted)
+    return next((f"tensor {i} and the output differ in scale or zero point" for i in odd), None)

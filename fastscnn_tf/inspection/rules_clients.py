@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from ..core.errors import retold
 from ..tflite.embedded_metadata import NAME, metadata_of, normalisations
 from ..tflite.flat_tables import Table
 from ..tflite.flatbuffer_reader import DamagedFile
@@ -140,10 +141,8 @@ def task_metadata(graphs: ModelGraphs) -> TaskMetadata | None:
     """
     if NAME not in graphs.metadata:
         return None
-    try:
+    with retold(DamagedFile, f"its {NAME}: ", of=ValueError):
         described = next(iter(metadata_of(graphs).get("subgraph_metadata", ())), None)
-    except ValueError as error:
-        raise DamagedFile(f"its {NAME}: {error}") from None
     if described is None:
         raise DamagedFile(f"its {NAME} describes no graph")
     masks: Table = next(iter(reversed(described.get("output_tensor_metadata", ()))), {})

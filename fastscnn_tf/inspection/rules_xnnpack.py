@@ -23,10 +23,8 @@ def _one_type(node: Node) -> str | None:
 
 
 def _quantized(node: Node) -> str | None:
-    for tensor in node.data:
-        if tensor.dtype in BYTES and len(tensor.scales) != 1:
-            return f"tensor {tensor.index} has {len(tensor.scales)} scales, 1 is taken"
-    return None
+    odd = (t for t in node.data if t.dtype in BYTES and len(t.scales) != 1)
+    return next((f"tensor {t.index} has {len(t.scales)} scales, 1 is taken" for t in odd), None)
 
 
 @rules.maker

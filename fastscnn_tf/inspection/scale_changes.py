@@ -68,12 +68,8 @@ def _reason(
     if source.constant:
         return f"{source.dtype} weights are widened to {target.dtype} when the file is loaded"
     old, new = _end(source), _end(target)
-    if source.index in graph.inputs:
-        end = "the graph's input"
-    elif target.index in graph.outputs:
-        end = "the graph's output"
-    else:
-        end = ""
+    end = "the graph's output" if target.index in graph.outputs else ""
+    end = "the graph's input" if source.index in graph.inputs else end
     shift = abs(old.zero_point - new.zero_point) if old.scale == new.scale else None
     if old.dtype != new.dtype:
         kinds = f"{old.dtype} to {new.dtype}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 from ..core.config import FastSCNNConfig, config_of
 from ..core.images.interpolation import HALF_PIXEL, NEAREST
@@ -117,29 +118,22 @@ class _ShapeBlocks:
 
     def conv(self, x: _Map, conv: Conv) -> _Map:
         kernel = (conv.kernel, conv.kernel, x.shape[2], conv.filters)
-        return self._convolution(x, conv, kernel, conv.filters, conv.norm)
+        return self._convolution(x, conv, kernel, conv.filters, conv.kernel - 1)
 
     def depthwise(self, x: _Map, conv: Depthwise) -> _Map:
         channels = x.shape[2]
-        return self._convolution(x, conv, (3, 3, channels, 1), channels, conv.norm, conv.dilation)
+        return self._convolution(x, conv, (3, 3, channels, 1), channels, 2 * conv.dilation)
 
     def _convolution(
-        self,
-        x: _Map,
-        conv: Conv | Depthwise,
-        kernel: tuple[int, ...],
-        filters: int,
-        norm: bool,
-        dilation: int = 1,
+        self, x: _Map, conv: Conv | Depthwise, kernel: tuple[int, ...], filters: int, reach: int
     ) -> _Map:
         height, width = _strided(x.shape, conv.stride, conv.padding)
-        reach = (kernel[0] - 1) * dilation
         y = _Map(
             (height, width, filters),
             (x.step[0] * conv.stride, x.step[1] * conv.stride),
             (x.field[0] + reach * x.step[0], x.field[1] + reach * x.step[1]),
         )
-        return self._note(y, conv.name, kernel, filters * conv.bias, 4 * filters * norm)
+        return self._note(y, conv.name, kernel, filters * conv.bias, 4 * filters * conv.norm)
 
     def _note(
         self,
@@ -184,11 +178,10 @@ class _ShapeBlocks:
     def pad(self, x: _Map, size: Size, *, name: str) -> _Map:
         return self._note(_Map((*size, x.shape[2]), x.step, x.field), name)
 
-    def relu(self, x: _Map, *, name: str) -> _Map:
+    def _same(self, x: _Map, *args: Any, **options: Any) -> _Map:
         return x
 
-    def dropout(self, x: _Map, rate: float, *, name: str) -> _Map:
-        return x
+    relu = dropout = _same
 
     def size(self, x: _Map) -> Size:
         return x.shape[0], x.shape[1]

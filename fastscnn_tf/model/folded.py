@@ -24,6 +24,7 @@ from .complexity import complexity
 from .fast_scnn import require_fast_scnn
 
 FORMAT = "fastscnn_tf.folded/2"
+FLAGS = ("fine_tuned", "frozen", "takes_bytes")  # of a network, in the file's description
 HINT = "; if it is weights of export-weights, fastscnn import reads them"
 SUMMANDS, SUM_NORM = ("fusion.low", "fusion.high"), "fusion.add.bn"
 
@@ -129,17 +130,10 @@ def save_folded(network: FoldedNetwork, path: StrPath) -> None:
     arrays: dict[str, np.ndarray] = {}
     for name, (kernel, bias) in network.weights.items():
         arrays[f"weights/{name}/kernel"], arrays[f"weights/{name}/bias"] = kernel, bias
-    for name, limits in network.ranges.items():
-        arrays[f"ranges/{name}"] = np.asarray(limits, np.float32)
-    for name, array in network.extra.items():
-        arrays[f"extra/{name}"] = array
-    meta = {
-        "format": FORMAT,
-        "config": network.config.to_dict(),
-        "fine_tuned": network.fine_tuned,
-        "frozen": network.frozen,
-        "takes_bytes": network.takes_bytes,
-    }
+    arrays |= {f"ranges/{name}": np.asarray(r, np.float32) for name, r in network.ranges.items()}
+    arrays |= {f"extra/{name}": array for name, array in network.extra.items()}
+    flags = {name: getattr(network, name) for name in FLAGS}
+    meta = {"format": FORMAT, "config": network.config.to_dict(), **flags}
     write_bytes(path, described_bytes("meta", meta, arrays))
 
 
@@ -175,9 +169,7 @@ def load_folded(path: StrPath) -> FoldedNetwork:
         config=config,
         weights=weights,
         ranges=ranges,
-        fine_tuned=meta.fine_tuned,
-        frozen=meta.frozen,
-        takes_bytes=meta.takes_bytes,
+        **{name: getattr(meta, name) for name in FLAGS},
         extra={k.removeprefix("extra/"): v for k, v in values.items() if k.startswith("extra/")},
     )
 

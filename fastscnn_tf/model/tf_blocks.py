@@ -54,20 +54,16 @@ class TFBlocks(FoldedBlocks):
         low, high = self.sharing.range(self.ranges, name)
         return self.tf.quantization.fake_quant_with_min_max_args(x, low, high)
 
-    def conv(self, x: Tensor, conv: Conv) -> Tensor:
+    def conv(self, x: Tensor, conv: Conv | Depthwise) -> Tensor:
         weights, offset = self.weights[conv.name]
         x, padding = self._padded(x, conv)
-        x = self._convolution(x, weights, conv.stride, padding.upper()) + offset
+        x = self._sums(x, weights, conv, padding) + offset
         return self.quantize(self.tf.nn.relu(x) if conv.relu else x, conv.name)
 
-    def _convolution(self, x: Tensor, kernel: np.ndarray, stride: int, padding: str) -> Tensor:
-        return self.tf.nn.conv2d(x, kernel, stride, padding)
+    depthwise = conv
 
-    def depthwise(self, x: Tensor, conv: Depthwise) -> Tensor:
-        weights, offset = self.weights[conv.name]
-        x, padding = self._padded(x, conv)
-        x = convolve(x, weights, conv, padding) + offset
-        return self.quantize(self.tf.nn.relu(x) if conv.relu else x, conv.name)
+    def _sums(self, x: Tensor, kernel: np.ndarray, conv: Conv | Depthwise, padding: str) -> Tensor:
+        return convolve(x, kernel, conv, padding)
 
     def _zeros(self, x: Tensor, pads: Pads, name: str) -> Tensor:
         return self.tf.pad(x, [[0, 0], *map(list, pads), [0, 0]])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core.aliases import StrPath
-from ..core.errors import ConfigError, ModelFileError
+from ..core.errors import ConfigError, ModelFileError, retold
 from ..core.files.json_text import decode_json, dump_json
 from ..core.keras_api import KerasModel
 from ..model.folded import load_folded, save_folded
@@ -39,10 +39,8 @@ def load_qat(path: StrPath) -> KerasModel:
     Raises:
         ModelFileError: missing, damaged or another kind of file.
     """
-    try:
+    with retold(ModelFileError, f"{path}: damaged checkpoint (", ")", of=ConfigError):
         return qat_model(load_folded(path))
-    except ConfigError as error:
-        raise ModelFileError(f"{path}: damaged checkpoint ({error})") from None
 
 
 def restore_run(model: KerasModel, path: StrPath) -> dict[str, Any]:

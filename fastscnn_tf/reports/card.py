@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from ..core.aliases import StrPath
-from ..core.errors import DataError, ModelFileError
+from ..core.errors import DataError, ModelFileError, retold
 from ..core.files.json_text import Count, Name, read_json
 from ..core.files.reading import read_bytes
 from ..core.foreign_text import (
@@ -157,10 +157,8 @@ def _file_parts(path: Path, license: str | None) -> list[str]:
 
 
 def _evaluation(path: StrPath) -> dict[str, Any]:
-    try:
+    with retold(DataError, after="; expected the JSON of fastscnn evaluate --json", of=DataError):
         found: _Scores = read_json(path, _Scores, what="JSON of scores", error=DataError, mend=True)
-    except DataError as error:
-        raise DataError(f"{error}; expected the JSON of fastscnn evaluate --json") from None
     return {k: v for k, v in msgspec.structs.asdict(found).items() if v is not msgspec.UNSET}
 
 

@@ -29,10 +29,8 @@ PACKAGES = ("ai-edge-litert", "numpy", "pillow")
 
 def cpu_name(root: Path = Path("/")) -> str:
     """The processor, as the system names it."""
-    for line in (_text(root / "proc/cpuinfo") or "").splitlines():
-        if line.startswith(("model name", "Model")):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    found = _named(root / "proc/cpuinfo", ("model name", "Model"), ":")
+    return found or platform.processor() or platform.machine()
 
 
 def physical_memory() -> int | None:
@@ -56,7 +54,7 @@ def device_report(root: Path = Path("/")) -> dict[str, Any]:
         "cpu": cpu_name(root),
         "cores": os.cpu_count(),
         "machine": platform.machine(),
-        "os": _os(root),
+        "os": _named(root / "etc/os-release", ("PRETTY_NAME",), "="),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "versions": {"fastscnn-tf": __version__, **versions},
@@ -110,11 +108,11 @@ def _throttling(said: str | None) -> list[str] | None:
     return [name for bit, name in THROTTLING.items() if bits >> bit & 1]
 
 
-def _os(root: Path) -> str | None:
-    for line in (_text(root / "etc/os-release") or "").splitlines():
-        if line.startswith("PRETTY_NAME="):
-            return line.split("=", 1)[1].strip('"')
-    return None
+def _named(path: Path, names: tuple[str, ...], sign: str) -> str | None:
+    """The value of the first line that begins with a name, without quotes."""
+    lines = (_text(path) or "").splitlines()
+    found = (line.split(sign, 1)[-1] for line in lines if line.startswith(names))
+    return next((value.strip('" \t') for value in found), None)
 
 
 def _text(path: Path) -> str | None:

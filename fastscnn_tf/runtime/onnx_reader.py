@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 from ..core.aliases import StrPath
-from ..core.errors import ModelFileError
+from ..core.errors import ModelFileError, retold
 from ..core.files.protobuf import Value, Wire, content_of, text
 from ..core.files.reading import read_bytes
 from ..core.foreign_text import one_line
@@ -25,6 +25,7 @@ LARGEST = (2 << 30) - 1  # bytes of a file; protocol buffers reach no further
 LONGEST_SIDE = 1 << 16  # of an input or output, in any direction
 MOST_VALUES = (1 << 31) - 1  # of one: libraries count them in a C int
 NOTHING, SOMETHING = memoryview(b""), memoryview(b"\0")
+DAMAGE = ValueError, LookupError  # what reading a made file may raise
 Message = dict[int, list[Value]]
 # fmt: off
 _DTYPES = {
@@ -60,11 +61,9 @@ def read_onnx(path: StrPath) -> tuple[bytes, ModelGraphs]:
     content = read_bytes(path, "model file", largest=LARGEST, error=ModelFileError)
     if content[4:8] == MARK:
         raise ModelFileError(f"{path}: a .tflite file under the name of an .onnx: rename it")
-    try:
+    with retold(ModelFileError, f"{path}: no .onnx file that is run here (", ")", of=DAMAGE):
         graphs = _Reader().model(memoryview(content))
         own_metadata(graphs)
-    except (ValueError, LookupError) as error:
-        raise ModelFileError(f"{path}: no .onnx file that is run here ({error})") from None
     return content, graphs
 
 
@@ -77,10 +76,8 @@ class _Reader:
         self._index: dict[str, int] = {}
 
     def model(self, data: memoryview) -> ModelGraphs:
-        try:
+        with retold(DamagedFile, "not ONNX, or damaged: ", of=DAMAGE):
             model = self._wire.message(data)
-        except (ValueError, LookupError) as error:
-            raise DamagedFile(f"not ONNX, or damaged: {error}") from None
         if 7 not in model:
             raise DamagedFile("not ONNX: there is no graph in it")
         if 20 in model or 25 in model:

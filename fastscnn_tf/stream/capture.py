@@ -127,7 +127,8 @@ class Capture:
         """
         for count in itertools.count():
             with self._change:
-                if not self._change.wait_for(self._something, self._timeout):
+                ready = self._change.wait_for(lambda: self._waiting or self._ended, self._timeout)
+                if not ready:
                     raise self._late(count)
                 if not self._waiting:
                     break
@@ -136,9 +137,6 @@ class Capture:
             yield frame
         if self._failure is not None:
             raise self._failure
-
-    def _something(self) -> bool:
-        return bool(self._waiting) or self._ended
 
     def _late(self, count: int) -> Exception:
         """Whatever the thread waits for goes on there; nobody waits for the thread."""

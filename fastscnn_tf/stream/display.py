@@ -94,10 +94,8 @@ class _OpenCvWindow:
     def show(self, name: str, picture: np.ndarray, labels: np.ndarray) -> bool:
         self._cv2.imshow(TITLE, picture[..., ::-1])
         pressed = self._cv2.waitKey(1) & 0xFF
-        return pressed not in (ord("q"), 27) and self._is_open()
-
-    def _is_open(self) -> bool:
-        return self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) >= 1
+        is_open = self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) >= 1
+        return pressed not in (ord("q"), 27) and is_open
 
     def close(self) -> None:
         self._cv2.destroyAllWindows()

@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.errors import ModelFileError
+from ..core.errors import ModelFileError, retold
 from ..core.files.zip_archive import open_zip
 from .flat_tables import Table, read_table, schema_of
 from .graph import ModelGraphs
@@ -68,10 +68,8 @@ def read_model_metadata(content: bytes) -> Table:
     Raises:
         ModelFileError: damaged.
     """
-    try:
+    with retold(ModelFileError, "TFLite metadata: ", of=ValueError):
         return metadata_of(parse_tflite(content))
-    except ValueError as error:
-        raise ModelFileError(f"TFLite metadata: {error}") from None
 
 
 def metadata_of(graphs: ModelGraphs) -> Table:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.aliases import StrPath
-from ..core.errors import InputError, ModelFileError
+from ..core.errors import ModelFileError, retold
 from ..core.files.json_text import decode_json
 from ..core.files.reading import read_bytes
 from ..core.named_weights import ONNX
@@ -54,14 +54,11 @@ def read_model(path: StrPath) -> tuple[bytes, ModelGraphs]:
     if content[4:8] != MARK:
         hint = ": this takes no .onnx" if path.suffix == ONNX else ""
         raise ModelFileError(f"{path}: not a .tflite file (no TFL3 mark at byte 4){hint}")
-    try:
+    damaged = f"{path}: damaged or truncated .tflite file ("
+    with retold(ModelFileError, damaged, ")", of=DamagedFile):
         graphs = parse_tflite(content)
-    except DamagedFile as error:
-        raise ModelFileError(f"{path}: damaged or truncated .tflite file ({error})") from None
-    try:
+    with retold(ModelFileError, f"{path}: ", of=DamagedFile):
         own_metadata(graphs)
-    except DamagedFile as error:
-        raise ModelFileError(f"{path}: {error}") from None
     return content, graphs
 
 
@@ -123,12 +120,8 @@ def own_metadata(graphs: ModelGraphs) -> dict[str, Any]:
     if content is None:
         return {}
     where = "its fastscnn_tf metadata"
-    try:
+    with retold(DamagedFile):
         value: dict[str, Any] = decode_json(content, where, dict[str, Any], largest=LARGEST_JSON)
-    except InputError as error:
-        raise DamagedFile(str(error)) from None
-    try:
+    with retold(DamagedFile, f"{where}: ", of=DamagedFile):
         check_metadata(value, graphs.main)
-    except DamagedFile as error:
-        raise DamagedFile(f"{where}: {error}") from None
     return value

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from ..core.arguments import check_name
-from ..core.errors import ConfigError, InputError, ModelFileError
+from ..core.errors import ConfigError, InputError, ModelFileError, retold
 from ..core.files.json_text import decode_json
 from ..core.labels import MAX_CLASSES
 from .embedded_metadata import (
@@ -134,17 +134,13 @@ class Told:
     @functools.cached_property
     def _standard(self) -> Table:
         """TFLite's metadata of the main graph."""
-        try:
+        with retold(ModelFileError, f"{self._path}: its {NAME}: ", of=ValueError):
             return next(iter(metadata_of(self._graphs).get("subgraph_metadata", ())), {})
-        except ValueError as error:
-            raise ModelFileError(f"{self._path}: its {NAME}: {error}") from None
 
     @functools.cached_property
     def _files(self) -> dict[str, bytes]:
-        try:
+        with retold(ModelFileError, f"{self._path}: ", of=ModelFileError):
             return associated_files(self._content)
-        except ModelFileError as error:
-            raise ModelFileError(f"{self._path}: {error}") from None
 
     @functools.cached_property
     def ultralytics(self) -> Mapping[str, Any]:
@@ -164,11 +160,9 @@ class Told:
         if not (found := normalisations(self._standard)):
             return None
         where = f"{self._path}: its NormalizationOptions"
-        try:
+        with retold(ModelFileError, f"{where}: ", of=ConfigError):
             mean = three("mean", found[0].get("mean") or 0.0)
             std = three("std", found[0].get("std") or 1.0)
-        except ConfigError as error:
-            raise ModelFileError(f"{where}: {error}") from None
         if max(std) < 1 or min(std) < SMALLEST:
             raise ModelFileError(
                 f"{where} have the std {std[0]:g}, which is none of 0..255: say what is right by "

@@ -44,7 +44,8 @@ def micro_arena(graph: Graph) -> int:
                 if low - address >= size:
                     break
                 address = max(address, high)
-        placed.append((address, address + _aligned(size), start, end))
+        aligned = -(-size // WEIGHT_ALIGNMENT) * WEIGHT_ALIGNMENT
+        placed.append((address, address + aligned, start, end))
     planned = max((high for _, high, _, _ in placed), default=0)
     scales = sum(len(graph.tensors[i].scales) for op in graph.ops for i in op.inputs if i >= 0)
     kept = TENSOR_BYTES * len(graph.tensors) + OP_BYTES * len(graph.ops) + SCALE_BYTES * scales
@@ -64,10 +65,6 @@ def beyond_micro(graph: Graph) -> str:
     return ""
 
 
-def _aligned(size: int) -> int:
-    return -(-size // WEIGHT_ALIGNMENT) * WEIGHT_ALIGNMENT
-
-
 def _lives(graph: Graph) -> list[tuple[int, int, int]]:
     """Of each tensor outside the file: the operations between which it lives, and its bytes.
 
@@ -76,10 +73,7 @@ def _lives(graph: Graph) -> list[tuple[int, int, int]]:
     first: dict[int, int] = dict.fromkeys(graph.inputs, 0)
     last: dict[int, int] = dict.fromkeys(graph.inputs, 0)
     for op in graph.ops:
-        for index in op.outputs:
-            first.setdefault(index, op.index)
-            last[index] = op.index
-        for index in op.inputs:
+        for index in (*op.outputs, *op.inputs):
             if index >= 0:
                 first.setdefault(index, op.index)
                 last[index] = op.index

@@ -75,14 +75,9 @@ def run_config(
         config = FastSCNNConfig.preset(settings.preset or "paper", width=settings.width or 1.0)
     heads = bool(config.aux_layout) if settings.aux_heads is None else settings.aux_heads
     steps = epoch_steps(settings, images) * settings.epochs
-    own = {
-        "bn_momentum": fitting_momentum(steps, config.bn_momentum),
-        **{
-            name: getattr(settings, name)
-            for name in ("bn_momentum", "l2", "dropout")
-            if getattr(settings, name) is not None
-        },
-    }
+    given = {name: getattr(settings, name) for name in ("bn_momentum", "l2", "dropout")}
+    own = {name: value for name, value in given.items() if value is not None}
+    own.setdefault("bn_momentum", fitting_momentum(steps, config.bn_momentum))
     return config.replace(
         num_classes=len(labels.names),
         class_names=labels.names,

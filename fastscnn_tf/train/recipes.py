@@ -12,7 +12,7 @@ import msgspec
 from ..core.aliases import StrPath
 from ..core.arguments import spelled
 from ..core.console import warn
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, retold
 from ..core.fields import declared, defaults
 from ..core.files.json_text import Name, convert, read_json
 from ..core.files.writing import write_json
@@ -110,12 +110,10 @@ def _read_recipe(path: Path) -> tuple[str, dict[str, Any]]:
         )
     content: _Recipe = _decoded(path, _Recipe)
     name, values = content.name, content.settings
-    try:
+    with retold(ConfigError, f"{path}: ", of=ConfigError):
         check_names(values)
         if misplaced := [key for key in values if key in PLACES]:
             raise ConfigError(f"{misplaced[0]} belongs to a run, not to a recipe")
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
     types = {key: kind for key, kind in TYPES.items() if key in values}
     schema = msgspec.defstruct("Settings", list(types.items()))
     checked: msgspec.Struct = convert(values, f"{path}: settings", schema, error=ConfigError)
@@ -123,10 +121,8 @@ def _read_recipe(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _decoded(path: Path, schema: Any) -> Any:
-    try:
+    with retold(ConfigError, after="; not a recipe: take a run's recipe.json", of=ConfigError):
         return read_json(path, schema, what="recipe", error=ConfigError)
-    except ConfigError as error:
-        raise ConfigError(f"{error}; not a recipe: take a run's recipe.json") from None
 
 
 def write_recipe(path: StrPath, settings: TrainSettings) -> None:

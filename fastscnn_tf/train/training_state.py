@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..core.aliases import StrPath
-from ..core.errors import ModelFileError
+from ..core.errors import ModelFileError, instead_of
 from ..core.files.json_text import decode_json, dump_json
 from ..core.files.writing import replacing
 from ..core.files.zip_archive import read_npz
@@ -89,11 +89,10 @@ def read_checkpoint(path: StrPath) -> tuple[dict[str, Any], dict[str, np.ndarray
     """
     with open_keras(path) as file:
         room = own_network(file, classifier=None).room
-        try:
+        wrong = ModelFileError(f"{path}: a model, but not a checkpoint to go on from")
+        with instead_of(KeyError, wrong):
             state = file.archive.read(STATE_MEMBER, LARGEST)
             packed = file.archive.read(ARRAYS, room)
-        except KeyError:
-            raise ModelFileError(f"{path}: a model, but not a checkpoint to go on from") from None
     found: Any = decode_json(state, f"{path}: {STATE_MEMBER}", error=ModelFileError, mend=True)
     arrays = read_npz(packed, f"{path}: {ARRAYS}", largest=room, error=ModelFileError)
     return check_state(found, path), arrays

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..aliases import StrPath
-from ..errors import OutputError
+from ..errors import ConfigError, OutputError
 from .addresses import is_url
 from .json_text import dump_json
 from .leftovers import PART, is_lock, remove_leftovers
@@ -18,18 +18,24 @@ FORCE, RESUME = "--force (force=True in Python)", "--resume (resume=True in Pyth
 NAME_MAX = 255  # bytes of a name on common file systems; some count characters, which allows more
 
 
-def check_output(path: StrPath, force: bool = False, began: Path | None = None) -> Path:
+def check_output(
+    path: StrPath, force: bool = False, began: Path | None = None, suffix: str = ""
+) -> Path:
     """Makes sure that `path` may be written, before any long work starts.
 
     Args:
         path: the file.
         force: it may exist.
         began: of calls that can be gone on with: the file that is there where one was begun so.
+        suffix: what its name must end in, such as `.keras`.
 
     Raises:
+        ConfigError: it ends in something else.
         OutputError: it exists and `force` is false, or its folder cannot be written.
     """
     path = check_plain(path)
+    if suffix not in ("", path.suffix):
+        raise ConfigError(f"{path}: the output must end in {suffix}")
     check_name(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder: name a file")

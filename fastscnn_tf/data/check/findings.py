@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.foreign_text import printable, printable_lines
 from ...core.labels import LabelSpace
-from ...core.text_table import percent, text_table
+from ...core.text_table import counted, percent, text_table
 from ..class_weights import enet_weights, median_frequency_weights
 
 
@@ -294,11 +294,10 @@ class CheckReport:
         """For the console: totals, class frequencies and the first findings of each kind."""
         parts = [_totals(self), _classes(self)]
         for prefix, found in (("", self.findings), ("warning: ", self.warnings)):
-            for kind in KINDS:
-                parts.append(_first(prefix, [f for f in found if f.kind == kind], shown))
+            parts += [_first(prefix, [f for f in found if f.kind == k], shown) for k in KINDS]
         parts += map(printable, self.notes)
         count = len(self.findings)
-        parts.append(f"{count} finding{'' if count == 1 else 's'}" if count else "nothing is wrong")
+        parts.append(counted(count, "finding") if count else "nothing is wrong")
         return "\n\n".join(part for part in parts if part)
 
     __str__ = text

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ...core.errors import DataError
+from ...core.errors import DataError, instead_of
 from ...core.sizes import Size
 from .source import Item, Notes, Picture
 
@@ -168,10 +168,9 @@ def mask_of_runs(counts: object, size: Size, name: str, by_column: bool = False)
         DataError: the runs do not give this size.
     """
     height, width = size
-    try:
+    wrong = DataError(f"{name}: run lengths that are no whole numbers")
+    with instead_of((ValueError, TypeError, OverflowError), wrong):
         runs = np.asarray(counts, np.int64).reshape(-1)
-    except (ValueError, TypeError, OverflowError):
-        raise DataError(f"{name}: run lengths that are no whole numbers") from None
     pixels = height * width
     fit = len(runs) <= 2 * pixels + 2 and runs.min(initial=0) >= 0 and runs.max(initial=0) <= pixels
     if not fit or (total := int(runs.sum())) != pixels:
@@ -244,10 +243,8 @@ def from_base64(text: str, where: str) -> bytes:
     Raises:
         DataError: it is none; the message begins with `where`.
     """
-    try:
+    with instead_of(ValueError, DataError(f"{where} is no base64: damaged")):
         return base64.b64decode(text, validate=True)
-    except ValueError:
-        raise DataError(f"{where} is no base64: damaged") from None
 
 
 def turned_points(points: np.ndarray, degrees: float, middle: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ...core.class_maps import VOID_NAMES
-from ...core.errors import DataError
+from ...core.errors import DataError, instead_of
 from ...core.images.color_table import ColorTable
 from ...core.labels import IGNORE, MAX_CLASSES, UNKNOWN, Color, LabelSpace
 from .source import Notes
@@ -146,10 +146,9 @@ def text_of(folder: SourceFolder, name: str) -> str:
     Raises:
         DataError: it is too large, or not UTF-8.
     """
-    try:
+    wrong = DataError(f"{folder.path(name)}: not UTF-8: save it as that")
+    with instead_of(UnicodeDecodeError, wrong):
         return folder.read(name, LARGEST).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError(f"{folder.path(name)}: not UTF-8: save it as that") from None
 
 
 def of_space(said: str, space: LabelSpace, void_colors: Iterable[Color] = ()) -> ClassTable:

@@ -127,7 +127,8 @@ def convert_dataset(
         pixels = np.bincount(chosen.table, found_pixels, 256).astype(int).tolist()
         told = os.fspath(source), str(output), found.name, reason, counts
         named = dict(zip(chosen.labels.names, pixels, strict=False))
-        made = _made_of(opened, chosen)
+        made = {name: m for name, m in opened.made.items() if name in chosen.labels.names}
+        made |= chosen.merged
         report = ConvertReport(*told, named, pixels[IGNORE], made, chosen.dropped, notes)
         _describe(stage, chosen.labels, done, report)
         _put_in_place(stage, output, old)
@@ -176,11 +177,6 @@ def _say(classes: Sequence[str], chosen: Chosen, notes: Notes, told: bool) -> No
     drawn = [each for each in kept if each != BACKGROUND]
     if UNDRAWN in notes.counts and drawn[1:]:
         notes.add(f"the class {BACKGROUND} is scored; {_kept(drawn)} ignores such pixels")
-
-
-def _made_of(source: Source, chosen: Chosen) -> dict[str, tuple[str, ...]]:
-    kept = {name: made for name, made in source.made.items() if name in chosen.labels.names}
-    return {**kept, **chosen.merged}
 
 
 def _kept(names: Sequence[str]) -> str:

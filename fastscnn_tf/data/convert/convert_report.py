@@ -44,14 +44,9 @@ class ConvertReport:
             {"reason": reason, "count": count, "examples": self.notes.examples[reason]}
             for reason, count in self.notes.counts.items()
         ]
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {
-            "file": FORMAT,
-            **fields,
-            "merged": {new: list(olds) for new, olds in self.merged.items()},
-            "dropped_classes": list(self.dropped_classes),
-            "notes": notes,
-        }
+        merged = {new: list(olds) for new, olds in self.merged.items()}
+        own = {"merged": merged, "dropped_classes": list(self.dropped_classes), "notes": notes}
+        return {"file": FORMAT, **vars(self), **own}
 
     def text(self) -> str:
         """For a console: the format, the classes, and each note on a line."""
@@ -65,16 +60,15 @@ class ConvertReport:
         rows.append(("void (ignored)", percent(self.void / total), ", ".join(self.dropped_classes)))
         lines = [f"{self.source}: {self.format} ({self.recognised})", f"images: {splits}"]
         table = text_table(rows, right=(1,))
-        empty = [name for name, pixels in self.classes.items() if not pixels]
-        if empty:
+        if empty := [name for name, pixels in self.classes.items() if not pixels]:
             lines.append(f"no pixel of: {', '.join(empty)}")
         said = [
             f"- {reason} ({count}{_examples(self.notes.examples[reason])})"
             for reason, count in self.notes.counts.items()
         ]
         data = f"--dataset folder --data-dir {shell_path(self.output)}"
-        ending = [f"Next: fastscnn data check {data}"]
-        return "\n".join([printable_lines(lines), table, printable_lines([*said, *ending])])
+        said.append(f"Next: fastscnn data check {data}")
+        return "\n".join([printable_lines(lines), table, printable_lines(said)])
 
 
 def _examples(names: list[str]) -> str:

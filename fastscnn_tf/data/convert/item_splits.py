@@ -1,7 +1,6 @@
 """Which image goes into which split, so that frames of one sequence stay together."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -139,13 +138,11 @@ def _assigned(groups: Sequence[list[int]], shares: Sequence[float], seed: int) -
     wanted = _counts(sum(map(len, groups)), shares)
     # Few sequences go to training and validation first.
     open_splits = [i for i, count in enumerate(wanted) if count][: max(2, len(groups) - 1)]
-    dealt: list[list[list[int]]] = [[] for _ in shares]
-    filled = Counter[int]()
+    dealt: list[list[int]] = [[] for _ in shares]
     for position, place in enumerate(order):
         empty = [i for i in open_splits if not dealt[i]]
         left = len(order) - position
         choices = empty if left <= len(empty) else open_splits
-        best = max(choices, key=lambda i: (wanted[i] - filled[i], -i))
-        dealt[best].append(groups[place])
-        filled[best] += len(groups[place])
-    return [[index for group in found for index in group] for found in dealt]
+        best = max(choices, key=lambda i: (wanted[i] - len(dealt[i]), -i))
+        dealt[best] += groups[place]
+    return dealt

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ...core.errors import DataError
+from ...core.errors import DataError, instead_of
 from ...core.sizes import Size
 from .canvas import Canvas, DrawnLabels, ellipse_points, turned_points
 from .source import Format, Item, Notes, Source, note_unused, with_background
@@ -152,10 +152,8 @@ def _draw(canvas: Canvas, each: _Result, indices: Mapping[str, int], notes: Note
     if value.rle is not None:
         canvas.paste(brush_mask(value.rle, (height, width), canvas.name), 0, 0, index)
     elif value.points is not None:
-        try:
+        with instead_of(ValueError, DataError(f"{canvas.name}: points that are not (x, y) pairs")):
             points = np.asarray(value.points, np.float64) * scale
-        except ValueError:
-            raise DataError(f"{canvas.name}: points that are not (x, y) pairs") from None
         if len(points) < 3:
             notes.add("a polygon of fewer than 3 points, not drawn", canvas.name)
         else:
@@ -189,7 +187,7 @@ def brush_mask(rle: list[int], size: Size, name: str) -> np.ndarray:
         DataError: another count of bytes than the image has, or a stream that ends too early.
     """
     wanted = 4 * size[0] * size[1]
-    try:
+    with instead_of(ValueError, DataError(f"{name}: a brush stroke that is damaged")):
         bits = _Bits(bytes(rle))
         count, word = bits.read(32), bits.read(5) + 1
         widths = [bits.read(4) + 1 for _ in range(4)]
@@ -200,13 +198,8 @@ def brush_mask(rle: list[int], size: Size, name: str) -> np.ndarray:
             end = i + 1 + bits.read(widths[bits.read(2)])
             if end > count:
                 raise ValueError
-            if repeated:
-                out[i:end] = bits.read(8)
-            else:
-                out[i:end] = [bits.read(8) for _ in range(end - i)]
+            out[i:end] = [bits.read(8) for _ in range(1 if repeated else end - i)]
             i = end
-    except ValueError:
-        raise DataError(f"{name}: a brush stroke that is damaged") from None
     if len(out) != wanted:
         raise DataError(f"{name}: a brush stroke of {count:,} bytes, expected {wanted:,} of RGBA")
     return out[3::4].reshape(size) > 0

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from ...core.errors import DataError
+from ...core.errors import DataError, retold
 from ...core.images.decoding import open_picture
 from ...core.labels.space import Color
 from ...core.sizes import Size
@@ -116,10 +116,8 @@ def _draw(canvas: Canvas, each: _Object, index: Mapping[str, int], notes: Notes)
 def _decoded(text: str, where: str) -> np.ndarray:
     """A bitmap: base64 of a zlib stream of a PNG; its alpha, or what is not 0, is the object."""
     unpacking = zlib.decompressobj()
-    try:
+    with retold(DataError, f"{where}: a bitmap that is damaged (", ")", of=zlib.error):
         content = unpacking.decompress(from_base64(text, where), _LARGEST_PNG)
-    except zlib.error as error:
-        raise DataError(f"{where}: a bitmap that is damaged ({error})") from None
     if unpacking.unconsumed_tail:
         raise DataError(f"{where}: a bitmap of more than {_LARGEST_PNG:,} bytes: refused")
     image = open_picture(content, f"{where}: a bitmap")

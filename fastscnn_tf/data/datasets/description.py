@@ -26,7 +26,7 @@ from typing import Annotated, Any, cast, get_args
 import msgspec
 
 from ...core.arguments import nearest_or_all
-from ...core.errors import ConfigError, DataError
+from ...core.errors import ConfigError, DataError, retold
 from ...core.files.json_text import convert, explain
 from ...core.files.parquet import SUFFIX
 from ...core.files.yaml_text import read_yaml
@@ -114,11 +114,9 @@ def read_description(path: Path) -> Described:
         return read_ultralytics(value, path)
     _check_keys(value, path)
     content: _Content = convert(value, str(path), _Content, error=DataError)
-    try:
+    with retold(DataError, f"{path}: ", of=ConfigError):
         labels, coding = _labels(content, path)
         return Described(path, labels, coding, _sources(content, path.parent))
-    except ConfigError as error:
-        raise DataError(f"{path}: {error}") from None
 
 
 def _check_keys(value: Any, path: Path) -> None:
@@ -285,10 +283,8 @@ def _check_group(pattern: str | None) -> None:
     """Refuses patterns for which a name could take hours: the file may be anybody's."""
     plain = re.sub(r"\\.|\[[^\]]*\]", "x", pattern or "")
     plain = re.sub(r"(?<=[*+?}])\?|(?<=\()\?(?:[:=!]|P<\w+>)|(?<=[^)])\{\d+\}", "", plain)
-    try:
+    with retold(ConfigError, f"group {pattern!r} is no regular expression: ", of=re.error):
         re.compile(pattern or "")
-    except re.error as error:
-        raise ConfigError(f"group {pattern!r} is no regular expression: {error}") from None
     many = len(re.findall(r"[*+?{]", plain)) > 3 or plain.count("|") > 8
     if many or re.search(r"\)[*+?{]", plain):
         raise ConfigError(

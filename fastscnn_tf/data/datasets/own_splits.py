@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...core.arguments import called
-from ...core.errors import DataError
+from ...core.errors import DataError, retold
 from ...core.files.parquet import LABEL, SUFFIX, rows
 from ...core.files.reading import read_bytes
 from ...core.images.image_file import IMAGE_SUFFIXES, Coding, is_picture_name, lossy
@@ -258,10 +258,8 @@ def _shared(
     share: Share, pictures: Files, label_maps: Files, images: Paths, labels: Paths
 ) -> Pairing:
     names = [pictures.below(path) for path in images]
-    try:
+    with retold(DataError, f"{pictures.folder}: ", of=DataError):
         splits = assign(names, share.fractions, share.seed, share.group)
-    except DataError as error:
-        raise DataError(f"{pictures.folder}: {error}") from None
     chosen = [path for path, split in zip(images, splits, strict=True) if split == share.split]
     keys = {*map(pictures.key, chosen)}
     if share.split == next(iter(share.fractions)):  # it also has those without a picture

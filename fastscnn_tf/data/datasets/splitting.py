@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from ...core.errors import ConfigError, DataError
+from ...core.errors import ConfigError, DataError, retold
 
 ROBOFLOW = re.compile(r"[._](?:jpe?g|png|bmp|webp|tiff?)\.rf\.\w+$", re.IGNORECASE)
 _ENDING = re.compile(r"(?:[_.-][^\W\d_][^_.-]*)*\D*$")  # such as _leftImg8bit
@@ -114,10 +114,8 @@ def groups_of(names: Sequence[str], pattern: str | None) -> list[str]:
     """
     if pattern is None:
         return list(names)
-    try:
+    with retold(ConfigError, f"group {pattern!r} is no regular expression: ", of=re.error):
         compiled = re.compile(pattern)
-    except re.error as error:
-        raise ConfigError(f"group {pattern!r} is no regular expression: {error}") from None
     matches, end = [], time.monotonic() + LONGEST
     for name in names:
         if len(name) > 500 or time.monotonic() > end:

@@ -25,7 +25,7 @@ from typing import Annotated
 import msgspec
 
 from ...core.aliases import StrPath
-from ...core.errors import DataError, FastSCNNError, InputError, Interrupted, OutputError
+from ...core.errors import DataError, FastSCNNError, InputError, Interrupted, OutputError, retold
 from ...core.files.json_text import read_json
 from ...core.files.patience import AGAIN, FULL, Patience
 from ...core.files.reading import open_regular
@@ -86,11 +86,9 @@ def _plain_address(url: str) -> str:
     Raises:
         DataError: it is none, or of another kind.
     """
-    try:
+    with retold(DataError, f"{url}: not an address (", ")", of=ValueError):
         parts = urllib.parse.urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise DataError(f"{url}: not an address ({error})") from None
     if parts.scheme not in ("http", "https") or not host:
         raise DataError(f"{url}: expected an address that begins with http:// or https://")
     path = urllib.parse.quote(parts.path, safe="/%:@!$&'()*+,;=~-._")

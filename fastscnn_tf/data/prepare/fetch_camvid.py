@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from ...core.aliases import Progress, StrPath
-from ...core.errors import DataError, OutputError
+from ...core.errors import DataError, OutputError, retold
 from ...core.files.reading import open_regular
 from ...core.files.writing import FORCE
 from ...core.images.image_file import read_image, read_label
@@ -160,7 +160,8 @@ def prepare_camvid(
     output = Path(output)
     folders = [f"{split}{kind}" for split in content for kind in ("", "annot")]
     if not force and all((output / name).is_dir() for name in folders):
-        return Prepared(output, _check_again(output, content), already=True)
+        with retold(DataError, after=f"; replace it with {FORCE}", of=DataError):
+            return Prepared(output, check_camvid(output, content), already=True)
     with staging(output) as stage:  # and while it is fetched nobody else does the same
         if not force:
             check_empty(output)
@@ -197,13 +198,6 @@ def check_empty(output: Path) -> None:
             f"{output} is not empty and no whole data set: choose another output, or replace its "
             f"folders with {FORCE}"
         )
-
-
-def _check_again(output: Path, content: CamVidContent) -> dict[str, int]:
-    try:
-        return check_camvid(output, content)
-    except DataError as error:
-        raise DataError(f"{error}; replace it with {FORCE}") from None
 
 
 def _camvid_path(folders: list[str]) -> Callable[[PurePosixPath], PurePosixPath | None]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from ...core.aliases import Progress
-from ...core.errors import DataError, OutputError
+from ...core.errors import DataError, OutputError, retold
 from ...core.files.reading import open_regular
 
 Choose = Callable[[PurePosixPath], PurePosixPath | None]
@@ -44,17 +44,15 @@ def extract(
             symbolic link or encrypted file, the same path twice, or more bytes than it should hold.
         OutputError: the disk has no room for it.
     """
-    try:
-        with (
-            open_regular(archive, "ZIP archive", error=DataError) as source,
-            zipfile.ZipFile(source) as file,
-        ):
-            chosen = _chosen(archive, file, choose)
-            _check_sizes(archive, [info for info, _ in chosen], folder, max_bytes)
-            for number in progress(range(len(chosen))):
-                _write(file, chosen[number][0], folder / chosen[number][1])
-    except _DAMAGE as error:
-        raise DataError(f"{archive}: not a readable ZIP archive ({error})") from None
+    with (
+        retold(DataError, f"{archive}: not a readable ZIP archive (", ")", of=_DAMAGE),
+        open_regular(archive, "ZIP archive", error=DataError) as source,
+        zipfile.ZipFile(source) as file,
+    ):
+        chosen = _chosen(archive, file, choose)
+        _check_sizes(archive, [info for info, _ in chosen], folder, max_bytes)
+        for number in progress(range(len(chosen))):
+            _write(file, chosen[number][0], folder / chosen[number][1])
     return len(chosen)
 
 

@@ -57,9 +57,7 @@ def foreign_kind(data: bytes) -> str:
         return "a JSON file: expected the checkpoint beside it"
     if data.startswith(b"\x08\x01\x12"):
         return _SAVED_MODEL
-    if _is_graph(data):
-        return _FROZEN
-    return ""
+    return _FROZEN if _is_graph(data) else ""
 
 
 def is_text(data: bytes) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 from ...core.about_schema import About
 from ...core.aliases import StrPath
 from ...core.confined import HDF5, Limits, run_confined
-from ...core.errors import ModelFileError
+from ...core.errors import ModelFileError, instead_of
 from ...core.files.json_text import decode_json
 from ...core.files.zip_archive import Archive, open_zip, read_npz
 from ...core.foreign_text import one_line
@@ -97,10 +97,8 @@ class KerasArchive:
         Raises:
             ModelFileError: damaged, or more than `largest` bytes.
         """
-        try:
+        with instead_of(KeyError, ModelFileError(f"{self.path}: damaged, {WEIGHTS} is missing")):
             content = self.archive.read(WEIGHTS, largest)
-        except KeyError:
-            raise ModelFileError(f"{self.path}: damaged, {WEIGHTS} is missing") from None
         most = min(largest, PACKED * len(content))
         return read_hdf5(content, f"{self.path}: {WEIGHTS}", most)
 
@@ -116,10 +114,8 @@ def open_keras(path: StrPath) -> Iterator[KerasArchive]:
     if path.suffix != ".keras":
         raise ModelFileError(f"{path}: expected a .keras file or a run folder")
     with open_zip(path, str(path), "model file", error=ModelFileError) as archive:
-        try:
+        with instead_of(KeyError, ModelFileError(f"{path}: damaged, or not a .keras file")):
             text = archive.read(CONFIG)
-        except KeyError:
-            raise ModelFileError(f"{path}: damaged, or not a .keras file") from None
         where = f"{path}: {CONFIG}"
         whole: dict[str, Any] = decode_json(text, where, dict[str, Any], error=ModelFileError)
         config: Config = decode_json(text, where, Config, error=ModelFileError)
@@ -201,9 +197,8 @@ def read_about(path: StrPath) -> dict[str, Any]:
     if Path(path).suffix != ".keras" or not Path(path).is_file() or not zipfile.is_zipfile(path):
         return {}
     with open_zip(path, str(path), ".keras file", error=ModelFileError) as archive:
-        try:
-            content = archive.read(MEMBER, LARGEST)
-        except KeyError:
+        if MEMBER not in archive.sizes:
             return {}
+        content = archive.read(MEMBER, LARGEST)
     found: About = decode_json(content, f"{path}: {MEMBER}", About, error=ModelFileError)
     return {name: value for name, value in msgspec.structs.asdict(found).items() if value}

@@ -2,6 +2,7 @@
 
 import collections
 import logging
+import posixpath
 import re
 from typing import Any
 
@@ -98,7 +99,7 @@ def without_prefixes(names: list[str]) -> list[str]:
     rests = names
     while rests and (prefix := next((p for p in PREFIXES if _all_below(rests, p)), "")):
         rests = [name.removeprefix(prefix) for name in rests]
-    shared = re.sub(r"[^./]*$", "", _common(rests))
+    shared = re.sub(r"[^./]*$", "", posixpath.commonprefix(rests))
     deeper = [name.removeprefix(shared) for name in rests]
     rests = deeper if all("." in rest or "/" in rest for rest in deeper) else rests
     left_out = names[0].removesuffix(rests[0]) if names else ""
@@ -124,10 +125,3 @@ def _check_one_network(names: list[str], before: str) -> None:
             f"{' and '.join(networks[:MAX_NAMED])}: choose one, with --prefix {networks[0]} "
             f"(in Python prefix={networks[0]!r})"
         )
-
-
-def _common(names: list[str]) -> str:
-    """What all begin with: the first and the last in order differ soonest."""
-    first, last = min(names, default=""), max(names, default="")
-    ends = (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
-    return first[: next(ends, min(len(first), len(last)))]

@@ -125,8 +125,7 @@ def export_weights(model: KerasModel, path: StrPath, force: bool = False) -> int
     """
     if hasattr(model, "blocks"):
         raise ConfigError("a quantization-aware model is a .npz already: use save_model")
-    if Path(path).suffix != ".npz":
-        raise ConfigError(f"{path}: the output must end in .npz")
+    target = check_output(path, force, suffix=".npz")
     meta = {"format": FORMAT, "config": require_fast_scnn(model).to_dict()}
     arrays = {}
     for layer in model.layers:
@@ -134,7 +133,7 @@ def export_weights(model: KerasModel, path: StrPath, force: bool = False) -> int
         names = NORM if layer.name.endswith(".bn") else LAYER
         for kind, value in zip(names, weights, strict=False):
             arrays[f"{layer.name.removesuffix('.bn')}/{kind}"] = np.asarray(value, np.float32)
-    write_bytes(check_output(path, force), described_bytes("config", meta, arrays))
+    write_bytes(target, described_bytes("config", meta, arrays))
     return len(arrays)
 
 

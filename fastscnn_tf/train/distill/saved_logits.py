@@ -8,6 +8,7 @@ offline distillation.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,13 @@ from ...core.files.reading import read_bytes
 from ...core.files.writing import make_folder, replacing, write_json
 from ...core.files.zip_archive import read_npy
 from ...core.images.image_file import resize_image
-from ...core.keras_api import keras3
 from ...core.sizes import LOGITS_STRIDE
 from ...data.augment import numpy_ops
 from ...data.augment.augmentation import Augmentation, Draws
 from ...data.augment.geometry import choose_window
 from ...data.datasets.dataset import SegmentationDataset
-from ...data.numpy_pipeline import BatchSource, pydataset_class
-from ...data.pipeline import check_batches, for_outputs
+from ...data.numpy_pipeline import BatchSource, numpy_batches
+from ...data.pipeline import for_outputs
 from ...runtime.postprocess import logit_strips
 from ...scoring.views import Predictor, frame_of
 
@@ -146,9 +146,7 @@ def logits_batches(
     settings: Augmentation | None = None,
     batch_size: int = 1,
     seed: int | None = None,
-    workers: int = 2,
-    cache: str = "auto",
-    share: tuple[int, int] = (0, 1),
+    **more: Any,
 ) -> Any:
     """Batches for `distilling_model(student)`: ((images, teacher), labels).
 
@@ -157,7 +155,8 @@ def logits_batches(
         config: the student's.
         folder: what `save_logits` wrote for them.
         settings: augmentation; without rotation, cutout and mixing.
-        batch_size, seed, workers, cache, share: as for `numpy_batches`.
+        batch_size, seed: as for `numpy_batches`.
+        more: `workers`, `cache` and `share`, as for `numpy_batches`.
 
     Returns:
         A `keras.utils.PyDataset`. `teacher` is float32 (B, H/8, W/8, classes + 1): logits, and 1
@@ -167,7 +166,6 @@ def logits_batches(
         ConfigError: an augmentation that logits do not follow, naming it.
         DataError: logits are missing or of another data set.
     """
-    check_batches(dataset, config, batch_size, training=settings is not None)
     for name in REFUSED if settings else ():
         value = getattr(settings, name)
         if (value[0] if isinstance(value, tuple) else value) > 0:
@@ -175,16 +173,16 @@ def logits_batches(
                 f"saved logits do not follow the augmentation {name}: switch off "
                 f"{', '.join(REFUSED)} (only the preset strong has some of them)"
             )
-    logits = SavedLogits(folder, dataset)
-    source = LogitsBatchSource(dataset, config, settings, batch_size, seed, cache, share)
-    source.logits = logits
-    return pydataset_class(keras3())(source, workers)
+    kind = functools.partial(LogitsBatchSource, SavedLogits(folder, dataset))
+    return numpy_batches(dataset, config, settings, batch_size, seed, kind=kind, **more)
 
 
 class LogitsBatchSource(BatchSource):
     """Batches with the teacher's logits of the same part of the same pictures."""
 
-    logits: SavedLogits
+    def __init__(self, logits: SavedLogits, *about: Any):
+        super().__init__(*about)
+        self.logits = logits
 
     def batch(self, epoch: int, index: int) -> Any:
         """((images, teacher), labels) of batch `index` of an epoch."""

@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any, NamedTuple
 
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, instead_of
 
 
 class Option(NamedTuple):
@@ -112,12 +112,9 @@ def _options(name: str, given: str | None, text: str) -> tuple[float, ...]:
 
 
 def _number(given: str, text: str, what: str) -> float:
-    try:
+    wrong = f'loss "{text}": expected a number as {what}, got "{given.strip()}"'
+    with instead_of(ValueError, ConfigError(wrong)):
         return float(given)
-    except ValueError:
-        raise ConfigError(
-            f'loss "{text}": expected a number as {what}, got "{given.strip()}"'
-        ) from None
 
 
 def check_class_weights(weights: Any) -> tuple[float, ...] | None:

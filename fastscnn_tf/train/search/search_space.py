@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from ...core.errors import ConfigError
+from ...core.errors import ConfigError, retold
 from ...core.fields import kinds, nearest
 from ..recipes import DEFAULTS
 from ..settings import FIELDS, TrainSettings
@@ -68,10 +68,8 @@ def parse_space(texts: Sequence[str], base: TrainSettings) -> tuple[Dimension, .
         raise ConfigError(f"{twice[0]} is given twice: name it once, with all its values")
     for dimension, text in zip(space, texts, strict=True):
         for value in dimension.ends:
-            try:
+            with retold(ConfigError, f"--space {text}: ", of=ConfigError):
                 dataclasses.replace(base, **{dimension.name: value})
-            except ConfigError as error:
-                raise ConfigError(f"--space {text}: {error}") from None
     return space
 
 
