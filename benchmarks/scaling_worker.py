@@ -107,8 +107,8 @@ class Case:
         callbacks = [*trainer.every_worker(self.ready), timer]
         built = self.ready.built
         one = dataclasses.replace(self.settings, epochs=1)
-        with on_all_devices(self.settings.strategy, built.variables):
-            trainer.fit_stream(built.fitted, stream, one, {}, count + 1, callbacks)
+        with on_all_devices(self.settings.strategy, built.variables) as own:
+            trainer.fit_stream(built.fitted, stream, one, {}, count + 1, [*callbacks, *own])
         return np.diff(timer.times).tolist()
 
     def messages(self, count: int = 1) -> list[tuple[str, list[int]]]:

@@ -31,9 +31,26 @@ def echo(text: object = "", err: bool = False, end: str = "\n", keep: str = "") 
         print(printable(shown(text), keep), file=stream, end=end, flush=True)
 
 
+_warned: set[object] | None = None  # what `warned_once` has seen
+
+
 def warn(message: object) -> None:
     """Prints a warning as the command line does."""
-    echo(f"fastscnn: {message}", err=True)
+    if _warned is None or message not in _warned:
+        echo(f"fastscnn: {message}", err=True)
+    if _warned is not None:
+        _warned.add(message)
+
+
+@contextlib.contextmanager
+def warned_once() -> Iterator[None]:
+    """Has `warn` print each warning once for as long as it is entered."""
+    global _warned
+    before, _warned = _warned, set()
+    try:
+        yield
+    finally:
+        _warned = before
 
 
 class StatusLine:

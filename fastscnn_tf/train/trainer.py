@@ -285,8 +285,8 @@ def fit_ready(
 ) -> None:
     """Trains what is left of a run, with this process' share of every batch."""
     source = ready.built, settings, ready.training, ready.state
-    with on_all_devices(settings.strategy, ready.built.variables):
-        fit_epochs(*source, callbacks, share)
+    with on_all_devices(settings.strategy, ready.built.variables) as own:
+        fit_epochs(*source, [*callbacks, *own], share)
 
 
 def fit_epochs(built, settings, training, state, callbacks, share=(0, 1)) -> None:

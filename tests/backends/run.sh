@@ -8,7 +8,7 @@ reference=$(mktemp -d)
 trap 'rm -rf "$reference"' EXIT
 
 .venv/bin/python tests/backends/make_reference.py "$reference"
-for backend in jax torch; do
+for backend in jax torch; do  # both before the tests: JAX' workers are started by torchrun, too
     venv=.venv-$backend
     pins=tests/backends/requirements-$backend.txt
     if ! cmp -s "$pins" "$venv/.done"; then
@@ -16,6 +16,9 @@ for backend in jax torch; do
         "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$pins"
         cp "$pins" "$venv/.done"
     fi
+done
+for backend in jax torch; do
+    venv=.venv-$backend
     # One thread: PyTorch's wait busily for each other on a machine that has other work. XLA keeps
     # what it compiled, which is most of the time that JAX takes here.
     echo "== $backend"

@@ -32,8 +32,23 @@ def keep_compiled():
     compiler._cache_write = write_as_first
 
 
+def compiled_steps():
+    """A list that gets an entry whenever JAX compiles the training step, or reads it compiled."""
+    from jax import monitoring
+
+    steps = []
+
+    def note(event, seconds, fun_name="", **more):
+        if event.endswith("/backend_compile_duration") and "train_step" in fun_name:
+            steps.append(seconds)
+
+    monitoring.register_event_duration_secs_listener(note)
+    return steps
+
+
 if __name__ == "__main__":
     keep_compiled()
+    steps = compiled_steps()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     cluster.SILENT_SECONDS = int(os.environ.get("SILENT_SECONDS", cluster.SILENT_SECONDS))
     path, folder, *resume = sys.argv[1:]
@@ -41,7 +56,7 @@ if __name__ == "__main__":
     try:
         run = run_on_workers if settings.strategy == MULTI_WORKER else run_training
         result = run(settings, folder, resume=bool(resume), verbose=0)
-        print("finished", result and result.miou)
+        print(f"compiled {len(steps)}\nfinished", result and result.miou)
     except (FastSCNNError, KeyboardInterrupt) as error:
         print(f"fastscnn: {error}", file=sys.stderr)
         sys.exit(getattr(error, "exit_code", 130))

@@ -8,7 +8,7 @@ is the step of one device with the whole batch, for every loss and optimizer.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,24 +57,36 @@ def devices_of(name: str) -> int:
 
 
 @contextlib.contextmanager
-def on_all_devices(name: str, variables: Iterable[Any]) -> Iterator[None]:
-    """Has `model.fit` share batches out; on the way in every device gets a copy of the variables.
+def on_all_devices(name: str, variables: Sequence[Any]) -> Iterator[list[Any]]:
+    """Has `model.fit` share batches out, with a copy of the variables on every device.
 
     Args:
         name: of the strategy.
         variables: all that the training steps change or read, equal in all processes.
+
+    Yields:
+        The callbacks that `fit` takes after all others.
     """
-    if name == NONE or keras3().distribution.get_device_count() == 1:
-        yield
+    keras = keras3()
+    if name == NONE or keras.distribution.get_device_count() == 1:
+        yield []
         return
     jax = import_extra("jax", "cluster")
-    devices = keras3().distribution.DataParallel(auto_shard_dataset=False)
-    for variable in variables:
-        layout = devices.get_variable_layout(variable).backend_layout
-        value = np.asarray(variable.value)
-        variable.assign(jax.make_array_from_process_local_data(layout, value, value.shape))
+    devices = keras.distribution.DataParallel(auto_shard_dataset=False)
+
+    def copy(*_: Any) -> None:
+        for variable in variables:
+            layout = devices.get_variable_layout(variable).backend_layout
+            if variable.value.sharding != layout:
+                value = np.asarray(variable.value)
+                copies = jax.make_array_from_process_local_data(layout, value, value.shape)
+                variable.assign(copies)
+
+    copy()
     with devices.scope():
-        yield
+        # The zeros from which Keras has each epoch's means begin are on one device alone: JAX would
+        # compile a step of its own for them.
+        yield [keras.callbacks.LambdaCallback(on_epoch_begin=copy)]
 
 
 @contextlib.contextmanager

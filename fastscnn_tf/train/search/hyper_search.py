@@ -26,6 +26,7 @@ import msgspec
 
 from ...core.aliases import StrPath
 from ...core.arguments import called, check_number
+from ...core.console import warned_once
 from ...core.errors import ConfigError, FastSCNNError, OutputError, TrainingDiverged
 from ...core.extras import import_extra
 from ...core.files.folder_lock import hold
@@ -118,6 +119,7 @@ def run_search(
             with _turn(folder):
                 _join(study, folder, what, resume)
                 _begin(folder, what, known or (resume and os.path.lexists(folder / SEARCH)))
+        stack.enter_context(warned_once())
         while trial := _next_trial(optuna, study, base, trials, storage is not None):
             with _signs_of_life(trial) if storage is not None else contextlib.nullcontext():
                 result = _run_trial(optuna, study, trial, base, dimensions, folder, verbose)
@@ -218,17 +220,49 @@ def _study(optuna: ModuleType, folder: Path, where: StrPath | None, warmup: int)
     except ConfigError:
         raise
     except Exception as error:  # of SQLAlchemy, of any database's driver, or of the file system
-        told = (str(error).strip() or type(error).__name__).splitlines()[0]
-        missing = "install the driver of this database"
-        form = "sqlite:///FILE or postgresql://USER@HOST/NAME, or the path of a journal file"
-        hint = missing if isinstance(error, ImportError) else f"expected a database's URL, {form}"
-        raise ConfigError(f"--storage {_without_password(url)}: {told}: {hint}") from None
+        told = f"--storage {_without_password(url)}: {_reason(url, error)}"
+        raise ConfigError(told) from None
     try:
         yield study
     finally:
         if hasattr(storage, "engine"):
             storage.remove_session()
             storage.engine.dispose()
+
+
+def _reason(url: str, error: Exception) -> str:
+    """Why a storage cannot be opened, and what to do."""
+    scheme, is_url, path = url.partition("://")
+    told = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if isinstance(error, ImportError):  # Optuna's, of that of the driver
+        return f"{error.__cause__ or told}: install it, or another driver: {scheme}+DRIVER://..."
+    if not is_url and Path(url).is_file():
+        return (
+            f"{_damaged_line(Path(url))} is no record of Optuna's ({told}): take a copy from "
+            "before, or name another file, which begins anew"
+        )
+    where = Path(path.removeprefix("/") if scheme == "sqlite" else url)
+    if (not is_url or scheme == "sqlite") and not where.parent.is_dir():
+        told = f"there is no folder {where.parent} (make it first)"
+    elif scheme == "sqlite" and path.startswith("/"):
+        return f"{told}: expected an SQLite file, or a new name in a folder that may be written"
+    elif type(error).__name__ == "NoSuchModuleError":  # SQLAlchemy's
+        told = f"no database is called {scheme}"
+    return (
+        f"{told}: expected a database's URL, sqlite:///FILE or postgresql://USER@HOST/NAME, or the "
+        "path of a journal file"
+    )
+
+
+def _damaged_line(path: Path) -> str:
+    """The first line of a journal that cannot be read."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                msgspec.json.decode(line)
+            except ValueError:
+                return f"line {number}"
+    return "a line"
 
 
 def _storage(optuna: ModuleType, url: str) -> Any:
