@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from ..core.console import echo
-from ..core.errors import ConfigError, Interrupted
+from ..core.console import echo, warn
+from ..core.errors import ConfigError, InputError, Interrupted
 from ..core.files.addresses import is_place
 from ..core.named_weights import RUN_HERE, TFLITE
 from ..core.text_table import percent
@@ -167,9 +167,13 @@ def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
         return  # a worker that is not the chief
     from ..reports.run_report import write_run_report
 
-    report = write_run_report(output, force=True)
+    try:
+        report = f"; {write_run_report(output, force=True)}"
+    except InputError as error:  # all is trained: what is missing can be installed now
+        warn(f"no report: {error}; then: fastscnn runs report {output}")
+        report = ""
     score = "" if result.miou is None else f"val mIoU {percent(result.miou)} % "
-    echo(f"{result.best}: {score}after {opt.counted(result.epochs, 'epoch')}; {report}")
+    echo(f"{result.best}: {score}after {opt.counted(result.epochs, 'epoch')}{report}")
 
 
 @click.command()

@@ -201,11 +201,10 @@ def test_training_on_a_terminal_leaves_one_line_for_each_epoch(
 
 
 @pytest.mark.train
-def test_training_and_fine_tuning_in_a_pipe(tmp_path, shared_data, run):
+def test_training_and_fine_tuning_in_a_pipe(tmp_path, shared_data, run, monkeypatch):
     data = short(shared_data)
-    code, out, err = run(
-        *TRAIN, "--width", "0.25", *data, "--epochs", 2, "--output", tmp_path / "run"
-    )
+    command = [*TRAIN, "--width", "0.25", *data, "--epochs", 2, "--output", tmp_path / "run"]
+    code, out, err = run(*command)
     assert (code, err) == (0, "")
     assert re.fullmatch(
         r"recipe .*\nbatch normalisation: momentum .*\n4 pairs are few .*\n"
@@ -214,6 +213,11 @@ def test_training_and_fine_tuning_in_a_pipe(tmp_path, shared_data, run):
         r".*best.keras: val mIoU \S+ % after 2 epochs; .*report.html\n",
         out,
     ), out
+    with monkeypatch.context() as patch:  # what is trained is whole without it, too
+        patch.setitem(sys.modules, "matplotlib.figure", None)
+        code, out, err = run(*command, "--resume")
+    assert (code, out.endswith("after 2 epochs\n")) == (0, True)
+    assert "no report: " in err and f"then: fastscnn runs report {tmp_path / 'run'}" in err
     tuning = ["--epochs", 1, "--output", tmp_path / "qat"]
     code, out, err = run("quantize", tmp_path / "run", *data, *tuning)
     assert (code, err) == (0, "")
