@@ -195,6 +195,17 @@ def test_two_links_to_a_picture_are_two_pictures(streets, tmp_path, run):
     assert one.read_bytes() == two.read_bytes()
 
 
+def test_two_pictures_of_one_name_are_refused(tmp_path, run):
+    for name in ("a/x.png", "b/x.png"):
+        (tmp_path / name).parent.mkdir()
+        picture(tmp_path / name, 1)
+    code, _, err = run("predict", MODEL, tmp_path / "a", tmp_path / "b", "--output", tmp_path / "o")
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.endswith(
+        f"x.png would both become {tmp_path / 'o' / 'x'}: give each an output of its own\n"
+    )
+
+
 @pytest.mark.parametrize("format", ["pictures", "index"])
 def test_pictures_that_differ_in_their_suffix_alone(format, tmp_path, run):
     for name in ("x.jpg", "x.jfif", "y.jpg", "below/x.jpg"):

@@ -120,6 +120,7 @@ def _of_folder(file: Path) -> list[Path] | None:
     if is_picture_name(file):
         return [file]
     if file.name == packed.INDEX:
+        packed.check_shards(file.parent)
         return []
     known = not packed.is_shard(file) or (file.parent / packed.INDEX).is_file()
     return _inside(file) if known and file.suffix.lower() != LISTS else None

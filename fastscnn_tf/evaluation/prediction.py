@@ -102,11 +102,13 @@ def predict_files(
             its format, a model in memory for several processes, or resumed with other options.
         WorkerDied: a process was killed.
         OutputError: a result exists, two pictures share a name and a suffix, the folder cannot be
-            written, or another call with `resume` writes into it.
+            written, or another call with `resume` or
+            for `parquet` writes into it.
     """
     folder, views, fleet = check_plain(folder), Views.of(views, ways), Fleet.of(processes)
     check_shareable(model, fleet)
-    with one_call(folder / DONE if resume else None):
+    alone = resume or format == "parquet"  # whose files are named by their numbers
+    with one_call(folder / DONE if alone else None):
         given = [local(path) for path in paths]
         found = _to_segment(given, recursive)
         make = functools.partial(
@@ -255,10 +257,13 @@ def _targets(found: Sequence[Found], folder: Path, write: Results) -> list[Path]
     count = Counter(targets)
     if flat or len(count) == len(targets):
         return targets
+    named = zip(places, found, targets, strict=True)
+    longer = [at / each.path.name if count[to] > 1 else to for at, each, to in named]
+    if len(set(longer)) < len(longer):
+        return targets  # two pictures of one name, which `_check_distinct` refuses
     twice = [picture.path for picture, at in zip(found, targets, strict=True) if count[at] > 1]
     say(f"{several(twice, 'picture')} differ in their suffix alone: it is in the results' names")
-    named = zip(places, found, targets, strict=True)
-    return [at / each.path.name if count[to] > 1 else to for at, each, to in named]
+    return longer
 
 
 def _without_bad(seen: list[_Seen]) -> list[int]:
@@ -366,4 +371,4 @@ def _check_distinct(pictures: Sequence[Found], targets: list[Path]) -> None:
         return
     twice = next(t for i, t in enumerate(targets) if t in targets[:i])
     names = ", ".join(str(p.path) for p, t in zip(pictures, targets, strict=True) if t == twice)
-    raise OutputError(f"{names} would both become {twice}: predict them one by one")
+    raise OutputError(f"{names} would both become {twice}: give each an output of its own")

@@ -185,10 +185,26 @@ def test_label_maps_in_parquet_files_are_those_in_files(shard, tmp_path, run, mo
     assert len(rows_of(out)) == 7
     code, _, err = run(*command, out, *more)
     assert (code, f"{out / 'labels-00000.parquet'} exists: --resume" in err) == (2, True)
+    code, _, err = run(*command, out := out.rename(tmp_path / "moved"), *more, "--resume")
+    assert (code, err) == (0, "fastscnn: 7 of 7 pictures are done already\n")
     assert run(*command, out, *more, "--force")[0] == 0
     assert len(rows_of(out)) == 7
     code, _, err = run("predict", MODEL, shard, "--format", "parquet", "--output", shard.parent)
     assert (code, "its files would lie among pictures" in err) == (2, True)
+
+
+def test_one_call_at_a_time_writes_parquet_files(shard, tmp_path):
+    """Their files are called alike: one call's would replace another's."""
+    predict = functools.partial(predict_files, MODEL, [shard], tmp_path / "out", format="parquet")
+
+    def again(items):
+        for item in items:
+            with pytest.raises(OutputError, match="another call is at work with it"):
+                predict()
+            yield item
+
+    predict(progress=again)
+    assert len(rows_of(tmp_path / "out")) == 7
 
 
 def test_bad_rows_are_named_or_counted(shard, tmp_path, run):

@@ -266,7 +266,7 @@ def test_a_work_has_one_call_at_a_time(four, tmp_path):
 
         def again(items, call=call, journal=journal, refusals=refusals):
             for item in items:
-                with pytest.raises(OutputError, match=f"^{journal}: another call with --resume is"):
+                with pytest.raises(OutputError, match=f"^{journal}: another call is at work"):
                     call()
                 refusals.append(item)
                 yield item
@@ -282,7 +282,7 @@ def test_a_work_has_one_call_at_a_time(four, tmp_path):
 
 @pytest.mark.process
 def test_a_killed_call_holds_nobody_up(tmp_path, run):
-    given, out = pictures(tmp_path / "in", 60), tmp_path / "out"
+    given, out = pictures(tmp_path / "in", 200), tmp_path / "out"
     command = ("predict", MODEL, tmp_path / "in", "--output", out, "--resume")
     words = [sys.executable, "-m", "fastscnn_tf", *map(str, command), "--processes", "2"]
     with subprocess.Popen(words) as process:
@@ -290,15 +290,32 @@ def test_a_killed_call_holds_nobody_up(tmp_path, run):
         while not (out / "003_overlay.png").exists():
             assert time.monotonic() < end
             time.sleep(0.02)
+        process.send_signal(signal.SIGSTOP)  # it cannot end before the other call comes
         code, _, err = run(*command)
-        said = f"fastscnn: {out / DONE}: another call with --resume is at work with it: let that"
+        said = f"fastscnn: {out / DONE}: another call is at work with it: let that"
         assert (code, err.startswith(said), err.count("\n")) == (2, True, 1)
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert (out / ".fastscnn-done.jsonl.lock").exists()
     code, _, err = run(*command)
-    assert (code, "of 60 pictures are done already" in err) == (0, True)
+    assert (code, "of 200 pictures are done already" in err) == (0, True)
     assert len(content(out)) == 2 * len(given)
+
+
+def test_a_folder_that_was_moved_is_gone_on_with(tmp_path):
+    given, out = pictures(tmp_path / "in", 3), tmp_path / "out"
+    predict_files(MODEL, given, out, resume=True)
+    assert str(out) not in (out / DONE).read_text()
+    moved = out.rename(tmp_path / "moved")
+    (moved / "001_labels.png").unlink()
+    before = content(moved)
+    predict_files(MODEL, given, moved, resume=True)
+    assert len(content(moved)) == len(before) + 1
+    old = (moved / DONE).read_text().replace('"begun":"', f'"begun":"{moved}/')
+    (moved / DONE).write_text(old)  # as it was noted once
+    (moved / "002_labels.png").unlink()
+    predict_files(MODEL, given, moved, resume=True)
+    assert len(content(moved)) == len(before) + 1
 
 
 def test_settings_beside_the_model_are_noted(tmp_path, run):
@@ -472,6 +489,9 @@ def test_what_is_wrong_with_packed_pictures_is_told(packed, tmp_path, run):
     alone = shutil.copy(other, tmp_path / "x.tfrecord")
     assert "records.json: no such file; expected" in run(*command[:2], alone, *command[3:])[2]
     assert "no pictures in this folder" in run(*command[:2], tmp_path, *command[3:])[2]
+    other.unlink(), cut.unlink()
+    said = f"{cut}: no such shard, but records.json lists it"
+    assert said in run(*command[:2], cut.parent, *command[3:])[2]
     index = json.loads((packed / "records.json").read_text())
     index["splits"]["val"]["shards"][1]["names"] = ["1", "1.png"]
     (packed / "records.json").write_text(json.dumps(index))

@@ -302,6 +302,7 @@ def test_the_trial_of_a_killed_process_is_tried_again(base, tmp_path):
         ("postgres//x", r"no folder postgres \(make it first\): expected a database's URL"),
         ("nodb://user:secret@host/name", r"nodb://user:\.\.\.@host/name: no database is called n"),
         ("sqlite:////no/such/folder/x.db", r"no folder /no/such/folder \(make it first\)"),
+        ("sqlite://", r"only this process sees it: name a file"),
         (f"sqlite:///{__file__}", "not a database: expected an SQLite file"),
     ],
 )

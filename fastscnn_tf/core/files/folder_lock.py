@@ -43,7 +43,7 @@ def one_call(journal: Path | None) -> contextlib.AbstractContextManager[None]:
     """
     if journal is None:
         return contextlib.nullcontext()
-    busy = "another call with --resume is at work with it: let that end, or choose another output"
+    busy = "another call is at work with it: let that end, or choose another output"
     return _locked(journal.with_name(f".{journal.name.lstrip('.')}{LOCK}"), f"{journal}: {busy}")
 
 

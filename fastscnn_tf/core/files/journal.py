@@ -84,6 +84,9 @@ class _Line(msgspec.Struct):
 class Journal:
     """The journal of a work: settings, files that are about to be written, and what is done.
 
+    Files beside it or below are noted relative to it, so that a folder that was moved is gone on
+    with, too.
+
     Args:
         path: where it lies; nothing is written before `begin`.
         settings: what decides the results; as JSON has it.
@@ -103,12 +106,16 @@ class Journal:
         if lines:
             where = path.parent if path.name == DONE else path
             check_same(where, lines[0].settings or {}, self._settings)
-        self._begun = {line.begun for line in lines if line.begun}
-        self._done = {line.done: line.result for line in lines if line.done}
+        self._here = os.path.join(name_of(path.parent), "")  # noqa: PTH118
+        self._begun = {self._name(line.begun) for line in lines if line.begun}
+        self._done = {self._name(line.done): line.result for line in lines if line.done}
+
+    def _name(self, item: Path | str) -> str:
+        return name_of(item).removeprefix(self._here)
 
     def begin(self, paths: Iterable[Path]) -> None:
         """Notes files that are written from now on, by this call or one that goes on with it."""
-        names = [name for name in map(name_of, paths) if name not in self._begun]
+        names = [name for name in map(self._name, paths) if name not in self._begun]
         self._begun.update(names)
         make_folder(self.path.parent)
         first = [{"settings": self._settings}] if self._new else []
@@ -117,16 +124,16 @@ class Journal:
 
     def has_begun(self, path: Path) -> bool:
         """Whether a file, if there is one, is a result."""
-        return name_of(path) in self._begun
+        return self._name(path) in self._begun
 
     def note(self, item: Path | str, result: Any = None) -> None:
         """Notes that all is done for a file, or what has a name, and what came of it, as JSON."""
-        self._done[name_of(item)] = result
-        add_lines(self.path, [{"done": name_of(item), "result": result}])
+        self._done[self._name(item)] = result
+        add_lines(self.path, [{"done": self._name(item), "result": result}])
 
     def is_done(self, item: Path | str) -> bool:
         """Whether it was noted."""
-        return name_of(item) in self._done
+        return self._name(item) in self._done
 
     def result(self, item: Path | str, kind: Any = Any) -> Any:
         """What came of what is done, of a msgspec type.
@@ -135,7 +142,7 @@ class Journal:
             OutputError: it is of another type.
         """
         where = f"{self.path}: {item}"
-        return convert(self._done[name_of(item)], where, kind, error=OutputError)
+        return convert(self._done[self._name(item)], where, kind, error=OutputError)
 
 
 def name_of(item: Path | str) -> str:

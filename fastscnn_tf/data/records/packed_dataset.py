@@ -234,6 +234,18 @@ def pictures(path: Path) -> list[Path]:
     return [path / name for name in _opened(path)[1]]
 
 
+def check_shards(folder: Path) -> None:
+    """Makes sure that of a folder with shards none is missing.
+
+    Raises:
+        DataError: one is, or the index is no index.
+    """
+    if any(folder.glob(f"*{SUFFIX}")):
+        for split in read_index(folder).splits.values():
+            for noted in split.shards:
+                _shard(folder, noted)
+
+
 def read_picture(path: Path) -> bytes:
     """The bytes of the file of such a picture.
 

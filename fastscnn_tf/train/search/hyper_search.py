@@ -44,6 +44,7 @@ from .search_space import Dimension, parse_space
 
 STUDY, SEARCH, BEST = "study.db", "search.json", "best.json"
 UNPRUNED = 5  # trials that always run to their end: a median of fewer says little
+IN_MEMORY = ("sqlite://", "sqlite:///", "sqlite:///:memory:")
 FOLDER, REPEATS = "folder", "repeats"  # attributes of a trial
 TRIAL = re.compile(r"trial-\d{4,9}")  # names of their run folders
 DIVERGED = "diverged"
@@ -266,6 +267,10 @@ def _damaged_line(path: Path) -> str:
 
 
 def _storage(optuna: ModuleType, url: str) -> Any:
+    if url.partition("?")[0] in IN_MEMORY:
+        raise ConfigError(
+            f"--storage {url}: only this process sees it: name a file, sqlite:///FILE"
+        )
     if "://" in url:
         return optuna.storages.RDBStorage(url)
     if os.path.lexists(url):
