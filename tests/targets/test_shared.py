@@ -11,7 +11,10 @@ def test_streets_show_several_classes(label_maps):
 
 
 def test_recipes_agree_on_most_pixels(label_maps):
-    """Drawn streets are not what the network was trained on: int8 differs more on them."""
+    """Drawn streets are not what the network was trained on: int8 differs more on them.
+
+    And float32 is made of the weights as they ship in `.keras`, rounded.
+    """
     for name, reference in label_maps["float32"].items():
-        assert np.mean(label_maps["float16"][name] == reference) > 0.998, name
+        assert np.mean(label_maps["float16"][name] == reference) > 0.99, name
         assert np.mean(label_maps["int8"][name] == reference) > 0.8, name
