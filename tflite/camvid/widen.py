@@ -61,8 +61,7 @@ def widen(model: KerasModel, width: float, seed: int) -> KerasModel:
             kernel = kernel[:, :, reads][..., writes] * (shares / sums[reads])
             values = [kernel, *(b[writes] for b in bias)]
         else:
-            axis = 2 if name == layer.name else 0
-            values = [np.take(v, writes, axis if v.ndim > 1 else 0) for v in values]
+            values = [np.take(v, writes, 2 if v.ndim > 1 else 0) for v in values]
         layer.set_weights(values)
     return wider
 

@@ -241,7 +241,7 @@ def check_shards(folder: Path) -> None:
         DataError: one is, or the index is no index.
     """
     if any(folder.glob(f"*{SUFFIX}")):
-        for split in read_index(folder).splits.values():
+        for split in _kept_index(folder, *_state(folder)).splits.values():
             for noted in split.shards:
                 _shard(folder, noted)
 
@@ -267,11 +267,16 @@ def split_of(path: Path) -> str:
 
 def _opened(path: Path) -> tuple[Shard, dict[str, int]]:
     """A shard, and the number of each of its pictures by its path below it."""
-    index = path.parent / INDEX
+    return _kept(path, *_state(path.parent))
+
+
+def _state(folder: Path) -> tuple[int, int]:
+    """What tells an index from one that was written later."""
+    index = folder / INDEX
     if not index.is_file():
-        read_index(path.parent)  # says what is wrong
+        read_index(folder)  # says what is wrong
     state = index.stat()
-    return _kept(path, state.st_mtime_ns, state.st_size)
+    return state.st_mtime_ns, state.st_size
 
 
 @functools.lru_cache(maxsize=8)
