@@ -11,7 +11,7 @@ from ..core.config import FastSCNNConfig
 from ..core.keras_api import KerasModel, is_keras3, keras3
 from .fast_scnn import check_patterns
 from .keras_blocks import KerasBlocks
-from .layers import PACKAGE
+from .layers import registered
 from .topology import trunk
 
 MAX_LABELS = 100_000
@@ -76,6 +76,4 @@ def classifier_class(keras: Any) -> type[KerasModel]:
             network = FastSCNNConfig.from_dict(config["fast_scnn"])
             return fast_scnn_classifier(network, config["num_labels"], keras)
 
-    if is_keras3(keras):
-        return keras.saving.register_keras_serializable(package=PACKAGE)(FastSCNNClassifier)
-    return FastSCNNClassifier
+    return registered(keras, FastSCNNClassifier) if is_keras3(keras) else FastSCNNClassifier

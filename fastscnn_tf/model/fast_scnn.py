@@ -16,7 +16,7 @@ from ..core.sizes import Size, check_size, padded_size
 from ..data.reader import named_data_errors
 from .complexity import complexity
 from .keras_blocks import KerasBlocks
-from .layers import PACKAGE
+from .layers import registered
 from .preprocess import without_bytes
 from .topology import FullSizeBlocks, Tensor, fast_scnn_outputs
 
@@ -126,9 +126,7 @@ def model_class(keras: Any) -> type[KerasModel]:
         ) -> KerasModel:
             return fast_scnn(FastSCNNConfig.from_dict(config["fast_scnn"]), keras)
 
-    if is_keras3(keras):
-        return keras.saving.register_keras_serializable(package=PACKAGE)(FastSCNN)
-    return FastSCNN
+    return registered(keras, FastSCNN) if is_keras3(keras) else FastSCNN
 
 
 def require_fast_scnn(model: KerasModel) -> FastSCNNConfig:

@@ -28,14 +28,18 @@ COARSE = "_fastscnn_coarse"  # attribute of a bilinear map: (what was interpolat
 Shape = tuple[int | None, ...]
 
 
+def registered(keras: ModuleType, own: Any) -> Any:
+    """A class or function of ours, known to the loader of one Keras."""
+    return keras.saving.register_keras_serializable(PACKAGE)(own)
+
+
 @functools.cache
 def layers_for(keras: ModuleType) -> SimpleNamespace:
     """`WindowMeans`, `Resize` and `BatchNormalization` of a Keras namespace."""
-    register = keras.saving.register_keras_serializable(package=PACKAGE)
     return SimpleNamespace(
-        WindowMeans=register(_window_means(keras)),
-        Resize=register(_resize(keras)),
-        BatchNormalization=register(_fused_batch_normalization(keras))
+        WindowMeans=registered(keras, _window_means(keras)),
+        Resize=registered(keras, _resize(keras)),
+        BatchNormalization=registered(keras, _fused_batch_normalization(keras))
         if is_keras3(keras) and on_tensorflow(keras)
         else keras.layers.BatchNormalization,
     )

@@ -10,7 +10,7 @@ from ..core.arguments import check_number
 from ..core.errors import ConfigError
 from ..core.keras_api import is_keras3, keras3, of_keras, on_tensorflow
 from ..core.labels import IGNORE, MAX_CLASSES
-from .schedules import registered
+from ..model.layers import registered
 
 
 def mean_iou(num_classes: int, keras: ModuleType | None = None, name: str = "miou") -> Any:

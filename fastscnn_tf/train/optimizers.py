@@ -10,7 +10,8 @@ from typing import Any
 
 from ..core.errors import ConfigError
 from ..core.keras_api import is_keras3
-from .schedules import registered, schedule_class
+from ..model.layers import registered
+from .schedules import schedule_class
 from .settings import check_run_values
 
 

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..core.keras_api import is_keras3, keras3, of_keras
-from ..model.layers import PACKAGE
+from ..core.keras_api import keras3, of_keras
+from ..model.layers import registered
 from .settings import check_run_values
 
 CYCLES = {"cosine": 1, "cyclic": 4}  # by default; "4 or more" (Smith 2017, section 3.2)
@@ -123,12 +123,6 @@ class Schedule:
 def schedule_class(keras: ModuleType) -> Any:
     """The schedule of one Keras namespace; making it also makes it known to Keras' loader."""
     return registered(keras, of_keras(Schedule, keras.optimizers.schedules.LearningRateSchedule))
-
-
-def registered(keras: ModuleType, own: Any) -> Any:
-    """A class of ours, known to the loader of one Keras."""
-    saving = keras.saving if is_keras3(keras) else keras.utils
-    return saving.register_keras_serializable(PACKAGE)(own)
 
 
 def _shape(kind: str, steps: int, power: float, cycles: int | None) -> Callable[[Any, Any], Any]:

@@ -18,7 +18,7 @@ from ...core.errors import ConfigError
 from ...core.images.interpolation import interpolation_matrix
 from ...core.keras_api import Tensor, keras3, on_tensorflow, tensorflow
 from ...core.labels import IGNORE
-from ...model.layers import COARSE, resized
+from ...model.layers import COARSE, PACKAGE, registered, resized
 from ..settings import check_run_values
 from . import pixel_losses, region_losses
 from .fused_cross_entropy import fits_fused, fused_cross_entropy, fused_probability
@@ -276,7 +276,6 @@ def segmentation_losses(
 
 def register() -> None:
     """Makes the losses known to Keras' loader."""
-    saving = keras3().saving
     for item in (segmentation_loss, SegmentationLoss):
-        if saving.get_registered_object(f"fastscnn_tf>{item.__name__}") is None:
-            saving.register_keras_serializable("fastscnn_tf")(item)
+        if keras3().saving.get_registered_object(f"{PACKAGE}>{item.__name__}") is None:
+            registered(keras3(), item)
