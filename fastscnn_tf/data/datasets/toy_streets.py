@@ -321,8 +321,8 @@ class _Scene:
     def photograph(self) -> np.ndarray:
         """Texture, light falloff, colour cast, exposure and sensor noise."""
         image = np.asarray(self.color).astype(np.float32)
-        image *= 1 + _texture(self.rng, (self.height, self.width), 3, 0.06)[..., None]
-        image *= 1 + _texture(self.rng, (self.height, self.width), 24, 0.06)[..., None]
+        for cell in (3, 24):
+            image *= 1 + 0.06 * _texture(self.rng, (self.height, self.width), cell)[..., None]
         image *= 1 + self.rng.uniform(-0.15, 0.15) * np.linspace(-1, 1, self.width)[:, None]
         image *= self.rng.uniform(0.65, 1.15) * self.rng.uniform(0.93, 1.07, 3)
         haze = self.rng.uniform(0, 0.15)
@@ -331,11 +331,11 @@ class _Scene:
         return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def _texture(rng, size: Size, cell: int, strength: float) -> np.ndarray:
+def _texture(rng, size: Size, cell: int) -> np.ndarray:
     """Smooth noise with features of about `cell` pixels."""
     coarse = rng.normal(0, 1, (size[0] // cell + 2, size[1] // cell + 2)).astype(np.float32)
     grown = Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC)
-    return np.asarray(grown) * strength
+    return np.asarray(grown)
 
 
 def _rgb(color) -> tuple[int, int, int]:
