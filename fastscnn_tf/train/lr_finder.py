@@ -12,9 +12,9 @@ import numpy as np
 
 from ..core.aliases import Progress, StrPath
 from ..core.errors import ConfigError
-from ..core.files.writing import check_output, replacing
+from ..core.files.writing import check_output, write_bytes
 from ..core.keras_api import KerasModel, keras3, on_tensorflow
-from ..core.plots import new_figure
+from ..core.plots import figure_png, new_figure
 from ..data.numpy_pipeline import numpy_batches
 from ..data.pipeline import batches
 from ..data.reader import named_data_errors
@@ -69,8 +69,7 @@ class LrFinding:
             axes.axvline(self.suggestion, color="C1", linestyle="--", label=label)
         axes.set(xscale="log", xlabel="learning rate", ylabel="training loss")
         axes.legend()
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format="png")
+        write_bytes(path, figure_png(figure))
 
 
 def find_learning_rate(
