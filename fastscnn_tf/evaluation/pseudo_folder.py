@@ -35,12 +35,11 @@ SETTINGS, JOURNAL, SPLIT = "pseudo.json", "pseudo.counts.jsonl", "train"
 FOLDERS = ("images", "labels")
 
 
-@dataclasses.dataclass(frozen=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True):
     """Pixels by class: what each won, and what of it was kept."""
 
-    predicted: tuple[int, ...]
-    kept: tuple[int, ...]
+    predicted: tuple[Count, ...]
+    kept: tuple[Count, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,8 +118,7 @@ class PseudoFolder:
         self._begin(plain({**settings, "parquet": parquet}), space, resume, force)
         if parquet:
             self._parts = Parts(path, SPLIT, Journal(path / DONE, {}))
-            counted = self._parts.done(_Counted).items()
-            self.done = {name: Counts(each.predicted, each.kept) for name, each in counted}
+            self.done = self._parts.done(Counts)
 
     def _begin(
         self, settings: dict[str, Any], space: LabelSpace, resume: bool, force: bool
@@ -153,7 +151,7 @@ class PseudoFolder:
 
     def note(self, name: str, counts: Counts) -> None:
         """Notes that a picture and its label map are there."""
-        add_lines(self.path / JOURNAL, [{"name": name, **dataclasses.asdict(counts)}])
+        add_lines(self.path / JOURNAL, [{"name": name, **msgspec.structs.asdict(counts)}])
         self.done[plain(name)] = counts
 
     def add(self, name: str, picture: Path, label: bytes, counts: Counts) -> None:
@@ -162,7 +160,7 @@ class PseudoFolder:
             self.note(name, counts)
             return
         row = {"image": content_of(picture), "label": label, "name": plain(name)}
-        self._parts.add(plain(name), row, dataclasses.asdict(counts))
+        self._parts.add(plain(name), row, msgspec.structs.asdict(counts))
         self.done[plain(name)] = counts
 
     def flush(self) -> None:
@@ -229,12 +227,7 @@ class _Settings(msgspec.Struct):
     parquet: bool = False
 
 
-class _Counted(msgspec.Struct):
-    predicted: tuple[Count, ...]
-    kept: tuple[Count, ...]
-
-
-class _Line(_Counted):
+class _Line(Counts, frozen=True):
     """A line of the journal."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
@@ -246,7 +239,7 @@ def _read_journal(path: Path, classes: int | None = None) -> dict[str, Counts]:
     for number, line in enumerate(read_lines(path, _Line), 1):
         if {len(line.predicted), len(line.kept)} != {classes or len(line.kept)}:
             raise OutputError(f"{path}: damaged at line {number}: expected {classes} counts each")
-        done[line.name] = Counts(line.predicted, line.kept)
+        done[line.name] = line
     return done
 
 
