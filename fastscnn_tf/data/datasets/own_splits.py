@@ -32,7 +32,7 @@ Paths = Sequence[Path]
 class Pairs(Protocol):
     """What knows the files of a split."""
 
-    def pairs(self) -> Pairing:
+    def pairs(self, labels_needed: bool = True) -> Pairing:
         """The files of the split, and those that lack their partner."""
 
 
@@ -67,10 +67,7 @@ class Described:
             choose = f"; {called('split')} chooses one of them"
             hint = choose if split == "val" and self.splits else ""
             raise DataError(f"{self.path}: no split {split!r}; it describes: {known}{hint}")
-        source = self.splits[split]
-        if isinstance(source, Source) and not labels_needed:
-            source = dataclasses.replace(source, labels_needed=False)
-        return source.pairs()
+        return self.splits[split].pairs(labels_needed)
 
     def idle_patterns(self) -> list[str]:
         """Those of `exclude` that leave nothing out in any split."""
@@ -108,7 +105,6 @@ class Source:
         exclude: patterns of paths below `images` or `labels`, or of names, that are left out.
         list: a file that names the pictures of the split, and maybe their label maps.
         share: the split is a share of the pictures.
-        labels_needed: the folder of label maps must be there.
     """
 
     root: Path
@@ -120,14 +116,16 @@ class Source:
     exclude: tuple[str, ...] = ()
     list: Path | None = None
     share: Share | None = None
-    labels_needed: bool = True
 
-    def pairs(self) -> Pairing:
+    def pairs(self, labels_needed: bool = True) -> Pairing:
         """The files of the split, and those that lack their partner.
 
         Of Parquet files they are the rows. A file that is a label map by its name and place is no
         picture. Label maps without a picture are those of the first share, and none where a list
         names the pictures.
+
+        Args:
+            labels_needed: the folder of label maps must be there.
 
         Raises:
             DataError: a folder or list is missing or wrong, or there is no picture.
@@ -136,7 +134,7 @@ class Source:
             shards = sorted(self.images.parent.glob(self.images.name)) or [self.images]
             pairs = [zip(rows(shard), rows(shard, LABEL), strict=True) for shard in shards]
             return Pairing(tuple(itertools.chain.from_iterable(pairs)))
-        for place in (self.images, self.labels if self.labels_needed else None):
+        for place in (self.images, self.labels if labels_needed else None):
             if place is not None and not os.path.isdir(place):  # noqa: PTH112 - raises no OSError
                 raise DataError(f"{place}: no such folder, but the data set's description names it")
         pattern = "**/*" if self.recursive or self.list is not None else "*"

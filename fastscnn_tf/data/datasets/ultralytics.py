@@ -143,8 +143,11 @@ class _Masks:
     places: tuple[str, ...]
     masks: str
 
-    def pairs(self) -> Pairing:
+    def pairs(self, labels_needed: bool = True) -> Pairing:
         """The files of the split; a label map without a picture is one of these folders.
+
+        Args:
+            labels_needed: changes nothing: label maps are looked for by their pictures.
 
         Raises:
             DataError: a place is missing, or no folder `images` is in the path of a picture.
