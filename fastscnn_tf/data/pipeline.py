@@ -7,14 +7,14 @@ import numpy as np
 
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig, config_of
-from ..core.errors import ConfigError, DataError, InputError, retold
+from ..core.errors import ConfigError, InputError, retold
 from ..core.keras_api import TFDataset, as_it_is, tensorflow
 from .augment.augmentation import DRAWS, Augmentation, augmentation
 from .augment.mix import mix_batch
 from .augment.pair import augment_pair
 from .cache import MEMORY_SHARE, available_memory
 from .check.usable import open_split
-from .datasets.dataset import SegmentationDataset, in_classes_of
+from .datasets.dataset import SegmentationDataset, check_filled, in_classes_of
 from .datasets.objects import Classes, Source, as_dataset, held_in_memory
 from .png_decoder import use_fast_png
 from .reader import PairReader, pair_reader
@@ -282,8 +282,7 @@ def check_batches(
         DataError: the split is empty.
         ConfigError: other classes than the model's, or the batch is larger than the split.
     """
-    if len(dataset) == 0:
-        raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
+    check_filled(dataset)
     if len(dataset.labels) != config.num_classes:
         raise ConfigError(
             f"{dataset.name} has {len(dataset.labels)} classes but the model has "

@@ -17,7 +17,7 @@ from ..core.labels import IGNORE
 from ..core.overlap import overlapped
 from ..core.scores.confusion import confusion_matrix, ratio, scores
 from ..data.check.usable import open_usable
-from ..data.datasets.dataset import SegmentationDataset
+from ..data.datasets.dataset import SegmentationDataset, check_filled
 from ..delegates.kernels import using_kernels
 from ..scoring.class_mapping import mapping_between
 from ..scoring.views import AnyModel
@@ -83,8 +83,7 @@ def compare_models(
         looks.append(look)
         predictors.append(predictor)
     data = open_usable(dataset, data_dir, split, predictors[0].input_size, skip_bad)
-    if len(data) == 0:
-        raise DataError(f"{data.name}: split {data.split!r} is empty")
+    check_filled(data)
     mappings = tuple(mapping_between(p, data, match, class_map) for p in predictors)
     for model, mapping in zip((first, second), mappings, strict=True):
         if mapping.how:

@@ -17,7 +17,7 @@ from ..core.images.image_file import resize_image
 from ..core.scores.confusion import confusion_matrix
 from ..core.sizes import Size
 from ..data.check.usable import open_split
-from ..data.datasets.dataset import SegmentationDataset
+from ..data.datasets.dataset import SegmentationDataset, check_filled
 from ..evaluation.evaluate import loaded, name_of
 from ..model.folded import FoldedNetwork
 from ..quantize.clipping import check_method
@@ -121,8 +121,7 @@ def _chosen(dataset: SegmentationDataset, count: int) -> list[int]:
     """Indices spread evenly over a split."""
     if count < 1:
         raise DataError(f"a report needs at least one image, got {count}")
-    if not len(dataset):
-        raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
+    check_filled(dataset)
     return np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int)).tolist()
 
 

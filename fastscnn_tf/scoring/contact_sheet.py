@@ -14,7 +14,7 @@ from ..core.aliases import StrPath
 from ..core.arguments import check_number
 from ..core.config import FastSCNNConfig
 from ..core.console import warn
-from ..core.errors import DataError, OutputError
+from ..core.errors import OutputError
 from ..core.files.writing import check_output, replacing, write_bytes
 from ..core.images.fonts import font_with, foreign_letters, lettering
 from ..core.images.image_file import resize_image, resize_label
@@ -24,7 +24,7 @@ from ..core.sizes import STRIDE, Size, format_size
 from ..data.augment.augmentation import Augmentation, augmentation
 from ..data.check.pair_faults import count_pixels
 from ..data.check.usable import open_split
-from ..data.datasets.dataset import SegmentationDataset
+from ..data.datasets.dataset import SegmentationDataset, check_filled
 from ..data.numpy_pipeline import BatchSource
 
 SUFFIXES = (".png", ".jpg")
@@ -129,8 +129,7 @@ def draw_samples(
         DataError: a file cannot be read, or the split is empty.
     """
     check_number("count", count, 1)
-    if len(dataset) == 0:
-        raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
+    check_filled(dataset)
     if size is None:
         height, width = dataset.read_image(0).shape[:2]
         size = max(STRIDE, height // STRIDE * STRIDE), max(STRIDE, width // STRIDE * STRIDE)

@@ -31,7 +31,7 @@ from ..core.scores.boundary import BoundaryCounts, BoundaryFound
 from ..core.scores.confusion import confusion_matrix, scores
 from ..core.scores.instances import InstanceCounts, InstanceFound
 from ..core.sizes import format_size
-from ..data.datasets.dataset import WHOLE_IMAGES, SegmentationDataset
+from ..data.datasets.dataset import WHOLE_IMAGES, SegmentationDataset, check_filled
 from ..data.png_decoder import many_cores, use_fast_png
 from ..runtime.fleet import Fleet
 from .class_mapping import mapping_between
@@ -84,8 +84,8 @@ def evaluate_predictor(
     """
     indices = dataset.indices()
     counted = isinstance(indices, range)  # else a stream
-    if counted and not len(dataset) and not missing:
-        raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
+    if counted and not missing:
+        check_filled(dataset)
     mapping = mapping_between(predictor, dataset, match, class_map)
     inference = inference or WholeImage(predictor)
     about = dataset, mapping, boundary, instances

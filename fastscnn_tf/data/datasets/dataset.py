@@ -131,6 +131,16 @@ class SegmentationDataset(abc.ABC):
         return image, label
 
 
+def check_filled(dataset: SegmentationDataset) -> None:
+    """Refuses a split without pairs.
+
+    Raises:
+        DataError: it has none.
+    """
+    if not len(dataset):
+        raise DataError(f"{dataset.name}: split {dataset.split!r} is empty")
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class FileDataset(SegmentationDataset):
     """Pairs of picture files.
