@@ -111,8 +111,15 @@ def of_keras(own: type, base: type) -> Any:
     return type(own.__name__, (own, base), {"__module__": own.__module__, "__doc__": own.__doc__})
 
 
+class Callback:
+    """What a callback of ours has before `callback_of` makes it one of Keras', which sets these."""
+
+    model: Any
+    params: Any
+
+
 def callback_of(keras: Any, own: type) -> Any:
-    """A class with the methods of a callback as a callback of one Keras."""
+    """A callback of ours as a callback of one Keras."""
     return of_keras(own, keras.callbacks.Callback)
 
 

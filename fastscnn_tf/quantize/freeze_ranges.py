@@ -6,7 +6,7 @@ from typing import Any
 
 from ..core.arguments import called
 from ..core.errors import ConfigError
-from ..core.keras_api import callback_of, tf_keras
+from ..core.keras_api import Callback, callback_of, tf_keras
 
 
 def freeze_ranges(epochs: int | None = None) -> Any:
@@ -59,11 +59,8 @@ def _check(epochs: Any) -> None:
         raise ConfigError(f"freeze_ranges must be a number of epochs, 0 or more, got {epochs!r}")
 
 
-class FreezeRanges:
+class FreezeRanges(Callback):
     """See `freeze_ranges`."""
-
-    model: Any
-    params: dict[str, Any]
 
     def __init__(self, epochs: int | None):
         super().__init__()

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.errors import ConfigError
 from ..core.files.reading import open_regular
 from ..core.files.writing import replacing
-from ..core.keras_api import callback_of, on_tensorflow, tensorflow
+from ..core.keras_api import Callback, callback_of, on_tensorflow, tensorflow
 from ..core.plots import confusion, pixels, require_matplotlib, strip
 from ..runs.run_files import SCORE
 from ..scoring.views import WholeImage
@@ -24,7 +24,7 @@ EVENTS = "events.out.tfevents.*"
 PICTURE_EPOCHS = 20  # pictures of 20 epochs show a run; those of 1000 fill a disk
 
 
-class Board:
+class Board(Callback):
     """Writes TensorBoard files; stands behind `Validate` in the list of callbacks.
 
     Scalars: `loss/total` and `loss/<head>`, `learning_rate`, `val_miou`, `val_pixel_accuracy`,
@@ -40,8 +40,6 @@ class Board:
         picture_every: epochs between pictures; by default a 20th of the run. The last epoch
             always has some.
     """
-
-    model: Any
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ import numpy as np
 from ..core.errors import ModelFileError, NonFiniteLogits, TrainingDiverged
 from ..core.files.remote_outputs import uploaded
 from ..core.files.writing import write_bytes, write_json
-from ..core.keras_api import KerasModel, callback_of, keras3
+from ..core.keras_api import Callback, KerasModel, callback_of, keras3
 from ..data.datasets.dataset import SegmentationDataset
 from ..runs.run_files import LOG, SCORE, STATE
 from ..scoring.evaluation_result import Evaluation
@@ -36,7 +36,7 @@ Averaged = Callable[[], AbstractContextManager[None]]
 START: dict[str, Any] = {"epochs_done": 0, "best": None, "history": [], "within": None}
 
 
-class Validate:
+class Validate(Callback):
     """Scores the validation split as `evaluate` does and adds `val_miou` to the logs.
 
     Args:
@@ -50,8 +50,6 @@ class Validate:
         predictor: what scored last.
         result: its result; None before the first validation.
     """
-
-    model: Any
 
     def __init__(
         self,
@@ -93,7 +91,7 @@ class Validate:
         }
 
 
-class Checkpoint:
+class Checkpoint(Callback):
     """Keeps the last and the best state, each written whole or not at all.
 
     `state.json` and `log.csv` are copies for people and other programs; a run goes on from
@@ -114,9 +112,6 @@ class Checkpoint:
     Attributes:
         first: steps of the running epoch that another process did.
     """
-
-    model: Any
-    params: Any
 
     def __init__(
         self,
@@ -212,7 +207,7 @@ class Checkpoint:
         uploaded(self.folder)
 
 
-class GoOnWithin:
+class GoOnWithin(Callback):
     """Puts the mean losses back with which a run goes on within an epoch, as Keras resets them.
 
     Args:
@@ -221,8 +216,6 @@ class GoOnWithin:
     Raises:
         ModelFileError: they are of other losses.
     """
-
-    model: Any
 
     def __init__(self, state: dict[str, Any]):
         super().__init__()
@@ -238,14 +231,12 @@ class GoOnWithin:
         self.means = None
 
 
-class StopOnBrokenLoss:
+class StopOnBrokenLoss(Callback):
     """Stops at the first non-finite loss, with step and learning rate.
 
     Raises:
         TrainingDiverged: the loss is NaN or infinite.
     """
-
-    model: Any
 
     def on_train_batch_end(self, batch, logs=None):
         loss = float((logs or {}).get("loss", 0.0))

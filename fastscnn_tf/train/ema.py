@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import ConfigError
-from ..core.keras_api import KerasModel, callback_of, keras3, on_tensorflow, tensorflow
+from ..core.keras_api import Callback, KerasModel, callback_of, keras3, on_tensorflow, tensorflow
 from .settings import check_run_values
 
 BATCHES = "batches"  # in `state`: how many there were
 
 
-class Ema:
+class Ema(Callback):
     """Averages the weights of a model in training, batch by batch.
 
     With update n (from 0) an average moves by 1 - min(momentum, (1 + n) / (10 + n)) of the way
@@ -35,8 +35,6 @@ class Ema:
     Raises:
         ConfigError: a value is out of range.
     """
-
-    model: Any
 
     def __init__(self, momentum: float, network: Any, every: int = 1):
         super().__init__()

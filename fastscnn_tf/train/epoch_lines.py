@@ -6,13 +6,14 @@ import time
 from typing import Any
 
 from ..core.console import StatusLine, echo
+from ..core.keras_api import Callback
 from ..core.text_table import duration, percent
 from ..runs.run_files import SCORE
 
 NAMES = {SCORE: "val mIoU"}  # of scores, for people
 
 
-class EpochLines:
+class EpochLines(Callback):
     """Prints losses and scores, the best so far and the time left of the whole run.
 
     Args:
@@ -20,9 +21,6 @@ class EpochLines:
         epochs: of the whole run.
         shown: print at all.
     """
-
-    model: Any
-    params: Any
 
     def __init__(self, checkpoint: Any, epochs: int, shown: Any = True):
         super().__init__()

@@ -9,13 +9,14 @@ from types import FrameType
 from typing import Any
 
 from ..core.console import StatusLine, warn
+from ..core.keras_api import Callback
 
 NUMBERS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 
 
-class StopOnSignal:
+class StopOnSignal(Callback):
     """Has signals wait until the running step, or the end of an epoch, is done and saved.
 
     It is entered around `fit` and the first of its callbacks; `Checkpoint` reads `due`. Before the
@@ -27,8 +28,6 @@ class StopOnSignal:
         asked: whether a signal came.
         agree: whether this step shall be the last one, of `asked`; several workers decide together.
     """
-
-    model: Any
 
     def __init__(self) -> None:
         super().__init__()

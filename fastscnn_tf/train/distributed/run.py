@@ -15,7 +15,7 @@ from ...core.aliases import Progress, StrPath
 from ...core.arguments import called
 from ...core.config import FastSCNNConfig
 from ...core.errors import ConfigError
-from ...core.keras_api import callback_of, keras3
+from ...core.keras_api import Callback, callback_of, keras3
 from ...data.datasets.dataset import SegmentationDataset
 from ...runs.run_files import versions
 from ...runs.run_folder import FREE, PATHS, OpenRun, open_run
@@ -84,15 +84,12 @@ def run_on_workers(
     return None
 
 
-class Together:
+class Together(Callback):
     """Ends every worker's training with the chief's, and after a step in which one is to end.
 
     Raises:
         WorkerLost: it is another one that is to end; the chief has saved the step.
     """
-
-    model: Any
-    params: Any
 
     def __init__(self, workers: Workers):
         super().__init__()

@@ -33,7 +33,7 @@ from ...core.files.folder_lock import hold
 from ...core.files.json_text import plain, read_json
 from ...core.files.reading import open_regular
 from ...core.files.writing import check_output_folder, check_plain, write_json
-from ...core.keras_api import callback_of, keras3
+from ...core.keras_api import Callback, callback_of, keras3
 from ...runs.run_files import RUN, SCORE, Settings
 from ...runs.run_folder import check_same_settings, run_folder
 from ..recipes import PLACES, write_recipe
@@ -438,11 +438,8 @@ def _run_trial(
     return _trial_result(study.trials[trial.number])
 
 
-class Pruning:
+class Pruning(Callback):
     """Reports each validation and ends the run where the study says so."""
-
-    model: Any
-    params: dict[str, Any]
 
     def __init__(self, trial: Any):
         super().__init__()
