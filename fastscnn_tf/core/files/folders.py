@@ -3,8 +3,10 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from ..aliases import StrPath
+from ..errors import DataError
 
 
 def walk(
@@ -38,3 +40,12 @@ def walk(
         seen.add(key)
         folders.sort()
         yield folder, sorted(files)
+
+
+def unlistable(error: OSError) -> NoReturn:
+    """What `os.walk` and `walk` may call where a folder cannot be listed.
+
+    Raises:
+        DataError: always.
+    """
+    raise DataError(f"{error.filename}: cannot be listed ({error.strerror or error})")

@@ -13,7 +13,7 @@ import msgspec
 
 from ...core.aliases import StrPath
 from ...core.errors import DataError
-from ...core.files.folders import walk
+from ...core.files.folders import unlistable, walk
 from ...core.files.json_text import decode_json
 from ...core.files.reading import open_regular, read_bytes
 from ...core.images.formats import HEAD, IMAGE_SUFFIXES
@@ -64,7 +64,7 @@ class SourceFolder:
         found: list[str] = []
         self.left_out: list[Path] = []
         left: list[tuple[str, ...]] = []  # folders that an earlier conversion wrote
-        for folder, names in walk(root, self.left_out.append, _unlistable):
+        for folder, names in walk(root, self.left_out.append, unlistable):
             parts = folder.relative_to(root).parts
             if parts and set(names) >= CONVERTED:
                 left.append(parts)
@@ -249,7 +249,3 @@ def stem(name: str) -> str:
 
 def _is_picture(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES)
-
-
-def _unlistable(error: OSError) -> None:
-    raise DataError(f"{error.filename}: cannot be listed ({error.strerror or error})")

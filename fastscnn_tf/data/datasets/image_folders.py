@@ -6,12 +6,12 @@ every split. No TensorFlow here.
 
 import os
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 
 from ...core.aliases import StrPath
 from ...core.errors import DataError
+from ...core.files.folders import unlistable
 from ...core.files.reading import local
 from ...core.images.image_file import read_image
 
@@ -100,14 +100,10 @@ def _check_same_classes(folder: Path, names: tuple[str, ...], wanted: tuple[str,
 def _pictures(folder: Path) -> list[str]:
     """Paths of all pictures below a class folder, sorted; strings, as there may be millions."""
     found = []
-    for place, folders, files in os.walk(folder, onerror=_unlistable):
+    for place, folders, files in os.walk(folder, onerror=unlistable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         kept = (n for n in files if n.lower().endswith(SUFFIXES) and not n.startswith("."))
         found += [f"{place}{os.sep}{name}" for name in kept]
     if not found:
         raise DataError(f"{folder}: no pictures in this class ({', '.join(SUFFIXES)})")
     return sorted(found)
-
-
-def _unlistable(error: OSError) -> NoReturn:
-    raise DataError(f"{error.filename}: cannot be listed ({error.strerror})")

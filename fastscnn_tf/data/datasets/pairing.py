@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...core.errors import DataError
+from ...core.files.folders import unlistable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,9 +192,8 @@ def pair_found(
 
 def _check_listable(folder: Path) -> None:
     def refuse(error: OSError) -> None:
-        if isinstance(error, FileNotFoundError):
-            return  # there is nothing to list
-        raise DataError(f"{error.filename}: cannot be listed ({error.strerror or error})")
+        if not isinstance(error, FileNotFoundError):  # then there is nothing to list
+            unlistable(error)
 
     for _ in os.walk(folder, onerror=refuse):
         pass
