@@ -82,8 +82,7 @@ class _Content(msgspec.Struct):
 
 
 def recognise(folder: SourceFolder) -> str | None:
-    seen = [name for name, keys in folder.json_keys.items() if keys >= _KEYS]
-    return f"{seen[0]} has images, annotations and categories" if seen else None
+    return folder.json_with(_KEYS.issubset, "has images, annotations and categories")
 
 
 def open_source(folder: SourceFolder) -> Source:

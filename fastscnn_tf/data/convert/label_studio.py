@@ -67,8 +67,10 @@ class _Task(msgspec.Struct):
 
 
 def recognise(folder: SourceFolder) -> str | None:
-    seen = [name for name, keys in folder.json_keys.items() if _is_of_tasks(keys) or _is_min(keys)]
-    return f"{seen[0]} is a list of tasks with data and annotations" if seen else None
+    return folder.json_with(
+        lambda keys: _is_of_tasks(keys) or _is_min(keys),
+        "is a list of tasks with data and annotations",
+    )
 
 
 def _is_of_tasks(keys: Set[str]) -> bool:

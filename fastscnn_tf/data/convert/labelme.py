@@ -47,8 +47,7 @@ class _File(msgspec.Struct):
 
 
 def recognise(folder: SourceFolder) -> str | None:
-    seen = [name for name, keys in folder.json_keys.items() if {"shapes", "imagePath"} <= keys]
-    return f"{seen[0]} has shapes and imagePath" if seen else None
+    return folder.json_with({"shapes", "imagePath"}.issubset, "has shapes and imagePath")
 
 
 def open_source(folder: SourceFolder) -> Source:

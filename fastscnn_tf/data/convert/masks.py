@@ -218,10 +218,6 @@ def _matches(pattern: str, names: Sequence[str]) -> tuple[dict[Key, str], list[t
 def mask_format(name: str, about: str, *layouts: Layout) -> Format:
     """A format of which a folder has one of these layouts, the preferred first."""
 
-    def present(folder: SourceFolder) -> list[tuple[Layout, Pairs]]:
-        found = ((layout, layout.pairs(folder)) for layout in layouts)
-        return [(layout, pairs) for layout, pairs in found if pairs]
-
     def recognise(folder: SourceFolder) -> str | None:
         telling = (layout for layout in layouts if layout.telling(folder))
         return next((layout.about for layout in telling if layout.pairs(folder)), None)
@@ -232,7 +228,7 @@ def mask_format(name: str, about: str, *layouts: Layout) -> Format:
                 f"{folder.path(folder.given)}: {name} is read from a folder, not from a file: give "
                 "the folder, and a table of classes with --table FILE"
             )
-        found = present(folder)
+        found = [(layout, pairs) for layout in layouts if (pairs := layout.pairs(folder))]
         if not found:
             masks = [mask for each in layouts for mask in each.pairs(folder).masks.values()]
             alone = f"; {len(masks)} masks are there, export the images with them" if masks else ""

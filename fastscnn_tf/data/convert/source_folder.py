@@ -6,6 +6,7 @@ import itertools
 import posixpath
 import re
 from collections import Counter
+from collections.abc import Callable, Set
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -157,6 +158,11 @@ class SourceFolder:
                     value = [f"[]{key}" for key in first]
                 found[name] = frozenset(value)
         return found
+
+    def json_with(self, fits: Callable[[Set[str]], bool], about: str) -> str | None:
+        """What is seen of a format: the first JSON file whose names at the top are its own."""
+        first = next((name for name, keys in self.json_keys.items() if fits(keys)), None)
+        return first and f"{first} {about}"
 
     def find_image(self, text: str, beside: str = "", split: str | None = None) -> str | None:
         """The image that an annotation means: at this path, or the only one of that file name.

@@ -60,10 +60,7 @@ class _File(msgspec.Struct):
 
 
 def recognise(folder: SourceFolder) -> str | None:
-    for name, keys in folder.json_keys.items():
-        if {"size", "objects"} <= keys:
-            return f"{name} has size and objects"
-    return None
+    return folder.json_with({"size", "objects"}.issubset, "has size and objects")
 
 
 def open_source(folder: SourceFolder) -> Source:
