@@ -1,7 +1,6 @@
 """Decoded pairs kept for the next epoch, in memory or on disk."""
 
 import contextlib
-import hashlib
 import shutil
 import stat
 import threading
@@ -14,7 +13,7 @@ from ..core.arguments import called
 from ..core.errors import ConfigError, OutputError
 from ..core.files.writing import make_folder, replacing
 from ..core.sizes import Size
-from .datasets.dataset import Pair, SegmentationDataset
+from .datasets.dataset import Pair, SegmentationDataset, key_of
 
 MEMORY_SHARE = 0.25  # of what is available when training begins
 FALLBACK_MEMORY = 2 << 30  # where the system does not say what is available
@@ -151,9 +150,6 @@ class DiskCache:
             self._open = False
 
     def _paths(self, index: int) -> tuple[Path, Path]:
-        parts = (self._common, str(index), *self._dataset.state(index))
-        text = "\n".join(parts).encode("utf-8", "surrogateescape")
-        key = hashlib.blake2b(text, digest_size=16)
-        name = key.hexdigest()
+        name = key_of(self._common, str(index), *self._dataset.state(index))
         folder = self._folder / name[:2]
         return folder / f"{name}.image.npy", folder / f"{name}.label.npy"

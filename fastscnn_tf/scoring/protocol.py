@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import itertools
 import pickle
 from collections import deque
@@ -31,7 +30,7 @@ from ..core.scores.boundary import BoundaryCounts, BoundaryFound
 from ..core.scores.confusion import confusion_matrix, scores
 from ..core.scores.instances import InstanceCounts, InstanceFound
 from ..core.sizes import format_size
-from ..data.datasets.dataset import WHOLE_IMAGES, SegmentationDataset, check_filled
+from ..data.datasets.dataset import WHOLE_IMAGES, SegmentationDataset, check_filled, key_of
 from ..data.png_decoder import many_cores, use_fast_png
 from ..runtime.fleet import Fleet
 from .class_mapping import mapping_between
@@ -215,8 +214,7 @@ class _Noted:
         self._journal.note(self._name(index), line)
 
     def _name(self, index: int) -> str:
-        text = "\n".join(self._dataset.state(index)).encode("utf-8", "surrogateescape")
-        return f"{index} {hashlib.blake2b(text, digest_size=16).hexdigest()}"
+        return f"{index} {key_of(*self._dataset.state(index))}"
 
 
 class PairScorer:

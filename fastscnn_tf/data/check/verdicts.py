@@ -5,7 +5,6 @@ changed file, or another meaning of its values, is read again. What is bad is ne
 """
 
 import contextlib
-import hashlib
 from pathlib import Path
 
 from ...core.errors import InputError, OutputError
@@ -14,7 +13,7 @@ from ...core.files.user_folders import cache_folder
 from ...core.files.writing import write_json
 from ...core.labels.space import Byte
 from ...core.version import __version__
-from ..datasets.dataset import SegmentationDataset
+from ..datasets.dataset import SegmentationDataset, key_of
 
 LARGEST = 256 << 20  # bytes: some five million pairs
 
@@ -50,9 +49,7 @@ class Verdicts:
             write_json(self._path, current)
 
     def _key(self, index: int) -> str:
-        parts = (self._common, *self._dataset.state(index))
-        text = "\n".join(parts).encode("utf-8", "surrogateescape")
-        return hashlib.blake2b(text, digest_size=16).hexdigest()
+        return key_of(self._common, *self._dataset.state(index))
 
     def _file(self) -> Path | None:
         folder = cache_folder()
@@ -60,9 +57,7 @@ class Verdicts:
             return None
         first = self._dataset.files(0)
         place = str(first[0].parent.absolute()) if first else ""
-        text = f"{self._common}\n{place}".encode("utf-8", "surrogateescape")
-        name = hashlib.blake2b(text, digest_size=16).hexdigest()
-        return folder / "checked" / f"{name}.json"
+        return folder / "checked" / f"{key_of(self._common, place)}.json"
 
     def _read(self) -> dict[str, list[Byte]]:
         with contextlib.suppress(InputError):

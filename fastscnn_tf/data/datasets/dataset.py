@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import dataclasses
+import hashlib
 import itertools
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -129,6 +130,12 @@ class SegmentationDataset(abc.ABC):
                 f"but its label map is {label.shape[0]}x{label.shape[1]}"
             )
         return image, label
+
+
+def key_of(*parts: str) -> str:
+    """A name for what all of these say, such as the `state` of a pair; it fits every file name."""
+    text = "\n".join(parts).encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def check_filled(dataset: SegmentationDataset) -> None:
