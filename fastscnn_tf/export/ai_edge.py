@@ -20,10 +20,10 @@ import numpy as np
 
 from ..core.config import FastSCNNConfig
 from ..core.console import quiet_stderr
-from ..core.errors import ConfigError, DataError, ExportError, ModelFileError
+from ..core.errors import ConfigError, DataError, ExportError
 from ..data.datasets.objects import Source
 from ..model.byte_input import STEP, byte_range, centre
-from ..model.folded import FoldedNetwork, on_bytes
+from ..model.folded import FoldedNetwork, check_activations, on_bytes
 from ..model.tf_blocks import image_bytes
 from ..tflite.file import operation, unpack
 from ..tflite.parser import parse_tflite
@@ -86,10 +86,7 @@ def quantize_file(
     if ranges is None:
         raise DataError("calibration needs at least one image, got none")
     for name, limits in ranges.items():
-        if not all(np.isfinite(limit).all() for limit in limits.values()):
-            raise ModelFileError(
-                f"{name!r} becomes NaN or infinite: the model is broken, train it again"
-            )
+        check_activations(name, *limits.values())
     for name in on_grid & ranges.keys():  # exactly the bytes, whichever the images hold
         low, high = (np.full((1, 1, 1, 1), v, np.float32) for v in byte_range(network.config))
         ranges[name] = {"min": low, "max": high}

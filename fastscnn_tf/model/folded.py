@@ -120,6 +120,18 @@ def check_finite(name: str, *weights: np.ndarray) -> None:
         raise ModelFileError(f"weights of {name!r} are NaN or infinite: train the model again")
 
 
+def check_activations(name: str, *limits: np.ndarray) -> None:
+    """Makes sure that what a tensor holds is finite.
+
+    Raises:
+        ModelFileError: it is not.
+    """
+    if not all(np.isfinite(limit).all() for limit in limits):
+        raise ModelFileError(
+            f"{name!r} becomes NaN or infinite: the model is broken, train it again"
+        )
+
+
 def is_depthwise(name: str) -> bool:
     """Whether the layer of that name holds a depthwise kernel."""
     return name.endswith("depthwise")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.errors import DataError, ModelFileError
+from ..core.errors import DataError
 from ..core.keras_api import tensorflow
 from ..data.datasets.objects import Source, image_batches
 from ..data.reader import named_data_errors
 from ..model.byte_input import byte_range
-from ..model.folded import FoldedNetwork, on_bytes
+from ..model.folded import FoldedNetwork, check_activations, on_bytes
 from ..model.ranges import INPUT, Range
 from ..model.tf_blocks import logits_of
 from .clipping import check_method, mse_range, percentile_range
@@ -62,7 +62,8 @@ def calibrate(
         for batch in image_batches(batches, network.config):
             images = tf.convert_to_tensor(batch[: limit - count])
             for name, (limits, *values) in observe(images).items():
-                found.setdefault(name, []).append(_finite(limits.numpy(), name))
+                check_activations(name, limits.numpy())
+                found.setdefault(name, []).append(limits.numpy())
                 if values:
                     histograms.setdefault(name, Histogram()).add(values[0].numpy())
             count += int(images.shape[0])
@@ -78,14 +79,6 @@ def calibrate(
     }
     ranges[INPUT] = byte_range(network.config)
     return network.replace(ranges=ranges)
-
-
-def _finite(limits: np.ndarray, name: str) -> np.ndarray:
-    if not np.isfinite(limits).all():
-        raise ModelFileError(
-            f"{name!r} becomes NaN or infinite: the model is broken, train it again"
-        )
-    return limits
 
 
 def _means(limits: np.ndarray) -> Range:
