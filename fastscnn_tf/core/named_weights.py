@@ -24,6 +24,8 @@ _FILES = {
     "camvid-float16": {TFLITE: "fastscnn_camvid_float16.tflite"},
     "camvid-0.5": {KERAS: "fastscnn_camvid_0.5.keras", TFLITE: "fastscnn_camvid_0.5_int8.tflite"},
     "camvid-0.5-float16": {TFLITE: "fastscnn_camvid_0.5_float16.tflite"},
+    "camvid-1.5": {KERAS: "fastscnn_camvid_1.5.keras", TFLITE: "fastscnn_camvid_1.5_int8.tflite"},
+    "camvid-1.5-float16": {TFLITE: "fastscnn_camvid_1.5_float16.tflite"},
 }
 NAMES = tuple(_FILES)
 _TERMS = "weights trained on CamVid, for research only (CC BY-NC 4.0)"  # of all of them

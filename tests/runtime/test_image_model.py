@@ -30,8 +30,10 @@ def test_weights_by_name_are_the_shipped_files(camvid):
     assert fs.load_model("camvid").config.class_names == camvid.labels.names
     assert fs.load_predictor("camvid", size=(64, 96)).input_size == (64, 96)  # Keras' file
     assert fs.Segmenter("camvid-0.5").path.name == "fastscnn_camvid_0.5_int8.tflite"
-    assert fs.load_model("camvid-0.5").config.width == 0.5
-    assert fs.Segmenter("camvid-0.5-float16").path.name == "fastscnn_camvid_0.5_float16.tflite"
+    for width in (0.5, 1.5):
+        assert fs.load_model(f"camvid-{width}").config.width == width
+        name = f"fastscnn_camvid_{width}_float16.tflite"
+        assert fs.Segmenter(f"camvid-{width}-float16").path.name == name
 
 
 def test_terms_are_said_once(caplog):
