@@ -15,7 +15,7 @@ from ..core.aliases import StrPath
 from ..core.console import first_few
 from ..core.errors import DataError, NothingThere
 from ..core.files import parquet
-from ..core.files.addresses import is_place, is_url, place_of
+from ..core.files.addresses import is_place, is_url, place_of, shown
 from ..core.files.folders import walk
 from ..core.files.json_text import dump_json
 from ..core.files.reading import local
@@ -169,7 +169,8 @@ def note_skipped(folder: Path, pictures: Iterable[tuple[Path, str | None]]) -> N
     if lines and len(lines) == len(every):
         raise DataError(f"none of the {len(lines)} pictures can be read ({told})")
     if lines:
-        write_bytes(folder / SKIPPED, "".join(f"{dump_json(line)}\n" for line in lines).encode())
+        text = "".join(f"{dump_json(line)}\n" for line in lines)
+        write_bytes(folder / SKIPPED, shown(text).encode())
         say(f"skipped {len(lines)} of {len(every)} pictures ({told}), listed in {folder / SKIPPED}")
     else:
         (folder / SKIPPED).unlink(missing_ok=True)
