@@ -315,13 +315,15 @@ def test_what_a_list_names_and_is_missing_is_skipped_and_listed(streets, tmp_pat
         out = tmp_path / call[0]
         code, _, err = run(*call, "--output", out, "--skip-bad")
         several = f"{len(all_lost)} of {len(all_lost) + 1} pictures"
-        first = "; ".join(f"{path}: no such image" for path in lost[:3])
+        first = "; ".join(f"{path}: no such file of a picture" for path in lost[:3])
         noted = out / ".fastscnn-skipped.jsonl"
         said = f"fastscnn: skipped {several} (first: {first}), listed in {noted}\n"
         assert (code, err) == (0, said)
         lines = [json.loads(line) for line in noted.read_text().splitlines()]
         assert [line["picture"] for line in lines] == all_lost
-        assert all(line["reason"] == f"{line['picture']}: no such image" for line in lines)
+        assert all(
+            line["reason"] == f"{line['picture']}: no such file of a picture" for line in lines
+        )
         listed.write_text("a.png\n")
         picture(streets / "gone.png")
         assert run(*call, "--output", out, "--skip-bad", "--force")[0] == 0

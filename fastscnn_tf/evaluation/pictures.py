@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,8 +125,9 @@ def find_pictures(path: Path, recursive: bool, skip_bad: bool = False) -> list[P
     there = sorted(f / name for f, names in folders for name in names if name[0] != ".")
     own = {file: _of_folder(file, skip_bad) for file in there}
     found = list(itertools.chain.from_iterable(filter(None, own.values())))
-    if not found and (lone := next(filter(packed.belongs, there), None)):
-        packed.check_shards(lone.parent)  # says what is wrong
+    alone = (file for file in there if file.name == packed.INDEX or packed.is_shard(file))
+    if not found and (first := next(alone, None)):
+        packed.check_shards(first.parent)  # says what is wrong
     if not found and not recursive:
         try:
             return list_images(path)
@@ -153,7 +154,7 @@ def _of_folder(file: Path, skip_bad: bool) -> list[Path] | None:
     return _inside(file, skip_bad) if known and file.suffix.lower() != LISTS else None
 
 
-def note_skipped(folder: Path, pictures: Iterable[tuple[Path, str | None]]) -> None:
+def note_skipped(folder: Path, pictures: Sequence[tuple[Path, str | None]]) -> None:
     """Writes which pictures cannot be read into a folder of results, and says so.
 
     Args:
@@ -163,17 +164,16 @@ def note_skipped(folder: Path, pictures: Iterable[tuple[Path, str | None]]) -> N
     Raises:
         DataError: none can be read.
     """
-    every = list(pictures)
-    lines = [{"picture": str(path), "reason": why} for path, why in every if why]
-    told = first_few([line["reason"] for line in lines])
-    if lines and len(lines) == len(every):
-        raise DataError(f"none of the {len(lines)} pictures can be read ({told})")
-    if lines:
-        text = "".join(f"{dump_json(line)}\n" for line in lines)
-        write_bytes(folder / SKIPPED, shown(text).encode())
-        say(f"skipped {len(lines)} of {len(every)} pictures ({told}), listed in {folder / SKIPPED}")
-    else:
+    lines = [{"picture": str(path), "reason": why} for path, why in pictures if why]
+    if not lines:
         (folder / SKIPPED).unlink(missing_ok=True)
+        return
+    told = first_few([line["reason"] for line in lines])
+    if len(lines) == len(pictures):
+        raise DataError(f"none of the {len(lines)} pictures can be read ({told})")
+    write_bytes(folder / SKIPPED, shown("".join(f"{dump_json(line)}\n" for line in lines)).encode())
+    listed = f"listed in {folder / SKIPPED}"
+    say(f"skipped {len(lines)} of {len(pictures)} pictures ({told}), {listed}")
 
 
 def say(line: str) -> None:

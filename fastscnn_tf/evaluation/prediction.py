@@ -205,10 +205,10 @@ class _Work:
 
     def end(self) -> list[Path]:
         """The first file of each picture, or the one that it is in; that of all is written."""
-        every = [self._seen[index] for index in range(len(self._found))]
-        bad = (each.bad for each in every)
-        note_skipped(self._folder, zip((each.path for each in self._found), bad, strict=True))
-        used = [index for index, each in enumerate(every) if not each.bad]
+        bad = [self._seen[index].bad for index in range(len(self._found))]
+        paths = [picture.path for picture in self._found]
+        note_skipped(self._folder, list(zip(paths, bad, strict=True)))
+        used = [index for index, why in enumerate(bad) if not why]
         if self._one_file:
             names = [self._found[i].name for i in used]
             content = coco_file(names, [self._seen[i].annotations for i in used], self._write.space)

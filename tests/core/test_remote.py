@@ -389,12 +389,12 @@ def test_a_picture_that_is_gone_is_skipped_and_listed(memory, tmp_path, run):
     memory.rm("/pictures/2.png")
     remote.forget_answers()
     code, _, err = run("predict", MODEL, *pictures, "--output", out)
-    gone = "memory://pictures/2.png"
+    why, gone = "no such file of a picture", "memory://pictures/2.png"
     assert (code, err) == (2, f"fastscnn: {gone}: nothing lies at this address\n")
     code, _, err = run("predict", MODEL, *pictures, "--output", out, "--skip-bad")
-    assert (code, f"skipped 1 of 2 pictures (first: {gone}: no such image)" in err) == (0, True)
+    assert (code, f"skipped 1 of 2 pictures (first: {gone}: {why})" in err) == (0, True)
     line = json.loads((out / ".fastscnn-skipped.jsonl").read_text())
-    assert line == {"picture": gone, "reason": f"{gone}: no such image"}
+    assert line == {"picture": gone, "reason": f"{gone}: {why}"}
     memory.pipe("/pictures/list.txt", b"1.png\n")
     code, _, err = run("predict", MODEL, "memory://pictures/list.txt", "--output", out)
     said = "lists name files of this machine: copy the list and its pictures"

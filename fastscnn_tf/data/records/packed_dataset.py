@@ -224,11 +224,6 @@ def is_shard(path: Path) -> bool:
     return path.suffix == SUFFIX and path.is_file()
 
 
-def belongs(path: Path) -> bool:
-    """Whether a file's name is that of a shard, or of the index beside it."""
-    return path.suffix == SUFFIX or path.name == INDEX
-
-
 def shard_of(path: Path) -> Path | None:
     """The TFRecord file that a path leads into."""
     return next(filter(is_shard, path.parents), None)

@@ -113,16 +113,14 @@ def run_search(
     with contextlib.ExitStack() as stack:
         if storage is None:
             stack.enter_context(run_folder(folder, resume=True))
-            if not os.path.lexists(folder / STUDY):
-                _check_new(folder, known, storage)
+            _check_new(folder, known and not os.path.lexists(folder / STUDY), storage)
             _begin(folder, what, known)
             study = stack.enter_context(_study(optuna, folder, None, warmup))
         else:
             study = stack.enter_context(_study(optuna, folder, storage, warmup))
             with _turn(folder):
                 known = known or (resume and os.path.lexists(folder / SEARCH))
-                if WHAT not in study.user_attrs:
-                    _check_new(folder, known, storage)
+                _check_new(folder, known and WHAT not in study.user_attrs, storage)
                 _join(study, folder, what, resume)
                 _begin(folder, what, known)
         stack.enter_context(warned_once())
@@ -161,13 +159,13 @@ def _prepare(folder: Path, what: dict[str, Any], resume: bool, force: bool) -> b
     return False
 
 
-def _check_new(folder: Path, known: bool, storage: StrPath | None) -> None:
-    """Makes sure that a search whose storage is empty has not begun in another one.
+def _check_new(folder: Path, foreign: bool, storage: StrPath | None) -> None:
+    """Makes sure that a known search, whose storage is empty, has not begun in another one.
 
     Raises:
         ConfigError: there are trials.
     """
-    if known and any(map(_is_trial, folder.glob("trial-*"))):
+    if foreign and any(map(_is_trial, folder.glob("trial-*"))):
         given = "without --storage" if storage is None else "with this --storage"
         own = os.path.lexists(folder / STUDY)
         began = "without; leave it out" if own else "with another; give that"
