@@ -297,6 +297,56 @@ def test_a_list_names_pictures(streets, tmp_path, run):
     for call in (("predict", MODEL, listed), command):
         code, _, err = run(*call, "--output", tmp_path / "other")
         lost = streets / "none.png"
-        assert (code, err) == (2, f"fastscnn: {listed}: line 2: {lost}: no such file\n")
+        said = f"{listed}: line 2: {lost}: no such file; --skip-bad goes on without it"
+        assert (code, err) == (2, f"fastscnn: {said}\n")
     listed.write_text("\n")
     assert "there are no pictures in it" in run("predict", MODEL, listed, "--output", out)[2]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_a_list_names_and_is_missing_is_skipped_and_listed(streets, tmp_path, run, processes):
+    listed = streets / "some.txt"
+    names = [f"{number}.png" for number in range(5)]
+    listed.write_text("\n".join(["a.png", *names]))
+    lost = [str(streets / name) for name in names]
+    predict = ("predict", MODEL, listed, streets / "gone.png", "--processes", processes)
+    label = ("pseudo-label", MODEL, "--images", listed, "--confidence", 0.1)
+    for call, all_lost in ((predict, [*lost, str(streets / "gone.png")]), (label, lost)):
+        out = tmp_path / call[0]
+        code, _, err = run(*call, "--output", out, "--skip-bad")
+        several = f"{len(all_lost)} of {len(all_lost) + 1} pictures"
+        first = "; ".join(f"{path}: no such file of a picture" for path in lost[:3])
+        noted = out / ".fastscnn-skipped.jsonl"
+        said = f"fastscnn: skipped {several} (first: {first}), listed in {noted}\n"
+        assert (code, err) == (0, said)
+        lines = [json.loads(line) for line in noted.read_text().splitlines()]
+        assert [line["picture"] for line in lines] == all_lost
+        assert all(
+            line["reason"] == f"{line['picture']}: no such file of a picture" for line in lines
+        )
+        listed.write_text("a.png\n")
+        picture(streets / "gone.png")
+        assert run(*call, "--output", out, "--skip-bad", "--force")[0] == 0
+        assert not noted.exists()
+        (streets / "gone.png").unlink()
+        listed.write_text("\n".join(["a.png", *names]))
+    listed.write_text("\n".join(names))
+    code, _, err = run(*label, "--output", tmp_path / "none", "--skip-bad")
+    assert (code, "none of the 5 pictures can be read (first: " in err) == (2, True)
+
+
+def test_an_address_in_a_list_is_one_line(streets, tmp_path, run):
+    listed = streets / "some.txt"
+    listed.write_text("a.png\nhttps://example.org/b.png\n")
+    code, _, err = run("predict", MODEL, listed, "--output", tmp_path / "out", "--skip-bad")
+    where = f"{listed}: line 2: https://example.org/b.png"
+    said = f"fastscnn: {where}: lists name files: give addresses on the command line\n"
+    assert (code, err) == (2, said)
+
+
+def test_an_output_where_no_file_can_be_is_one_line(streets, run):
+    code, _, err = run("predict", MODEL, streets, "--output", "/proc/x")
+    assert (code, err) == (
+        2,
+        "fastscnn: cannot write into /proc: it takes no files, name another\n",
+    )

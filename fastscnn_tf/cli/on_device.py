@@ -34,7 +34,7 @@ from .view_options import fit, views
 @opt.pad
 @views
 @opt.fleet
-@click.option("--skip-bad", is_flag=True, help="Go on without pictures that cannot be read.")
+@opt.skip_bad_pictures
 @click.option(
     "--resume",
     is_flag=True,

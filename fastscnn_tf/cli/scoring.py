@@ -67,9 +67,10 @@ def evaluate(json_path: str | None, force: bool, resume: bool, **arguments: Any)
     from ..core.files.writing import check_output
     from ..evaluation.evaluate import evaluate as score
 
-    opt.check_json(json_path, force, arguments["model"], data_dir=arguments["data_dir"])
-    opt.check_runtime(arguments["model"])
     notes = None if json_path in (None, "-") else Path(f"{json_path}.done.jsonl")
+    goes_on = force or (resume and notes is not None and notes.is_file())
+    opt.check_json(json_path, goes_on, arguments["model"], data_dir=arguments["data_dir"])
+    opt.check_runtime(arguments["model"])
     if resume and not notes:
         raise click.UsageError("--resume needs --json FILE: what is scored is noted beside it")
     if notes and not resume:
@@ -79,7 +80,7 @@ def evaluate(json_path: str | None, force: bool, resume: bool, **arguments: Any)
     if warning := result.skip_warning():
         warn(warning)
     opt.write_result(result.to_dict(), json_path, str(result))
-    if notes:
+    if notes and not resume:
         notes.unlink(missing_ok=True)
 
 

@@ -242,6 +242,11 @@ def fleet(command: Callable[..., Any]) -> Any:
 
 
 workers = options(whole("--workers", "Threads of one process. [default: one per core]"), fleet)
+skip_bad_pictures = click.option(
+    "--skip-bad",
+    is_flag=True,
+    help="Go on without pictures that are missing or cannot be read, and list them.",
+)
 skip_bad = click.option(
     "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."
 )
@@ -352,14 +357,15 @@ def progress(label: str) -> Callable[[Iterable[int]], Iterator[int]]:
 
     def wrap(items: Iterable[int]) -> Iterator[int]:
         known = list(items)
-        line, start = StatusLine(), time.monotonic()
+        line, first = StatusLine(), 0.0  # when it came: until then processes and models start
 
         def said() -> str:
-            left = (time.monotonic() - start) / max(done, 1) * (len(known) - done)
-            return f"{label} {done} of {len(known)}{f', {duration(left)} left' if done else ''}"
+            left = (time.monotonic() - first) / max(done - 1, 1) * (len(known) - done)
+            return f"{label} {done} of {len(known)}{f', {duration(left)} left' if done > 1 else ''}"
 
         try:
-            for done, item in enumerate(known):  # noqa: B007
+            for done, item in enumerate(known):
+                first = time.monotonic() if done == 1 else first
                 line.show(said)
                 yield item
         finally:

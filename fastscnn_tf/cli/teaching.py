@@ -33,7 +33,7 @@ from .view_options import averaging
     is_flag=True,
     help="Write Parquet files of pictures and label maps, not a file each.",
 )
-@click.option("--skip-bad", is_flag=True, help="Go on without pictures that cannot be read.")
+@opt.skip_bad_pictures
 @opt.fleet
 @opt.threads_each
 @click.option("--output", "folder", required=True, type=opt.PATH, help="Folder of the data set.")
@@ -49,9 +49,6 @@ def pseudo_label_command(json_path: str | None, force: bool, **arguments: Any) -
     opt.check_json(json_path, force, arguments["model"])
     opt.check_runtime(arguments["model"])
     result = pseudo_label(force=force, progress=opt.progress("labelling"), **arguments)
-    if result.skipped:
-        lost = opt.counted(len(result.skipped), "picture")
-        warn(f"skipped {lost} (first: {result.skipped[0]})")
     if not sum(result.kept):
         warn("no pixel is labelled, none was that sure: lower --confidence")
     done = f"{printable(result.folder)}: {opt.counted(result.images, 'picture')}"

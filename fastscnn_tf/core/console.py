@@ -9,11 +9,12 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from .files.addresses import shown
 from .foreign_text import printable
 
+FEW = 3  # of many are named
 REFRESH = 0.1  # seconds that a status line stays at least
 
 
@@ -51,6 +52,11 @@ def warned_once() -> Iterator[None]:
         yield
     finally:
         _warned = before
+
+
+def first_few(what: Sequence[object]) -> str:
+    """`first: a; b; c`: of many the first three."""
+    return f"first: {'; '.join(map(str, what[:FEW]))}"
 
 
 class StatusLine:

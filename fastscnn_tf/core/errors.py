@@ -22,6 +22,10 @@ class InputError(FastSCNNError, ValueError):
     exit_code = 2
 
 
+class NothingThere(InputError):
+    """Nothing lies at an address."""
+
+
 class ConfigError(InputError):
     """An option or a configuration value is out of range or contradicts another."""
 

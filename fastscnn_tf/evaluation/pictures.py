@@ -11,9 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..core.errors import DataError
+from ..core.aliases import StrPath
+from ..core.console import first_few
+from ..core.errors import DataError, NothingThere
 from ..core.files import parquet
+from ..core.files.addresses import is_place, is_url, place_of, shown
 from ..core.files.folders import walk
+from ..core.files.json_text import dump_json
+from ..core.files.reading import local
+from ..core.files.writing import write_bytes
 from ..core.images.decoding import read_picture
 from ..core.images.formats import VIDEO_SUFFIXES
 from ..core.images.image_file import LARGE, decode_image, is_picture_name, list_images
@@ -21,6 +27,7 @@ from ..data.datasets.own_splits import list_lines
 from ..data.records import packed_dataset as packed
 
 LISTS = ".txt"  # of files that name pictures
+SKIPPED = ".fastscnn-skipped.jsonl"  # in a folder of results: pictures that cannot be read
 
 
 class Found(NamedTuple):
@@ -58,33 +65,51 @@ def name_among(picture: Path, given: Path) -> Path:
     return picture.relative_to(base) if picture.is_relative_to(base) else Path(picture.name)
 
 
-def _inside(path: Path) -> list[Path] | None:
+def _inside(path: Path, skip_bad: bool) -> list[Path] | None:
     """The pictures of a Parquet file, a packed shard or a list; None: it is none of these."""
     if parquet.is_shard(path):
         return parquet.rows(path)
     if packed.is_shard(path):
-        return packed.pictures(path)
-    return _listed(path) if path.suffix.lower() == LISTS and path.is_file() else None
+        return packed.pictures(path, whole=not skip_bad)
+    return _listed(path, skip_bad) if path.suffix.lower() == LISTS and path.is_file() else None
 
 
-def _listed(path: Path) -> list[Path]:
+def _listed(path: Path, skip_bad: bool) -> list[Path]:
     """The pictures of a text file with a path in each line, relative to its folder."""
+    if is_place(path):
+        raise DataError(f"{path}: lists name files of this machine: copy the list and its pictures")
     lines = [(where, line.split("\t")[0]) for where, line in list_lines(path)]
+    if far := next((f"{where}: {line}" for where, line in lines if is_url(line)), None):
+        raise DataError(f"{far}: lists name files: give addresses on the command line")
     found = [(where, Path(os.path.normpath(path.parent / line))) for where, line in lines]
-    if lost := next(((where, file) for where, file in found if not file.is_file()), None):
-        raise DataError(f"{lost[0]}: {lost[1]}: no such file")
+    lost = (f"{where}: {file}: no such file" for where, file in found if not file.is_file())
+    if not skip_bad and (first := next(lost, None)):
+        raise DataError(f"{first}; --skip-bad goes on without it")
     return [file for _, file in found]
 
 
-def find_pictures(path: Path, recursive: bool) -> list[Path]:
+def given_pictures(path: StrPath, skip_bad: bool) -> Path:
+    """`local`; with `skip_bad` also of an address where a picture should lie and does not."""
+    try:
+        return local(path)
+    except NothingThere:
+        if not (skip_bad and is_picture_name(place := place_of(str(path)))):
+            raise
+        return place
+
+
+def find_pictures(path: Path, recursive: bool, skip_bad: bool = False) -> list[Path]:
     """A picture, or those of a folder, a list, a Parquet file or a packed shard.
 
-    Files of other kinds in a folder are counted in a warning.
+    Files of other kinds in a folder are counted in a warning. With `skip_bad` there are pictures
+    among them that are missing, which shows when they are read.
 
     Raises:
         DataError: there are none, or it is a video.
     """
-    if (found := _inside(path)) is not None:
+    if skip_bad and is_picture_name(path) and not os.path.lexists(path):
+        return [path]
+    if (found := _inside(path, skip_bad)) is not None:
         if found:
             return found
         raise DataError(f"{path}: there are no pictures in it")
@@ -98,8 +123,11 @@ def find_pictures(path: Path, recursive: bool) -> list[Path]:
     links: list[Path] = []
     folders = walk(path, links.append) if recursive else [(path, [p.name for p in path.iterdir()])]
     there = sorted(f / name for f, names in folders for name in names if name[0] != ".")
-    own = {file: _of_folder(file) for file in there}
+    own = {file: _of_folder(file, skip_bad) for file in there}
     found = list(itertools.chain.from_iterable(filter(None, own.values())))
+    alone = (file for file in there if file.name == packed.INDEX or packed.is_shard(file))
+    if not found and (first := next(alone, None)):
+        packed.check_shards(first.parent)  # says what is wrong
     if not found and not recursive:
         try:
             return list_images(path)
@@ -115,15 +143,37 @@ def find_pictures(path: Path, recursive: bool) -> list[Path]:
     return found
 
 
-def _of_folder(file: Path) -> list[Path] | None:
+def _of_folder(file: Path, skip_bad: bool) -> list[Path] | None:
     """What a file in a folder adds to its pictures; None: it has nothing to do with them."""
     if is_picture_name(file):
         return [file]
-    if file.name == packed.INDEX:
-        packed.check_shards(file.parent)
+    if file.name == packed.INDEX and any(file.parent.glob(f"*{packed.SUFFIX}")):
+        packed.check_shards(file.parent, whole=not skip_bad)
         return []
     known = not packed.is_shard(file) or (file.parent / packed.INDEX).is_file()
-    return _inside(file) if known and file.suffix.lower() != LISTS else None
+    return _inside(file, skip_bad) if known and file.suffix.lower() != LISTS else None
+
+
+def note_skipped(folder: Path, pictures: Sequence[tuple[Path, str | None]]) -> None:
+    """Writes which pictures cannot be read into a folder of results, and says so.
+
+    Args:
+        folder: gets `SKIPPED`, a line for each, or loses that of an earlier call.
+        pictures: all, each with the reason where it cannot be read.
+
+    Raises:
+        DataError: none can be read.
+    """
+    lines = [{"picture": str(path), "reason": why} for path, why in pictures if why]
+    if not lines:
+        (folder / SKIPPED).unlink(missing_ok=True)
+        return
+    told = first_few([line["reason"] for line in lines])
+    if len(lines) == len(pictures):
+        raise DataError(f"none of the {len(lines)} pictures can be read ({told})")
+    write_bytes(folder / SKIPPED, shown("".join(f"{dump_json(line)}\n" for line in lines)).encode())
+    listed = f"listed in {folder / SKIPPED}"
+    say(f"skipped {len(lines)} of {len(pictures)} pictures ({told}), {listed}")
 
 
 def say(line: str) -> None:

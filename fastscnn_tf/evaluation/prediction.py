@@ -18,7 +18,6 @@ from ..core.files.folder_lock import one_call
 from ..core.files.journal import DONE, Journal, name_of
 from ..core.files.json_text import dump_json
 from ..core.files.parquet import SUFFIX, Parts
-from ..core.files.reading import local
 from ..core.files.writing import check_name, check_output, check_plain, remove_own, write_bytes
 from ..core.files.written_files import LIST, WrittenFiles
 from ..core.images.decoding import TooManyPixels
@@ -28,7 +27,16 @@ from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
 from ..scoring.views import AnyModel, Inference, Predictor, ViewOptions, Views
 from .evaluate import check_shareable, deciding, open_inference
-from .pictures import Found, find_pictures, name_among, read_found, say, several
+from .pictures import (
+    Found,
+    find_pictures,
+    given_pictures,
+    name_among,
+    note_skipped,
+    read_found,
+    say,
+    several,
+)
 
 PARTS = "labels"  # what the names of Parquet files begin with
 
@@ -84,7 +92,8 @@ def predict_files(
             of the same names, but those for the benchmark, whose names are its own.
         processes: share the pictures among so many processes, each with an interpreter of its
             own (and `threads` threads), or among those of a `Fleet`; then `model` is a path.
-        skip_bad: go on without pictures that cannot be read, with a counted warning.
+        skip_bad: go on without pictures that are missing or cannot be read, and list them in the
+            folder (`.fastscnn-skipped.jsonl`).
         resume: note in the folder what is done (`.fastscnn-done.jsonl`), and leave out pictures
             that an earlier call with the same options noted.
         views: how the model looks at a picture; with windows it may have up to 536 megapixels
@@ -109,8 +118,8 @@ def predict_files(
     check_shareable(model, fleet)
     alone = resume or format == "parquet"  # whose files are named by their numbers
     with one_call(folder / DONE if alone else None):
-        given = [local(path) for path in paths]
-        found = _to_segment(given, recursive)
+        given = [given_pictures(path, skip_bad) for path in paths]
+        found = _to_segment(given, recursive, skip_bad)
         make = functools.partial(
             picture_writer,
             *(model, threads, size, pad),
@@ -196,7 +205,10 @@ class _Work:
 
     def end(self) -> list[Path]:
         """The first file of each picture, or the one that it is in; that of all is written."""
-        used = _without_bad([self._seen[index] for index in range(len(self._found))])
+        bad = [self._seen[index].bad for index in range(len(self._found))]
+        paths = [picture.path for picture in self._found]
+        note_skipped(self._folder, list(zip(paths, bad, strict=True)))
+        used = [index for index, why in enumerate(bad) if not why]
         if self._one_file:
             names = [self._found[i].name for i in used]
             content = coco_file(names, [self._seen[i].annotations for i in used], self._write.space)
@@ -266,16 +278,6 @@ def _targets(found: Sequence[Found], folder: Path, write: Results) -> list[Path]
     return longer
 
 
-def _without_bad(seen: list[_Seen]) -> list[int]:
-    """Which pictures were read; the others are counted."""
-    reasons = [each.bad for each in seen if each.bad]
-    if reasons and len(reasons) == len(seen):
-        raise DataError(f"none of the {len(seen)} pictures can be read (first: {reasons[0]})")
-    if reasons:
-        say(f"skipped {len(reasons)} of {len(seen)} pictures (first: {reasons[0]})")
-    return [index for index, each in enumerate(seen) if not each.bad]
-
-
 def picture_writer(
     model: AnyModel,
     threads: int | None = None,
@@ -329,10 +331,12 @@ def _real(path: Path) -> str:
     return shown(os.path.realpath(path))
 
 
-def _to_segment(paths: Sequence[Path], recursive: bool) -> list[Found]:
+def _to_segment(paths: Sequence[Path], recursive: bool, skip_bad: bool) -> list[Found]:
     """The pictures, each once, without results of earlier calls."""
     found = [
-        Found(p, name_among(p, path)) for path in paths for p in find_pictures(path, recursive)
+        Found(p, name_among(p, path))
+        for path in paths
+        for p in find_pictures(path, recursive, skip_bad)
     ]
     once = {(_real(f.path.parent), f.path.name): f for f in found}.values()
     if more := len(found) - len(once):

@@ -26,7 +26,6 @@ from ..core.class_maps import has_names
 from ..core.console import warn
 from ..core.errors import ConfigError, DataError
 from ..core.files.folder_lock import one_call
-from ..core.files.reading import local
 from ..core.files.writing import check_plain
 from ..core.labels import IGNORE, LabelSpace
 from ..core.named_weights import RUN_HERE
@@ -36,7 +35,7 @@ from ..scoring.averaged_views import AveragedViews
 from ..scoring.class_mapping import label_space_of
 from ..scoring.views import AnyModel, Predictor
 from .evaluate import check_shareable, is_path, load_predictor, loaded, name_of, scaled_sizes
-from .pictures import find_pictures, name_among, read_found
+from .pictures import find_pictures, given_pictures, name_among, note_skipped, read_found
 from .pseudo_folder import JOURNAL, Counts, PseudoFolder, PseudoLabels, PseudoWriter
 
 _Labelled = tuple[bytes, Counts]  # a label map for a Parquet file, and what was counted
@@ -88,7 +87,8 @@ def pseudo_label(
             columns are `image`, `label` and `name`.
         resume: go on where an earlier call with the same options stopped.
         force: start anew in a folder that is in use.
-        skip_bad: go on without pictures that cannot be read.
+        skip_bad: go on without pictures that are missing or cannot be read, and list them in the
+            folder (`.fastscnn-skipped.jsonl`).
         progress: wraps the indices of the pictures.
         processes: share the pictures among so many processes, each with an interpreter of its
             own (and `threads` threads), or among those of a `Fleet`; then `model` is a path.
@@ -105,7 +105,7 @@ def pseudo_label(
     fleet = Fleet.of(processes)
     check_shareable(model, fleet)
     with one_call(check_plain(folder) / JOURNAL if resume else None):
-        pictures = _pictures(local(images), recursive)
+        pictures = _pictures(given_pictures(images, skip_bad), recursive, skip_bad)
         inside = os.path.realpath(Path(folder) / "images")
         if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
             raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
@@ -129,9 +129,8 @@ def pseudo_label(
         sharing = fleet.map(make, jobs, lambda job: str(job[1]), here, shared=out.path)
         with contextlib.closing(sharing) as done:
             skipped = _note(out, jobs, done, skip_bad, progress)
-    if not out.done:
-        raise DataError(f"none of the {len(pictures)} pictures can be read (first: {skipped[0]})")
-    return out.labels(space.names, skipped)
+        note_skipped(out.path, [(picture, skipped.get(picture)) for _, picture in pictures])
+    return out.labels(space.names, tuple(skipped.values()))
 
 
 def _note(
@@ -140,20 +139,20 @@ def _note(
     done: Iterable[_Labelled | DataError],
     skip_bad: bool,
     progress: Progress,
-) -> tuple[str, ...]:
+) -> dict[Path, str]:
     """Notes what is done; why others cannot be read."""
-    skipped = []
+    skipped = {}
     try:
         for index, found in zip(progress(range(len(jobs))), done, strict=True):
             if not isinstance(found, DataError):
                 out.add(*jobs[index], *found)
             elif skip_bad:
-                skipped.append(str(found))
+                skipped[jobs[index][1]] = str(found)
             else:
                 raise type(found)(f"{found}; --skip-bad goes on without it")
     finally:  # what is done before Ctrl-C or a bad picture is kept
         out.flush()
-    return tuple(skipped)
+    return skipped
 
 
 def _named_classes(predictor: Predictor) -> LabelSpace:
@@ -231,14 +230,14 @@ def _predictors(
     return [load_predictor(model, threads, size=each, pad=pad) for each in sizes]
 
 
-def _pictures(path: Path, recursive: bool) -> list[tuple[str, Path]]:
+def _pictures(path: Path, recursive: bool, skip_bad: bool) -> list[tuple[str, Path]]:
     """(name in the data set, picture); names are unique without their suffix.
 
     Raises:
         DataError: there are none, or two would have the same label map.
     """
     pictures: dict[str, tuple[str, Path]] = {}
-    for picture in find_pictures(path, recursive):
+    for picture in find_pictures(path, recursive, skip_bad):
         name = "__".join(name_among(picture, path).parts)
         other = pictures.setdefault(Path(name).stem, (name, picture))[1]
         if other != picture:

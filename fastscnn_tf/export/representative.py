@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
-from ..core.console import warn
+from ..core.console import first_few, warn
 from ..core.errors import DataError
 from ..core.images.image_file import read_image
 from ..data.datasets.objects import Source, image_batches
@@ -64,7 +64,7 @@ def _readable(paths: Sequence[Path], count: int) -> Iterator[np.ndarray]:
         if found == count:
             break
     if bad:
-        warn(f"skipped {len(bad)} pictures that cannot be read (first: {bad[0]})")
+        warn(f"skipped {len(bad)} pictures that cannot be read ({first_few(bad)})")
 
 
 def first_images(config: FastSCNNConfig, source: Source) -> Iterator[np.ndarray]:

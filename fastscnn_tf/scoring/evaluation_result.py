@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from ..core.console import first_few
 from ..core.foreign_text import html, printable
 from ..core.report_page import Table, table_html
 from ..core.scores.boundary import BoundaryScores
@@ -32,8 +33,7 @@ class Evaluation:
         scores: the scores with their confusion matrix.
         boundary: boundary F-scores by tolerance, where they were asked for.
         instances: iIoU, where it was asked for.
-        skipped: pairs left out because they cannot be used (`skip_bad`).
-        skipped_first: the first of them and the reason.
+        skipped_pairs: those left out because they cannot be used (`skip_bad`), with the reasons.
         remark: for people, such as that the model was trained on this split.
     """
 
@@ -47,9 +47,13 @@ class Evaluation:
     scores: Scores
     boundary: tuple[BoundaryScores, ...] = ()
     instances: InstanceScores | None = None
-    skipped: int = 0
-    skipped_first: str | None = None
+    skipped_pairs: tuple[str, ...] = ()
     remark: str = ""
+
+    @property
+    def skipped(self) -> int:
+        """How many pairs were left out."""
+        return len(self.skipped_pairs)
 
     @property
     def never(self) -> list[str]:
@@ -78,7 +82,8 @@ class Evaluation:
         return result | {
             "images": self.images,
             "skipped": self.skipped,
-            "skipped_first": self.skipped_first,
+            "skipped_first": next(iter(self.skipped_pairs), None),
+            "skipped_pairs": list(self.skipped_pairs),
             "latency_ms": self.latency_ms,
             "protocol": self.protocol,
             **self.details,
@@ -90,10 +95,8 @@ class Evaluation:
         if not self.skipped:
             return None
         total = self.images + self.skipped
-        return (
-            f"skipped {self.skipped} of {total} pairs that cannot be used "
-            f"(first: {self.skipped_first})"
-        )
+        told = first_few(self.skipped_pairs)
+        return f"skipped {self.skipped} of {total} pairs that cannot be used ({told})"
 
     def table(self) -> str:
         """A table for people, in percent."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..core.aliases import Progress, StrPath
 from ..core.class_maps import ClassMatch
-from ..core.console import warn
+from ..core.console import first_few, warn
 from ..core.errors import ConfigError, DataError, OutputError
 from ..core.files.journal import Journal
 from ..core.files.json_text import Count
@@ -113,15 +113,13 @@ def evaluate_predictor(
     if not counts.times and not skipped:
         raise DataError(f"{dataset.name}: it has no pairs")
     if not counts.times:
-        raise DataError(f"none of the {len(skipped)} pairs can be used (first: {skipped[0]})")
+        raise DataError(f"none of the {len(skipped)} pairs can be used ({first_few(skipped)})")
     protocol = _protocol(inference, mapping, dataset)
     if skipped:
         total = len(counts.times) + len(skipped)
         protocol = protocol.replace("none dropped", f"{len(skipped)} of {total} pairs left out")
     result = counts.result(predictor, protocol)
-    return dataclasses.replace(
-        result, skipped=len(skipped), skipped_first=skipped[0] if skipped else None
-    )
+    return dataclasses.replace(result, skipped_pairs=tuple(skipped))
 
 
 def _protocol(inference: Inference, mapping: ClassMatch, dataset: SegmentationDataset) -> str:

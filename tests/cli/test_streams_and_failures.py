@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fastscnn_tf.cli import shared_options
 from fastscnn_tf.cli.commands import _warnings_as_lines
 from fastscnn_tf.cli.failures import explained
 from fastscnn_tf.core.errors import DataError, Ended, OutputError
@@ -307,3 +308,13 @@ def test_messages_and_warnings_show_control_characters_escaped(run, capsys):
         for _ in range(2):
             logging.getLogger("fastscnn_tf").warning("class %s", "road\x1b[2J\nfastscnn: forged")
     assert capsys.readouterr().err == "fastscnn: class road\\x1b[2J fastscnn: forged\n"
+
+
+def test_the_time_left_does_not_count_what_starts_before_the_first_result(monkeypatch):
+    now, lines = [0.0], []
+    monkeypatch.setattr(shared_options.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(shared_options.StatusLine, "show", lambda line, said: lines.append(said()))
+    for index in shared_options.progress("predicting")(range(5)):
+        now[0] += 2.0 if index else 600.0  # processes start, models are opened
+    times = ["", "", "6 s left", "4 s left", "2 s left"]
+    assert [line.partition(", ")[2] for line in lines] == times

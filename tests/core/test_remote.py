@@ -379,6 +379,28 @@ def test_a_data_set_and_its_description(memory, own_data, tmp_path, monkeypatch)
         fs.open_dataset("folder", "memory://set", "val")
 
 
+def test_a_picture_that_is_gone_is_skipped_and_listed(memory, tmp_path, run):
+    memory.pipe("/pictures/1.png", png())
+    memory.pipe("/pictures/2.png", png(1))
+    pictures, out = ("memory://pictures/1.png", "memory://pictures/2.png"), tmp_path / "out"
+    assert (
+        run("predict", MODEL, *pictures, "--output", tmp_path / "both")[0] == 0
+    )  # copies lie here
+    memory.rm("/pictures/2.png")
+    remote.forget_answers()
+    code, _, err = run("predict", MODEL, *pictures, "--output", out)
+    why, gone = "no such file of a picture", "memory://pictures/2.png"
+    assert (code, err) == (2, f"fastscnn: {gone}: nothing lies at this address\n")
+    code, _, err = run("predict", MODEL, *pictures, "--output", out, "--skip-bad")
+    assert (code, f"skipped 1 of 2 pictures (first: {gone}: {why})" in err) == (0, True)
+    line = json.loads((out / ".fastscnn-skipped.jsonl").read_text())
+    assert line == {"picture": gone, "reason": f"{gone}: {why}"}
+    memory.pipe("/pictures/list.txt", b"1.png\n")
+    code, _, err = run("predict", MODEL, "memory://pictures/list.txt", "--output", out)
+    said = "lists name files of this machine: copy the list and its pictures"
+    assert (code, err) == (2, f"fastscnn: memory://pictures/list.txt: {said}\n")
+
+
 def test_records(memory, tmp_path, run):
     arguments = ("--dataset", "toy", "--split", "val", "--size", "64x96", "--shards", "2")
     assert run("data", "pack", *arguments, "--output", tmp_path / "packed")[0] == 0

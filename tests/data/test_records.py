@@ -384,7 +384,8 @@ def test_a_shard_that_shrinks_later_is_named(packed):
     [
         ("{", "not an index of packed records"),
         ("[]", "not an index of packed records"),
-        ('{"format": "fastscnn-records", "version": 9}', "version 1, got"),
+        ('{"format": "fastscnn-records", "version": 9}', "version 1, got 9"),
+        ("{}", "not an index of packed records: expected one that fastscnn data pack wrote"),
     ],
 )
 def test_another_index_is_refused(packed, text, message):

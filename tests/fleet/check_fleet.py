@@ -176,11 +176,12 @@ def test_a_bad_pair_is_named_or_counted(cluster):
 def test_the_commands_give_what_one_process_gives(cluster, tmp_path, run):
     pictures(tmp_path / "in", 5)
     (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "list.txt").write_text("gone.png\n")
     ray = ("--engine", "ray", "--address", cluster, "--processes", 2)
     for name, engine in (("one", ()), ("ray", ray)):
-        command = ("predict", MODEL, tmp_path / "in", "--output", tmp_path / name, *engine)
-        code, out, err = run(*command, "--skip-bad")
-        assert (code, "skipped 1 of 6 pictures" in err) == (0, True)
+        listed = ("predict", MODEL, tmp_path / "in", tmp_path / "list.txt")
+        code, out, err = run(*listed, "--output", tmp_path / name, *engine, "--skip-bad")
+        assert (code, "skipped 2 of 7 pictures" in err) == (0, True)
         assert out.endswith(": label map and overlay of 5 pictures\n")
         command = ("pseudo-label", MODEL, "--images", tmp_path / "in", "--confidence", 0.3)
         command = (*command, "--output", tmp_path / f"{name}-pseudo", "--skip-bad", *engine)

@@ -232,10 +232,14 @@ def test_what_is_no_parquet_file_of_pictures_is_told(shard, tmp_path, run, monke
         code, _, err = run(*command)
         assert (code, err.startswith(f"fastscnn: {shard}: {said}"), err.count("\n")) == (2, True, 1)
     write(shard, picture=[b"x"], label=[1])
-    assert "expected a column 'image' of bytes, found picture, label" in run(*command)[2]
-    write(shard, image=[3])
-    assert "00000000.png: expected bytes in column 'image', found int" in run(*command)[2]
-    write(shard, image=[])
+    said = "expected a column 'image' of bytes, found picture (bytes), label (int64)"
+    assert said in run(*command)[2]
+    for value, kind in ((3, "int64"), ("a.png", "string")):
+        write(shard, image=[value])
+        code, _, err = run(*command, "--skip-bad")
+        said = f"fastscnn: {shard}: expected a column 'image' of bytes, found image ({kind})\n"
+        assert (code, err) == (2, said)
+    write(shard, image=pa.array([], pa.binary()))
     assert "there are no pictures in it" in run(*command)[2]
     shard.write_bytes(whole)
     monkeypatch.setattr(parquet, "LARGEST_GROUP", 1000)

@@ -231,7 +231,11 @@ def test_the_command_goes_on_scoring(four, tmp_path, run, monkeypatch):
     os.utime(four / "images" / "0.png", ns=(1, 1))  # as if it had changed
     code, _, err = run(*command, "--processes", 2)
     assert (code, err) == (0, "fastscnn: 1 of 4 pairs are scored already\n")
-    assert (result(), done.exists()) == (whole, False)
+    code, _, err = run(*command)  # once more, when all is done
+    assert (code, err) == (0, "fastscnn: 4 of 4 pairs are scored already\n")
+    assert "cannot resume" in run(*command, "--flip")[2]
+    assert (result(), done.exists()) == (whole, True)
+    done.unlink()
     monkeypatch.setattr(shared_options, "progress", lambda label: stopped_at(2))
     assert run(*command)[0] == 130
     monkeypatch.undo()
@@ -471,7 +475,8 @@ def test_drawn_pictures_that_are_packed_have_names_too(tmp_path, run):
 
 def test_what_is_wrong_with_packed_pictures_is_told(packed, tmp_path, run):
     shards = sorted(packed.glob("*.tfrecord"))
-    data = bytearray(shards[0].read_bytes())
+    whole = shards[0].read_bytes()
+    data = bytearray(whole)
     data[200] ^= 255
     shards[0].write_bytes(data)
     command = ("predict", MODEL, packed, "--output", tmp_path / "out")
@@ -485,11 +490,30 @@ def test_what_is_wrong_with_packed_pictures_is_told(packed, tmp_path, run):
     cut.write_bytes(data[:-1])
     said = f"{cut}: expected {len(data):,} bytes, got {len(data) - 1:,}"
     assert said in run(*command[:2], cut, *command[3:])[2]
+    skipping = ("--output", tmp_path / "whole", "--skip-bad", "--force")
+    shards[0].write_bytes(whole[:-1])  # its second picture is cut short
+    for given, count in ((shards[0], 2), (packed, 4)):
+        code, _, err = run(*command[:2], given, *skipping)
+        lost = f"skipped 1 of {count} pictures (first: {shards[0]}: record 1 of 2 "
+        assert (code, lost in err, "the file ends within it" in err) == (0, True, True)
+    scores = tmp_path / "scores.json"
+    score = ("evaluate", MODEL, "--dataset", "records", "--data-dir", packed, "--json", scores)
+    assert "record 1 of 2" in run(*score)[2]
+    assert run(*score, "--skip-bad")[0] == 0
+    found = json.loads(scores.read_text())
+    assert (found["images"], found["skipped"], len(found["skipped_pairs"])) == (3, 1, 1)
+    assert "the file ends within it" in found["skipped_pairs"][0]
     other = shutil.copy(shards[1], packed / "other.tfrecord")
     assert "records.json beside it does not list it" in run(*command[:2], other, *command[3:])[2]
     alone = shutil.copy(other, tmp_path / "x.tfrecord")
     assert "records.json: no such file; expected" in run(*command[:2], alone, *command[3:])[2]
-    assert "no pictures in this folder" in run(*command[:2], tmp_path, *command[3:])[2]
+    assert "records.json: no such file; expected" in run(*command[:2], tmp_path, *command[3:])[2]
+    (tmp_path / "records.json").write_text("{}")
+    code, _, err = run(*command[:2], tmp_path, *command[3:])
+    said = (
+        f"fastscnn: {tmp_path / 'records.json'}: not an index of packed records: expected one that"
+    )
+    assert (code, err) == (2, f"{said} fastscnn data pack wrote\n")
     other.unlink(), cut.unlink()
     said = f"{cut}: no such shard, but records.json lists it"
     assert said in run(*command[:2], cut.parent, *command[3:])[2]

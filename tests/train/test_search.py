@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -202,6 +203,14 @@ def test_resume_is_refused_with_another_search(base, searched, tmp_path):
     other = dataclasses.replace(base, momentum=0.5)
     with pytest.raises(ConfigError, match=r"momentum 0\.5: it began with 0\.9"):
         run_search(other, SPACE, folder, trials=1, resume=True)
+    storage = tmp_path / "other.journal"
+    with pytest.raises(ConfigError, match=r"with this --storage: it began without; leave it out"):
+        run_search(base, SPACE, folder, trials=1, resume=True, storage=storage)
+    shared = shutil.copytree(folder, tmp_path / "shared")
+    (shared / "study.db").unlink()  # as if it had begun with a storage
+    for other, given in ((None, "without"), (storage, "with this")):
+        with pytest.raises(ConfigError, match=f"{given} --storage: it began with another; give"):
+            run_search(base, SPACE, shared, trials=1, resume=True, storage=other)
     with pytest.raises(ConfigError, match="trials must be at least 1"):
         run_search(base, SPACE, tmp_path / "new", trials=0)
     with pytest.raises(ConfigError, match="validate_every"):
@@ -304,6 +313,7 @@ def test_the_trial_of_a_killed_process_is_tried_again(base, tmp_path):
         ("sqlite:////no/such/folder/x.db", r"no folder /no/such/folder \(make it first\)"),
         ("sqlite://", r"only this process sees it: name a file"),
         (f"sqlite:///{__file__}", "not a database: expected an SQLite file"),
+        ("", "--storage: expected a database's URL or a file, got an empty text"),
     ],
 )
 def test_a_storage_that_cannot_be_used_is_one_line(base, tmp_path, storage, told):

@@ -25,7 +25,7 @@ from .reading import open_regular
 from .writing import check_output, replacing
 
 SUFFIX = ".parquet"
-IMAGE, LABEL = "image", "label"
+IMAGE, LABEL, BYTES = "image", "label", "bytes"
 ENDINGS = {IMAGE: ".png", LABEL: ".label.png"}
 MOST_ROWS = 5_000_000
 LARGEST_GROUP = 1 << 30  # bytes of a column in a row group
@@ -98,6 +98,13 @@ def _kept(path: Path, *state: int) -> _Shard:
     return _Shard(path)
 
 
+def _kind(column: Any) -> str:
+    """What the values of a column are, as its schema says."""
+    logical = column.logical_type.type
+    kind = (column.physical_type if logical == "NONE" else logical).lower()
+    return BYTES if kind in ("byte_array", "fixed_len_byte_array") else kind
+
+
 class _Shard:
     """What a file holds, and the row group of each column that was read last."""
 
@@ -114,11 +121,11 @@ class _Shard:
         about = self._about = file.metadata
         groups = [about.row_group(i) for i in range(about.num_row_groups)]
         self._starts = [0, *itertools.accumulate(group.num_rows for group in groups)]
+        columns = [about.schema.column(i) for i in range(about.num_columns)]
+        self._kinds = {column.path: _kind(column) for column in columns}
         self._sizes = {
-            about.schema.column(i).path: [
-                group.column(i).total_uncompressed_size for group in groups
-            ]
-            for i in range(about.num_columns)
+            column.path: [group.column(i).total_uncompressed_size for group in groups]
+            for i, column in enumerate(columns)
         }
 
     def _ask(self, question: Callable[[Any], Any], **known: Any) -> Any:
@@ -135,10 +142,13 @@ class _Shard:
         Raises:
             DataError: there is none.
         """
-        found = next((each for each in (column, f"{column}.bytes") if each in self._sizes), None)
+        wanted = (column, f"{column}.bytes")
+        found = next((each for each in wanted if self._kinds.get(each) == BYTES), None)
         if found is None:
-            known = ", ".join(map(printable, self._sizes))[:200]
-            raise DataError(f"{self._path}: expected a column {column!r} of bytes, found {known}")
+            known = ", ".join(f"{printable(name)} ({kind})" for name, kind in self._kinds.items())
+            raise DataError(
+                f"{self._path}: expected a column {column!r} of bytes, found {known[:200]}"
+            )
         return found
 
     def value(self, row: int, column: str) -> Any:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..console import warn
-from ..errors import FastSCNNError, InputError
+from ..errors import FastSCNNError, InputError, NothingThere
 from ..extras import import_extra, pip_install
 from ..foreign_text import one_line
 from .addresses import COPIES, HTTP, address_of, is_place, name_of_part, place_of, root
@@ -42,6 +42,7 @@ T = TypeVar("T")
 BOUND, GIGABYTES = "FASTSCNN_REMOTE_CACHE", 10.0  # environment variable, and what holds without
 FRESH = 60.0  # seconds for which this process does not ask again what lies at an address
 PATIENCE = Patience()
+NOTHING = "nothing lies at this address"
 LOCKS = 256  # files that keep two processes from fetching one file
 # What changes with the content, as the filesystems of fsspec call it.
 _MARKS: tuple[str, ...] = (
@@ -76,7 +77,12 @@ def known(url: str) -> Path:
         return place
     store, name = open_store(url)
     store.invalidate_cache()
-    info = patiently(url, functools.partial(store.info, name))
+    try:
+        info = patiently(url, functools.partial(store.info, name))
+    except NothingThere:
+        if place.is_file():
+            place.unlink()  # it was there before
+        raise
     if _is_folder(url, info):
         list_place(store, name, place)
     else:
@@ -205,7 +211,8 @@ def patiently(url: str, call: Callable[[], T]) -> T:
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
             said = _public(one_line(f"{type(cause).__name__}: {cause}"[:300]), url)
             if reason := _refusal(cause, said):
-                raise InputError(f"{_public(url, url)}: {reason}") from None
+                kind = NothingThere if reason == NOTHING else InputError
+                raise kind(f"{_public(url, url)}: {reason}") from None
             if failures >= PATIENCE.tries:
                 why = f"failed {failures} times ({said}): try again later"
                 raise FastSCNNError(f"{_public(url, url)}: {why}") from None
@@ -233,7 +240,7 @@ def _refusal(cause: Exception, said: str) -> str:
     if answer in (401, 403) or isinstance(cause, PermissionError) or "Credentials" in kind:
         return f"refused ({said}): give the credentials that its driver asks for (docs/remote.md)"
     if answer in (404, 410) or (answer is None and isinstance(cause, FileNotFoundError)):
-        return "nothing lies at this address"
+        return NOTHING
     if answer is not None:
         return "" if answer in AGAIN else f"the server answers {answer} ({said})"
     return f"cannot be used ({said})" if isinstance(cause, _FINAL) else ""

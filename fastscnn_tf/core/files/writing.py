@@ -132,6 +132,8 @@ def make_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
+    except FileNotFoundError:  # of a folder that is there, as /proc
+        raise OutputError(f"cannot write into {path}: it takes no files, name another") from None
     except OSError as error:
         raise OutputError(f"cannot write into {path}: {_reason(error)}") from None
     return path

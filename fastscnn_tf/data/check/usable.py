@@ -64,9 +64,10 @@ def usable(
         )
     good = [index for index in range(len(dataset)) if index not in bad]
     if problems and not good:
-        raise DataError(f"none of the {total} pairs can be used (first: {problems[0]})")
+        raise DataError(f"none of the {total} pairs can be used ({console.first_few(problems)})")
     if problems:
-        warn(f"skipped {len(problems)} of {total} pairs that cannot be used (first: {problems[0]})")
+        told = console.first_few(problems)
+        warn(f"skipped {len(problems)} of {total} pairs that cannot be used ({told})")
     _check_void(dataset, good, [i for i, found in classes.items() if not found], warn)
     seen = {index for found in classes.values() for index in found}
     if seen and (found := absent(dataset.labels, seen, len(classes))):

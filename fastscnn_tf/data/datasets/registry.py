@@ -40,7 +40,7 @@ def open_dataset(
         split: `train`, `val`, `test`, `train_extra` (coarse), or what the YAML file names.
         size: (height, width) of the drawn scenes; only `toy` uses it.
         missing: `refuse` pictures without a label map and label maps without a picture, or `skip`
-            them.
+            them; also pairs behind the end of a packed shard that was cut short.
 
     Raises:
         DataError: unknown name or split, or files are missing.
@@ -49,7 +49,7 @@ def open_dataset(
     if name == "toy":
         return ToyStreets(split, size=size) if size else ToyStreets(split)
     if name == "records":
-        return RecordsDataset(data_dir, split)
+        return RecordsDataset(data_dir, split, whole=missing == "refuse")
     return _LAYOUTS[name](data_dir, split, missing)
 
 
@@ -76,7 +76,7 @@ def find_pairs(name: str, data_dir: DataDir, split: str) -> Pairing:
     data_dir = _check(name, data_dir)
     if name in _LAYOUTS:
         return _LAYOUTS[name].find_pairs(data_dir, split)
-    open_dataset(name, data_dir, split)  # knows its splits
+    open_dataset(name, data_dir, split, missing="skip")  # knows its splits
     return Pairing(())
 
 

@@ -152,13 +152,17 @@ class RecordsDataset(SegmentationDataset):
         folder: what `pack` wrote.
         split: one of the splits packed.
         part: (number, count): every `count`-th shard from `number` on, for one of several workers.
+        whole: refuse shards of another size than noted; else what lies behind a cut is missed when
+            it is read.
 
     Raises:
         ConfigError: the part leaves no shard.
         DataError: no such split, or a shard is missing or of another size than noted.
     """
 
-    def __init__(self, folder: StrPath, split: str, part: tuple[int, int] = (0, 1)):
+    def __init__(
+        self, folder: StrPath, split: str, part: tuple[int, int] = (0, 1), whole: bool = True
+    ):
         folder = local(folder)
         index = read_index(folder)
         if split not in index.splits:
@@ -167,7 +171,7 @@ class RecordsDataset(SegmentationDataset):
         self.name, self.split = index.name, split
         self.labels, self.protocol = index.labels, index.protocol
         noted = _part(index.splits[split].shards, part)
-        self.shards = tuple(_shard(folder, shard) for shard in noted)
+        self.shards = tuple(_shard(folder, shard, whole) for shard in noted)
         self._table = np.array(index.lookup_table, np.uint8)
         self._places = [(shard, k) for shard in self.shards for k in range(len(shard))]
 
@@ -225,25 +229,27 @@ def shard_of(path: Path) -> Path | None:
     return next(filter(is_shard, path.parents), None)
 
 
-def pictures(path: Path) -> list[Path]:
+def pictures(path: Path, whole: bool = True) -> list[Path]:
     """The paths of the pictures in a shard, `val-00000-of-00001.tfrecord/a/1.png`, by their names.
 
     Raises:
-        DataError: the index beside it is missing, damaged or of other shards, or names two alike.
+        DataError: the index beside it is missing, damaged or of other shards, or names two alike;
+            or it was cut short and should be `whole`.
     """
-    return [path / name for name in _opened(path)[1]]
+    shard, numbers = _opened(path)
+    _shard(path.parent, shard.noted, whole)
+    return [path / name for name in numbers]
 
 
-def check_shards(folder: Path) -> None:
-    """Makes sure that of a folder with shards none is missing.
+def check_shards(folder: Path, whole: bool = True) -> None:
+    """Makes sure that of a folder's shards none is missing or, by default, cut short.
 
     Raises:
         DataError: one is, or the index is no index.
     """
-    if any(folder.glob(f"*{SUFFIX}")):
-        for split in _kept_index(folder, *_state(folder)).splits.values():
-            for noted in split.shards:
-                _shard(folder, noted)
+    for split in _kept_index(folder, *_state(folder)).splits.values():
+        for noted in split.shards:
+            _shard(folder, noted, whole)
 
 
 def read_picture(path: Path) -> bytes:
@@ -290,7 +296,7 @@ def _kept(path: Path, *state: int) -> tuple[Shard, dict[str, int]]:
     paths = [str(name) if is_picture_name(name) else f"{name}.png" for name in names]
     if len(set(paths)) < len(paths):
         raise DataError(f"{path}: {INDEX} gives two of its pictures one name: pack them again")
-    return _shard(path.parent, noted), {path: number for number, path in enumerate(paths)}
+    return Shard(path, noted), {path: number for number, path in enumerate(paths)}
 
 
 @functools.lru_cache(maxsize=2)
@@ -310,9 +316,10 @@ def read_index(folder: Path) -> Index:
     where = f"{path}: not an index of packed records"
     content = read_bytes(path, "index of packed records", largest=LARGEST, error=DataError)
     kind: _Kind = decode_json(content, where, _Kind, largest=LARGEST, error=DataError)
-    if (kind.format, kind.version) != (FORMAT, VERSION):
-        found = kind.format, kind.version
-        raise DataError(f"{path}: expected {FORMAT} of version {VERSION}, got {found}")
+    if kind.format != FORMAT:
+        raise DataError(f"{where}: expected one that fastscnn data pack wrote")
+    if kind.version != VERSION:
+        raise DataError(f"{path}: expected {FORMAT} of version {VERSION}, got {kind.version}")
     index: Index = decode_json(content, where, Index, largest=LARGEST, error=DataError)
     if reason := _fault(index):
         raise DataError(f"{where} ({reason}): pack them again")
@@ -366,12 +373,15 @@ def _part(shards: list[ShardNote], part: tuple[int, int]) -> list[ShardNote]:
     return shards[number::count]
 
 
-def _shard(folder: Path, noted: ShardNote) -> Shard:
+def _shard(folder: Path, noted: ShardNote, whole: bool) -> Shard:
     path = folder / noted.file
     if not os.path.lexists(path):
         raise DataError(f"{path}: no such shard, but {INDEX} lists it")
     with open_regular(path, "shard", error=DataError) as file:
         size = os.fstat(file.fileno()).st_size
-    if size != noted.bytes:
-        raise DataError(f"{path}: expected {noted.bytes:,} bytes, got {size:,}; copy it again")
+    if whole and size != noted.bytes:
+        raise DataError(
+            f"{path}: expected {noted.bytes:,} bytes, got {size:,}; copy it again, or --skip-bad "
+            "goes on without what is damaged"
+        )
     return Shard(path, noted)

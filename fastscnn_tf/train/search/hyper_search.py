@@ -113,13 +113,16 @@ def run_search(
     with contextlib.ExitStack() as stack:
         if storage is None:
             stack.enter_context(run_folder(folder, resume=True))
+            _check_new(folder, known and not os.path.lexists(folder / STUDY), storage)
             _begin(folder, what, known)
             study = stack.enter_context(_study(optuna, folder, None, warmup))
         else:
             study = stack.enter_context(_study(optuna, folder, storage, warmup))
             with _turn(folder):
+                known = known or (resume and os.path.lexists(folder / SEARCH))
+                _check_new(folder, known and WHAT not in study.user_attrs, storage)
                 _join(study, folder, what, resume)
-                _begin(folder, what, known or (resume and os.path.lexists(folder / SEARCH)))
+                _begin(folder, what, known)
         stack.enter_context(warned_once())
         while trial := _next_trial(optuna, study, base, trials, storage is not None):
             with _signs_of_life(trial) if storage is not None else contextlib.nullcontext():
@@ -154,6 +157,19 @@ def _prepare(folder: Path, what: dict[str, Any], resume: bool, force: bool) -> b
         return True
     check_output_folder(folder, force, SEARCH)
     return False
+
+
+def _check_new(folder: Path, foreign: bool, storage: StrPath | None) -> None:
+    """Makes sure that a known search, whose storage is empty, has not begun in another one.
+
+    Raises:
+        ConfigError: there are trials.
+    """
+    if foreign and any(map(_is_trial, folder.glob("trial-*"))):
+        given = "without --storage" if storage is None else "with this --storage"
+        own = os.path.lexists(folder / STUDY)
+        began = "without; leave it out" if own else "with another; give that"
+        raise ConfigError(f"cannot resume {folder} {given}: it began {began}, or another output")
 
 
 def _begin(folder: Path, what: dict[str, Any], known: bool) -> None:
@@ -267,6 +283,8 @@ def _damaged_line(path: Path) -> str:
 
 
 def _storage(optuna: ModuleType, url: str) -> Any:
+    if not url:
+        raise ConfigError("--storage: expected a database's URL or a file, got an empty text")
     if url.partition("?")[0] in IN_MEMORY:
         raise ConfigError(
             f"--storage {url}: only this process sees it: name a file, sqlite:///FILE"
