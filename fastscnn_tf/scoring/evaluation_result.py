@@ -56,6 +56,11 @@ class Evaluation:
         return len(self.skipped_pairs)
 
     @property
+    def skipped_first(self) -> str | None:
+        """The first of them and the reason."""
+        return next(iter(self.skipped_pairs), None)
+
+    @property
     def never(self) -> list[str]:
         """Classes that no label map holds."""
         pixels = self.scores.matrix.sum(1).tolist()
@@ -82,7 +87,7 @@ class Evaluation:
         return result | {
             "images": self.images,
             "skipped": self.skipped,
-            "skipped_first": next(iter(self.skipped_pairs), None),
+            "skipped_first": self.skipped_first,
             "skipped_pairs": list(self.skipped_pairs),
             "latency_ms": self.latency_ms,
             "protocol": self.protocol,
