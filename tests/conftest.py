@@ -257,11 +257,17 @@ def shared_data(made_once) -> Path:
     return made_once("shared-data", write_own_data)
 
 
-def write_own_data(root: Path) -> Path:
+@pytest.fixture(scope="session")
+def eight_pairs(made_once) -> Path:
+    """The same with eight pairs to train on: four steps of two, of which three make an update."""
+    return made_once("shared-eight", lambda path: write_own_data(path, 8))
+
+
+def write_own_data(root: Path, pairs: int = 4) -> Path:
     from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
     toy = ToyStreets("train", (96, 160))
-    for split, indices in (("train", range(4)), ("val", range(4, 7))):
+    for split, indices in (("train", range(pairs)), ("val", range(pairs, pairs + 3))):
         for kind in ("images", "labels"):
             (root / split / kind).mkdir(parents=True)
         for i in indices:

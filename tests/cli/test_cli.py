@@ -145,12 +145,13 @@ def test_bad_data_stops_training_with_one_line(own_data, tmp_path, run, spoil, m
 
 
 @pytest.mark.train
-def test_bad_file_in_the_middle_of_training(own_data, tmp_path, run):
+def test_bad_file_in_the_middle_of_training(own_data, small_weights, tmp_path, run):
     path = own_data / "train" / "images" / "3.jpg"
     path.write_bytes(path.read_bytes()[:300])
     code, _, err = run(
         *("train", "--dataset", "folder", "--data-dir", own_data, "--size", "64x96"),
         *("--epochs", 1, "--batch-size", 2, "--output", tmp_path / "run"),
+        *("--init-from", small_weights, "--no-aux"),
     )
     assert code == 2
     assert "3.jpg: not a readable picture" in one_line(err)
@@ -278,12 +279,12 @@ def test_usage_errors_are_one_line(run):
 
 
 @pytest.mark.process
-def test_ctrl_c_keeps_the_last_checkpoint(small_weights, tmp_path):
+def test_ctrl_c_keeps_the_last_checkpoint(shared_data, small_weights, tmp_path):
     """A real process, interrupted after its first epoch: exit code 130, and it resumes."""
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "fastscnn_tf", "train", "--dataset", "toy", "--size", "32x32"]
-    command += ["--epochs", "500", "--validate-every", "500", "--output", str(folder)]
-    command += ["--init-from", str(small_weights)]
+    command = [sys.executable, "-m", "fastscnn_tf", "train", "--size", "32x32", "--batch-size", "2"]
+    command += ["--dataset", "folder", "--data-dir", str(shared_data), "--output", str(folder)]
+    command += ["--epochs", "500", "--validate-every", "500", "--init-from", str(small_weights)]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

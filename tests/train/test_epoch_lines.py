@@ -201,9 +201,10 @@ def test_training_on_a_terminal_leaves_one_line_for_each_epoch(
 
 
 @pytest.mark.train
-def test_training_and_fine_tuning_in_a_pipe(tmp_path, shared_data, run, monkeypatch):
+def test_training_and_fine_tuning_in_a_pipe(tmp_path, shared_data, small_weights, run, monkeypatch):
     data = short(shared_data)
-    command = [*TRAIN, "--width", "0.25", *data, "--epochs", 2, "--output", tmp_path / "run"]
+    command = [*TRAIN, "--width", "0.25", "--no-aux", *data, "--epochs", 2]
+    command += ["--output", tmp_path / "run"]
     code, out, err = run(*command)
     assert (code, err) == (0, "")
     assert re.fullmatch(
@@ -219,7 +220,7 @@ def test_training_and_fine_tuning_in_a_pipe(tmp_path, shared_data, run, monkeypa
     assert (code, out.endswith("after 2 epochs\n")) == (0, True)
     assert "no report: " in err and f"then: fastscnn runs report {tmp_path / 'run'}" in err
     tuning = ["--epochs", 1, "--output", tmp_path / "qat"]
-    code, out, err = run("quantize", tmp_path / "run", *data, *tuning)
+    code, out, err = run("quantize", small_weights, *data, *tuning)
     assert (code, err) == (0, "")
     assert re.fullmatch(
         r"epoch 1/1  loss \S+  val mIoU \S+ %  best \S+ % \(epoch [01]\)  .* in all\n"

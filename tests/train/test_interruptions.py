@@ -1,10 +1,12 @@
 """Real processes killed with -9, real full disks: a run goes on to the bit where it stood."""
 
-import contextlib
 import csv
+import functools
 import json
+import os
 import random
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -23,7 +25,34 @@ from fastscnn_tf.train.trainer import run_training
 from fastscnn_tf.train.training_state import read_checkpoint
 
 EPOCHS = 6
-MAIN = (sys.executable, "-c", "from fastscnn_tf.cli.main import main; main()")
+# Imports what the commands need and forks for each: a line of script, arguments and output comes
+# in, the process' number and how it ended go out. It stays a zombie until the next line comes, so
+# that nobody else gets its number before.
+FORKING = """
+import json, os, sys
+from fastscnn_tf.cli.commands import cli
+from fastscnn_tf.core.keras_api import tensorflow, tfmot
+
+tensorflow(), tfmot(), cli.commands.get("train"), cli.commands.get("quantize")
+number = None
+for line in sys.stdin:
+    if number:
+        os.waitpid(number, 0)
+    script, arguments, output = json.loads(line)
+    if (number := os.fork()) == 0:
+        break
+    print(number, flush=True)
+    end = os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT)
+    print(end.si_status if end.si_code == os.CLD_EXITED else -end.si_status, flush=True)
+else:
+    sys.exit()
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+for stream in (1, 2):
+    os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+sys.argv[1:] = arguments
+exec(script)
+"""
+MAIN = "from fastscnn_tf.cli.main import main; main()"
 # `main` that sends itself a signal in a step of an epoch: NUMBER EPOCH STEP ARGUMENTS
 SIGNALLED = """
 import functools, signal, sys
@@ -45,57 +74,75 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's back
 trainer.run_training = functools.partial(trainer.run_training, extra_callbacks=[Signalled()])
 main(sys.argv[4:])
 """
-TRAIN = (
-    *("train", "--size", "64x96", "--epochs", EPOCHS, "--batch-size", "2", "--augment", "strong"),
-    *("--schedule", "cosine", "--warmup-epochs", "1", "--validate-every", "2", "--ema", "0.9"),
-    *("--no-aux", "--deterministic"),
+TRAIN = (  # four steps an epoch, of which three make an update
+    *("train", "--size", "64x96", "--epochs", EPOCHS, "--batch-size", "2", "--accumulate", "3"),
+    *("--augment", "strong", "--schedule", "cosine", "--warmup-epochs", "1", "--ema", "0.9"),
+    *("--validate-every", "2", "--no-aux", "--deterministic"),
 )
-LIMIT = 300  # seconds; a run takes about ten
+LIMIT = 600  # seconds; a run takes about ten, and a minute or two on a machine that is busy
 
 
-def process(own_data, folder, *arguments, main=MAIN):
-    data = ("--dataset", "folder", "--data-dir", own_data, "--output", folder, "--resume")
-    command = [str(part) for part in (*main, *arguments, *data)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
-    )
+class Command:
+    """A command that runs in a process of its own, which the server forks: one at a time."""
+
+    def __init__(self, server, data, folder, arguments, script=MAIN):
+        self.server, self.end = server, None
+        self.said = folder.with_name(f"{folder.name}.txt")
+        self.said.unlink(missing_ok=True)
+        where = ("--dataset", "folder", "--data-dir", data, "--output", folder, "--resume")
+        words = [str(each) for each in (*arguments, *where)]
+        server.stdin.write(f"{json.dumps([script, words, str(self.said)])}\n".encode())
+        self.number = int(server.stdout.readline())
+
+    def wait(self, seconds):
+        """Its exit code, or minus the signal that ended it; None if it still runs by then."""
+        if self.end is None and select.select([self.server.stdout], [], [], seconds)[0]:
+            self.end = int(self.server.stdout.readline())
+        return self.end
+
+    def kill(self):
+        os.kill(self.number, signal.SIGKILL)
+        assert self.wait(LIMIT) in (-signal.SIGKILL, 0), self.said.read_text()
 
 
-def finish(own_data, folder, *arguments):
-    run = process(own_data, folder, *arguments)
-    output, _ = run.communicate(timeout=LIMIT)
-    assert run.returncode == 0, output
-    return output
+@pytest.fixture(scope="module")
+def start(eight_pairs):
+    """(folder, arguments, script) -> a command on eight pairs that has begun."""
+    command = [sys.executable, "-c", FORKING]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
+    with subprocess.Popen(command, **pipes) as server:
+        yield functools.partial(Command, server, eight_pairs)
+        server.kill()
 
 
-def kill(run):
-    run.send_signal(signal.SIGKILL)
-    output, _ = run.communicate()
-    assert run.returncode in (-signal.SIGKILL, 0), output
+def finish(run, code=0):
+    """What it says until it ends with that code."""
+    if run.wait(LIMIT) is None:
+        run.kill()
+    assert run.end == code, run.said.read_text()
+    return run.said.read_text()
 
 
-def wait_for(condition, run):
+def kill_when(condition, run):
     end = time.monotonic() + LIMIT
-    while not condition() and run.poll() is None:
-        assert time.monotonic() < end
-        time.sleep(0.001)
+    try:
+        while not condition() and run.wait(0.001) is None:
+            assert time.monotonic() < end
+    finally:
+        run.kill()
 
 
-def kill_at_random(own_data, folder, arguments, rng, span):
-    """Kills somewhere in the last three quarters of `span` seconds, which a whole run takes."""
-    run = process(own_data, folder, *arguments)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        run.wait(rng.uniform(span / 4, span))
-    kill(run)
+def kill_at_random(run, span):
+    """Kills somewhere in the `span` seconds that a whole run takes."""
+    run.wait(random.Random(time.time_ns()).uniform(0, span))
+    run.kill()
 
 
-def kill_while_writing(own_data, folder, arguments):
-    run = process(own_data, folder, *arguments)
-    wait_for(lambda: list(folder.glob(".last.*")), run)
-    kill(run)
+def kill_while_writing(run, folder):
+    kill_when(lambda: list(folder.glob(".last.*")), run)
 
 
-def kill_within_an_epoch(own_data, folder, arguments, step):
+def kill_within_an_epoch(run, folder, step):
     """Kills when the checkpoint says that this step, or a later one, of an epoch is done."""
 
     def done():
@@ -103,9 +150,7 @@ def kill_within_an_epoch(own_data, folder, arguments, step):
         found = json.loads(state.read_text()) if state.exists() else {}
         return ((found.get("within") or {}).get("step") or 0) >= step
 
-    run = process(own_data, folder, *arguments)
-    wait_for(done, run)
-    kill(run)
+    kill_when(done, run)
 
 
 def rows(folder):
@@ -127,48 +172,45 @@ def assert_same_run(one, other):
     assert rows(one) == rows(other)
 
 
+@pytest.fixture(scope="module")
+def training(start, small_weights, tmp_path_factory):
+    """The arguments, an uninterrupted run with them, and how many seconds it took."""
+    train = (*TRAIN, "--init-from", small_weights)
+    whole, began = tmp_path_factory.mktemp("whole") / "run", time.monotonic()
+    finish(start(whole, train))
+    return train, whole, time.monotonic() - began
+
+
 @pytest.mark.process
 def test_killed_at_five_moments_the_weights_are_those_of_an_uninterrupted_run(
-    own_data, small_weights, tmp_path
+    start, training, tmp_path
 ):
-    train = (*TRAIN, "--init-from", small_weights)
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    began = time.monotonic()
-    finish(own_data, whole, *train)
-    span = time.monotonic() - began
-    rng = random.Random(time.time_ns())
-    early = process(own_data, killed, *train)
-    wait_for(killed.exists, early)  # before or while its first files are written
-    kill(early)
-    kill_while_writing(own_data, killed, train)
+    (train, whole, span), killed = training, tmp_path / "killed"
+    kill_when(killed.exists, start(killed, train))  # before or while its first files are written
+    kill_while_writing(start(killed, train), killed)
     for _ in range(3):
-        kill_at_random(own_data, killed, train, rng, span)
-    finish(own_data, killed, *train)
+        kill_at_random(start(killed, train), span)
+    finish(start(killed, train))
     assert_same_run(whole, killed)
     assert not list(killed.glob(".*.part*"))
 
 
-def end_by_signal(own_data, folder, arguments, number, epoch, step):
-    """Its output. No checkpoint is written within an epoch but for the signal."""
-    main = (sys.executable, "-c", SIGNALLED, int(number), epoch, step)
-    run = process(own_data, folder, *arguments, "--save-every", "never", main=main)
-    output, _ = run.communicate(timeout=LIMIT)
-    assert run.returncode == 128 + number, output
-    return output
+def end_by_signal(start, folder, arguments, number, epoch, step):
+    """What it says. No checkpoint is written within an epoch but for the signal."""
+    numbers = (int(number), epoch, step)
+    run = start(folder, (*numbers, *arguments, "--save-every", "never"), SIGNALLED)
+    return finish(run, 128 + number)
 
 
 @pytest.mark.process
-def test_stopped_within_an_epoch_it_goes_on_at_that_step(own_data, small_weights, tmp_path):
-    """Batches of one, of which three make an update: four steps an epoch."""
-    train = (*TRAIN, "--batch-size", "1", "--accumulate", "3", "--init-from", small_weights)
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    finish(own_data, whole, *train, "--save-every", "never")
-    kill_within_an_epoch(own_data, killed, (*train, "--save-every", "0.001s"), 2)
+def test_stopped_within_an_epoch_it_goes_on_at_that_step(start, training, tmp_path):
+    (train, whole, _), killed = training, tmp_path / "killed"
+    kill_within_an_epoch(start(killed, (*train, "--save-every", "0.001s")), killed, 2)
     state, _ = read_checkpoint(killed / "last.keras")
     said = [
-        end_by_signal(own_data, killed, train, signal.SIGTERM, 5, 2),
-        end_by_signal(own_data, killed, train, signal.SIGINT, 6, 3),
-        finish(own_data, killed, *train),
+        end_by_signal(start, killed, train, signal.SIGTERM, 5, 2),
+        end_by_signal(start, killed, train, signal.SIGINT, 6, 3),
+        finish(start(killed, train)),
     ]
     if within := state["within"]:  # none, if the epoch ended just before the kill came
         assert f"in epoch {state['epochs_done'] + 1} at step {within['step']} of 4\n" in said[0]
@@ -205,18 +247,18 @@ def test_a_signal_before_the_first_step_and_the_second_one_act_at_once(number):
 
 
 @pytest.mark.process
-def test_killed_fine_tuning_ends_with_the_same_integers(small_weights, own_data, tmp_path):
+def test_killed_fine_tuning_ends_with_the_same_integers(start, small_weights, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = (
-        *("quantize", small_weights, "--size", "64x96", "--epochs", "3", "--batch-size", "2"),
+        *("quantize", small_weights, "--size", "64x96", "--epochs", "3", "--batch-size", "4"),
         "--deterministic",
     )
     began = time.monotonic()
-    finish(own_data, whole, *arguments)
+    finish(start(whole, arguments))
     span = time.monotonic() - began
-    kill_while_writing(own_data, killed, arguments)
-    kill_at_random(own_data, killed, arguments, random.Random(time.time_ns()), span)
-    finish(own_data, killed, *arguments)
+    kill_while_writing(start(killed, arguments), killed)
+    kill_at_random(start(killed, arguments), span)
+    finish(start(killed, arguments))
     one, other = (load_folded(folder / "last.npz") for folder in (whole, killed))
     assert one.frozen and other.frozen  # the last of three epochs holds its ranges
     for name, pair in one.weights.items():
@@ -229,27 +271,26 @@ def test_killed_fine_tuning_ends_with_the_same_integers(small_weights, own_data,
 
 
 @pytest.mark.train
-@pytest.mark.parametrize("save_every", ["never", "0.001s"])
-def test_a_full_disk_ends_the_run_and_keeps_its_last_checkpoint(
-    own_data, small_weights, tmp_path, save_every
-):
-    """Files may not grow beyond 1 MB from the second epoch on: at its end, or within it."""
+def test_a_full_disk_ends_the_run_and_keeps_its_last_checkpoint(own_data, small_weights, tmp_path):
+    """Files may not grow beyond 1 MB from the second epoch on: at its end, and then within it."""
     folder, old = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
     small = {"init_from": str(small_weights), "aux_heads": False, "bn_momentum": 0.9}
-    small["save_every"] = save_every
-    settings = TrainSettings("folder", str(own_data), (64, 96), 3, 2, 0.01, **small)
 
     class DiskFills(keras3().callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, old[1]))
 
-    try:
-        with pytest.raises(OutputError, match=r"(?i)cannot write .*last\.keras|best\.keras"):
-            run_training(settings, folder, verbose=0, extra_callbacks=[DiskFills()])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
-    state, _ = read_checkpoint(folder / "last.keras")
-    assert (state["epochs_done"], state["within"]) == (1, None)
-    assert not list(folder.glob(".*.part*"))
+    for save_every in ("never", "0.001s"):
+        small["save_every"] = save_every
+        settings = TrainSettings("folder", str(own_data), (64, 96), 3, 2, 0.01, **small)
+        full, extra = r"(?i)cannot write .*last\.keras|best\.keras", [DiskFills()]
+        try:
+            with pytest.raises(OutputError, match=full):
+                run_training(settings, folder, resume=True, verbose=0, extra_callbacks=extra)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        state, _ = read_checkpoint(folder / "last.keras")
+        assert (state["epochs_done"], state["within"]) == (1, None)
+        assert not list(folder.glob(".*.part*"))
     assert run_training(settings, folder, resume=True, verbose=0).epochs == 3

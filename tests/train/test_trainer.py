@@ -27,7 +27,7 @@ from fastscnn_tf.train.settings import TrainSettings, seconds_of
 from fastscnn_tf.train.trainer import run_training
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def settings_for(small_weights):
     """(own data, changes) -> settings of two short epochs that start from small weights."""
 
@@ -37,6 +37,14 @@ def settings_for(small_weights):
         return TrainSettings("folder", str(own_data), (64, 96), **{**values, **changes})
 
     return make
+
+
+@pytest.fixture(scope="module")
+def short_run(shared_data, settings_for, tmp_path_factory):
+    """A finished run of one epoch on the shared data; tests change a copy."""
+    folder = tmp_path_factory.mktemp("short") / "run"
+    run_training(settings_for(shared_data, epochs=1), folder, verbose=0)
+    return folder
 
 
 def test_a_run_learns_and_leaves_everything(run_folder):
@@ -65,24 +73,22 @@ def test_best_has_no_auxiliary_heads_and_last_has(run_folder):
 
 @pytest.mark.train
 def test_resume_is_refused_with_other_settings_or_in_a_folder_of_something_else(
-    own_data, tmp_path, settings_for
+    own_data, shared_data, short_run, tmp_path, settings_for
 ):
     with pytest.raises(OutputError, match=r"nothing to resume, run\.json is missing"):
         run_training(settings_for(own_data), own_data, resume=True)
-    folder = tmp_path / "run"
-    run_training(settings_for(own_data, epochs=1), folder, verbose=0)
+    folder = shutil.copytree(short_run, tmp_path / "run")
     with pytest.raises(ConfigError, match=r"learning_rate 0\.5: it began with 0\.01"):
-        run_training(settings_for(own_data, epochs=1, learning_rate=0.5), folder, resume=True)
+        run_training(settings_for(shared_data, epochs=1, learning_rate=0.5), folder, resume=True)
     with pytest.raises(ConfigError, match=r"epochs 2: it began with 1; .* --init-from"):
-        run_training(settings_for(own_data, epochs=2), folder, resume=True)
+        run_training(settings_for(shared_data, epochs=2), folder, resume=True)
     with pytest.raises(OutputError, match="not empty"):
-        run_training(settings_for(own_data, epochs=1), folder)
+        run_training(settings_for(shared_data, epochs=1), folder)
 
 
 @pytest.mark.train
-def test_a_failed_run_gives_the_old_one_back(own_data, tmp_path, settings_for):
-    folder = tmp_path / "run"
-    run_training(settings_for(own_data, epochs=1), folder, verbose=0)
+def test_a_failed_run_gives_the_old_one_back(own_data, short_run, tmp_path, settings_for):
+    folder = shutil.copytree(short_run, tmp_path / "run")
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
     path = own_data / "train" / "images" / "3.jpg"
     content, state = path.read_bytes(), path.stat()
@@ -155,10 +161,10 @@ def test_logits_that_overflow_stop_the_run(own_data, tmp_path, settings_for):
 
 
 @pytest.mark.train
-def test_damaged_state_is_named(own_data, tmp_path, settings_for):
-    folder, settings = tmp_path / "run", settings_for(own_data, epochs=1)
-    run_training(settings, folder, verbose=0)
-    same = settings_for(own_data / ".." / own_data.name, epochs=1)
+def test_damaged_state_is_named(shared_data, short_run, tmp_path, settings_for):
+    folder = shutil.copytree(short_run, tmp_path / "run")
+    settings = settings_for(shared_data, epochs=1)
+    same = settings_for(shared_data / ".." / shared_data.name, epochs=1)
     assert run_training(same, folder, resume=True, verbose=0).epochs == 1
     state, run = ((folder / name).read_text() for name in ("state.json", "run.json"))
     for broken in ("{}", "[]", "{"):
