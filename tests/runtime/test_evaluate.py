@@ -151,8 +151,10 @@ def test_bad_pairs_are_named_or_left_out_and_counted():
     assert (result.images, result.skipped) == (2, 2)
     assert result.pixel_accuracy == 0.5
     assert result.skip_warning() == (
-        "skipped 2 of 4 pairs that cannot be used (first: street_1.png: not a readable picture)"
+        "skipped 2 of 4 pairs that cannot be used (first: street_1.png: not a readable picture; "
+        "street_3.png: image is 8x12 but its label map is 4x12)"
     )
+    assert (len(result.skipped_pairs), result.skipped_first) == (2, result.skipped_pairs[0])
     assert result.to_dict()["skipped"] == 2
     assert evaluate_predictor(Reader(), Streets([filled(0)], [filled(0)])).skip_warning() is None
     with pytest.raises(DataError, match=r"none of the 2 pairs can be used \(first: street_0"):
