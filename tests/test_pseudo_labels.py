@@ -168,6 +168,24 @@ def test_bad_pictures_are_named_and_names_stay_apart(model, own_data, tmp_path):
             pseudo_label(model, own_data / "val" / "images", tmp_path / "other", **bad)
 
 
+def test_nothing_is_replaced_or_begun_where_no_picture_can_be_read(model, own_data, tmp_path):
+    images, bad, out = own_data / "train" / "images", tmp_path / "bad", tmp_path / "out"
+    bad.mkdir()
+    (bad / "0.png").write_bytes(b"no picture")
+    pseudo_label(model, images, out, 0.1)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert len(before) > 8
+    for skip_bad, said in (
+        (True, "none of the 1 pictures can be read"),
+        (False, "--skip-bad goes"),
+    ):
+        for folder, force in ((out, True), (tmp_path / "new", False)):
+            with pytest.raises(DataError, match=said):
+                pseudo_label(model, bad, folder, 0.1, force=force, skip_bad=skip_bad)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert not (tmp_path / "new").exists()
+
+
 def test_the_command(model, own_data, tmp_path):
     save_keras(model, tmp_path / "m.keras")
     arguments = [

@@ -45,7 +45,12 @@ def named_weights(path: StrPath, kind: str) -> Path:
     """
     name, path = os.fspath(path), local(path)
     files = _FILES.get(name, {})
-    if kind not in files or path.is_file() or has_checkpoint(path):
+    if path.is_file() or has_checkpoint(path):
+        return path
+    if kind == KERAS and files and kind not in files:
+        whole = name.removesuffix("-float16")
+        raise ModelFileError(f"{name} is a .tflite, to be run; {whole} has the Keras weights")
+    if kind not in files:
         return path
     found = (_PACKED if _PACKED.is_dir() else _CHECKOUT) / files[kind]
     if not found.is_file():
@@ -62,7 +67,8 @@ def has_checkpoint(folder: Path) -> bool:
 def no_such_model(path: StrPath) -> ModelFileError:
     """What to say of a path where nothing is; of a bare word, which names there are."""
     suffix = Path(path).suffix.lstrip(".")
-    bare = Path(path).name == os.fspath(path) and (not suffix or suffix.isdecimal())  # camvid-0.5
+    alike = os.fspath(path).lower().startswith(next(iter(_FILES)))  # camvid-0.5-int8
+    bare = Path(path).name == os.fspath(path) and (not suffix or suffix.isdecimal() or alike)
     names = f"; weights by name: {', '.join(NAMES)}" if bare else ""
     return ModelFileError(f"{path}: no such model file{names}")
 

@@ -240,6 +240,8 @@ def evaluate(
         check_run_here(name_of(model))
     fleet = Fleet.of(processes)
     check_shareable(model, fleet)
+    if resume is not None and not (is_path(resume) and os.fspath(resume)):
+        raise ConfigError(f"resume: expected the path of a file, got {resume!r}")
     if resume is not None and not (is_path(model) and isinstance(dataset, str)):
         raise ConfigError("resume needs the path of a model and the name of a data set")
     views = Views.of(views, ways)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -158,7 +158,7 @@ def note_skipped(folder: Path, pictures: Sequence[tuple[Path, str | None]]) -> N
     """Writes which pictures cannot be read into a folder of results, and says so.
 
     Args:
-        folder: gets `SKIPPED`, a line for each, or loses that of an earlier call.
+        folder: gets `SKIPPED`, if it is there, a line for each, or loses that of an earlier call.
         pictures: all, each with the reason where it cannot be read.
 
     Raises:
@@ -168,12 +168,37 @@ def note_skipped(folder: Path, pictures: Sequence[tuple[Path, str | None]]) -> N
     if not lines:
         (folder / SKIPPED).unlink(missing_ok=True)
         return
-    told = first_few([line["reason"] for line in lines])
+    told = f"({first_few([line['reason'] for line in lines])})"
+    if folder.is_dir():
+        text = "".join(f"{dump_json(line)}\n" for line in lines)
+        write_bytes(folder / SKIPPED, shown(text).encode())
+        told += f", listed in {folder / SKIPPED}"
     if len(lines) == len(pictures):
-        raise DataError(f"none of the {len(lines)} pictures can be read ({told})")
-    write_bytes(folder / SKIPPED, shown("".join(f"{dump_json(line)}\n" for line in lines)).encode())
-    listed = f"listed in {folder / SKIPPED}"
-    say(f"skipped {len(lines)} of {len(pictures)} pictures ({told}), {listed}")
+        raise DataError(f"none of the {len(lines)} pictures can be read {told}")
+    say(f"skipped {len(lines)} of {len(pictures)} pictures {told}")
+
+
+def first_readable(pictures: Iterable[Path], skip_bad: bool) -> None:
+    """Makes sure that a picture can be read, before what is there is replaced.
+
+    Args:
+        pictures: at least one.
+        skip_bad: any of them is enough, not the first one alone.
+
+    Raises:
+        DataError: it, or none, can be read.
+    """
+    reasons = []
+    for picture in pictures:
+        try:
+            read_found(picture)
+        except DataError as error:
+            if not skip_bad:
+                raise type(error)(f"{error}; --skip-bad goes on without it") from None
+            reasons.append(str(error))
+        else:
+            return
+    raise DataError(f"none of the {len(reasons)} pictures can be read ({first_few(reasons)})")
 
 
 def say(line: str) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
@@ -15,10 +15,10 @@ from ..core.aliases import Progress, StrPath
 from ..core.errors import DataError, OutputError
 from ..core.files.addresses import shown
 from ..core.files.folder_lock import one_call
-from ..core.files.journal import DONE, Journal, name_of
+from ..core.files.journal import DONE, Journal, begun_by, name_of
 from ..core.files.json_text import dump_json
-from ..core.files.parquet import SUFFIX, Parts
-from ..core.files.writing import check_name, check_output, check_plain, remove_own, write_bytes
+from ..core.files.parquet import Parts
+from ..core.files.writing import check_name, check_output, check_plain, write_bytes
 from ..core.files.written_files import LIST, WrittenFiles
 from ..core.images.decoding import TooManyPixels
 from ..core.sizes import Size
@@ -116,7 +116,9 @@ def predict_files(
     """
     folder, views, fleet = check_plain(folder), Views.of(views, ways), Fleet.of(processes)
     check_shareable(model, fleet)
-    alone = resume or format == "parquet"  # whose files are named by their numbers
+    anew = force and not resume
+    noted = anew and os.path.lexists(folder / DONE)
+    alone = resume or noted or format == "parquet"  # whose files are named by their numbers
     with one_call(folder / DONE if alone else None):
         given = [given_pictures(path, skip_bad) for path in paths]
         found = _to_segment(given, recursive, skip_bad)
@@ -130,14 +132,14 @@ def predict_files(
             views=views,
         )
         here = make()  # names what is wrong with the model, once
-        if format == "parquet" and force and not resume and folder.is_dir():
-            remove_own(folder, rf"{PARTS}-\d{{5,}}\{SUFFIX}")
         journal = None
         if resume:
             decides = deciding(model, here.predictor, size, pad, views)
             journal = Journal(folder / DONE, decides | {"format": format, "opacity": opacity})
-        work = _Work(found, folder, here.write, journal)
+        work = _Work(found, folder, here.write, journal, anew)
         jobs = work.begin(force)
+        if noted:  # by calls whose results this one replaces
+            (folder / DONE).unlink(missing_ok=True)
         sharing = fleet.map(make, jobs, lambda job: str(job[0]), here, shared=folder)
         # Closed at once on an error, so that no process outlives this call.
         with contextlib.closing(sharing) as done:
@@ -153,6 +155,7 @@ class _Work:
         folder: of the results.
         write: writes them.
         journal: of calls that can be gone on with.
+        anew: results of earlier calls are replaced.
 
     Raises:
         OutputError: two pictures would have the same result.
@@ -160,7 +163,12 @@ class _Work:
     """
 
     def __init__(
-        self, found: Sequence[Found], folder: Path, write: Results, journal: Journal | None
+        self,
+        found: Sequence[Found],
+        folder: Path,
+        write: Results,
+        journal: Journal | None,
+        anew: bool,
     ):
         self._found, self._folder, self._write, self._journal = found, folder, write, journal
         self._targets = _targets(found, folder, write)
@@ -168,7 +176,7 @@ class _Work:
         if not self._one_file:
             _check_distinct(found, self._targets)
         parquet = write.format == "parquet"
-        self._parts = Parts(folder, PARTS, journal) if parquet else None
+        self._parts = Parts(folder, PARTS, journal, anew) if parquet else None
         files = [write.files(target) for target in self._targets]
         self._seen = _done_before(journal, self._parts, found, files)
         self._to_do = [index for index in range(len(found)) if index not in self._seen]
@@ -185,6 +193,7 @@ class _Work:
         _check_files(files, force, self._journal, None if self._one_file else self._write, began)
         if self._journal:
             self._journal.begin(files)
+        note_skipped(self._folder, [])
         return [(self._found[index].path, self._targets[index]) for index in self._to_do]
 
     def take(self, done: Iterable[_Seen], progress: Progress) -> None:
@@ -209,6 +218,11 @@ class _Work:
         paths = [picture.path for picture in self._found]
         note_skipped(self._folder, list(zip(paths, bad, strict=True)))
         used = [index for index, why in enumerate(bad) if not why]
+        files = {paths[i]: self._write.files(self._targets[i]) for i, why in enumerate(bad) if why}
+        if stale := [path for path, own in files.items() if any(map(os.path.lexists, own))]:
+            say(f"what an earlier call made of {several(stale, 'picture')} that was skipped stays")
+        if self._one_file and self._journal and (lost := self._journal.others(paths)):
+            say(f"{self._one_file[0]}: left out {several(lost, 'picture')} of earlier calls")
         if self._one_file:
             names = [self._found[i].name for i in used]
             content = coco_file(names, [self._seen[i].annotations for i in used], self._write.space)
@@ -356,18 +370,26 @@ def _lie_among(found: Sequence[Found], paths: Sequence[StrPath], folder: Path, f
 
 
 def _results_among(pictures: Sequence[Path]) -> set[Path]:
-    """Those that earlier calls wrote, as the lists beside them say."""
+    """Those that earlier calls wrote, as lists beside them and journals above them say."""
     results: set[Path] = set()
-    for parent in sorted({picture.parent for picture in pictures}):
-        if not os.path.lexists(parent / LIST):
-            continue
-        written = WrittenFiles(parent)
-        found = [p for p in pictures if p.parent == parent and written.has(p)]
-        if found:
-            results_found = several(found, "result")
-            say(f"left out {results_found} of earlier calls, listed in {parent / LIST}")
+    folders = {picture.parent for picture in pictures}
+    lists: dict[Path, Callable[[Path], bool]] = {
+        folder / LIST: WrittenFiles(folder).has for folder in folders if _has(folder, LIST)
+    }
+    above = {parent for folder in folders for parent in (folder, *folder.parents)}
+    lists |= {folder / DONE: begun_by(folder / DONE) for folder in above if _has(folder, DONE)}
+    for path, written in sorted(lists.items()):
+        inside = (p for p in pictures if path.parent in p.parents and p not in results)
+        if path.name == LIST:
+            inside = (p for p in inside if p.parent == path.parent)
+        if found := list(filter(written, inside)):
+            say(f"left out {several(found, 'result')} of earlier calls, listed in {path}")
         results.update(found)
     return results
+
+
+def _has(folder: Path, name: str) -> bool:
+    return os.path.lexists(folder / name)
 
 
 def _check_distinct(pictures: Sequence[Found], targets: list[Path]) -> None:

@@ -35,8 +35,15 @@ from ..scoring.averaged_views import AveragedViews
 from ..scoring.class_mapping import label_space_of
 from ..scoring.views import AnyModel, Predictor
 from .evaluate import check_shareable, is_path, load_predictor, loaded, name_of, scaled_sizes
-from .pictures import find_pictures, given_pictures, name_among, note_skipped, read_found
-from .pseudo_folder import JOURNAL, Counts, PseudoFolder, PseudoLabels, PseudoWriter
+from .pictures import (
+    find_pictures,
+    first_readable,
+    given_pictures,
+    name_among,
+    note_skipped,
+    read_found,
+)
+from .pseudo_folder import JOURNAL, SETTINGS, Counts, PseudoFolder, PseudoLabels, PseudoWriter
 
 _Labelled = tuple[bytes, Counts]  # a label map for a Parquet file, and what was counted
 
@@ -121,7 +128,10 @@ def pseudo_label(
             "flip": flip,
             "classes": list(space.names),
         }
+        if not (resume and os.path.lexists(Path(folder) / SETTINGS)):
+            first_readable((picture for _, picture in pictures), skip_bad)
         out = PseudoFolder(Path(folder), settings, space, resume, force, parquet)
+        note_skipped(out.path, [])
         jobs = [(name, picture) for name, picture in pictures if not out.has(name)]
         how = functools.partial(_Labeller, confidence=confidence, write=out.writer(copy))
         make = functools.partial(_labeller, how, flip, *opening)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_fleet import DONE, MODEL, content, picture, stopped_at
+from test_fleet import DONE, MODEL, content, picture, pictures, stopped_at
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
@@ -15,6 +15,7 @@ from fastscnn_tf.core.files import parquet
 from fastscnn_tf.core.images.decoding import read_picture
 from fastscnn_tf.core.images.image_file import encode_png
 from fastscnn_tf.core.labels import CAMVID
+from fastscnn_tf.evaluation.pictures import SKIPPED
 from fastscnn_tf.evaluation.prediction import predict_files
 
 
@@ -294,3 +295,20 @@ def test_what_is_no_row_is_told(shard):
     for name in ("x.png", "-1.png", "00000000.label.label.png"):
         with pytest.raises(DataError):
             read_picture(shard / name)
+
+
+def test_force_replaces_files_only_once_there_is_one_of_its_own(tmp_path, run):
+    given = pictures(tmp_path / "in", 3)
+    bad, out = tmp_path / "bad.png", tmp_path / "out"
+    bad.write_bytes(b"no picture")
+    command = ("predict", MODEL, "--format", "parquet", "--output", out)
+    assert run(*command, *given, "--resume")[0] == 0
+    before = content(out)
+    for skip in ((), ("--skip-bad",)):
+        code, _, _ = run(*command, bad, "--force", *skip)
+        found = {name: data for name, data in content(out).items() if name != SKIPPED}
+        assert (code, found) == (2, before)
+    assert run(*command, given[2], "--force")[0] == 0
+    assert [pq.read_table(path).num_rows for path in out.glob("*.parquet")] == [1]
+    code, _, err = run(*command, *given, "--resume")  # the journal of the files before is gone
+    assert (code, "labels-00000.parquet exists" in err) == (2, True)

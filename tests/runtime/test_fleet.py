@@ -26,6 +26,7 @@ from fastscnn_tf.core.labels import CAMVID, CITYSCAPES
 from fastscnn_tf.data.datasets.dataset import SegmentationDataset
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.evaluation.evaluate import evaluate
+from fastscnn_tf.evaluation.pictures import SKIPPED
 from fastscnn_tf.evaluation.prediction import predict_files
 from fastscnn_tf.evaluation.pseudo_labels import pseudo_label
 from fastscnn_tf.runtime.fleet import Fleet
@@ -250,6 +251,11 @@ def test_the_command_goes_on_scoring(four, tmp_path, run, monkeypatch):
     ):
         with pytest.raises(ConfigError, match="resume needs the path of a model and the name"):
             call()
+    for wrong in (True, ""):
+        with pytest.raises(
+            ConfigError, match=f"resume: expected the path of a file, got {wrong!r}"
+        ):
+            evaluate(MODEL, "toy", resume=wrong)
     assert not done.exists()
 
 
@@ -394,6 +400,50 @@ def test_what_is_there_is_refused_and_both_ways_on_are_named(tmp_path):
         predict_files(MODEL, given, tmp_path / name, resume=resume)
         with pytest.raises(OutputError, match=said):
             predict_files(MODEL, given, tmp_path / name)
+
+
+def test_force_forgets_what_was_noted_of_another_model(tmp_path, run):
+    given, out = pictures(tmp_path / "in", 2), tmp_path / "out"
+    predict_files(MODEL, given, out, resume=True)
+    other = ROOT / "tflite" / "fastscnn_camvid_0.5_int8.tflite"
+    predict_files(other, given[:1], out, force=True)
+    assert not (out / DONE).exists()
+    code, _, err = run("predict", MODEL, *given, "--output", out, "--resume")
+    assert (code, f"{out / '000_labels.png'} exists" in err) == (2, True)
+
+
+def test_results_below_the_pictures_are_not_taken_for_pictures(tmp_path, run):
+    (tmp_path / "in").mkdir()
+    pictures(tmp_path / "in" / "a", 2)
+    out = tmp_path / "in" / "out"
+    command = ("predict", MODEL, tmp_path / "in", "--recursive", "--resume", "--output")
+    assert run(*command, out)[0] == 0
+    before = content(out / "a")
+    code, _, err = run(*command, out)
+    assert (code, content(out / "a"), len(list(out.iterdir()))) == (0, before, 2)
+    listed = f"fastscnn: left out 4 results (first: {out / 'a' / '000_labels.png'}) of earlier"
+    assert err.startswith(f"{listed} calls, listed in {out / DONE}\n")
+    assert run(*command, tmp_path / "elsewhere")[2].startswith(listed)
+
+
+def test_what_stays_of_earlier_calls_is_said(tmp_path, run):
+    given, out = pictures(tmp_path / "in", 3), tmp_path / "out"
+    assert run("predict", MODEL, *given, "--output", out)[0] == 0
+    given[1].write_bytes(b"no picture")
+    force = ("--skip-bad", "--force", "--output", out)
+    stays = f"what an earlier call made of 1 picture (first: {given[1]}) that was skipped stays\n"
+    assert stays in run("predict", MODEL, *given, *force)[2]
+    assert len((out / SKIPPED).read_text().splitlines()) == 1
+    code, _, err = run("predict", MODEL, given[1], tmp_path / "none.png", *force)
+    assert (code, f"listed in {out / SKIPPED}" in err) == (2, True)
+    assert len((out / SKIPPED).read_text().splitlines()) == 2
+    with pytest.raises(DataError):  # the list is of this call, or of none
+        predict_files(MODEL, given, out, force=True)
+    assert not (out / SKIPPED).exists()
+    coco = ("--format", "coco", "--resume", "--output", tmp_path / "coco")
+    assert run("predict", MODEL, given[0], given[2], *coco)[0] == 0
+    said = f"coco.json: left out 1 picture (first: {given[0]}) of earlier calls\n"
+    assert run("predict", MODEL, given[2], *coco)[2].endswith(said)
 
 
 def test_one_file_of_all_goes_on_too(tmp_path):

@@ -56,12 +56,16 @@ def test_what_lies_here_counts_before_a_name(tmp_path, monkeypatch, tflite_files
     assert fs.Segmenter("camvid-float16").num_classes == 9
 
 
-@pytest.mark.parametrize("name", ["cityscapes", "camvid-0.7"])
+@pytest.mark.parametrize("name", ["cityscapes", "camvid-0.7", "CamVid-0.5-int8"])
 def test_other_names_are_told_which_there_are(name):
     with pytest.raises(ModelFileError, match="no such model file; weights by name: camvid, camvid"):
         fs.load_model(name)
     with pytest.raises(ModelFileError, match="weights by name: camvid"):
         fs.evaluate("cityscapes", "toy")
+    with pytest.raises(
+        ModelFileError, match=r"is a \.tflite, to be run; camvid-1\.5 has the Keras"
+    ):
+        fs.load_model("camvid-1.5-float16")
 
 
 def test_without_their_files_the_place_is_named(monkeypatch, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,9 +41,9 @@ def read_lines(path: Path, kind: type[Line]) -> list[Line]:
         where = f"{path}: damaged at line {number}"
         try:
             line: Line = decode_json(text, where, kind, error=OutputError, mend=True)
-        except OutputError:
+        except OutputError as error:
             if number < len(texts) or content.endswith(b"\n"):
-                raise
+                raise OutputError(f"{error}; remove it to begin anew") from None
         else:
             lines.append(line)
     if len(lines) < len(texts) or not content.endswith(b"\n"):
@@ -131,6 +131,10 @@ class Journal:
         self._done[self._name(item)] = result
         add_lines(self.path, [{"done": self._name(item), "result": result}])
 
+    def others(self, items: Iterable[Path | str]) -> list[Path]:
+        """What else is noted as done."""
+        return sorted(Path(n) for n in self._done.keys() - set(map(self._name, items)))
+
     def is_done(self, item: Path | str) -> bool:
         """Whether it was noted."""
         return self._name(item) in self._done
@@ -143,6 +147,17 @@ class Journal:
         """
         where = f"{self.path}: {item}"
         return convert(self._done[self._name(item)], where, kind, error=OutputError)
+
+
+def begun_by(path: Path) -> Callable[[Path], bool]:
+    """Whether a file is one that the calls of a journal wrote.
+
+    Raises:
+        OutputError: it is no journal of ours, or damaged.
+    """
+    begun = {line.begun for line in read_lines(path, _Line) if line.begun}
+    here = os.path.join(name_of(path.parent), "")  # noqa: PTH118
+    return lambda file: not begun.isdisjoint((name_of(file), name_of(file).removeprefix(here)))
 
 
 def name_of(item: Path | str) -> str:

@@ -185,6 +185,7 @@ class Parts:
         folder: of the files.
         name: what their names begin with.
         journal: where they are noted; None: this call is not gone on with.
+        anew: such files as are there go once there is the first of this call.
 
     Attributes:
         place: the file of each item that is done.
@@ -194,15 +195,17 @@ class Parts:
         OutputError: there is such a file that the journal does not know.
     """
 
-    def __init__(self, folder: Path, name: str, journal: Journal | None):
+    def __init__(self, folder: Path, name: str, journal: Journal | None, anew: bool = False):
         self._arrow = arrow()
         self._folder, self._name, self._journal = folder, name, journal
         self._rows: list[dict[str, bytes | str]] = []
         self._items: dict[str, Any] = {}
         self._size = 0
         self.place: dict[str, Path] = {}
-        for path in sorted(folder.glob(f"{name}-*{SUFFIX}")):
-            check_output(path, bool(journal and journal.has_begun(path)), folder / DONE)
+        self._old = sorted(folder.glob(f"{name}-*{SUFFIX}"))
+        for path in self._old:
+            check_output(path, anew or bool(journal and journal.has_begun(path)), folder / DONE)
+        self._old = self._old if anew else []
 
     def done(self, kind: Any = Any) -> dict[str, Any]:
         """What is in files that are there, and what came of each, of a msgspec type."""
@@ -235,6 +238,8 @@ class Parts:
             table = self._arrow.Table.from_pylist(self._rows)
             how = {"compression": "none", "use_dictionary": False}
             self._arrow.parquet.write_table(table, temporary, row_group_size=GROUP_ROWS, **how)
+            while self._old:
+                self._old.pop().unlink(missing_ok=True)
         if self._journal:
             self._journal.note(path, self._items)
         self.place |= dict.fromkeys(self._items, path)
