@@ -45,9 +45,9 @@ def named_weights(path: StrPath, kind: str) -> Path:
     """
     name, path = os.fspath(path), local(path)
     files = _FILES.get(name, {})
-    if path.is_file() or has_checkpoint(path):
+    if not files or path.is_file() or has_checkpoint(path):
         return path
-    if kind == KERAS and files and kind not in files:
+    if kind == KERAS and kind not in files:
         whole = name.removesuffix("-float16")
         raise ModelFileError(f"{name} is a .tflite, to be run; {whole} has the Keras weights")
     if kind not in files:
