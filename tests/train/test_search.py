@@ -208,9 +208,11 @@ def test_resume_is_refused_with_another_search(base, searched, tmp_path):
         run_search(base, SPACE, folder, trials=1, resume=True, storage=storage)
     shared = shutil.copytree(folder, tmp_path / "shared")
     (shared / "study.db").unlink()  # as if it had begun with a storage
-    for other, given in ((None, "without"), (storage, "with this")):
-        with pytest.raises(ConfigError, match=f"{given} --storage: it began with another; give"):
+    typo = f"sqlite:///{tmp_path / 'other.db'}"
+    for other, given in ((None, "without"), (storage, "with this"), (typo, "with this")):
+        with pytest.raises(ConfigError, match=f"{given} --storage: it began with another, or"):
             run_search(base, SPACE, shared, trials=1, resume=True, storage=other)
+    assert not list(tmp_path.glob("other.*"))  # nothing is made of a slip
     with pytest.raises(ConfigError, match="trials must be at least 1"):
         run_search(base, SPACE, tmp_path / "new", trials=0)
     with pytest.raises(ConfigError, match="validate_every"):

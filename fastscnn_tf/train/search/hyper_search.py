@@ -117,6 +117,7 @@ def run_search(
             _begin(folder, what, known)
             study = stack.enter_context(_study(optuna, folder, None, warmup))
         else:
+            _check_new(folder, known and _is_missing(os.fspath(storage)), storage)
             study = stack.enter_context(_study(optuna, folder, storage, warmup))
             with _turn(folder):
                 known = known or (resume and os.path.lexists(folder / SEARCH))
@@ -168,8 +169,23 @@ def _check_new(folder: Path, foreign: bool, storage: StrPath | None) -> None:
     if foreign and any(map(_is_trial, folder.glob("trial-*"))):
         given = "without --storage" if storage is None else "with this --storage"
         own = os.path.lexists(folder / STUDY)
-        began = "without; leave it out" if own else "with another; give that"
+        began = "without; leave it out" if own else "with another, or that is gone; give that"
         raise ConfigError(f"cannot resume {folder} {given}: it began {began}, or another output")
+
+
+def _is_missing(storage: str) -> bool:
+    """Whether it would be a file that is not there: then nothing may be made of a slip."""
+    path = _file_of(storage)
+    return path is not None and not path.is_file()
+
+
+def _file_of(storage: str) -> Path | None:
+    """The file of a storage that is one."""
+    scheme, is_url, path = storage.partition("://")
+    if is_url and scheme != "sqlite":
+        return None
+    file = path.removeprefix("/") if is_url else storage
+    return Path(file) if file else None
 
 
 def _begin(folder: Path, what: dict[str, Any], known: bool) -> None:
@@ -258,9 +274,9 @@ def _reason(url: str, error: Exception) -> str:
             f"{_damaged_line(Path(url))} is no record of Optuna's ({told}): take a copy from "
             "before, or name another file, which begins anew"
         )
-    where = Path(path.removeprefix("/") if scheme == "sqlite" else url)
-    if (not is_url or scheme == "sqlite") and not where.parent.is_dir():
-        told = f"there is no folder {where.parent} (make it first)"
+    file = _file_of(url)
+    if file and not file.parent.is_dir():
+        told = f"there is no folder {file.parent} (make it first)"
     elif scheme == "sqlite" and path.startswith("/"):
         return f"{told}: expected an SQLite file, or a new name in a folder that may be written"
     elif type(error).__name__ == "NoSuchModuleError":  # SQLAlchemy's
