@@ -168,6 +168,17 @@ def test_bad_pictures_are_named_and_names_stay_apart(model, own_data, tmp_path):
             pseudo_label(model, own_data / "val" / "images", tmp_path / "other", **bad)
 
 
+def test_a_labelled_picture_that_is_gone_is_told(model, own_data, tmp_path, caplog):
+    images, out = own_data / "train" / "images", tmp_path / "out"
+    done = pseudo_label(model, images, out, 0.1).images
+    lost = min(images.iterdir())
+    lost.unlink()
+    assert pseudo_label(model, images, out, 0.1, resume=True).images == done
+    gone = f"labelled before, but gone: 1 picture (first: {out / 'images' / lost.name}); the label"
+    assert gone in caplog.text
+    assert (out / "labels" / f"{lost.stem}.png").is_file()
+
+
 def test_nothing_is_replaced_or_begun_where_no_picture_can_be_read(model, own_data, tmp_path):
     images, bad, out = own_data / "train" / "images", tmp_path / "bad", tmp_path / "out"
     bad.mkdir()

@@ -29,7 +29,7 @@ from ..core.images.image_file import save_label
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.text_table import text_table
 from ..data.datasets.description import DESCRIPTION
-from .pictures import container_of, content_of
+from .pictures import container_of, content_of, say, several
 
 SETTINGS, JOURNAL, SPLIT = "pseudo.json", "pseudo.counts.jsonl", "train"
 FOLDERS = ("images", "labels")
@@ -131,6 +131,9 @@ class PseudoFolder:
             before: _Settings = read_json(path / SETTINGS, _Settings, error=OutputError, mend=True)
             check_same(path, msgspec.structs.asdict(before), settings)
             self.done = _read_journal(path / JOURNAL, len(space))
+            images = [path / "images" / name for name in self.done]  # none of Parquet files
+            if lost := [image for image in images if not image.exists()]:
+                say(f"labelled before, but gone: {several(lost, 'picture')}; the label maps stay")
             return
         check_output_folder(path, force, SETTINGS)
         if force:
