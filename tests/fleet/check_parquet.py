@@ -310,5 +310,10 @@ def test_force_replaces_files_only_once_there_is_one_of_its_own(tmp_path, run):
         assert (code, found) == (2, before)
     assert run(*command, given[2], "--force")[0] == 0
     assert [pq.read_table(path).num_rows for path in out.glob("*.parquet")] == [1]
+    foreign = out / "labels-mine.parquet"
+    foreign.write_bytes(b"somebody's")
+    code, _, err = run(*command, *given, "--force")
+    assert (code, f"{foreign} exists" in err, foreign.read_bytes()) == (2, True, b"somebody's")
+    foreign.unlink()
     code, _, err = run(*command, *given, "--resume")  # the journal of the files before is gone
     assert (code, "labels-00000.parquet exists" in err) == (2, True)

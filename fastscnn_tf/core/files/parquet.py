@@ -22,7 +22,7 @@ from ..extras import import_extra
 from ..foreign_text import printable
 from .journal import DONE, Journal
 from .reading import open_regular
-from .writing import check_output, replacing
+from .writing import check_output, remove_own, replacing
 
 SUFFIX = ".parquet"
 IMAGE, LABEL, BYTES = "image", "label", "bytes"
@@ -185,7 +185,7 @@ class Parts:
         folder: of the files.
         name: what their names begin with.
         journal: where they are noted; None: this call is not gone on with.
-        anew: such files as are there go once there is the first of this call.
+        anew: such files, by their numbers, go once there is the first of this call.
 
     Attributes:
         place: the file of each item that is done.
@@ -202,10 +202,10 @@ class Parts:
         self._items: dict[str, Any] = {}
         self._size = 0
         self.place: dict[str, Path] = {}
-        self._old = sorted(folder.glob(f"{name}-*{SUFFIX}"))
-        for path in self._old:
-            check_output(path, anew or bool(journal and journal.has_begun(path)), folder / DONE)
-        self._old = self._old if anew else []
+        self._old = rf"{name}-\d{{5,}}\{SUFFIX}" if anew else ""
+        for path in sorted(folder.glob(f"{name}-*{SUFFIX}")):
+            own = re.fullmatch(self._old, path.name) or (journal and journal.has_begun(path))
+            check_output(path, bool(own), folder / DONE)
 
     def done(self, kind: Any = Any) -> dict[str, Any]:
         """What is in files that are there, and what came of each, of a msgspec type."""
@@ -238,8 +238,9 @@ class Parts:
             table = self._arrow.Table.from_pylist(self._rows)
             how = {"compression": "none", "use_dictionary": False}
             self._arrow.parquet.write_table(table, temporary, row_group_size=GROUP_ROWS, **how)
-            while self._old:
-                self._old.pop().unlink(missing_ok=True)
+            if self._old:
+                remove_own(self._folder, self._old)
+                self._old = ""
         if self._journal:
             self._journal.note(path, self._items)
         self.place |= dict.fromkeys(self._items, path)
