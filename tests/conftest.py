@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
 import os
@@ -144,16 +145,37 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]
 def small_weights(made_once, randomise) -> Path:
     """Weights to start from, of toy streets' classes: one bottleneck a group, no auxiliary heads.
 
-    Tracing costs by the layer, so a run that starts from them takes half the time.
+    The pyramid has two bins. Tracing costs by the layer, so a run that starts from them takes less
+    than half the time.
     """
     from fastscnn_tf.core.config import FastSCNNConfig
     from fastscnn_tf.model.fast_scnn import fast_scnn
     from fastscnn_tf.model.io import save_keras
 
-    config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), repeats=(1, 1, 1))
+    few = {"repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+    config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), **few)
     return made_once(
         "shared-small.keras", lambda path: save_keras(randomise(fast_scnn(config)), path)
     )
+
+
+@pytest.fixture(scope="session")
+def one_bottleneck():
+    """Within it presets have one bottleneck a group: no setting of a run is for that."""
+    from fastscnn_tf.core.config import FastSCNNConfig
+
+    whole = FastSCNNConfig.preset
+
+    def preset(name, **changes):
+        return whole(name, **{"repeats": (1, 1, 1), **changes})
+
+    @contextlib.contextmanager
+    def few():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(FastSCNNConfig, "preset", preset)
+            yield
+
+    return few
 
 
 @pytest.fixture(scope="session")

@@ -228,7 +228,9 @@ def test_python_runs(code, tmp_path, monkeypatch):
         shutil.copy(ROOT / "tflite" / "fastscnn_camvid_int8.tflite", name)
     code = re.sub(r"\bepochs=\d+", "epochs=1", code)
     names: dict[str, object] = {}
-    code = code.replace("input_size=(128, 224)", "input_size=(64, 96), repeats=(1, 1, 1)")
+    code = code.replace(
+        "input_size=(128, 224)", "input_size=(64, 96), repeats=(1, 1, 1), pyramid_bins=(1, 2)"
+    )
     exec(compile(code, "block", "exec"), names)
     assert names["labels"].shape == toy_streets.DEFAULT_SIZE
 

@@ -81,7 +81,7 @@ def test_probabilities_are_averaged_over_views():
 
 
 @pytest.mark.train
-def test_the_folder_is_a_data_set_and_trains(model, middle, own_data, tmp_path):
+def test_the_folder_is_a_data_set_and_trains(model, middle, own_data, small_weights, tmp_path):
     out = tmp_path / "pseudo"
     result = pseudo_label(model, own_data / "train" / "images", out, middle, flip=True)
     assert (result.images, result.skipped) == (4, ())
@@ -101,7 +101,8 @@ def test_the_folder_is_a_data_set_and_trains(model, middle, own_data, tmp_path):
     assert all(p.is_symlink() and not p.readlink().is_absolute() for p in links)
     # The extra data set of a real run: 4 labelled pairs and 4 of these make 2 batches of 4.
     settings = TrainSettings(
-        "folder", str(own_data), (64, 96), 1, 4, 0.01, bn_momentum=0.9, width=0.25,
+        "folder", str(own_data), (64, 96), 1, 4, 0.01, bn_momentum=0.9, aux_heads=False,
+        init_from=str(small_weights),
         extra_dataset="folder", extra_data_dir=str(out), extra_split="train",
     )  # fmt: skip
     steps = []

@@ -33,8 +33,8 @@ def copy(trained):
 
 @pytest.fixture
 def small(randomise):
-    config = FastSCNNConfig.for_labels("toy", input_size=SIZE, width=0.25, repeats=(2, 1, 1))
-    return randomise(fast_scnn(config))
+    few = {"width": 0.25, "repeats": (2, 1, 1), "pyramid_bins": (1, 2)}
+    return randomise(fast_scnn(FastSCNNConfig.for_labels("toy", input_size=SIZE, **few)))
 
 
 def report_of(model, images=4, **rest):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import gc
 import importlib
 import itertools
 import multiprocessing
@@ -233,6 +234,7 @@ def warm_up(heavy: bool) -> None:
         _import(HEAVY)
     if (threads := len([*Path("/proc/self/task").iterdir()])) > 1:
         raise RuntimeError(f"{threads} threads before a fork: its children would not be whole")
+    gc.freeze()  # no child looks for garbage here, which would copy the pages
 
 
 def _import(names: Iterable[str]) -> None:

@@ -521,10 +521,13 @@ def test_an_address_where_only_a_path_will_do(memory, tmp_path, run, monkeypatch
 
 
 @pytest.mark.train
-def test_a_run_is_uploaded_after_every_epoch_and_goes_on(memory, small_weights, run, monkeypatch):
+def test_a_run_is_uploaded_after_every_epoch_and_goes_on(
+    memory, small_weights, shared_data, run, monkeypatch
+):
     memory.pipe("/start.keras", small_weights.read_bytes())
-    start = ("train", "--dataset", "toy", "--size", "64x96", "--init-from", "memory://start.keras")
-    arguments = (*start, "--output", "memory://b/run", "--batch-size", 8, "--epochs", 2)
+    start = ("--init-from", "memory://start.keras", "--no-aux", "--size", "64x96")
+    data = ("--dataset", "folder", "--data-dir", shared_data, "--batch-size", 2, "--epochs", 2)
+    arguments = ("train", *data, *start, "--output", "memory://b/run")
     upload = callbacks.uploaded
 
     def interrupted(folder):

@@ -21,7 +21,6 @@ WINDOWS = {
     for name in ("rachthree", "kshitizrimal", "kshitizrimal-notebook", "mindspore", "shrief")
 }
 WINDOWS["mindspore"] |= {"pyramid_windows": (9, 4, 2, 1)}
-OUTPUTS = "logits", "logits-full", "prob", "labels"
 IMAGENET = {"mean": (123.675, 116.28, 103.53), "std": (58.395, 57.12, 57.375)}
 
 
@@ -116,13 +115,18 @@ def test_int8_of_every_preset(name, randomise, tmp_path):
     norm = tf_keras().layers.BatchNormalization
     assert not [layer for layer in qat.submodules if isinstance(layer, norm)]
     assert len(qat.trainable_variables) == 2 * len(qat.blocks.weights)  # kernels and biases
-    for recipe, source in (("int8", model), ("int8-qat", qat)):
-        for size in (config.input_size[::-1], config.input_size):
-            path, calibration = tmp_path / f"{recipe}.tflite", normalised(pictures(size), config)
-            result = fs.export_tflite(
-                source, path, recipe, size=size, calibration=[calibration], force=True
-            )
-            assert_only_int8(result, config)
+    own = config.input_size
+    turned = own[::-1]  # for one of both: they have the same graph
+    for recipe, source, size in (
+        ("int8", model, turned),
+        ("int8", model, own),
+        ("int8-qat", qat, own),
+    ):
+        path, calibration = tmp_path / f"{recipe}.tflite", normalised(pictures(size), config)
+        result = fs.export_tflite(
+            source, path, recipe, size=size, calibration=[calibration], force=True
+        )
+        assert_only_int8(result, config)
     segmenter, predictor = fs.Segmenter(tmp_path / "int8-qat.tflite"), KerasPredictor(qat)
     assert segmenter.frame == predictor.frame
     for image in images:
@@ -138,18 +142,11 @@ def test_int8_of_every_preset(name, randomise, tmp_path):
 
 @pytest.mark.convert
 @pytest.mark.parametrize(
-    ("name", "size", "every"),
-    [
-        ("paper", (60, 90), OUTPUTS),
-        ("paper", (64, 70), OUTPUTS),
-        ("mmseg", (60, 90), OUTPUTS),
-        ("mmseg", (64, 70), ("logits", "labels")),
-        ("tramac", (60, 90), OUTPUTS),
-        ("tramac", (64, 70), ("logits", "labels")),
-    ],
+    ("size", "every"), [((60, 90), ("logits-full", "prob")), ((64, 70), ("logits", "labels"))]
 )
+@pytest.mark.parametrize("name", ["paper", "mmseg", "tramac"])
 def test_padding_is_excluded_from_the_result(name, size, every, randomise, tmp_path):
-    """The same as padding by hand with the mean colour and cropping."""
+    """The same as padding by hand with the mean colour and cropping; int8 at one of the sizes."""
     config = FastSCNNConfig.preset(name, num_classes=5, input_size=(64, 96), **SMALL)
     model = randomise(fast_scnn(config))
     images = pictures(size)
@@ -167,6 +164,8 @@ def test_padding_is_excluded_from_the_result(name, size, every, randomise, tmp_p
         segmenter = fs.Segmenter(path)
         assert segmenter.input_size == size
         assert np.mean(segmenter.predict(images[0]) == labels[0]) > 0.999
+    if size == (64, 70):
+        return
     calibration = [normalised(pictures((64, 96)), config)]
     qat = fs.quantize_aware(model, calibration)
     fs.export_tflite(qat, tmp_path / "q.tflite", "int8-qat", size=size, pad=True)

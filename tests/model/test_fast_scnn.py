@@ -178,8 +178,7 @@ def test_fused_batch_norm_agrees_with_the_plain_layer():
 
 @pytest.mark.process
 def test_saved_model_is_read_back_in_a_fresh_process(tmp_path, randomise, noise):
-    config = FastSCNNConfig(num_classes=5, input_size=(64, 96))
-    model = randomise(fast_scnn(config))
+    model = randomise(fast_scnn(FastSCNNConfig(input_size=(64, 96), **FEW)))
     save_model(model, tmp_path / "m.keras")
     np.save(tmp_path / "x.npy", noise((64, 96)))
     code = (

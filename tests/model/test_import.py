@@ -121,6 +121,8 @@ def test_logits_are_those_of_the_original_program(imported, golden_dir, name, ou
     golden = Golden(golden_dir / output, imported[name].config)
     model = resize_model(imported[name], golden.size)
     golden.compare(both(model, keras3(), golden.image), 1e-4)
+    if output != OUTPUTS[name][0]:  # the twin of one size is enough
+        return
     twin = fast_scnn(model.config, keras=tf_keras())
     copy_weights(model, twin)
     golden.compare(both(twin, tf_keras(), golden.image), 1e-4)
@@ -143,8 +145,10 @@ def test_float_file_gives_the_same_logits(imported, golden_dir, name, output, tm
 
 @pytest.mark.convert
 @pytest.mark.parametrize("name", GOLDEN)
-def test_raw_bytes_give_the_logits_of_the_normalised_image(imported, name, tmp_path):
-    model = resize_model(imported[name], (96, 160))
+def test_raw_bytes_give_the_logits_of_the_normalised_image(name, randomise, tmp_path):
+    keras3().utils.set_random_seed(0)
+    few = {"num_classes": 5, "input_size": (96, 160), "width": 0.25, "repeats": (1, 1, 1)}
+    model = randomise(fast_scnn(FastSCNNConfig.preset(name, **few)))
     pixels = np.random.default_rng(0).integers(0, 256, (96, 160, 3), dtype=np.uint8)
     mean, std = np.float32(model.config.mean), np.float32(model.config.std)
     expected = np.asarray(model(((pixels - mean) / std)[None]))[0]

@@ -184,7 +184,7 @@ def test_it_trains_on(small_weights, shared_data, tmp_path):
     small = tmp_path / "small.keras"
     fs.save_model(prune(fs.load_model(small_weights), 0.7).model, small)
     place = {"dataset": "folder", "data_dir": str(shared_data), "size": (64, 96)}
-    more = {"epochs": 1, "batch_size": 2, "init_from": str(small)}
+    more = {"epochs": 1, "batch_size": 2, "init_from": str(small), "aux_heads": False}
     settings = fs.train_settings("finetune", **place, **more)
     result = fs.run_training(settings, tmp_path / "run", verbose=0)
     widths = (fs.load_model(path).config.head_widths for path in (small, result.best))

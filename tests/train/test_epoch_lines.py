@@ -201,11 +201,14 @@ def test_training_on_a_terminal_leaves_one_line_for_each_epoch(
 
 
 @pytest.mark.train
-def test_training_and_fine_tuning_in_a_pipe(tmp_path, shared_data, small_weights, run, monkeypatch):
+def test_training_and_fine_tuning_in_a_pipe(
+    tmp_path, shared_data, small_weights, one_bottleneck, run, monkeypatch
+):
     data = short(shared_data)
     command = [*TRAIN, "--width", "0.25", "--no-aux", *data, "--epochs", 2]
     command += ["--output", tmp_path / "run"]
-    code, out, err = run(*command)
+    with one_bottleneck():
+        code, out, err = run(*command)
     assert (code, err) == (0, "")
     assert re.fullmatch(
         r"recipe .*\nbatch normalisation: momentum .*\n4 pairs are few .*\n"

@@ -54,7 +54,7 @@ def test_what_a_curve_does_not_show_is_said(losses, suggested, reason):
 
 
 @pytest.mark.train
-def test_the_command_trains_until_the_loss_blows_up(monkeypatch, tmp_path):
+def test_the_command_trains_until_the_loss_blows_up(one_bottleneck, monkeypatch, tmp_path):
     monkeypatch.setattr(toy_streets, "SPLITS", {"train": (0, 10), "val": (1, 6)})
     recipe, picture, result = (tmp_path / name for name in ("recipe.json", "lr.png", "lr.json"))
     write_recipe(
@@ -63,7 +63,8 @@ def test_the_command_trains_until_the_loss_blows_up(monkeypatch, tmp_path):
     arguments = ["--dataset", "toy", "--size", "64x96", "--recipe", recipe, "--batch-size", 2]
     arguments += ["--low", LOW, "--high", HIGH, "--steps", STEPS, "--cache", "none"]
     arguments += ["--output", picture, "--json", result]
-    done = CliRunner().invoke(cli, ["find-lr", *map(str, arguments)], catch_exceptions=False)
+    with one_bottleneck():
+        done = CliRunner().invoke(cli, ["find-lr", *map(str, arguments)], catch_exceptions=False)
     assert done.exit_code == 0
     assert done.output.startswith("learning rate ")
     found = json.loads(result.read_text())

@@ -40,15 +40,20 @@ def pictures(tmp_path_factory):
 
 def short_run(pictures):
     return PretrainSettings(
-        str(pictures), (64, 64), epochs=5, batch_size=4, learning_rate=0.01, bn_momentum=0.8
+        *(str(pictures), (64, 64)),
+        epochs=5,
+        batch_size=4,
+        learning_rate=0.01,
+        bn_momentum=0.8,
+        width=0.5,
     )
 
 
 @pytest.fixture(scope="module")
-def pretrained(pictures, tmp_path_factory):
+def pretrained(pictures, one_bottleneck, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrained") / "run"
-    settings = short_run(pictures)
-    return run_pretraining(settings, folder, verbose=0)
+    with one_bottleneck():
+        return run_pretraining(short_run(pictures), folder, verbose=0)
 
 
 @pytest.mark.train
@@ -230,7 +235,7 @@ def test_wrong_settings(pictures, tmp_path, changes, error, message):
 
 
 @pytest.mark.train
-def test_unreadable_picture_is_named(tmp_path, pictures):
+def test_unreadable_picture_is_named(tmp_path, pictures, one_bottleneck):
     import shutil
 
     root = tmp_path / "data"
@@ -238,7 +243,7 @@ def test_unreadable_picture_is_named(tmp_path, pictures):
     broken = root / "train" / "rot" / "3.jpg"
     broken.write_bytes(broken.read_bytes()[:200])
     settings = PretrainSettings(str(root), (64, 64), epochs=1, batch_size=8)
-    with pytest.raises(DataError, match=r"rot/3\.jpg"):
+    with one_bottleneck(), pytest.raises(DataError, match=r"rot/3\.jpg"):
         run_pretraining(settings, tmp_path / "r", verbose=0)
 
 
