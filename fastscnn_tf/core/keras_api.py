@@ -8,15 +8,12 @@ means for the rest of the process; `tfmot` puts the variable back.
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
 import logging
 import os
 import platform
-import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -151,25 +148,6 @@ def _keep_convolutions_apart(tf: ModuleType) -> None:
 
 
 def _import(name: str) -> Any:
-    with quiet_stderr(), warnings.catch_warnings(), _for_good(name):
+    with quiet_stderr(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return import_extra(name, training_extra() if name == "keras" else "train")
-
-
-@contextlib.contextmanager
-def _for_good(name: str) -> Iterator[None]:
-    """What an import defines stays until the process ends: Python does not look there for garbage.
-
-    Of 4.2 s of CPU for the import of Keras and the end of the process, 1.5 went into that. When
-    tf_keras is imported, a model may be there that is to be freed: only the first is frozen.
-    """
-    first = name in ("keras", "tensorflow") and "tensorflow" not in sys.modules
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-        if first:
-            gc.freeze()
-    finally:
-        if collects:
-            gc.enable()

@@ -1,11 +1,10 @@
 """What is said of something optional that is not installed."""
 
-import gc
 import importlib
 
 import pytest
 
-from fastscnn_tf.core import extras, keras_api
+from fastscnn_tf.core import extras
 from fastscnn_tf.core.errors import ConfigError, InputError
 from fastscnn_tf.core.extras import import_extra, training_extra
 from fastscnn_tf.core.keras_api import tf_keras
@@ -37,19 +36,9 @@ def test_a_missing_backend_is_installed_by_itself(monkeypatch, missing):
     }.get(missing, f'{missing} is not installed: pip install "fastscnn-tf[keras]"')
 
 
-@pytest.mark.parametrize("collects", [True, False])
-def test_no_garbage_is_looked_for_while_a_framework_is_imported(collects):
-    (gc.enable if collects else gc.disable)()
-    try:
-        with pytest.raises(InputError), keras_api._for_good("tf_keras"):
-            assert not gc.isenabled()
-            raise InputError("not installed")
-        assert gc.isenabled() is collects
-    finally:
-        gc.enable()
-
-
 def test_quantization_on_another_backend_says_so_before_it_asks_for_tensorflow(monkeypatch):
+    from fastscnn_tf.core import keras_api
+
     class Keras:
         class backend:  # noqa: N801
             backend = staticmethod(lambda: "jax")
