@@ -1,14 +1,17 @@
 """What quantization-aware fine-tuning gains over post-training int8, a badly scaled layer included.
 
     .venv/bin/python benchmarks/quantization.py CAMVID OUTPUT MODEL.keras ... [--factor 64]
+    .venv/bin/python benchmarks/quantization.py drives/0016E5/dataset.yaml OUTPUT \\
+        drives/0016E5/last-0/best.keras --factor 1
 
 Each model is taken as it is, and with the largest channel behind a ReLU `--factor` times as large
 and the weights that read it as much smaller: the same function in float, but int8, which has one
 scale for all channels of an activation, has that many times fewer steps for the others. Of both:
-mIoU on CamVid's `val` at 448x608 of float16, post-training int8 (100 pictures of `train`), and int8
-after `--epochs` of fine-tuning on `train`, taught by the float weights; and to how many pixels int8
-gives float16's class. The models must not have been trained on `val`. Goes on where it was cut off;
-OUTPUT/quantization.json has every figure.
+mIoU on CamVid's `val`, or that of a dataset.yaml, at 448x608 of float16, post-training int8 (100
+pictures of `train`), and int8 after `--epochs` of fine-tuning on `train`, taught by the float
+weights; and to how many pixels int8 gives float16's class. The models must not have been trained on
+`val`. `--factor 1` takes them as they are alone. Goes on where it was cut
+off; OUTPUT/quantization.json has every figure.
 """
 
 from __future__ import annotations
@@ -45,23 +48,24 @@ def badly_scaled(model: Any, layer: str, reader: str, factor: float) -> None:
     model.get_layer(reader).set_weights([kernel, *bias])
 
 
-def measured(camvid: str, weights: Path, folder: Path, epochs: int) -> dict[str, float]:
+def measured(place: str, weights: Path, folder: Path, epochs: int) -> dict[str, float]:
     """mIoU (0..1) on val of each kind of file, and its agreement (0..1) with float16."""
+    data = ("folder" if place.endswith(".yaml") else "camvid", place)
     settings = fs.QuantizeSettings(
-        str(weights), "camvid", camvid, SIZE, epochs, validate_every=epochs, distill_weight=10.0
+        str(weights), *data, SIZE, epochs, validate_every=epochs, distill_weight=10.0
     )
     fs.run_quantization(settings, folder / "qat", resume=True)
     model = fs.resize_model(fs.load_model(weights), SIZE)
-    images = fs.load_dataset("camvid", camvid, split="train", config=model.config, batch_size=1)
+    images = fs.load_dataset(*data, split="train", config=model.config, batch_size=1)
     tuned = fs.load_model(folder / "qat" / "last.npz")
     files = {recipe: folder / f"{recipe}.tflite" for recipe in ("float16", "int8", "int8-qat")}
     fs.export_tflite(model, files["float16"], "float16", force=True)
     fs.export_tflite(model, files["int8"], "int8", calibration=images.take(100), force=True)
     fs.export_tflite(tuned, files["int8-qat"], "int8-qat", force=True)
-    found = {recipe: fs.evaluate(path, "camvid", camvid).miou for recipe, path in files.items()}
-    data = fs.open_dataset("camvid", camvid, "val", SIZE)
+    found = {recipe: fs.evaluate(path, *data).miou for recipe, path in files.items()}
+    val = fs.open_dataset(*data, "val", SIZE)
     return found | {
-        f"agreement, {recipe}": fs.argmax_agreement(files["float16"], files[recipe], data)
+        f"agreement, {recipe}": fs.argmax_agreement(files["float16"], files[recipe], val)
         for recipe in ("int8", "int8-qat")
     }
 
@@ -69,7 +73,7 @@ def measured(camvid: str, weights: Path, folder: Path, epochs: int) -> dict[str,
 def main() -> None:
     """Reads the command line, measures, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("camvid")
+    parser.add_argument("camvid", help="its folder, or a dataset.yaml")
     parser.add_argument("output", type=Path)
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL.keras")
     parser.add_argument("--factor", type=float, default=64.0)
@@ -80,7 +84,7 @@ def main() -> None:
     path = given.output / "quantization.json"
     results: dict[str, dict[str, float]] = read_json(path) if path.exists() else {}
     for number, weights in enumerate(given.models):
-        for scaled in (False, True):
+        for scaled in (False, True)[: 1 if given.factor == 1 else 2]:
             name = f"{weights.parent.name}/{weights.name}" + f", x{given.factor:g}" * scaled
             folder = given.output / f"{number}{'-scaled' * scaled}"
             if name not in results:

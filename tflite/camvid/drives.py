@@ -7,9 +7,12 @@ rest trains by `fastscnn train OPTIONS`, and the last epoch's averaged weights a
 the labels' own size. 0001TP is dusk, as most of `test`. `--after` starts every run from the one of
 that name, drive and seed, so that stages follow each other:
 
-    python tflite/camvid/drives.py CamVid drives strong -- --recipe strong --crop 256x352
-    python tflite/camvid/drives.py CamVid drives settle --after strong --size 448x608 -- \\
-        --recipe settle --size 704x960 --crop 352x480
+    python tflite/camvid/drives.py CamVid drives strong --size 448x608 -- --recipe strong \\
+        --class-weights none --size 352x480 --crop 256x352 --epochs 60
+    python tflite/camvid/drives.py CamVid drives last --after strong --size 448x608 -- \\
+        --recipe settle --augment camera --size 704x960 --crop 352x480
+    python tflite/camvid/drives.py CamVid drives more --after last --size 448x608 -- \\
+        --recipe settle --augment camera --size 704x960 --crop 352x480 --epochs 40
 
 `--macs` prunes what they start from before they train on, to that share of its multiply-adds; the
 same width from the start is `--width 0.84`, whose share is 0.71:
