@@ -10,8 +10,8 @@ scale for all channels of an activation, has that many times fewer steps for the
 mIoU on CamVid's `val`, or that of a dataset.yaml, at 448x608 of float16, post-training int8 (100
 pictures of `train`), and int8 after `--epochs` of fine-tuning on `train`, taught by the float
 weights; and to how many pixels int8 gives float16's class. The models must not have been trained on
-`val`. `--factor 1` takes them as they are alone. Goes on where it was cut
-off; OUTPUT/quantization.json has every figure.
+`val`. `--factor 1` takes them as they are alone. Goes on where it was cut off;
+OUTPUT/quantization.json has every figure.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def main() -> None:
     path = given.output / "quantization.json"
     results: dict[str, dict[str, float]] = read_json(path) if path.exists() else {}
     for number, weights in enumerate(given.models):
-        for scaled in (False, True)[: 1 if given.factor == 1 else 2]:
+        for scaled in (False,) if given.factor == 1 else (False, True):
             name = f"{weights.parent.name}/{weights.name}" + f", x{given.factor:g}" * scaled
             folder = given.output / f"{number}{'-scaled' * scaled}"
             if name not in results:

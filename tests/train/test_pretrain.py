@@ -40,7 +40,8 @@ def pictures(tmp_path_factory):
 
 def short_run(pictures):
     return PretrainSettings(
-        *(str(pictures), (64, 64)),
+        str(pictures),
+        (64, 64),
         epochs=5,
         batch_size=4,
         learning_rate=0.01,
