@@ -118,13 +118,13 @@ def whole(runner, tmp_path_factory):
     return folder
 
 
-def interrupt(monkeypatch, epochs, step):
-    """Ctrl-C just after `state.json` says that so many epochs, and steps of another, are done."""
+def interrupt(monkeypatch, step):
+    """Ctrl-C just after `state.json` says that one epoch, and steps of another, are done."""
     write = callbacks.write_json
 
     def write_and_interrupt(path, state, *rest):
         write(path, state, *rest)
-        if (state["epochs_done"], (state["within"] or {}).get("step", 0)) == (epochs, step):
+        if (state["epochs_done"], (state["within"] or {}).get("step", 0)) == (1, step):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(callbacks, "write_json", write_and_interrupt)
@@ -137,7 +137,7 @@ class TestRun:
             often = dataclasses.replace(settings, save_every="0.001s" if step else "never")
             kept = "all until step 1 of epoch 2 is" if step else "finished epochs are"
             with monkeypatch.context() as patch:
-                interrupt(patch, 1, step)
+                interrupt(patch, step)
                 with pytest.raises(KeyboardInterrupt, match=f"in training; {kept} kept, --resume"):
                     runner.run(often, folder, resume=folder.exists(), verbose=0)
         assert runner.run(settings, folder, resume=True, verbose=0).epochs == 2
