@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Sequence
@@ -10,8 +11,9 @@ from pathlib import Path
 from ..core.aliases import StrPath
 from ..core.errors import ConfigError, ModelFileError
 from ..core.files.reading import read_bytes
-from ..core.files.writing import check_output, write_bytes
+from ..core.files.writing import check_output, replacing
 from ..core.foreign_text import printable
+from ..core.sizes import padded_size
 from ..core.version import __version__
 from ..inspection.found import Findings
 from ..inspection.inspect_tflite import inspect
@@ -83,10 +85,14 @@ def write_c_array(model: StrPath, header: StrPath, force: bool = False) -> tuple
             "logits: export it with --recipe int8 or int8-qat, --outputs logits"
         )
     if not found.micro_bytes:
-        raise ModelFileError(f"{found.path}: TFLite Micro has no kernels for its operations")
+        raise ModelFileError(
+            f"{found.path}: TFLite Micro alone has no kernels for its operations; what Vela "
+            "compiled needs Arm's driver, too (`xxd -i` writes the bytes of such a file)"
+        )
     texts = _header(found, name), _source(read_bytes(found.path), name), _example(found, name)
-    for file, text in zip(files, texts, strict=True):
-        write_bytes(file, text.encode())
+    with contextlib.ExitStack() as all_or_none:
+        for file, text in zip(files, texts, strict=True):
+            all_or_none.enter_context(replacing(file)).write_bytes(text.encode())
     return files
 
 
@@ -94,6 +100,7 @@ def _header(found: Findings, name: str) -> str:
     space = label_space(found.metadata, 0)
     height, width = found.inputs[0].shape[1:3]
     cells, how = found.outputs[0].shape, "estimated; AllocateTensors tells if it is too little"
+    covered = (height, width) if cells[1:3] == (height, width) else padded_size((height, width))
     arena = found.micro_bytes
     if found.measured.micro_arena_bytes:
         how = "measured on a 64-bit PC; a chip's own kernels may want more"
@@ -105,6 +112,8 @@ def _header(found: Findings, name: str) -> str:
         "WIDTH": (width, ""),
         "ROWS": (cells[1], "of the label map"),
         "COLUMNS": (cells[2], ""),
+        "PADDED_HEIGHT": (covered[0], "what the label map covers: the picture, and below and"),
+        "PADDED_WIDTH": (covered[1], "right of it what its size lacks to multiples of 32"),
         "CLASSES": (len(space), ""),
         "ARENA_BYTES": (-(-arena // KIB) * KIB, how),
     }

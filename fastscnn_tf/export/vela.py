@@ -206,8 +206,8 @@ def compile_tflite(
     if found.cpu and not allow_cpu:
         raise ExportError(
             f"{path}: {found.placement}: {'; '.join(found.reasons) or 'Vela gives no reason'}; "
-            f"export it with --for {accelerator.rpartition('-')[0]}, or take it as it is with "
-            "--allow-cpu"
+            f"networks of this package are whole if exported with --for "
+            f"{accelerator.rpartition('-')[0]} and logits; --allow-cpu takes this file as it is"
         )
     write_bytes(target, made.content)
     return found

@@ -1,12 +1,13 @@
 """A .tflite as C++ source; `targets/test_micro` compiles it and runs its example."""
 
 import re
+import resource
 from pathlib import Path
 
 import pytest
 
 from fastscnn_tf.core.errors import ConfigError, ModelFileError, OutputError
-from fastscnn_tf.export.c_array import write_c_array
+from fastscnn_tf.export.c_array import check_c_array, write_c_array
 
 INT8 = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
 
@@ -29,6 +30,7 @@ def test_the_header_says_sizes_and_labels(files):
     assert arena % 1024 == 0
     assert 3_125_120 <= arena < 3_250_000
     sizes = {"HEIGHT": "448", "WIDTH": "608", "ROWS": "56", "COLUMNS": "76", "CLASSES": "11"}
+    sizes |= {"PADDED_HEIGHT": "448", "PADDED_WIDTH": "608"}
     assert numbers == {"BYTES": str(INT8.stat().st_size), **sizes}
     assert '[STREET_CLASSES] = {"Sky", "Building", "Pole"' in text
     assert "[STREET_CLASSES][3] = {{128, 128, 128}, {128, 0, 0}" in text
@@ -64,15 +66,30 @@ def test_nothing_is_written_of_other_files(run, tmp_path):
     assert (tmp_path / "m_example.cc").read_text().startswith("// Segments one picture")
 
 
+def test_on_a_full_disk_all_three_files_stay_what_they_were(tmp_path):
+    before = [path.write_text("mine") and path for path in check_c_array(tmp_path / "m.h")]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(OutputError, match=r"cannot write .*m\.cc: File too large"):
+            write_c_array(INT8, tmp_path / "m.h", force=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sorted(tmp_path.iterdir()) == sorted(before)
+    assert {path.read_text() for path in before} == {"mine"}
+
+
 @pytest.mark.convert
 def test_a_keras_model_is_exported_beside_it(run, tmp_path, run_folder):
     command = ("export", run_folder, "--format", "c-array", "--output", tmp_path / "toy.h")
-    code, _, err = run(*command, "--recipe", "int8", "--dataset", "toy")
+    size = ("--size", "60x90", "--pad")
+    code, _, err = run(*command, "--recipe", "int8", "--dataset", "toy", *size)
     assert code == 0, err
-    assert (
-        f"TOY_BYTES = {(tmp_path / 'toy.tflite').stat().st_size},"
-        in (tmp_path / "toy.h").read_text()
-    )
+    header = (tmp_path / "toy.h").read_text()
+    assert f"TOY_BYTES = {(tmp_path / 'toy.tflite').stat().st_size}," in header
+    numbers = dict(re.findall(r"TOY_(\w+) = (\d+),", header))
+    names = ("HEIGHT", "WIDTH", "PADDED_HEIGHT", "PADDED_WIDTH", "ROWS", "COLUMNS")
+    assert [numbers[name] for name in names] == ["60", "90", "64", "96", "8", "12"]
 
 
 @pytest.mark.parametrize(
