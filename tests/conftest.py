@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import forking
 from PIL import Image
 
 import fastscnn_tf as fs
@@ -139,6 +140,13 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], None]], Path]
         return path
 
     return get
+
+
+@pytest.fixture(scope="session")
+def fork():
+    """(arguments, said, script) -> a `Command` in a process of its own that has begun."""
+    with forking() as start:
+        yield start
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,20 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import MAIN
 from PIL import Image
 
 from fastscnn_tf.core.errors import ConfigError
+from fastscnn_tf.model.folded import load_folded
 from fastscnn_tf.train.settings import TrainSettings
 
 
@@ -23,19 +25,47 @@ def one_line(err: str) -> str:
     return err
 
 
+TRAINED = (
+    r"recipe .*\nbatch normalisation: momentum .*\n4 pairs are few .*\n"
+    r"epoch 1/2  loss \S+  val mIoU \S+ %  best \S+ % \(epoch 1\)  .* left\n"
+    r"epoch 2/2  loss \S+  val mIoU \S+ %  best \S+ % \(epoch [12]\)  .* in all\n"
+    r".*best.keras: val mIoU \S+ % after 2 epochs; .*report.html\n"
+)
+FINE_TUNED = (
+    r"epoch 1/1  loss \S+  val mIoU \S+ %  best \S+ % \(epoch [01]\)  .* in all\n"
+    r".*best.npz: val mIoU \S+ % after 1 epoch\n"
+)
+
+
 @pytest.mark.train
-def test_train_quantize_export_evaluate_predict_benchmark(own_data, small_weights, tmp_path, run):
-    """The whole chain on own data, with the interfaces scripts rely on."""
+def test_train_quantize_export_evaluate_predict_benchmark(
+    own_data, one_bottleneck, tmp_path, run, monkeypatch
+):
+    """The whole chain on own data, with the interfaces scripts rely on, in a pipe."""
     data = ["--dataset", "folder", "--data-dir", own_data]
     folder = tmp_path / "run"
-    short = ["--epochs", 1, "--batch-size", 2]
-    start = ["--init-from", small_weights, "--no-aux"]
-    code, _, err = run("train", *data, *start, "--size", "64x96", *short, "--output", folder)
+    small = ["--width", 0.25, "--no-aux", "--size", "64x96"]
+    train = ["train", *data, *small, "--epochs", 2, "--batch-size", 2, "--output", folder]
+    with one_bottleneck():
+        code, out, err = run(*train)
     assert (code, err) == (0, "")
+    assert re.fullmatch(TRAINED, out), out
+    with monkeypatch.context() as patch:  # what is trained is whole without it, too
+        patch.setitem(sys.modules, "matplotlib.figure", None)
+        code, out, err = run(*train, "--resume")
+    assert (code, out.endswith("after 2 epochs\n")) == (0, True)
+    assert "no report: " in err and f"then: fastscnn runs report {folder}" in err
     for name in ("best.keras", "last.keras", "run.json", "log.csv"):
         assert (folder / name).is_file()
-    code, _, err = run("quantize", folder / "best.keras", *data, *short, "--output", folder / "qat")
+    tune = ["quantize", folder / "best.keras", *data, "--epochs", 1, "--batch-size", 2]
+    tune += ["--output", folder / "qat"]
+    code, out, err = run(*tune, "--freeze-ranges", 1)
     assert (code, err) == (0, "")
+    assert re.fullmatch(FINE_TUNED, out), out
+    check_held_ranges(folder / "qat")
+    code, _, err = run(*tune, "--resume")
+    assert code == 2
+    assert f"cannot resume {folder / 'qat'} with --freeze-ranges None" in one_line(err)
     files = {}
     for recipe, model in (
         ("float32", folder / "best.keras"),
@@ -73,6 +103,14 @@ def test_train_quantize_export_evaluate_predict_benchmark(own_data, small_weight
     assert (tmp_path / "p" / "4_overlay.png").exists()
     code, out, _ = run("benchmark", files["int8"], "--threads", 1, "--runs", 2, "--json", "-")
     assert json.loads(out)["threads"] == 1
+
+
+def check_held_ranges(folder):
+    """They are those of calibration, whichever epoch was the best."""
+    first, last = (load_folded(folder / f"{name}.npz") for name in ("best", "last"))
+    assert last.frozen
+    assert first.ranges == last.ranges
+    assert json.loads((folder / "run.json").read_text())["settings"]["freeze_ranges"] == 1
 
 
 def test_outputs_that_exist_are_refused(own_data, tflite_files, tmp_path, run):
@@ -278,31 +316,27 @@ def test_usage_errors_are_one_line(run):
         assert "--help" in one_line(err)
 
 
+# In a group of its own, where an interrupt means what it does on a terminal; says stderr alone.
+IN_A_GROUP = f"""
+import os, signal
+os.setsid()
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+{MAIN}
+"""
+
+
 @pytest.mark.process
-def test_ctrl_c_keeps_the_last_checkpoint(shared_data, small_weights, tmp_path):
+def test_ctrl_c_keeps_the_last_checkpoint(shared_data, small_weights, fork, tmp_path):
     """A real process, interrupted after its first epoch: exit code 130, and it resumes."""
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "fastscnn_tf", "train", "--size", "32x32", "--batch-size", "2"]
-    command += ["--dataset", "folder", "--data-dir", str(shared_data), "--output", str(folder)]
-    command += ["--epochs", "500", "--validate-every", "500", "--init-from", str(small_weights)]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        # What a shell starts in the background ignores interrupts, and so do its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    deadline = time.monotonic() + 240
+    command = ["train", "--dataset", "folder", "--data-dir", shared_data, "--output", folder]
+    command += ["--size", "32x32", "--batch-size", 2, "--init-from", small_weights]
+    process = fork([*command, "--epochs", 500, "--validate-every", 500], tmp_path / "s", IN_A_GROUP)
     state = folder / "state.json"
-    while time.monotonic() < deadline and process.poll() is None:
-        if state.exists() and json.loads(state.read_text())["epochs_done"] >= 1:
-            break
-        time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err.decode()
-    waits, ended = err.decode().splitlines()
+    process.wait_for(lambda: state.exists() and json.loads(state.read_text())["epochs_done"])
+    os.killpg(process.number, signal.SIGINT)
+    waits, ended = process.finish(130).splitlines()
     assert waits.startswith("fastscnn: ends when the running step")
     assert ended.endswith("kept, --resume goes on")  # all until a step, or finished epochs
     from fastscnn_tf.model.io import load_keras
@@ -357,7 +391,7 @@ def test_help_texts_name_every_command(run):
 
 
 @pytest.mark.process
-def test_export_ends_where_the_first_calibration_picture_is_bad(own_data, tmp_path):
+def test_export_ends_where_the_first_calibration_picture_is_bad(own_data, fork, tmp_path):
     """In a process of its own: an iterator of tf.data that outlives Python keeps it from ending."""
     import fastscnn_tf as fs
 
@@ -365,11 +399,7 @@ def test_export_ends_where_the_first_calibration_picture_is_bad(own_data, tmp_pa
     first.write_text("bad")
     config = fs.FastSCNNConfig(9, (64, 96), width=0.25, repeats=(1, 1, 1))
     fs.save_model(fs.fast_scnn(config), tmp_path / "m.keras")
-    command = [sys.executable, "-m", "fastscnn_tf", "export", tmp_path / "m.keras"]
-    command += ["--recipe", "int8", "--dataset", "folder", "--data-dir", own_data]
-    command += ["--output", tmp_path / "m.tflite"]
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 2, done.stderr
-    assert f"{first.name}: not a readable picture" in one_line(done.stderr)
+    command = ["export", tmp_path / "m.keras", "--recipe", "int8", "--dataset", "folder"]
+    command += ["--data-dir", own_data, "--output", tmp_path / "m.tflite"]
+    said = fork(command, tmp_path / "said.txt").finish(2)
+    assert f"{first.name}: not a readable picture" in one_line(said)

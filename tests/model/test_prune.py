@@ -1,4 +1,7 @@
-"""Pruning: channels that give nothing go first and change nothing; the rest is as any network."""
+"""Pruning: channels that give nothing go first and change nothing; the rest is as any network.
+
+One trains on in `train/test_pretrain.py`.
+"""
 
 import json
 
@@ -177,18 +180,6 @@ def test_from_a_run_to_a_file_for_devices(run_folder, tmp_path, run):
     labels = fs.load_predictor(small).predict(image)
     assert np.mean(fs.Segmenter(file).predict(image) == labels) > 0.99
     refused(run(*command), "exists")
-
-
-@pytest.mark.train
-def test_it_trains_on(small_weights, shared_data, tmp_path):
-    small = tmp_path / "small.keras"
-    fs.save_model(prune(fs.load_model(small_weights), 0.7).model, small)
-    place = {"dataset": "folder", "data_dir": str(shared_data), "size": (64, 96)}
-    more = {"epochs": 1, "batch_size": 2, "init_from": str(small), "aux_heads": False}
-    settings = fs.train_settings("finetune", **place, **more)
-    result = fs.run_training(settings, tmp_path / "run", verbose=0)
-    widths = (fs.load_model(path).config.head_widths for path in (small, result.best))
-    assert next(widths) == next(widths) != (128, 128, 128)
 
 
 def test_bad_input_is_one_line(small_weights, aware, tmp_path, run):

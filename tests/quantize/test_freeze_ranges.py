@@ -1,7 +1,6 @@
 """Activation ranges in fine-tuning: what they follow, and that they stay where they are to."""
 
 import itertools
-import json
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from fastscnn_tf.core.keras_api import keras3, tf_keras
 from fastscnn_tf.model.folded import fold, load_folded
 from fastscnn_tf.model.ranges import CONCAT, INPUT
 from fastscnn_tf.quantize.calibrate import calibrate
-from fastscnn_tf.quantize.fine_tune import QuantizeSettings, run_quantization
 from fastscnn_tf.quantize.freeze_ranges import frozen_epochs
 from fastscnn_tf.quantize.qat_checkpoint import load_qat
 from fastscnn_tf.quantize.qat_layers import EMA_DECAY
@@ -152,26 +150,6 @@ def test_a_tensor_that_is_always_zero_keeps_its_range(network, start):
     weights = {**network.weights, name: (np.zeros_like(kernel), np.zeros_like(bias))}
     before = network.replace(weights=weights, ranges={**network.ranges, name: (0.0, 1.0)})
     assert fitted(start(before), 2)[-1].ranges[name] == (0.0, 1.0)
-
-
-@pytest.mark.train
-def test_a_run_holds_the_ranges_of_its_last_epochs(small_weights, own_data, tmp_path):
-    settings = QuantizeSettings(
-        str(small_weights), "folder", str(own_data), SIZE, epochs=2, batch_size=2, freeze_ranges=2
-    )
-    run_quantization(settings, tmp_path / "q", verbose=0)
-    last = load_folded(tmp_path / "q" / "last.npz")
-    assert last.frozen
-    first = load_folded(tmp_path / "q" / "best.npz")
-    assert not moved(first, last)  # those of calibration, whichever epoch was the best
-    assert json.loads((tmp_path / "q" / "run.json").read_text())["settings"]["freeze_ranges"] == 2
-    with pytest.raises(ConfigError, match=r"cannot resume .* with freeze_ranges None"):
-        run_quantization(
-            QuantizeSettings(str(small_weights), "folder", str(own_data), SIZE, 2, 2),
-            tmp_path / "q",
-            resume=True,
-            verbose=0,
-        )
 
 
 def test_the_default_is_a_third_of_the_epochs():

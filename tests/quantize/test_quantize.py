@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 import fastscnn_tf as fs
-from fastscnn_tf.core.errors import ConfigError, DataError, ExportError, ModelFileError
+from fastscnn_tf.core.errors import (
+    ConfigError,
+    DataError,
+    ExportError,
+    ModelFileError,
+    OutputError,
+)
 from fastscnn_tf.core.keras_api import keras3, tensorflow
 from fastscnn_tf.data.pipeline import load_dataset
 from fastscnn_tf.evaluation.evaluate import evaluate, load_model
@@ -238,6 +244,15 @@ def test_calibration_alone_takes_part_in_the_choice(qat_folder):
     assert state["epochs_done"] == 1
     assert state["best_epoch"] in (0, 1)
     assert state["best"] > 0.2
+
+
+def test_a_folder_that_is_not_empty_and_other_settings_are_refused(run_folder, qat_folder):
+    place = (str(run_folder), "toy", None)
+    with pytest.raises(OutputError, match="not empty"):
+        run_quantization(QuantizeSettings(*place, epochs=1, batch_size=8), qat_folder)
+    other = QuantizeSettings(*place, epochs=1, batch_size=8, learning_rate=0.5)
+    with pytest.raises(ConfigError, match=r"learning_rate 0\.5: it began with 0\.0001"):
+        run_quantization(other, qat_folder, resume=True)
 
 
 def test_calibration_without_images(trained):

@@ -1,5 +1,7 @@
 """Distillation: arithmetic, who learns, what is saved, which teachers fit, logits from disk."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -238,7 +240,7 @@ def test_training_on_saved_logits(tmp_path):
 
 @pytest.mark.train
 def test_a_run_learns_from_saved_logits_and_resumes_to_the_bit(
-    shared_data, small_weights, tmp_path, run
+    shared_data, small_weights, interrupted, tmp_path, run
 ):
     data = ("--dataset", "folder", "--data-dir", shared_data)
     teacher, folder = tmp_path / "teacher.keras", tmp_path / "logits"
@@ -249,15 +251,10 @@ def test_a_run_learns_from_saved_logits_and_resumes_to_the_bit(
     more = {"epochs": 2, "batch_size": 2, "bn_momentum": 0.9, "deterministic": True}
     start = {"init_from": str(small_weights), "aux_heads": False}
     settings = train_settings("paper", **place, **more, **start)
-
-    class Interrupt(keras3().callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                raise KeyboardInterrupt
-
     run_training(settings, tmp_path / "whole", verbose=0)
-    with pytest.raises(KeyboardInterrupt):
-        run_training(settings, tmp_path / "parts", verbose=0, extra_callbacks=[Interrupt()])
+    often = dataclasses.replace(settings, save_every="0.001s")
+    with interrupted(1):
+        run_training(often, tmp_path / "parts", verbose=0)
     run_training(settings, tmp_path / "parts", resume=True, verbose=0)
     one, other = (read_checkpoint(tmp_path / x / "last.keras")[1] for x in ("whole", "parts"))
     assert all(np.array_equal(value, other[name]) for name, value in one.items())

@@ -1,4 +1,4 @@
-"""What a run says while it trains, in a pipe and on a terminal."""
+"""What a run says while it trains, in a pipe and on a terminal; all of it in a pipe: `test_cli`."""
 
 import io
 import os
@@ -158,13 +158,6 @@ def test_an_error_does_not_stand_behind_what_a_status_line_left(monkeypatch):
     assert error == "fastscnn: broken\n"
 
 
-TRAIN = ["train", "--size", "64x96"]
-
-
-def short(data: object) -> list[str]:
-    return ["--dataset", "folder", "--data-dir", str(data), "--batch-size", "2"]
-
-
 def on_a_terminal(command: list[str], **env: str) -> str:
     """What a program writes on a terminal."""
     ours, theirs = pty.openpty()
@@ -187,7 +180,8 @@ def on_a_terminal(command: list[str], **env: str) -> str:
 def test_training_on_a_terminal_leaves_one_line_for_each_epoch(
     tmp_path, shared_data, small_weights
 ):
-    command = [sys.executable, "-m", "fastscnn_tf", *TRAIN, *short(shared_data), "--epochs", "2"]
+    command = [sys.executable, "-m", "fastscnn_tf", "train", "--size", "64x96", "--epochs", "2"]
+    command += ["--dataset", "folder", "--data-dir", str(shared_data), "--batch-size", "2"]
     command += ["--no-aux", "--init-from", str(small_weights), "--output", str(tmp_path / "run")]
     shown = on_a_terminal(command, TERM="xterm-256color")
     assert "\x1b" not in shown  # no colour with or without NO_COLOR, the lines are text
@@ -198,35 +192,3 @@ def test_training_on_a_terminal_leaves_one_line_for_each_epoch(
     assert epochs[1].endswith("in all")
     assert "step 1/" in shown
     assert "━" not in shown and "ms/step" not in shown  # Keras' own bar
-
-
-@pytest.mark.train
-def test_training_and_fine_tuning_in_a_pipe(
-    tmp_path, shared_data, small_weights, one_bottleneck, run, monkeypatch
-):
-    data = short(shared_data)
-    command = [*TRAIN, "--width", "0.25", "--no-aux", *data, "--epochs", 2]
-    command += ["--output", tmp_path / "run"]
-    with one_bottleneck():
-        code, out, err = run(*command)
-    assert (code, err) == (0, "")
-    assert re.fullmatch(
-        r"recipe .*\nbatch normalisation: momentum .*\n4 pairs are few .*\n"
-        r"epoch 1/2  loss \S+  val mIoU \S+ %  best \S+ % \(epoch 1\)  .* left\n"
-        r"epoch 2/2  loss \S+  val mIoU \S+ %  best \S+ % \(epoch [12]\)  .* in all\n"
-        r".*best.keras: val mIoU \S+ % after 2 epochs; .*report.html\n",
-        out,
-    ), out
-    with monkeypatch.context() as patch:  # what is trained is whole without it, too
-        patch.setitem(sys.modules, "matplotlib.figure", None)
-        code, out, err = run(*command, "--resume")
-    assert (code, out.endswith("after 2 epochs\n")) == (0, True)
-    assert "no report: " in err and f"then: fastscnn runs report {tmp_path / 'run'}" in err
-    tuning = ["--epochs", 1, "--output", tmp_path / "qat"]
-    code, out, err = run("quantize", small_weights, *data, *tuning)
-    assert (code, err) == (0, "")
-    assert re.fullmatch(
-        r"epoch 1/1  loss \S+  val mIoU \S+ %  best \S+ % \(epoch [01]\)  .* in all\n"
-        r".*best.npz: val mIoU \S+ % after 1 epoch\n",
-        out,
-    ), out

@@ -1,19 +1,18 @@
-"""Real processes killed with -9, real full disks: a run goes on to the bit where it stood."""
+"""Real processes killed with -9, real full disks: a run goes on to the bit where it stood.
+
+Pre-training, and training on saved logits, go on in `test_pretrain` and `test_distill`.
+"""
 
 import csv
-import functools
 import json
-import os
 import random
 import resource
-import select
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+from forked import LIMIT, MAIN, SIGNALLED
 
 from fastscnn_tf.core.errors import Ended, OutputError
 from fastscnn_tf.core.keras_api import keras3
@@ -24,103 +23,25 @@ from fastscnn_tf.train.stop_on_signal import StopOnSignal
 from fastscnn_tf.train.trainer import run_training
 from fastscnn_tf.train.training_state import read_checkpoint
 
-EPOCHS = 6
-# Imports what the commands need and forks for each: a line of script, arguments and output comes
-# in, the process' number and how it ended go out. It stays a zombie until the next line comes, so
-# that nobody else gets its number before.
-FORKING = """
-import json, os, sys
-from fastscnn_tf.cli.commands import cli
-from fastscnn_tf.core.keras_api import tensorflow, tfmot
-
-tensorflow(), tfmot(), cli.commands.get("train"), cli.commands.get("quantize")
-number = None
-for line in sys.stdin:
-    if number:
-        os.waitpid(number, 0)
-    script, arguments, output = json.loads(line)
-    if (number := os.fork()) == 0:
-        break
-    print(number, flush=True)
-    end = os.waitid(os.P_PID, number, os.WEXITED | os.WNOWAIT)
-    print(end.si_status if end.si_code == os.CLD_EXITED else -end.si_status, flush=True)
-else:
-    sys.exit()
-os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-for stream in (1, 2):
-    os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
-sys.argv[1:] = arguments
-exec(script)
-"""
-MAIN = "from fastscnn_tf.cli.main import main; main()"
-# `main` that sends itself a signal in a step of an epoch: NUMBER EPOCH STEP ARGUMENTS
-SIGNALLED = """
-import functools, signal, sys
-from fastscnn_tf.cli.main import main
-from fastscnn_tf.core.keras_api import keras3
-from fastscnn_tf.train import trainer
-
-number, at_epoch, at_step = map(int, sys.argv[1:4])
-
-class Signalled(keras3().callbacks.Callback):
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch = epoch + 1
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if (self.epoch, batch + 1) == (at_epoch, at_step):
-            signal.raise_signal(number)
-
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background ignores
-trainer.run_training = functools.partial(trainer.run_training, extra_callbacks=[Signalled()])
-main(sys.argv[4:])
-"""
+EPOCHS = 4
 TRAIN = (  # four steps an epoch, of which three make an update
     *("train", "--size", "64x96", "--epochs", EPOCHS, "--batch-size", "2", "--accumulate", "3"),
     *("--augment", "strong", "--schedule", "cosine", "--warmup-epochs", "1", "--ema", "0.9"),
     *("--validate-every", "2", "--no-aux", "--deterministic"),
 )
-LIMIT = 600  # seconds; a run takes about ten, and a minute or two on a machine that is busy
-
-
-class Command:
-    """A command that runs in a process of its own, which the server forks: one at a time."""
-
-    def __init__(self, server, data, folder, arguments, script=MAIN):
-        self.server, self.end = server, None
-        self.said = folder.with_name(f"{folder.name}.txt")
-        self.said.unlink(missing_ok=True)
-        where = ("--dataset", "folder", "--data-dir", data, "--output", folder, "--resume")
-        words = [str(each) for each in (*arguments, *where)]
-        server.stdin.write(f"{json.dumps([script, words, str(self.said)])}\n".encode())
-        self.number = int(server.stdout.readline())
-
-    def wait(self, seconds):
-        """Its exit code, or minus the signal that ended it; None if it still runs by then."""
-        if self.end is None and select.select([self.server.stdout], [], [], seconds)[0]:
-            self.end = int(self.server.stdout.readline())
-        return self.end
-
-    def kill(self):
-        os.kill(self.number, signal.SIGKILL)
-        assert self.wait(LIMIT) in (-signal.SIGKILL, 0), self.said.read_text()
 
 
 @pytest.fixture(scope="module")
-def start(eight_pairs):
+def start(fork, eight_pairs):
     """(folder, arguments, script) -> a command on eight pairs that has begun."""
-    command = [sys.executable, "-c", FORKING]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
-    with subprocess.Popen(command, **pipes) as server:
-        yield functools.partial(Command, server, eight_pairs)
-        server.kill()
 
+    def begin(folder, arguments, script=MAIN):
+        said = folder.with_name(f"{folder.name}.txt")
+        said.unlink(missing_ok=True)
+        where = ("--dataset", "folder", "--data-dir", eight_pairs, "--output", folder, "--resume")
+        return fork((*arguments, *where), said, script)
 
-def finish(run, code=0):
-    """What it says until it ends with that code."""
-    if run.wait(LIMIT) is None:
-        run.kill()
-    assert run.end == code, run.said.read_text()
-    return run.said.read_text()
+    return begin
 
 
 def kill_when(condition, run):
@@ -177,7 +98,7 @@ def training(start, small_weights, tmp_path_factory):
     """The arguments, an uninterrupted run with them, and how many seconds it took."""
     train = (*TRAIN, "--init-from", small_weights)
     whole, began = tmp_path_factory.mktemp("whole") / "run", time.monotonic()
-    finish(start(whole, train))
+    start(whole, train).finish()
     return train, whole, time.monotonic() - began
 
 
@@ -189,7 +110,7 @@ def test_killed_at_three_moments_the_weights_are_those_of_an_uninterrupted_run(
     kill_when(killed.exists, start(killed, train))  # before or while its first files are written
     kill_while_writing(start(killed, train), killed)
     kill_at_random(start(killed, train), span)
-    finish(start(killed, train))
+    start(killed, train).finish()
     assert_same_run(whole, killed)
     assert not list(killed.glob(".*.part*"))
 
@@ -198,7 +119,7 @@ def end_by_signal(start, folder, arguments, number, epoch, step):
     """What it says. No checkpoint is written within an epoch but for the signal."""
     numbers = (int(number), epoch, step)
     run = start(folder, (*numbers, *arguments, "--save-every", "never"), SIGNALLED)
-    return finish(run, 128 + number)
+    return run.finish(128 + number)
 
 
 @pytest.mark.process
@@ -207,9 +128,9 @@ def test_stopped_within_an_epoch_it_goes_on_at_that_step(start, training, tmp_pa
     kill_within_an_epoch(start(killed, (*train, "--save-every", "0.001s")), killed, 2)
     state, _ = read_checkpoint(killed / "last.keras")
     said = [
-        end_by_signal(start, killed, train, signal.SIGTERM, 5, 2),
-        end_by_signal(start, killed, train, signal.SIGINT, 6, 3),
-        finish(start(killed, train)),
+        end_by_signal(start, killed, train, signal.SIGTERM, 3, 2),
+        end_by_signal(start, killed, train, signal.SIGINT, 4, 3),
+        start(killed, train).finish(),
     ]
     if within := state["within"]:  # none, if the epoch ended just before the kill came
         assert f"in epoch {state['epochs_done'] + 1} at step {within['step']} of 4\n" in said[0]
@@ -217,8 +138,8 @@ def test_stopped_within_an_epoch_it_goes_on_at_that_step(start, training, tmp_pa
         waits, ends = text.splitlines()[-2:]
         assert waits.endswith("the running step (or validation) is done and saved; again: at once")
         assert ends.startswith(f"fastscnn: {what} in training; all until step ")
-    assert ends.endswith("step 3 of epoch 6 is kept, --resume goes on")
-    assert "goes on in epoch 6 at step 3 of 4\n" in said[2]
+    assert ends.endswith("step 3 of epoch 4 is kept, --resume goes on")
+    assert "goes on in epoch 4 at step 3 of 4\n" in said[2]
     assert_same_run(whole, killed)
 
 
@@ -246,18 +167,20 @@ def test_a_signal_before_the_first_step_and_the_second_one_act_at_once(number):
 
 
 @pytest.mark.process
-def test_killed_fine_tuning_ends_with_the_same_integers(start, small_weights, tmp_path):
+def test_stopped_and_killed_fine_tuning_ends_with_the_same_integers(start, small_weights, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     arguments = (
         *("quantize", small_weights, "--size", "64x96", "--epochs", "3", "--batch-size", "4"),
-        "--deterministic",
+        *("--distill-weight", "1", "--deterministic"),
     )
     began = time.monotonic()
-    finish(start(whole, arguments))
+    start(whole, arguments).finish()
     span = time.monotonic() - began
+    said = end_by_signal(start, killed, arguments, signal.SIGINT, 2, 1)
+    assert "in training; all until step 1 of epoch 2 is kept, --resume goes on" in said
     kill_while_writing(start(killed, arguments), killed)
     kill_at_random(start(killed, arguments), span)
-    finish(start(killed, arguments))
+    start(killed, arguments).finish()
     one, other = (load_folded(folder / "last.npz") for folder in (whole, killed))
     assert one.frozen and other.frozen  # the last of three epochs holds its ranges
     for name, pair in one.weights.items():

@@ -1,5 +1,7 @@
 """Pre-training on folders of pictures, and starting from other weights."""
 
+import csv
+import dataclasses
 import functools
 import shutil
 
@@ -9,7 +11,7 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.config import FastSCNNConfig
-from fastscnn_tf.core.errors import ConfigError, DataError, InputError, ModelFileError
+from fastscnn_tf.core.errors import ConfigError, DataError, InputError, ModelFileError, OutputError
 from fastscnn_tf.evaluation.saving import save_model
 from fastscnn_tf.model.classifier import fast_scnn_classifier
 from fastscnn_tf.model.fast_scnn import fast_scnn
@@ -38,16 +40,9 @@ def pictures(tmp_path_factory):
     return root
 
 
-def short_run(pictures):
-    return PretrainSettings(
-        str(pictures),
-        (64, 64),
-        epochs=5,
-        batch_size=4,
-        learning_rate=0.01,
-        bn_momentum=0.8,
-        width=0.5,
-    )
+def short_run(pictures, **changes):
+    values = {"epochs": 5, "batch_size": 4, "learning_rate": 0.01, "bn_momentum": 0.8}
+    return PretrainSettings(str(pictures), (64, 64), **{**values, "width": 0.5, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +62,35 @@ def test_it_learns_and_leaves_a_run_folder(pretrained):
     rows = (pretrained.folder / "log.csv").read_text().splitlines()
     assert rows[0] == "epoch,loss,val_top1,val_top5"
     assert len(rows) == 6
+
+
+@pytest.mark.train
+def test_resumed_it_ends_as_an_uninterrupted_one(pictures, one_bottleneck, interrupted, tmp_path):
+    """It stops after an epoch, and then within one of two steps."""
+    settings = short_run(pictures, epochs=2, batch_size=24, width=0.25)
+    often = dataclasses.replace(settings, save_every="0.001s")
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    with one_bottleneck():
+        assert run_pretraining(settings, whole, verbose=0).epochs == 2
+        with interrupted(0):
+            run_pretraining(settings, parts, verbose=0)
+        with interrupted(1):
+            run_pretraining(often, parts, resume=True, verbose=0)
+        assert run_pretraining(settings, parts, resume=True, verbose=0).epochs == 2
+    weights = (read_start(path / "last.keras").model.get_weights() for path in (whole, parts))
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, other, 1e-3, 1e-4)
+    rows = list(csv.DictReader((parts / "log.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+
+
+@pytest.mark.train
+def test_a_folder_that_is_not_empty_and_other_settings_are_refused(pictures, pretrained):
+    with pytest.raises(OutputError, match="not empty"):
+        run_pretraining(short_run(pictures), pretrained.folder)
+    other = short_run(pictures, learning_rate=0.5)
+    with pytest.raises(ConfigError, match=r"learning_rate 0\.5: it began with 0\.01"):
+        run_pretraining(other, pretrained.folder, resume=True)
 
 
 def test_top_accuracy_worked_by_hand():
@@ -193,19 +217,27 @@ def test_classes_are_carried_over_by_name(preset, randomise, tmp_path):
 
 
 @pytest.mark.train
-def test_wiring_comes_from_the_starting_weights(shared_data, tmp_path):
+def test_wiring_and_widths_come_from_the_starting_weights(own_data, tmp_path):
+    """Of a pruned network, which trains on, with the pairs of a second data set."""
     few = {"input_size": (64, 96), "width": 0.5, "repeats": (1, 2, 1)}
-    source = fast_scnn(FastSCNNConfig.preset("tramac", **few))
+    whole = fast_scnn(FastSCNNConfig.preset("tramac", **few))
+    source = fs.prune(whole, 0.7).model
+    assert source.config.head_widths != whole.config.head_widths
     save_model(source, tmp_path / "m.keras")
     start = str(tmp_path / "m.keras")
-    settings = TrainSettings("folder", str(shared_data), (64, 96), 1, 2, init_from=start)
-    config = fs.load_model(run_training(settings, tmp_path / "run", verbose=0).best).config
+    place = {"dataset": "folder", "data_dir": str(own_data), "size": (64, 96)}
+    more = {"epochs": 1, "batch_size": 6, "init_from": start, "validate_every": 0}
+    extra = {"extra_dataset": "folder", "extra_split": "val"}  # a batch of 6 needs both
+    settings = fs.train_settings("finetune", **place, **more, **extra)
+    result = run_training(settings, tmp_path / "run", verbose=0)
+    config = fs.load_model(result.best).config
     expected = source.config.replace(
         num_classes=9, class_names=config.class_names, class_colors=config.class_colors
     )
     # The run is short, and the momentum of batch normalisation follows its steps.
     assert config.bn_momentum < source.config.bn_momentum
     assert config == expected.replace(bn_momentum=config.bn_momentum)
+    assert result.epochs == 1
     with pytest.raises(ConfigError, match="leave out preset"):
         TrainSettings("toy", None, (64, 96), init_from=start, preset="paper")
 
@@ -275,30 +307,15 @@ def test_mistakes_of_the_extra_data_are_said_before_anything_is_read(
             find_data(settings_of(*place, (64, 96), **given), None)
 
 
-@pytest.mark.train
-def test_more_training_data_of_the_same_classes(own_data, small_weights, tmp_path):
+def test_more_training_data_of_the_same_classes(own_data):
     """The second data set's pairs join the training split."""
     from fastscnn_tf.train.trainer import training_data
 
-    settings = TrainSettings(
-        "folder",
-        str(own_data),
-        (64, 96),
-        1,
-        6,
-        init_from=str(small_weights),
-        aux_heads=False,
-        extra_dataset="folder",
-        extra_split="val",
-    )
-    data = training_data(settings, settings.size)
-    assert len(data) == 4 + 3
-    tuned = QuantizeSettings(
-        "x.keras", "folder", str(own_data), extra_dataset="folder", extra_split="val"
-    )
+    extra = {"extra_dataset": "folder", "extra_split": "val"}
+    settings = TrainSettings("folder", str(own_data), (64, 96), 1, 6, **extra)
+    assert len(training_data(settings, settings.size)) == 4 + 3
+    tuned = QuantizeSettings("x.keras", "folder", str(own_data), **extra)
     assert len(training_data(tuned, settings.size)) == 4 + 3
-    result = run_training(settings, tmp_path / "run", verbose=0)
-    assert result.epochs == 1  # a batch of 6 needs both
     with pytest.raises(ConfigError, match="extra_data_dir needs extra_dataset"):
         TrainSettings("toy", None, (64, 96), extra_data_dir="x")
     with pytest.raises(ConfigError, match="extra_data_dir needs extra_dataset"):

@@ -6,12 +6,10 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
+from forked import SIGNALLED
 
 optuna = pytest.importorskip("optuna")
 
@@ -232,61 +230,54 @@ def test_a_finished_search_is_read_again_by_the_command(base, searched):
 
 def options(base, output, trials, *more):
     return [
-        *("--dataset", "folder", "--data-dir", base.data_dir, "--size", "64x96", "--epochs", "2"),
+        *("--dataset", "folder", "--data-dir", base.data_dir, "--size", "64x96"),
+        *("--epochs", str(base.epochs)),
         *("--batch-size", "4", "--learning-rate", "0.01", "--bn-momentum", "0.9", "--no-aux"),
         *("--init-from", base.init_from, "--space", SPACE[0], "--space", SPACE[1]),
         *("--trials", str(trials), "--output", str(output), "--resume", *map(str, more)),
     ]
 
 
-def started(arguments):
-    command = [sys.executable, "-m", "fastscnn_tf", "search", *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, **pipes)
-
-
 @pytest.mark.train
 @pytest.mark.process
-def test_two_processes_draw_the_trials_of_one_study(base, tmp_path):
+def test_two_processes_draw_the_trials_of_one_study(base, fork, tmp_path):
     """One with a folder of its own, as on another machine, and a journal between them."""
     journal, outputs = tmp_path / "search.journal", (tmp_path / "a" / "own", tmp_path / "b" / "own")
-    other = started(options(base, outputs[1], 4, "--storage", journal))
-    result = run_search(base, SPACE, outputs[0], 4, resume=True, storage=journal)
-    told, _ = other.communicate(timeout=300)
-    assert other.returncode == 0, told
+    command = ("search", *options(base, outputs[1], 3, "--storage", journal))
+    other = fork(command, tmp_path / "said.txt")
+    other.wait_for(lambda: list(outputs[1].glob("trial-*")))  # it is in its first trial then
+    result = run_search(base, SPACE, outputs[0], 3, resume=True, storage=journal)
+    other.finish()
     storage = optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(journal))
     )
     trials = optuna.load_study(study_name="own", storage=storage).trials
-    assert len(trials) == 4
+    assert len(trials) == 3
     assert all(trial.state.is_finished() for trial in trials)
     assert {trial.user_attrs["process"].split()[-1] for trial in trials} == {
         str(os.getpid()),
-        str(other.pid),
+        str(other.number),
     }
     folders = [{path.name for path in output.glob("trial-*")} for output in outputs]
     assert not folders[0] & folders[1]
-    assert len(folders[0] | folders[1]) == 4
-    assert len({trial.params["learning_rate"] for trial in trials}) == 4
+    assert len(folders[0] | folders[1]) == 3
+    assert len({trial.params["learning_rate"] for trial in trials}) == 3
     best = [(output / "best.json").read_bytes() for output in outputs]
     assert best[0] == best[1]
-    assert len(result.trials) == 4
+    assert len(result.trials) == 3
 
 
 @pytest.mark.train
 @pytest.mark.process
-def test_the_trial_of_a_killed_process_is_tried_again(base, tmp_path):
+def test_the_trial_of_a_killed_process_is_tried_again(base, fork, tmp_path):
     output, url = tmp_path / "out", f"sqlite:///{tmp_path / 'shared.db'}"
-    base = dataclasses.replace(base, epochs=16)  # long enough to be killed in
-    killed = started(options(base, output, 1, "--storage", url, "--epochs", 16))
-    until = time.monotonic() + 300
-    while not list(output.glob("trial-*/last.keras")) and time.monotonic() < until:
-        assert killed.poll() is None, killed.communicate()[0]
-        time.sleep(0.05)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
+    base = dataclasses.replace(base, epochs=3)
+    command = ("search", *options(base, output, 1, "--storage", url))
+    killed = fork((int(signal.SIGKILL), 2, 1, *command), tmp_path / "said.txt", SIGNALLED)
+    killed.finish(-signal.SIGKILL)
+    killed.bury()
     other = tmp_path / "other" / "out"
-    with pytest.raises(ConfigError, match="epochs 2: it began with 16"):
+    with pytest.raises(ConfigError, match="epochs 2: it began with 3"):
         run_search(dataclasses.replace(base, epochs=2), SPACE, other, 1, resume=True, storage=url)
     with pytest.raises(ConfigError, match="this search with the space"):
         run_search(base, SPACE[:1], other, 1, resume=True, storage=url)
@@ -301,9 +292,9 @@ def test_the_trial_of_a_killed_process_is_tried_again(base, tmp_path):
     assert (dead.state.name, again.state.name) == ("FAIL", "COMPLETE")
     assert again.params == dead.params
     assert dead.intermediate_values.items() <= again.intermediate_values.items()
-    assert result.trials[0].epochs == 16
+    assert result.trials[0].epochs == 3
     rows = list(csv.DictReader((output / "trial-0000" / "log.csv").read_text().splitlines()))
-    assert [row["epoch"] for row in rows] == [str(epoch + 1) for epoch in range(16)]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(
