@@ -21,7 +21,7 @@ from . import shared_options as opt
     help=f"The NPU, and its multiply-accumulates per cycle: {', '.join(ACCELERATORS)}.",
 )
 @click.option("--output", required=True, type=opt.PATH, help="Folder for NAME_ACCELERATOR.tflite.")
-@click.option("--allow-cpu", is_flag=True, help="Take a file of which the CPU runs a part.")
+@declared.flag("--allow-cpu", "Take a file of which the CPU runs a part.")
 @declared.path("--vela", "The program; default: that of this environment, else on PATH.")
 @declared.path("--config", "Vela's .ini file of systems; default: its own.")
 @click.option("--system-config", "system", help="A system in it, such as Ethos_U65_High_End.")

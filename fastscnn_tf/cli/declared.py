@@ -55,6 +55,11 @@ def text(name: str, help: str, default: str) -> Any:
     return _option(name, click.STRING, help, default)
 
 
+def flag(name: str, help: str) -> Any:
+    """An option without a value."""
+    return click.option(name, is_flag=True, help=help)
+
+
 def path(name: str, help: str, required: bool = False) -> Any:
     """A file or a folder that is written."""
     return click.option(name, type=PATH, required=required, help=help)

@@ -18,12 +18,11 @@ from .streams import say
 
 @click.command("inspect")
 @click.argument("models", metavar="M.TFLITE...", nargs=-1, required=True)
-@click.option(
+@declared.flag(
     "--markdown",
-    is_flag=True,
-    help="Tables for a README: operation by operation and target; of several files side by side.",
+    "Tables for a README: operation by operation and target; of several files side by side.",
 )
-@click.option("--parse-only", is_flag=True, help="Do not load it into this machine's interpreter.")
+@declared.flag("--parse-only", "Do not load it into this machine's interpreter.")
 @declared.whole(
     "--timeout", "Seconds that the interpreter may take to load it.", high=3600, default=60
 )
@@ -105,7 +104,7 @@ def card_command(
 )
 @opt.calibration_method
 @opt.skip_bad
-@click.option("--sensitivity", is_flag=True, help="Measure what each layer returns in mIoU, too.")
+@declared.flag("--sensitivity", "Measure what each layer returns in mIoU, too.")
 @declared.path("--output", "Folder for report.html, report.json, layers.csv.", required=True)
 @opt.force
 def quantization_report_command(model: str, **arguments: Any) -> None:

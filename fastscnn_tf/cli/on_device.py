@@ -28,17 +28,16 @@ from .view_options import fit, views
     "parquet (label maps in Parquet files).",
     "pictures",
 )
-@click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")
+@declared.flag("--recursive", "Take the pictures in sub-folders, too.")
 @declared.share("--opacity", "Of the overlay's colours.", default=0.5)
 @opt.model_size
 @opt.pad
 @views
 @opt.fleet
 @opt.skip_bad_pictures
-@click.option(
+@declared.flag(
     "--resume",
-    is_flag=True,
-    help="Note in --output what is done, and leave out what is noted there: begin with it, too.",
+    "Note in --output what is done, and leave out what is noted there: begin with it, too.",
 )
 @opt.threads_each
 @opt.kernels
@@ -64,7 +63,7 @@ def predict(folder: Path, format: str, **arguments: Any) -> None:
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @opt.threads
 @opt.kernels
-@click.option("--all-runtimes", is_flag=True, help="Every runtime that is installed, in turns.")
+@declared.flag("--all-runtimes", "Every runtime that is installed, in turns.")
 @declared.whole("--runs", "Timed runs.", default=50)
 @declared.whole("--warmup", "Runs before, not timed.", low=0, default=5)
 @click.option("--image", help="Picture of the whole frames. [default: a drawn street, 720x1280]")
@@ -117,7 +116,7 @@ def benchmark(
     "(.mp4, .avi, ...); else a window opens.",
 )
 @click.option("--window/--no-window", default=None, help="Show them in a window, or only measure.")
-@click.option("--follow", is_flag=True, help="Wait for new pictures in a folder.")
+@declared.flag("--follow", "Wait for new pictures in a folder.")
 @declared.whole("--frames", "End after so many.")
 @click.option(
     "--drop/--keep-all",
@@ -136,7 +135,7 @@ def benchmark(
     default="0",
     help="Turn frames upright: degrees clockwise.",
 )
-@click.option("--mirror", is_flag=True, help="Swap left and right, after that.")
+@declared.flag("--mirror", "Swap left and right, after that.")
 @click.option("--camera-size", type=opt.SizeType(), help="Ask a camera for frames of this size.")
 @declared.choice("--camera-format", "Of a Pi's camera; yuv420 is converted here.", FORMATS, "rgb")
 @declared.above_zero(

@@ -48,7 +48,7 @@ def compare(
 @runs.command()
 @click.argument("folder")
 @click.option("--data-dir", help="Where its data set lies: name the best and worst pictures.")
-@click.option("--pictures", is_flag=True, help="Show them, where the data's licence permits it.")
+@declared.flag("--pictures", "Show them, where the data's licence permits it.")
 @opt.force
 def report(folder: str, data_dir: str | None, pictures: bool, force: bool) -> None:
     """Write FOLDER/report/report.html and report.md: settings, curves, classes, confusions."""

@@ -43,17 +43,16 @@ class Kernels(click.ParamType):
 @opt.model_size
 @opt.pad
 @views
-@click.option("--boundary", is_flag=True, help="Boundary F-scores, too.")
-@click.option("--instances", is_flag=True, help="iIoU, too (Cityscapes' instance ids).")
+@declared.flag("--boundary", "Boundary F-scores, too.")
+@declared.flag("--instances", "iIoU, too (Cityscapes' instance ids).")
 @opt.matching
 @opt.skip_bad
 @opt.fleet
 @opt.threads_each
 @opt.kernels
-@click.option(
+@declared.flag(
     "--resume",
-    is_flag=True,
-    help="Note what is scored beside --json FILE, in FILE.done.jsonl, and leave out what is noted "
+    "Note what is scored beside --json FILE, in FILE.done.jsonl, and leave out what is noted "
     "there: begin with it, too.",
 )
 @opt.json_and_force

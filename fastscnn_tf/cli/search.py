@@ -49,7 +49,7 @@ _OWN = ("output", "resume", "force")  # of `train`; a search has its own
     help="Share the trials with other processes that have the same one and an --output of the same "
     "name: a database, or a journal file on a common disk; with --resume they take part.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the search in --output.")
+@declared.flag("--resume", "Go on with the search in --output.")
 @opt.json_and_force
 def search(output: Path, force: bool, json_path: str | None, **rest: Any) -> None:
     """Train many times, look for the best settings with Optuna; takes the options of train, too.

@@ -28,7 +28,7 @@ from ..delegates.kernels import using_kernels
 from ..delegates.trust import trusting
 from ..runtime import MAX_PROCESSES, MAX_THREADS, RUNTIMES
 from .declared import PATH as PATH
-from .declared import choice, text, whole
+from .declared import choice, flag, text, whole
 
 
 class SizeType(click.ParamType):
@@ -123,12 +123,10 @@ size = click.option("--size", type=SizeType(), help="Height x width, multiples o
 model_size = click.option(
     "--size", type=SizeType(), help="Run a Keras model at another height x width."
 )
-pad = click.option(
-    "--pad", is_flag=True, help="Take any --size: pad to multiples of 32, cut off the result."
-)
+pad = flag("--pad", "Take any --size: pad to multiples of 32, cut off the result.")
 output = click.option("--output", required=True, type=PATH, help="Run folder.")
-resume = click.option("--resume", is_flag=True, help="Go on with the run in --output.")
-force = click.option("--force", is_flag=True, help="Replace what is there already.")
+resume = flag("--resume", "Go on with the run in --output.")
+force = flag("--force", "Replace what is there already.")
 trust_settings = click.option(
     "--trust-settings",
     is_flag=True,
@@ -242,14 +240,10 @@ def fleet(command: Callable[..., Any]) -> Any:
 
 
 workers = options(whole("--workers", "Threads of one process. [default: one per core]"), fleet)
-skip_bad_pictures = click.option(
-    "--skip-bad",
-    is_flag=True,
-    help="Go on without pictures that are missing or cannot be read, and list them.",
+skip_bad_pictures = flag(
+    "--skip-bad", "Go on without pictures that are missing or cannot be read, and list them."
 )
-skip_bad = click.option(
-    "--skip-bad", is_flag=True, help="Go on without pairs that cannot be used, and count them."
-)
+skip_bad = flag("--skip-bad", "Go on without pairs that cannot be used, and count them.")
 split = text("--split", "train, val, test, train_extra, or what the YAML names.", "val")
 calibration_method = text(
     "--calibration-method", "How they set them: minmax, percentile (99.99) or mse.", "minmax"

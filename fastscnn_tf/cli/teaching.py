@@ -18,7 +18,7 @@ from .view_options import averaging
 @click.command("pseudo-label")
 @click.argument("model")
 @click.option("--images", required=True, help="Folder or .txt of pictures, Parquet or records.")
-@click.option("--recursive", is_flag=True, help="Take the pictures in sub-folders, too.")
+@declared.flag("--recursive", "Take the pictures in sub-folders, too.")
 @declared.share(
     "--confidence",
     "Least probability of a pixel that is labelled; the others are ignored (255).",
@@ -27,17 +27,13 @@ from .view_options import averaging
 @opt.model_size
 @opt.pad
 @averaging
-@click.option("--copy", is_flag=True, help="Copy the pictures instead of linking them.")
-@click.option(
-    "--parquet",
-    is_flag=True,
-    help="Write Parquet files of pictures and label maps, not a file each.",
-)
+@declared.flag("--copy", "Copy the pictures instead of linking them.")
+@declared.flag("--parquet", "Write Parquet files of pictures and label maps, not a file each.")
 @opt.skip_bad_pictures
 @opt.fleet
 @opt.threads_each
 @click.option("--output", "folder", required=True, type=opt.PATH, help="Folder of the data set.")
-@click.option("--resume", is_flag=True, help="Go on with the data set in --output.")
+@declared.flag("--resume", "Go on with the data set in --output.")
 @opt.json_and_force
 def pseudo_label_command(json_path: str | None, force: bool, **arguments: Any) -> None:
     """Label pictures where MODEL (.tflite, .keras, .npz or run folder) is sure.

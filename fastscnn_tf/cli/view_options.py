@@ -23,7 +23,7 @@ averaging = opt.options(
         default=(1.0,),
         help="Average a Keras model at these multiples of its size: 0.5,0.75,1.0,1.25.",
     ),
-    click.option("--flip", is_flag=True, help="Average with the mirrored image."),
+    declared.flag("--flip", "Average with the mirrored image."),
 )
 views = opt.options(
     averaging,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import logging
 import os
 import shutil
 import sys
@@ -15,6 +16,7 @@ from .files.addresses import shown
 from .foreign_text import printable
 
 FEW = 3  # of many are named
+LOG = logging.getLogger("fastscnn_tf")  # what a program may hear, and the command line prints
 REFRESH = 0.1  # seconds that a status line stays at least
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..core.aliases import StrPath
+from ..core.console import LOG
 from ..core.errors import ConfigError, InputError, ModelFileError, retold
 from ..core.files.json_text import read_json
 from ..core.files.reading import read_bytes
@@ -73,8 +73,7 @@ def write_settings(
         everything = {*settings.guarded(), *recorded(digest)}  # what is left out is taken back
         record(settings, Path(model), digest, everything if given is None else given)
     except InputError as error:
-        logger = logging.getLogger("fastscnn_tf")
-        logger.warning("%s: its paths will not count here, they are not recorded: %s", path, error)
+        LOG.warning("%s: its paths will not count here, they are not recorded: %s", path, error)
     return path
 
 

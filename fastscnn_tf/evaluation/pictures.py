@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..core.aliases import StrPath
-from ..core.console import first_few
+from ..core.console import LOG, first_few
 from ..core.errors import DataError, NothingThere
 from ..core.files import parquet
 from ..core.files.addresses import is_place, is_url, place_of, shown
@@ -28,6 +27,8 @@ from ..data.records import packed_dataset as packed
 
 LISTS = ".txt"  # of files that name pictures
 SKIPPED = ".fastscnn-skipped.jsonl"  # in a folder of results: pictures that cannot be read
+
+say = LOG.warning
 
 
 class Found(NamedTuple):
@@ -199,10 +200,6 @@ def first_readable(pictures: Iterable[Path], skip_bad: bool) -> None:
         else:
             return
     raise DataError(f"none of the {len(reasons)} pictures can be read ({first_few(reasons)})")
-
-
-def say(line: str) -> None:
-    logging.getLogger("fastscnn_tf").warning(line)
 
 
 def several(paths: Sequence[Path], what: str) -> str:

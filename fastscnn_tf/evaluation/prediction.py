@@ -15,7 +15,7 @@ from ..core.aliases import Progress, StrPath
 from ..core.errors import DataError, OutputError
 from ..core.files.addresses import shown
 from ..core.files.folder_lock import one_call
-from ..core.files.journal import DONE, Journal, begun_by, name_of
+from ..core.files.journal import DONE, Journal, name_of
 from ..core.files.json_text import dump_json
 from ..core.files.parquet import Parts
 from ..core.files.writing import check_name, check_output, check_plain, write_bytes
@@ -377,7 +377,8 @@ def _results_among(pictures: Sequence[Path]) -> set[Path]:
         folder / LIST: WrittenFiles(folder).has for folder in folders if _has(folder, LIST)
     }
     above = {parent for folder in folders for parent in (folder, *folder.parents)}
-    lists |= {folder / DONE: begun_by(folder / DONE) for folder in above if _has(folder, DONE)}
+    journals = [folder / DONE for folder in above if _has(folder, DONE)]
+    lists |= {path: Journal(path).has_begun for path in journals}
     for path, written in sorted(lists.items()):
         inside = (p for p in pictures if path.parent in p.parents and p not in results)
         if path.name == LIST:

@@ -264,10 +264,8 @@ def _clear(path: Path) -> None:
         own = each.is_file() and plain(each.name) in ours.get(each.parent.name, ())
         if not (own or each.is_symlink()):
             raise OutputError(f"{each} is none of ours: move it away, or choose another output")
-    journal = Journal(path / DONE, {}) if os.path.lexists(path / DONE) else None
-    gone += [
-        part for part in path.glob(f"{SPLIT}-*{SUFFIX}") if journal and journal.has_begun(part)
-    ]
+    begun = Journal(path / DONE, {}).has_begun
+    gone += filter(begun, path.glob(f"{SPLIT}-*{SUFFIX}"))
     for each in (*gone, path / JOURNAL, path / DONE):
         each.unlink(missing_ok=True)
 

@@ -7,11 +7,11 @@ import numpy as np
 from ..core.images.interpolation import HALF_PIXEL
 from ..core.sizes import Size
 from ..model.byte_input import centre
+from ..model.common_blocks import CommonBlocks
 from ..model.fast_scnn import full_resolution
 from ..model.folded import FoldedNetwork
-from ..model.folded_blocks import FoldedBlocks
 from ..model.topology import Add, Conv, Depthwise, fast_scnn_outputs
-from ..model.windows import Spans, Windows, explicit_pads, is_whole, pads_to
+from ..model.windows import Pads, Spans, Windows, explicit_pads, is_whole
 from .mutable_graph import on_raw_bytes
 from .onnx_graph import NO_PADS, OnnxGraph, Value, same_pads
 
@@ -41,15 +41,13 @@ def float_graph(network: FoldedNetwork, outputs: str, input: str, half: bool) ->
     return graph
 
 
-class OnnxBlocks(FoldedBlocks):
+class OnnxBlocks(CommonBlocks):
     """Blocks on constants; operations bear the names of layers.
 
     Args:
         network: weights of a float network.
         graph: what takes the operations.
     """
-
-    border = None
 
     def __init__(self, network: FoldedNetwork, graph: OnnxGraph) -> None:
         self.weights, self.graph = network.weights, graph
@@ -94,8 +92,8 @@ class OnnxBlocks(FoldedBlocks):
     def resize(self, x: Value, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Value:
         return self.graph.resize(x, size, sampling, name)
 
-    def pad(self, x: Value, size: Size, *, name: str) -> Value:
-        return self.graph.pad(x, pads_to(self.size(x), size), name)
+    def _zeros(self, x: Value, pads: Pads, name: str) -> Value:
+        return self.graph.pad(x, pads, name)
 
     def crop(self, x: Value, size: Size, *, name: str) -> Value:
         """The top left `size` of a map."""

@@ -71,8 +71,8 @@ class _Translator:
             self._stored[index] = Value(self.onnx.constant(_name(tensor), ints), tensor.shape)
         if index not in self._stored:
             raise ExportError(f"{_name(tensor)}: expected an image or a result, got a constant")
-        x, zero = self._stored[index], self._zero(tensor)
-        self._real[index] = self.onnx.dequantize(x, tensor.scales[0], zero, f"{x.name}.real")
+        x, scale, zero = self._stored[index], tensor.scales[0], self._zero(tensor)
+        self._real[index] = self.onnx.on_grid("Dequantize", x, scale, zero, f"{x.name}.real")
         return self._real[index]
 
     def _zero(self, tensor: Tensor) -> np.ndarray:
@@ -86,9 +86,8 @@ class _Translator:
         if relu and not clamps:
             value = self.onnx.relu(value, f"{value.name}.relu")
         if tensor.quantized:
-            zero = self._zero(tensor)
-            name = f"{_name(tensor)}.bytes"
-            self._stored[tensor.index] = self.onnx.quantize(value, tensor.scales[0], zero, name)
+            scale, zero, name = tensor.scales[0], self._zero(tensor), f"{_name(tensor)}.bytes"
+            self._stored[tensor.index] = self.onnx.on_grid("Quantize", value, scale, zero, name)
         else:
             self._real[tensor.index] = value
 
@@ -144,7 +143,7 @@ class _Translator:
         x, y = (self.graph.tensors[index] for index in op.inputs)
         name = f"{_name(result)}.summand"
         return [
-            self.onnx.dequantize(self._stored[t.index], scale, self._zero(t), name)
+            self.onnx.on_grid("Dequantize", self._stored[t.index], scale, self._zero(t), name)
             for t, scale in zip((x, y), adding_scales(x, y, result), strict=True)
         ]
 

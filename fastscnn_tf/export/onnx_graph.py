@@ -216,21 +216,11 @@ class OnnxGraph:
         matrix = self.constant(f"{name}.columns", columns.T.astype(np.float32))
         return self.node("MatMul", [y.name, matrix], (1, high, wide, depth), name)
 
-    def quantize(self, x: Value, scale: float, zero: np.ndarray, name: str) -> Value:
-        """A tensor on a grid, of the zero point's type."""
-        return self._on_grid("QuantizeLinear", x.name, x.shape, scale, zero, name)
-
-    def dequantize(self, x: Value, scale: float, zero: np.ndarray, name: str) -> Value:
-        """What a tensor on a grid stands for."""
-        return self._on_grid("DequantizeLinear", x.name, x.shape, scale, zero, name)
-
-    def _on_grid(
-        self, kind: str, x: str, shape: tuple[int, ...], scale: float, zero: np.ndarray, name: str
-    ) -> Value:
+    def on_grid(self, kind: str, x: Value, scale: float, zero: np.ndarray, name: str) -> Value:
+        """`Quantize` to a grid, whose type is the zero point's, or `Dequantize` from it."""
         step = self.constant(f"scale.{scale!r}", np.array(scale, np.float32))
-        return self.node(
-            kind, [x, step, self.constant(f"zero.{zero.dtype}.{zero}", zero)], shape, name
-        )
+        base = self.constant(f"zero.{zero.dtype}.{zero}", zero)
+        return self.node(f"{kind}Linear", [x.name, step, base], x.shape, name)
 
     def quantized_weight(self, name: str, values: np.ndarray, scales: np.ndarray) -> str:
         """An integer constant with a scale for each index of its first axis, as floats."""

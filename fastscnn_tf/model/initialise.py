@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from ..core.aliases import StrPath
 from ..core.class_maps import shared_classes
 from ..core.config import FastSCNNConfig
+from ..core.console import LOG
 from ..core.errors import ConfigError
 from ..core.keras_api import KerasModel, keras3
 from ..core.named_weights import no_such_model
@@ -72,7 +72,7 @@ def for_classes(start: Start, num_classes: int) -> KerasModel:
     if num_classes != config.num_classes:
         config = config.replace(num_classes=num_classes, class_names=(), class_colors=())
     model = fast_scnn(config)
-    logging.getLogger("fastscnn_tf").info(initialise(model, start))
+    LOG.info(initialise(model, start))
     return model
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import random
 from types import ModuleType
 
@@ -10,9 +9,10 @@ from ..core.config import FastSCNNConfig
 from ..core.images.interpolation import HALF_PIXEL
 from ..core.keras_api import KerasLayer, Tensor
 from ..core.sizes import Size
+from .common_blocks import CommonBlocks
 from .layers import layers_for
 from .topology import Add, Conv, Depthwise
-from .windows import Windows, explicit_pads, is_whole, pads_to
+from .windows import Pads, Spans, pads_to
 
 
 def precision_of(name: str) -> str | None:
@@ -20,7 +20,7 @@ def precision_of(name: str) -> str | None:
     return "float32" if "logits" in name else None
 
 
-class KerasBlocks:
+class KerasBlocks(CommonBlocks):
     """Convolutions with batch normalisation; every layer named.
 
     Args:
@@ -62,10 +62,8 @@ class KerasBlocks:
         )
         return self._finish(self.apply(layer, x), conv)
 
-    def _padded(self, x: Tensor, conv: Conv | Depthwise) -> tuple[Tensor, str]:
-        """The input of a convolution, and the padding that is left for its layer to do."""
-        pads, padding = explicit_pads(self.size(x), conv.stride, conv.padding)
-        return self.layers.ZeroPadding2D(pads, name=f"{conv.name}.pad")(x) if pads else x, padding
+    def _zeros(self, x: Tensor, pads: Pads, name: str) -> Tensor:
+        return self.layers.ZeroPadding2D(pads, name=name)(x)
 
     def apply(self, layer: KerasLayer, x: Tensor) -> Tensor:
         """Calls a layer with weights for the first time, which makes them.
@@ -98,19 +96,12 @@ class KerasBlocks:
     def concat(self, xs: list[Tensor], *, name: str) -> Tensor:
         return self.layers.Concatenate(name=name)(xs)
 
-    def pool(self, x: Tensor, windows: Windows, *, name: str) -> Tensor:
+    def _means(self, x: Tensor, spans: Spans | None, axis: int, name: str) -> Tensor:
         # In float32: the sum over a map overflows float16.
-        means = functools.partial(self.own.WindowMeans, dtype="float32")
-        if is_whole(windows, self.size(x)):
-            return means(name=name)(x)
-        x = means(windows[0], axis=1, name=f"{name}.rows")(x)
-        return means(windows[1], axis=2, name=name)(x)
+        return self.own.WindowMeans(spans, axis=axis, dtype="float32", name=name)(x)
 
     def resize(self, x: Tensor, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Tensor:
         return self.own.Resize(size, sampling, dtype=precision_of(name), name=name)(x)
-
-    def pad(self, x: Tensor, size: Size, *, name: str) -> Tensor:
-        return self.layers.ZeroPadding2D(pads_to(self.size(x), size), name=name)(x)
 
     def crop(self, x: Tensor, size: Size, *, name: str) -> Tensor:
         """The top left `size` of a map."""
@@ -124,9 +115,3 @@ class KerasBlocks:
         # Without a seed PyTorch draws from one global stream, which no checkpoint holds.
         seed = random.randint(1, 10**9) if self.backend == "torch" else None
         return self.layers.Dropout(rate, seed=seed, dtype=precision_of(name), name=name)(x)
-
-    def size(self, x: Tensor) -> Size:
-        return int(x.shape[1]), int(x.shape[2])
-
-    def channels(self, x: Tensor) -> int:
-        return int(x.shape[3])

@@ -16,17 +16,17 @@ from ..core.images.interpolation import HALF_PIXEL
 from ..core.keras_api import Tensor, tensorflow
 from ..core.sizes import Size
 from .byte_input import STEP, border_colour, centre
+from .common_blocks import CommonBlocks
 from .folded import FoldedNetwork, is_depthwise
-from .folded_blocks import FoldedBlocks
 from .layers import resized
 from .ranges import INPUT, sharing
 from .topology import Add, Conv, Depthwise, fast_scnn_outputs
-from .windows import Pads, Spans, Windows, is_whole
+from .windows import Pads, Spans
 
 MAX_CONCAT = 5  # the int8 XNNPACK kernel takes no more inputs; longer ones are nested
 
 
-class TFBlocks(FoldedBlocks):
+class TFBlocks(CommonBlocks):
     """Blocks on constants.
 
     Args:
@@ -78,11 +78,8 @@ class TFBlocks(FoldedBlocks):
     def concat(self, xs: list[Tensor], *, name: str) -> Tensor:
         return self.quantize(self.tf.concat(xs, -1), name)
 
-    def pool(self, x: Tensor, windows: Windows, *, name: str) -> Tensor:
-        if is_whole(windows, self.size(x)):
-            return self.quantize(self.tf.reduce_mean(x, [1, 2], keepdims=True), name)
-        x = self.quantize(window_means(x, windows[0], 1), f"{name}.rows")
-        return self.quantize(window_means(x, windows[1], 2), name)
+    def _means(self, x: Tensor, spans: Spans | None, axis: int, name: str) -> Tensor:
+        return self.quantize(window_means(x, spans, axis), name)
 
     def resize(self, x: Tensor, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Tensor:
         return self.quantize(resized(x, size, sampling), name)
@@ -104,9 +101,11 @@ def convolve(x: Tensor, kernel: Tensor, conv: Conv | Depthwise, padding: str) ->
     return nn.depthwise_conv2d(x, kernel, strides, padding, dilations=dilations)
 
 
-def window_means(x: Tensor, spans: Spans, axis: int) -> Tensor:
-    """MEAN over static slices: the average pooling kernel has no int8 XNNPACK version."""
+def window_means(x: Tensor, spans: Spans | None, axis: int) -> Tensor:
+    """MEAN over static slices, or the whole map: average pooling has no int8 XNNPACK version."""
     tf = tensorflow()
+    if spans is None:
+        return tf.reduce_mean(x, [1, 2], keepdims=True)
     means = [
         tf.reduce_mean(x[:, a:b] if axis == 1 else x[:, :, a:b], axis, keepdims=True)
         for a, b in spans

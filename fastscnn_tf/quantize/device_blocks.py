@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,15 +17,15 @@ from ..core.images.interpolation import HALF_PIXEL
 from ..core.keras_api import Tensor, tensorflow
 from ..core.sizes import Size
 from ..model.byte_input import border_colour, byte_range
+from ..model.common_blocks import CommonBlocks
 from ..model.folded import FoldedNetwork, Weights, is_depthwise, on_bytes
-from ..model.folded_blocks import FoldedBlocks
 from ..model.layers import resized
 from ..model.ranges import sharing
 from ..model.tf_blocks import convolve, framed, image_bytes, quantized_kernel, window_means
 from ..model.topology import Add, Conv, Depthwise, fast_scnn_outputs
-from ..model.windows import Pads, Windows, is_whole
+from ..model.windows import Pads, Spans
 from . import integer
-from .integer import Grid
+from .integer import Grid, OnGrid
 
 
 class Signal(NamedTuple):
@@ -47,13 +47,6 @@ class Signal(NamedTuple):
         return self.x.shape
 
 
-class OnGrid(NamedTuple):
-    """A tensor of integers: real values, (B, H, W, C) float32, and the grid they lie on."""
-
-    x: Tensor
-    grid: Grid
-
-
 class Layer(NamedTuple):
     """What a block does.
 
@@ -61,18 +54,18 @@ class Layer(NamedTuple):
         name: as in the topology.
         kind: `conv`, `depthwise`, `add`, `concat`, `pool`, `resize` or `relu`.
         real: (inputs..., kernel, bias) -> output, in float32; without weights (inputs...).
-        integers: (inputs on their grids, output's grid) -> output on that grid.
+        integers: (inputs on their grids..., output's grid) -> output on that grid.
         weights: kernel and bias in float32.
     """
 
     name: str
     kind: str
     real: Callable[..., Tensor]
-    integers: Callable[[list[OnGrid], Grid], Tensor]
+    integers: Callable[..., Tensor]
     weights: Weights | tuple[()] = ()
 
 
-class DeviceBlocks(FoldedBlocks):
+class DeviceBlocks(CommonBlocks):
     """Blocks on signals.
 
     Args:
@@ -118,7 +111,7 @@ class DeviceBlocks(FoldedBlocks):
         grid = self.grid_of(layer.name)
         integers = [OnGrid(s.x, s.grid) for s in inputs if s.grid is not None]
         if len(integers) == len(inputs):
-            return Signal(layer.integers(integers, grid), grid)
+            return Signal(layer.integers(*integers, grid), grid)
         weights = layer.weights and (
             quantized_kernel(layer.name, layer.weights[0]),
             *layer.weights[1:],
@@ -149,11 +142,9 @@ class DeviceBlocks(FoldedBlocks):
             y = run(x, kernel) + bias
             return self.tf.nn.relu(y) if relu else y
 
-        def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
-            x, source = inputs[0]
+        def integers(x: OnGrid, grid: Grid) -> Tensor:
             kernel, bias = map(self.tf.constant, weights)
-            rest = source, grid, is_depthwise(name), relu
-            return integer.convolution(x, kernel, bias, run, *rest)
+            return integer.convolution(x, kernel, bias, run, grid, is_depthwise(name), relu)
 
         return self._layer(Layer(name, kind, real, integers, weights), x)
 
@@ -168,44 +159,34 @@ class DeviceBlocks(FoldedBlocks):
         def real(x: Tensor, y: Tensor) -> Tensor:
             return self.tf.nn.relu(x + y) if add.relu else x + y
 
-        def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
-            (x, first), (y, second) = inputs
-            return integer.addition(x, y, first, second, grid, add.relu)
-
+        integers = functools.partial(integer.addition, relu=add.relu)
         return self._layer(Layer(add.name, "add", real, integers), x, y)
 
     def concat(self, xs: list[Signal], *, name: str) -> Signal:
         def real(*xs: Tensor) -> Tensor:
             return self.tf.concat(xs, -1)
 
-        return self._layer(Layer(name, "concat", real, lambda xs, _: real(*(s.x for s in xs))), *xs)
+        def integers(*inputs: Any) -> Tensor:
+            *xs, _ = inputs
+            return real(*(x.x for x in xs))
 
-    def pool(self, x: Signal, windows: Windows, *, name: str) -> Signal:
-        if is_whole(windows, self.size(x)):
-            return self._means(x, name, lambda x: self.tf.reduce_mean(x, [1, 2], keepdims=True))
-        x = self._means(x, f"{name}.rows", lambda x: window_means(x, windows[0], 1))
-        return self._means(x, name, lambda x: window_means(x, windows[1], 2))
+        return self._layer(Layer(name, "concat", real, integers), *xs)
 
-    def _means(self, x: Signal, name: str, run: Callable[[Tensor], Tensor]) -> Signal:
-        def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
-            return integer.means(inputs[0].x, run, inputs[0].grid, grid)
-
+    def _means(self, x: Signal, spans: Spans | None, axis: int, name: str) -> Signal:
+        run = functools.partial(window_means, spans=spans, axis=axis)
+        integers = functools.partial(integer.means, run)
         return self._layer(Layer(name, "pool", run, integers), x)
 
     def resize(self, x: Signal, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Signal:
-        def real(x: Tensor) -> Tensor:
-            return resized(x, size, sampling)
+        real = functools.partial(resized, size=size, sampling=sampling)
 
-        def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
-            return integer.resize(inputs[0].x, size, grid, sampling)
+        def integers(x: OnGrid, grid: Grid) -> Tensor:
+            return integer.resize(OnGrid(x.x, grid), size, sampling)
 
         return self._layer(Layer(name, "resize", real, integers), x)
 
     def relu(self, x: Signal, *, name: str) -> Signal:
-        def integers(inputs: list[OnGrid], grid: Grid) -> Tensor:
-            return integer.rectify(inputs[0].x, inputs[0].grid, grid)
-
-        return self._layer(Layer(name, "relu", self.tf.nn.relu, integers), x)
+        return self._layer(Layer(name, "relu", self.tf.nn.relu, integer.rectify), x)
 
 
 class FloatBlocks(DeviceBlocks):

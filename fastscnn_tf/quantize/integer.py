@@ -33,6 +33,13 @@ class Grid(NamedTuple):
     high: Any
 
 
+class OnGrid(NamedTuple):
+    """A tensor of integers: real values, (B, H, W, C) float32, and the grid they lie on."""
+
+    x: Tensor
+    grid: Grid
+
+
 def grid(low: Tensor, high: Tensor) -> Grid:
     """The grid of a range, nudged as fake quantization and the converter do it."""
     tf = tensorflow()
@@ -47,9 +54,9 @@ def grid_of(limits: Limits) -> Grid:
     return grid(*map(tensorflow().convert_to_tensor, limits()))
 
 
-def levels(x: Tensor, of: Grid) -> Tensor:
+def levels(of: OnGrid) -> Tensor:
     """Integers of a tensor that lies on a grid."""
-    return tensorflow().round(x / _float32(of.step))
+    return tensorflow().round(of.x / _float32(of.grid.step))
 
 
 def quantize(x: Tensor, to: Grid) -> Tensor:
@@ -76,11 +83,10 @@ def _ratio(target: Grid, *steps: Any) -> Tensor:
 
 
 def convolution(
-    x: Tensor,
+    x: OnGrid,
     kernel: Tensor,
     bias: Tensor,
     run: Callable[[Any, Any], Any],
-    source: Grid,
     target: Grid,
     depthwise: bool,
     relu: bool,
@@ -88,12 +94,11 @@ def convolution(
     """CONV_2D or DEPTHWISE_CONV_2D: exact sums, then one float32 scale and round to even.
 
     Args:
-        x: input on `source`.
+        x: input.
         kernel: float kernel; quantized symmetrically per output channel.
         bias: float bias; rounded to steps of input x kernel.
         run: the convolution itself, of (levels, kernel levels). Its float32 sums are exact while
             they stay below 2 ** 24.
-        source: grid of the input.
         target: grid of the output.
         depthwise: layout of the kernel.
         relu: clamp at 0.
@@ -109,56 +114,56 @@ def convolution(
     # The converter finds the step again from the kernel that was written on its grid.
     written = tf.reduce_max(tf.abs(weights * spread), axes)
     step = tf.cast(tf.maximum(written, 1e-12), tf.float64) / 127.0
-    offset = _float32(tf.round(tf.cast(bias, tf.float64) / (source.step * step)))
-    total = run(levels(x, source), weights) + offset
+    offset = _float32(tf.round(tf.cast(bias, tf.float64) / (x.grid.step * step)))
+    total = run(levels(x), weights) + offset
     low = tf.maximum(target.low, 0.0) if relu else target.low
-    scaled = tf.round(total * _ratio(target, source.step, step))
+    scaled = tf.round(total * _ratio(target, x.grid.step, step))
     return real(tf.clip_by_value(scaled, low, target.high), target)
 
 
-def addition(x: Tensor, y: Tensor, first: Grid, second: Grid, target: Grid, relu: bool) -> Tensor:
+def addition(x: OnGrid, y: OnGrid, target: Grid, relu: bool) -> Tensor:
     """ADD: multipliers of 21 bits, one shift, rounding half up."""
     tf = tensorflow()
-    scales = [tf.cast(_ratio(target, g.step), tf.float64) for g in (first, second)]
+    scales = [tf.cast(_ratio(target, v.grid.step), tf.float64) for v in (x, y)]
     exponent = tf.floor(tf.math.log(tf.maximum(*scales)) / np.log(2.0))
     unit = tf.pow(tf.constant(2.0, tf.float64), 20.0 - exponent)
     total = sum(
-        tf.cast(levels(v, g), tf.float64) * tf.round(scale * unit)
-        for v, g, scale in zip((x, y), (first, second), scales, strict=True)
+        tf.cast(levels(v), tf.float64) * tf.round(scale * unit)
+        for v, scale in zip((x, y), scales, strict=True)
     )
     result = _float32(tf.floor(total / unit + 0.5))
     low = tf.maximum(target.low, 0.0) if relu else target.low
     return real(tf.clip_by_value(result, low, target.high), target)
 
 
-def means(x: Tensor, run: Callable[[Any], Any], source: Grid, target: Grid) -> Tensor:
+def means(run: Callable[[Any], Any], x: OnGrid, target: Grid) -> Tensor:
     """MEAN: `run` takes means of levels; one float32 scale.
 
     Rounded to an even byte; between equal grids, where export makes a convolution of it, to an even
     level.
     """
-    tf = tensorflow()
+    tf, source = tensorflow(), x.grid
     same = tf.logical_and(tf.equal(source.step, target.step), tf.equal(source.low, target.low))
     zero = tf.where(same, tf.zeros_like(target.low), -target.low)
-    scaled = tf.round(run(levels(x, source)) * _ratio(target, source.step) + zero) - zero
+    scaled = tf.round(run(levels(x)) * _ratio(target, source.step) + zero) - zero
     return real(tf.clip_by_value(scaled, target.low, target.high), target)
 
 
-def resize(x: Tensor, size: Size, both: Grid, sampling: str = HALF_PIXEL) -> Tensor:
+def resize(both: OnGrid, size: Size, sampling: str = HALF_PIXEL) -> Tensor:
     """RESIZE_BILINEAR: weights of 11 bits, rounding half up; or RESIZE_NEAREST_NEIGHBOR."""
     tf = tensorflow()
     rows, columns = (
         tf.constant(np.rint(interpolation_matrix(n, m, sampling) * 2048.0) / 2048.0, tf.float64)
-        for n, m in zip(x.shape[1:3], size, strict=True)
+        for n, m in zip(both.x.shape[1:3], size, strict=True)
     )
-    exact = tf.cast(levels(x, both), tf.float64)
+    exact = tf.cast(levels(both), tf.float64)
     exact = tf.einsum("Hh,bhwc->bHwc", rows, exact)
     exact = tf.einsum("Ww,bHwc->bHWc", columns, exact)
-    return real(_float32(tf.floor(exact + 0.5)), both)
+    return real(_float32(tf.floor(exact + 0.5)), both.grid)
 
 
-def rectify(x: Tensor, source: Grid, target: Grid) -> Tensor:
+def rectify(x: OnGrid, target: Grid) -> Tensor:
     """QUANTIZE to a grid that starts at 0, by a factor of 1 or 2: a clamp."""
     tf = tensorflow()
-    factor = _float32(tf.round(source.step / target.step))
-    return real(tf.clip_by_value(levels(x, source) * factor, 0.0, target.high), target)
+    factor = _float32(tf.round(x.grid.step / target.step))
+    return real(tf.clip_by_value(levels(x) * factor, 0.0, target.high), target)

@@ -13,17 +13,17 @@ from ..core.images.interpolation import HALF_PIXEL
 from ..core.keras_api import KerasLayer, Tensor, Variable, tensorflow, tf_keras
 from ..core.sizes import Size
 from ..model.byte_input import border_colour
+from ..model.common_blocks import CommonBlocks
 from ..model.fast_scnn import full_resolution
 from ..model.folded import is_depthwise
-from ..model.folded_blocks import FoldedBlocks
 from ..model.keras_blocks import KerasBlocks
 from ..model.layers import layers_for
 from ..model.ranges import CONCAT, INPUT, LOGITS, RECTIFIED, sharing
 from ..model.tf_blocks import convolve, framed, image_bytes
 from ..model.topology import Add, Conv, Depthwise
-from ..model.windows import Pads, Windows, is_whole
+from ..model.windows import Pads, Spans
 from . import integer
-from .integer import Grid, Limits
+from .integer import Grid, Limits, OnGrid
 from .qat_layers import (
     EMA_DECAY,
     ActivationRange,
@@ -31,12 +31,12 @@ from .qat_layers import (
     LayerQuantization,
     PartOfRange,
     RectifiedRange,
-    grid_at,
+    on_grid,
     wrapper,
 )
 
 
-class QATBlocks(FoldedBlocks):
+class QATBlocks(CommonBlocks):
     """Folded layers (bias, no batch normalisation); every tensor of the int8 graph has a range.
 
     Args:
@@ -160,8 +160,8 @@ class QATBlocks(FoldedBlocks):
 
         def exact(x: Tensor, own: Grid, weights: tuple[Tensor, Tensor]) -> Tensor:
             kernel, bias = map(tensorflow().convert_to_tensor, weights)
-            grids = grid_at(x, source), own
-            return integer.convolution(x, kernel, bias, run, *grids, depthwise, conv.relu)
+            at = on_grid(x, source)
+            return integer.convolution(at, kernel, bias, run, own, depthwise, conv.relu)
 
         return self._wrap(layer, x, exact, kernel)
 
@@ -173,8 +173,8 @@ class QATBlocks(FoldedBlocks):
             return tensorflow().nn.relu(z) if add.relu else z
 
         def exact(inputs: tuple[Tensor, Tensor], own: Grid) -> Tensor:
-            first, second = map(grid_at, inputs, sources)
-            return integer.addition(*inputs, first, second, own, add.relu)
+            x, y = map(on_grid, inputs, sources)
+            return integer.addition(x, y, own, add.relu)
 
         return self._wrap(self.keras.Lambda(total, name=add.name), [x, y], exact)
 
@@ -183,24 +183,17 @@ class QATBlocks(FoldedBlocks):
         layer = self.keras.Concatenate(name=name)
         return self._wrap(layer, xs, lambda xs, own: layer.call(xs), quantizer=quantizer)
 
-    def pool(self, x: Tensor, windows: Windows, *, name: str) -> Tensor:
-        means = self.own.WindowMeans
-        if is_whole(windows, self.size(x)):
-            return self._means(x, means(name=name))
-        x = self._means(x, means(windows[0], axis=1, name=f"{name}.rows"))
-        return self._means(x, means(windows[1], axis=2, name=name))
-
-    def _means(self, x: Tensor, layer: KerasLayer) -> Tensor:
-        source = self.limits_of(x)
+    def _means(self, x: Tensor, spans: Spans | None, axis: int, name: str) -> Tensor:
+        layer, source = self.own.WindowMeans(spans, axis=axis, name=name), self.limits_of(x)
 
         def exact(x: Tensor, own: Grid) -> Tensor:
-            return integer.means(x, layer.call, grid_at(x, source), own)
+            return integer.means(layer.call, on_grid(x, source), own)
 
         return self._wrap(layer, x, exact)
 
     def resize(self, x: Tensor, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Tensor:
         layer = self.own.Resize(size, sampling, name=name)
-        return self._wrap(layer, x, lambda x, own: integer.resize(x, size, own, sampling))
+        return self._wrap(layer, x, lambda x, own: integer.resize(OnGrid(x, own), size, sampling))
 
     def upsample(self, logits: Tensor) -> Tensor:
         """Full-resolution logits, not rounded: what the runtime makes of a `logits` file."""
@@ -211,14 +204,14 @@ class QATBlocks(FoldedBlocks):
         """What the resize inside a `logits-full` or `labels` file makes of a logits tensor."""
         sampling, (height, width) = self.config.sampling("logits"), self.config.input_size
         variables = self.ranges[LOGITS]
-        both = integer.grid(variables["min_var"], variables["max_var"])
-        return integer.resize(logits, self.config.padded_size, both, sampling)[:, :height, :width]
+        both = OnGrid(logits, integer.grid(variables["min_var"], variables["max_var"]))
+        return integer.resize(both, self.config.padded_size, sampling)[:, :height, :width]
 
     def relu(self, x: Tensor, *, name: str) -> Tensor:
         source, owner = self.limits_of(x), self.ranges[self.sharing.owner(name)]
         quantizer = RectifiedRange(variables=owner)
 
         def exact(x: Tensor, own: Grid) -> Tensor:
-            return integer.rectify(x, grid_at(x, source), own)
+            return integer.rectify(on_grid(x, source), own)
 
         return self._wrap(self.keras.ReLU(name=name), x, exact, quantizer=quantizer)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.keras_api import of_keras, tensorflow, tfmot
 from .calibrate import DEAD
-from .integer import Grid, Limits, grid_of
+from .integer import Limits, OnGrid, grid_of
 
 EMA_DECAY = 0.99
 START = 6.0  # TFMOT's own starting range, kept to detect ranges that were never set
@@ -46,10 +46,9 @@ class QuantizeWrapper:
         return outputs
 
 
-def grid_at(x: Any, limits: Limits) -> Grid:
-    """The grid of a tensor: what its wrapper made, or from its range behind any other layer."""
-    found: Grid | None = getattr(x, "grid", None)
-    return found or grid_of(limits)
+def on_grid(x: Any, limits: Limits) -> OnGrid:
+    """A tensor on its grid: what its wrapper made, or from its range behind any other layer."""
+    return OnGrid(x, getattr(x, "grid", None) or grid_of(limits))
 
 
 def wrapper(*arguments: Any, **options: Any) -> Any:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.arguments import check_number, host_and_port
-from ..core.console import quiet_stderr
+from ..core.console import LOG, quiet_stderr
 from ..core.environment import environment
 from ..core.errors import ConfigError, FastSCNNError, InputError
 from ..core.extras import import_extra
@@ -224,7 +224,7 @@ class _Actors(Crew):
         if not done and starting and not self._told:
             self._told = True
             cpus = self._ray.cluster_resources().get("CPU", 0)
-            logging.getLogger("fastscnn_tf").warning(
+            LOG.warning(
                 "no worker has a CPU of the Ray cluster yet: it has %g in all; still waiting", cpus
             )
         return done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from ..core.aliases import StrPath
 from ..core.class_maps import NAMELESS
-from ..core.console import quiet_stderr
+from ..core.console import LOG, quiet_stderr
 from ..core.errors import ConfigError, DataError, ModelFileError
 from ..core.foreign_text import printable
 from ..core.images.interpolation import sampling_of
@@ -116,13 +115,12 @@ class Segmenter(ImageModel):
             self.runtime = MICRO
         if plan.compiled and len(graphs.main.outputs) > 1:
             raise ConfigError(f"{path}: several outputs need api=interpreter, not compiled_model")
-        logger = logging.getLogger("fastscnn_tf")
         for note in plan.notes:
-            logger.warning("%s: %s", printable(path), printable(note))
+            LOG.warning("%s: %s", printable(path), printable(note))
         if plan.remark:
-            logger.info("%s: %s", printable(path), printable(plan.remark))
+            LOG.info("%s: %s", printable(path), printable(plan.remark))
         if self.ports.told:
-            logger.warning("%s: %s", printable(path), self.ports.told)
+            LOG.warning("%s: %s", printable(path), self.ports.told)
         if not known:
             self.trial_seconds += ensure_tried(self.path, content, graphs.main, plan)
         if plan.order:

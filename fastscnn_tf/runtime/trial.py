@@ -9,7 +9,6 @@ code has got through.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import threading
 import time
@@ -17,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.console import quiet_stderr
+from ..core.console import LOG, quiet_stderr
 from ..core.errors import ConfigError, ModelFileError
 from ..core.foreign_text import one_line
 from ..core.named_weights import ONNX
@@ -82,9 +81,8 @@ def ensure_tried(path: Path, content: bytes, graph: Graph, plan: Plan) -> float:
     _try(path, content, graph, plan)
     remember(key)
     seconds = time.perf_counter() - start
-    logger = logging.getLogger("fastscnn_tf")
     if seconds >= FELT:
-        logger.info("%s: opened here for the first time: tried out in %.1f s", path, seconds)
+        LOG.info("%s: opened here for the first time: tried out in %.1f s", path, seconds)
     return seconds
 
 
@@ -173,8 +171,7 @@ def _try(path: Path, content: bytes, graph: Graph, plan: Plan) -> None:
 def _told(path: Path, limits: Limits) -> Iterator[None]:
     """Says what the wait is for where it is long."""
     said = "%s: not opened here before: it is being tried out, for up to %d s of computing"
-    logger = logging.getLogger("fastscnn_tf")
-    timer = threading.Timer(LONG, logger.info, (said, path, limits.seconds))
+    timer = threading.Timer(LONG, LOG.info, (said, path, limits.seconds))
     timer.daemon = True
     timer.start()
     try:

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import hashlib
 import json
-import logging
 import os
 import platform
 import stat
@@ -19,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ..core.console import LOG
 from ..core.files.user_folders import cache_folder
 
 FOLDER = "tried"
@@ -132,4 +132,4 @@ def _bound(folder: Path) -> None:
 
 @functools.cache
 def _say_once(reason: str) -> None:
-    logging.getLogger("fastscnn_tf").debug("models are tried each time: %s", reason)
+    LOG.debug("models are tried each time: %s", reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -89,7 +89,7 @@ class Journal:
 
     Args:
         path: where it lies; nothing is written before `begin`.
-        settings: what decides the results; as JSON has it.
+        settings: what decides the results; as JSON has it. None: whatever it was begun with.
 
     Attributes:
         path: where it lies.
@@ -99,11 +99,11 @@ class Journal:
         OutputError: it is no journal of ours, or damaged.
     """
 
-    def __init__(self, path: Path, settings: Mapping[str, Any]):
-        self.path, self._settings = path, plain(dict(settings))
+    def __init__(self, path: Path, settings: Mapping[str, Any] | None = None):
+        self.path, self._settings = path, plain(dict(settings or {}))
         lines = read_lines(path, _Line)
         self._new = not lines
-        if lines:
+        if lines and settings is not None:
             where = path.parent if path.name == DONE else path
             check_same(where, lines[0].settings or {}, self._settings)
         self._here = os.path.join(name_of(path.parent), "")  # noqa: PTH118
@@ -147,17 +147,6 @@ class Journal:
         """
         where = f"{self.path}: {item}"
         return convert(self._done[self._name(item)], where, kind, error=OutputError)
-
-
-def begun_by(path: Path) -> Callable[[Path], bool]:
-    """Whether a file is one that the calls of a journal wrote.
-
-    Raises:
-        OutputError: it is no journal of ours, or damaged.
-    """
-    begun = {line.begun for line in read_lines(path, _Line) if line.begun}
-    here = os.path.join(name_of(path.parent), "")  # noqa: PTH118
-    return lambda file: not begun.isdisjoint((name_of(file), name_of(file).removeprefix(here)))
 
 
 def name_of(item: Path | str) -> str:

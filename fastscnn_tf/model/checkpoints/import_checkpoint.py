@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ...core.aliases import StrPath
 from ...core.arguments import check_name
 from ...core.class_maps import VOID_NAMES
 from ...core.config import FastSCNNConfig
+from ...core.console import LOG
 from ...core.errors import ConfigError, ModelFileError
 from ...core.keras_api import KerasModel
 from ...core.labels import CITYSCAPES, MAX_CLASSES
@@ -41,7 +41,6 @@ WIDTHS = {
     "bottleneck_widths": tuple(_BLOCK.format(group, "project") for group in (1, 2, 3)),
     "head_widths": ("pyramid.output", "fusion.high", "classifier.ds1_pointwise"),
 }
-LOG = logging.getLogger("fastscnn_tf")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,9 +6,9 @@
 Source: MindSpore, mindspore/ccsrc/utils/checkpoint.proto.
 """
 
-import logging
 from collections.abc import Container
 
+from ...core.console import LOG
 from ...core.files.protobuf import Value, Wire, content_of, text
 from .pickled_tensors import MAX_NAME, Tensor, extents, packed
 
@@ -38,7 +38,7 @@ def read_mindspore(data: bytes) -> dict[str, Tensor]:
         found[name] = _tensor(wire, tensor)
     others = [name for name in found if _is_of_training(name, found)]
     if others:
-        logging.getLogger("fastscnn_tf").info(
+        LOG.info(
             "%d entries of the training are left out: %s", len(others), ", ".join(_kinds(others))
         )
     return {name: tensor for name, tensor in found.items() if name not in others}

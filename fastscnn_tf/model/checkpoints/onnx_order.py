@@ -5,7 +5,6 @@ becomes one that changes nothing: the network computes what the file does.
 """
 
 import itertools
-import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...core.config import FastSCNNConfig
+from ...core.console import LOG
 from ...core.errors import ModelFileError
 from ..complexity import LayerCost, complexity
 from ..folded import is_depthwise
@@ -45,7 +45,7 @@ def named_by_order(tensors: Arrays, path: Any, asked: str = "auto") -> Arrays:
             if named := _matched(units, PEERS[source], FastSCNNConfig.preset(source), order):
                 if asked not in ("auto", source):  # which is refused as such
                     return named
-                logging.getLogger("fastscnn_tf").warning(
+                LOG.warning(
                     "%s: its normalisations are folded and names lost: its %d convolutions were "
                     "taken for those of %s in the order of the graph",
                     *(path, convolutions, source),

@@ -1,11 +1,11 @@
 """Finding the weights among what a training run saved."""
 
 import collections
-import logging
 import posixpath
 import re
 from typing import Any
 
+from ...core.console import LOG
 from ...core.errors import ModelFileError
 from .pickled_tensors import Opaque, Tensor
 
@@ -105,9 +105,7 @@ def without_prefixes(names: list[str]) -> list[str]:
     left_out = names[0].removesuffix(rests[0]) if names else ""
     _check_one_network(rests, left_out)
     if left_out:
-        logging.getLogger("fastscnn_tf").info(
-            "all names begin with %r, as of a wrapper: that is left out", left_out[:MAX_SHOWN]
-        )
+        LOG.info("all names begin with %r, as of a wrapper: that is left out", left_out[:MAX_SHOWN])
     return rests
 
 

@@ -1,4 +1,4 @@
-"""`FoldedBlocks`: what the vocabularies of a folded network have in common."""
+"""`CommonBlocks`: what the vocabularies have in common that compute images of (B, H, W, C)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from ..core.keras_api import Tensor
 from ..core.sizes import Size
 from .byte_input import FIRST, frame_pads
 from .topology import Conv, Depthwise
-from .windows import Pads, explicit_pads, pads_to
+from .windows import Pads, Spans, Windows, explicit_pads, is_whole, pads_to
 
 
-class FoldedBlocks:
-    """Blocks without dropout, whose padding goes around tensors by hand where it must.
+class CommonBlocks:
+    """Blocks whose padding goes around tensors by hand where it must.
 
-    What `norm` and `bias` ask of a convolution is in its folded weights already.
+    As of a folded network: there is no dropout, and what `norm` and `bias` ask of a convolution is
+    in its weights already.
 
     Attributes:
         border: colour of what is padded around an image of raw bytes; None: zeros.
     """
 
-    border: np.ndarray | None
+    border: np.ndarray | None = None
 
     def _zeros(self, x: Tensor, pads: Pads, name: str) -> Tensor:
         """A tensor with zeros around it."""
@@ -28,6 +29,10 @@ class FoldedBlocks:
 
     def _framed(self, x: Tensor, colour: np.ndarray, pads: Pads, name: str) -> Tensor:
         """An image with a colour around it."""
+        raise NotImplementedError
+
+    def _means(self, x: Tensor, spans: Spans | None, axis: int, name: str) -> Tensor:
+        """The means of windows along an axis; of the whole map without spans."""
         raise NotImplementedError
 
     def _frame_pads(self, size: Size, padding: str) -> Pads | None:
@@ -50,6 +55,12 @@ class FoldedBlocks:
         if self.border is None:
             return self._zeros(x, pads, name)
         return self._framed(x, self.border, pads, name)
+
+    def pool(self, x: Tensor, windows: Windows, *, name: str) -> Tensor:
+        if is_whole(windows, self.size(x)):
+            return self._means(x, None, 1, name)
+        x = self._means(x, windows[0], 1, f"{name}.rows")
+        return self._means(x, windows[1], 2, name)
 
     def dropout(self, x: Tensor, rate: float, *, name: str) -> Tensor:
         return x
