@@ -22,7 +22,7 @@ USE = (448, 608)  # the size at which they are used, chosen on val
 WIDTHS = {"fastscnn_camvid": 1, "fastscnn_camvid_0.5": 0.5, "fastscnn_camvid_1.5": 1.5}
 RUNS = {name: CAMVID if width == 1 else CAMVID / f"width_{width}" for name, width in WIDTHS.items()}
 ON_TRAIN = {  # of width 1.5 they would take too much room
-    "fastscnn_camvid": CAMVID / "train_end" / "best.keras",
+    "fastscnn_camvid": CAMVID / "train_averaged.keras",
     "fastscnn_camvid_0.5": CAMVID / "width_0.5" / "train_last" / "best.keras",
 }
 FIGURES = {name: read_json(folder / "figures.json") for name, folder in RUNS.items()}

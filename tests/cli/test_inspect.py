@@ -16,7 +16,7 @@ def test_text_json_and_markdown(run, tmp_path):
     target = tmp_path / "m.json"
     code, out, err = run("inspect", INT8, "--parse-only", "--markdown", "--json", target)
     assert (code, err) == (0, "")
-    assert out.startswith("`fastscnn_camvid_int8.tflite`: 1,498,479 bytes, 882.3 M")
+    assert out.startswith("`fastscnn_camvid_int8.tflite`: 1,498,543 bytes, 882.3 M")
     values = json.loads(target.read_text())
     assert values["measured"]["delegated"] is None
     assert {v["target"]: v["note"] for v in values["verdicts"]}["XNNPACK int8"] == "by the rules"

@@ -1,6 +1,7 @@
-"""What makes the CamVid weights: a wider network computes the same, rounded weights are near."""
+"""What makes the CamVid weights: a wider network computes the same; averaged, rounded weights."""
 
 import importlib.util
+import sys
 import zipfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.keras_api import keras3
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import load_keras
+from fastscnn_tf.runs.about import about_model
 
 SCRIPTS = Path(__file__).parents[2] / "tflite" / "camvid"
 NARROW = {"num_classes": 5, "input_size": (64, 96), "repeats": (2, 1, 1), "expansion": 2}
@@ -52,6 +54,20 @@ def test_copies_of_a_channel_learn_apart(model):
     kernel = wider.get_layer("global_features.bottleneck1_1.expand").get_weights()[0]
     half = kernel.shape[2] // 2
     assert not np.isclose(kernel[:, :, :half], kernel[:, :, half:]).any()
+
+
+def test_the_mean_of_two_networks_says_whose_it_is(model, tmp_path, monkeypatch):
+    first, second, mean = (tmp_path / f"{name}.keras" for name in ("first", "second", "mean"))
+    fs.save_model(model, first)
+    weights = model.get_weights()
+    model.set_weights([w + 1 for w in weights])
+    fs.save_model(model, second)
+    monkeypatch.setattr(sys, "argv", ["average.py", *map(str, (mean, first, second))])
+    script("average").main()
+    for found, before in zip(load_keras(mean).get_weights(), weights, strict=True):
+        np.testing.assert_allclose(found, before + 0.5, atol=1e-6)
+    said = about_model(mean)["description"]
+    assert said == "mean of the weights of first.keras and second.keras"
 
 
 def test_rounded_weights_take_half_the_bytes_and_are_near(model, tmp_path):

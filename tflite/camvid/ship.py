@@ -1,10 +1,10 @@
 """From the two last runs to the files that ship, and every figure of their model card.
 
-    python tflite/camvid/ship.py CAMVID OUTPUT --size 448x608 [--stage end] [--name FILES]
+    python tflite/camvid/ship.py CAMVID OUTPUT --size 448x608 [--stage last] [--name FILES]
 
-OUTPUT holds the runs `train_STAGE` and `trainval_STAGE` and their fine-tuning `train_qat` and
-`trainval_qat`; it gets the weights at the size of their use, the .tflite files, and `figures.json`.
-See `train.sh`.
+OUTPUT holds the runs (or .keras files) `train_STAGE` and `trainval_STAGE` and their fine-tuning
+`train_qat` and `trainval_qat`; it gets the weights at the size of their use, the .tflite files, and
+`figures.json`. See `train.sh`.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def ship(run: Path, tuned: Path, name: str, camvid: str, size: Size) -> dict[str
     """Writes `name`.keras, its float16 and its int8 file, and int8 without fine-tuning.
 
     Args:
-        run: weights in float, of the last run.
+        run: the last one, or a file: weights in float.
         tuned: those fine-tuned from them with int8 in the loop.
         name: of the files, which lie in the folder of both runs.
         camvid: its folder.
         size: height and width of their use.
     """
-    output = run.parents[1]
+    output = run.parent
     model = fs.resize_model(fs.load_model(run), size)
     kinds = ("float16", "int8", "post_training")
     paths = {kind: output / f"{name}_{kind}.tflite" for kind in kinds}
@@ -107,12 +107,16 @@ def main() -> None:
     parser.add_argument("camvid")
     parser.add_argument("output", type=Path)
     parser.add_argument("--size", type=parse_size, required=True)
-    parser.add_argument("--stage", default="last", help="of the training that ships")
+    parser.add_argument(
+        "--stage",
+        default="last",
+        help="of the training that ships; `averaged.keras` where that is a file",
+    )
     parser.add_argument("--name", default="fastscnn_camvid", help="of the files that ship")
     given = parser.parse_args()
     ours, shipped = (
         ship(
-            given.output / f"{runs}_{given.stage}" / "best.keras",
+            given.output / f"{runs}_{given.stage}",
             given.output / f"{runs}_qat" / "last.npz",
             name,
             given.camvid,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The training behind the CamVid weights, from random weights to the six .tflite files:
 #   make camvid CAMVID=FOLDER [OUTPUT=camvid-output]
-# Some twelve hours on two cores, two of them for the network of half the width and two for the
+# Some fourteen hours on two cores, two of them for the network of half the width and two for the
 # wider one. Killed, it goes on where it stood when it is started again.
 set -euo pipefail
 camvid=${1:?usage: train.sh CAMVID [OUTPUT]}
@@ -33,7 +33,8 @@ use=448x608 # the size at which the weights score best on val
   --init-from "$output/trainval_lovasz/best.keras" --output "$output/trainval_settle" --resume
 
 # Both twice more: as long again without class weights, then the last stage with a small camera's
-# faults. At the end int8 in the loop, taught by the float weights.
+# faults, which goes on by two seeds whose weights are averaged. At the end int8 in the loop, taught
+# by the float weights.
 further=(--recipe strong --class-weights none --learning-rate 0.002 --warmup-epochs 2)
 last=(--size 704x960 --crop 352x480 --recipe settle --augment camera)
 onward() { # FROM LONG LAST SEED OPTIONS...
@@ -42,16 +43,29 @@ onward() { # FROM LONG LAST SEED OPTIONS...
   "$fastscnn" train "${data[@]}" "${last[@]}" "${@:5}" --seed "$(($4 + 1))" \
     --init-from "$output/$2/last.keras" --output "$output/$3" --resume
 }
-tune() { # OUTPUT RUN TUNED OPTIONS...
-  "$fastscnn" quantize "$1/$2/best.keras" "${data[@]}" --size "$use" "${@:4}" --epochs 3 \
+more() { # FROM RUN SEED OPTIONS...
+  "$fastscnn" train "${data[@]}" "${last[@]}" --epochs 40 --validate-every 40 "${@:4}" \
+    --seed "$3" --init-from "$1" --output "$2" --resume
+}
+averaged() { # RUNS OPTIONS...
+  for seed in 10 12; do
+    more "$output/$1_end/best.keras" "$output/$1_more_$seed" "$seed" "${@:2}"
+  done
+  [ -f "$output/$1_averaged.keras" ] || "$bin/python" "$(dirname "$0")/average.py" \
+    "$output/$1_averaged.keras" "$output/$1_more_10" "$output/$1_more_12"
+}
+tune() { # OUTPUT WEIGHTS TUNED OPTIONS...
+  "$fastscnn" quantize "$1/$2" "${data[@]}" --size "$use" "${@:4}" --epochs 3 \
     --validate-every 3 --distill-weight 10 --output "$1/$3" --resume
 }
 onward train_settle train_long train_last 4 --validate-every 50
 onward train_last train_longer train_end 6 --validate-every 50
-tune "$output" train_end train_qat
+averaged train
+tune "$output" train_averaged.keras train_qat
 onward trainval_settle trainval_long trainval_last 4 "${with_val[@]}"
 onward trainval_last trainval_longer trainval_end 6 "${with_val[@]}"
-tune "$output" trainval_end trainval_qat "${val[@]}"
+averaged trainval "${with_val[@]}"
+tune "$output" trainval_averaged.keras trainval_qat "${val[@]}"
 
 # Half the width, in one long run each.
 half=$output/width_0.5
@@ -60,12 +74,12 @@ narrow=(--width 0.5 --recipe strong --class-weights none --epochs 300)
   --output "$half/train" --resume
 "$fastscnn" train "${data[@]}" "${last[@]}" --seed 1 --validate-every 16 \
   --init-from "$half/train/last.keras" --output "$half/train_last" --resume
-tune "$half" train_last train_qat
+tune "$half" train_last/best.keras train_qat
 "$fastscnn" train "${data[@]}" "${shape[@]}" "${with_val[@]}" "${narrow[@]}" \
   --output "$half/trainval" --resume
 "$fastscnn" train "${data[@]}" "${with_val[@]}" "${last[@]}" --seed 1 \
   --init-from "$half/trainval/last.keras" --output "$half/trainval_last" --resume
-tune "$half" trainval_last trainval_qat "${val[@]}"
+tune "$half" trainval_last/best.keras trainval_qat "${val[@]}"
 
 # One and a half times the width: from the network of width 1, made wider without changing what it
 # computes, so that its epochs need not be run again.
@@ -76,15 +90,14 @@ broaden() { # FROM RUNS OPTIONS...
     "$wide/$2.keras" --width 1.5
   "$fastscnn" train "${data[@]}" "${last[@]}" --validate-every 16 "${@:3}" --seed 9 \
     --init-from "$wide/$2.keras" --output "$wide/$2_last" --resume
-  "$fastscnn" train "${data[@]}" "${last[@]}" --epochs 40 --validate-every 40 "${@:3}" --seed 10 \
-    --init-from "$wide/$2_last/best.keras" --output "$wide/$2_more" --resume
+  more "$wide/$2_last/best.keras" "$wide/$2_more" 10 "${@:3}"
 }
 broaden train_end train
-tune "$wide" train_more train_qat
+tune "$wide" train_more/best.keras train_qat
 broaden trainval_end trainval "${with_val[@]}"
-tune "$wide" trainval_more trainval_qat "${val[@]}"
+tune "$wide" trainval_more/best.keras trainval_qat "${val[@]}"
 
 ship=("$bin/python" "$(dirname "$0")/ship.py" "$camvid")
-"${ship[@]}" "$output" --size "$use" --stage end
+"${ship[@]}" "$output" --size "$use" --stage averaged.keras
 "${ship[@]}" "$half" --size "$use" --name fastscnn_camvid_0.5
 "${ship[@]}" "$wide" --size "$use" --stage more --name fastscnn_camvid_1.5
