@@ -6,8 +6,10 @@ Label maps of one and the same logits are equal on both; the programs run the re
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+import resource
 import shutil
 import struct
 import subprocess
@@ -20,6 +22,7 @@ import numpy as np
 import pytest
 from cpp_tools import NATIVE, PI4, PI5
 from PIL import Image
+from PIL.PngImagePlugin import putchunk
 
 from fastscnn_tf.core.images.image_file import read_image, resize_image
 from fastscnn_tf.core.images.interpolation import ALIGNED, HALF_PIXEL, NEAREST
@@ -147,6 +150,63 @@ def test_pictures_of_every_kind_are_read_as_by_python(programs, tmp_path):
         assert np.abs(found - expected).mean() < 0.6
 
 
+def png_file(path: Path, kind: int, bits: int, *chunks: tuple[bytes, bytes]) -> Path:
+    """23 rows of 61 pixels of a colour type, drawn, behind chunks: Pillow writes few such files."""
+    samples = 61 * {0: 1, 2: 3, 4: 2, 6: 4}[kind]
+    draw = np.random.default_rng((kind, bits))
+    if bits == 16:  # all of them, and those whose halves are alike
+        values = draw.integers(0, 65536, (23, samples))
+        values = np.where(values % 2, values, values % 4 * 85 * 257).astype(">u2").view(np.uint8)
+    else:
+        values = draw.integers(0, 256, (23, (samples * bits + 7) // 8), np.uint8)
+        values[:12] &= 0x11
+    rows = np.pad(values, ((0, 0), (1, 0))).tobytes()
+    file = io.BytesIO(b"\x89PNG\r\n\x1a\n")
+    file.seek(8)
+    putchunk(file, b"IHDR", struct.pack(">IIBBBBB", 61, 23, bits, kind, 0, 0, 0))
+    for name, content in (*chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        putchunk(file, name, content)
+    path.write_bytes(file.getvalue())
+    return path
+
+
+DEPTHS = [(0, bits) for bits in (1, 2, 4, 8, 16)]
+DEPTHS += [(kind, bits) for kind in (2, 4, 6) for bits in (8, 16)]
+
+
+@pytest.mark.parametrize(("kind", "bits"), DEPTHS)
+def test_pngs_of_every_depth_are_read_as_by_python(programs, tmp_path, kind, bits):
+    path = png_file(tmp_path / "p.png", kind, bits)
+    expected = read_image(path)
+    assert len(np.unique(expected)) >= min(150, 2**bits)
+    np.testing.assert_array_equal(picture(programs, path), expected)
+
+
+# Of Pillow, which compares the low byte with samples of 8 bits, and knows none of grey of 16 bits.
+@pytest.mark.parametrize("key", [0, 1, 2, 17, 85 * 257, 255, 256])
+@pytest.mark.parametrize(("kind", "bits"), [d for d in DEPTHS if d[0] < 6])
+def test_the_transparent_colour_of_a_png_is_pythons(programs, tmp_path, kind, bits, key):
+    samples = struct.pack(">3H", key, key, key)[: 6 if kind == 2 else 2]
+    path = png_file(tmp_path / "p.png", kind, bits, (b"tRNS", samples))
+    np.testing.assert_array_equal(picture(programs, path), read_image(path))
+
+
+def test_a_transparent_colour_becomes_black(programs, tmp_path):
+    pixels = np.full((5, 6, 3), (200, 100, 50), np.uint8)
+    pixels[:, 3:] = 9
+    path = saved(tmp_path, "png", Image.fromarray(pixels), transparency=(200, 100, 50))
+    pixels[:, :3] = 0
+    np.testing.assert_array_equal(picture(programs, path), pixels)
+
+
+@pytest.mark.parametrize("most", [1, 7, 100, 255, 256, 1000, 65535])
+def test_ppms_of_every_range_are_read_as_by_python(programs, tmp_path, most):
+    path, kind = tmp_path / "p.ppm", np.dtype(np.uint8 if most < 256 else ">u2")
+    values = np.random.default_rng(most).integers(0, np.iinfo(kind).max + 1, (40, 30, 3))
+    path.write_bytes(b"P6\n30 40\n%d\n" % most + values.astype(kind).tobytes())
+    np.testing.assert_array_equal(picture(programs, path), read_image(path))
+
+
 def test_damaged_pictures_are_refused(programs, tmp_path):
     scene = Image.fromarray(draw_scene((1, 4), (50, 63))[0])
     png, jpg = saved(tmp_path, "png", scene), saved(tmp_path, "jpg", scene)
@@ -155,8 +215,14 @@ def test_damaged_pictures_are_refused(programs, tmp_path):
     wide[29:33] = struct.pack(">I", zlib.crc32(wide[12:29]))
     changed = bytearray(png.read_bytes())
     changed[-40] ^= 1
+    short = png_file(tmp_path / "key.png", 2, 8, (b"tRNS", bytes(5)))
     cases = {
         "cut.png": (png.read_bytes()[:-30], "truncated"),
+        "endless.png": (png.read_bytes()[:-12], "truncated"),
+        "key.png": (short.read_bytes(), "a damaged PNG: its transparent colour has 5 bytes"),
+        "range.ppm": (b"P6 1 1 65536 000000", "its samples go to 65536, expected 1 to 65535"),
+        "none.ppm": (b"P6 1 1 0 000000", "its samples go to 0, expected 1 to 65535"),
+        "half.ppm": (b"P6 1 1 256 00000", "truncated"),
         "cut.jpg": (jpg.read_bytes()[:-30], "truncated"),
         "changed.png": (bytes(changed), "a damaged PNG: a checksum does not fit"),
         "wide.png": (bytes(wide) + png.read_bytes()[-12:], "50000x60000 pixels (height x width): "),
@@ -350,13 +416,53 @@ def test_bad_input_is_one_line(programs, model_files, street, tmp_path):
         (text, tmp_path / "none.ppm", out): f"{tmp_path / 'none.ppm'}: no such picture",
         (model, street, out, "0"): "THREADS must be 1..256, got 0",
         (model, street, tmp_path / "no" / "l.pgm"): f"{tmp_path / 'no' / 'l.pgm'}: cannot be "
-        "written",
+        "written (No such file or directory)",
+        (model, street, tmp_path): f"{tmp_path}: cannot be written (Is a directory)",
     }
     for arguments, message in cases.items():
         done = programs(NATIVE, "segment", *arguments)
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1] == f"segment: {message}"
         assert not out.exists()
+
+
+def segment_to(programs, model, street, out, **options) -> subprocess.CompletedProcess:
+    command = [programs.folder / "segment", model, street, out, "1"]
+    return subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_an_older_file_outlives_a_full_disk(programs, small_files, street_files, tmp_path):
+    """Its size limit stands for the disk's."""
+    out = tmp_path / "out" / "l.pgm"
+    out.parent.mkdir()
+    out.write_bytes(b"older")
+    done = segment_to(
+        *(programs, small_files / "bytes.tflite", street_files["street_small"], out),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)),
+        stdout=subprocess.DEVNULL,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"segment: {out}: cannot be written (File too large)"
+    assert out.read_bytes() == b"older"
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_links_and_devices_are_written_through(programs, small_files, street_files, tmp_path):
+    model, street = small_files / "bytes.tflite", street_files["street_small"]
+    out, link = tmp_path / "l.pgm", tmp_path / "link.pgm"
+    out.write_bytes(b"older")
+    link.symlink_to(out)
+    assert segment_to(programs, model, street, link, stdout=subprocess.DEVNULL).returncode == 0
+    assert link.readlink() == out
+    assert out.read_bytes().startswith(b"P5\n480 360\n255\n")
+    done = segment_to(programs, model, street, "/dev/full", stdout=subprocess.DEVNULL)
+    full = "cannot be written (No space left on device)"
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"\nsegment: /dev/full: {full}\n")
+    with Path("/dev/full").open("w") as nowhere:
+        done = segment_to(programs, model, street, out, stdout=nowhere)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"\nsegment: standard output: {full}\n")
 
 
 STRANGER = """

@@ -25,11 +25,11 @@ target_link_libraries(consumer PRIVATE fastscnn::fastscnn)
 
 @pytest.fixture(scope="module")
 def installed(programs, tmp_path_factory) -> Path:
-    """The folder, moved after the installation."""
+    """The folder, moved after the installation, to where a name has a space."""
     folder = tmp_path_factory.mktemp("installed")
     succeed("cmake", "--install", programs.folder, "--prefix", folder / "first")
-    shutil.move(folder / "first", folder / "moved")
-    return folder / "moved"
+    shutil.move(folder / "first", folder / "moved here")
+    return folder / "moved here"
 
 
 @pytest.fixture

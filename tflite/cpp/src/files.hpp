@@ -1,4 +1,4 @@
-// Files of strangers, read whole and within bounds.
+// Files of strangers, read whole and within bounds, and files that are written whole.
 #pragma once
 
 #include <fcntl.h>
@@ -7,6 +7,9 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -41,6 +44,35 @@ inline std::vector<uint8_t> read_file(const std::string& path, const std::string
   close(file);
   if (!reason.empty()) throw Failure(path + ": " + reason);
   return content;
+}
+
+// Writes a file whole or not at all: until then, what was there stays. A device is written into.
+// Throws Failure.
+inline void write_file(const std::string& path, const std::string& content) {
+  char* real = realpath(path.c_str(), nullptr);  // behind links, such as /dev/stdout
+  const std::string target = real ? real : path;
+  std::free(real);
+  struct stat status {};
+  const bool replaced = stat(target.c_str(), &status) != 0 || S_ISREG(status.st_mode);
+  const std::string temporary = target.substr(0, target.rfind('/') + 1) + ".segment." +
+                                std::to_string(getpid()) + ".part";
+  const std::string& written = replaced ? temporary : target;
+  const int flags = replaced ? O_CREAT | O_EXCL : 0;
+  if (replaced) unlink(written.c_str());  // what a killed process left
+  const int file = open(written.c_str(), O_WRONLY | O_CLOEXEC | flags, 0666);
+  bool whole = file >= 0;
+  for (size_t done = 0; whole && done < content.size();) {
+    const ssize_t count = write(file, content.data() + done, content.size() - done);
+    if (count < 0 && errno == EINTR) continue;
+    whole = count > 0;
+    done += whole ? static_cast<size_t>(count) : 0;
+  }
+  int error = whole ? 0 : errno;
+  if (file >= 0 && close(file) != 0 && !error) error = errno;  // a full disk may be noticed late
+  if (replaced && !error && std::rename(written.c_str(), target.c_str()) != 0) error = errno;
+  if (!error) return;
+  if (replaced && file >= 0) unlink(written.c_str());
+  throw Failure(path + ": cannot be written (" + std::strerror(error) + ")");
 }
 
 }  // namespace fastscnn::internal

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 #include <cstring>
 #include <memory>
 
@@ -56,12 +57,26 @@ Picture read_ppm(const Bytes& content, const std::string& path) {
   Picture picture;
   picture.width = number(content, &at, path);
   picture.height = number(content, &at, path);
-  if (number(content, &at, path) != 255) throw Failure(path + ": a PPM of more than 8 bits");
+  const int most = number(content, &at, path);
+  if (most < 1 || most > 65535) {
+    throw Failure(path + ": its samples go to " + std::to_string(most) + ", expected 1 to 65535");
+  }
   check_size(path, picture.height, picture.width);
-  const size_t count = static_cast<size_t>(picture.height) * picture.width * 3;
-  if (content.size() - at < count) throw Failure(path + ": truncated");
-  const auto start = content.begin() + static_cast<ptrdiff_t>(at);
-  picture.rgb.assign(start, start + static_cast<ptrdiff_t>(count));
+  const bool wide = most > 255;
+  picture.rgb.resize(static_cast<size_t>(picture.height) * picture.width * 3);
+  if ((content.size() - at) / (wide ? 2 : 1) < picture.rgb.size()) {
+    throw Failure(path + ": truncated");
+  }
+  Bytes scaled(wide ? 65536 : 256);  // of each sample, as Pillow has it
+  for (size_t i = 0; i < scaled.size(); ++i) {
+    const double value = std::nearbyint(static_cast<double>(i) / most * 255);
+    scaled[i] = static_cast<uint8_t>(std::min(value, 255.0));
+  }
+  for (uint8_t& value : picture.rgb) {
+    size_t sample = content[at++];
+    if (wide) sample = sample << 8 | content[at++];
+    value = scaled[sample];
+  }
   return picture;
 }
 
@@ -118,24 +133,54 @@ uint32_t crc32(const uint8_t* data, size_t size) {
   return ~sum;
 }
 
-// Makes sure that a PNG is whole and not too large, which its decoder does not.
-int orientation_of_png(const Bytes& content, const std::string& path) {
+// What a PNG's chunks say of its pixels.
+struct Notes {
+  int orientation = 1;
+  bool deep_grey = false;                // of 16 bits
+  std::array<int, 3> clear{-1, -1, -1};  // RGB that is transparent
+};
+
+// The transparent colour in a tRNS chunk as Pillow takes it: the low bytes, whatever the depth.
+std::array<int, 3> transparent(const uint8_t* chunk, size_t size, int depth, bool color,
+                               const std::string& path) {
+  if (size < (color ? 6 : 2)) {
+    throw Failure(path + ": a damaged PNG: its transparent colour has " + std::to_string(size) +
+                  " bytes");
+  }
+  if (color) return {chunk[1], chunk[3], chunk[5]};
+  const int grey = depth > 1 ? chunk[1] : chunk[0] || chunk[1] ? 255 : 0;
+  return {grey, grey, grey};
+}
+
+// Makes sure that a PNG is whole and not too large, which its decoder does not. A chunk with a
+// transparent colour is renamed: the decoder, which has another rule for it, passes over it.
+Notes notes_of_png(Bytes& content, const std::string& path) {
   const auto word = [&](size_t at) {
     return static_cast<uint32_t>(content[at]) << 24 | content[at + 1] << 16 | content[at + 2] << 8 |
            content[at + 3];
   };
-  int orientation = 1;
+  Notes notes;
+  int depth = 0, kind = 3;
   for (size_t at = 8; at + 12 <= content.size();) {
     const size_t length = word(at);
     if (length > content.size() - at - 12) break;
     if (word(at + 8 + length) != crc32(&content[at + 4], length + 4)) {
       throw Failure(path + ": a damaged PNG: a checksum does not fit");
     }
-    if (begins(content, at + 4, "IHDR", 4) && length >= 8) {
+    const uint8_t* chunk = &content[at + 8];
+    if (begins(content, at + 4, "IHDR", 4) && length >= 13) {
       check_size(path, word(at + 12), word(at + 8));
+      depth = chunk[8], kind = chunk[9];
+      notes.deep_grey = kind == 0 && depth == 16;
     }
-    if (begins(content, at + 4, "eXIf", 4)) orientation = orientation_in(&content[at + 8], length);
-    if (begins(content, at + 4, "IEND", 4)) return orientation;
+    if (begins(content, at + 4, "tRNS", 4) && kind != 3) {
+      if ((kind == 0 && depth < 16) || kind == 2) {
+        notes.clear = transparent(chunk, length, depth, kind == 2, path);
+      }
+      content[at + 4] = 'x';
+    }
+    if (begins(content, at + 4, "eXIf", 4)) notes.orientation = orientation_in(chunk, length);
+    if (begins(content, at + 4, "IEND", 4)) return notes;
     at += 12 + length;
   }
   throw Failure(path + ": truncated");
@@ -167,7 +212,7 @@ uint8_t over_black(uint8_t value, uint8_t alpha) {
   return static_cast<uint8_t>(((scaled >> 8) + scaled) >> 8 >> 7);
 }
 
-Picture decoded(const Bytes& content, const std::string& path) {
+Picture decoded(const Bytes& content, const std::string& path, bool deep_grey = false) {
   const auto* data = content.data();
   const int size = static_cast<int>(content.size());
   int height = 0, width = 0, channels = 0;
@@ -179,12 +224,22 @@ Picture decoded(const Bytes& content, const std::string& path) {
   const size_t pixels = static_cast<size_t>(height) * width;
   internal::bound_decoder(16 * pixels + kSpareMemory);  // 16-bit RGBA, twice
   const bool alpha = channels == 2 || channels == 4;
-  const std::unique_ptr<uint8_t, decltype(&stbi_image_free)> found(
-      stbi_load_from_memory(data, size, &width, &height, &channels, alpha ? 4 : 3),
+  const auto load = [&](auto* loader, int wanted) -> void* {
+    return loader(data, size, &width, &height, &channels, wanted);
+  };
+  const std::unique_ptr<void, decltype(&stbi_image_free)> found(
+      deep_grey ? load(stbi_load_16_from_memory, 1) : load(stbi_load_from_memory, alpha ? 4 : 3),
       stbi_image_free);
   if (!found) throw Failure(path + ": not a readable picture (" + stbi_failure_reason() + ")");
   Picture picture{height, width, Bytes(pixels * 3)};
-  const uint8_t* from = found.get();
+  if (deep_grey) {  // rounded, where several channels of 16 bits lose their lower halves
+    const auto* grey = static_cast<const uint16_t*>(found.get());
+    for (size_t i = 0; i < picture.rgb.size(); ++i) {
+      picture.rgb[i] = static_cast<uint8_t>((grey[i / 3] + 128) / 257);
+    }
+    return picture;
+  }
+  const auto* from = static_cast<const uint8_t*>(found.get());
   if (!alpha) {
     picture.rgb.assign(from, from + picture.rgb.size());
     return picture;
@@ -221,11 +276,17 @@ void check_scans(const Bytes& content, const std::string& path) {
 }  // namespace
 
 Picture read_picture(const std::string& path) {
-  const Bytes content = read_file(path, "picture", kLargest);
+  Bytes content = read_file(path, "picture", kLargest);
   if (begins(content, 0, "P6", 2)) return read_ppm(content, path);
   if (begins(content, 0, "\x89PNG\r\n\x1a\n", 8)) {
-    const int orientation = orientation_of_png(content, path);
-    return turned(decoded(content, path), orientation);
+    const Notes notes = notes_of_png(content, path);
+    Picture picture = decoded(content, path, notes.deep_grey);
+    for (size_t i = 0; i < picture.rgb.size(); i += 3) {
+      if (std::equal(notes.clear.begin(), notes.clear.end(), &picture.rgb[i])) {
+        std::fill_n(&picture.rgb[i], 3, uint8_t{0});
+      }
+    }
+    return turned(picture, notes.orientation);
   }
   if (begins(content, 0, "\xff\xd8\xff", 3)) {
     check_scans(content, path);

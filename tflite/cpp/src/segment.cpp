@@ -2,18 +2,20 @@
 // [--trusted]: the label map of a picture at its own size, and the median time of each step of RUNS
 // runs.
 #include <algorithm>
+#include <cerrno>
 #include <clocale>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <cwchar>
 #include <cwctype>
 #include <exception>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "fastscnn/network.hpp"
+#include "files.hpp"
 
 namespace {
 
@@ -30,12 +32,9 @@ struct Arguments {
   int runs = 1;
 };
 
-void write_pgm(const std::string& path, const std::vector<uint8_t>& labels, int height, int width) {
-  std::ofstream file(path, std::ios::binary);
-  file << "P5\n" << width << " " << height << "\n255\n";
-  file.write(reinterpret_cast<const char*>(labels.data()),
-             static_cast<std::streamsize>(labels.size()));
-  if (!file.flush()) throw Failure(path + ": cannot be written");
+std::string pgm(const std::vector<uint8_t>& labels, int height, int width) {
+  std::string file = "P5\n" + std::to_string(width) + " " + std::to_string(height) + "\n255\n";
+  return file.append(labels.begin(), labels.end());
 }
 
 int count(const std::string& text, const std::string& what, int most) {
@@ -123,9 +122,12 @@ void run(const Arguments& given) {
     forward.push_back(network.network_ms());
     upsampling.push_back(network.labels_ms());
   }
-  write_pgm(given.places[2], labels, picture.height, picture.width);
+  fastscnn::internal::write_file(given.places[2], pgm(labels, picture.height, picture.width));
   std::printf("network %.1f ms, labels %.1f ms: medians of %d, %d thread%s\n", median(forward),
               median(upsampling), given.runs, network.threads(), network.threads() > 1 ? "s" : "");
+  if (std::fflush(stdout) != 0) {
+    throw Failure(std::string("standard output: cannot be written (") + std::strerror(errno) + ")");
+  }
 }
 
 }  // namespace
@@ -133,6 +135,7 @@ void run(const Arguments& given) {
 int main(int argc, char** argv) {
   const char* locale = std::setlocale(LC_CTYPE, "");
   if (!locale || !std::strcmp(locale, "C")) std::setlocale(LC_CTYPE, "C.UTF-8");  // as Python does
+  std::signal(SIGXFSZ, SIG_IGN);  // a file grown too large is an error of its writing
   const std::vector<std::string> given(argv + 1, argv + argc);
   if (std::find(given.begin(), given.end(), "--help") != given.end()) {
     std::puts(kUsage);

@@ -24,8 +24,8 @@ struct Box {
   int top = 0, left = 0, height = 0, width = 0;
 };
 
-// A JPEG, PNG or binary PPM (P6) of at most 89 megapixels: upright by EXIF, alpha over black.
-// Throws Failure.
+// A JPEG, PNG or binary PPM (P6) of at most 89 megapixels: upright by EXIF, alpha and a transparent
+// colour over black, 16 bits as 8. Throws Failure.
 Picture read_picture(const std::string& path);
 
 // Pillow 13's bilinear resize, antialiased when shrinking, to the bit.
