@@ -80,6 +80,9 @@ class TFBlocks(FoldedBlocks):
 
     def pool(self, x: Tensor, windows: Windows, *, name: str) -> Tensor:
         if is_whole(windows, self.size(x)):
+            if self.ranges and self.size(x) == (1, 1):
+                # The converter drops this mean and its range, but not from the bias behind it.
+                return x
             return self.quantize(self.tf.reduce_mean(x, [1, 2], keepdims=True), name)
         x = self.quantize(window_means(x, windows[0], 1), f"{name}.rows")
         return self.quantize(window_means(x, windows[1], 2), name)
