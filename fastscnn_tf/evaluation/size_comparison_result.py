@@ -122,4 +122,5 @@ def best_at(rows: Sequence[SizeRow], fps: float | None) -> int | None:
         fps: frames per second; None asks for nothing.
     """
     fast = [i for i, row in enumerate(rows) if fps is not None and row.fps >= fps]
-    return max(fast, key=lambda i: (rows[i].miou or 0, rows[i].macs or 0, rows[i].fps), default=None)
+    value = [(row.miou or 0, row.macs or 0, row.fps) for row in rows]
+    return max(fast, key=value.__getitem__, default=None)
