@@ -88,9 +88,32 @@ def test_a_keras_model_is_exported_at_every_size(tmp_path):
         size_table([path], output=tmp_path / "out")
 
 
+def test_an_onnx_stands_beside_a_tflite(tmp_path, randomise, run):
+    """What it costs in operations and memory is not known."""
+    pytest.importorskip("onnxruntime")
+    from fastscnn_tf.core.config import FastSCNNConfig
+    from fastscnn_tf.export.export_onnx import export_onnx
+    from fastscnn_tf.model.fast_scnn import fast_scnn
+
+    config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), width=0.25, repeats=(1, 1, 1))
+    path = export_onnx(randomise(fast_scnn(config)), tmp_path / "m.onnx").path
+    code, out, err = run("size-table", path, INT8, "--rounds", 1, "--json", tmp_path / "t.json")
+    assert (code, err) == (0, "")
+    first, second = json.loads((tmp_path / "t.json").read_text())["rows"]
+    assert (first["macs"], first["arena_bytes"], first["micro_bytes"]) == (None, None, 0)
+    assert first["input_size"] == "64x96"
+    assert first["network_ms"] > 0
+    assert second["macs"] > 0
+    assert out.splitlines()[1].split()[2:6] == ["-"] * 4  # mIoU, operations, both arenas
+    with pytest.raises(ConfigError, match=r"of an \.onnx are not counted: pass --dataset"):
+        size_table([path, INT8], fps=10)
+    scored = size_table([path], dataset="toy", rounds=1, fps=0.001)
+    assert (scored.chosen, 0 <= scored.rows[0].miou < 0.5) == (0, True)
+
+
 def test_bad_input_is_told(run):
     for options in ({"sizes": [(32, 64)]}, {"output": "out"}, {"recipe": "int8"}):
-        match = rf"--{next(iter(options))} would do nothing: a \.tflite is measured as it is"
+        match = rf"--{next(iter(options))} would do nothing: a \.tflite or \.onnx is measured as it"
         with pytest.raises(ConfigError, match=match):
             size_table([INT8], **options)
     with pytest.raises(ConfigError, match="--data-dir and --skip-bad would do nothing without --d"):

@@ -162,11 +162,12 @@ def compare(json_path: str | None, force: bool, **arguments: Any) -> None:
 @opt.threads
 @opt.json_and_force
 def size_table_command(models: tuple[str, ...], json_path: str | None, **arguments: Any) -> None:
-    """Cost, speed and score of MODELS (.tflite, or Keras at --sizes), measured in turns here.
+    """Cost, speed and score of MODELS (.tflite, .onnx, or Keras at --sizes), in turns here.
 
-    A frame is a picture to its label map at the picture's own size. .tflite files need no
-    TensorFlow; pass one for each size or width. "micro" is the arena of TFLite Micro: measured with
-    the extra of that name, estimated (~) without, none for files that it has no kernels for.
+    A frame is a picture to its label map at the picture's own size. .tflite and .onnx files need no
+    TensorFlow; pass one for each size or width. Of an .onnx, operations and memory are not counted.
+    "micro" is the arena of TFLite Micro: measured with the extra of that name, estimated (~)
+    without, none for files that it has no kernels for.
     """
     from ..evaluation.size_comparison import size_table
 

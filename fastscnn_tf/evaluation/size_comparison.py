@@ -13,6 +13,7 @@ import numpy as np
 from ..core.aliases import StrPath
 from ..core.errors import ConfigError
 from ..core.files.writing import check_output_folder, make_folder
+from ..core.named_weights import ONNX, RUN_HERE
 from ..core.sizes import Size, format_size
 from ..inspection.inspect_tflite import inspect
 from ..runtime.benchmark import timed
@@ -74,8 +75,8 @@ def size_table(
     """Measures files in turns, so that whatever slows the machine slows all of them.
 
     Args:
-        models: .tflite files, which need no TensorFlow, and Keras models (.keras, .npz, run
-            folders), which are exported at every size; of several widths, if wanted.
+        models: .tflite and .onnx files, which need no TensorFlow, and Keras models (.keras, .npz,
+            run folders), which are exported at every size; of several widths, if wanted.
         sizes: (height, width) for the Keras models; by default their own.
         dataset: scores every file on it, as `evaluate` does; also calibrates recipe `int8`.
         data_dir: where it lies.
@@ -84,7 +85,8 @@ def size_table(
             `int8-qat` for a quantization-aware model.
         calibration_images: of its `train` split, for recipe `int8`.
         frame: (height, width) of the pictures that are timed; by default each model's input size.
-        fps: mark the best file that gives so many frames per second.
+        fps: mark the best file that gives so many frames per second; with an .onnx, whose
+            multiply-accumulates are not counted, only with a data set.
         threads: CPU threads.
         rounds: how often each is timed; medians are taken.
         output: a folder for the exported files; by default they are removed again.
@@ -99,11 +101,11 @@ def size_table(
         ModelFileError, DataError: a model or the data cannot be used.
         OutputError: the folder is in use, or cannot be written.
     """
-    _check(models, fps, rounds)
+    _check(models, fps, rounds, dataset)
     given = {"--sizes": sizes, "--recipe": recipe, "--output": output}
-    if all(Path(model).suffix == ".tflite" for model in models):
-        does_nothing = "would do nothing: a .tflite is measured as it is; pass Keras models, or one"
-        _refuse(given, f"{does_nothing} .tflite for each size")
+    if all(Path(model).suffix in RUN_HERE for model in models):
+        does_nothing = "would do nothing: a .tflite or .onnx is measured as it is"
+        _refuse(given, f"{does_nothing}; pass Keras models, or one file for each size")
     if not dataset:
         of_data = {"--data-dir": data_dir, "--skip-bad": skip_bad}
         _refuse(of_data, "would do nothing without --dataset")
@@ -113,7 +115,7 @@ def size_table(
             folder = make_folder(check_output_folder(output, force))
         export = _Exporter(folder, recipe, dataset, data_dir, calibration_images, skip_bad)
         files = _files(map(Path, models), sizes or (None,), export, say)
-        found = [inspect(path) for _, path in files]
+        costs = [_costs(path) for _, path in files]
         segmenters = [Segmenter(path, threads) for _, path in files]
         times = _measure(segmenters, frame, rounds)
         scores: list[float | None] = [None] * len(files)
@@ -129,16 +131,13 @@ def size_table(
         SizeRow(
             model=name,
             input_size=segmenters[i].input_size,
-            macs=item.macs - item.filling_macs,
-            arena_bytes=item.measured.arena_bytes or item.arena_lower_bound,
-            micro_bytes=item.micro_bytes,
-            micro_measured=item.measured.micro_arena_bytes is not None,
             network_ms=float(network[i]),
             frame_ms=float(whole[i]),
             ratio=float(ratios[i]),
             miou=scores[i],
+            **cost,
         )
-        for i, ((name, _), item) in enumerate(zip(files, found, strict=True))
+        for i, ((name, _), cost) in enumerate(zip(files, costs, strict=True))
     )
     return SizeTable(rows, threads, frame, fps, best_at(rows, fps))
 
@@ -149,10 +148,10 @@ def _files(
     export: _Exporter,
     say: Callable[[str], None],
 ) -> list[tuple[str, Path]]:
-    """(name, .tflite) of each: as it is, or exported at every size."""
+    """(name, file) of each: as it is, or exported at every size."""
     files: list[tuple[str, Path]] = []
     for model in models:
-        if model.suffix == ".tflite":
+        if model.suffix in RUN_HERE:
             files.append((str(model), model))
             continue
         keras_model = load_model(model)
@@ -162,11 +161,29 @@ def _files(
     return files
 
 
-def _check(models: Sequence[Any], fps: float | None, rounds: int) -> None:
+def _costs(path: Path) -> dict[str, Any]:
+    """Operations and memory of a file, those of a `SizeRow`; of an .onnx they are not counted."""
+    if path.suffix == ONNX:
+        return {"macs": None, "arena_bytes": None}
+    found = inspect(path)
+    return {
+        "macs": found.macs - found.filling_macs,
+        "arena_bytes": found.measured.arena_bytes or found.arena_lower_bound,
+        "micro_bytes": found.micro_bytes,
+        "micro_measured": found.measured.micro_arena_bytes is not None,
+    }
+
+
+def _check(models: Sequence[Any], fps: float | None, rounds: int, dataset: str | None) -> None:
     if not models:
         raise ConfigError("expected at least one model, got none")
     if rounds < 1 or (fps is not None and not fps > 0):
         raise ConfigError(f"rounds must be at least 1 and fps above 0, got {rounds} and {fps}")
+    if fps is not None and not dataset and any(Path(model).suffix == ONNX for model in models):
+        raise ConfigError(
+            "--fps marks the most multiply-accumulates where nothing is scored, and those of an "
+            ".onnx are not counted: pass --dataset, or leave --fps out"
+        )
 
 
 def _refuse(options: dict[str, Any], reason: str) -> None:

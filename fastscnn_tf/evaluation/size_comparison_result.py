@@ -14,14 +14,15 @@ MARK = "<-"
 
 @dataclasses.dataclass(frozen=True)
 class SizeRow:
-    """One .tflite.
+    """One .tflite or .onnx.
 
     Attributes:
         model: the file, or the model it was exported from.
         input_size: (height, width).
-        macs: multiply-accumulates of one run, zeros that fill up a kernel left out.
+        macs: multiply-accumulates of one run, zeros that fill up a kernel left out;
+            None for an .onnx, of which they are not counted.
         arena_bytes: memory that its tensors share in the interpreter without a delegate, scratch
-            included; a lower bound where the interpreter cannot be asked.
+            included; a lower bound where the interpreter cannot be asked; None for an .onnx.
         network_ms: median milliseconds of the network alone.
         frame_ms: median milliseconds from a picture to its label map at the picture's own size.
         ratio: median over the rounds of its `frame_ms` to the first row's of the same round.
@@ -32,8 +33,8 @@ class SizeRow:
 
     model: str
     input_size: Size
-    macs: int
-    arena_bytes: int
+    macs: int | None
+    arena_bytes: int | None
     network_ms: float
     frame_ms: float
     ratio: float
@@ -93,8 +94,8 @@ class SizeTable:
         for i, row in enumerate(self.rows):
             numbers = (
                 percent(row.miou),
-                f"{row.macs / 1e6:.0f}",
-                f"{row.arena_bytes / 1e6:.2f}",
+                "-" if row.macs is None else f"{row.macs / 1e6:.0f}",
+                "-" if row.arena_bytes is None else f"{row.arena_bytes / 1e6:.2f}",
                 row.micro_text,
                 *(f"{value:.2f}" for value in (row.network_ms, row.frame_ms, row.ratio)),
                 f"{row.fps:.1f}",
@@ -121,4 +122,5 @@ def best_at(rows: Sequence[SizeRow], fps: float | None) -> int | None:
         fps: frames per second; None asks for nothing.
     """
     fast = [i for i, row in enumerate(rows) if fps is not None and row.fps >= fps]
-    return max(fast, key=lambda i: (rows[i].miou or 0, rows[i].macs, rows[i].fps), default=None)
+    value = [(row.miou or 0, row.macs or 0, row.fps) for row in rows]
+    return max(fast, key=value.__getitem__, default=None)

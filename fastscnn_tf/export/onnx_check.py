@@ -126,7 +126,8 @@ class _Found:
         Raises:
             ExportError: beyond the bounds.
         """
-        alike = float(np.mean(np.concatenate([each.ravel() for each in self.alike])))
+        pixels = np.concatenate([each.ravel() for each in self.alike])
+        alike = float(np.mean(pixels))
         parts, good = [f"{100 * alike:.2f} % of the classes"], alike >= self.bounds.alike
         if self.near:
             near = float(np.mean(np.concatenate([each.ravel() for each in self.near])))
@@ -136,4 +137,5 @@ class _Found:
         what = f"{', '.join(parts)}"
         if good:
             return f"as {source}: {what}"
-        raise ExportError(f"onnxruntime's results are not those of {source}: same {what}")
+        told = f"onnxruntime's results are not those of {source}: same {what}"
+        raise ExportError(f"{told} ({pixels.size} pixels)")

@@ -67,7 +67,7 @@ class _Translator:
             return self._real[index]
         tensor = self.graph.tensors[index]
         if tensor.constant and tensor.quantized:
-            ints = np.transpose(_array(tensor), CHANNELS_FIRST)
+            ints = np.transpose(_as_bytes(tensor), CHANNELS_FIRST)
             self._stored[index] = Value(self.onnx.constant(_name(tensor), ints), tensor.shape)
         if index not in self._stored:
             raise ExportError(f"{_name(tensor)}: expected an image or a result, got a constant")
@@ -92,7 +92,7 @@ class _Translator:
             self._real[tensor.index] = value
 
     def _conv(self, op: Op) -> None:
-        source, pads = self._pads.get(op.inputs[0], (op.inputs[0], NO_PADS))
+        source, pads = self._padded(op.inputs[0])
         x, kernel, bias = self._value(source), *(self.graph.tensors[i] for i in op.inputs[1:])
         depthwise = op.kind == "DEPTHWISE_CONV_2D"
         weights = self._constant(kernel)
@@ -105,7 +105,8 @@ class _Translator:
             stride[1] *= 2
         weights = np.transpose(weights, (3, 0, 1, 2) if depthwise else CHANNELS_FIRST)
         if op.options["padding"] == SAME:
-            pads = same_pads(x.shape[1:3], weights.shape[2:], stride, dilation)
+            size = [side + sum(ends) for side, ends in zip(x.shape[1:3], pads, strict=True)]
+            pads = _both(pads, same_pads(size, weights.shape[2:], stride, dilation))
         name = _name(self.graph.tensors[op.outputs[0]])
         y = self.onnx.conv(
             x,
@@ -186,7 +187,13 @@ class _Translator:
     def _pad(self, op: Op) -> None:
         """Left to the convolution behind it."""
         counts = self.graph.tensors[op.inputs[1]].integers()
-        self._pads[op.outputs[0]] = op.inputs[0], ((counts[2], counts[3]), (counts[4], counts[5]))
+        source, pads = self._padded(op.inputs[0])
+        more = (counts[2], counts[3]), (counts[4], counts[5])
+        self._pads[op.outputs[0]] = source, _both(pads, more)
+
+    def _padded(self, index: int) -> tuple[int, Pads]:
+        """A tensor without the zeros that PADs put around it, and these."""
+        return self._pads.get(index, (index, NO_PADS))
 
     def _resize(self, op: Op) -> None:
         sampling = ALIGNED if op.options["align_corners"] else HALF_PIXEL
@@ -238,7 +245,7 @@ class _Translator:
         _, height, width, depth = source.shape
         if result.shape != (1, height, width // 2, 2 * depth):
             raise ExportError(f"no ONNX for RESHAPE of {source.shape} to {result.shape}")
-        self._real[result.index] = self._value(source.index)
+        self._pads[result.index] = self._padded(source.index)  # in pixels still
         self._pairs.add(result.index)
 
     def _relu(self, op: Op) -> None:
@@ -285,8 +292,20 @@ def _relu(op: Op) -> bool:
     return name == "relu"
 
 
+def _both(first: Pads, second: Pads) -> Pads:
+    """Zeros around zeros."""
+    rows, columns = ((a + c, b + d) for (a, b), (c, d) in zip(first, second, strict=True))
+    return rows, columns
+
+
 def _array(tensor: Tensor) -> np.ndarray:
     return np.frombuffer(tensor.data, tensor.dtype).reshape(tensor.shape)
+
+
+def _as_bytes(tensor: Tensor) -> np.ndarray:
+    """Integers of an 8-bit constant, as activations have them."""
+    flip = np.uint8(128 if tensor.dtype == "int8" else 0)
+    return _array(tensor).view(np.uint8) ^ flip
 
 
 def _name(tensor: Tensor) -> str:

@@ -79,6 +79,9 @@ class TFBlocks(CommonBlocks):
         return self.quantize(self.tf.concat(xs, -1), name)
 
     def _means(self, x: Tensor, spans: Spans | None, axis: int, name: str) -> Tensor:
+        if self.ranges and spans is None and self.size(x) == (1, 1):
+            # The converter drops this mean and its range, but not from the bias behind it.
+            return x
         return self.quantize(window_means(x, spans, axis), name)
 
     def resize(self, x: Tensor, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Tensor:

@@ -12,11 +12,12 @@ from hostile_models import changed, negative_scale
 from fastscnn_tf.core.config import FastSCNNConfig
 from fastscnn_tf.core.errors import ConfigError, ExportError, ModelFileError, OutputError
 from fastscnn_tf.core.images.interpolation import ALIGNED, HALF_PIXEL, NEAREST
+from fastscnn_tf.core.presets import PRESETS
 from fastscnn_tf.data.datasets.toy_streets import draw_scene
 from fastscnn_tf.export import export_onnx as module
 from fastscnn_tf.export.edits import Editor
 from fastscnn_tf.export.export_onnx import check_onnx, export_onnx, tflite_to_onnx
-from fastscnn_tf.export.export_tflite import ExportOptions
+from fastscnn_tf.export.export_tflite import ExportOptions, export_tflite
 from fastscnn_tf.export.npu_resizes import resizes_to_convolutions
 from fastscnn_tf.export.onnx_blocks import float_graph
 from fastscnn_tf.export.onnx_graph import same_pads
@@ -177,6 +178,58 @@ def test_a_file_for_an_npu_becomes_the_same(tflite_files, tmp_path, device):
 
 
 @pytest.mark.convert
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_becomes_the_same(randomise, tmp_path, preset):
+    """Padded or not; int8 frames the images of many by their mean colour, padded ones twice."""
+    few = {"input_size": (64, 96), "width": 0.25, "repeats": (1, 1, 1), "num_classes": 9}
+    model = randomise(fast_scnn(FastSCNNConfig.preset(preset, **few)))
+    for size in (None, (50, 70)):
+        for recipe in ("float32", "float16", "int8"):
+            options = ExportOptions(recipe, size=size, pad=size is not None)
+            images = streets(size or (64, 96), 2) if recipe == "int8" else None
+            path = tmp_path / "m.onnx"
+            result = export_onnx(model, path, calibration=images, options=options, force=True)
+            source = "the .tflite" if recipe == "int8" else "the Keras model"
+            assert f"on 4 drawn streets: as {source}: " in result.verified
+
+
+@pytest.mark.convert
+@pytest.mark.parametrize(
+    ("recipe", "outputs"), [("float32", "logits-full"), ("float16", "logits"), ("int8", "labels")]
+)
+def test_a_padded_tflite_becomes_the_same(trained, tmp_path, recipe, outputs):
+    """Zeros around the image are left to its first convolution, which pads by itself, too."""
+    source, size = tmp_path / "m.tflite", (50, 70)
+    export_tflite(
+        trained, source, recipe, outputs, size=size, pad=True, calibration=streets(size, 4)
+    )
+    result = tflite_to_onnx(source, tmp_path / "m.onnx")
+    assert "Pad" not in result.ops
+    assert "as the .tflite: " in result.verified
+    content, segmenter = result.path.read_bytes(), Segmenter(source)
+    for street in streets(size):
+        expected, got = segmenter.run(street), computed(content, street)
+        assert got.shape == expected.shape
+        if outputs == "labels":
+            assert (got == expected).mean() >= 0.999
+        else:
+            assert np.abs(got - expected).max() <= 1e-5 * np.ptp(expected)
+
+
+@pytest.mark.convert
+def test_a_mean_of_one_cell_is_that_cell(trained, tmp_path):
+    """At 32x32; the converter leaves it out, and the bias behind must have the scale without it."""
+    source = tmp_path / "m.tflite"
+    export_tflite(trained, source, "int8", size=(32, 32), calibration=streets((32, 32), 4))
+    graph = read_model(source)[1].main
+    for op in graph.ops:
+        if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            x, kernel, bias = (graph.tensors[index] for index in op.inputs)
+            assert np.allclose(bias.scales, x.scales[0] * np.array(kernel.scales), rtol=1e-5)
+    assert "as the .tflite: " in tflite_to_onnx(source, tmp_path / "m.onnx").verified
+
+
+@pytest.mark.convert
 def test_int8_has_the_scales_zero_points_and_integers_of_the_tflite(tflite_files, tmp_path):
     source = tflite_files["int8-qat", "logits"]
     content = tflite_to_onnx(source, tmp_path / "m.onnx").path.read_bytes()
@@ -275,7 +328,7 @@ def test_other_results_are_not_written(trained, tmp_path, monkeypatch):
     """The check is a real one: what another network computes is refused."""
     other = fast_scnn(trained.config)
     monkeypatch.setattr(module, "_of_keras", lambda model, outputs: KerasPredictor(other).run)
-    with pytest.raises(ExportError, match="results are not those of the Keras model"):
+    with pytest.raises(ExportError, match=r"not those of the Keras model.* \(\d+ pixels\)"):
         export_onnx(trained, tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
 
