@@ -47,12 +47,13 @@ more() { # FROM RUN SEED OPTIONS...
   "$fastscnn" train "${data[@]}" "${last[@]}" --epochs 40 --validate-every 40 "${@:4}" \
     --seed "$3" --init-from "$1" --output "$2" --resume
 }
-averaged() { # RUNS OPTIONS...
-  for seed in 10 12; do
-    more "$output/$1_end/best.keras" "$output/$1_more_$seed" "$seed" "${@:2}"
+averaged() { # FOLDER FROM RUNS OPTIONS...
+  local seeds=(10 12)
+  for seed in "${seeds[@]}"; do
+    more "$1/$2/best.keras" "$1/$3_more_$seed" "$seed" "${@:4}"
   done
-  [ -f "$output/$1_averaged.keras" ] || "$bin/python" "$(dirname "$0")/average.py" \
-    "$output/$1_averaged.keras" "$output/$1_more_10" "$output/$1_more_12"
+  [ -f "$1/$3_averaged.keras" ] || "$bin/python" "$(dirname "$0")/average.py" \
+    "$1/$3_averaged.keras" "${seeds[@]/#/$1/$3_more_}"
 }
 tune() { # OUTPUT WEIGHTS TUNED OPTIONS...
   "$fastscnn" quantize "$1/$2" "${data[@]}" --size "$use" "${@:4}" --epochs 3 \
@@ -60,26 +61,28 @@ tune() { # OUTPUT WEIGHTS TUNED OPTIONS...
 }
 onward train_settle train_long train_last 4 --validate-every 50
 onward train_last train_longer train_end 6 --validate-every 50
-averaged train
+averaged "$output" train_end train
 tune "$output" train_averaged.keras train_qat
 onward trainval_settle trainval_long trainval_last 4 "${with_val[@]}"
 onward trainval_last trainval_longer trainval_end 6 "${with_val[@]}"
-averaged trainval "${with_val[@]}"
+averaged "$output" trainval_end trainval "${with_val[@]}"
 tune "$output" trainval_averaged.keras trainval_qat "${val[@]}"
 
-# Half the width, in one long run each.
+# Half the width, in one long run each before the last stage.
 half=$output/width_0.5
 narrow=(--width 0.5 --recipe strong --class-weights none --epochs 300)
 "$fastscnn" train "${data[@]}" "${shape[@]}" "${narrow[@]}" --validate-every 50 \
   --output "$half/train" --resume
 "$fastscnn" train "${data[@]}" "${last[@]}" --seed 1 --validate-every 16 \
   --init-from "$half/train/last.keras" --output "$half/train_last" --resume
-tune "$half" train_last/best.keras train_qat
+averaged "$half" train_last train
+tune "$half" train_averaged.keras train_qat
 "$fastscnn" train "${data[@]}" "${shape[@]}" "${with_val[@]}" "${narrow[@]}" \
   --output "$half/trainval" --resume
 "$fastscnn" train "${data[@]}" "${with_val[@]}" "${last[@]}" --seed 1 \
   --init-from "$half/trainval/last.keras" --output "$half/trainval_last" --resume
-tune "$half" trainval_last/best.keras trainval_qat "${val[@]}"
+averaged "$half" trainval_last trainval "${with_val[@]}"
+tune "$half" trainval_averaged.keras trainval_qat "${val[@]}"
 
 # One and a half times the width: from the network of width 1, made wider without changing what it
 # computes, so that its epochs need not be run again.
@@ -99,5 +102,5 @@ tune "$wide" trainval_more/best.keras trainval_qat "${val[@]}"
 
 ship=("$bin/python" "$(dirname "$0")/ship.py" "$camvid")
 "${ship[@]}" "$output" --size "$use" --stage averaged.keras
-"${ship[@]}" "$half" --size "$use" --name fastscnn_camvid_0.5
+"${ship[@]}" "$half" --size "$use" --stage averaged.keras --name fastscnn_camvid_0.5
 "${ship[@]}" "$wide" --size "$use" --stage more --name fastscnn_camvid_1.5
