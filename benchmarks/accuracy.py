@@ -270,6 +270,13 @@ def main() -> None:
     cut = own.index("--") if "--" in own else len(own)
     given, options = parser.parse_args(own[:cut]), own[cut + 1 :]
     output, camvid = given.output.resolve(), given.camvid.resolve()
+    if not given.cpu_minutes > 0:
+        parser.error(f"--cpu-minutes {given.cpu_minutes:g}: expected more than 0")
+    if not (camvid / "val").is_dir():
+        parser.error(f"{camvid}: expected CamVid's folder, with val/ in it")
+    if subprocess.run([given.rival_python, "-c", "import ultralytics"], check=False).returncode:
+        needed = "pip install -r benchmarks/requirements-accuracy-rival.txt"
+        parser.error(f"--rival-python {given.rival_python} has no ultralytics: {needed}")
     path = output / "accuracy.json"
     settings = {"cpu_minutes": given.cpu_minutes, "ours": options, "rival": given.rival_options}
     report = json.loads(path.read_text()) if path.exists() else settings | {"rows": {}}

@@ -11,12 +11,13 @@ mIoU on CamVid's `val`, or that of a dataset.yaml, at 448x608 of float16, post-t
 pictures of `train`), and int8 after `--epochs` of fine-tuning on `train`, taught by the float
 weights; and to how many pixels int8 gives float16's class. The models must not have been trained on
 `val`. `--factor 1` takes them as they are alone. Goes on where it was cut off;
-OUTPUT/quantization.json has every figure.
+OUTPUT/quantization.json has every figure, of one data set and number of epochs.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,16 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     given = parser.parse_args()
     path = given.output / "quantization.json"
-    results: dict[str, dict[str, float]] = read_json(path) if path.exists() else {}
-    for number, weights in enumerate(given.models):
+    told = {key: getattr(given, key) for key in ("epochs", "layer", "reader")}
+    settings = told | {"data": str(Path(given.camvid).resolve())}
+    report: dict[str, Any] = read_json(path) if path.exists() else settings | {"rows": {}}
+    if any(report.get(key) != value for key, value in settings.items()):
+        raise SystemExit(f"{path}: of other data or settings: name another OUTPUT")
+    results = report["rows"]
+    for weights in given.models:
         for scaled in (False,) if given.factor == 1 else (False, True):
-            name = f"{weights.parent.name}/{weights.name}" + f", x{given.factor:g}" * scaled
-            folder = given.output / f"{number}{'-scaled' * scaled}"
+            name = str(weights) + f", x{given.factor:g}" * scaled
+            folder = given.output / re.sub(r"[^\w.]+", "-", name)
             if name not in results:
                 model = fs.load_model(weights)
                 if scaled:
@@ -96,7 +102,7 @@ def main() -> None:
                 results[name] = measured(
                     given.camvid, folder / "weights.keras", folder, given.epochs
                 )
-                write_json(path, results)
+                write_json(path, report)
     rows = [
         (name, *(f"{100 * found[column]:.2f}" for column in COLUMNS[1:]))
         for name, found in results.items()

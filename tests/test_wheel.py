@@ -46,6 +46,15 @@ def site(tmp_path_factory) -> Path:
     return target
 
 
+def test_the_wheel_declares_the_licences_of_the_code_and_of_the_weights(site):
+    (metadata,) = site.glob("fastscnn_tf-*.dist-info/METADATA")
+    declared = importlib.metadata.PathDistribution(metadata.parent).metadata
+    assert declared["License-Expression"] == "Apache-2.0 AND CC-BY-NC-4.0"
+    for name in declared.get_all("License-File"):
+        assert (metadata.parent / "licenses" / name).is_file()
+    assert len(declared.get_all("License-File")) == 2
+
+
 def _needed(distribution) -> set[str]:
     """Names of what a distribution needs without extras, and what those need."""
     found, waiting = set(), [distribution]

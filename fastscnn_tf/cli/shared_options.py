@@ -125,7 +125,7 @@ model_size = click.option(
 )
 pad = flag("--pad", "Take any --size: pad to multiples of 32, cut off the result.")
 output = click.option("--output", required=True, type=PATH, help="Run folder.")
-resume = flag("--resume", "Go on with the run in --output.")
+resume = flag("--resume", "Go on with the run in --output; begin it if there is none yet.")
 force = flag("--force", "Replace what is there already.")
 trust_settings = click.option(
     "--trust-settings",

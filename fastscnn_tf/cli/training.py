@@ -146,7 +146,7 @@ def naming_interruptions() -> Iterator[None]:
 @cache
 @save_every
 @opt.output
-@declared.flag("--resume", "Go on with the run in --output; begin it if there is none yet.")
+@opt.resume
 @opt.force
 def train(output: Path, resume: bool, force: bool, **rest: Any) -> None:
     """Train by a recipe; writes best.keras, last.keras, recipe.json, logs and a report."""

@@ -10,6 +10,7 @@ import pytest
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.config import FastSCNNConfig
+from fastscnn_tf.core.errors import ConfigError, ModelFileError
 from fastscnn_tf.core.keras_api import keras3
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import load_keras
@@ -54,6 +55,24 @@ def test_copies_of_a_channel_learn_apart(model):
     kernel = wider.get_layer("global_features.bottleneck1_1.expand").get_weights()[0]
     half = kernel.shape[2] // 2
     assert not np.isclose(kernel[:, :, :half], kernel[:, :, half:]).any()
+
+
+def test_a_width_that_is_not_wider_is_refused(model):
+    with pytest.raises(ConfigError, match=r"--width 0.25 is not wider: .* has 16 channels"):
+        script("widen").widen(model, 0.25, seed=1)
+
+
+def test_what_is_made_wider_keeps_its_licence(model, tmp_path, monkeypatch):
+    narrow, wider = tmp_path / "narrow.keras", tmp_path / "wider.keras"
+    fs.save_model(model, narrow, about={"license": "CC BY-NC 4.0"})
+    monkeypatch.setattr(sys, "argv", ["widen.py", str(narrow), str(wider), "--width", "0.75"])
+    script("widen").main()
+    assert about_model(wider)["license"] == "CC BY-NC 4.0"
+
+
+def test_networks_of_other_shapes_have_no_mean(model):
+    with pytest.raises(ModelFileError, match="network 2 has weights of other shapes"):
+        script("average").average([model, fast_scnn(model.config.replace(width=0.25))])
 
 
 def test_the_mean_of_two_networks_says_whose_it_is(model, tmp_path, monkeypatch):

@@ -18,11 +18,11 @@ that name, drive and seed, so that stages follow each other:
 same width from the start is `--width 0.84`, whose share is 0.71:
 
     python tflite/camvid/drives.py CamVid drives pruned --after strong --macs 0.7 --size 448x608 \\
-        -- --recipe settle --size 704x960 --crop 352x480
-    python tflite/camvid/drives.py CamVid drives narrow -- --recipe strong --crop 256x352 \\
-        --width 0.84
-    python tflite/camvid/drives.py CamVid drives narrow-settle --after narrow --size 448x608 \\
-        -- --recipe settle --size 704x960 --crop 352x480
+        -- --recipe settle --augment camera --size 704x960 --crop 352x480
+    python tflite/camvid/drives.py CamVid drives narrow --size 448x608 -- --recipe strong \\
+        --class-weights none --size 352x480 --crop 256x352 --epochs 60 --width 0.84
+    python tflite/camvid/drives.py CamVid drives narrow-last --after narrow --size 448x608 \\
+        -- --recipe settle --augment camera --size 704x960 --crop 352x480
 
 `{drive}` in an option stands for the drive held out: each has a teacher of its own, which has not
 seen it either. `--describe` only writes the data sets.
@@ -47,6 +47,7 @@ from pathlib import Path
 import yaml
 
 import fastscnn_tf as fs
+from fastscnn_tf.core.errors import DataError, InputError
 from fastscnn_tf.core.files.writing import write_json
 
 DRIVES = ("0001TP", "0006R0", "0016E5")
@@ -55,12 +56,14 @@ COMMAND = (sys.executable, "-m", "fastscnn_tf")
 
 def describe(camvid: Path, folder: Path, drive: str) -> None:
     """Writes a dataset.yaml whose `val` is one drive and whose `train` is the others."""
-    folder.mkdir(parents=True, exist_ok=True)
     lines: dict[str, list[str]] = {"train": [], "val": []}
     for split in ("train", "val"):
         for image in sorted((camvid / split).glob("*.png")):
             own = "val" if image.name.startswith(drive) else "train"
             lines[own].append(f"{image}\t{camvid / f'{split}annot' / image.name}\n")
+    if not all(lines.values()):
+        raise DataError(f"{camvid}: expected CamVid's folder, with pictures in train/ and val/")
+    folder.mkdir(parents=True, exist_ok=True)
     for split, named in lines.items():
         (folder / f"{split}.txt").write_text("".join(named))
     labels = fs.open_dataset("camvid", camvid, "val").labels
@@ -103,7 +106,9 @@ def score(given: argparse.Namespace, options: list[str], drive: str, seed: int) 
 
 def main() -> None:
     """Reads the command line; what stands behind `--` goes to `fastscnn train`."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("camvid", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("name", help="of the training, and of its run folders")
@@ -139,4 +144,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(str(error))

@@ -10,6 +10,7 @@ OUTPUT holds the runs (or .keras files) `train_STAGE` and `trainval_STAGE` and t
 from __future__ import annotations
 
 import argparse
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 import fastscnn_tf as fs
+from fastscnn_tf.core.errors import InputError
 from fastscnn_tf.core.files.writing import write_json
 from fastscnn_tf.core.keras_api import KerasModel
 from fastscnn_tf.core.sizes import Size, format_size, parse_size
@@ -128,4 +130,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(str(error))

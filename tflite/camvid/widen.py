@@ -10,15 +10,18 @@ other shares for each output, so that the copies learn apart.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 
 import fastscnn_tf as fs
+from fastscnn_tf.core.errors import ConfigError, InputError, OutputError
 from fastscnn_tf.core.keras_api import KerasModel
 from fastscnn_tf.model.complexity import complexity
 from fastscnn_tf.model.importance import ChannelImportance
 from fastscnn_tf.model.prune import spelt_out
+from fastscnn_tf.runs.about import about_model
 
 LEAST = 0.2  # of a weight that is divided, for each copy before they are scaled to sum to one
 
@@ -30,10 +33,17 @@ def widen(model: KerasModel, width: float, seed: int) -> KerasModel:
         model: a trained Keras 3 model of a smaller width; it stays as it is.
         width: factor of all channel counts, as in `FastSCNNConfig`.
         seed: of the shares.
+
+    Raises:
+        ConfigError: a layer would have fewer channels than it has.
     """
     wider = fs.fast_scnn(model.config.replace(width=width))
     old = ChannelImportance(model, spelt_out(model.config))
     counts = {layer.name: layer.output[2] for layer in complexity(wider.config).layers}
+    for name, scores in old.scores.items():
+        if counts.get(name, len(scores)) < len(scores):
+            few = f"{name} has {len(scores)} channels and would have {counts[name]}"
+            raise ConfigError(f"--width {width:g} is not wider: {few}; `fastscnn prune` narrows")
     rng = np.random.default_rng(seed)
 
     def copied(parts: tuple[str, ...]) -> np.ndarray:
@@ -74,8 +84,14 @@ def main() -> None:
     parser.add_argument("--width", type=float, required=True)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    fs.save_model(widen(fs.load_model(given.weights), given.width, given.seed), given.output)
+    if given.output.exists():
+        raise OutputError(f"{given.output} exists already: remove it, or choose another output")
+    wider = widen(fs.load_model(given.weights), given.width, given.seed)
+    fs.save_model(wider, given.output, about=about_model(given.weights))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(str(error))
