@@ -1,4 +1,4 @@
-"""Commands in processes of their own, forked from one that has imported TensorFlow for all."""
+"""Commands in processes of their own, forked from one that has imported what they need for all."""
 
 import contextlib
 import functools
@@ -10,15 +10,21 @@ import subprocess
 import sys
 import time
 
-# Imports what the commands need and forks for each: a line of script, arguments and output comes
-# in, the process' number and how it ended go out. It stays a zombie until the next line, which may
-# be empty, so that nobody else gets its number before.
-FORKING = """
-import json, os, sys
+# What commands that train need.
+TRAINING = """
 from fastscnn_tf.cli.commands import cli
 from fastscnn_tf.core.keras_api import tensorflow, tfmot
 
 tensorflow(), tfmot(), [cli.commands.get(name) for name in ("train", "quantize", "search")]
+"""
+# Forks for each command: a line of script, arguments and output comes in, the process' number and
+# how it ended go out. It stays a zombie until the next line, which may be empty, so that nobody
+# else gets its number before.
+FORKING = """
+import gc, json, os, sys
+
+gc.freeze()  # else looking for garbage writes into, and so copies, the memory that is shared
+gc.set_threshold(50_000, 5, 5)
 number = None
 for line in sys.stdin:
     if number:
@@ -112,9 +118,9 @@ class Command:
 
 
 @contextlib.contextmanager
-def forking():
-    """Within it (arguments, said, script) -> a `Command` that has begun."""
-    command = [sys.executable, "-c", FORKING]
+def forking(imports=TRAINING):
+    """Within it (arguments, said, script) -> a `Command` that has begun, with these imports."""
+    command = [sys.executable, "-c", imports + FORKING]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
     with subprocess.Popen(command, **pipes) as server:
         yield functools.partial(Command, server)

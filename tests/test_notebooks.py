@@ -18,13 +18,16 @@ NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 TERMS = "weights trained on CamVid, for research only (CC BY-NC 4.0)"
 # Set here by earlier tests, and hiding from the kernel what a user would see.
 HIDING = ("TF_CPP_MIN_LOG_LEVEL", "PYTEST_CURRENT_TEST")
-# Runs before a notebook's own cells: fewer streets, and a narrow network with few layers.
+# Runs before a notebook's own cells: fewer streets, a narrow network with few layers, and fewer
+# looks for garbage (as in `conftest.py`).
 SMALLER = """
 import functools
+import gc
 
 import fastscnn_tf
 from fastscnn_tf.data.datasets import toy_streets
 
+gc.set_threshold(50_000, 5, 5)
 toy_streets.SPLITS = {"train": (0, 40), "val": (1, 16), "test": (2, 8)}
 of_labels = fastscnn_tf.FastSCNNConfig.for_labels
 fastscnn_tf.FastSCNNConfig.for_labels = functools.partial(

@@ -29,7 +29,8 @@ def class_probabilities(predictor, image, flip=False):
 
 @pytest.fixture(scope="module")
 def model(randomise):
-    config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), width=0.25, repeats=(1, 1, 1))
+    few = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+    config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), **few)
     model = randomise(fast_scnn(config))
     layer = model.get_layer("classifier.logits")
     kernel, bias = layer.get_weights()

@@ -1,20 +1,28 @@
 """What shells ask of `fastscnn` through _FASTSCNN_COMPLETE."""
 
-import os
 import shlex
 import shutil
 import subprocess
-import sys
 
 import click
 import pytest
+from forked import LIMIT, forking
 
 from fastscnn_tf.cli.commands import cli
 from fastscnn_tf.cli.completion import KNOWN
 
-ASK = """
-import sys
+# What an answer needs: the options of all commands.
+IMPORTS = """
 from fastscnn_tf.cli.main import main
+from fastscnn_tf.cli import completion
+from fastscnn_tf.cli.commands import cli
+
+[cli.commands.get(name) for name in cli.commands]
+"""
+ASK = """
+*words, errors = sys.argv[1:]
+os.environ.update(zip(("_FASTSCNN_COMPLETE", "COMP_WORDS", "COMP_CWORD"), words))
+os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
 try:
     main([])
 finally:
@@ -23,18 +31,33 @@ finally:
 """
 
 
-def ask(wanted: str, line: str = "") -> str:
-    """The answer to a shell whose cursor stands at the end of a line."""
-    cursor = len(shlex.split(line)) - (not line.endswith(" "))
-    words = {"COMP_WORDS": line, "COMP_CWORD": str(cursor)}
-    env = {**os.environ, **words, "_FASTSCNN_COMPLETE": wanted}
-    done = subprocess.run([sys.executable, "-c", ASK], env=env, capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return done.stdout
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory):
+    """(what is wanted, line) -> the answer to a shell whose cursor stands at the line's end."""
+    folder = tmp_path_factory.mktemp("asked")
+    said, errors = folder / "said", folder / "errors"
+
+    def answer(wanted: str, line: str = "") -> str:
+        cursor = len(shlex.split(line)) - (not line.endswith(" "))
+        said.unlink(missing_ok=True)
+        asked = start((wanted, line, cursor, errors), said, ASK)
+        asked.wait(LIMIT)
+        assert errors.read_text() == ""
+        return asked.finish()
+
+    with forking(IMPORTS) as start:
+        yield answer
 
 
-def completed(line: str) -> list[str]:
-    return [answer.removeprefix("plain,") for answer in ask("bash_complete", line).splitlines()]
+@pytest.fixture
+def completed(ask):
+    """(line) -> what a shell offers."""
+
+    def offered(line: str) -> list[str]:
+        answers = ask("bash_complete", line).splitlines()
+        return [answer.removeprefix("plain,") for answer in answers]
+
+    return offered
 
 
 @pytest.mark.parametrize(
@@ -45,14 +68,14 @@ def completed(line: str) -> list[str]:
         ("fish", "complete --no-files --command fastscnn"),
     ],
 )
-def test_each_shell_gets_its_script(shell, part):
+def test_each_shell_gets_its_script(ask, shell, part):
     script = ask(f"{shell}_source")
     assert part in script
     assert "Usage" not in script
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
-def test_bash_takes_the_script():
+def test_bash_takes_the_script(ask):
     script = ask("bash_source")
     done = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -80,11 +103,11 @@ def test_bash_takes_the_script():
         ("fastscnn train --init-from ru", ["file,ru"]),
     ],
 )
-def test_completes(line, expected):
+def test_completes(completed, line, expected):
     assert completed(line) == expected
 
 
-def test_splits_are_those_on_disk(own_data):
+def test_splits_are_those_on_disk(completed, own_data):
     line = f"fastscnn evaluate m --dataset folder --data-dir {shlex.quote(str(own_data))} --split "
     assert sorted(completed(line)) == ["train", "val"]
 

@@ -1,5 +1,6 @@
 """ONNX files beside the Keras models and .tflite files that they are made of."""
 
+import functools
 import importlib
 import json
 
@@ -35,6 +36,7 @@ NAMES = {"prob": "probabilities", "labels": "labels", "labels-8": "labels"}
 TINY = FastSCNNConfig.for_labels("toy", input_size=(64, 96), width=0.25, repeats=(1, 1, 1))
 
 
+@functools.lru_cache(maxsize=1)  # for all images of one file
 def session(content):
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.x64quantprecision", "1")

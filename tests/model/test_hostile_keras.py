@@ -28,7 +28,8 @@ WEIGHTS = "model.weights.h5"
 
 @pytest.fixture(scope="session")
 def small():
-    return fast_scnn(FastSCNNConfig(num_classes=3, input_size=(32, 32), width=0.25))
+    few = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+    return fast_scnn(FastSCNNConfig(num_classes=3, input_size=(32, 32), **few))
 
 
 @pytest.fixture(scope="session")

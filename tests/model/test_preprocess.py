@@ -13,6 +13,7 @@ CONFIG = FastSCNNConfig(
     input_size=(64, 96),
     width=0.25,
     repeats=(1, 1, 1),
+    pyramid_bins=(1, 2),
     mean=(100.0, 120.0, 130.0),
     std=(60.0, 50.0, 40.0),
 )

@@ -19,7 +19,8 @@ SIZE = (64, 96)
 
 @pytest.fixture(scope="module")
 def model(randomise):
-    config = FastSCNNConfig.for_labels("toy", input_size=SIZE, width=0.25, repeats=(1, 1, 1))
+    few = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+    config = FastSCNNConfig.for_labels("toy", input_size=SIZE, **few)
     return randomise(fast_scnn(config))
 
 

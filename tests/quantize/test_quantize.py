@@ -32,6 +32,13 @@ from fastscnn_tf.train.metrics import mean_iou
 
 
 @pytest.fixture(scope="module")
+def small(config):
+    """Few layers, since a step of a twin is traced for seconds."""
+    few = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+    return config.replace(input_size=(64, 96), **few)
+
+
+@pytest.fixture(scope="module")
 def images(trained):
     return load_dataset("toy", split="train", config=trained.config, batch_size=4).take(3)
 
@@ -76,11 +83,9 @@ def test_input_range_is_pinned_to_the_byte_grid(qat_folder):
 
 
 @pytest.mark.train
-def test_uncalibrated_ranges_are_set_by_fit(trained):
-    data = load_dataset(
-        "toy", split="val", config=trained.config, augment="gentle", batch_size=4, seed=0
-    )
-    model = quantize_aware(trained)
+def test_uncalibrated_ranges_are_set_by_fit(small):
+    data = load_dataset("toy", split="val", config=small, augment="gentle", batch_size=4, seed=0)
+    model = quantize_aware(fast_scnn(small))
     with pytest.raises(ExportError, match="never set"):
         folded_of(model)
     keras = keras3()
@@ -96,9 +101,8 @@ def test_uncalibrated_ranges_are_set_by_fit(trained):
 
 
 @pytest.mark.train
-def test_without_labels_the_float_network_is_learned(config, noise):
+def test_without_labels_the_float_network_is_learned(small, noise):
     """All void: what is left is what the teacher says, here of another network's classes."""
-    small = config.replace(input_size=(64, 96), width=0.25, repeats=(1, 1, 1))
     images, void = noise((64, 96)), np.full((2, 64, 96), 255, np.int32)
     teacher = fast_scnn(small)
     last = teacher.get_layer("classifier.logits")
@@ -111,9 +115,9 @@ def test_without_labels_the_float_network_is_learned(config, noise):
     assert (np.diff(logs["distill"]) < 0).all()
 
 
-def test_a_pydataset_of_keras_3_is_trained_on(config):
+def test_a_pydataset_of_keras_3_is_trained_on(small):
     """With auxiliary heads, and at the size at which the twin is compared with the model."""
-    config = config.replace(aux_heads=True, input_size=(64, 96), width=0.25)
+    config = small.replace(aux_heads=True)
     batches = fs.load_pydataset("toy", split="val", config=config, batch_size=8)
     qat = quantize_aware(fast_scnn(config))
     qat.compile("sgd", loss=segmentation_loss, metrics=[mean_iou(9)])
@@ -124,9 +128,9 @@ def test_a_pydataset_of_keras_3_is_trained_on(config):
 
 
 @pytest.mark.train
-def test_what_the_optimizer_keeps_lies_on_all_devices_of_a_strategy(config, noise):
+def test_what_the_optimizer_keeps_lies_on_all_devices_of_a_strategy(small, noise):
     tf, keras = tensorflow(), keras3()
-    network = fast_scnn(config.replace(input_size=(64, 96), width=0.25))
+    network = fast_scnn(small)
     images, labels = noise((64, 96)), np.zeros((2, 64, 96), np.int32)
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
         model = quantize_aware(network, [images])

@@ -33,9 +33,8 @@ def data() -> SegmentationDataset:
 @functools.cache
 def network(keras):
     """A small compiled network, and the predictor of it."""
-    config = FastSCNNConfig.for_labels(
-        "toy", input_size=SIZE, width=0.25, repeats=(1, 1, 1), aux_heads=True
-    )
+    few = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+    config = FastSCNNConfig.for_labels("toy", input_size=SIZE, aux_heads=True, **few)
     model = fast_scnn(config, keras=keras)
     model.compile(keras.optimizers.SGD(0.01), **segmentation_losses(True, config.aux_layout))
     return model, KerasPredictor(model) if keras is keras3() else None

@@ -26,7 +26,7 @@ from fastscnn_tf.train.trainer import run_training
 from fastscnn_tf.train.training_state import read_checkpoint
 
 SIZE, CLASSES = (64, 96), 9
-FEW = {"input_size": SIZE, "width": 0.25, "repeats": (1, 1, 1)}
+FEW = {"input_size": SIZE, "width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
 SMALL = FastSCNNConfig(num_classes=CLASSES, **FEW)
 
 

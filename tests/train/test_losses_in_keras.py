@@ -114,9 +114,8 @@ def batch(classes=5):
 
 
 def compiled(keras, loss, aux_heads=True):
-    config = FastSCNNConfig(
-        num_classes=5, input_size=SIZE, aux_heads=aux_heads, width=0.25, repeats=(1, 1, 1)
-    )
+    few = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+    config = FastSCNNConfig(num_classes=5, input_size=SIZE, aux_heads=aux_heads, **few)
     model = fast_scnn(config, keras=keras)
     losses = segmentation_losses(aux_heads, config.aux_layout, loss, 0.2)
     model.compile(optimizer=keras.optimizers.SGD(0.02), **losses)

@@ -172,9 +172,8 @@ def test_a_precision_ends_with_its_block(keras):
 def test_fast_scnn_learns_in_mixed_precision(precision):
     keras = keras3()
     keras.utils.set_random_seed(0)
-    config = fs.FastSCNNConfig(
-        num_classes=4, input_size=(64, 96), width=0.25, repeats=(2, 1, 1), dropout=0.0
-    )
+    few = {"width": 0.25, "repeats": (2, 1, 1), "pyramid_bins": (1, 2)}
+    config = fs.FastSCNNConfig(num_classes=4, input_size=(64, 96), dropout=0.0, **few)
     with precision_policy(keras, precision):
         model = fs.fast_scnn(config)
     model.compile(optimizer(keras, "sgd", 0.02, clip_norm=5.0), **segmentation_losses(False))

@@ -43,11 +43,22 @@ def settings_for(small_weights):
 
 
 @pytest.fixture(scope="module")
-def short_run(shared_data, settings_for, tmp_path_factory):
-    """A finished run of one epoch on the shared data; tests change a copy."""
+def train_alone(shared_data, tmp_path_factory):
+    """The shared data without their validation split."""
+    root = shutil.copytree(shared_data, tmp_path_factory.mktemp("train") / "alone")
+    shutil.rmtree(root / "val")
+    described = root / "dataset.yaml"
+    lines = described.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith("  val:")]
+    described.write_text("\n".join(kept), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def short_run(train_alone, settings_for, tmp_path_factory):
+    """The result of a run of one epoch on these data; tests change a copy of its folder."""
     folder = tmp_path_factory.mktemp("short") / "run"
-    run_training(settings_for(shared_data, epochs=1), folder, verbose=0)
-    return folder
+    return run_training(settings_for(train_alone, epochs=1), folder, verbose=0)
 
 
 def test_a_run_learns_and_leaves_everything(run_folder):
@@ -76,22 +87,22 @@ def test_best_has_no_auxiliary_heads_and_last_has(run_folder):
 
 @pytest.mark.train
 def test_resume_is_refused_with_other_settings_or_in_a_folder_of_something_else(
-    own_data, shared_data, short_run, tmp_path, settings_for
+    own_data, train_alone, short_run, tmp_path, settings_for
 ):
     with pytest.raises(OutputError, match=r"nothing to resume, run\.json is missing"):
         run_training(settings_for(own_data), own_data, resume=True)
-    folder = shutil.copytree(short_run, tmp_path / "run")
+    folder = shutil.copytree(short_run.folder, tmp_path / "run")
     with pytest.raises(ConfigError, match=r"learning_rate 0\.5: it began with 0\.01"):
-        run_training(settings_for(shared_data, epochs=1, learning_rate=0.5), folder, resume=True)
+        run_training(settings_for(train_alone, epochs=1, learning_rate=0.5), folder, resume=True)
     with pytest.raises(ConfigError, match=r"epochs 2: it began with 1; .* --init-from"):
-        run_training(settings_for(shared_data, epochs=2), folder, resume=True)
+        run_training(settings_for(train_alone, epochs=2), folder, resume=True)
     with pytest.raises(OutputError, match="not empty"):
-        run_training(settings_for(shared_data, epochs=1), folder)
+        run_training(settings_for(train_alone, epochs=1), folder)
 
 
 @pytest.mark.train
 def test_a_failed_run_gives_the_old_one_back(own_data, short_run, tmp_path, settings_for):
-    folder = shutil.copytree(short_run, tmp_path / "run")
+    folder = shutil.copytree(short_run.folder, tmp_path / "run")
     before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
     path = own_data / "train" / "images" / "3.jpg"
     content, state = path.read_bytes(), path.stat()
@@ -164,10 +175,10 @@ def test_logits_that_overflow_stop_the_run(own_data, tmp_path, settings_for):
 
 
 @pytest.mark.train
-def test_damaged_state_is_named(shared_data, short_run, tmp_path, settings_for):
-    folder = shutil.copytree(short_run, tmp_path / "run")
-    settings = settings_for(shared_data, epochs=1)
-    same = settings_for(shared_data / ".." / shared_data.name, epochs=1)
+def test_damaged_state_is_named(train_alone, short_run, tmp_path, settings_for):
+    folder = shutil.copytree(short_run.folder, tmp_path / "run")
+    settings = settings_for(train_alone, epochs=1)
+    same = settings_for(train_alone / ".." / train_alone.name, epochs=1)
     assert run_training(same, folder, resume=True, verbose=0).epochs == 1
     state, run = ((folder / name).read_text() for name in ("state.json", "run.json"))
     for broken in ("{}", "[]", "{"):
@@ -297,15 +308,11 @@ def test_a_checkpoint_holds_everything_once(run_folder):
 
 
 @pytest.mark.train
-def test_a_run_that_never_validates_needs_no_validation_split(own_data, tmp_path, settings_for):
-    shutil.rmtree(own_data / "val")
-    described = own_data / "dataset.yaml"
-    lines = described.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if not line.startswith("  val:")]
-    described.write_text("\n".join(kept), encoding="utf-8")
-    result = run_training(settings_for(own_data, epochs=1), tmp_path / "run", verbose=0)
-    assert (result.miou, result.epochs) == (None, 1)
-    assert result.best.is_file()
+def test_a_run_that_never_validates_needs_no_validation_split(
+    train_alone, short_run, tmp_path, settings_for
+):
+    assert (short_run.miou, short_run.epochs) == (None, 1)
+    assert short_run.best.is_file()
     with pytest.raises(DataError, match="val"):
-        settings = settings_for(own_data, epochs=1, validate_every=1)
+        settings = settings_for(train_alone, epochs=1, validate_every=1)
         run_training(settings, tmp_path / "other", verbose=0)
