@@ -3,19 +3,12 @@
 # (.venv-jax, .venv-torch; built once, and again when its requirements change).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-python=${PYTHON:-.venv/bin/python}  # that of the environment
 reference=$(mktemp -d)
 trap 'rm -rf "$reference"' EXIT
 
 .venv/bin/python tests/backends/make_reference.py "$reference"
 for backend in jax torch; do  # both before the tests: JAX' workers are started by torchrun, too
-    venv=.venv-$backend
-    pins=tests/backends/requirements-$backend.txt
-    if ! cmp -s "$pins" "$venv/.done"; then
-        "$python" -m venv --clear "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$pins"
-        cp "$pins" "$venv/.done"
-    fi
+    bash tests/environment.sh .venv-$backend tests/backends/requirements-$backend.txt
 done
 for backend in jax torch; do
     venv=.venv-$backend
