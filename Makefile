@@ -105,7 +105,7 @@ docs-serve: .venv-docs/.done
 
 .venv-docs/.done: docs/requirements.txt
 	$(PYTHON) -m venv --clear .venv-docs
-	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r $<
 	touch $@
 
 clean:
