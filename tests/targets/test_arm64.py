@@ -68,7 +68,7 @@ def package(tools, tmp_path_factory) -> Path:
     """What pip makes of the wheel that it builds from this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     package = install_wheel(build_wheel(folder), folder / "package")
-    compileall.compile_dir(package, quiet=1)  # emulated, each program would take a second for it
+    compileall.compile_dir(package, quiet=1)  # before each emulated program does
     return package
 
 
