@@ -40,11 +40,6 @@ TORCH = Path(os.environ.get("FASTSCNN_TORCH", ROOT / ".venv-torch/bin/python"))
 TORCHRUN = TORCH.with_name("torchrun")
 SIZE, EPOCHS = (64, 96), 10
 SLURM_PORTS = (1 << 16) - (1 << 12)  # the first one that JAX takes under Slurm
-# Compiles a training step in a third of the time; one takes a few milliseconds here.
-FAST = (
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false "
-    "--xla_cpu_parallel_codegen_split_count=1"
-)
 SILENT = 10  # seconds until a worker counts as gone, instead of minutes
 MOMENT = float(os.environ.get("FASTSCNN_CUT_SECONDS", "3"))  # without a network; 60 were tried, too
 # Recipes with what the test of them sets. Rounding grows by what each step learns, so all learn at
@@ -207,9 +202,8 @@ def server():
 
 def environment_of(launched):
     """Of a worker, with what its launcher sets."""
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {FAST}"
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": paths, **launched}
+    return {**os.environ, "PYTHONPATH": paths, **launched}
 
 
 def start(root, settings, folder, *resume, launcher=by_hand, within=()):
@@ -383,7 +377,7 @@ def check_as_one(folder, single, epochs=EPOCHS):
 
 
 def test_two_devices_of_a_process_train_as_one(run, single, monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2", prepend=" ")
     ((code, _, error),) = ends(start(run, [run / "mirrored.json"], run / "mirrored"))
     assert code == 0, error
     check_as_one(run / "mirrored", single)
