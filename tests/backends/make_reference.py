@@ -2,8 +2,7 @@
 
     python tests/backends/make_reference.py FOLDER
 
-`model.keras` is a model with auxiliary heads and its optimizer, trained for a few steps; one of its
-bottlenecks has a skip and two have none, as all others would.
+`model.keras` is a small model with auxiliary heads and its optimizer, trained for a few steps.
 `reference.npz` holds a batch, the model's outputs and losses, and everything again after one more
 step of SGD.
 """
@@ -30,8 +29,9 @@ def main(folder: Path) -> None:
     tensorflow()  # quietly
     keras = keras3()
     keras.utils.set_random_seed(0)
-    few = {"repeats": (2, 1, 1), "dropout": 0.0, "bn_momentum": 0.9}
-    config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), aux_heads=True, **few)
+    config = FastSCNNConfig.for_labels(
+        "toy", input_size=(64, 96), aux_heads=True, dropout=0.0, bn_momentum=0.9
+    )
     data = load_pydataset("toy", split="val", config=config, batch_size=4)
     model = fast_scnn(config)
     model.compile(keras.optimizers.SGD(0.05), **segmentation_losses(True))
