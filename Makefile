@@ -11,15 +11,20 @@ CAMVID ?= CamVid
 # Processes that share the test files; each wants a core and 3 GB of memory.
 TEST_WORKERS ?= 2
 
-.PHONY: setup demo camvid test test-all targets test-targets web cityscapes backends fleet remote lowest fuzz audit lint format docs docs-serve clean
+# Whatever is set: tests start hundreds of processes, which would all compile what they import.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: setup demo camvid camvid-short test test-all targets test-targets web cityscapes backends fleet remote lowest fuzz audit lint format docs docs-serve clean
 
 setup: $(VENV)/.done
 
 $(VENV)/.done: requirements.txt pyproject.toml setup.py
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 found: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# On all cores, which pip does not; some packages bring files that are no Python of this version.
+	$(BIN)/python -W ignore -m compileall -qq -j 0 $(CURDIR)/$(VENV)/lib || true
 	touch $@
 
 demo: setup
@@ -27,6 +32,10 @@ demo: setup
 
 camvid: setup
 	bash tflite/camvid/train.sh $(CAMVID) $(if $(filter file,$(origin OUTPUT)),camvid-output,$(OUTPUT))
+
+# The main job on real images, short; needs FASTSCNN_CAMVID.
+camvid-short: setup
+	bash benchmarks/camvid_short.sh
 
 PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 
@@ -45,13 +54,9 @@ targets: setup
 test-targets: targets
 	FASTSCNN_TARGETS=$${FASTSCNN_TARGETS:-available} $(PYTEST) -rs tests/targets
 
-cityscapes: .venv-cityscapes/.done
-
 # The reference program of Cityscapes' scores, which needs an older numpy than the rest.
-.venv-cityscapes/.done: tests/cityscapes/requirements.txt
-	$(PYTHON) -m venv --clear .venv-cityscapes
-	.venv-cityscapes/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
-	touch $@
+cityscapes: setup
+	bash tests/environment.sh .venv-cityscapes tests/cityscapes/requirements.txt --no-deps
 
 web: tflite/web/node_modules/.package-lock.json
 	$(PYTHON) tflite/web/serve.py $(WEB)
@@ -100,7 +105,7 @@ docs-serve: .venv-docs/.done
 
 .venv-docs/.done: docs/requirements.txt
 	$(PYTHON) -m venv --clear .venv-docs
-	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -r $<
 	touch $@
 
 clean:

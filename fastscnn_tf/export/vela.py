@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import os
 import re
 import shutil
@@ -274,6 +275,7 @@ def _problem(said: str) -> str:
     return printable((errors or lines or ["it says nothing"])[-1])
 
 
+@functools.cache  # it takes as long to say as a small network takes to compile
 def _version(program: str) -> str:
     with retold(InputError, f"{program} is not Vela, or does not run here: ", of=ExportError):
         said = _run([program, "--version"], timeout=60).strip()

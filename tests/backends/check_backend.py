@@ -6,6 +6,7 @@
     KERAS_BACKEND=jax FASTSCNN_REFERENCE=FOLDER python -m pytest tests/backends/check_backend.py
 """
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -123,9 +124,10 @@ def test_losses_and_metric_ignore_void_pixels():
     assert float(metric.result()) == 0.0
 
 
-def test_a_run_resumes_to_the_same_weights(few_scenes, tmp_path):
+def test_a_run_resumes_to_the_same_weights(few_scenes, small_weights, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    result = fs.run_training(SETTINGS, whole, verbose=0)
+    settings = dataclasses.replace(SETTINGS, init_from=str(small_weights))
+    result = fs.run_training(settings, whole, verbose=0)
     assert fs.evaluate(result.best, "toy").miou == pytest.approx(result.miou, abs=1e-6)
     run = json.loads((whole / "run.json").read_text())
     assert set(run["versions"]) == {
@@ -141,9 +143,9 @@ def test_a_run_resumes_to_the_same_weights(few_scenes, tmp_path):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fs.run_training(SETTINGS, parts, verbose=0, extra_callbacks=[Interrupt()])
+        fs.run_training(settings, parts, verbose=0, extra_callbacks=[Interrupt()])
     assert json.loads((parts / "state.json").read_text())["epochs_done"] == 2
-    assert fs.run_training(SETTINGS, parts, resume=True, verbose=0).epochs == 3
+    assert fs.run_training(settings, parts, resume=True, verbose=0).epochs == 3
     first, second = (load_keras(folder / "last.keras") for folder in (whole, parts))
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
         assert np.allclose(a, b, rtol=1e-3, atol=1e-4)
@@ -153,7 +155,8 @@ def test_a_run_resumes_to_the_same_weights(few_scenes, tmp_path):
 
 
 def test_plain_compile_and_fit_learn(few_scenes):
-    config = fs.FastSCNNConfig.for_labels("toy", input_size=SIZE, bn_momentum=0.9)
+    few = {"bn_momentum": 0.9, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+    config = fs.FastSCNNConfig.for_labels("toy", input_size=SIZE, **few)
     train = fs.load_pydataset("toy", config=config, augment="gentle", batch_size=6, seed=0)
     val = fs.load_pydataset("toy", split="val", config=config, batch_size=4)
     model = fs.fast_scnn(config)

@@ -2,10 +2,12 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import random
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -38,7 +40,6 @@ TORCH = Path(os.environ.get("FASTSCNN_TORCH", ROOT / ".venv-torch/bin/python"))
 TORCHRUN = TORCH.with_name("torchrun")
 SIZE, EPOCHS = (64, 96), 10
 SLURM_PORTS = (1 << 16) - (1 << 12)  # the first one that JAX takes under Slurm
-FAST = "--xla_backend_optimization_level=0"  # compiles sooner; a step is a few milliseconds here
 SILENT = 10  # seconds until a worker counts as gone, instead of minutes
 MOMENT = float(os.environ.get("FASTSCNN_CUT_SECONDS", "3"))  # without a network; 60 were tried, too
 # Recipes with what the test of them sets. Rounding grows by what each step learns, so all learn at
@@ -154,21 +155,72 @@ def free_port():
     raise AssertionError("no port is free")
 
 
-def start(root, settings, folder, *resume, launcher=by_hand, within=()):
-    """Starts a process for each of the settings."""
-    port = free_port()
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {FAST}"
+class Worker:
+    """A process of `worker_main`, forked where all is imported, with what `Popen` has of it."""
+
+    server: subprocess.Popen
+    numbers = itertools.count()
+
+    def __init__(self, arguments, environment, folder):
+        number = next(self.numbers)
+        self.said = [folder / f"{number}.{name}" for name in ("out", "err")]
+        order = {"arguments": arguments, "environment": environment, "folder": str(folder)}
+        self.pid = self._ordered(order | {"said": list(map(str, self.said))})
+        self._end = os.pidfd_open(self.pid)
+        self.returncode = None
+
+    def _ordered(self, order):
+        print(json.dumps(order), file=self.server.stdin, flush=True)
+        return int(self.server.stdout.readline())
+
+    def poll(self, seconds=0):
+        if self.returncode is None and select.select([self._end], [], [], seconds)[0]:
+            self.returncode = self._ordered({"wait": self.pid})
+            os.close(self._end)
+        return self.returncode
+
+    def communicate(self, timeout):
+        assert self.poll(timeout) is not None, f"still at it after {timeout} s: {self.said}"
+        return [path.read_text() for path in self.said]
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server():
+    """Forks the workers."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, str(MAIN)]
+    with subprocess.Popen(command, env=environment_of({}), **pipes) as Worker.server:
+        yield
+
+
+def environment_of(launched):
+    """Of a worker, with what its launcher sets."""
     paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    common = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": paths}
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "cwd": root}
-    return [
-        subprocess.Popen(
-            [*within, sys.executable, str(MAIN), str(path), str(folder), *resume],
-            env={**common, **launcher(port, index)},
-            **pipe,
-        )
-        for index, path in enumerate(settings)
-    ]
+    return {**os.environ, "PYTHONPATH": paths, **launched}
+
+
+def start(root, settings, folder, *resume, launcher=by_hand, within=()):
+    """Starts a process for each of the settings: forked, or by the program that it is to run in."""
+    port = free_port()
+    processes = []
+    for index, path in enumerate(settings):
+        arguments = [str(path), str(folder), *resume]
+        environment = environment_of(launcher(port, index))
+        if within:
+            command = [*within, sys.executable, str(MAIN), *arguments]
+            pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+            process = subprocess.Popen(command, env=environment, cwd=root, **pipe)
+        else:
+            process = Worker(arguments, environment, root)
+        processes.append(process)
+    return processes
 
 
 def ends(processes):
@@ -325,7 +377,7 @@ def check_as_one(folder, single, epochs=EPOCHS):
 
 
 def test_two_devices_of_a_process_train_as_one(run, single, monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=2", prepend=" ")
     ((code, _, error),) = ends(start(run, [run / "mirrored.json"], run / "mirrored"))
     assert code == 0, error
     check_as_one(run / "mirrored", single)

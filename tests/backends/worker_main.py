@@ -1,8 +1,11 @@
 """What the processes of `check_workers` run: a worker of the cluster in the environment, or a run.
 
 worker_main.py SETTINGS.json FOLDER [resume]
+worker_main.py
 
-SILENT_SECONDS in the environment is after how long a silent worker counts as gone.
+Without arguments it imports for all what a worker needs, and forks one for each order on its
+standard input; JAX has computed nothing by then and started no threads. SILENT_SECONDS in the
+environment is after how long a silent worker counts as gone.
 """
 
 import json
@@ -13,6 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 from fastscnn_tf.core.errors import FastSCNNError
+from fastscnn_tf.core.keras_api import keras3
 from fastscnn_tf.train.distributed import cluster
 from fastscnn_tf.train.distributed.run import run_on_workers
 from fastscnn_tf.train.settings import MULTI_WORKER, TrainSettings
@@ -46,12 +50,39 @@ def compiled_steps():
     return steps
 
 
+def next_order():
+    """The arguments of an order, in a process forked for it; the first one ends with its input.
+
+    Orders are lines of JSON. To one that starts a worker the answer is its number, to one that
+    waits for a worker's end (`wait`: its number) the exit code, or minus the signal; until then it
+    is a zombie, so that nobody else has its number.
+    """
+    keras3()
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "wait" in order:
+            print(os.waitstatus_to_exitcode(os.waitpid(order["wait"], 0)[1]), flush=True)
+        elif pid := os.fork():
+            print(pid, flush=True)
+        else:
+            break
+    else:
+        sys.exit()
+    os.chdir(order["folder"])
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for stream, path in enumerate(order["said"], 1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    return order["arguments"]
+
+
 if __name__ == "__main__":
+    path, folder, *resume = sys.argv[1:] or next_order()
     keep_compiled()
     steps = compiled_steps()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     cluster.SILENT_SECONDS = int(os.environ.get("SILENT_SECONDS", cluster.SILENT_SECONDS))
-    path, folder, *resume = sys.argv[1:]
     settings = TrainSettings.from_dict(json.loads(Path(path).read_text()))
     try:
         run = run_on_workers if settings.strategy == MULTI_WORKER else run_training

@@ -3,12 +3,6 @@
 # its requirements change).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-python=${PYTHON:-.venv/bin/python}  # that of the environment
-pins=tests/fleet/requirements.txt
-if ! cmp -s "$pins" .venv-ray/.done; then
-    "$python" -m venv --clear .venv-ray
-    .venv-ray/bin/python -m pip install --quiet --disable-pip-version-check -r "$pins"
-    cp "$pins" .venv-ray/.done
-fi
+bash tests/environment.sh .venv-ray tests/fleet/requirements.txt
 # Actors import what they compute with, as other machines import an installed package.
 PYTHONPATH=$PWD:$PWD/tests/runtime .venv-ray/bin/python -m pytest tests/fleet/check_fleet.py tests/fleet/check_parquet.py

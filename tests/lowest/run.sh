@@ -5,12 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 with() { # NAME TESTS...
-    local venv=.venv-lowest-$1 pins=tests/lowest/$1.txt
-    if ! cmp -s "$pins" "$venv/.done"; then
-        .venv/bin/python -m venv --clear "$venv"
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$pins"
-        cp "$pins" "$venv/.done"
-    fi
+    local venv=.venv-lowest-$1
+    bash tests/environment.sh "$venv" "tests/lowest/$1.txt"
     echo "== $1"
     "$venv/bin/python" -m pytest "${@:2}"
 }

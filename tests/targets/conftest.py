@@ -59,17 +59,21 @@ def street_files(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def model_files(tmp_path_factory) -> dict[str, Path]:
+def model_files(made_once) -> dict[str, Path]:
     """The shipped network as float32, float16 and int8: uint8 pictures in, logits at 1/8 out."""
+    folder = made_once("target-models", _make_models)
+    return {kind: folder / f"{kind}.tflite" for kind in KINDS}
+
+
+def _make_models(folder: Path) -> None:
     import fastscnn_tf as fs
 
-    folder = tmp_path_factory.mktemp("models")
-    files = {kind: folder / f"{kind}.tflite" for kind in KINDS}
+    folder.mkdir()
     for kind in ("float16", "int8"):
-        shutil.copy(ROOT / "tflite" / f"fastscnn_camvid_{kind}.tflite", files[kind])
-    model = fs.load_model(ROOT / "tflite" / "fastscnn_camvid.keras")
-    fs.export_tflite(fs.resize_model(model, (448, 608)), files["float32"], recipe="float32")
-    return files
+        source = ROOT / "tflite" / f"fastscnn_camvid_{kind}.tflite"
+        shutil.copy(source, folder / f"{kind}.tflite")
+    model = fs.resize_model(fs.load_model(ROOT / "tflite" / "fastscnn_camvid.keras"), (448, 608))
+    fs.export_tflite(model, folder / "float32.tflite", recipe="float32")
 
 
 @pytest.fixture(scope="session")
@@ -93,8 +97,8 @@ def ask(target_tools):
 
 
 @pytest.fixture(scope="session")
-def small_files(tmp_path_factory) -> Path:
+def small_files(made_once) -> Path:
     """A folder with files of two classes, 64x96: `bytes`, `floats` and `finished` .tflite."""
     from jvm_tools import export_small
 
-    return export_small(tmp_path_factory.mktemp("small"))
+    return made_once("target-small", export_small)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import hashlib
 import json
@@ -20,8 +21,9 @@ ROOT = Path(__file__).parents[2]
 ANDROID = ROOT / "tflite" / "android"
 JVM = Path(__file__).parent / "jvm"
 CORE = ANDROID / "core" / "src" / "main" / "kotlin"
-# The compiler runs once and briefly: its optimisation by the JVM would not pay.
-QUICK = {"JAVA_OPTS": "-Xmx1g -XX:+UseSerialGC -XX:TieredStopAtLevel=1"}
+# What runs once and briefly: its optimisation by the JVM would not pay.
+BRIEF = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+QUICK = {"JAVA_OPTS": " ".join(("-Xmx1g", *BRIEF))}
 
 
 def kotlinc(tools: Path, name: str, sources: list[Path], classpath: tuple[Path, ...] = ()) -> Path:
@@ -30,9 +32,15 @@ def kotlinc(tools: Path, name: str, sources: list[Path], classpath: tuple[Path, 
     for path in (*sources, *classpath):
         digest.update(path.read_bytes())
     made = tools / f"{name}-{digest.hexdigest()[:16]}.jar"
-    if made.exists():
-        return made
-    fresh = made.with_name(f"{os.getpid()}-{made.name}")  # another process may be at it
+    with made.with_suffix(".lock").open("w") as lock:  # another process may be at it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            _compile(tools, sources, made, classpath)
+    return made
+
+
+def _compile(tools: Path, sources: list[Path], made: Path, classpath: tuple[Path, ...]) -> None:
+    fresh = made.with_name(f"new-{made.name}")
     command = [tools / "kotlin" / "bin" / "kotlinc", *sources, "-d", fresh]
     command += ["-Werror", "-no-reflect", "-jvm-target", "17"]
     command += ["-language-version", "2.3", "-api-version", "2.3"]  # of the app's Gradle build
@@ -42,7 +50,7 @@ def kotlinc(tools: Path, name: str, sources: list[Path], classpath: tuple[Path, 
         command, check=False, capture_output=True, text=True, env={**os.environ, **QUICK}
     )
     assert done.returncode == 0, done.stderr[-6000:]
-    return fresh.replace(made)
+    fresh.replace(made)
 
 
 def core_jar(tools: Path) -> Path:
@@ -53,7 +61,7 @@ def core_jar(tools: Path) -> Path:
 def asked(tools: Path, *requests):
     """Requests -> the answers of Kotlin."""
     stdlib = tools / "kotlin" / "lib" / "kotlin-stdlib.jar"
-    command = ["java", "-cp", f"{core_jar(tools)}{os.pathsep}{stdlib}", "HarnessKt"]
+    command = ["java", *BRIEF, "-cp", f"{core_jar(tools)}{os.pathsep}{stdlib}", "HarnessKt"]
     done = subprocess.run(
         command, input=json.dumps(requests), capture_output=True, text=True, check=False
     )
@@ -75,8 +83,9 @@ def without_metadata(content, labels=b""):
     return append_files(bare, files) if labels else bare
 
 
-def export_small(folder: Path) -> Path:
+def export_small(folder: Path) -> None:
     """Two classes, 64x96: bytes in, floats in, and finished labels out; each with its sidecar."""
+    folder.mkdir()
     config = fs.FastSCNNConfig(2, (64, 96), width=0.25, mean=(120, 110, 100), std=(60, 50, 40))
     keras3().utils.set_random_seed(0)  # not one with which a class has nearly all pixels
     model = fs.fast_scnn(config)
@@ -86,4 +95,3 @@ def export_small(folder: Path) -> Path:
         ("finished", {"outputs": "labels"}),
     ):
         fs.export_tflite(model, folder / f"{name}.tflite", recipe="float16", **options)
-    return folder

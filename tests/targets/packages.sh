@@ -13,6 +13,7 @@ missing() {
 install() { # PACKAGE ..., those that are not there
     [ $# -gt 0 ] || return 0
     [ "$(id -u)" = 0 ] || missing "install $*, or run this as root"
+    apt-get install -y -q --no-install-recommends "$@" && return  # the lists may be there
     apt-get update -q || missing "apt-get update failed"
     apt-get install -y -q --no-install-recommends "$@" || missing "apt-get install $* failed"
 }

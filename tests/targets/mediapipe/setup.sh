@@ -4,14 +4,16 @@
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 tools=$1
+project=$(cd "$here/../../.." && pwd)/.venv/bin/python
 
 rm -rf "$tools/root" "$tools/venv"
 bash "$here/../unpack_packages.sh" "$tools/root" libegl1 libgles2 libglvnd0 || exit
-if ! "${PYTHON:-python3.11}" -m venv "$tools/venv"; then
+if ! "${PYTHON:-python3.11}" -m venv --without-pip "$tools/venv"; then
     echo "python3.11 with venv"
     exit 1
 fi
-if ! "$tools/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -r "$here/requirements.txt"; then
+if ! "$project" -m pip --python "$tools/venv/bin/python" install --quiet --disable-pip-version-check --no-deps \
+    --no-compile -r "$here/requirements.txt"; then
     echo "mediapipe, which pip could not install"
     exit 1
 fi
