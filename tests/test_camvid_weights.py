@@ -23,11 +23,11 @@ WIDTHS = {"fastscnn_camvid": 1, "fastscnn_camvid_0.5": 0.5, "fastscnn_camvid_1.5
 RUNS = {name: CAMVID if width == 1 else CAMVID / f"width_{width}" for name, width in WIDTHS.items()}
 ON_TRAIN = {  # of width 1.5 they would take too much room
     "fastscnn_camvid": CAMVID / "train_averaged.keras",
-    "fastscnn_camvid_0.5": CAMVID / "width_0.5" / "train_last" / "best.keras",
+    "fastscnn_camvid_0.5": CAMVID / "width_0.5" / "train_averaged.keras",
 }
 FIGURES = {name: read_json(folder / "figures.json") for name, folder in RUNS.items()}
 LARGEST = {0.5: 1_000_000, 1: 3_000_000, 1.5: 6_000_000}  # bytes of any file
-LEAST = {"fastscnn_camvid": 0.72, "fastscnn_camvid_0.5": 0.60}  # mIoU on val
+LEAST = {"fastscnn_camvid": 0.72, "fastscnn_camvid_0.5": 0.62}  # mIoU on val
 KINDS = ("float16", "int8")
 
 

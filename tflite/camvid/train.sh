@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The training behind the CamVid weights, from random weights to the six .tflite files:
 #   make camvid CAMVID=FOLDER [OUTPUT=camvid-output]
-# Some fourteen hours on two cores, two of them for the network of half the width and two for the
-# wider one. Killed, it goes on where it stood when it is started again.
+# The seconds in the logs of what ships add up to 20 hours, most runs on one core: five of them
+# for the network of half the width, three for the wider one. Killed, it goes on where it stood when it is started again.
 set -euo pipefail
 camvid=${1:?usage: train.sh CAMVID [OUTPUT]}
 output=${2:-camvid-output}
