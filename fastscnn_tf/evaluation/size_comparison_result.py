@@ -79,13 +79,8 @@ class SizeTable:
             {**dataclasses.asdict(r), "input_size": format_size(r.input_size), "fps": r.fps}
             for r in self.rows
         ]
-        return {
-            "threads": self.threads,
-            "frame": self.frame and format_size(self.frame),
-            "wanted_fps": self.wanted_fps,
-            "chosen": self.chosen,
-            "rows": rows,
-        }
+        frame = self.frame and format_size(self.frame)
+        return {**dataclasses.asdict(self), "frame": frame, "rows": rows}
 
     def text(self) -> str:
         """A table for people."""
@@ -121,6 +116,6 @@ def best_at(rows: Sequence[SizeRow], fps: float | None) -> int | None:
         rows: all with an mIoU, or none.
         fps: frames per second; None asks for nothing.
     """
-    fast = [i for i, row in enumerate(rows) if fps is not None and row.fps >= fps]
-    value = [(row.miou or 0, row.macs or 0, row.fps) for row in rows]
-    return max(fast, key=value.__getitem__, default=None)
+    fast = [(i, row) for i, row in enumerate(rows) if fps is not None and row.fps >= fps]
+    values = [(row.miou or 0, row.macs or 0, row.fps, -i) for i, row in fast]
+    return -max(values)[-1] if values else None
