@@ -7,7 +7,6 @@ if [ -z "${FASTSCNN_CAMVID:-}" ]; then
   echo "camvid_short: SKIPPED, FASTSCNN_CAMVID is not set"
   exit 0
 fi
-MAKEFLAGS= make setup  # by itself, as one of several jobs of another make, too
 out=${1:-$(mktemp -d)}
 data=(--dataset camvid --data-dir "$FASTSCNN_CAMVID")
 fastscnn=.venv/bin/fastscnn

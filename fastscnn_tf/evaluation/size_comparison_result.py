@@ -116,6 +116,6 @@ def best_at(rows: Sequence[SizeRow], fps: float | None) -> int | None:
         rows: all with an mIoU, or none.
         fps: frames per second; None asks for nothing.
     """
-    fast = [(i, row) for i, row in enumerate(rows) if fps is not None and row.fps >= fps]
-    values = [(row.miou or 0, row.macs or 0, row.fps, -i) for i, row in fast]
-    return -max(values)[-1] if values else None
+    fast = [i for i, row in enumerate(rows) if fps is not None and row.fps >= fps]
+    value = [(row.miou or 0, row.macs or 0, row.fps) for row in rows]
+    return max(fast, key=lambda i: value[i], default=None)

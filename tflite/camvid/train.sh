@@ -2,7 +2,8 @@
 # The training behind the CamVid weights, from random weights to the six .tflite files:
 #   make camvid CAMVID=FOLDER [OUTPUT=camvid-output]
 # The seconds in the logs of what ships add up to 20 hours, most runs on one core: five of them
-# for the network of half the width, three for the wider one. Killed, it goes on where it stood when it is started again.
+# for the network of half the width, three for the wider one. Killed, it goes on where it stood when
+# it is started again.
 set -euo pipefail
 camvid=${1:?usage: train.sh CAMVID [OUTPUT]}
 output=${2:-camvid-output}
