@@ -12,7 +12,7 @@ import numpy as np
 
 from ..core.aliases import StrPath
 from ..core.console import LOG, first_few
-from ..core.errors import DataError, NothingThere
+from ..core.errors import DataError, NothingThere, retold
 from ..core.files import parquet
 from ..core.files.addresses import is_place, is_url, place_of, shown
 from ..core.files.folders import walk
@@ -130,10 +130,8 @@ def find_pictures(path: Path, recursive: bool, skip_bad: bool = False) -> list[P
     if not found and (first := next(alone, None)):
         packed.check_shards(first.parent)  # says what is wrong
     if not found and not recursive:
-        try:
+        with retold(DataError, after="; --recursive looks into its sub-folders", of=DataError):
             return list_images(path)
-        except DataError as error:
-            raise DataError(f"{error}; --recursive looks into its sub-folders") from None
     if not found:
         raise DataError(f"{path}: no pictures in this folder or below it")
     if others := [file for file in there if own[file] is None and not file.is_dir()]:

@@ -24,7 +24,7 @@ from typing import Any
 from ..core.arguments import check_number, host_and_port
 from ..core.console import LOG, quiet_stderr
 from ..core.environment import environment
-from ..core.errors import ConfigError, FastSCNNError, InputError
+from ..core.errors import ConfigError, FastSCNNError, InputError, instead_of
 from ..core.extras import import_extra
 from ..core.files.leftovers import PART
 from ..core.files.writing import make_folder
@@ -140,11 +140,9 @@ def _not_joined(address: str, error: BaseException) -> ClusterError:
 def _found() -> str:
     """HOST:PORT of the cluster of this machine; Ray's own search also gives one that is gone."""
     services: Any = importlib.import_module("ray._private.services")
-    try:
-        with quiet_stderr():
-            return services.canonicalize_bootstrap_address(AUTO)
-    except ConnectionError:
-        raise ClusterError(f"no Ray cluster runs on this machine: {START}") from None
+    none = ClusterError(f"no Ray cluster runs on this machine: {START}")
+    with instead_of(ConnectionError, none), quiet_stderr():
+        return services.canonicalize_bootstrap_address(AUTO)
 
 
 def _reachable(address: str) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 from ..core.aliases import Progress, StrPath
 from ..core.class_maps import ClassMatch
 from ..core.console import first_few, warn
-from ..core.errors import ConfigError, DataError, OutputError
+from ..core.errors import ConfigError, DataError, OutputError, instead_of, retold
 from ..core.files.journal import Journal
 from ..core.files.json_text import Count
 from ..core.overlap import overlapped, readers
@@ -187,15 +187,14 @@ class _Noted:
             _, name = self._waiting.popleft()
             found: _NotedCounts = self._journal.result(name, _NotedCounts)
             matrix = np.zeros_like(self._counts.matrix)
-            try:
+            damaged = OutputError(f"{self._journal.path}: damaged at {name}: remove it")
+            with instead_of((IndexError, ValueError), damaged):
                 matrix.ravel()[found.cells] = found.pixels
                 edges = found.boundary and (
                     np.array(found.boundary[0]),
                     np.array(found.boundary[1]),
                 )
                 self._counts.add(_Counted(matrix, edges, found.instances, found.milliseconds))
-            except (IndexError, ValueError):
-                raise OutputError(f"{self._journal.path}: damaged at {name}: remove it") from None
 
     def note(self, index: int, found: _Counted) -> None:
         """Notes what was counted in a pair."""
@@ -290,13 +289,9 @@ def _overlapped(scorer: PairScorer, indices: Iterable[int]) -> Generator[_Counte
 def _check_shareable(dataset: SegmentationDataset) -> None:
     if not isinstance(dataset.indices(), range):
         raise ConfigError(f"{dataset.name} can be gone through once: processes cannot share it")
-    try:
+    refused = f"{dataset.name}: processes cannot share a data set that cannot be pickled ("
+    with retold(ConfigError, refused, "): name one, or use one process", of=Exception):
         pickle.dumps(dataset)
-    except Exception as error:
-        raise ConfigError(
-            f"{dataset.name}: processes cannot share a data set that cannot be pickled ({error}): "
-            "name one, or use one process"
-        ) from None
 
 
 def _read_instances(dataset: SegmentationDataset, index: int, label: np.ndarray) -> np.ndarray:

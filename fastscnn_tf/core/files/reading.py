@@ -124,3 +124,12 @@ def read_bytes(
     if largest is not None and len(content) > largest:
         raise error(f"{path}: it grew beyond {largest:,} bytes while it was read")
     return content
+
+
+def read_text(path: StrPath, what: str, *, largest: int, error: ErrorClass) -> str:
+    """`read_bytes` of a text in UTF-8, with or without a mark in front."""
+    content = read_bytes(path, what, largest=largest, error=error)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as failure:
+        raise error(f"{path}: not UTF-8 (byte {failure.start}): save it as UTF-8") from None

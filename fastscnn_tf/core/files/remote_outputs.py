@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..console import warn
-from ..errors import FastSCNNError, InputError, OutputError
+from ..errors import FastSCNNError, InputError, OutputError, retold
 from .addresses import HTTP, address_of, name_of_part, place_of, root
 from .leftovers import PART, is_lock
 from .remote import (
@@ -155,11 +155,9 @@ def _try(url: str, store: Any, name: str) -> None:
     if "hf" in store.protocol:
         return  # each write is a commit
     probe = f"{name}.{os.getpid()}{PART}"
-    try:
+    with retold(OutputError, "nothing can be written there: "):
         patiently(url, lambda: _put_into(store, probe, lambda: store.pipe_file(probe, b"")))
         patiently(url, functools.partial(store.rm_file, probe))
-    except InputError as failure:
-        raise OutputError(f"nothing can be written there: {failure}") from None
 
 
 def _put_into(store: Any, name: str, put: Callable[[], object]) -> None:

@@ -12,7 +12,7 @@ import yaml
 from ..aliases import StrPath
 from ..errors import InputError
 from .json_text import convert
-from .reading import read_bytes
+from .reading import read_text
 
 T = TypeVar("T")
 
@@ -68,11 +68,7 @@ def read_yaml(
         InputError: (of the class `error`) no such file, no YAML, an alias or a tag in it, or not of
             this type.
     """
-    content = read_bytes(path, what, largest=LARGEST, error=error)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as failure:
-        raise error(f"{path}: not UTF-8 (byte {failure.start}): save it as UTF-8") from None
+    text = read_text(path, what, largest=LARGEST, error=error)
     return convert(_load(text, str(path), error), str(path), schema, error=error)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..aliases import StrPath
-from ..errors import InputError
+from ..errors import InputError, instead_of
 from .reading import ErrorClass, open_regular
 
 MEMBERS = 10_000
@@ -149,15 +149,14 @@ def read_npy(content: bytes, where: str, *, error: ErrorClass = InputError) -> n
         InputError: (of the class `error`) it is damaged or holds objects.
     """
     file = io.BytesIO(content)
-    try:
+    # NumPy parses the header as Python: its tokenizer has errors of its own.
+    with instead_of(Exception, error(f"{where}: not an array of numpy's")):
         version = np.lib.format.read_magic(file)
         read_header = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
         shape, fortran, dtype = read_header(file)
-    except Exception:  # numpy parses the header as Python: its tokenizer has errors of its own
-        raise error(f"{where}: not an array of numpy's") from None
     if dtype.hasobject or dtype.itemsize == 0:
         raise error(f"{where}: an array of {dtype}, expected numbers")
     rest = len(content) - file.tell()

@@ -14,7 +14,7 @@ from typing import Protocol
 from ...core.arguments import called
 from ...core.errors import DataError, retold
 from ...core.files.parquet import LABEL, SUFFIX, rows
-from ...core.files.reading import read_bytes
+from ...core.files.reading import read_text
 from ...core.images.image_file import IMAGE_SUFFIXES, Coding, is_picture_name, lossy
 from ...core.labels import LabelSpace
 from .pairing import Files, Pairing, pair_found, pair_up
@@ -269,11 +269,7 @@ def _shared(
 
 def list_lines(path: Path) -> Iterator[tuple[str, str]]:
     """(where, text) of the lines of a list that are not blank."""
-    content = read_bytes(path, "list of pictures", largest=LIST_BYTES, error=DataError)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 (byte {error.start}): save it as UTF-8") from None
+    text = read_text(path, "list of pictures", largest=LIST_BYTES, error=DataError)
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             yield f"{path}: line {number}", line.strip()

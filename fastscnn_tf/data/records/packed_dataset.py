@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from ...core.aliases import StrPath
-from ...core.errors import ConfigError, DataError
+from ...core.errors import ConfigError, DataError, retold
 from ...core.files.json_text import Count, decode_json
 from ...core.files.reading import local, open_regular, read_bytes
 from ...core.images.image_file import decode_image, is_picture_name
@@ -121,14 +121,11 @@ class Shard:
         """
         noted = self.noted
         stop = noted.starts[number + 1] if number + 1 < len(self) else noted.bytes
-        try:
+        which = f"{self.path}: record {number} of {len(self)} ({noted.names[number]})"
+        mend = "; copy or pack the shard again"
+        with retold(DataError, f"{which} is damaged: ", mend, of=(OSError, ValueError)):
             record = read_record(self.path, noted.starts[number], stop, noted.crc32[number])
             return decode_example(record)
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"{self.path}: record {number} of {len(self)} ({noted.names[number]}) is damaged: "
-                f"{error}; copy or pack the shard again"
-            ) from None
 
     def file(self, what: str, number: int, features: dict[str, Value]) -> bytes:
         """The bytes of a record's `image`, `label` or `instance`.

@@ -6,6 +6,7 @@ colours to classes, cropping, drawing) goes in as PNG of the result: the picture
 map in the values of the label space. Each pair is compared before it is written.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -251,11 +252,9 @@ def _label_bytes(file: Path | None, label: np.ndarray, labels: LabelSpace, name:
     table = labels.lookup_table()
     if file:
         data = read_bytes(file, "label map", error=DataError)
-        try:
+        with contextlib.suppress(DataError):  # colours, a palette, or several channels
             if np.array_equal(decode_label(data, table, name), label):
                 return data
-        except DataError:
-            pass  # colours, a palette, or several channels
     values = np.full(256, np.flatnonzero(table == IGNORE)[:1].sum(), np.uint8)  # void, if any
     values[: len(labels)] = [own[0] for own in labels.values_of_classes()]
     if not np.array_equal(table[values[label]], label):

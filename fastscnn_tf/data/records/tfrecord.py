@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...core.errors import DataError
+from ...core.errors import DataError, retold
 from ...core.files.protobuf import Wire, varint
 from ...core.files.reading import open_regular
 from .crc32c import masked_crc32c
@@ -88,15 +88,14 @@ def decode_example(data: bytes | memoryview) -> dict[str, Value]:
         ValueError: it is no Example, or a feature holds something else than one such value.
     """
     features: dict[str, Value] = {}
-    try:
+    damage = IndexError, KeyError, ValueError
+    with retold(ValueError, "not a tf.train.Example (", ")", of=damage):
         for _, message in _fields(memoryview(data), (1,)):
             for _, entry in _fields(message, (1,)):
                 if len(features) >= _MOST:
                     raise ValueError(f"more than {_MOST} features")
                 parts = dict(_fields(entry, (1, 2)))
                 features[bytes(parts[1]).decode()] = _value(parts[2])
-    except (IndexError, KeyError, ValueError) as error:
-        raise ValueError(f"not a tf.train.Example ({error})") from None
     return features
 
 
