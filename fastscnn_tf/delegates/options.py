@@ -257,5 +257,9 @@ def _parsed(option: Option, value: str) -> Any:
 
 def shown(value: object) -> str:
     """A value in a message: as Python writes it, shortened."""
-    text = repr(value)
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """A text, or its beginning."""
     return text if len(text) <= 60 else f"{text[:57]}..."

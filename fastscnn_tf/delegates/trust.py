@@ -26,7 +26,7 @@ from ..core.environment import environment
 from ..core.errors import ConfigError
 from ..core.foreign_text import one_line
 from .device import DeviceSettings
-from .options import plain, shown
+from .options import plain, shortened, shown
 from .recorded import recorded
 
 VARIABLE = "FASTSCNN_TRUST_SETTINGS"
@@ -60,7 +60,8 @@ class Held:
         """What is ignored and what would allow it, in one line; or ""."""
         if not self.ignored:
             return ""
-        named = ", ".join(f"{name}={_text(value)}" for name, value in self.ignored.items())
+        ignored = self.ignored.items()
+        named = ", ".join(f"{name}={shortened(text_of(value))}" for name, value in ignored)
         return (
             "ignored, since it came with the file and makes the runtime load or write files: "
             f"{named}; {ALLOW}"
@@ -149,8 +150,3 @@ def _lies_in(path: str, folders: Iterable[Path]) -> bool:
 def text_of(value: object) -> str:
     """A value for people."""
     return one_line(",".join(value) if isinstance(value, tuple) else value)
-
-
-def _text(value: object) -> str:
-    text = text_of(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +12,13 @@ from ..core.class_maps import match_classes
 from ..core.console import warn
 from ..core.errors import ConfigError
 from ..core.images.image_file import resize_image
-from ..core.named_weights import RUN_HERE
 from ..data.datasets.dataset import SegmentationDataset
 from ..runtime.postprocess import labels_from_output
 from ..runtime.segmenter import Segmenter
 from ..scoring.class_mapping import label_space_of
 from ..scoring.protocol import frame_of
 from ..scoring.views import AnyModel
-from .evaluate import is_path, load_predictor, name_of
+from .evaluate import is_run_here, load_predictor, name_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +67,7 @@ def argmax_agreement(
             f'expected a data set, got {dataset!r}: fs.open_dataset({dataset!r}, FOLDER, "val")'
         )
     # A file that upsamples in its graph is compared with the model's own upsampling.
-    kinds = {Segmenter(m).outputs for m in (first, second) if _is_file(m)}
+    kinds = {Segmenter(m).outputs for m in (first, second) if is_run_here(m)}
     full = bool(kinds - {"logits", "labels-8"})
     a, b = load_predictor(first, full=full), load_predictor(second, full=full)
     if a.input_size != b.input_size:
@@ -90,10 +88,6 @@ def argmax_agreement(
         equal += int(np.count_nonzero(labels[0] == classes.apply(labels[1])))
         total += labels[0].size
     return equal / total
-
-
-def _is_file(model: object) -> TypeGuard[StrPath]:
-    return is_path(model) and Path(model).suffix in RUN_HERE
 
 
 def agreement(

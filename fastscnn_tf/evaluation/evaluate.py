@@ -86,6 +86,11 @@ def is_path(model: object) -> TypeGuard[StrPath]:
     return isinstance(model, str | os.PathLike)
 
 
+def is_run_here(model: object) -> TypeGuard[StrPath]:
+    """Whether a model is given as a file that a `Segmenter` runs."""
+    return is_path(model) and Path(model).suffix in RUN_HERE
+
+
 def name_of(model: Any) -> str:
     """A model's path, or the name of its class."""
     return str(model) if is_path(model) else type(model).__name__
@@ -124,7 +129,7 @@ def load_predictor(
         ConfigError: no valid size, one for a .tflite, or `pad` without one.
     """
     model = _file_of(model, size is not None)
-    if wanted_kernels() and not (is_path(model) and Path(model).suffix in RUN_HERE):
+    if wanted_kernels() and not is_run_here(model):
         raise ConfigError(f"{name_of(model)}: --kernels is for a .tflite: export it first")
     if _has_one_size(model) and (size is not None or pad):
         with_it = "--size HxW --pad" if pad else "--size"
@@ -133,6 +138,8 @@ def load_predictor(
         )
     if pad and size is None:
         raise ConfigError("--pad is for a size that is no multiple of 32: pass --size HxW, too")
+    if is_run_here(model):
+        return Segmenter(model, threads, trust_settings=trust_settings)
     if _is_predictor(model):
         return model
     if not is_path(model):
@@ -140,8 +147,6 @@ def load_predictor(
 
         return predictor_of(_at_size(model, size, pad), full)
     path = Path(model)
-    if path.suffix in RUN_HERE:
-        return Segmenter(path, threads, trust_settings=trust_settings)
     if not path.exists():
         raise no_such_model(path)
     if not path.is_dir() and path.suffix not in (".keras", ".npz"):
@@ -235,7 +240,8 @@ def evaluate(
         OutputError: the file of `resume` is none of ours, damaged, or cannot be written.
         InputError: what is to run the model is not installed.
     """
-    model = _file_of(model, size is not None or not Views.of(views, ways).one_size)
+    views = Views.of(views, ways)
+    model = _file_of(model, size is not None or not views.one_size)
     if runtime is not None:
         check_run_here(name_of(model))
     fleet = Fleet.of(processes)
@@ -244,7 +250,6 @@ def evaluate(
         raise ConfigError(f"resume: expected the path of a file, got {resume!r}")
     if resume is not None and not (is_path(model) and isinstance(dataset, str)):
         raise ConfigError("resume needs the path of a model and the name of a data set")
-    views = Views.of(views, ways)
     given = {"views": views, "trust_settings": trust_settings}
     opening = functools.partial(_opened, kernels, runtime, model, threads, size, pad, **given)
     with one_call(None if resume is None else check_plain(resume)):
@@ -472,4 +477,4 @@ def _is_predictor(model: object) -> TypeGuard[Predictor]:
 
 def _has_one_size(model: object) -> bool:
     """Whether a model is a .tflite, an .onnx or an opened predictor, not Keras'."""
-    return Path(model).suffix in RUN_HERE if is_path(model) else _is_predictor(model)
+    return is_run_here(model) or _is_predictor(model)

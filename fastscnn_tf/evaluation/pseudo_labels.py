@@ -28,13 +28,12 @@ from ..core.errors import ConfigError, DataError
 from ..core.files.folder_lock import one_call
 from ..core.files.writing import check_plain
 from ..core.labels import IGNORE, LabelSpace
-from ..core.named_weights import RUN_HERE
 from ..core.sizes import Size
 from ..runtime.fleet import Fleet
 from ..scoring.averaged_views import AveragedViews
 from ..scoring.class_mapping import label_space_of
 from ..scoring.views import AnyModel, Predictor
-from .evaluate import check_shareable, is_path, load_predictor, loaded, name_of, scaled_sizes
+from .evaluate import check_shareable, is_run_here, load_predictor, loaded, name_of, scaled_sizes
 from .pictures import (
     find_pictures,
     first_readable,
@@ -224,7 +223,7 @@ def _predictors(
     if not scales or any(not 0 < scale < 16 for scale in scales):
         raise ConfigError(f"scales must be above 0 and below 16, got {tuple(scales)}")
     plain = set(scales) == {1.0}
-    if not plain and is_path(model) and Path(model).suffix in RUN_HERE:
+    if not plain and is_run_here(model):
         raise ConfigError("such a file has one size: leave --scales out, or give the Keras model")
     model = model if plain else loaded(model)
     first = load_predictor(model, threads, size=size, pad=pad)

@@ -40,7 +40,8 @@ class Reproduction:
 
     def difference(self, key: str) -> float | None:
         """Measured minus claimed, in points; None where nothing was measured."""
-        row, record = self._row(key), self.records.get(key)
+        row = next(row for row in self.rows if row.key == key)
+        record = self.records.get(key)
         return record.measured - row.claimed if record else None
 
     def text(self) -> str:
@@ -65,9 +66,6 @@ class Reproduction:
             "chosen": self.chosen,
             "skipped": self.skipped,
         }
-
-    def _row(self, key: str) -> PublishedRow:
-        return next(row for row in self.rows if row.key == key)
 
     def _cells(self, row: PublishedRow) -> tuple[str, ...]:
         record, difference = self.records.get(row.key), self.difference(row.key)

@@ -15,11 +15,8 @@ from ..core.errors import ExportError
 from ..core.keras_api import KerasModel
 from ..tflite.file import operation
 
-RESHAPING = (
-    "RESIZE_BILINEAR",
-    "RESIZE_NEAREST_NEIGHBOR",
-    "STRIDED_SLICE",
-)  # same scale in and out: they commute with it
+# Same scale in and out: they commute with a change of it.
+RESHAPING = ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "STRIDED_SLICE")
 
 
 class Editor:

@@ -203,6 +203,10 @@ def no_option(node: Node, *names: str) -> str | None:
     return next((f"{name} is set" for name in names if node.option(name)), None)
 
 
+# Of a slice that takes axes neither away nor adds any.
+plain_axes = no_option("ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
+
+
 def unit_strides(node: Node) -> str | None:
     """Steps of a slice."""
     steps = node.input(3)

@@ -45,7 +45,6 @@ def _block(node: Node) -> str | None:
 
 
 _SLICED = rules.rank(0, 3, 4)
-_MASKS = rules.no_option("ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 _CONV: tuple[Check, ...] = (rules.runtime_inputs(1, 2), _TYPES, _ACTIVATION)
 _REDUCE: tuple[Check, ...] = (*_ONE, rules.constant(1), rules.input_type(1, "int32"))
 
@@ -66,7 +65,7 @@ GPU_DELEGATE = RuleTable(
         "RESIZE_BILINEAR": (*_ONE, rules.not_both_alignments),
         "RESIZE_NEAREST_NEIGHBOR": _ONE,
         "SOFTMAX": (*_ONE, rules.beta_one),
-        "STRIDED_SLICE": (*_ONE, _MASKS, _SLICED),
+        "STRIDED_SLICE": (*_ONE, rules.plain_axes, _SLICED),
         "SLICE": (*_ONE, _SLICED),
         **dict.fromkeys(("SPACE_TO_DEPTH", "DEPTH_TO_SPACE"), (*_ONE, _block)),
         "CAST": (rules.runtime_inputs(1), _cast),
@@ -99,7 +98,7 @@ def _signed_matrix(node: Node) -> str | None:
 
 _DRIFT_CHECKS: dict[str, tuple[Check, ...]] = {
     "RESIZE_BILINEAR": (rules.not_both_alignments,),
-    "STRIDED_SLICE": (_MASKS,),
+    "STRIDED_SLICE": (rules.plain_axes,),
     "SOFTMAX": (rules.beta_one,),
     "CONCATENATION": (_PLAIN_CONCAT,),
     "CONV_2D": (rules.runtime_inputs(1, 2),),

@@ -113,12 +113,7 @@ XNNPACK = RuleTable(
         "RESHAPE": (*_EITHER, rules.constant(1), rules.same_quantization),
         "TRANSPOSE": (*_MOVES, rules.constant(1)),
         "SLICE": (*_MOVES, rules.constant(1, 2)),
-        "STRIDED_SLICE": (
-            *_MOVES,
-            rules.constant(1, 2, 3),
-            rules.no_option("ellipsis_mask", "new_axis_mask", "shrink_axis_mask"),
-            rules.unit_strides,
-        ),
+        "STRIDED_SLICE": (*_MOVES, rules.constant(1, 2, 3), rules.plain_axes, rules.unit_strides),
         "SPLIT": (*_MOVES, rules.constant(0)),
         "RESIZE_BILINEAR": (*_MOVES, rules.rank(0, 4), rules.constant(1)),
         "SOFTMAX": (*_FLOAT, rules.beta_one),

@@ -86,8 +86,7 @@ class RuntimeTable:
         """A table for people."""
         first = self.rows[0].runtime.split()[0]
         times = ("network, ms", "frame, ms", "load, ms")
-        head = ("model", "runtime", *times, f"agrees with {first}, %", "")
-        cells = [[*head]]
+        cells = [["model", "runtime", *times, f"agrees with {first}, %", ""]]
         for i, row in enumerate(self.rows):
             mark = (
                 FASTEST if i == self.fastest else WRONG if row.agreement < LEAST_AGREEMENT else ""
@@ -137,11 +136,10 @@ def compare_runtimes(
         DataError: the image cannot be read.
     """
     check_runs(runs, warmup)
-    pictures = (
-        [draw_scene((i,), FRAME)[0] for i in range(SCENES)]
-        if image is None
-        else [read_image(image)]
-    )
+    if image is None:
+        pictures = [draw_scene((i,), FRAME)[0] for i in range(SCENES)]
+    else:
+        pictures = [read_image(image)]
     options = {"trust_settings": trust_settings, **(foreign or {})}
     files = [models] if isinstance(models, str | os.PathLike) else list(models)
     if not files:

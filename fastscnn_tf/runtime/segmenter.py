@@ -101,8 +101,7 @@ class Segmenter(ImageModel):
         self.trial_seconds = 0.0
         if path.suffix == ONNX:
             content, graphs = read_onnx(path)
-            sizes = with_sizes(path, content, graphs, self.runtime, known)
-            graphs, self.trial_seconds = sizes
+            graphs, self.trial_seconds = with_sizes(path, content, graphs, self.runtime, known)
         else:
             content, graphs = read_model(path)
         self.metadata = own_metadata(graphs)

@@ -9,7 +9,7 @@ from ..core.console import first_few
 from ..core.foreign_text import html, printable
 from ..core.report_page import Table, table_html
 from ..core.scores.boundary import BoundaryScores
-from ..core.scores.confusion import Scores
+from ..core.scores.confusion import Scores, of_known
 from ..core.scores.instances import InstanceScores
 from ..core.text_table import percent, text_table
 
@@ -123,11 +123,6 @@ class Evaluation:
             "labels or predictions, as in cityscapesScripts"
         )
 
-    def _of(self) -> str:
-        """How many classes the mean is of, where these are not all."""
-        found, known = self.class_iou.values(), sum(v is not None for v in self.class_iou.values())
-        return "" if known == len(found) else f" of {known} of {len(found)} classes"
-
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         table = table_html(Table(HEAD, tuple(self._rows())), "scores")
@@ -145,7 +140,7 @@ class Evaluation:
 
     def _means(self) -> list[tuple[str, float | None]]:
         scores = self.scores
-        means = [(f"mean IoU{self._of()}", self.miou)]
+        means = [(f"mean IoU{of_known(self.class_iou.values())}", self.miou)]
         if scores.category_iou:
             means.append(("mean category IoU", scores.category_miou))
         if self.instances:

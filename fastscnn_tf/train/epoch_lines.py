@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.console import StatusLine, echo
 from ..core.keras_api import Callback
+from ..core.scores.confusion import of_known
 from ..core.text_table import duration, percent
 from ..runs.run_files import SCORE
 
@@ -61,9 +62,7 @@ class EpochLines(Callback):
 
     def _said(self, logs: dict[str, Any]) -> tuple[str, ...]:
         score, state = logs.get(self.checkpoint.score), self.checkpoint.state
-        best, found = state["best"], (state.get("class_iou") or {}).values()
-        known = sum(iou is not None for iou in found)
-        of = "" if known == len(found) else f" of {known} of {len(found)} classes"
+        best, of = state["best"], of_known((state.get("class_iou") or {}).values())
         return (
             f"loss {_loss(logs)}",
             "" if score is None else f"{self.name} {percent(score)} %{of}",

@@ -60,14 +60,13 @@ def optimizer(
     if accumulate > 1:
         schedule = _counting_updates(keras, schedule, accumulate)
         common["gradient_accumulation_steps"] = accumulate
-    if name == "adamw":
-        own = optimizers_for(keras)
-        return own.AdamW(schedule, weight_decay=weight_decay, beta_1=momentum, **common)
-    if not weight_decay:  # Keras' own, which PyTorch runs in one go for all weights
-        return keras.optimizers.SGD(schedule, momentum=momentum, nesterov=nesterov, **common)
     own = optimizers_for(keras)
-    options = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
-    return own.SGD(schedule, **options, **common)
+    if name == "adamw":
+        return own.AdamW(schedule, weight_decay=weight_decay, beta_1=momentum, **common)
+    common |= {"momentum": momentum, "nesterov": nesterov}
+    if not weight_decay:  # Keras' own, which PyTorch runs in one go for all weights
+        return keras.optimizers.SGD(schedule, **common)
+    return own.SGD(schedule, weight_decay=weight_decay, **common)
 
 
 def _counting_updates(keras: ModuleType, schedule: Any, accumulate: int) -> Any:

@@ -7,7 +7,7 @@ those of cityscapesScripts (evalPixelLevelSemanticLabeling.py), to the last bit.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -119,6 +119,12 @@ def intersection_over_union(matrix: np.ndarray, classes: Sequence[int]) -> float
 def ratio(part: float, whole: float) -> float | None:
     """`part / whole`; None for a whole of zero."""
     return float(part) / float(whole) if whole else None
+
+
+def of_known(values: Collection[float | None]) -> str:
+    """How many classes a mean is of, where these are not all."""
+    known = sum(value is not None for value in values)
+    return "" if known == len(values) else f" of {known} of {len(values)} classes"
 
 
 def mean_of_known(values: Iterable[float | None]) -> float | None:
