@@ -6,7 +6,6 @@ another file its text stays. So the same Markdown reads well on a code host and 
 
 from __future__ import annotations
 
-import ast
 import logging
 import os
 import posixpath
@@ -77,7 +76,7 @@ def _link(match: re.Match[str], source: str) -> str:
 
 
 def _api() -> str:
-    """One entry for each of `fs.__all__`, grouped as `fastscnn_tf/__init__.py` groups them."""
+    """One entry for each of `fs.__all__`, grouped as `fastscnn_tf/__init__.pyi` groups them."""
     lines = []
     for title, names in groupby(_public(), key=lambda pair: pair[0]):
         lines.append(f"## {title[0].upper()}{title[1:]}\n")
@@ -86,18 +85,11 @@ def _api() -> str:
 
 
 def _public() -> list[tuple[str, str]]:
-    """(Comment above, name) of each entry of `_NAMES`; the comments are in the source alone."""
-    source = (ROOT / "fastscnn_tf" / "__init__.py").read_text(encoding="utf-8")
-    (names,) = (
-        node.value
-        for node in ast.parse(source).body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_NAMES"
-    )
-    assert isinstance(names, ast.Dict)
-    keys = {key.lineno: ast.literal_eval(key) for key in names.keys if key}
+    """(Comment above, name) of each import of `__init__.pyi`; above the version's there is none."""
     title, found = "", []
-    for number, line in enumerate(source.splitlines(), 1):
-        if number in range(names.lineno, (names.end_lineno or 0) + 1):
-            title = line.strip(" #") if line.lstrip().startswith("#") else title
-            found += [(title, keys[number])] if number in keys else []
+    stub = (ROOT / "fastscnn_tf" / "__init__.pyi").read_text(encoding="utf-8")
+    for line in stub.splitlines():
+        title = line.strip("# ") if line.startswith("#") else title
+        if title and line.startswith("from"):
+            found.append((title, line.split()[-1]))
     return found
