@@ -59,11 +59,9 @@ def pseudo_label_command(json_path: str | None, force: bool, **arguments: Any) -
 @opt.pad
 @opt.skip_bad
 @opt.threads
-@click.option(
-    "--output", "folder", required=True, type=opt.PATH, help="Folder; pictures done before stay."
-)
+@declared.path("--output", "Folder; pictures done before stay.", required=True)
 def save_logits_command(
-    model: str, threads: int | None, size: Size | None, pad: bool, folder: Path, **data: Any
+    model: str, threads: int | None, size: Size | None, pad: bool, output: Path, **data: Any
 ) -> None:
     """Write the logits of MODEL (.tflite, .keras, .npz or run folder) for every picture of a split.
 
@@ -78,5 +76,5 @@ def save_logits_command(
     predictor = load_predictor(model, threads, size=size, pad=pad)
     source = data["dataset"], data["data_dir"], data["split"]
     opened = open_split(*source, predictor.input_size, data["skip_bad"])
-    save_logits(predictor, opened, folder, opt.progress("looking"))
-    echo(f"{folder}: logits of {opt.counted(len(opened), 'picture')}")
+    save_logits(predictor, opened, output, opt.progress("looking"))
+    echo(f"{output}: logits of {opt.counted(len(opened), 'picture')}")

@@ -45,17 +45,10 @@ PATIENCE = Patience()
 NOTHING = "nothing lies at this address"
 LOCKS = 256  # files that keep two processes from fetching one file
 # What changes with the content, as the filesystems of fsspec call it.
-_MARKS: tuple[str, ...] = (
-    "ETag",
-    "etag",
-    "md5Hash",
-    "blob_id",
-    "Content-MD5",
-    "content_md5",
-    "generation",
-    "oid",
+_MARKS = (
+    *("ETag", "etag", "md5Hash", "blob_id", "Content-MD5", "content_md5", "generation", "oid"),
+    *("LastModified", "Last-Modified", "last_modified", "updated", "mtime", "created"),
 )
-_MARKS += ("LastModified", "Last-Modified", "last_modified", "updated", "mtime", "created")
 # Kinds of addresses that are named to whoever mistyped one, and whose packages open them.
 _DRIVERS = {"https": "aiohttp", "s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "hf": "huggingface_hub"}
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
