@@ -144,8 +144,7 @@ def require_fast_scnn(model: KerasModel) -> FastSCNNConfig:
     if not hasattr(model, "layers"):
         raise ConfigError(f"expected a model made by fast_scnn(), got {type(model).__name__}")
     expected = {layer.name for layer in fast_scnn(FastSCNNConfig(input_size=(32, 32))).layers}
-    layers = getattr(model, "layers", [])
-    foreign = next((x.name for x in layers if x.name not in expected), None)
+    foreign = next((x.name for x in model.layers if x.name not in expected), None)
     what = f"layer {foreign!r} is not one of its layers" if foreign else "its graph was rebuilt"
     raise ConfigError(
         f"expected a model made by fast_scnn(), got {type(model).__name__}: {what}; "

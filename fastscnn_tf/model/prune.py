@@ -26,9 +26,8 @@ STEP = 8  # widths are multiples of it: kernels for CPUs and GPUs work on so man
 WIDTHS = ("stem_widths", "bottleneck_widths", "head_widths")
 FACTORS = {"pyramid_branch_width": STEP, "expansion": 1}  # and their steps
 LOW, HIGH = 0.01, 0.99  # of the share that may be asked for
-NEAR = (
-    0.02  # of all multiply-adds: no step goes further below the share while there are smaller ones
-)
+# Of all multiply-adds: no step goes further below the share while there are smaller ones.
+NEAR = 0.02
 
 Costs = dict[str, LayerCost]
 

@@ -255,9 +255,9 @@ def _read_safetensors(source: _Source) -> _Contents:
             continue
         begin, end = entry["data_offsets"]
         shape, code = extents(entry["shape"]), _SAFETENSORS_TYPES.get(entry["dtype"])
-        if not 0 <= begin <= end <= len(body):
-            raise ValueError(f"{name[:60]!r} lies outside of the file")
         called = f"{name[:60]!r}"
+        if not 0 <= begin <= end <= len(body):
+            raise ValueError(f"{called} lies outside of the file")
         root[name] = packed(code, body[begin:end], shape, what=called) if code else Tensor()
     return _Contents(root, _limit(data))
 
