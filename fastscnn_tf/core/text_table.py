@@ -51,6 +51,11 @@ def percent(share: float | None, digits: int = 2, sign: bool = False) -> str:
     return f"{share * 100:{'+' if sign else ''}.{digits}f}"
 
 
+def decimal(value: float | None, digits: int, unit: float = 1) -> str:
+    """A number, counted in `unit`s, with digits after the point; `-` where there is none."""
+    return "-" if value is None else f"{value / unit:.{digits}f}"
+
+
 def counted(number: int, noun: str) -> str:
     """`1 epoch`, `2 epochs`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.sizes import Size, format_size
-from ..core.text_table import percent, text_table
+from ..core.text_table import decimal, percent, text_table
 
 MARK = "<-"
 
@@ -89,8 +89,8 @@ class SizeTable:
         for i, row in enumerate(self.rows):
             numbers = (
                 percent(row.miou),
-                "-" if row.macs is None else f"{row.macs / 1e6:.0f}",
-                "-" if row.arena_bytes is None else f"{row.arena_bytes / 1e6:.2f}",
+                decimal(row.macs, 0, 1e6),
+                decimal(row.arena_bytes, 2, 1e6),
                 row.micro_text,
                 *(f"{value:.2f}" for value in (row.network_ms, row.frame_ms, row.ratio)),
                 f"{row.fps:.1f}",

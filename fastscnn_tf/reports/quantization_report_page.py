@@ -7,9 +7,9 @@ from pathlib import Path
 from ..core.files.writing import write_bytes, write_json
 from ..core.report_page import Figure, Page, Section, Table, facts
 from ..core.sizes import format_size
-from ..core.text_table import percent
+from ..core.text_table import decimal, percent
 from .quantization_report_plots import harm_bars, layer_panels
-from .quantization_report_result import COLUMNS, QuantizationReport, cells, layers_csv, shown
+from .quantization_report_result import COLUMNS, QuantizationReport, cells, layers_csv
 
 JSON, CSV = "report.json", "layers.csv"
 
@@ -60,8 +60,8 @@ def _result(report: QuantizationReport) -> Section:
         ("size", format_size(report.size)),
         ("images", f"{report.images} of {report.dataset}, split {report.split}"),
         ("cells with float's class", f"{percent(report.agreement)} %"),
-        ("SQNR of the logits, dB", shown(report.sqnr_db, 2)),
-        ("cosine of the logits", shown(report.cosine, 5)),
+        ("SQNR of the logits, dB", decimal(report.sqnr_db, 2)),
+        ("cosine of the logits", decimal(report.cosine, 5)),
     ]
     if report.int8_miou is not None:
         rows.append(("mIoU in float, %", percent(report.float_miou)))

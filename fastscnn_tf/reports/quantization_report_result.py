@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..core.foreign_text import printable, printable_lines
 from ..core.sizes import Size, format_size
-from ..core.text_table import percent, text_table
+from ..core.text_table import decimal, percent, text_table
 from ..quantize.layer_report import LayerReport
 
 SHOWN = 15  # layers in the console's table
@@ -28,7 +28,7 @@ class Column(NamedTuple):
         key: in the CSV.
         head: for people.
         value: of a layer; None where it has none.
-        digits: after the point, for people; None shows the value as it is.
+        digits: of a number after the point, for people.
         console: also in the table on the console.
         score: only where mIoU was measured.
     """
@@ -36,7 +36,7 @@ class Column(NamedTuple):
     key: str
     head: str
     value: Callable[[LayerReport], str | float | None]
-    digits: int | None = None
+    digits: int = 0
     console: bool = False
     score: bool = False
 
@@ -47,7 +47,7 @@ def _weight(name: str) -> Callable[[LayerReport], float | None]:
 
 COLUMNS = (
     Column("layer", "layer", lambda x: x.name, console=True),
-    Column("place", "place", lambda x: x.place, 0),
+    Column("place", "place", lambda x: x.place),
     Column("kind", "kind", lambda x: x.kind),
     Column("harm_percent", "harm, %", lambda x: _points(x.harm), 1, True),
     Column("agreement_points", "agreement back", lambda x: _points(x.agreement_returned), 3, True),
@@ -77,14 +77,8 @@ COLUMNS = (
 
 def cells(layer: LayerReport, columns: Sequence[Column]) -> tuple[str, ...]:
     """A row for people."""
-    return tuple(shown(column.value(layer), column.digits) for column in columns)
-
-
-def shown(value: str | float | None, digits: int | None) -> str:
-    """A value with so many digits; `-` where there is none."""
-    if value is None:
-        return "-"
-    return str(value) if digits is None else f"{value:.{digits}f}"
+    values = ((column.value(layer), column.digits) for column in columns)
+    return tuple(v if isinstance(v, str) else decimal(v, digits) for v, digits in values)
 
 
 def layers_csv(layers: Sequence[LayerReport]) -> str:

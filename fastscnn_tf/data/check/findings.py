@@ -7,7 +7,7 @@ from typing import Any
 
 from ...core.foreign_text import printable, printable_lines
 from ...core.labels import LabelSpace
-from ...core.text_table import counted, percent, text_table
+from ...core.text_table import counted, decimal, percent, text_table
 from ..class_weights import enet_weights, median_frequency_weights
 
 
@@ -341,7 +341,7 @@ def _classes(report: CheckReport) -> str:
     rows = [["class", *(split.split for split in splits), "ENet", "median"]]
     for index, name in enumerate(report.labels.names):
         shares = [_percent(split.shares[index]) for split in splits]
-        rows.append([name, *shares, *(_number(rule[index]) for rule in weights.values())])
+        rows.append([name, *shares, *(decimal(rule[index], 3) for rule in weights.values())])
     lines = [
         text_table(rows, right=None),
         f"(weights: ENet and median frequency balancing, from {printable(trained.split)})",
@@ -370,7 +370,3 @@ def _first(prefix: str, findings: Sequence[Finding], shown: int) -> str:
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{percent(value)} %"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
