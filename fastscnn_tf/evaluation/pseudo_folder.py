@@ -16,7 +16,7 @@ import yaml
 
 from ..core.errors import OutputError
 from ..core.files.journal import DONE, Journal, add_lines, check_same, read_lines
-from ..core.files.json_text import Count, Name, plain, read_json
+from ..core.files.json_text import Count, Name, Text, plain, read_json
 from ..core.files.parquet import SUFFIX, Parts, arrow
 from ..core.files.writing import (
     check_output_folder,
@@ -233,7 +233,7 @@ class _Settings(msgspec.Struct):
 class _Line(Counts, frozen=True):
     """A line of the journal."""
 
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+    name: Text
 
 
 def _read_journal(path: Path, classes: int | None = None) -> dict[str, Counts]:

@@ -27,6 +27,7 @@ _STRINGS_AND_NAN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|-?(?:NaN|Infinity)', 
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]  # of bytes, pixels, epochs
 Name = Annotated[str, msgspec.Meta(max_length=256)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]  # such as a path
 Scalar = bool | int | float | Annotated[str, msgspec.Meta(max_length=8192)] | None
 
 

@@ -27,7 +27,7 @@ import msgspec
 
 from ...core.arguments import nearest_or_all
 from ...core.errors import ConfigError, DataError, retold
-from ...core.files.json_text import convert, explain
+from ...core.files.json_text import Text, convert, explain
 from ...core.files.parquet import SUFFIX
 from ...core.files.yaml_text import read_yaml
 from ...core.images.image_file import IMAGE_SUFFIXES, Coding, Encoding, lossy
@@ -45,7 +45,6 @@ DESCRIPTION = "dataset.yaml"
 ENCODINGS = get_args(Encoding)
 USUAL = ("train", "val", "test")
 
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Several = Annotated[list[Byte], msgspec.Meta(min_length=1, max_length=256)]
 

@@ -22,13 +22,13 @@ import itertools
 import os
 import unicodedata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 
 from ...core.console import warn
 from ...core.errors import DataError
-from ...core.files.json_text import convert
+from ...core.files.json_text import Text, convert
 from ...core.images.image_file import IMAGE_SUFFIXES, INDEX, is_picture_name
 from ...core.labels import IGNORE, MAX_CLASSES, LabelSpace, generated_palette
 from .keys import check_keys, check_names, in_order
@@ -37,20 +37,19 @@ from .pairing import Files, Pairing, pair_up
 
 BACKGROUND = "background"
 _warn_once = functools.lru_cache(64)(warn)  # a run reads the file several times
-_Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-_Places = _Text | list[_Text]
+_Places = Text | list[Text]
 # Of no meaning for what is read here.
 _IGNORED = ("download", "channels", "roboflow", "license", "author", "description", "version")
 
 
 class _Content(msgspec.Struct):
-    names: list[_Text] | dict[int, _Text]
-    path: _Text | None = None
+    names: list[Text] | dict[int, Text]
+    path: Text | None = None
     train: _Places | None = None
     val: _Places | None = None
     validation: _Places | None = None
     test: _Places | None = None
-    masks_dir: _Text | None = None
+    masks_dir: Text | None = None
     label_mapping: dict[int, int | str | None] | None = None
     nc: int | None = None
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from ...core.aliases import StrPath
 from ...core.errors import ConfigError, DataError, retold
-from ...core.files.json_text import Count, decode_json
+from ...core.files.json_text import Count, Text, decode_json
 from ...core.files.reading import local, open_regular, read_bytes
 from ...core.images.image_file import decode_image, is_picture_name
 from ...core.labels import IGNORE, UNKNOWN, LabelSpace
@@ -65,7 +65,7 @@ class ShardNote(msgspec.Struct, frozen=True):
     bytes: Count
     starts: list[Count]
     crc32: list[Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]]
-    names: list[Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]]
+    names: list[Text]
     sha256: str = ""
 
     def fault(self) -> str:
