@@ -191,6 +191,6 @@ def test_misdeeds_are_seen(misdeed, function, outcomes, tmp_path):
     """In a process of its own, since this one has threads."""
     if function is load and not notes_access(tmp_path / "read"):
         pytest.skip("this file system does not note when a file is read")
-    arguments = (tmp_path / "x", function.__name__, 2 if function is hang else 20)
+    arguments = (tmp_path / "x", function.__name__, 2 if function is hang else 120)
     said = misdeed(arguments, tmp_path / "said", MISDEED).finish()
     assert said.startswith(outcomes), said
