@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import forking
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -145,6 +146,31 @@ def notes_access(path):
     return path.stat().st_atime > 0
 
 
+MISDEED = """
+folder, function, seconds = sys.argv[1:]
+child.SECONDS = int(seconds)
+child.become_reaper()
+s = scratch.fresh(Path(folder))
+os.mkfifo(s.case / "pipe")
+(s.case / "m.txt").write_text("mine")
+r = child.run_command(s, ["call", f"test_fuzz:{function}"], ())
+print(verdict.outcome_of(r), verdict.describe(r))
+"""
+
+
+@pytest.fixture(scope="module")
+def misdeed():
+    """(folder, function and seconds, said, MISDEED) -> what came of it, by one thread."""
+    folders = [str(BENCHMARKS), str(Path(__file__).parent)]
+    imports = (
+        f"import os, sys; os.environ.update({campaign.QUIET}); sys.path[:0] = {folders}\n"
+        "from pathlib import Path; from fuzzing import child, scratch, verdict\n"
+        "import test_fuzz, fastscnn_tf.cli.commands\n"
+    )
+    with forking(imports) as start:
+        yield start
+
+
 @pytest.mark.process
 @pytest.mark.parametrize(
     ("function", "outcomes"),
@@ -161,25 +187,10 @@ def notes_access(path):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_misdeeds_are_seen(function, outcomes, tmp_path):
+def test_misdeeds_are_seen(misdeed, function, outcomes, tmp_path):
     """In a process of its own, since this one has threads."""
     if function is load and not notes_access(tmp_path / "read"):
         pytest.skip("this file system does not note when a file is read")
-    script = (
-        "import os, sys; from pathlib import Path; from fuzzing import child, scratch, verdict\n"
-        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        f"child.SECONDS = {2 if function is hang else 20}\n"
-        f"s = scratch.fresh(Path({str(tmp_path / 'x')!r}))\n"
-        "child.become_reaper()\n"
-        "os.mkfifo(s.case / 'pipe'); (s.case / 'm.txt').write_text('mine')\n"
-        f"r = child.run_command(s, ['call', 'test_fuzz:{function.__name__}'], ())\n"
-        "print(verdict.outcome_of(r), verdict.describe(r))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**campaign.QUIET, "PYTHONPATH": f"{BENCHMARKS}:{Path(__file__).parents[1]}"},
-    )
-    assert done.stdout.startswith(outcomes), done.stdout + done.stderr
+    arguments = (tmp_path / "x", function.__name__, 2 if function is hang else 120)
+    said = misdeed(arguments, tmp_path / "said", MISDEED).finish()
+    assert said.startswith(outcomes), said

@@ -22,6 +22,7 @@ from fastscnn_tf.model.io import save_keras
 from fastscnn_tf.model.zeroed_skip import without_skip
 
 SIZE = (64, 128)
+FEW = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
 CLAIMS = {  # row: (claim, split that is scored, input size)
     "cityscapes-test": (68.0, None, (1024, 2048)),
     "cityscapes-test-category": (84.7, None, (1024, 2048)),
@@ -67,9 +68,7 @@ def cityscapes_dir(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(randomise, noise):
     """Random weights, the classes balanced: none of them wins everywhere."""
-    config = fs.FastSCNNConfig.for_labels(
-        "cityscapes", input_size=SIZE, width=0.25, repeats=(1, 1, 1)
-    )
+    config = fs.FastSCNNConfig.for_labels("cityscapes", input_size=SIZE, **FEW)
     model = randomise(fast_scnn(config))
     logits, head = np.asarray(model(noise(SIZE))), model.get_layer("classifier.logits")
     scale, shift = logits.std((0, 1, 2)), logits.mean((0, 1, 2))
@@ -232,8 +231,7 @@ def test_the_zeroed_skip_row_scores_a_silenced_copy(model, keras_file, cityscape
 def test_without_skip_the_high_resolution_branch_is_gone(wiring, noise, randomise):
     import keras
 
-    small = {"input_size": (64, 96), "width": 0.25, "repeats": (1, 1, 1)}
-    config = fs.FastSCNNConfig(num_classes=5, **small, **wiring)
+    config = fs.FastSCNNConfig(num_classes=5, input_size=(64, 96), **FEW, **wiring)
     model, images = randomise(fast_scnn(config)), noise((64, 96))
     silent = without_skip(model)
     # Nothing but zeros comes from the branch, so that the sum is the deep branch alone.

@@ -57,7 +57,8 @@ class Reader(HTMLParser):
             self.changed.append([word for word in self._row if word.strip()])
 
 
-CONFIG = FastSCNNConfig.for_labels("toy", input_size=SIZE, width=0.25, repeats=(1, 1, 1))
+FEW = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+CONFIG = FastSCNNConfig.for_labels("toy", input_size=SIZE, **FEW)
 
 
 @pytest.fixture(scope="module")

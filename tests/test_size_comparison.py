@@ -11,6 +11,7 @@ from fastscnn_tf.evaluation.size_comparison import size_table
 from fastscnn_tf.evaluation.size_comparison_result import SizeRow, SizeTable, best_at
 
 TFLITE = Path(__file__).parents[1] / "tflite"
+FEW = {"input_size": (64, 96), "width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
 INT8, FLOAT16 = (TFLITE / f"fastscnn_camvid_{kind}.tflite" for kind in ("int8", "float16"))
 
 
@@ -61,7 +62,7 @@ def test_a_keras_model_is_exported_at_every_size(tmp_path):
     from fastscnn_tf.model.io import save_keras
 
     path = tmp_path / "m.keras"
-    config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), width=0.25, repeats=(1, 1, 1))
+    config = FastSCNNConfig.for_labels("toy", **FEW)
     save_keras(fast_scnn(config), path)
     said = []
     result = size_table(
@@ -95,7 +96,7 @@ def test_an_onnx_stands_beside_a_tflite(tmp_path, randomise, run):
     from fastscnn_tf.export.export_onnx import export_onnx
     from fastscnn_tf.model.fast_scnn import fast_scnn
 
-    config = FastSCNNConfig.for_labels("toy", input_size=(64, 96), width=0.25, repeats=(1, 1, 1))
+    config = FastSCNNConfig.for_labels("toy", **FEW)
     path = export_onnx(randomise(fast_scnn(config)), tmp_path / "m.onnx").path
     code, out, err = run("size-table", path, INT8, "--rounds", 1, "--json", tmp_path / "t.json")
     assert (code, err) == (0, "")

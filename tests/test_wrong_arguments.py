@@ -31,6 +31,7 @@ def test_one_line_says_what_was_expected(mistake):
 
 
 def test_a_models_configuration_is_taken_from_the_model():
-    model = fs.fast_scnn(fs.FastSCNNConfig(num_classes=3, input_size=(32, 64), width=0.25))
+    few = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+    model = fs.fast_scnn(fs.FastSCNNConfig(num_classes=3, input_size=(32, 64), **few))
     assert fs.complexity(model) == fs.complexity(model.config)
     assert fs.summary(model) == fs.summary(model.config)

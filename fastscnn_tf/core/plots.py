@@ -188,7 +188,8 @@ def figure_png(figure: Any) -> bytes:
         if letters and (file := font_with(letters)):
             text.set_fontfamily([*text.get_fontfamily(), _family(file)])
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    canvas = _matplotlib(".backends.backend_agg").FigureCanvasAgg(figure)
+    canvas.print_png(buffer, metadata={"Software": None})  # `savefig` draws twice
     return buffer.getvalue()
 
 

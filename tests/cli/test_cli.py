@@ -397,7 +397,8 @@ def test_export_ends_where_the_first_calibration_picture_is_bad(own_data, fork, 
 
     first = own_data / "train" / "images" / "0.jpg"
     first.write_text("bad")
-    config = fs.FastSCNNConfig(9, (64, 96), width=0.25, repeats=(1, 1, 1))
+    few = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+    config = fs.FastSCNNConfig(9, (64, 96), **few)
     fs.save_model(fs.fast_scnn(config), tmp_path / "m.keras")
     command = ["export", tmp_path / "m.keras", "--recipe", "int8", "--dataset", "folder"]
     command += ["--data-dir", own_data, "--output", tmp_path / "m.tflite"]

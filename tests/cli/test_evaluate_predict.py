@@ -23,8 +23,9 @@ def models(tmp_path_factory):
 
     keras3().utils.set_random_seed(0)  # some weights leave classes within rounding of each other
     folder = tmp_path_factory.mktemp("models")
+    few = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
     for name in ("toy", "cityscapes"):
-        config = FastSCNNConfig.for_labels(name, input_size=SIZE, width=0.25, repeats=(1, 1, 1))
+        config = FastSCNNConfig.for_labels(name, input_size=SIZE, **few)
         model = fast_scnn(config)
         save_keras(model, folder / f"{name}.keras")
         export_tflite(model, folder / f"{name}.tflite", "float32")

@@ -13,7 +13,7 @@ from fastscnn_tf.model.checkpoints.import_checkpoint import SOURCES
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from tests.model.test_import import tensors_of
 
-SMALL = {"width": 0.25, "repeats": (1, 1, 1)}
+SMALL = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
 
 
 def refused(result, message):
@@ -103,7 +103,8 @@ def test_summary_of_a_preset_and_of_a_file(tmp_path, run):
     assert json.loads(out)["trainable"] == 1_023_769
     half = run("summary", "--width", 0.5, "--size", "90x100", "--pad", "--json", "-")[1]
     assert json.loads(half)["stages"][-1]["output"] == [90, 100, 19]
-    save_model(fast_scnn(FastSCNNConfig(num_classes=7, input_size=(64, 96))), tmp_path / "m.keras")
+    config = FastSCNNConfig(num_classes=7, input_size=(64, 96), **SMALL)
+    save_model(fast_scnn(config), tmp_path / "m.keras")
     assert "64x96, 7 classes" in run("summary", tmp_path / "m.keras")[1]
     refused(run("summary", tmp_path / "m.keras", "--width", 0.5), "leave out --width")
     refused(run("summary", tmp_path / "m.keras", "--classes", 5), "leave out --classes")

@@ -32,9 +32,8 @@ def material(tmp_path_factory):
     from fastscnn_tf.model.io import save_keras
 
     folder = tmp_path_factory.mktemp("material")
-    config = FastSCNNConfig.for_labels(
-        "cityscapes", input_size=(32, 64), width=0.25, repeats=(1, 1, 1)
-    )
+    few = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+    config = FastSCNNConfig.for_labels("cityscapes", input_size=(32, 64), **few)
     (folder / "run").mkdir()
     save_keras(fast_scnn(config), folder / "run" / "best.keras")
     rng, data = np.random.default_rng(0), folder / "data"

@@ -307,8 +307,8 @@ def test_another_size(trained, quantized, tmp_path):
 
 def test_per_channel_normalisation_in_float(tmp_path):
     mean, std = (123.7, 116.3, 103.5), (58.4, 57.1, 57.4)
-    few = {"num_classes": 4, "input_size": (64, 96), "repeats": (1, 1, 1)}
-    model = fast_scnn(FastSCNNConfig(**few, mean=mean, std=std))
+    few = {"repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
+    model = fast_scnn(FastSCNNConfig(4, (64, 96), **few, mean=mean, std=std))
     export_tflite(model, tmp_path / "m.tflite", "float32", "logits-full")
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     expected = np.asarray(model(((image - mean) / std).astype(np.float32)[None]))[0]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forked import MAIN, forking
 from PIL import Image
 
 import fastscnn_tf as fs
@@ -26,13 +27,29 @@ from fastscnn_tf.runtime.segmenter import Segmenter
 
 ROOT = Path(__file__).parents[2]
 INT8 = ROOT / "tflite" / "fastscnn_camvid_int8.tflite"
-LIBRARY = """
+WITNESS = "FASTSCNN_TEST_WITNESS"  # names the file that the stranger's library writes
+LIBRARY = f"""
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
-__attribute__((constructor)) static void run(void) {
-  int file = open("%s", O_WRONLY | O_CREAT | O_APPEND, 0600);
-  if (file >= 0) { write(file, "ran\\n", 4); close(file); }
-}
+__attribute__((constructor)) static void run(void) {{
+  int file = open(getenv("{WITNESS}"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  if (file >= 0) {{ write(file, "ran\\n", 4); close(file); }}
+}}
+"""
+# What the commands below need of the package; LiteRT loads nothing when it is imported.
+IMPORTS = """
+import ai_edge_litert.compiled_model, ai_edge_litert.interpreter
+import fastscnn_tf.runtime.segmenter
+from fastscnn_tf.cli.commands import cli
+
+[cli.commands.get(name) for name in ("benchmark", "predict", "watch", "evaluate", "settings")]
+"""
+# Its first argument is the environment.
+IN_IT = """
+environment = json.loads(sys.argv.pop(1))
+os.environ.clear()
+os.environ.update(environment)
 """
 NAMED = "ignored, since it came with the file and makes the runtime load or write files: "
 
@@ -68,30 +85,51 @@ class Attack:
         return [name for name, path in found.items() if path.exists()]
 
 
-@pytest.fixture
-def attack(tmp_path):
-    folder = tmp_path / "archive"
-    (folder / "lib").mkdir(parents=True)
-    shutil.copy(INT8, folder / "m.tflite")
-    made = Attack(folder, tmp_path / "witness", tmp_path / "chosen")
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory):
+    """A folder of the stranger's."""
     if not shutil.which("gcc"):
         pytest.skip("gcc is not here to make the stranger's library")
-    (tmp_path / "library.c").write_text(LIBRARY % made.witness)
-    for kind in ("CompilerPlugin", "Dispatch"):
-        target = folder / "lib" / f"libLiteRt{kind}_Stranger.so"
-        command = ["gcc", "-shared", "-fPIC", "-o", target, tmp_path / "library.c"]
-        subprocess.run(command, check=True)
+    folder = tmp_path_factory.mktemp("stranger")
+    (folder / "library.c").write_text(LIBRARY)
+    plugin, dispatch = (f"libLiteRt{kind}_Stranger.so" for kind in ("CompilerPlugin", "Dispatch"))
+    command = ["gcc", "-shared", "-fPIC", "-o", folder / plugin, folder / "library.c"]
+    subprocess.run(command, check=True)
+    shutil.copy(folder / plugin, folder / dispatch)
+    return folder
+
+
+@pytest.fixture
+def attack(libraries, tmp_path, monkeypatch):
+    folder = tmp_path / "archive"
+    shutil.copytree(libraries, folder / "lib")
+    shutil.copy(INT8, folder / "m.tflite")
+    made = Attack(folder, tmp_path / "witness", tmp_path / "chosen")
+    monkeypatch.setenv(WITNESS, str(made.witness))
     made.write()
     return made
 
 
-def program(*arguments, **environment):
-    """In a process of its own: a library is loaded once in each."""
-    command = [sys.executable, "-m", "fastscnn_tf", *map(str, arguments)]
-    given = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    done = subprocess.run(command, capture_output=True, text=True, env=given, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+@pytest.fixture(scope="module")
+def forked():
+    with forking(IMPORTS) as start:
+        yield start
+
+
+@pytest.fixture
+def program(forked, tmp_path):
+    """(arguments, script, environment) -> what it says, in a process of its own.
+
+    A library is loaded once in each.
+    """
+
+    def call(*arguments, script=MAIN, **environment):
+        said = tmp_path / "said"
+        said.unlink(missing_ok=True)
+        given = json.dumps({**os.environ, **environment})
+        return forked((given, *arguments), said, IN_IT + script).finish()
+
+    return call
 
 
 @pytest.fixture
@@ -121,7 +159,7 @@ COMMANDS = {
 
 @pytest.mark.process
 @pytest.mark.parametrize("name", COMMANDS)
-def test_commands_load_nothing_unless_they_are_told_to(attack, street, tmp_path, name):
+def test_commands_load_nothing_unless_they_are_told_to(program, attack, street, tmp_path, name):
     command = COMMANDS[name](attack.model, street, tmp_path / "out")
     said = program(*command)
     assert attack.worked == []
@@ -161,15 +199,12 @@ Segmenter(model, settings=settings, trust_settings=trust == "True").run
 
 
 @pytest.mark.parametrize("how", ["beside", "named"])
-def test_segmenters_load_nothing_unless_they_are_told_to(attack, how):
+def test_segmenters_load_nothing_unless_they_are_told_to(program, attack, how):
     """A settings file that the caller named is still somebody's: its paths are not meant."""
     for trust in (False, True):
-        command = [sys.executable, "-c", SCRIPT, attack.model, how, str(trust)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr
+        said = program(attack.model, how, trust, script=SCRIPT)
         assert attack.worked == (["library", "cache"] if trust else [])
-        assert (NAMED in done.stderr) is not trust
+        assert (NAMED in said) is not trust
 
 
 def test_the_pis_program_loads_nothing_unless_it_is_told_to(attack, street):
@@ -199,7 +234,7 @@ def test_settings_inside_the_file_are_the_same(attack):
     assert plan.options == {"cpu": {}, "environment": {}}
 
 
-def test_what_set_was_told_counts_on_this_machine(attack, tmp_path):
+def test_what_set_was_told_counts_on_this_machine(program, attack, tmp_path):
     """Recorded outside: the same folder on another machine, or for another user, loads nothing."""
     option = f"npu.compiler_plugin_dir={attack.model.parent / 'lib'}"
     program("settings", attack.model, "--set", option, "--force")
@@ -214,7 +249,7 @@ def test_what_set_was_told_counts_on_this_machine(attack, tmp_path):
     assert "cpu.weight_cache_dir=" in said
 
 
-def test_folders_in_the_environment_allow_what_lies_in_them(attack, tmp_path):
+def test_folders_in_the_environment_allow_what_lies_in_them(program, attack):
     run = ("benchmark", attack.model, "--runs", 1, "--warmup", 0)
     program(*run, **{VARIABLE: str(attack.cache)})
     assert attack.worked == ["cache"]

@@ -22,6 +22,7 @@ from fastscnn_tf.train.settings import TrainSettings
 from fastscnn_tf.train.trainer import run_training
 
 COLOURS = ("blau", "grün", "rot")
+FEW = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_top_accuracy_worked_by_hand():
 
 
 def test_classifier_shares_the_trunk():
-    config = FastSCNNConfig(num_classes=5, input_size=(64, 64))
+    config = FastSCNNConfig(num_classes=5, input_size=(64, 64), **FEW)
     model = fast_scnn_classifier(config, 10)
     assert model.output_shape == (None, 10)
     trunk = {x.name for x in model.layers if x.weights and not x.name.startswith("labels")}
@@ -130,7 +131,7 @@ def test_training_starts_from_it(pretrained, shared_data, tmp_path, capsys):
 def test_a_classifier_is_no_segmentation_model(pretrained, tmp_path):
     with pytest.raises(ModelFileError, match="train --init-from"):
         fs.load_model(pretrained.folder)
-    model = fast_scnn(FastSCNNConfig(num_classes=3, input_size=(32, 32)))
+    model = fast_scnn(FastSCNNConfig(num_classes=3, input_size=(32, 32), **FEW))
     save_model(model, tmp_path / "m.keras")
     from fastscnn_tf.model.io import load_keras
 
@@ -141,8 +142,7 @@ def test_a_classifier_is_no_segmentation_model(pretrained, tmp_path):
 @pytest.mark.train
 @pytest.mark.parametrize("preset", ["paper", "zh320"])
 def test_other_class_count_starts_only_the_logits_anew(preset, randomise, tmp_path):
-    few = {"num_classes": 19, "input_size": (64, 96), "repeats": (1, 1, 1)}
-    config = FastSCNNConfig.preset(preset, **few)
+    config = FastSCNNConfig.preset(preset, num_classes=19, input_size=(64, 96), **FEW)
     source = randomise(fast_scnn(config))
     save_model(source, tmp_path / "m.keras")
     model = fast_scnn(config.replace(num_classes=4, input_size=(32, 64)))
@@ -155,7 +155,7 @@ def test_other_class_count_starts_only_the_logits_anew(preset, randomise, tmp_pa
 
 
 def test_same_class_count_takes_everything(randomise, tmp_path):
-    config = FastSCNNConfig(5, input_size=(64, 96), aux_heads=True, repeats=(1, 1, 1))
+    config = FastSCNNConfig(5, input_size=(64, 96), aux_heads=True, **FEW)
     source = randomise(fast_scnn(config))
     save_model(source, tmp_path / "m.keras")
     model = fast_scnn(config.replace(input_size=(32, 32)))
@@ -170,9 +170,8 @@ def test_classes_are_carried_over_by_name(preset, randomise, tmp_path):
         num_classes=3,
         class_names=("sky", "road", "car"),
         input_size=(64, 96),
-        width=0.25,
-        repeats=(1, 1, 1),
         aux_heads=preset == "paper",
+        **FEW,
     )
     source = randomise(fast_scnn(config))
     save_model(source, tmp_path / "m.keras")
@@ -219,8 +218,8 @@ def test_classes_are_carried_over_by_name(preset, randomise, tmp_path):
 @pytest.mark.train
 def test_wiring_and_widths_come_from_the_starting_weights(own_data, tmp_path):
     """Of a pruned network, which trains on, with the pairs of a second data set."""
-    few = {"input_size": (64, 96), "width": 0.5, "repeats": (1, 2, 1)}
-    whole = fast_scnn(FastSCNNConfig.preset("tramac", **few))
+    few = {**FEW, "width": 0.5, "repeats": (1, 2, 1)}
+    whole = fast_scnn(FastSCNNConfig.preset("tramac", input_size=(64, 96), **few))
     source = fs.prune(whole, 0.7).model
     assert source.config.head_widths != whole.config.head_widths
     save_model(source, tmp_path / "m.keras")
@@ -243,9 +242,10 @@ def test_wiring_and_widths_come_from_the_starting_weights(own_data, tmp_path):
 
 
 def test_another_wiring_is_refused_by_layer(randomise, tmp_path):
-    save_model(fast_scnn(FastSCNNConfig(input_size=(32, 32))), tmp_path / "m.keras")
-    other = fast_scnn(FastSCNNConfig(input_size=(32, 32), repeats=(3, 4, 3)))
-    with pytest.raises(ConfigError, match=r"bottleneck2_4\.expand' is missing"):
+    config = FastSCNNConfig(input_size=(32, 32), **FEW)
+    save_model(fast_scnn(config), tmp_path / "m.keras")
+    other = fast_scnn(config.replace(repeats=(1, 2, 1)))
+    with pytest.raises(ConfigError, match=r"bottleneck2_2\.expand' is missing"):
         initialise(other, read_start(tmp_path / "m.keras"))
 
 
