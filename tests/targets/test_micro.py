@@ -27,7 +27,7 @@ ARENA = 3_125_120  # bytes
 
 @pytest.fixture(scope="module")
 def site(target_tools) -> Iterator[Path]:
-    """TFLite Micro's package, importable meanwhile; to the tests of other files it is not installed."""
+    """TFLite Micro's package, importable meanwhile: other files' tests are told it is missing."""
     folder = target_tools("micro") / "site"
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
