@@ -37,7 +37,8 @@ camvid: setup
 camvid-short: setup
 	bash benchmarks/camvid_short.sh
 
-PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+# The order of files is that of tests/conftest.py: long ones first.
+PYTEST := $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder -rs
 
 # Some minutes; without what trains or converts at length, starts programs or runs notebooks.
 test: setup cityscapes
@@ -52,7 +53,7 @@ targets: setup
 
 # The real thing on every target that this machine can imitate; see tests/targets/conftest.py.
 test-targets: targets
-	FASTSCNN_TARGETS=$${FASTSCNN_TARGETS:-available} $(PYTEST) -rs tests/targets
+	FASTSCNN_TARGETS=$${FASTSCNN_TARGETS:-available} $(PYTEST) tests/targets
 
 # The reference program of Cityscapes' scores, which needs an older numpy than the rest.
 cityscapes: setup

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import fcntl
 import gc
@@ -19,6 +20,8 @@ from PIL import Image
 import fastscnn_tf as fs
 
 SIZE = (96, 160)
+LONG = {"train", "convert", "process", "notebook"}
+TARGETS = Path(__file__).parent / "targets"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a test imports ONNX Runtime itself
 
 
@@ -34,6 +37,21 @@ def pytest_collection() -> Generator[None, object, object]:
     gc.set_threshold(50_000, 5, 5)
     gc.enable()
     return result
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole files, by how many of their tests are long, then by how many there are.
+
+    Processes take one after the other, and end together if the last ones are short.
+    """
+    tests = collections.Counter(item.path for item in items)
+    long = collections.Counter(item.path for item in items if is_long(item))
+    items.sort(key=lambda item: (-long[item.path], -tests[item.path], item.path))
+
+
+def is_long(item: pytest.Item) -> bool:
+    return TARGETS in item.path.parents or any(item.get_closest_marker(name) for name in LONG)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,8 +1,8 @@
 """What the targets share: pictures, models, label maps of this machine's interpreter.
 
-`make test-targets` prepares each target's tools in `.targets/NAME` (`NAME/setup.sh`) and runs these
-tests; elsewhere they are not collected. A target that could not be prepared is skipped with what is
-missing; with FASTSCNN_TARGETS=required (`.ci/run`) it fails instead.
+`make targets` prepares each target's tools in `.targets/NAME` (`NAME/setup.sh`). These tests are
+collected where FASTSCNN_TARGETS is set, as `make test-targets` sets it. A target that could not be
+prepared is skipped with what is missing, or fails with FASTSCNN_TARGETS=required (`.ci/run`).
 """
 
 from __future__ import annotations

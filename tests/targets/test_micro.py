@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,15 @@ INT8 = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
 ARENA = 3_125_120  # bytes
 
 
-@pytest.fixture
-def site(target_tools, monkeypatch) -> Path:
-    """TFLite Micro's package, importable meanwhile."""
+@pytest.fixture(scope="module")
+def site(target_tools) -> Iterator[Path]:
+    """TFLite Micro's package, importable meanwhile: other files' tests are told it is missing."""
     folder = target_tools("micro") / "site"
-    monkeypatch.syspath_prepend(folder)
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] == "tflite_micro"]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
