@@ -5,10 +5,12 @@ from __future__ import annotations
 import collections
 import contextlib
 import fcntl
+import functools
 import gc
 import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -52,6 +54,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def is_long(item: pytest.Item) -> bool:
     return TARGETS in item.path.parents or any(item.get_closest_marker(name) for name in LONG)
+
+
+def pytest_runtest_setup() -> None:
+    """Keras finds out once which attributes of a layer its files leave out, not for every layer.
+
+    It keeps them under one name and looks under another: a third of what saving takes.
+    """
+    saving = sys.modules.get("keras.src.saving.saving_lib")
+    if saving and not hasattr(saving.get_attr_skipset, "cache_info"):
+        saving.get_attr_skipset = functools.cache(saving.get_attr_skipset)
 
 
 @pytest.fixture(scope="session", autouse=True)

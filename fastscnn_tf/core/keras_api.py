@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
-import importlib
 import logging
 import os
 import platform
@@ -50,9 +49,7 @@ def keras3() -> ModuleType:
     backend = os.environ.get(BACKEND) or "tensorflow"
     if backend not in ("tensorflow", *OTHER_BACKENDS):
         raise ConfigError(f"{BACKEND} is {backend!r}: expected tensorflow, jax or torch")
-    module = _import("keras")
-    _find_out_once()
-    return module
+    return _import("keras")
 
 
 @functools.cache
@@ -150,17 +147,6 @@ def _keep_convolutions_apart(tf: ModuleType) -> None:
         gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
         tf.config.optimizer.set_experimental_options({"remapping": False})
-
-
-def _find_out_once() -> None:
-    """Has Keras find out once which attributes of a layer its files leave out.
-
-    It keeps them under one name and looks under another, so that saving finds them out again for
-    every layer, which takes a third of its time.
-    """
-    with contextlib.suppress(ImportError, AttributeError):  # of another version
-        saving: Any = importlib.import_module("keras.src.saving.saving_lib")
-        saving.get_attr_skipset = functools.cache(saving.get_attr_skipset)
 
 
 @contextlib.contextmanager

@@ -298,13 +298,6 @@ def test_inference_on_a_cpu_keeps_to_kernels_that_are_fast():
     assert tf.config.optimizer.get_experimental_options()["remapping"] is False
 
 
-def test_keras_finds_out_once_what_its_files_leave_out():
-    keras3()
-    from keras.src.saving.saving_lib import get_attr_skipset
-
-    assert get_attr_skipset("Layer") is get_attr_skipset("Layer")
-
-
 def test_a_checkpoint_holds_everything_once(run_folder):
     with zipfile.ZipFile(run_folder / "last.keras") as archive:
         weights = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
