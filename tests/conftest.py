@@ -7,6 +7,7 @@ import fcntl
 import gc
 import importlib.util
 import os
+import random
 import shutil
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -34,6 +35,20 @@ def pytest_collection() -> Generator[None, object, object]:
     gc.set_threshold(50_000, 5, 5)
     gc.enable()
     return result
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> None:
+    """Networks get the same weights in every run, whatever was made before: Keras asks `random`.
+
+    In each test, too; what is compared with each other is mostly made in different ones.
+    """
+    random.seed(fixturedef.argname)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    random.seed(item.name)
 
 
 @pytest.fixture(scope="session", autouse=True)
