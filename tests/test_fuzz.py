@@ -168,7 +168,7 @@ def test_misdeeds_are_seen(function, outcomes, tmp_path):
     script = (
         "import os, sys; from pathlib import Path; from fuzzing import child, scratch, verdict\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        f"child.SECONDS = {2 if function is hang else 20}\n"
+        f"child.SECONDS = {2 if function is hang else 120}\n"
         f"s = scratch.fresh(Path({str(tmp_path / 'x')!r}))\n"
         "child.become_reaper()\n"
         "os.mkfifo(s.case / 'pipe'); (s.case / 'm.txt').write_text('mine')\n"

@@ -89,7 +89,7 @@ def program(*arguments, **environment):
     """In a process of its own: a library is loaded once in each."""
     command = [sys.executable, "-m", "fastscnn_tf", *map(str, arguments)]
     given = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    done = subprocess.run(command, capture_output=True, text=True, env=given, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, env=given, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
