@@ -57,6 +57,18 @@ class Mortal(Doubled):
         return super().__call__(number)
 
 
+class Together(Doubled):
+    """Number 0 is done once two processes have a number."""
+
+    def __call__(self, number):
+        (self.marks / f"by {os.getpid()}").touch()
+        end = time.monotonic() + 600
+        while number == 0 and len(list(self.marks.glob("by *"))) < 2:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        return super().__call__(number)
+
+
 def make(marks: Path, kind=Doubled):
     return functools.partial(kind, marks)
 
