@@ -415,7 +415,8 @@ def test_a_stream_that_stops_within_a_frame_is_given_up(camera, path, tmp_path, 
 
 
 def test_frames_that_are_too_large_are_told(camera, run):
-    code, _, err = run("watch", f"{camera}/huge", MODEL, "--no-window", "--keep-all")
+    arguments = ["--no-window", "--keep-all", "--timeout", 600]  # to make one takes a while
+    code, _, err = run("watch", f"{camera}/huge", MODEL, *arguments)
     assert code == 2
     assert "/huge: frames of 10000x10000, expected at most 50,000,000 pixels" in err
 

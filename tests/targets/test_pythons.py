@@ -141,6 +141,7 @@ def test_a_network_stream_is_watched_where_opencv_is(device, model_files, tmp_pa
             silent = ("watch", f"{address}/silent", model_files["int8"], "--no-window")
             device(*silent, "--timeout", 2, code=2, said="no frame came within 2 seconds")
             huge = ("watch", f"{address}/huge", model_files["int8"], "--no-window")
+            huge = (*huge, "--timeout", 600)  # to make one takes a while
             device(*huge, code=2, said="frames of 10000x10000, expected at most 50,000,000")
         else:
             device(*watch, code=2, said='needs OpenCV, which is not installed: pip install "fastsc')
