@@ -60,7 +60,11 @@ def own_cache(tmp_path_factory, made_once) -> None:
     os.environ["FASTSCNN_CONFIG"] = str(tmp_path_factory.mktemp("config"))
     if not importlib.util.find_spec("ai_edge_litert"):  # as with the other backends of Keras
         return
-    # Tried out once, so that no command says so in the midst of a test.
+    # Tried out once, so that no command says so in the midst of a test; nor of a test's own files,
+    # where that takes seconds.
+    from fastscnn_tf.runtime import trial
+
+    trial.FELT = trial.LONG = 3600
     shipped = (Path(__file__).parents[1] / "tflite").glob("*.tflite")
     made_once("tried", lambda _: [fs.Segmenter(path) for path in shipped])
 

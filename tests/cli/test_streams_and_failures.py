@@ -258,8 +258,15 @@ commands.run_command(["write", sys.argv[1]])
 def test_a_signal_in_a_callback_of_the_collector_is_not_lost(number):
     """Python swallows what is raised there."""
     driver = """
-import gc, os, sys, time, click
+import gc, os, sys, threading, time, click
 from fastscnn_tf.cli import commands
+
+said = threading.Event()
+
+class Timer(threading.Timer):
+    def run(self):
+        said.wait()
+        super().run()
 
 def collected(phase, info):
     gc.callbacks.clear()
@@ -271,8 +278,10 @@ def collect():
     gc.callbacks.append(collected)
     gc.collect()
     print("swallowed", flush=True)
+    said.set()
     time.sleep(3600)
 
+threading.Timer = Timer
 commands.cli.add_command(collect)
 commands.run_command(["collect"])
 """

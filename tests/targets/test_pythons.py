@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from built_wheel import build_wheel
+from built_wheel import build_wheel, without_trials
 from golden import digest
 from network_camera import PICTURES, network_camera
 from PIL import Image
@@ -47,7 +47,7 @@ def device(request, target_tools, wheel, tmp_path_factory):
         command = [programs / "fastscnn", *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
         assert done.returncode == code, done.stderr
-        assert said in done.stderr if said else done.stderr == ""
+        assert said in done.stderr if said else not without_trials(done.stderr)
         return done.stdout
 
     call.version = request.param
