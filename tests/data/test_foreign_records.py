@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -296,10 +295,8 @@ def test_a_cache_of_others_is_as_good_as_none(own_data, tmp_path):
         image.write_bytes(content)
         assert cache.get(0) is None
     image.unlink()
-    os.mkfifo(image)
-    began = time.monotonic()
+    os.mkfifo(image)  # which is not waited for
     assert cache.get(0) is None
-    assert time.monotonic() - began < 5
 
 
 def test_what_a_killed_preparation_left_is_no_data_set(tmp_path, capsys):

@@ -399,7 +399,7 @@ def test_an_address_that_never_gives_a_frame_is_given_up(camera, path, run):
     assert err.startswith(f"fastscnn: {url}: no frame came within 2 seconds: is the address right")
     assert "--timeout SECONDS" in err
     assert err.count("\n") == 1
-    assert 2 < time.monotonic() - start < 20
+    assert 2 < time.monotonic() - start < 60  # after which the silent one goes on
 
 
 @pytest.mark.parametrize("path", ["half", "grows"])  # OpenCV takes no frame of another size then
