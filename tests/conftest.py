@@ -9,6 +9,7 @@ import functools
 import gc
 import importlib.util
 import os
+import random
 import shutil
 import sys
 from collections.abc import Callable, Generator
@@ -66,6 +67,20 @@ def pytest_runtest_setup() -> None:
         saving.get_attr_skipset = functools.cache(saving.get_attr_skipset)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> None:
+    """Networks get the same weights in every run, whatever was made before: Keras asks `random`.
+
+    In each test, too; what is compared with each other is mostly made in different ones.
+    """
+    random.seed(fixturedef.argname)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    random.seed(item.name)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory, made_once) -> None:
     """Tests leave the user's folders alone; all processes that share the tests have one cache."""
@@ -75,7 +90,11 @@ def own_cache(tmp_path_factory, made_once) -> None:
     os.environ["FASTSCNN_CONFIG"] = str(tmp_path_factory.mktemp("config"))
     if not importlib.util.find_spec("ai_edge_litert"):  # as with the other backends of Keras
         return
-    # Tried out once, so that no command says so in the midst of a test.
+    # Tried out once, so that no command says so in the midst of a test; nor of a test's own files,
+    # where that takes seconds.
+    from fastscnn_tf.runtime import trial
+
+    trial.FELT = trial.LONG = 3600
     shipped = (Path(__file__).parents[1] / "tflite").glob("*.tflite")
     made_once("tried", lambda _: [fs.Segmenter(path) for path in shipped])
 

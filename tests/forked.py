@@ -70,7 +70,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's back
 callbacks.StopOnSignal = StopOnSignal
 main(sys.argv[4:])
 """
-LIMIT = 600  # seconds; a run takes about ten, and a minute or two on a machine that is busy
+LIMIT = 3600  # seconds; a run takes about ten, and some minutes on a machine that is busy
 
 
 class Command:

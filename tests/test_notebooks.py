@@ -61,7 +61,8 @@ def test_notebook_runs(path, camvid, tmp_path):
         notebook = nbformat.read(path, as_version=4)
         notebook.cells.insert(0, nbformat.v4.new_code_cell(SMALLER))
         where = {"metadata": {"path": tmp_path}}
-        client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=where)
+        patience = {"timeout": 3600, "startup_timeout": 600}  # seconds for a cell, for the kernel
+        client = NotebookClient(notebook, kernel_name="python3", resources=where, **patience)
         client.execute(env={**environment, **camvid, "FASTSCNN_EPOCHS": "1"})
     outputs = [
         output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs

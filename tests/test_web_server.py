@@ -20,6 +20,7 @@ from urllib.parse import quote
 import pytest
 
 WEB = Path(__file__).parents[1] / "tflite" / "web"
+PATIENCE = 300  # seconds for what takes none, on a machine that has other work
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ class Served:
     def __init__(self, process, port):
         self.process, self.port = process, port
 
-    def ask(self, content, seconds=20, context=None, host="127.0.0.1"):
+    def ask(self, content, seconds=PATIENCE, context=None, host="127.0.0.1"):
         """What comes back for bytes, until the server closes."""
         plain = socket.create_connection((host, self.port), timeout=seconds)
         with context.wrap_socket(plain) if context else plain as connection:
@@ -56,7 +57,7 @@ class Served:
     def end(self):
         """Its stderr's lines."""
         self.process.send_signal(signal.SIGTERM)
-        _, err = self.process.communicate(timeout=20)
+        _, err = self.process.communicate(timeout=PATIENCE)
         assert self.process.returncode == 0, err
         return err.splitlines()
 
@@ -246,10 +247,11 @@ def test_a_file_that_becomes_a_link_while_it_is_opened_discloses_nothing(serve, 
     thread = threading.Thread(target=swap)
     thread.start()
     try:
-        connection = http.client.HTTPConnection("localhost", server.port, timeout=20)
+        connection = http.client.HTTPConnection("localhost", server.port, timeout=PATIENCE)
         with contextlib.closing(connection):
-            found = set()
-            for _ in range(1000):
+            found, asked, end = set(), 0, time.monotonic() + PATIENCE
+            while asked < 1000 or (len(found) == 1 and time.monotonic() < end):
+                asked += 1
                 connection.request("GET", "/models/m.tflite")
                 answer = connection.getresponse()
                 body = answer.read()
@@ -332,7 +334,7 @@ def test_no_request_ends_the_server(serve, models, tmp_path):
 def test_a_connection_is_used_again_and_two_requests_at_once_are_answered(serve, models):
     (models / "m.tflite").write_bytes(b"model")
     server = serve()
-    connection = http.client.HTTPConnection("localhost", server.port, timeout=20)
+    connection = http.client.HTTPConnection("localhost", server.port, timeout=PATIENCE)
     with contextlib.closing(connection):
         for method, path, status, body in (
             ("GET", "/models/m.tflite", 200, b"model"),
@@ -361,29 +363,25 @@ def test_three_hundred_half_sent_requests_hold_up_nobody(serve):
     server = serve()
     own = Path(f"/proc/{server.process.pid}")
     assert server.get()[0] == 200
-    before = count(own / "fd"), count(own / "task")
+    before, begun = (count(own / "fd"), count(own / "task")), time.monotonic()
     with contextlib.ExitStack() as stack:
         for i in range(300):
-            half = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            half = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
             stack.enter_context(half)
             half.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "[: 1 + i % 38])
-        start = time.monotonic()
         assert server.get()[0] == 200
-        assert time.monotonic() - start < 5
         assert count(own / "task") == before[1]
-        assert count(own / "fd") <= before[0] + 101
-        deadline = time.monotonic() + 40
-        while count(own / "fd") > before[0]:  # the others are still there, and half-sent
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        assert before[0] < count(own / "fd") <= before[0] + 101  # it waited for none of those
+        until(lambda: count(own / "fd") <= before[0])  # the others are still there, and half-sent
     lines = server.end()
-    assert len(lines) == 101  # as many as a minute has
+    minutes = 1 + int(time.monotonic() - begun) // 60
+    assert 101 <= len(lines) <= 101 * minutes  # as many as a minute has
     assert all("no whole request" in line or "such lines" in line for line in lines)
 
 
 def until(happened):
     """Waits for what the server does in its own thread."""
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + PATIENCE
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -427,19 +425,19 @@ def in_process(monkeypatch, web, models, context=None, **limits):
         thread = threading.Thread(target=asyncio.run, args=(run(),))
         thread.start()
         try:
-            assert ready.wait(20)
+            assert ready.wait(PATIENCE)
             yield Served(None, listener.getsockname()[1]), lines
         finally:
             stop()
-            thread.join(20)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
 
 
 def test_who_sends_a_byte_now_and_then_is_sent_away(monkeypatch, web, models):
     with (
-        in_process(monkeypatch, web, models, request=1, idle=1) as (server, lines),
-        socket.create_connection(("127.0.0.1", server.port), timeout=20) as slow,
-        socket.create_connection(("127.0.0.1", server.port), timeout=20) as silent,
+        in_process(monkeypatch, web, models, request=1, idle=3) as (server, lines),
+        socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as slow,
+        socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as silent,
     ):
         start = time.monotonic()
         slow.settimeout(0.1)
@@ -451,7 +449,7 @@ def test_who_sends_a_byte_now_and_then_is_sent_away(monkeypatch, web, models):
                 answer = slow.recv(1 << 16)
                 break
         assert answer.startswith(b"HTTP/1.1 408 ")
-        assert 0.9 < time.monotonic() - start < 20  # 60 for the whole of it
+        assert time.monotonic() - start > 0.9
         assert silent.recv(1) == b""
         until(lambda: lines)  # written once the answer is away
         assert lines == ["127.0.0.1: 408, no whole request in 1 seconds"]
@@ -463,43 +461,50 @@ def test_who_takes_no_answer_is_let_go(monkeypatch, web, models):
     request = b"GET /models/big.tflite HTTP/1.1\r\nHost: localhost\r\n\r\n"
     limits = {"stalled": 1, "slowest": 1e9, "connections": 2}
     with in_process(monkeypatch, web, models, **limits) as (server, lines):
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as deaf:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as deaf:
             deaf.sendall(request)
             until(lambda: lines)
         assert lines == ["127.0.0.1: closed, takes no answer in time"]
         with contextlib.ExitStack() as stack:  # slowly is not enough either
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
             slow.sendall(request)
-            slow.settimeout(20)
-            got, start = 1, time.monotonic()
+            slow.settimeout(PATIENCE)
+            got, most = 0, 100 << 20
             with contextlib.suppress(OSError):
-                while got:
-                    got = len(slow.recv(20_000))
+                while got < most and (part := slow.recv(20_000)):
+                    got += len(part)
                     time.sleep(0.02)
-            assert time.monotonic() - start < 15
+            assert got < most
 
 
-def test_beyond_the_greatest_number_at_work_one_is_told(monkeypatch, web, models):
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [
+        (PATIENCE, "refused, 2 connections are at work"),
+        (0, "closed, takes no answer; 2 were open"),  # they are those who keep others waiting
+    ],
+)
+def test_beyond_the_greatest_number_at_work_one_is_told(monkeypatch, web, models, moment, said):
     with (models / "big.tflite").open("wb") as big:
         big.truncate(1 << 30)
     request = b"GET /models/big.tflite HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    limits = {"connections": 2, "moment": moment, "stalled": PATIENCE}
     with (
-        in_process(monkeypatch, web, models, connections=2) as (server, lines),
+        in_process(monkeypatch, web, models, **limits) as (server, lines),
         socket.create_connection(("127.0.0.1", server.port)) as one,
         socket.create_connection(("127.0.0.1", server.port)) as two,
     ):
         for each in (one, two):
             each.sendall(request)
             assert each.recv(8) == b"HTTP/1.1"
-        with contextlib.suppress(ConnectionError):
-            answer = server.ask(b"")
-            assert answer.startswith(b"HTTP/1.1 503 ")
+        if moment:
+            with contextlib.suppress(ConnectionError):
+                answer = server.ask(b"")
+                assert answer.startswith(b"HTTP/1.1 503 ")
+        else:
+            assert server.get()[0] == 200
         until(lambda: lines)
-        assert lines == ["127.0.0.1: refused, 2 connections are at work"]
-        time.sleep(2.5)  # by then they are those who keep others waiting
-        assert server.get()[0] == 200
-        until(lambda: len(lines) > 1)
-        assert lines[1] == "127.0.0.1: closed, takes no answer; 2 were open"
+        assert lines == [f"127.0.0.1: {said}"]
 
 
 @pytest.fixture(scope="module")
@@ -519,15 +524,13 @@ def test_handshakes_that_never_end_are_let_go(monkeypatch, web, models, certific
     theirs = ssl.create_default_context()
     theirs.check_hostname, theirs.verify_mode = False, ssl.CERT_NONE
     good = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    limits = {"handshake": 1, "connections": 5}
+    limits = {"handshake": 5, "connections": 5}
     with (
         in_process(monkeypatch, web, models, context=ours, **limits) as (server, lines),
         contextlib.ExitStack() as stack,
     ):
-        halves = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=20))
-            for _ in range(20)
-        ]
+        where = "127.0.0.1", server.port
+        halves = [stack.enter_context(socket.create_connection(where, PATIENCE)) for _ in range(20)]
         for half in halves:
             with contextlib.suppress(ConnectionError):  # beyond the fifth the first ones go
                 half.sendall(b"\x16\x03\x01\x02\x00\x01")
@@ -536,6 +539,7 @@ def test_handshakes_that_never_end_are_let_go(monkeypatch, web, models, certific
             with contextlib.suppress(ConnectionError):
                 assert half.recv(1) == b""
         assert server.ask(good, context=theirs).startswith(b"HTTP/1.1 200 ")
+        until(lambda: len(lines) >= 20)
         assert len(lines) == 20
         assert {line.partition(":")[2] for line in lines} == {
             " closed, no whole request; 5 were open",
@@ -550,7 +554,7 @@ def test_signals_end_it_cleanly(serve, number):
         half.sendall(b"GET / ")
         assert server.get()[0] == 200
         server.process.send_signal(number)
-        out, err = server.process.communicate(timeout=20)
+        out, err = server.process.communicate(timeout=PATIENCE)
     assert (server.process.returncode, out, err) == (0, "", "")
 
 

@@ -148,7 +148,8 @@ def by_srun(port, index):
 
 
 def free_port():
-    for port in random.sample(range(SLURM_PORTS, 1 << 16), 100):
+    # Not those of another run of these tests, which `random` would be: it has a seed here.
+    for port in random.SystemRandom().sample(range(SLURM_PORTS, 1 << 16), 100):
         with socket.socket() as one, contextlib.suppress(OSError):
             one.bind(("localhost", port))
             return port
@@ -349,7 +350,7 @@ def test_workers_that_are_cut_off_from_each_other(run, single, network, monkeypa
         assert code == 75, message
         assert message.splitlines()[1].startswith(f"fastscnn: worker {index} of 2 {LOST}"), message
         assert message.count("\n") == 2
-    assert took < 3 * SILENT
+    assert took < 200  # instead of 300
     switch("up")
     monkeypatch.delenv("SILENT_SECONDS")
     processes = start(run, same, folder, "resume", within=within)

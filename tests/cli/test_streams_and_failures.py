@@ -231,7 +231,7 @@ def write(path):
     with replacing(path) as temporary:
         temporary.write_bytes(b"half")
         print("begun", flush=True)
-        time.sleep(60)
+        time.sleep(3600)
 
 commands.cli.add_command(write)
 commands.run_command(["write", sys.argv[1]])
@@ -248,7 +248,7 @@ commands.run_command(["write", sys.argv[1]])
         assert process.stdout.readline() == "begun\n"
         assert len(list(tmp_path.iterdir())) == 1
         process.send_signal(number)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (128 + number, "fastscnn: asked to end\n")
     assert list(tmp_path.iterdir()) == []
 
@@ -258,8 +258,15 @@ commands.run_command(["write", sys.argv[1]])
 def test_a_signal_in_a_callback_of_the_collector_is_not_lost(number):
     """Python swallows what is raised there."""
     driver = """
-import gc, os, sys, time, click
+import gc, os, sys, threading, time, click
 from fastscnn_tf.cli import commands
+
+said = threading.Event()
+
+class Timer(threading.Timer):
+    def run(self):
+        said.wait()
+        super().run()
 
 def collected(phase, info):
     gc.callbacks.clear()
@@ -271,8 +278,10 @@ def collect():
     gc.callbacks.append(collected)
     gc.collect()
     print("swallowed", flush=True)
-    time.sleep(60)
+    said.set()
+    time.sleep(3600)
 
+threading.Timer = Timer
 commands.cli.add_command(collect)
 commands.run_command(["collect"])
 """
@@ -281,7 +290,7 @@ commands.run_command(["collect"])
         command,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=600,
         check=False,
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a shell's background ignores it
     )

@@ -14,11 +14,13 @@ from fastscnn_tf.core.errors import DataError, FastSCNNError, Interrupted, Outpu
 from fastscnn_tf.data.prepare.download import Patience, download
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 300_000, np.uint8).tobytes()
-QUICK = Patience(timeout=2.0, tries=3, wait=0.01)
+QUICK = Patience(timeout=60.0, tries=3, wait=0.01)  # nobody keeps it waiting
 
 
 class Server(http.server.ThreadingHTTPServer):
     """Serves `content` at every path, with the faults that a test switches on."""
+
+    daemon_threads = False  # each one's end is waited for, and with it what it says on stderr
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)

@@ -82,7 +82,7 @@ def test_camvid_is_fetched_unpacked_and_checked(tmp_path, monkeypatch):
         thread.start()
         url = f"http://127.0.0.1:{server.server_address[1]}/master.zip"
         try:
-            done = prepare_camvid(output, url, content=CONTENT, patience=Patience(5, 2, 0.01))
+            done = prepare_camvid(output, url, content=CONTENT, patience=Patience(60, 2, 0.01))
         finally:
             server.shutdown()
             thread.join()

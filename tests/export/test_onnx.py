@@ -53,6 +53,13 @@ def streets(size, count=3):
     return [draw_scene((0, 1, index), size)[0] for index in range(count)]
 
 
+def same_classes(got, scores):
+    """Whether these are the classes of the scores, but where two are as good as equal."""
+    second, first = np.moveaxis(np.sort(scores, -1)[..., -2:], -1, 0)
+    clear = first - second > 2e-5 * np.ptp(scores)
+    return clear.mean() > 0.999 and np.array_equal(got[clear], scores.argmax(-1)[clear])
+
+
 def ops(content):
     return {node.op_type for node in onnx.load_from_string(content).graph.node}
 
@@ -73,12 +80,12 @@ def test_a_float_file_is_the_keras_model(trained, tmp_path, outputs):
         scores, got = predictor.run(street), computed(content, street)
         if outputs.startswith("labels"):
             assert got.dtype == np.uint8
-            assert (got == scores.argmax(-1)).mean() == 1
+            assert same_classes(got, scores)
             continue
         if outputs == "prob":
             scores = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
         assert np.abs(got - scores).max() <= 1e-5 * np.ptp(scores)
-        assert np.array_equal(got.argmax(-1), scores.argmax(-1))
+        assert same_classes(got.argmax(-1), scores)
     assert "as the Keras model: 100.00 % of the classes" in result.verified
     assert str(result).endswith(result.verified)
 
@@ -155,7 +162,7 @@ def test_a_tflite_becomes_the_same(tflite_files, tmp_path, recipe, outputs):
         real = (expected.astype(np.float32) - np.float32(zero)) * np.float32(scale)
         if recipe == "float32":
             assert np.abs(got - real).max() <= 1e-5 * np.ptp(real)
-            assert np.array_equal(got.argmax(-1), real.argmax(-1))
+            assert same_classes(got.argmax(-1), real)
         else:
             assert np.rint(np.abs(got - real) / scale).max() <= 2
             assert (got.argmax(-1) == real.argmax(-1)).mean() >= 0.999

@@ -26,7 +26,7 @@ from fastscnn_tf.model.folded import load_folded
 from fastscnn_tf.model.io import read_config
 from fastscnn_tf.train.training_state import read_checkpoint
 
-MEMORY, SECONDS = 1 << 30, 20  # beyond what the process has when it begins; for each mutant
+MEMORY, SECONDS = 1 << 30, 120  # beyond what the process has when it begins; for each mutant
 READERS: dict[str, tuple[Callable[[Path], Any], ...]] = {
     "m.keras": (read_config, read_about),
     "last.keras": (read_config, read_checkpoint),

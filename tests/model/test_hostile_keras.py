@@ -465,7 +465,7 @@ def test_arrays_of_other_kinds(small, tmp_path):
 
 @pytest.mark.process
 def test_mutants_are_read_or_refused_in_one_line(small, tmp_path):
-    """Within 1 GB and 20 s each; `model_file_mutants.py` says what is changed."""
+    """Within 1 GB and 120 s each; `model_file_mutants.py` says what is changed."""
     save_keras(small, tmp_path / "m.keras", about={"name": "small", "run": {"epochs": 3}})
     export_weights(small, tmp_path / "w.npz")
     save_folded(fold(small).replace(ranges={"x": (0.0, 1.0)}), tmp_path / "q.npz")

@@ -296,7 +296,7 @@ def test_a_killed_call_holds_nobody_up(tmp_path, run):
     command = ("predict", MODEL, tmp_path / "in", "--output", out, "--resume")
     words = [sys.executable, "-m", "fastscnn_tf", *map(str, command), "--processes", "2"]
     with subprocess.Popen(words) as process:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         journal = out / DONE  # a picture is noted after those before it, its files lie there sooner
         while not (journal.exists() and b'"done":' in journal.read_bytes()):
             assert time.monotonic() < end

@@ -107,9 +107,9 @@ def test_new_pictures_are_followed_and_unreadable_ones_told(drive, tmp_path):
     assert names == ["1", "2", "3", "4", "later"]
     assert len(told) == 1
     assert "bad.png: not a readable picture" in told[0]
-    before = threading.active_count()
+    before = set(threading.enumerate())
     assert watch(str(drive), MODEL, window=False, follow=True, frames=2).frames == 2
-    assert threading.active_count() == before  # nobody goes on looking
+    assert set(threading.enumerate()) <= before  # nobody goes on looking
     with pytest.raises(ConfigError, match="--follow is for a folder"):
         open_source("clip.mp4", follow=True)
 
@@ -145,7 +145,7 @@ def test_only_the_newest_frame_of_a_live_source_waits():
         read.set()
 
     with Capture(lambda _: camera(), drop=True) as capture:
-        assert read.wait(20)
+        assert read.wait(60)
         assert [frame.name for frame in capture] == ["5"]
         assert capture.dropped == 5
     with Capture(lambda _: frames(6), drop=False) as capture:
@@ -182,7 +182,7 @@ def test_a_source_that_fails_is_told_after_its_frames():
 
     with Capture(lambda _: endless(), drop=False) as capture:
         next(iter(capture))
-    assert closed.wait(5)
+    assert closed.wait(60)
 
 
 class Logits:
@@ -399,7 +399,7 @@ def test_an_address_that_never_gives_a_frame_is_given_up(camera, path, run):
     assert err.startswith(f"fastscnn: {url}: no frame came within 2 seconds: is the address right")
     assert "--timeout SECONDS" in err
     assert err.count("\n") == 1
-    assert 2 < time.monotonic() - start < 20
+    assert 2 < time.monotonic() - start < 60  # after which the silent one goes on
 
 
 @pytest.mark.parametrize("path", ["half", "grows"])  # OpenCV takes no frame of another size then
@@ -415,27 +415,31 @@ def test_a_stream_that_stops_within_a_frame_is_given_up(camera, path, tmp_path, 
 
 
 def test_frames_that_are_too_large_are_told(camera, run):
-    code, _, err = run("watch", f"{camera}/huge", MODEL, "--no-window", "--keep-all")
+    arguments = ["--no-window", "--keep-all", "--timeout", 600]  # to make one takes a while
+    code, _, err = run("watch", f"{camera}/huge", MODEL, *arguments)
     assert code == 2
     assert "/huge: frames of 10000x10000, expected at most 50,000,000 pixels" in err
 
 
 def test_a_source_that_blocks_is_given_up_and_its_thread_does_not_matter():
     """As a driver does that never returns."""
-    released = threading.Event()
+    blocked, released, ended = threading.Event(), threading.Event(), []
 
     def stuck(count):
         yield from frames(count)
-        released.wait(60)
+        blocked.set()
+        released.wait(120)
+        ended.append(count)
 
     try:
         for count, error in ((0, DataError), (2, StreamEnded)):
-            seen, start = [], time.monotonic()
+            blocked.clear()
             capture = Capture(lambda _, count=count: stuck(count), False, 0.5, "rtsp://camera")
             with pytest.raises(error, match=r"rtsp://camera: .* 0\.5 seconds: .*--timeout"):  # noqa: SIM117
                 with capture:
-                    seen.extend(frame.name for frame in capture)
-            assert time.monotonic() - start < 10
+                    assert blocked.wait(60)
+                    list(capture)
+            assert not ended
     finally:
         released.set()
 
@@ -473,12 +477,12 @@ def test_ctrl_c_ends_and_tells_what_was_seen(drive, tmp_path):
         # What a shell starts in the background ignores interrupts, and so do its children.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (tmp_path / "out" / "4_labels.png").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (130, "fastscnn: interrupted\n")
     assert " frames, " in out
     result = json.loads((tmp_path / "w.json").read_text())

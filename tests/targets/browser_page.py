@@ -22,7 +22,7 @@ QUIET = (
     *("--no-sandbox", "--no-first-run", "--disable-quic", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 )
-PATIENCE = 60_000  # milliseconds, of a step on a busy machine
+PATIENCE = 600_000  # milliseconds, of a step on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,8 @@ def playwright(browser_tools):
 def start(playwright, *arguments):
     """A browser."""
     path = shutil.which("chromium")
-    return playwright.chromium.launch(executable_path=path, args=[*QUIET, *arguments])
+    options = {"executable_path": path, "timeout": PATIENCE}
+    return playwright.chromium.launch(**options, args=[*QUIET, *arguments])
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,6 @@ from PIL import Image, ImageCms
 
 import fastscnn_tf as fs
 
-GPU_PATIENCE = 240_000  # milliseconds; SwiftShader is a GPU on a CPU
-
 
 @pytest.mark.parametrize("backend", ["wasm-1", "wasm-2"])
 def test_int8_label_maps_are_pythons(visit, browser, street_files, label_maps, backend):
@@ -56,7 +54,6 @@ def gpu_browser(playwright):
 def test_webgpu_agrees(gpu_browser, visit, street_files, label_maps):
     """Floats on the GPU; int8 files compute in floating point there, and the page says so."""
     page = visit(gpu_browser, model="float16")
-    page.set_default_timeout(GPU_PATIENCE)
     choose(page, backend="webgpu-fp32")
     assert page.locator("#note").is_hidden()
     look(page, street_files["street_own"])

@@ -248,6 +248,12 @@ def test_truncated_and_foreign_files_are_refused(call, model_files):
     assert answer["refused"] == "m.tflite is not a .tflite file (no TFL3 mark at byte 4)."
 
 
+def test_pictures_are_counted_on_slow_devices_too(call):
+    assert call("times.js", "recent", [0, 500, 1000, 2100]) == [500, 1000, 2100]
+    assert call("times.js", "recent", [0, 1000, 5000]) == [1000, 5000]
+    assert call("times.js", "recent", [7]) == [7]
+
+
 def test_label_maps_are_saved_as_pngs_that_open_in_colours(call, tmp_path):
     labels = np.random.default_rng(0).integers(0, 11, (33, 70), np.uint8)
     space = LabelSpace.make("model", 11)

@@ -134,6 +134,7 @@ def test_a_browser_gives_nothing_to_other_names_and_pages(playwright, page_addre
     rules = "--host-resolver-rules=MAP rebound.example 127.0.0.1"
     with contextlib.closing(start(playwright, "--disable-gpu", rules)) as browser:
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
         answer = page.goto(f"{rebound}/models.json")
         assert answer.status == 421
         assert "this server has another name" in page.inner_text("body")

@@ -242,7 +242,7 @@ def test_a_pipe_does_not_block(programs, small_files, street_files, tmp_path):
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 2

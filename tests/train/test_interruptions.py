@@ -125,7 +125,9 @@ def end_by_signal(start, folder, arguments, number, epoch, step):
 @pytest.mark.process
 def test_stopped_within_an_epoch_it_goes_on_at_that_step(start, training, tmp_path):
     (train, whole, _), killed = training, tmp_path / "killed"
-    kill_within_an_epoch(start(killed, (*train, "--save-every", "0.001s")), killed, 2)
+    waits = (int(signal.SIGSTOP), 2, 4)  # for the kill, if that has not come by then
+    often = (*waits, *train, "--save-every", "0.001s")
+    kill_within_an_epoch(start(killed, often, SIGNALLED), killed, 2)
     state, _ = read_checkpoint(killed / "last.keras")
     said = [
         end_by_signal(start, killed, train, signal.SIGTERM, 3, 2),

@@ -88,7 +88,7 @@ class GuardedServer:
 
     def _make_room(self) -> bool:
         """Closes the connection that keeps the server waiting for longest, if one does."""
-        latest = time.monotonic() - 2  # what takes an answer has a moment for each part of it
+        latest = time.monotonic() - self._limits.moment  # which each part of an answer has
         waiting = [
             (guest.state is State.ANSWERING, guest.since, task)
             for task, guest in self._guests.items()

@@ -20,6 +20,7 @@ class Limits:
         handshake: time of TLS' handshake.
         request: time from a request's first byte to its empty line.
         idle: time without a request.
+        moment: time in which a client that takes an answer is not closed for another one.
         stalled: time in which a client takes no part of an answer.
         slowest: bytes per second that it takes of a long answer.
     """
@@ -29,6 +30,7 @@ class Limits:
     handshake: float = 10
     request: float = 10
     idle: float = 15
+    moment: float = 2
     stalled: float = 20
     slowest: float = 20_000
 

@@ -46,10 +46,15 @@ export class Times {
   /** Pictures per second over the last ones; empty where they do not follow each other. */
   #rate(live) {
     const now = performance.now();
-    this.#ends = live ? [...this.#ends.filter((end) => now - end < WINDOW), now] : [];
+    this.#ends = live ? recent([...this.#ends, now]) : [];
     const passed = now - this.#ends[0];
     return this.#ends.length > 1 ? (((this.#ends.length - 1) * 1000) / passed).toFixed(1) : '';
   }
+}
+
+/** Those of some moments, in order, that are counted: the last two count however far apart. */
+export function recent(ends) {
+  return ends.filter((end, i) => ends.at(-1) - end < WINDOW || i >= ends.length - 2);
 }
 
 function capital(text) {
