@@ -52,7 +52,7 @@ class QuantizeSettings(RunSettings):
     batch_size: int = setting(12, "Pairs per step.", 1)
     learning_rate: float = like(PretrainSettings, "learning_rate", 0.0001)
     freeze_ranges: int | None = setting(
-        None, "How many of the last epochs keep the activation ranges.", shown="a third of them"
+        None, "How many of the last epochs keep the activation ranges.", 0, shown="a third of them"
     )
     distill_weight: float = setting(
         0.0, "Weight of learning what the float model says of each cell.", 0, 1e6

@@ -70,6 +70,22 @@ def test_the_table_shows_what_is_declared():
     ]
 
 
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"dropout": 0.995}, r"dropout must be 0\.\.0\.99, got 0\.995"),
+        ({"width": 9.0}, r"width must be 0\.25\.\.4, got 9"),
+        ({"width": "wide"}, r"width must be 0\.25\.\.4, got 'wide'"),
+        ({"preset": "nosuch"}, "preset must be one of paper, mmseg, .*, got 'nosuch'"),
+        ({"augment": "wild"}, "augment must be one of paper, .*, got 'wild'"),
+    ],
+    ids=str,
+)
+def test_what_the_network_would_refuse_is_refused_before(bad, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainSettings("toy", None, (64, 96), **bad)
+
+
 def settings_page() -> str:
     """`docs/settings.md`; `python tests/core/test_fields.py` writes it anew."""
     kinds = {"train": TrainSettings, "quantize": QuantizeSettings, "pretrain": PretrainSettings}

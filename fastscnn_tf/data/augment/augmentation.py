@@ -140,12 +140,12 @@ _CAMERA = dataclasses.replace(
 )
 # fmt: on
 PRESETS = {
-    "none": None,
     "paper": _PAPER,
     "camera": _CAMERA,
     # Short fine-tuning and small pictures: less zoom keeps thin objects visible.
     "gentle": Augmentation(scale=(0.75, 1.5), flip=True, brightness=20.0, channel_noise=0.05),
     "strong": _STRONG,
+    "none": None,
 }
 
 
