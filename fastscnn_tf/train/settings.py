@@ -12,7 +12,7 @@ from ..core.config import RANGES
 from ..core.errors import ConfigError
 from ..core.fields import Declared, check_values, defaults, like, nearest, setting
 from ..core.presets import PRESETS
-from ..core.sizes import Size, check_size, format_size
+from ..core.sizes import Size, format_size
 from ..data.augment.augmentation import PRESETS as AUGMENTATIONS
 from ..data.augment.augmentation import Augmentation
 from ..data.cache import check_cache
@@ -53,12 +53,12 @@ class RunSettings(Declared):
     save_every: str
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_cache(self.cache)
         seconds_of(self.save_every)
         if self.extra_data_dir and not self.extra_dataset:
             folder, name = called("extra_data_dir"), called("extra_dataset")
             raise ConfigError(f"{folder} needs {name}: the name of that data set")
-        super().__post_init__()
 
     @property
     def augmentation(self) -> Augmentation | None:
@@ -253,9 +253,6 @@ class TrainSettings(RunSettings):
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", check_size(self.size))
-        if self.crop is not None:
-            object.__setattr__(self, "crop", check_size(self.crop, name=called("crop")))
         super().__post_init__()
         parse_terms(self.loss)
         self._check_together()
@@ -355,6 +352,5 @@ class PretrainSettings(Declared):
     save_every: str = like(TrainSettings, "save_every")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", check_size(self.size))
-        seconds_of(self.save_every)
         super().__post_init__()
+        seconds_of(self.save_every)
