@@ -172,7 +172,7 @@ def prepare(
     agree(training, config)
     if verbose:
         echo(describe(settings))
-        _say_more(settings, config, (training, split))
+        say_more(settings, config, (training, split))
     built, state = build(settings, config, training, progress), {}
     if last:
         state = restore_checkpoint(built.network, built.fitted, last, built.ema)
@@ -183,7 +183,7 @@ def prepare(
     return Prepared(training, split, config, built, state)
 
 
-def _say_more(settings: TrainSettings, config: FastSCNNConfig, ready: Sequence[Any]) -> None:
+def say_more(settings: TrainSettings, config: FastSCNNConfig, ready: Sequence[Any]) -> None:
     """What was decided by the data, and what would be better."""
     for data in ready:
         if isinstance(data, HeldOut) and data.split == VAL:
