@@ -348,7 +348,7 @@ class PretrainSettings(Declared):
     width: float = like(TrainSettings, "width", 1.0, shown="")
     bn_momentum: float | None = like(TrainSettings, "bn_momentum")
     seed: int = like(TrainSettings, "seed")
-    validate_every: int = setting(1, "Epochs.", 1)
+    validate_every: int = setting(1, "Epochs between validations; the last always validates.", 1)
     save_every: str = like(TrainSettings, "save_every")
 
     def __post_init__(self) -> None:

@@ -193,12 +193,13 @@ def say_more(settings: TrainSettings, config: FastSCNNConfig, ready: Sequence[An
     if settings.bn_momentum is None and config.bn_momentum == fitting_momentum(steps, 1.0):
         echo(
             f"batch normalisation: momentum {config.bn_momentum:.3g}, so that its statistics are "
-            f"those of the last of {steps} steps (--bn-momentum)"
+            f"those of the last of {steps} steps ({called('bn_momentum')})"
         )
     if settings.recipe == "paper" and not settings.init_from and len(training) < FEW:
+        recipe, start = called("recipe"), called("init_from")
         echo(
-            f"{len(training)} pairs are few to learn from scratch: --recipe finetune --init-from "
-            "camvid begins with weights of street scenes (for research only, CC BY-NC 4.0)"
+            f"{len(training)} pairs are few to learn from scratch: {recipe} finetune and {start} "
+            "camvid begin with weights of street scenes (for research only, CC BY-NC 4.0)"
         )
 
 
@@ -233,12 +234,13 @@ def find_data(settings: Any, size: Size | None, validates: bool = True) -> None:
     """
     place, share = (settings.dataset, settings.data_dir), settings.val_split
     named, has_val = settings.data_dir or settings.dataset, VAL in find_splits(*place)
+    option = called("val_split")
     if validates and share is None and not has_val:
         raise DataError(
-            f"{named}: there is no split {VAL!r}: --val-split 0.2 holds a fifth of train out for it"
+            f"{named}: there is no split {VAL!r}: {option} 0.2 holds a fifth of train out for it"
         )
     if share is not None and has_val:
-        raise ConfigError(f"{named} has a split {VAL!r}: leave --val-split out")
+        raise ConfigError(f"{named} has a split {VAL!r}: leave {option} out")
     training = open_dataset(*place, TRAIN, size, missing="skip")
     if validates and has_val:
         open_dataset(*place, VAL, size, missing="skip")

@@ -125,11 +125,17 @@ def test_what_the_network_would_refuse_is_refused_before(bad, message):
         TrainSettings("toy", None, (64, 96), **bad)
 
 
+PAGE = """# Settings of runs, as the code declares them
+
+`python tests/core/test_fields.py` writes this page from the classes of settings: change it there.
+"""
+
+
 def settings_page() -> str:
     """`docs/settings.md`; `python tests/core/test_fields.py` writes it anew."""
     kinds = {"train": TrainSettings, "quantize": QuantizeSettings, "pretrain": PretrainSettings}
     parts = [f"## {name}\n\n{fields_table(kind)}\n" for name, kind in kinds.items()]
-    return "\n".join(["# Settings of runs, as the code declares them\n", *parts])
+    return "\n".join([PAGE, *parts])
 
 
 def test_the_page_of_settings_is_that_of_the_code():
