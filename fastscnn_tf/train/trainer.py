@@ -15,7 +15,7 @@ from ..core.class_maps import check_same_order, match_classes
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
 from ..core.errors import ConfigError, DataError, InputError
-from ..core.keras_api import keras3, on_tensorflow, tf_keras
+from ..core.keras_api import KerasModel, keras3, on_tensorflow, tf_keras
 from ..core.sizes import Size
 from ..data.check.usable import open_usable
 from ..data.datasets.dataset import ALIKE, ConcatDataset, SegmentationDataset
@@ -31,7 +31,7 @@ from ..runs.run_files import RECIPE
 from ..runs.run_folder import OpenRun, open_run
 from .board import board_for
 from .build import (
-    Training,
+    BuiltNetwork,
     build,
     epoch_steps,
     fitting_momentum,
@@ -133,7 +133,7 @@ class Prepared:
     training: SegmentationDataset
     validation: SegmentationDataset | None
     config: FastSCNNConfig
-    built: Training
+    built: BuiltNetwork
     state: dict[str, Any]
 
 
@@ -291,7 +291,14 @@ def fit_ready(
         fit_epochs(*source, [*callbacks, *own], share)
 
 
-def fit_epochs(built, settings, training, state, callbacks, share=(0, 1)) -> None:
+def fit_epochs(
+    built: BuiltNetwork,
+    settings: Any,
+    training: SegmentationDataset,
+    state: dict[str, Any],
+    callbacks: list[Any],
+    share: tuple[int, int] = (0, 1),
+) -> None:
     """Trains or fine-tunes from where a run stands to the last epoch of the settings.
 
     Args:
@@ -327,7 +334,14 @@ def fit_epochs(built, settings, training, state, callbacks, share=(0, 1)) -> Non
     fit_stream(built.fitted, stream_of, settings, state, steps, callbacks)
 
 
-def fit_stream(fitted, stream_of, settings, state, steps: int, callbacks) -> None:
+def fit_stream(
+    fitted: KerasModel,
+    stream_of: Callable[[range, int], Any],
+    settings: Any,
+    state: dict[str, Any],
+    steps: int,
+    callbacks: list[Any],
+) -> None:
     """`model.fit` of what is left: the rest of an epoch that goes on, and whole ones.
 
     Args:
