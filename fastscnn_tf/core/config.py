@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import NUMBER, check_number, either, nearest_or_all, spelled
+from .arguments import NUMBER, check_name, check_number, either, nearest_or_all, spelled
 from .errors import ConfigError, instead_of
 from .files.json_text import convert
 from .images.interpolation import sampling_of
@@ -297,9 +297,8 @@ class FastSCNNConfig:
             >>> FastSCNNConfig.preset("zh320", num_classes=11).pyramid_bins
             (1, 2, 4, 6)
         """
-        if name not in PRESETS:
-            raise ConfigError(f"unknown preset {name!r}: expected {either(tuple(PRESETS))}")
-        return cls(**{**PRESETS[name], **_known(cls, changes)})
+        values = PRESETS[check_name("preset", name, PRESETS)]
+        return cls(**{**values, **_known(cls, changes)})
 
     @classmethod
     def for_labels(cls, space: LabelSpace | str, **changes: Any) -> FastSCNNConfig:

@@ -210,9 +210,7 @@ class TrainSettings(RunSettings):
     )
     warmup_epochs: float = setting(0.0, "Epochs of linear rise before the schedule.", 0, 1e6)
     weight_decay: float = setting(0.0, "Decoupled decay of the kernels.", 0, 0.9999)
-    l2: float | None = setting(
-        None, "L2 regularisation as the paper's.", *RANGES["l2"], shown="4e-5"
-    )
+    l2: float | None = setting(None, "L2 regularisation as the paper's.", 0, 1, shown="4e-5")
     clip_norm: float | None = setting(
         None, "Greatest global norm of the gradients.", 1e-12, 1e12, shown="none"
     )

@@ -196,10 +196,10 @@ def say_more(settings: TrainSettings, config: FastSCNNConfig, ready: Sequence[An
             f"those of the last of {steps} steps ({called('bn_momentum')})"
         )
     if settings.recipe == "paper" and not settings.init_from and len(training) < FEW:
-        recipe, start = called("recipe"), called("init_from")
         echo(
-            f"{len(training)} pairs are few to learn from scratch: {recipe} finetune and {start} "
-            "camvid begin with weights of street scenes (for research only, CC BY-NC 4.0)"
+            f"{len(training)} pairs are few to learn from scratch: {called('recipe')} finetune and "
+            f"{called('init_from')} camvid begin with weights of street scenes (for research only, "
+            "CC BY-NC 4.0)"
         )
 
 

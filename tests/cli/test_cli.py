@@ -284,6 +284,7 @@ def test_messages_call_settings_as_they_were_typed(run, tmp_path, monkeypatch):
         (("--early-stopping", "2", "--validate-every", "0"), "set --validate-every to 1 or more"),
         (("--crop", "4x32"), "--crop: height 4 is not a multiple of 32"),
         (("--width", "9"), "--width must be 0.25..4, got 9.0"),
+        (("--val-split", "0.2"), "toy has a split 'val': leave --val-split out"),
     ):
         code, _, err = run(*train, *given)
         assert code == 2
