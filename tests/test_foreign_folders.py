@@ -18,7 +18,7 @@ from fastscnn_tf.runs.about import about_model
 from fastscnn_tf.runs.find_runs import find_runs
 from fastscnn_tf.runs.run_folder import read_state, run_folder
 from fastscnn_tf.runs.run_record import read_run
-from fastscnn_tf.train.search.hyper_search import _clear
+from fastscnn_tf.train.search.hyper_search import clear_search
 
 WRITTEN = Path(__file__).parent / "written"
 
@@ -97,10 +97,10 @@ def test_a_search_removes_its_own_trials_only(tmp_path, precious):
     (tmp_path / "best.json").touch()
     (tmp_path / "trial-0002").symlink_to(precious)
     with pytest.raises(OutputError, match="trial-0002 is no run of a search"):
-        _clear(tmp_path)
+        clear_search(tmp_path)
     assert (tmp_path / "trial-0000").exists() and (tmp_path / "best.json").exists()
     (tmp_path / "trial-0002").unlink()
-    _clear(tmp_path)
+    clear_search(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"trial-1-notes", "precious"}
 
 

@@ -23,10 +23,10 @@ from fastscnn_tf.core.files.json_text import read_json
 from fastscnn_tf.core.labels import LabelSpace
 from fastscnn_tf.data.datasets.registry import find_pairs, find_splits
 from fastscnn_tf.data.records.packed_dataset import RecordsDataset
-from fastscnn_tf.evaluation.pseudo_folder import PseudoFolder, _clear
+from fastscnn_tf.evaluation.pseudo_folder import PseudoFolder, clear_pseudo_labels
 from fastscnn_tf.evaluation.reproduction_ledger import read_ledger
 from fastscnn_tf.evaluation.reproduction_table import Reproduction
-from fastscnn_tf.reports.card import _evaluation, _scores
+from fastscnn_tf.reports.card import read_evaluation, scores_section
 from fastscnn_tf.reports.run_comparison import compare_runs
 from fastscnn_tf.runs.find_runs import find_runs, runs_table
 from fastscnn_tf.runs.run_files import check_state
@@ -161,7 +161,7 @@ def pseudo(folder: Path) -> None:
     settings = json.loads((WRITTEN / "pseudo" / "pseudo.json").read_text())
     space = LabelSpace.make("toy", 9, tuple(settings["classes"]))
     PseudoFolder(folder / "pseudo", settings, space, resume=True, force=False)
-    _clear(folder / "pseudo")
+    clear_pseudo_labels(folder / "pseudo")
 
 
 def ledger(folder: Path) -> None:
@@ -169,7 +169,7 @@ def ledger(folder: Path) -> None:
 
 
 def scores(folder: Path) -> None:
-    _scores([_evaluation(folder / "evaluation.json")], set())
+    scores_section([read_evaluation(folder / "evaluation.json")], set())
 
 
 def recipe(folder: Path) -> None:

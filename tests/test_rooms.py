@@ -4,6 +4,7 @@ import ast
 import collections
 import functools
 import graphlib
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,26 +36,44 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imported(name: str) -> Iterator[str]:
-    """Files that a file imports, those in functions and for type checking among them."""
-    path = MODULES[name]
-    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+def file_of(name: str) -> Iterator[str]:
+    """The file that an absolute name is of or in, if it is one of the package's."""
+    top, *parts = name.split(".")
+    if top == PACKAGE.name:
+        while ".".join(parts) not in MODULES:
+            parts.pop()
+        yield ".".join(parts)
+
+
+def imported(source: str, package: str) -> Iterator[str]:
+    """Files that a text in a package imports, those in functions and for type checking among them.
+
+    What `import_module` is given counts where it is written out.
+    """
+    for node in ast.walk(ast.parse(source)):
+        names = []
         if isinstance(node, ast.Import):
-            yield from ("" for alias in node.names if alias.name.startswith("fastscnn_tf"))
-        if not isinstance(node, ast.ImportFrom) or not node.level:
-            continue
-        above = package.split(".") if package else []
-        base = ".".join([*above[: len(above) + 1 - node.level], *filter(None, [node.module])])
-        for alias in node.names:
-            inner = f"{base}.{alias.name}" if base else alias.name
-            yield inner if inner in MODULES else base
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            base = importlib.util.resolve_name(base, package) if node.level else base
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            literal = isinstance(node.args[0], ast.Constant)
+            names = [importlib.util.resolve_name(node.args[0].value, package)] if literal else []
+        for name in names:
+            yield from file_of(name)
 
 
 @functools.cache
 def imports() -> dict[str, set[str]]:
     """Of each file, the files that it imports."""
-    return {name: set(imported(name)) - {name} for name in MODULES}
+    found = {}
+    for name, path in MODULES.items():
+        package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        source = path.read_text(encoding="utf-8")
+        found[name] = set(imported(source, f"{PACKAGE.name}.{package}".rstrip("."))) - {name}
+    return found
 
 
 def room(name: str) -> str:
@@ -69,6 +88,30 @@ def test_nothing_lies_loose():
 def test_no_room_stands_where_a_public_name_should():
     """Python sets a package's folder over what its `__getattr__` would have given."""
     assert not set(floors()) & set(fs.__all__)
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("from ..train.settings import TrainSettings", "train.settings"),
+        ("from ..train import settings", "train.settings"),
+        ("from .. import train", "train"),
+        ("from fastscnn_tf.train.settings import TrainSettings", "train.settings"),
+        ("import fastscnn_tf.train", "train"),
+        ("def later():\n    import fastscnn_tf.train.settings as s", "train.settings"),
+        ("from fastscnn_tf import run_training", ""),
+        ("import fastscnn_tf", ""),
+        ("importlib.import_module('..train.settings', __package__)", "train.settings"),
+        ("import_module('fastscnn_tf.train.settings')", "train.settings"),
+    ],
+)
+def test_every_way_to_import_a_file_counts(line, file):
+    assert {*imported(line, "fastscnn_tf.core")} == {file}
+
+
+def test_what_is_not_of_the_package_does_not_count():
+    source = "import os.path\nfrom numpy import array\nimport_module('PIL')\nimport_module(name)"
+    assert not [*imported(source, "fastscnn_tf.core")]
 
 
 @pytest.mark.parametrize("name", sorted(set(MODULES) - {"", "__main__"}))

@@ -23,6 +23,7 @@ images = fs.load_dataset("camvid", "CamVid", config=config, batch_size=2)
 written = fs.export_tflite(model, "m.tflite", recipe="int8", calibration=images)
 path: str = str(written.path)
 segmenter = fs.Segmenter("m.tflite", threads=2)
+names: tuple[str, ...] = segmenter.labels.names
 labels: np.ndarray = segmenter.predict(np.zeros((64, 128, 3), np.uint8))
 score: float | None = fs.evaluate("m.tflite", "camvid", "CamVid", split="test").miou
 settings = fs.train_settings("strong", epochs=2)
@@ -37,6 +38,7 @@ fs.FastSCNNConfig(num_classes="nineteen")
 fs.load_dataset("camvid", "CamVid")
 fs.load_dataset("camvid", config=fs.FastSCNNConfig(), batch_size="two")
 fs.Segmenter("m.tflite", thread=2)
+fs.Segmenter("m.tflite").labels.colours
 fs.evaluate("m.tflite", 3)
 fs.evaluate("m.tflite", "camvid").mean_iou
 fs.export_tflite("RUN", "m.tflite", recipe=8)

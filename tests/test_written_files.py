@@ -17,7 +17,7 @@ from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 from fastscnn_tf.data.records.packed_dataset import RecordsDataset
 from fastscnn_tf.evaluation.pseudo_folder import PseudoFolder
 from fastscnn_tf.evaluation.reproduction_ledger import add_record, read_ledger
-from fastscnn_tf.reports.card import _evaluation
+from fastscnn_tf.reports.card import read_evaluation
 from fastscnn_tf.runs.run_files import RUN, check_state
 from fastscnn_tf.runs.run_folder import check_resumable, check_same_settings
 from fastscnn_tf.runs.run_record import read_run
@@ -94,7 +94,7 @@ def test_recipes():
 
 
 def test_scores():
-    found = _evaluation(WRITTEN / "evaluation.json")
+    found = read_evaluation(WRITTEN / "evaluation.json")
     assert found["dataset"] == "toy" and found["images"] == 60 and len(found["class_iou"]) == 9
 
 

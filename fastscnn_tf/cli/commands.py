@@ -85,7 +85,7 @@ def run_command(arguments: list[str], alone: bool = False) -> NoReturn:
         rest = [a for a in arguments if a != "--debug"]
         # Shows what `console.quiet_stderr` swallows otherwise, here and in child processes.
         messages = environment(FASTSCNN_DEBUG="1" if debug else None)
-        with _signals_end_it(), _warnings_as_lines(), messages, spelled(_as_typed):
+        with _signals_end_it(), warnings_as_lines(), messages, spelled(_as_typed):
             if os.environ.get(COMPLETION):  # a shell asks
                 from .completion import complete
 
@@ -168,7 +168,7 @@ def _signals_end_it() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _warnings_as_lines() -> Iterator[None]:
+def warnings_as_lines() -> Iterator[None]:
     """What the library says, as `fastscnn: ...` on stderr; each line once."""
     logger, handler = logging.getLogger("fastscnn_tf"), _Lines()
     logger.addHandler(handler)

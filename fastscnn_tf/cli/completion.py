@@ -12,8 +12,6 @@ from click.shell_completion import CompletionItem, shell_complete
 
 from ..core.errors import FastSCNNError
 from ..core.fields import declared
-from ..core.presets import PRESETS
-from ..data.augment.augmentation import PRESETS as AUGMENTATIONS
 from ..data.convert import FORMATS as CONVERTED
 from ..data.datasets.registry import NAMES, find_splits
 from ..delegates.device import ACCELERATORS, DEVICES
@@ -31,9 +29,7 @@ KNOWN: dict[str, Iterable[str]] = {
     "dataset": NAMES,
     "extra_dataset": NAMES,
     "device": DEVICES,
-    "preset": PRESETS,
     "recipe": RECIPES,
-    "augment": AUGMENTATIONS,
     "outputs": OUTPUTS,
     "input": INPUTS,
     "calibration_method": METHODS,

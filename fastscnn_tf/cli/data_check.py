@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
+from ..core import fields
 from ..core.console import echo
 from ..core.errors import ModelFileError
 from ..core.labels import LabelSpace
 from ..core.named_weights import TFLITE, named_weights
+from ..train.settings import TrainSettings
 from . import declared
 from . import shared_options as opt
 
@@ -60,7 +62,7 @@ def _classes_of(model: str) -> LabelSpace:
 @click.command()
 @opt.dataset()
 @declared.text("--split", "Which split.", "train")
-@declared.text("--augment", "paper, camera, gentle, strong or none.", "paper")
+@declared.text("--augment", fields.declared(TrainSettings)["augment"].help, "paper")
 @opt.size
 @declared.whole("--count", "Samples.", default=12)
 @declared.whole("--columns", "Samples in a row.", default=4)

@@ -13,6 +13,7 @@ from ..core.console import echo
 from ..core.errors import ConfigError
 from ..core.files.writing import check_output
 from ..core.labels import LabelSpace, label_space
+from ..train.settings import PretrainSettings
 from . import shared_options as opt
 
 COLOUR = opt.Numbers("R,G,B", "three numbers such as 123.675,116.28,103.53", 3)
@@ -143,10 +144,10 @@ def prune_command(
 
 @click.command()
 @click.argument("model", required=False)
-@click.option("--preset", help=f"{opt.PRESET_NAMES}. [default: paper]")
+@opt.setting_option(PretrainSettings, "preset")
 @click.option("--classes", type=int, help="Number of classes. [default: the preset's]")
 @opt.size
-@click.option("--width", type=float, help="Factor of all channel counts, 0.25..4.")
+@opt.setting_option(PretrainSettings, "width")
 @click.option("--aux/--no-aux", default=None, help="With the auxiliary heads.")
 @opt.pad
 @opt.json_and_force

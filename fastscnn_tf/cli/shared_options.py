@@ -19,7 +19,6 @@ from ..core.files.addresses import shown
 from ..core.files.json_text import dump_json
 from ..core.files.writing import check_output, write_bytes
 from ..core.named_weights import KERAS, TFLITE, named_weights
-from ..core.presets import PRESETS
 from ..core.sizes import Size, parse_size
 from ..core.text_table import counted as counted
 from ..core.text_table import duration
@@ -116,7 +115,6 @@ def taken(values: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: values.pop(name) for name in names}
 
 
-PRESET_NAMES = ", ".join(PRESETS)
 TYPES: dict[Any, Any] = {Size: SizeType()}
 
 size = click.option("--size", type=SizeType(), help="Height x width, multiples of 32.")

@@ -20,10 +20,11 @@ from .labels import CAMVID, CAMVID32, CITYSCAPES, IGNORE, PANORAMA13, SYNPASS, L
 
 MATCHES = ("name", "index")
 NAMELESS = 255  # classes of a label map from a foreign file, which does not say how many it has
-HINT = (
+BY_MAP = (
     "evaluate, compare, agreement, quantize and train take a --class-map FILE (YAML, MODEL'S "
-    "CLASS: DATA SET'S CLASS), or --match index where they are the same in the same order"
+    "CLASS: DATA SET'S CLASS)"
 )
+HINT = f"{BY_MAP}, or --match index where they are the same in the same order"
 VOID_NAMES = ("void", "unlabelled", "unlabeled", "ignore", "ignored")  # of what is not scored
 
 # Trans4PASS, adaptations/dataset/dp13_dataset.py: a rider is a person, and every vehicle a car but
@@ -219,7 +220,7 @@ def _by_index(model: LabelSpace, data: LabelSpace, count: int, why: str, hint: s
         return ClassMatch(table, f"{how}, the 12th is void", (model.names[-1],))
     raise ConfigError(
         f"the model has {count} classes but {data.name} has {len(data)} ({data.names[0]}, ...), "
-        f"which cannot be matched by index: {hint}"
+        f"which cannot be matched by index: {BY_MAP if hint == HINT else hint}"
     )
 
 
@@ -283,14 +284,18 @@ def _by_map(
     else:
         wanted = read_yaml(given, dict[str, str | None], what=what, error=ConfigError)
         what = str(given)
-    for names, space, whose in (
-        (wanted, model, "the model"),
-        (filter(None, wanted.values()), data, data.name),
-    ):
-        for name in names:
-            if name not in space.names:
-                known = ", ".join(space.names[:40])
-                raise ConfigError(f"{what}: {whose} has no class {name!r}; expected one of {known}")
+
+    def known(name: str, space: LabelSpace, whose: str) -> str:
+        alike = [each for each in space.names if _plain(each) == _plain(str(name))]
+        if name not in space.names and len(alike) != 1:
+            names = ", ".join(space.names[:40])
+            raise ConfigError(f"{what}: {whose} has no class {name!r}; expected one of {names}")
+        return name if name in space.names else alike[0]
+
+    lines = [(known(own, model, "the model"), other) for own, other in wanted.items()]
+    wanted = {own: known(other, data, data.name) if other else None for own, other in lines}
+    if len(wanted) < len(lines):
+        raise ConfigError(f"{what}: names a class of the model twice, in different spellings")
     table = class_map(model, data)
     found = common_classes(model.names, data.names) if table is None else table.tolist()
     own = dict(zip(model.names, found, strict=False))

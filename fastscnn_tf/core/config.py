@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import NUMBER, check_number, either, nearest_or_all, spelled
+from .arguments import NUMBER, check_name, check_number, either, nearest_or_all, spelled
 from .errors import ConfigError, instead_of
 from .files.json_text import convert
 from .images.interpolation import sampling_of
@@ -36,7 +36,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "aux_head": ("conv", "separable"),
 }
 _SUBSETS = {"align_corners": RESIZES, "nearest": RESIZES, "aux_layout": AUX_HEADS}
-_RANGES: dict[str, tuple[float, float]] = {
+RANGES: dict[str, tuple[float, float]] = {
     "width": (0.25, 4.0),
     "dropout": (0.0, 0.99),
     "l2": (0.0, 1.0),
@@ -71,7 +71,7 @@ class FastSCNNConfig:
         input_size: (height, width) in pixels, each a multiple of 32. The paper: 1024x2048.
         pad: take an `input_size` that is not a multiple of 32 as well: the image is padded at the
             bottom and on the right with its mean, and the result is cropped. For inference.
-        width: factor of all channel counts, rounded to multiples of 8; 0.25..4.
+        width: factor of all channel counts, rounded to multiples of 8.
         repeats: bottlenecks in each of the three groups (paper: n = 3, 3, 3).
         expansion: factor t of the bottlenecks' inner channels, 1..6 (paper: 6).
         stem_widths: channels of the three strided layers (paper: 32, 48, 64).
@@ -202,7 +202,7 @@ class FastSCNNConfig:
 
     def _check_architecture(self) -> None:
         """Checks the options one by one, and those of the network together."""
-        for name, (low, high) in _RANGES.items():
+        for name, (low, high) in RANGES.items():
             bounds = f"between {low} and {high}"
             check_number(name, getattr(self, name), low, high, NUMBER, bounds)
         for name, (least, most) in _WHOLE.items():
@@ -297,9 +297,8 @@ class FastSCNNConfig:
             >>> FastSCNNConfig.preset("zh320", num_classes=11).pyramid_bins
             (1, 2, 4, 6)
         """
-        if name not in PRESETS:
-            raise ConfigError(f"unknown preset {name!r}: expected {either(tuple(PRESETS))}")
-        return cls(**{**PRESETS[name], **_known(cls, changes)})
+        values = PRESETS[check_name("preset", name, PRESETS)]
+        return cls(**{**values, **_known(cls, changes)})
 
     @classmethod
     def for_labels(cls, space: LabelSpace | str, **changes: Any) -> FastSCNNConfig:

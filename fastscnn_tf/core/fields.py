@@ -18,7 +18,7 @@ from typing import Any
 from .arguments import called
 from .errors import ConfigError
 from .foreign_text import markdown_code
-from .sizes import Size, format_size
+from .sizes import Size, check_size, format_size
 from .text_table import markdown_table
 
 FIELD = "field"  # key of a `Field` in the metadata of a dataclass field
@@ -67,7 +67,7 @@ class Field:
         if self.choices:
             return value in self.choices
         if self.low is None:
-            return True
+            return isinstance(value, tuple(typing.get_origin(kind) or kind for kind in kinds))
         number = isinstance(value, int | float if float in kinds else int)
         if not number or isinstance(value, bool):
             return False
@@ -143,7 +143,8 @@ def check_values(cls: Any, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         field, known = fields[name], kinds(cls)[name]
         if not ((value is None and type(None) in known) or field.accepts(value, known)):
-            raise ConfigError(f"{called(name)} must be {field.expected}, got {value!r}")
+            wanted = field.expected or ("True or False" if bool in known else "a text")
+            raise ConfigError(f"{called(name)} must be {wanted}, got {value!r}")
 
 
 class Declared:
@@ -151,6 +152,11 @@ class Declared:
 
     def __post_init__(self) -> None:
         cls: Any = type(self)
+        for name, known in kinds(cls).items():
+            value = getattr(self, name)
+            if Size in known and not (value is None and type(None) in known):
+                size = check_size(value, name="" if name == "size" else called(name))
+                object.__setattr__(self, name, size)
         check_values(cls, {name: getattr(self, name) for name in declared(cls)})
 
     def to_dict(self) -> dict[str, Any]:

@@ -32,9 +32,9 @@ def use_fast_png(with_tensorflow: bool) -> None:
         with_tensorflow: TensorFlow's decoder may be taken.
     """
     if _kornia() and not (with_tensorflow and many_cores()):
-        use_png_decoder(_by_kornia)
+        use_png_decoder(by_kornia)
     elif with_tensorflow:
-        use_png_decoder(_by_tensorflow)
+        use_png_decoder(by_tensorflow)
 
 
 @functools.cache
@@ -46,7 +46,7 @@ def _kornia() -> Any:
         return None
 
 
-def _by_kornia(content: bytes, channels: int) -> np.ndarray | None:
+def by_kornia(content: bytes, channels: int) -> np.ndarray | None:
     width, height = struct.unpack_from(">II", content, 16)
     try:
         return _kornia()(content, (height, width), "rgb" if channels == 3 else "mono")
@@ -54,7 +54,7 @@ def _by_kornia(content: bytes, channels: int) -> np.ndarray | None:
         return None
 
 
-def _by_tensorflow(content: bytes, channels: int) -> np.ndarray | None:
+def by_tensorflow(content: bytes, channels: int) -> np.ndarray | None:
     tf = tensorflow()
     try:
         with tf.device("CPU"):

@@ -73,10 +73,10 @@ class DeviceSettings(Settings):
         default=INTERPRETER,
     )
     cpu_fallback: bool | None = flag("litert/c/litert_common.h: LiteRtHwAcceleratorSet")
-    cpu: CpuSettings | None = part("core/delegates/cpu.py")
-    gpu: GpuSettings | None = part("core/delegates/gpu.py")
-    nnapi: NnapiSettings | None = part("core/delegates/nnapi.py")
-    npu: NpuSettings | None = part("core/delegates/npu.py")
+    cpu: CpuSettings | None = part("delegates/cpu.py")
+    gpu: GpuSettings | None = part("delegates/gpu.py")
+    nnapi: NnapiSettings | None = part("delegates/nnapi.py")
+    npu: NpuSettings | None = part("delegates/npu.py")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -285,7 +285,7 @@ def _described(
     """Scores with what was scored, and whether it was trained on that."""
     ran = _how_it_ran(predictor)
     details = {"model": name_of(model), **fingerprint(model), **ran, **result.details}
-    remark = _remark(model, dataset, split) if isinstance(dataset, str) else ""
+    remark = training_remark(model, dataset, split) if isinstance(dataset, str) else ""
     return dataclasses.replace(result, details=details, remark=remark)
 
 
@@ -358,7 +358,7 @@ def _normalisation(predictor: Any) -> Normalisation | None:
     return (known["mean"], known["std"]) if "mean" in known and "std" in known else None
 
 
-def _remark(model: object, dataset: str, split: str) -> str:
+def training_remark(model: object, dataset: str, split: str) -> str:
     """Whether the model was trained on the split, as far as it or its run says."""
     seen: set[tuple[str, str]] = set()
     with contextlib.suppress(FastSCNNError):  # a run beside the model may be damaged

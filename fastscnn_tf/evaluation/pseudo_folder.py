@@ -137,7 +137,7 @@ class PseudoFolder:
             return
         check_output_folder(path, force, SETTINGS)
         if force:
-            _clear(path)
+            clear_pseudo_labels(path)
         write_json(path / SETTINGS, settings)
         split = {"images": f"{SPLIT}-*{SUFFIX}"}
         if not settings["parquet"]:
@@ -246,7 +246,7 @@ def _read_journal(path: Path, classes: int | None = None) -> dict[str, Counts]:
     return done
 
 
-def _clear(path: Path) -> None:
+def clear_pseudo_labels(path: Path) -> None:
     """Removes what an earlier call wrote, by its journal, and links; never a file of the user's.
 
     Raises:

@@ -134,7 +134,7 @@ def export_tflite(
         engine: what makes recipe `int8`: `own`, this project's calibration and TensorFlow's
             converter, or `ai-edge-quantizer` (extra `quantizer`).
         keep_float: layers that stay in float, by name or by regular expressions of whole names
-            (`engine.kept_layers`); engine `ai-edge-quantizer` only.
+            (`converter_engine.kept_layers`); engine `ai-edge-quantizer` only.
         options: recipe, outputs, size, pad, input, calibration method, engine and the layers in
             float as a group, which takes the place of these arguments.
 

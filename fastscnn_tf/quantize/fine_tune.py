@@ -14,7 +14,7 @@ from ..data.pipeline import check_batches
 from ..model.fast_scnn import resize_model
 from ..model.io import checkpoint_in, load_keras
 from ..runs.run_folder import open_run
-from ..train.build import Training, epoch_steps, prepare_backend
+from ..train.build import BuiltNetwork, epoch_steps, prepare_backend
 from ..train.callbacks import callbacks_for
 from ..train.losses.segmentation_loss import segmentation_loss
 from ..train.optimizers import optimizer
@@ -135,4 +135,4 @@ def _fit(model, settings, folder: Path, training, validation, state, verbose) ->
     lines = own.EpochLines(checkpoint, settings.epochs, verbose)
     begin = own.GoOnWithin(state)
     callbacks = [begin, freeze, own.StopOnBrokenLoss(), validate, checkpoint, lines]
-    fit_epochs(Training(model, model), settings, training, state, callbacks)
+    fit_epochs(BuiltNetwork(model, model), settings, training, state, callbacks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.arguments import called
+from ..core.arguments import check_number
 from ..core.errors import ConfigError
 from ..core.keras_api import Callback, callback_of, tf_keras
 
@@ -31,7 +31,8 @@ def freeze_ranges(epochs: int | None = None) -> Any:
     Raises:
         ConfigError: not a number of epochs; in `fit`: more than there are, or another model.
     """
-    _check(epochs)
+    if epochs is not None:
+        check_number("freeze_ranges", epochs, 0, kinds=(int,))
     return callback_of(tf_keras(), FreezeRanges)(epochs)
 
 
@@ -45,18 +46,10 @@ def frozen_epochs(epochs: int, last: int | None) -> int:
     Raises:
         ConfigError: more than there are.
     """
-    _check(last)
     if last is None:
         return round(epochs / 3)
-    if last > epochs:
-        name = called("freeze_ranges")
-        raise ConfigError(f"{name} must be 0..{epochs}, the number of epochs, got {last}")
-    return last
-
-
-def _check(epochs: Any) -> None:
-    if epochs is not None and (type(epochs) is not int or epochs < 0):
-        raise ConfigError(f"freeze_ranges must be a number of epochs, 0 or more, got {epochs!r}")
+    wanted = f"0..{epochs}, the number of epochs"
+    return check_number("freeze_ranges", last, 0, epochs, (int,), wanted)
 
 
 class FreezeRanges(Callback):

@@ -50,16 +50,18 @@ class QuantizeSettings(RunSettings):
     size: Size | None = setting(None)
     epochs: int = setting(5, "Of fine-tuning.", 1)
     batch_size: int = setting(12, "Pairs per step.", 1)
-    learning_rate: float = like(PretrainSettings, "learning_rate", 0.0001)
+    learning_rate: float = like(
+        TrainSettings, "learning_rate", 0.0001, help="Start of the schedule."
+    )
     freeze_ranges: int | None = setting(
-        None, "How many of the last epochs keep the activation ranges.", shown="a third of them"
+        None, "How many of the last epochs keep the activation ranges.", 0, shown="a third of them"
     )
     distill_weight: float = setting(
         0.0, "Weight of learning what the float model says of each cell.", 0, 1e6
     )
     augment: str = like(TrainSettings, "augment", "gentle")
     seed: int = like(TrainSettings, "seed")
-    validate_every: int = setting(1, "Epochs.", 1)
+    validate_every: int = like(PretrainSettings, "validate_every")
     match: str = like(TrainSettings, "match")
     class_map: str | None = like(TrainSettings, "class_map")
     extra_dataset: str | None = like(TrainSettings, "extra_dataset")

@@ -54,7 +54,7 @@ def model_card(source: StrPath, scores: Sequence[StrPath] = (), license: str | N
         InputError: the source or a score file cannot be used.
     """
     path = named_weights(source, TFLITE)
-    evaluations = [_evaluation(each) for each in scores]
+    evaluations = [read_evaluation(each) for each in scores]
     if path.is_dir():
         folder = run_folder_of(path)
         if folder != path:
@@ -67,7 +67,7 @@ def model_card(source: StrPath, scores: Sequence[StrPath] = (), license: str | N
         missing = "no such model file, " if not path.exists() else ""
         raise ModelFileError(f"{path}: {missing}expected a run folder (with run.json) or a .tflite")
     index = next(i for i, part in enumerate(parts) if part.startswith("## How to use"))
-    parts[index:index] = [_scores(evaluations, trained_on(path))] if evaluations else []
+    parts[index:index] = [scores_section(evaluations, trained_on(path))] if evaluations else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -156,7 +156,7 @@ def _file_parts(path: Path, license: str | None) -> list[str]:
     return parts
 
 
-def _evaluation(path: StrPath) -> dict[str, Any]:
+def read_evaluation(path: StrPath) -> dict[str, Any]:
     with retold(DataError, after="; expected the JSON of fastscnn evaluate --json", of=DataError):
         found: _Scores = read_json(path, _Scores, what="JSON of scores", error=DataError, mend=True)
     return {k: v for k, v in msgspec.structs.asdict(found).items() if v is not msgspec.UNSET}
@@ -191,7 +191,9 @@ def _check_names(path: Path, evaluations: Sequence[Mapping[str, Any]]) -> None:
             )
 
 
-def _scores(evaluations: Sequence[Mapping[str, Any]], known: Collection[tuple[str, str]]) -> str:
+def scores_section(
+    evaluations: Sequence[Mapping[str, Any]], known: Collection[tuple[str, str]]
+) -> str:
     heads = [f"{Path(str(e['model'])).name}, {e['dataset']} {e['split']}" for e in evaluations]
     rows: list[Sequence[object]] = [
         ("mean IoU", *(percent(e["miou"]) for e in evaluations)),

@@ -11,6 +11,7 @@ import numpy as np
 from ..core.arguments import check_number
 from ..core.errors import ConfigError
 from ..core.images.visualize import overlay
+from ..core.labels import LabelSpace
 from ..core.overlap import AHEAD, overlapped
 from ..core.sizes import Size, format_size
 from .fit import Fitted, Picture, as_pixels, check_fit, check_several, check_target, fitted
@@ -33,8 +34,8 @@ class ImageModel:
     input_size: Size
     frame: LogitsFrame
     outputs: str = "logits"
+    labels: LabelSpace
     # Of each class as it serves it: an attribute or a property.
-    labels: Any
     logit_scale: Any
     mean_color: Any
     offset: Any = 0.0
@@ -110,12 +111,12 @@ class ImageModel:
                 f"confidence needs logits, the output of {self._what()} is {self.outputs}: export "
                 "it with output logits (--outputs logits)"
             )
-        pixels, seen = self._fitted(image, fit)
-        output, size = self.run(seen.image), size or pixels.shape[:2]
-        labels = seen.labels(output, self.frame, size)
+        pixels, resized = self._fitted(image, fit)
+        output, size = self.run(resized.image), size or pixels.shape[:2]
+        labels = resized.labels(output, self.frame, size)
         if not confidence:
             return labels
-        placed, frame = seen.placed(output, self.frame)
+        placed, frame = resized.placed(output, self.frame)
         finished = self.outputs == "prob"
         _, sure = winners_and_probability(
             placed, frame, size, self.logit_scale, finished, self.offset
@@ -180,9 +181,13 @@ class ImageModel:
             def early(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
                 return stack.enter_context(contextlib.closing(overlapped(function, items, ahead)))
 
-            seen = early(lambda image: self._fitted(image, fit), images)
-            outputs = ((pixels.shape[:2], each, self.run(each.image)) for pixels, each in seen)
-            yield from early(lambda o: o[1].labels(o[2], self.frame, size or o[0]), outputs)
+            def label_map(found: tuple[Size, Fitted, np.ndarray]) -> np.ndarray:
+                own_size, resized, output = found
+                return resized.labels(output, self.frame, size or own_size)
+
+            inputs = early(lambda image: self._fitted(image, fit), images)
+            outputs = ((pixels.shape[:2], each, self.run(each.image)) for pixels, each in inputs)
+            yield from early(label_map, outputs)
 
     def _fitted(self, image: Picture, fit: str) -> tuple[np.ndarray, Fitted]:
         pixels = as_pixels(image)

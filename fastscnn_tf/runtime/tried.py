@@ -25,7 +25,7 @@ FOLDER = "tried"
 CPU = ("model name", "flags", "Features", "CPU implementer", "CPU variant", "CPU part")
 MOST = 1000  # entries; then a tenth of them goes, those not used for longest
 
-_here: set[str] = set()  # known to this process, whatever becomes of the folder
+here: set[str] = set()  # known to this process, whatever becomes of the folder
 
 
 def key_of(content: bytes, way: Any) -> str:
@@ -53,7 +53,7 @@ def _machine() -> tuple[str, ...]:
 
 def is_known(key: str) -> bool:
     """Whether that was run before."""
-    if key in _here:
+    if key in here:
         return True
     folder = _folder()
     if folder is None:
@@ -65,14 +65,14 @@ def is_known(key: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        _say_once(f"{folder}: {error.strerror}")
-    _here.add(key)
+        say_once(f"{folder}: {error.strerror}")
+    here.add(key)
     return True
 
 
 def remember(key: str) -> None:
     """Notes a good end; a cache that cannot be written is as good as none."""
-    _here.add(key)
+    here.add(key)
     folder = _folder(make=True)
     if folder is None:
         return
@@ -81,24 +81,24 @@ def remember(key: str) -> None:
         os.close(os.open(folder / key, flags, 0o600))
         _bound(folder)
     except OSError as error:
-        _say_once(f"{folder}: {error.strerror}")
+        say_once(f"{folder}: {error.strerror}")
 
 
 def known_here() -> frozenset[str]:
     """What this process knows, for those that it starts."""
-    return frozenset(_here)
+    return frozenset(here)
 
 
 def learn(keys: Iterable[str]) -> None:
     """Takes over what the process knows that started this one."""
-    _here.update(keys)
+    here.update(keys)
 
 
 def _folder(make: bool = False) -> Path | None:
     """The folder, if there is one that only this user can write into."""
     cache = cache_folder()
     if cache is None:
-        _say_once("no cache folder")
+        say_once("no cache folder")
         return None
     folder = cache / FOLDER
     try:
@@ -110,13 +110,13 @@ def _folder(make: bool = False) -> Path | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        _say_once(f"{folder}: {error.strerror}")
+        say_once(f"{folder}: {error.strerror}")
         return None
     mine = not hasattr(os, "getuid") or (
         status.st_uid == os.getuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     )
     if not mine or not stat.S_ISDIR(status.st_mode):
-        _say_once(f"{folder}: no folder that only you can write into")
+        say_once(f"{folder}: no folder that only you can write into")
         return None
     return folder
 
@@ -131,5 +131,5 @@ def _bound(folder: Path) -> None:
 
 
 @functools.cache
-def _say_once(reason: str) -> None:
+def say_once(reason: str) -> None:
     LOG.debug("models are tried each time: %s", reason)

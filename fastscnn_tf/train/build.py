@@ -28,7 +28,7 @@ LEAST_USUAL = 0.9  # momentum of batch normalisation that every public implement
 
 
 @dataclasses.dataclass(frozen=True)
-class Training:
+class BuiltNetwork:
     """A network and what trains it.
 
     Attributes:
@@ -103,7 +103,7 @@ def build(
     config: FastSCNNConfig,
     data: SegmentationDataset,
     progress: Progress = iter,
-) -> Training:
+) -> BuiltNetwork:
     """A network with fresh weights, compiled by the settings.
 
     Args:
@@ -127,7 +127,7 @@ def build(
     fitted.compile(**compiled_with(keras, settings, config, loss, epoch_steps(settings, len(data))))
     make_variables(fitted, config.aux_heads and fitted is network)
     ema = ema_for(keras)(settings.ema, network, settings.accumulate) if settings.ema else None
-    return Training(network, fitted, ema, settings.size, loss, saved)
+    return BuiltNetwork(network, fitted, ema, settings.size, loss, saved)
 
 
 def make_variables(model: KerasModel, several_losses: bool) -> None:
@@ -188,6 +188,6 @@ def epoch_steps(settings: Any, images: int) -> int:
     return full if settings.augmentation else -(-images // settings.batch_size)
 
 
-def inference_copy(training: Training) -> KerasModel:
+def inference_copy(built: BuiltNetwork) -> KerasModel:
     """The network as it is used: at its own size, float32, without auxiliary heads."""
-    return resize_model(training.network, training.size or training.network.config.input_size)
+    return resize_model(built.network, built.size or built.network.config.input_size)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core.arguments import called
 from ..core.errors import ModelFileError, NonFiniteLogits, TrainingDiverged
 from ..core.files.remote_outputs import uploaded
 from ..core.files.writing import write_bytes, write_json
@@ -283,5 +284,5 @@ def csv_of(rows: Sequence[dict[str, Any]]) -> str:
 def _diverged(model: KerasModel, what: str) -> TrainingDiverged:
     rate, step = float(model.optimizer.learning_rate), int(model.optimizer.iterations)
     return TrainingDiverged(
-        f"{what} at step {step} with learning rate {rate:.4g}: lower --learning-rate"
+        f"{what} at step {step} with learning rate {rate:.4g}: lower {called('learning_rate')}"
     )

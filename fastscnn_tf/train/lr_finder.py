@@ -18,7 +18,7 @@ from ..core.plots import figure_png, new_figure
 from ..data.numpy_pipeline import numpy_batches
 from ..data.pipeline import batches
 from ..data.reader import named_data_errors
-from .build import Training, epoch_steps
+from .build import BuiltNetwork, epoch_steps
 from .settings import TrainSettings
 from .trainer import prepare
 
@@ -122,7 +122,7 @@ def _by_epoch(pairs: Any, epochs: range) -> Iterator[Any]:
 
 
 def _range_test(
-    training: Training,
+    built: BuiltNetwork,
     stream: Iterator[Any],
     accumulate: int,
     low: float,
@@ -130,7 +130,7 @@ def _range_test(
     steps: int,
 ) -> tuple[list[float], list[float]]:
     """Learning rates and losses of the updates, until the loss blows up."""
-    model = training.fitted
+    model = built.fitted
     # Keras counts batches where it accumulates gradients.
     model.optimizer.learning_rate = keras3().optimizers.schedules.ExponentialDecay(
         low, accumulate, (high / low) ** (1.0 / (steps - 1)), staircase=True

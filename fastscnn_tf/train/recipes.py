@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ..core.aliases import StrPath
-from ..core.arguments import spelled
+from ..core.arguments import called, spelled
 from ..core.console import warn
 from ..core.errors import ConfigError, retold
 from ..core.fields import declared, defaults
@@ -66,7 +66,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "class_weights": "enet",
         "augment": "strong",
     },
-    # The last stage after both: classes as frequent as the data have them, mild augmentation.
+    # The last stage after both: classes as frequent as in the data, augmented as in the paper.
     # Class weights and crops laid around rare classes make these likelier than they are: before it
     # the CamVid model found 98 % of the fences, and half of what it called a fence was none.
     "settle": {**_LATE, "epochs": 16, "learning_rate": 0.001},
@@ -166,7 +166,7 @@ def _fitting_warmup(name: str, values: dict[str, Any], overrides: dict[str, Any]
     shorter = epochs * usual / max(values.get("epochs", DEFAULTS["epochs"]), usual)
     warn(
         f"recipe {name}: warm-up of {usual:g} epochs shortened to {shorter:.2g} for a run of "
-        f"{epochs} (--warmup-epochs sets it)"
+        f"{epochs} ({called('warmup_epochs')} sets it)"
     )
     return {**values, "warmup_epochs": shorter}
 

@@ -8,13 +8,16 @@ from typing import Any
 
 from ..core.arguments import called
 from ..core.class_maps import MATCHES
+from ..core.config import RANGES
 from ..core.errors import ConfigError
 from ..core.fields import Declared, check_values, defaults, like, nearest, setting
 from ..core.presets import PRESETS
-from ..core.sizes import Size, check_size, format_size
-from ..data.augment.augmentation import Augmentation, augmentation
+from ..core.sizes import Size, format_size
+from ..data.augment.augmentation import PRESETS as AUGMENTATIONS
+from ..data.augment.augmentation import Augmentation
 from ..data.cache import check_cache
 from ..data.class_weights import KINDS as CLASS_WEIGHT_KINDS
+from .losses.loss_terms import OPTIONS as LOSSES
 from .losses.loss_terms import parse_terms
 
 NONE, MIRRORED, MULTI_WORKER = STRATEGIES = ("none", "mirrored", "multi-worker")
@@ -50,22 +53,17 @@ class RunSettings(Declared):
     save_every: str
 
     def __post_init__(self) -> None:
-        _ = self.augmentation
+        super().__post_init__()
         check_cache(self.cache)
         seconds_of(self.save_every)
         if self.extra_data_dir and not self.extra_dataset:
             folder, name = called("extra_data_dir"), called("extra_dataset")
             raise ConfigError(f"{folder} needs {name}: the name of that data set")
-        super().__post_init__()
 
     @property
     def augmentation(self) -> Augmentation | None:
-        """What `augment` names; None for none.
-
-        Raises:
-            ConfigError: there is no such preset.
-        """
-        return augmentation(self.augment)
+        """What `augment` names; None for none."""
+        return AUGMENTATIONS[self.augment]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +144,7 @@ class TrainSettings(RunSettings):
     )
     power: float = setting(0.9, "Exponent of poly.", 0.01, 10)
     momentum: float = setting(0.9, "Of SGD; beta 1 of AdamW.", 0, 0.9999)
-    augment: str = setting("paper", "Augmentation: paper, camera, gentle, strong or none.")
+    augment: str = setting("paper", choices=tuple(AUGMENTATIONS))
     aux_heads: bool | None = setting(None)
     bn_momentum: float | None = setting(
         None, "Of batch normalisation.", 0, 0.9999999, shown="0.99, less for few steps"
@@ -156,9 +154,17 @@ class TrainSettings(RunSettings):
         1, "Epochs between validations; 0: none, the last weights stay.", 0
     )
     preset: str | None = setting(
-        None, f"Wiring: {', '.join(PRESETS)} (of KD-WSI-sTILs-Scoring).", shown="paper"
+        None,
+        f"Wiring: {', '.join(PRESETS)} (of KD-WSI-sTILs-Scoring).",
+        choices=tuple(PRESETS),
+        shown="paper",
     )
-    width: float | None = setting(None, "Factor of all channel counts, 0.25..4.", shown="1")
+    width: float | None = setting(
+        None,
+        "Factor of all channel counts, {:g}..{:g}.".format(*RANGES["width"]),
+        *RANGES["width"],
+        shown="1",
+    )
     init_from: str | None = setting(
         None, "Start from a .keras file, run folder or checkpoint.", place=True
     )
@@ -214,14 +220,16 @@ class TrainSettings(RunSettings):
     )
     loss: str = setting(
         "cross_entropy",
-        "Sum of cross_entropy, ohem, focal, dice, lovasz, boundary, as in 'ohem + 0.5*dice'.",
+        f"Sum of {', '.join(LOSSES)}, as in 'ohem + 0.5*dice'.",
     )
     class_weights: str = setting(
         "none", "none, enet or median (frequency).", choices=CLASS_WEIGHT_KINDS
     )
     label_smoothing: float = setting(0.0, "Share of the target spread over all classes.", 0, 0.9999)
     aux_weight: float = setting(0.4, "Weight of each auxiliary loss.", 0, 100)
-    dropout: float | None = setting(None, "Rate before the logits.", 0, 0.9999, shown="0.1")
+    dropout: float | None = setting(
+        None, "Rate before the logits.", *RANGES["dropout"], shown="0.1"
+    )
     ema: float = setting(
         0.0, "Momentum of averaged weights, which are scored and kept as the best.", 0, 0.9999999
     )
@@ -243,9 +251,6 @@ class TrainSettings(RunSettings):
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", check_size(self.size))
-        if self.crop is not None:
-            object.__setattr__(self, "crop", check_size(self.crop, name=called("crop")))
         super().__post_init__()
         parse_terms(self.loss)
         self._check_together()
@@ -337,14 +342,13 @@ class PretrainSettings(Declared):
     learning_rate: float = like(TrainSettings, "learning_rate", help="Start of the schedule.")
     power: float = like(TrainSettings, "power", help="")
     momentum: float = like(TrainSettings, "momentum", help="")
-    preset: str = setting("paper", f"{', '.join(PRESETS)}.")
-    width: float = setting(1.0, "Of all channel counts.")
+    preset: str = setting("paper", choices=tuple(PRESETS))
+    width: float = like(TrainSettings, "width", 1.0, shown="")
     bn_momentum: float | None = like(TrainSettings, "bn_momentum")
     seed: int = like(TrainSettings, "seed")
-    validate_every: int = setting(1, "Epochs.", 1)
+    validate_every: int = setting(1, "Epochs between validations; the last always validates.", 1)
     save_every: str = like(TrainSettings, "save_every")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", check_size(self.size))
-        seconds_of(self.save_every)
         super().__post_init__()
+        seconds_of(self.save_every)

@@ -15,7 +15,7 @@ from ..core.class_maps import check_same_order, match_classes
 from ..core.config import FastSCNNConfig
 from ..core.console import echo
 from ..core.errors import ConfigError, DataError, InputError
-from ..core.keras_api import keras3, on_tensorflow, tf_keras
+from ..core.keras_api import KerasModel, keras3, on_tensorflow, tf_keras
 from ..core.sizes import Size
 from ..data.check.usable import open_usable
 from ..data.datasets.dataset import ALIKE, ConcatDataset, SegmentationDataset
@@ -31,7 +31,7 @@ from ..runs.run_files import RECIPE
 from ..runs.run_folder import OpenRun, open_run
 from .board import board_for
 from .build import (
-    Training,
+    BuiltNetwork,
     build,
     epoch_steps,
     fitting_momentum,
@@ -133,7 +133,7 @@ class Prepared:
     training: SegmentationDataset
     validation: SegmentationDataset | None
     config: FastSCNNConfig
-    built: Training
+    built: BuiltNetwork
     state: dict[str, Any]
 
 
@@ -172,7 +172,7 @@ def prepare(
     agree(training, config)
     if verbose:
         echo(describe(settings))
-        _say_more(settings, config, (training, split))
+        say_more(settings, config, (training, split))
     built, state = build(settings, config, training, progress), {}
     if last:
         state = restore_checkpoint(built.network, built.fitted, last, built.ema)
@@ -183,7 +183,7 @@ def prepare(
     return Prepared(training, split, config, built, state)
 
 
-def _say_more(settings: TrainSettings, config: FastSCNNConfig, ready: Sequence[Any]) -> None:
+def say_more(settings: TrainSettings, config: FastSCNNConfig, ready: Sequence[Any]) -> None:
     """What was decided by the data, and what would be better."""
     for data in ready:
         if isinstance(data, HeldOut) and data.split == VAL:
@@ -193,12 +193,13 @@ def _say_more(settings: TrainSettings, config: FastSCNNConfig, ready: Sequence[A
     if settings.bn_momentum is None and config.bn_momentum == fitting_momentum(steps, 1.0):
         echo(
             f"batch normalisation: momentum {config.bn_momentum:.3g}, so that its statistics are "
-            f"those of the last of {steps} steps (--bn-momentum)"
+            f"those of the last of {steps} steps ({called('bn_momentum')})"
         )
     if settings.recipe == "paper" and not settings.init_from and len(training) < FEW:
         echo(
-            f"{len(training)} pairs are few to learn from scratch: --recipe finetune --init-from "
-            "camvid begins with weights of street scenes (for research only, CC BY-NC 4.0)"
+            f"{len(training)} pairs are few to learn from scratch: {called('recipe')} finetune and "
+            f"{called('init_from')} camvid begin with weights of street scenes (for research only, "
+            "CC BY-NC 4.0)"
         )
 
 
@@ -233,12 +234,13 @@ def find_data(settings: Any, size: Size | None, validates: bool = True) -> None:
     """
     place, share = (settings.dataset, settings.data_dir), settings.val_split
     named, has_val = settings.data_dir or settings.dataset, VAL in find_splits(*place)
+    option = called("val_split")
     if validates and share is None and not has_val:
         raise DataError(
-            f"{named}: there is no split {VAL!r}: --val-split 0.2 holds a fifth of train out for it"
+            f"{named}: there is no split {VAL!r}: {option} 0.2 holds a fifth of train out for it"
         )
     if share is not None and has_val:
-        raise ConfigError(f"{named} has a split {VAL!r}: leave --val-split out")
+        raise ConfigError(f"{named} has a split {VAL!r}: leave {option} out")
     training = open_dataset(*place, TRAIN, size, missing="skip")
     if validates and has_val:
         open_dataset(*place, VAL, size, missing="skip")
@@ -289,7 +291,14 @@ def fit_ready(
         fit_epochs(*source, [*callbacks, *own], share)
 
 
-def fit_epochs(built, settings, training, state, callbacks, share=(0, 1)) -> None:
+def fit_epochs(
+    built: BuiltNetwork,
+    settings: Any,
+    training: SegmentationDataset,
+    state: dict[str, Any],
+    callbacks: list[Any],
+    share: tuple[int, int] = (0, 1),
+) -> None:
     """Trains or fine-tunes from where a run stands to the last epoch of the settings.
 
     Args:
@@ -325,7 +334,14 @@ def fit_epochs(built, settings, training, state, callbacks, share=(0, 1)) -> Non
     fit_stream(built.fitted, stream_of, settings, state, steps, callbacks)
 
 
-def fit_stream(fitted, stream_of, settings, state, steps: int, callbacks) -> None:
+def fit_stream(
+    fitted: KerasModel,
+    stream_of: Callable[[range, int], Any],
+    settings: Any,
+    state: dict[str, Any],
+    steps: int,
+    callbacks: list[Any],
+) -> None:
     """`model.fit` of what is left: the rest of an epoch that goes on, and whole ones.
 
     Args:

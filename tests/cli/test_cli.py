@@ -283,7 +283,8 @@ def test_messages_call_settings_as_they_were_typed(run, tmp_path, monkeypatch):
         (("--warmup-epochs", "5", "--epochs", "3"), "--warmup-epochs 5 leave nothing of 3 epochs"),
         (("--early-stopping", "2", "--validate-every", "0"), "set --validate-every to 1 or more"),
         (("--crop", "4x32"), "--crop: height 4 is not a multiple of 32"),
-        (("--width", "9"), "--width must be between 0.25 and 4.0"),
+        (("--width", "9"), "--width must be 0.25..4, got 9.0"),
+        (("--val-split", "0.2"), "toy has a split 'val': leave --val-split out"),
     ):
         code, _, err = run(*train, *given)
         assert code == 2

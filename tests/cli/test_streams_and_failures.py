@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from fastscnn_tf.cli import shared_options
-from fastscnn_tf.cli.commands import _warnings_as_lines
+from fastscnn_tf.cli.commands import warnings_as_lines
 from fastscnn_tf.cli.failures import explained
 from fastscnn_tf.core.errors import DataError, Ended, OutputError
 
@@ -313,7 +313,7 @@ def test_messages_and_warnings_show_control_characters_escaped(run, capsys):
     code, _, err = run("--debug", "inspect", "a\x1b[2J")
     assert "Traceback" in err
     assert "\x1b" not in err
-    with _warnings_as_lines():
+    with warnings_as_lines():
         for _ in range(2):
             logging.getLogger("fastscnn_tf").warning("class %s", "road\x1b[2J\nfastscnn: forged")
     assert capsys.readouterr().err == "fastscnn: class road\\x1b[2J fastscnn: forged\n"

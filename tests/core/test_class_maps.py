@@ -198,8 +198,9 @@ def test_the_index_decides_where_that_is_said():
         None,
         "classes matched by index with those of own: as asked for",
     )
-    with pytest.raises(ConfigError, match="has 3 classes but own has 2"):
+    with pytest.raises(ConfigError, match="has 3 classes but own has 2") as refused:
         match_classes(MODEL, space("a", "b"), "index")
+    assert "--class-map" in str(refused.value) and "--match index" not in str(refused.value)
     with pytest.raises(ConfigError, match="choose one of"):
         match_classes(MODEL, data, "index", {"sky": "a"})
     with pytest.raises(ConfigError, match="unknown match 'names'"):
@@ -236,6 +237,19 @@ def test_a_class_map_names_what_differs(tmp_path):
         file.write_text(text)
         with pytest.raises(ConfigError, match=said):
             match_classes(MODEL, data, class_map=file)
+
+
+def test_a_class_map_spells_classes_as_it_likes():
+    """As names are matched without one; what could be two classes has to be exact."""
+    model, data = space("Traffic_Sign", "road", "Road"), space("Sign", "STREET")
+    names = {"traffic sign": "sign", "road": "street", "Road": None}
+    assert match_classes(model, data, class_map=names).apply(np.arange(3)).tolist() == [0, 1, 255]
+    with pytest.raises(ConfigError, match="the model has no class 'ROAD'; expected one of"):
+        match_classes(model, data, class_map={"ROAD": "street"})
+    with pytest.raises(ConfigError, match="the model has no class 1; expected one of"):
+        match_classes(model, data, class_map={1: "street"})
+    with pytest.raises(ConfigError, match="twice, in different spellings"):
+        match_classes(model, data, class_map={"traffic sign": "sign", "Traffic_Sign": "street"})
 
 
 def test_what_a_class_map_leaves_out_is_matched_as_without_one():

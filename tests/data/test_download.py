@@ -291,8 +291,8 @@ def test_a_wrong_checksum_is_refused_before_the_first_byte(tmp_path):
 
 
 def test_addresses_may_hold_spaces_and_umlauts():
-    from fastscnn_tf.data.prepare.download import _plain_address
+    from fastscnn_tf.data.prepare.download import plain_address
 
-    assert _plain_address("http://h:8/mit leer/ü%20.zip?a=b c") == (
+    assert plain_address("http://h:8/mit leer/ü%20.zip?a=b c") == (
         "http://h:8/mit%20leer/%C3%BC%20.zip?a=b%20c"
     )

@@ -118,7 +118,7 @@ def test_a_run_without_val_says_what_to_do(own, tmp_path):
     from fastscnn_tf.train.trainer import find_data
 
     settings = {"dataset": "folder", "data_dir": str(own), "size": (32, 32)}
-    with pytest.raises(DataError, match=r"no split 'val'.*--val-split 0.2"):
+    with pytest.raises(DataError, match=r"no split 'val'.*val_split 0.2"):
         find_data(TrainSettings(**settings), None)
     with pytest.raises(DataError, match=r"describes: train; split chooses one of them$"):
         open_dataset("folder", own, "val")  # as evaluate does
@@ -126,7 +126,7 @@ def test_a_run_without_val_says_what_to_do(own, tmp_path):
         "classes: [a, b]\nsplits:\n  train: {images: images, labels: labels}\n"
         "  val: {images: images, labels: labels}\n"
     )
-    with pytest.raises(ConfigError, match=r"has a split 'val': leave --val-split out"):
+    with pytest.raises(ConfigError, match=r"has a split 'val': leave val_split out"):
         find_data(TrainSettings(**settings, val_split=0.2), None)
 
 
@@ -137,17 +137,17 @@ def test_a_run_without_val_says_what_to_do(own, tmp_path):
 def test_what_the_data_decided_is_said(recipe, pairs, few, capsys):
     from fastscnn_tf.train.build import run_config
     from fastscnn_tf.train.recipes import train_settings
-    from fastscnn_tf.train.trainer import _say_more
+    from fastscnn_tf.train.trainer import say_more
 
     training = dataset([f"a{i // 10}_{i % 10}.png" for i in range(pairs)])
     place = {"dataset": "folder", "size": (32, 32)}
     settings = train_settings(recipe, **place, epochs=3, batch_size=5)
     config = run_config(settings, SPACE, None, pairs)
-    _say_more(settings, config, (training, held_out(training, 0.2, "val")))
+    say_more(settings, config, (training, held_out(training, 0.2, "val")))
     out = capsys.readouterr().out
-    assert ("--recipe finetune --init-from camvid" in out) == few
+    assert ("recipe finetune and init_from camvid" in out) == few
     assert f"momentum {config.bn_momentum:.3g}, so that" in out
     assert f" of {pairs} pictures of train" in out
     given = train_settings(recipe, **place, bn_momentum=config.bn_momentum)
-    _say_more(given, config, (training, None))
+    say_more(given, config, (training, None))
     assert "momentum" not in capsys.readouterr().out

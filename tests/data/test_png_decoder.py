@@ -12,15 +12,15 @@ from fastscnn_tf.core.images import plain_png
 from fastscnn_tf.core.images.image_file import read_image, read_label
 from fastscnn_tf.core.images.plain_png import decode_plain_png, use_png_decoder
 from fastscnn_tf.data.datasets.toy_streets import ToyStreets
-from fastscnn_tf.data.png_decoder import _by_kornia, _by_tensorflow, use_fast_png
+from fastscnn_tf.data.png_decoder import by_kornia, by_tensorflow, use_fast_png
 
 TABLE = np.arange(256, dtype=np.uint8)
 
 
-@pytest.fixture(params=[_by_kornia, _by_tensorflow])
+@pytest.fixture(params=[by_kornia, by_tensorflow])
 def decoder(request):
     """Each decoder in turn; counts the files that it decoded."""
-    if request.param is _by_kornia:
+    if request.param is by_kornia:
         pytest.importorskip("kornia_rs")
     before, counted = plain_png._decoder, []
 

@@ -179,7 +179,9 @@ def test_labels_are_the_argmax_of_the_logits(files):
         (r"fusion\.(low|high|add)", {"CONV_2D": 2, "ADD": 1}, 2, np.uint8),
     ],
 )
-def test_layers_left_in_float_and_nothing_else(trained, files, pattern, kinds, dequantize, output):
+def test_layers_left_in_float_and_nothing_else(
+    trained, files, input_of, pattern, kinds, dequantize, output
+):
     path = files("logits", "uint8", pattern)
     content = path.read_bytes()
     graph = parse_tflite(content).main
@@ -195,7 +197,7 @@ def test_layers_left_in_float_and_nothing_else(trained, files, pattern, kinds, d
     layers = list(kept_layers(trained.config, [pattern]))
     assert read_metadata(content)["float_layers"] == layers
     segmenter = Segmenter(path)
-    assert segmenter._input["dtype"] == np.uint8
+    assert input_of(path)["dtype"] == np.uint8
     assert segmenter.run(np.zeros((*SIZE, 3), np.uint8)).dtype == output
     assert argmax_agreement(trained, path, open_dataset("toy", split="val")) >= 0.97
     with pytest.raises(ExportError, match="works in float, but was to be int8: "):

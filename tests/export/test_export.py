@@ -126,7 +126,7 @@ def test_packing_again_changes_nothing(tflite_files):
 
 
 @pytest.mark.parametrize(("recipe", "outputs"), FILES)
-def test_inputs_and_outputs(tflite_files, recipe, outputs):
+def test_inputs_and_outputs(tflite_files, input_of, recipe, outputs):
     segmenter = Segmenter(tflite_files[recipe, outputs])
     assert segmenter.outputs == outputs
     result = segmenter.run(np.zeros((96, 160, 3), np.uint8))
@@ -136,7 +136,8 @@ def test_inputs_and_outputs(tflite_files, recipe, outputs):
     if outputs == "prob":
         shares = result.astype(float) / (256 if is_bytes else 1)
         assert np.abs(shares.sum(-1) - 1).max() < 0.02
-    assert segmenter._input["dtype"] == (np.float32 if recipe == "int16x8" else np.uint8)
+    taken = np.float32 if recipe == "int16x8" else np.uint8
+    assert input_of(tflite_files[recipe, outputs])["dtype"] == taken
 
 
 def test_labels_at_an_eighth_are_the_argmax_of_the_logits(tflite_files, scenes):
@@ -156,21 +157,21 @@ def test_int8_weights_alone_stay_close_to_float(trained, tflite_files, scenes):
     assert argmax_agreement(trained, tflite_files["dynamic", "logits"], scenes) >= 0.98
 
 
-def test_int16_input_is_the_float_input_in_steps(trained, tflite_files, noise, tmp_path):
+def test_int16_input_is_the_float_input_in_steps(trained, tflite_files, noise, tmp_path, input_of):
     images = [noise(trained.config.input_size)]
     for input in ("int16", "float32"):
         path = tmp_path / f"{input}.tflite"
         export_tflite(trained, path, "int16x8", input=input, calibration=images)
     wide, plain = (Segmenter(tmp_path / f"{name}.tflite") for name in ("int16", "float32"))
     # The range is that of all bytes, -1 to 127/128, whatever the images hold.
-    assert wide._input["quantization"] == (pytest.approx(1 / 32767), 0)
+    assert input_of(wide.path)["quantization"] == (pytest.approx(1 / 32767), 0)
     image = ToyStreets("val", trained.config.input_size).read_image(0)
     levels = wide.run(image)
     assert levels.dtype == np.int16
     assert np.abs(levels * wide.logit_scale - plain.run(image)).max() <= wide.logit_scale / 2
 
 
-def test_float_input_of_an_int8_graph_is_the_same_grid(trained, tmp_path, noise):
+def test_float_input_of_an_int8_graph_is_the_same_grid(trained, tmp_path, noise, input_of):
     """Also where mean and std are not those of the grid: the file's own say what to do."""
     config = trained.config.replace(mean=(123.7, 116.3, 103.5), std=(58.4, 57.1, 57.4))
     model = fast_scnn(config)
@@ -183,7 +184,7 @@ def test_float_input_of_an_int8_graph_is_the_same_grid(trained, tmp_path, noise)
             calibration=[noise(config.input_size)],
         )
     first, second = (Segmenter(tmp_path / f"{name}.tflite") for name in ("uint8", "float32"))
-    assert second._input["dtype"] == np.float32
+    assert input_of(second.path)["dtype"] == np.float32
     assert second.metadata["mean"] == [128.0] * 3
     assert first.metadata["mean"] == list(config.mean)
     image = ToyStreets("val", config.input_size).read_image(0)
@@ -205,18 +206,17 @@ def test_logits_become_bytes_before_they_are_upsampled(tflite_files):
 
 
 @pytest.mark.parametrize("outputs", ["logits", "logits-full", "labels"])
-def test_bytes_as_int8_give_the_same(quantized, tflite_files, outputs, tmp_path):
+def test_bytes_as_int8_give_the_same(quantized, tflite_files, outputs, tmp_path, input_of):
     export_tflite(quantized, tmp_path / "m.tflite", "int8-qat", outputs, input="int8")
     first, second = Segmenter(tmp_path / "m.tflite"), Segmenter(tflite_files["int8-qat", outputs])
-    assert first._input["dtype"] == np.int8
+    assert input_of(first.path)["dtype"] == np.int8
     image = np.random.default_rng(0).integers(0, 256, (96, 160, 3), dtype=np.uint8)
     assert np.array_equal(first.run(image), second.run(image))
 
 
 @pytest.mark.parametrize("recipe", ["int8", "int8-qat"])
-def test_input_quantization_is_exact_for_bytes(tflite_files, recipe):
-    details = Segmenter(tflite_files[recipe, "logits"])._input
-    assert details["quantization"] == (1 / 128, 128)
+def test_input_quantization_is_exact_for_bytes(tflite_files, input_of, recipe):
+    assert input_of(tflite_files[recipe, "logits"])["quantization"] == (1 / 128, 128)
 
 
 @pytest.mark.parametrize("recipe", ["int8", "int8-qat"])

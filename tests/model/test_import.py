@@ -15,7 +15,7 @@ from fastscnn_tf.core.errors import ConfigError, ModelFileError
 from fastscnn_tf.core.keras_api import keras3, tf_keras
 from fastscnn_tf.core.labels import CAMVID, CITYSCAPES
 from fastscnn_tf.model.checkpoints.checkpoint_file import read_checkpoint
-from fastscnn_tf.model.checkpoints.import_checkpoint import _recognise, import_checkpoint
+from fastscnn_tf.model.checkpoints.import_checkpoint import import_checkpoint, recognise
 from fastscnn_tf.model.checkpoints.keras_graph import differences, read_layers
 from fastscnn_tf.model.checkpoints.peer_names import PEERS, by_depth
 from fastscnn_tf.model.complexity import complexity
@@ -412,7 +412,7 @@ def test_keras_counts_from_anywhere(name, tmp_path):
     for first, norm in ((0, "batch_normalization"), (97, "batch_normalization_v2")):
         stored = read_checkpoint(write_h5(tmp_path / f"{first}.h5", tensors, first, norm))
         assert any(n.startswith(f"{norm}_{first + 2}/") for n in stored)
-        assert _recognise(stored, "auto", "m.h5") == name
+        assert recognise(stored, "auto", "m.h5") == name
         again = PEERS[name].spelled(stored)
         assert again.keys() == tensors.keys()
         assert all(np.array_equal(again[n], tensors[n]) for n in tensors)
@@ -429,8 +429,8 @@ def test_keras_may_name_the_last_separable_convolutions(golden_dir):
 @pytest.mark.parametrize("name", GOLDEN)
 def test_goldens_are_told_apart(name, golden_dir):
     """SkyWa7ch3r's network is the notebook's: the number of classes tells them apart."""
-    assert _recognise(read_checkpoint(golden_dir / GOLDEN[name]), "auto", "x") == name
-    assert _recognise(read_checkpoint(golden_dir / GOLDEN[name]), name, "x") == name
+    assert recognise(read_checkpoint(golden_dir / GOLDEN[name]), "auto", "x") == name
+    assert recognise(read_checkpoint(golden_dir / GOLDEN[name]), name, "x") == name
 
 
 def test_folder_and_file_hold_the_same(golden_dir):

@@ -205,7 +205,7 @@ def test_impossible_wirings_are_refused_with_the_reason(changes, message):
 
 
 def test_unknown_preset_and_pattern_without_a_layer():
-    with pytest.raises(ConfigError, match="unknown preset 'mmsegg': expected paper, mmseg"):
+    with pytest.raises(ConfigError, match="unknown preset 'mmsegg': expected one of paper, mmseg"):
         FastSCNNConfig.preset("mmsegg")
     with pytest.raises(ConfigError, match="no field 'widht': did you mean 'width'"):
         FastSCNNConfig.preset("mmseg", widht=1)

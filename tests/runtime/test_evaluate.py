@@ -16,8 +16,7 @@ from fastscnn_tf.core.labels import CITYSCAPES, PANORAMA13, LabelSpace
 from fastscnn_tf.core.scores.confusion import confusion_matrix
 from fastscnn_tf.data.datasets.dataset import WHOLE_IMAGES, SegmentationDataset
 from fastscnn_tf.data.datasets.registry import open_dataset
-from fastscnn_tf.evaluation.evaluate import _remark as evaluation_remark
-from fastscnn_tf.evaluation.evaluate import evaluate
+from fastscnn_tf.evaluation.evaluate import evaluate, training_remark
 from fastscnn_tf.scoring.averaged_views import AveragedViews
 from fastscnn_tf.scoring.protocol import evaluate_predictor
 
@@ -272,22 +271,22 @@ def test_the_first_bad_pair_ends_the_work_with_no_thread_left():
 
 def test_scores_on_training_data_say_so(run_folder, tmp_path):
     said = "The model saw train of toy in training: scores on it say nothing of new pictures."
-    assert evaluation_remark(run_folder, "toy", "train") == said
-    assert evaluation_remark(run_folder / "best.keras", "toy", "train") == said
-    assert evaluation_remark(run_folder, "toy", "val") == ""
+    assert training_remark(run_folder, "toy", "train") == said
+    assert training_remark(run_folder / "best.keras", "toy", "train") == said
+    assert training_remark(run_folder, "toy", "val") == ""
     own = json.loads((run_folder / "run.json").read_text())
     own["settings"]["dataset"] = "folder"
     (tmp_path / "run.json").write_text(json.dumps(own))
     shutil.copy(run_folder / "state.json", tmp_path)
-    doubtful = evaluation_remark(tmp_path, "folder", "train")
+    doubtful = training_remark(tmp_path, "folder", "train")
     assert "saw train of folder in training, if it was this data set: scores" in doubtful
     shipped = Path(__file__).parents[2] / "tflite" / "fastscnn_camvid_int8.tflite"
-    assert "train of camvid" in evaluation_remark(shipped, "camvid", "train")
-    assert evaluation_remark(shipped, "camvid", "test") == ""
+    assert "train of camvid" in training_remark(shipped, "camvid", "train")
+    assert training_remark(shipped, "camvid", "test") == ""
     (tmp_path / "run.json").write_text("[")
     copied = shutil.copy(run_folder / "best.keras", tmp_path)
-    assert evaluation_remark(copied, "toy", "train") == ""  # a damaged run says nothing
-    assert evaluation_remark(object(), "toy", "train") == ""
+    assert training_remark(copied, "toy", "train") == ""  # a damaged run says nothing
+    assert training_remark(object(), "toy", "train") == ""
 
 
 def test_the_remark_is_printed_and_not_in_the_json():

@@ -20,9 +20,11 @@ from fastscnn_tf.delegates.npu_vendors import IntelOpenvinoSettings, QualcommSet
 from fastscnn_tf.delegates.settings_file import settings_path, write_settings
 from fastscnn_tf.delegates.targets import TARGETS
 from fastscnn_tf.runtime.benchmark import benchmark
+from fastscnn_tf.runtime.compiled import CompiledInterpreter
 from fastscnn_tf.runtime.engine import check_atomics, plan_engine
 from fastscnn_tf.runtime.native import litert_options
 from fastscnn_tf.runtime.segmenter import Segmenter
+from fastscnn_tf.tflite.parser import parse_tflite
 
 SHIPPED = Path(__file__).parents[2] / "tflite"
 INT8, FLOAT16 = (SHIPPED / f"fastscnn_camvid_{kind}.tflite" for kind in ("int8", "float16"))
@@ -88,10 +90,17 @@ def test_compiled_model_gives_the_same_numbers(path, image):
     assert compiled.logit_scale == plain.logit_scale
     assert (compiled.input_size, compiled.outputs) == (plain.input_size, plain.outputs)
     np.testing.assert_array_equal(compiled.predict(image), plain.predict(image))
-    engine = compiled._interpreter
-    engine.tensor(0)()[0] = image[::-1]  # in place, as with the interpreter
+
+
+@pytest.mark.parametrize("path", [INT8, FLOAT16])
+def test_compiled_interpreter_is_filled_in_place(path, image):
+    """As LiteRT's own interpreter is."""
+    content, settings = path.read_bytes(), DeviceSettings(api="compiled_model")
+    plan = plan_engine(path, content, {}, settings=settings)
+    engine = CompiledInterpreter(path, content, parse_tflite(content).main, plan)
+    engine.tensor(0)()[0] = image
     engine.invoke()
-    np.testing.assert_array_equal(engine.get_tensor(1)[0], plain.run(image[::-1]))
+    np.testing.assert_array_equal(engine.get_tensor(1)[0], Segmenter(path).run(image))
 
 
 def test_compiled_model_is_quiet():
@@ -169,6 +178,7 @@ def test_compiled_model_keeps_its_own_lines_to_itself(model):
 import atexit, sys
 atexit.register(lambda: print("last words", file=sys.stderr))  # after ours, which came later
 from fastscnn_tf.runtime.segmenter import Segmenter
+from fastscnn_tf.tflite.parser import parse_tflite
 import numpy as np
 Segmenter(sys.argv[1]).predict(np.zeros((8, 8, 3), np.uint8))
 print("an error", file=sys.stderr)

@@ -256,7 +256,7 @@ def test_another_wiring_is_refused_by_layer(randomise, tmp_path):
         ({"data_dir": "/nowhere"}, DataError, "no such folder"),
         ({"epochs": 0}, ConfigError, "epochs must be at least 1"),
         ({"size": (100, 64)}, ConfigError, "96 or 128"),
-        ({"preset": "resnet"}, ConfigError, "unknown preset"),
+        ({"preset": "resnet"}, ConfigError, "preset must be one of"),
     ],
 )
 def test_wrong_settings(pictures, tmp_path, changes, error, message):

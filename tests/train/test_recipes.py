@@ -139,7 +139,7 @@ def test_a_warm_up_that_does_not_fit_is_shortened_and_said(capsys):
     assert settings.warmup_epochs == pytest.approx(3 * 5 / 150)
     assert capsys.readouterr().err == (
         "fastscnn: recipe strong: warm-up of 5 epochs shortened to 0.1 for a run of 3 "
-        "(--warmup-epochs sets it)\n"
+        "(warmup_epochs sets it)\n"
     )
     assert train_settings("finetune", **PLACE, epochs=1).warmup_epochs == 0.05
     capsys.readouterr()

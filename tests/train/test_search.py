@@ -61,7 +61,7 @@ def test_the_space_is_read():
         ("learning_rate=0.1..0.01", "a range needs A < B"),
         ("learning_rate=log:0..0.01", "a range needs 0 < A < B"),
         ("augment=a..b", "augment is no number"),
-        ("augment=paper,wild", "unknown augmentation 'wild'"),
+        ("augment=paper,wild", "augment must be one of .*, got 'wild'"),
         ("augment=paper,paper", "given twice"),
         ("aux_heads=yes", "expected bool, got 'yes'"),
     ],

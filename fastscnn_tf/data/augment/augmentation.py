@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from ...core.arguments import NUMBER, check_number
+from ...core.arguments import NUMBER, check_name, check_number
 from ...core.errors import ConfigError
 from ...core.labels import MAX_CLASSES
 
@@ -140,12 +140,12 @@ _CAMERA = dataclasses.replace(
 )
 # fmt: on
 PRESETS = {
-    "none": None,
     "paper": _PAPER,
     "camera": _CAMERA,
     # Short fine-tuning and small pictures: less zoom keeps thin objects visible.
     "gentle": Augmentation(scale=(0.75, 1.5), flip=True, brightness=20.0, channel_noise=0.05),
     "strong": _STRONG,
+    "none": None,
 }
 
 
@@ -157,12 +157,7 @@ def augmentation(choice: str | Augmentation | None) -> Augmentation | None:
     """
     if choice is None or isinstance(choice, Augmentation):
         return choice
-    if not isinstance(choice, str) or choice not in PRESETS:
-        raise ConfigError(
-            f"unknown augmentation {choice!r}: expected one of {', '.join(PRESETS)}, or an "
-            "Augmentation"
-        )
-    return PRESETS[choice]
+    return PRESETS[check_name("augmentation", choice, PRESETS)]
 
 
 TRIES = 10  # places tried for a crop, as in mmsegmentation's `cat_max_ratio`

@@ -62,7 +62,7 @@ def download(
         FastSCNNError: the connection failed too often; what came stays.
         Interrupted: Ctrl-C; what came stays.
     """
-    url = _plain_address(url)
+    url = plain_address(url)
     if sha256:
         check_digits(sha256)
     part = _Part(make_folder(Path(path).parent) / Path(path).name, url)
@@ -80,7 +80,7 @@ def download(
     return Path(path)
 
 
-def _plain_address(url: str) -> str:
+def plain_address(url: str) -> str:
     """The address with other letters than ASCII, and spaces, encoded.
 
     Raises:

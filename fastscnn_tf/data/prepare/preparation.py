@@ -23,7 +23,7 @@ def prepare(
     progress: ByteProgress = ignore_progress,
     steps: Progress = iter,
 ) -> Prepared:
-    """Fetches, unpacks and checks a data set; `sources.instructions` has words for the others.
+    """Fetches, unpacks and checks a data set; `origins.instructions` has words for the others.
 
     Args:
         name: `camvid`, or with `sources` also `cityscapes` and `cityscapes-coarse`.

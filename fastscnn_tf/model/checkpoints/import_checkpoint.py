@@ -96,7 +96,7 @@ def import_checkpoint(
         return _own(path, num_classes, aux_heads, ema, given)
     _check_path(Path(path))
     tensors = named_by_order(read_checkpoint(path, ema=ema, prefix=prefix), path, source)
-    asked, source = source, _recognise(tensors, source, path)
+    asked, source = source, recognise(tensors, source, path)
     peer, preset = PEERS[source], FastSCNNConfig.preset(source)
     if aux_heads and not preset.aux_layout:
         raise ConfigError(f"{path}: {source} has no auxiliary heads: do not ask to keep them")
@@ -153,7 +153,7 @@ def _own(
     return model if keep else resize_model(model, size)
 
 
-def _recognise(tensors: Tensors, source: str, path: Any) -> str:
+def recognise(tensors: Tensors, source: str, path: Any) -> str:
     """The implementation that shares most names with the file.
 
     Names that Keras made are everybody's: of them, only those with our shape count, unless all are

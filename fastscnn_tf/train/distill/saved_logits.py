@@ -54,7 +54,7 @@ def save_logits(
     """Writes the logits of every picture of a split at 1/8 of its own size; files there stay.
 
     Args:
-        predictor: the teacher, such as `evaluation.load_predictor` gives.
+        predictor: the teacher, such as `evaluation.evaluate.load_predictor` gives.
         dataset: the split.
         folder: gets `000000.npy` and so on, (h, w, classes) float16, and `logits.json` with the
             names of the samples in order. Files of another program are as good.

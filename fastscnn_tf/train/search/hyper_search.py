@@ -191,11 +191,11 @@ def _file_of(storage: str) -> Path | None:
 def _begin(folder: Path, what: dict[str, Any], known: bool) -> None:
     """Writes what is searched, unless the folder has it."""
     if not known:
-        _clear(folder)
+        clear_search(folder)
         write_json(folder / SEARCH, what)
 
 
-def _clear(folder: Path) -> None:
+def clear_search(folder: Path) -> None:
     """Removes what an earlier search left, and nothing else that is called so.
 
     Raises:

@@ -26,8 +26,8 @@ BUILTIN = DeviceSettings(cpu=CpuSettings(kernel_mode="builtin"))
 def cache(tmp_path, monkeypatch):
     """A cache of the test's own, and a process that knows no file."""
     monkeypatch.setenv("FASTSCNN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(tried, "_here", set())
-    tried._say_once.cache_clear()
+    monkeypatch.setattr(tried, "here", set())
+    tried.say_once.cache_clear()
     return tmp_path / "cache" / tried.FOLDER
 
 
@@ -95,7 +95,7 @@ def test_a_known_file_is_not_tried_again(cache, model, caplog, monkeypatch):
     assert "opened here for the first time: tried out in" in caplog.text
     assert len(list(cache.iterdir())) == 1
     assert Segmenter(model, threads=1).trial_seconds == 0
-    tried._here.clear()  # as in another process
+    tried.here.clear()  # as in another process
     assert Segmenter(model).trial_seconds == 0
     assert Segmenter(model, settings=BUILTIN).trial_seconds > 0  # opened in another way
     assert Segmenter(model, settings=DeviceSettings(api="compiled_model")).trial_seconds > 0
@@ -141,18 +141,18 @@ def test_a_cache_that_others_can_write_into_counts_for_nothing(cache, model, cap
     cache.chmod(0o777)
     with caplog.at_level(logging.DEBUG, "fastscnn_tf"):
         for _ in range(2):
-            tried._here.clear()
+            tried.here.clear()
             assert Segmenter(model).trial_seconds > 0
     said = [r for r in caplog.records if r.levelno == logging.DEBUG]
     assert [r.getMessage() for r in said] == [
         f"models are tried each time: {cache}: no folder that only you can write into"
     ]
     cache.chmod(0o700)
-    tried._here.clear()
+    tried.here.clear()
     assert Segmenter(model).trial_seconds == 0
     if os.getuid() == 0:
         os.chown(cache, 12345, -1)
-        tried._here.clear()
+        tried.here.clear()
         assert Segmenter(model).trial_seconds > 0
 
 

@@ -5,7 +5,7 @@ package org.fastscnn.core
  * proves nothing. They are left out unless the app was told to trust its settings.
  */
 internal object Guarded {
-  /** Those of `fastscnn_tf/core/delegates` that are `guarded`; a test compares the two. */
+  /** Those of `fastscnn_tf/delegates` that are `guarded`; a test compares the two. */
   private val NAMES =
     setOf(
       "cpu.weight_cache_dir",
