@@ -1,6 +1,6 @@
 """Ours and Ultralytics' YOLO26n-sem from random weights, for the same CPU time; mIoU and latency.
 
-Both train on the same CamVid pictures and are used at 448x608, for as many epochs as fit into
+Both train on the same CamVid images and are used at 448x608, for as many epochs as fit into
 `--cpu-minutes`; what an epoch takes is measured first, in a training of two. CPU time is that of
 all threads of the training process, its start included, so that other work on the machine does not
 count. Neither looks at what it is scored on: the last (averaged) weights count, by one confusion
@@ -51,11 +51,11 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Trainer:
-    """Trains both networks on one split of CamVid's labelled pictures.
+    """Trains both networks on one split of CamVid's labelled images.
 
     Args:
         camvid: CamVid's folder.
-        folder: gets links to the pictures, in the layout of both, and the runs.
+        folder: gets links to the images, in the layout of both, and the runs.
         held_out: of `HELD_OUT`.
         given: the command line.
         options: of `fastscnn train`, beside `RECIPE`.
@@ -98,7 +98,7 @@ class Trainer:
 
     @property
     def data(self) -> SegmentationDataset:
-        """The pictures held out."""
+        """The images held out."""
         return fs.open_dataset("folder", self.folder, "val")
 
     def pictures(self) -> int:
@@ -171,7 +171,7 @@ def epochs_for(minutes: float, measured: list[float], share: float) -> int:
     Args:
         minutes: of CPU.
         measured: seconds of CPU until the end of two epochs.
-        share: pictures to train on, in those of the measured training.
+        share: images to train on, in those of the measured training.
     """
     first, second = measured
     epoch = second - first
@@ -214,7 +214,7 @@ def score(side: str, file: Path, trainer: Trainer) -> float:
 def latency(
     files: dict[str, Path], python: str, picture: Path, rounds: int
 ) -> dict[str, dict[str, float]]:
-    """Milliseconds from the picture's bytes to its label map, medians of turns, and of CPU."""
+    """Milliseconds from the image's bytes to its label map, medians of turns, and of CPU."""
     threads = len(os.sched_getaffinity(0))
     ours = [sys.executable, str(HERE / "latency_ours.py")]
     rival = [python, str(HERE / "accuracy_rival.py")]
@@ -304,7 +304,7 @@ def main() -> None:
                     row[side] = {"epochs": fit, "cpu_seconds": spent["all"], "miou": miou}
                     write_json(path, report)
                 print(f"{held_out}, seed {seed}, {side}: {row[side]}", flush=True)
-    picture = output / "picture.npy"
+    picture = output / "image.npy"
     np.save(picture, trainer.data.read(0)[0])
     report["latency"] = latency(files, given.rival_python, picture, given.rounds)
     report["cpu"], report["threads"] = cpu_name(), len(os.sched_getaffinity(0))

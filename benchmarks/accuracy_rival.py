@@ -3,7 +3,7 @@
 Runs in an environment of its own (`requirements-accuracy-rival.txt`): Ultralytics is AGPL-3.0,
 nothing of it is copied here, and nothing of this package imports it. `train ORDER.json` trains or
 goes on, `export WEIGHTS` writes what OpenVINO runs, `label WEIGHTS PICTURES OUTPUT` writes a label
-map of each picture; without a command it predicts in turns. What it does not name is Ultralytics'
+map of each image; without a command it predicts in turns. What it does not name is Ultralytics'
 default.
 """
 
@@ -80,7 +80,7 @@ def labeller(weights, size):
 
 
 def label(weights, pictures, output, size):
-    """Writes label maps under the pictures' names."""
+    """Writes label maps under the images' names."""
     run = labeller(weights, size)
     Path(output).mkdir(parents=True, exist_ok=True)
     for path in sorted(Path(pictures).glob("*.png")):

@@ -2,7 +2,7 @@
 
 Both read the same PNGs and do what the preset `paper` does, without a cache, in turns within each
 round; the DataLoader with two workers, tf.data with as many threads as it likes. The DataLoader
-comes four ways: with Pillow or OpenCV, resizing the whole picture (as is usual) or only the part
+comes four ways: with Pillow or OpenCV, resizing the whole image (as is usual) or only the part
 that the crop shows. Then `fit` on CamVid with the cache is timed against `fit` on one repeated
 batch, epochs in turn. The rival needs an environment of its own:
 
@@ -44,7 +44,7 @@ class Rival(Program):
     """A DataLoader in a process of its own."""
 
     def __init__(self, python: str, library: str, whole: bool, order: dict[str, Any]):
-        resized = "the whole picture" if whole else "what the crop shows"
+        resized = "the whole image" if whole else "what the crop shows"
         name = f"DataLoader, {library}, resizes {resized}"
         super().__init__(name, [python, str(RIVAL)], order | {"library": library, "whole": whole})
 

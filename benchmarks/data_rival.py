@@ -23,7 +23,7 @@ IGNORE = 255
 class Pairs(Dataset):
     """Pairs read and augmented as PyTorch projects do it, with Pillow or OpenCV.
 
-    `whole` resizes the whole picture and crops afterwards, as is usual; otherwise only the part
+    `whole` resizes the whole image and crops afterwards, as is usual; otherwise only the part
     that the crop shows is resized.
     """
 

@@ -44,7 +44,7 @@ def network(kind: float | str, size: tuple[int, int]) -> KerasModel:
 
 
 def exported(folder: Path, device: str, kind: float | str, size: tuple[int, int]) -> Path:
-    """The int8 file for a device; its ranges come of one picture of noise."""
+    """The int8 file for a device; its ranges come of one image of noise."""
     path = folder / f"{device}_{format_size(size)}_{kind}.tflite"
     if not path.exists():
         noise = np.random.default_rng(0).integers(0, 256, (1, *size, 3)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Time of a whole `fastscnn evaluate` against each of its parts alone, on the same pictures.
+"""Time of a whole `fastscnn evaluate` against each of its parts alone, on the same images.
 
 The parts, each with the threads it has in the whole: reading pairs and resizing (one per core, up
 to four), the network (`--threads`), label maps at the labels' size and counting (one). Nothing can
@@ -31,13 +31,13 @@ PARTS = ("read", "network", "score")
 
 
 def jobs(options: argparse.Namespace) -> tuple[dict[str, Callable[[], object]], int]:
-    """Each part and the whole as a call, and the number of pictures."""
+    """Each part and the whole as a call, and the number of images."""
     inference, predictor = open_inference(options.model, options.threads)
     data = open_dataset(options.dataset, options.data_dir, options.split, predictor.input_size)
     if data.labels.names != predictor.labels.names:
         raise SystemExit("the model's classes are not the data set's")
     indices, count = range(len(data)), len(data.labels)
-    pairs = [data.read(i) for i in indices]  # memory: all pictures of the split
+    pairs = [data.read(i) for i in indices]  # memory: all images of the split
     seen = [inference.prepare(image, label.shape) for image, label in pairs]
     done = [inference.run(each) for each in seen]
     labels = [label for _, label in pairs]
@@ -89,7 +89,7 @@ def main() -> None:
     shared = np.median(wall[:, -1] / np.maximum(wall[:, :parts].max(1), busy.T[:-1].sum(0) / cores))
     one_by_one = np.median(wall[:, -1] / wall[:, :parts].sum(1))
     ms, cpu = (np.median(values, axis=0) / pictures * 1000 for values in (wall, busy))
-    print(f"{pictures} pictures, {options.threads} thread(s), {cores} cores; ms per picture")
+    print(f"{pictures} images, {options.threads} thread(s), {cores} cores; ms per image")
     print(f"{'':10}{'wall':>8}{'CPU':>8}")
     for name, took, used in zip(names, ms, cpu, strict=True):
         print(f"{name:10}{took:8.2f}{used:8.2f}")

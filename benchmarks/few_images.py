@@ -1,7 +1,7 @@
-"""Few pictures: mIoU from scratch and from the CamVid weights that come with the package.
+"""Few images: mIoU from scratch and from the CamVid weights that come with the package.
 
-Each run takes the same number of steps on the first pictures of one drawn set, written as own data
-are (pictures, label maps, dataset.yaml), and is scored on 100 others that no run has seen. From
+Each run takes the same number of steps on the first images of one drawn set, written as own data
+are (images, label maps, dataset.yaml), and is scored on 100 others that no run has seen. From
 scratch it is recipe `strong`, from the weights recipe `finetune`.
 
     .venv/bin/python benchmarks/few_images.py --steps 200 --json few.json
@@ -43,7 +43,7 @@ def write_pictures(folder: Path, count: int, size: tuple[int, int]) -> None:
 def train_and_score(
     folder: Path, run: Path, way: str, count: int, steps: int, batch: int, size: tuple[int, int]
 ) -> float:
-    """mIoU on pictures that were not trained on."""
+    """mIoU on images that were not trained on."""
     recipe, weights = WAYS[way]
     epochs = -(-steps // (count // batch))
     settings = fs.train_settings(
@@ -72,10 +72,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="Write the result here, too.")
     options = parser.parse_args()
     if max(options.pictures) > 300:
-        parser.error("of the 400 pictures the last 100 are to be scored: at most 300")
+        parser.error("of the 400 images the last 100 are to be scored: at most 300")
     steps, batch, size = options.steps, options.batch_size, options.size
     print(f"{format_size(size)}, {steps} steps of {batch}, mIoU on {HELD_OUT} others, in %")
-    print(f"pictures  {'  '.join(WAYS)}  seconds", flush=True)
+    print(f"images  {'  '.join(WAYS)}  seconds", flush=True)
     found: dict[str, dict[str, float]] = {}
     for count in options.pictures:
         with tempfile.TemporaryDirectory() as place:

@@ -433,7 +433,7 @@ def show(report: dict[str, Any]) -> None:
         "rival's callers normalise\nby themselves, which takes numpy "
         f"{report['normalising_ms']:.0f} ms more. Weights are random: PyTorch's logits reach "
         f"{report['largest_logit']:.0f},\n{report['mean_logit']:.2g} on average, and classes lie "
-        "close together; 'same argmax' compares files, it is no accuracy.\n"
+        "close together; 'same argmax' compares files, it is not an accuracy.\n"
         f"Between our first and any other float32 file logits differ by at most {between:.1g}."
     )
     print(f"GPU-only: {report['gpu']}")

@@ -1,13 +1,13 @@
-"""From the bytes of a picture to the label map of its size: time of each runtime.
+"""From the bytes of an image to the label map of its size: time of each runtime.
 
 Ours is the trained CamVid network that this repository ships, as int8 and float32 .tflite. The
 rivals run pytorchcv's Fast-SCNN (imgclsmob's network, as many classes) in ONNX Runtime, OpenVINO
 (float32 and int8 by NNCF) and PyTorch, normalisation, upsampling and argmax in their graphs; that
-wiring's own checkpoint, imported, is a row of ours, too. Another rival, of another network, is
-Ultralytics' YOLO26n-sem with random weights and as many classes, by its own exports; what is added
-to them, `latency_rival.py` says. An export that does not succeed is a line that says why.
+architecture's own checkpoint, imported, is a row of ours, too. Another rival, of another network,
+is Ultralytics' YOLO26n-sem with random weights and as many classes, by its own exports; what is
+added to them, `latency_rival.py` says. An export that does not succeed is a line that says why.
 
-Pictures are CamVid's, enlarged: how many blocks of 8x8 pixels lie on borders of classes decides
+Images are CamVid's, enlarged: how many blocks of 8x8 pixels lie on borders of classes decides
 what our last step costs, and is printed.
 
 Each program is a process of its own that has answered before; they take turns within a round, and
@@ -88,11 +88,11 @@ def rival_python() -> str:
 
 
 def write_pictures(camvid: Path, work: Path, count: int, size: tuple[int, int]) -> list[Path]:
-    """CamVid's val pictures, evenly chosen, as arrays of the network's size."""
+    """CamVid's val images, evenly chosen, as arrays of the network's size."""
     found = list_images(camvid / "val")
     paths = []
     for i, place in enumerate(np.linspace(0, len(found) - 1, count).astype(int)):
-        paths.append(work / f"picture{i}.npy")
+        paths.append(work / f"image{i}.npy")
         np.save(paths[-1], resize_image(read_image(found[place]), size))
     return paths
 
@@ -192,7 +192,7 @@ def measure(programs: list[Program], pictures: list[Path], rounds: int) -> dict[
 
 
 def shares(file: Path, pictures: list[Path]) -> list[float]:
-    """Share of blocks on borders of classes, of each picture."""
+    """Share of blocks on borders of classes, of each image."""
     segmenter = Segmenter(file)
     return [round(border_share(segmenter.run(np.load(p))), 4) for p in pictures]
 
@@ -250,7 +250,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = (options.work or Path(temporary)) / format_size(options.size)
         work.mkdir(parents=True, exist_ok=True)
-        note("pictures and files (exports of YOLO26n-sem take minutes)")
+        note("images and files (exports of YOLO26n-sem take minutes)")
         pictures = write_pictures(options.camvid, work, options.pictures, options.size)
         refused = prepare(python, work, options.classes)
         files = write_files(work, pictures, options.size)

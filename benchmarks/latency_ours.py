@@ -1,6 +1,6 @@
 """Our side of `latency.py`: a .tflite in the runtime that a device has, without TensorFlow.
 
-`graph` runs the file and takes what it gives; `labels` is `Segmenter.predict`: from the picture to
+`graph` runs the file and takes what it gives; `labels` is `Segmenter.predict`: from the image to
 the label map of its size.
 """
 

@@ -32,7 +32,7 @@ import numpy as np
 from turns import serve, timed_pictures
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-CALIBRATION = 8  # pictures that set the ranges of int8
+CALIBRATION = 8  # images that set the ranges of int8
 NETWORK = "yolo26n-sem.yaml"  # Ultralytics' own
 EXPORTS = {  # kind -> what its export gets, and the name here of what it writes
     "yolo onnx": ("onnx", None, "yolo.onnx"),
@@ -79,7 +79,7 @@ def prepare(work: Path, classes: int) -> None:
     import torch
     from sliced_pool import rewrite_pooling
 
-    pictures = [np.load(path)[None] for path in sorted(work.glob("picture*.npy"))]
+    pictures = [np.load(path)[None] for path in sorted(work.glob("image*.npy"))]
     torch.manual_seed(0)
     module = labeller(classes, pictures[0].shape[1:3], work)
     sample = torch.from_numpy(pictures[0])
@@ -96,7 +96,7 @@ def prepare(work: Path, classes: int) -> None:
 def export(work: Path, kind: str, classes: int) -> None:
     """Writes one of Ultralytics' exports of YOLO26n-sem, unless it is there.
 
-    The weights are random, the same in every process; the pictures set BatchNorm's statistics
+    The weights are random, the same in every process; the images set BatchNorm's statistics
     (without that the activations fade to 1e-7) and the ranges of int8.
     """
     form, bits, name = EXPORTS[kind]
@@ -109,7 +109,7 @@ def export(work: Path, kind: str, classes: int) -> None:
     from ultralytics import YOLO
     from ultralytics.nn.tasks import SemanticSegmentationModel
 
-    pictures = [np.load(path) for path in sorted(work.glob("picture*.npy"))[:CALIBRATION]]
+    pictures = [np.load(path) for path in sorted(work.glob("image*.npy"))[:CALIBRATION]]
     torch.manual_seed(0)
     rival = YOLO(NETWORK)
     model = SemanticSegmentationModel(NETWORK, nc=classes, verbose=False)

@@ -28,7 +28,7 @@ def resident() -> float:
 
 
 def label_maps(segmenter: Segmenter, stream: bool) -> Iterator[np.ndarray]:
-    """Label maps of endless noise: a few pictures over and over, each decoded anew."""
+    """Label maps of endless noise: a few images over and over, each decoded anew."""
     rng = np.random.default_rng(0)
     kept = [rng.integers(0, 256, (*segmenter.input_size, 3), dtype=np.uint8) for _ in range(4)]
     frames = (image.copy() for image in itertools.cycle(kept))

@@ -1,6 +1,6 @@
 """An .onnx of `fastscnn export` in engines that take it further, each in its own environment.
 
-    python benchmarks/onward.py reference M.ONNX REFERENCE.NPZ [PICTURE...]
+    python benchmarks/onward.py reference M.ONNX REFERENCE.NPZ [IMAGE...]
     ENVIRONMENT/bin/python benchmarks/onward.py M.ONNX REFERENCE.NPZ    # a row for each engine
 
 The first needs this package and onnxruntime, the second numpy and an engine: `pip install
@@ -27,7 +27,7 @@ Run = Callable[[np.ndarray], np.ndarray]
 
 
 def write_reference(model: Path, target: Path, *pictures: Path) -> None:
-    """Pictures, or drawn streets, as the file takes them, and what onnxruntime gives for each."""
+    """Images, or drawn streets, as the file takes them, and what onnxruntime gives for each."""
     import json
 
     import onnxruntime

@@ -1,9 +1,9 @@
-"""Pictures per second of `fastscnn predict` with 1, 2, ... processes or actors, one thread each.
+"""Images per second of `fastscnn predict` with 1, 2, ... processes or actors, one thread each.
 
-Decoding, the network, the label map at the picture's own size, drawing and writing are all in it.
-Processes are timed once all of them have written a picture (so start-up is left out, and shown
+Decoding, the network, the label map at the image's own size, drawing and writing are all in it.
+Processes are timed once all of them have written an image (so start-up is left out, and shown
 beside it), in turns within each round; a ratio is the median of the ratios within rounds. Memory is
-the largest of a worker's after a tenth of the pictures and after all.
+the largest of a worker's after a tenth of the images and after all.
 
     .venv/bin/python benchmarks/predict.py tflite/fastscnn_camvid_int8.tflite CamVid/test
     .venv-ray/bin/python benchmarks/predict.py M.TFLITE PICTURES --ray local
@@ -23,16 +23,16 @@ from pathlib import Path
 import numpy as np
 
 from fastscnn_tf.core.files.writing import write_json
-from fastscnn_tf.evaluation.pictures import find_pictures
-from fastscnn_tf.evaluation.prediction import picture_writer
+from fastscnn_tf.evaluation.images import find_images
+from fastscnn_tf.evaluation.prediction import image_writer
 from fastscnn_tf.runtime.fleet import Fleet
 
 
 class Watched:
-    """Writes a picture's results and says how much memory this worker has by then, in MB."""
+    """Writes an image's results and says how much memory this worker has by then, in MB."""
 
     def __init__(self, model: str):
-        self.write = picture_writer(model, threads=1)
+        self.write = image_writer(model, threads=1)
 
     def __call__(self, job: tuple[Path, Path]) -> float:
         self.write(job)
@@ -41,7 +41,7 @@ class Watched:
 
 
 def measure(model: str, pictures: list[Path], fleet: Fleet) -> tuple[float, float, float, float]:
-    """Seconds until every worker has answered, pictures per second from then on, and memory."""
+    """Seconds until every worker has answered, images per second from then on, and memory."""
     with tempfile.TemporaryDirectory() as folder:
         jobs = [(p, Path(folder) / f"{i % 1000:06}_labels.png") for i, p in enumerate(pictures)]
         start = time.perf_counter()
@@ -61,11 +61,11 @@ def main() -> None:
     parser.add_argument("pictures", type=Path, help="A folder.")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--ray", help="local, or the address of a cluster: actors.")
-    parser.add_argument("--count", type=int, default=200, help="Pictures per turn.")
+    parser.add_argument("--count", type=int, default=200, help="Images per turn.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="Write the result here, too.")
     options = parser.parse_args()
-    there = find_pictures(options.pictures, recursive=True)
+    there = find_images(options.pictures, recursive=True)
     pictures = [there[i % len(there)] for i in range(options.count)]
     counts = options.processes
     found = np.zeros((4, options.rounds, len(counts)))

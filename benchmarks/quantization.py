@@ -8,7 +8,7 @@ Each model is taken as it is, and with the largest channel behind a ReLU `--fact
 and the weights that read it as much smaller: the same function in float, but int8, which has one
 scale for all channels of an activation, has that many times fewer steps for the others. Of both:
 mIoU on CamVid's `val`, or that of a dataset.yaml, at 448x608 of float16, post-training int8 (100
-pictures of `train`), and int8 after `--epochs` of fine-tuning on `train`, taught by the float
+images of `train`), and int8 after `--epochs` of fine-tuning on `train`, taught by the float
 weights; and to how many pixels int8 gives float16's class. The models must not have been trained on
 `val`. `--factor 1` takes them as they are alone. Goes on where it was cut off;
 OUTPUT/quantization.json has every figure, of one data set and number of epochs.

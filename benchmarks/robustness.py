@@ -1,10 +1,10 @@
-"""mIoU that is left on bad pictures: noise, blur, weather, compression, dusk and rain.
+"""mIoU that is left on bad images: noise, blur, weather, compression, dusk and rain.
 
 ImageNet-C's 15 corruptions as `imagecorruptions-imaug` has them (the kept fork of
 `imagecorruptions`; Apache-2.0), its Gaussian blur, and dusk and rain from here, each at severities
-1, 3 and 5 of 5, on the 101 pictures of CamVid's `val` at their own size. Every picture is corrupted
+1, 3 and 5 of 5, on the 101 images of CamVid's `val` at their own size. Every image is corrupted
 once for all models, from a seed of its name, and scored as `fastscnn evaluate` does; a model must
-not have been trained on `val`. Flicker is the share of pixels that change class from one picture to
+not have been trained on `val`. Flicker is the share of pixels that change class from one image to
 the next. It runs in an environment of its own, without TensorFlow:
 
     python3.11 -m venv .venv-robustness
@@ -52,12 +52,12 @@ def dusk(picture: np.ndarray, severity: int, rng: np.random.Generator) -> np.nda
     At severity 3 it is as dark as CamVid's own drive at dusk.
 
     Args:
-        picture: (H, W, 3) uint8 RGB.
+        image: (H, W, 3) uint8 RGB.
         severity: 1..5.
         rng: draws the noise.
 
     Returns:
-        What the picture becomes, of the same shape and type.
+        What the image becomes, of the same shape and type.
     """
     strength = (severity + 1) / 4
     photons = 4000 / severity  # of a white pixel by day
@@ -87,7 +87,7 @@ ALL = (*COMMON, "gaussian_blur", *OWN)
 
 
 def corrupted(picture: np.ndarray, name: str, severity: int, seed: int) -> np.ndarray:
-    """One picture, (H, W, 3) uint8 RGB, corrupted; the same each time."""
+    """One image, (H, W, 3) uint8 RGB, corrupted; the same each time."""
     if name == CLEAN:
         return picture
     if name in OWN:
@@ -97,7 +97,7 @@ def corrupted(picture: np.ndarray, name: str, severity: int, seed: int) -> np.nd
 
 
 class Score:
-    """mIoU and flicker of one model over the pictures as they come."""
+    """mIoU and flicker of one model over the images as they come."""
 
     def __init__(self, model: Path, threads: int, names: Sequence[str]):
         self.predictor = fs.Segmenter(model, threads)
@@ -112,7 +112,7 @@ class Score:
         self.flicker = Flicker()
 
     def add(self, picture: np.ndarray, label: np.ndarray) -> None:
-        """The next picture."""
+        """The next image."""
         labels = self.look.label_map(picture, label.shape)
         self.matrix += confusion_matrix(label, labels, self.classes)
         self.flicker.add(labels)
@@ -144,13 +144,13 @@ def row_of(name: str, severity: int) -> str:
 
 
 def begin(path: Path, models: dict[str, Path], pictures: int) -> dict[str, Any]:
-    """The report so far; of other models of these names, or other pictures, it is refused."""
+    """The report so far; of other models of these names, or other images, it is refused."""
     versions = {n: importlib.metadata.version(n) for n in ("imagecorruptions-imaug", "numpy")}
     report = {"pictures": pictures, "versions": versions, "models": {}, "rows": {}}
     if path.exists():
         before = json.loads(path.read_text())
         if any(before[key] != report[key] for key in ("pictures", "versions")):
-            raise SystemExit(f"{path}: of other pictures or libraries: name another --output")
+            raise SystemExit(f"{path}: of other images or libraries: name another --output")
         report = before
     for name, model in models.items():
         digest = hashlib.sha256(model.read_bytes()).hexdigest()
@@ -171,7 +171,7 @@ def table(report: dict[str, Any]) -> str:
     complete = [
         each for each in SEVERITIES if all(row_of(name, each) in report["rows"] for name in ALL)
     ]
-    rows = [["mIoU of clean pictures", *(percent(clean[m]["miou"]) for m in models)]]
+    rows = [["mIoU of clean images", *(percent(clean[m]["miou"]) for m in models)]]
 
     def line(title: str, names: Sequence[str]) -> list[str]:
         shares = (
@@ -184,7 +184,7 @@ def table(report: dict[str, Any]) -> str:
     rows.append(line("mean of ImageNet-C's 15", COMMON))
     flicker = [f"{percent(clean[m]['flicker'])} %" for m in models]
     labels = percent(report["flicker_of_labels"])
-    rows.append([f"flicker of clean pictures (the labels': {labels} %)", *flicker])
+    rows.append([f"flicker of clean images (the labels': {labels} %)", *flicker])
     head = [f"% of mIoU kept at severity {' / '.join(map(str, complete))}", *models]
     return markdown_table(head, rows)
 

@@ -1,10 +1,11 @@
 """Images per second of a training step against PyTorch and plain Keras 3, and peak memory.
 
-The same wiring everywhere (imgclsmob's network, as pytorchcv has it), the same loss (cross-entropy
-over logits interpolated to full resolution, 255 ignored), the same SGD, one batch of noise. Every
-program runs in a process of its own, alone, in turns within each round; a ratio is the median of
-the ratios within rounds. Plain Keras 3 runs twice: with TensorFlow as it comes, and with oneDNN on,
-which TensorFlow leaves off on x86 without AVX-512. The rival needs an environment of its own:
+The same architecture everywhere (imgclsmob's network, as pytorchcv has it), the same loss
+(cross-entropy over logits interpolated to full resolution, 255 ignored), the same SGD, one batch of
+noise. Every program runs in a process of its own, alone, in turns within each round; a ratio is the
+median of the ratios within rounds. Plain Keras 3 runs twice: with TensorFlow as it comes, and with
+oneDNN on, which TensorFlow leaves off on x86 without AVX-512. The rival needs an environment of its
+own:
 
     python3.11 -m venv /tmp/rival
     /tmp/rival/bin/pip install -r benchmarks/requirements-training-rival.txt

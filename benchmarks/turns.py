@@ -1,7 +1,7 @@
 """Programs that are measured in turns: each in a process of its own, one line of JSON at a time.
 
 The measuring side starts a `Program` and asks it; the measured side calls `serve`. Only the
-standard library is needed here (and numpy for pictures): rivals run in environments of their own.
+standard library is needed here (and numpy for images): rivals run in environments of their own.
 """
 
 from __future__ import annotations

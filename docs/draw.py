@@ -1,4 +1,4 @@
-"""Draws the README's picture and the network's diagram: `python docs/draw.py M.TFLITE`.
+"""Draws the README's image and the network's diagram: `python docs/draw.py M.TFLITE`.
 
 M.TFLITE is a model of toy streets, such as `make demo` leaves in `demo-output/int8_qat.tflite`; the
 scenes are of the split that it has not seen. Boxes and figures of the diagram are counted.

@@ -228,7 +228,7 @@ class Reader:
 
 
 def make_data(folder: Path) -> Path:
-    """A data set of two pictures whose classes and files have such names."""
+    """A data set of two images whose classes and files have such names."""
     root = folder / "data"
     if root.exists():
         return root

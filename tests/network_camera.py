@@ -1,4 +1,4 @@
-"""A network camera on this machine: JPEG pictures over HTTP without end or length (MJPEG)."""
+"""A network camera on this machine: JPEG images over HTTP without end or length (MJPEG)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def network_camera(files: dict[str, bytes] | None = None) -> Iterator[str]:
     `/endless` when nobody listens. Names in `files` are sent as they are.
 
     Hostile ones: `/silent` never answers, `/nothing` sends headers alone, `/header` sends them
-    without end, `/half` stops within the picture after the first ones and waits, `/slow` sends a
-    byte now and then, `/huge` and `/grows` send a picture of 100 megapixels, at once and later.
+    without end, `/half` stops within the image after the first ones and waits, `/slow` sends a
+    byte now and then, `/huge` and `/grows` send an image of 100 megapixels, at once and later.
     """
 
     class Camera(_Camera):

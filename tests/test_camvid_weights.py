@@ -97,7 +97,7 @@ def test_the_weights_of_train_alone_score_what_their_card_says(name, camvid_dir)
 @pytest.mark.convert
 @pytest.mark.parametrize("name", RUNS)
 def test_int8_and_float16_on_the_device_are_the_shipped_weights(name, camvid_dir):
-    """On pictures it was trained with, which says nothing about its accuracy, but about int8."""
+    """On images it was trained with, which says nothing about its accuracy, but about int8."""
     files = {kind: device(name, kind) for kind in KINDS}
     found = {kind: evaluate(path, "camvid", camvid_dir).miou for kind, path in files.items()}
     assert abs(found["int8"] - found["float16"]) < 0.003

@@ -96,7 +96,7 @@ def test_a_search_removes_its_own_trials_only(tmp_path, precious):
     (tmp_path / "trial-1-notes").mkdir()
     (tmp_path / "best.json").touch()
     (tmp_path / "trial-0002").symlink_to(precious)
-    with pytest.raises(OutputError, match="trial-0002 is no run of a search"):
+    with pytest.raises(OutputError, match="trial-0002 is not a run of a search"):
         clear_search(tmp_path)
     assert (tmp_path / "trial-0000").exists() and (tmp_path / "best.json").exists()
     (tmp_path / "trial-0002").unlink()

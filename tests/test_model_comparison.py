@@ -1,4 +1,4 @@
-"""Two models compared: figures worked by hand, pictures of what differs, the command."""
+"""Two models compared: figures worked by hand, images of what differs, the command."""
 
 import json
 from pathlib import Path
@@ -38,9 +38,9 @@ class Reader:
 
 @pytest.fixture
 def streets(tmp_path):
-    """Two pictures of road; in the second the models see other things in parts.
+    """Two images of road; in the second the models see other things in parts.
 
-    Rows of the second picture: 0 the first is wrong, 1-2 the second is, 3 both are, 4 both say
+    Rows of the second image: 0 the first is wrong, 1-2 the second is, 3 both are, 4 both say
     nothing alike where there is no label.
     """
     root = tmp_path / "data"
@@ -88,7 +88,7 @@ def test_figures_are_those_of_the_hand(streets, tmp_path):
     assert written["class_iou"]["road"]["delta"] == pytest.approx(-1 / 15)
     assert written["class_iou"]["sky"]["delta"] is None
     assert written["miou_delta"] == pytest.approx(4 / 15 - 13 / 30)
-    # a picture on which they agree is not drawn
+    # an image on which they agree is not drawn
     assert [p.name for p in (tmp_path / "out").glob("*.png")] == ["worst_1.png"]
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count("<img") == 1
@@ -129,7 +129,7 @@ def test_the_command_compares_two_files(tmp_path, run, camvid_dir):
     assert 0.99 < result["agreement"] < 1
     assert abs(result["miou_delta"]) < 0.005
     assert result["images"] == 101
-    assert f"{result['agreement'] * 100:.3f} % of the pixels of 101 pictures agree" in out
+    assert f"{result['agreement'] * 100:.3f} % of the pixels of 101 images agree" in out
     assert len(list((tmp_path / "out").glob("worst_*.png"))) == 2
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-# Notebook -> (what it prints at its end, pictures it draws).
+# Notebook -> (what it prints at its end, images it draws).
 EXPECTED = {
     "01_quickstart": ("int8_qat.tflite", 3),
     "02_train": ("mean IoU", 5),
@@ -38,7 +38,7 @@ fastscnn_tf.FastSCNNConfig.for_labels = functools.partial(
 
 @pytest.fixture(scope="module")
 def camvid(tmp_path_factory) -> dict[str, str]:
-    """What says where CamVid is, every eighth picture of it; nothing where it is not."""
+    """What says where CamVid is, every eighth image of it; nothing where it is not."""
     if not (whole := os.environ.get("FASTSCNN_CAMVID")):
         return {}
     few = tmp_path_factory.mktemp("few") / "camvid"

@@ -1,4 +1,4 @@
-"""predict among the user's own pictures: results are known by a list, never by their names."""
+"""predict among the user's own images: results are known by a list, never by their names."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from PIL import Image
 from fastscnn_tf.core.errors import DataError, OutputError
 from fastscnn_tf.core.files.folders import walk
 from fastscnn_tf.core.files.written_files import LIST, WrittenFiles
-from fastscnn_tf.evaluation.pictures import find_pictures
+from fastscnn_tf.evaluation.images import find_images
 from fastscnn_tf.stream.sources import open_source
 
 MODEL = Path(__file__).parents[1] / "tflite" / "fastscnn_camvid_int8.tflite"
@@ -33,7 +33,7 @@ def contents(folder):
 
 @pytest.fixture
 def streets(tmp_path):
-    """A folder with a picture, and one that is named as results are."""
+    """A folder with an image, and one that is named as results are."""
     folder = tmp_path / "streets"
     folder.mkdir()
     picture(folder / "a.png", 1)
@@ -44,8 +44,8 @@ def streets(tmp_path):
 def test_results_among_pictures_are_told_by_a_list(streets, run):
     own = contents(streets)
     code, out, err = run("predict", MODEL, streets, "--output", streets)
-    assert (code, out) == (0, f"{streets}: label map and overlay of 2 pictures\n")
-    assert f"takes 1 file (first: {streets / 'b_labels.png'}) for pictures" in err
+    assert (code, out) == (0, f"{streets}: label map and overlay of 2 images\n")
+    assert f"takes 1 file (first: {streets / 'b_labels.png'}) for images" in err
     written = contents(streets)
     assert own.items() < written.items()
     assert len(written) == 6
@@ -53,7 +53,7 @@ def test_results_among_pictures_are_told_by_a_list(streets, run):
     assert code == 2
     assert "a_labels.png exists" in err
     code, out, err = run("predict", MODEL, streets, "--output", streets, "--force")
-    assert (code, out) == (0, f"{streets}: label map and overlay of 2 pictures\n")
+    assert (code, out) == (0, f"{streets}: label map and overlay of 2 images\n")
     assert "left out 4 results (first: " in err
     assert contents(streets) == written
 
@@ -65,7 +65,7 @@ def test_force_never_replaces_what_predict_did_not_write(streets, run):
     own = contents(streets)
     code, _, err = run(*command)
     assert code == 2
-    assert f"{streets / 'a_overlay.png'} is among the pictures and not listed" in err
+    assert f"{streets / 'a_overlay.png'} is among the images and not listed" in err
     assert contents(streets) == own
     (streets / "a_overlay.png").unlink()
     assert run(*command)[0] == 0
@@ -86,7 +86,7 @@ def test_results_without_a_list_are_taken_for_pictures_and_said(streets, run):
     code, _, err = run("predict", MODEL, streets, "--output", streets, "--force")
     assert code == 2
     assert "takes 5 files (first: " in err
-    assert "a_labels.png is among the pictures and not listed" in err
+    assert "a_labels.png is among the images and not listed" in err
     assert contents(streets) == before
 
 
@@ -106,7 +106,7 @@ def test_a_forged_list_puts_nothing_at_risk(streets, tmp_path, run):
     before = contents(streets), victim.read_bytes()
     code, _, err = run("predict", MODEL, streets, "--output", streets, "--force")
     assert code == 2
-    assert "a_overlay.png is among the pictures" in err
+    assert "a_overlay.png is among the images" in err
     assert (contents(streets), victim.read_bytes()) == before
 
 
@@ -140,7 +140,7 @@ def test_a_list_survives_cut_lines_other_writers_and_its_own_length(tmp_path, mo
     assert [found.has(tmp_path / f"{n}.png") for n in (1, 2, 3, 4)] == [True, True, False, True]
     second.check(tmp_path / "4.png")  # which another one wrote meanwhile
     (tmp_path / "4.png").write_bytes(b"5")
-    with pytest.raises(OutputError, match=r"4\.png is among the pictures"):
+    with pytest.raises(OutputError, match=r"4\.png is among the images"):
         second.check(tmp_path / "4.png")
     (tmp_path / "1.png").unlink()
     monkeypatch.setattr("fastscnn_tf.core.files.written_files.SHORTEN", 10)
@@ -189,8 +189,8 @@ def test_two_links_to_a_picture_are_two_pictures(streets, tmp_path, run):
         (streets / name).symlink_to(original)
     again = streets / "../streets/one.png"
     code, out, err = run("predict", MODEL, streets, again, "--output", tmp_path / "out")
-    assert (code, out) == (0, f"{tmp_path / 'out'}: label map and overlay of 4 pictures\n")
-    assert err == "fastscnn: 1 of 5 pictures are given twice by one path: each is taken once\n"
+    assert (code, out) == (0, f"{tmp_path / 'out'}: label map and overlay of 4 images\n")
+    assert err == "fastscnn: 1 of 5 images are given twice by one path: each is taken once\n"
     one, two = (tmp_path / "out" / f"{name}_labels.png" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
 
@@ -215,7 +215,7 @@ def test_pictures_that_differ_in_their_suffix_alone(format, tmp_path, run):
     code, _, err = run("predict", *arguments, "--format", format)
     assert code == 0
     first = tmp_path / "in" / "x.jfif"
-    said = f"2 pictures (first: {first}) differ in their suffix alone: it is in the results' names"
+    said = f"2 images (first: {first}) differ in their suffix alone: it is in the results' names"
     assert err == f"fastscnn: {said}\n"
     found = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.png")}
     labels = {name for name in found if name.endswith("_labels.png")}
@@ -234,7 +234,7 @@ def test_loops_of_links_end(tmp_path, caplog):
     again = []
     assert len(list(walk(tmp_path, again.append))) == 3
     assert len(again) == 2
-    found = find_pictures(tmp_path, recursive=True)
+    found = find_images(tmp_path, recursive=True)
     assert [p.name for p in found] == ["x.png", "self.png"]
     assert "left out 2 links (first: " in caplog.text
     assert [f.name for f in open_source(f"{tmp_path}/**/x.png").frames(None)] == ["x"]
@@ -249,16 +249,16 @@ def test_links_out_of_a_folder_are_left_out(tmp_path, caplog):
     (tmp_path / "streets" / "more").symlink_to(tmp_path / "private")
     (tmp_path / "streets" / "others").symlink_to("../streets of others")
     (tmp_path / "streets" / "root").symlink_to("/")
-    assert [p.name for p in find_pictures(tmp_path / "streets", True)] == ["streets.png"]
+    assert [p.name for p in find_images(tmp_path / "streets", True)] == ["streets.png"]
     assert "left out 3 links (first: " in caplog.text
     (tmp_path / "link").symlink_to("private")  # what the person names is followed
-    assert [p.name for p in find_pictures(tmp_path / "link", True)] == ["private.png"]
+    assert [p.name for p in find_images(tmp_path / "link", True)] == ["private.png"]
 
 
 def test_results_are_no_pictures_for_another_folder_either(streets, tmp_path, run):
     assert run("predict", MODEL, streets, "--output", streets)[0] == 0
     code, out, err = run("predict", MODEL, streets, "--output", tmp_path / "out")
-    assert (code, out) == (0, f"{tmp_path / 'out'}: label map and overlay of 2 pictures\n")
+    assert (code, out) == (0, f"{tmp_path / 'out'}: label map and overlay of 2 images\n")
     assert "left out 4 results (first: " in err
 
 
@@ -266,7 +266,7 @@ def test_a_picture_that_is_none_is_named(streets, tmp_path, run):
     os.mkfifo(streets / "c.png")
     code, _, err = run("predict", MODEL, streets, "--output", tmp_path / "out")
     assert code == 2
-    assert "c.png: a pipe, expected a file of a picture" in err
+    assert "c.png: a pipe, expected a file of an image" in err
     for path, said in (("/dev/null", "a device, expected"), (streets / "none", "no such file")):
         code, _, err = run("predict", MODEL, path, "--output", tmp_path / "out")
         assert code == 2
@@ -288,8 +288,8 @@ def test_a_list_names_pictures(streets, tmp_path, run):
     listed, out = streets / "some.txt", tmp_path / "out"
     listed.write_text(f"a.png\tlabels/a.png\n\n{elsewhere}\n../c.png\n")
     code, said, err = run("predict", MODEL, listed, "--output", out)
-    assert (code, said) == (0, f"{out}: label map and overlay of 2 pictures\n")
-    assert "1 of 3 pictures are given twice" in err
+    assert (code, said) == (0, f"{out}: label map and overlay of 2 images\n")
+    assert "1 of 3 images are given twice" in err
     assert sorted(p.name for p in out.glob("*_labels.png")) == ["a_labels.png", "c_labels.png"]
     command = ("pseudo-label", MODEL, "--images", listed, "--confidence", 0.1)
     assert run(*command, "--output", tmp_path / "pseudo")[0] == 0
@@ -300,7 +300,7 @@ def test_a_list_names_pictures(streets, tmp_path, run):
         said = f"{listed}: line 2: {lost}: no such file; --skip-bad goes on without it"
         assert (code, err) == (2, f"fastscnn: {said}\n")
     listed.write_text("\n")
-    assert "there are no pictures in it" in run("predict", MODEL, listed, "--output", out)[2]
+    assert "there are no images in it" in run("predict", MODEL, listed, "--output", out)[2]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -314,15 +314,15 @@ def test_what_a_list_names_and_is_missing_is_skipped_and_listed(streets, tmp_pat
     for call, all_lost in ((predict, [*lost, str(streets / "gone.png")]), (label, lost)):
         out = tmp_path / call[0]
         code, _, err = run(*call, "--output", out, "--skip-bad")
-        several = f"{len(all_lost)} of {len(all_lost) + 1} pictures"
-        first = "; ".join(f"{path}: no such file of a picture" for path in lost[:3])
+        several = f"{len(all_lost)} of {len(all_lost) + 1} images"
+        first = "; ".join(f"{path}: no such file of an image" for path in lost[:3])
         noted = out / ".fastscnn-skipped.jsonl"
         said = f"fastscnn: skipped {several} (first: {first}), listed in {noted}\n"
         assert (code, err) == (0, said)
         lines = [json.loads(line) for line in noted.read_text().splitlines()]
         assert [line["picture"] for line in lines] == all_lost
         assert all(
-            line["reason"] == f"{line['picture']}: no such file of a picture" for line in lines
+            line["reason"] == f"{line['picture']}: no such file of an image" for line in lines
         )
         listed.write_text("a.png\n")
         picture(streets / "gone.png")
@@ -332,7 +332,7 @@ def test_what_a_list_names_and_is_missing_is_skipped_and_listed(streets, tmp_pat
         listed.write_text("\n".join(["a.png", *names]))
     listed.write_text("\n".join(names))
     code, _, err = run(*label, "--output", tmp_path / "none", "--skip-bad")
-    assert (code, "none of the 5 pictures can be read (first: " in err) == (2, True)
+    assert (code, "none of the 5 images can be read (first: " in err) == (2, True)
 
 
 def test_an_address_in_a_list_is_one_line(streets, tmp_path, run):

@@ -1,4 +1,4 @@
-"""What `predict` writes: formats, sub-folders, and what it says of pictures that it leaves out."""
+"""What `predict` writes: formats, sub-folders, and what it says of images that it leaves out."""
 
 import json
 import os
@@ -25,14 +25,14 @@ def picture(path, seed=0):
 
 
 def pixels(path):
-    """Mode and values of a picture."""
+    """Mode and values of an image."""
     with Image.open(path) as image:
         return image.mode, np.asarray(image)
 
 
 @pytest.fixture(scope="module")
 def outputs(tmp_path_factory):
-    """Every format of two pictures: format -> folder."""
+    """Every format of two images: format -> folder."""
     from fastscnn_tf.evaluation.prediction import predict_files
 
     root = tmp_path_factory.mktemp("formats")
@@ -122,12 +122,12 @@ def test_sub_folders_are_kept(tmp_path, run):
     out = tmp_path / "out"
     command = ["predict", MODEL, tmp_path / "in", "--recursive", "--format", "index"]
     code, said, err = run(*command, "--output", out)
-    assert (code, said, err) == (0, f"{out}: label map (grey) of 3 pictures\n", "")
+    assert (code, said, err) == (0, f"{out}: label map (grey) of 3 images\n", "")
     found = sorted(str(p.relative_to(out)) for p in out.rglob("*.png"))
     assert found == ["1_labels.png", "seq1/0_labels.png", "seq2/0_labels.png"]
     first = (out / "seq1" / "0_labels.png").read_bytes()
     assert first != (out / "seq2" / "0_labels.png").read_bytes()
-    # Among the pictures each sub-folder has a list of its own.
+    # Among the images each sub-folder has a list of its own.
     for again in ([], ["--force"]):
         code, _, err = run(*command, "--output", tmp_path / "in", *again)
         assert code == 0
@@ -145,9 +145,9 @@ def test_a_folder_gives_what_is_read_and_counts_the_rest(tmp_path, run):
     (folder / "photo.heic").write_bytes(b"x")
     (folder / "notes.txt").write_text("x")
     code, said, err = run("predict", MODEL, folder, "--output", tmp_path / "out")
-    assert (code, said) == (0, f"{tmp_path / 'out'}: label map and overlay of 4 pictures\n")
+    assert (code, said) == (0, f"{tmp_path / 'out'}: label map and overlay of 4 images\n")
     others = f"2 files (first: {folder / 'notes.txt'})"
-    assert err == f"fastscnn: left out {others} whose names are not those of pictures\n"
+    assert err == f"fastscnn: left out {others} whose names are not those of images\n"
 
 
 def test_a_bad_picture_says_how_to_go_on(tmp_path, run, monkeypatch):
@@ -160,12 +160,12 @@ def test_a_bad_picture_says_how_to_go_on(tmp_path, run, monkeypatch):
     assert err.endswith("; --skip-bad goes on without it\n")
     code, _, err = run(*command, tmp_path / "out", "--skip-bad", "--force")
     assert code == 0
-    assert "skipped 1 of 2 pictures" in err
+    assert "skipped 1 of 2 images" in err
     (folder / "2.png").unlink()
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # of 2400
     code, _, err = run(*command, tmp_path / "large")
     assert code == 2
-    assert "--window HxW looks at larger pictures in windows" in err
+    assert "--window HxW looks at larger images in windows" in err
     window = ["--window", "448x608", "--format", "index"]
     assert run(*command, tmp_path / "large", *window)[0] == 0
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
@@ -194,4 +194,4 @@ def test_the_cases(tmp_path, run):
     ):
         out = tmp_path / case
         code, said, _ = run("predict", MODEL, cases / case, *options, "--output", out)
-        assert (code, said) == (0, f"{out}: label map and overlay of {count} pictures\n")
+        assert (code, said) == (0, f"{out}: label map and overlay of {count} images\n")

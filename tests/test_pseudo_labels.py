@@ -40,7 +40,7 @@ def model(randomise):
 
 @pytest.fixture(scope="module")
 def middle(model):
-    """A confidence that about half of the pixels of the first picture reach."""
+    """A confidence that about half of the pixels of the first image reach."""
     image = ToyStreets("train", (96, 160)).read_image(0)
     return float(np.median(class_probabilities(load_predictor(model), image).max(-1)))
 
@@ -147,7 +147,7 @@ def test_bad_pictures_are_named_and_names_stay_apart(model, own_data, tmp_path):
     for city in ("a", "b"):
         (streets / city).mkdir(parents=True)
         Image.new("RGB", (48, 32), "grey").save(streets / city / "x.jpg")
-    (streets / "b" / "broken.jpg").write_bytes(b"no picture")
+    (streets / "b" / "broken.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match="--recursive looks into its sub-folders"):
         pseudo_label(model, streets, tmp_path / "out")
     with pytest.raises(DataError, match=r"broken\.jpg"):
@@ -176,7 +176,7 @@ def test_a_labelled_picture_that_is_gone_is_told(model, own_data, tmp_path, capl
     lost = min(images.iterdir())
     lost.unlink()
     assert pseudo_label(model, images, out, 0.1, resume=True).images == done
-    gone = f"labelled before, but gone: 1 picture (first: {out / 'images' / lost.name}); the label"
+    gone = f"labelled before, but gone: 1 image (first: {out / 'images' / lost.name}); the label"
     assert gone in caplog.text
     assert (out / "labels" / f"{lost.stem}.png").is_file()
 
@@ -184,12 +184,12 @@ def test_a_labelled_picture_that_is_gone_is_told(model, own_data, tmp_path, capl
 def test_nothing_is_replaced_or_begun_where_no_picture_can_be_read(model, own_data, tmp_path):
     images, bad, out = own_data / "train" / "images", tmp_path / "bad", tmp_path / "out"
     bad.mkdir()
-    (bad / "0.png").write_bytes(b"no picture")
+    (bad / "0.png").write_bytes(b"no image")
     pseudo_label(model, images, out, 0.1)
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert len(before) > 8
     for skip_bad, said in (
-        (True, "none of the 1 pictures can be read"),
+        (True, "none of the 1 images can be read"),
         (False, "--skip-bad goes"),
     ):
         for folder, force in ((out, True), (tmp_path / "new", False)):
@@ -209,7 +209,7 @@ def test_the_command(model, own_data, tmp_path):
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     assert "road" in result.output
-    assert "3 pictures" in result.output
+    assert "3 images" in result.output
     written = json.loads((tmp_path / "p.json").read_text())
     assert written["images"] == 3
     assert "no pixel is labelled" not in result.output

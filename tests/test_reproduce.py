@@ -46,7 +46,7 @@ SMALL = tuple(
 
 @pytest.fixture(scope="module")
 def cityscapes_dir(tmp_path_factory):
-    """Cityscapes' val in miniature: three pictures of 128x256 in two cities."""
+    """Cityscapes' val in miniature: three images of 128x256 in two cities."""
     root = tmp_path_factory.mktemp("data") / "Städte und Straßen"
     rng = np.random.default_rng(0)
     for city, index in (("frankfurt", 0), ("frankfurt", 1), ("lindau", 0)):
@@ -140,7 +140,7 @@ def test_without_a_model_nothing_is_measured():
         *("cityscapes-zeroed-skip", "cityscapes", "+ coarse labels, skip connection zeroed"),
         *("64.30", "not measured", "val, input 1024x2048, 19 classes", "paper"),
     ]
-    assert "submit the pictures of `fastscnn predict --format cityscapes`" in text
+    assert "submit the images of `fastscnn predict --format cityscapes`" in text
     assert "arXiv:1902.04502" in text
     values = result.to_dict()["rows"]
     assert [(v["row"], v["claimed"]) for v in values] == [(k, c[0]) for k, c in CLAIMS.items()]
@@ -225,7 +225,7 @@ def test_the_zeroed_skip_row_scores_a_silenced_copy(model, keras_file, cityscape
 
 
 @pytest.mark.parametrize(
-    "wiring",
+    "architecture",
     [{}, {"conv_bias": ("fusion.high",)}, {"fusion_norm": "sum", "conv_bias": ("fusion.high",)}],
 )
 def test_without_skip_the_high_resolution_branch_is_gone(wiring, noise, randomise):

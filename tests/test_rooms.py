@@ -15,7 +15,7 @@ import fastscnn_tf as fs
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "fastscnn_tf"
-FLOOR = re.compile(r"^    (\d+) +(\w+) {2,}\S", re.MULTILINE)  # of the picture in CONTRIBUTING.md
+FLOOR = re.compile(r"^    (\d+) +(\w+) {2,}\S", re.MULTILINE)  # of the image in CONTRIBUTING.md
 LOOSE = {"__init__.py", "__init__.pyi", "__main__.py", "py.typed"}
 
 

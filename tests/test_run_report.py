@@ -1,4 +1,4 @@
-"""Reports of runs: what they say, that they stand alone, and whose pictures are in them."""
+"""Reports of runs: what they say, that they stand alone, and whose images are in them."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ from fastscnn_tf.evaluation.evaluate import load_predictor
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.io import save_keras
 from fastscnn_tf.reports.run_report import greatest_confusions, write_run_report
-from fastscnn_tf.reports.run_report_pictures import PictureRanking
+from fastscnn_tf.reports.run_report_images import ImageRanking
 from fastscnn_tf.runs.run_files import machine
 from fastscnn_tf.runs.run_record import read_run
 from fastscnn_tf.scoring.views import WholeImage
@@ -151,7 +151,7 @@ def test_what_differs_from_the_recipe_stands_out(run_of):
 def test_the_picture_ranking_is_that_of_each_picture_alone(run_of, weights, own_data):
     folder = run_of()
     shutil.copy(weights, folder)
-    ranking = PictureRanking(read_run(folder))
+    ranking = ImageRanking(read_run(folder))
     data = open_dataset("folder", str(own_data), "val")
     look, expected = WholeImage(load_predictor(folder)), {}
     for index in range(3):
@@ -180,7 +180,7 @@ def test_pictures_are_in_it_only_if_asked_for(run_of, weights, own_data):
     assert not list(hidden.parent.glob("*t_*.png"))
     page = Reader(hidden.read_text(encoding="utf-8"))
     assert len(page.images) == 3
-    assert "Validation pictures with the worst IoU" in page.words
+    assert "Validation images with the worst IoU" in page.words
 
 
 def test_nothing_is_replaced_unasked_or_lost_on_an_error(run_of, weights, tmp_path):
@@ -226,7 +226,7 @@ def test_other_kinds_and_runs_before_their_first_epoch(tmp_path, settings):
 def test_a_pretrained_run_has_no_label_maps(tmp_path):
     (tmp_path / "run.json").write_text('{"settings": {"data_dir": "IMAGENET", "epochs": 5}}')
     with pytest.raises(ConfigError, match="pretrain"):
-        PictureRanking(read_run(tmp_path))
+        ImageRanking(read_run(tmp_path))
 
 
 def test_greatest_confusions_are_shares_of_the_true_class():

@@ -86,7 +86,7 @@ def _link(distribution, target: Path) -> None:
 
 @pytest.fixture(scope="module")
 def streets(tmp_path_factory) -> Path:
-    """Own data in CamVid's classes: three small pictures with label maps."""
+    """Own data in CamVid's classes: three small images with label maps."""
     root = tmp_path_factory.mktemp("streets")
     for kind in ("images", "labels"):
         (root / kind).mkdir()
@@ -140,14 +140,14 @@ def test_models_run(device, streets, tmp_path):
     device("evaluate", MODEL, *data, "--json", tmp_path / "e.json", "--flip")
     assert json.loads((tmp_path / "e.json").read_text())["images"] == 3
     said = device("predict", MODEL, streets / "images", "--output", tmp_path / "p")
-    assert said.endswith("label map and overlay of 3 pictures\n")
+    assert said.endswith("label map and overlay of 3 images\n")
     device("predict", MODEL, streets / "images", "--output", tmp_path / "p2", "--processes", "2")
     for path in (tmp_path / "p").iterdir():
         assert path.read_bytes() == (tmp_path / "p2" / path.name).read_bytes()
     assert "median" in device("benchmark", MODEL, "--runs", "2")
     assert "% of the pixels agree" in device("agreement", FLOAT, MODEL, *data)
     said = device("compare", FLOAT, MODEL, *data, "--output", tmp_path / "c")
-    assert "% of the pixels of 3 pictures agree" in said
+    assert "% of the pixels of 3 images agree" in said
     assert (tmp_path / "c" / "report.html").exists()
     assert "frames/s" in device("size-table", FLOAT, MODEL, "--rounds", "1")
     device("inspect", MODEL)

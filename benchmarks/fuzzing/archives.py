@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from .hostile import INTEGERS, NAMES, TEXTS
-from .pictures import squeezed
+from .images import squeezed
 from .plain_bytes import Field, mutate_bytes, set_field
 
 Mutate = Callable[[random.Random, bytes], bytes]

@@ -11,14 +11,14 @@ from .checkpoints import mutate_pickle, mutate_safetensors, mutate_torch
 from .flat import mutate_metadata, mutate_tflite
 from .foreign import mutate_index as mutate_variables
 from .foreign import mutate_message
-from .own_files import index_again, mutate_index, mutate_settings
-from .pictures import (
+from .images import (
     mutate_gif,
     mutate_head,
     mutate_jpeg,
     mutate_png,
     mutate_tiff,
 )
+from .own_files import index_again, mutate_index, mutate_settings
 from .plain_bytes import mutate_bytes
 from .seeds import OTHERS
 from .trees import mutate_json, mutate_lines, mutate_yaml
@@ -85,7 +85,7 @@ _WITHOUT_METADATA = tuple(c for c in _ON_A_MODEL if not c.startswith(("card", "c
 def _picture(suffix: str, mutate: Mutate, weight: float = 1.0) -> Kind:
     commands = (_PREDICT, "pseudo-label m.tflite --images {f} --output out")
     more = ("benchmark m.tflite --runs 1 --warmup 0 --image {f}",)
-    targets = {f"picture.{suffix}": mutate}
+    targets = {f"image.{suffix}": mutate}
     return Kind(f"image .{suffix}", (suffix,), targets, commands + more, weight)
 
 
@@ -125,7 +125,7 @@ KINDS = (
     Kind(
         "image disguised",
         DISGUISED,
-        {"picture.png": mutate_bytes},
+        {"image.png": mutate_bytes},
         (_PREDICT,),
         0.5,
         refused=("predict",),
@@ -133,8 +133,8 @@ KINDS = (
     Kind(
         "file names",
         ("pseudo",),
-        {"pictures/0.png": mutate_bytes},
-        ("predict m.tflite pictures --output out", "data check --dataset folder --data-dir pseudo"),
+        {"images/0.png": mutate_bytes},
+        ("predict m.tflite images --output out", "data check --dataset folder --data-dir pseudo"),
         0.5,
         renames=True,
     ),
@@ -213,7 +213,7 @@ KINDS = (
             "pseudo/dataset.yaml": mutate_yaml,
         },
         (
-            "pseudo-label m.tflite --images pictures --confidence 0.1 --copy --output pseudo"
+            "pseudo-label m.tflite --images images --confidence 0.1 --copy --output pseudo"
             " --resume",
             "data check --dataset folder --data-dir pseudo",
         ),

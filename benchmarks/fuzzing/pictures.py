@@ -1,4 +1,4 @@
-"""Mutations of pictures that keep what a decoder checks first: lengths, checksums, signatures."""
+"""Mutations of images that keep what a decoder checks first: lengths, checksums, signatures."""
 
 from __future__ import annotations
 

@@ -114,14 +114,14 @@ def _pictures(top: Path) -> None:
     for suffix, name in FORMATS.items():
         folder = _folder(top, suffix)
         with contextlib.suppress(KeyError):  # Pillow without AVIF
-            image.save(folder / f"picture.{suffix}", name)
+            image.save(folder / f"image.{suffix}", name)
     frames = [_street(i)[0].convert("P") for i in range(3)]
-    frames[0].save(top / "gif" / "picture.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(top / "gif" / "image.gif", save_all=True, append_images=frames[1:])
     for name in OTHERS:
         folder = _folder(top, f"disguised/{name.lower()}")
         mode = {"MSP": "1", "XBM": "1", "PALM": "P"}.get(name, "RGB")
         with contextlib.suppress(KeyError, OSError):
-            image.convert(mode).save(folder / "picture.png", name)
+            image.convert(mode).save(folder / "image.png", name)
 
 
 def _others(top: Path) -> None:

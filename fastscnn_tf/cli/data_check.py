@@ -68,7 +68,7 @@ def _classes_of(model: str) -> LabelSpace:
 @declared.whole("--columns", "Samples in a row.", default=4)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of order and augmentation.")
 @opt.skip_bad
-@click.option("--output", required=True, type=opt.PATH, help="The picture.")
+@click.option("--output", required=True, type=opt.PATH, help="The image.")
 @opt.force
 def show(output: Path, **arguments: Any) -> None:
     """Draw samples as training sees them, with their labels laid over them and a legend."""

@@ -82,7 +82,7 @@ def pack(splits: tuple[str, ...], output: Path, force: bool, **rest: Any) -> Non
 
 @contextlib.contextmanager
 def _bytes_bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A line on stderr with bytes and rate; silent where that is no terminal."""
+    """A line on stderr with bytes and rate; silent where that is not a terminal."""
     line, start, first = StatusLine(), time.monotonic(), -1
 
     def show(done: int, total: int | None) -> None:

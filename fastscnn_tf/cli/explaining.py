@@ -129,4 +129,4 @@ def demo_command(output: Path, epochs: int | None, force: bool) -> None:
 
     summary = run_demo(output, force, epochs=epochs)
     echo(table(summary), keep="\n")
-    echo(f"{output / 'report.html'}: report with pictures, {summary['seconds']:.0f} s in all")
+    echo(f"{output / 'report.html'}: report with images, {summary['seconds']:.0f} s in all")

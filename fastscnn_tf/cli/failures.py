@@ -27,7 +27,7 @@ _SHORT = {
     errno.EAGAIN: "the machine has too many processes or threads: use fewer (--threads)",
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
-_MEMORY = "use a smaller --size, --batch-size or picture, fewer processes, or a larger machine"
+_MEMORY = "use a smaller --size, --batch-size or image, fewer processes, or a larger machine"
 
 
 def explained(error: BaseException) -> Failure:

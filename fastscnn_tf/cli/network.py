@@ -170,7 +170,7 @@ def summary(model: str | None, json_path: str | None, force: bool, **rest: Any) 
         from ..evaluation.evaluate import load_model
 
         if given:
-            raise ConfigError(f"{model} has its own wiring: leave out --{', --'.join(given)}")
+            raise ConfigError(f"{model} has its own architecture: leave out --{', --'.join(given)}")
         config = load_model(model).config
     changes: dict[str, Any] = {} if aux is None else {"aux_heads": aux}
     if size is not None:

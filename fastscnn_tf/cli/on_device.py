@@ -23,18 +23,18 @@ from .view_options import fit, views
 @click.option("--output", "folder", required=True, type=opt.PATH, help="Folder.")
 @declared.text(
     "--format",
-    "pictures (palette and overlay), index (grey PNG of class indices), palette, color, overlay, "
+    "images (palette and overlay), index (grey PNG of class indices), palette, color, overlay, "
     "cityscapes (NAME_pred_labelIds.png, for its benchmark), coco (one coco.json with RLEs) or "
     "parquet (label maps in Parquet files).",
     "pictures",
 )
-@declared.flag("--recursive", "Take the pictures in sub-folders, too.")
+@declared.flag("--recursive", "Take the images in sub-folders, too.")
 @declared.share("--opacity", "Of the overlay's colours.", default=0.5)
 @opt.model_size
 @opt.pad
 @views
 @opt.fleet
-@opt.skip_bad_pictures
+@opt.skip_bad_images
 @declared.flag(
     "--resume",
     "Note in --output what is done, and leave out what is noted there: begin with it, too.",
@@ -43,11 +43,11 @@ from .view_options import fit, views
 @opt.kernels
 @opt.force
 def predict(folder: Path, format: str, **arguments: Any) -> None:
-    """Segment pictures or folders of them: NAME_labels.png and NAME_overlay.png for each.
+    """Segment images or folders of them: NAME_labels.png and NAME_overlay.png for each.
 
     With --recursive the results lie in sub-folders of the same names; so do those of the rows of
-    Parquet files with pictures, and in one of its name those of a split of packed records (a shard
-    or its folder). A .txt names a picture in each line. watch takes videos.
+    Parquet files with images, and in one of its name those of a split of packed records (a shard
+    or its folder). A .txt names an image in each line. watch takes videos.
     """
     from ..evaluation.prediction import predict_files
     from ..scoring.prediction_files import WHAT
@@ -55,7 +55,7 @@ def predict(folder: Path, format: str, **arguments: Any) -> None:
     opt.check_runtime(arguments["model"])
     progress = opt.progress("predicting")
     written = predict_files(folder=folder, format=format, progress=progress, **arguments)
-    done = f"{folder}: {WHAT[format]} of {opt.counted(len(written), 'picture')}"
+    done = f"{folder}: {WHAT[format]} of {opt.counted(len(written), 'image')}"
     echo(written[0] if format == "coco" else done)
 
 
@@ -66,7 +66,7 @@ def predict(folder: Path, format: str, **arguments: Any) -> None:
 @declared.flag("--all-runtimes", "Every runtime that is installed, in turns.")
 @declared.whole("--runs", "Timed runs.", default=50)
 @declared.whole("--warmup", "Runs before, not timed.", low=0, default=5)
-@click.option("--image", help="Picture of the whole frames. [default: a drawn street, 720x1280]")
+@click.option("--image", help="Image of the whole frames. [default: a drawn street, 720x1280]")
 @opt.json_and_force
 def benchmark(
     models: tuple[str, ...],
@@ -116,7 +116,7 @@ def benchmark(
     "(.mp4, .avi, ...); else a window opens.",
 )
 @click.option("--window/--no-window", default=None, help="Show them in a window, or only measure.")
-@declared.flag("--follow", "Wait for new pictures in a folder.")
+@declared.flag("--follow", "Wait for new images in a folder.")
 @declared.whole("--frames", "End after so many.")
 @click.option(
     "--drop/--keep-all",
@@ -147,9 +147,9 @@ def benchmark(
 @opt.threads
 @opt.json_and_force
 def watch_command(source: str, rotate: str, json_path: str | None, **arguments: Any) -> None:
-    """Segment SOURCE as it comes: pictures, a video, a camera (0, /dev/video0, rtsp://, picamera).
+    """Segment SOURCE as it comes: images, a video, a camera (0, /dev/video0, rtsp://, picamera).
 
-    Pictures are a folder or a quoted pattern. Ends with the source, after --frames, by q in the
+    Images are a folder or a quoted pattern. Ends with the source, after --frames, by q in the
     window or by Ctrl-C, and prints frames per second with every step counted. A camera or a stream
     that gives no more frames, or none in time, is a failure (code 1).
     """

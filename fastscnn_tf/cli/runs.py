@@ -47,12 +47,12 @@ def compare(
 
 @runs.command()
 @click.argument("folder")
-@click.option("--data-dir", help="Where its data set lies: name the best and worst pictures.")
+@click.option("--data-dir", help="Where its data set lies: name the best and worst images.")
 @declared.flag("--pictures", "Show them, where the data's licence permits it.")
 @opt.force
 def report(folder: str, data_dir: str | None, pictures: bool, force: bool) -> None:
     """Write FOLDER/report/report.html and report.md: settings, curves, classes, confusions."""
     from ..reports.run_report import write_run_report
 
-    bar = opt.progress("scoring pictures")
+    bar = opt.progress("scoring images")
     echo(write_run_report(folder, data_dir, pictures, force, bar))

@@ -115,7 +115,7 @@ def agreement(
 @click.argument("second")
 @opt.dataset()
 @opt.split
-@declared.path("--output", "Folder for report.html, comparison.json and the worst pictures.")
+@declared.path("--output", "Folder for report.html, comparison.json and the worst images.")
 @declared.whole(
     "--pictures",
     "How many of the worst to draw into --output; mind the data's licence before you pass "
@@ -135,7 +135,7 @@ def agreement(
 def compare(json_path: str | None, force: bool, **arguments: Any) -> None:
     """Compare FIRST with SECOND, such as a float file with its int8 twin.
 
-    Agreement, change of mIoU and of each class, and the pictures on which they differ most, at the
+    Agreement, change of mIoU and of each class, and the images on which they differ most, at the
     labels' own size. Both may be one file, by two --kernels. `agreement` compares at the models'
     input size, and `runs compare` runs.
     """
@@ -155,7 +155,7 @@ def compare(json_path: str | None, force: bool, **arguments: Any) -> None:
 @opt.split
 @opt.skip_bad
 @click.option("--recipe", help="Of the exports; default: int8 with --dataset, else float16.")
-@click.option("--frame", type=opt.SizeType(), help="Size of the pictures; default: the model's.")
+@click.option("--frame", type=opt.SizeType(), help="Size of the images; default: the model's.")
 @declared.above_zero("--fps", "Mark the best that gives so many frames per second.")
 @declared.path("--output", "Folder that keeps the exports.")
 @declared.whole("--rounds", "How often each is timed.", default=7)
@@ -164,7 +164,7 @@ def compare(json_path: str | None, force: bool, **arguments: Any) -> None:
 def size_table_command(models: tuple[str, ...], json_path: str | None, **arguments: Any) -> None:
     """Cost, speed and score of MODELS (.tflite, .onnx, or Keras at --sizes), in turns here.
 
-    A frame is a picture to its label map at the picture's own size. .tflite and .onnx files need no
+    A frame is an image to its label map at the image's own size. .tflite and .onnx files need no
     TensorFlow; pass one for each size or width. Of an .onnx, operations and memory are not counted.
     "micro" is the arena of TFLite Micro: measured with the extra of that name, estimated (~)
     without, none for files that it has no kernels for.

@@ -238,8 +238,8 @@ def fleet(command: Callable[..., Any]) -> Any:
 
 
 workers = options(whole("--workers", "Threads of one process. [default: one per core]"), fleet)
-skip_bad_pictures = flag(
-    "--skip-bad", "Go on without pictures that are missing or cannot be read, and list them."
+skip_bad_images = flag(
+    "--skip-bad", "Go on without images that are missing or cannot be read, and list them."
 )
 skip_bad = flag("--skip-bad", "Go on without pairs that cannot be used, and count them.")
 split = text("--split", "train, val, test, train_extra, or what the YAML names.", "val")
@@ -280,7 +280,7 @@ def dataset(required: bool = True) -> Callable[[Any], Any]:
 def check_pad(pad: bool, size: Size | None) -> None:
     """Refuses `--pad` where it would do nothing."""
     if pad and size is None:
-        raise click.UsageError("--pad is for a size that is no multiple of 32: pass --size, too")
+        raise click.UsageError("--pad is for a size that is not a multiple of 32: pass --size, too")
 
 
 def is_given(name: str) -> bool:
@@ -344,7 +344,7 @@ def write_result(result: dict[str, Any], path: str | None, text: str) -> None:
 def progress(label: str) -> Callable[[Iterable[int]], Iterator[int]]:
     """Wraps indices in a line on stderr with what is left, which is gone at the end.
 
-    One for several loops shows one line. It is silent where stderr is no terminal.
+    One for several loops shows one line. It is silent where stderr is not a terminal.
     """
 
     def wrap(items: Iterable[int]) -> Iterator[int]:

@@ -64,7 +64,7 @@ aux = click.option(
     "--aux/--no-aux",
     "aux_heads",
     default=None,
-    help="Auxiliary losses; by default where the wiring has such heads.",
+    help="Auxiliary losses; by default where the architecture has such heads.",
 )
 recipe_options = opt.options(
     opt.setting_options(TrainSettings, *sum(RECIPE.values(), ()), label="paper"), aux
@@ -89,7 +89,7 @@ class SizeOrAuto(opt.SizeType):
 size_or_auto = click.option(
     "--size",
     type=SizeOrAuto(),
-    help="Height x width, multiples of 32. [default: auto, from the pictures' own]",
+    help="Height x width, multiples of 32. [default: auto, from the images' own]",
 )
 
 
@@ -98,7 +98,7 @@ def settings_given(values: dict[str, Any], resumed: Path | None = None) -> Train
 
     Args:
         values: the options; what was not given is None.
-        resumed: the folder of a run that goes on: what the pictures decided stays.
+        resumed: the folder of a run that goes on: what the images decided stays.
     """
     from ..train.proposals import proposals
     from ..train.recipes import train_settings
@@ -268,7 +268,7 @@ def export(
 
     Or as an .onnx (--format onnx), which a .tflite of this command can become as well.
 
-    Recipes int8 and int16x8 read calibration images from --dataset/--data-dir: pictures of its
+    Recipes int8 and int16x8 read calibration images from --dataset/--data-dir: images of its
     training split, or of any folder (--dataset folder), whether there are label maps or not.
     --format c-array writes NAME.h, NAME.cc and NAME_example.cc for TFLite Micro, of the NAME.tflite
     that is exported beside them or of a MODEL that is an int8 .tflite.

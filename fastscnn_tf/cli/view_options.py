@@ -1,4 +1,4 @@
-"""Options about how a model looks at a picture: fitted, averaged, through windows."""
+"""Options about how a model looks at an image: fitted, averaged, through windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plots and pictures of a run as PNG bytes; matplotlib's canvas is Agg, which needs no display."""
+"""Plots and images of a run as PNG bytes; matplotlib's canvas is Agg, which needs no display."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Row = Mapping[str, float | None]
 DPI = 100
 LONGEST = 24  # characters of a name on an axis
 NUMBERS = 20  # classes up to which each cell of a confusion matrix shows its value
-STRIP_WIDTH = 1400  # pixels of picture, label map and prediction together
+STRIP_WIDTH = 1400  # pixels of image, label map and prediction together
 GAP = 4
 # Okabe and Ito's colours, which colour-blind readers can tell apart; markers differ as well.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -133,7 +133,7 @@ def row_shares(matrix: np.ndarray) -> np.ndarray:
 def strip(
     image: np.ndarray, label: np.ndarray, prediction: np.ndarray, space: LabelSpace
 ) -> np.ndarray:
-    """Picture, label map and prediction side by side, above a legend.
+    """Image, label map and prediction side by side, above a legend.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -142,7 +142,7 @@ def strip(
         space: names and colours of the classes.
 
     Returns:
-        (rows, columns, 3) uint8 RGB; large pictures are made smaller, to 1400 pixels in all.
+        (rows, columns, 3) uint8 RGB; large images are made smaller, to 1400 pixels in all.
     """
     height, width = label.shape
     wide = min(width, (STRIP_WIDTH - 2 * GAP) // 3)

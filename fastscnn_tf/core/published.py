@@ -25,7 +25,7 @@ SOURCES = {
     "Shift (arXiv:2207.11860)",
 }
 WITHHELD = (
-    "its labels are withheld: submit the pictures of `fastscnn predict --format cityscapes` to "
+    "its labels are withheld: submit the images of `fastscnn predict --format cityscapes` to "
     "the benchmark"
 )
 

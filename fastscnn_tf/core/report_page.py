@@ -1,4 +1,4 @@
-"""A report as one self-contained HTML page, or as Markdown with pictures beside it."""
+"""A report as one self-contained HTML page, or as Markdown with images beside it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A picture.
+    """An image.
 
     Attributes:
         file: its name beside the page; empty for one that stands in the page alone.

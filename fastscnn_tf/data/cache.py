@@ -111,7 +111,7 @@ class DiskCache:
     """Keeps pairs as .npy files, which are mapped, not read: the system keeps what is used.
 
     A file's name says what it was made from (paths, sizes, times of change and label space), so a
-    changed picture is decoded anew and several runs share a folder.
+    changed image is decoded anew and several runs share a folder.
 
     Args:
         folder: is made if need be.

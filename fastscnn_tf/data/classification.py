@@ -1,6 +1,6 @@
-"""The tf.data pipeline from pictures with a class each to batches, for pre-training the trunk.
+"""The tf.data pipeline from images with a class each to batches, for pre-training the trunk.
 
-Training shows a random part of each picture (Szegedy et al., CVPR 2015, section 6), mirrored in
+Training shows a random part of each image (Szegedy et al., CVPR 2015, section 6), mirrored in
 half of the cases and in changed light; evaluation shows the middle, as ImageNet is usually scored.
 """
 
@@ -18,7 +18,7 @@ from .datasets.image_folders import ImageFolders
 from .pipeline import shuffled_indices
 from .reader import noting_data_errors
 
-AREA = (0.08, 1.0)  # share of the picture that training shows
+AREA = (0.08, 1.0)  # share of the image that training shows
 ASPECT = (3 / 4, 4 / 3)  # how much its width is stretched against its height
 TRIES = 10  # draws of a part before the middle is taken
 MARGIN = 8 / 7  # evaluation resizes to this multiple of the size (256 for 224), then crops
@@ -38,37 +38,37 @@ def classification_batches(
     first_step: int = 0,
     training: bool = True,
 ) -> Any:
-    """Batches of pictures and classes for `model.fit` and `model.evaluate`.
+    """Batches of images and classes for `model.fit` and `model.evaluate`.
 
     Args:
-        dataset: the pictures.
+        dataset: the images.
         size: (height, width) of the batches in pixels.
         mean: per-channel mean in 0..255 units, RGB.
         std: per-channel standard deviation in 0..255 units, RGB.
-        batch_size: pictures per batch.
+        batch_size: images per batch.
         seed: makes order and augmentation repeatable; only training draws.
         epochs: epochs to give in one go, each with its own order: seed, epoch and position alone
             decide order and draws, so training resumes where it stopped. By default one epoch per
             iteration, different every time. Only training has epochs.
         first_step: batches of the first epoch that were given already.
-        training: pictures shuffled and augmented, whole batches only; otherwise every picture in
+        training: images shuffled and augmented, whole batches only; otherwise every image in
             order, its shorter side resized to 8/7 of the size and the middle cropped.
 
     Returns:
         `tf.data.Dataset` of (images, classes): float32 (B, H, W, 3), `(x - mean) / std` of 0..255
-        values, and int32 (B,). Iterate inside `named_data_errors` to get an unreadable picture as
+        values, and int32 (B,). Iterate inside `named_data_errors` to get an unreadable image as
         a `DataError` that names it.
 
     Raises:
         ConfigError: a size or batch size below 1, or a batch larger than the split in training.
     """
-    check_pictures(dataset, size, batch_size, training)
+    check_images(dataset, size, batch_size, training)
     tf = tensorflow()
     if training:
         stream = shuffled_indices(len(dataset), batch_size, seed, epochs, first_step)
     else:
         stream = tf.data.Dataset.range(len(dataset)).map(lambda i: (i, tf.zeros(2, tf.int64)))
-    read = PictureReader(dataset, size, training)
+    read = ImageReader(dataset, size, training)
 
     def load(index, draw):
         image, label = tf.numpy_function(read, [index, draw], (tf.uint8, tf.int32), stateful=False)
@@ -81,8 +81,8 @@ def classification_batches(
     return result.prefetch(2)
 
 
-def check_pictures(dataset: ImageFolders, size: Size, batch_size: int, training: bool) -> None:
-    """Makes sure that pictures can be batched.
+def check_images(dataset: ImageFolders, size: Size, batch_size: int, training: bool) -> None:
+    """Makes sure that images can be batched.
 
     Raises:
         ConfigError: a size or batch size below 1, or a batch larger than the split in training.
@@ -93,7 +93,7 @@ def check_pictures(dataset: ImageFolders, size: Size, batch_size: int, training:
         )
     if training and batch_size > len(dataset):
         raise ConfigError(
-            f"batch size {batch_size} is larger than the {len(dataset)} pictures of split "
+            f"batch size {batch_size} is larger than the {len(dataset)} images of split "
             f"{dataset.split!r}: use at most {len(dataset)}"
         )
 
@@ -106,11 +106,11 @@ def _in_other_light(image: Any, draw: Any) -> Any:
     return tf.clip_by_value(image, 0.0, 255.0)
 
 
-class PictureReader:
-    """Reads and crops pictures by index for `tf.numpy_function`.
+class ImageReader:
+    """Reads and crops images by index for `tf.numpy_function`.
 
     Args:
-        dataset: the pictures.
+        dataset: the images.
         size: (height, width) they are brought to.
         training: a random part, perhaps mirrored, instead of the middle.
     """
@@ -123,7 +123,7 @@ class PictureReader:
             return self.read(int(index), draw)
 
     def read(self, index: int, draw: np.ndarray) -> tuple[np.ndarray, np.int32]:
-        """Picture number `index`: `size` uint8 RGB, and its class.
+        """Image number `index`: `size` uint8 RGB, and its class.
 
         Args:
             index: 0..len - 1.
@@ -143,18 +143,18 @@ class PictureReader:
 
 
 def random_box(extent: Size, size: Size, rng: np.random.Generator) -> Box:
-    """A random part of a picture for training.
+    """A random part of an image for training.
 
-    Its area is 8 to 100 % of the picture's, its aspect 3/4 to 4/3 of that of `size`. Where no draw
-    fits into the picture, the largest part in its middle with such an aspect is taken.
+    Its area is 8 to 100 % of the image's, its aspect 3/4 to 4/3 of that of `size`. Where no draw
+    fits into the image, the largest part in its middle with such an aspect is taken.
 
     Args:
-        extent: (height, width) of the picture.
+        extent: (height, width) of the image.
         size: (height, width) it will be resized to.
         rng: is drawn from.
 
     Returns:
-        A box of whole pixels, at least one, inside the picture.
+        A box of whole pixels, at least one, inside the image.
     """
     height, width = extent
     low, high = (ratio * size[1] / size[0] for ratio in ASPECT)
@@ -173,17 +173,17 @@ def random_box(extent: Size, size: Size, rng: np.random.Generator) -> Box:
 
 
 def central_box(extent: Size, size: Size) -> Box:
-    """The part of a picture that evaluation shows.
+    """The part of an image that evaluation shows.
 
-    The same as resizing until the picture just covers 8/7 of `size` and cropping the middle, but
-    the resized picture, which may be huge for a narrow one, is never made.
+    The same as resizing until the image just covers 8/7 of `size` and cropping the middle, but
+    the resized image, which may be huge for a narrow one, is never made.
 
     Args:
-        extent: (height, width) of the picture.
+        extent: (height, width) of the image.
         size: (height, width) it will be resized to.
 
     Returns:
-        A box inside the picture, in fractions of pixels.
+        A box inside the image, in fractions of pixels.
     """
     height, width = extent
     scale = min(height / size[0], width / size[1]) / MARGIN  # source pixels per shown pixel
@@ -194,5 +194,5 @@ def central_box(extent: Size, size: Size) -> Box:
 
 def resized_part(image: np.ndarray, box: Box, size: Size) -> np.ndarray:
     """The part of (h, w, 3) uint8 in a box as `size` uint8: bilinear, antialiased in shrinking."""
-    picture = Image.fromarray(image)
-    return np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR, box=box))
+    opened = Image.fromarray(image)
+    return np.asarray(opened.resize(size[::-1], Image.Resampling.BILINEAR, box=box))

@@ -64,7 +64,7 @@ def load_dataset(
         InputError: TensorFlow is not installed.
         ConfigError: the classes of data set and config differ (the same names in another order
             are brought into the config's), or the batch is larger than the split.
-        DataError: files are missing or wrong. An unreadable picture shows when its batch is
+        DataError: files are missing or wrong. An unreadable image shows when its batch is
             asked for: `model.fit` and `reader.named_data_errors` give this error, a plain loop
             gives TensorFlow's with this one in it.
     """

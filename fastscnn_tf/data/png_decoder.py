@@ -1,6 +1,6 @@
 """The fastest PNG decoding at hand behind `core.images.image_file`, for training and scoring.
 
-PNG is lossless: every decoder gives the same pixels. Of Pillow's time for a CamVid picture
+PNG is lossless: every decoder gives the same pixels. Of Pillow's time for a CamVid image
 kornia-rs takes 0.4, TensorFlow 0.7, OpenCV 0.9. kornia-rs holds Python's lock all the while and
 TensorFlow does not: on few cores kornia-rs decodes, on many TensorFlow.
 Plain files only go there; Pillow keeps all others, and says what is wrong with those that fail.

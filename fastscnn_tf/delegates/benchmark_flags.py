@@ -94,7 +94,7 @@ def benchmark_command(
         ConfigError: settings for a browser.
     """
     if settings.api == LITERT_JS:
-        raise ConfigError("benchmark_model is no browser: choose settings for another device")
+        raise ConfigError("benchmark_model is not a browser: choose settings for another device")
     adb = settings.on_android if adb is None else adb
     compiled = settings.api == COMPILED_MODEL
     flags = _Flags(ADB_FOLDER if adb else ".")

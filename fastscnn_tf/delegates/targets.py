@@ -45,7 +45,7 @@ class Target:
 
 _INT8 = "int8: a third of float32's bytes, and the fastest kernels of ARM and x86 CPUs"
 _LOGITS = "logits at 1/8: the runtime's full-resolution labels are exact and cheaper than RESIZE"
-_BYTES = "uint8 in: the picture's bytes as they are, from any language"
+_BYTES = "uint8 in: the image's bytes as they are, from any language"
 _PI4_API = "Interpreter, never CompiledModel: its GPU library needs atomics that its CPU lacks"
 _CORES = "4 threads: one for each core"
 
@@ -83,7 +83,7 @@ _TARGETS = (
         (
             "float16: GPUs compute in it, and int8 would be unpacked to it",
             "float32 in and out: the delegate's own types, no conversion on the CPU",
-            "logits at 1/8: ARG_MAX is no operation of GPU delegates, and fewer bytes come back",
+            "logits at 1/8: GPU delegates have no ARG_MAX, and fewer bytes come back",
             "GPU alone: with the CPU as fallback it may run there unseen",
         ),
         recipe="float16",

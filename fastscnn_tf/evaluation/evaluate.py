@@ -137,7 +137,7 @@ def load_predictor(
             f"{name_of(model)}: such a file has one size: export it with {with_it} instead"
         )
     if pad and size is None:
-        raise ConfigError("--pad is for a size that is no multiple of 32: pass --size HxW, too")
+        raise ConfigError("--pad is for a size that is not a multiple of 32: pass --size HxW, too")
     if is_run_here(model):
         return Segmenter(model, threads, trust_settings=trust_settings)
     if _is_predictor(model):
@@ -372,7 +372,7 @@ def training_remark(model: object, dataset: str, split: str) -> str:
 def deciding(
     model: AnyModel, predictor: Predictor, size: Size | None, pad: bool, views: Views
 ) -> dict[str, Any]:
-    """What of a model, and of how it looks at pictures, decides the results; as JSON has it."""
+    """What of a model, and of how it looks at images, decides the results; as JSON has it."""
     file = _file_of(model, size is not None or not views.one_size)
     if is_path(file) and Path(file).is_dir():
         from ..model.io import checkpoint_in

@@ -1,4 +1,4 @@
-"""`compare_models`: two models on the same pictures, such as a float file and its int8 twin."""
+"""`compare_models`: two models on the same images, such as a float file and its int8 twin."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ..delegates.kernels import using_kernels
 from ..scoring.class_mapping import mapping_between
 from ..scoring.views import AnyModel
 from .evaluate import name_of, open_inference
-from .model_comparison_result import ComparedPicture, Departure, ModelComparison
+from .model_comparison_result import ComparedImage, Departure, ModelComparison
 from .model_pair import ModelPair
 
 LISTED = 10  # pairs of classes
-PICTURES = 5
+DRAWN = 5
 
 
 def compare_models(
@@ -46,7 +46,7 @@ def compare_models(
     kernels: tuple[str | None, str | None] = (None, None),
     progress: Progress = iter,
 ) -> ModelComparison:
-    """Compares two models on every picture of a split, one look at the whole picture each.
+    """Compares two models on every image of a split, one look at the whole image each.
 
     Args:
         first: a path or a model, as for `evaluate`; two .tflite files need no TensorFlow.
@@ -55,9 +55,9 @@ def compare_models(
         data_dir: where it lies.
         split: which split.
         output: a folder that gets `report.html`, self-contained, `comparison.json` and the worst
-            pictures as PNG.
+            images as PNG.
         threads: CPU threads of a .tflite, as for `evaluate`.
-        pictures: how many of the worst pictures are drawn into `output`, 5 by default; 0 where the
+        pictures: how many of the worst images are drawn into `output`, 5 by default; 0 where the
             data's licence forbids to pass them on.
         force: write into a folder that is not empty.
         skip_bad: leave out pairs that are incomplete or cannot be read, with a counted warning.
@@ -65,7 +65,7 @@ def compare_models(
         class_map: likewise; one file for both models.
         kernels: of the first and of the second, as for `evaluate`; so that one file can be
             compared with itself.
-        progress: wraps the picture indices, to show a progress bar.
+        progress: wraps the image indices, to show a progress bar.
 
     Raises:
         ModelFileError, DataError, ConfigError: models or data cannot be used, or `pictures` without
@@ -97,24 +97,24 @@ def compare_models(
     if output is not None:
         from .model_comparison_report import write_report
 
-        write_report(Path(output), result, pair, PICTURES if pictures is None else pictures)
+        write_report(Path(output), result, pair, DRAWN if pictures is None else pictures)
     return result
 
 
 class _Tally:
-    """Everything counted over the pictures."""
+    """Everything counted over the images."""
 
     def __init__(self, data: SegmentationDataset):
         self.data, count = data, len(data.labels)
         self.matrices = [np.zeros((count, count + 1), np.int64) for _ in range(2)]
         self.pairs = np.zeros((256, 256), np.int64)
         self.right = np.zeros(3, np.int64)
-        self.pictures: list[ComparedPicture] = []
+        self.pictures: list[ComparedImage] = []
 
     def result(
         self, models: tuple[str, str], pair: ModelPair, progress: Progress
     ) -> ModelComparison:
-        """Counts over all pictures; label maps are made and counted while the networks run."""
+        """Counts over all images; label maps are made and counted while the networks run."""
 
         def add(seen: tuple[int, np.ndarray, list[Any]]) -> None:
             index, label, done = seen
@@ -156,7 +156,7 @@ class _Tally:
         self.right += (*hits, truth.size - sum(hits))
         share = ratio(np.trace(pairs), codes.size) or 0.0
         name = self.data.sample_name(index)
-        self.pictures.append(ComparedPicture(index, name, share, (ious[0], ious[1])))
+        self.pictures.append(ComparedImage(index, name, share, (ious[0], ious[1])))
 
     def _departures(self, total: int) -> Iterator[Departure]:
         counts = self.pairs.copy()

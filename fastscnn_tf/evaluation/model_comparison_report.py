@@ -1,4 +1,4 @@
-"""The report of a `ModelComparison`: tables, and the pictures on which the models differ most."""
+"""The report of a `ModelComparison`: tables, and the images on which the models differ most."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..core.images.visualize import hatched, legend, overlay
 from ..core.labels import IGNORE, Color, LabelSpace
 from ..core.report_page import Figure, Page, Section, Table
 from ..core.text_table import percent
-from .model_comparison_result import ComparedPicture, Delta, ModelComparison
+from .model_comparison_result import ComparedImage, Delta, ModelComparison
 from .model_pair import ModelPair
 
 JSON = "comparison.json"
@@ -32,9 +32,9 @@ def write_report(folder: Path, result: ModelComparison, pair: ModelPair, picture
     """Writes `report.html`, `comparison.json` and `worst_N.png` into a folder.
 
     Args:
-        folder: it is made where it is not there; earlier pictures in it are removed.
+        folder: it is made where it is not there; earlier images in it are removed.
         result: what was found.
-        pair: the models and their data, which are looked at again for the pictures.
+        pair: the models and their data, which are looked at again for the images.
         pictures: how many are drawn.
     """
     worst = [p for p in result.pictures[:pictures] if p.agreement < 1]
@@ -52,7 +52,7 @@ def _result(result: ModelComparison) -> Section:
         shares = [percent(share) for share in result.right]
         rows.append(("right where they differ, %", shares[0], shares[1], f"neither {shares[2]}"))
     text = (
-        f"{result.dataset}, split {result.split}, {len(result.pictures)} pictures, scored at their "
+        f"{result.dataset}, split {result.split}, {len(result.pictures)} images, scored at their "
         f"labels' own size. Both models give the same class to {percent(result.agreement, 3)} % of "
         "all pixels."
     )
@@ -82,16 +82,16 @@ def _worst(result: ModelComparison, figures: tuple[Figure, ...]) -> Section:
         (PurePath(p.name).name, percent(p.agreement, 3), *(percent(iou) for iou in p.miou))
         for p in result.pictures[: max(5, len(figures))]
     )
-    head = ("picture", "agreement, %", "mean IoU of the first, %", "of the second, %")
-    text = "Mean IoU of one picture: over the classes in its label map or prediction."
-    return Section("Pictures with the least agreement", text, figures, Table(head, rows))
+    head = ("image", "agreement, %", "mean IoU of the first, %", "of the second, %")
+    text = "Mean IoU of one image: over the classes in its label map or prediction."
+    return Section("Images with the least agreement", text, figures, Table(head, rows))
 
 
-def _figure(place: int, item: ComparedPicture, pair: ModelPair) -> Figure:
+def _figure(place: int, item: ComparedImage, pair: ModelPair) -> Figure:
     image, label, (first, second) = pair.predictions(item.index)
     sheet = comparison_sheet(image, label, first, second, pair.data.labels)
     alt = (
-        f"{PurePath(item.name).name}, agreement {percent(item.agreement)} %: picture, label map, "
+        f"{PurePath(item.name).name}, agreement {percent(item.agreement)} %: image, label map, "
         "where the models differ (blue: the first is right, orange: the second, white: neither, "
         "pink: no label), first and second prediction, with the colours of the classes"
     )
@@ -101,7 +101,7 @@ def _figure(place: int, item: ComparedPicture, pair: ModelPair) -> Figure:
 def comparison_sheet(
     image: np.ndarray, label: np.ndarray, first: np.ndarray, second: np.ndarray, space: LabelSpace
 ) -> np.ndarray:
-    """Picture, label map and difference above the two predictions and the legend.
+    """Image, label map and difference above the two predictions and the legend.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -111,7 +111,7 @@ def comparison_sheet(
         space: names and colours of the classes.
 
     Returns:
-        (rows, columns, 3) uint8 RGB; large pictures are made smaller, to 1400 pixels in all.
+        (rows, columns, 3) uint8 RGB; large images are made smaller, to 1400 pixels in all.
     """
     height, width = label.shape
     wide = min(max(width, 160), (SHEET_WIDTH - 2 * GAP) // 3)
@@ -123,7 +123,7 @@ def comparison_sheet(
     )
     key = legend(space, LINE, width=wide)
     panels = (
-        ("picture", image),
+        ("image", image),
         ("label map", hatched(overlay(image, label, space), label)),
         ("where they differ: blue first right, orange second, white neither", different),
         ("first", overlay(image, first, space)),
@@ -144,7 +144,7 @@ def comparison_sheet(
 def difference(
     image: np.ndarray, label: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> np.ndarray:
-    """The picture in dark grey, with colours where two label maps differ.
+    """The image in dark grey, with colours where two label maps differ.
 
     Returns:
         (H, W, 3) uint8 RGB: blue where the first has the label's class, orange where the second

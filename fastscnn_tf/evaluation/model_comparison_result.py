@@ -1,4 +1,4 @@
-"""`ModelComparison`: what two models made of the same pictures, as tables and as JSON."""
+"""`ModelComparison`: what two models made of the same images, as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..core.text_table import percent, text_table
 
 
 @dataclasses.dataclass(frozen=True)
-class ComparedPicture:
-    """What two models made of a picture.
+class ComparedImage:
+    """What two models made of an image.
 
     Attributes:
         index: in its split.
-        name: of the picture.
+        name: of the image.
         agreement: share of its pixels to which both give the same class, 0..1.
-        miou: of either model on this picture alone; None where all of it is void.
+        miou: of either model on this image alone; None where all of it is void.
     """
 
     index: int
@@ -65,7 +65,7 @@ class Delta(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class ModelComparison:
-    """Two models on the same pictures, at the labels' own size.
+    """Two models on the same images, at the labels' own size.
 
     Attributes:
         models: how the two were named.
@@ -88,7 +88,7 @@ class ModelComparison:
     scores: tuple[Scores, Scores]
     right: tuple[float, float, float] | None
     departures: tuple[Departure, ...]
-    pictures: tuple[ComparedPicture, ...]
+    pictures: tuple[ComparedImage, ...]
 
     def deltas(self) -> list[Delta]:
         """The IoU of each class, and the mean IoU last."""
@@ -128,7 +128,7 @@ class ModelComparison:
             f"first: {printable(self.models[0])}",
             f"second: {printable(self.models[1])}",
             text_table(rows, None),
-            f"{percent(self.agreement, 3)} % of the pixels of {len(self.pictures)} pictures agree; "
+            f"{percent(self.agreement, 3)} % of the pixels of {len(self.pictures)} images agree; "
             f"least {percent(worst.agreement)} % in {printable(Path(worst.name).name)}",
         ]
         if self.right:

@@ -1,4 +1,4 @@
-"""`ModelPair`: two models that look at the same pictures."""
+"""`ModelPair`: two models that look at the same images."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..data.datasets.dataset import SegmentationDataset
 
 @dataclasses.dataclass(frozen=True)
 class ModelPair:
-    """Two models that look at the pictures of a data set.
+    """Two models that look at the images of a data set.
 
     Attributes:
-        looks: how each looks at a picture (see `scoring.views.Inference`).
+        looks: how each looks at an image (see `scoring.views.Inference`).
         mappings: from the classes of each to the data set's.
-        data: the pictures.
+        data: the images.
     """
 
     looks: tuple[Any, ...]
@@ -29,7 +29,7 @@ class ModelPair:
     data: SegmentationDataset
 
     def seen(self, progress: Progress) -> Generator[tuple[int, np.ndarray, list[Any]]]:
-        """Index, label map and what the networks said, of every picture; reads ahead."""
+        """Index, label map and what the networks said, of every image; reads ahead."""
         indices = range(len(self.data))
         threads = readers()
         with closing(overlapped(self._read, indices, 2 * threads, threads)) as pairs:
@@ -37,7 +37,7 @@ class ModelPair:
                 yield index, label, self._run(prepared)
 
     def predictions(self, index: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-        """Picture, label map and the two predictions."""
+        """Image, label map and the two predictions."""
         image, label = self.data.read(index)
         prepared = [look.prepare(image, label.shape) for look in self.looks]
         return image, label, self.finish(self._run(prepared))

@@ -1,4 +1,4 @@
-"""`predict_files`: label maps, overlays, colours or RLEs of picture files, or a submission."""
+"""`predict_files`: label maps, overlays, colours or RLEs of image files, or a submission."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
 from ..scoring.views import AnyModel, Inference, Predictor, ViewOptions, Views
 from .evaluate import check_shareable, deciding, open_inference
-from .pictures import (
+from .images import (
     Found,
-    find_pictures,
-    given_pictures,
+    find_images,
+    given_images,
     name_among,
     note_skipped,
     read_found,
@@ -60,24 +60,24 @@ def predict_files(
     views: Views | None = None,
     **ways: Unpack[ViewOptions],
 ) -> list[Path]:
-    """Segments pictures, each at its own size.
+    """Segments images, each at its own size.
 
-    Where pictures lie in the folder of the results, a hidden list tells these from those: results
-    of earlier calls are left out, and what is not on the list is never replaced. A picture is left
-    out, too, if it is given twice by one path; two links to it are two pictures.
+    Where images lie in the folder of the results, a hidden list tells these from those: results
+    of earlier calls are left out, and what is not on the list is never replaced. An image is left
+    out, too, if it is given twice by one path; two links to it are two images.
 
     Args:
         model: a path or a Keras model, as for `evaluate`.
-        paths: pictures, folders of pictures, or .txt files with the path of a picture in each line,
-            relative to the file's folder; addresses of them will do, too. The pictures of a
+        paths: images, folders of images, or .txt files with the path of an image in each line,
+            relative to the file's folder; addresses of them will do, too. The images of a
             Parquet file have results in a folder of its name, by the numbers of their rows; those
             of a packed shard, or of all in a folder, have them by their names, in a folder of the
             name of their split.
         folder: where the results go.
         opacity: of the overlay's colours.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
-        force: replace existing results; among pictures, those that an earlier call wrote.
-        progress: wraps the picture indices.
+        force: replace existing results; among images, those that an earlier call wrote.
+        progress: wraps the image indices.
         size: run a Keras model at another (height, width).
         pad: take any `size`, padding the image to multiples of 32.
         format: `pictures` writes `<stem>_labels.png` (palette PNG of class indices) and
@@ -85,32 +85,32 @@ def predict_files(
             `<stem>_labels.png` as an 8-bit grey PNG of class indices; `color` writes
             `<stem>_color.png` in RGB; `cityscapes` writes
             `<city>_<sequence>_<frame>_pred_labelIds.png` (8-bit grey PNG of label ids), what the
-            benchmark's server takes; `coco` writes one `coco.json` with RLEs of all pictures;
+            benchmark's server takes; `coco` writes one `coco.json` with RLEs of all images;
             `parquet` writes `labels-00000.parquet` and so on, with columns `label`, a palette PNG,
-            and `name`, of up to 1,000 pictures each.
-        recursive: take the pictures of a folder's sub-folders, too; the results lie in sub-folders
+            and `name`, of up to 1,000 images each.
+        recursive: take the images of a folder's sub-folders, too; the results lie in sub-folders
             of the same names, but those for the benchmark, whose names are its own.
-        processes: share the pictures among so many processes, each with an interpreter of its
+        processes: share the images among so many processes, each with an interpreter of its
             own (and `threads` threads), or among those of a `Fleet`; then `model` is a path.
-        skip_bad: go on without pictures that are missing or cannot be read, and list them in the
+        skip_bad: go on without images that are missing or cannot be read, and list them in the
             folder (`.fastscnn-skipped.jsonl`).
-        resume: note in the folder what is done (`.fastscnn-done.jsonl`), and leave out pictures
+        resume: note in the folder what is done (`.fastscnn-done.jsonl`), and leave out images
             that an earlier call with the same options noted.
-        views: how the model looks at a picture; with windows it may have up to 536 megapixels
+        views: how the model looks at an image; with windows it may have up to 536 megapixels
             instead of 89.
         ways: `scales`, `flip`, `window`, `stride` and `fit`, as for `evaluate`.
 
     Returns:
-        The first file written of each picture, in their order, or, for `parquet`, the one that it
+        The first file written of each image, in their order, or, for `parquet`, the one that it
         is in; for `coco` the one file.
 
     Raises:
-        DataError: a picture is missing or unreadable (those before it are written; with several
+        DataError: an image is missing or unreadable (those before it are written; with several
             processes some after it may be, too), or has no Cityscapes name.
         ConfigError: no such format or number of processes, a model without Cityscapes' classes for
             its format, a model in memory for several processes, or resumed with other options.
         WorkerDied: a process was killed.
-        OutputError: a result exists, two pictures share a name and a suffix, the folder cannot be
+        OutputError: a result exists, two images share a name and a suffix, the folder cannot be
             written, or another call with `resume` or
             for `parquet` writes into it.
     """
@@ -120,10 +120,10 @@ def predict_files(
     noted = anew and os.path.lexists(folder / DONE)
     alone = resume or noted or format == "parquet"  # whose files are named by their numbers
     with one_call(folder / DONE if alone else None):
-        given = [given_pictures(path, skip_bad) for path in paths]
+        given = [given_images(path, skip_bad) for path in paths]
         found = _to_segment(given, recursive, skip_bad)
         make = functools.partial(
-            picture_writer,
+            image_writer,
             *(model, threads, size, pad),
             opacity=opacity,
             format=format,
@@ -148,18 +148,18 @@ def predict_files(
 
 
 class _Work:
-    """The pictures of a call: where their results go, what is done, and what came of each.
+    """The images of a call: where their results go, what is done, and what came of each.
 
     Args:
-        found: the pictures.
+        found: the images.
         folder: of the results.
         write: writes them.
         journal: of calls that can be gone on with.
         anew: results of earlier calls are replaced.
 
     Raises:
-        OutputError: two pictures would have the same result.
-        DataError: a picture has no Cityscapes name, which the format needs.
+        OutputError: two images would have the same result.
+        DataError: an image has no Cityscapes name, which the format needs.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class _Work:
         self._to_do = [index for index in range(len(found)) if index not in self._seen]
 
     def begin(self, force: bool) -> list[tuple[Path, Path]]:
-        """Pictures that are to be segmented, and the targets of their results.
+        """Images that are to be segmented, and the targets of their results.
 
         Raises:
             OutputError: a result exists, or cannot be written.
@@ -200,29 +200,29 @@ class _Work:
         """What came of them, in their order."""
         try:
             for index, each in zip(progress(self._to_do), done, strict=True):
-                picture = self._found[index]
+                image = self._found[index]
                 self._seen[index] = each
                 if self._parts and not each.bad:
-                    row = {"label": each.annotations, "name": picture.name.as_posix()}
-                    self._parts.add(name_of(picture.path), row)
+                    row = {"label": each.annotations, "name": image.name.as_posix()}
+                    self._parts.add(name_of(image.path), row)
                     self._seen[index] = _Seen()
                 elif self._journal and not each.bad:
-                    self._journal.note(picture.path, each.annotations)
-        finally:  # what is done before Ctrl-C or a bad picture is kept
+                    self._journal.note(image.path, each.annotations)
+        finally:  # what is done before Ctrl-C or a bad image is kept
             if self._parts:
                 self._parts.flush()
 
     def end(self) -> list[Path]:
-        """The first file of each picture, or the one that it is in; that of all is written."""
+        """The first file of each image, or the one that it is in; that of all is written."""
         bad = [self._seen[index].bad for index in range(len(self._found))]
-        paths = [picture.path for picture in self._found]
+        paths = [image.path for image in self._found]
         note_skipped(self._folder, list(zip(paths, bad, strict=True)))
         used = [index for index, why in enumerate(bad) if not why]
         files = {paths[i]: self._write.files(self._targets[i]) for i, why in enumerate(bad) if why}
         if stale := [path for path, own in files.items() if any(map(os.path.lexists, own))]:
-            say(f"what an earlier call made of {several(stale, 'picture')} that was skipped stays")
+            say(f"what an earlier call made of {several(stale, 'image')} that was skipped stays")
         if self._one_file and self._journal and (lost := self._journal.others(paths)):
-            say(f"{self._one_file[0]}: left out {several(lost, 'picture')} of earlier calls")
+            say(f"{self._one_file[0]}: left out {several(lost, 'image')} of earlier calls")
         if self._one_file:
             names = [self._found[i].name for i in used]
             content = coco_file(names, [self._seen[i].annotations for i in used], self._write.space)
@@ -239,7 +239,7 @@ def _check_files(
     write: Results | None,
     began: Path | None,
 ) -> None:
-    """Makes sure that results can be written; `write` knows which of them lie among pictures."""
+    """Makes sure that results can be written; `write` knows which of them lie among images."""
     for path in files:
         check_name(path)
         may_replace = force or bool(journal and journal.has_begun(path))
@@ -254,22 +254,22 @@ def _done_before(
     found: Sequence[Found],
     files: Sequence[list[Path]],
 ) -> dict[int, _Seen]:
-    """Which pictures an earlier call has done, all of whose files are there."""
+    """Which images an earlier call has done, all of whose files are there."""
     known = parts.done() if parts else {}
     done = {
-        index: _Seen(annotations=None if parts else journal.result(picture.path))
-        for index, (picture, paths) in enumerate(zip(found, files, strict=True))
+        index: _Seen(annotations=None if parts else journal.result(image.path))
+        for index, (image, paths) in enumerate(zip(found, files, strict=True))
         if journal
-        and (journal.is_done(picture.path) or name_of(picture.path) in known)
+        and (journal.is_done(image.path) or name_of(image.path) in known)
         and all(map(os.path.lexists, paths))
     }
     if done:
-        say(f"{len(done)} of {len(found)} pictures are done already")
+        say(f"{len(done)} of {len(found)} images are done already")
     return done
 
 
 class _Seen(NamedTuple):
-    """What came of a picture: why it cannot be read, or what goes into a file with others."""
+    """What came of an image: why it cannot be read, or what goes into a file with others."""
 
     bad: str | None = None
     annotations: Any = None
@@ -278,7 +278,7 @@ class _Seen(NamedTuple):
 def _targets(found: Sequence[Found], folder: Path, write: Results) -> list[Path]:
     """Paths of results without ending; those of x.jpg and x.jfif keep the suffix, which is said."""
     flat = write.format == "cityscapes"
-    places = [folder if flat else folder / picture.name.parent for picture in found]
+    places = [folder if flat else folder / image.name.parent for image in found]
     targets = [at / write.stem(each.path) for at, each in zip(places, found, strict=True)]
     count = Counter(targets)
     if flat or len(count) == len(targets):
@@ -286,13 +286,13 @@ def _targets(found: Sequence[Found], folder: Path, write: Results) -> list[Path]
     named = zip(places, found, targets, strict=True)
     longer = [at / each.path.name if count[to] > 1 else to for at, each, to in named]
     if len(set(longer)) < len(longer):
-        return targets  # two pictures of one name, which `_check_distinct` refuses
-    twice = [picture.path for picture, at in zip(found, targets, strict=True) if count[at] > 1]
-    say(f"{several(twice, 'picture')} differ in their suffix alone: it is in the results' names")
+        return targets  # two images of one name, which `_check_distinct` refuses
+    twice = [image.path for image, at in zip(found, targets, strict=True) if count[at] > 1]
+    say(f"{several(twice, 'image')} differ in their suffix alone: it is in the results' names")
     return longer
 
 
-def picture_writer(
+def image_writer(
     model: AnyModel,
     threads: int | None = None,
     size: Size | None = None,
@@ -304,7 +304,7 @@ def picture_writer(
     skip_bad: bool = False,
     views: Views | None = None,
 ) -> _Writer:
-    """What `predict_files` does with each picture, as a function of (picture, target) paths.
+    """What `predict_files` does with each image, as a function of (image, target) paths.
 
     The arguments are those of `predict_files`, and `listed` of `Results`.
 
@@ -318,7 +318,7 @@ def picture_writer(
 
 @dataclasses.dataclass(frozen=True)
 class _Writer:
-    """Writes what a model sees in a picture; with `skip_bad` it says why one cannot be read."""
+    """Writes what a model sees in an image; with `skip_bad` it says why one cannot be read."""
 
     inference: Inference
     predictor: Predictor
@@ -327,14 +327,14 @@ class _Writer:
     windowed: bool = False
 
     def __call__(self, job: tuple[Path, Path]) -> _Seen:
-        picture, target = job
+        path, target = job
         try:
-            image = read_found(picture, large=self.windowed)
+            image = read_found(path, large=self.windowed)
         except DataError as error:
             if self.skip_bad:
                 return _Seen(str(error))
             larger = isinstance(error, TooManyPixels) and not self.windowed
-            hint = "--window HxW looks at larger pictures in windows; " if larger else ""
+            hint = "--window HxW looks at larger images in windows; " if larger else ""
             raise type(error)(f"{error}; {hint}--skip-bad goes on without it") from None
         labels = self.inference.label_map(image, image.shape[:2])
         return _Seen(annotations=self.write(image, labels, target))
@@ -346,33 +346,33 @@ def _real(path: Path) -> str:
 
 
 def _to_segment(paths: Sequence[Path], recursive: bool, skip_bad: bool) -> list[Found]:
-    """The pictures, each once, without results of earlier calls."""
+    """The images, each once, without results of earlier calls."""
     found = [
         Found(p, name_among(p, path))
         for path in paths
-        for p in find_pictures(path, recursive, skip_bad)
+        for p in find_images(path, recursive, skip_bad)
     ]
     once = {(_real(f.path.parent), f.path.name): f for f in found}.values()
     if more := len(found) - len(once):
-        say(f"{more} of {len(found)} pictures are given twice by one path: each is taken once")
+        say(f"{more} of {len(found)} images are given twice by one path: each is taken once")
     results = _results_among([each.path for each in once])
     return [each for each in once if each.path not in results]
 
 
 def _lie_among(found: Sequence[Found], paths: Sequence[StrPath], folder: Path, format: str) -> bool:
-    """Whether results come to lie among the pictures."""
+    """Whether results come to lie among the images."""
     flat = format == "cityscapes"
     there = {_real(folder if flat else folder / each.name.parent) for each in found}
     within = [each.path for each in found if _real(each.path.parent) in there]
     if like := [p for p in within if p.stem.endswith(ENDINGS)]:
-        say(f"takes {several(like, 'file')} for pictures: {LIST} does not list them as results")
+        say(f"takes {several(like, 'file')} for images: {LIST} does not list them as results")
     return bool(within) or any(_real(Path(path)) == _real(folder) for path in paths)
 
 
-def _results_among(pictures: Sequence[Path]) -> set[Path]:
+def _results_among(images: Sequence[Path]) -> set[Path]:
     """Those that earlier calls wrote, as lists beside them and journals above them say."""
     results: set[Path] = set()
-    folders = {picture.parent for picture in pictures}
+    folders = {image.parent for image in images}
     lists: dict[Path, Callable[[Path], bool]] = {
         folder / LIST: WrittenFiles(folder).has for folder in folders if _has(folder, LIST)
     }
@@ -380,7 +380,7 @@ def _results_among(pictures: Sequence[Path]) -> set[Path]:
     journals = [folder / DONE for folder in above if _has(folder, DONE)]
     lists |= {path: Journal(path).has_begun for path in journals}
     for path, written in sorted(lists.items()):
-        inside = (p for p in pictures if path.parent in p.parents and p not in results)
+        inside = (p for p in images if path.parent in p.parents and p not in results)
         if path.name == LIST:
             inside = (p for p in inside if p.parent == path.parent)
         if found := list(filter(written, inside)):
@@ -393,9 +393,9 @@ def _has(folder: Path, name: str) -> bool:
     return os.path.lexists(folder / name)
 
 
-def _check_distinct(pictures: Sequence[Found], targets: list[Path]) -> None:
+def _check_distinct(images: Sequence[Found], targets: list[Path]) -> None:
     if len(set(targets)) == len(targets):
         return
     twice = next(t for i, t in enumerate(targets) if t in targets[:i])
-    names = ", ".join(str(p.path) for p, t in zip(pictures, targets, strict=True) if t == twice)
+    names = ", ".join(str(p.path) for p, t in zip(images, targets, strict=True) if t == twice)
     raise OutputError(f"{names} would both become {twice}: give each an output of its own")

@@ -1,4 +1,4 @@
-"""The folder that `pseudo_label` writes: a `folder` data set that grows picture by picture."""
+"""The folder that `pseudo_label` writes: a `folder` data set that grows image by image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ..core.images.image_file import save_label
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.text_table import text_table
 from ..data.datasets.description import DESCRIPTION
-from .pictures import container_of, content_of, say, several
+from .images import container_of, content_of, say, several
 
 SETTINGS, JOURNAL, SPLIT = "pseudo.json", "pseudo.counts.jsonl", "train"
 FOLDERS = ("images", "labels")
@@ -48,11 +48,11 @@ class PseudoLabels:
 
     Attributes:
         folder: the data set; `dataset.yaml` describes it, with the one split `train`.
-        images: pictures in it.
+        images: images in it.
         classes: names of the classes.
         predicted: pixels that each class won.
         kept: those of them that reached the confidence.
-        skipped: pictures that cannot be read, each with the reason.
+        skipped: images that cannot be read, each with the reason.
     """
 
     folder: Path
@@ -85,7 +85,7 @@ class PseudoLabels:
 
 
 class PseudoFolder:
-    """Pictures, label maps, and what is known of those that are done.
+    """Images, label maps, and what is known of those that are done.
 
     Args:
         path: the folder.
@@ -93,7 +93,7 @@ class PseudoFolder:
         space: the classes.
         resume: go on in a folder that has some.
         force: start anew in it: what an earlier call wrote there goes, other files stay.
-        parquet: pictures and label maps go into Parquet files, see `Parts`.
+        parquet: images and label maps go into Parquet files, see `Parts`.
 
     Raises:
         InputError: these need pyarrow, which is not installed.
@@ -133,7 +133,7 @@ class PseudoFolder:
             self.done = _read_journal(path / JOURNAL, len(space))
             images = [path / "images" / name for name in self.done]  # none of Parquet files
             if lost := [image for image in images if not image.exists()]:
-                say(f"labelled before, but gone: {several(lost, 'picture')}; the label maps stay")
+                say(f"labelled before, but gone: {several(lost, 'image')}; the label maps stay")
             return
         check_output_folder(path, force, SETTINGS)
         if force:
@@ -145,7 +145,7 @@ class PseudoFolder:
         write_bytes(path / DESCRIPTION, _description(path, space, split).encode())
 
     def has(self, name: str) -> bool:
-        """Whether a picture is done."""
+        """Whether an image is done."""
         return plain(name) in self.done
 
     def writer(self, copy: bool) -> PseudoWriter:
@@ -153,16 +153,16 @@ class PseudoFolder:
         return PseudoWriter(self.path, self._palette, copy, self._parts is not None)
 
     def note(self, name: str, counts: Counts) -> None:
-        """Notes that a picture and its label map are there."""
+        """Notes that an image and its label map are there."""
         add_lines(self.path / JOURNAL, [{"name": name, **msgspec.structs.asdict(counts)}])
         self.done[plain(name)] = counts
 
-    def add(self, name: str, picture: Path, label: bytes, counts: Counts) -> None:
+    def add(self, name: str, image: Path, label: bytes, counts: Counts) -> None:
         """`note`, or adds both to a Parquet file."""
         if self._parts is None:
             self.note(name, counts)
             return
-        row = {"image": content_of(picture), "label": label, "name": plain(name)}
+        row = {"image": content_of(image), "label": label, "name": plain(name)}
         self._parts.add(plain(name), row, msgspec.structs.asdict(counts))
         self.done[plain(name)] = counts
 
@@ -172,7 +172,7 @@ class PseudoFolder:
             self._parts.flush()
 
     def labels(self, classes: Sequence[str], skipped: Sequence[str]) -> PseudoLabels:
-        """What was labelled; at least one picture is done."""
+        """What was labelled; at least one image is done."""
         every = self.done.values()
         predicted, kept = (
             tuple(map(sum, zip(*counts, strict=True)))
@@ -185,12 +185,12 @@ class PseudoFolder:
 
 @dataclasses.dataclass(frozen=True)
 class PseudoWriter:
-    """Writes label maps and their pictures.
+    """Writes label maps and their images.
 
     Args:
         path: of the data set.
         palette: of the label maps.
-        copy: copy the pictures instead of linking them.
+        copy: copy the images instead of linking them.
         parquet: write nothing.
     """
 
@@ -199,12 +199,12 @@ class PseudoWriter:
     copy: bool
     parquet: bool
 
-    def __call__(self, name: str, picture: Path, label: np.ndarray) -> bytes:
+    def __call__(self, name: str, image: Path, label: np.ndarray) -> bytes:
         """Writes one of each, or gives the bytes of a label map for a Parquet file.
 
         Args:
-            name: of the picture in the data set.
-            picture: where it lies.
+            name: of the image in the data set.
+            image: where it lies.
             label: (H, W) uint8.
         """
         if self.parquet:
@@ -213,7 +213,7 @@ class PseudoWriter:
         with replacing(self.path / "labels" / f"{Path(name).stem}.png") as temporary:
             save_label(temporary, label, self.palette)
         with replacing(self.path / "images" / name) as temporary:
-            _place(picture, temporary, self.copy)
+            _place(image, temporary, self.copy)
         return b""
 
 
@@ -270,21 +270,21 @@ def clear_pseudo_labels(path: Path) -> None:
         each.unlink(missing_ok=True)
 
 
-def _place(picture: Path, target: Path, copy: bool) -> None:
-    """Links a picture by a relative path, or copies it, as one in a file of many always is."""
-    if container_of(picture):
-        target.write_bytes(content_of(picture))
+def _place(image: Path, target: Path, copy: bool) -> None:
+    """Links an image by a relative path, or copies it, as one in a file of many always is."""
+    if container_of(image):
+        target.write_bytes(content_of(image))
         return
-    picture = picture.resolve()
+    image = image.resolve()
     if copy:
-        shutil.copyfile(picture, target)
+        shutil.copyfile(image, target)
         return
     try:
-        target.symlink_to(os.path.relpath(picture, target.parent.resolve()))
+        target.symlink_to(os.path.relpath(image, target.parent.resolve()))
     except OSError as error:
         raise OutputError(
-            f"cannot link {picture} from {target.parent} ({error.strerror or error}): copy the "
-            "pictures with --copy (copy=True)"
+            f"cannot link {image} from {target.parent} ({error.strerror or error}): copy the "
+            "images with --copy (copy=True)"
         ) from None
 
 

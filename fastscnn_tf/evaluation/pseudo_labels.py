@@ -1,4 +1,4 @@
-"""`pseudo_label`: a trained model labels pictures, for self-training on them.
+"""`pseudo_label`: a trained model labels images, for self-training on them.
 
 The recipe of Zhu et al. ("Improving semantic segmentation via self-training", 2020) and GluonCV: a
 teacher's predictions where it is sure, 255 elsewhere, added to the human labels. The result is a
@@ -34,10 +34,10 @@ from ..scoring.averaged_views import AveragedViews
 from ..scoring.class_mapping import label_space_of
 from ..scoring.views import AnyModel, Predictor
 from .evaluate import check_shareable, is_run_here, load_predictor, loaded, name_of, scaled_sizes
-from .pictures import (
-    find_pictures,
+from .images import (
+    find_images,
     first_readable,
-    given_pictures,
+    given_images,
     name_among,
     note_skipped,
     read_found,
@@ -67,42 +67,42 @@ def pseudo_label(
     progress: Progress = iter,
     processes: int | Fleet = 1,
 ) -> PseudoLabels:
-    """Labels pictures where a model is sure, and writes a `folder` data set.
+    """Labels images where a model is sure, and writes a `folder` data set.
 
     The label of a pixel is the class with the greatest probability, averaged over the views at the
-    picture's own size, where that probability is at least `confidence`; 255 elsewhere.
+    image's own size, where that probability is at least `confidence`; 255 elsewhere.
 
     Args:
         model: a `.tflite` with logits, `.keras`, `.npz`, run folder or Keras model.
-        images: a picture, a folder of pictures, a .txt with the path of one in each line, a Parquet
+        images: an image, a folder of images, a .txt with the path of one in each line, a Parquet
             file, or a packed shard or folder of them, as for `predict_files`.
         folder: gets `dataset.yaml`, `labels/` (palette PNGs), `images/` (relative links to the
-            pictures, so that nothing is stored twice), `pseudo.json` (what decided the labels)
-            and `pseudo.counts.jsonl` (a line for each picture that is done).
+            images, so that nothing is stored twice), `pseudo.json` (what decided the labels)
+            and `pseudo.counts.jsonl` (a line for each image that is done).
         confidence: least probability, 0..1.
-        recursive: take the pictures of sub-folders, too; `a/b.jpg` becomes `a__b.jpg`.
+        recursive: take the images of sub-folders, too; `a/b.jpg` becomes `a__b.jpg`.
         scales: multiples of a Keras model's size to average, rounded to multiples of 32 (unless
             `pad`).
-        flip: average with the mirrored picture.
+        flip: average with the mirrored image.
         size: run a Keras model at another (height, width).
         pad: take any `size`.
         threads: CPU threads of a .tflite; by default those of its settings, else 2.
-        copy: copy the pictures instead of linking them.
-        parquet: write the pictures' bytes and their label maps into Parquet files of up to 1,000
-            pictures or some 128 MiB, `train-00000.parquet` and so on, instead of files each. Their
+        copy: copy the images instead of linking them.
+        parquet: write the images' bytes and their label maps into Parquet files of up to 1,000
+            images or some 128 MiB, `train-00000.parquet` and so on, instead of files each. Their
             columns are `image`, `label` and `name`.
         resume: go on where an earlier call with the same options stopped.
         force: start anew in a folder that is in use.
-        skip_bad: go on without pictures that are missing or cannot be read, and list them in the
+        skip_bad: go on without images that are missing or cannot be read, and list them in the
             folder (`.fastscnn-skipped.jsonl`).
-        progress: wraps the indices of the pictures.
-        processes: share the pictures among so many processes, each with an interpreter of its
+        progress: wraps the indices of the images.
+        processes: share the images among so many processes, each with an interpreter of its
             own (and `threads` threads), or among those of a `Fleet`; then `model` is a path.
 
     Raises:
         ConfigError: options out of range, resumed with others, or a model in memory for several
             processes.
-        DataError: no pictures, a bad one without `skip_bad` (what is done stays, see `resume`), or
+        DataError: no images, a bad one without `skip_bad` (what is done stays, see `resume`), or
             two whose label maps would have the same name.
         ModelFileError: the model cannot be used.
         OutputError: the folder is in use, cannot be written, or another call goes on with it.
@@ -111,10 +111,10 @@ def pseudo_label(
     fleet = Fleet.of(processes)
     check_shareable(model, fleet)
     with one_call(check_plain(folder) / JOURNAL if resume else None):
-        pictures = _pictures(given_pictures(images, skip_bad), recursive, skip_bad)
+        found = _named_images(given_images(images, skip_bad), recursive, skip_bad)
         inside = os.path.realpath(Path(folder) / "images")
-        if any(os.path.realpath(picture.parent) == inside for _, picture in pictures):
-            raise ConfigError(f"the pictures lie in the output {folder}: name another --output")
+        if any(os.path.realpath(image.parent) == inside for _, image in found):
+            raise ConfigError(f"the images lie in the output {folder}: name another --output")
         opening = model, scales, size, pad, threads
         predictors = _predictors(*opening)
         space = _named_classes(predictors[0])
@@ -128,17 +128,17 @@ def pseudo_label(
             "classes": list(space.names),
         }
         if not (resume and os.path.lexists(Path(folder) / SETTINGS)):
-            first_readable((picture for _, picture in pictures), skip_bad)
+            first_readable((image for _, image in found), skip_bad)
         out = PseudoFolder(Path(folder), settings, space, resume, force, parquet)
         note_skipped(out.path, [])
-        jobs = [(name, picture) for name, picture in pictures if not out.has(name)]
+        jobs = [(name, image) for name, image in found if not out.has(name)]
         how = functools.partial(_Labeller, confidence=confidence, write=out.writer(copy))
         make = functools.partial(_labeller, how, flip, *opening)
         here = how(AveragedViews(predictors, flip))
         sharing = fleet.map(make, jobs, lambda job: str(job[1]), here, shared=out.path)
         with contextlib.closing(sharing) as done:
             skipped = _note(out, jobs, done, skip_bad, progress)
-        note_skipped(out.path, [(picture, skipped.get(picture)) for _, picture in pictures])
+        note_skipped(out.path, [(image, skipped.get(image)) for _, image in found])
     return out.labels(space.names, tuple(skipped.values()))
 
 
@@ -159,7 +159,7 @@ def _note(
                 skipped[jobs[index][1]] = str(found)
             else:
                 raise type(found)(f"{found}; --skip-bad goes on without it")
-    finally:  # what is done before Ctrl-C or a bad picture is kept
+    finally:  # what is done before Ctrl-C or a bad image is kept
         out.flush()
     return skipped
 
@@ -175,21 +175,21 @@ def _named_classes(predictor: Predictor) -> LabelSpace:
 
 @dataclasses.dataclass(frozen=True)
 class _Labeller:
-    """Labels a picture and writes that; what was counted, or why it cannot be read."""
+    """Labels an image and writes that; what was counted, or why it cannot be read."""
 
     views: AveragedViews
     confidence: float
     write: PseudoWriter
 
     def __call__(self, job: tuple[str, Path]) -> _Labelled | DataError:
-        name, picture = job
+        name, image = job
         try:
-            pixels = read_found(picture)
+            pixels = read_found(image)
         except DataError as error:
             return error
         probabilities = self.views.probabilities(pixels, pixels.shape[:2])
         label, counts = confident_labels(probabilities, self.confidence)
-        return self.write(name, picture, label), counts
+        return self.write(name, image, label), counts
 
 
 def _labeller(how: Callable[[AveragedViews], _Labeller], flip: bool, *opening: Any) -> _Labeller:
@@ -239,16 +239,16 @@ def _predictors(
     return [load_predictor(model, threads, size=each, pad=pad) for each in sizes]
 
 
-def _pictures(path: Path, recursive: bool, skip_bad: bool) -> list[tuple[str, Path]]:
-    """(name in the data set, picture); names are unique without their suffix.
+def _named_images(path: Path, recursive: bool, skip_bad: bool) -> list[tuple[str, Path]]:
+    """(name in the data set, image); names are unique without their suffix.
 
     Raises:
         DataError: there are none, or two would have the same label map.
     """
-    pictures: dict[str, tuple[str, Path]] = {}
-    for picture in find_pictures(path, recursive, skip_bad):
-        name = "__".join(name_among(picture, path).parts)
-        other = pictures.setdefault(Path(name).stem, (name, picture))[1]
-        if other != picture:
-            raise DataError(f"{other} and {picture} would have the same label map: rename one")
-    return list(pictures.values())
+    images: dict[str, tuple[str, Path]] = {}
+    for image in find_images(path, recursive, skip_bad):
+        name = "__".join(name_among(image, path).parts)
+        other = images.setdefault(Path(name).stem, (name, image))[1]
+        if other != image:
+            raise DataError(f"{other} and {image} would have the same label map: rename one")
+    return list(images.values())

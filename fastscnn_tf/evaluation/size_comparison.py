@@ -84,7 +84,7 @@ def size_table(
         recipe: of the exported files; by default `int8` with a data set, `float16` without, and
             `int8-qat` for a quantization-aware model.
         calibration_images: of its `train` split, for recipe `int8`.
-        frame: (height, width) of the pictures that are timed; by default each model's input size.
+        frame: (height, width) of the images that are timed; by default each model's input size.
         fps: mark the best file that gives so many frames per second; with an .onnx, whose
             multiply-accumulates are not counted, only with a data set.
         threads: CPU threads.
@@ -195,17 +195,17 @@ def _refuse(options: dict[str, Any], reason: str) -> None:
 def _measure(
     segmenters: Sequence[Segmenter], frame: Size | None, rounds: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds of the network, and from a picture to its label map: (rounds, files) each."""
+    """Seconds of the network, and from an image to its label map: (rounds, files) each."""
     rng = np.random.default_rng(0)
     shapes = [(*(frame or s.input_size), 3) for s in segmenters]
-    pictures = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+    images = [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
     inputs = [rng.integers(0, 256, (*s.input_size, 3), dtype=np.uint8) for s in segmenters]
     network, whole = np.zeros((2, rounds, len(segmenters)))
     for i in range(rounds):
         for j in map(int, np.roll(np.arange(len(segmenters)), i)):
             segmenter = segmenters[j]
             network[i, j] = _median(segmenter.run, inputs[j])
-            whole[i, j] = _median(segmenter.predict, pictures[j])
+            whole[i, j] = _median(segmenter.predict, images[j])
     return network, whole
 
 

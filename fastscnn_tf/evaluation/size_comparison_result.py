@@ -24,7 +24,7 @@ class SizeRow:
         arena_bytes: memory that its tensors share in the interpreter without a delegate, scratch
             included; a lower bound where the interpreter cannot be asked; None for an .onnx.
         network_ms: median milliseconds of the network alone.
-        frame_ms: median milliseconds from a picture to its label map at the picture's own size.
+        frame_ms: median milliseconds from an image to its label map at the image's own size.
         ratio: median over the rounds of its `frame_ms` to the first row's of the same round.
         miou: on the data set, 0..1, where one is given.
         micro_bytes: arena of TFLite Micro; 0 where it has no kernels for the file.
@@ -61,7 +61,7 @@ class SizeTable:
     Attributes:
         rows: in the order given.
         threads: CPU threads.
-        frame: (height, width) of the pictures; None: each model's own input size.
+        frame: (height, width) of the images; None: each model's own input size.
         wanted_fps: frames per second that were asked for.
         chosen: index of the row that gives them: the one of the greatest mIoU, without a data set
             of the most multiply-accumulates; None where none does, or nothing was asked.

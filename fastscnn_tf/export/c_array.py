@@ -22,8 +22,8 @@ from ..tflite.own_metadata import label_space
 PER_LINE = 24
 KIB = 1024
 EXAMPLE = Path(__file__).with_name("c_array_example.txt")
-# What a byte of the picture is to the input.
-INPUTS = {"uint8": "picture[i]", "int8": "static_cast<int8_t>(picture[i] ^ 0x80)"}
+# What a byte of the image is to the input.
+INPUTS = {"uint8": "image[i]", "int8": "static_cast<int8_t>(image[i] ^ 0x80)"}
 
 
 def check_c_array(header: StrPath, force: bool = False) -> tuple[Path, Path, Path]:
@@ -108,11 +108,11 @@ def _header(found: Findings, name: str) -> str:
         arena += arena // 50
     numbers = {
         "BYTES": (found.size_bytes, ""),
-        "HEIGHT": (height, "of the picture: height x width x 3 bytes, RGB"),
+        "HEIGHT": (height, "of the image: height x width x 3 bytes, RGB"),
         "WIDTH": (width, ""),
         "ROWS": (cells[1], "of the label map"),
         "COLUMNS": (cells[2], ""),
-        "PADDED_HEIGHT": (covered[0], "what the label map covers: the picture, and below and"),
+        "PADDED_HEIGHT": (covered[0], "what the label map covers: the image, and below and"),
         "PADDED_WIDTH": (covered[1], "right of it what its size lacks to multiples of 32"),
         "CLASSES": (len(space), ""),
         "ARENA_BYTES": (-(-arena // KIB) * KIB, how),

@@ -52,7 +52,7 @@ def kept_layers(config: FastSCNNConfig, patterns: Sequence[str]) -> tuple[str, .
             match whole names.
 
     Raises:
-        ConfigError: one is no regular expression or matches no layer, or together they match all.
+        ConfigError: one is not a regular expression or matches no layer, or all match together.
     """
     names = [layer.name for layer in complexity(config.replace(aux_heads=False)).layers]
     kept: set[str] = set()

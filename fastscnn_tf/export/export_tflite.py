@@ -119,7 +119,7 @@ def export_tflite(
             a list of paths, a data set of another library (see
             `data.datasets.objects.as_dataset`); label maps do not count, the first 200 images do.
         force: replace an existing file.
-        pad: take a `size` that is no multiple of 32; the padding is inside the graph and cut off
+        pad: take a `size` that is not a multiple of 32; the padding is inside the graph and cut off
             the result (of `logits` at 1/8 by the runtime).
         input: `uint8` raw bytes, the default but for int16x8; `int8`, which is bytes ^ 0x80 and
             saves an operation (int8 recipes); `float32`, images normalised by the caller with the

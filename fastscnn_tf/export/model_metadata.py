@@ -115,7 +115,7 @@ def _output(metadata: Mapping[str, Any]) -> Table:
         "description": text,
         "content": {
             "content_properties": {"type": "ImageProperties", "color_space": GRAYSCALE},
-            "range": {"min": 1, "max": 2},  # dimensions 1 and 2 are the picture's
+            "range": {"min": 1, "max": 2},  # dimensions 1 and 2 are the image's
         },
         "associated_files": [
             {

@@ -1,6 +1,6 @@
 """int8 means as depthwise convolutions, so that every CPU computes the same bytes.
 
-A mean of 6 or 10 values often lies half-way between two steps, and 1/6 is no float32. XNNPACK's
+A mean of 6 or 10 values often lies half-way between two steps, and 1/6 is not a float32. XNNPACK's
 MEAN then rounds one way on Arm and the other way on x86 (measured with ai-edge-litert 2.3.0:
 Cortex-A53, A72 and A76 agree, x86 with SSE4, AVX2 and AVX-512 agree, and the two part in 2 of 100
 values of such means, and behind them in 1 class of 100 at 1/8). A convolution with a scale for each

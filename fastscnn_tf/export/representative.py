@@ -14,7 +14,7 @@ from ..core.console import first_few, warn
 from ..core.errors import DataError
 from ..core.images.image_file import read_image
 from ..data.datasets.objects import Source, image_batches
-from ..data.datasets.registry import open_pictures
+from ..data.datasets.registry import open_images
 from ..data.reader import named_data_errors
 
 LIMIT = 200  # images
@@ -33,15 +33,15 @@ def training_images(
 
     Args:
         config: gives the size that drawn ones have.
-        dataset: its name, as for `open_pictures`.
+        dataset: its name, as for `open_images`.
         data_dir: where it lies.
         count: how many.
-        skip_bad: leave out pictures that cannot be read, with a counted warning.
+        skip_bad: leave out images that cannot be read, with a counted warning.
 
     Raises:
-        DataError: there is no such data set, or a picture cannot be read.
+        DataError: there is no such data set, or an image cannot be read.
     """
-    source = open_pictures(dataset, data_dir, "train", config.input_size)
+    source = open_images(dataset, data_dir, "train", config.input_size)
     if isinstance(source, list):
         images = _readable(source, count) if skip_bad else map(read_image, source)
     else:
@@ -64,7 +64,7 @@ def _readable(paths: Sequence[Path], count: int) -> Iterator[np.ndarray]:
         if found == count:
             break
     if bad:
-        warn(f"skipped {len(bad)} pictures that cannot be read ({first_few(bad)})")
+        warn(f"skipped {len(bad)} images that cannot be read ({first_few(bad)})")
 
 
 def first_images(config: FastSCNNConfig, source: Source) -> Iterator[np.ndarray]:

@@ -137,7 +137,7 @@ class Findings:
         return found[check_name("target", target, found)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; a scale that is no finite number becomes None."""
+        """Plain JSON types; a scale that is not a finite number becomes None."""
         counts = {name: getattr(self, name) for name in ("macs", "padding_macs", "filling_macs")}
         verdicts = [verdict.to_dict() for verdict in self.verdicts]
         return plain({**dataclasses.asdict(self), **counts, "verdicts": verdicts})

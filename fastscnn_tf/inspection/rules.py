@@ -177,7 +177,7 @@ def constant(node: Node, *places: int) -> str | None:
     for place in places:
         tensor = node.input(place)
         if tensor is not None and not node.fixed(tensor):
-            return f"input {place} (tensor {tensor.index}) is no constant"
+            return f"input {place} (tensor {tensor.index}) is not a constant"
     return None
 
 

@@ -88,8 +88,8 @@ def _enlarged(graph: Graph) -> bool:
     """Whether the output is smaller than the image; measured with mediapipe 1.2.2."""
     if not graph.inputs or not graph.outputs:
         return False
-    picture, mask = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[-1]]
-    return picture.shape[1:3] != mask.shape[1:3]
+    image, mask = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[-1]]
+    return image.shape[1:3] != mask.shape[1:3]
 
 
 def _mask(tensor: Tensor) -> list[Objection]:

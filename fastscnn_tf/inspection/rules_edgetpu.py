@@ -56,7 +56,7 @@ def _not_batch(node: Node, place: int) -> str | None:
     if 0 in taken and rank > INNERMOST:
         return "it works on the batch dimension"
     if node.kind == "MEAN" and rank - 1 in taken and x.shape[-1] % 4:
-        return "a mean over channels whose number is no multiple of 4"
+        return "a mean over channels whose number is not a multiple of 4"
     return None
 
 

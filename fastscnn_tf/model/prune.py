@@ -70,7 +70,7 @@ class Pruned:
 
 
 def check_macs(macs: float) -> None:
-    """Refuses what is no share of a network's multiply-adds.
+    """Refuses what is not a share of a network's multiply-adds.
 
     Raises:
         ConfigError: it is out of range.
@@ -163,7 +163,7 @@ def _narrowed(
 
 
 def _smaller(config: FastSCNNConfig, costs: Costs) -> Iterator[tuple[FastSCNNConfig, Costs]]:
-    """With each field one step smaller, or as many as it takes to leave the wiring as it is.
+    """With each field one step smaller, or as many as it takes to leave the architecture as it is.
 
     The second and the third group are joined by an addition where their widths are equal: those
     that are shrink together, and others do not become so.

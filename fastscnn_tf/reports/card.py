@@ -149,7 +149,7 @@ def _file_parts(path: Path, license: str | None) -> list[str]:
     operations = markdown_table(("operation", "count"), summary.ops.items())
     floats = f"{summary.float_tensors} of {summary.tensors} tensors are float."
     parts.append(f"## Operations\n{operations}\n\n{floats}")
-    use = [f"    fastscnn predict {shell_path(path.name)} street.jpg --output pictures", ""]
+    use = [f"    fastscnn predict {shell_path(path.name)} street.jpg --output images", ""]
     use += ["```python", "from fastscnn_tf import Segmenter", ""]
     use += [f'labels = Segmenter({python_string(path.name)}).predict("street.jpg")', "```"]
     parts.append("## How to use\n" + "\n".join(use))

@@ -23,7 +23,7 @@ SIZE: Size = (128, 224)
 TRAIN: dict[str, Any] = {"epochs": 12, "batch_size": 8, "learning_rate": 0.08, "bn_momentum": 0.9}
 FINE_TUNE: dict[str, Any] = {"epochs": 1, "batch_size": 8, "learning_rate": 0.002}
 CALIBRATION_IMAGES = 100
-PICTURES, SCALE = 4, 2
+IMAGES, SCALE = 4, 2
 FILES = {  # file -> (recipe, outputs)
     "float32.tflite": ("float32", "logits"),
     "float16.tflite": ("float16", "logits"),
@@ -137,14 +137,14 @@ def _agreement(summary: dict[str, Any]) -> list[str]:
 def write_report(folder: Path, summary: dict[str, Any], data: SegmentationDataset) -> None:
     """Writes `overlays/*.png` and `report.html` (self-contained) into the demo's folder."""
     segmenter = Segmenter(folder / "int8_qat.tflite")
-    pictures = [_picture(segmenter, data, i) for i in range(min(PICTURES, len(data)))]
+    images = [_image_figure(segmenter, data, i) for i in range(min(IMAGES, len(data)))]
     make_folder(folder / "overlays")
     key = Figure("", encode_png(legend(data.labels)), "the colours of the classes")
-    sections = (_files(summary, len(data)), Section("Pictures", figures=(*pictures, key)))
+    sections = (_files(summary, len(data)), Section("Images", figures=(*images, key)))
     Page("Fast-SCNN on toy streets", (*sections, _classes(summary))).write(folder)
 
 
-def _picture(segmenter: Segmenter, data: SegmentationDataset, index: int) -> Figure:
+def _image_figure(segmenter: Segmenter, data: SegmentationDataset, index: int) -> Figure:
     image, label = data.read(index)
     predicted = overlay(image, segmenter.predict(image), data.labels, 0.6)
     strip = np.hstack([image, predicted, overlay(image, label, data.labels, 0.6)])

@@ -91,8 +91,10 @@ def quantization_report(
         from ..export.representative import training_images
         from ..quantize.calibrate import calibrate
 
-        pictures = training_images(network.config, dataset, data_dir, calibration_images, skip_bad)
-        network = calibrate(network, pictures, method=calibration_method)
+        calibration = training_images(
+            network.config, dataset, data_dir, calibration_images, skip_bad
+        )
+        network = calibrate(network, calibration, method=calibration_method)
         ranges = f"{calibration_method} over {calibration_images} images of train"
     measured = _measure(network, opened, chosen, sensitivity, progress)
     report = QuantizationReport(
@@ -139,8 +141,8 @@ def _measure(
     for start in progress(range(0, len(chosen), together)):
         indices = chosen[start : start + together]
         pairs = [dataset.read(i) if scored else (dataset.read_image(i), None) for i in indices]
-        pictures = [resize_image(picture, config.input_size) for picture, _ in pairs]
-        images = tensorflow().constant(config.normalised(np.stack(pictures)))
+        resized = [resize_image(image, config.input_size) for image, _ in pairs]
+        images = tensorflow().constant(config.normalised(np.stack(resized)))
         labels = [label for _, label in pairs if label is not None]
         measured.add(images, _scorer(config, dataset, labels) if scored else None)
     return measured

@@ -94,7 +94,7 @@ def compare_runs(
     Raises:
         ConfigError: fewer than two runs or more than 26.
         InputError: one is not a run, or is damaged.
-        OutputError: the file exists already, is no .png, or cannot be written.
+        OutputError: the file exists already, is not a .png, or cannot be written.
     """
     if not 2 <= len(folders) <= len(LETTERS):
         raise ConfigError(f"compare needs 2 to {len(LETTERS)} runs, got {len(folders)}")

@@ -20,7 +20,7 @@ from ..runs.find_runs import best_text, recipe_name
 from ..runs.run_record import QUANTIZE, TRAIN, Run, read_run
 
 FOLDER, MARKDOWN = "report", "report.md"
-# What a report consists of: a new one takes the place of all of it, pictures above all.
+# What a report consists of: a new one takes the place of all of it, images above all.
 OWN = r"report\.(html|md)|(curves|class_iou|confusion)\.png|(best|worst)_\d+\.png"
 CONFUSIONS = 5  # listed in words
 
@@ -36,12 +36,12 @@ def write_run_report(
 
     Args:
         folder: a run of `train`, `quantize` or `pretrain`, at any point of its training.
-        data_dir: where its data set lies: the best and the worst validation pictures are named,
+        data_dir: where its data set lies: the best and the worst validation images are named,
             which runs the best weights over the split.
-        pictures: put them in. The licences of many data sets forbid to pass pictures on, so a
+        pictures: put them in. The licences of many data sets forbid to pass images on, so a
             report has none unless asked for.
         force: replace a report that is there already.
-        progress: wraps the indices of the validation pictures, to show a progress bar.
+        progress: wraps the indices of the validation images, to show a progress bar.
 
     Returns:
         The HTML file.
@@ -49,7 +49,7 @@ def write_run_report(
     Raises:
         InputError: not a run, damaged, or matplotlib is missing.
         OutputError: there is a report already, or the folder cannot be written.
-        ConfigError, DataError, ModelFileError: the pictures cannot be scored.
+        ConfigError, DataError, ModelFileError: the images cannot be scored.
     """
     run = read_run(folder)
     if (run.folder / FOLDER).is_symlink():  # it came with the run, and may lead anywhere
@@ -57,9 +57,9 @@ def write_run_report(
     target = check_output_folder(run.folder / FOLDER, force)
     sections = [_result(run), *_curves(run), *_classes(run), *_confusion(run)]
     if pictures or data_dir is not None:
-        from .run_report_pictures import PictureRanking
+        from .run_report_images import ImageRanking
 
-        sections += PictureRanking(run, data_dir, progress).sections(pictures)
+        sections += ImageRanking(run, data_dir, progress).sections(pictures)
     sections += [_settings(run), _surroundings(run)]
     name = run.folder.resolve().name
     page = Page(f"Fast-SCNN, {run.kind}: {name}", tuple(sections))

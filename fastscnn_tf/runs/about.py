@@ -133,4 +133,4 @@ def trained_on(model: StrPath) -> set[tuple[str, str]]:
 def seen_in_training(splits: Sequence[str], doubt: str = "") -> str:
     """What scores on splits of the training data are worth; `doubt` says if they may be others."""
     said = f"The model saw {' and '.join(splits)} in training{doubt}"
-    return f"{said}: scores on it say nothing of new pictures."
+    return f"{said}: scores on it say nothing of new images."

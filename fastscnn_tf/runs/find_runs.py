@@ -112,13 +112,13 @@ def _cells(run: Run) -> tuple[str, ...]:
 
 
 def recipe_name(run: Run) -> str:
-    """The recipe, or for kinds of runs that have none the augmentation or the wiring."""
+    """The recipe, or for kinds of runs that have none the augmentation or the architecture."""
     names = {QUANTIZE: "augment", PRETRAIN: "preset"}
     return str(run.settings.get(names.get(run.kind, "recipe")) or "paper")
 
 
 def best_text(run: Run) -> str:
-    """`51.23 % (epoch 80)`, with the score's name where it is no mIoU."""
+    """`51.23 % (epoch 80)`, with the score's name where it is not a mIoU."""
     if run.best is None:
         return "-"
     name = "top-1 " if run.kind == PRETRAIN else ""

@@ -125,7 +125,7 @@ def read_run(folder: StrPath) -> Run:
     """Reads a run folder; runs of older versions, and those still in training, as far as they go.
 
     Raises:
-        InputError: it is no run folder, or a file in it is damaged.
+        InputError: it is not a run folder, or a file in it is damaged.
     """
     folder = Path(folder)
     if not os.path.lexists(folder / RUN):
@@ -234,7 +234,7 @@ def read_log(path: Path) -> tuple[Row, ...]:
         that a resumed run wrote again replaces the first one. Nothing without a file.
 
     Raises:
-        InputError: the file is no text, no table with a column `epoch`, or too large.
+        InputError: the file is not text, no table with a column `epoch`, or too large.
     """
     if not os.path.lexists(path):
         return ()

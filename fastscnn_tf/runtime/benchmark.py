@@ -43,7 +43,7 @@ def benchmark(
         threads: CPU threads; by default those of the file's settings, else 2.
         runs: timed runs, of each.
         warmup: runs before, not counted.
-        image: the picture of the frames; by default a drawn street of 720x1280.
+        image: the image of the frames; by default a drawn street of 720x1280.
         trust_settings: as for `Segmenter`.
         foreign: what a file from elsewhere leaves open, as for `Segmenter`: `{"scale": 255}`.
         runtime: as for `Segmenter`; `compare_runtimes` measures all of them.
@@ -61,7 +61,7 @@ def benchmark(
         DataError: the image cannot be read.
     """
     check_runs(runs, warmup)
-    picture = draw_scene((0,), FRAME)[0] if image is None else read_image(image)
+    pixels = draw_scene((0,), FRAME)[0] if image is None else read_image(image)
     before = thermal_state()
     options = {"trust_settings": trust_settings, **(foreign or {})}
     with using_kernels(kernels):
@@ -74,7 +74,7 @@ def benchmark(
         "latency_ms": _summary(times),
         "load_ms": load_ms,
         "first_ms": first * 1000,
-        "frame": _frames(segmenter, picture, runs, warmup),
+        "frame": _frames(segmenter, pixels, runs, warmup),
         "file_bytes": segmenter.path.stat().st_size,
         "sha256": hashlib.sha256(segmenter.path.read_bytes()).hexdigest(),
         "runtime": version_of(segmenter.runtime),
@@ -99,13 +99,13 @@ def check_runs(runs: int, warmup: int) -> None:
         raise ConfigError(f"runs must be at least 1, got {runs}")
 
 
-def _frames(segmenter: Segmenter, picture: np.ndarray, runs: int, warmup: int) -> dict[str, Any]:
+def _frames(segmenter: Segmenter, pixels: np.ndarray, runs: int, warmup: int) -> dict[str, Any]:
     """Whole frames, one after the other."""
-    steps = timed_frames(segmenter, picture, warmup + runs)[warmup:]
+    steps = timed_frames(segmenter, pixels, warmup + runs)[warmup:]
     medians = np.median(steps, axis=0) * 1000
     whole = np.sum(steps, axis=1)
     return {
-        "size": format_size((picture.shape[0], picture.shape[1])),
+        "size": format_size((pixels.shape[0], pixels.shape[1])),
         **_summary(whole),
         "step_ms": dict(zip(STEPS, medians.tolist(), strict=True)),
         "frames_per_second": float(1 / whole.mean()),
@@ -138,12 +138,12 @@ def timed(function: Callable[[Any], Any], argument: Any, runs: int) -> list[floa
     return times
 
 
-def timed_frames(segmenter: Segmenter, picture: np.ndarray, runs: int) -> list[np.ndarray]:
+def timed_frames(segmenter: Segmenter, pixels: np.ndarray, runs: int) -> list[np.ndarray]:
     """Seconds of each step of each whole frame."""
-    steps, size = [], (picture.shape[0], picture.shape[1])
+    steps, size = [], (pixels.shape[0], pixels.shape[1])
     for _ in range(runs):
         marks = [time.perf_counter()]
-        seen = fitted(picture, segmenter.input_size, "resize")
+        seen = fitted(pixels, segmenter.input_size, "resize")
         marks.append(time.perf_counter())
         output = segmenter.run(seen.image)
         marks.append(time.perf_counter())

@@ -26,7 +26,7 @@ from .postprocess import LogitsFrame, labels_from_output
 
 FITS = ("resize", "letterbox")
 GREY = (128.0, 128.0, 128.0)  # the default mean
-Picture = np.ndarray | Image.Image | StrPath | bytes | IO[bytes]
+ImageLike = np.ndarray | Image.Image | StrPath | bytes | IO[bytes]
 
 
 class Box(NamedTuple):
@@ -149,7 +149,7 @@ def mean_color(predictor: Any) -> tuple[float, ...]:
 
 
 def check_target(size: Size | None) -> None:
-    """Refuses a size of a label map that no picture has.
+    """Refuses a size of a label map that no image has.
 
     Raises:
         ConfigError: a side below 1.
@@ -181,7 +181,7 @@ def as_pixels(image: Any) -> np.ndarray:
         return decode_image(image, "the image's bytes")
     kind = f"over {LARGEST >> 20} MB" if isinstance(image, bytes) else type(image).__name__
     raise DataError(
-        f"expected an array, a Pillow image, the path of a picture or its bytes, got {kind}"
+        f"expected an array, a Pillow image, the path of an image or its bytes, got {kind}"
     )
 
 
@@ -200,7 +200,7 @@ def _rgb(image: np.ndarray) -> np.ndarray:
 
 
 def check_several(images: Any) -> None:
-    """Refuses a single picture, whose letters or rows would be taken for pictures.
+    """Refuses a single image, whose letters or rows would be taken for images.
 
     Raises:
         DataError: it is one.
@@ -208,6 +208,6 @@ def check_several(images: Any) -> None:
     one = isinstance(images, str | os.PathLike | Image.Image | bytes) or hasattr(images, "read")
     if one or (isinstance(images, np.ndarray) and images.ndim <= 3):
         raise DataError(
-            'expected pictures to go through, such as ["a.png", "b.png"], got a single one: '
+            'expected images to go through, such as ["a.png", "b.png"], got a single one: '
             "that is for predict"
         )

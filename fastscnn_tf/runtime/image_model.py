@@ -14,7 +14,7 @@ from ..core.images.visualize import overlay
 from ..core.labels import LabelSpace
 from ..core.overlap import AHEAD, overlapped
 from ..core.sizes import Size, format_size
-from .fit import Fitted, Picture, as_pixels, check_fit, check_several, check_target, fitted
+from .fit import Fitted, ImageLike, as_pixels, check_fit, check_several, check_target, fitted
 from .postprocess import LogitsFrame, winners_and_probability
 
 
@@ -60,7 +60,7 @@ class ImageModel:
     @overload
     def predict(
         self,
-        image: Picture,
+        image: ImageLike,
         size: Size | None = None,
         fit: str = "resize",
         confidence: Literal[False] = False,
@@ -69,7 +69,7 @@ class ImageModel:
     @overload
     def predict(
         self,
-        image: Picture,
+        image: ImageLike,
         size: Size | None = None,
         fit: str = "resize",
         *,
@@ -78,7 +78,7 @@ class ImageModel:
 
     def predict(
         self,
-        image: Picture,
+        image: ImageLike,
         size: Size | None = None,
         fit: str = "resize",
         confidence: bool = False,
@@ -124,7 +124,7 @@ class ImageModel:
         return labels, sure
 
     def overlay(
-        self, image: Picture, labels: np.ndarray | None = None, opacity: float = 0.5
+        self, image: ImageLike, labels: np.ndarray | None = None, opacity: float = 0.5
     ) -> np.ndarray:
         """The image with its label map laid over it in the classes' colours.
 
@@ -142,7 +142,7 @@ class ImageModel:
 
     def stream(
         self,
-        images: Iterable[Picture],
+        images: Iterable[ImageLike],
         size: Size | None = None,
         fit: str = "resize",
         ahead: int = AHEAD,
@@ -174,7 +174,7 @@ class ImageModel:
         return self._label_maps(images, size, fit, ahead)
 
     def _label_maps(
-        self, images: Iterable[Picture], size: Size | None, fit: str, ahead: int
+        self, images: Iterable[ImageLike], size: Size | None, fit: str, ahead: int
     ) -> Iterator[np.ndarray]:
         with contextlib.ExitStack() as stack:
 
@@ -189,6 +189,6 @@ class ImageModel:
             outputs = ((pixels.shape[:2], each, self.run(each.image)) for pixels, each in inputs)
             yield from early(label_map, outputs)
 
-    def _fitted(self, image: Picture, fit: str) -> tuple[np.ndarray, Fitted]:
+    def _fitted(self, image: ImageLike, fit: str) -> tuple[np.ndarray, Fitted]:
         pixels = as_pixels(image)
         return pixels, fitted(pixels, self.input_size, fit, self.mean_color)

@@ -27,7 +27,7 @@ from .segmenter import Segmenter, model_file
 TURN = 5  # timed runs in a row, after one that is not timed
 SCENES = 4  # drawn streets on which label maps are compared
 # Of the pixels. LiteRT's own int8 kernels, XNNPACK's and the reference, differ in 0.1 % of those of
-# pictures like the ones that a network was trained on, and in 1.8 % of drawn streets.
+# images like the ones that a network was trained on, and in 1.8 % of drawn streets.
 LEAST_AGREEMENT = 0.95
 FASTEST, WRONG = "<- fastest", "differs"
 
@@ -40,7 +40,7 @@ class RuntimeRow:
         model: the file.
         runtime: its name and version.
         network_ms: median milliseconds of the network.
-        frame_ms: median milliseconds from a picture to its label map at the picture's size.
+        frame_ms: median milliseconds from an image to its label map at the image's size.
         load_ms: milliseconds to open the file.
         agreement: share of pixels, 0..1, to which it gives the first row's class.
     """
@@ -59,7 +59,7 @@ class RuntimeTable:
 
     Attributes:
         input_size: (height, width).
-        frame: (height, width) of the picture.
+        frame: (height, width) of the image.
         threads: CPU threads.
         pictures: what the label maps that were compared are of.
         cpu: the processor.
@@ -124,7 +124,7 @@ def compare_runtimes(
         threads: CPU threads; by default those of the file's settings, else 2.
         runs: timed runs of the network and of whole frames, of each runtime.
         warmup: runs before, not counted.
-        image: the picture of the frames, on which the label maps are compared; by default drawn
+        image: the image of the frames, on which the label maps are compared; by default drawn
             streets.
         trust_settings: as for `Segmenter`.
         foreign: what a file from elsewhere leaves open, as for `Segmenter`.

@@ -179,7 +179,7 @@ class Segmenter(ImageModel):
 
         Raises:
             DataError: an image of another size.
-            ModelFileError: a label of a file from elsewhere is no class index.
+            ModelFileError: a label of a file from elsewhere is not a class index.
         """
         if image.shape != (*self.input_size, 3):
             raise DataError(f"expected an image of {(*self.input_size, 3)}, got {image.shape}")

@@ -192,7 +192,7 @@ def _cell_size(sample: Sample, columns: int) -> Size:
 
 
 def _cell(sample: Sample, space: LabelSpace, size: Size) -> np.ndarray:
-    """Picture, overlay and name below each other."""
+    """Image, overlay and name below each other."""
     image, label = resize_image(sample.image, size), resize_label(sample.label, size)
     cell = Image.new("RGB", (size[1], 2 * size[0] + 2 + LINE), "white")
     cell.paste(Image.fromarray(image), (0, 0))
@@ -201,14 +201,14 @@ def _cell(sample: Sample, space: LabelSpace, size: Size) -> np.ndarray:
     return np.asarray(cell)
 
 
-def _line(picture: Image.Image, text: str, x: int, y: int, width: int) -> None:
+def _line(image: Image.Image, text: str, x: int, y: int, width: int) -> None:
     """A line of text; one that is too long loses its beginning."""
     (text,), type_face = lettering([text], LINE)
     shown = text
     while shown and type_face.getlength(shown) > width:
         text = text[1:]
         shown = f"...{text}" if text else ""
-    ImageDraw.Draw(picture).text((x, y + LINE / 2), shown, "black", type_face, anchor="lm")
+    ImageDraw.Draw(image).text((x, y + LINE / 2), shown, "black", type_face, anchor="lm")
 
 
 def _shares(samples: Sequence[Sample], space: LabelSpace) -> list[float]:

@@ -27,7 +27,7 @@ ENDINGS = ("_labels", "_overlay", "_color", "_pred_labelIds")  # of the names
 COCO = "coco.json"
 # What cityscapesScripts looks for: <city>_<sequence>_<frame>*.png.
 CITYSCAPES_NAME = re.compile(r"[^_]+_\d+_\d+(?=_leftImg8bit$|$)")
-WHAT = {  # format -> what of each picture is written
+WHAT = {  # format -> what of each image is written
     "pictures": "label map and overlay",
     "index": "label map (grey)",
     "palette": "label map",
@@ -51,13 +51,13 @@ _FILES = {  # format -> endings of the names of its files, and what each holds
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """Writes what a format has of each picture.
+    """Writes what a format has of each image.
 
     Args:
         format: a key of `WHAT`.
         space: names and colours of the classes.
         opacity: of the overlay's colours.
-        listed: the results lie among pictures: a list says which they are, and only what is new or
+        listed: the results lie among images: a list says which they are, and only what is new or
             was written by `predict` is written.
 
     Raises:
@@ -74,20 +74,20 @@ class Results:
         if self.format == "cityscapes":
             _ = self._label_ids
         if self.format == "parquet" and self.listed:
-            raise ConfigError("--format parquet: its files would lie among pictures: name a folder")
+            raise ConfigError("--format parquet: its files would lie among images: name a folder")
 
-    def stem(self, picture: Path) -> str:
-        """What the names of a picture's files begin with.
+    def stem(self, image: Path) -> str:
+        """What the names of an image's files begin with.
 
         Raises:
             DataError: a submission's image has no Cityscapes name.
         """
         if self.format != "cityscapes":
-            return picture.stem
-        match = CITYSCAPES_NAME.match(picture.stem)
+            return image.stem
+        match = CITYSCAPES_NAME.match(image.stem)
         if not match:
             raise DataError(
-                f"{picture}: expected <city>_<sequence>_<frame>_leftImg8bit.png for --format "
+                f"{image}: expected <city>_<sequence>_<frame>_leftImg8bit.png for --format "
                 "cityscapes"
             )
         return match[0]
@@ -102,7 +102,7 @@ class Results:
             self._list_of(path.parent).check(path)
 
     def __call__(self, image: np.ndarray, labels: np.ndarray, target: Path) -> Any:
-        """Writes the files of a picture; of one that goes into a file with others what is in that.
+        """Writes the files of an image; of one that goes into a file with others what is in that.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -207,17 +207,17 @@ def coco_annotations(labels: np.ndarray, count: int) -> dict[str, Any]:
     return {"height": height, "width": width, "annotations": annotations}
 
 
-def coco_file(names: Sequence[PurePath], pictures: Sequence[Any], space: LabelSpace) -> Any:
-    """COCO's JSON of several pictures: `images`, `categories`, and `annotations` with RLEs.
+def coco_file(names: Sequence[PurePath], annotated: Sequence[Any], space: LabelSpace) -> Any:
+    """COCO's JSON of several images: `images`, `categories`, and `annotations` with RLEs.
 
     Args:
-        names: of the pictures.
-        pictures: what `coco_annotations` said of each.
+        names: of the images.
+        annotated: what `coco_annotations` said of each.
         space: names of the classes.
     """
     images: list[Any] = []
     annotations: list[Any] = []
-    for number, (name, found) in enumerate(zip(names, pictures, strict=True), 1):
+    for number, (name, found) in enumerate(zip(names, annotated, strict=True), 1):
         size = {"height": found["height"], "width": found["width"]}
         images.append({"id": number, "file_name": name.as_posix(), **size})
         for annotation in found["annotations"]:

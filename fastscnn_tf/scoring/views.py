@@ -89,7 +89,7 @@ class Views:
         """A group of options with those that are given by themselves.
 
         Raises:
-            ConfigError: one of them is no option.
+            ConfigError: one of them is not an option.
         """
         for name in given:
             check_name("option", name, [field.name for field in dataclasses.fields(cls)])

@@ -146,7 +146,7 @@ class Capture:
                 f"{self._name}: after {count} frames none came for {self._timeout:g} seconds: "
                 f"{longer}"
             )
-        hint = "is the address right, and does it send pictures? " if "://" in self._name else ""
+        hint = "is the address right, and does it send images? " if "://" in self._name else ""
         return DataError(
             f"{self._name}: no frame came within {self._timeout:g} seconds: {hint}{longer}"
         )

@@ -22,7 +22,7 @@ JPEG_QUALITY = 90
 class Sink(Protocol):
     """Takes frames one after the other."""
 
-    def show(self, name: str, picture: np.ndarray, labels: np.ndarray) -> bool:
+    def show(self, name: str, pixels: np.ndarray, labels: np.ndarray) -> bool:
         """Takes (H, W, 3) uint8 RGB and (H, W) uint8; false when the user wants no more."""
         ...
 
@@ -52,12 +52,12 @@ class Files:
         self._palette = space.palette()
         self._names: dict[str, int] = {}
 
-    def show(self, name: str, picture: np.ndarray, labels: np.ndarray) -> bool:
+    def show(self, name: str, pixels: np.ndarray, labels: np.ndarray) -> bool:
         """As in `Sink`."""
         count = self._names[name] = self._names.get(name, 0) + 1
         stem = name if count == 1 else f"{name}-{count}"
         with replacing(self._folder / f"{stem}_overlay.jpg") as temporary:
-            Image.fromarray(picture).save(temporary, quality=JPEG_QUALITY)
+            Image.fromarray(pixels).save(temporary, quality=JPEG_QUALITY)
         with replacing(self._folder / f"{stem}_labels.png") as temporary:
             save_label(temporary, labels, self._palette)
         return True
@@ -91,8 +91,8 @@ class _OpenCvWindow:
         self._cv2: Any = cv2
         cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
 
-    def show(self, name: str, picture: np.ndarray, labels: np.ndarray) -> bool:
-        self._cv2.imshow(TITLE, picture[..., ::-1])
+    def show(self, name: str, pixels: np.ndarray, labels: np.ndarray) -> bool:
+        self._cv2.imshow(TITLE, pixels[..., ::-1])
         pressed = self._cv2.waitKey(1) & 0xFF
         is_open = self._cv2.getWindowProperty(TITLE, self._cv2.WND_PROP_VISIBLE) >= 1
         return pressed not in (ord("q"), 27) and is_open
@@ -120,8 +120,8 @@ class _TkWindow:
     def _end(self) -> None:
         self._open = False
 
-    def show(self, name: str, picture: np.ndarray, labels: np.ndarray) -> bool:
-        self._shown = self._make(Image.fromarray(picture))  # Tk keeps no reference of its own
+    def show(self, name: str, pixels: np.ndarray, labels: np.ndarray) -> bool:
+        self._shown = self._make(Image.fromarray(pixels))  # Tk keeps no reference of its own
         self._label.configure(image=self._shown)
         self._root.update()
         return self._open

@@ -1,4 +1,4 @@
-"""`Frame`: a picture on its way from a source, and turning it upright."""
+"""`Frame`: an image on its way from a source, and turning it upright."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..core.errors import ConfigError, DataError
 from ..core.files.folders import walk
-from ..core.images.image_file import IMAGE_SUFFIXES, is_picture_name, list_images, read_image
+from ..core.images.image_file import IMAGE_SUFFIXES, is_image_name, list_images, read_image
 from . import pi_camera
 from .frame import Frame, Orientation
 from .pi_camera import TIMEOUT, CameraOptions
@@ -76,24 +76,24 @@ def _opened(
 ) -> Source:
     path = Path(source)
     suffix = path.suffix.lower()
-    # A GIF by itself may move; among pictures it is its first one.
-    picture = suffix in IMAGE_SUFFIXES and suffix != ".gif"
-    pictures = path.is_dir() or _is_pattern(source) or picture
+    # A GIF by itself may move; among images it is its first one.
+    image = suffix in IMAGE_SUFFIXES and suffix != ".gif"
+    images = path.is_dir() or _is_pattern(source) or image
     pi = pi_camera.NAME.fullmatch(source) is not None
     camera = source.isdecimal() or source.startswith("/dev/") or "://" in source
     if (wanted.size, wanted.format) != (None, "rgb") and not (camera or pi):
         raise ConfigError(f"--camera-size and --camera-format are for cameras, got {source}")
-    if wanted.timeout != TIMEOUT and pictures and "://" not in source:
+    if wanted.timeout != TIMEOUT and images and "://" not in source:
         raise ConfigError(f"--timeout is for cameras and videos, got {source}")
     if source.isdecimal() and len(source) > 3:
         raise DataError(f"{source}: no camera has this number")
-    if pictures and "://" not in source:
+    if images and "://" not in source:
         if follow:
             return Source(lambda stop: _followed(source, on_bad or (lambda message: None), stop))
         listed = _listed(source)
         return Source(lambda stop: map(_frame, listed))
     if follow:
-        raise ConfigError(f"--follow is for a folder or a pattern of pictures, got {source}")
+        raise ConfigError(f"--follow is for a folder or a pattern of images, got {source}")
     if pi:
         picamera2 = import_optional("picamera2", pi_camera.INSTALL)
         frames = pi_camera.pi_camera(source, picamera2, wanted)
@@ -102,7 +102,7 @@ def _opened(
         raise ConfigError(f"--camera-format {wanted.format} is for picamera, got {source}")
     if not camera and not path.is_file():
         raise DataError(
-            f"{source}: no such file or folder; expected pictures, a video file, a camera's number "
+            f"{source}: no such file or folder; expected images, a video file, a camera's number "
             "or address, or picamera"
         )
     what = "a camera" if camera else "a video file"
@@ -167,7 +167,7 @@ def _frame(path: Path) -> Frame:
 
 
 def _followed(source: str, on_bad: Callable[[str], None], stop: threading.Event) -> Iterator[Frame]:
-    """Pictures as they come. One is taken when two looks find it of the same size and age.
+    """Images as they come. One is taken when two looks find it of the same size and age.
 
     One that cannot be read then may still be on its way: it is tried again when it has changed.
     """
@@ -203,7 +203,7 @@ def _followed(source: str, on_bad: Callable[[str], None], stop: threading.Event)
 
 
 def _there(source: str) -> list[Path]:
-    """Pictures of a folder that may still be empty."""
+    """Images of a folder that may still be empty."""
     if _is_pattern(source):
         return _matching(source)
-    return sorted(filter(is_picture_name, Path(source).iterdir()))
+    return sorted(filter(is_image_name, Path(source).iterdir()))

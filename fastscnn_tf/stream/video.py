@@ -143,13 +143,13 @@ def _check_pixels(source: str, height: int, width: int) -> None:
 
 
 class VideoFile:
-    """A `Sink` that writes pictures into a video; the file has its name once all are in it.
+    """A `Sink` that writes images into a video; the file has its name once all are in it.
 
     An error leaves nothing, and what was there before as it was.
 
     Args:
         path: its suffix says which container.
-        source: what the pictures come from: the video has its frames per second.
+        source: what the images come from: the video has its frames per second.
         force: replace the file.
 
     Raises:
@@ -172,14 +172,14 @@ class VideoFile:
     def __enter__(self) -> VideoFile:
         return self
 
-    def show(self, name: str, picture: np.ndarray, labels: np.ndarray) -> bool:
+    def show(self, name: str, pixels: np.ndarray, labels: np.ndarray) -> bool:
         """As in `Sink`.
 
         Raises:
-            DataError: a picture of another size than the first one.
+            DataError: an image of another size than the first one.
             OutputError: this OpenCV cannot write such a file.
         """
-        size = (picture.shape[0], picture.shape[1])
+        size = (pixels.shape[0], pixels.shape[1])
         if self._writer is None:
             self._size, self._writer = size, self._open(size)
         if size != self._size:
@@ -187,7 +187,7 @@ class VideoFile:
                 f"{name}: {format_size(size)}, but the video's first frame is "
                 f"{format_size(self._size)}: name a folder as --output"
             )
-        self._writer.write(np.ascontiguousarray(picture[..., ::-1]))
+        self._writer.write(np.ascontiguousarray(pixels[..., ::-1]))
         return True
 
     def _open(self, size: tuple[int, int]) -> Any:

@@ -196,9 +196,9 @@ class _Eye:
         with time_of("labels"):
             labels = self._labels_of(seen, output, size)
         with time_of("draw"):
-            picture = overlay(frame.image, labels, segmenter.labels, self._opacity)
+            shown = overlay(frame.image, labels, segmenter.labels, self._opacity)
         with time_of("show"):
-            wanted = [sink.show(frame.name, picture, labels) for sink in sinks]
+            wanted = [sink.show(frame.name, shown, labels) for sink in sinks]
         self._end = time.perf_counter()
         self._times["delay"].append(self._end - frame.at)
         self._count += 1

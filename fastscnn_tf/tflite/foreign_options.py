@@ -69,7 +69,7 @@ def checked_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options that are given, here or meanwhile; mean and std as three numbers in 0..255.
 
     Raises:
-        ConfigError: one of them is no option, or of no use.
+        ConfigError: one of them is not an option, or of no use.
     """
     for name in options:
         check_name("option", name, ForeignOptions.__annotations__)

@@ -152,7 +152,7 @@ def _axis(shape: Sequence[int], size: Size, usual: int) -> int | None:
 
 
 def _misfit(sides: Sequence[int], size: Size) -> int | None:
-    """By how much a grid misses the image's proportions; None where it is no grid over it.
+    """By how much a grid misses the image's proportions; None where it is not a grid over it.
 
     The sides of a strided network's grid are rounded, each by less than one.
     """

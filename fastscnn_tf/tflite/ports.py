@@ -85,7 +85,7 @@ class Ports:
         """(h, w, classes) scores or (h, w) labels from what the graph gives.
 
         Raises:
-            ModelFileError: a label that is no class index.
+            ModelFileError: a label that is not a class index.
         """
         values = output[0]
         if self.own:

@@ -1,4 +1,4 @@
-"""TensorBoard files of a run: losses, scores of every class, pictures and the confusion matrix.
+"""TensorBoard files of a run: losses, scores of every class, images and the confusion matrix.
 
 For models of either Keras on TensorFlow, whose file writer it uses. The step is the
 number of finished epochs, as in `log.csv`.
@@ -21,14 +21,14 @@ from ..runs.run_files import SCORE
 from ..scoring.views import WholeImage
 
 EVENTS = "events.out.tfevents.*"
-PICTURE_EPOCHS = 20  # pictures of 20 epochs show a run; those of 1000 fill a disk
+PICTURE_EPOCHS = 20  # images of 20 epochs show a run; those of 1000 fill a disk
 
 
 class Board(Callback):
     """Writes TensorBoard files; stands behind `Validate` in the list of callbacks.
 
     Scalars: `loss/total` and `loss/<head>`, `learning_rate`, `val_miou`, `val_pixel_accuracy`,
-    `val_iou/<class>`. Images: `confusion_matrix` and `val/<n>` (picture, label map and
+    `val_iou/<class>`. Images: `confusion_matrix` and `val/<n>` (image, label map and
     prediction side by side).
 
     Args:
@@ -36,8 +36,8 @@ class Board(Callback):
             finished one is removed, so that no step comes twice.
         validate: the `Validate` callback, whose last result, predictor and averaged weights
             are shown.
-        pictures: validation pictures, evenly spaced over the split; 0 for none.
-        picture_every: epochs between pictures; by default a 20th of the run. The last epoch
+        pictures: validation images, evenly spaced over the split; 0 for none.
+        picture_every: epochs between images; by default a 20th of the run. The last epoch
             always has some.
     """
 
@@ -123,8 +123,8 @@ def _scalar(name: str, value: Any) -> None:
     tensorflow().summary.scalar(name, float(value))
 
 
-def _image(name: str, picture: np.ndarray) -> None:
-    tensorflow().summary.image(name, picture[None])
+def _image(name: str, pixels: np.ndarray) -> None:
+    tensorflow().summary.image(name, pixels[None])
 
 
 def forget_after(folder: Path, step: int) -> None:

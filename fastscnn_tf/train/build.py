@@ -60,7 +60,7 @@ class BuiltNetwork:
 def run_config(
     settings: TrainSettings, labels: LabelSpace, start: Start | None, images: int
 ) -> FastSCNNConfig:
-    """The network of a run: the preset's wiring, or that of the starting weights.
+    """The network of a run: the preset's architecture, or that of the starting weights.
 
     Args:
         settings: of the run.

@@ -1,4 +1,4 @@
-"""`run_pretraining`: the trunk as an image classifier on folders of pictures, such as ImageNet."""
+"""`run_pretraining`: the trunk as an image classifier on folders of images, such as ImageNet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from ..core.aliases import StrPath
 from ..core.config import FastSCNNConfig
 from ..core.keras_api import KerasModel, callback_of, keras3, tensorflow
-from ..data.classification import check_pictures, classification_batches
+from ..data.classification import check_images, classification_batches
 from ..data.datasets.image_folders import ImageFolders
 from ..data.reader import named_data_errors
 from ..model.classifier import fast_scnn_classifier
@@ -67,12 +67,12 @@ def run_pretraining(
         verbose: as for `run_training`.
 
     Raises:
-        DataError: the folders are not as expected, or a picture cannot be read.
+        DataError: the folders are not as expected, or an image cannot be read.
         OutputError, ConfigError, TrainingDiverged: as for `run_training`.
     """
     training = ImageFolders(settings.data_dir, "train")
     validation = ImageFolders(settings.data_dir, "val")
-    check_pictures(training, settings.size, settings.batch_size, training=True)
+    check_images(training, settings.size, settings.batch_size, training=True)
     run = open_run(folder, settings.to_dict(), LAST, resume, force)
     model = _compiled(settings, training, run.last)
     state = restore_checkpoint(model, model, run.last) if run.last else {}

@@ -1,4 +1,4 @@
-"""What a data set's own pictures propose for a run: the size of the network, smaller batches."""
+"""What a data set's own images propose for a run: the size of the network, smaller batches."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..data.datasets.registry import open_dataset
 from .recipes import recipe_settings
 
 MOST_PIXELS = 300_000  # of a proposed size: what a phone or a Raspberry Pi segments in real time
-LOOKED_AT = 25  # pictures, spread over the data set
+LOOKED_AT = 25  # images, spread over the data set
 
 
 def proposals(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Settings that were not given and that the pictures decide, with a line for each.
+    """Settings that were not given and that the images decide, with a line for each.
 
     Args:
         given: fields of `TrainSettings`, and `recipe`.
@@ -28,7 +28,7 @@ def proposals(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         than the recipe's.
 
     Raises:
-        DataError: there is no such data set, or a picture cannot be read.
+        DataError: there is no such data set, or an image cannot be read.
     """
     whole = "batch_size" in given or given.get("extra_dataset")
     if "size" in given and whole:
@@ -50,13 +50,13 @@ def proposals(given: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def proposed_size(dataset: SegmentationDataset) -> tuple[Size, str]:
-    """A size of the network for pictures like these, and one line that says why.
+    """A size of the network for images like these, and one line that says why.
 
-    It has the proportions of the usual picture, in multiples of 32, and at most 0.3 megapixels; it
-    is not larger than the picture.
+    It has the proportions of the usual image, in multiples of 32, and at most 0.3 megapixels; it
+    is not larger than the image.
 
     Raises:
-        DataError: a picture cannot be read.
+        DataError: an image cannot be read.
     """
     indices = range(0, len(dataset), max(1, math.ceil(len(dataset) / LOOKED_AT)))
     sizes = [dataset.read_image(index).shape[:2] for index in indices]
@@ -64,7 +64,7 @@ def proposed_size(dataset: SegmentationDataset) -> tuple[Size, str]:
     scale = min(1.0, math.sqrt(MOST_PIXELS / (height * width)))
     size = (_multiple(height * scale), _multiple(width * scale))
     usual, count = Counter(sizes).most_common(1)[0]
-    seen = f"{count} of {len(sizes)} pictures looked at are {format_size(usual)}"
+    seen = f"{count} of {len(sizes)} images looked at are {format_size(usual)}"
     if count < len(sizes):
         seen += f", {len(set(sizes))} sizes in all, in the middle {format_size((height, width))}"
     return size, f"size {format_size(size)} chosen: {seen}; --size HxW is another"

@@ -36,7 +36,7 @@ class _Recipe(msgspec.Struct):
     settings: dict[Name, Any]
 
 
-# What the recipes for few pictures have in common.
+# What the recipes for few images have in common.
 _FEW: dict[str, Any] = {
     "optimizer": "adamw",
     "weight_decay": 0.05,
@@ -45,7 +45,7 @@ _FEW: dict[str, Any] = {
 _LATE = {**_FEW, "loss": "0.5*cross_entropy + lovasz", "warmup_epochs": 1.0, "ema": 0.99}
 RECIPES: dict[str, dict[str, Any]] = {
     "paper": {},  # the defaults of `TrainSettings`
-    # For few pictures, from scratch: that of the CamVid model (see its card under tflite/).
+    # For few images, from scratch: that of the CamVid model (see its card under tflite/).
     "strong": {
         **_FEW,
         "bn_momentum": 0.9,

@@ -87,7 +87,7 @@ class TrainSettings(RunSettings):
         momentum: of SGD; beta 1 of AdamW.
         weight_decay: share of each kernel that an update takes away, times the learning rate;
             beside `l2`, which is part of the loss.
-        l2: L2 regularisation of the paper's kind, None for the wiring's own (4e-5).
+        l2: L2 regularisation of the paper's kind, None for the architecture's own (4e-5).
         clip_norm: greatest global norm of the gradients; None: no clipping.
         crop: (height, width) of smaller training crops; the same weights then run at `size`, where
             they are validated. Half the area trains twice as fast.
@@ -96,11 +96,11 @@ class TrainSettings(RunSettings):
         class_weights: weights of the classes in the cross-entropy by their frequency in the
             training split: `none`, `enet` or `median`.
         label_smoothing: share of the target that is spread over all classes, 0..1.
-        aux_heads: train with the auxiliary losses; None: where the wiring has such heads.
+        aux_heads: train with the auxiliary losses; None: where the architecture has such heads.
         aux_weight: weight of each auxiliary loss.
-        dropout: rate before the logits, None for the wiring's own (0.1).
-        bn_momentum: of batch normalisation; None for the wiring's own, less in a run of few steps
-            (see `build.fitting_momentum`).
+        dropout: rate before the logits, None for the architecture's own (0.1).
+        bn_momentum: of batch normalisation; None for the architecture's own, less in a run of few
+            steps (see `build.fitting_momentum`).
         ema: momentum of the moving average of all weights that is validated and saved as the
             best; 0: no average.
         precision: `float32`, `mixed_float16` or `mixed_bfloat16` arithmetic; weights are float32.
@@ -115,10 +115,11 @@ class TrainSettings(RunSettings):
         seed: weights, order and augmentation.
         deterministic: only operations that give the same bits each time.
         strategy: `none`, or on JAX `mirrored` (devices of this machine) or `multi-worker`.
-        preset: wiring, see `FastSCNNConfig.preset`; None for the paper's, or that of `init_from`.
+        preset: architecture, see `FastSCNNConfig.preset`; None for the paper's, or that of
+            `init_from`.
         width: factor of all channel counts; None for 1, or that of `init_from`.
         init_from: a `.keras` file, run folder or checkpoint of another implementation to take
-            weights, wiring and normalisation from.
+            weights, architecture and normalisation from.
         match: how the classes of `init_from` become the data set's: `name` (others start anew)
             or `index`.
         class_map: YAML file of `class of init_from: data set's class`, where names differ.
@@ -126,7 +127,7 @@ class TrainSettings(RunSettings):
         extra_data_dir: where it lies; `data_dir` by default.
         extra_split: which split of it.
         val_split: share of the training split that validates instead, where the data set has no
-            `val` (see `data.datasets.held_out`): the same pictures in every run.
+            `val` (see `data.datasets.held_out`): the same images in every run.
         skip_bad: go on without pairs that cannot be used, with a counted warning.
         cache: where decoded pairs are kept: `auto`, `memory`, `none` or a folder, as for
             `load_dataset`; changes no batch.
@@ -155,7 +156,7 @@ class TrainSettings(RunSettings):
     )
     preset: str | None = setting(
         None,
-        f"Wiring: {', '.join(PRESETS)} (of KD-WSI-sTILs-Scoring).",
+        f"Architecture: {', '.join(PRESETS)} (of KD-WSI-sTILs-Scoring).",
         choices=tuple(PRESETS),
         shown="paper",
     )
@@ -268,7 +269,7 @@ class TrainSettings(RunSettings):
         start = called("init_from")
         if self.init_from and (self.preset or self.width):
             own = f"{called('preset')} and {called('width')}"
-            raise ConfigError(f"{start} brings its own wiring: leave out {own}")
+            raise ConfigError(f"{start} brings its own architecture: leave out {own}")
         if not self.init_from and (self.match != "name" or self.class_map):
             about = f"{called('match')} and {called('class_map')}"
             raise ConfigError(f"{about} are about the classes of {start}: give that")
@@ -321,13 +322,13 @@ class PretrainSettings(Declared):
 
     Args:
         data_dir: folder with `train/<class>/` and `val/<class>/`.
-        size: (height, width) of the pictures.
+        size: (height, width) of the images.
         epochs: passes over `train`.
-        batch_size: pictures per step.
+        batch_size: images per step.
         learning_rate: start of the polynomial schedule, which steps every batch.
         power: its exponent.
         momentum: of SGD.
-        preset: wiring, see `FastSCNNConfig.preset`.
+        preset: architecture, see `FastSCNNConfig.preset`.
         width: factor of all channel counts.
         bn_momentum: as in `TrainSettings`.
         seed: weights, order and augmentation.
@@ -338,7 +339,7 @@ class PretrainSettings(Declared):
     data_dir: str = setting(help="Folder with train/<class>/ and val/<class>/.")
     size: Size = setting((224, 224), "Height x width.")
     epochs: int = setting(90, "Passes over train.", 1)
-    batch_size: int = setting(64, "Pictures per step.", 1)
+    batch_size: int = setting(64, "Images per step.", 1)
     learning_rate: float = like(TrainSettings, "learning_rate", help="Start of the schedule.")
     power: float = like(TrainSettings, "power", help="")
     momentum: float = like(TrainSettings, "momentum", help="")

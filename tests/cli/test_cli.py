@@ -165,9 +165,9 @@ def remove_folder(root):
     [
         (break_label_value, "0.png: unknown label value 99 (5 pixels)"),
         (break_label_size, "image is 96x160 but its label map is 10x10"),
-        (break_image, "0.jpg: not a readable picture"),
+        (break_image, "0.jpg: not a readable image"),
         (remove_label, "(1 of 4 pairs cannot be used"),
-        (empty_split, "no pictures in this split"),
+        (empty_split, "no images in this split"),
         (remove_folder, "dataset.yaml: no such file"),
     ],
 )
@@ -192,7 +192,7 @@ def test_bad_file_in_the_middle_of_training(own_data, small_weights, tmp_path, r
         *("--init-from", small_weights, "--no-aux"),
     )
     assert code == 2
-    assert "3.jpg: not a readable picture" in one_line(err)
+    assert "3.jpg: not a readable image" in one_line(err)
 
 
 @pytest.mark.train
@@ -404,4 +404,4 @@ def test_export_ends_where_the_first_calibration_picture_is_bad(own_data, fork, 
     command = ["export", tmp_path / "m.keras", "--recipe", "int8", "--dataset", "folder"]
     command += ["--data-dir", own_data, "--output", tmp_path / "m.tflite"]
     said = fork(command, tmp_path / "said.txt").finish(2)
-    assert f"{first.name}: not a readable picture" in one_line(said)
+    assert f"{first.name}: not a readable image" in one_line(said)

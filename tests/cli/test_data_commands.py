@@ -124,7 +124,7 @@ def test_a_bad_pair_says_how_to_go_on(command, broken, tmp_path, run):
     line = ["data", *command, *data(broken), "--output", tmp_path / "out.png"]
     code, _, err = run(*line)
     assert code == 2
-    assert "1.jpg: not a readable picture (image file is truncated" in err
+    assert "1.jpg: not a readable image (image file is truncated" in err
     assert err.endswith("; --skip-bad goes on without such pairs\n")
     assert run(*line, "--skip-bad")[0] == 0
 
@@ -140,7 +140,7 @@ def test_training_and_quantization_stop_before_the_first_step_or_go_on(
     code, out, err = run(*train)
     bad = broken / "train" / "images" / "1.jpg"
     assert (code, out) == (2, "")
-    assert err.startswith(f"fastscnn: {bad}: not a readable picture (image file is truncated")
+    assert err.startswith(f"fastscnn: {bad}: not a readable image (image file is truncated")
     assert "(1 of 4 pairs cannot be used; see fastscnn data check" in err
     assert not folder.exists()
     code, out, err = run(*train, "--skip-bad")
@@ -184,7 +184,7 @@ def test_bad_pairs_are_left_out_where_they_are_shown_packed_and_taught(broken, t
     ):
         code, _, err = run(*command)
         assert code == 2
-        assert "1.jpg: not a readable picture" in err
+        assert "1.jpg: not a readable image" in err
         code, _, err = run(*command, "--skip-bad")
         assert code == 0, err
         assert err.startswith("fastscnn: skipped 1 of 4 pairs that cannot be used (first: ")
@@ -201,13 +201,13 @@ def test_pictures_that_cannot_be_read_are_left_out_of_predictions(broken, tmp_pa
     command = ["predict", MODEL, pictures, "--output", folder, "--processes", processes]
     code, _, err = run(*command)
     assert code == 2
-    assert "1.jpg: not a readable picture" in err
+    assert "1.jpg: not a readable image" in err
     code, out, err = run(*command, "--skip-bad", "--force")
-    assert (code, out) == (0, f"{folder}: label map and overlay of 3 pictures\n")
-    assert err.startswith(f"fastscnn: skipped 1 of 4 pictures (first: {pictures / '1.jpg'}: ")
+    assert (code, out) == (0, f"{folder}: label map and overlay of 3 images\n")
+    assert err.startswith(f"fastscnn: skipped 1 of 4 images (first: {pictures / '1.jpg'}: ")
     assert sorted(p.name for p in folder.glob("*_labels.png")) == [
         *("0_labels.png", "2_labels.png", "3_labels.png")
     ]
     code, _, err = run("predict", MODEL, pictures / "1.jpg", "--output", folder, "--skip-bad")
     assert code == 2
-    assert "none of the 1 pictures can be read" in err
+    assert "none of the 1 images can be read" in err

@@ -86,11 +86,11 @@ def test_skip_bad_warns_once(own_data, models, run):
     arguments = ["evaluate", models / "toy.tflite", "--dataset", "folder", "--data-dir", own_data]
     code, _, err = run(*arguments)
     assert code == 2
-    assert "4.jpg: not a readable picture" in err
+    assert "4.jpg: not a readable image" in err
     code, out, err = run(*arguments, "--skip-bad", "--json", "-")
     assert code == 0
     assert err.startswith("fastscnn: skipped 2 of 3 pairs that cannot be used (first: ")
-    assert "4.jpg: not a readable picture" in err
+    assert "4.jpg: not a readable image" in err
     assert err.count("\n") == 1
     values = json.loads(out)
     assert (values["images"], values["skipped"]) == (1, 2)
@@ -131,7 +131,7 @@ def test_padding_without_a_size_is_refused(own_data, models, run):
     ):
         code, out, err = run(*command, "--pad")
         assert (code, out) == (2, "")
-        assert "--pad is for a size that is no multiple of 32: pass --size" in err
+        assert "--pad is for a size that is not a multiple of 32: pass --size" in err
 
 
 def test_an_empty_output_is_no_folder(own_data, models, run):
@@ -147,7 +147,7 @@ def test_an_empty_output_is_no_folder(own_data, models, run):
 
 
 def test_bad_pairs_are_left_out_of_every_comparison(own_data, models, run, tmp_path):
-    """Half a picture, and a picture without its label map."""
+    """Half an image, and an image without its label map."""
     picture = own_data / "val" / "images" / "5.jpg"
     picture.write_bytes(picture.read_bytes()[:300])
     (own_data / "val" / "labels" / "4.png").unlink()
@@ -161,7 +161,7 @@ def test_bad_pairs_are_left_out_of_every_comparison(own_data, models, run, tmp_p
         assert "--skip-bad" in err
     for command, found in (
         (["evaluate", both[1]], ""),
-        (["compare", *both, "--json", tmp_path / "c.json"], "of 1 pictures agree"),
+        (["compare", *both, "--json", tmp_path / "c.json"], "of 1 images agree"),
         # Two classes may be as good as equal somewhere.
         (["agreement", *both], r"(100\.000|99\.99\d) % of the pixels agree"),
         (["size-table", both[1], "--rounds", 1], ""),
@@ -230,7 +230,7 @@ def test_a_submission_to_cityscapes(models, test_split, tmp_path, run):
     arguments = ["predict", models / "cityscapes.keras", test_split, "--recursive"]
     code, out, err = run(*arguments, "--format", "cityscapes", "--output", output)
     assert (code, err) == (0, "")
-    assert out == f"{output}: label ids of 2 pictures\n"
+    assert out == f"{output}: label ids of 2 images\n"
     assert sorted(p.name for p in output.iterdir()) == [
         "berlin_000000_000019_pred_labelIds.png",
         "bonn_000001_000019_pred_labelIds.png",
@@ -264,10 +264,10 @@ def test_what_is_no_submission_is_refused(models, test_split, tmp_path, run):
     assert "street.png: expected <city>_<sequence>_<frame>_leftImg8bit.png" in err
     code, _, err = run("predict", models / "toy.tflite", picture, "--format", "x", "--output", "r")
     assert code == 2
-    assert "unknown format 'x': expected one of pictures, index, palette, color, overlay" in err
+    assert "unknown format 'x': expected one of images, index, palette, color, overlay" in err
     code, _, err = run("predict", models / "toy.tflite", test_split, "--output", tmp_path / "r")
     assert code == 2
-    assert "no pictures in this folder" in err
+    assert "no images in this folder" in err
     assert not (tmp_path / "r").exists()
 
 

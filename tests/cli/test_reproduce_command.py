@@ -26,7 +26,7 @@ def run(capsys, monkeypatch, tmp_path):
 
 @pytest.fixture(scope="module")
 def material(tmp_path_factory):
-    """A narrow untrained model and one picture of Cityscapes' val."""
+    """A narrow untrained model and one image of Cityscapes' val."""
     from fastscnn_tf.core.config import FastSCNNConfig
     from fastscnn_tf.model.fast_scnn import fast_scnn
     from fastscnn_tf.model.io import save_keras

@@ -1,4 +1,4 @@
-"""Pictures that somebody made up: mutations of small ones that keep each format's frame intact."""
+"""Images that somebody made up: mutations of small ones that keep each format's frame intact."""
 
 import io
 import random
@@ -33,7 +33,7 @@ GREY_TAGS = [(256, 4, 1, 8), (257, 4, 1, 8), (258, 3, 1, 8), (259, 3, 1, 1), (26
 
 
 def seeds():
-    """(format, content) of small pictures, several kinds of each format."""
+    """(format, content) of small images, several kinds of each format."""
     rng = np.random.default_rng(0)
     rgb = Image.fromarray(rng.integers(0, 256, (9, 13, 3), np.uint8))
     exif = Image.Exif()

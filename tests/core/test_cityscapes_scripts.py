@@ -145,7 +145,7 @@ class ByColour:
 
 @pytest.fixture
 def tree(tmp_path):
-    """A Cityscapes val split whose pictures hold nearly the label in their red channel."""
+    """A Cityscapes val split whose images hold nearly the label in their red channel."""
     rng, root = np.random.default_rng(9), tmp_path / "Städte und Dörfer"
     truth = write_truth(root, [random_scene(rng, list(range(34))) for _ in range(4)])
     for path in truth.glob("*/*_labelIds.png"):

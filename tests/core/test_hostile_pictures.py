@@ -1,4 +1,4 @@
-"""Pictures that somebody made up: pixels or one line, within bounds, whatever is in them."""
+"""Images that somebody made up: pixels or one line, within bounds, whatever is in them."""
 
 import io
 import os
@@ -54,7 +54,7 @@ def street():
         (b"\n<!DOCTYPE html><html>", "an HTML page named .png, .*fetch it again"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer .*git lfs pull"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "an HEIC photo named .png.*let the phone"),
-        (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 picture"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000 image"),
         (b"8BPS\0\1", "a file of Photoshop"),
         (b"\0\0\0\x20ftypisom", "a video"),
         (b"PK\3\4", "an archive"),
@@ -66,7 +66,7 @@ def street():
 def test_what_is_refused_is_named_by_its_content(tmp_path, content, said):
     (tmp_path / "x.png").write_bytes(content)
     for read in (read_image, read_ids, lambda path: read_label(path, TABLE)):
-        with pytest.raises(DataError, match=rf"x.png: not a readable picture \({said}") as caught:
+        with pytest.raises(DataError, match=rf"x.png: not a readable image \({said}") as caught:
             read(tmp_path / "x.png")
         assert "\n" not in str(caught.value)
 
@@ -160,7 +160,7 @@ def test_metadata_of_any_size_takes_neither_memory_nor_time(street, monkeypatch)
         b"P3\n" + b"#\n" * 100_000 + b"1 1\n255\n1 1 1",
         b"P6\n#" + bytes(100_000) + b"\n1 1\n255\n111",
     ):
-        with pytest.raises(DataError, match=r"x: (refused|not a readable picture)"):
+        with pytest.raises(DataError, match=r"x: (refused|not a readable image)"):
             decode_image(content, "x")
 
 
@@ -246,7 +246,7 @@ def test_a_slow_picture_keeps_no_other_waiting(street):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (os.mkfifo, "a pipe, expected a file of a picture"),
+        (os.mkfifo, "a pipe, expected a file of an image"),
         (lambda p: p.symlink_to("/dev/zero"), "a device, expected"),
         (lambda p: p.symlink_to(p.name), "a loop of links"),
         (lambda p: p.mkdir(), "a folder, expected"),
@@ -274,7 +274,7 @@ def test_what_is_no_file_is_named_and_never_waited_for(tmp_path, make, said):
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path):
     with (tmp_path / "x.png").open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(DataError, match=r"1,099,511,627,776 bytes, but a file of a picture"):
+    with pytest.raises(DataError, match=r"1,099,511,627,776 bytes, but a file of an image"):
         read_image(tmp_path / "x.png")
 
 

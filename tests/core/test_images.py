@@ -1,4 +1,4 @@
-"""Pictures as people really have them."""
+"""Images as people really have them."""
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_truncated_png_is_named(tmp_path, picture, keep):
     path = tmp_path / "t.png"
     picture.resize((64, 64)).save(path)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(DataError, match=r"t\.png: not a readable picture"):
+    with pytest.raises(DataError, match=r"t\.png: not a readable image"):
         read_image(path)
 
 
@@ -126,7 +126,7 @@ def test_image_resize_keeps_a_constant():
 
 def test_listing_a_folder_without_pictures(tmp_path):
     (tmp_path / "x.txt").write_text("no")
-    with pytest.raises(DataError, match="no pictures"):
+    with pytest.raises(DataError, match="no images"):
         list_images(tmp_path)
     with pytest.raises(DataError, match="no such file"):
         list_images(tmp_path / "missing")

@@ -335,10 +335,10 @@ def test_a_long_listing_streams():
 def test_a_model_and_pictures(memory, tmp_path, run):
     memory.pipe("/models/m.tflite", MODEL.read_bytes())
     for number in range(2):
-        memory.pipe(f"/pictures/{number}.png", png(number))
+        memory.pipe(f"/images/{number}.png", png(number))
     out = tmp_path / "out"
-    code, said, _ = run("predict", "memory://models/m.tflite", "memory://pictures", "--output", out)
-    assert (code, said) == (0, f"{out}: label map and overlay of 2 pictures\n")
+    code, said, _ = run("predict", "memory://models/m.tflite", "memory://images", "--output", out)
+    assert (code, said) == (0, f"{out}: label map and overlay of 2 images\n")
     for number in range(2):
         expected = fs.Segmenter(MODEL).predict(Image.open(io.BytesIO(png(number))))
         found = np.asarray(Image.open(out / f"{number}_labels.png"))
@@ -380,25 +380,25 @@ def test_a_data_set_and_its_description(memory, own_data, tmp_path, monkeypatch)
 
 
 def test_a_picture_that_is_gone_is_skipped_and_listed(memory, tmp_path, run):
-    memory.pipe("/pictures/1.png", png())
-    memory.pipe("/pictures/2.png", png(1))
-    pictures, out = ("memory://pictures/1.png", "memory://pictures/2.png"), tmp_path / "out"
+    memory.pipe("/images/1.png", png())
+    memory.pipe("/images/2.png", png(1))
+    pictures, out = ("memory://images/1.png", "memory://images/2.png"), tmp_path / "out"
     assert (
         run("predict", MODEL, *pictures, "--output", tmp_path / "both")[0] == 0
     )  # copies lie here
-    memory.rm("/pictures/2.png")
+    memory.rm("/images/2.png")
     remote.forget_answers()
     code, _, err = run("predict", MODEL, *pictures, "--output", out)
-    why, gone = "no such file of a picture", "memory://pictures/2.png"
+    why, gone = "no such file of an image", "memory://images/2.png"
     assert (code, err) == (2, f"fastscnn: {gone}: nothing lies at this address\n")
     code, _, err = run("predict", MODEL, *pictures, "--output", out, "--skip-bad")
-    assert (code, f"skipped 1 of 2 pictures (first: {gone}: {why})" in err) == (0, True)
+    assert (code, f"skipped 1 of 2 images (first: {gone}: {why})" in err) == (0, True)
     line = json.loads((out / ".fastscnn-skipped.jsonl").read_text())
     assert line == {"picture": gone, "reason": f"{gone}: {why}"}
-    memory.pipe("/pictures/list.txt", b"1.png\n")
-    code, _, err = run("predict", MODEL, "memory://pictures/list.txt", "--output", out)
-    said = "lists name files of this machine: copy the list and its pictures"
-    assert (code, err) == (2, f"fastscnn: memory://pictures/list.txt: {said}\n")
+    memory.pipe("/images/list.txt", b"1.png\n")
+    code, _, err = run("predict", MODEL, "memory://images/list.txt", "--output", out)
+    said = "lists name files of this machine: copy the list and its images"
+    assert (code, err) == (2, f"fastscnn: memory://images/list.txt: {said}\n")
 
 
 def test_records(memory, tmp_path, run):
@@ -414,10 +414,10 @@ def test_records(memory, tmp_path, run):
 
 
 def test_outputs_are_uploaded_whole_and_not_replaced(memory, tmp_path, run):
-    memory.pipe("/pictures/a.png", png())
-    arguments = ("predict", MODEL, "memory://pictures", "--output", "memory://b/out")
+    memory.pipe("/images/a.png", png())
+    arguments = ("predict", MODEL, "memory://images", "--output", "memory://b/out")
     code, said, _ = run(*arguments)
-    assert (code, said) == (0, "memory://b/out: label map and overlay of 1 picture\n")
+    assert (code, said) == (0, "memory://b/out: label map and overlay of 1 image\n")
     found = {name: memory.cat(name) for name in memory.find("/b")}
     assert sorted(found) == ["/b/out/a_labels.png", "/b/out/a_overlay.png"]
     code, _, said = run(*arguments)
@@ -429,14 +429,14 @@ def test_outputs_are_uploaded_whole_and_not_replaced(memory, tmp_path, run):
 
 
 def test_results_among_remote_pictures_are_told_by_their_list(memory, run):
-    memory.pipe("/pictures/a.png", png())
-    arguments = ("predict", MODEL, "memory://pictures", "--output", "memory://pictures")
+    memory.pipe("/images/a.png", png())
+    arguments = ("predict", MODEL, "memory://images", "--output", "memory://images")
     assert run(*arguments)[0] == 0
-    assert "/pictures/.fastscnn-predict.jsonl" in memory.find("/pictures")
+    assert "/images/.fastscnn-predict.jsonl" in memory.find("/images")
     remote.forget_answers()
     code, said, err = run(*arguments, "--force")
-    assert code == 0 and "of 1 picture\n" in said
-    assert "left out 2 results (first: memory://pictures/a_labels.png)" in err
+    assert code == 0 and "of 1 image\n" in said
+    assert "left out 2 results (first: memory://images/a_labels.png)" in err
 
 
 def test_one_file_and_those_beside_it(memory):
@@ -468,8 +468,8 @@ def test_what_was_written_before_a_failure_is_kept_and_what_was_removed_goes(mem
 
 def test_what_cannot_be_uploaded_stays_here(memory, monkeypatch, run):
     faulty(monkeypatch, memory, "put_file", [OSError("broken")] * 99)
-    memory.pipe("/pictures/a.png", png())
-    code, _, err = run("predict", MODEL, "memory://pictures", "--output", "memory://b/out")
+    memory.pipe("/images/a.png", png())
+    code, _, err = run("predict", MODEL, "memory://images", "--output", "memory://b/out")
     assert code == 1 and "memory://b/out/a_labels.png: failed 3 times (OSError: broken)" in err
     kept = Path(err.split("stays in ")[1].split(",")[0])
     assert sorted(p.name for p in kept.rglob("*.png")) == ["a_labels.png", "a_overlay.png"]

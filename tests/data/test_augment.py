@@ -35,7 +35,7 @@ GEOMETRY = Augmentation(
 
 
 def augment_pair(image, label, vector, settings, config, ops):
-    """An augmented pair with its picture in 0..255."""
+    """An augmented pair with its image in 0..255."""
     image, label = pairs.augment_pair(image, label, vector, settings, config, ops)
     return image * np.float32(128) + np.float32(128), label
 
@@ -49,7 +49,7 @@ def draws(seed=0, **numbers):
 
 
 def coded(size=(80, 130)):
-    """A label map with big and small parts, and a picture that encodes it in its red channel."""
+    """A label map with big and small parts, and an image that encodes it in its red channel."""
     label = np.zeros(size, np.uint8)
     label[10:40, 20:70] = 3
     label[50:, :60] = 5
@@ -347,7 +347,7 @@ def test_shares_are_kept():
 
 
 def batch(count=6):
-    """Pictures whose colour says who they are and what their label is."""
+    """Images whose colour says who they are and what their label is."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 5, (count, 32, 48)).astype(np.uint8)
     labels[:, :4] = 255
@@ -366,7 +366,7 @@ def test_pixels_and_labels_travel_together(cutmix, classmix):
     own = np.arange(6)[:, None, None]
     assert np.all((who == own) | (who == (own - 1) % 6))
     pasted = who != own
-    assert pasted.any(axis=(1, 2)).sum() >= 4  # all coins of a picture may fall on one side
+    assert pasted.any(axis=(1, 2)).sum() >= 4  # all coins of an image may fall on one side
     assert not pasted[:, :4].any()  # void is never pasted
     assert mixed.dtype == np.float32
     assert mixed_labels.dtype == np.uint8

@@ -33,7 +33,7 @@ def test_a_cache_changes_no_batch_and_saves_the_decoding(tmp_path):
         return stream, data
 
     def by_tf(data, cache):
-        # One thread: of several, two may decode a picture that ends one epoch and begins the next.
+        # One thread: of several, two may decode an image that ends one epoch and begins the next.
         return collect(
             batches(data, CONFIG, PRESETS["paper"], 2, 0, range(2), cache=cache, workers=1)
         )

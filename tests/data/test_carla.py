@@ -70,7 +70,7 @@ def test_eventscape_label_maps_may_be_grey(root):
 
 @pytest.mark.parametrize("root", ["eventscape"], indirect=True)
 def test_eventscape_towns_decide_the_split(root):
-    """Other towns, archives that were left there, and what is no picture count for nothing."""
+    """Other towns, archives that were left there, and what is not an image count for nothing."""
     (root / "Town05_val.zip").touch()
     shutil.copytree(root / "Town05_val", root / "Town04_val")
     shutil.copytree(root / "Town01-03_train" / "Town03", root / "Town02" / "Town03")
@@ -92,7 +92,5 @@ def test_eventscape_pictures_may_lie_in_rgb_itself(root):
     label_map = sequence / "semantic" / "data" / "05_001_0163_gt_labelIds.png"
     shutil.copy(pair[1], label_map)
     save(sequence / "rgb" / "05_001_0163_image.png", np.zeros((32, 64, 3), np.uint8))
-    with pytest.raises(
-        DataError, match=r"rgb.05_001_0162_image\.png: no such picture \(1 of 2 are"
-    ):
+    with pytest.raises(DataError, match=r"rgb.05_001_0162_image\.png: no such image \(1 of 2 are"):
         open_dataset("eventscape", root, "val")

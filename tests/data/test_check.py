@@ -112,25 +112,25 @@ def void_label(root):
 
 
 def leaked(root):
-    """A picture of train as PNG in val: other bytes, the same content."""
+    """An image of train as PNG in val: other bytes, the same content."""
     Image.open(root / "train" / "images" / "0.jpg").save(root / "val" / "images" / "5.png")
     (root / "val" / "images" / "5.jpg").unlink()
 
 
 BAD = {
     no_label: ("missing-label", "images/1.jpg", "no label map"),
-    no_picture: ("missing-image", "labels/1.png", "no picture"),
-    cut_jpeg: ("unreadable", "images/1.jpg", "not a readable picture (image file is truncated"),
-    cut_png: ("unreadable", "labels/1.png", "not a readable picture (image file is truncated"),
-    no_picture_at_all: ("unreadable", "images/1.jpg", "not a readable picture (cannot identify"),
-    empty_file: ("unreadable", "labels/1.png", "not a readable picture (cannot identify"),
+    no_picture: ("missing-image", "labels/1.png", "no image"),
+    cut_jpeg: ("unreadable", "images/1.jpg", "not a readable image (image file is truncated"),
+    cut_png: ("unreadable", "labels/1.png", "not a readable image (image file is truncated"),
+    no_picture_at_all: ("unreadable", "images/1.jpg", "not a readable image (cannot identify"),
+    empty_file: ("unreadable", "labels/1.png", "not a readable image (cannot identify"),
     bomb: ("decompression-bomb", "images/1.jpg", "refused, Image size (3600000000 pixels)"),
     label_bomb: ("decompression-bomb", "labels/1.png", "refused, Image size (144000000 pixels)"),
     other_size: ("size-mismatch", "images/1.jpg", "image is 96x160 but its label map is 96x150"),
     foreign_values: ("label-values", "labels/1.png", "unknown label value 99 (7 pixels)"),
-    class_colours: ("label-colors", "labels/1.png", "got a colour picture (mode RGB)"),
+    class_colours: ("label-colors", "labels/1.png", "got a colour image (mode RGB)"),
     palette_label: ("label-values", "labels/1.png", "unknown label value 99"),
-    colour_label: ("label-like-picture", "labels/1.png", "; it looks like a photograph"),
+    colour_label: ("label-like-image", "labels/1.png", "; it looks like a photograph"),
 }
 HARMLESS = {
     void_label: ("all-void", "train/labels/1.png", "the whole label map is void"),

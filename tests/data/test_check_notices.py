@@ -312,7 +312,7 @@ def test_the_command_compares_with_a_model(tmp_path, run):
     assert "none.keras" in err
 
 
-# --- pictures -----------------------------------------------------------------------------------
+# --- images -----------------------------------------------------------------------------------
 
 
 def test_label_maps_among_the_pictures(tmp_path):
@@ -331,7 +331,7 @@ def test_pictures_among_the_label_maps(tmp_path):
     noise = np.random.default_rng(0).integers(0, 9, SIZE)
     put(root / "train" / "labels" / "1.png", (photo[..., 1] // 2 + noise).astype(np.uint8))
     report = fs.check_dataset("folder", root)
-    assert first(report, "label-like-picture").path.endswith("1.png")  # its values are all known
+    assert first(report, "label-like-image").path.endswith("1.png")  # its values are all known
     scenes(root, json.dumps(NAMES))
     label = Image.fromarray(ToyStreets("train", SIZE).read(1)[1])
     lossy = recoded(label.point(lambda v: v * 28), quality=80)
@@ -351,7 +351,7 @@ def test_pictures_among_the_label_maps(tmp_path):
         else:
             put(root / "train" / "labels" / "1.png", pixels)
         report = fs.check_dataset("folder", root)
-        assert found(report) == {"label-like-picture": 1}, said
+        assert found(report) == {"label-like-image": 1}, said
         assert said in report.findings[0].message
         assert report.splits[0].usable == 3 + (pixels is smooth)
 
@@ -426,7 +426,7 @@ def test_bits_that_are_not_used(tmp_path, bits):
     if bits < 16:
         assert (
             report.findings[0].message
-            == f"none of 4 pictures of 16 bits uses more than the lower {bits}"
+            == f"none of 4 images of 16 bits uses more than the lower {bits}"
         )
 
 
@@ -448,7 +448,7 @@ def test_thumbnails_are_no_pages(tmp_path):
     path = tmp_path / "a.tif"
     pages[0].save(path, save_all=True, append_images=pages[1:])
     assert look_at(path.read_bytes(), "a").pages == 1
-    with pytest.raises(DataError, match="not a readable picture"):
+    with pytest.raises(DataError, match="not a readable image"):
         look_at(b"text", "a")
 
 
@@ -464,7 +464,7 @@ def test_sizes_far_apart_are_a_warning(tmp_path):
     assert (warning.kind, warning.path) == ("sizes", "train, val")
     assert "from 96x160 to 96x480, width by height from 1.67 to 5.00" in warning.message
     assert warning.mend.startswith("--size 96x160 ")
-    assert "warning: pictures of very unequal sizes" in report.text()
+    assert "warning: images of very unequal sizes" in report.text()
 
 
 # --- copies ------------------------------------------------------------------------------------
@@ -529,7 +529,7 @@ def test_many_pictures_are_compared_in_parts(monkeypatch):
     assert list(find_alike(known[:0], known)) == []
 
 
-# --- real pictures ------------------------------------------------------------------------------
+# --- real images ------------------------------------------------------------------------------
 
 
 def test_orientations_of_real_streets_are_told(camvid_dir):

@@ -14,7 +14,7 @@ from fastscnn_tf.scoring.protocol import evaluate_predictor
 SIZE = (32, 64)
 CLASS_IDS = (7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33)
 VOID_IDS = (*range(7), 9, 10, 14, 15, 16, 18, 29, 30, 34, 255)
-SPLITS = {  # (label folder, split): pictures by city
+SPLITS = {  # (label folder, split): images by city
     ("gtFine", "train"): {"aachen": 2, "zurich": 1},
     ("gtFine", "val"): {"frankfurt": 1, "lindau": 2},
     ("gtFine", "test"): {"berlin": 2},
@@ -178,11 +178,11 @@ def test_own_labels_of_the_test_split_are_read(root):
         (lambda root: label_path(root, "gtFine", "train", "zurich").unlink(),
          r"zurich_000000_000019_gtFine_labelIds\.png: no such label map \(1 of 3 are missing\)"),
         (lambda root: picture_path(root, "train").unlink(),
-         r"aachen_000000_000019_leftImg8bit\.png: no such picture \(1 of 3 are missing\)"),
+         r"aachen_000000_000019_leftImg8bit\.png: no such image \(1 of 3 are missing\)"),
         (lambda root: [p.unlink() for p in (root / "gtFine" / "train").rglob("*Ids.png")],
          r"gtFine_labelIds\.png: no such label map \(3 of 3"),
         (lambda root: [p.unlink() for p in (root / "leftImg8bit" / "train").rglob("*.png")],
-         r"train: no pictures in this split \(<folder>/\*_leftImg8bit\.png\)"),
+         r"train: no images in this split \(<folder>/\*_leftImg8bit\.png\)"),
         (lambda root: (root / "gtFine" / "train").rename(root / "gtFine" / "training"),
          r"gtFine.train: no such folder; cityscapes needs leftImg8bit/train/ and gtFine/train/ u"),
         (lambda root: (root / "gtFine").rename(root / "fine"),

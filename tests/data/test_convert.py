@@ -11,7 +11,7 @@ from PIL import Image
 
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
-from fastscnn_tf.core.images.decoding import open_picture
+from fastscnn_tf.core.images.decoding import open_image
 from fastscnn_tf.core.images.pixels import orientation_of
 from fastscnn_tf.data.convert.class_choice import choose
 from fastscnn_tf.data.convert.item_splits import split_items
@@ -369,8 +369,8 @@ def test_what_is_guessed_of_images_is_said(tmp_path):
 
 def test_bad_images(tmp_path):
     source = sequence(tmp_path / "in", 4)
-    (source / "a_002.jpg").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"a_002.jpg: not a readable picture"):
+    (source / "a_002.jpg").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"a_002.jpg: not a readable image"):
         fs.convert_dataset(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     report, labels = converted(source, tmp_path / "out", skip_bad=True)
@@ -387,7 +387,7 @@ def test_a_split_that_all_its_images_were_lost_of_is_said(split, tmp_path):
     source = sequence(tmp_path / "in", 4)
     first = fs.convert_dataset(source, tmp_path / "first", split=(0.5, 0.5))
     for path in (tmp_path / "first" / "images" / split).iterdir():
-        (source / path.name).write_bytes(b"no picture")
+        (source / path.name).write_bytes(b"no image")
     report = fs.convert_dataset(source, tmp_path / "out", split=(0.5, 0.5), skip_bad=True)
     assert first.splits == {"train": 2, "val": 2} and report.splits == {**first.splits, split: 0}
     assert f"- NO IMAGE OF THE SPLIT {split} CAN BE USED, AND IT IS GONE" in report.text()
@@ -473,7 +473,7 @@ def test_a_file_does_not_stand_for_its_neighbours(name, form, said, tmp_path):
 def test_label_maps_turn_as_images_do(orientation, tmp_path):
     for suffix in (".jpg", ".png", ".webp", ".tif", ".bmp"):
         path = picture(tmp_path / f"a{suffix}", (20, 30), orientation)
-        opened = open_picture(path.read_bytes(), str(path))
+        opened = open_image(path.read_bytes(), str(path))
         seen, image = Picture(opened.size[::-1], orientation_of(opened)), fs.read_image(path)
         assert seen.size == image.shape[:2]
         if suffix == ".png":

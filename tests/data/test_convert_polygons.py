@@ -245,7 +245,7 @@ def test_labelme_paths_of_other_machines(path, tmp_path):
         (shape("a", "cuboid", *[(0, 0)] * 8), "unknown shape_type 'cuboid'"),
         (shape("a", "mask", (0, 0), (1, 1)), "a mask without its pixels"),
         (shape("a", "mask", (0, 0), (1, 1), mask="!!"), "no base64"),
-        (shape("a", "mask", (0, 0), (1, 1), mask="AAAA"), "not a readable picture"),
+        (shape("a", "mask", (0, 0), (1, 1), mask="AAAA"), "not a readable image"),
     ],
 )
 def test_labelme_bad_shapes(bad, said, tmp_path):
@@ -422,14 +422,14 @@ def test_a_polygon_with_absurdly_many_edges(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("link", [False, True])
 def test_labelme_pictures_that_are_in_the_json_alone(link, tmp_path):
-    """Written out as they are; what is no picture stops it, or is left out if asked."""
+    """Written out as they are; what is not an image stops it, or is left out if asked."""
     root, said = tmp_path / "in", "the image is no file: it was taken out of the JSON (imageData)"
     content = picture(tmp_path / "x.jpg").read_bytes()
     annotated.labelme(root, "a_1.jpg", imageData=base64.b64encode(content).decode())
     annotated.labelme(root, "b_1.heic.jpg", imagePath="gone.heic", imageData="aGVsbG8=")
     for path in root.glob("*.jpg"):
         path.unlink()
-    with pytest.raises(DataError, match=r"b_1\.heic\.png: not a readable picture"):
+    with pytest.raises(DataError, match=r"b_1\.heic\.png: not a readable image"):
         fs.convert_dataset(root, tmp_path / "out", split=(1,))
     report, labels = converted(root, tmp_path / "out", split=(1,), link=link, skip_bad=True)
     assert set(labels) == {"a_1"} and np.unique(labels["a_1"]).tolist() == [0, 1, 2]

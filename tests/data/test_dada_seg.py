@@ -51,7 +51,7 @@ def test_a_broken_picture_is_not_blamed_on_its_label_map(root):
     (root / PICTURE).write_bytes(b"JPEG?")
     dataset = open_dataset("dada-seg", root, "val")
     assert np.array_equal(dataset.read_label(0), label)
-    with pytest.raises(DataError, match=r"0011\.jpg: not a readable picture"):
+    with pytest.raises(DataError, match=r"0011\.jpg: not a readable image"):
         dataset.read(0)
 
 

@@ -163,7 +163,7 @@ def test_the_palettes_colour_says_the_class(tmp_path):
     put_pair(root, "i/a.jpg", "l/a.png", image)
     assert np.array_equal(labels(root), LABEL)
     put(root / "l/a.png", COLORS[LABEL])
-    with pytest.raises(DataError, match="expected a palette PNG, got a picture of mode RGB"):
+    with pytest.raises(DataError, match="expected a palette PNG, got an image of mode RGB"):
         labels(root)
 
 
@@ -338,7 +338,7 @@ def test_recursive_keeps_folders_apart(tmp_path):
     root = describe(tmp_path, CLASSES + FOLDERS)
     for folder in ("s1", "s2"):
         put_pair(root, f"i/{folder}/000.jpg", f"l/{folder}/000.png")
-    with pytest.raises(DataError, match=r"no pictures in this split .*with `recursive: true`"):
+    with pytest.raises(DataError, match=r"no images in this split .*with `recursive: true`"):
         names(root)
     describe(root, CLASSES + "recursive: true\n" + FOLDERS)
     assert names(root) == [(f"i/{s}/000.jpg", f"l/{s}/000.png") for s in ("s1", "s2")]
@@ -372,13 +372,13 @@ def test_lists(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("z.jpg", "train.txt: line 2: no such picture: 'z.jpg'"),
+        ("z.jpg", "train.txt: line 2: no such image: 'z.jpg'"),
         ("a.jpg z.png", "train.txt: line 2: no such label map: 'z.png'"),
         ("x", "line 2: 'x' may be x.bmp or x.jpg"),
         ("l/a.png", "a.png is its own label map"),
-        ("../" * 50 + "etc/passwd", "no such picture"),
-        ("\0", "no such picture"),
-        ("a" * 5000, "no such picture"),
+        ("../" * 50 + "etc/passwd", "no such image"),
+        ("\0", "no such image"),
+        ("a" * 5000, "no such image"),
     ],
 )
 def test_wrong_lists(tmp_path, line, message):

@@ -57,14 +57,14 @@ def test_unknown_split_and_empty_split(tmp_path):
         open_dataset("camvid", tmp_path, "dev")
     (tmp_path / "train").mkdir()
     (tmp_path / "trainannot").mkdir()
-    with pytest.raises(DataError, match="no pictures in this split"):
+    with pytest.raises(DataError, match="no images in this split"):
         open_dataset("camvid", tmp_path, "train")
 
 
 def test_label_without_image_is_named(tmp_path):
     make_camvid(tmp_path)
     (tmp_path / "val" / "0001TP_000001.png").unlink()
-    with pytest.raises(DataError, match=r"val.0001TP_000001\.png: no such picture \(1 of 2"):
+    with pytest.raises(DataError, match=r"val.0001TP_000001\.png: no such image \(1 of 2"):
         open_dataset("camvid", tmp_path, "val")
 
 
@@ -172,7 +172,7 @@ def test_own_splits_are_those_described(own_data):
 
 
 def test_own_files_without_partner(own_data):
-    """Folders of label maps may be shared by splits, so that only pictures need a partner."""
+    """Folders of label maps may be shared by splits, so that only images need a partner."""
     val = own_data / "val"
     (val / "labels" / "4.png").unlink()
     (val / "images" / "._5.jpg").touch()

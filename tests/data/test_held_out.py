@@ -1,4 +1,4 @@
-"""`--val-split`: which pictures validate where there is no val; and sizes from the pictures."""
+"""`--val-split`: which images validate where there is no val; and sizes from the images."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_each_picture_is_in_one_part_wherever_the_folder_lies():
     assert train | val == set(names)
     assert not train & val
     assert 25 <= len(val) <= 55
-    assert f"val: {len(val)} of 200 pictures" in note
+    assert f"val: {len(val)} of 200 images" in note
     assert "neighbours of a video may be in both" in note
     assert parts(names, root="/elsewhere/x")[0] == [train, val]
     (more, wider), _ = parts([*names, *(f"IMG_{i:04}.png" for i in range(200, 230))])
@@ -64,7 +64,7 @@ def test_two_pictures_are_needed():
 
 @pytest.fixture
 def own(tmp_path):
-    """Eleven pictures without a val."""
+    """Eleven images without a val."""
     rng = np.random.default_rng(0)
     for name in ("images", "labels"):
         (tmp_path / name).mkdir()
@@ -83,7 +83,7 @@ def test_the_pictures_propose_size_and_batch(own):
     given = {"dataset": "folder", "data_dir": own}
     found, lines = proposals(given)
     assert found == {"size": (448, 608), "batch_size": 5}
-    assert "10 of 11 pictures looked at are 480x640, 2 sizes in all" in lines[0]
+    assert "10 of 11 images looked at are 480x640, 2 sizes in all" in lines[0]
     assert "batch size 5 instead of 12: 11 pairs" in lines[1]
     train = len(open_usable("folder", own, "train", val_split=0.2))
     val = open_usable("folder", own, "val", val_split=0.2)
@@ -147,7 +147,7 @@ def test_what_the_data_decided_is_said(recipe, pairs, few, capsys):
     out = capsys.readouterr().out
     assert ("recipe finetune and init_from camvid" in out) == few
     assert f"momentum {config.bn_momentum:.3g}, so that" in out
-    assert f" of {pairs} pictures of train" in out
+    assert f" of {pairs} images of train" in out
     given = train_settings(recipe, **place, bn_momentum=config.bn_momentum)
     say_more(given, config, (training, None))
     assert "momentum" not in capsys.readouterr().out

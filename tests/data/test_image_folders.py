@@ -23,7 +23,7 @@ COLORS = {"apfel grün": (30, 200, 40), "car": (200, 30, 40), "дом": (40, 60,
 
 
 def draw(path, color, extent=(40, 60), seed=0):
-    """A picture in a colour with some noise."""
+    """An image in a colour with some noise."""
     noise = np.random.default_rng(seed).integers(-20, 21, (*extent, 3))
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray((np.asarray(color) + noise).clip(0, 255).astype(np.uint8)).save(path)
@@ -31,7 +31,7 @@ def draw(path, color, extent=(40, 60), seed=0):
 
 @pytest.fixture
 def root(tmp_path):
-    """Three classes by colour: four pictures each in train, one to three in val."""
+    """Three classes by colour: four images each in train, one to three in val."""
     for split, counts in (("train", (4, 4, 4)), ("val", (1, 2, 3))):
         for (name, color), count in zip(COLORS.items(), counts, strict=True):
             for i in range(count):
@@ -79,7 +79,7 @@ def test_nested_folders_count_and_hidden_files_do_not(root):
     for hidden in ("car/.x.jpg", "car/.cache/x.jpg", ".ipynb_checkpoints/x.jpg", "car/notes.txt"):
         path = root / "train" / hidden
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"no picture")
+        path.write_bytes(b"no image")
     (root / "train" / "README.txt").touch()
     dataset = ImageFolders(root)
     assert len(dataset) == 13
@@ -101,7 +101,7 @@ def empty(folder):
          r"car: no such class folder, but train has that class \(1 of 3 are missing\)"),
         (lambda root: draw(root / "val" / "truck" / "x.png", (9, 9, 9)),
          r"truck: train has no such class \(1 of 4 are unknown\)"),
-        (lambda root: empty(root / "val" / "car"), r"car: no pictures in this class \(\.jpg"),
+        (lambda root: empty(root / "val" / "car"), r"car: no images in this class \(\.jpg"),
         (lambda root: draw(root / "val" / "x.PNG", (9, 9, 9)),
          r"x\.PNG: lies in no class folder \(1 such\); expected <split>/<class>/"),
         (lambda root: (root / "val").rename(root / "validation"),
@@ -127,7 +127,7 @@ def test_folders_need_no_tensorflow():
     assert done.returncode == 0, done.stderr
 
 
-# --- parts of pictures --------------------------------------------------------------------------
+# --- parts of images --------------------------------------------------------------------------
 
 EXTENTS = [(1, 1), (2, 3), (1, 5000), (5000, 1), (9, 400), (224, 224), (375, 500), (3000, 2000)]
 
@@ -276,7 +276,7 @@ def test_an_unreadable_picture_is_named(root, content, training):
     path = root / "train" / "car" / "kaputt.jpg"
     draw(path, (9, 9, 9))
     path.write_bytes(path.read_bytes()[:-200] if content is None else content)
-    with pytest.raises(DataError, match=r"car.kaputt\.jpg: (not a readable picture|an HTML page)"):
+    with pytest.raises(DataError, match=r"car.kaputt\.jpg: (not a readable image|an HTML page)"):
         stream(ImageFolders(root), 1, training=training)
 
 
@@ -289,7 +289,7 @@ def test_a_picture_that_went_away_is_named(root):
 
 def test_wrong_requests(root):
     dataset = ImageFolders(root, "val")
-    with pytest.raises(ConfigError, match="batch size 7 is larger than the 6 pictures of split 'v"):
+    with pytest.raises(ConfigError, match="batch size 7 is larger than the 6 images of split 'v"):
         stream(dataset, 7)
     assert len(stream(dataset, 7, training=False)) == 1
     with pytest.raises(ConfigError, match="at least 1, got 28x28 and 0"):

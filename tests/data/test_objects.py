@@ -90,7 +90,7 @@ def forms(pairs, files):
         "columns": {"image": images, "label": labels},
         "channels first": (np.moveaxis(images, -1, 1), labels[:, None]),
         "torch's tensors": Torchlike(list(zip(chw, whole, strict=True))),
-        "torch's pictures": Torchlike(list(zip(*pictures, strict=True))),
+        "torch's images": Torchlike(list(zip(*pictures, strict=True))),
         "rows of datasets": Torchlike(rows),
         "undecoded rows": Torchlike(
             [{"image": {"path": a, "bytes": None}, "mask": b} for a, b in zip(*files, strict=True)]
@@ -315,9 +315,9 @@ def test_calibration_reads_pictures_without_label_maps(pairs, files, tmp_path, c
         )
         np.testing.assert_array_equal(found, expected)
         assert len(list(training_images(CONFIG, "folder", tmp_path / place, 2))) == 2
-    (tmp_path / "plain" / "inner" / "0.png").write_bytes(b"no picture")
+    (tmp_path / "plain" / "inner" / "0.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"0\.png"):
         list(training_images(CONFIG, "folder", tmp_path / "plain", COUNT))
     rest = list(training_images(CONFIG, "folder", tmp_path / "plain", COUNT, skip_bad=True))
     np.testing.assert_array_equal(list(image_batches(rest, CONFIG)), expected[1:])
-    assert "skipped 1 pictures that cannot be read" in capsys.readouterr().err
+    assert "skipped 1 images that cannot be read" in capsys.readouterr().err

@@ -26,7 +26,7 @@ def same(a, b):
 
 
 class Coded(SegmentationDataset):
-    """Pictures whose red channel is 20 times the label: geometry out of step shows at once."""
+    """Images whose red channel is 20 times the label: geometry out of step shows at once."""
 
     name, split, labels = "coded", "train", LabelSpace.make("coded", 9)
 

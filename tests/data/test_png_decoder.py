@@ -62,7 +62,7 @@ def test_others_are_pillows(decoder, street, tmp_path):
     picture.convert("RGBA").save(tmp_path / "alpha.png")
     picture.convert("P").save(tmp_path / "palette.png")
     picture.convert("L").save(tmp_path / "grey.png")
-    picture.save(tmp_path / "picture.jpg")
+    picture.save(tmp_path / "image.jpg")
     for path in sorted(tmp_path.iterdir()):
         found = read_image(path)
         before, plain_png._decoder = plain_png._decoder, None
@@ -79,7 +79,7 @@ def test_damaged_files_are_named_by_pillow(decoder, street, tmp_path):
     path = tmp_path / "street.png"
     Image.fromarray(street[0]).save(path)
     content = path.read_bytes()
-    for damaged in (content[: len(content) // 2], content[:20], b"", b"no picture"):
+    for damaged in (content[: len(content) // 2], content[:20], b"", b"no image"):
         path.write_bytes(damaged)
         with pytest.raises(DataError, match=r"street\.png"):
             read_image(path)

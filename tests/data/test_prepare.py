@@ -152,7 +152,7 @@ def test_the_digest_sees_pixels_and_names_not_compression(tmp_path):
     [
         (lambda f: f.pop(f"{M}/test/0001TP_000001.png"), "do not both hold 0001TP_000001.png"),
         (lambda f: [f.pop(k) for k in list(f) if "/test" in k], "test: no such folder"),
-        (lambda f: f.update({f"{M}/val/0001TP_000000.png": b"x"}), "not a readable picture"),
+        (lambda f: f.update({f"{M}/val/0001TP_000000.png": b"x"}), "not a readable image"),
         (
             lambda f: f.update({f"{M}/valannot/0001TP_000000.png": png(np.full((4, 4), 12, "u1"))}),
             r"unknown label value 12 \(16 pixels\)",
@@ -161,10 +161,10 @@ def test_the_digest_sees_pixels_and_names_not_compression(tmp_path):
             lambda f: f.update(
                 {f"{M}/{k}/extra.png": png(np.zeros((4, 4), "u1")) for k in ("val", "valannot")}
             ),
-            "expected 1 pictures, got 2",
+            "expected 1 images, got 2",
         ),
     ],
-    ids=["missing label", "no test", "damaged picture", "unknown value", "too many"],
+    ids=["missing label", "no test", "damaged image", "unknown value", "too many"],
 )
 def test_wrong_content_is_named_and_nothing_remains(tmp_path, change, message):
     files = camvid_files()
@@ -206,7 +206,7 @@ def test_a_prepared_folder_that_was_damaged_is_told(tmp_path, camvid_zip):
     output = tmp_path / "out"
     prepare_camvid(output, camvid_zip, content=CONTENT)
     (output / "val" / "0001TP_000000.png").write_bytes(b"cut")
-    with pytest.raises(DataError, match=r"not a readable picture.*replace it with --force"):
+    with pytest.raises(DataError, match=r"not a readable image.*replace it with --force"):
         prepare_camvid(output, camvid_zip, content=CONTENT)
 
 
@@ -370,7 +370,7 @@ def test_mistakes_give_one_line(run, tmp_path, camvid_zip):
         (("toy",), "toy is drawn"),
         (("densepass", "--from", "x.zip"), "--from unpacks camvid, cityscapes"),
         (("camvid", "--output", tmp_path / "out", "--from", "x.zip"), "no such archive"),
-        (("camvid", "--output", tmp_path / "out", "--from", camvid_zip), "expected 367 pictures"),
+        (("camvid", "--output", tmp_path / "out", "--from", camvid_zip), "expected 367 images"),
     ):
         code, out, err = run("data", "prepare", *arguments)
         assert (code, out) == (2, "")

@@ -124,7 +124,7 @@ def test_a_missing_picture_is_named_or_skipped(own_tree, name):
     (root / picture).unlink()
     with pytest.raises(DataError) as caught:
         open_dataset(name, root, split)
-    message = f"{root / picture}: no such picture (1 of {len(pairs)} are missing)"
+    message = f"{root / picture}: no such image (1 of {len(pairs)} are missing)"
     assert str(caught.value) == message
     found = find_pairs(name, root, split)
     assert (found.without_label, found.without_image) == ((), (root / label_map,))
@@ -138,7 +138,7 @@ def test_a_split_without_pictures_is_named(own_tree, name):
     for picture, _ in tree.files["val"]:
         (root / picture).unlink()
     for call in (open_dataset, find_pairs):
-        with pytest.raises(DataError, match=r"no pictures (in this|of) split"):
+        with pytest.raises(DataError, match=r"no images (in this|of) split"):
             call(name, root, split="val")
 
 

@@ -405,7 +405,7 @@ def test_packing_that_stops_leaves_nothing(tmp_path):
     class Broken(Some):
         def read_image(self, index):
             if index == 4:
-                raise DataError("4.png: not a readable picture")
+                raise DataError("4.png: not a readable image")
             return super().read_image(index)
 
     def stop(items):

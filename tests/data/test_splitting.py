@@ -54,7 +54,7 @@ def test_composed_and_decomposed_names_are_the_same():
 
 
 def test_what_cannot_be_split_is_refused():
-    with pytest.raises(DataError, match="1 pictures cannot be split into 2"):
+    with pytest.raises(DataError, match="1 images cannot be split into 2"):
         assign(["a.jpg"], {"train": 0.8, "val": 0.2})
     with pytest.raises(DataError, match=r"1 groups cannot"):
         assign(["s_1", "s_2"], {"train": 0.8, "val": 0.2}, group="^s")

@@ -31,7 +31,7 @@ def same_kernels():
 
 
 def pictures(size, count=4, seed=0):
-    """Smooth pictures over the whole range of bytes."""
+    """Smooth images over the whole range of bytes."""
     tf = tensorflow()
     small = np.random.default_rng(seed).uniform(0, 256, (count, 6, 9, 3))
     return np.clip(np.rint(tf.image.resize(small, size, "bicubic").numpy()), 0, 255).astype("uint8")

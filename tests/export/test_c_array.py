@@ -63,7 +63,7 @@ def test_nothing_is_written_of_other_files(run, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["m_example.cc"]
     code, out, _ = run(*command, "--force")
     assert (code, out.count("m_example.cc")) == (0, 1)
-    assert (tmp_path / "m_example.cc").read_text().startswith("// Segments one picture")
+    assert (tmp_path / "m_example.cc").read_text().startswith("// Segments one image")
 
 
 def test_on_a_full_disk_all_three_files_stay_what_they_were(tmp_path):

@@ -99,7 +99,7 @@ def test_layers_by_name_and_by_expression():
         ("classifier.logit", "no layer is named 'classifier.logit': such as classifier.logits"),
         ("classifier", "no layer is named"),  # the whole name counts
         ("aux_ltd.conv", "no layer is named"),  # not in a .tflite
-        ("(", r"'\(' is no regular expression"),
+        ("(", r"'\(' is not a regular expression"),
         (".*", "every layer stays in float: use recipe float32"),
     ],
 )

@@ -86,7 +86,7 @@ def test_int8_logits_are_the_same_bytes(
 
 @pytest.mark.convert
 def test_int8_logits_are_the_same_bytes_on_real_pictures(camvid_dir, tmp_path, monkeypatch):
-    """The shipped weights at their size, on pictures from a camera."""
+    """The shipped weights at their size, on images from a camera."""
     from fastscnn_tf.data.pipeline import load_dataset
     from fastscnn_tf.evaluation.evaluate import load_model
 

@@ -15,7 +15,7 @@ GRID = ((0.07,), (ZERO,))
 
 
 def means(windows, result=GRID):
-    """A file of one mean for each (height, width), of the same 12x20 picture."""
+    """A file of one mean for each (height, width), of the same 12x20 image."""
     m = TinyModel()
     x = m.tensor((1, 12, 20, 8), "int8", quantization=GRID)
     outputs = []

@@ -175,14 +175,14 @@ def test_a_bad_pair_is_named_or_counted(cluster):
 
 def test_the_commands_give_what_one_process_gives(cluster, tmp_path, run):
     pictures(tmp_path / "in", 5)
-    (tmp_path / "in" / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "in" / "bad.png").write_bytes(b"no image")
     (tmp_path / "list.txt").write_text("gone.png\n")
     ray = ("--engine", "ray", "--address", cluster, "--processes", 2)
     for name, engine in (("one", ()), ("ray", ray)):
         listed = ("predict", MODEL, tmp_path / "in", tmp_path / "list.txt")
         code, out, err = run(*listed, "--output", tmp_path / name, *engine, "--skip-bad")
-        assert (code, "skipped 2 of 7 pictures" in err) == (0, True)
-        assert out.endswith(": label map and overlay of 5 pictures\n")
+        assert (code, "skipped 2 of 7 images" in err) == (0, True)
+        assert out.endswith(": label map and overlay of 5 images\n")
         command = ("pseudo-label", MODEL, "--images", tmp_path / "in", "--confidence", 0.3)
         command = (*command, "--output", tmp_path / f"{name}-pseudo", "--skip-bad", *engine)
         assert run(*command)[0] == 0
@@ -191,7 +191,7 @@ def test_the_commands_give_what_one_process_gives(cluster, tmp_path, run):
     assert one == two
     command = ("predict", MODEL, tmp_path / "in", "--output", tmp_path / "other", *ray)
     code, _, err = run(*command)
-    assert (code, "bad.png: not a readable picture" in err) == (2, True)
+    assert (code, "bad.png: not a readable image" in err) == (2, True)
 
 
 def test_packed_pictures_are_shared(cluster, four, packed, tmp_path, run):
@@ -223,7 +223,7 @@ def test_a_killed_driver_is_started_again(cluster, tmp_path):
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("*.png")}
     again = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert again.returncode == 0
-    assert f"{len(done)} of 60 pictures are done already" in again.stderr
+    assert f"{len(done)} of 60 images are done already" in again.stderr
     written = {name: data for name, data in content(out).items() if name[0] != "."}
     assert written == content(tmp_path / "one")
     for name in done:

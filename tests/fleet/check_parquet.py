@@ -1,4 +1,4 @@
-"""Pictures in Parquet files: as those in folders, whoever made the file."""
+"""Images in Parquet files: as those in folders, whoever made the file."""
 
 import functools
 import json
@@ -12,16 +12,16 @@ from test_fleet import DONE, MODEL, content, picture, pictures, stopped_at
 import fastscnn_tf as fs
 from fastscnn_tf.core.errors import ConfigError, DataError, OutputError
 from fastscnn_tf.core.files import parquet
-from fastscnn_tf.core.images.decoding import read_picture
+from fastscnn_tf.core.images.decoding import read_image_file
 from fastscnn_tf.core.images.image_file import encode_png
 from fastscnn_tf.core.labels import CAMVID
-from fastscnn_tf.evaluation.pictures import SKIPPED
+from fastscnn_tf.evaluation.images import SKIPPED
 from fastscnn_tf.evaluation.prediction import predict_files
 
 
 @pytest.fixture
 def shard(tmp_path):
-    """Seven pictures with label maps as files of a `folder` data set, and as rows of another."""
+    """Seven images with label maps as files of a `folder` data set, and as rows of another."""
     images, labels = tmp_path / "files" / "images", tmp_path / "files" / "labels"
     for folder in (images, labels):
         folder.mkdir(parents=True)
@@ -62,11 +62,11 @@ def test_predicting_rows_writes_what_predicting_files_does(shard, tmp_path, run,
     command = ("predict", MODEL, "--output", tmp_path / "out", "--processes", processes, "--resume")
     code, out, err = run(*command, shard)
     assert (code, err) == (0, "")
-    assert out.endswith(": label map and overlay of 7 pictures\n")
+    assert out.endswith(": label map and overlay of 7 images\n")
     assert content(tmp_path / "out" / "drive.parquet") == content(tmp_path / "one")
     assert {path.name for path in tmp_path.glob("out/*")} == {DONE, "drive.parquet"}
     code, _, err = run(*command, shard.parent)  # the folder, beside its dataset.yaml
-    assert (code, "7 of 7 pictures are done already" in err) == (0, True)
+    assert (code, "7 of 7 images are done already" in err) == (0, True)
 
 
 def test_rows_are_scored_as_files_are(shard, tmp_path, run):
@@ -105,7 +105,7 @@ def rows_of(out):
 
 
 def table_of(out):
-    """Name, picture and label map of each."""
+    """Name, image and label map of each."""
     return [(row["name"], row["image"], row["label"]) for row in rows_of(out)]
 
 
@@ -115,7 +115,7 @@ def test_pseudo_labels_in_parquet_files_are_those_in_files(shard, tmp_path, run,
     for out, options in ((one, ()), (two, ("--parquet", "--processes", processes))):
         command = ("pseudo-label", MODEL, "--images", tmp_path / "files" / "images")
         code, said, _ = run(*command, "--confidence", 0.3, "--output", out, *options)
-        assert (code, said.endswith(f"{out}: 7 pictures\n")) == (0, True)
+        assert (code, said.endswith(f"{out}: 7 images\n")) == (0, True)
     images, labels = (content(one / kind) for kind in ("images", "labels"))
     assert table_of(two) == [(name, images[name], labels[name]) for name in sorted(images)]
     files, rows = (fs.open_dataset("folder", out, "train") for out in (one, two))
@@ -178,8 +178,8 @@ def test_label_maps_in_parquet_files_are_those_in_files(shard, tmp_path, run, mo
     lines = (out / DONE).read_text().splitlines(keepends=True)
     (out / DONE).write_text("".join(lines[:-1]))  # killed before the second was noted
     code, said, err = run(*command, out, *more, "--resume")
-    assert (code, err) == (0, "fastscnn: 3 of 7 pictures are done already\n")
-    assert said == f"{out}: label map (in Parquet files) of 7 pictures\n"
+    assert (code, err) == (0, "fastscnn: 3 of 7 images are done already\n")
+    assert said == f"{out}: label map (in Parquet files) of 7 images\n"
     assert (out / "labels-00000.parquet").stat().st_mtime_ns == before
     found = {row["name"].removeprefix("drive.parquet/"): row["label"] for row in rows_of(out)}
     assert {f"{name[:8]}_labels.png": label for name, label in found.items()} == labels
@@ -187,11 +187,11 @@ def test_label_maps_in_parquet_files_are_those_in_files(shard, tmp_path, run, mo
     code, _, err = run(*command, out, *more)
     assert (code, f"{out / 'labels-00000.parquet'} exists: --resume" in err) == (2, True)
     code, _, err = run(*command, out := out.rename(tmp_path / "moved"), *more, "--resume")
-    assert (code, err) == (0, "fastscnn: 7 of 7 pictures are done already\n")
+    assert (code, err) == (0, "fastscnn: 7 of 7 images are done already\n")
     assert run(*command, out, *more, "--force")[0] == 0
     assert len(rows_of(out)) == 7
     code, _, err = run("predict", MODEL, shard, "--format", "parquet", "--output", shard.parent)
-    assert (code, "its files would lie among pictures" in err) == (2, True)
+    assert (code, "its files would lie among images" in err) == (2, True)
 
 
 def test_one_call_at_a_time_writes_parquet_files(shard, tmp_path):
@@ -210,15 +210,15 @@ def test_one_call_at_a_time_writes_parquet_files(shard, tmp_path):
 
 def test_bad_rows_are_named_or_counted(shard, tmp_path, run):
     good = bytes_of(tmp_path / "files" / "images")
-    rows = [good[0], None, b"no picture", good[3][:200], b"", good[5]]
+    rows = [good[0], None, b"no image", good[3][:200], b"", good[5]]
     write(shard, image=rows)
     command = ("predict", MODEL, shard, "--output", tmp_path / "out")
     code, _, err = run(*command)
     said = f"fastscnn: {shard}/00000001.png: expected bytes in column 'image', found nothing; --"
     assert (code, err.startswith(said), err.count("\n")) == (2, True, 1)
     code, out, err = run(*command, "--skip-bad", "--force")
-    assert (code, f"skipped 4 of 6 pictures (first: {shard}/00000001.png" in err) == (0, True)
-    assert out.endswith(": label map and overlay of 2 pictures\n")
+    assert (code, f"skipped 4 of 6 images (first: {shard}/00000001.png" in err) == (0, True)
+    assert out.endswith(": label map and overlay of 2 images\n")
 
 
 def test_what_is_no_parquet_file_of_pictures_is_told(shard, tmp_path, run, monkeypatch):
@@ -233,7 +233,7 @@ def test_what_is_no_parquet_file_of_pictures_is_told(shard, tmp_path, run, monke
         code, _, err = run(*command)
         assert (code, err.startswith(f"fastscnn: {shard}: {said}"), err.count("\n")) == (2, True, 1)
     write(shard, picture=[b"x"], label=[1])
-    said = "expected a column 'image' of bytes, found picture (bytes), label (int64)"
+    said = "expected a column 'image' of bytes, found image (bytes), label (int64)"
     assert said in run(*command)[2]
     for value, kind in ((3, "int64"), ("a.png", "string")):
         write(shard, image=[value])
@@ -241,7 +241,7 @@ def test_what_is_no_parquet_file_of_pictures_is_told(shard, tmp_path, run, monke
         said = f"fastscnn: {shard}: expected a column 'image' of bytes, found image ({kind})\n"
         assert (code, err) == (2, said)
     write(shard, image=pa.array([], pa.binary()))
-    assert "there are no pictures in it" in run(*command)[2]
+    assert "there are no images in it" in run(*command)[2]
     shard.write_bytes(whole)
     monkeypatch.setattr(parquet, "LARGEST_GROUP", 1000)
     assert "bytes of image.bytes in a row group, at most 1,000 are read" in run(*command)[2]
@@ -259,7 +259,7 @@ def test_a_file_is_never_in_memory_as_a_whole(tmp_path):
     write(path, group=1, image=[noise(1 << 20) for _ in range(40)])
     before = pa.total_allocated_bytes()
     for row in parquet.rows(path):
-        assert len(read_picture(row)) == 1 << 20
+        assert len(read_image_file(row)) == 1 << 20
         assert pa.total_allocated_bytes() - before < 8 << 20
 
 
@@ -275,7 +275,7 @@ def test_made_files_raise_nothing_but_one_line(shard, tmp_path):
         path.write_bytes(bytes(data))
         try:
             for row in parquet.rows(path):
-                read_picture(row)
+                read_image_file(row)
         except DataError as error:
             assert "\n" not in str(error)
             outcomes.append(str(error))
@@ -284,23 +284,23 @@ def test_made_files_raise_nothing_but_one_line(shard, tmp_path):
 
 
 def test_a_file_that_changes_is_opened_again(shard):
-    first = read_picture(parquet.rows(shard)[0])
+    first = read_image_file(parquet.rows(shard)[0])
     write(shard, image=[b"another"])
-    assert (read_picture(parquet.rows(shard)[0]), first == b"another") == (b"another", False)
+    assert (read_image_file(parquet.rows(shard)[0]), first == b"another") == (b"another", False)
     with pytest.raises(DataError, match="no row 6, it has 1"):
-        read_picture(shard / "00000006.png")
+        read_image_file(shard / "00000006.png")
 
 
 def test_what_is_no_row_is_told(shard):
     for name in ("x.png", "-1.png", "00000000.label.label.png"):
         with pytest.raises(DataError):
-            read_picture(shard / name)
+            read_image_file(shard / name)
 
 
 def test_force_replaces_files_only_once_there_is_one_of_its_own(tmp_path, run):
     given = pictures(tmp_path / "in", 3)
     bad, out = tmp_path / "bad.png", tmp_path / "out"
-    bad.write_bytes(b"no picture")
+    bad.write_bytes(b"no image")
     command = ("predict", MODEL, "--format", "parquet", "--output", out)
     assert run(*command, *given, "--resume")[0] == 0
     before = content(out)

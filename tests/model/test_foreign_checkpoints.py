@@ -479,7 +479,7 @@ def test_external_data_lie_nowhere_else(read, tmp_path, location):
         read(external(location)[1])
 
 
-# What is no checkpoint, and prefixes
+# What is not a checkpoint, and prefixes
 
 
 def zip_of(*names):
@@ -500,7 +500,7 @@ def zip_of(*names):
         (b"[1]", "not a checkpoint of PyTorch"),
         (b"hello\n", "MindSpore or ONNX, but text: give the file of weights"),
         (b"\xbf:7h\\_", "MindSpore or ONNX$"),
-        (b"RIFF\0\0\0\0WEBPVP8 ", "a picture: expected a checkpoint"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "an image: expected a checkpoint"),
         (struct.pack("<I", 28) + b"TFL3" + bytes(50), "a .tflite needs no import"),
         (b"\x1f\x8b\x08\0", "packed with gzip: unpack it"),
         (b"x" * 257 + b"ustar" + bytes(300), "a tar archive: unpack it"),

@@ -276,7 +276,7 @@ def named_type(file):
         (loop, "g/up is there under two names"),
         (two_names, "is there under two names"),
         (texts, "a holds object, expected numbers"),
-        (named_type, "a is no array"),
+        (named_type, "a is not an array"),
     ],
 )
 def test_hdf5_of_every_hostile_kind(write, said):

@@ -1,4 +1,4 @@
-"""The wirings of other implementations: counts, refusals, mixtures."""
+"""The architectures of other implementations: counts, refusals, mixtures."""
 
 import numpy as np
 import pytest

@@ -21,7 +21,7 @@ SIZE = (64, 96)
 
 @pytest.fixture(scope="module")
 def network(randomise):
-    """A folded network with the ranges of 12 pictures."""
+    """A folded network with the ranges of 12 images."""
     few = {"width": 0.25, "repeats": (1, 1, 1), "pyramid_bins": (1, 2)}
     config = fs.FastSCNNConfig.for_labels("toy", input_size=SIZE, **few)
     keras3().utils.set_random_seed(0)

@@ -66,16 +66,16 @@ def test_a_model_and_a_folder_over_http(web, tmp_path, run):
     (folder / "pictures" / "a.png").write_bytes(png())
     (folder / "pictures" / "sub" / "b.png").write_bytes(png(1))
     (folder / "pictures" / "gone.png").symlink_to("nowhere")
-    arguments = ("predict", f"{url}/m.tflite", f"{url}/pictures/", "--recursive", "--processes", 2)
+    arguments = ("predict", f"{url}/m.tflite", f"{url}/images/", "--recursive", "--processes", 2)
     code, said, _ = run(*arguments, "--output", tmp_path / "out")
-    assert (code, said) == (0, f"{tmp_path / 'out'}: label map and overlay of 2 pictures\n")
+    assert (code, said) == (0, f"{tmp_path / 'out'}: label map and overlay of 2 images\n")
     for name, content in (("a", png()), ("sub/b", png(1))):
         expected = fs.Segmenter(MODEL).predict(Image.open(io.BytesIO(content)))
         assert np.array_equal(Image.open(tmp_path / "out" / f"{name}_labels.png"), expected)
-    arguments = ("predict", f"{url}/m.tflite", f"{url}/pictures")  # the server adds the slash
+    arguments = ("predict", f"{url}/m.tflite", f"{url}/images")  # the server adds the slash
     assert run(*arguments, "--output", tmp_path / "one")[0] == 0
     assert (tmp_path / "one" / "a_labels.png").is_file()
-    assert fs.read_image(f"{url}/pictures/a.png?signature=../../x").shape == (64, 96, 3)
+    assert fs.read_image(f"{url}/images/a.png?signature=../../x").shape == (64, 96, 3)
 
 
 def test_answers_of_http(web):
@@ -149,10 +149,10 @@ def test_a_data_set_in_s3(s3, own_data, run, tmp_path):
 
 def test_results_and_records_in_s3(s3, run):
     s3.pipe("bucket/m.tflite", MODEL.read_bytes())
-    s3.pipe("bucket/pictures/ä b.png", png())
-    arguments = ("predict", "s3://bucket/m.tflite", "s3://bucket/pictures")
+    s3.pipe("bucket/images/ä b.png", png())
+    arguments = ("predict", "s3://bucket/m.tflite", "s3://bucket/images")
     arguments = (*arguments, "--output", "s3://bucket/out")
-    assert run(*arguments)[:2] == (0, "s3://bucket/out: label map and overlay of 1 picture\n")
+    assert run(*arguments)[:2] == (0, "s3://bucket/out: label map and overlay of 1 image\n")
     assert sorted(s3.ls("bucket/out", refresh=True)) == [
         "bucket/out/ä b_labels.png",
         "bucket/out/ä b_overlay.png",

@@ -1,4 +1,4 @@
-"""Contact sheets: the pictures are training's own, whole and where they belong."""
+"""Contact sheets: the images are training's own, whole and where they belong."""
 
 import subprocess
 import sys

@@ -24,7 +24,7 @@ SIZE = (8, 12)
 
 
 class Streets(SegmentationDataset):
-    """Pictures whose red channel holds the class; labels and instances given."""
+    """Images whose red channel holds the class; labels and instances given."""
 
     name, split = "streets", "val"
 
@@ -40,7 +40,7 @@ class Streets(SegmentationDataset):
 
     def read_image(self, index):
         if self.pictures[index] is None:
-            raise DataError(f"street_{index}.png: not a readable picture")
+            raise DataError(f"street_{index}.png: not a readable image")
         return np.repeat(self.pictures[index][..., None], 3, axis=2)
 
     def read_label(self, index):
@@ -144,13 +144,13 @@ def test_instances_are_needed_for_iiou():
 def test_bad_pairs_are_named_or_left_out_and_counted():
     pictures, labels = [filled(0), None, filled(1), filled(1)], [filled(0)] * 3 + [filled(9)[:4]]
     data = Streets(labels, pictures)
-    with pytest.raises(DataError, match=r"street_1\.png: not a readable picture"):
+    with pytest.raises(DataError, match=r"street_1\.png: not a readable image"):
         evaluate_predictor(Reader(), data)
     result = evaluate_predictor(Reader(), data, skip_bad=True)
     assert (result.images, result.skipped) == (2, 2)
     assert result.pixel_accuracy == 0.5
     assert result.skip_warning() == (
-        "skipped 2 of 4 pairs that cannot be used (first: street_1.png: not a readable picture; "
+        "skipped 2 of 4 pairs that cannot be used (first: street_1.png: not a readable image; "
         "street_3.png: image is 8x12 but its label map is 4x12)"
     )
     assert (len(result.skipped_pairs), result.skipped_first) == (2, result.skipped_pairs[0])
@@ -222,7 +222,7 @@ def test_other_classes_are_refused_naming_both():
 
 
 def test_steps_overlap_and_the_result_is_that_of_one_after_the_other():
-    """The second picture is read while the network looks at the first: they meet at a barrier."""
+    """The second image is read while the network looks at the first: they meet at a barrier."""
     before, rng = set(threading.enumerate()), np.random.default_rng(0)
     labels = [rng.integers(0, 19, SIZE, dtype=np.uint8) for _ in range(12)]
     said = [rng.integers(0, 19, SIZE, dtype=np.uint8) for _ in range(12)]
@@ -239,7 +239,7 @@ def test_steps_overlap_and_the_result_is_that_of_one_after_the_other():
 
         def run(self, image):
             self.looks += 1
-            if self.looks == 2:  # the first picture's run after the warm-up
+            if self.looks == 2:  # the first image's run after the warm-up
                 meeting.wait()
             return super().run(image)
 
@@ -270,7 +270,7 @@ def test_the_first_bad_pair_ends_the_work_with_no_thread_left():
 
 
 def test_scores_on_training_data_say_so(run_folder, tmp_path):
-    said = "The model saw train of toy in training: scores on it say nothing of new pictures."
+    said = "The model saw train of toy in training: scores on it say nothing of new images."
     assert training_remark(run_folder, "toy", "train") == said
     assert training_remark(run_folder / "best.keras", "toy", "train") == said
     assert training_remark(run_folder, "toy", "val") == ""

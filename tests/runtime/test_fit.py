@@ -135,7 +135,7 @@ def test_every_kind_of_output_takes_every_picture(tflite_files, outputs):
 
 
 def test_a_letterboxed_street_keeps_its_labels(tflite_files):
-    """A street in a wider picture: what the model says in the box is what it says of the street."""
+    """A street in a wider image: what the model says in the box is what it says of the street."""
     from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
     segmenter = Segmenter(tflite_files["float32", "logits-full"])

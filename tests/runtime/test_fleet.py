@@ -26,7 +26,7 @@ from fastscnn_tf.core.labels import CAMVID, CITYSCAPES
 from fastscnn_tf.data.datasets.dataset import SegmentationDataset
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.evaluation.evaluate import evaluate
-from fastscnn_tf.evaluation.pictures import SKIPPED
+from fastscnn_tf.evaluation.images import SKIPPED
 from fastscnn_tf.evaluation.prediction import predict_files
 from fastscnn_tf.evaluation.pseudo_labels import pseudo_label
 from fastscnn_tf.runtime.fleet import Fleet
@@ -39,7 +39,7 @@ SIZE = (24, 40)
 
 
 class Drawn(SegmentationDataset):
-    """Blocks of classes and their instances; the picture says some of them wrongly."""
+    """Blocks of classes and their instances; the image says some of them wrongly."""
 
     name, split, labels = "drawn", "val", CITYSCAPES
 
@@ -297,7 +297,7 @@ def test_a_killed_call_holds_nobody_up(tmp_path, run):
     words = [sys.executable, "-m", "fastscnn_tf", *map(str, command), "--processes", "2"]
     with subprocess.Popen(words) as process:
         end = time.monotonic() + 600
-        journal = out / DONE  # a picture is noted after those before it, its files lie there sooner
+        journal = out / DONE  # an image is noted after those before it, its files lie there sooner
         while not (journal.exists() and b'"done":' in journal.read_bytes()):
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -309,7 +309,7 @@ def test_a_killed_call_holds_nobody_up(tmp_path, run):
     assert process.returncode == -signal.SIGKILL
     assert (out / ".fastscnn-done.jsonl.lock").exists()
     code, _, err = run(*command)
-    assert (code, "of 200 pictures are done already" in err) == (0, True)
+    assert (code, "of 200 images are done already" in err) == (0, True)
     assert len(content(out)) == 2 * len(given)
 
 
@@ -346,7 +346,7 @@ def test_an_option_that_is_left_out_is_not_noted(tmp_path, run):
     command = ("predict", MODEL, *pictures(tmp_path / "in", 1), "--output", tmp_path / "o")
     assert run(*command, "--resume", "--threshold", 0.3)[0] == 0
     code, _, err = run(*command, "--resume")
-    assert (code, "1 of 1 pictures are done already" in err) == (0, True)
+    assert (code, "1 of 1 images are done already" in err) == (0, True)
     assert "threshold" not in (tmp_path / "o" / DONE).read_text()
 
 
@@ -380,7 +380,7 @@ def test_pictures_that_come_later_join_and_foreign_files_stay(tmp_path, run):
     command = ("predict", MODEL, tmp_path / "in", "--output", tmp_path / "out", "--resume")
     assert run(*command)[0] == 0
     picture(tmp_path / "in" / "002.png", 2)
-    assert "2 of 3 pictures are done already" in run(*command)[2]
+    assert "2 of 3 images are done already" in run(*command)[2]
     picture(tmp_path / "in" / "003.png", 3)
     (tmp_path / "out" / "003_overlay.png").write_bytes(b"somebody's")
     code, _, err = run(*command)
@@ -429,9 +429,9 @@ def test_results_below_the_pictures_are_not_taken_for_pictures(tmp_path, run):
 def test_what_stays_of_earlier_calls_is_said(tmp_path, run):
     given, out = pictures(tmp_path / "in", 3), tmp_path / "out"
     assert run("predict", MODEL, *given, "--output", out)[0] == 0
-    given[1].write_bytes(b"no picture")
+    given[1].write_bytes(b"no image")
     force = ("--skip-bad", "--force", "--output", out)
-    stays = f"what an earlier call made of 1 picture (first: {given[1]}) that was skipped stays\n"
+    stays = f"what an earlier call made of 1 image (first: {given[1]}) that was skipped stays\n"
     assert stays in run("predict", MODEL, *given, *force)[2]
     assert len((out / SKIPPED).read_text().splitlines()) == 1
     code, _, err = run("predict", MODEL, given[1], tmp_path / "none.png", *force)
@@ -442,7 +442,7 @@ def test_what_stays_of_earlier_calls_is_said(tmp_path, run):
     assert not (out / SKIPPED).exists()
     coco = ("--format", "coco", "--resume", "--output", tmp_path / "coco")
     assert run("predict", MODEL, given[0], given[2], *coco)[0] == 0
-    said = f"coco.json: left out 1 picture (first: {given[0]}) of earlier calls\n"
+    said = f"coco.json: left out 1 image (first: {given[0]}) of earlier calls\n"
     assert run("predict", MODEL, given[2], *coco)[2].endswith(said)
 
 
@@ -467,7 +467,7 @@ def test_pseudo_labels_of_processes_are_those_of_one(tmp_path):
 
 @pytest.fixture(name="packed")
 def packed_pairs(four, tmp_path, run):
-    """The same pairs in two shards, whose pictures lie in two folders."""
+    """The same pairs in two shards, whose images lie in two folders."""
     for kind in ("images", "labels"):
         (four / kind / "a").mkdir()
         (four / kind / "0.png").rename(four / kind / "a" / "0.png")
@@ -492,9 +492,9 @@ def test_packed_pictures_are_predicted_as_files_are(four, packed, tmp_path, run,
     command = ("predict", MODEL, "--output", out, "--resume", "--processes", processes)
     shards = sorted(packed.glob("*.tfrecord"))
     code, said, err = run(*command, shards[1])
-    assert (code, err, said) == (0, "", f"{out}: label map and overlay of 2 pictures\n")
+    assert (code, err, said) == (0, "", f"{out}: label map and overlay of 2 images\n")
     code, said, err = run(*command, packed)
-    assert (code, err) == (0, "fastscnn: 2 of 4 pictures are done already\n")
+    assert (code, err) == (0, "fastscnn: 2 of 4 images are done already\n")
     assert below(out / "val") == below(whole)
     assert len(below(whole)) == 8
     assert "a/0_labels.png" in below(whole)
@@ -535,16 +535,16 @@ def test_what_is_wrong_with_packed_pictures_is_told(packed, tmp_path, run):
     assert (code, err.startswith(said), err.count("\n")) == (2, True, 1)
     assert "--skip-bad goes on without it" in err
     code, _, err = run(*command, "--skip-bad")
-    assert (code, err.startswith("fastscnn: skipped 1 of 4 pictures (first: ")) == (0, True)
+    assert (code, err.startswith("fastscnn: skipped 1 of 4 images (first: ")) == (0, True)
     cut = shutil.copytree(packed, tmp_path / "cut") / shards[0].name
     cut.write_bytes(data[:-1])
     said = f"{cut}: expected {len(data):,} bytes, got {len(data) - 1:,}"
     assert said in run(*command[:2], cut, *command[3:])[2]
     skipping = ("--output", tmp_path / "whole", "--skip-bad", "--force")
-    shards[0].write_bytes(whole[:-1])  # its second picture is cut short
+    shards[0].write_bytes(whole[:-1])  # its second image is cut short
     for given, count in ((shards[0], 2), (packed, 4)):
         code, _, err = run(*command[:2], given, *skipping)
-        lost = f"skipped 1 of {count} pictures (first: {shards[0]}: record 1 of 2 "
+        lost = f"skipped 1 of {count} images (first: {shards[0]}: record 1 of 2 "
         assert (code, lost in err, "the file ends within it" in err) == (0, True, True)
     scores = tmp_path / "scores.json"
     score = ("evaluate", MODEL, "--dataset", "records", "--data-dir", packed, "--json", scores)
@@ -570,7 +570,7 @@ def test_what_is_wrong_with_packed_pictures_is_told(packed, tmp_path, run):
     index = json.loads((packed / "records.json").read_text())
     index["splits"]["val"]["shards"][1]["names"] = ["1", "1.png"]
     (packed / "records.json").write_text(json.dumps(index))
-    assert "gives two of its pictures one name" in run(*command[:2], shards[1], *command[3:])[2]
+    assert "gives two of its images one name" in run(*command[:2], shards[1], *command[3:])[2]
 
 
 def test_what_cannot_be_shared_is_told(tmp_path, run):

@@ -96,7 +96,7 @@ def test_images_of_every_kind(camvid, image):
         (b"no image", "the image's bytes: "),
         (np.zeros((8, 8, 2), np.uint8), r"RGB, .* or \(H, W\) grey, got \(8, 8, 2\) of uint8"),
         (np.zeros((2, 8, 8, 3), np.uint8), r"got \(2, 8, 8, 3\) of uint8"),
-        (3, "expected an array, a Pillow image, the path of a picture or its bytes, got int"),
+        (3, "expected an array, a Pillow image, the path of an image or its bytes, got int"),
     ],
 )
 def test_no_images(camvid, image, message):

@@ -33,7 +33,7 @@ def color_space(encoding, spread):
 
 
 def yuv420(image, space, stride):
-    """What the camera makes of a picture: (H * 3/2, stride), filled up with 77."""
+    """What the camera makes of an image: (H * 3/2, stride), filled up with 77."""
     red, blue = CONSTANTS[space.ycbcrEncoding]
     r, g, b = np.moveaxis(image.astype(float), -1, 0)
     y = red * r + (1 - red - blue) * g + blue * b

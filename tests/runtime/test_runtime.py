@@ -41,7 +41,7 @@ def test_label_maps_are_resized_nearest():
 
 
 class Perfect(SegmentationDataset):
-    """Two pictures of odd sizes whose labels the predictor below knows."""
+    """Two images of odd sizes whose labels the predictor below knows."""
 
     name, split, labels = "perfect", "val", TOY_STREETS
 

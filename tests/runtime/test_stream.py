@@ -40,7 +40,7 @@ def test_one_picture_is_no_stream_and_a_folder_no_picture(segmenter, tmp_path):
         with pytest.raises(DataError, match="got a single one: that is for predict"):
             segmenter.stream(one)
     assert len(list(segmenter.stream(np.stack([image, image])))) == 2
-    with pytest.raises(DataError, match="a folder, expected a file of a picture"):
+    with pytest.raises(DataError, match="a folder, expected a file of an image"):
         segmenter.predict(tmp_path)
 
 
@@ -72,12 +72,12 @@ def test_an_endless_stream_is_taken_as_it_is_needed(segmenter):
 
 
 def test_what_comes_before_a_bad_picture_is_delivered(segmenter, tmp_path):
-    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.png").write_bytes(b"no image")
     threads, image = set(threading.enumerate()), np.zeros((8, 8, 3), np.uint8)
     labels = segmenter.stream([image, image, image, tmp_path / "bad.png", image])
     for _ in range(3):
         assert next(labels).shape == (8, 8)
-    with pytest.raises(DataError, match=r"bad\.png: not a readable picture"):
+    with pytest.raises(DataError, match=r"bad\.png: not a readable image"):
         next(labels)
     assert set(threading.enumerate()) <= threads
 

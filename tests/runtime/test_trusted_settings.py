@@ -134,7 +134,7 @@ def program(forked, tmp_path):
 
 @pytest.fixture
 def street(tmp_path):
-    """Two pictures, and beside them one as CamVid's validation split."""
+    """Two images, and beside them one as CamVid's validation split."""
     scene = draw_scene((3,), (120, 200))[0]
     for folder in ("streets", "camvid/val", "camvid/valannot"):
         (tmp_path / folder).mkdir(parents=True)

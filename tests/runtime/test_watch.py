@@ -37,7 +37,7 @@ NEVER = threading.Event()
 
 @pytest.fixture
 def drive(tmp_path):
-    """Five pictures of coloured blocks."""
+    """Five images of coloured blocks."""
     folder = tmp_path / "drive"
     folder.mkdir()
     for i in range(5):
@@ -55,7 +55,7 @@ def test_a_folder_is_watched_into_files(drive, tmp_path, run):
     result = json.loads((tmp_path / "w.json").read_text())
     assert (result["frames"], result["dropped"], result["interrupted"]) == (3, 0, False)
     assert list(result["step_ms"]) == list(STEPS)
-    assert result["step_ms"].pop("convert") == 0  # pictures are RGB and upright
+    assert result["step_ms"].pop("convert") == 0  # images are RGB and upright
     assert all(ms > 0 for ms in result["step_ms"].values())
     assert result["fps"] > 0
     names = [f"{i}_{kind}" for i in range(3) for kind in ("labels.png", "overlay.jpg")]
@@ -76,8 +76,8 @@ def test_a_pattern_takes_what_it_names(drive):
     assert [frame.name for frame in frames] == ["1", "2", "3"]
     with pytest.raises(DataError, match=r"\*\.bmp: no file has a name of this pattern"):
         open_source(str(drive / "*.bmp"))
-    (drive / "2.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"2\.png: not a readable picture"):
+    (drive / "2.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"2\.png: not a readable image"):
         watch(str(drive), MODEL, window=False)
 
 
@@ -91,7 +91,7 @@ def test_equal_names_from_two_folders_do_not_overwrite_each_other(drive, tmp_pat
 
 def test_new_pictures_are_followed_and_unreadable_ones_told(drive, tmp_path):
     told = []
-    (drive / "bad.png").write_bytes(b"no picture")
+    (drive / "bad.png").write_bytes(b"no image")
     (drive / "0.png").rename(tmp_path / "moved.png")
 
     def arrive():
@@ -106,7 +106,7 @@ def test_new_pictures_are_followed_and_unreadable_ones_told(drive, tmp_path):
     frames.close()
     assert names == ["1", "2", "3", "4", "later"]
     assert len(told) == 1
-    assert "bad.png: not a readable picture" in told[0]
+    assert "bad.png: not a readable image" in told[0]
     before = set(threading.enumerate())
     assert watch(str(drive), MODEL, window=False, follow=True, frames=2).frames == 2
     assert set(threading.enumerate()) <= before  # nobody goes on looking
@@ -278,7 +278,7 @@ def test_unknown_pixels_show_the_picture():
 
 
 def test_bad_options_are_told(drive, tmp_path, monkeypatch):
-    with pytest.raises(DataError, match="no such file or folder; expected pictures, a video"):
+    with pytest.raises(DataError, match="no such file or folder; expected images, a video"):
         open_source("nothing.mp4")
     for options, message in (
         ({"smooth": 1.0}, "smooth must be 0 to below 1, got 1.0"),

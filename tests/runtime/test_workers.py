@@ -115,22 +115,22 @@ def test_predicting_in_processes_writes_the_same_files(tmp_path, run):
         arguments = ["predict", MODEL, *pictures, "--output", tmp_path / name]
         code, out, err = run(*arguments, "--processes", processes)
         assert (code, err) == (0, "")
-        assert out.endswith(": label map and overlay of 5 pictures\n")
+        assert out.endswith(": label map and overlay of 5 images\n")
     one, two = ({p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in ("one", "two"))
     assert len(one) == 10
     assert one == two
-    pictures[2].write_bytes(b"no picture")
+    pictures[2].write_bytes(b"no image")
     arguments = ["predict", MODEL, *pictures, "--output", tmp_path / "bad", "--processes", 2]
     code, _, err = run(*arguments)
     assert code == 2
-    assert "2.png: not a readable picture" in err
+    assert "2.png: not a readable image" in err
     names = {p.name for p in (tmp_path / "bad").iterdir()}
     assert {"0_labels.png", "0_overlay.png", "1_labels.png", "1_overlay.png"} <= names
     assert not any(name.startswith((".", "2_")) for name in names)
 
 
 def annotated(folder: Path, count: int, bad: int | None = None) -> Path:
-    """labelme's files of drawn pictures, one of which may be cut short; one lies in its JSON."""
+    """labelme's files of drawn images, one of which may be cut short; one lies in its JSON."""
     folder.mkdir()
     for number in range(count):
         path, embedded = _picture(folder / f"{number:04}.png", number), None
@@ -165,7 +165,7 @@ def check_sharing(run, folder: Path, *sharing) -> None:
         assert not out.exists()
         code, text, err = run(*command, "--skip-bad", "--link" if sharing else "--copy")
         assert (code, err) == (0, "")
-        (out / "labels" / "train" / "0001.png").write_bytes(b"no picture")
+        (out / "labels" / "train" / "0001.png").write_bytes(b"no image")
         checked = ("data", "check", "--dataset", "folder", "--data-dir", out, *how)
         code, found, err = run(*checked, "--json", folder / "check.json", "--force")
         assert (code, err, "0001.png" in found) == (1, "", True)

@@ -189,7 +189,7 @@ def test_teachers_that_do_not_fit_are_refused(tmp_path):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_saved_logits_go_where_the_picture_goes(seed):
-    """A picture of ramps, and logits that are the same ramps: both must show the same."""
+    """An image of ramps, and logits that are the same ramps: both must show the same."""
     settings = Augmentation(scale=(0.5, 2.0), aspect=1.3, flip=True, balance=0.3)
     config = SMALL.replace(mean=(0.0,) * 3, std=(1.0,) * 3)
     height, width = 96, 128
@@ -224,7 +224,7 @@ def test_training_on_saved_logits(tmp_path):
     (images, told), labels = stream[0]
     assert (images.shape, labels.shape) == ((2, *SIZE, 3), (2, *SIZE))
     assert told.shape == (2, 8, 12, CLASSES + 1)
-    assert np.all(told[..., -1] == 1)  # pictures of the crop's size: no padding
+    assert np.all(told[..., -1] == 1)  # images of the crop's size: no padding
     student = fast_scnn(SMALL)
     training = compiled(distilling_model(student, temperature=2.0))
     logs = training.fit(stream, epochs=1, verbose=0).history

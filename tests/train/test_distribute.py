@@ -95,7 +95,7 @@ def test_the_cluster_of_a_launcher():
         ("RANK", "2", "workers count from 0 to 1"),
         ("WORLD_SIZE", "two", "WORLD_SIZE is 'two'"),
         ("WORLD_SIZE", "9" * 5000, "WORLD_SIZE is '9{40}'"),
-        ("MASTER_PORT", "65536", "65536 is no port"),
+        ("MASTER_PORT", "65536", "65536 is not a port"),
         ("MASTER_ADDR", "a b", "MASTER_ADDR is 'a b'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Pre-training on folders of pictures, and starting from other weights."""
+"""Pre-training on folders of images, and starting from other weights."""
 
 import csv
 import dataclasses

@@ -60,7 +60,7 @@ def test_the_space_is_read():
         ("batch_size=0..8", "batch_size must be at least 1"),
         ("learning_rate=0.1..0.01", "a range needs A < B"),
         ("learning_rate=log:0..0.01", "a range needs 0 < A < B"),
-        ("augment=a..b", "augment is no number"),
+        ("augment=a..b", "augment is not a number"),
         ("augment=paper,wild", "augment must be one of .*, got 'wild'"),
         ("augment=paper,paper", "given twice"),
         ("aux_heads=yes", "expected bool, got 'yes'"),
@@ -322,7 +322,7 @@ def test_a_journal_that_is_damaged_within_names_the_line(base, tmp_path):
     path = tmp_path / "search.journal"
     begun = b'{"op_code":0,"worker_id":"a","study_name":"other","directions":[2]}\n'
     path.write_bytes(content := begun + begun[:20] + b"\n" + begun)
-    with pytest.raises(ConfigError, match=r"line 2 is no record of .*: take a copy") as error:
+    with pytest.raises(ConfigError, match=r"line 2 is not a record of .*: take a copy") as error:
         run_search(base, SPACE, tmp_path / "out", 1, storage=path)
     assert "\n" not in str(error.value)
     assert path.read_bytes() == content

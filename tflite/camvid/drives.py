@@ -2,7 +2,7 @@
 
     python tflite/camvid/drives.py CAMVID OUTPUT NAME [--after NAME] [--seeds 0 1] [-- OPTIONS]
 
-Each of CamVid's three labelled drives (the pictures of `train` and `val`) is held out once; the
+Each of CamVid's three labelled drives (the images of `train` and `val`) is held out once; the
 rest trains by `fastscnn train OPTIONS`, and the last epoch's averaged weights are scored on it, at
 the labels' own size. 0001TP is dusk, as most of `test`. `--after` starts every run from the one of
 that name, drive and seed, so that stages follow each other:
@@ -62,7 +62,7 @@ def describe(camvid: Path, folder: Path, drive: str) -> None:
             own = "val" if image.name.startswith(drive) else "train"
             lines[own].append(f"{image}\t{camvid / f'{split}annot' / image.name}\n")
     if not all(lines.values()):
-        raise DataError(f"{camvid}: expected CamVid's folder, with pictures in train/ and val/")
+        raise DataError(f"{camvid}: expected CamVid's folder, with images in train/ and val/")
     folder.mkdir(parents=True, exist_ok=True)
     for split, named in lines.items():
         (folder / f"{split}.txt").write_text("".join(named))

@@ -48,8 +48,8 @@ SCALES = {"0": (1.0, 1.0), "1": (1.0, 1.1), "2": (1.1, 1.2)}  # of width and dep
 TAPS = (1, 2, 4, 6)  # the last stage at 1/4, 1/8, 1/16 and 1/32
 DECODER = 96  # channels
 CLASSES = 11
-CROP = (320, 416)  # of the zoomed pictures
-SIZE = (448, 608)  # of the pictures that are scored
+CROP = (320, 416)  # of the zoomed images
+SIZE = (448, 608)  # of the images that are scored
 EPSILON = 1e-3  # of the trunk's batch normalisation
 
 

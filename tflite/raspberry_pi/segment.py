@@ -2,7 +2,7 @@
 
     python segment.py picamera m.tflite --rotate 180        # 0 or /dev/video0: a USB webcam
     python segment.py drive.mp4 m.tflite
-    python segment.py pictures/ m.tflite --output labels    # label maps as PNG, too
+    python segment.py images/ m.tflite --output labels    # label maps as PNG, too
 
 Needs the runtime alone (no TensorFlow), picamera2 for the Pi's camera and OpenCV for webcams and
 videos. To watch with an overlay, or to measure, there is `fastscnn watch`.
@@ -26,7 +26,7 @@ from fastscnn_tf.core.foreign_text import one_line, printable
 def main() -> None:
     """Reads the command line, looks at frames until they end."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("source", help="picamera, 0, /dev/video0, a video, a folder of pictures")
+    parser.add_argument("source", help="picamera, 0, /dev/video0, a video, a folder of images")
     parser.add_argument("model", help="a .tflite")
     parser.add_argument("--output", type=Path, help="new folder for NAME_labels.png")
     parser.add_argument("--rotate", type=int, default=0, choices=(0, 90, 180, 270))

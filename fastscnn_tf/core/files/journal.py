@@ -17,7 +17,7 @@ from .reading import read_bytes
 from .writing import make_folder, write_bytes
 
 DONE = ".fastscnn-done.jsonl"  # the journal of a folder of results
-LARGEST = 256 << 20  # bytes of a journal: a million pictures, a hundred thousand that are scored
+LARGEST = 256 << 20  # bytes of a journal: a million images, a hundred thousand that are scored
 Line = TypeVar("Line")
 
 
@@ -29,7 +29,7 @@ def read_lines(path: Path, kind: type[Line]) -> list[Line]:
         kind: the msgspec type of a line.
 
     Raises:
-        OutputError: it is no journal of ours, or damaged elsewhere.
+        OutputError: it is not a journal of ours, or damaged elsewhere.
     """
     if not os.path.lexists(path):
         return []
@@ -96,7 +96,7 @@ class Journal:
 
     Raises:
         ConfigError: the work was begun with other settings.
-        OutputError: it is no journal of ours, or damaged.
+        OutputError: it is not a journal of ours, or damaged.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any] | None = None):

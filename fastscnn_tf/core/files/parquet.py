@@ -1,6 +1,6 @@
-"""Pictures in Parquet files: a row has a path below its file's, which `read_picture` reads.
+"""Images in Parquet files: a row has a path below its file's, which `read_image_file` reads.
 
-`drive.parquet/00000012.png` is the picture of row 12, whatever its format, and
+`drive.parquet/00000012.png` is the image of row 12, whatever its format, and
 `drive.parquet/00000012.label.png` its label map: the columns `image` and `label`, of bytes, or of
 structures with `bytes` in them as Hugging Face's data sets have them. One row group of a column is
 in memory at a time. `Parts` writes such files.
@@ -55,7 +55,7 @@ def shard_of(path: Path) -> Path | None:
 
 
 def rows(path: Path, column: str = IMAGE) -> list[Path]:
-    """The paths of all pictures, or label maps, of a Parquet file.
+    """The paths of all images, or label maps, of a Parquet file.
 
     Raises:
         DataError: it is missing, damaged, or has no such column.

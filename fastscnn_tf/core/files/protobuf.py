@@ -26,7 +26,7 @@ class Wire:
         """Number and value of each field: an integer, or bytes where its length is known.
 
         Raises:
-            ValueError: it is no message, is cut off, or of more fields than are read.
+            ValueError: it is not a message, is cut off, or of more fields than are read.
         """
         at = 0
         while at < len(data):

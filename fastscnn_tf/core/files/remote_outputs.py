@@ -108,7 +108,7 @@ def staged(url: str) -> Iterator[Path]:
         _stages.append(stage)
         try:
             yield place
-        except BaseException:  # finished epochs and pictures are kept, as on a disk
+        except BaseException:  # finished epochs and images are kept, as on a disk
             try:
                 stage.upload(last=True)
             except FastSCNNError as failure:

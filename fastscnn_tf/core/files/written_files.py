@@ -66,7 +66,7 @@ class WrittenFiles:
         """
         if os.path.lexists(path) and not (self.has(path) or (self._reload() and self.has(path))):
             raise OutputError(
-                f"{path} is among the pictures and not listed in {LIST} as written by predict: it "
+                f"{path} is among the images and not listed in {LIST} as written by predict: it "
                 "may be your own, so it is not replaced; move it away, or choose another output"
             )
 

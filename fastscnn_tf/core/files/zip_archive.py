@@ -135,8 +135,8 @@ def read_npz(
     """The arrays of a .npz, by name; objects are refused.
 
     Raises:
-        InputError: (of the class `error`) no such file, no .npz, a bomb, or a member that is no
-            array of numbers.
+        InputError: (of the class `error`) no such file, no .npz, a bomb, or a member that is not
+            an array of numbers.
     """
     with open_zip(source, where, ".npz file", largest=largest, error=error) as archive:
         return archive.arrays()

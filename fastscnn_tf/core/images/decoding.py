@@ -1,6 +1,6 @@
 """Opening images that may come from anybody: the only place where a decoder meets a file.
 
-Pillow's decoders of the formats in `picture_formats` are reached and no others, each within bounds
+Pillow's decoders of the formats in `image_formats` are reached and no others, each within bounds
 of pixels, bytes and steps, and whatever one raises is a `DataError`. No lock is held: an image
 that takes long keeps no other thread from its own.
 """
@@ -27,10 +27,10 @@ from ..errors import DataError
 from ..files.parquet import read_row, shard_of
 from ..files.reading import read_bytes
 from ..foreign_text import one_line
-from .formats import picture_format, what_it_is
+from .formats import image_format, what_it_is
 from .pixels import orientation_of
 
-WHAT = "file of a picture"
+WHAT = "file of an image"
 LARGEST = 384 << 20  # bytes of a file: four for each pixel that Pillow allows, and some more
 METADATA = 16 << 20  # bytes that a decoder may read before the pixels
 READS = 300_000  # pieces that a decoder may read it in; each of them costs time and memory
@@ -80,7 +80,7 @@ class _Bounded(io.BytesIO):
         return data
 
 
-def read_picture(path: StrPath, room: int = 1) -> bytes:
+def read_image_file(path: StrPath, room: int = 1) -> bytes:
     """The content of an image's file, not yet decoded, of `room` times the usual size.
 
     A path that leads into a Parquet file is that of a row, see `core.files.parquet`.
@@ -93,7 +93,7 @@ def read_picture(path: StrPath, room: int = 1) -> bytes:
     return read_bytes(path, WHAT, largest=LARGEST * room, error=DataError)
 
 
-def open_picture(content: bytes, name: str, room: int = 1, draft: bool = False) -> Image.Image:
+def open_image(content: bytes, name: str, room: int = 1, draft: bool = False) -> Image.Image:
     """The first frame of an image, decoded; messages call it `name`.
 
     Args:
@@ -106,7 +106,7 @@ def open_picture(content: bytes, name: str, room: int = 1, draft: bool = False) 
     Raises:
         DataError: it is of another format, truncated, too large or no image.
     """
-    form = picture_format(content)
+    form = image_format(content)
     if form is None:
         raise DataError(f"{name}: {what_it_is(content, name)}")
     if not _readable(form):
@@ -133,11 +133,11 @@ def decoding(name: str, otherwise: str = "damaged") -> Iterator[None]:
     except _Overrun as error:
         raise DataError(f"{name}: refused, {error}: save it anew") from None
     except MemoryError:
-        raise DataError(f"{name}: not a readable picture (it does not fit into memory)") from None
+        raise DataError(f"{name}: not a readable image (it does not fit into memory)") from None
     except Exception as error:  # struct.error, KeyError, RecursionError, zlib.error: any comes
         text = one_line(str(error).split(" <")[0])[:200]  # Pillow names its file object
         reason = text or f"{otherwise}, {type(error).__name__}"
-        raise DataError(f"{name}: not a readable picture ({reason})") from None
+        raise DataError(f"{name}: not a readable image ({reason})") from None
 
 
 def open_lazily(content: bytes, form: str) -> tuple[Any, _Bounded]:
@@ -231,14 +231,14 @@ _MANY = 100  # pages of a TIFF that are counted
 
 
 @dataclasses.dataclass(frozen=True)
-class PictureFile:
-    """What a file says of its picture; no pixel is decoded.
+class ImageFile:
+    """What a file says of its image; no pixel is decoded.
 
     Attributes:
         mode: Pillow's, such as `RGB`, `L`, `P` or `I;16`.
         bits: of a sample, as stored.
         orientation: of EXIF, 1 to 8; 1 is upright.
-        pages: pictures in it, of which the first is read; without a TIFF's thumbnails and what
+        pages: images in it, of which the first is read; without a TIFF's thumbnails and what
             phones put behind a JPEG.
         palette: (colours, 3) uint8 of a palette image.
     """
@@ -250,15 +250,15 @@ class PictureFile:
     palette: np.ndarray | None = None
 
 
-def look_at(content: bytes, name: str) -> PictureFile:
-    """What is in a file, see `PictureFile`; of one that could be decoded, within its bounds.
+def look_at(content: bytes, name: str) -> ImageFile:
+    """What is in a file, see `ImageFile`; of one that could be decoded, within its bounds.
 
     Raises:
         DataError: no image that is read here, or a damaged one.
     """
-    form = picture_format(content)
+    form = image_format(content)
     if form is None:
-        raise DataError(f"{name}: not a readable picture")
+        raise DataError(f"{name}: not a readable image")
     with decoding(name):
         image, file = open_lazily(content, form)
         # Pillow decodes a whole PNG to look for a note behind the pixels.
@@ -269,7 +269,7 @@ def look_at(content: bytes, name: str) -> PictureFile:
         colors = image.getpalette() if image.mode == "P" else None
         palette = None if colors is None else np.array(colors, np.uint8).reshape(-1, 3)
         file.reads, file.room = READS, float("inf")
-        return PictureFile(image.mode, bits, orientation, _pages(image, form), palette)
+        return ImageFile(image.mode, bits, orientation, _pages(image, form), palette)
 
 
 def _pages(image: Any, form: str) -> int:

@@ -1,4 +1,4 @@
-"""Letters for pictures: Pillow's own font, or one of this system that has what that one lacks."""
+"""Letters for images: Pillow's own font, or one of this system that has what that one lacks."""
 
 import functools
 import itertools

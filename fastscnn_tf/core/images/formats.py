@@ -33,14 +33,14 @@ _OTHERS = (
     (rb"%!PS|\xc5\xd0\xd3\xc6", "an EPS file", _CONVERT),
     (rb"%PDF", "a PDF", _CONVERT),
     (rb"DDS ", "a DDS file", _CONVERT),
-    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture", _CONVERT),
-    (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL picture", _CONVERT),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 image", _CONVERT),
+    (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL image", _CONVERT),
     (rb".{4}ftyp(hei|hev|mif1|msf1)", "an HEIC photo", "convert it, or let the phone save JPEG"),
     (rb".{4}ftypcrx |FUJIFILMCCD|II(RO|RS|U\0)", "a raw photo", "develop it into JPEG or TIFF"),
     (rb".{4}(ftyp|moov|mdat)|RIFF.{4}AVI |\x1aE\xdf\xa3", "a video", "watch takes videos"),
     (rb"8BPS|gimp xcf", "a file of Photoshop or GIMP", _CONVERT),
     (rb"\0\0[\x01\x02]\0|icns", "an icon or a TGA file", _CONVERT),
-    (rb"v/1\x01|#\?RA|SIMPLE  =", "an EXR, HDR or FITS picture", _CONVERT),
+    (rb"v/1\x01|#\?RA|SIMPLE  =", "an EXR, HDR or FITS image", _CONVERT),
     (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "a Windows metafile", _CONVERT),
     (rb"\x01\xda|P7\s|\n[\x00-\x05]\x01[\x01\x02\x04\x08]", "an SGI, PAM or PCX file", _CONVERT),
     (rb"PK[\x03\x05]|\x1f\x8b|7z\xbc\xaf|Rar!|BZh|\xfd7zXZ", "an archive", "unpack it"),
@@ -50,7 +50,7 @@ _OTHERS = (
     (
         rb"(\xef\xbb\xbf)?\s*<(?i:!doctype html|html|head|body)",
         "an HTML page",
-        "the download gave a page instead of the picture: fetch it again, or end a folder's "
+        "the download gave a page instead of the image: fetch it again, or end a folder's "
         "address with /",
     ),
     (rb"(\xef\xbb\xbf)?\s*<(\?xml|svg|!)", "an SVG drawing or other XML", _CONVERT),
@@ -60,7 +60,7 @@ _FORMAT_OF = tuple((name, re.compile(p, re.DOTALL)) for name, p in _READ.items()
 _OTHER = tuple((re.compile(p, re.DOTALL), what, advice) for p, what, advice in _OTHERS)
 
 
-def picture_format(content: bytes) -> str | None:
+def image_format(content: bytes) -> str | None:
     """Pillow's name of an image's format, or None if it is none of those that are read."""
     return next((name for name, sign in _FORMAT_OF if sign.match(content)), None)
 
@@ -73,10 +73,10 @@ def what_it_is(content: bytes, name: str) -> str:
         name: of the file.
     """
     if not content:
-        return "not a readable picture (cannot identify it: an empty file)"
+        return "not a readable image (cannot identify it: an empty file)"
     for sign, what, advice in _OTHER:
         if sign.match(content, 0, HEAD):
             suffix = PurePath(name).suffix.lower()
             named = f" named {suffix}" if suffix in IMAGE_SUFFIXES else ""
-            return f"not a readable picture ({what}{named}, expected {EXPECTED}: {advice})"
-    return f"not a readable picture (cannot identify its format; expected {EXPECTED})"
+            return f"not a readable image ({what}{named}, expected {EXPECTED}: {advice})"
+    return f"not a readable image (cannot identify its format; expected {EXPECTED})"

@@ -16,8 +16,8 @@ from ..files.reading import local, open_regular
 from ..labels import IGNORE, UNKNOWN, Color
 from ..sizes import Size
 from .color_table import color_codes, color_of, color_table
-from .decoding import decoding, open_picture, read_picture
-from .formats import IMAGE_SUFFIXES, picture_format
+from .decoding import decoding, open_image, read_image_file
+from .formats import IMAGE_SUFFIXES, image_format
 from .pixels import in_strips, to_rgb
 from .plain_png import decode_plain_png
 
@@ -34,14 +34,14 @@ def read_image(path: StrPath, *, large: bool = False) -> np.ndarray:
         DataError: the file is missing, truncated, too large or no image.
     """
     room = LARGE if large else 1
-    return decode_image(read_picture(path, room), str(path), room)
+    return decode_image(read_image_file(path, room), str(path), room)
 
 
 def decode_image(content: bytes, name: str, room: int = 1) -> np.ndarray:
-    """`read_image` of a file's content; `name` and `room` are as for `open_picture`."""
+    """`read_image` of a file's content; `name` and `room` are as for `open_image`."""
     pixels = decode_plain_png(content, 3)
     if pixels is None:
-        image = open_picture(content, name, room)
+        image = open_image(content, name, room)
         with decoding(name):
             pixels = to_rgb(image)
     return pixels
@@ -56,7 +56,7 @@ def read_label(path: StrPath, table: np.ndarray, *, first_channel: bool = False)
     Args:
         path: a grey or palette PNG, BMP or TIFF (or RGB with three equal channels).
         table: (256,) uint8 from `LabelSpace.lookup_table`.
-        first_channel: the channels of an RGB picture may differ; the first one is the label, and
+        first_channel: the channels of an RGB image may differ; the first one is the label, and
             alpha is not looked at.
 
     Raises:
@@ -68,7 +68,7 @@ def read_label(path: StrPath, table: np.ndarray, *, first_channel: bool = False)
 
 def label_values(path: StrPath, *, first_channel: bool = False) -> np.ndarray:
     """The values in a label map's file, (H, W) uint8; arguments and errors of `read_label`."""
-    content = read_picture(path)
+    content = read_image_file(path)
     plain = decode_plain_png(content, 1)
     raw = _raw_label(content, path, first_channel) if plain is None else plain[..., 0]
     if raw.dtype != np.uint8:
@@ -118,12 +118,12 @@ def read_color_label(
         palette: the file must be a palette one.
 
     Raises:
-        DataError: the file cannot be read, is lossy or no palette picture, or has a colour that is
+        DataError: the file cannot be read, is lossy or no palette image, or has a colour that is
             none of these (the message names the commonest, with their counts).
     """
-    image = _open_label(read_picture(path), path)
+    image = _open_label(read_image_file(path), path)
     if palette and image.mode != "P":
-        raise DataError(f"{path}: expected a palette PNG, got a picture of mode {image.mode}")
+        raise DataError(f"{path}: expected a palette PNG, got an image of mode {image.mode}")
     told = np.array((*colors, *void), np.uint8).reshape(-1, 3)
     if image.mode not in ("RGB", "RGBA", "P", "PA") and np.ptp(told, axis=1).any():
         raise DataError(f"{path}: expected a colour-coded label PNG, got one of mode {image.mode}")
@@ -159,9 +159,9 @@ def read_ids(path: StrPath) -> np.ndarray:
     Raises:
         DataError: the file cannot be read or is not a grey image.
     """
-    ids = in_strips(open_picture(read_picture(path), str(path)))
+    ids = in_strips(open_image(read_image_file(path), str(path)))
     if ids.ndim != 2 or ids.dtype.kind not in "ui":
-        raise DataError(f"{path}: expected a grey PNG of instance ids, got a colour picture")
+        raise DataError(f"{path}: expected a grey PNG of instance ids, got a colour image")
     return ids.astype(np.int32)
 
 
@@ -169,8 +169,8 @@ LABEL_FORMATS = ("PNG", "BMP", "TIFF")  # those that keep samples as they were w
 
 
 def _open_label(content: bytes, path: StrPath) -> Image.Image:
-    form = picture_format(content)
-    image = open_picture(content, str(path))
+    form = image_format(content)
+    image = open_image(content, str(path))
     if form not in LABEL_FORMATS or image.info.get("compression") in ("jpeg", "tiff_jpeg", "webp"):
         what = form if form not in LABEL_FORMATS else f"{form} with JPEG compression"
         raise DataError(f"{path}: {lossy(what or '')}")
@@ -202,7 +202,7 @@ def _raw_label(content: bytes, path: StrPath, first_channel: bool) -> np.ndarray
     equal = first_channel or not np.ptp(values[..., : 3 if image.mode != "LA" else 1], axis=2).any()
     if image.mode not in ("LA", "PA", "RGB", "RGBA") or not (equal or image.mode == "PA"):
         raise DataError(
-            f"{path}: expected a label map of class values, got a colour picture (mode "
+            f"{path}: expected a label map of class values, got a colour image (mode "
             f"{image.mode}); if colours say the class, dataset.yaml needs `encoding: color` and "
             "each class its color, and if red does, `encoding: red`"
         )
@@ -216,7 +216,7 @@ def _raw_label(content: bytes, path: StrPath, first_channel: bool) -> np.ndarray
 def _bits(image: Image.Image, content: bytes) -> int:
     """Bits of a sample, by the header of a PNG or the tags of a TIFF; 8 of others."""
     tags = getattr(image, "tag_v2", None)
-    stored = content[24] if picture_format(content) == "PNG" else tags and tags.get(258, 8)
+    stored = content[24] if image_format(content) == "PNG" else tags and tags.get(258, 8)
     return int(stored[0] if isinstance(stored, tuple) else stored or 8)
 
 
@@ -244,15 +244,15 @@ def list_images(path: StrPath) -> list[Path]:
     try:
         listed = list(path.iterdir())
     except OSError:
-        open_regular(path, "file or folder of pictures", error=DataError).close()  # or says why not
+        open_regular(path, "file or folder of images", error=DataError).close()  # or says why not
         return [path]
-    found = sorted(filter(is_picture_name, listed))
+    found = sorted(filter(is_image_name, listed))
     if not found:
-        raise DataError(f"{path}: no pictures in this folder ({', '.join(IMAGE_SUFFIXES)})")
+        raise DataError(f"{path}: no images in this folder ({', '.join(IMAGE_SUFFIXES)})")
     return found
 
 
-def is_picture_name(path: PurePath) -> bool:
+def is_image_name(path: PurePath) -> bool:
     """Whether a file in a folder is taken for an image; macOS' hidden `._` companions are not."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 

@@ -1,4 +1,4 @@
-"""Pictures of label maps."""
+"""Images of label maps."""
 
 import functools
 import math
@@ -98,16 +98,16 @@ def legend(
     width = max(width or column, column)
     columns = min(len(texts), width // column)
     rows = -(-len(texts) // columns)
-    picture = Image.new("RGB", (width, rows * height), "white")
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (width, rows * height), "white")
+    draw = ImageDraw.Draw(image)
     for i, (text, color) in enumerate(zip(texts, colors, strict=True)):
         x, y = i // rows * column, i % rows * height
         box = (x + 2, y + 2, x + height + 2, y + height - 3)
         draw.rectangle(box, fill=color, outline="black")
         if i == len(space):
-            picture.paste(_hatching(box), box[:2])
+            image.paste(_hatching(box), box[:2])
         draw.text((x + height + 8, y + height / 2), text, "black", type_face, anchor="lm")
-    return np.asarray(picture)
+    return np.asarray(image)
 
 
 def hatched(image: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ class Augmentation:
     """What may happen to a training pair; the defaults do nothing but crop and pad.
 
     Pairs of numbers are (share of the pairs it happens to, greatest strength). What shows no
-    picture (padding, cutout, beyond a turned picture) is void in the label.
+    image (padding, cutout, beyond a turned image) is void in the label.
 
     Args:
         scale: range of the random resize (paper, section 4: 0.5 to 2).
@@ -38,11 +38,11 @@ class Augmentation:
         cat_max_ratio: another place is tried (up to 10 times) where one class fills more than this
             share of a crop (mmsegmentation: 0.75); 1: any place will do.
         balance: share of the crops that are laid around a pixel of a class drawn from those in the
-            picture, each as likely as the others, instead of anywhere.
+            image, each as likely as the others, instead of anywhere.
         rare: parts of the names of the classes that `balance` draws from; all classes where none
             fits.
         brightness: greatest shift of all channels, in 0..255 units.
-        contrast: greatest relative change of the distance from the picture's mean grey.
+        contrast: greatest relative change of the distance from the image's mean grey.
         saturation: greatest relative change of the distance from each pixel's grey.
         hue: greatest turn of the hue, in parts of the full circle.
         channel_noise: greatest relative gain of each colour channel; the paper names "color
@@ -122,7 +122,7 @@ class Augmentation:
         return tuple(found or range(len(names)))
 
 
-# For long training on few pictures, and light that the training split does not show.
+# For long training on few images, and light that the training split does not show.
 # fmt: off
 _STRONG = Augmentation(
     scale=(0.5, 2.0), aspect=1.25, flip=True, rotation=(0.25, 8.0), cat_max_ratio=0.75, balance=0.5,
@@ -142,7 +142,7 @@ _CAMERA = dataclasses.replace(
 PRESETS = {
     "paper": _PAPER,
     "camera": _CAMERA,
-    # Short fine-tuning and small pictures: less zoom keeps thin objects visible.
+    # Short fine-tuning and small images: less zoom keeps thin objects visible.
     "gentle": Augmentation(scale=(0.75, 1.5), flip=True, brightness=20.0, channel_noise=0.05),
     "strong": _STRONG,
     "none": None,

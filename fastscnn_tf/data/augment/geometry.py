@@ -1,7 +1,7 @@
 """The geometry of an augmented pair: which part is shown, how large, turned and mirrored.
 
 Only what the crop will show is resized or turned: cheap, and the same as resizing the whole
-picture first. Image and label go through the same numbers; labels are resized nearest.
+image first. Image and label go through the same numbers; labels are resized nearest.
 """
 
 import math
@@ -111,7 +111,7 @@ def turned(
 ) -> tuple[Any, Any]:
     """The whole crop, turned about the middle of the window by `angle` (radians).
 
-    Corners show what lies around the window; beyond the picture there is the mean, and void.
+    Corners show what lies around the window; beyond the image there is the mean, and void.
     """
     grown = ops.floats(window.shown) / ops.floats(window.size)
     middle = ops.floats(window.start) + ops.floats(window.size) / 2.0

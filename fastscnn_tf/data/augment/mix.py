@@ -42,7 +42,7 @@ def mix_batch(
 
 
 def _pasted(partner: Any, draws: Draws, settings: Augmentation, ops: ModuleType) -> Any:
-    """(n, H, W) bool: which pixels of their partner n pictures get."""
+    """(n, H, W) bool: which pixels of their partner n images get."""
     numbers = draws.of("mix")
     boxes = _boxes(partner, numbers, ops)
     if settings.classmix:
@@ -52,7 +52,7 @@ def _pasted(partner: Any, draws: Draws, settings: Augmentation, ops: ModuleType)
 
 
 def _boxes(labels, numbers, ops: ModuleType):
-    """(n, H, W) bool: a rectangle of each picture."""
+    """(n, H, W) bool: a rectangle of each image."""
     size = ops.floats(labels.shape[1:])
     side = ops.floor(ops.power(numbers[:, 1:2], 0.5) * size + 0.5)
     start = ops.floor(numbers[:, 2:4] * (size - side + 1.0))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ...core.images.decoding import open_picture
+from ...core.images.decoding import open_image
 from ...core.sizes import Size
 
 floor, round_, cos, sin = np.floor, np.round, np.cos, np.sin
@@ -248,7 +248,7 @@ def jpeg(image: np.ndarray, quality: Any) -> np.ndarray:
     buffer = io.BytesIO()
     pixels = Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8))
     pixels.save(buffer, "JPEG", quality=int(quality))
-    return np.asarray(open_picture(buffer.getvalue(), "JPEG"), np.float32)
+    return np.asarray(open_image(buffer.getvalue(), "JPEG"), np.float32)
 
 
 def box_mask(size: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One augmented pair, from a picture of any size to a crop for training."""
+"""One augmented pair, from an image of any size to a crop for training."""
 
 import math
 from types import ModuleType

@@ -1,7 +1,7 @@
-"""The light of an augmented picture: colours in any order, then what a camera does to a scene.
+"""The light of an augmented image: colours in any order, then what a camera does to a scene.
 
 Shifts, gains, contrast, saturation and hue are linear in the colour, so a chain of them is one
-3x3 matrix and an offset: one pass over the pixels, clipped once. Their order is drawn per picture.
+3x3 matrix and an offset: one pass over the pixels, clipped once. Their order is drawn per image.
 Night, blur, noise and JPEG follow in the order in which scene, lens, sensor and encoder add them.
 The label never comes here.
 """
@@ -23,7 +23,7 @@ DIM = 0.5  # a night keeps at least this much of the light that its curve leaves
 
 
 def relit(image, draws: Draws, settings: Augmentation, config: FastSCNNConfig, ops: ModuleType):
-    """The picture in other light, normalised.
+    """The image in other light, normalised.
 
     Args:
         image: (h, w, 3) float32 0..255.

@@ -44,7 +44,7 @@ def looks_drawn(image: np.ndarray) -> bool:
 
 
 def unlike_label(label: np.ndarray) -> str:
-    """What (H, W) uint8 looks like that is no label map; empty of one that may be one.
+    """What (H, W) uint8 looks like that is not a label map; empty of one that may be one.
 
     Where classes meet, smoothing and JPEG leave values between theirs.
     """
@@ -102,12 +102,12 @@ def _unexplained(image: np.ndarray, label: np.ndarray) -> float:
 # changes much. A copy may be mirrored.
 ALIKE = 0.9  # correlation: CamVid's frames 1/15 s apart have 0.89 and more, its splits 0.67 at most
 COPY, REST = 0.985, 7.0  # of copies: at least, and grey levels that a tone curve leaves, at most
-FAINT = 2.0  # grey levels: with less contrast a picture shows nothing to compare
+FAINT = 2.0  # grey levels: with less contrast an image shows nothing to compare
 ROOM = 1 << 24  # numbers that are compared at once
 
 
 def find_alike(known: np.ndarray, others: np.ndarray) -> Iterator[tuple[int, int, bool]]:
-    """The most alike of some pictures for each of others, where any is alike.
+    """The most alike of some images for each of others, where any is alike.
 
     Args:
         known: (N, 32, 32) uint8 thumbnails.

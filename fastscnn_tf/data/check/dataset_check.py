@@ -19,7 +19,7 @@ from ..datasets.registry import DataDir, find_splits, open_dataset
 from .appearance import find_alike
 from .findings import CheckReport, Finding, SplitReport
 from .label_tables import PUBLISHED, table_problems
-from .pair_faults import ALL_VOID, LIKE_PICTURE, Look, PairFacts, Problem, check_pairs
+from .pair_faults import ALL_VOID, LIKE_IMAGE, Look, PairFacts, Problem, check_pairs
 from .split_faults import class_findings, class_order, few_steps, unequal_sizes, unused_bits
 from .usable import find_missing
 
@@ -40,7 +40,7 @@ class _Split:
         return 0 if self.dataset is None else len(self.dataset)
 
     def looks(self) -> Iterator[tuple[str, Look]]:
-        """The pictures that can be read: their paths, or names where they have none."""
+        """The images that can be read: their paths, or names where they have none."""
         for index, fact in enumerate(self.facts):
             if fact.look is not None and self.dataset is not None:
                 files = self.dataset.files(index)
@@ -146,7 +146,7 @@ def _findings(split: _Split) -> Iterator[Finding]:
     problems = [*split.problems]
     for fact in split.facts:
         problems += [*fact.problems, *(fact.look.problems if fact.look else ())]
-    blurred = 2 * sum(problem.kind == LIKE_PICTURE for problem in problems) > len(split)
+    blurred = 2 * sum(problem.kind == LIKE_IMAGE for problem in problems) > len(split)
     if split.dataset and not _all_withheld(split) and not blurred:
         problems += table_problems(split.dataset)
     for problem in problems:
@@ -167,19 +167,19 @@ def _notes(splits: Sequence[_Split]) -> Iterator[str]:
 
 
 def _duplicates(splits: Sequence[_Split]) -> tuple[list[Finding], list[Finding]]:
-    """Equal pictures: of several splits, and within one."""
+    """Equal images: of several splits, and within one."""
     across, within = [], []
     seen: dict[bytes, dict[str, str]] = {}  # content -> split -> path
     for split in splits:
         for path, look in split.looks():
             known = seen.setdefault(look.content, {})
             if twin := known.get(split.name):
-                text = f"the same picture as {twin}"
+                text = f"the same image as {twin}"
                 within.append(Finding("duplicate-within-split", split.name, path, text))
                 continue
             if known:
                 other, twin = next(iter(known.items()))
-                text = f"the same picture as {twin} of split {other}"
+                text = f"the same image as {twin} of split {other}"
                 across.append(Finding("duplicate-across-splits", split.name, path, text))
             known[split.name] = path
     return across, within
@@ -188,7 +188,7 @@ def _duplicates(splits: Sequence[_Split]) -> tuple[list[Finding], list[Finding]]
 def _near_duplicates(
     splits: Sequence[_Split], equal: Collection[str]
 ) -> tuple[list[Finding], list[Finding]]:
-    """Copies that are not equal, and pictures next to one, of splits before; but for `equal`."""
+    """Copies that are not equal, and images next to one, of splits before; but for `equal`."""
     copies: list[Finding] = []
     neighbours: list[Finding] = []
     known: list[tuple[str, str, np.ndarray]] = []
@@ -204,8 +204,8 @@ def _near_duplicates(
     return copies, neighbours
 
 
-def _thumbnails(pictures: Sequence[tuple[str, str, np.ndarray]]) -> np.ndarray:
-    return np.array([thumbnail for _, _, thumbnail in pictures], np.uint8)
+def _thumbnails(images: Sequence[tuple[str, str, np.ndarray]]) -> np.ndarray:
+    return np.array([thumbnail for _, _, thumbnail in images], np.uint8)
 
 
 def _split_report(split: _Split, classes: int) -> SplitReport:

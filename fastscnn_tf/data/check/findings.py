@@ -26,7 +26,7 @@ class Kind:
     mend: str
 
 
-_LEAK = "what is trained on is scored, too: the score says less of new pictures than it seems to"
+_LEAK = "what is trained on is scored, too: the score says less of new images than it seems to"
 # In the order in which they are reported.
 KINDS = {
     "empty-split": Kind(
@@ -40,14 +40,14 @@ KINDS = {
         "in dataset.yaml: patterns are of paths below images: or labels:, or of names: draft/*",
     ),
     "missing-label": Kind(
-        "pictures without a label map",
+        "images without a label map",
         "training stops there; with --skip-bad it goes on without them",
-        "add the label maps, under the pictures' names, or train with --skip-bad",
+        "add the label maps, under the images' names, or train with --skip-bad",
     ),
     "missing-image": Kind(
-        "label maps without a picture",
+        "label maps without an image",
         "training stops there; with --skip-bad it goes on without them",
-        "add the pictures, under the label maps' names, or train with --skip-bad",
+        "add the images, under the label maps' names, or train with --skip-bad",
     ),
     "unreadable": Kind(
         "files that cannot be read",
@@ -55,18 +55,18 @@ KINDS = {
         "copy or save them anew, or train with --skip-bad",
     ),
     "decompression-bomb": Kind(
-        "pictures too large to be opened safely",
+        "images too large to be opened safely",
         "training stops there; with --skip-bad it goes on without them",
         "save them smaller, or cut them into tiles with their label maps",
     ),
     "size-mismatch": Kind(
         "pairs of different sizes",
         "a pixel has no label of its own: they are refused",
-        "save the label map at the picture's size (nearest neighbour, never smoothed)",
+        "save the label map at the image's size (nearest neighbour, never smoothed)",
     ),
     "label-values": Kind(
         "label maps with values out of range",
-        "a value that is no class is refused, not guessed",
+        "a value that is not a class is refused, not guessed",
         "in dataset.yaml: give the class that value (value: N, or value: [0, 1] for several), "
         "or void: [N] to ignore it",
     ),
@@ -86,30 +86,30 @@ KINDS = {
         "classes may be swapped: the file shows one, its values say another",
         "in dataset.yaml: give the classes the values, or the colours, that the files have",
     ),
-    "label-like-picture": Kind(
+    "label-like-image": Kind(
         "label maps that are photographs, or were saved with loss or smoothed",
         "values between those of classes are no classes, or wrong ones",
         "save label maps as PNG, never as JPEG and never smoothed; check that labels: names "
         "the folder of the label maps",
     ),
     "picture-like-label": Kind(
-        "pictures that look like label maps",
+        "images that look like label maps",
         "the network sees the answer: it scores well and knows nothing",
-        "keep label maps out of the folder of pictures, or check that images: names that folder",
+        "keep label maps out of the folder of images, or check that images: names that folder",
     ),
     "turned": Kind(
-        "pictures that EXIF turns, and label maps that are not turned",
+        "images that EXIF turns, and label maps that are not turned",
         "each pixel gets the label of another one",
         "exiftool -Orientation= -overwrite_original PICTURES (removes the note alone), or save "
         "the label maps turned; look: fastscnn data show",
     ),
     "one-color": Kind(
-        "pictures of one colour",
+        "images of one colour",
         "there is nothing to see in them",
         "save them anew: without alpha, and with values that fill the bits; or leave them out",
     ),
     "unused-bits": Kind(
-        "pictures that fill few of their 16 bits",
+        "images that fill few of their 16 bits",
         "they are nearly black here: 65535 is white",
         "multiply their values so that they fill 16 bits, and save them anew; devices must do "
         "the same",
@@ -141,7 +141,7 @@ KINDS = {
         "classes that never occur",
         "they are not learnt, or not scored: mean IoU leaves out what is neither in the labels "
         "nor predicted",
-        "in dataset.yaml: give the class its value, or take it out of classes:; or add pictures of "
+        "in dataset.yaml: give the class its value, or take it out of classes:; or add images of "
         "it",
     ),
     "class-order": Kind(
@@ -151,23 +151,23 @@ KINDS = {
         "name the same classes alike, or --class-map FILE",
     ),
     "duplicate-across-splits": Kind(
-        "pictures that another split holds, too", _LEAK, "take them out of one of the splits"
+        "images that another split holds, too", _LEAK, "take them out of one of the splits"
     ),
     "near-duplicate-across-splits": Kind(
-        "copies of pictures of another split: re-encoded, resized or of other brightness",
+        "copies of images of another split: re-encoded, resized or of other brightness",
         _LEAK,
         "take them out of one of the splits",
     ),
     "neighbours-across-splits": Kind(
-        "pictures very much like one of another split: next frames of a video, or one scene",
+        "images very much like one of another split: next frames of a video, or one scene",
         _LEAK,
         "split by sequence, so that frames of a video stay together",
     ),
     "duplicate-within-split": Kind(
-        "pictures twice in one split", "they count twice", "take one of them out"
+        "images twice in one split", "they count twice", "take one of them out"
     ),
     "sizes": Kind(
-        "pictures of very unequal sizes or shapes",
+        "images of very unequal sizes or shapes",
         "all are brought to one --size: the same thing comes out large in some and small in "
         "others, or stretched",
         "--size near the usual one, --fit letterbox for evaluate and predict; or crop them alike",
@@ -211,9 +211,9 @@ class SplitReport:
 
     Attributes:
         split: its name.
-        pairs: pictures with a label map.
+        pairs: images with a label map.
         usable: pairs that can be trained on and scored.
-        sizes: `HxW` -> number of pictures.
+        sizes: `HxW` -> number of images.
         pixels: of each class in the label maps that can be read.
         void: pixels that are ignored.
         label_maps: for each class in how many label maps it occurs.
@@ -257,7 +257,7 @@ class CheckReport:
         labels: its classes.
         splits: what was walked.
         findings: what is wrong; nothing in a clean data set.
-        warnings: what is odd but may be as it should: pictures twice in one split, frames of one
+        warnings: what is odd but may be as it should: images twice in one split, frames of one
             video in several, sizes far apart.
         notes: what to know besides, in sentences.
     """

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...core import labels as spaces
 from ...core.errors import DataError
-from ...core.images.decoding import look_at, read_picture
+from ...core.images.decoding import look_at, read_image_file
 from ...core.images.image_file import label_values
 from ...core.labels import IGNORE, UNKNOWN, LabelSpace, generated_palette
 from ..datasets.dataset import FileDataset, SegmentationDataset
@@ -47,7 +47,7 @@ def table_problems(dataset: SegmentationDataset) -> Iterator[Problem]:
     for path in paths:
         with contextlib.suppress(DataError):  # said elsewhere
             counts += np.bincount(label_values(path, first_channel=red).ravel(), minlength=256)
-            palette = look_at(read_picture(path), str(path)).palette
+            palette = look_at(read_image_file(path), str(path)).palette
     space = dataset.stored or dataset.labels
     place = str(paths[0])
     found = _other_table(space, counts) or _scaled(space, counts) or _shifted(space, counts)

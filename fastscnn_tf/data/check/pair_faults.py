@@ -12,8 +12,8 @@ import numpy as np
 from ...core.aliases import Progress
 from ...core.errors import DataError
 from ...core.foreign_text import shell_path
-from ...core.images.decoding import PictureFile, TooManyPixels, look_at, read_picture
-from ...core.images.formats import LOSSY, picture_format
+from ...core.images.decoding import ImageFile, TooManyPixels, look_at, read_image_file
+from ...core.images.formats import LOSSY, image_format
 from ...core.images.image_file import label_values, read_image
 from ...core.images.pixels import turned
 from ...core.labels import IGNORE
@@ -29,7 +29,7 @@ SIZES, VALUES, ALL_VOID = "size-mismatch", "label-values", "all-void"
 # Kinds of which one is looked for only where it is asked for: but for labels that cannot be read,
 # they do not keep a pair from being used.
 COLORS = "label-colors"
-LIKE_PICTURE, LIKE_LABEL, ONE_COLOR = "label-like-picture", "picture-like-label", "one-color"
+LIKE_IMAGE, LIKE_LABEL, ONE_COLOR = "label-like-image", "picture-like-label", "one-color"
 TURNED, PAGES = "turned", "pages"
 UNTURN = "exiftool -Orientation= -overwrite_original"  # takes the note away, not a pixel changes
 
@@ -59,9 +59,9 @@ class Look:
     """How a pair looks.
 
     Attributes:
-        content: a hash of the decoded picture.
+        content: a hash of the decoded image.
         thumbnail: (32, 32) uint8 grey.
-        deep: largest value of a picture of 16 bits, as 0..255; None of another.
+        deep: largest value of an image of 16 bits, as 0..255; None of another.
         problems: that do not keep it from being used.
     """
 
@@ -77,9 +77,9 @@ class PairFacts:
 
     Attributes:
         problems: of both files.
-        size: (height, width) of the picture; None if it cannot be read.
+        size: (height, width) of the image; None if it cannot be read.
         pixels: (classes + 1,) int64 pixels of each class, void last; None without a label map.
-        look: how it looks, where it was asked for and the picture can be read.
+        look: how it looks, where it was asked for and the image can be read.
     """
 
     problems: tuple[Problem, ...]
@@ -144,7 +144,7 @@ def check_pair(dataset: SegmentationDataset, index: int, looks: bool = False) ->
     if label is None and others[0].kind == UNREADABLE and len(files) == 2:
         others = [_with_values(others[0], files[1])]
     problems += [problem for problem in others if problem not in problems]
-    headers: list[PictureFile | None] = [None, None]
+    headers: list[ImageFile | None] = [None, None]
     if looks and len(files) == 2:  # of what could be decoded: a bomb stays closed
         read = zip(files, (image, label), strict=True)
         headers = [None if pixels is None else _header(path) for path, pixels in read]
@@ -158,13 +158,13 @@ def check_pair(dataset: SegmentationDataset, index: int, looks: bool = False) ->
     return PairFacts(tuple(problems), size, pixels, look)
 
 
-def _header(path: Path) -> PictureFile | None:
+def _header(path: Path) -> ImageFile | None:
     with contextlib.suppress(DataError):  # said by the decoder
-        return look_at(read_picture(path), str(path))
+        return look_at(read_image_file(path), str(path))
     return None
 
 
-def _sizes(image: np.ndarray, label: np.ndarray, path: str, header: PictureFile | None) -> Problem:
+def _sizes(image: np.ndarray, label: np.ndarray, path: str, header: ImageFile | None) -> Problem:
     sizes = format_size(image.shape[:2]), format_size((label.shape[0], label.shape[1]))
     text, mend = f"image is {sizes[0]} but its label map is {sizes[1]}", ""
     if header and header.orientation > 4 and label.shape == image.shape[1::-1]:
@@ -177,7 +177,7 @@ def _look(
     image: np.ndarray,
     label: np.ndarray | None,
     paths: Sequence[str],
-    headers: Sequence[PictureFile | None],
+    headers: Sequence[ImageFile | None],
 ) -> Look:
     problems = [
         Problem(PAGES, path, f"{header.pages} pages or frames, of which only the first is read")
@@ -191,14 +191,14 @@ def _look(
         text = "few colours in flat areas, as in a label map"
         problems.append(Problem(LIKE_LABEL, paths[0], text))
     if label is not None and (what := unlike_label(label)):
-        problems.append(Problem(LIKE_PICTURE, paths[1], f"it looks {what}"))
+        problems.append(Problem(LIKE_IMAGE, paths[1], f"it looks {what}"))
     if header and header.orientation > 1 and label is not None and label.shape == image.shape[:2]:
         problems += _turned(image, label, paths[0], header.orientation)
     deep = int(image.max(initial=0)) if header and header.bits == 16 else None
     return Look(content_hash(image), thumbnail(image), deep, tuple(problems))
 
 
-def _one_color(image: np.ndarray, header: PictureFile | None) -> str:
+def _one_color(image: np.ndarray, header: ImageFile | None) -> str:
     text = f"every pixel is {tuple(image[0, 0].tolist())}"
     if header and header.mode in ("RGBA", "LA", "PA") and not image.any():
         return f"{text}: it is transparent everywhere, alpha is composed over black"
@@ -208,22 +208,22 @@ def _one_color(image: np.ndarray, header: PictureFile | None) -> str:
 
 
 def _turned(image: np.ndarray, label: np.ndarray, path: str, orientation: int) -> Iterator[Problem]:
-    """Whether the label map is turned as EXIF turns the picture."""
+    """Whether the label map is turned as EXIF turns the image."""
     other = turned(label, orientation)
     fit = better_fit(image, label, other) if other.shape == label.shape else np.inf
     if fit > SURE:
         return
     sure = "fits it as stored" if fit < -SURE else "has no orientation: which one fits is unclear"
-    text = f"EXIF orientation {orientation} turns the picture, and its label map {sure}"
+    text = f"EXIF orientation {orientation} turns the image, and its label map {sure}"
     yield Problem(TURNED, path, text, f"{UNTURN} {shell_path(path)}")
 
 
 def _with_values(problem: Problem, path: Path) -> Problem:
-    """What is wrong with a file that can be read as a picture, but not as a label map."""
+    """What is wrong with a file that can be read as an image, but not as a label map."""
     try:
         image = read_image(path)
-        if picture_format(read_picture(path)) in LOSSY:
-            return dataclasses.replace(problem, kind=LIKE_PICTURE)
+        if image_format(read_image_file(path)) in LOSSY:
+            return dataclasses.replace(problem, kind=LIKE_IMAGE)
     except DataError:
         return problem
     try:
@@ -232,7 +232,7 @@ def _with_values(problem: Problem, path: Path) -> Problem:
         colored = str(error).endswith(problem.message) and np.ptp(image, axis=2).any()
         pixels, kind = image[..., 1], COLORS if colored else VALUES
     if what := unlike_label(pixels):
-        kind, text = LIKE_PICTURE, f"{problem.message}; it looks {what}"
+        kind, text = LIKE_IMAGE, f"{problem.message}; it looks {what}"
         return dataclasses.replace(problem, kind=kind, message=text)
     return dataclasses.replace(problem, kind=kind)
 
@@ -240,7 +240,7 @@ def _with_values(problem: Problem, path: Path) -> Problem:
 def _attempt(
     read: Callable[[int], np.ndarray], index: int, places: Sequence[str]
 ) -> tuple[np.ndarray | None, list[Problem]]:
-    """The picture or label map, and what is wrong with it; `places` as in `_problem`."""
+    """The image or label map, and what is wrong with it; `places` as in `_problem`."""
     try:
         return read(index), []
     except DataError as error:
@@ -248,7 +248,7 @@ def _attempt(
 
 
 def content_hash(image: np.ndarray) -> bytes:
-    """16 bytes that equal pictures share, however they are encoded.
+    """16 bytes that equal images share, however they are encoded.
 
     Args:
         image: (H, W, 3) uint8.

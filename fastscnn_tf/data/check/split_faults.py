@@ -69,17 +69,17 @@ def _without_absent(never: list[str], labels: LabelSpace, reports: Sequence[Spli
     values = zip(labels.names, labels.values_of_classes(), everywhere, strict=True)
     kept = {name: value for name, value, pixels in values if pixels}
     if elsewhere := [name for name in never if name in kept]:
-        return f"add pictures of {', '.join(elsewhere)}, which other splits hold"
+        return f"add images of {', '.join(elsewhere)}, which other splits hold"
     if not labels.raw_values or len(kept) < 2:  # colours say the class, or nothing is left
         return ""
     return (
-        "in dataset.yaml: give the class its value, or add pictures of it; to go on without: "
+        "in dataset.yaml: give the class its value, or add images of it; to go on without: "
         f"{yaml_classes([*kept], [*kept.values()])}"
     )
 
 
 def unused_bits(split: str, path: str, deep: Sequence[int]) -> Iterator[Finding]:
-    """Pictures of 16 bits of a split, none of which uses the upper ones.
+    """Images of 16 bits of a split, none of which uses the upper ones.
 
     Args:
         split: its name.
@@ -88,12 +88,12 @@ def unused_bits(split: str, path: str, deep: Sequence[int]) -> Iterator[Finding]
     """
     if deep and 0 < max(deep) <= DARK:  # 0: of one colour
         bits = (max(deep) * 257 - 128).bit_length()  # 257 * 255 is 65535
-        text = f"none of {len(deep)} pictures of 16 bits uses more than the lower {bits}"
+        text = f"none of {len(deep)} images of 16 bits uses more than the lower {bits}"
         yield Finding("unused-bits", split, path, text)
 
 
 def unequal_sizes(splits: str, sizes: Sequence[Size]) -> Iterator[Finding]:
-    """Sizes of pictures that are too far apart for one `--size`."""
+    """Sizes of images that are too far apart for one `--size`."""
     if not sizes:
         return
     known = np.array(sizes, float)
@@ -114,7 +114,7 @@ def unequal_sizes(splits: str, sizes: Sequence[Size]) -> Iterator[Finding]:
 
 
 def few_steps(report: SplitReport) -> Iterator[str]:
-    """What so few pictures mean for the running statistics of batch normalisation."""
+    """What so few images mean for the running statistics of batch normalisation."""
     steps = report.usable // BATCH or 1
     if report.split == "train" and report.usable and steps < FEW_STEPS:
         yield (

@@ -155,9 +155,9 @@ def open_split(
 
 
 def find_missing(name: str, data_dir: DataDir, split: str) -> list[Problem]:
-    """Pictures of a split without a label map, then label maps without a picture.
+    """Images of a split without a label map, then label maps without an image.
 
-    A label map that belongs to a picture of another split is not among them: splits may share a
+    A label map that belongs to an image of another split is not among them: splits may share a
     folder of label maps.
 
     Raises:
@@ -171,7 +171,7 @@ def find_missing(name: str, data_dir: DataDir, split: str) -> list[Problem]:
     alone = [pair for pair in orphans if pair[0] not in elsewhere]
     return [
         *(Problem(MISSING_LABEL, str(p), f"no label map, expected {w}") for p, w in lacking),
-        *(Problem(MISSING_IMAGE, str(p), f"no picture, expected {w}") for p, w in alone),
+        *(Problem(MISSING_IMAGE, str(p), f"no image, expected {w}") for p, w in alone),
     ]
 
 

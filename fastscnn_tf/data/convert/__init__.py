@@ -7,9 +7,9 @@ row in `mask_formats.py`, and its name below:
   what it saw, or returns None;
 - `open(folder)` reads the annotations into a `Source`: classes, items and a `read_label`. Files
   are found through `SourceFolder`, which keeps paths inside the folder;
-- `read_label(item, picture, notes)` runs in several threads, or processes, which it and the items
+- `read_label(item, image, notes)` runs in several threads, or processes, which it and the items
   are pickled for: no lambda, and nothing large in an item. It returns the label map of the upright
-  image: what was annotated on the stored pixels goes through `picture.turn`;
+  image: what was annotated on the stored pixels goes through `image.turn`;
 - what is left out or guessed goes into `notes`; what cannot be used is a `DataError` of one line.
 
 Splitting, choosing classes, copying images and writing are the same for all: `convert_dataset.py`.

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from ...core.errors import DataError, instead_of
 from ...core.sizes import Size
-from .source import Item, Notes, Picture
+from .source import ImageHeader, Item, Notes
 
 FARTHEST = 1e6  # pixels from the origin; no image is as large
 CROSSINGS = 1 << 22  # of a shape's edges with rows of pixels
@@ -227,14 +227,14 @@ class DrawnLabels:
     def __post_init__(self, classes: Sequence[str]) -> None:
         self._index = {name: index for index, name in enumerate(classes)} | dict(self.special)
 
-    def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+    def __call__(self, item: Item, header: ImageHeader, notes: Notes) -> np.ndarray:
         """Images were seen upright unless a noted size says otherwise."""
-        upright = picture.seen(self.size(item.key, item.name), True, item.name, notes)
-        canvas = Canvas(picture.size if upright else picture.stored, self.background, item.name)
+        upright = header.seen(self.size(item.key, item.name), True, item.name, notes)
+        canvas = Canvas(header.size if upright else header.stored, self.background, item.name)
         told, key = self.shapes, item.key
         for shape in getattr(key, told) if isinstance(told, str) else told(key, item.name):
             self.draw(canvas, shape, self._index, notes)
-        return canvas.label if upright else picture.turn(canvas.label)
+        return canvas.label if upright else header.turn(canvas.label)
 
 
 def from_base64(text: str, where: str) -> bytes:

@@ -16,12 +16,12 @@ import numpy as np
 
 from ...core.errors import DataError
 from ...core.files.json_text import convert, explain
-from ...core.images.decoding import open_picture, read_picture
+from ...core.images.decoding import open_image, read_image_file
 from ...core.images.pixels import in_strips
 from ...core.labels import IGNORE, MAX_CLASSES
 from .canvas import Canvas, coco_counts, mask_of_runs
 from .masks import opaque
-from .source import Format, Item, Notes, Picture, Source, note_unused, with_background
+from .source import Format, ImageHeader, Item, Notes, Source, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _KEYS = {"images", "annotations", "categories"}
@@ -175,11 +175,11 @@ def _items(
     return items
 
 
-def _read(folder: SourceFolder, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+def _read(folder: SourceFolder, item: Item, header: ImageHeader, notes: Notes) -> np.ndarray:
     content: Any = item.key
     noted = (content.image.height, content.image.width)
-    upright = picture.seen(None if None in noted else noted, False, item.name, notes)
-    size = picture.size if upright else picture.stored
+    upright = header.seen(None if None in noted else noted, False, item.name, notes)
+    size = header.size if upright else header.stored
     panoptic = [each for each in content.annotations if each.file_name]
     if panoptic:
         path = folder.find_label(str(panoptic[0].file_name), content.file)
@@ -189,7 +189,7 @@ def _read(folder: SourceFolder, item: Item, picture: Picture, notes: Notes) -> n
         for each in sorted(content.annotations, key=lambda each: not each.iscrowd):
             _draw(canvas, each, content.table.of_id, notes)
         label = canvas.label
-    return label if upright or label.shape != picture.stored else picture.turn(label)
+    return label if upright or label.shape != header.stored else header.turn(label)
 
 
 def _draw(canvas: Canvas, each: _Annotation, table: dict[int, int], notes: Notes) -> None:
@@ -222,7 +222,7 @@ def _panoptic(
     path: Path, content: _Content, each: _Annotation, name: str, notes: Notes
 ) -> np.ndarray:
     """The classes of a PNG whose colours are numbers of segments; 0 is void."""
-    image = opaque(open_picture(read_picture(path), str(path)), str(path))
+    image = opaque(open_image(read_image_file(path), str(path)), str(path))
     if image.mode not in ("RGB", "RGBA"):
         raise DataError(f"{path}: expected an RGB PNG of segment numbers, got mode {image.mode}")
     red, green, blue = np.moveaxis(in_strips(image)[..., :3].astype(np.int32), -1, 0)

@@ -22,7 +22,7 @@ from ...core.errors import ConfigError, DataError, OutputError
 from ...core.files.json_text import read_json
 from ...core.files.writing import FORCE, check_output_folder, write_json
 from ...core.foreign_text import printable, shell_path
-from ...core.images.decoding import open_picture, read_picture
+from ...core.images.decoding import open_image, read_image_file
 from ...core.images.pixels import orientation_of
 from ...core.labels import IGNORE, LabelSpace
 from ...core.overlap import Sharing, shared
@@ -38,9 +38,9 @@ from .source import (
     BACKGROUND,
     UNDRAWN,
     Format,
+    ImageHeader,
     Item,
     Notes,
-    Picture,
     ReadLabel,
     Source,
     is_background,
@@ -332,12 +332,12 @@ class _Writer:
 
     def _write(self, task: _Task) -> _Written:
         notes, path = Notes(), task.item.image
-        content = task.item.content() if task.item.content else read_picture(path)
-        image = open_picture(content, str(path), draft=True)  # a damaged one is found here
-        picture = Picture(image.info["size"][::-1], orientation_of(image))
-        label = self.read_label(task.item, picture, notes)
-        if label.shape != picture.size:
-            sizes = format_size((label.shape[0], label.shape[1])), format_size(picture.size)
+        content = task.item.content() if task.item.content else read_image_file(path)
+        image = open_image(content, str(path), draft=True)  # a damaged one is found here
+        header = ImageHeader(image.info["size"][::-1], orientation_of(image))
+        label = self.read_label(task.item, header, notes)
+        if label.shape != header.size:
+            sizes = format_size((label.shape[0], label.shape[1])), format_size(header.size)
             raise DataError(f"{path}: the image is {sizes[1]} but its label map is {sizes[0]}")
         pixels = np.array(Image.fromarray(label).histogram(), np.int64)
         name = f"{task.split}/{task.name}"

@@ -91,7 +91,7 @@ def open_source(folder: SourceFolder) -> Source:
         if keys is not None and _is_min(keys):
             raise DataError(f"{folder.path(file)}: JSON-MIN of Label Studio: export it as JSON")
         if keys is not None and not _is_of_tasks(keys):
-            notes.add("a JSON file that is no list of tasks, left out", file)
+            notes.add("a JSON file that is not a list of tasks, left out", file)
             continue
         tasks: list[_Task] = folder.json(file, list[_Task])
         for task in tasks:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...core.errors import DataError
 from ...core.files.json_text import read_json
-from ...core.images.decoding import open_picture
+from ...core.images.decoding import open_image
 from ...core.images.formats import IMAGE_SUFFIXES
 from ...core.labels import IGNORE
 from ...core.sizes import Size
@@ -43,7 +43,7 @@ class _File(msgspec.Struct):
     imagePath: str | None = None  # noqa: N815 - labelme's
     imageHeight: int | None = None  # noqa: N815
     imageWidth: int | None = None  # noqa: N815
-    imageData: msgspec.Raw = _NULL  # noqa: N815 - the picture in base64; see _Embedded
+    imageData: msgspec.Raw = _NULL  # noqa: N815 - the image in base64; see _Embedded
 
 
 def recognise(folder: SourceFolder) -> str | None:
@@ -96,7 +96,7 @@ class _Embedded(msgspec.Struct):
 
 
 def _embedded(path: Path) -> bytes:
-    """The picture in a JSON file, as labelme's own export takes it out; read when it is needed."""
+    """The image in a JSON file, as labelme's own export takes it out; read when it is needed."""
     content: _Embedded = read_json(path, _Embedded, largest=LARGEST, error=DataError)
     return from_base64(content.imageData, f"{path}: imageData")
 
@@ -136,7 +136,7 @@ def _draw(canvas: Canvas, shape: _Shape, index: Mapping[str, int], notes: Notes)
 
 def _decoded(text: str, canvas: Canvas) -> np.ndarray:
     name = f"{canvas.name}: a mask"
-    return np.asarray(open_picture(from_base64(text, name), name).convert("L")) > 0
+    return np.asarray(open_image(from_base64(text, name), name).convert("L")) > 0
 
 
 FORMAT = Format("labelme", "a JSON file beside each image", recognise, open_source)

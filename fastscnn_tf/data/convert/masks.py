@@ -16,12 +16,12 @@ from PIL import Image
 from ...core.class_maps import VOID_NAMES
 from ...core.errors import DataError
 from ...core.images.color_table import color_codes, color_of
-from ...core.images.decoding import decoding, open_picture, read_picture
-from ...core.images.formats import IMAGE_SUFFIXES, LOSSY, picture_format
+from ...core.images.decoding import decoding, open_image, read_image_file
+from ...core.images.formats import IMAGE_SUFFIXES, LOSSY, image_format
 from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
 from .class_tables import ClassTable
-from .source import Format, Item, Notes, Picture, Source
+from .source import Format, ImageHeader, Item, Notes, Source
 from .source_folder import SourceFolder, split_named
 
 IMAGE = rf"\.(?:{'|'.join(suffix[1:] for suffix in IMAGE_SUFFIXES)})"
@@ -56,14 +56,14 @@ def open_mask(path: str, lossy: bool = False) -> Image.Image:
     Raises:
         DataError: it cannot be read, or its format loses colours.
     """
-    content = read_picture(path)
-    if (kind := picture_format(content)) in LOSSY and not lossy:
+    content = read_image_file(path)
+    if (kind := image_format(content)) in LOSSY and not lossy:
         raise DataError(
             f"{path}: a mask as {kind}, which blurs values and colours at every edge: export the "
             "masks as PNG, or state in a table (--table FILE) beside the values or colours how far "
             "pixels may be off, with a line tolerance,16: the nearest is taken"
         )
-    return open_picture(content, path)
+    return open_image(content, path)
 
 
 def opaque(image: Image.Image, path: str) -> Image.Image:
@@ -89,7 +89,7 @@ def classes_of(
         path: for messages.
         table: what its pixels mean.
         notes: gets how many pixels were only near a colour.
-        red: the value is the first channel of a colour picture.
+        red: the value is the first channel of a colour image.
 
     Raises:
         DataError: it has a value or colour that the table does not know, or transparent pixels.
@@ -110,7 +110,7 @@ def classes_of(
     if codes.ndim == 3:
         if not red and np.ptp(codes[..., :3], axis=2).any():
             raise DataError(
-                f"{path}: a colour picture (mode {image.mode}), but {table.said} has no colours"
+                f"{path}: a colour image (mode {image.mode}), but {table.said} has no colours"
             )
         codes = codes[..., 0]
     if codes.dtype.kind == "f":
@@ -284,11 +284,11 @@ def _read_label(
     folder: SourceFolder,
     table: ClassTable,
     item: Item,
-    picture: Picture,
+    header: ImageHeader,
     notes: Notes,
 ) -> np.ndarray:
     label = read(folder, str(item.key), table, notes)
-    return picture.upright(label, item.name, notes)
+    return header.upright(label, item.name, notes)
 
 
 def named(folder: SourceFolder, *names: str) -> str:

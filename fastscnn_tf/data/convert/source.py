@@ -48,7 +48,7 @@ class Item:
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class ImageHeader:
     """What the head of an image's file says.
 
     Attributes:
@@ -165,7 +165,7 @@ def is_background(name: str) -> bool:
     return name.strip(" _").casefold() == BACKGROUND  # labelme's COCO has _background_
 
 
-ReadLabel: TypeAlias = Callable[[Item, Picture, Notes], np.ndarray]
+ReadLabel: TypeAlias = Callable[[Item, ImageHeader, Notes], np.ndarray]
 
 
 @dataclasses.dataclass
@@ -176,7 +176,7 @@ class Source:
         classes: names in index order, at most 254; `BACKGROUND` is among them where pixels may lie
             in no shape.
         items: all images with annotations, in order.
-        read_label: (item, picture, notes) -> (H, W) uint8 class indices of the upright image,
+        read_label: (item, image, notes) -> (H, W) uint8 class indices of the upright image,
             255 void; called by several threads at once, or in other processes, which it travels to.
         colors: of some classes, by name.
         notes: what was found while it was opened.

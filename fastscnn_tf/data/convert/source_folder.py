@@ -54,7 +54,7 @@ class SourceFolder:
             open_regular(path, "folder or annotation file", error=DataError).close()
         folder = path if path.is_dir() else path.absolute().parent
         self.files = self._listed(folder)
-        if not path.is_dir() and not any(map(_is_picture, self.files)):
+        if not path.is_dir() and not any(map(_is_image, self.files)):
             folder = folder.parent  # as of annotations/instances.json
             self.files = self._listed(folder)
         self.root = folder
@@ -83,8 +83,8 @@ class SourceFolder:
 
     @functools.cached_property
     def images(self) -> list[str]:
-        """Files that are pictures by their suffix."""
-        return list(filter(_is_picture, self.files))
+        """Files that are images by their suffix."""
+        return list(filter(_is_image, self.files))
 
     def has(self, name: str) -> bool:
         """Whether there is such a file."""
@@ -253,5 +253,5 @@ def stem(name: str) -> str:
     return posixpath.splitext(name)[0]
 
 
-def _is_picture(name: str) -> bool:
+def _is_image(name: str) -> bool:
     return name.lower().endswith(IMAGE_SUFFIXES)

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from ...core.errors import DataError, retold
-from ...core.images.decoding import open_picture
+from ...core.images.decoding import open_image
 from ...core.labels.space import Color
 from ...core.sizes import Size
 from .canvas import Canvas, DrawnLabels, from_base64
@@ -117,7 +117,7 @@ def _decoded(text: str, where: str) -> np.ndarray:
         content = unpacking.decompress(from_base64(text, where), _LARGEST_PNG)
     if unpacking.unconsumed_tail:
         raise DataError(f"{where}: a bitmap of more than {_LARGEST_PNG:,} bytes: refused")
-    image = open_picture(content, f"{where}: a bitmap")
+    image = open_image(content, f"{where}: a bitmap")
     alpha = "A" in image.mode or "transparency" in image.info
     return np.asarray(image.convert("RGBA").getchannel("A") if alpha else image.convert("L")) > 0
 

@@ -21,7 +21,7 @@ from ...core.labels import MAX_CLASSES
 from ..datasets.keys import check_names
 from ..datasets.ultralytics import check_count, read_ultralytics
 from .canvas import Canvas
-from .source import Format, Item, Notes, Picture, Source, with_background
+from .source import Format, ImageHeader, Item, Notes, Source, with_background
 from .source_folder import SourceFolder, stem
 
 SPLITS = ("train", "val", "test")
@@ -107,9 +107,9 @@ def _of_masks(folder: SourceFolder, name: str, told: dict[str, Any]) -> Source:
     return Source(found.labels.names, items, read, notes=notes)
 
 
-def _read_mask(table: np.ndarray, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+def _read_mask(table: np.ndarray, item: Item, header: ImageHeader, notes: Notes) -> np.ndarray:
     path: Any = item.key
-    return picture.upright(read_label(path, table), item.name, notes)
+    return header.upright(read_label(path, table), item.name, notes)
 
 
 def _told_apart(told: dict[str, Any], notes: Notes) -> list[str]:
@@ -177,20 +177,22 @@ class _Reader:
     def __init__(self, folder: SourceFolder, named: int, background: int):
         self._folder, self._named, self._background = folder, named, background
 
-    def __call__(self, item: Item, picture: Picture, notes: Notes) -> np.ndarray:
+    def __call__(self, item: Item, header: ImageHeader, notes: Notes) -> np.ndarray:
         label: Any = item.key
-        picture.seen(None, True, item.name, notes)
-        canvas = Canvas(picture.size, self._background, item.name)
+        header.seen(None, True, item.name, notes)
+        canvas = Canvas(header.size, self._background, item.name)
         if label is None:
             notes.add("no text file of polygons: all background", item.name)
             return canvas.label
-        for value, points in self._polygons(label, picture, notes):
+        for value, points in self._polygons(label, header, notes):
             canvas.outline(points, value)
         return canvas.label
 
-    def _polygons(self, name: str, picture: Picture, notes: Notes) -> list[tuple[int, np.ndarray]]:
+    def _polygons(
+        self, name: str, header: ImageHeader, notes: Notes
+    ) -> list[tuple[int, np.ndarray]]:
         text = self._folder.read(name, _LARGEST_TEXT).decode("utf-8", "replace")
-        height, width = picture.size
+        height, width = header.size
         found = []
         for number, line in enumerate(text.splitlines(), 1):
             words = line.split()

@@ -150,13 +150,13 @@ def check_filled(dataset: SegmentationDataset) -> None:
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class FileDataset(SegmentationDataset):
-    """Pairs of picture files.
+    """Pairs of image files.
 
     Args:
         name: name of the data set.
         split: which split.
         labels: the label space of the class indices.
-        pairs: (picture, label map).
+        pairs: (image, label map).
         stored: the label space of the files, where their classes are to be merged into `labels`.
         protocol: how the literature scores it.
         coding: how the pixels of the files say the class.

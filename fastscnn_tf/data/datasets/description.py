@@ -10,7 +10,7 @@
       train: {images: train/images, labels: train/labels}
       val: {images: val/images, labels: val/labels}
 
-Paths are relative to the YAML file. A picture `x.jpg` belongs to the label map `x.png`. All keys:
+Paths are relative to the YAML file. An image `x.jpg` belongs to the label map `x.png`. All keys:
 see `_Content` and docs/dataset-yaml.md.
 """
 
@@ -234,13 +234,13 @@ def _sources(content: _Content, root: Path) -> dict[str, Source]:
 
 
 def _checked(source: Source, where: str) -> Source:
-    """Label maps beside their pictures need a suffix to be told by, or their folder's name."""
+    """Label maps beside their images need a suffix to be told by, or their folder's name."""
     if source.images is None and source.list is None:
         raise ConfigError(f"{where}missing required field images")
     if source.images and source.images.suffix.lower() == SUFFIX:
         if source.labels or source.list or source.share:
             raise ConfigError(
-                f"{where}a Parquet file has the pictures and label maps of a whole split: leave "
+                f"{where}a Parquet file has the images and label maps of a whole split: leave "
                 "labels, list and split out"
             )
         return source
@@ -314,19 +314,19 @@ class OwnFolder:
         Splits may share a folder of label maps: those of other splits are among `without_image`.
 
         Raises:
-            DataError: the description or a folder is missing or wrong, or there is no picture.
+            DataError: the description or a folder is missing or wrong, or there is no image.
         """
         return read_description(path).pairs(split)
 
-    def find_pictures(self, path: Path, split: str) -> list[Path]:
-        """The pictures of a split, with label maps or without; all of a folder without description.
+    def find_images(self, path: Path, split: str) -> list[Path]:
+        """The images of a split, with label maps or without; all of a folder without description.
 
         Raises:
             DataError: as for `find_pairs`, but for label maps.
         """
         if path.is_dir() and not os.path.lexists(path / DESCRIPTION):
             return Files(path, IMAGE_SUFFIXES, "**/*").found_any()
-        return read_description(path).pairs(split, labels_needed=False).pictures
+        return read_description(path).pairs(split, labels_needed=False).images
 
     def __call__(self, path: Path, split: str, missing: Missing = "refuse") -> FileDataset:
         """Opens a split.
@@ -334,7 +334,7 @@ class OwnFolder:
         Args:
             path: the YAML file, or the folder that holds `dataset.yaml`.
             split: a key of its `splits`.
-            missing: `refuse` pictures without a label map, or `skip` them.
+            missing: `refuse` images without a label map, or `skip` them.
 
         Raises:
             DataError: the description or a file is missing or wrong.

@@ -1,7 +1,7 @@
 """`--val-split`: a part of the training split that validates, where a data set has no `val`.
 
-Which pictures these are depends on their names alone (see `splitting`), so that training,
-fine-tuning and a later run with more pictures never train on what another of them validated.
+Which images these are depends on their names alone (see `splitting`), so that training,
+fine-tuning and a later run with more images never train on what another of them validated.
 """
 
 import os
@@ -25,15 +25,15 @@ class HeldOut(Subset):
 
 
 def held_out(dataset: SegmentationDataset, share: float, split: str) -> HeldOut:
-    """A part of a training split; pictures of one sequence, as their names tell, stay together.
+    """A part of a training split; images of one sequence, as their names tell, stay together.
 
     Args:
         dataset: the training split.
-        share: of the pictures that validate, 0..1, exclusive; about, as each sequence is whole.
+        share: of the images that validate, 0..1, exclusive; about, as each sequence is whole.
         split: `train` or `val`: which part.
 
     Raises:
-        DataError: there are fewer than two pictures.
+        DataError: there are fewer than two images.
     """
     names = _below([dataset.sample_name(index) for index in range(len(dataset))])
     sequences = sequences_of(names)
@@ -42,7 +42,7 @@ def held_out(dataset: SegmentationDataset, share: float, split: str) -> HeldOut:
     parts = assign(sequences if told else names, {TRAIN: 1 - share, VAL: share})
     part = HeldOut(dataset, [index for index, found in enumerate(parts) if found == split])
     part.split = split
-    part.note = f"val: {parts.count(VAL)} of {len(names)} pictures of train, by their names; "
+    part.note = f"val: {parts.count(VAL)} of {len(names)} images of train, by their names; "
     if told:
         part.note += f"{count} sequences (what stands before the number), each in one split"
     else:

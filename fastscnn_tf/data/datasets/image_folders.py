@@ -1,4 +1,4 @@
-"""Pictures sorted into one folder per class, as ImageNet comes: `<root>/<split>/<class>/x.jpg`.
+"""Images sorted into one folder per class, as ImageNet comes: `<root>/<split>/<class>/x.jpg`.
 
 The sorted folder names of the training split are the classes, so that an index means the same in
 every split. No TensorFlow here.
@@ -17,14 +17,14 @@ from ...core.images.image_file import read_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 TRAIN = "train"  # its folders name the classes
-LAYOUT = "expected <split>/<class>/ with pictures"
+LAYOUT = "expected <split>/<class>/ with images"
 
 
 class ImageFolders:
-    """One split of a folder tree of pictures with a class each.
+    """One split of a folder tree of images with a class each.
 
     Folders inside a class folder are searched, too, but symbolic links to folders are not followed
-    there. Hidden files and folders, and files that are no pictures by their suffix, are left out.
+    there. Hidden files and folders, and files that are no images by their suffix, are left out.
 
     Args:
         root: the folder that holds the splits; `train` is always needed, for the classes.
@@ -36,7 +36,7 @@ class ImageFolders:
 
     Raises:
         DataError: a folder is missing, there are fewer than two classes, the split's classes are
-            not those of `train`, a class has no pictures, or a picture lies in no class.
+            not those of `train`, a class has no images, or an image lies in no class.
     """
 
     def __init__(self, root: StrPath, split: str = TRAIN):
@@ -46,7 +46,7 @@ class ImageFolders:
         self.class_names = _classes(root / TRAIN)
         if split != TRAIN:
             _check_same_classes(self._folder, _classes(self._folder), self.class_names)
-        files = [_pictures(self._folder / name) for name in self.class_names]
+        files = [_images(self._folder / name) for name in self.class_names]
         self._paths = [path for of_class in files for path in of_class]
         self._classes = np.repeat(np.arange(len(files)), [len(of_class) for of_class in files])
 
@@ -54,17 +54,17 @@ class ImageFolders:
         return len(self._paths)
 
     def sample_name(self, index: int) -> str:
-        """The picture's path."""
+        """The image's path."""
         return self._paths[index]
 
     def read(self, index: int) -> tuple[np.ndarray, int]:
-        """One picture and its class.
+        """One image and its class.
 
         Returns:
             (H, W, 3) uint8 RGB, upright, of the file's own size; class index.
 
         Raises:
-            DataError: the file cannot be read as a picture.
+            DataError: the file cannot be read as an image.
         """
         return read_image(self._paths[index]), int(self._classes[index])
 
@@ -97,13 +97,13 @@ def _check_same_classes(folder: Path, names: tuple[str, ...], wanted: tuple[str,
         )
 
 
-def _pictures(folder: Path) -> list[str]:
-    """Paths of all pictures below a class folder, sorted; strings, as there may be millions."""
+def _images(folder: Path) -> list[str]:
+    """Paths of all images below a class folder, sorted; strings, as there may be millions."""
     found = []
     for place, folders, files in os.walk(folder, onerror=unlistable):
         folders[:] = [name for name in folders if not name.startswith(".")]
         kept = (n for n in files if n.lower().endswith(SUFFIXES) and not n.startswith("."))
         found += [f"{place}{os.sep}{name}" for name in kept]
     if not found:
-        raise DataError(f"{folder}: no pictures in this class ({', '.join(SUFFIXES)})")
+        raise DataError(f"{folder}: no images in this class ({', '.join(SUFFIXES)})")
     return sorted(found)

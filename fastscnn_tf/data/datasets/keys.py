@@ -13,7 +13,7 @@ def check_keys(value: Any, known: Sequence[str], where: str) -> None:
     """Makes sure that a mapping has no other keys than those that are known.
 
     Args:
-        value: anything; what is no mapping has no keys.
+        value: anything; what is not a mapping has no keys.
         known: the keys.
         where: what the message begins with.
 

@@ -15,13 +15,13 @@ Missing = Literal["refuse", "skip"]
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """A published data set of picture files.
+    """A published data set of image files.
 
     Args:
         name: as on the command line.
         splits: those that have label maps.
         labels: the label space of its class indices.
-        pictures: where they lie.
+        image_files: where they lie.
         label_maps: where they lie.
         stored: the label space of its files, where that is another one.
         protocol: how the literature scores it.
@@ -33,7 +33,7 @@ class Layout:
     name: str
     splits: tuple[str, ...]
     labels: LabelSpace
-    pictures: Files
+    image_files: Files
     label_maps: Files
     stored: LabelSpace | None = None
     protocol: str = WHOLE_IMAGES
@@ -42,10 +42,10 @@ class Layout:
     inner: str = ""
 
     def files(self, data_dir: Path, split: str) -> tuple[Files, Files]:
-        """The pictures and the label maps of a split."""
+        """The images and the label maps of a split."""
         inner = data_dir / self.inner
         root = inner if inner.is_dir() else data_dir
-        return self.pictures.at(root, split), self.label_maps.at(root, split)
+        return self.image_files.at(root, split), self.label_maps.at(root, split)
 
     def folders(self, data_dir: Path, split: str) -> tuple[Path, ...]:
         """The folders that a split needs."""
@@ -55,7 +55,7 @@ class Layout:
         """The files of a split whose folders are there.
 
         Raises:
-            DataError: there is no picture.
+            DataError: there is no image.
         """
         return pair_by_name(*self.files(data_dir, split))
 
@@ -73,7 +73,7 @@ class Layout:
         """The files of a split, and those that lack their partner.
 
         Raises:
-            DataError: unknown split, a folder is missing, or there is no picture.
+            DataError: unknown split, a folder is missing, or there is no image.
         """
         self._check_data_dir(data_dir, split)
         for folder in self.folders(data_dir, split):

@@ -1,4 +1,4 @@
-"""Which picture belongs to which label map, and what has no partner."""
+"""Which image belongs to which label map, and what has no partner."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Pairing:
     """The files of one split.
 
     Attributes:
-        pairs: (picture, label map), in the order in which they are read.
-        without_label: pictures that have no label map.
-        without_image: label maps that have no picture.
-        missing: the files that should be there: a label map for each of `without_label`, then a
-            picture for each of `without_image`.
+        pairs: (image, label map), in the order in which they are read.
+        without_label: images that have no label map.
+        without_image: label maps that have no image.
+        missing: the files that should be there: a label map for each of `without_label`, then an
+            image for each of `without_image`.
     """
 
     pairs: tuple[tuple[Path, Path], ...]
@@ -30,9 +30,9 @@ class Pairing:
     missing: tuple[Path, ...] = ()
 
     @property
-    def pictures(self) -> list[Path]:
-        """All pictures, sorted."""
-        return sorted([*(picture for picture, _ in self.pairs), *self.without_label])
+    def images(self) -> list[Path]:
+        """All images, sorted."""
+        return sorted([*(image for image, _ in self.pairs), *self.without_label])
 
     def check_complete(self) -> None:
         """Makes sure that nothing lacks its partner.
@@ -40,7 +40,7 @@ class Pairing:
         Raises:
             DataError: naming the first missing file and how many there are.
         """
-        for what, alone in (("label map", self.without_label), ("picture", self.without_image)):
+        for what, alone in (("label map", self.without_label), ("image", self.without_image)):
             if alone:
                 total = len(self.pairs) + len(alone)
                 raise DataError(
@@ -58,38 +58,38 @@ class Pairing:
 
 
 def pair_up(
-    pictures: Sequence[Path],
+    images: Sequence[Path],
     label_maps: Sequence[Path],
     label_of: Callable[[Path], Path],
-    picture_of: Callable[[Path], Path],
+    image_of: Callable[[Path], Path],
 ) -> Pairing:
     """Pairs files by their names.
 
     Args:
-        pictures: at least one, in order.
+        images: at least one, in order.
         label_maps: those that are there, in order.
-        label_of: a picture's label map.
-        picture_of: the picture that a label map without one should have.
+        label_of: an image's label map.
+        image_of: the image that a label map without one should have.
     """
     there = set(label_maps)
-    wanted = [(picture, label_of(picture)) for picture in pictures]
+    wanted = [(image, label_of(image)) for image in images]
     pairs = tuple(pair for pair in wanted if pair[1] in there)
     lacking = [pair for pair in wanted if pair[1] not in there]
     used = {label for _, label in pairs}
     orphans = tuple(label for label in label_maps if label not in used)
-    alone = tuple(picture for picture, _ in lacking)
-    missing = (*(label for _, label in lacking), *map(picture_of, orphans))
+    alone = tuple(image for image, _ in lacking)
+    missing = (*(label for _, label in lacking), *map(image_of, orphans))
     return Pairing(pairs, alone, orphans, missing)
 
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """The pictures or the label maps of a split: where they lie, and how their names end.
+    """The images or the label maps of a split: where they lie, and how their names end.
 
     Args:
         folder: where to look; in a layout below the data set's folder, with `{split}` in it.
         endings: of the names, the usual one first; `_mask.png` fits `_Mask.PNG`, too. What stands
-            in front of it is the same in a picture and its label map.
+            in front of it is the same in an image and its label map.
         pattern: a glob pattern such as `*` or `*/*`, with `{split}` as above.
     """
 
@@ -125,7 +125,7 @@ class Files:
             return found
         place = self.pattern.rpartition("*")[0].replace("**", "...").replace("*", "<folder>")
         kinds = ", ".join(f"{place}*{ending}" for ending in self.endings)
-        raise DataError(f"{self.folder}: no pictures in this split ({kinds})")
+        raise DataError(f"{self.folder}: no images in this split ({kinds})")
 
     def ending(self, path: Path) -> str:
         """How the name of one of them ends: the longest of `endings` that fits."""
@@ -144,35 +144,35 @@ class Files:
 
 
 def pair_by_name(
-    pictures: Files, label_maps: Files, wanted: Callable[[Path], bool] = lambda path: True
+    image_files: Files, label_maps: Files, wanted: Callable[[Path], bool] = lambda path: True
 ) -> Pairing:
-    """Pairs pictures and label maps whose names differ in their endings alone.
+    """Pairs images and label maps whose names differ in their endings alone.
 
     Args:
-        pictures: where they lie.
+        image_files: where they lie.
         label_maps: where they lie.
         wanted: whether a file belongs to the split, where its folder does not say so.
 
     Raises:
-        DataError: there is no picture, or a folder cannot be listed.
+        DataError: there is no image, or a folder cannot be listed.
     """
-    found = pictures.found_any(wanted), list(filter(wanted, label_maps.found()))
-    return pair_found(pictures, label_maps, *found)
+    found = image_files.found_any(wanted), list(filter(wanted, label_maps.found()))
+    return pair_found(image_files, label_maps, *found)
 
 
 def pair_found(
-    pictures: Files, label_maps: Files, images: Sequence[Path], labels: Sequence[Path]
+    image_files: Files, label_maps: Files, images: Sequence[Path], labels: Sequence[Path]
 ) -> Pairing:
     """`pair_by_name` of files that were found.
 
     Args:
-        pictures: where `images` lie.
+        image_files: where `images` lie.
         label_maps: where `labels` lie.
         images: at least one.
         labels: any number.
 
     Raises:
-        DataError: two label maps have the name of one picture.
+        DataError: two label maps have the name of one image.
     """
     by_key: dict[str, Path] = {}
     for path in labels:
@@ -181,13 +181,13 @@ def pair_found(
     usual = label_maps.ending(labels[0]) if labels else label_maps.endings[0]
 
     def label_of(path: Path) -> Path:
-        key = pictures.key(path)
+        key = image_files.key(path)
         return by_key.get(key) or label_maps.folder / f"{key}{usual}"
 
-    def picture_of(path: Path) -> Path:
-        return pictures.folder / f"{label_maps.key(path)}{pictures.endings[0]}"
+    def image_of(path: Path) -> Path:
+        return image_files.folder / f"{label_maps.key(path)}{image_files.endings[0]}"
 
-    return pair_up(images, labels, label_of, picture_of)
+    return pair_up(images, labels, label_of, image_of)
 
 
 def _check_listable(folder: Path) -> None:

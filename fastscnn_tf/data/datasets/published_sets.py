@@ -26,7 +26,7 @@ _camvid_files = Files(Path("{split}"), (".png",)), Files(Path("{split}annot"), (
 camvid = Layout("camvid", USUAL, spaces.CAMVID, *_camvid_files)
 
 # --- The original CamVid --------------------------------------------------------------------------
-# 701 street pictures of 720x960, colour-coded in 32 classes with void:
+# 701 street images of 720x960, colour-coded in 32 classes with void:
 # `701_StillsRaw_full/<id>.png` and `LabeledApproved_full/<id>_L.png`, both without splits. The
 # splits here are SegNet's, 367/101/233, told by the names: the first half of 0001TP, 0006R0 and
 # most of 0016E5 train; the part of 0016E5 that is labelled at 15 Hz is val; the rest is test.
@@ -49,7 +49,7 @@ class CamVid32(Layout):
 
 
 def split_of(path: Path) -> str:
-    """The split that a picture of the original CamVid or its label map belongs to.
+    """The split that an image of the original CamVid or its label map belongs to.
 
     Raises:
         DataError: the name is none of CamVid's.
@@ -77,9 +77,9 @@ camvid32 = CamVid32(
 camvid32_11 = dataclasses.replace(camvid32, name="camvid32-11", labels=spaces.CAMVID)
 
 # --- Cityscapes -----------------------------------------------------------------------------------
-# Street pictures of 1024x2048 from 50 cities, 19 classes, fine or coarse label maps:
+# Street images of 1024x2048 from 50 cities, 19 classes, fine or coarse label maps:
 # `leftImg8bit/<split>/<city>/<id>_leftImg8bit.png` with label maps of 34 label ids in
-# `gtFine/<split>/<city>/<id>_gtFine_labelIds.png` (2975/500/1525 pictures) and
+# `gtFine/<split>/<city>/<id>_gtFine_labelIds.png` (2975/500/1525 images) and
 # `gtCoarse/<split>/<city>/<id>_gtCoarse_labelIds.png` (train, train_extra, val: 2975/19,998/500).
 # A split that has only `_labelTrainIds.png`, the class indices themselves, is read from those.
 # Source: Cordts et al., CVPR 2016; ids of their cityscapesScripts.
@@ -127,11 +127,11 @@ class Cityscapes(Layout):
 
     def files(self, data_dir: Path, split: str) -> tuple[Files, Files]:
         """Label maps with label ids; those with class indices where a split has no others."""
-        pictures, by_id = super().files(data_dir, split)
+        image_files, by_id = super().files(data_dir, split)
         ending = by_id.endings[0].replace(LABEL_IDS, TRAIN_IDS)
         by_index = dataclasses.replace(by_id, endings=(ending,))
         use_indices = not by_id.found() and by_index.found()
-        return pictures, by_index if use_indices else by_id
+        return image_files, by_index if use_indices else by_id
 
     def open_pairs(self, split: str, pairing: Pairing) -> CityscapesDataset:
         kind = WithheldLabels if split == "test" else CityscapesDataset
@@ -155,7 +155,7 @@ cityscapes_coarse = dataclasses.replace(
 # --- DADA-seg -------------------------------------------------------------------------------------
 # Traffic accidents seen through windscreens, for zero-shot scoring in 19 classes:
 # `leftImg8bit/val/.../<id>.jpg` and `gtFine/val/.../<id>*labelTrainIds.png` with the class
-# indices of Cityscapes, by themselves or in a folder `DADA_seg`; train pictures have no label
+# indices of Cityscapes, by themselves or in a folder `DADA_seg`; train images have no label
 # maps. The protocol cuts off a black border and resizes to 512x1024; so does reading a pair here.
 # Source: Zhang et al., ISSAFE, IROS 2021; crop of their dataloaders/dada.py.
 
@@ -168,20 +168,20 @@ class CroppedDataset(FileDataset):
     """Pairs without their border, at the size of the protocol."""
 
     def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        picture, label_map = self.pairs[index]
-        image = image_file.read_image(picture)
+        path, label_map = self.pairs[index]
+        image = image_file.read_image(path)
         label = self._label_of(label_map, image)
-        return image_file.resize_image(_crop(picture, image), SIZE), label
+        return image_file.resize_image(_crop(path, image), SIZE), label
 
     def read_image(self, index: int) -> np.ndarray:
         path = self.pairs[index][0]
         return image_file.resize_image(_crop(path, image_file.read_image(path)), SIZE)
 
     def read_label(self, index: int) -> np.ndarray:
-        picture, label_map = self.pairs[index]
+        path, label_map = self.pairs[index]
         image = None
-        with contextlib.suppress(DataError):  # reading the picture itself will say so
-            image = image_file.read_image(picture)
+        with contextlib.suppress(DataError):  # reading the image itself will say so
+            image = image_file.read_image(path)
         return self._label_of(label_map, image)
 
     def _label_of(self, path: Path, image: np.ndarray | None) -> np.ndarray:
@@ -204,11 +204,11 @@ def _crop(path: Path, pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[TOP:BOTTOM, LEFT:RIGHT])
 
 
-_pictures = (".jpg", ".jpeg", "_leftImg8bit.jpg", "_leftImg8bit.jpeg")
+IMAGE_ENDINGS = (".jpg", ".jpeg", "_leftImg8bit.jpg", "_leftImg8bit.jpeg")
 _label_maps = (f"_{TRAIN_IDS}", f"_gtFine_{TRAIN_IDS}", TRAIN_IDS)
 dada_seg = Layout(
     *("dada-seg", ("val",), spaces.CITYSCAPES_TRAIN_IDS),
-    Files(Path("leftImg8bit/{split}"), _pictures, "**/*"),
+    Files(Path("leftImg8bit/{split}"), IMAGE_ENDINGS, "**/*"),
     Files(Path("gtFine/{split}"), _label_maps, "**/*"),
     protocol=f"border cut off (left {LEFT}, top {TOP}, right {RIGHT}, bottom {BOTTOM}), resized to "
     "512x1024 (bilinear, label maps nearest), zero-shot from Cityscapes",
@@ -219,28 +219,28 @@ dada_seg = Layout(
 # --- DensePASS ------------------------------------------------------------------------------------
 # 100 street panoramas of 400x2048, for zero-shot scoring of Cityscapes models:
 # `leftImg8bit/val/<dir>/<id>.png` and `gtFine/val/<dir>/<id>_labelTrainIds.png` with the 19 class
-# indices of Cityscapes; pictures may be called `<id>_.png`, too, and those of train have no label
+# indices of Cityscapes; images may be called `<id>_.png`, too, and those of train have no label
 # maps. `densepass13` merges the classes into the 13 that SynPASS shares.
 # Source: Ma et al., ITSC 2021; merge of Zhang et al., Trans4PASS (2022).
 
 
 class DensePass(Layout):
-    """DensePASS, whose pictures may have an underscore at the end that label maps lack."""
+    """DensePASS, whose images may have an underscore at the end that label maps lack."""
 
     def list_pairs(self, data_dir: Path, split: str) -> Pairing:
-        pictures, label_maps = self.files(data_dir, split)
+        image_files, label_maps = self.files(data_dir, split)
         found = label_maps.found()
         there = {label_maps.key(path): path for path in found}
 
-        def label_of(picture: Path) -> Path:
-            key = pictures.key(picture)
+        def label_of(image: Path) -> Path:
+            key = image_files.key(image)
             exact = label_maps.folder / f"{key}_{TRAIN_IDS}"
             return there.get(key) or there.get(key.rstrip("_")) or exact
 
-        def picture_of(label_map: Path) -> Path:
-            return pictures.folder / f"{label_maps.key(label_map)}.png"
+        def image_of(label_map: Path) -> Path:
+            return image_files.folder / f"{label_maps.key(label_map)}.png"
 
-        return pair_up(pictures.found_any(), found, label_of, picture_of)
+        return pair_up(image_files.found_any(), found, label_of, image_of)
 
 
 densepass = DensePass(
@@ -261,7 +261,7 @@ densepass13 = dataclasses.replace(
 # 9,080 rendered panoramas of 1024x2048 in four kinds of weather, 22 classes:
 # `img/<weather>/<split>/<MAP_x_pointy>/<id>.jpg` and
 # `semantic/<weather>/<split>/<MAP_x_pointy>/<id>_trainID.png`, by themselves or in a folder
-# `SynPASS`; 5700/1690/1690 pictures. Value 0 is void, class `i` has the value `i + 1`.
+# `SynPASS`; 5700/1690/1690 images. Value 0 is void, class `i` has the value `i + 1`.
 # `synpass13` merges them into the 13 that Cityscapes and DensePASS share.
 # Source: Zhang et al., "Behind Every Domain There is a Shift", 2022 (Trans4PASS).
 
@@ -297,16 +297,16 @@ synpass13 = dataclasses.replace(
 # at any depth, sequences with `rgb/` (or `rgb/data/`) `<id>_image.png` and
 # `semantic/data/<id>_gt_labelIds.png`. `depth/`, `events/` and `timestamps.txt` are not read. A
 # label is the first channel of an RGB PNG; the others are not looked at. The protocol names 12
-# classes: CARLA's tags 1 (Building) to 12 (TrafficSign). Tag 0, None, is no class but what has no
-# tag, and is void here, as are 13 (Sky) and later ones.
+# classes: CARLA's tags 1 (Building) to 12 (TrafficSign). Tag 0, None, is not a class but what has
+# no tag, and is void here, as are 13 (Sky) and later ones.
 # Source: Gehrig et al., RAM Net, RA-L 2021.
 
-PICTURE, LABEL_MAP = "_image.png", "_gt_labelIds.png"
+IMAGE, LABEL_MAP = "_image.png", "_gt_labelIds.png"
 TRAIN_TOWNS = ("Town01", "Town02", "Town03")
 
 
 class EventScape(Layout):
-    """EventScape's pictures and labels; its events and depth are left alone."""
+    """EventScape's images and labels; its events and depth are left alone."""
 
     def folders(self, data_dir: Path, split: str) -> tuple[Path, ...]:
         names = sorted(path.name for path in data_dir.glob("Town*/")) if data_dir.is_dir() else []
@@ -315,15 +315,13 @@ class EventScape(Layout):
 
     def list_pairs(self, data_dir: Path, split: str) -> Pairing:
         folders = self.folders(data_dir, split)
-        pictures, label_maps = (
+        image_files, label_maps = (
             [path for folder in folders for path in files.at(folder, split).found()]
-            for files in (self.pictures, self.label_maps)
+            for files in (self.image_files, self.label_maps)
         )
-        if not pictures:
-            raise DataError(
-                f"{folders[0]}: no pictures in this split (.../<sequence>/rgb/*{PICTURE})"
-            )
-        return pair_up(pictures, label_maps, _label_of, _picture_of)
+        if not image_files:
+            raise DataError(f"{folders[0]}: no images in this split (.../<sequence>/rgb/*{IMAGE})")
+        return pair_up(image_files, label_maps, _label_of, _image_of)
 
 
 def _belongs(folder: str, split: str) -> bool:
@@ -332,20 +330,20 @@ def _belongs(folder: str, split: str) -> bool:
     return folder.startswith("Town05") and split in folder
 
 
-def _label_of(picture: Path) -> Path:
-    sequence = next(p for p in picture.parents if p.name == "rgb").parent
-    return sequence / "semantic" / "data" / f"{picture.name.removesuffix(PICTURE)}{LABEL_MAP}"
+def _label_of(image: Path) -> Path:
+    sequence = next(p for p in image.parents if p.name == "rgb").parent
+    return sequence / "semantic" / "data" / f"{image.name.removesuffix(IMAGE)}{LABEL_MAP}"
 
 
-def _picture_of(label_map: Path) -> Path:
+def _image_of(label_map: Path) -> Path:
     rgb = label_map.parents[2] / "rgb"
     folder = rgb / "data" if (rgb / "data").is_dir() else rgb
-    return folder / f"{label_map.name.removesuffix(LABEL_MAP)}{PICTURE}"
+    return folder / f"{label_map.name.removesuffix(LABEL_MAP)}{IMAGE}"
 
 
 eventscape = EventScape(
     *("eventscape", USUAL, spaces.EVENTSCAPE),
-    Files(Path(), (PICTURE,), "**/rgb/**/*"),
+    Files(Path(), (IMAGE,), "**/rgb/**/*"),
     Files(Path(), (LABEL_MAP,), "**/semantic/data/*"),
     protocol="whole RGB images at 256x512, 12 classes; no class (sky among it) is void",
     coding=image_file.Coding("red"),

@@ -39,7 +39,7 @@ def open_dataset(
         data_dir: where the data set lies: a path, or an address (see docs/remote.md).
         split: `train`, `val`, `test`, `train_extra` (coarse), or what the YAML file names.
         size: (height, width) of the drawn scenes; only `toy` uses it.
-        missing: `refuse` pictures without a label map and label maps without a picture, or `skip`
+        missing: `refuse` images without a label map and label maps without an image, or `skip`
             them; also pairs behind the end of a packed shard that was cut short.
 
     Raises:
@@ -71,7 +71,7 @@ def find_pairs(name: str, data_dir: DataDir, split: str) -> Pairing:
     """The files of a split, and those that lack their partner; none for `toy` and `records`.
 
     Raises:
-        DataError: unknown name or split, a folder is missing, or there is no picture.
+        DataError: unknown name or split, a folder is missing, or there is no image.
     """
     data_dir = _check(name, data_dir)
     if name in _LAYOUTS:
@@ -80,13 +80,13 @@ def find_pairs(name: str, data_dir: DataDir, split: str) -> Pairing:
     return Pairing(())
 
 
-def open_pictures(
+def open_images(
     name: str, data_dir: DataDir, split: str, size: Size | None = None
 ) -> SegmentationDataset | list[Path]:
-    """What has the pictures of a split, whether there are label maps for them or not.
+    """What has the images of a split, whether there are label maps for them or not.
 
     Args:
-        name: as for `open_dataset`; `folder` may be a folder of pictures without description.
+        name: as for `open_dataset`; `folder` may be a folder of images without description.
         data_dir, split, size: as for `open_dataset`.
 
     Raises:
@@ -94,9 +94,9 @@ def open_pictures(
     """
     data_dir = _check(name, data_dir)
     if name == folder.name:
-        return folder.find_pictures(data_dir, split)
+        return folder.find_images(data_dir, split)
     if name in _LAYOUTS:
-        return _LAYOUTS[name].find_pairs(data_dir, split).pictures
+        return _LAYOUTS[name].find_pairs(data_dir, split).images
     return open_dataset(name, data_dir, split, size)
 
 

@@ -31,7 +31,7 @@ def assign(
     is added later move that group back.
 
     Args:
-        names: of the pictures: paths below the data set's folder, with `/`, in any order.
+        names: of the images: paths below the data set's folder, with `/`, in any order.
         fractions: split -> its share of the groups, above 0; together 1.
         seed: another one gives another split.
         group: a regular expression, searched in each name: what its first bracket matches, or all
@@ -39,7 +39,7 @@ def assign(
             group of its own.
 
     Raises:
-        ConfigError: the shares are not above 0 or not 1 together, or `group` is no regular
+        ConfigError: the shares are not above 0 or not 1 together, or `group` is not a regular
             expression.
         DataError: `group` does not match a name, or there are fewer groups than splits.
     """
@@ -49,7 +49,7 @@ def assign(
     stops[-1] = 1.0
     splits, places = list(fractions), {each: _place(each, seed) for each in groups}
     if len(places) < len(splits):
-        what = "groups" if group else "pictures"
+        what = "groups" if group else "images"
         raise DataError(
             f"{len(places)} {what} cannot be split into {len(splits)} ({', '.join(splits)}), of "
             "which none is empty"
@@ -109,7 +109,7 @@ def groups_of(names: Sequence[str], pattern: str | None) -> list[str]:
     """The group of each name, as `assign` takes it.
 
     Raises:
-        ConfigError: the pattern is no regular expression.
+        ConfigError: the pattern is not a regular expression.
         DataError: it does not match a name, or takes too long.
     """
     if pattern is None:

@@ -3,15 +3,15 @@
     path: cityscapes8            # the data set's folder
     train: images/train          # a folder, with those in it; a .txt list; or several of them
     val: images/val
-    masks_dir: masks             # takes the place of the last `images` in a picture's path
+    masks_dir: masks             # takes the place of the last `images` in an image's path
     names: {0: road, 1: sidewalk}
     label_mapping: {7: 0, 8: 1, 0: ignore_label}    # values in the files -> class
 
 So say docs.ultralytics.com/datasets/semantic and, in version 8.4, `SemanticDataset` and
-`img2label_paths`: a label map has its picture's path with the last folder `images` replaced by
+`img2label_paths`: a label map has its image's path with the last folder `images` replaced by
 `masks_dir`, its stem, and the extension .png or else another; its values are class indices, after
 `label_mapping` where there is one, which leaves the values that it does not list as they are; 255
-is ignored. One name alone is a class on a background: 0 and 1. A list names pictures from its own
+is ignored. One name alone is a class on a background: 0 and 1. A list names images from its own
 folder where they begin with `./`. Without `masks_dir` the folder `masks` is taken where it is
 there; otherwise the labels are polygons, which `fastscnn data convert` makes label maps of.
 """
@@ -29,7 +29,7 @@ import msgspec
 from ...core.console import warn
 from ...core.errors import DataError
 from ...core.files.json_text import Text, convert
-from ...core.images.image_file import IMAGE_SUFFIXES, INDEX, is_picture_name
+from ...core.images.image_file import IMAGE_SUFFIXES, INDEX, is_image_name
 from ...core.labels import IGNORE, MAX_CLASSES, LabelSpace, generated_palette
 from .keys import check_keys, check_names, in_order
 from .own_splits import LABEL_ENDINGS, Described, list_lines
@@ -136,26 +136,26 @@ def _labels(content: _Content, path: Path) -> LabelSpace:
 
 @dataclasses.dataclass(frozen=True)
 class _Masks:
-    """A split: its pictures' places, and what stands for `images` in the path of a label map."""
+    """A split: its images' places, and what stands for `images` in the path of a label map."""
 
     root: Path
     places: tuple[str, ...]
     masks: str
 
     def pairs(self, labels_needed: bool = True) -> Pairing:
-        """The files of the split; a label map without a picture is one of these folders.
+        """The files of the split; a label map without an image is one of these folders.
 
         Args:
-            labels_needed: changes nothing: label maps are looked for by their pictures.
+            labels_needed: changes nothing: label maps are looked for by their images.
 
         Raises:
-            DataError: a place is missing, or no folder `images` is in the path of a picture.
+            DataError: a place is missing, or no folder `images` is in the path of an image.
         """
-        found_in = (self._pictures(self.root / place) for place in self.places)
-        pictures = list(dict.fromkeys(itertools.chain.from_iterable(found_in)))
-        if not pictures:
-            raise DataError(f"{self.root / self.places[0]}: no pictures in this split")
-        stems = {picture: self._mask(picture) for picture in pictures}
+        found_in = (self._images_in(self.root / place) for place in self.places)
+        images = list(dict.fromkeys(itertools.chain.from_iterable(found_in)))
+        if not images:
+            raise DataError(f"{self.root / self.places[0]}: no images in this split")
+        stems = {image: self._mask(image) for image in images}
         found: dict[Path, dict[str, Path]] = {}
         for folder in {stem.parent for stem in stems.values()}:
             maps = Files(folder, LABEL_ENDINGS)
@@ -163,37 +163,37 @@ class _Masks:
                 only = dataclasses.replace(maps, endings=(ending,))
                 found.setdefault(folder, {}).update((only.key(p), p) for p in only.found())
 
-        def label_of(picture: Path) -> Path:
-            stem = stems[picture]
+        def label_of(image: Path) -> Path:
+            stem = stems[image]
             key = unicodedata.normalize("NFC", stem.name)
             return found[stem.parent].get(key, stem.with_name(f"{stem.name}.png"))
 
-        if own := next((picture for picture in pictures if label_of(picture) == picture), None):
+        if own := next((image for image in images if label_of(image) == image), None):
             raise DataError(f"{own}: would be its own label map: masks_dir is {self.masks}")
         label_maps = [path for maps in found.values() for path in maps.values()]
-        places = {self._mask(picture).parent: picture.parent for picture in pictures}
+        places = {self._mask(image).parent: image.parent for image in images}
         return pair_up(
-            pictures, label_maps, label_of, lambda path: places[path.parent] / f"{path.stem}.jpg"
+            images, label_maps, label_of, lambda path: places[path.parent] / f"{path.stem}.jpg"
         )
 
-    def _pictures(self, place: Path) -> list[Path]:
+    def _images_in(self, place: Path) -> list[Path]:
         if os.path.isdir(place):  # noqa: PTH112 - raises no OSError
             return Files(place, IMAGE_SUFFIXES, "**/*").found()
         if not os.path.lexists(place):
-            raise DataError(f"{place}: no such folder or list of pictures")
+            raise DataError(f"{place}: no such folder or list of images")
         listed = [
             (place.parent if line.startswith("./") else self.root) / line
             for _, line in list_lines(place)
         ]
-        return sorted(path for path in listed if is_picture_name(path))
+        return sorted(path for path in listed if is_image_name(path))
 
-    def _mask(self, picture: Path) -> Path:
-        """The path of a picture's label map, without its extension."""
-        parts = list(picture.absolute().parts)
+    def _mask(self, image: Path) -> Path:
+        """The path of an image's label map, without its extension."""
+        parts = list(image.absolute().parts)
         places = [i for i, part in enumerate(parts[:-1]) if part == "images"]
         if not places:
             raise DataError(
-                f"{picture}: expected a folder `images` in its path, for which masks_dir "
+                f"{image}: expected a folder `images` in its path, for which masks_dir "
                 f"({self.masks}) stands in that of its label map"
             )
         parts[places[-1] : places[-1] + 1] = Path(self.masks).parts

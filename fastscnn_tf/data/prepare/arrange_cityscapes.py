@@ -16,7 +16,7 @@ from ..datasets.pairing import Files
 from .staging import Prepared, put, staging
 from .unpacking import extract
 
-# Cordts et al., CVPR 2016; pictures and label maps of each kind and split.
+# Cordts et al., CVPR 2016; images and label maps of each kind and split.
 COUNTS = {
     "leftImg8bit": {"train": 2975, "val": 500, "test": 1525, "train_extra": 19998},
     "gtFine": {"train": 2975, "val": 500, "test": 1525},
@@ -35,7 +35,7 @@ def prepare_cityscapes(
     counts: dict[str, dict[str, int]] = COUNTS,
     steps: Progress = iter,
 ) -> Prepared:
-    """Unpacks what the loader reads: pictures, label ids, train ids, instance ids.
+    """Unpacks what the loader reads: images, label ids, train ids, instance ids.
 
     May be called once for all archives or for one after the other; folders like `gtFine/val` join
     those there. Every byte is compared with the archive's checksums while unpacking, the files of
@@ -92,7 +92,7 @@ def _check_new(
 
 
 def _check_pairs(output: Path) -> dict[str, int]:
-    """`<kind>/<split>` -> pairs, of those whose pictures are there."""
+    """`<kind>/<split>` -> pairs, of those whose images are there."""
     pairs = {}
     for kind in ("gtFine", "gtCoarse"):
         for split in COUNTS[kind]:
@@ -103,15 +103,15 @@ def _check_pairs(output: Path) -> dict[str, int]:
 
 
 def _check_split(images: Path, labels: Path, kind: str) -> int:
-    picture, label = "_leftImg8bit.png", f"_{kind}_labelIds.png"
-    ids = _ids(images, picture)
+    image, label = "_leftImg8bit.png", f"_{kind}_labelIds.png"
+    ids = _ids(images, image)
     if alone := sorted(set(ids) ^ set(_ids(labels, label))):
         raise DataError(f"{images} and {labels} do not both hold {alone[0]} ({len(alone)} such)")
     table, cities = CITYSCAPES.lookup_table(), {name.split("/")[0]: name for name in ids}
     for name in cities.values():
-        size = read_image(images / f"{name}{picture}").shape[:2]
+        size = read_image(images / f"{name}{image}").shape[:2]
         if np.shape(read_label(labels / f"{name}{label}", table)) != size:
-            raise DataError(f"{labels / name}{label}: its size is not that of its picture")
+            raise DataError(f"{labels / name}{label}: its size is not that of its image")
     return len(ids)
 
 

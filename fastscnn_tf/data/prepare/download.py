@@ -266,7 +266,7 @@ def check_sha256(path: Path, expected: str, name: str) -> None:
     """Compares a whole file with its checksum.
 
     Raises:
-        DataError: it differs, or `expected` is no SHA-256; the message calls the file `name`.
+        DataError: it differs, or `expected` is not a SHA-256; the message calls the file `name`.
     """
     check_digits(expected)
     with open_regular(path, "file", error=DataError) as file:

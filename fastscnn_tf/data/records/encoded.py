@@ -1,4 +1,4 @@
-"""Pictures and label maps as the bytes of a file, as records hold them."""
+"""Images and label maps as the bytes of a file, as records hold them."""
 
 import struct
 import zlib
@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 
 from ...core.errors import DataError
-from ...core.images.decoding import open_picture
+from ...core.images.decoding import open_image
 from ...core.images.image_file import classes_of
 from ...core.images.plain_png import decode_plain_png
 
@@ -20,7 +20,7 @@ def decode_label(data: bytes, table: np.ndarray, name: str) -> np.ndarray:
     plain = decode_plain_png(data, 1)
     if plain is not None:
         return classes_of(plain[..., 0], table, name)
-    image = open_picture(data, name)
+    image = open_image(data, name)
     if (image.format, image.mode) != ("PNG", "L"):
         raise DataError(f"{name}: expected an 8-bit grey PNG, got {image.format} {image.mode}")
     return classes_of(np.asarray(image), table, name)
@@ -30,14 +30,14 @@ def decode_instances(data: bytes, name: str) -> np.ndarray:
     """(H, W) int32 instance ids of a 16-bit PNG.
 
     Raises:
-        DataError: it is no picture.
+        DataError: it is not an image.
     """
-    return np.asarray(open_picture(data, name)).astype(np.int32)
+    return np.asarray(open_image(data, name)).astype(np.int32)
 
 
-def is_plain_picture(data: bytes, pixels: np.ndarray) -> bool:
+def is_plain_image(data: bytes, pixels: np.ndarray) -> bool:
     """Whether any program that reads PNG and JPEG sees `pixels`: upright RGB in one of the two."""
-    image = open_picture(data, "picture")
+    image = open_image(data, "image")
     plain = image.format in ("PNG", "JPEG") and image.mode == "RGB"
     return plain and np.array_equal(np.asarray(image), pixels)
 

@@ -21,7 +21,7 @@ from ...core.aliases import StrPath
 from ...core.errors import ConfigError, DataError, retold
 from ...core.files.json_text import Count, Text, decode_json
 from ...core.files.reading import local, open_regular, read_bytes
-from ...core.images.image_file import decode_image, is_picture_name
+from ...core.images.image_file import decode_image, is_image_name
 from ...core.labels import IGNORE, UNKNOWN, LabelSpace
 from ...core.labels.space import Byte
 from ..datasets.dataset import SegmentationDataset
@@ -33,7 +33,7 @@ FORMAT = "fastscnn-records"
 VERSION = 1
 LARGEST = 64 << 20  # bytes of records.json: some 500,000 pairs
 FEATURES = {
-    "image/encoded": "the picture's file",
+    "image/encoded": "the image's file",
     "image/format": "png, jpeg, ...",
     "image/filename": "its path in the data set",
     "image/height": "pixels, upright",
@@ -226,8 +226,8 @@ def shard_of(path: Path) -> Path | None:
     return next(filter(is_shard, path.parents), None)
 
 
-def pictures(path: Path, whole: bool = True) -> list[Path]:
-    """The paths of the pictures in a shard, `val-00000-of-00001.tfrecord/a/1.png`, by their names.
+def images(path: Path, whole: bool = True) -> list[Path]:
+    """The paths of the images in a shard, `val-00000-of-00001.tfrecord/a/1.png`, by their names.
 
     Raises:
         DataError: the index beside it is missing, damaged or of other shards, or names two alike;
@@ -242,15 +242,15 @@ def check_shards(folder: Path, whole: bool = True) -> None:
     """Makes sure that of a folder's shards none is missing or, by default, cut short.
 
     Raises:
-        DataError: one is, or the index is no index.
+        DataError: one is, or the index is not an index.
     """
     for split in _kept_index(folder, *_state(folder)).splits.values():
         for noted in split.shards:
             _shard(folder, noted, whole)
 
 
-def read_picture(path: Path) -> bytes:
-    """The bytes of the file of such a picture.
+def read_image_file(path: Path) -> bytes:
+    """The bytes of the file of such an image.
 
     Raises:
         DataError: there is none of this name, or it is damaged.
@@ -259,7 +259,7 @@ def read_picture(path: Path) -> bytes:
     shard, numbers = _opened(file)
     number = numbers.get(path.relative_to(file).as_posix())
     if number is None:
-        raise DataError(f"{path}: no picture of this name among the {len(shard)} of the shard")
+        raise DataError(f"{path}: no image of this name among the {len(shard)} of the shard")
     return shard.file("image", number, shard.read(number))
 
 
@@ -269,7 +269,7 @@ def split_of(path: Path) -> str:
 
 
 def _opened(path: Path) -> tuple[Shard, dict[str, int]]:
-    """A shard, and the number of each of its pictures by its path below it."""
+    """A shard, and the number of each of its images by its path below it."""
     return _kept(path, *_state(path.parent))
 
 
@@ -290,9 +290,9 @@ def _kept(path: Path, *state: int) -> tuple[Shard, dict[str, int]]:
     if noted is None:
         raise DataError(f"{path}: {INDEX} beside it does not list it: name one that it lists")
     names = (PurePosixPath(name) for name in noted.names)  # drawn ones have no suffix
-    paths = [str(name) if is_picture_name(name) else f"{name}.png" for name in names]
+    paths = [str(name) if is_image_name(name) else f"{name}.png" for name in names]
     if len(set(paths)) < len(paths):
-        raise DataError(f"{path}: {INDEX} gives two of its pictures one name: pack them again")
+        raise DataError(f"{path}: {INDEX} gives two of its images one name: pack them again")
     return Shard(path, noted), {path: number for number, path in enumerate(paths)}
 
 

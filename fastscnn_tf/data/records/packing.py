@@ -2,7 +2,7 @@
 
 The files go in as they are wherever they are upright RGB PNGs or JPEGs and 8-bit grey label maps
 that decode to what the data set reads. Anything else (other formats, EXIF rotation, palettes,
-colours to classes, cropping, drawing) goes in as PNG of the result: the picture's pixels, the label
+colours to classes, cropping, drawing) goes in as PNG of the result: the image's pixels, the label
 map in the values of the label space. Each pair is compared before it is written.
 """
 
@@ -30,7 +30,7 @@ from ...core.labels import IGNORE, LabelSpace
 from ..datasets.dataset import SegmentationDataset
 from ..prepare.staging import holds_something, put, staging
 from . import packed_dataset as packed
-from .encoded import decode_label, is_plain_picture
+from .encoded import decode_label, is_plain_image
 from .tfrecord import Value, encode_example, frame
 
 SHARD_BYTES = 128 << 20
@@ -196,7 +196,7 @@ class _Shard:
 
 
 def _names(dataset: SegmentationDataset) -> list[str]:
-    """Paths below the folder that all pictures share, or the names of drawn ones."""
+    """Paths below the folder that all images share, or the names of drawn ones."""
     names = [dataset.sample_name(i) for i in range(len(dataset))]
     for name in names:
         if plain(name) != name:
@@ -219,10 +219,10 @@ def _example(dataset: SegmentationDataset, index: int, name: str) -> bytes:
     image, label = dataset.read(index)
     files = dataset.files(index)
     sources = files if len(files) == 2 else (None, None)  # made, or packed already
-    picture = _picture_bytes(sources[0], image)
+    encoded = _image_bytes(sources[0], image)
     features: dict[str, Value] = {
-        "image/encoded": picture,
-        "image/format": b"jpeg" if picture.startswith(JPEG) else b"png",
+        "image/encoded": encoded,
+        "image/format": b"jpeg" if encoded.startswith(JPEG) else b"png",
         "image/filename": name.encode(),
         "image/height": image.shape[0],
         "image/width": image.shape[1],
@@ -241,10 +241,10 @@ def _instance_bytes(ids: np.ndarray, name: str) -> bytes:
     return encode_png(small)
 
 
-def _picture_bytes(file: Path | None, image: np.ndarray) -> bytes:
+def _image_bytes(file: Path | None, image: np.ndarray) -> bytes:
     """The file as it is if any program reads `image` from it, else a PNG of `image`."""
-    data = read_bytes(file, "picture", error=DataError) if file else b""
-    return data if data and is_plain_picture(data, image) else encode_png(image)
+    data = read_bytes(file, "image", error=DataError) if file else b""
+    return data if data and is_plain_image(data, image) else encode_png(image)
 
 
 def _label_bytes(file: Path | None, label: np.ndarray, labels: LabelSpace, name: str) -> bytes:

@@ -85,7 +85,7 @@ def decode_example(data: bytes | memoryview) -> dict[str, Value]:
     """Reads what `encode_example` wrote, in any order of the features.
 
     Raises:
-        ValueError: it is no Example, or a feature holds something else than one such value.
+        ValueError: it is not an Example, or a feature holds something else than one such value.
     """
     features: dict[str, Value] = {}
     damage = IndexError, KeyError, ValueError

@@ -24,7 +24,7 @@ _STARTS = (
     ),
     (b"\x93numpy", "a single array of numpy: expected a checkpoint of all weights"),
     *(
-        (start, "a picture: expected a checkpoint")
+        (start, "an image: expected a checkpoint")
         for start in (b"\x89png", b"\xff\xd8\xff", b"gif8", b"riff", b"ii*\0", b"mm\0*")
     ),
 )

@@ -105,7 +105,7 @@ def _matched(
 def _same_ways(units: dict[str, Arrays], config: FastSCNNConfig) -> bool:
     """Whether resizes, the first padding, strides and dilations are those of a network.
 
-    Kernels alone would not tell another wiring, and its results would be wrong.
+    Kernels alone would not tell another architecture, and its results would be wrong.
     """
     aligned = {bool(u["align_corners"]) for u in units.values() if "align_corners" in u}
     convolutions = [u for u in units.values() if "pads" in u]

@@ -99,7 +99,7 @@ def extents(value: object) -> tuple[int, ...]:
         PickleError: no short sequence of integers in a sane range.
     """
     if not isinstance(value, (tuple, list)) or len(value) > MAX_RANK:
-        raise PickleError(f"the shape of a tensor is no sequence of up to {MAX_RANK} integers")
+        raise PickleError(f"the shape of a tensor is not a sequence of up to {MAX_RANK} integers")
     if not all(type(n) is int and 0 <= n < MAX_EXTENT for n in value):
         raise PickleError("an extent of a tensor is out of range")
     return tuple(value)

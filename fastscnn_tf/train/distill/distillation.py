@@ -138,7 +138,7 @@ def _model_class(keras: Any) -> Any:
         """A student with its teacher; see `distilling_model`."""
 
         def prepare(self, student: KerasModel, loss: Any, weight: float) -> None:
-            """Keeps what is no layer of this model; Keras would track a model or a metric twice."""
+            """Keeps what is not a layer here; Keras would track a model or a metric twice."""
             self._student = lambda: student
             self._distillation, self._weight = loss, weight
             self._mean_distillation = keras.metrics.Mean(name=DISTILL)

@@ -2,7 +2,7 @@
 
 `train --teacher FOLDER` learns from them. For teachers that are too large to run in every step, or
 that no Keras can load: whoever writes the files decides. They follow the geometry of the NumPy
-pipeline, which runs on every backend; the teacher saw whole pictures in their own light, as in
+pipeline, which runs on every backend; the teacher saw whole images in their own light, as in
 offline distillation.
 """
 
@@ -34,8 +34,8 @@ from ...runtime.postprocess import logit_strips
 from ...scoring.views import Predictor, frame_of
 
 INDEX = "logits.json"
-LARGEST_INDEX = 64 << 20  # bytes; a million pictures take fifty
-LARGEST = 1 << 29  # bytes of a picture's logits; Cityscapes' take one million
+LARGEST_INDEX = 64 << 20  # bytes; a million images take fifty
+LARGEST = 1 << 29  # bytes of an image's logits; Cityscapes' take one million
 # What moves or hides pixels in ways that saved logits do not follow.
 REFUSED = ("rotation", "cutout", "cutmix", "classmix")
 
@@ -51,7 +51,7 @@ def save_logits(
     folder: StrPath,
     progress: Progress = iter,
 ) -> Path:
-    """Writes the logits of every picture of a split at 1/8 of its own size; files there stay.
+    """Writes the logits of every image of a split at 1/8 of its own size; files there stay.
 
     Args:
         predictor: the teacher, such as `evaluation.evaluate.load_predictor` gives.
@@ -62,7 +62,7 @@ def save_logits(
 
     Raises:
         ConfigError: the teacher gives no logits.
-        DataError: a picture cannot be read.
+        DataError: an image cannot be read.
     """
     folder = make_folder(Path(folder))
     kind = getattr(predictor, "outputs", "logits")
@@ -121,7 +121,7 @@ class SavedLogits:
         self._places = [places[name] for name in names]
 
     def read(self, index: int) -> np.ndarray:
-        """(h, w, classes) float32 over the whole picture.
+        """(h, w, classes) float32 over the whole image.
 
         Raises:
             DataError: the file is missing, damaged, of another shape, or not finite.
@@ -160,7 +160,7 @@ def logits_batches(
 
     Returns:
         A `keras.utils.PyDataset`. `teacher` is float32 (B, H/8, W/8, classes + 1): logits, and 1
-        where a cell shows the picture, 0 in the padding.
+        where a cell shows the image, 0 in the padding.
 
     Raises:
         ConfigError: an augmentation that logits do not follow, naming it.
@@ -178,7 +178,7 @@ def logits_batches(
 
 
 class LogitsBatchSource(BatchSource):
-    """Batches with the teacher's logits of the same part of the same pictures."""
+    """Batches with the teacher's logits of the same part of the same images."""
 
     def __init__(self, logits: SavedLogits, *about: Any):
         super().__init__(*about)
@@ -202,17 +202,17 @@ class LogitsBatchSource(BatchSource):
 def shown_cells(
     label: np.ndarray, vector: np.ndarray, settings: Augmentation | None, config: FastSCNNConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where in its picture each cell of the crop's logits lies.
+    """Where in its image each cell of the crop's logits lies.
 
     Args:
-        label: (H, W) label map of the whole picture.
+        label: (H, W) label map of the whole image.
         vector: (DRAWS,) the pair's numbers.
-        settings: augmentation without rotation; None: the whole picture.
+        settings: augmentation without rotation; None: the whole image.
         config: gives the crop's size.
 
     Returns:
-        (h,) rows and (w,) columns of the cells' centres, as parts 0..1 of the picture's height and
-        width, and (h, w) whether the cell shows the picture.
+        (h,) rows and (w,) columns of the cells' centres, as parts 0..1 of the image's height and
+        width, and (h, w) whether the cell shows the image.
     """
     sides = [np.arange(LOGITS_STRIDE / 2, side, LOGITS_STRIDE) for side in config.input_size]
     if settings is None:
@@ -232,7 +232,7 @@ def shown_cells(
 
 
 def sampled(logits: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Bilinear (len(rows), len(columns), classes) at parts 0..1 of the picture; edges repeated."""
+    """Bilinear (len(rows), len(columns), classes) at parts 0..1 of the image; edges repeated."""
     for axis, places in ((0, rows), (1, columns)):
         cells = logits.shape[axis]
         position = np.clip(places * cells - 0.5, 0, cells - 1)

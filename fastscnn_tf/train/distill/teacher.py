@@ -70,7 +70,7 @@ def open_teacher(source: Any, student: FastSCNNConfig) -> Teacher:
     student's size, read at 1/8, and gets images normalised as its own configuration says. Any
     other Keras 3 model takes (B, H, W, 3) of the student's size, or of any size, normalised as the
     student's; it gives one output (B, h, w, classes), or a dict with `logits`. Whether those are
-    probabilities is seen from what it gives for one picture: they sum to 1. The classes have to be
+    probabilities is seen from what it gives for one image: they sum to 1. The classes have to be
     the student's in the same order; only names that both know can be compared.
 
     Args:
@@ -122,8 +122,8 @@ def _foreign(model: KerasModel, student: FastSCNNConfig) -> Teacher:
             f"the teacher takes {found}, expected one input {wanted}: load it at the student's "
             f"size {format_size(student.input_size)}, or train the student at the teacher's"
         )
-    picture = np.linspace(-1, 1, wanted[0] * wanted[1] * 3, dtype=np.float32).reshape(1, *wanted)
-    output = keras3().ops.convert_to_numpy(_logits(model(picture, training=False)))
+    image = np.linspace(-1, 1, wanted[0] * wanted[1] * 3, dtype=np.float32).reshape(1, *wanted)
+    output = keras3().ops.convert_to_numpy(_logits(model(image, training=False)))
     if output.ndim != 4:
         raise ConfigError(f"the teacher gives {output.shape}, expected (batch, h, w, classes)")
     _check_classes(output.shape[-1], student)
@@ -193,7 +193,7 @@ def _check_objects(config: dict[str, Any], path: Path) -> None:
         parts = str(item.get("module") or "").split(".")
         if parts[0].startswith("keras") and not set(parts[1:2]) <= set(MODULES):
             name = ".".join([*parts, str(item["class_name"])])[:80]
-            raise ModelFileError(f"{path}: asks for {name!r}, which is no part of a network")
+            raise ModelFileError(f"{path}: asks for {name!r}, which is not part of a network")
 
 
 def _holds(value: object) -> bool:

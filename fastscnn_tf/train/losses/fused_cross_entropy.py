@@ -27,7 +27,7 @@ def fused_cross_entropy(
     """Sum over all pixels of their weight times their cross-entropy.
 
     Args:
-        labels: (B, H, W) integer class indices; what is no class has to have weight 0.
+        labels: (B, H, W) integer class indices; what is not a class has to have weight 0.
         logits: (B, h, w, classes) float32, interpolated to (H, W).
         weights: (B, H, W) float32, taken as constants.
         sampling: `HALF_PIXEL` or `ALIGNED`.
@@ -108,7 +108,7 @@ class _Interpolation:
         return tf.einsum("Hh,cHw->hwc", self.rows, slope)
 
     def one_hot(self, label: Tensor) -> Tensor:
-        """(H, W) -> (classes, H, W) float32, all 0 where the label is no class."""
+        """(H, W) -> (classes, H, W) float32, all 0 where the label is not a class."""
         tf = tensorflow()
         indices = tf.range(self.classes, dtype=tf.int32)[:, None, None]
         return tf.cast(tf.equal(indices, tf.cast(label, tf.int32)[None]), tf.float32)

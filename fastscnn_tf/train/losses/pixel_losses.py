@@ -18,7 +18,7 @@ _HALVINGS = 24  # of an interval within 0..1: to the spacing of float32 just bel
 
 
 def class_factors(labels: Tensor, classes: int, weights: Sequence[float] | None = None) -> Tensor:
-    """The weight of each pixel's class: 0 for void, NaN for what is no class at all.
+    """The weight of each pixel's class: 0 for void, NaN for what is not a class at all.
 
     Args:
         labels: (B, H, W) int32.
@@ -133,8 +133,8 @@ def near_border(labels: Tensor, width: int) -> Tensor:
     """Pixels with another class among their neighbours, for cross-entropy along class borders.
 
     Where segmentations go wrong: the boundary-aware cross-entropy of PIDNet (Xu et al., CVPR 2023,
-    section 3.4) with the border read from the labels instead of predicted. Void is no class: its
-    outline is no border.
+    section 3.4) with the border read from the labels instead of predicted. Void is not a class: its
+    outline is not a border.
 
     Args:
         labels: (B, H, W) int32.

@@ -314,7 +314,7 @@ def _storage(optuna: ModuleType, url: str) -> Any:
 
 
 def _check_journal(path: Path) -> None:
-    """Refuses to write behind what is no whole journal.
+    """Refuses to write behind what is not a whole journal.
 
     Raises:
         ConfigError: it is none.

@@ -90,9 +90,9 @@ class Example:
     """A tree, and what it must become.
 
     Attributes:
-        files: path -> pixels, picture or text.
+        files: path -> pixels, image or text.
         columns: the class name of each column of each mask, or `VOID`.
-        splits: split -> names of its pictures without suffix; the split "" where there is none.
+        splits: split -> names of its images without suffix; the split "" where there is none.
         classes: in index order.
     """
 
@@ -147,7 +147,7 @@ def voc_color(index: int) -> tuple[int, int, int]:
 def pairs(
     splits: dict[str, list[str]], image: str, mask: str, content: Content, width: int
 ) -> dict[str, Content]:
-    """Files of every picture and its mask by patterns with {split} and {name}."""
+    """Files of every image and its mask by patterns with {split} and {name}."""
     files: dict[str, Content] = {}
     for split, names in splits.items():
         for name in names:

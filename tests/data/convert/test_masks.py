@@ -191,7 +191,7 @@ WRONG = {
     "colours where values belong": (
         "roboflow",
         {"valid/c_jpg.rf.12ab_mask.png": Image.fromarray(photo(3, 0))},
-        r"a colour picture \(mode RGB\), but .*_classes\.csv has no colours",
+        r"a colour image \(mode RGB\), but .*_classes\.csv has no colours",
     ),
     "an unknown colour": (
         "camvid-kaggle",
@@ -231,7 +231,7 @@ WRONG = {
             "gtFine/val/119/024541_gtFine_polygons.json": '{"imgWidth": 7, "imgHeight": 6, '
             '"objects": [{"label": "boat", "polygon": [[0, 0], [1, 1], [2, 0]]}]}'
         },
-        r"'boat' is no label of IDD",
+        r"'boat' is not a label of IDD",
     ),
     "a drawing of absurd size": (
         "idd polygons",

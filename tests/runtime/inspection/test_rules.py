@@ -205,7 +205,7 @@ def moved(kind, constants, options="ReducerOptions", output=(1, 8, 8, 4), **valu
                 [([3], "int32")],
                 input=(1, 8, 8, 3),
             ),
-            "a mean over channels whose number is no multiple of 4",
+            "a mean over channels whose number is not a multiple of 4",
         ),
         (moved("PAD", [[[0, 0], [1, 1], [1, 1], [0, 0]]], "PadOptions", (1, 10, 10, 4)), None),
         (moved("PAD", [[[0, 1], [0, 0]]], "PadOptions"), "it pads the batch dimension"),

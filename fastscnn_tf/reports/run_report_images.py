@@ -1,4 +1,4 @@
-"""The validation pictures that a run's best weights do best and worst on."""
+"""The validation images that a run's best weights do best and worst on."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from ..runs.run_record import PRETRAIN, QUANTIZE, Run
 from ..scoring.class_mapping import mapping_between
 from ..scoring.views import Predictor, WholeImage
 
-SHOWN = 3  # pictures at either end
+SHOWN = 3  # images at either end
 
 
 @dataclasses.dataclass(frozen=True)
 class Ranked:
-    """A validation picture and how well it is labelled.
+    """A validation image and how well it is labelled.
 
     Attributes:
         index: in its split.
-        name: of the picture.
+        name: of the image.
         iou: mean over the classes that occur in its label map or prediction, 0..1.
     """
 
@@ -38,8 +38,8 @@ class Ranked:
     iou: float
 
 
-class PictureRanking:
-    """Scores every validation picture on its own, the worst first.
+class ImageRanking:
+    """Scores every validation image on its own, the worst first.
 
     Args:
         run: a run of `train` or `quantize` with its best weights.
@@ -72,7 +72,7 @@ class PictureRanking:
         self._mapping = mapping_between(self._predictor, self.data, **matching)
         ranked = [r for i in progress(range(len(self.data))) if (r := self._rank(i))]
         if not ranked:
-            raise DataError(f"{self.data.name}: no validation picture has a labelled pixel")
+            raise DataError(f"{self.data.name}: no validation image has a labelled pixel")
         self.ranked = tuple(sorted(ranked, key=lambda r: (r.iou, r.index)))
 
     def _predict(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -87,7 +87,7 @@ class PictureRanking:
         return None if iou is None else Ranked(index, self.data.sample_name(index), iou)
 
     def sections(self, pictures: bool) -> tuple[Section, ...]:
-        """The worst and the best pictures: by name, and if wanted to be seen."""
+        """The worst and the best images: by name, and if wanted to be seen."""
         count = min(SHOWN, (len(self.ranked) + 1) // 2)
         ends = {"worst": self.ranked[:count], "best": self.ranked[::-1][:count]}
         return tuple(self._section(end, ranked, pictures) for end, ranked in ends.items())
@@ -97,14 +97,14 @@ class PictureRanking:
         for place, item in enumerate(ranked if pictures else (), 1):
             content = encode_png(strip(*self._predict(item.index), self.data.labels))
             alt = (
-                f"{PurePath(item.name).name}, IoU {percent(item.iou, 1)} %: picture, label map and "
+                f"{PurePath(item.name).name}, IoU {percent(item.iou, 1)} %: image, label map and "
                 "prediction side by side, with the colours of the classes"
             )
             figures.append(Figure(f"{end}_{place}.png", content, alt))
         rows = tuple((PurePath(r.name).name, percent(r.iou, 1)) for r in ranked)
         return Section(
-            f"Validation pictures with the {end} IoU",
-            "IoU of one picture: the mean over the classes in its label map or prediction.",
+            f"Validation images with the {end} IoU",
+            "IoU of one image: the mean over the classes in its label map or prediction.",
             tuple(figures),
-            Table(("picture", "IoU, %"), rows),
+            Table(("image", "IoU, %"), rows),
         )
