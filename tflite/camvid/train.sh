@@ -57,8 +57,8 @@ averaged() { # FOLDER FROM RUNS OPTIONS...
     "$1/$3_averaged.keras" "${seeds[@]/#/$1/$3_more_}"
 }
 tune() { # OUTPUT WEIGHTS TUNED OPTIONS...
-  "$fastscnn" quantize "$1/$2" "${data[@]}" --size "$use" "${@:4}" --epochs 3 \
-    --validate-every 3 --distill-weight 10 --output "$1/$3" --resume
+  "$fastscnn" quantize "$1/$2" "${data[@]}" --size "$use" --epochs 3 --validate-every 3 \
+    --distill-weight 10 "${@:4}" --output "$1/$3" --resume
 }
 onward train_settle train_long train_last 4 --validate-every 50
 onward train_last train_longer train_end 6 --validate-every 50
@@ -72,18 +72,19 @@ tune "$output" trainval_averaged.keras trainval_qat "${val[@]}"
 # Half the width, in one long run each before the last stage.
 half=$output/width_0.5
 narrow=(--width 0.5 --recipe strong --class-weights none --epochs 300)
+longer=(--epochs 12 --validate-every 4 --learning-rate 5e-4) # it loses more to int8 than the others
 "$fastscnn" train "${data[@]}" "${shape[@]}" "${narrow[@]}" --validate-every 50 \
   --output "$half/train" --resume
 "$fastscnn" train "${data[@]}" "${last[@]}" --seed 1 --validate-every 16 \
   --init-from "$half/train/last.keras" --output "$half/train_last" --resume
 averaged "$half" train_last train
-tune "$half" train_averaged.keras train_qat
+tune "$half" train_averaged.keras train_qat "${longer[@]}"
 "$fastscnn" train "${data[@]}" "${shape[@]}" "${with_val[@]}" "${narrow[@]}" \
   --output "$half/trainval" --resume
 "$fastscnn" train "${data[@]}" "${with_val[@]}" "${last[@]}" --seed 1 \
   --init-from "$half/trainval/last.keras" --output "$half/trainval_last" --resume
 averaged "$half" trainval_last trainval "${with_val[@]}"
-tune "$half" trainval_averaged.keras trainval_qat "${val[@]}"
+tune "$half" trainval_averaged.keras trainval_qat "${val[@]}" "${longer[@]}"
 
 # One and a half times the width: from the network of width 1, made wider without changing what it
 # computes, so that its epochs need not be run again.
