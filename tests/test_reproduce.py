@@ -228,14 +228,14 @@ def test_the_zeroed_skip_row_scores_a_silenced_copy(model, keras_file, cityscape
     "architecture",
     [{}, {"conv_bias": ("fusion.high",)}, {"fusion_norm": "sum", "conv_bias": ("fusion.high",)}],
 )
-def test_without_skip_the_high_resolution_branch_is_gone(wiring, noise, randomise):
+def test_without_skip_the_high_resolution_branch_is_gone(architecture, noise, randomise):
     import keras
 
-    config = fs.FastSCNNConfig(num_classes=5, input_size=(64, 96), **FEW, **wiring)
+    config = fs.FastSCNNConfig(num_classes=5, input_size=(64, 96), **FEW, **architecture)
     model, images = randomise(fast_scnn(config)), noise((64, 96))
     silent = without_skip(model)
     # Nothing but zeros comes from the branch, so that the sum is the deep branch alone.
-    ending = "" if wiring.get("fusion_norm") == "sum" else ".bn"
+    ending = "" if architecture.get("fusion_norm") == "sum" else ".bn"
     names = (f"fusion.high{ending}", f"fusion.low{ending}", "fusion.add")
     parts = keras.Model(silent.inputs, [silent.get_layer(name).output for name in names])
     high, low, total = (np.asarray(part) for part in parts([images]))

@@ -15,7 +15,7 @@ from fastscnn_tf.core.images.decoding import open_image
 from fastscnn_tf.core.images.pixels import orientation_of
 from fastscnn_tf.data.convert.class_choice import choose
 from fastscnn_tf.data.convert.item_splits import split_items
-from fastscnn_tf.data.convert.source import Item, Notes, Picture
+from fastscnn_tf.data.convert.source import Item, Notes, ImageHeader
 from fastscnn_tf.data.convert.source_folder import split_named
 
 
@@ -474,7 +474,7 @@ def test_label_maps_turn_as_images_do(orientation, tmp_path):
     for suffix in (".jpg", ".png", ".webp", ".tif", ".bmp"):
         path = picture(tmp_path / f"a{suffix}", (20, 30), orientation)
         opened = open_image(path.read_bytes(), str(path))
-        seen, image = Picture(opened.size[::-1], orientation_of(opened)), fs.read_image(path)
+        seen, image = ImageHeader(opened.size[::-1], orientation_of(opened)), fs.read_image(path)
         assert seen.size == image.shape[:2]
         if suffix == ".png":
             grey = np.array(Image.open(path))[..., 0]

@@ -15,7 +15,7 @@ import fastscnn_tf as fs
 from fastscnn_tf.core.errors import DataError
 from fastscnn_tf.data.convert.canvas import Canvas
 from fastscnn_tf.data.convert.recognising import AUTO, find_format
-from fastscnn_tf.data.convert.source import Notes, Picture
+from fastscnn_tf.data.convert.source import Notes, ImageHeader
 from fastscnn_tf.data.convert.source_folder import SourceFolder
 
 UPRIGHT = {3: lambda a: a[::-1, ::-1], 6: lambda a: np.rot90(a, -1), 8: lambda a: np.rot90(a)}
@@ -50,7 +50,7 @@ def test_recognised_and_drawn_as_defined(name, tmp_path):
     read_label, items = pickle.loads(
         pickle.dumps((opened.read_label, opened.items))
     )  # to processes
-    again = read_label(items[0], Picture(SIZE), Notes())
+    again = read_label(items[0], ImageHeader(SIZE), Notes())
     np.testing.assert_array_equal(again, wanted)
 
 

@@ -103,7 +103,7 @@ def test_a_float_file_is_the_keras_model(trained, tmp_path, outputs):
     ],
     ids=lambda changes: next(iter(changes)),
 )
-def test_every_wiring_is_the_keras_model(randomise, changes):
+def test_every_architecture_is_the_keras_model(randomise, changes):
     model = randomise(fast_scnn(TINY.replace(**changes)))
     network = fold(model)
     for input in ("uint8", "float32"):

@@ -199,7 +199,7 @@ def test_presets_survive_json_and_every_size(name):
         ({"class_names": "ab"}, "list of names"),
     ],
 )
-def test_impossible_wirings_are_refused_with_the_reason(changes, message):
+def test_impossible_architectures_are_refused_with_the_reason(changes, message):
     with pytest.raises(ConfigError, match=message):
         FastSCNNConfig(**changes)
 

@@ -64,7 +64,7 @@ def same_outputs(first, second, noise):
 
 
 @pytest.mark.parametrize("preset", WIRINGS)
-def test_every_wiring_loses_the_channels_that_give_nothing(preset, randomise, noise):
+def test_every_architecture_loses_the_channels_that_give_nothing(preset, randomise, noise):
     few = {"repeats": (1, 1, 1), "aux_heads": False, "input_size": SIZE}
     config = FastSCNNConfig.preset(preset, **few)
     model = randomise(fast_scnn(config))
@@ -113,7 +113,7 @@ def test_what_matters_most_stays(randomise):
 
 
 @pytest.mark.parametrize("widths", [(16, 24, 32), (16, 32, 32)])
-def test_the_wiring_stays_as_it_is(widths, randomise):
+def test_the_architecture_stays_as_it_is(widths, randomise):
     """Groups of one width have an addition between them, others none."""
     config = narrow(bottleneck_widths=widths, aux_heads=True)
     model = randomise(fast_scnn(config))

@@ -35,7 +35,7 @@ def test_mutants_are_refused_or_run(programs, small_files, tmp_path):
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_mutants_of_pictures_are_refused_or_read(programs, street_files, tmp_path, suffix):
-    from fuzzing.pictures import mutate_jpeg, mutate_png
+    from fuzzing.images import mutate_jpeg, mutate_png
 
     mutate, path = {"png": mutate_png, "jpg": mutate_jpeg}[suffix], tmp_path / f"p.{suffix}"
     Image.open(street_files["street_upright"]).resize((40, 30)).save(path)

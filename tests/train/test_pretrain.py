@@ -216,7 +216,7 @@ def test_classes_are_carried_over_by_name(preset, randomise, tmp_path):
 
 
 @pytest.mark.train
-def test_wiring_and_widths_come_from_the_starting_weights(own_data, tmp_path):
+def test_architecture_and_widths_come_from_the_starting_weights(own_data, tmp_path):
     """Of a pruned network, which trains on, with the pairs of a second data set."""
     few = {**FEW, "width": 0.5, "repeats": (1, 2, 1)}
     whole = fast_scnn(FastSCNNConfig.preset("tramac", input_size=(64, 96), **few))
@@ -241,7 +241,7 @@ def test_wiring_and_widths_come_from_the_starting_weights(own_data, tmp_path):
         TrainSettings("toy", None, (64, 96), init_from=start, preset="paper")
 
 
-def test_another_wiring_is_refused_by_layer(randomise, tmp_path):
+def test_another_architecture_is_refused_by_layer(randomise, tmp_path):
     config = FastSCNNConfig(input_size=(32, 32), **FEW)
     save_model(fast_scnn(config), tmp_path / "m.keras")
     other = fast_scnn(config.replace(repeats=(1, 2, 1)))

@@ -16,7 +16,7 @@ from fastscnn_tf.data.convert import MASKS
 from fastscnn_tf.data.convert.convert_dataset import convert_dataset
 from fastscnn_tf.data.convert.mask_formats import MASK_FORMATS
 from fastscnn_tf.data.convert.recognising import find_format
-from fastscnn_tf.data.convert.source import Notes, Picture
+from fastscnn_tf.data.convert.source import Notes, ImageHeader
 from fastscnn_tf.data.convert.source_folder import SourceFolder
 from fastscnn_tf.data.datasets.description import folder
 
@@ -38,7 +38,7 @@ def read(source):
     read_label, items = pickle.loads(pickle.dumps((source.read_label, source.items)))
     for item in items:
         with Image.open(item.image) as image:
-            picture = Picture(image.size[::-1])
+            picture = ImageHeader(image.size[::-1])
         label = read_label(item, picture, Notes())
         found.setdefault(item.split or "", {})[item.name] = label
     return found
@@ -347,7 +347,7 @@ def test_names_of_labelmes_voc_are_not_those_of_voc(tmp_path):
     (tmp_path / "class_names.txt").write_text(text)
     source = found.open(SourceFolder(tmp_path))
     assert list(source.classes) == ["_background_", "street", "car"]
-    label = source.read_label(source.items[0], Picture((HEIGHT, 3)), Notes())
+    label = source.read_label(source.items[0], ImageHeader((HEIGHT, 3)), Notes())
     assert label[0].tolist() == [2, 1, 255]
 
 
@@ -425,7 +425,7 @@ def test_a_mask_is_turned_as_its_image_where_it_was_drawn_on_the_stored_pixels(t
     source = found.open(SourceFolder(tmp_path))
     item = next(item for item in source.items if item.name == "3")
     notes = Notes()
-    label = source.read_label(item, Picture((HEIGHT, 3), 6), notes)
+    label = source.read_label(item, ImageHeader((HEIGHT, 3), 6), notes)
     np.testing.assert_array_equal(label, np.rot90(made.label(), -1))
     assert "as stored" in " ".join(notes.counts)
 
@@ -554,7 +554,7 @@ def test_a_stated_tolerance_takes_the_nearest_colour_and_counts_it(tmp_path):
     assert list(source.classes) == made.classes
     notes = Notes()
     item = next(item for item in source.items if item.name == "3")
-    label = source.read_label(item, Picture((HEIGHT, 3)), notes)
+    label = source.read_label(item, ImageHeader((HEIGHT, 3)), notes)
     np.testing.assert_array_equal(label, made.label())
     reason = "pixels whose colour is only near one, within 20 a channel"
     assert notes.counts[reason] == 2 * HEIGHT
@@ -593,6 +593,6 @@ def test_a_jpeg_is_read_within_a_stated_tolerance(tmp_path):
     Image.fromarray(blocks).save(tmp_path / "masks/3.jpg", quality=90, subsampling=0)
     source = found.open(SourceFolder(tmp_path))
     item, notes = next(item for item in source.items if item.name == "3"), Notes()
-    label = source.read_label(item, Picture((16, 48)), notes)
+    label = source.read_label(item, ImageHeader((16, 48)), notes)
     assert [set(label[:, at].tolist()) for at in (8, 24, 40)] == [{0}, {1}, {255}]
     assert sum(notes.counts.values()) > 0
