@@ -15,7 +15,7 @@ from fastscnn_tf.core.images.decoding import open_image
 from fastscnn_tf.core.images.pixels import orientation_of
 from fastscnn_tf.data.convert.class_choice import choose
 from fastscnn_tf.data.convert.item_splits import split_items
-from fastscnn_tf.data.convert.source import Item, Notes, ImageHeader
+from fastscnn_tf.data.convert.source import ImageHeader, Item, Notes
 from fastscnn_tf.data.convert.source_folder import split_named
 
 

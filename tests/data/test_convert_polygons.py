@@ -15,7 +15,7 @@ import fastscnn_tf as fs
 from fastscnn_tf.core.errors import DataError
 from fastscnn_tf.data.convert.canvas import Canvas
 from fastscnn_tf.data.convert.recognising import AUTO, find_format
-from fastscnn_tf.data.convert.source import Notes, ImageHeader
+from fastscnn_tf.data.convert.source import ImageHeader, Notes
 from fastscnn_tf.data.convert.source_folder import SourceFolder
 
 UPRIGHT = {3: lambda a: a[::-1, ::-1], 6: lambda a: np.rot90(a, -1), 8: lambda a: np.rot90(a)}

@@ -16,7 +16,7 @@ from fastscnn_tf.data.convert import MASKS
 from fastscnn_tf.data.convert.convert_dataset import convert_dataset
 from fastscnn_tf.data.convert.mask_formats import MASK_FORMATS
 from fastscnn_tf.data.convert.recognising import find_format
-from fastscnn_tf.data.convert.source import Notes, ImageHeader
+from fastscnn_tf.data.convert.source import ImageHeader, Notes
 from fastscnn_tf.data.convert.source_folder import SourceFolder
 from fastscnn_tf.data.datasets.description import folder
 
