@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Work shared by Ray's actors, and pictures in Parquet files, in an environment of its own (.venv-ray; built once, and again when
+# Work shared by Ray's actors, and images in Parquet files, in an environment of its own (.venv-ray; built once, and again when
 # its requirements change).
 set -euo pipefail
 cd "$(dirname "$0")/../.."

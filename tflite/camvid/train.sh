@@ -11,7 +11,7 @@ bin=${BIN:-$(dirname "$0")/../../.venv/bin}
 fastscnn=$bin/fastscnn
 data=(--dataset camvid --data-dir "$camvid")
 shape=(--size 352x480 --crop 256x352)
-# The last stage looks at pictures of twice their size, so that what is small in them is seen large.
+# The last stage looks at images of twice their size, so that what is small in them is seen large.
 large=(--size 704x960 --crop 352x480 --recipe settle --seed 3)
 val=(--extra-dataset camvid --extra-split val)
 with_val=("${val[@]}" --validate-every 0)
@@ -23,7 +23,7 @@ use=448x608 # the size at which the weights score best on val
   --seed 2 --init-from "$output/train/best.keras" --output "$output/train_lovasz" --resume
 "$fastscnn" train "${data[@]}" "${large[@]}" --init-from "$output/train_lovasz/best.keras" \
   --output "$output/train_settle" --resume
-# The same again with val among the pictures, as the literature does before it scores on test; it
+# The same again with val among the images, as the literature does before it scores on test; it
 # goes on from the weights that are there.
 "$fastscnn" train "${data[@]}" "${shape[@]}" "${with_val[@]}" --recipe strong --learning-rate 0.002 \
   --warmup-epochs 2 --seed 1 --init-from "$output/train/best.keras" --output "$output/trainval" \
