@@ -218,7 +218,7 @@ def test_int8_label_maps_are_those_of_x86_and_golden(
 ):
     home, job = jobs
     said = job(f"predict {cpu}")
-    assert said.endswith("label map and overlay of 3 pictures\n")
+    assert said.endswith("label map and overlay of 3 images\n")
     golden = read_golden(model_files["int8"], street_files)
     for name, expected in label_maps["int8"].items():
         found = np.asarray(Image.open(home / f"{cpu}_int8" / f"{name}_labels.png"))
