@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from fastscnn_tf.core.files.writing import write_json
-from fastscnn_tf.evaluation.images import find_images
+from fastscnn_tf.evaluation.given_images import find_images
 from fastscnn_tf.evaluation.prediction import image_writer
 from fastscnn_tf.runtime.fleet import Fleet
 

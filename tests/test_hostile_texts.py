@@ -148,7 +148,7 @@ def test_how_to_use_a_file_is_right_whatever_its_name(pages, tmp_path):
     assert texts == {model.name, "street.jpg"}
     (commands,) = [t.content for t in rendered(card) if t.type == "code_block"]
     assert words_of(commands, tmp_path) == [
-        *("fastscnn", "predict", model.name, "street.jpg", "--output", "pictures")
+        *("fastscnn", "predict", model.name, "street.jpg", "--output", "images")
     ]
     (commands,) = [t.content for t in rendered(pages["card of a run.md"]) if t.type == "code_block"]
     words = words_of(commands, tmp_path)

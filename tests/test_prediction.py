@@ -15,7 +15,7 @@ from PIL import Image
 from fastscnn_tf.core.errors import DataError, OutputError
 from fastscnn_tf.core.files.folders import walk
 from fastscnn_tf.core.files.written_files import LIST, WrittenFiles
-from fastscnn_tf.evaluation.images import find_images
+from fastscnn_tf.evaluation.given_images import find_images
 from fastscnn_tf.stream.sources import open_source
 
 MODEL = Path(__file__).parents[1] / "tflite" / "fastscnn_camvid_int8.tflite"

@@ -83,13 +83,13 @@ def _written_by_commands(top: Path) -> None:
     own = ["--dataset", "folder", "--data-dir", "data"]
     _run("data", "pack", *own, "--split", "val", "--output", _folder(top, "records") / "rec")
     (top / "records" / "rec" / "notes.txt").write_text("mine")
-    pictures = _folder(top, "pseudo") / "pictures"
-    pictures.mkdir()
+    images = _folder(top, "pseudo") / "images"
+    images.mkdir()
     for number in range(2):
-        _street(number)[0].save(pictures / f"{number}.png")
+        _street(number)[0].save(images / f"{number}.png")
     with contextlib.chdir(top / "pseudo"):
         shutil.copy(top / "common" / "m.tflite", "m.tflite")
-        label = ("pseudo-label", "m.tflite", "--images", "pictures", "--confidence", "0.1")
+        label = ("pseudo-label", "m.tflite", "--images", "images", "--confidence", "0.1")
         _run(*label, "--copy", "--output", "pseudo")
     _run("evaluate", "m.tflite", *own, "--json", _folder(top, "scores") / "scores.json")
     logits = _folder(top, "logits") / "logits"

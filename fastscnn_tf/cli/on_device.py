@@ -23,7 +23,7 @@ from .view_options import fit, views
 @click.option("--output", "folder", required=True, type=opt.PATH, help="Folder.")
 @declared.text(
     "--format",
-    "images (palette and overlay), index (grey PNG of class indices), palette, color, overlay, "
+    "pictures (palette and overlay), index (grey PNG of class indices), palette, color, overlay, "
     "cityscapes (NAME_pred_labelIds.png, for its benchmark), coco (one coco.json with RLEs) or "
     "parquet (label maps in Parquet files).",
     "pictures",

@@ -27,7 +27,7 @@ from ..scoring.class_mapping import label_space_of
 from ..scoring.prediction_files import COCO, ENDINGS, Results, coco_file
 from ..scoring.views import AnyModel, Inference, Predictor, ViewOptions, Views
 from .evaluate import check_shareable, deciding, open_inference
-from .images import (
+from .given_images import (
     Found,
     find_images,
     given_images,

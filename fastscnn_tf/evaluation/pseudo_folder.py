@@ -29,7 +29,7 @@ from ..core.images.image_file import save_label
 from ..core.labels import MAX_CLASSES, LabelSpace
 from ..core.text_table import text_table
 from ..data.datasets.description import DESCRIPTION
-from .images import container_of, content_of, say, several
+from .given_images import container_of, content_of, say, several
 
 SETTINGS, JOURNAL, SPLIT = "pseudo.json", "pseudo.counts.jsonl", "train"
 FOLDERS = ("images", "labels")

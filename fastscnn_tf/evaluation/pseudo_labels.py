@@ -34,7 +34,7 @@ from ..scoring.averaged_views import AveragedViews
 from ..scoring.class_mapping import label_space_of
 from ..scoring.views import AnyModel, Predictor
 from .evaluate import check_shareable, is_run_here, load_predictor, loaded, name_of, scaled_sizes
-from .images import (
+from .given_images import (
     find_images,
     first_readable,
     given_images,

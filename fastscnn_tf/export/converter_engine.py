@@ -57,7 +57,7 @@ def kept_layers(config: FastSCNNConfig, patterns: Sequence[str]) -> tuple[str, .
     names = [layer.name for layer in complexity(config.replace(aux_heads=False)).layers]
     kept: set[str] = set()
     for pattern in patterns:
-        with retold(ConfigError, f"{pattern!r} is no regular expression: ", of=re.error):
+        with retold(ConfigError, f"{pattern!r} is not a regular expression: ", of=re.error):
             found = {name for name in names if name == pattern or re.fullmatch(pattern, name)}
         if not found:
             near = difflib.get_close_matches(pattern, names, 3, 0.4) or names[:3]

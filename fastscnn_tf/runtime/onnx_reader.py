@@ -171,5 +171,5 @@ def _only(message: Message, number: int, missing: Value | None = None) -> Value:
 def _integer(message: Message, number: int, missing: int | None = None) -> int:
     found = _only(message, number, missing)
     if not isinstance(found, int):
-        raise DamagedFile(f"field {number} is no number")
+        raise DamagedFile(f"field {number} is not a number")
     return found - (1 << 64) if found >= 1 << 63 else found  # an int64

@@ -150,7 +150,7 @@ def compare_runtimes(
     for each in segmenters[1:]:
         if (each.input_size, each.num_classes) != (usual.input_size, usual.num_classes):
             raise ConfigError(
-                f"{each.path} is no other form of {usual.path}: {each!r} beside {usual!r}"
+                f"{each.path} is not another form of {usual.path}: {each!r} beside {usual!r}"
             )
     network, frames = _in_turns(segmenters, pictures[0], runs, warmup)
     maps = [np.stack([s.predict(p, s.input_size) for p in pictures]) for s in segmenters]

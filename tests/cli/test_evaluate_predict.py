@@ -264,7 +264,7 @@ def test_what_is_no_submission_is_refused(models, test_split, tmp_path, run):
     assert "street.png: expected <city>_<sequence>_<frame>_leftImg8bit.png" in err
     code, _, err = run("predict", models / "toy.tflite", picture, "--format", "x", "--output", "r")
     assert code == 2
-    assert "unknown format 'x': expected one of images, index, palette, color, overlay" in err
+    assert "unknown format 'x': expected one of pictures, index, palette, color, overlay" in err
     code, _, err = run("predict", models / "toy.tflite", test_split, "--output", tmp_path / "r")
     assert code == 2
     assert "no images in this folder" in err

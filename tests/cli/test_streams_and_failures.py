@@ -199,11 +199,12 @@ def test_what_ran_out_or_was_too_large_is_told(error, code, message):
 
 @pytest.mark.parametrize("arguments", [("predict", MODEL, "a.png", "--output", "out"), ("--help",)])
 def test_too_little_of_it_for_a_start_is_told(arguments):
-    limit = "import resource, os, sys; n = 150 << 20; "
+    limit = "import resource, os, sys; n = 110 << 20; "
     limit += "resource.setrlimit(resource.RLIMIT_AS, (n, n)); "
     limit += "os.execv(sys.executable, [sys.executable, '-m', 'fastscnn_tf', *sys.argv[1:]])"
     command = [sys.executable, "-c", limit, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    one = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # each thread takes room of its own
+    done = subprocess.run(command, capture_output=True, text=True, env=one)
     assert done.returncode == 1
     assert done.stderr.startswith("fastscnn: ")
     assert done.stderr.count("\n") == 1

@@ -244,7 +244,7 @@ def test_labelme_paths_of_other_machines(path, tmp_path):
         (shape("a", "star", (0, 0), (1, 1)), "unknown shape_type 'star', labelme has polygon"),
         (shape("a", "cuboid", *[(0, 0)] * 8), "unknown shape_type 'cuboid'"),
         (shape("a", "mask", (0, 0), (1, 1)), "a mask without its pixels"),
-        (shape("a", "mask", (0, 0), (1, 1), mask="!!"), "no base64"),
+        (shape("a", "mask", (0, 0), (1, 1), mask="!!"), "not base64"),
         (shape("a", "mask", (0, 0), (1, 1), mask="AAAA"), "not a readable image"),
     ],
 )

@@ -15,7 +15,7 @@ from fastscnn_tf.core.files import parquet
 from fastscnn_tf.core.images.decoding import read_image_file
 from fastscnn_tf.core.images.image_file import encode_png
 from fastscnn_tf.core.labels import CAMVID
-from fastscnn_tf.evaluation.images import SKIPPED
+from fastscnn_tf.evaluation.given_images import SKIPPED
 from fastscnn_tf.evaluation.prediction import predict_files
 
 

@@ -332,7 +332,7 @@ def test_safetensors(read):
         ({"shape": [1 << 40, 1 << 40]}, "has 8 bytes"),
         ({"shape": [-1]}, "out of range"),
         ({"dtype": "F8_E4M3"}, "cannot be read"),
-        ({"shape": "no"}, "no sequence"),
+        ({"shape": "no"}, "not a sequence"),
     ],
 )
 def test_damaged_safetensors(read, change, words):

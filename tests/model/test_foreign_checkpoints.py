@@ -228,7 +228,7 @@ def test_what_is_none_of_the_layers_is_left_out(saved):
         ({"size": 1 << 40}, "more bytes than there are"),
         ({"size": 4}, r"shape \(2, 2, 3, 2\) has 4 bytes"),
         ({"shape": (1 << 60,)}, "out of range"),
-        ({"shape": (1,) * 9}, "no sequence of up to 8"),
+        ({"shape": (1,) * 9}, "not a sequence of up to 8"),
         ({"kind": 7}, "is of a kind that cannot be read"),
         ({"kind": 99}, "is of a kind that cannot be read"),
     ],
@@ -306,7 +306,7 @@ def test_lying_lengths_of_mindspore(read):
     for dims, values, said in [
         ((3,), bytes(8), r"of shape .* has 8 bytes"),
         ((1 << 62,), bytes(8), "out of range"),
-        ((1,) * 9, bytes(4), "no sequence of up to 8"),
+        ((1,) * 9, bytes(4), "not a sequence of up to 8"),
         ((1,), bytes(5), r"of shape .* has 5 bytes"),
     ]:
         sizes = b"".join(foreign.field(1, size) for size in dims)

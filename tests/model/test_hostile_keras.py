@@ -384,7 +384,7 @@ def test_weights_of_a_teacher_have_to_be_in_the_file(teacher):
 )
 def test_a_teacher_names_parts_of_networks_only(teacher, function):
     value = {"class_name": "function", "registered_name": None, **function}
-    with pytest.raises(ModelFileError, match="is no part of a network"):
+    with pytest.raises(ModelFileError, match="is not part of a network"):
         load_teacher(teacher(('"activation": "relu"', f'"activation": {json.dumps(value)}')))
 
 

@@ -26,7 +26,7 @@ from fastscnn_tf.core.labels import CAMVID, CITYSCAPES
 from fastscnn_tf.data.datasets.dataset import SegmentationDataset
 from fastscnn_tf.data.datasets.registry import open_dataset
 from fastscnn_tf.evaluation.evaluate import evaluate
-from fastscnn_tf.evaluation.images import SKIPPED
+from fastscnn_tf.evaluation.given_images import SKIPPED
 from fastscnn_tf.evaluation.prediction import predict_files
 from fastscnn_tf.evaluation.pseudo_labels import pseudo_label
 from fastscnn_tf.runtime.fleet import Fleet

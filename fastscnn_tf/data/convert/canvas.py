@@ -243,7 +243,7 @@ def from_base64(text: str, where: str) -> bytes:
     Raises:
         DataError: it is none; the message begins with `where`.
     """
-    with instead_of(ValueError, DataError(f"{where} is no base64: damaged")):
+    with instead_of(ValueError, DataError(f"{where} is not base64: damaged")):
         return base64.b64decode(text, validate=True)
 
 

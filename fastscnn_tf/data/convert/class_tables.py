@@ -136,7 +136,7 @@ class ClassTable:
                     )
         for row in self.rows:
             if row.void:
-                notes.add(f"{row.name!r} of {self.said} is no class: its pixels are void")
+                notes.add(f"{row.name!r} of {self.said} is not a class: its pixels are void")
         return self
 
 

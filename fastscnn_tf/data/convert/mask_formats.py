@@ -307,7 +307,7 @@ def _draw_idd(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) 
         known = each.label in _idd_labels or each.label in _IDD_VOID
         label = each.label if known else each.label.removesuffix("group")
         if label not in _idd_labels and label not in _IDD_VOID:
-            raise DataError(f"{where}: {each.label!r} is no label of IDD")
+            raise DataError(f"{where}: {each.label!r} is not a label of IDD")
         if len(each.polygon) > 2:
             canvas.outline(each.polygon, _idd_labels.get(label, IGNORE))
     return canvas.label

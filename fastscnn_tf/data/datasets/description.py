@@ -282,7 +282,7 @@ def _check_group(pattern: str | None) -> None:
     """Refuses patterns for which a name could take hours: the file may be anybody's."""
     plain = re.sub(r"\\.|\[[^\]]*\]", "x", pattern or "")
     plain = re.sub(r"(?<=[*+?}])\?|(?<=\()\?(?:[:=!]|P<\w+>)|(?<=[^)])\{\d+\}", "", plain)
-    with retold(ConfigError, f"group {pattern!r} is no regular expression: ", of=re.error):
+    with retold(ConfigError, f"group {pattern!r} is not a regular expression: ", of=re.error):
         re.compile(pattern or "")
     many = len(re.findall(r"[*+?{]", plain)) > 3 or plain.count("|") > 8
     if many or re.search(r"\)[*+?{]", plain):

@@ -114,7 +114,7 @@ def groups_of(names: Sequence[str], pattern: str | None) -> list[str]:
     """
     if pattern is None:
         return list(names)
-    with retold(ConfigError, f"group {pattern!r} is no regular expression: ", of=re.error):
+    with retold(ConfigError, f"group {pattern!r} is not a regular expression: ", of=re.error):
         compiled = re.compile(pattern)
     matches, end = [], time.monotonic() + LONGEST
     for name in names:

@@ -49,7 +49,7 @@ def datasets(file: Any) -> dict[str, Any]:
             elif isinstance(item, h5py.Group):
                 waiting.append((f"{path}{name}/", item))
             else:
-                raise ValueError(f"{path}{name} is no array")
+                raise ValueError(f"{path}{name} is not an array")
     return found
 
 

@@ -73,7 +73,7 @@ def cluster_from(environment: Mapping[str, str] = os.environ) -> Cluster | None:
     port, count, index = map(int, given.values())
     port += environment.get(AGENT) == "True"
     if not 0 < port < 1 << 16:
-        raise ConfigError(f"MASTER_PORT {port} is no port: expected 1 to 65535")
+        raise ConfigError(f"MASTER_PORT {port} is not a port: expected 1 to 65535")
     if index >= count:
         raise ConfigError(
             f"RANK {index} of WORLD_SIZE {count}: workers count from 0 to {count - 1}"

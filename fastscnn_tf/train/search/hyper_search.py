@@ -203,7 +203,7 @@ def clear_search(folder: Path) -> None:
     """
     runs = [path for path in folder.iterdir() if TRIAL.fullmatch(path.name)]
     if foreign := [run for run in runs if not _is_trial(run)]:
-        raise OutputError(f"{foreign[0]} is no run of a search: move it, or name another output")
+        raise OutputError(f"{foreign[0]} is not a run of a search: move it, or name another output")
     for path in (folder / STUDY, folder / SEARCH, folder / BEST):
         path.unlink(missing_ok=True)
     for run in runs:
@@ -271,7 +271,7 @@ def _reason(url: str, error: Exception) -> str:
         return f"{error.__cause__ or told}: install it, or another driver: {scheme}+DRIVER://..."
     if not is_url and Path(url).is_file():
         return (
-            f"{_damaged_line(Path(url))} is no record of Optuna's ({told}): take a copy from "
+            f"{_damaged_line(Path(url))} is not a record of Optuna's ({told}): take a copy from "
             "before, or name another file, which begins anew"
         )
     file = _file_of(url)

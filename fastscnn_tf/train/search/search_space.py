@@ -105,7 +105,7 @@ def _range(name: str, values: str, kinds: frozenset[type], text: str) -> Dimensi
     log = values.startswith("log:")
     ends = values.removeprefix("log:").split("..")
     if len(ends) != 2 or not kinds & {int, float}:
-        what = FORM if kinds & {int, float} else f"{name} is no number: list its values"
+        what = FORM if kinds & {int, float} else f"{name} is not a number: list its values"
         raise ConfigError(f"--space {text!r}: {what}")
     low, high = (_value(end.strip(), kinds - {NONE}, text) for end in ends)
     if not low < high or (log and low <= 0):
