@@ -317,7 +317,7 @@ def test_several_files_of_one_network(tmp_path, run):
     assert list(dict.fromkeys(row.model for row in table.rows)) == list(map(str, paths))
     assert all(row.agreement == 1.0 for row in table.rows)
     with pytest.raises(
-        ConfigError, match=r"bytes.onnx is not another form of .*camvid_int8.tflite"
+        ConfigError, match=r"bytes.onnx is not another form of .*_int8.tflite"
     ):
         fs.compare_runtimes([paths[0], INT8])
     code, _, err = run("benchmark", *paths)
