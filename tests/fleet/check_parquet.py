@@ -233,7 +233,7 @@ def test_what_is_no_parquet_file_of_pictures_is_told(shard, tmp_path, run, monke
         code, _, err = run(*command)
         assert (code, err.startswith(f"fastscnn: {shard}: {said}"), err.count("\n")) == (2, True, 1)
     write(shard, picture=[b"x"], label=[1])
-    said = "expected a column 'image' of bytes, found image (bytes), label (int64)"
+    said = "expected a column 'image' of bytes, found picture (bytes), label (int64)"
     assert said in run(*command)[2]
     for value, kind in ((3, "int64"), ("a.png", "string")):
         write(shard, image=[value])
