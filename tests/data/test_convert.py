@@ -71,7 +71,7 @@ def test_group_by_expression():
     )
     with pytest.raises(DataError, match=r"does not match 'other' \(1 of 25 names"):
         splits([*names, "other"], (0.5, 0.5), group=r"[ab]\d/")
-    with pytest.raises(ConfigError, match="no regular expression"):
+    with pytest.raises(ConfigError, match="not a regular expression"):
         splits(names, group="(")
     found, notes = splits(names, (0.5, 0.5), group="x")
     assert list(found) == ["train"] and "too few groups" in "\n".join(notes.counts)

@@ -152,7 +152,7 @@ GROUP = "classes: [a, b]\nimages: .\nlabels: .\nsplit: {train: 0.8, val: 0.2}\ng
         (GROUP + ".*.*.*.*b", "at most three"),
         (GROUP + "(?P<seq>x+?)_(?:a|b){2}", "none of them behind a bracket"),
         (GROUP + "'" + "(a|a)" * 9 + "'", "at most eight"),
-        (GROUP + "(", "no regular expression"),
+        (GROUP + "(", "not a regular expression"),
         ("classes: [a, b]\nlabel_extensions: [.jpg]", "as JPG: .*change values at every border"),
         ("classes: [a, b]\nlabel_extensions: [gif]", r"unknown extension '\.gif'"),
         ("classes: [a, b]\nsplits: {val: {images: x, labels: y}}", "no such folder"),

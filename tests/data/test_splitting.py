@@ -60,7 +60,7 @@ def test_what_cannot_be_split_is_refused():
         assign(["s_1", "s_2"], {"train": 0.8, "val": 0.2}, group="^s")
     with pytest.raises(DataError, match=r"does not match 'b_1' \(1 of 2"):
         assign(["a_1", "b_1"], {"train": 0.5, "val": 0.5}, group="^a")
-    with pytest.raises(ConfigError, match="no regular expression"):
+    with pytest.raises(ConfigError, match="not a regular expression"):
         assign(["a"], {"train": 1}, group="(")
     for shares in (
         {"train": 0.8, "val": 0.1},

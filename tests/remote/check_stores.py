@@ -62,10 +62,10 @@ def web(tmp_path):
 def test_a_model_and_a_folder_over_http(web, tmp_path, run):
     folder, url = web
     (folder / "m.tflite").write_bytes(MODEL.read_bytes())
-    (folder / "pictures" / "sub").mkdir(parents=True)
-    (folder / "pictures" / "a.png").write_bytes(png())
-    (folder / "pictures" / "sub" / "b.png").write_bytes(png(1))
-    (folder / "pictures" / "gone.png").symlink_to("nowhere")
+    (folder / "images" / "sub").mkdir(parents=True)
+    (folder / "images" / "a.png").write_bytes(png())
+    (folder / "images" / "sub" / "b.png").write_bytes(png(1))
+    (folder / "images" / "gone.png").symlink_to("nowhere")
     arguments = ("predict", f"{url}/m.tflite", f"{url}/images/", "--recursive", "--processes", 2)
     code, said, _ = run(*arguments, "--output", tmp_path / "out")
     assert (code, said) == (0, f"{tmp_path / 'out'}: label map and overlay of 2 images\n")
