@@ -316,9 +316,7 @@ def test_several_files_of_one_network(tmp_path, run):
     table = fs.compare_runtimes(paths, 1, 1, 0, tmp_path / "street.png")
     assert list(dict.fromkeys(row.model for row in table.rows)) == list(map(str, paths))
     assert all(row.agreement == 1.0 for row in table.rows)
-    with pytest.raises(
-        ConfigError, match=r"bytes.onnx is not another form of .*_int8.tflite"
-    ):
+    with pytest.raises(ConfigError, match=r"bytes.onnx is not another form of .*_int8.tflite"):
         fs.compare_runtimes([paths[0], INT8])
     code, _, err = run("benchmark", *paths)
     assert code == 2 and "several models are for --all-runtimes" in err
