@@ -286,11 +286,13 @@ def _by_map(
         what = str(given)
 
     def known(name: str, space: LabelSpace, whose: str) -> str:
+        if name in space.names:
+            return name
         alike = [each for each in space.names if _plain(each) == _plain(str(name))]
-        if name not in space.names and len(alike) != 1:
-            names = ", ".join(space.names[:40])
-            raise ConfigError(f"{what}: {whose} has no class {name!r}; expected one of {names}")
-        return name if name in space.names else alike[0]
+        if len(alike) == 1:
+            return alike[0]
+        names = ", ".join(space.names[:40])
+        raise ConfigError(f"{what}: {whose} has no class {name!r}; expected one of {names}")
 
     lines = [(known(own, model, "the model"), other) for own, other in wanted.items()]
     wanted = {own: known(other, data, data.name) if other else None for own, other in lines}

@@ -135,7 +135,7 @@ def class_order(split: str, labels: LabelSpace, model: LabelSpace) -> tuple[list
     try:
         match = match_classes(dataclasses.replace(model, name="model"), labels)
     except ConfigError as error:
-        told = str(error).removesuffix(f": {HINT}").removesuffix(f": {BY_MAP}")
+        told = str(error).partition(f": {BY_MAP}")[0]  # which HINT begins with
         mend = f"name the same classes alike; or {HINT}"
         return [Finding("class-order", split, split, told, mend)], ""
     order = ""

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ...core.errors import DataError, instead_of
+from ...core.errors import DataError
 from ...core.files.yaml_text import read_yaml
 from ...core.images.image_file import read_label
 from ...core.labels import MAX_CLASSES
@@ -199,9 +199,12 @@ class _Reader:
             if not words:
                 continue
             where = f"{self._folder.path(name)}: line {number}"
-            wrong = DataError(f"{where}: expected a class and x y pairs, got {line[:40]!r}")
-            with instead_of(ValueError, wrong):
+            try:
                 value, *rest = map(float, words)
+            except ValueError:
+                raise DataError(
+                    f"{where}: expected a class and x y pairs, got {line[:40]!r}"
+                ) from None
             if not (value.is_integer() and 0 <= value < self._named):
                 raise DataError(f"{where}: class {words[0]}, expected 0..{self._named - 1}")
             if len(rest) == 4:

@@ -200,9 +200,8 @@ class Source:
         told: dict[Path, Path | None] = {}
         for where, line in list_lines(place):
             image, label = self._columns(where, line, by_key)
-            if image.is_relative_to(image_files.folder) and self._excludes(
-                image_files.below(image)
-            ):
+            inside = image.is_relative_to(image_files.folder)
+            if inside and self._excludes(image_files.below(image)):
                 continue
             told[image] = label
         if not told:

@@ -204,12 +204,12 @@ def _crop(path: Path, pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels[TOP:BOTTOM, LEFT:RIGHT])
 
 
-IMAGE_ENDINGS = (".jpg", ".jpeg", "_leftImg8bit.jpg", "_leftImg8bit.jpeg")
-_label_maps = (f"_{TRAIN_IDS}", f"_gtFine_{TRAIN_IDS}", TRAIN_IDS)
+_image_endings = (".jpg", ".jpeg", "_leftImg8bit.jpg", "_leftImg8bit.jpeg")
+_label_endings = (f"_{TRAIN_IDS}", f"_gtFine_{TRAIN_IDS}", TRAIN_IDS)
 dada_seg = Layout(
     *("dada-seg", ("val",), spaces.CITYSCAPES_TRAIN_IDS),
-    Files(Path("leftImg8bit/{split}"), IMAGE_ENDINGS, "**/*"),
-    Files(Path("gtFine/{split}"), _label_maps, "**/*"),
+    Files(Path("leftImg8bit/{split}"), _image_endings, "**/*"),
+    Files(Path("gtFine/{split}"), _label_endings, "**/*"),
     protocol=f"border cut off (left {LEFT}, top {TOP}, right {RIGHT}, bottom {BOTTOM}), resized to "
     "512x1024 (bilinear, label maps nearest), zero-shot from Cityscapes",
     dataset_type=CroppedDataset,
