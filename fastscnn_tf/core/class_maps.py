@@ -233,6 +233,8 @@ def _by_name(model: LabelSpace, data: LabelSpace, hint: str) -> ClassMatch:
     others = [name for name, index in zip(model.names, found, strict=True) if index is None]
     absent = [name for i, name in enumerate(data.names) if i not in found]
     if absent or any(name.casefold() not in VOID_NAMES for name in others):
+        if hint == HINT and len(model) != len(data):  # where the index does not help
+            hint = BY_MAP
         raise ConfigError(f"{_difference(model, data, others, absent)}: {hint}")
     table = _table([IGNORE if index is None else index for index in found])
     return _matched(model, data, table, f"classes matched by name with those of {data.name}")

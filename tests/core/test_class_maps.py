@@ -188,6 +188,7 @@ def test_other_names_are_refused_with_what_to_do(model, data, said):
     with pytest.raises(ConfigError, match=said) as error:
         match_classes(model, data)
     assert "--class-map FILE" in str(error.value)
+    assert ("--match index" in str(error.value)) == (len(model) == len(data))  # where it helps
     assert "\n" not in str(error.value)
 
 

@@ -297,7 +297,10 @@ def test_classes_of_a_model_in_another_order(tmp_path):
     assert (
         "(only the model has lane, tram) and no class map" in finding.message
     )  # nothing false of others
-    assert "--class-map FILE" in finding.mend
+    assert "--class-map FILE" in finding.mend and "--match index" not in finding.mend
+    renamed = LabelSpace.make("m", 0, ("lane", *NAMES[1:]))
+    (finding,) = fs.check_dataset("folder", root, model=renamed).findings
+    assert finding.mend.endswith("or --match index where they are the same in the same order")
 
 
 def test_the_command_compares_with_a_model(tmp_path, run):

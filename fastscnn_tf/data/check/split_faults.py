@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from ...core.class_maps import BY_MAP, HINT, match_classes
+from ...core.class_maps import BY_MAP, match_classes
 from ...core.errors import ConfigError
 from ...core.labels import LabelSpace
 from ...core.sizes import STRIDE, Size, format_size
@@ -135,8 +135,8 @@ def class_order(split: str, labels: LabelSpace, model: LabelSpace) -> tuple[list
     try:
         match = match_classes(dataclasses.replace(model, name="model"), labels)
     except ConfigError as error:
-        told = str(error).partition(f": {BY_MAP}")[0]  # which HINT begins with
-        mend = f"name the same classes alike; or {HINT}"
+        told, _, index = str(error).partition(f": {BY_MAP}")
+        mend = f"name the same classes alike; or {BY_MAP}{index}"
         return [Finding("class-order", split, split, told, mend)], ""
     order = ""
     if labels.names != model.names:
