@@ -16,7 +16,7 @@ from fastscnn_tf.export.export_tflite import export_tflite
 from fastscnn_tf.model.fast_scnn import fast_scnn
 from fastscnn_tf.model.folded import load_folded, save_folded
 from fastscnn_tf.quantize.layer_report import OUTLIER
-from fastscnn_tf.quantize.layer_stats import Comparison, weight_stats
+from fastscnn_tf.quantize.layer_stats import LayerComparison, weight_stats
 from fastscnn_tf.reports.quantization_report_page import CSV, JSON
 from fastscnn_tf.reports.quantization_reports import quantization_report
 
@@ -206,7 +206,7 @@ def test_what_a_report_refuses(small, tmp_path, own_data):
 
 
 def test_sqnr_and_cosine_by_hand():
-    compared = Comparison()
+    compared = LayerComparison()
     assert compared.sqnr_db is compared.cosine is None
     for expected, got in (([3.0], [3.0]), ([4.0], [3.0])):
         compared.add(np.float32(expected), np.float32(got))

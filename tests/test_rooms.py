@@ -139,3 +139,14 @@ def test_a_name_stands_for_one_thing():
         others = named[name.rpartition(".")[2]] - {name}
         files = {other for other in others if MODULES[other].name != "__init__.py"}
         assert files <= imports()[name], f"{name} and {files}"
+
+
+def test_a_class_stands_for_one_thing():
+    """But a tensor, which files of weights have and graphs."""
+    named = collections.Counter(
+        node.name
+        for path in MODULES.values()
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in named.items() if count > 1} == {"Tensor"}

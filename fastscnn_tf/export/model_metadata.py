@@ -17,7 +17,7 @@ from ..tflite.embedded_metadata import (
     SEGMENTER,
     SEGMENTER_IDENTIFIER,
 )
-from ..tflite.flat_tables import Table, write_table
+from ..tflite.flat_tables import SchemaTable, write_table
 
 # metadata_schema.fbs: the version that added CustomMetadata, the newest of what is used here.
 MIN_PARSER_VERSION = "1.5.0"
@@ -36,7 +36,7 @@ def model_metadata(model: KerasModel, metadata: Mapping[str, Any]) -> bytes:
         metadata: our JSON: `class_names`, `input_size`, `input`, `outputs`, `mean` and `std`;
             `name`, `description`, `version`, `author` and `license` where they are known.
     """
-    root: Table = {
+    root: SchemaTable = {
         "name": metadata.get("name") or "Fast-SCNN",
         "description": metadata.get("description") or _description(metadata),
         "version": metadata.get("version"),
@@ -66,7 +66,7 @@ def _description(metadata: Mapping[str, Any]) -> str:
     )
 
 
-def _input(model: KerasModel, metadata: Mapping[str, Any]) -> Table:
+def _input(model: KerasModel, metadata: Mapping[str, Any]) -> SchemaTable:
     mean, std = input_normalisation(model, metadata)
     height, width = parse_size(metadata["input_size"], pad=True)
     return {
@@ -107,7 +107,7 @@ def input_normalisation(
     return [zero + shift], [1 / scale]
 
 
-def _output(metadata: Mapping[str, Any]) -> Table:
+def _output(metadata: Mapping[str, Any]) -> SchemaTable:
     labels = metadata["outputs"].startswith("labels")
     text = "Class index of each pixel." if labels else "Score of each class for each pixel."
     return {

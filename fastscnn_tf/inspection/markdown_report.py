@@ -7,7 +7,7 @@ from ..core.text_table import markdown_table
 from .found import Findings, OpCost
 from .rules_clients import size
 from .text_report import clean, grouped, masked
-from .verdict import CLIENTS, Finding
+from .verdict import CLIENTS, Refusal
 
 LONGEST_NOTE = 600  # letters of a reason with its source
 TAKEN = "·"
@@ -19,7 +19,7 @@ class Footnotes:
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
-    def mark(self, *findings: Finding) -> Markdown:
+    def mark(self, *findings: Refusal) -> Markdown:
         """`[1][3]`, each number once."""
         reasons = dict.fromkeys(f"{masked(f.reason)} ({f.source})" for f in findings)
         known = self._numbers

@@ -6,7 +6,7 @@ import dataclasses
 
 from ..core.errors import retold
 from ..tflite.embedded_metadata import NAME, metadata_of, normalisations
-from ..tflite.flat_tables import Table
+from ..tflite.flat_tables import SchemaTable
 from ..tflite.flatbuffer_reader import DamagedFile
 from ..tflite.graph import Graph, ModelGraphs, Tensor
 
@@ -145,7 +145,7 @@ def task_metadata(graphs: ModelGraphs) -> TaskMetadata | None:
         described = next(iter(metadata_of(graphs).get("subgraph_metadata", ())), None)
     if described is None:
         raise DamagedFile(f"its {NAME} describes no graph")
-    masks: Table = next(iter(reversed(described.get("output_tensor_metadata", ()))), {})
+    masks: SchemaTable = next(iter(reversed(described.get("output_tensor_metadata", ()))), {})
     options = normalisations(described)
     by_channel = [len(set(each.get(name, ()))) > 1 for each in options for name in ("mean", "std")]
     files = masks.get("associated_files", ())

@@ -9,7 +9,7 @@ from ..core.text_table import counted, markdown_table
 from .found import Findings
 from .markdown_report import TAKEN, Footnotes, file_name
 from .text_report import clean
-from .verdict import CLIENTS, Finding, Verdict, columns
+from .verdict import CLIENTS, Refusal, Verdict, columns
 
 
 def markdown_side_by_side(files: Sequence[Findings]) -> str:
@@ -80,7 +80,7 @@ class _SideBySide:
             rows.append([clean(kind), *(n or "" for n in counts), *cells])
         return markdown_table(["operation", *self.names, *columns], rows)
 
-    def _left(self, left: Sequence[list[Finding]], counts: Sequence[int]) -> str:
+    def _left(self, left: Sequence[list[Refusal]], counts: Sequence[int]) -> str:
         """`·`, or what is taken where something is left out: `int8, float16 1/3 [2]`."""
         groups: dict[str, list[str]] = {}
         for name, findings, count in zip(self.names, left, counts, strict=True):

@@ -11,7 +11,7 @@ from ..tflite.graph import WEIGHT_ALIGNMENT
 from .found import Findings, Port
 from .rules_clients import size
 from .scale_changes import End
-from .verdict import Finding, Verdict, columns
+from .verdict import Refusal, Verdict, columns
 
 SHOWN = 3  # operations named per reason
 WIDEST = 200  # letters of a name in the file
@@ -131,7 +131,7 @@ def grouped(verdicts: Sequence[Verdict]) -> list[tuple[str, Verdict]]:
 
 def _reasons(verdicts: Sequence[Verdict]) -> list[str]:
     """`NNAPI 28, 29: MEAN 40: reason [1]`, a line for the operations and targets that share it."""
-    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    groups: dict[tuple[str, str, str], list[Refusal]] = {}
     targets: dict[tuple[str, tuple[int | None, ...], str], list[str]] = {}
     sources: dict[str, int] = {}
     for verdict in verdicts:

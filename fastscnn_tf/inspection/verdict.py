@@ -22,7 +22,7 @@ ONE_PARTITION = "takes one partition unless told otherwise"
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class Refusal:
     """Why something is not taken.
 
     Attributes:
@@ -53,7 +53,7 @@ class Verdict:
     target: str
     taken: int
     total: int
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Refusal, ...] = ()
     note: str = ""
 
     @property
@@ -120,14 +120,14 @@ def _by_rules(graph: Graph, table: RuleTable) -> Verdict:
     return Verdict(table.name, len(graph.ops) - len(left), len(graph.ops), findings)
 
 
-def _findings(graph: Graph, ops: Iterable[Op], table: RuleTable) -> tuple[Finding, ...]:
+def _findings(graph: Graph, ops: Iterable[Op], table: RuleTable) -> tuple[Refusal, ...]:
     halves = half_constants(graph)
     found = []
     for op in ops:
         widening = bool(op.outputs) and op.outputs[0] in halves
         objection = None if widening else table.objection(Node(graph, op, halves))
         if objection:
-            found.append(Finding(op.index, op.kind, *objection))
+            found.append(Refusal(op.index, op.kind, *objection))
     return tuple(found)
 
 
@@ -146,11 +146,11 @@ def _xnnpack(graph: Graph, probe: Probe) -> tuple[Verdict, Verdict]:
 
 
 def _as_measured(
-    ops: list[Op], findings: tuple[Finding, ...], delegated: set[int]
-) -> tuple[Finding, ...]:
+    ops: list[Op], findings: tuple[Refusal, ...], delegated: set[int]
+) -> tuple[Refusal, ...]:
     by_rule = {finding.op: finding for finding in findings}
     return tuple(
-        by_rule.get(op.index, Finding(op.index, op.kind, "left to the CPU", MEASURED_HERE))
+        by_rule.get(op.index, Refusal(op.index, op.kind, "left to the CPU", MEASURED_HERE))
         for op in ops
         if op.index not in delegated
     )
@@ -163,13 +163,13 @@ def _eight_bit(graph: Graph, op: Op) -> bool:
 
 def _edge_tpu(graph: Graph) -> Verdict:
     """By Coral's list; what follows the first operation that is not taken goes to the CPU, too."""
-    left: list[Finding] = []
+    left: list[Refusal] = []
     for op in graph.ops:
         objection = EDGE_TPU.objection(Node(graph, op))
         if left and not objection:
             objection = (f"behind operation {left[0].op}: one partition is mapped", REQUIREMENTS)
         if objection:
-            left.append(Finding(op.index, op.kind, *objection))
+            left.append(Refusal(op.index, op.kind, *objection))
     total = len(graph.ops)
     taken = total - len(left)
     resizes = sum(op.kind in RESIZES for op in graph.ops[:taken])
@@ -186,9 +186,9 @@ def _marked(verdict: Verdict, level: int) -> Verdict:
 
 
 def _client(
-    target: str, graph: Graph, objections: list[Objection], left: tuple[Finding, ...] = ()
+    target: str, graph: Graph, objections: list[Objection], left: tuple[Refusal, ...] = ()
 ) -> Verdict:
-    findings = tuple(Finding(None, "file", *objection) for objection in objections)
+    findings = tuple(Refusal(None, "file", *objection) for objection in objections)
     total = len(graph.ops)
     taken = 0 if findings else total - len(left)
     return Verdict(target, taken, total, findings + left)

@@ -28,7 +28,7 @@ SMALL = (32, 32)  # a size for the topology: no map has values here
 TINY = 1e-12
 
 
-class Signal(NamedTuple):
+class FeatureMap(NamedTuple):
     """A feature map by its distribution.
 
     Attributes:
@@ -42,7 +42,7 @@ class Signal(NamedTuple):
 
 
 class ChannelImportance:
-    """Blocks on `Signal`s that note what a network's channels are worth.
+    """Blocks on `FeatureMap`s that note what a network's channels are worth.
 
     Args:
         model: a trained Keras 3 model of `fast_scnn`.
@@ -67,9 +67,9 @@ class ChannelImportance:
         self.reads: dict[str, tuple[str, ...]] = {}
         self.means: dict[str, np.ndarray] = {}
         self.scores = {"image": np.zeros(3)}
-        fast_scnn_outputs(self, Signal(np.zeros(3), np.ones(3), ("image",)), config)
+        fast_scnn_outputs(self, FeatureMap(np.zeros(3), np.ones(3), ("image",)), config)
 
-    def conv(self, x: Signal, conv: Conv) -> Signal:
+    def conv(self, x: FeatureMap, conv: Conv) -> FeatureMap:
         kernel, *bias = (w.astype(np.float64) for w in self.values[conv.name])
         squares = np.square(kernel).sum((0, 1))
         self.reads[conv.name], self.means[conv.name] = x.parts, x.mean
@@ -77,10 +77,10 @@ class ChannelImportance:
         if not conv.name.startswith(AUXILIARY):
             self._note(x, conv, squares)
         mean = x.mean @ kernel.sum((0, 1)) + (bias[0] if bias else 0)
-        y = Signal(mean, x.variance @ squares, (conv.name,))
+        y = FeatureMap(mean, x.variance @ squares, (conv.name,))
         return self._finish(y, conv)
 
-    def _note(self, x: Signal, conv: Conv, squares: np.ndarray) -> None:
+    def _note(self, x: FeatureMap, conv: Conv, squares: np.ndarray) -> None:
         """Adds to the importance of each channel its share of what a convolution gives."""
         if conv.norm:
             squares = squares * self._gain(conv.name)
@@ -103,43 +103,43 @@ class ChannelImportance:
             return norm, 2
         return (name, 1) if len(self.values[name]) > 1 else None
 
-    def depthwise(self, x: Signal, conv: Depthwise) -> Signal:
+    def depthwise(self, x: FeatureMap, conv: Depthwise) -> FeatureMap:
         kernel, *bias = (w.astype(np.float64) for w in self.values[conv.name])
         self.reads[conv.name] = x.parts
         mean = x.mean * kernel[..., 0].sum((0, 1)) + (bias[0] if bias else 0)
         variance = x.variance * np.square(kernel[..., 0]).sum((0, 1))
-        return self._finish(Signal(mean, variance, x.parts), conv)
+        return self._finish(FeatureMap(mean, variance, x.parts), conv)
 
-    def _finish(self, x: Signal, layer: Conv | Depthwise | Add) -> Signal:
+    def _finish(self, x: FeatureMap, layer: Conv | Depthwise | Add) -> FeatureMap:
         if layer.norm:
             _, beta, _, variance = self.values[f"{layer.name}.bn"]
-            x = Signal(beta.astype(np.float64), self._gain(layer.name) * variance, x.parts)
+            x = FeatureMap(beta.astype(np.float64), self._gain(layer.name) * variance, x.parts)
         return self.relu(x, name=layer.name) if layer.relu else x
 
-    def add(self, x: Signal, y: Signal, add: Add) -> Signal:
+    def add(self, x: FeatureMap, y: FeatureMap, add: Add) -> FeatureMap:
         self.reads[add.name] = x.parts
         own, other = (self.scores[part] for (part,) in (x.parts, y.parts))
         tied = [key for key, score in self.scores.items() if score is own or score is other]
         self.scores |= dict.fromkeys(tied, own + other)
-        total = Signal(x.mean + y.mean, x.variance + y.variance, x.parts)
+        total = FeatureMap(x.mean + y.mean, x.variance + y.variance, x.parts)
         return self._finish(total, add)
 
-    def concat(self, xs: list[Signal], *, name: str) -> Signal:
+    def concat(self, xs: list[FeatureMap], *, name: str) -> FeatureMap:
         mean, variance = (np.concatenate(each) for each in list(zip(*xs, strict=True))[:2])
-        return Signal(mean, variance, sum((x.parts for x in xs), ()))
+        return FeatureMap(mean, variance, sum((x.parts for x in xs), ()))
 
-    def _same(self, x: Signal, *args: Any, **options: Any) -> Signal:
+    def _same(self, x: FeatureMap, *args: Any, **options: Any) -> FeatureMap:
         return x
 
     pool = resize = pad = dropout = _same
 
-    def relu(self, x: Signal, *, name: str) -> Signal:
-        return Signal(*rectified(x.mean, x.variance), x.parts)
+    def relu(self, x: FeatureMap, *, name: str) -> FeatureMap:
+        return FeatureMap(*rectified(x.mean, x.variance), x.parts)
 
-    def size(self, x: Signal) -> Size:
+    def size(self, x: FeatureMap) -> Size:
         return SMALL
 
-    def channels(self, x: Signal) -> int:
+    def channels(self, x: FeatureMap) -> int:
         return len(x.mean)
 
 

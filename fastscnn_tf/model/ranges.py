@@ -30,7 +30,7 @@ LOGITS = "classifier.logits"
 
 
 @dataclasses.dataclass(frozen=True)
-class Sharing:
+class RangeSharing:
     """Who uses whose range in the int8 graph of a configuration.
 
     Attributes:
@@ -66,7 +66,7 @@ class Sharing:
 
 
 @functools.lru_cache(maxsize=32)
-def sharing(config: FastSCNNConfig) -> Sharing:
+def sharing(config: FastSCNNConfig) -> RangeSharing:
     """The sharing of a configuration."""
     layers = complexity(config.replace(input_size=(32, 32), pad=False)).layers
     features = [layer.name for layer in layers if layer.name.startswith("global_features")]
@@ -79,7 +79,7 @@ def sharing(config: FastSCNNConfig) -> Sharing:
     size = height // 32, width // 32
     pools = zip(bins, pooling_windows(size, config), strict=True) if 1 in bins else ()
     whole = frozenset(f"pyramid.pool{n}" for n, windows in pools if is_whole(windows, size))
-    return Sharing(features[-1], resized, whole)
+    return RangeSharing(features[-1], resized, whole)
 
 
 def rectified_high(low: float, high: float) -> float:

@@ -47,7 +47,7 @@ class Signal(NamedTuple):
         return self.x.shape
 
 
-class Layer(NamedTuple):
+class BlockLayer(NamedTuple):
     """What a block does.
 
     Attributes:
@@ -90,7 +90,7 @@ class DeviceBlocks(CommonBlocks):
         self.floats, self.known = floats, known or {}
         self.sharing, self.border = sharing(network.config), border_colour(network.config)
         self.signals: dict[str, Signal] = {}
-        self.layers: dict[str, Layer] = {}
+        self.layers: dict[str, BlockLayer] = {}
 
     def run(self, images: Tensor) -> Signal:
         """Logits at 1/8 of normalised images (B, H, W, 3) float32, which become bytes."""
@@ -103,7 +103,7 @@ class DeviceBlocks(CommonBlocks):
         """The grid of a layer's output."""
         return _grid(self.sharing.range(self.network.ranges, name))
 
-    def compute(self, layer: Layer, inputs: tuple[Signal, ...]) -> Signal:
+    def compute(self, layer: BlockLayer, inputs: tuple[Signal, ...]) -> Signal:
         """The output of one layer."""
         values = [signal.x for signal in inputs]
         if layer.name in self.floats:
@@ -118,7 +118,7 @@ class DeviceBlocks(CommonBlocks):
         )
         return Signal(integer.quantize(layer.real(*values, *weights), grid), grid)
 
-    def _layer(self, layer: Layer, *inputs: Signal) -> Signal:
+    def _layer(self, layer: BlockLayer, *inputs: Signal) -> Signal:
         known = self.known.get(layer.name)
         if known and layer.name not in self.floats and not any(s.changed for s in inputs):
             output = known._replace(changed=False)
@@ -146,7 +146,7 @@ class DeviceBlocks(CommonBlocks):
             kernel, bias = map(self.tf.constant, weights)
             return integer.convolution(x, kernel, bias, run, grid, is_depthwise(name), relu)
 
-        return self._layer(Layer(name, kind, real, integers, weights), x)
+        return self._layer(BlockLayer(name, kind, real, integers, weights), x)
 
     def _zeros(self, x: Signal, pads: Pads, name: str) -> Signal:
         """Zero lies on every grid."""
@@ -160,7 +160,7 @@ class DeviceBlocks(CommonBlocks):
             return self.tf.nn.relu(x + y) if add.relu else x + y
 
         integers = functools.partial(integer.addition, relu=add.relu)
-        return self._layer(Layer(add.name, "add", real, integers), x, y)
+        return self._layer(BlockLayer(add.name, "add", real, integers), x, y)
 
     def concat(self, xs: list[Signal], *, name: str) -> Signal:
         def real(*xs: Tensor) -> Tensor:
@@ -170,12 +170,12 @@ class DeviceBlocks(CommonBlocks):
             *xs, _ = inputs
             return real(*(x.x for x in xs))
 
-        return self._layer(Layer(name, "concat", real, integers), *xs)
+        return self._layer(BlockLayer(name, "concat", real, integers), *xs)
 
     def _means(self, x: Signal, spans: Spans | None, axis: int, name: str) -> Signal:
         run = functools.partial(window_means, spans=spans, axis=axis)
         integers = functools.partial(integer.means, run)
-        return self._layer(Layer(name, "pool", run, integers), x)
+        return self._layer(BlockLayer(name, "pool", run, integers), x)
 
     def resize(self, x: Signal, size: Size, *, name: str, sampling: str = HALF_PIXEL) -> Signal:
         real = functools.partial(resized, size=size, sampling=sampling)
@@ -183,16 +183,16 @@ class DeviceBlocks(CommonBlocks):
         def integers(x: OnGrid, grid: Grid) -> Tensor:
             return integer.resize(OnGrid(x.x, grid), size, sampling)
 
-        return self._layer(Layer(name, "resize", real, integers), x)
+        return self._layer(BlockLayer(name, "resize", real, integers), x)
 
     def relu(self, x: Signal, *, name: str) -> Signal:
-        return self._layer(Layer(name, "relu", self.tf.nn.relu, integer.rectify), x)
+        return self._layer(BlockLayer(name, "relu", self.tf.nn.relu, integer.rectify), x)
 
 
 class FloatBlocks(DeviceBlocks):
     """The same network with every layer in float."""
 
-    def compute(self, layer: Layer, inputs: tuple[Signal, ...]) -> Signal:
+    def compute(self, layer: BlockLayer, inputs: tuple[Signal, ...]) -> Signal:
         return Signal(layer.real(*(signal.x for signal in inputs), *layer.weights), None)
 
 
@@ -215,12 +215,12 @@ class OwnErrors(DeviceBlocks):
         self.real = real
         self.expected: dict[str, Tensor] = {}
 
-    def compute(self, layer: Layer, inputs: tuple[Signal, ...]) -> Signal:
+    def compute(self, layer: BlockLayer, inputs: tuple[Signal, ...]) -> Signal:
         values = (signal.x for signal in inputs)
         self.expected[layer.name] = layer.real(*values, *layer.weights)
         return super().compute(layer, inputs)
 
-    def _layer(self, layer: Layer, *inputs: Signal) -> Signal:
+    def _layer(self, layer: BlockLayer, *inputs: Signal) -> Signal:
         output = super()._layer(layer, *inputs)
         right = integer.quantize(self.real[layer.name].x, self.grid_of(layer.name))
         return output._replace(x=right)

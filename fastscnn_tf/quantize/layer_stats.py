@@ -17,7 +17,7 @@ from .integer import Grid
 TAIL = 0.001  # share of the values that a percentile leaves out at either end
 
 
-class Comparison:
+class LayerComparison:
     """Quantized values against float ones, added up over images."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ def weight_stats(name: str, kernel: np.ndarray) -> WeightStats:
     """Looks at the kernel of the layer of that name, in Keras layout."""
     axes = (0, 1, 3) if is_depthwise(name) else (0, 1, 2)
     scales = np.abs(kernel).max(axes).astype(np.float64) / 127.0
-    rounded = Comparison()
+    rounded = LayerComparison()
     rounded.add(kernel, quantized_kernel(name, kernel))
     norms = np.sqrt(np.square(kernel, dtype=np.float64).sum(axes))
     live = scales[scales > 0]
@@ -122,7 +122,7 @@ class LayerCounts:
     """
 
     def __init__(self, grid: Grid) -> None:
-        self.whole, self.own = Comparison(), Comparison()
+        self.whole, self.own = LayerComparison(), LayerComparison()
         self._grid, self._values = grid, Histogram()
         self._lows: np.ndarray | None = None
         self._highs: np.ndarray | None = None

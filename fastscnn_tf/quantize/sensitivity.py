@@ -9,8 +9,8 @@ import numpy as np
 
 from ..model.folded import FoldedNetwork
 from ..model.ranges import LOGITS
-from .device_blocks import DeviceBlocks, FloatBlocks, Layer, OwnErrors, Signal
-from .layer_stats import Comparison, LayerCounts
+from .device_blocks import BlockLayer, DeviceBlocks, FloatBlocks, OwnErrors, Signal
+from .layer_stats import LayerComparison, LayerCounts
 
 Scorer = Callable[[list[np.ndarray]], np.ndarray]  # logits of the images -> confusion matrix
 
@@ -27,7 +27,7 @@ class LogitsCounts:
     """
 
     def __init__(self) -> None:
-        self.logits = Comparison()
+        self.logits = LayerComparison()
         self.divergence, self.cells, self.equal = 0.0, 0, 0
         self.matrix: np.ndarray | int = 0
 
@@ -68,7 +68,7 @@ class Sensitivity:
 
     def __init__(self, network: FoldedNetwork) -> None:
         self.network = network
-        self.layers: dict[str, Layer] = {}
+        self.layers: dict[str, BlockLayer] = {}
         self.counts: dict[str, LayerCounts] = {}
         self.real, self.device = LogitsCounts(), LogitsCounts()
         self.alone: dict[str, LogitsCounts] = {}

@@ -81,7 +81,7 @@ class Capture:
     """Reads a source's frames in a thread of its own.
 
     Args:
-        frames: of a `Source`; the event it gets is set at the end.
+        frames: of `Frames`; the event it gets is set at the end.
         drop: keep only the newest frame while nobody takes one, and count the others.
         timeout: seconds to wait for each frame; None: as long as it takes.
         name: messages call the source so.

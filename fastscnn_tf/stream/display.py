@@ -27,7 +27,7 @@ class Sink(Protocol):
         ...
 
 
-class Window(Sink, Protocol):
+class ScreenWindow(Sink, Protocol):
     """One on the screen."""
 
     def close(self) -> None:
@@ -35,7 +35,7 @@ class Window(Sink, Protocol):
         ...
 
 
-class Files:
+class FileSink:
     """Writes `<name>_overlay.jpg` and `<name>_labels.png`; the second of a name gets `-2`.
 
     Args:
@@ -63,7 +63,7 @@ class Files:
         return True
 
 
-def open_window() -> Window:
+def open_window() -> ScreenWindow:
     """A window: OpenCV's, or Tk's where OpenCV has none.
 
     Raises:

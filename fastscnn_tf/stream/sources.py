@@ -26,7 +26,7 @@ POLL = 0.2  # seconds between two looks into a folder that is followed
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class Frames:
     """Where frames come from.
 
     Attributes:
@@ -47,7 +47,7 @@ def open_source(
     on_bad: Callable[[str], None] | None = None,
     orientation: Orientation | None = None,
     camera: CameraOptions | None = None,
-) -> Source:
+) -> Frames:
     """Tells what a source is.
 
     Args:
@@ -73,7 +73,7 @@ def open_source(
 
 def _opened(
     source: str, follow: bool, on_bad: Callable[[str], None] | None, wanted: CameraOptions
-) -> Source:
+) -> Frames:
     path = Path(source)
     suffix = path.suffix.lower()
     # A GIF by itself may move; among images it is its first one.
@@ -89,15 +89,15 @@ def _opened(
         raise DataError(f"{source}: no camera has this number")
     if images and "://" not in source:
         if follow:
-            return Source(lambda stop: _followed(source, on_bad or (lambda message: None), stop))
+            return Frames(lambda stop: _followed(source, on_bad or (lambda message: None), stop))
         listed = _listed(source)
-        return Source(lambda stop: map(_frame, listed))
+        return Frames(lambda stop: map(_frame, listed))
     if follow:
         raise ConfigError(f"--follow is for a folder or a pattern of images, got {source}")
     if pi:
         picamera2 = import_optional("picamera2", pi_camera.INSTALL)
         frames = pi_camera.pi_camera(source, picamera2, wanted)
-        return Source(lambda stop: frames(), True, wanted.timeout)
+        return Frames(lambda stop: frames(), True, wanted.timeout)
     if wanted.format != "rgb":
         raise ConfigError(f"--camera-format {wanted.format} is for picamera, got {source}")
     if not camera and not path.is_file():
@@ -107,7 +107,7 @@ def _opened(
         )
     what = "a camera" if camera else "a video file"
     import_opencv(f"{source}: {what}")
-    return Source(lambda stop: video_frames(source, wanted), camera, wanted.timeout)
+    return Frames(lambda stop: video_frames(source, wanted), camera, wanted.timeout)
 
 
 def _turned(frames: Iterator[Frame], orientation: Orientation) -> Iterator[Frame]:

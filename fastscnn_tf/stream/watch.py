@@ -24,7 +24,7 @@ from ..runtime.fit import check_fit, fitted
 from ..runtime.segmenter import Segmenter
 from ..tflite.foreign_options import ForeignOptions
 from .capture import FrameOptions, open_frames
-from .display import Files, Sink, open_window
+from .display import FileSink, Sink, open_window
 from .frame import Frame
 from .temporal import Flicker, FrameLabels
 from .video import VideoFile
@@ -149,7 +149,7 @@ def watch(
             if Path(output).suffix.lower() in VIDEO_SUFFIXES and not Path(output).is_dir():
                 sinks.append(stack.enter_context(VideoFile(output, source, force)))
             else:
-                sinks.append(Files(output, segmenter.labels, force))
+                sinks.append(FileSink(output, segmenter.labels, force))
         if window or (window is None and output is None):
             shown = open_window()
             stack.callback(shown.close)

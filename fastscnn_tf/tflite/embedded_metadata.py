@@ -14,7 +14,7 @@ from typing import Any
 
 from ..core.errors import ModelFileError, retold
 from ..core.files.zip_archive import open_zip
-from .flat_tables import Table, read_table, schema_of
+from .flat_tables import SchemaTable, read_table, schema_of
 from .graph import ModelGraphs
 from .parser import parse_tflite
 
@@ -62,7 +62,7 @@ _UNIONS = {
 SCHEMA = schema_of(_TABLES, _UNIONS)
 
 
-def read_model_metadata(content: bytes) -> Table:
+def read_model_metadata(content: bytes) -> SchemaTable:
     """The TFLite metadata of a file as plain values; empty without any.
 
     Raises:
@@ -72,7 +72,7 @@ def read_model_metadata(content: bytes) -> Table:
         return metadata_of(parse_tflite(content))
 
 
-def metadata_of(graphs: ModelGraphs) -> Table:
+def metadata_of(graphs: ModelGraphs) -> SchemaTable:
     """The TFLite metadata among a file's, as `read_model_metadata` gives them.
 
     Raises:
@@ -82,14 +82,14 @@ def metadata_of(graphs: ModelGraphs) -> Table:
     return {} if data is None else read_table(SCHEMA, "ModelMetadata", bytes(data), IDENTIFIER)
 
 
-def normalisations(described: Table) -> list[Table]:
+def normalisations(described: SchemaTable) -> list[SchemaTable]:
     """The NormalizationOptions of the first input of a graph that the metadata describe."""
-    image: Table = next(iter(described.get("input_tensor_metadata", ())), {})
+    image: SchemaTable = next(iter(described.get("input_tensor_metadata", ())), {})
     units = (unit.get("options", {}) for unit in image.get("process_units", ()))
     return [each for each in units if each.get("type") == "NormalizationOptions"]
 
 
-def segmenter_options(custom: Mapping[str, Any]) -> Table:
+def segmenter_options(custom: Mapping[str, Any]) -> SchemaTable:
     """What an entry `SEGMENTER_METADATA` of the custom metadata says."""
     return read_table(SCHEMA, "ImageSegmenterOptions", custom["data"], SEGMENTER_IDENTIFIER)
 

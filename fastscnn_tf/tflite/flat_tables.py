@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from .flatbuffer_reader import DamagedFile, FlatBuffer
-from .flatbuffer_reader import Table as FlatTable
+from .flatbuffer_reader import DamagedFile, FlatBuffer, FlatTable
 
 Schema = Mapping[str, Mapping[str, str]]
-Table = dict[str, Any]
+SchemaTable = dict[str, Any]
 
 _SCALARS = {"byte": "Int8", "ubyte": "Uint8", "int": "Int32", "uint": "Uint32"}
 _FORMATS = {"byte": "b", "ubyte": "B", "int": "i", "uint": "I"}
@@ -40,7 +39,7 @@ def schema_of(text: str, unions: Mapping[str, str]) -> dict[str, dict[str, str]]
     }
 
 
-def write_table(schema: Schema, root: str, value: Table, identifier: bytes) -> bytes:
+def write_table(schema: Schema, root: str, value: SchemaTable, identifier: bytes) -> bytes:
     """A finished flatbuffer.
 
     Args:
@@ -56,7 +55,7 @@ def write_table(schema: Schema, root: str, value: Table, identifier: bytes) -> b
     return bytes(builder.Output())
 
 
-def _write(builder: Any, schema: Schema, table: str, value: Table) -> int:
+def _write(builder: Any, schema: Schema, table: str, value: SchemaTable) -> int:
     """What a table refers to is written before it."""
     slots: list[tuple[int, str, Any]] = []  # (slot, the builder's name of the kind, value)
     slot = 0
@@ -99,7 +98,7 @@ def _reference(builder: Any, schema: Schema, kind: str, given: Any) -> int:
     return _write(builder, schema, kind, given)
 
 
-def read_table(schema: Schema, root: str, content: bytes, identifier: bytes) -> Table:
+def read_table(schema: Schema, root: str, content: bytes, identifier: bytes) -> SchemaTable:
     """The fields of a flatbuffer; what it leaves out is left out.
 
     Raises:
@@ -110,10 +109,10 @@ def read_table(schema: Schema, root: str, content: bytes, identifier: bytes) -> 
     return _read(schema, root, FlatBuffer(content).root(), 0)
 
 
-def _read(schema: Schema, name: str, table: FlatTable, depth: int) -> Table:
+def _read(schema: Schema, name: str, table: FlatTable, depth: int) -> SchemaTable:
     if depth > _DEEPEST:
         raise DamagedFile("tables inside each other without end")
-    result: Table = {}
+    result: SchemaTable = {}
     slot = 0
     for field, kind in schema[name].items():
         if "|" in kind:

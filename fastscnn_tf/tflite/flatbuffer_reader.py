@@ -33,9 +33,9 @@ class FlatBuffer:
         self.content = content
         self._budget = min(len(content) // ELEMENT_BYTES + SPARE_ELEMENTS, MAX_ELEMENTS)
 
-    def root(self) -> Table:
+    def root(self) -> FlatTable:
         """The table that the file begins with."""
-        return Table(self, self.follow(0))
+        return FlatTable(self, self.follow(0))
 
     def spend(self, count: int) -> None:
         """Takes elements from the budget."""
@@ -71,7 +71,7 @@ class FlatBuffer:
         return memoryview(self.content)[start : start + length]
 
 
-class Table:
+class FlatTable:
     """One table; fields are named by their place in the schema.
 
     Args:
@@ -113,14 +113,14 @@ class Table:
         """A scalar field that is an integer."""
         return int(self.number(slot, kind, default))
 
-    def table(self, slot: int) -> Table | None:
+    def table(self, slot: int) -> FlatTable | None:
         """A table field."""
         place = self._place(slot)
-        return None if place is None else Table(self._buffer, self._buffer.follow(place))
+        return None if place is None else FlatTable(self._buffer, self._buffer.follow(place))
 
-    def tables(self, slot: int) -> list[Table]:
+    def tables(self, slot: int) -> list[FlatTable]:
         """A vector of tables."""
-        return [Table(self._buffer, self._buffer.follow(at)) for at in self._entries(slot)]
+        return [FlatTable(self._buffer, self._buffer.follow(at)) for at in self._entries(slot)]
 
     def numbers(self, slot: int, dtype: str) -> tuple[int | float, ...]:
         """A vector of scalars, such as `<i4`."""

@@ -22,7 +22,7 @@ from .embedded_metadata import (
     normalisations,
     segmenter_options,
 )
-from .flat_tables import Table
+from .flat_tables import SchemaTable
 from .graph import ModelGraphs
 
 Three = tuple[float, float, float]
@@ -132,7 +132,7 @@ class Told:
         self._path, self._content, self._graphs = path, content, graphs
 
     @functools.cached_property
-    def _standard(self) -> Table:
+    def _standard(self) -> SchemaTable:
         """TFLite's metadata of the main graph."""
         with retold(ModelFileError, f"{self._path}: its {NAME}: ", of=ValueError):
             return next(iter(metadata_of(self._graphs).get("subgraph_metadata", ())), {})

@@ -37,7 +37,7 @@ _ACTIVATIONS = {  # of MediaPipe's ImageSegmenterOptions
 Span = tuple[float, float]
 
 
-class Grid(NamedTuple):
+class OutputGrid(NamedTuple):
     """What fits over the image, and how.
 
     Attributes:
@@ -90,7 +90,7 @@ def no_segmentation(path: Path, graph: Graph) -> ModelFileError:
 
 def segmenting(
     path: Path, graph: Graph, size: Size, planes: bool, told: Told, wanted: str | None
-) -> Grid:
+) -> OutputGrid:
     """The output that segments.
 
     Args:
@@ -107,7 +107,7 @@ def segmenting(
     """
     tensors = [graph.tensors[index] for index in graph.outputs]
     axes = [_axis(tensor.shape, size, 1 if planes else 3) for tensor in tensors]
-    found = [Grid(place, axis) for place, axis in enumerate(axes) if axis != NOWHERE]
+    found = [OutputGrid(place, axis) for place, axis in enumerate(axes) if axis != NOWHERE]
     makers = _makers(graph)
     listed = ", ".join(_described(each, makers.get(each.index, Made())) for each in tensors)
     if wanted is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .flatbuffer_reader import Table
+from .flatbuffer_reader import FlatTable
 
 ACTIVATIONS = ("none", "relu", "relu_n1_to_1", "relu6", "tanh", "sign_bit")
 SAME, VALID = 0, 1
@@ -51,7 +51,7 @@ _FIELDS: dict[str, Fields] = {
 }
 
 
-def read_options(kind: str, table: Table | None) -> Mapping[str, int | float | bool]:
+def read_options(kind: str, table: FlatTable | None) -> Mapping[str, int | float | bool]:
     """The known options of an operation; the schema's defaults where the file leaves them out."""
     fields = _FIELDS.get(kind, {})
     return {

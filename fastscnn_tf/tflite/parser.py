@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TypeVar
 
-from .flatbuffer_reader import DamagedFile, FlatBuffer, Table
+from .flatbuffer_reader import DamagedFile, FlatBuffer, FlatTable
 from .graph import MAX_RANK, OPTIONAL, Graph, ModelGraphs, Op, Tensor, bit_width
 from .op_options import read_options
 
@@ -42,7 +42,7 @@ def parse_tflite(content: bytes) -> ModelGraphs:
     return ModelGraphs(root.integer(0, "I"), root.text(3), graphs, metadata, signatures)
 
 
-def _buffer(table: Table, content: bytes) -> Span:
+def _buffer(table: FlatTable, content: bytes) -> Span:
     """A buffer's place; files over 2 GB keep theirs behind the flatbuffer."""
     offset, size = table.integer(1, "Q"), table.integer(2, "Q")
     if offset > 1:  # 1 marks a buffer whose place was not filled in
@@ -52,7 +52,7 @@ def _buffer(table: Table, content: bytes) -> Span:
     return table.span(0)
 
 
-def _code(table: Table) -> tuple[str, int]:
+def _code(table: FlatTable) -> tuple[str, int]:
     """(name, version) of an operator code."""
     number = max(table.integer(3, "i"), table.integer(0, "b"))
     name = schema_names("BuiltinOperator").get(number, f"UNKNOWN_{number}")
@@ -63,7 +63,7 @@ def _code(table: Table) -> tuple[str, int]:
 
 
 def _graph(
-    table: Table, codes: list[tuple[str, int]], buffers: list[Span], content: bytes
+    table: FlatTable, codes: list[tuple[str, int]], buffers: list[Span], content: bytes
 ) -> Graph:
     tensors = tuple(_tensor(i, entry, buffers, content) for i, entry in enumerate(table.tables(0)))
     entries = table.tables(3)
@@ -75,7 +75,7 @@ def _graph(
     return Graph(table.text(4), tensors, ops, tuple(i for i in inputs if i >= 0), outputs)
 
 
-def _tensor(index: int, table: Table, buffers: list[Span], content: bytes) -> Tensor:
+def _tensor(index: int, table: FlatTable, buffers: list[Span], content: bytes) -> Tensor:
     shape, signature = table.integers(0), table.integers(7)
     if len(signature) == len(shape):
         shape = tuple(-1 if s == -1 else size for s, size in zip(signature, shape, strict=True))
@@ -111,7 +111,7 @@ def _tensor(index: int, table: Table, buffers: list[Span], content: bytes) -> Te
     return tensor
 
 
-def _op(index: int, table: Table, codes: list[tuple[str, int]], tensors: int) -> Op:
+def _op(index: int, table: FlatTable, codes: list[tuple[str, int]], tensors: int) -> Op:
     kind, version = _at(codes, table.integer(0, "I"), f"operation {index}", "operator code")
     where = f"operation {index} ({kind})"
     inputs = _indices(table.integers(1), tensors, where, optional=True)

@@ -5,7 +5,7 @@ row in `mask_formats.py`, and its name below:
 
 - `recognise(folder)` looks at names and first bytes, never at everything, and says in a few words
   what it saw, or returns None;
-- `open(folder)` reads the annotations into a `Source`: classes, items and a `read_label`. Files
+- `open(folder)` reads the annotations into `Annotations`: classes, items and a `read_label`. Files
   are found through `SourceFolder`, which keeps paths inside the folder;
 - `read_label(item, image, notes)` runs in several threads, or processes, which it and the items
   are pickled for: no lambda, and nothing large in an item. It returns the label map of the upright

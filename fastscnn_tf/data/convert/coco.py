@@ -21,7 +21,7 @@ from ...core.images.pixels import in_strips
 from ...core.labels import IGNORE, MAX_CLASSES
 from .canvas import Canvas, coco_counts, mask_of_runs
 from .masks import opaque
-from .source import Format, ImageHeader, Item, Notes, Source, note_unused, with_background
+from .source import Annotations, Format, ImageHeader, Item, Notes, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _KEYS = {"images", "annotations", "categories"}
@@ -85,7 +85,7 @@ def recognise(folder: SourceFolder) -> str | None:
     return folder.json_with(_KEYS.issubset, "has images, annotations and categories")
 
 
-def open_source(folder: SourceFolder) -> Source:
+def open_source(folder: SourceFolder) -> Annotations:
     notes, files = Notes(), {}
     for name in folder.ending(".json"):
         if not folder.json_keys.get(name, _KEYS) >= _KEYS:
@@ -103,7 +103,7 @@ def open_source(folder: SourceFolder) -> Source:
         items += _items(folder, name, content, tables[name], owners, notes)
     if not any(each.file_name for content in files.values() for each in content.annotations):
         note_unused(folder, items, notes)  # of a panoptic set label maps would be among them
-    return Source(classes, items, functools.partial(_read, folder), colors, notes)
+    return Annotations(classes, items, functools.partial(_read, folder), colors, notes)
 
 
 def _classes(

@@ -37,12 +37,12 @@ from .recognising import AUTO, find_format
 from .source import (
     BACKGROUND,
     UNDRAWN,
+    Annotations,
     Format,
     ImageHeader,
     Item,
     Notes,
     ReadLabel,
-    Source,
     is_background,
 )
 from .source_folder import SourceFolder
@@ -135,7 +135,7 @@ def convert_dataset(
     return report
 
 
-def _opened(found: Format, folder: SourceFolder) -> Source:
+def _opened(found: Format, folder: SourceFolder) -> Annotations:
     """The source, with what was guessed among its notes.
 
     Raises:

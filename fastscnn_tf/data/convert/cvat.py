@@ -16,7 +16,7 @@ from ...core.labels.space import Color
 from ...core.sizes import Size
 from . import mask_formats
 from .canvas import Canvas, DrawnLabels, ellipse_points, mask_of_runs, turned_points
-from .source import Format, Item, Notes, Source, note_unused, with_background
+from .source import Annotations, Format, Item, Notes, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _DRAWN = ("polygon", "box", "mask", "ellipse")
@@ -32,7 +32,7 @@ def recognise(folder: SourceFolder) -> str | None:
     return None
 
 
-def open_source(folder: SourceFolder) -> Source:
+def open_source(folder: SourceFolder) -> Annotations:
     if not folder.ending(".xml") and any("SegmentationClass/" in name for name in folder.files):
         return mask_formats.voc.open(folder)
     notes, items = Notes(), []
@@ -60,7 +60,7 @@ def open_source(folder: SourceFolder) -> Source:
     classes, background = with_background(list(labels), notes)
     colors = {label: color for label, color in labels.items() if color}
     read = DrawnLabels(classes, background, _noted_size, _by_height, _draw)
-    return Source(classes, items, read, colors, notes)
+    return Annotations(classes, items, read, colors, notes)
 
 
 class _Builder(ElementTree.TreeBuilder):

@@ -18,7 +18,7 @@ import numpy as np
 from ...core.errors import DataError, instead_of
 from ...core.sizes import Size
 from .canvas import Canvas, DrawnLabels, ellipse_points, turned_points
-from .source import Format, Item, Notes, Source, note_unused, with_background
+from .source import Annotations, Format, Item, Notes, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _KEYS = {"[]data"}, {"[]annotations", "[]predictions"}  # of each one at least
@@ -83,7 +83,7 @@ def _is_min(keys: Set[str]) -> bool:
     return {"[]id", "[]image"} <= keys and "[]data" not in keys and not told.isdisjoint(keys)
 
 
-def open_source(folder: SourceFolder) -> Source:
+def open_source(folder: SourceFolder) -> Annotations:
     notes, items = Notes(), []
     names: set[str] = set()
     for file in folder.ending(".json"):
@@ -115,7 +115,7 @@ def open_source(folder: SourceFolder) -> Source:
     notes.add("classes are in the order of their names", count=len(names))
     classes, background = with_background(sorted(names), notes)
     read = DrawnLabels(classes, background, _noted_size, "result", _draw)
-    return Source(classes, items, read, notes=notes)
+    return Annotations(classes, items, read, notes=notes)
 
 
 def _image(folder: SourceFolder, url: str, file: str) -> str | None:

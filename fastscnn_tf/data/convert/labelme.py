@@ -21,7 +21,7 @@ from ...core.labels import IGNORE
 from ...core.sizes import Size
 from .canvas import Canvas, DrawnLabels, from_base64
 from .class_tables import text_of
-from .source import Format, Item, Notes, Source, json_of_image, note_unused, with_background
+from .source import Annotations, Format, Item, Notes, json_of_image, note_unused, with_background
 from .source_folder import LARGEST, SourceFolder, split_named, stem
 
 _SPECIAL = ("__ignore__", "_background_")
@@ -50,7 +50,7 @@ def recognise(folder: SourceFolder) -> str | None:
     return folder.json_with({"shapes", "imagePath"}.issubset, "has shapes and imagePath")
 
 
-def open_source(folder: SourceFolder) -> Source:
+def open_source(folder: SourceFolder) -> Annotations:
     notes, items, names = Notes(), [], set()
     for name in folder.ending(".json"):
         content: _File | None = json_of_image(folder, name, _File, notes)
@@ -88,7 +88,7 @@ def open_source(folder: SourceFolder) -> Source:
     classes, background = with_background([n for n in order if n not in _SPECIAL], notes)
     special = {"_background_": background, "__ignore__": IGNORE}
     shapes = (classes, background, _noted_size, "shapes", _draw, special)
-    return Source(classes, items, DrawnLabels(*shapes), notes=notes)
+    return Annotations(classes, items, DrawnLabels(*shapes), notes=notes)
 
 
 class _Embedded(msgspec.Struct):

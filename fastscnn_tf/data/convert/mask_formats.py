@@ -22,7 +22,7 @@ from ...core.images.plain_png import SIGNATURE
 from ...core.labels import CAMVID32, CITYSCAPES, CITYSCAPES_TRAIN_IDS, IGNORE, Color
 from .canvas import Canvas
 from .class_tables import ClassTable, Row, numbered, of_space, read_table, text_of
-from .masks import GREY, IMAGE, Layout, Splits, classes_of, mask_format, named, opaque, open_mask
+from .masks import GREY, IMAGE, Masks, Splits, classes_of, mask_format, named, opaque, open_mask
 from .source import BACKGROUND, Notes
 from .source_folder import SourceFolder, split_named, stem
 
@@ -67,7 +67,7 @@ def _roboflow_table(folder: SourceFolder) -> ClassTable:
     return first
 
 
-_roboflow = Layout(
+_roboflow = Masks(
     "Roboflow's semantic masks: train, valid, test with x.jpg, x_mask.png and _classes.csv",
     rf"(?P<split>train|valid|test)/(?P<name>[^/]+){IMAGE}",
     rf"(?P<split>train|valid|test)/(?P<name>[^/]+)_mask{IMAGE}",
@@ -142,7 +142,7 @@ def _listed_splits(folder: SourceFolder, root: str) -> Splits:
     return found
 
 
-_voc = Layout(
+_voc = Masks(
     "JPEGImages, SegmentationClass and lists in ImageSets/Segmentation",
     rf"JPEGImages/(?P<name>.+){IMAGE}",
     rf"SegmentationClass/(?P<name>.+){IMAGE}",
@@ -164,7 +164,7 @@ def _camvid_table(folder: SourceFolder) -> ClassTable:
     return dataclasses.replace(table, rows=rows)
 
 
-_camvid = Layout(
+_camvid = Masks(
     "train, train_labels with x_L.png and so on",
     rf"(?P<split>train|val|test)/(?P<name>[^/]+){IMAGE}",
     rf"(?P<split>train|val|test)_labels/(?P<name>[^/]+)_L{IMAGE}",
@@ -199,11 +199,11 @@ def _mapillary_table(folder: SourceFolder, name: str) -> ClassTable:
     return ClassTable(str(folder.path(name)), tuple(rows))
 
 
-def _vistas(version: str) -> Layout:
+def _vistas(version: str) -> Masks:
     """One version of the labels; the first edition had no folder for it."""
     place = rf"v{version}/".replace(".", r"\.") if version else ""
     configs = (f"config_v{version}.json", "config.json") if version else ("config.json",)
-    return Layout(
+    return Masks(
         f"Mapillary Vistas {version}".strip() + ": training/images, labels and config.json",
         rf"(?P<split>training|validation|testing)/images/(?P<name>[^/]+){IMAGE}",
         rf"(?P<split>training|validation|testing)/{place}labels/(?P<name>[^/]+){IMAGE}",
@@ -219,9 +219,9 @@ mapillary_1_2 = mask_format("mapillary-1.2", "Mapillary Vistas' older labels", _
 _nineteen = of_space("the 19 train ids", CITYSCAPES_TRAIN_IDS, [BLACK])
 
 
-def _bdd(images: str, masks: str, about: str) -> Layout:
+def _bdd(images: str, masks: str, about: str) -> Masks:
     split = "(?P<split>train|val|test)"
-    return Layout(
+    return Masks(
         about,
         rf"{images}{split}/(?P<name>[^/]+){IMAGE}",
         masks.replace("SPLIT", split).replace("NAME", "(?P<name>[^/]+)") + IMAGE,
@@ -244,13 +244,13 @@ _road_rows = (
     Row("what is not evaluated", None, BLACK, void=True),
 )
 _road = ClassTable("KITTI's road colours", _road_rows)
-_kitti_ids = Layout(
+_kitti_ids = Masks(
     "training/image_2 and training/semantic with Cityscapes' label ids",
     rf"training/image_2/(?P<name>[^/]+){IMAGE}",
     rf"training/semantic/(?P<name>[^/]+){IMAGE}",
     _known(of_space("Cityscapes' label ids", CITYSCAPES)),
 )
-_kitti_road = Layout(
+_kitti_road = Masks(
     "training/image_2 and training/gt_image_2/um_road_x.png, the road benchmark",
     rf"training/image_2/(?P<place>umm?|uu)_(?P<name>[^/_]+){IMAGE}",
     rf"training/gt_image_2/(?P<place>umm?|uu)_road_(?P<name>[^/_]+){IMAGE}",
@@ -313,8 +313,8 @@ def _draw_idd(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) 
     return canvas.label
 
 
-def _idd(ending: str, about: str, table: ClassTable, **how: Any) -> Layout:
-    return Layout(
+def _idd(ending: str, about: str, table: ClassTable, **how: Any) -> Masks:
+    return Masks(
         f"leftImg8bit and gtFine with {about}",
         rf"leftImg8bit/(?P<split>train|val|test)/(?P<name>.+)_leftImg8bit{IMAGE}",
         rf"gtFine/(?P<split>train|val|test)/(?P<name>.+)_gtFine_(?-i:{ending})",
@@ -356,7 +356,7 @@ def _ade20k_table(folder: SourceFolder, name: str) -> ClassTable:
     return ClassTable(where, (Row("other objects", 0, void=True), *rows))
 
 
-_ade20k = Layout(
+_ade20k = Masks(
     "images, annotations with training and validation, and objectInfo150.txt",
     rf"images/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
     rf"annotations/(?P<split>training|validation)/(?P<name>[^/]+){IMAGE}",
@@ -415,8 +415,8 @@ def _read_carla(folder: SourceFolder, name: str, table: ClassTable, notes: Notes
     return classes_of(image, path, table, notes, red=tags)
 
 
-def _carla(table: Table, **how: Any) -> Layout:
-    return Layout(
+def _carla(table: Table, **how: Any) -> Masks:
+    return Masks(
         "CARLA's cameras: rgb and semantic, or CameraRGB and CameraSeg",
         rf"(?:rgb|CameraRGB|camera_rgb)/(?P<name>[^/]+){IMAGE}",
         r"(?:semantic|semantic_segmentation|semseg|seg|CameraSeg|CameraSemSeg|camera_semseg)/"
@@ -453,8 +453,8 @@ _MASKS = "masks?|labels?|annotations?|gt|SegmentationClass|segmentation"
 _ENDING = "(?:_mask|_label|_L|_color|_seg|_segmentation)"
 
 
-def _any_colors(about: str, images: str, masks: str) -> Layout:
-    return Layout(about, images + IMAGE, masks + IMAGE, lambda folder: _colors_table(folder))
+def _any_colors(about: str, images: str, masks: str) -> Masks:
+    return Masks(about, images + IMAGE, masks + IMAGE, lambda folder: _colors_table(folder))
 
 
 _colors = (

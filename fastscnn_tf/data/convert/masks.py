@@ -1,6 +1,6 @@
 """Formats that store masks: images here, masks there, and a table of what the pixels mean.
 
-All of them are one reader; a format is a few `Layout`s (`mask_formats.py`).
+All of them are one reader; a format is a few `Masks` (`mask_formats.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ...core.images.formats import IMAGE_SUFFIXES, LOSSY, image_format
 from ...core.images.pixels import in_strips
 from ...core.labels import UNKNOWN
 from .class_tables import ClassTable
-from .source import Format, ImageHeader, Item, Notes, Source
+from .source import Annotations, Format, ImageHeader, Item, Notes
 from .source_folder import SourceFolder, split_named
 
 IMAGE = rf"\.(?:{'|'.join(suffix[1:] for suffix in IMAGE_SUFFIXES)})"
@@ -140,7 +140,7 @@ def _without_unknown(
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class Masks:
     """How one kind of masks lies in a folder.
 
     Args:
@@ -164,17 +164,17 @@ class Layout:
     sequences: bool = False
     telling: Callable[[SourceFolder], bool] = lambda folder: True
 
-    def pairs(self, folder: SourceFolder) -> Pairs:
+    def pairs(self, folder: SourceFolder) -> MaskPairs:
         """Which images have which masks."""
         masks, twice = _matches(self.masks, folder.files)
         taken = set(masks.values())  # without any, nothing is looked at twice
         others = [name for name in folder.files if name not in taken] if taken else []
         images, again = _matches(self.images, others)
-        return Pairs(images, masks, tuple(twice + again))
+        return MaskPairs(images, masks, tuple(twice + again))
 
 
 @dataclasses.dataclass(frozen=True)
-class Pairs:
+class MaskPairs:
     """Paths of images and masks by their keys, and those that have one in common."""
 
     images: dict[Key, str]
@@ -215,14 +215,14 @@ def _matches(pattern: str, names: Sequence[str]) -> tuple[dict[Key, str], list[t
     return found, twice
 
 
-def mask_format(name: str, about: str, *layouts: Layout) -> Format:
+def mask_format(name: str, about: str, *layouts: Masks) -> Format:
     """A format of which a folder has one of these layouts, the preferred first."""
 
     def recognise(folder: SourceFolder) -> str | None:
         telling = (layout for layout in layouts if layout.telling(folder))
         return next((layout.about for layout in telling if layout.pairs(folder)), None)
 
-    def open_source(folder: SourceFolder) -> Source:
+    def open_source(folder: SourceFolder) -> Annotations:
         if folder.given:  # whose neighbours may be of another data set
             raise DataError(
                 f"{folder.path(folder.given)}: {name} is read from a folder, not from a file: give "
@@ -244,7 +244,7 @@ def mask_format(name: str, about: str, *layouts: Layout) -> Format:
     return Format(name, about, recognise, open_source)
 
 
-def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
+def _open(folder: SourceFolder, layout: Masks, pairs: MaskPairs) -> Annotations:
     notes = Notes()
     table = layout.table(folder).check(notes)
     notes.add(f"read as {layout.about}; what pixels mean says {table.said}")
@@ -276,7 +276,7 @@ def _open(folder: SourceFolder, layout: Layout, pairs: Pairs) -> Source:
             notes.add("named in a list, but image or mask is not there", missing)
 
     reader = functools.partial(_read_label, layout.read, folder, table)
-    return Source(table.classes, items, reader, table.colors, notes, table.made)
+    return Annotations(table.classes, items, reader, table.colors, notes, table.made)
 
 
 def _read_label(

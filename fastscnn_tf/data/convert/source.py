@@ -169,7 +169,7 @@ ReadLabel: TypeAlias = Callable[[Item, ImageHeader, Notes], np.ndarray]
 
 
 @dataclasses.dataclass
-class Source:
+class Annotations:
     """An opened source.
 
     Args:
@@ -227,4 +227,4 @@ class Format:
     name: str
     about: str
     recognise: Callable[[SourceFolder], str | None]
-    open: Callable[[SourceFolder], Source]
+    open: Callable[[SourceFolder], Annotations]

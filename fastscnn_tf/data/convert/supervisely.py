@@ -17,7 +17,7 @@ from ...core.labels.space import Color
 from ...core.sizes import Size
 from .canvas import Canvas, DrawnLabels, from_base64
 from .cvat import hex_color
-from .source import Format, Item, Notes, Source, json_of_image, note_unused, with_background
+from .source import Annotations, Format, Item, Notes, json_of_image, note_unused, with_background
 from .source_folder import SourceFolder, split_named, stem
 
 _LARGEST_PNG = 64 << 20  # bytes of a bitmap, unpacked
@@ -63,7 +63,7 @@ def recognise(folder: SourceFolder) -> str | None:
     return folder.json_with({"size", "objects"}.issubset, "has size and objects")
 
 
-def open_source(folder: SourceFolder) -> Source:
+def open_source(folder: SourceFolder) -> Annotations:
     notes, items = Notes(), []
     colors: dict[str, Color | None] = {}
     for name in folder.ending("meta.json"):
@@ -87,7 +87,7 @@ def open_source(folder: SourceFolder) -> Source:
     classes, background = with_background(list(colors), notes)
     known = {title: color for title, color in colors.items() if color}
     read = DrawnLabels(classes, background, _noted_size, "objects", _draw)
-    return Source(classes, items, read, known, notes)
+    return Annotations(classes, items, read, known, notes)
 
 
 def _noted_size(key: _File, _: str) -> Size:

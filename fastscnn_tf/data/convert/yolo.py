@@ -21,7 +21,7 @@ from ...core.labels import MAX_CLASSES
 from ..datasets.keys import check_names
 from ..datasets.ultralytics import check_count, read_ultralytics
 from .canvas import Canvas
-from .source import Format, ImageHeader, Item, Notes, Source, with_background
+from .source import Annotations, Format, ImageHeader, Item, Notes, with_background
 from .source_folder import SourceFolder, stem
 
 SPLITS = ("train", "val", "test")
@@ -59,7 +59,7 @@ def _content(folder: SourceFolder, name: str) -> Any:
     return read_yaml(folder.path(name), error=DataError)
 
 
-def open_source(folder: SourceFolder) -> Source:
+def open_source(folder: SourceFolder) -> Annotations:
     described = _descriptions(folder)
     if not described:
         raise DataError(f"{folder.root}: no YAML file with names and train or val")
@@ -90,10 +90,10 @@ def open_source(folder: SourceFolder) -> Source:
             key = label if folder.has(label) else None
             items.append(Item(stem(image), folder.path(image), split, key=key))
     classes, background = with_background(names, notes, last=True)
-    return Source(classes, items, _Reader(folder, len(names), background), notes=notes)
+    return Annotations(classes, items, _Reader(folder, len(names), background), notes=notes)
 
 
-def _of_masks(folder: SourceFolder, name: str, told: dict[str, Any]) -> Source:
+def _of_masks(folder: SourceFolder, name: str, told: dict[str, Any]) -> Annotations:
     found, notes, items = read_ultralytics(told, folder.path(name)), Notes(), []
     apart = _told_apart(told, notes)
     for split in (split for split in found.splits if split in apart):
@@ -104,7 +104,7 @@ def _of_masks(folder: SourceFolder, name: str, told: dict[str, Any]) -> Source:
             place, _ = (folder.inside(os.path.relpath(p, folder.root)) for p in (image, mask))
             items.append(Item(stem(place), image, split, key=mask))
     read = functools.partial(_read_mask, found.labels.lookup_table())
-    return Source(found.labels.names, items, read, notes=notes)
+    return Annotations(found.labels.names, items, read, notes=notes)
 
 
 def _read_mask(table: np.ndarray, item: Item, header: ImageHeader, notes: Notes) -> np.ndarray:

@@ -36,7 +36,7 @@ from ...core.labels.space import Byte, Color
 from .dataset import FileDataset
 from .keys import check_keys, check_names, in_order
 from .layout import Missing
-from .own_splits import LABEL_ENDINGS, LOSSY_ENDINGS, Described, Share, Source
+from .own_splits import LABEL_ENDINGS, LOSSY_ENDINGS, Described, Share, SplitSource
 from .pairing import Files, Pairing
 from .splitting import check_fractions
 from .ultralytics import is_ultralytics, read_ultralytics
@@ -201,14 +201,14 @@ def _coding(content: _Content, classes: Sequence[_Class]) -> Coding:
     return dataclasses.replace(coding, colors=own, classes=classes_of, void=tuple(void))
 
 
-def _sources(content: _Content, root: Path) -> dict[str, Source]:
+def _sources(content: _Content, root: Path) -> dict[str, SplitSource]:
     if content.split and content.splits:
         raise ConfigError("split and splits: give shares or folders, not both")
     if not content.split and (content.group or content.seed):
         raise ConfigError("seed and group: are for split, the shares of the splits")
     _check_splits([*content.splits, *content.split])
     exclude = [content.exclude] if isinstance(content.exclude, str) else content.exclude
-    common = Source(
+    common = SplitSource(
         root=root,
         images=_place(root, content.images),
         labels=_place(root, content.labels),
@@ -233,7 +233,7 @@ def _sources(content: _Content, root: Path) -> dict[str, Source]:
     return found
 
 
-def _checked(source: Source, where: str) -> Source:
+def _checked(source: SplitSource, where: str) -> SplitSource:
     """Label maps beside their images need a suffix to be told by, or their folder's name."""
     if source.images is None and source.list is None:
         raise ConfigError(f"{where}missing required field images")

@@ -121,7 +121,7 @@ class IndexedDataset(SegmentationDataset):
     ):
         self.name, self.split, self.labels = name, split, labels
         self._items, self._table = items, labels.lookup_table()
-        self._coding = Coding(name, normalisation)
+        self._coding = ValueCoding(name, normalisation)
         self._lock = threading.Lock()  # not every holder bears to be asked from several threads
         self._made = uuid.uuid4().hex
         if len(items):
@@ -219,7 +219,7 @@ def image_batches(source: Source, config: FastSCNNConfig, split: str = "train") 
     Raises:
         DataError: it holds no images, or of another size normalised already, or not finite ones.
     """
-    coding = Coding(_name(source), (config.mean, config.std))
+    coding = ValueCoding(_name(source), (config.mean, config.std))
     if isinstance(source, SegmentationDataset):
         images, known = (source.read_image(index) for index in source.indices()), True  # bytes
     else:
@@ -247,7 +247,7 @@ def image_batches(source: Source, config: FastSCNNConfig, split: str = "train") 
         yield several.astype(np.float32, copy=False)
 
 
-class Coding:
+class ValueCoding:
     """What the numbers of images are worth: decided by the first one, the same for all.
 
     Args:

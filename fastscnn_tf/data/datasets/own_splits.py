@@ -71,7 +71,7 @@ class Described:
 
     def idle_patterns(self) -> list[str]:
         """Those of `exclude` that leave nothing out in any split."""
-        sources = [source for source in self.splits.values() if isinstance(source, Source)]
+        sources = [source for source in self.splits.values() if isinstance(source, SplitSource)]
         idle = dict.fromkeys(pattern for source in sources for pattern in source.exclude)
         for source in sources:
             for folder in filter(None, {source.images, source.labels}):
@@ -92,7 +92,7 @@ class Share:
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class SplitSource:
     """A split of own data.
 
     Args:

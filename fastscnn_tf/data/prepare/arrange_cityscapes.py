@@ -13,7 +13,7 @@ from ...core.files.writing import FORCE
 from ...core.images.image_file import read_image, read_label
 from ...core.labels import CITYSCAPES
 from ..datasets.pairing import Files
-from .staging import Prepared, put, staging
+from .staging import PreparedData, put, staging
 from .unpacking import extract
 
 # Cordts et al., CVPR 2016; images and label maps of each kind and split.
@@ -34,7 +34,7 @@ def prepare_cityscapes(
     force: bool = False,
     counts: dict[str, dict[str, int]] = COUNTS,
     steps: Progress = iter,
-) -> Prepared:
+) -> PreparedData:
     """Unpacks what the loader reads: images, label ids, train ids, instance ids.
 
     May be called once for all archives or for one after the other; folders like `gtFine/val` join
@@ -64,7 +64,7 @@ def prepare_cityscapes(
             _check_new(stage, output, folder, counts, force)
         for folder in new:
             put(stage / folder, output / folder, stage)
-    return Prepared(output, _check_pairs(output), already=False)
+    return PreparedData(output, _check_pairs(output), already=False)
 
 
 def _path(path: PurePosixPath) -> PurePosixPath | None:

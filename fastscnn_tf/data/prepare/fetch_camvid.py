@@ -22,7 +22,7 @@ from ...core.files.writing import FORCE
 from ...core.images.image_file import read_image, read_label
 from ...core.labels import CAMVID
 from .download import ByteProgress, Patience, check_sha256, download, ignore_progress
-from .staging import Prepared, holds_something, put, staging
+from .staging import PreparedData, holds_something, put, staging
 from .unpacking import extract
 
 
@@ -138,7 +138,7 @@ def prepare_camvid(
     patience: Patience | None = None,
     progress: ByteProgress = ignore_progress,
     steps: Progress = iter,
-) -> Prepared:
+) -> PreparedData:
     """Makes `output` a CamVid folder: `train/`, `trainannot/`, `val/`, ... of 360x480 PNGs.
 
     Args:
@@ -161,7 +161,7 @@ def prepare_camvid(
     folders = [f"{split}{kind}" for split in content for kind in ("", "annot")]
     if not force and all((output / name).is_dir() for name in folders):
         with retold(DataError, after=f"; replace it with {FORCE}", of=DataError):
-            return Prepared(output, check_camvid(output, content), already=True)
+            return PreparedData(output, check_camvid(output, content), already=True)
     with staging(output) as stage:  # and while it is fetched nobody else does the same
         if not force:
             check_empty(output)
@@ -184,7 +184,7 @@ def prepare_camvid(
             put(stage / name, output / name, stage)
     if fetched:
         fetched.unlink()
-    return Prepared(output, pairs, already=False)
+    return PreparedData(output, pairs, already=False)
 
 
 def check_empty(output: Path) -> None:

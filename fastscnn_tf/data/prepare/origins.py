@@ -11,7 +11,7 @@ from ...core.foreign_text import printable, shell_path
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class Origin:
     """What a user has to know to get one data set.
 
     Attributes:
@@ -49,7 +49,7 @@ _CITYSCAPES_HINT = (
 _CITYSCAPES_PAGE = "https://www.cityscapes-dataset.com/downloads/"
 
 SOURCES = {
-    "cityscapes": Source(
+    "cityscapes": Origin(
         _CITYSCAPES_PAGE,
         _CITYSCAPES_TERMS,
         ("leftImg8bit_trainvaltest.zip (11 GB)", "gtFine_trainvaltest.zip (241 MB)"),
@@ -58,7 +58,7 @@ SOURCES = {
         "  gtFine/<train|val|test>/<city>/<id>_gtFine_instanceIds.png",
         _CITYSCAPES_HINT,
     ),
-    "cityscapes-coarse": Source(
+    "cityscapes-coarse": Origin(
         _CITYSCAPES_PAGE,
         _CITYSCAPES_TERMS,
         (
@@ -70,32 +70,32 @@ SOURCES = {
         "  gtCoarse/<train|train_extra|val>/<city>/<id>_gtCoarse_labelIds.png",
         _CITYSCAPES_HINT,
     ),
-    "camvid32": Source(
+    "camvid32": Origin(
         "http://web4.cs.ucl.ac.uk/staff/g.brostow/MotionSegRecData/",
         "The page states no licence, but which papers to cite.",
         ("701_StillsRaw_full.zip", "LabeledApproved_full.zip"),
         "  701_StillsRaw_full/<id>.png\n  LabeledApproved_full/<id>_L.png",
     ),
-    "dada-seg": Source(
+    "dada-seg": Origin(
         "https://github.com/jamycheung/ISSAFE",
         "The repository is Apache-2.0; for commercial use it asks to contact the authors.",
         ("DADA-seg (val), image and label (46.8 MB), linked in the README under Datasets",),
         "  leftImg8bit/val/.../<id>.jpg\n  gtFine/val/.../<id>*labelTrainIds.png",
     ),
-    "densepass": Source(
+    "densepass": Origin(
         "https://github.com/chma1024/DensePASS",
         "See the repository for its terms.",
         ("the 100 labelled panoramas, linked in the README",),
         "  leftImg8bit/val/<dir>/<id>.png\n  gtFine/val/<dir>/<id>_labelTrainIds.png",
     ),
-    "synpass": Source(
+    "synpass": Origin(
         "https://github.com/jamycheung/Trans4PASS",
         "See the repository for its terms.",
         ("SynPASS, linked in the README under Data Preparation",),
         "  img/<cloud|fog|rain|sun>/<train|val|test>/<MAP_x_pointy>/<id>.jpg\n"
         "  semantic/<cloud|fog|rain|sun>/<train|val|test>/<MAP_x_pointy>/<id>_trainID.png",
     ),
-    "eventscape": Source(
+    "eventscape": Origin(
         "https://github.com/uzh-rpg/rpg_ramnet",
         "See the repository for its terms.",
         ("Town01-03_train.zip (71 GB)", "Town05_val.zip (12 GB)", "Town05_test.zip (14 GB)"),

@@ -7,7 +7,7 @@ from ...core.errors import ConfigError
 from .arrange_cityscapes import prepare_cityscapes
 from .download import ByteProgress, ignore_progress
 from .fetch_camvid import URL, prepare_camvid
-from .staging import Prepared
+from .staging import PreparedData
 
 FREE = ("camvid",)
 FROM_ARCHIVES = ("cityscapes", "cityscapes-coarse")
@@ -22,7 +22,7 @@ def prepare(
     sha256: str | None = None,
     progress: ByteProgress = ignore_progress,
     steps: Progress = iter,
-) -> Prepared:
+) -> PreparedData:
     """Fetches, unpacks and checks a data set; `origins.instructions` has words for the others.
 
     Args:

@@ -14,7 +14,7 @@ from ...core.files.writing import make_folder
 
 
 @dataclasses.dataclass(frozen=True)
-class Prepared:
+class PreparedData:
     """What lies in a folder now.
 
     Attributes:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ...core.errors import ConfigError, instead_of
 
 
-class Option(NamedTuple):
+class TermOption(NamedTuple):
     """A number in the parentheses of a term, with its range (both ends included)."""
 
     name: str
@@ -20,14 +20,14 @@ class Option(NamedTuple):
     integer: bool = False
 
 
-OPTIONS: dict[str, tuple[Option, ...]] = {
+OPTIONS: dict[str, tuple[TermOption, ...]] = {
     "cross_entropy": (),
     # 0.7 and a sixteenth: CoinCheung/BiSeNet, lib/models, `OhemCELoss`.
-    "ohem": (Option("probability", 0.7, 0.0, 1.0), Option("share", 0.0625, 0.0, 1.0)),
-    "focal": (Option("gamma", 2.0, 0.0, 10.0),),  # Lin et al. 2017, section 4.1
-    "dice": (Option("step", 1, 1, 64, integer=True),),
-    "lovasz": (Option("step", 2, 1, 64, integer=True),),
-    "boundary": (Option("width", 3, 1, 64, integer=True),),
+    "ohem": (TermOption("probability", 0.7, 0.0, 1.0), TermOption("share", 0.0625, 0.0, 1.0)),
+    "focal": (TermOption("gamma", 2.0, 0.0, 10.0),),  # Lin et al. 2017, section 4.1
+    "dice": (TermOption("step", 1, 1, 64, integer=True),),
+    "lovasz": (TermOption("step", 2, 1, 64, integer=True),),
+    "boundary": (TermOption("width", 3, 1, 64, integer=True),),
 }
 _TERM = re.compile(r"(?:(?P<weight>[^*()]*)\*)?\s*(?P<name>\w+)\s*(?:\((?P<options>[^()]*)\))?")
 
