@@ -141,6 +141,14 @@ def test_a_name_stands_for_one_thing():
         assert files <= imports()[name], f"{name} and {files}"
 
 
+def test_classes_stand_at_module_level():
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                inside = [each for each in ast.walk(node) if isinstance(each, ast.ClassDef)]
+                assert not inside, f"{name}: {node.name}"
+
+
 def test_a_class_stands_for_one_thing():
     """But a tensor, which files of weights have and graphs."""
     named = collections.Counter(

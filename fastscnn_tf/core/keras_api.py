@@ -107,6 +107,10 @@ def on_tensorflow(keras: ModuleType) -> bool:
     return not is_keras3(keras) or keras.backend.backend() == "tensorflow"
 
 
+# What `of_keras` completes derives from it, so that type checkers take `super()` for Keras'.
+Ours: Any = object
+
+
 @functools.cache
 def of_keras(own: type, base: type) -> Any:
     """A class of ours that knows neither Keras, made a subclass of a class of one of them."""

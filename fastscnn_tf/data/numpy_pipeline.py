@@ -4,7 +4,6 @@ Order and draws are a pure function of (seed, epoch, position), so that neither 
 threads nor where training was resumed changes a batch.
 """
 
-import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +14,7 @@ import numpy as np
 from ..core.aliases import StrPath
 from ..core.arguments import check_number
 from ..core.config import FastSCNNConfig, config_of
-from ..core.keras_api import PyDataset, keras3
+from ..core.keras_api import Ours, PyDataset, keras3, of_keras
 from .augment import numpy_ops
 from .augment.augmentation import DRAWS, Augmentation, augmentation
 from .augment.mix import mix_batch
@@ -102,7 +101,7 @@ def numpy_batches(
     check_number("workers", workers, 1)
     make = kind or BatchSource
     source = make(dataset, config, settings, batch_size, seed, cache, share)
-    return pydataset_class(keras3())(source, workers)
+    return of_keras(PairBatches, keras3().utils.PyDataset)(source, workers)
 
 
 class BatchSource:
@@ -202,48 +201,44 @@ class _Ahead:
         return wanted.result()
 
 
-@functools.cache
-def pydataset_class(keras: Any) -> Any:
-    class PairBatches(keras.utils.PyDataset):
-        """Batches of a `BatchSource`, prepared ahead in its own threads.
+class PairBatches(Ours):
+    """Batches of a `BatchSource`, prepared ahead in its own threads.
 
-        Keras' own threads, which `workers` of the base class would start, carry batches prepared
-        for one pass over into the next (on JAX and PyTorch `fit` then begins with batch 1), so
-        they stay off.
+    Keras' own threads, which `workers` of the base class would start, carry batches prepared
+    for one pass over into the next (on JAX and PyTorch `fit` then begins with batch 1), so
+    they stay off.
 
-        Attributes:
-            epoch: the epoch that is given.
-            first: its first batch, for an epoch that goes on.
-        """
+    Attributes:
+        epoch: the epoch that is given.
+        first: its first batch, for an epoch that goes on.
+    """
 
-        def __init__(self, source: BatchSource, workers: int):
-            super().__init__(workers=1)
-            self.source, self.epoch, self.first = source, 0, 0
-            self._ahead = _Ahead(source, workers)
-            self._within = self._whole = False  # in an epoch of Keras; its last batch was given
+    def __init__(self, source: BatchSource, workers: int):
+        super().__init__(workers=1)
+        self.source, self.epoch, self.first = source, 0, 0
+        self._ahead = _Ahead(source, workers)
+        self._within = self._whole = False  # in an epoch of Keras; its last batch was given
 
-        def at(self, epoch: int, first: int) -> Any:
-            """Itself, from a batch of an epoch on."""
-            self.epoch, self.first = epoch, first
-            return self
+    def at(self, epoch: int, first: int) -> Any:
+        """Itself, from a batch of an epoch on."""
+        self.epoch, self.first = epoch, first
+        return self
 
-        def __len__(self) -> int:
-            return len(self.source) - self.first
+    def __len__(self) -> int:
+        return len(self.source) - self.first
 
-        def __getitem__(self, index: int) -> Batch:
-            if not 0 <= index < len(self):
-                raise IndexError(index)
-            with noting_data_errors():
-                batch = self._ahead.batch(self.epoch, self.first + index)
-            self._whole = self._within and (self._whole or index == len(self) - 1)
-            return batch
+    def __getitem__(self, index: int) -> Batch:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        with noting_data_errors():
+            batch = self._ahead.batch(self.epoch, self.first + index)
+        self._whole = self._within and (self._whole or index == len(self) - 1)
+        return batch
 
-        def on_epoch_begin(self) -> None:
-            self._within, self._whole = True, False
+    def on_epoch_begin(self) -> None:
+        self._within, self._whole = True, False
 
-        def on_epoch_end(self) -> None:
-            # Keras calls it, too, when it has looked at a batch to build the model.
-            self.epoch += self._whole
-            self._within = self._whole = False
-
-    return PairBatches
+    def on_epoch_end(self) -> None:
+        # Keras calls it, too, when it has looked at a batch to build the model.
+        self.epoch += self._whole
+        self._within = self._whole = False

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.arguments import check_number
 from ..core.config import FastSCNNConfig
-from ..core.keras_api import KerasModel, is_keras3, keras3
+from ..core.keras_api import KerasModel, Ours, is_keras3, keras3, of_keras
 from .fast_scnn import check_patterns
 from .keras_blocks import KerasBlocks
 from .layers import registered
@@ -59,21 +59,24 @@ def fast_scnn_classifier(
 @functools.cache
 def classifier_class(keras: Any) -> type[KerasModel]:
     """`keras.Model` that carries its configuration and is rebuilt from it."""
+    own = of_keras(FastSCNNClassifier, keras.Model)
+    own.namespace = keras
+    return registered(keras, own) if is_keras3(keras) else own
 
-    class FastSCNNClassifier(keras.Model):
-        """Fast-SCNN's trunk as an image classifier; see `fast_scnn_classifier`."""
 
-        config: FastSCNNConfig
-        num_labels: int
+class FastSCNNClassifier(Ours):
+    """Fast-SCNN's trunk as an image classifier; see `fast_scnn_classifier`."""
 
-        def get_config(self) -> dict[str, Any]:
-            return {"fast_scnn": self.config.to_dict(), "num_labels": self.num_labels}
+    namespace: Any  # the Keras that it is a model of
+    config: FastSCNNConfig
+    num_labels: int
 
-        @classmethod
-        def from_config(
-            cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
-        ) -> KerasModel:
-            network = FastSCNNConfig.from_dict(config["fast_scnn"])
-            return fast_scnn_classifier(network, config["num_labels"], keras)
+    def get_config(self) -> dict[str, Any]:
+        return {"fast_scnn": self.config.to_dict(), "num_labels": self.num_labels}
 
-    return registered(keras, FastSCNNClassifier) if is_keras3(keras) else FastSCNNClassifier
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> KerasModel:
+        network = FastSCNNConfig.from_dict(config["fast_scnn"])
+        return fast_scnn_classifier(network, config["num_labels"], cls.namespace)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.config import AUX_HEADS, FastSCNNConfig, config_of
 from ..core.errors import ConfigError
-from ..core.keras_api import KerasModel, is_keras3, keras3, tensorflow
+from ..core.keras_api import KerasModel, Ours, is_keras3, keras3, of_keras, tensorflow
 from ..core.sizes import Size, check_size, padded_size
 from ..data.reader import named_data_errors
 from .complexity import complexity
@@ -92,41 +92,44 @@ def check_patterns(config: FastSCNNConfig) -> None:
 
 
 @functools.cache
-def model_class(keras: Any) -> type[KerasModel]:
+def model_class(keras: Any) -> type:
     """`keras.Model` that carries its `FastSCNNConfig` and is rebuilt from it."""
+    own = of_keras(FastSCNN, keras.Model)
+    own.namespace = keras
+    return registered(keras, own) if is_keras3(keras) else own
 
-    class FastSCNN(keras.Model):
-        """Fast-SCNN; see `fastscnn_tf.fast_scnn`."""
 
-        config: FastSCNNConfig
-        licence: str | None = None  # of the weights, where a file said one
+class FastSCNN(Ours):
+    """Fast-SCNN; see `fastscnn_tf.fast_scnn`."""
 
-        # Keras passes `training` to those that name it.
-        def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
-            ops = keras.ops if is_keras3(keras) else tensorflow()
-            images = without_bytes(inputs, self.config, ops)
-            return super().call(images, training=training, mask=mask)
+    namespace: Any  # the Keras that it is a model of
+    config: FastSCNNConfig
+    licence: str | None = None  # of the weights, where a file said one
 
-        def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-            if hasattr(x, "element_spec") or hasattr(x, "epoch"):  # our data shuffle themselves
-                kwargs.setdefault("shuffle", False)
-            with named_data_errors():
-                return super().fit(x, *args, **kwargs)
+    # Keras passes `training` to those that name it.
+    def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
+        ops = self.namespace.ops if is_keras3(self.namespace) else tensorflow()
+        images = without_bytes(inputs, self.config, ops)
+        return super().call(images, training=training, mask=mask)
 
-        def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-            with named_data_errors():
-                return super().evaluate(x, *args, **kwargs)
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if hasattr(x, "element_spec") or hasattr(x, "epoch"):  # our data shuffle themselves
+            kwargs.setdefault("shuffle", False)
+        with named_data_errors():
+            return super().fit(x, *args, **kwargs)
 
-        def get_config(self) -> dict[str, Any]:
-            return {"fast_scnn": self.config.to_dict()}
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        with named_data_errors():
+            return super().evaluate(x, *args, **kwargs)
 
-        @classmethod
-        def from_config(
-            cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
-        ) -> KerasModel:
-            return fast_scnn(FastSCNNConfig.from_dict(config["fast_scnn"]), keras)
+    def get_config(self) -> dict[str, Any]:
+        return {"fast_scnn": self.config.to_dict()}
 
-    return registered(keras, FastSCNN) if is_keras3(keras) else FastSCNN
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> KerasModel:
+        return fast_scnn(FastSCNNConfig.from_dict(config["fast_scnn"]), cls.namespace)
 
 
 def require_fast_scnn(model: KerasModel) -> FastSCNNConfig:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core.images.interpolation import ALIGNED, HALF_PIXEL, NEAREST, interpolation_matrix
 from ..core.keras_api import (
+    Ours,
     Tensor,
     is_keras3,
     keras3,
@@ -26,8 +27,6 @@ PACKAGE = "fastscnn_tf"
 COARSE = "_fastscnn_coarse"  # attribute of a bilinear map: (what was interpolated, sampling)
 
 Shape = tuple[int | None, ...]
-
-_Layer: Any = object  # until `of_keras` adds that of one Keras
 
 
 def registered(keras: ModuleType, own: Any) -> Any:
@@ -49,7 +48,7 @@ def layers_for(keras: ModuleType) -> SimpleNamespace:
     )
 
 
-class WindowMeans(_Layer):
+class WindowMeans(Ours):
     """Means over the windows of one axis, or over the whole map.
 
     Args:
@@ -82,7 +81,7 @@ class WindowMeans(_Layer):
         return {**super().get_config(), "spans": self.spans, "axis": self.axis}
 
 
-class Resize(_Layer):
+class Resize(Ours):
     """Interpolation to a fixed (height, width).
 
     Args:
@@ -127,7 +126,7 @@ def resized(x: Tensor, size: Size, sampling: str) -> Tensor:
     return tf.image.resize(x, size, "nearest" if sampling == NEAREST else "bilinear")
 
 
-class BatchNormalization(_Layer):
+class BatchNormalization(Ours):
     """Keras 3's layer on TensorFlow's fused kernel (NHWC, axis 3).
 
     The kernel reports a Bessel-corrected variance; the running variance is put back to the biased

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,10 +11,12 @@ from ..core.config import FastSCNNConfig
 from ..core.errors import ConfigError, ExportError, ModelFileError
 from ..core.keras_api import (
     KerasModel,
+    Ours,
     PyDataset,
     TFDataset,
     as_it_is,
     keras3,
+    of_keras,
     tensorflow,
     tf_keras,
 )
@@ -84,7 +85,7 @@ def qat_model(network: FoldedNetwork) -> KerasModel:
     image = keras.Input((*network.config.input_size, 3), name="image")
     outputs = as_it_is(fast_scnn_outputs)
     x = outputs(blocks, blocks.input(image), network.config)["logits"]
-    model = _model_class()(image, blocks.upsample(x))
+    model = of_keras(QuantizationAwareFastSCNN, keras.Model)(image, blocks.upsample(x))
     model.cells = keras.Model(image, x).__call__  # bound, so that Keras tracks no second model
     # === Weights ===
     model.config, model.blocks, model.calibrated = network.config, blocks, False
@@ -195,92 +196,86 @@ def _check_parity(model: KerasModel, network: FoldedNetwork) -> None:
         raise ExportError(f"the tf_keras twin differs from the Keras 3 model by {error:.1e}")
 
 
-@functools.cache
-def _model_class() -> Any:
-    keras: Any = tf_keras()
+class QuantizationAwareFastSCNN(Ours):
+    """A TFMOT-wrapped Fast-SCNN; see `quantize_aware`."""
 
-    class QuantizationAwareFastSCNN(keras.Model):
-        """A TFMOT-wrapped Fast-SCNN; see `quantize_aware`."""
+    config: FastSCNNConfig
+    blocks: QATBlocks
+    calibrated: bool
+    licence: str | None = None
+    cells: Callable[..., Any]  # normalised images to the logits at 1/8
+    teacher: FoldedNetwork | None = None
+    distill_weight: float
 
-        config: FastSCNNConfig
-        blocks: QATBlocks
-        calibrated: bool
-        licence: str | None = None
-        cells: Callable[..., Any]  # normalised images to the logits at 1/8
-        teacher: FoldedNetwork | None = None
-        distill_weight: float
+    def teach(self, model: KerasModel, weight: float = 1.0) -> None:
+        """Has `fit` learn the probabilities of a float model, too (see `train_step`)."""
+        model = resize_model(inference_model(model), self.config.input_size, self.config.pad)
+        self.teacher, self.distill_weight = fold(model), weight
+        self.distilled = tf_keras().metrics.Mean("distill")  # in the logs, as all metrics are
 
-        def teach(self, model: KerasModel, weight: float = 1.0) -> None:
-            """Has `fit` learn the probabilities of a float model, too (see `train_step`)."""
-            model = resize_model(inference_model(model), self.config.input_size, self.config.pad)
-            self.teacher, self.distill_weight = fold(model), weight
-            self.distilled = keras.metrics.Mean("distill")  # in the logs, as all metrics are
+    def call(self, inputs, training=None, mask=None):
+        images = without_bytes(inputs, self.config, tensorflow())
+        return super().call(images, training=training, mask=mask)
 
-        def call(self, inputs, training=None, mask=None):
-            images = without_bytes(inputs, self.config, tensorflow())
-            return super().call(images, training=training, mask=mask)
+    def train_step(self, data):
+        """With a teacher the loss is the compiled one plus `distill_weight` times KL(teacher ||
+        student), averaged over the cells of the logits, as in `distillation_loss`.
+        """
+        if self.teacher is None:
+            return as_it_is(super().train_step)(data)
+        return as_it_is(self._taught)(*data)
 
-        def train_step(self, data):
-            """With a teacher the loss is the compiled one plus `distill_weight` times KL(teacher ||
-            student), averaged over the cells of the logits, as in `distillation_loss`.
-            """
-            if self.teacher is None:
-                return as_it_is(super().train_step)(data)
-            return as_it_is(self._taught)(*data)
+    def _taught(self, images, labels):
+        tf = tensorflow()
+        images = without_bytes(images, self.config, tf)
+        told = tf.nn.log_softmax(logits_of(self.teacher, images))
+        with tf.GradientTape() as tape:
+            cells = self.cells(images, training=True)
+            logits = self.blocks.upsample(cells)
+            difference = tf.exp(told) * (told - tf.nn.log_softmax(cells))
+            distilled = tf.reduce_mean(tf.reduce_sum(difference, -1))
+            own = self.compute_loss(images, labels, logits, None)
+            loss = own + self.distill_weight * distilled
+        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+        self.distilled.update_state(distilled)
+        return self.compute_metrics(images, labels, logits, None)
 
-        def _taught(self, images, labels):
-            tf = tensorflow()
-            images = without_bytes(images, self.config, tf)
-            told = tf.nn.log_softmax(logits_of(self.teacher, images))
-            with tf.GradientTape() as tape:
-                cells = self.cells(images, training=True)
-                logits = self.blocks.upsample(cells)
-                difference = tf.exp(told) * (told - tf.nn.log_softmax(cells))
-                distilled = tf.reduce_mean(tf.reduce_sum(difference, -1))
-                own = self.compute_loss(images, labels, logits, None)
-                loss = own + self.distill_weight * distilled
-            self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-            self.distilled.update_state(distilled)
-            return self.compute_metrics(images, labels, logits, None)
+    def test_step(self, data):
+        return as_it_is(super().test_step)(data)
 
-        def test_step(self, data):
-            return as_it_is(super().test_step)(data)
+    def predict_step(self, data):
+        return as_it_is(super().predict_step)(data)
 
-        def predict_step(self, data):
-            return as_it_is(super().predict_step)(data)
+    def compile(self, optimizer="sgd", loss=None, metrics=None, **kwargs):
+        super().compile(
+            optimizer=_translate_optimizer(optimizer),
+            loss=_only_logits(loss),
+            metrics=[_translate_metric(m) for m in metrics or []],
+            **{k: v for k, v in kwargs.items() if k != "loss_weights"},
+        )
 
-        def compile(self, optimizer="sgd", loss=None, metrics=None, **kwargs):
-            super().compile(
-                optimizer=_translate_optimizer(optimizer),
-                loss=_only_logits(loss),
-                metrics=[_translate_metric(m) for m in metrics or []],
-                **{k: v for k, v in kwargs.items() if k != "loss_weights"},
-            )
+    def save(self, filepath, *args, **kwargs):
+        raise ConfigError(
+            "a quantization-aware model is saved by fastscnn_tf.save_model(model, 'x.npz')"
+        )
 
-        def save(self, filepath, *args, **kwargs):
-            raise ConfigError(
-                "a quantization-aware model is saved by fastscnn_tf.save_model(model, 'x.npz')"
-            )
+    def fit(self, x=None, *args, **kwargs):
+        _check_callbacks(kwargs.get("callbacks"))
+        if not self.calibrated:
+            calibrated = calibrate(_weights_of(self), x, CALIBRATION_IMAGES)
+            set_ranges(self, calibrated.ranges)
+        x = _for_tf_keras(x)
+        if self.optimizer:  # else TensorFlow traces the first step twice
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+        if "validation_data" in kwargs:
+            kwargs["validation_data"] = _for_tf_keras(kwargs["validation_data"])
+        with named_data_errors():
+            return super().fit(x, *args, **kwargs)
 
-        def fit(self, x=None, *args, **kwargs):
-            _check_callbacks(kwargs.get("callbacks"))
-            if not self.calibrated:
-                calibrated = calibrate(_weights_of(self), x, CALIBRATION_IMAGES)
-                set_ranges(self, calibrated.ranges)
-            x = _for_tf_keras(x)
-            if self.optimizer:  # else TensorFlow traces the first step twice
-                with self.distribute_strategy.scope():
-                    self.optimizer.build(self.trainable_variables)
-            if "validation_data" in kwargs:
-                kwargs["validation_data"] = _for_tf_keras(kwargs["validation_data"])
-            with named_data_errors():
-                return super().fit(x, *args, **kwargs)
-
-        def evaluate(self, x=None, *args, **kwargs):
-            with named_data_errors():
-                return super().evaluate(_for_tf_keras(x), *args, **kwargs)
-
-    return QuantizationAwareFastSCNN
+    def evaluate(self, x=None, *args, **kwargs):
+        with named_data_errors():
+            return super().evaluate(_for_tf_keras(x), *args, **kwargs)
 
 
 def _check_callbacks(callbacks: Any) -> None:

@@ -9,7 +9,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from ..core.errors import ConfigError
-from ..core.keras_api import is_keras3
+from ..core.keras_api import is_keras3, of_keras
 from ..model.layers import registered
 from .schedules import schedule_class
 from .settings import check_run_values
@@ -93,17 +93,19 @@ class KernelDecay:
         return len(variable.shape) > 1
 
 
+class SGD(KernelDecay):
+    """SGD with decoupled weight decay of the kernels."""
+
+
+class AdamW(KernelDecay):
+    """AdamW whose weight decay is that of the kernels."""
+
+
 @functools.cache
 def optimizers_for(keras: Any) -> SimpleNamespace:
     """`SGD` and `AdamW` of a namespace with the weight decay of `KernelDecay`."""
-
-    class SGD(KernelDecay, keras.optimizers.SGD):
-        """SGD with decoupled weight decay of the kernels."""
-
-    class AdamW(KernelDecay, keras.optimizers.AdamW):
-        """AdamW whose weight decay is that of the kernels."""
-
-    return SimpleNamespace(SGD=registered(keras, SGD), AdamW=registered(keras, AdamW))
+    own = (of_keras(kind, getattr(keras.optimizers, kind.__name__)) for kind in (SGD, AdamW))
+    return SimpleNamespace(**{kind.__name__: registered(keras, kind) for kind in own})
 
 
 @contextlib.contextmanager

@@ -178,13 +178,11 @@ def _bounded(most: float) -> Any:
     """A callback of fsspec that stops what is longer."""
     callbacks = import_extra("fsspec.callbacks", "remote")
 
-    class Bounded(callbacks.Callback):  # type: ignore[name-defined]
-        def relative_update(self, inc: int = 1) -> None:
-            super().relative_update(inc)
-            if self.value > most:
-                raise _Longer
+    def refuse(size: int | None, value: int, **more: Any) -> None:
+        if value > most:
+            raise _Longer
 
-    return Bounded()
+    return callbacks.Callback(hooks={"refuse": refuse})
 
 
 def patiently(url: str, call: Callable[[], T]) -> T:

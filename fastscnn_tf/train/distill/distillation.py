@@ -8,11 +8,10 @@ network: what lies between the cells is interpolated and teaches nothing more.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
-from ...core.keras_api import KerasModel, Tensor, keras3, of_keras
+from ...core.keras_api import KerasModel, Ours, Tensor, keras3, of_keras
 from ...model.fast_scnn import logits_layer, model_class, require_fast_scnn
 from ..settings import check_run_values
 from .teacher import open_teacher
@@ -92,7 +91,7 @@ def distilling_model(
     else:
         both = layer(open_teacher(teacher, config), name=DISTILL)([logits, inputs])
     own = model.output if isinstance(model.output, dict) else {names[0]: model.output}
-    training = _model_class(keras)(inputs, {**own, DISTILL: both})
+    training = of_keras(Distilling, model_class(keras))(inputs, {**own, DISTILL: both})
     training.config = config
     training.prepare(model, loss, weight)
     return training
@@ -132,45 +131,41 @@ def _resized(logits: Tensor, size: tuple[int, int]) -> Tensor:
     return resize(logits, size, antialias=False, data_format="channels_last")
 
 
-@functools.cache
-def _model_class(keras: Any) -> Any:
-    class Distilling(model_class(keras)):  # type: ignore[misc]
-        """A student with its teacher; see `distilling_model`."""
+class Distilling(Ours):
+    """A student with its teacher; see `distilling_model`."""
 
-        def prepare(self, student: KerasModel, loss: Any, weight: float) -> None:
-            """Keeps what is not a layer here; Keras would track a model or a metric twice."""
-            self._student = lambda: student
-            self._distillation, self._weight = loss, weight
-            self._mean_distillation = keras.metrics.Mean(name=DISTILL)
+    def prepare(self, student: KerasModel, loss: Any, weight: float) -> None:
+        """Keeps what is not a layer here; Keras would track a model or a metric twice."""
+        self._student = lambda: student
+        self._distillation, self._weight = loss, weight
+        self._mean_distillation = keras3().metrics.Mean(name=DISTILL)
 
-        @property
-        def student(self) -> Tensor:
-            """The model that is trained, without its teacher."""
-            return self._student()
+    @property
+    def student(self) -> Tensor:
+        """The model that is trained, without its teacher."""
+        return self._student()
 
-        def compile(self, optimizer="rmsprop", **kwargs):
-            self.student.compile(optimizer=optimizer, **kwargs)
-            super().compile(optimizer=self.student.optimizer, **kwargs)
+    def compile(self, optimizer="rmsprop", **kwargs):
+        self.student.compile(optimizer=optimizer, **kwargs)
+        super().compile(optimizer=self.student.optimizer, **kwargs)
 
-        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-            own, both = _parted(y_pred)
-            told = self._distilled(both)
-            self._mean_distillation.update_state(told)
-            return super().compute_loss(x, y, own, sample_weight, training) + self._weight * told
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        own, both = _parted(y_pred)
+        told = self._distilled(both)
+        self._mean_distillation.update_state(told)
+        return super().compute_loss(x, y, own, sample_weight, training) + self._weight * told
 
-        def compute_metrics(self, x, y, y_pred, sample_weight=None):
-            return super().compute_metrics(x, y, _parted(y_pred)[0], sample_weight)
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        return super().compute_metrics(x, y, _parted(y_pred)[0], sample_weight)
 
-        def save(self, filepath, overwrite=True, **kwargs):
-            self.student.save(filepath, overwrite=overwrite, **kwargs)
+    def save(self, filepath, overwrite=True, **kwargs):
+        self.student.save(filepath, overwrite=overwrite, **kwargs)
 
-        def _distilled(self, both):
-            classes = self.config.num_classes
-            if both.shape[-1] == 2 * classes:
-                return self._distillation(None, both)
-            return self._distillation(both[..., -1], both[..., :-1])
-
-    return Distilling
+    def _distilled(self, both):
+        classes = self.config.num_classes
+        if both.shape[-1] == 2 * classes:
+            return self._distillation(None, both)
+        return self._distillation(both[..., -1], both[..., :-1])
 
 
 def _parted(outputs: Tensor) -> tuple[Any, Any]:
