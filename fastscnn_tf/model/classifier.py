@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from types import ModuleType
 from typing import Any
 
 from ..core.arguments import check_number
 from ..core.config import FastSCNNConfig
-from ..core.keras_api import KerasModel, Ours, is_keras3, keras3, of_keras
+from ..core.keras_api import KerasModel, Ours, keras3
 from .fast_scnn import check_patterns
 from .keras_blocks import KerasBlocks
-from .layers import registered
+from .layers import model_of_keras
 from .topology import trunk
 
 MAX_LABELS = 100_000
@@ -56,12 +55,9 @@ def fast_scnn_classifier(
     return model
 
 
-@functools.cache
 def classifier_class(keras: Any) -> type[KerasModel]:
     """`keras.Model` that carries its configuration and is rebuilt from it."""
-    own = of_keras(FastSCNNClassifier, keras.Model)
-    own.namespace = keras
-    return registered(keras, own) if is_keras3(keras) else own
+    return model_of_keras(FastSCNNClassifier, keras)
 
 
 class FastSCNNClassifier(Ours):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import functools
 import os
 from types import ModuleType
 from typing import Any
 
 from ..core.config import AUX_HEADS, FastSCNNConfig, config_of
 from ..core.errors import ConfigError
-from ..core.keras_api import KerasModel, Ours, is_keras3, keras3, of_keras, tensorflow
+from ..core.keras_api import KerasModel, Ours, is_keras3, keras3, tensorflow
 from ..core.sizes import Size, check_size, padded_size
 from ..data.reader import named_data_errors
 from .complexity import complexity
 from .keras_blocks import KerasBlocks
-from .layers import registered
+from .layers import model_of_keras
 from .preprocess import without_bytes
 from .topology import FullSizeBlocks, Tensor, fast_scnn_outputs
 
@@ -91,12 +90,9 @@ def check_patterns(config: FastSCNNConfig) -> None:
             raise ConfigError(f"conv_bias {pattern!r} matches no convolution{hint}")
 
 
-@functools.cache
 def model_class(keras: Any) -> type:
     """`keras.Model` that carries its `FastSCNNConfig` and is rebuilt from it."""
-    own = of_keras(FastSCNN, keras.Model)
-    own.namespace = keras
-    return registered(keras, own) if is_keras3(keras) else own
+    return model_of_keras(FastSCNN, keras)
 
 
 class FastSCNN(Ours):

@@ -35,6 +35,14 @@ def registered(keras: ModuleType, own: Any) -> Any:
 
 
 @functools.cache
+def model_of_keras(own: type, keras: ModuleType) -> Any:
+    """A model of ours joined with one Keras, its `namespace`, and known to the loader of that."""
+    model = of_keras(own, keras.Model)
+    model.namespace = keras
+    return registered(keras, model) if is_keras3(keras) else model
+
+
+@functools.cache
 def layers_for(keras: ModuleType) -> SimpleNamespace:
     """`WindowMeans`, `Resize` and `BatchNormalization` of a Keras namespace."""
     layers = keras.layers
