@@ -218,14 +218,15 @@ def test_a_split_that_leads_elsewhere_is_not_packed(tmp_path):
 # Killed, and two at once
 
 SLOW = """
-import sys, time
+import sys
 from fastscnn_tf.data.records.packing import pack
 from fastscnn_tf.data.datasets.toy_streets import ToyStreets
 
 def slowly(items):
     for item in items:
         print(item, flush=True)
-        time.sleep(600 if item else 0)
+        if item:
+            sys.stdin.read()  # until it is killed
         yield item
 
 pack([ToyStreets("val", (16, 24))], sys.argv[1], steps=slowly)
@@ -238,7 +239,8 @@ def packing(tmp_path):
     command = [sys.executable, "-c", SLOW, str(tmp_path / "out")]
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
         process.stdout.readline()
         process.stdout.readline()
         yield process

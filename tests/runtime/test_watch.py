@@ -89,20 +89,27 @@ def test_equal_names_from_two_folders_do_not_overwrite_each_other(drive, tmp_pat
     assert names == ["1-2_labels.png", "1_labels.png"]
 
 
+class NeverAfterLooks(threading.Event):
+    """Waited for between two looks into a folder; something comes after one that found no more."""
+
+    def __init__(self, come):
+        super().__init__()
+        self.looks, self.come = 0, come
+
+    def wait(self, timeout=None):
+        self.looks += 1
+        if self.looks == 3:  # the first finds the files, the second takes them
+            self.come()
+        return super().wait(timeout)
+
+
 def test_new_pictures_are_followed_and_unreadable_ones_told(drive, tmp_path):
     told = []
     (drive / "bad.png").write_bytes(b"no image")
     (drive / "0.png").rename(tmp_path / "moved.png")
-
-    def arrive():
-        time.sleep(0.5)
-        (tmp_path / "moved.png").rename(drive / "later.png")
-
-    thread = threading.Thread(target=arrive)
-    thread.start()
-    frames = open_source(str(drive), follow=True, on_bad=told.append).frames(NEVER)
+    never = NeverAfterLooks(lambda: (tmp_path / "moved.png").rename(drive / "later.png"))
+    frames = open_source(str(drive), follow=True, on_bad=told.append).frames(never)
     names = [next(frames).name for _ in range(5)]
-    thread.join()
     frames.close()
     assert names == ["1", "2", "3", "4", "later"]
     assert len(told) == 1
