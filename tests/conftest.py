@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from forked import forking
+from forked import ONE_THREAD, forking
 from PIL import Image
 
 import fastscnn_tf as fs
@@ -26,6 +26,9 @@ SIZE = (96, 160)
 LONG = {"train", "convert", "process", "notebook"}
 TARGETS = Path(__file__).parent / "targets"
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before a test imports ONNX Runtime itself
+# Sharing an operation of a network this small among threads costs a tenth more than it takes alone,
+# and processes share the cores already. Commands that are forked keep all threads.
+os.environ.setdefault(ONE_THREAD, "1")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -70,6 +70,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's back
 callbacks.StopOnSignal = StopOnSignal
 main(sys.argv[4:])
 """
+ONE_THREAD = "TF_NUM_INTRAOP_THREADS"
 LIMIT = 3600  # seconds; a run takes about ten, and some minutes on a machine that is busy
 
 
@@ -119,9 +120,13 @@ class Command:
 
 @contextlib.contextmanager
 def forking(imports=TRAINING):
-    """Within it (arguments, said, script) -> a `Command` that has begun, with these imports."""
+    """Within it (arguments, said, script) -> a `Command` that has begun, with these imports.
+
+    They compute on all threads, as users' do: runs are resumed to the bit on several, too.
+    """
     command = [sys.executable, "-c", imports + FORKING]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
-    with subprocess.Popen(command, **pipes) as server:
+    environment = {name: value for name, value in os.environ.items() if name != ONE_THREAD}
+    with subprocess.Popen(command, env=environment, **pipes) as server:
         yield functools.partial(Command, server)
         server.kill()
