@@ -39,6 +39,7 @@ TINY = FastSCNNConfig.for_labels("toy", input_size=(64, 96), width=0.25, repeats
 @functools.lru_cache(maxsize=1)  # for all images of one file
 def session(content):
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1  # others would spin while they wait
     options.add_session_config_entry("session.x64quantprecision", "1")
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
