@@ -14,7 +14,7 @@ TEST_WORKERS ?= 2
 # Whatever is set: tests start hundreds of processes, which would all compile what they import.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo camvid camvid-short test test-all targets test-targets web cityscapes backends fleet remote lowest fuzz audit lint format docs docs-serve clean
+.PHONY: setup demo camvid camvid-short test test-all targets test-targets web cityscapes backends backend-jax backend-torch backends-setup fleet remote lowest fuzz audit lint format docs docs-serve clean
 
 setup: $(VENV)/.done
 
@@ -66,8 +66,15 @@ web: tflite/web/node_modules/.package-lock.json
 tflite/web/node_modules/.package-lock.json: tflite/web/package-lock.json
 	npm ci --no-audit --no-fund --prefix tflite/web
 
-backends: setup
-	bash tests/backends/run.sh
+# JAX and PyTorch beside each other where make has jobs for both: nothing else takes as long.
+BACKENDS := backend-jax backend-torch
+backends: $(BACKENDS)
+
+$(BACKENDS): backend-%: backends-setup
+	bash tests/backends/run.sh $*
+
+backends-setup: setup
+	bash tests/backends/setup.sh
 
 fleet: setup
 	bash tests/fleet/run.sh

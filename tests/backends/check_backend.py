@@ -1,6 +1,6 @@
 """One Keras backend against what TensorFlow computed, and training on it without TensorFlow.
 
-`run.sh` runs this on JAX and PyTorch, each in its own environment. By hand:
+`run.sh` runs this on JAX or PyTorch, each in its own environment. By hand:
 
     python tests/backends/make_reference.py FOLDER        # where TensorFlow is
     KERAS_BACKEND=jax FASTSCNN_REFERENCE=FOLDER python -m pytest tests/backends/check_backend.py
