@@ -1,6 +1,9 @@
 """Reading pairs by index inside a pipeline, and bringing the reader's errors back out of it."""
 
+import atexit
 import contextlib
+import threading
+import time
 from collections.abc import Iterator
 from types import TracebackType
 
@@ -13,7 +16,43 @@ from ..core.sizes import Size
 from .cache import Cache, open_cache
 from .datasets.dataset import SegmentationDataset
 
+QUIET = 0.5  # seconds without a read, after which tf.data's threads have all that they want
+
 _failures: list[FastSCNNError] = []
+
+
+class _Reads:
+    """The reads of tf.data's threads, of which none may begin once Python has begun to end.
+
+    Python stops a thread that asks for it then, and an iterator that somebody still holds, which is
+    destroyed later, would wait for that thread for ever. So those that begin at the end fail at
+    once, until the threads have filled their buffers and ask for no more.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._running, self._last, self._over = threading.Lock(), 0, -QUIET, False
+        atexit.register(self._end)
+
+    def __enter__(self) -> None:
+        self._count(1)
+        if self._over:
+            self._count(-1)
+            raise RuntimeError("Python is ending")
+
+    def __exit__(self, *_: object) -> None:
+        self._count(-1)
+
+    def _count(self, step: int) -> None:
+        with self._lock:
+            self._running, self._last = self._running + step, time.monotonic()
+
+    def _end(self) -> None:
+        self._over = True
+        while self._running or time.monotonic() - self._last < QUIET:
+            time.sleep(0.01)
+
+
+_reads = _Reads()
 
 
 def named_data_errors() -> contextlib.AbstractContextManager[None]:
@@ -48,9 +87,10 @@ class _Named:
 
 @contextlib.contextmanager
 def noting_data_errors() -> Iterator[None]:
-    """Keeps an error of ours for `named_data_errors`, since tf.data loses it."""
+    """A read of tf.data's; keeps an error for `named_data_errors`, since tf.data loses it."""
     try:
-        yield
+        with _reads:
+            yield
     except FastSCNNError as error:
         _failures.append(error)
         raise

@@ -1,5 +1,7 @@
 import functools
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -160,3 +162,21 @@ def test_wrong_requests():
         batches(Coded(), CONFIG, PRESETS["paper"], 7)
     with pytest.raises(ConfigError, match="unknown augmentation"):
         load_dataset("toy", config=CONFIG, augment="wild")
+
+
+BUSY = """
+import fastscnn_tf as fs
+
+config = fs.FastSCNNConfig.for_labels("toy", input_size=(256, 256))
+batches = iter(fs.load_dataset("toy", config=config, augment="paper", batch_size=8, cache="none"))
+print(next(batches)[0].shape)
+"""
+
+
+@pytest.mark.process
+def test_a_script_ends_while_threads_read():
+    """Seven of eight hung for ever where the threads were left to read on."""
+    done = subprocess.run(
+        [sys.executable, "-c", BUSY], capture_output=True, text=True, timeout=300, check=True
+    )
+    assert (done.stdout, done.stderr) == ("(8, 256, 256, 3)\n", "")
