@@ -26,7 +26,7 @@ KEY = "settings"  # in the JSON inside a .tflite, and in this file
 LARGEST = 1 << 18  # bytes of such a file
 
 
-class _File(msgspec.Struct):
+class _SettingsFile(msgspec.Struct):
     """What such a file holds; its settings are checked by `DeviceSettings`."""
 
     format: int | None = None
@@ -88,7 +88,9 @@ def read_settings(path: StrPath, model: Path, content: bytes) -> DeviceSettings:
     Raises:
         ConfigError: no such file, no JSON, another model's settings, or not valid.
     """
-    found: _File = read_json(path, _File, what="settings file", largest=LARGEST, error=ConfigError)
+    found: _SettingsFile = read_json(
+        path, _SettingsFile, what="settings file", largest=LARGEST, error=ConfigError
+    )
     if found.settings is None or found.sha256 is None:
         raise ConfigError(f"{path}: no settings file: expected sha256 and settings")
     if found.format != FORMAT:

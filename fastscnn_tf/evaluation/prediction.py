@@ -303,7 +303,7 @@ def image_writer(
     listed: bool = False,
     skip_bad: bool = False,
     views: Views | None = None,
-) -> _Writer:
+) -> _PredictionWriter:
     """What `predict_files` does with each image, as a function of (image, target) paths.
 
     The arguments are those of `predict_files`, and `listed` of `Results`.
@@ -313,11 +313,11 @@ def image_writer(
     """
     inference, predictor = open_inference(model, threads, size, pad, views=views)
     write = Results(format, label_space_of(predictor), opacity, listed)
-    return _Writer(inference, predictor, write, skip_bad, bool(views and views.window))
+    return _PredictionWriter(inference, predictor, write, skip_bad, bool(views and views.window))
 
 
 @dataclasses.dataclass(frozen=True)
-class _Writer:
+class _PredictionWriter:
     """Writes what a model sees in an image; with `skip_bad` it says why one cannot be read."""
 
     inference: Inference

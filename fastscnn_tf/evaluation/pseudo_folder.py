@@ -230,7 +230,7 @@ class _Settings(msgspec.Struct):
     parquet: bool = False
 
 
-class _Line(Counts, frozen=True):
+class _CountsLine(Counts, frozen=True):
     """A line of the journal."""
 
     name: Text
@@ -239,7 +239,7 @@ class _Line(Counts, frozen=True):
 def _read_journal(path: Path, classes: int | None = None) -> dict[str, Counts]:
     """What is done."""
     done: dict[str, Counts] = {}
-    for number, line in enumerate(read_lines(path, _Line), 1):
+    for number, line in enumerate(read_lines(path, _CountsLine), 1):
         if {len(line.predicted), len(line.kept)} != {classes or len(line.kept)}:
             raise OutputError(f"{path}: damaged at line {number}: expected {classes} counts each")
         done[line.name] = line

@@ -50,7 +50,7 @@ class Record:
                 raise ValueError(f"{name} {value[:80]!r} is not printable")
 
 
-class _Kind(msgspec.Struct):
+class _LedgerKind(msgspec.Struct):
     ledger: Any = None
 
 
@@ -69,7 +69,7 @@ def read_ledger(path: StrPath | None) -> dict[str, Record]:
     if path is None or not os.path.lexists(path):
         return {}
     try:
-        kind: _Kind = read_json(path, _Kind, what="ledger", error=OutputError)
+        kind: _LedgerKind = read_json(path, _LedgerKind, what="ledger", error=OutputError)
         if kind.ledger != KIND:
             raise OutputError("another kind of file")
         found: _Ledger = read_json(path, _Ledger, what="ledger", error=OutputError)

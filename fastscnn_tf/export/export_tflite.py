@@ -213,7 +213,7 @@ def network_for(
     return network
 
 
-class _Made(NamedTuple):
+class _EngineResult(NamedTuple):
     """What an engine made: the network with its ranges, the file, and more to say of it."""
 
     network: FoldedNetwork
@@ -229,7 +229,7 @@ def _converted(
     input: str,
     calibration: Source,
     device: str,
-) -> _Made:
+) -> _EngineResult:
     """By TensorFlow's converter, with the ranges that the recipe asks for."""
     if rules.needs_calibration and rules.activations == "int8":
         network = calibrate(network, calibration, method=wanted.calibration_method)
@@ -238,17 +238,17 @@ def _converted(
     given = "float32" if wide else input
     function = graph_function(network, wanted.outputs, given, blocks)
     images = images_for(network.config, calibration) if wide else None
-    return _Made(network, convert(function, rules, wanted.outputs, input, images), {})
+    return _EngineResult(network, convert(function, rules, wanted.outputs, input, images), {})
 
 
 def _quantized(
     network: FoldedNetwork, wanted: ExportOptions, input: str, calibration: Source
-) -> _Made:
+) -> _EngineResult:
     """By ai-edge-quantizer."""
     layers = kept_layers(network.config, wanted.keep_float)
     content, floats = ai_edge.quantize_file(network, wanted.outputs, input, calibration, layers)
     more = {"engine": engine_version(), "float_layers": list(layers)}
-    return _Made(on_bytes(network), content, more, floats)
+    return _EngineResult(on_bytes(network), content, more, floats)
 
 
 def _write(result: ExportResult, content: bytes, settings: DeviceSettings | None) -> None:

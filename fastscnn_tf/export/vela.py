@@ -133,7 +133,7 @@ class Compiled:
         )
 
 
-class _Made(NamedTuple):
+class _VelaResult(NamedTuple):
     """What Vela said and wrote: the .tflite, the whole's numbers, and those of each operation."""
 
     said: str
@@ -198,7 +198,7 @@ def compile_tflite(
         source.write_bytes(content)  # what was checked
         command = [program, str(source), "--accelerator-config", accelerator, *words]
         said = _run([*command, "--output-dir", name, "--verbose-performance"], timeout)
-        made = _Made(
+        made = _VelaResult(
             said,
             _read(folder, "m_vela.tflite", said),
             *(_table(folder, part, said) for part in ("summary", "per-layer")),
@@ -297,7 +297,7 @@ def _table(folder: Path, part: str, said: str) -> list[dict[str, str]]:
 
 
 def _compiled(
-    target: Path, accelerator: str, version: str, operations: int, made: _Made
+    target: Path, accelerator: str, version: str, operations: int, made: _VelaResult
 ) -> Compiled:
     ops = parse_tflite(made.content).main.ops
     try:

@@ -149,7 +149,7 @@ def save_folded(network: FoldedNetwork, path: StrPath) -> None:
     write_bytes(path, described_bytes("meta", meta, arrays))
 
 
-class _Meta(Description):
+class _FoldedMeta(Description):
     fine_tuned: bool
     takes_bytes: bool
     frozen: bool = False
@@ -163,7 +163,7 @@ def load_folded(path: StrPath) -> FoldedNetwork:
     """
     path = Path(path)
     meta, config, values = read_described(
-        path, "meta", _Meta, FORMAT, "quantization-aware checkpoint", HINT
+        path, "meta", _FoldedMeta, FORMAT, "quantization-aware checkpoint", HINT
     )
     weights = {
         name: (

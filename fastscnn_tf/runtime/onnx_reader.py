@@ -62,12 +62,12 @@ def read_onnx(path: StrPath) -> tuple[bytes, ModelGraphs]:
     if content[4:8] == MARK:
         raise ModelFileError(f"{path}: a .tflite file under the name of an .onnx: rename it")
     with retold(ModelFileError, f"{path}: no .onnx file that is run here (", ")", of=DAMAGE):
-        graphs = _Reader().model(memoryview(content))
+        graphs = _GraphReader().model(memoryview(content))
         own_metadata(graphs)
     return content, graphs
 
 
-class _Reader:
+class _GraphReader:
     """Gathers the tensors of a graph by name, as its parts come."""
 
     def __init__(self) -> None:

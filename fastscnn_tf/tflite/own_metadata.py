@@ -19,7 +19,7 @@ Std = Annotated[float, msgspec.Meta(ge=1e-6, le=1e6)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
-class _Config(msgspec.Struct, frozen=True):
+class _ResizeConfig(msgspec.Struct, frozen=True):
     align_corners: tuple[str, ...] = ()
     nearest: tuple[str, ...] = ()
 
@@ -38,7 +38,7 @@ class OwnMetadata(About):
     std: tuple[Std, Std, Std] = (128.0,) * 3
     class_names: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_CLASSES)] = ()
     class_colors: tuple[Color, ...] = ()
-    config: _Config = _Config()
+    config: _ResizeConfig = _ResizeConfig()
     settings: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
     engine: Text = ""
     float_layers: tuple[Text, ...] = ()

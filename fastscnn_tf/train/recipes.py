@@ -25,7 +25,7 @@ DEFAULTS = {name: value for name, value in defaults(TrainSettings).items() if na
 TYPES = typing.get_type_hints(TrainSettings)
 
 
-class _Kind(msgspec.Struct):
+class _RecipeKind(msgspec.Struct):
     format: Any
 
 
@@ -102,7 +102,7 @@ def recipe_settings(choice: StrPath) -> tuple[str, dict[str, Any]]:
 
 
 def _read_recipe(path: Path) -> tuple[str, dict[str, Any]]:
-    kind: _Kind = _decoded(path, _Kind)
+    kind: _RecipeKind = _decoded(path, _RecipeKind)
     if kind.format != FORMAT:
         raise ConfigError(
             f"{path}: a recipe of format {kind.format!r}, this version reads {FORMAT}: write it "

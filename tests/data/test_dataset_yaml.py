@@ -18,7 +18,7 @@ from fastscnn_tf.core.images.image_file import read_label
 from fastscnn_tf.core.labels import CAMVID32, LabelSpace
 from fastscnn_tf.data.check.usable import Subset, find_missing, usable
 from fastscnn_tf.data.check.verdicts import Verdicts
-from fastscnn_tf.data.datasets.description import _Content, read_description
+from fastscnn_tf.data.datasets.description import _DescriptionFile, read_description
 from fastscnn_tf.data.datasets.registry import find_pairs, find_splits, open_dataset
 from fastscnn_tf.data.records.packing import pack
 
@@ -563,7 +563,7 @@ def test_what_the_page_shows_is_read(tmp_path):
         assert read_description(describe(tmp_path, block)).splits
     keys = set(re.findall(r"^(\w+):", "".join(blocks[:-1]), re.MULTILINE))
     named = {*keys, *re.findall(r"`(\w+)`", page)}
-    assert set(_Content.__struct_fields__) <= named
+    assert set(_DescriptionFile.__struct_fields__) <= named
 
 
 # Inputs of users, which went wrong

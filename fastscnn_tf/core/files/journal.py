@@ -74,7 +74,7 @@ def check_same(where: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -
             )
 
 
-class _Line(msgspec.Struct):
+class _JournalLine(msgspec.Struct):
     settings: dict[str, Any] | None = None
     begun: str | None = None
     done: str | None = None
@@ -101,7 +101,7 @@ class Journal:
 
     def __init__(self, path: Path, settings: Mapping[str, Any] | None = None):
         self.path, self._settings = path, plain(dict(settings or {}))
-        lines = read_lines(path, _Line)
+        lines = read_lines(path, _JournalLine)
         self._new = not lines
         if lines and settings is not None:
             where = path.parent if path.name == DONE else path

@@ -85,17 +85,17 @@ def read_row(path: Path, largest: int) -> bytes:
     return value
 
 
-def _opened(path: Path) -> _Shard:
+def _opened(path: Path) -> _OpenShard:
     try:
         found = path.stat()
     except OSError:
-        return _Shard(path)  # says what is wrong
+        return _OpenShard(path)  # says what is wrong
     return _kept(path, found.st_mtime_ns, found.st_size)
 
 
 @functools.lru_cache(maxsize=2)
-def _kept(path: Path, *state: int) -> _Shard:
-    return _Shard(path)
+def _kept(path: Path, *state: int) -> _OpenShard:
+    return _OpenShard(path)
 
 
 def _kind(column: Any) -> str:
@@ -105,7 +105,7 @@ def _kind(column: Any) -> str:
     return BYTES if kind in ("byte_array", "fixed_len_byte_array") else kind
 
 
-class _Shard:
+class _OpenShard:
     """What a file holds, and the row group of each column that was read last."""
 
     def __init__(self, path: Path):

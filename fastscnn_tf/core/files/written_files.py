@@ -25,7 +25,7 @@ SHORTEN = 4 << 20  # a list is written anew, without what is gone, from so many 
 FILE = 1 << 30  # bytes of a file that may be one of ours
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _WrittenFile(msgspec.Struct, frozen=True):
     name: str
     bytes: int
     blake2b: str
@@ -43,7 +43,7 @@ class WrittenFiles:
 
     def __init__(self, folder: Path):
         self.path = folder / LIST
-        self._lines: dict[str, list[_Line]] = {}
+        self._lines: dict[str, list[_WrittenFile]] = {}
         self._read = b""
         if self._reload() and len(self._read) > SHORTEN:
             self._shorten()
@@ -115,7 +115,7 @@ class WrittenFiles:
         for text in content.splitlines():
             with contextlib.suppress(InputError):  # cut short, or no line of ours: it says nothing
                 if text:
-                    line: _Line = decode_json(text, WHAT, _Line)
+                    line: _WrittenFile = decode_json(text, WHAT, _WrittenFile)
                     self._lines.setdefault(line.name, []).append(line)
         return True
 
@@ -130,6 +130,6 @@ class WrittenFiles:
         write_bytes(self.path, b"".join(msgspec.json.encode(line) + b"\n" for line in kept))
 
 
-def _described(name: str, path: Path) -> _Line:
+def _described(name: str, path: Path) -> _WrittenFile:
     content = read_bytes(path, "result", largest=FILE)
-    return _Line(name, len(content), hashlib.blake2b(content, digest_size=16).hexdigest())
+    return _WrittenFile(name, len(content), hashlib.blake2b(content, digest_size=16).hexdigest())

@@ -89,16 +89,14 @@ def classes_of(raw: np.ndarray, table: np.ndarray, name: str) -> np.ndarray:
     Raises:
         DataError: a value that the table does not know; the message calls the label map `name`.
     """
-    found = bytearray(raw).translate(table.tobytes())  # half of the time of `table.take`
+    found = bytearray(raw).translate(table.tobytes())  # in half of the time of `table.take`
     mapped = np.frombuffer(found, np.uint8).reshape(raw.shape)
     unknown = mapped == UNKNOWN
     if unknown.any():
         values, counts = np.unique(raw[unknown], return_counts=True)
-        strange = ", ".join(
-            f"{v} ({c} pixels)" for v, c in zip(values[:5], counts[:5], strict=True)
-        )
+        told = ", ".join(f"{v} ({c} pixels)" for v, c in zip(values[:5], counts[:5], strict=True))
         known = ", ".join(str(v) for v in np.flatnonzero(table != UNKNOWN)[:40])
-        raise DataError(f"{name}: unknown label value {strange}; known are {known}")
+        raise DataError(f"{name}: unknown label value {told}; known are {known}")
     return mapped
 
 

@@ -27,7 +27,7 @@ OWN = ("folder", "records")  # whose classes their owner chose, unless they are 
 
 
 @dataclasses.dataclass
-class _Split:
+class _Walked:
     """A split while it is walked; one that cannot be opened has no data set."""
 
     name: str
@@ -109,21 +109,21 @@ def check_dataset(
     return CheckReport(name, place, labels, tuple(reports), wrong, odd, tuple(notes))
 
 
-def _open(name: str, data_dir: DataDir, split: str) -> _Split:
+def _open(name: str, data_dir: DataDir, split: str) -> _Walked:
     missing: list[Problem] = []
     try:
         missing = find_missing(name, data_dir, split)
         dataset = open_dataset(name, data_dir, split, missing="skip")
     except DataError as error:
         place, _, reason = str(error).partition(": ")
-        return _Split(split, None, [*missing, Problem("empty-split", place, reason or place)])
+        return _Walked(split, None, [*missing, Problem("empty-split", place, reason or place)])
     if isinstance(dataset, WithheldLabels):  # which refuses what is to be looked at
         own = dataset.name, dataset.split, dataset.labels, dataset.pairs, dataset.stored
-        return _Split(split, FileDataset(*own), missing, withheld=True)
-    return _Split(split, dataset, missing)
+        return _Walked(split, FileDataset(*own), missing, withheld=True)
+    return _Walked(split, dataset, missing)
 
 
-def _read(splits: Sequence[_Split], workers: int | Sharing | None, progress: Progress) -> None:
+def _read(splits: Sequence[_Walked], workers: int | Sharing | None, progress: Progress) -> None:
     pairs = [(s.dataset, index) for s in splits if s.dataset for index in range(len(s))]
     facts = iter(check_pairs(pairs, looks=True, workers=workers, progress=progress))
     for split in splits:
@@ -138,11 +138,11 @@ def _exclude(name: str, data_dir: DataDir, split: str) -> Iterator[Finding]:
             yield Finding("exclude", split, str(path), text)
 
 
-def _all_withheld(split: _Split) -> bool:
+def _all_withheld(split: _Walked) -> bool:
     return split.withheld and not any(pixels[:-1].any() for pixels in split.pixels)
 
 
-def _findings(split: _Split) -> Iterator[Finding]:
+def _findings(split: _Walked) -> Iterator[Finding]:
     problems = [*split.problems]
     for fact in split.facts:
         problems += [*fact.problems, *(fact.look.problems if fact.look else ())]
@@ -157,7 +157,7 @@ def _findings(split: _Split) -> Iterator[Finding]:
         yield from unused_bits(split.name, deep[0][0], [value for _, value in deep])
 
 
-def _notes(splits: Sequence[_Split]) -> Iterator[str]:
+def _notes(splits: Sequence[_Walked]) -> Iterator[str]:
     for split in splits:
         if _all_withheld(split):
             yield (
@@ -166,7 +166,7 @@ def _notes(splits: Sequence[_Split]) -> Iterator[str]:
             )
 
 
-def _duplicates(splits: Sequence[_Split]) -> tuple[list[Finding], list[Finding]]:
+def _duplicates(splits: Sequence[_Walked]) -> tuple[list[Finding], list[Finding]]:
     """Equal images: of several splits, and within one."""
     across, within = [], []
     seen: dict[bytes, dict[str, str]] = {}  # content -> split -> path
@@ -186,7 +186,7 @@ def _duplicates(splits: Sequence[_Split]) -> tuple[list[Finding], list[Finding]]
 
 
 def _near_duplicates(
-    splits: Sequence[_Split], equal: Collection[str]
+    splits: Sequence[_Walked], equal: Collection[str]
 ) -> tuple[list[Finding], list[Finding]]:
     """Copies that are not equal, and images next to one, of splits before; but for `equal`."""
     copies: list[Finding] = []
@@ -208,7 +208,7 @@ def _thumbnails(images: Sequence[tuple[str, str, np.ndarray]]) -> np.ndarray:
     return np.array([thumbnail for _, _, thumbnail in images], np.uint8)
 
 
-def _split_report(split: _Split, classes: int) -> SplitReport:
+def _split_report(split: _Walked, classes: int) -> SplitReport:
     counts = np.array(split.pixels, np.int64).reshape(-1, classes + 1)
     pixels, present = counts[:, :-1], counts[:, :-1] > 0
     where_present = (present * pixels.sum(1, keepdims=True)).sum(0)

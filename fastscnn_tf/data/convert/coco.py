@@ -52,7 +52,7 @@ class _Segment(msgspec.Struct):
     iscrowd: int = 0
 
 
-class _Annotation(msgspec.Struct):
+class _CocoAnnotation(msgspec.Struct):
     image_id: int | str
     category_id: int = 0
     iscrowd: int = 0
@@ -61,9 +61,9 @@ class _Annotation(msgspec.Struct):
     segments_info: list[_Segment] = []
 
 
-class _File(msgspec.Struct):
+class _CocoFile(msgspec.Struct):
     images: list[_Image]
-    annotations: list[_Annotation]
+    annotations: list[_CocoAnnotation]
     categories: list[_Category]
 
 
@@ -72,11 +72,11 @@ class _Table(msgspec.Struct):
     background: int
 
 
-class _Content(msgspec.Struct):
+class _AnnotatedImage(msgspec.Struct):
     """What `read_label` needs of an image."""
 
     image: _Image
-    annotations: list[_Annotation]
+    annotations: list[_CocoAnnotation]
     table: _Table
     file: str
 
@@ -91,7 +91,7 @@ def open_source(folder: SourceFolder) -> Annotations:
         if not folder.json_keys.get(name, _KEYS) >= _KEYS:
             notes.add("a JSON file without images, annotations and categories, left out", name)
             continue
-        content: _File = folder.json(name, _File)
+        content: _CocoFile = folder.json(name, _CocoFile)
         if any(each.keypoints for each in content.categories) and not folder.given:
             notes.add("a file of keypoints, left out", name)
             continue
@@ -107,7 +107,7 @@ def open_source(folder: SourceFolder) -> Annotations:
 
 
 def _classes(
-    files: dict[str, _File], notes: Notes
+    files: dict[str, _CocoFile], notes: Notes
 ) -> tuple[list[str], dict[str, Any], dict[str, _Table]]:
     """Names in the order of the ids; colours; and the index of each id, by file."""
     panoptic = any(each.file_name for content in files.values() for each in content.annotations)
@@ -142,12 +142,12 @@ def _classes(
 def _items(
     folder: SourceFolder,
     file: str,
-    content: _File,
+    content: _CocoFile,
     table: _Table,
     owners: dict[str, str],
     notes: Notes,
 ) -> list[Item]:
-    of_image: dict[int | str, list[_Annotation]] = {}
+    of_image: dict[int | str, list[_CocoAnnotation]] = {}
     for each in content.annotations:
         of_image.setdefault(each.image_id, []).append(each)
     split, items = split_named(file), []
@@ -167,7 +167,7 @@ def _items(
             )
         if not annotations:
             notes.add("an image without annotations: all background", image.file_name)
-        key = _Content(image, annotations, table, file)
+        key = _AnnotatedImage(image, annotations, table, file)
         items.append(Item(stem(found), folder.path(found), split, key=key))
     if of_image:
         lost = sum(map(len, of_image.values()))
@@ -192,7 +192,7 @@ def _read(folder: SourceFolder, item: Item, header: ImageHeader, notes: Notes) -
     return label if upright or label.shape != header.stored else header.turn(label)
 
 
-def _draw(canvas: Canvas, each: _Annotation, table: dict[int, int], notes: Notes) -> None:
+def _draw(canvas: Canvas, each: _CocoAnnotation, table: dict[int, int], notes: Notes) -> None:
     value = table.get(each.category_id)
     if value is None:
         raise DataError(f"{canvas.name}: category {each.category_id}, which is not listed")
@@ -219,7 +219,7 @@ def _draw(canvas: Canvas, each: _Annotation, table: dict[int, int], notes: Notes
 
 
 def _panoptic(
-    path: Path, content: _Content, each: _Annotation, name: str, notes: Notes
+    path: Path, content: _AnnotatedImage, each: _CocoAnnotation, name: str, notes: Notes
 ) -> np.ndarray:
     """The classes of a PNG whose colours are numbers of segments; 0 is void."""
     image = opaque(open_image(read_image_file(path), str(path)), str(path))

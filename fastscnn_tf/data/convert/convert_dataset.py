@@ -116,7 +116,7 @@ def convert_dataset(
     splits = split_items(items, split, seed, group, notes)
     with staging(output) as stage:
         old = _earlier(output, force)
-        write = _Writer(opened.read_label, chosen.table, stage, link)
+        write = _PairWriter(opened.read_label, chosen.table, stage, link)
         crowded = any(map(_crowded, splits.values()))
         todo = [task for name in splits for task in _tasks(name, splits[name], crowded, notes)]
         done, found_pixels = _write_all(write, todo, workers, progress, skip_bad, notes)
@@ -232,7 +232,7 @@ def _put_in_place(stage: Path, output: Path, old: Sequence[Path]) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Task:
+class _PairTask:
     item: Item
     split: str
     name: str  # of the files, without suffix
@@ -284,7 +284,7 @@ def _crowded(items: Sequence[Item]) -> bool:
     return len({PurePosixPath(item.name).name.casefold() for item in items}) < len(items)
 
 
-def _tasks(split: str, items: Sequence[Item], paths: bool, notes: Notes) -> list[_Task]:
+def _tasks(split: str, items: Sequence[Item], paths: bool, notes: Notes) -> list[_PairTask]:
     """Names of files: those of the images, or all with their folders, so that sequences stay."""
     if not _SPLIT.fullmatch(split):
         raise DataError(f"the split {split!r} cannot be a folder's name: rename it")
@@ -299,7 +299,7 @@ def _tasks(split: str, items: Sequence[Item], paths: bool, notes: Notes) -> list
         while name.casefold() in used:  # of other suffixes
             name, number = f"{name}_{number}", number + 1
         used.add(name.casefold())
-        tasks.append(_Task(item, split, name))
+        tasks.append(_PairTask(item, split, name))
     return tasks
 
 
@@ -308,7 +308,7 @@ _Written: TypeAlias = tuple[str, np.ndarray, Notes]
 
 
 @dataclasses.dataclass(frozen=True)
-class _Writer:
+class _PairWriter:
     """Writes images and label maps into a folder.
 
     Args:
@@ -323,14 +323,14 @@ class _Writer:
     folder: Path
     link: bool
 
-    def __call__(self, task: _Task) -> _Written | DataError:
+    def __call__(self, task: _PairTask) -> _Written | DataError:
         """Writes one image and its label map, or says why these cannot be used."""
         try:
             return self._write(task)
         except DataError as error:
             return error
 
-    def _write(self, task: _Task) -> _Written:
+    def _write(self, task: _PairTask) -> _Written:
         notes, path = Notes(), task.item.image
         content = task.item.content() if task.item.content else read_image_file(path)
         image = open_image(content, str(path), draft=True)  # a damaged one is found here
@@ -358,8 +358,8 @@ class _Writer:
 
 
 def _write_all(
-    write: _Writer,
-    tasks: Sequence[_Task],
+    write: _PairWriter,
+    tasks: Sequence[_PairTask],
     workers: int | Sharing | None,
     progress: Progress,
     skip_bad: bool,

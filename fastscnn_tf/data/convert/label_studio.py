@@ -55,14 +55,14 @@ class _Result(msgspec.Struct):
     image_rotation: float = 0
 
 
-class _Annotation(msgspec.Struct):
+class _TaskAnnotation(msgspec.Struct):
     result: list[_Result]
     was_cancelled: bool = False
 
 
-class _Task(msgspec.Struct):
+class _LabellingTask(msgspec.Struct):
     data: dict[str, Any]
-    annotations: list[_Annotation] = []
+    annotations: list[_TaskAnnotation] = []
     predictions: list[msgspec.Raw] = []
 
 
@@ -93,7 +93,7 @@ def open_source(folder: SourceFolder) -> Annotations:
         if keys is not None and not _is_of_tasks(keys):
             notes.add("a JSON file that is not a list of tasks, left out", file)
             continue
-        tasks: list[_Task] = folder.json(file, list[_Task])
+        tasks: list[_LabellingTask] = folder.json(file, list[_LabellingTask])
         for task in tasks:
             texts = [value for value in task.data.values() if isinstance(value, str) and value]
             found = (_image(folder, text, file) for text in texts)
@@ -127,7 +127,7 @@ def _image(folder: SourceFolder, url: str, file: str) -> str | None:
     return folder.find_image(path, file) or folder.find_image(_UPLOADED.sub("", last), file)
 
 
-def _noted_size(key: _Annotation, name: str) -> Size | None:
+def _noted_size(key: _TaskAnnotation, name: str) -> Size | None:
     noted = ((each.original_height, each.original_width) for each in key.result)
     sizes = {(height, width) for height, width in noted if height is not None and width is not None}
     if len(sizes) > 1:

@@ -38,7 +38,7 @@ class _Shape(msgspec.Struct):
     mask: str | None = None  # a PNG in base64 that fills the box of the points
 
 
-class _File(msgspec.Struct):
+class _LabelmeFile(msgspec.Struct):
     shapes: list[_Shape] | None = None
     imagePath: str | None = None  # noqa: N815 - labelme's
     imageHeight: int | None = None  # noqa: N815
@@ -53,7 +53,7 @@ def recognise(folder: SourceFolder) -> str | None:
 def open_source(folder: SourceFolder) -> Annotations:
     notes, items, names = Notes(), [], set()
     for name in folder.ending(".json"):
-        content: _File | None = json_of_image(folder, name, _File, notes)
+        content: _LabelmeFile | None = json_of_image(folder, name, _LabelmeFile, notes)
         if content is None:
             continue
         embedded, content.imageData = content.imageData != _NULL, _NULL  # kept, it fills the memory
@@ -101,7 +101,7 @@ def _embedded(path: Path) -> bytes:
     return from_base64(content.imageData, f"{path}: imageData")
 
 
-def _noted_size(key: _File, _: str) -> Size | None:
+def _noted_size(key: _LabelmeFile, _: str) -> Size | None:
     height, width = key.imageHeight, key.imageWidth
     return None if height is None or width is None else (height, width)
 

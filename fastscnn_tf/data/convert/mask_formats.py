@@ -181,7 +181,7 @@ class _Label(msgspec.Struct):
     evaluate: bool = True
 
 
-class _Config(msgspec.Struct):
+class _VistasConfig(msgspec.Struct):
     labels: Annotated[list[_Label], msgspec.Meta(min_length=1, max_length=256)]
 
 
@@ -191,7 +191,7 @@ def _mapillary_table(folder: SourceFolder, name: str) -> ClassTable:
     Raises:
         DataError: it is none.
     """
-    config: _Config = folder.json(name, _Config)
+    config: _VistasConfig = folder.json(name, _VistasConfig)
     rows = (
         Row(label.readable, value, label.color, not label.evaluate)
         for value, label in enumerate(config.labels)
@@ -276,7 +276,7 @@ _idd_ids = ClassTable("IDD's ids", tuple(_idd_rows))
 _Coordinate = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
 
 
-class _Object(msgspec.Struct):
+class _DrawnObject(msgspec.Struct):
     label: Annotated[str, msgspec.Meta(max_length=256)]
     polygon: list[tuple[_Coordinate, _Coordinate]]
     deleted: int | bool = 0
@@ -287,7 +287,7 @@ class _Drawing(msgspec.Struct):
 
     imgWidth: Annotated[int, msgspec.Meta(ge=1)]  # noqa: N815 - as in the file
     imgHeight: Annotated[int, msgspec.Meta(ge=1)]  # noqa: N815
-    objects: list[_Object]
+    objects: list[_DrawnObject]
 
 
 def _draw_idd(folder: SourceFolder, name: str, table: ClassTable, notes: Notes) -> np.ndarray:

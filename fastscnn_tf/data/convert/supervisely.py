@@ -23,13 +23,13 @@ from .source_folder import SourceFolder, split_named, stem
 _LARGEST_PNG = 64 << 20  # bytes of a bitmap, unpacked
 
 
-class _Class(msgspec.Struct):
+class _SuperviselyClass(msgspec.Struct):
     title: str
     color: str = ""
 
 
-class _Meta(msgspec.Struct):
-    classes: list[_Class]
+class _SuperviselyMeta(msgspec.Struct):
+    classes: list[_SuperviselyClass]
 
 
 class _Points(msgspec.Struct):
@@ -42,7 +42,7 @@ class _Bitmap(msgspec.Struct):
     origin: tuple[int, int]
 
 
-class _Object(msgspec.Struct, rename="camel"):
+class _SuperviselyObject(msgspec.Struct, rename="camel"):
     class_title: str
     geometry_type: str | None = None  # early files tell it by what they hold
     points: _Points | None = None
@@ -54,9 +54,9 @@ class _Size(msgspec.Struct):
     width: int
 
 
-class _File(msgspec.Struct):
+class _SuperviselyFile(msgspec.Struct):
     size: _Size
-    objects: list[_Object]
+    objects: list[_SuperviselyObject]
 
 
 def recognise(folder: SourceFolder) -> str | None:
@@ -67,13 +67,13 @@ def open_source(folder: SourceFolder) -> Annotations:
     notes, items = Notes(), []
     colors: dict[str, Color | None] = {}
     for name in folder.ending("meta.json"):
-        meta: _Meta = folder.json(name, _Meta)
+        meta: _SuperviselyMeta = folder.json(name, _SuperviselyMeta)
         colors |= {each.title: hex_color(each.color) for each in meta.classes}
     for name in folder.ending(".json"):
         above, _, last = name.rpartition("/")
         if above.rpartition("/")[2] != "ann":
             continue
-        content: _File | None = json_of_image(folder, name, _File, notes)
+        content: _SuperviselyFile | None = json_of_image(folder, name, _SuperviselyFile, notes)
         if content is None:
             continue
         for each in content.objects:
@@ -90,11 +90,11 @@ def open_source(folder: SourceFolder) -> Annotations:
     return Annotations(classes, items, read, known, notes)
 
 
-def _noted_size(key: _File, _: str) -> Size:
+def _noted_size(key: _SuperviselyFile, _: str) -> Size:
     return key.size.height, key.size.width
 
 
-def _draw(canvas: Canvas, each: _Object, index: Mapping[str, int], notes: Notes) -> None:
+def _draw(canvas: Canvas, each: _SuperviselyObject, index: Mapping[str, int], notes: Notes) -> None:
     value, where = index[each.class_title], f"{canvas.name}: {each.class_title}"
     kind = each.geometry_type or ("bitmap" if each.bitmap else "polygon")
     if kind in ("bitmap", "alpha_mask") and each.bitmap:

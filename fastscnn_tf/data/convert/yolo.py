@@ -90,7 +90,7 @@ def open_source(folder: SourceFolder) -> Annotations:
             key = label if folder.has(label) else None
             items.append(Item(stem(image), folder.path(image), split, key=key))
     classes, background = with_background(names, notes, last=True)
-    return Annotations(classes, items, _Reader(folder, len(names), background), notes=notes)
+    return Annotations(classes, items, _PolygonReader(folder, len(names), background), notes=notes)
 
 
 def _of_masks(folder: SourceFolder, name: str, told: dict[str, Any]) -> Annotations:
@@ -173,7 +173,7 @@ def _place(
     return None
 
 
-class _Reader:
+class _PolygonReader:
     def __init__(self, folder: SourceFolder, named: int, background: int):
         self._folder, self._named, self._background = folder, named, background
 

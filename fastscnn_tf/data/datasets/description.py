@@ -11,7 +11,7 @@
       val: {images: val/images, labels: val/labels}
 
 Paths are relative to the YAML file. An image `x.jpg` belongs to the label map `x.png`. All keys:
-see `_Content` and docs/dataset-yaml.md.
+see `_DescriptionFile` and docs/dataset-yaml.md.
 """
 
 import dataclasses
@@ -53,7 +53,7 @@ Several = Annotated[list[Byte], msgspec.Meta(min_length=1, max_length=256)]
 Rgb = Annotated[list[Byte], msgspec.Meta(min_length=3, max_length=3)]
 
 
-class _Class(msgspec.Struct):
+class _DescribedClass(msgspec.Struct):
     name: Text
     color: Annotated[list[Byte | Rgb], msgspec.Meta(min_length=1, max_length=1000)] | None = None
     value: Byte | Several | None = None
@@ -70,16 +70,16 @@ class _Class(msgspec.Struct):
         return tuple((red, green, blue) for red, green, blue in rows)
 
 
-class _Split(msgspec.Struct):
+class _DescribedSplit(msgspec.Struct):
     images: Text | None = None
     labels: Text | None = None
     list: Text | None = None
 
 
-class _Content(msgspec.Struct):
+class _DescriptionFile(msgspec.Struct):
     """All that `dataset.yaml` may hold."""
 
-    classes: list[Text | _Class] | dict[int, Text | _Class]
+    classes: list[Text | _DescribedClass] | dict[int, Text | _DescribedClass]
     name: str | int | float | None = None
     void: Annotated[list[Byte | Rgb], msgspec.Meta(max_length=256)] = []
     encoding: str = "index"
@@ -90,7 +90,7 @@ class _Content(msgspec.Struct):
     label_extensions: Annotated[list[Text], msgspec.Meta(min_length=1, max_length=20)] | None = None
     recursive: bool = False
     exclude: Pattern | Annotated[list[Pattern], msgspec.Meta(max_length=1000)] = []
-    splits: dict[Text, _Split] = {}
+    splits: dict[Text, _DescribedSplit] = {}
     split: dict[Text, float] = {}
     seed: int = 0
     group: Pattern | None = None
@@ -112,16 +112,16 @@ def read_description(path: Path) -> Described:
     if is_ultralytics(value):
         return read_ultralytics(value, path)
     _check_keys(value, path)
-    content: _Content = convert(value, str(path), _Content, error=DataError)
+    content: _DescriptionFile = convert(value, str(path), _DescriptionFile, error=DataError)
     with retold(DataError, f"{path}: ", of=ConfigError):
         labels, coding = _labels(content, path)
         return Described(path, labels, coding, _sources(content, path.parent))
 
 
 def _check_keys(value: Any, path: Path) -> None:
-    check_keys(value, _Content.__struct_fields__, f"{path}: ")
+    check_keys(value, _DescriptionFile.__struct_fields__, f"{path}: ")
     check_names(value, "classes", f"{path}: ")
-    for name, schema in (("classes", _Class), ("splits", _Split)):
+    for name, schema in (("classes", _DescribedClass), ("splits", _DescribedSplit)):
         inner = value.get(name) if isinstance(value, dict) else None
         listed = inner if isinstance(inner, list) else ()
         pairs = inner.items() if isinstance(inner, dict) else enumerate(listed)
@@ -130,12 +130,12 @@ def _check_keys(value: Any, path: Path) -> None:
             check_keys(item, schema.__struct_fields__, f"{path}: {place}: ")
 
 
-def _classes(content: _Content, path: Path) -> list[_Class]:
-    told: list[str | _Class] = in_order(content.classes, f"{path}: classes")
-    return [_Class(each) if isinstance(each, str) else each for each in told]
+def _classes(content: _DescriptionFile, path: Path) -> list[_DescribedClass]:
+    told: list[str | _DescribedClass] = in_order(content.classes, f"{path}: classes")
+    return [_DescribedClass(each) if isinstance(each, str) else each for each in told]
 
 
-def _labels(content: _Content, path: Path) -> tuple[LabelSpace, Coding]:
+def _labels(content: _DescriptionFile, path: Path) -> tuple[LabelSpace, Coding]:
     classes = _classes(content, path)
     coding = _coding(content, classes)
     void: tuple[int, ...] = ()
@@ -156,7 +156,7 @@ def _labels(content: _Content, path: Path) -> tuple[LabelSpace, Coding]:
     return labels, coding
 
 
-def _with_background(classes: Sequence[_Class]) -> str:
+def _with_background(classes: Sequence[_DescribedClass]) -> str:
     """What to write in place of one class: masks have another value where it is not."""
     if len(classes) != 1:
         return ""
@@ -168,13 +168,13 @@ def _with_background(classes: Sequence[_Class]) -> str:
     )
 
 
-def _values(each: _Class, index: int) -> int | tuple[int, ...]:
+def _values(each: _DescribedClass, index: int) -> int | tuple[int, ...]:
     if each.value is None:
         return index
     return each.value if isinstance(each.value, int) else tuple(each.value)
 
 
-def _coding(content: _Content, classes: Sequence[_Class]) -> Coding:
+def _coding(content: _DescriptionFile, classes: Sequence[_DescribedClass]) -> Coding:
     if content.encoding not in ENCODINGS:
         hint = nearest_or_all(content.encoding, ENCODINGS)
         raise ConfigError(f"encoding: unknown {content.encoding!r}, {hint}")
@@ -201,7 +201,7 @@ def _coding(content: _Content, classes: Sequence[_Class]) -> Coding:
     return dataclasses.replace(coding, colors=own, classes=classes_of, void=tuple(void))
 
 
-def _sources(content: _Content, root: Path) -> dict[str, SplitSource]:
+def _sources(content: _DescriptionFile, root: Path) -> dict[str, SplitSource]:
     if content.split and content.splits:
         raise ConfigError("split and splits: give shares or folders, not both")
     if not content.split and (content.group or content.seed):
@@ -255,7 +255,7 @@ def _place(root: Path, place: str | None) -> Path | None:
     return None if place is None else root / place
 
 
-def _endings(content: _Content) -> tuple[str, ...] | None:
+def _endings(content: _DescriptionFile) -> tuple[str, ...] | None:
     if content.label_extensions is None:
         return None
     endings = [f".{each.lower().removeprefix('.')}" for each in content.label_extensions]

@@ -42,7 +42,7 @@ _Places = Text | list[Text]
 _IGNORED = ("download", "channels", "roboflow", "license", "author", "description", "version")
 
 
-class _Content(msgspec.Struct):
+class _UltralyticsFile(msgspec.Struct):
     names: list[Text] | dict[int, Text]
     path: Text | None = None
     train: _Places | None = None
@@ -69,9 +69,9 @@ def read_ultralytics(value: Any, path: Path) -> Described:
     Raises:
         DataError: a key is unknown or wrong, or its label maps are polygons.
     """
-    check_keys(value, (*_Content.__struct_fields__, *_IGNORED), f"{path}: ")
+    check_keys(value, (*_UltralyticsFile.__struct_fields__, *_IGNORED), f"{path}: ")
     check_names(value, "names", f"{path}: ")
-    content: _Content = convert(value, str(path), _Content, error=DataError)
+    content: _UltralyticsFile = convert(value, str(path), _UltralyticsFile, error=DataError)
     val = content.val or content.validation
     given = {"train": content.train, "val": val, "test": content.test}
     places = {k: [told] if isinstance(told, str) else told for k, told in given.items() if told}
@@ -86,7 +86,7 @@ def read_ultralytics(value: Any, path: Path) -> Described:
     return Described(path, _labels(content, path), INDEX, splits)
 
 
-def _root(content: _Content, path: Path, places: list[str]) -> Path:
+def _root(content: _UltralyticsFile, path: Path, places: list[str]) -> Path:
     """The data set's folder; on another machine than the author's, that of the YAML file."""
     if content.path is None:
         return path.parent
@@ -110,7 +110,7 @@ def check_count(told: int | None, count: int, path: Path) -> None:
         raise DataError(f"{path}: nc: {told}, but there are {count} names: mend the wrong one")
 
 
-def _labels(content: _Content, path: Path) -> LabelSpace:
+def _labels(content: _UltralyticsFile, path: Path) -> LabelSpace:
     names = in_order(content.names, f"{path}: names")
     check_count(content.nc, len(names), path)
     names = [BACKGROUND, *names] if len(names) == 1 else names

@@ -44,7 +44,7 @@ FEATURES = {
 }
 
 
-class _Kind(msgspec.Struct):
+class _RecordsKind(msgspec.Struct):
     format: Any = None
     version: Any = None
 
@@ -312,7 +312,7 @@ def read_index(folder: Path) -> Index:
         raise DataError(f"{path}: no such file; expected a folder made by `fastscnn data pack`")
     where = f"{path}: not an index of packed records"
     content = read_bytes(path, "index of packed records", largest=LARGEST, error=DataError)
-    kind: _Kind = decode_json(content, where, _Kind, largest=LARGEST, error=DataError)
+    kind: _RecordsKind = decode_json(content, where, _RecordsKind, largest=LARGEST, error=DataError)
     if kind.format != FORMAT:
         raise DataError(f"{where}: expected one that fastscnn data pack wrote")
     if kind.version != VERSION:

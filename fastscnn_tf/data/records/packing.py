@@ -154,14 +154,14 @@ def _write_split(
     dataset: SegmentationDataset, stage: Path, shards: int | None, shard_bytes: int, steps: Progress
 ) -> dict[str, Any]:
     """Writes the shards of one split into `stage`, and returns its part of the index."""
-    written: list[_Shard] = []
+    written: list[_NewShard] = []
     names = _names(dataset)
     records = _records(dataset, names)
     for i in steps(range(len(dataset))):
         record = frame(next(records))
         full = bool(written) and written[-1].size + len(record) > shard_bytes
         if not written or (i * shards // len(dataset) == len(written) if shards else full):
-            written.append(_Shard(stage / f"{len(written)}.part"))
+            written.append(_NewShard(stage / f"{len(written)}.part"))
         written[-1].append(record, names[i])
     noted = []
     for number, shard in enumerate(written):
@@ -169,7 +169,7 @@ def _write_split(
     return {"pairs": len(dataset), "shards": noted}
 
 
-class _Shard:
+class _NewShard:
     """A shard that is being written."""
 
     def __init__(self, path: Path):
